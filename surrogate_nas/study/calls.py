@@ -29,6 +29,7 @@ from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import StoredSuite, SuiteResult
 from surrogate_nas.study.traces import ProblemResult, Skipped, Trace
+from surrogate_nas.study.versions import most_versions
 
 _OF_A_SUITE = ("seed", "first_cells", "target")
 """Options that a suite says itself, or each of its problems; a target is in the unit of one problem."""
@@ -164,7 +165,8 @@ def compare(
 
 def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
     """The comparison of an experiment's runs."""
-    return Comparison(experiment.objective, experiment.describe() | {"provenance": provenance()}, runs)
+    told = {"provenance": provenance(), "versions": experiment.versions}
+    return Comparison(experiment.objective, experiment.describe() | told, runs)
 
 
 @checked
@@ -220,7 +222,8 @@ def run_suite(
         if not any(trace.evaluations or trace.failure for trace in traces):
             raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
         results.append(ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces))
-    return SuiteResult(suite, results, skipped)
+    versions = [part.experiment.versions for part in parts]
+    return SuiteResult(suite, results, skipped, most_versions(versions))
 
 
 def _trace(part: Part, run: Run) -> Trace:

@@ -250,6 +250,8 @@ class Comparison:
                 accounts=accounts_of(self.strategies, [problem]),
                 figures=told,
                 skipped=0,
+                versions=self.description.get("versions") or {},
+                seed=self.description.get("seed", 0),
             )
         )
 

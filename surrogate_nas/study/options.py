@@ -233,6 +233,10 @@ def _are_texts(value: Any) -> bool:
     return all(isinstance(one, dict) and all(map(_is_text, one.values())) for one in groups)
 
 
+def _are_counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_up_to(MOST, 1), value.values()))
+
+
 def _is_budget(value: Any) -> bool:
     if not isinstance(value, dict) or {*value} != {"cells", "seconds"}:
         return False
@@ -291,8 +295,9 @@ _RIGHT: dict[str, Check] = {one.name: _right(one) for one in STORED} | {
     "seed": _is_count,
     "first_cells": _up_to(MOST),
     "provenance": _is_mapping,
-    "sources": _or_none(_are_sources),
-    "files": _or_none(_are_sources),
+    "sources": _or_none(_are_texts),
+    "files": _or_none(_are_texts),
+    "versions": _or_none(_are_counts),
     "extensions": _list_of(_is_mapping),
     "data": _or_none(_is_data),
     "reference": _or_none(_is_mapping),

@@ -28,6 +28,7 @@ from surrogate_nas.study.sandbox import introduce
 from surrogate_nas.study.search import Watch, first_cells, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store
+from surrogate_nas.study.versions import count_version
 
 Progress = Callable[[int, int], None]
 """Is told (runs done, runs in all)."""
@@ -74,6 +75,11 @@ class Experiment(Options):
         """The source of every strategy of a user's, by label, as it is when this is first asked."""
         found = {label(strategy): sources_of(strategy) for strategy in self.strategies}
         return {name: files for name, files in found.items() if files}
+
+    @cached_property
+    def versions(self) -> dict[str, int]:
+        """How many versions of every strategy of a user's were run on this problem and seeds, as far as counted."""
+        return {}
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -174,6 +180,33 @@ class Part:
     store: Store | None = None
     runs: Mapping[str, int] | None = None
 
+    def begin(self, stack: ExitStack) -> None:
+        """Hold its folder until a stack ends, and write what is compared into it."""
+        experiment = self.experiment
+        if self.store is not None:
+            stack.enter_context(self.store.locked())
+            reference = recordable(experiment.objective, experiment.budget)
+            description = experiment.describe() | {"reference": reference}
+            self.store.begin(description, experiment.sources, experiment.folders)
+        self.count_versions()
+
+    def count_versions(self, *, ended: bool = False) -> None:
+        """Note the version of every strategy of a user's, with what its runs read where they have ended."""
+        experiment, store = self.experiment, self.store
+        problem = experiment.objective.fingerprint, experiment.seed
+        for name, folder in experiment.folders.items():
+            files = store.files_of(name) if ended and store is not None else None
+            experiment.versions[name] = count_version(name, folder, problem, experiment.sources.get(name, {}), files)
+        if store is not None:
+            store.keep("versions", {name: n for name, n in experiment.versions.items() if n > 1})
+
+    def end(self) -> None:
+        """Write into the folder what users' strategies read, and which version of each it was."""
+        if self.store is not None:
+            read = {name: self.store.files_of(name) for name in self.experiment.folders}
+            self.store.keep("files", {name: files for name, files in read.items() if files})
+        self.count_versions(ended=True)
+
     def in_order(self, made: Mapping[Key, Any]) -> list[Any]:
         """What was made of this problem, by strategy, then by number."""
         own = {key[1:]: value for key, value in made.items() if key.problem == self.name}
@@ -227,12 +260,8 @@ def execute(
         part.experiment.check_budget()
     made: dict[Key, Any] = {}
     with ExitStack() as stack:
-        stored = [(part.store, part.experiment) for part in parts if part.store is not None]
-        for store, experiment in stored:
-            stack.enter_context(store.locked())
-            reference = recordable(experiment.objective, experiment.budget)
-            description = experiment.describe() | {"reference": reference}
-            store.begin(description, experiment.sources, experiment.folders)
+        for part in parts:
+            part.begin(stack)
         if begun:
             begun()
         if keep is None:
@@ -255,8 +284,8 @@ def execute(
                 made[key] = outcome.result
             if progress:
                 progress(len(made), len(jobs))
-        for store, experiment in stored:
-            store.keep_files(experiment.folders)
+        for part in parts:
+            part.end()
     return {key: made[key] for key, _ in jobs}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
 from hashlib import blake2b, sha256
@@ -119,6 +119,8 @@ class Store:
                 files = {name: of for name, of in files.items() if name != label} | ({label: read} if read else {})
             if files:
                 merged["files"] = files
+            if "versions" in held:
+                merged["versions"] = held["versions"]
             digests = before | digests
             added = [name for name in experiment["strategies"] if name not in held["strategies"]]
             merged |= {
@@ -199,13 +201,12 @@ class Store:
                 raise _damaged(path, "it is not as it was written") from error
         return merged_files(runs)
 
-    def keep_files(self, labels: Iterable[str]) -> None:
-        """Write into the description what the runs of users' strategies read, when all are made."""
-        found = {label: files for label in labels if (files := self.files_of(label))}
+    def keep(self, name: str, found: Mapping[str, Any]) -> None:
+        """Write into the description what is known of users' strategies, by label; `name`: ``files``, ``versions``."""
         description = self.read()
-        files = description.get("files", {}) | found
-        if files != description.get("files", {}):
-            self._describe(description | {"files": files})
+        before = description.get(name, {})
+        if {**before, **found} != before:
+            self._describe(description | {name: {**before, **found}})
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,7 @@ from surrogate_nas.study.statistics import (
 )
 from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
 from surrogate_nas.study.verdict import Evidence, Verdict, means_of, verdict_of
+from surrogate_nas.study.versions import most_versions
 
 _STEPS = 50
 
@@ -37,6 +38,7 @@ class SuiteResult:
         suite: What was compared.
         problems: Those that were run, in the order of the suite.
         skipped: Those that were not.
+        versions: How many versions of each user's strategy were run on these problems and seeds.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -50,6 +52,7 @@ class SuiteResult:
     suite: Suite
     problems: Sequence[ProblemResult]
     skipped: Sequence[Skipped]
+    versions: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on {len(self.problems)} problems>"
@@ -130,6 +133,8 @@ class SuiteResult:
                 accounts=self.accounts,
                 figures={},
                 skipped=len(self.skipped),
+                versions=self.versions,
+                seed=self.suite.seed,
             )
         )
 
@@ -234,4 +239,5 @@ class StoredSuite:
                 results.append(ProblemResult.of(problem, made.objective, suite.labels, traces))
             else:
                 skipped.append(Skipped(problem, "Not every strategy has a run there."))
-        return SuiteResult(suite, results, skipped) if results else None
+        versions = most_versions(made.description.get("versions", {}) for made in self.comparisons.values())
+        return SuiteResult(suite, results, skipped, versions) if results else None
