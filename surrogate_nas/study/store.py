@@ -107,16 +107,7 @@ class Store:
             held = self.read()
             _check_same(held, experiment, self.folder)
             before = held.get("sources", {})
-            files = held.get("files", {})
-            for label in own:
-                read = files.get(label, {}) | self.files_of(label)
-                place = (folders or {}).get(label, self.folder)
-                was = before.get(label, digests[label]) | read
-                is_now = digests[label] | {name: digest_of(place / name) for name in read}
-                if was != is_now:
-                    self._forget(label, held["runs"], was, is_now)
-                    read = {}
-                files = {name: of for name, of in files.items() if name != label} | ({label: read} if read else {})
+            files = self._files_still_read(held, digests, folders or {})
             if files:
                 merged["files"] = files
             if "versions" in held:
@@ -142,6 +133,22 @@ class Store:
                 self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
         self._describe(merged)
         self.__dict__.pop("_root", None)
+
+    def _files_still_read(
+        self, stored: dict[str, Any], digests: Mapping[str, Mapping[str, str]], folders: Mapping[str, Path]
+    ) -> dict[str, dict[str, str]]:
+        """Digests of the files that strategies read, by label; runs of changed code or files are forgotten."""
+        sources, files = stored.get("sources", {}), dict(stored.get("files", {}))
+        for label, now in digests.items():
+            read = files.pop(label, {}) | self.files_of(label)
+            folder = folders.get(label, self.folder)
+            before = sources.get(label, now) | read
+            after = now | {name: digest_of(folder / name) for name in read}
+            if before != after:
+                self._forget(label, stored["runs"], before, after)
+            elif read:
+                files[label] = read
+        return files
 
     @property
     def is_empty(self) -> bool:
