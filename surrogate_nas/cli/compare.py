@@ -30,7 +30,18 @@ from surrogate_nas.cli.options import (
     results_folder,
     run_options,
 )
-from surrogate_nas.cli.output import JsonOption, emit, note, note_absent, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    note,
+    note_absent,
+    note_more,
+    progress_bar,
+    say,
+    seconds,
+    show_table,
+    show_verdict,
+)
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
@@ -208,6 +219,8 @@ def _finish(
 ) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
     from surrogate_nas.study.calls import read_comparison
+    from surrogate_nas.study.comparison import best_in_words
+    from surrogate_nas.study.store import VERDICT
 
     comparison = read_comparison(folder, against=against, benchmark=bench, verify=verify)
     folder = kept or folder
@@ -219,12 +232,18 @@ def _finish(
     mean = "mean missed" if several else "mean score"
     heads = ("strategy", "runs", mean, "95 % interval", "iqm", "mean regret", "evaluations", "real seconds")
     spare = ("real seconds", "evaluations", "iqm")
-    emit(content, json, lambda: show_table(heads, _rows(content["strategies"]), title=title, spare=spare))
+
+    def show() -> None:
+        show_table(heads, _rows(content["strategies"]), title=title, spare=spare)
+        show_verdict(comparison.verdict)
+        if comparison.found_feasible:
+            say(best_in_words(comparison))
+
+    emit(content, json, show)
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
         note(banner)
-    for sentence in comparison.sentences:
-        note(sentence)
+    note_more(comparison.verdict, folder / VERDICT)
     for line in written:
         note(line)
 
@@ -232,10 +251,10 @@ def _finish(
 def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -> list[str]:
     """Write the summary and the pages of a comparison."""
     from surrogate_nas.report import write_explorer, write_report
-    from surrogate_nas.study.store import Store
+    from surrogate_nas.study.store import VERDICT, Store
 
     Store(folder).write_json("summary.json", content)
-    Store(folder).write_text("verdict.txt", "\n".join([*comparison.sentences, ""]))
+    Store(folder).write_text(VERDICT, "\n".join([*comparison.sentences, ""]))
     explorer = write_explorer(comparison, folder)
     page = write_report(comparison, folder, command=_command())
     return [f"Report: {page}", f"Explorer: {explorer}"]

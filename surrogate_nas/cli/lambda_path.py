@@ -22,7 +22,7 @@ from surrogate_nas.cli.options import (
     results_folder,
     run_options,
 )
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 
 
 @run_options
@@ -85,10 +85,14 @@ def lambda_path(
         write_whole(folder / f"{drawn.name}.{ending}", image)
     heads, rows = _table(content)
     title = f"{content['benchmark']}: {content['objective']}, mean regret at each λ"
-    emit(content, json, lambda: show_table(heads, rows, title=title))
-    covered = content["hypervolume"]
-    shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
-    note(f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])}, {', '.join(shares)}.")
+
+    def show() -> None:
+        show_table(heads, rows, title=title)
+        covered = content["hypervolume"]
+        shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
+        say(f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])}, {', '.join(shares)}.")
+
+    emit(content, json, show)
     note(f"Figure and CSV: {folder}")
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TextIO
 
 import typer
 
@@ -15,6 +18,8 @@ from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines, TimeLeft, 
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from surrogate_nas.study.verdict import Verdict
 
 _PIPED_WIDTH = 200
 """Columns of a table that is not shown on a terminal."""
@@ -54,7 +59,35 @@ def _finite(content: Any) -> Any:
 
 def note(message: str) -> None:
     """Print a message on standard error."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{_wrapped(message, sys.stderr)}\n")
+
+
+def say(message: str) -> None:
+    """Print a sentence of a result on standard output."""
+    sys.stdout.write(f"{_wrapped(message, sys.stdout)}\n")
+
+
+def _wrapped(message: str, stream: TextIO) -> str:
+    """A message in lines as wide as the terminal, broken between words; one line where there is no terminal."""
+    if not stream.isatty():
+        return message
+    width = shutil.get_terminal_size().columns
+    lines = []
+    for line in message.split("\n"):
+        lines += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+    return "\n".join(lines)
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Print the leading sentences of a verdict, after its table."""
+    for sentence in verdict.sentences[: verdict.leading]:
+        say(sentence)
+
+
+def note_more(verdict: Verdict, file: Path) -> None:
+    """Say where the sentences are that `show_verdict` leaves out."""
+    if len(verdict.sentences) > verdict.leading:
+        note(f"All of the verdict: {file}")
 
 
 def seconds(value: float) -> str:

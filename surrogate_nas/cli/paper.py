@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PAPERS
 
@@ -47,8 +47,6 @@ def paper(
     folder = out or Path("results") / f"paper-{name.rpartition(':')[2]}"
     result = redo(name, folder)
     emit(result.to_json(), json, lambda: _show(result))
-    for line in result.notes:
-        note(line)
     note(f"Table and picture: {folder}")
 
 
@@ -58,6 +56,8 @@ def _show(result: PaperResult) -> None:
         show_table(one.heads, one.rows, title=result.title)
     if not short:
         show_table(*result.shown, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
+    for line in result.notes:
+        say(line)
 
 
 def _redo(name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str) -> PaperResult:

@@ -23,7 +23,16 @@ from surrogate_nas.cli.options import (
     results_folder,
     run_options,
 )
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    note,
+    note_more,
+    progress_bar,
+    seconds,
+    show_table,
+    show_verdict,
+)
 from surrogate_nas.cli.serve import ServeOption, shown
 
 if TYPE_CHECKING:
@@ -85,11 +94,11 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import fixed, plural, share
     from surrogate_nas.report import write_suite_explorer, write_suite_report
-    from surrogate_nas.study.store import Store
+    from surrogate_nas.study.store import VERDICT, Store
 
     content = result.summary
     Store(folder).write_json("suite.json", content)
-    Store(folder).write_text("verdict.txt", "\n".join([*content["verdict"]["sentences"], ""]))
+    Store(folder).write_text(VERDICT, "\n".join([*content["verdict"]["sentences"], ""]))
     explorer = write_suite_explorer(result, folder, comparisons)
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
@@ -105,11 +114,12 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
         )
         for told in content["strategies"]
     ]
-    emit(
-        content,
-        json,
-        lambda: show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)"),
-    )
+
+    def show() -> None:
+        show_table(heads, rows, title=f"{result.suite.title} (regret: 0 the optimum, 1 random's)")
+        show_verdict(result.verdict)
+
+    emit(content, json, show)
     for problem in result.problems:
         if problem.remark:
             note(f"{problem.name}: {problem.remark}")
@@ -118,8 +128,7 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     if failures := content["failures"]:
         more = f" ({plural(len(failures) - 1, 'more failure')}, in suite.json.)" if failures[1:] else ""
         note(f"{failures[0]}{more}")
-    for sentence in content["verdict"]["sentences"]:
-        note(sentence)
+    note_more(result.verdict, folder / VERDICT)
     note(f"Report: {page}")
     if explorer is not None:
         note(f"Explorer: {explorer}")

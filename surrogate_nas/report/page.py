@@ -131,8 +131,7 @@ def _judged(study: Study) -> tuple[list[Words], Table | None]:
     verdict = study.verdict
     if verdict is None:
         return [], None
-    shown = verdict.leading - (verdict.leading > 2 and bool(verdict.holds))  # of other problems the table says as much
-    said = [with_marks(sentence, study.looks) for sentence in verdict.sentences[:shown]]
+    said = [with_marks(sentence, study.looks) for sentence in verdict.sentences[: verdict.leading]]
     rows: list[list[Content]] = [
         [_QUESTIONS.get(one.question, f"with {one.question}?"), Shown(one.answer, "strong"), one.why]
         for one in verdict.holds

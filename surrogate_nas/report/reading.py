@@ -23,7 +23,7 @@ from surrogate_nas.study.comparison import (
     shared_cells,
     values_of,
 )
-from surrogate_nas.study.decision import standings
+from surrogate_nas.study.decision import Rival, Statement, standings
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import STEP, LambdaPath, path_of, steps_in, stored_steps
 from surrogate_nas.study.ledger import Ledger
@@ -34,15 +34,15 @@ from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, best_of, bold, escaped, tabular, write_tables
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
-from surrogate_nas.study.verdict import TARGET, Verdict, ends_of
+from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [
     "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
-    "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rows", "Run",
-    "RunWatch", "Source", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv", "as_latex", "best_cells",
-    "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime", "final_metrics", "final_questions",
-    "interval", "kind_of", "nondominated", "provenance", "read_baselines", "results_of", "shared_cells",
-    "stored_problems", "tabular", "trivial_cells", "undominated", "values_of", "write_tables",
+    "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rival", "Rows",
+    "Run", "RunWatch", "Source", "Statement", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv",
+    "as_latex", "best_cells", "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime", "final_metrics",
+    "final_questions", "interval", "joined", "kind_of", "nondominated", "provenance", "read_baselines", "results_of",
+    "shared_cells", "stored_problems", "tabular", "trivial_cells", "undominated", "values_of", "write_tables",
 ]  # fmt: skip
 
 

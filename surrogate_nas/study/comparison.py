@@ -485,7 +485,7 @@ def best_in_words(comparison: Comparison) -> str:
     """The best cell of all runs, with its error where L is one, and its main final metric."""
     objective = comparison.objective
     if objective.parts > 1:
-        return f"{MISSED} is the score of a run: 0 where it found a whole front."
+        return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
     found = best_cells(comparison, 1)[0]
     losses = [term for term in objective.terms if term.is_loss]
     shown = []
@@ -503,4 +503,4 @@ def best_in_words(comparison: Comparison) -> str:
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
-    return f"The best cell of all scores {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
+    return f"Best cell of all: score {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."

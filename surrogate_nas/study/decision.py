@@ -5,8 +5,14 @@ Paired differences of the same runs are ranked by size within every problem, tho
 runs and problems. Where two strategies are the same the sign of every difference is a coin's, so the share of all flips
 with a sum as large is an exact p-value. The leader is whoever has the largest sum against all others, and must be told
 apart from its closest rival first, at the whole level; farther ones follow (a step-up; for the best against the closest
-alone: Hung and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019). For other problems of
-the kind, a space is one number: tables of one space are no independent witnesses.
+alone: Hung and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
+
+Ranks do not see by how much: a strategy that is slightly better in most runs and fails in the others wins them. So the
+mean has a say: a rival is told apart only if the 95 % interval of the mean difference, corrected for skewness (Hall,
+"On the Removal of Skewness by Transformation", JRSS B 1992), lies above 0 as well. Two strategies are practically the
+same if few runs differ, and if the mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing: The
+Stringer Bound", International Statistical Review 1992). For other problems of the kind, a space is one number: tables
+of one space are no independent witnesses.
 
 How often it errs, and how often it sees what is there: ``python analysis/calibrate_verdict.py``.
 """
@@ -16,8 +22,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from statistics import NormalDist
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,15 +40,34 @@ FEWEST_SPACES = 6
 ALIKE = 0.01
 """Runs that differ by no more of the normalised regret have found the same in practice."""
 SHARE_ALIKE = 0.2
-"""Strategies are practically the same if no more of the runs differ by more than `ALIKE`, at 95 %."""
+"""Strategies are practically the same if, at 95 %, no more of the runs differ by more than `ALIKE`, ..."""
+MARGIN = 0.05
+"""... and if, at 95 %, their mean normalised regrets differ by no more."""
 _DIGITS = 12
 """Of a difference; what is below is the order of sums."""
 _NORMAL = NormalDist()
 _EXACT = 1_000
 """Of more differing runs a p-value is the normal approximation's, which then errs by less than a hundredth of it."""
-_RESAMPLES = 100
-MOST_RUNS = 100_000
-"""A need of more runs is told as none that would do."""
+_FEWEST_RUNS = 3
+"""With fewer on some problem the runs of all problems are one sample; with fewer in all there is no interval."""
+_FEWEST_DIFFERING = 3
+"""From fewer runs that differ, nothing can be said about the number of runs that would be needed."""
+_SMALL_P, _LARGE_P = 0.2, 0.5
+"""Between these p-values the number of runs that are needed cannot be told."""
+_STEPS = 100_000
+"""Steps in all that differences are rounded to, where the signs of their mean are flipped."""
+
+Statement = Literal["decided", "most runs", "split", "mean", "same", "equal", "open"]
+"""What is said of a leader and a rival:
+
+- ``decided``: the leader is better by signed ranks and in the mean.
+- ``most runs``: it is better by signed ranks, but the mean difference may be 0.
+- ``split``: it is better by signed ranks, but the rival has the lower mean.
+- ``mean``: signed ranks do not tell them apart, but one has the lower mean.
+- ``same``: they are practically the same.
+- ``equal``: they are equal in every run, but these are too few to call them the same.
+- ``open``: none of these.
+"""
 
 
 def signed_ranks(differences: Values) -> NDArray[np.int64]:
@@ -54,7 +80,8 @@ def signed_ranks(differences: Values) -> NDArray[np.int64]:
         >>> signed_ranks(np.array([0.0, -0.1, 0.3, 0.3])).tolist()
         [0, -4, 7, 7]
     """
-    sizes = np.nan_to_num(np.round(differences, _DIGITS), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    sizes = np.round(differences, _DIGITS)
+    sizes[np.isnan(sizes)] = 0.0
     _, place, counts = np.unique(np.abs(sizes), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return np.asarray((2 * last - counts + 1)[place.reshape(-1)] * np.sign(sizes), dtype=np.int64)
@@ -90,31 +117,72 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
     return float(min(1.0, 2.0 * share[needed:].sum()))
 
 
+class Needed(NamedTuple):
+    """Runs a problem, or spaces, with which a difference as observed is decided with the probability `POWER`.
+
+    Attributes:
+        low: The least.
+        high: The most, four times the least or less; None where what was observed gives a lower bound alone.
+    """
+
+    low: int
+    high: int | None
+
+    @property
+    def about(self) -> int | None:
+        """The number itself, which is right to a factor of two; None where only a lower bound is known."""
+        return None if self.high is None else self.high // 2
+
+
 @dataclass(frozen=True)
 class Rival:
     """The leader beside another strategy.
 
     Attributes:
         name: The other strategy.
-        p: Exact, two-sided; 1 where the other is not worse.
-        apart: Whether the leader is told apart from it, at the level for all claims together.
+        statement: What is said of the two.
+        apart: Whether the leader is told apart from it, at the level for all claims together (``decided``).
+        p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
+        p_mean: Of the mean difference, two-sided; None where only ranks are asked, 1 where runs are too few.
+        difference: The other's mean minus the leader's, problems weighing equally; None where only ranks are asked.
+        interval: The 95 % interval of the mean difference; None with fewer than three pairs.
+        bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
         wins: Pairs of runs (of spaces) in which the leader is better.
         ties: Those without a difference.
         losses: Those in which the other is better.
-        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by more than .01 of
-            the normalised regret. It may hold beside `apart`: better, but mostly the same.
-        needed: Runs a problem (spaces) that would tell them apart with a probability of 80 % if what was seen is what
-            is, as a range (the middle 80 % of resamples); None where they are told apart, or where none would do.
+        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by more than `ALIKE`,
+            and the means by at most `MARGIN`. It may hold beside ``decided``: better, but mostly the same.
+        largest: The largest difference of a pair.
+        needed: Runs a problem (spaces) that would decide; None where they are told apart or practically the same, or
+            where what was observed does not say.
     """
 
     name: str
-    p: float
+    statement: Statement
     apart: bool
+    p: float
+    p_mean: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    bound: float | None
     wins: int
     ties: int
     losses: int
     alike: bool
-    needed: tuple[int, int] | None
+    largest: float
+    needed: Needed | None
+
+    @property
+    def pairs(self) -> int:
+        """How many runs (spaces) were paired."""
+        return self.wins + self.ties + self.losses
+
+    @property
+    def p_both(self) -> float:
+        """Of signed ranks and mean the larger p-value; 1 where they point different ways."""
+        if self.difference is None or self.p_mean is None:
+            return self.p
+        return max(self.p, self.p_mean) if self.difference > 0 else 1.0
 
 
 @dataclass(frozen=True)
@@ -125,15 +193,19 @@ class Decision:
         leader: Whoever has the largest sum of signed ranks against all others; of equals the first given.
         rivals: The others, the closest (largest p) first. Strategies that are equal in every run count as one.
         same: The strategies that are equal to the leader in every run.
+        same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None without any.
         level: How often a claim may be false.
         units: What was paired: runs of each problem, or spaces.
+        pairs: How many were paired in all.
     """
 
     leader: str
     rivals: tuple[Rival, ...]
     same: tuple[str, ...]
+    same_bound: float | None
     level: float
     units: int
+    pairs: int
 
     @property
     def decided(self) -> bool:
@@ -143,10 +215,37 @@ class Decision:
     @property
     def leaders(self) -> tuple[str, ...]:
         """The leader and all that it is not told apart from."""
-        return (self.leader, *self.same, *(rival.name for rival in self.rivals if not rival.apart))
+        return (self.leader, *self.same, *(rival.name for rival in self.open))
+
+    @property
+    def open(self) -> tuple[Rival, ...]:
+        """The rivals that the leader is not told apart from, the closest first."""
+        return tuple(rival for rival in self.rivals if not rival.apart)
+
+    @property
+    def worse(self) -> tuple[Rival, ...]:
+        """The rivals that the leader is told apart from, the closest first."""
+        return tuple(rival for rival in self.rivals if rival.apart)
+
+    @property
+    def chances(self) -> dict[str, float]:
+        """How probably each strategy is the best one, as far as the p-values say; in all 1.
+
+        Against the leader a rival has the odds of p / 2 to 1 - p / 2: 1 to 1 where they tie in all runs but one.
+        """
+        odds = dict.fromkeys((self.leader, *self.same), 1.0)
+        for rival in self.rivals:
+            odds[rival.name] = rival.p_both / (2 - rival.p_both)
+        whole = sum(odds.values())
+        return {name: one / whole for name, one in odds.items()}
 
 
-def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None = None) -> Decision:
+def decide(
+    values: Mapping[str, Sequence[Values]],
+    spaces: Sequence[str] | None = None,
+    *,
+    ranks_only: bool = False,
+) -> Decision:
     """Decide who is best on these problems, where only seeds vary, or on others of their kind.
 
     Args:
@@ -154,6 +253,7 @@ def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None 
             Where strategies have unequal numbers of runs the first ones that both have are paired.
         spaces: Per problem its space, to decide about problems of spaces that were not tried; with fewer than
             `FEWEST_SPACES` no result can.
+        ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
 
     Raises:
         UserError: No strategy is given, or strategies have different problems.
@@ -166,69 +266,55 @@ def decide(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None 
         >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
         >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
         (True, False)
+        >>> fails = np.repeat([0.0, 1.0], [16, 4])  # better than .1 in 16 of 20 runs, and worse in the mean
+        >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[0].statement
+        'split'
     """
     if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
         raise UserError("A decision needs strategies that have the same problems, and at least one.")
-    claims = claim(values, spaces)
-    lead = values[claims.leader]
 
-    def differences(name: str) -> list[Values]:
-        each = paired(lead, values[name])
-        return each if spaces is None else [by_space(each, spaces)]
-
-    rivals = tuple(_rival(name, p, differences(name), claims, is_regret=spaces is None) for name, p in claims.rivals)
-    runs = max(len(run) for of in values.values() for run in of)
-    return Decision(claims.leader, rivals, claims.same, LEVEL, runs if spaces is None else len(set(spaces)))
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What is claimed, without what would change it.
-
-    Attributes:
-        leader: As in `Decision`.
-        rivals: Names with their p-values, the closest first.
-        same: Strategies that are equal to the leader in every run.
-        first: From which place on the leader is told apart; their number if from none.
-    """
-
-    leader: str
-    rivals: list[tuple[str, float]]
-    same: tuple[str, ...]
-    first: int
-
-    @property
-    def leaders(self) -> tuple[str, ...]:
-        """The leader and all that it is not told apart from."""
-        return (self.leader, *self.same, *(name for name, _ in self.rivals[: self.first]))
-
-
-def claim(values: Mapping[str, Sequence[Values]], spaces: Sequence[str] | None = None) -> Claims:
-    """Who leads and whom it is told apart from.
-
-    Args:
-        spaces: Per problem its space, to judge by one number a space; None to judge by runs.
-    """
-
-    def ranks(one: str, other: str) -> list[NDArray[np.int64]]:
-        differences = paired(values[one], values[other])
-        return _weighted(differences) if spaces is None else [signed_ranks(by_space(differences, spaces))]
-
-    kept = _distinct(values)
-    names = list(kept)
+    twins = _distinct(values)
+    names = list(twins)
     sums = dict.fromkeys(names, 0)
     for i, one in enumerate(names):
         for other in names[i + 1 :]:
-            total = sum(int(part.sum()) for part in ranks(one, other))
+            ranks = _ranks(paired(values[one], values[other]), spaces)
+            total = sum(int(part.sum()) for part in ranks)
             sums[one], sums[other] = sums[one] + total, sums[other] - total
     leader = max(names, key=lambda name: sums[name])
-    rivals = sorted(((name, flip_p(ranks(leader, name))) for name in names if name != leader), key=lambda one: -one[1])
-    first = next((n for n, (_, p) in enumerate(rivals) if p <= LEVEL / _tests(n)), len(rivals))
-    return Claims(leader, rivals, tuple(kept[leader]), first)
+
+    lead = values[leader]
+    others = [name for name in names if name != leader]
+    found = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
+    p_values = {name: flip_p(of.ranks) for name, of in found.items()}
+    order = sorted(found, key=lambda name: -p_values[name])
+    first = next((n for n, name in enumerate(order) if p_values[name] <= LEVEL / _tests(n)), len(order))
+    kind: Kind = "ranks" if ranks_only else "regrets" if spaces is None else "spaces"
+    rivals = []
+    for place, name in enumerate(order):
+        worst = _worst(lead, values[name])
+        passes = place >= first
+        level = LEVEL / _tests(place)
+        rivals.append(_rival(name, found[name], p_values[name], passes, level, kind, worst))
+
+    runs = max(len(run) for of in values.values() for run in of)
+    pairs = sum(map(len, lead)) if spaces is None else len(set(spaces))
+    same_bound = None
+    if twins[leader] and kind == "regrets":
+        same_bound = mean_bound(np.zeros(pairs), _worst(lead))
+    return Decision(
+        leader=leader,
+        rivals=tuple(rivals),
+        same=tuple(twins[leader]),
+        same_bound=same_bound,
+        level=LEVEL,
+        units=runs if spaces is None else len(set(spaces)),
+        pairs=pairs,
+    )
 
 
 def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ...]]:
-    """Strategies as `claim` ranks them: the leader, then the leader of all others, and so on, each at the whole level.
+    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on, each at the whole level.
 
     Returns:
         With each strategy those after it that it is not told apart from.
@@ -240,9 +326,9 @@ def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ..
     """
     rest, found = dict(values), dict[str, tuple[str, ...]]()
     while rest:
-        claims = claim(rest)
-        found[claims.leader] = claims.leaders[1:]
-        del rest[claims.leader]
+        decision = decide(rest)
+        found[decision.leader] = decision.leaders[1:]
+        del rest[decision.leader]
     return found
 
 
@@ -256,32 +342,159 @@ def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
     Returns:
         Shape ``(spaces,)``; from -1 to 1, 1 where every run of every problem is above 0.
     """
-    shares = [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences]
-    return np.array(
-        [np.mean([s for s, of in zip(shares, spaces, strict=True) if of == space]) for space in dict.fromkeys(spaces)]
-    )
+    return _space_means([float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences], spaces)
+
+
+def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
+    """Of one number a problem the mean over the problems of each space, shape ``(spaces,)``."""
+    by_name: dict[str, list[float]] = {}
+    for number, space in zip(numbers, spaces, strict=True):
+        by_name.setdefault(space, []).append(number)
+    return np.array([np.mean(each) for each in by_name.values()])
+
+
+@dataclass(frozen=True)
+class MeanDifference:
+    """The mean of paired differences, problems weighing equally.
+
+    Attributes:
+        difference: The mean.
+        interval: Its 95 % interval, corrected for skewness; None from fewer than three differences.
+        p: Two-sided, of a mean of 0; 1 where there is no interval.
+        error: The standard error; 0 where there is no interval.
+        freedom: Its degrees of freedom, by Welch and Satterthwaite; 0 where there is no interval.
+    """
+
+    difference: float
+    interval: tuple[float, float] | None
+    p: float
+    error: float = 0.0
+    freedom: float = 0.0
+
+    @property
+    def sign(self) -> int:
+        """1 where the interval lies above 0, -1 where it lies below, 0 where it holds 0 or is not there."""
+        if self.interval is None:
+            return 0
+        low, high = self.interval
+        return int(low > 0) - int(high < 0)
+
+
+def mean_difference(differences: Sequence[Values]) -> MeanDifference:
+    """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
+
+    Args:
+        differences: Per problem, shape ``(runs,)``, finite. With fewer than three on some problem those of all problems
+            are one sample.
+
+    Example:
+        >>> found = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
+        >>> found.difference, [round(end, 2) for end in found.interval]  # rare large ones may be more frequent
+        (0.125, [-0.05, 0.93])
+    """
+    from scipy.special import stdtr, stdtrit
+
+    samples = _samples(differences)
+    difference = float(np.mean([sample.mean() for sample in samples]))
+    if min(map(len, samples)) < _FEWEST_RUNS:
+        return MeanDifference(difference, None, 1.0)
+    counts = np.array([float(len(sample)) for sample in samples])
+    centred = [sample - sample.mean() for sample in samples]
+    variances = np.array([(part**2).sum() for part in centred]) / ((counts - 1) * counts)
+    error = float(np.sqrt(variances.sum())) / len(samples)
+    if error <= 10.0**-_DIGITS:
+        is_nothing = abs(difference) <= 10.0**-_DIGITS
+        return MeanDifference(difference, (difference, difference), 1.0 if is_nothing else 0.0)
+    freedom = float(variances.sum() ** 2 / (variances**2 / (counts - 1)).sum())
+    cubes = np.array([(part**3).sum() for part in centred]) / ((counts - 1) * (counts - 2) * counts)
+    skewness = float(cubes.sum()) / (len(samples) * error) ** 3
+    quantile = float(stdtrit(freedom, 1 - LEVEL / 2))
+    low = difference - error * _corrected(quantile, skewness)
+    high = difference - error * _corrected(-quantile, skewness)
+    t = difference / error
+    t += skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+    return MeanDifference(difference, (low, high), 2 * float(stdtr(freedom, -abs(t))), error, freedom)
+
+
+def _samples(differences: Sequence[Values]) -> list[Values]:
+    """The differences of each problem, or of all together where some problem has very few."""
+    samples = [np.round(d, _DIGITS) for d in differences]
+    if min(map(len, samples)) < _FEWEST_RUNS:
+        return [np.concatenate(samples)]
+    return samples
+
+
+def _corrected(quantile: float, skewness: float) -> float:
+    """Hall's transformation of a quantile of Student's t."""
+    if abs(skewness) < 1e-9:
+        return quantile
+    return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
+
+
+def _flips_agree(differences: Sequence[Values]) -> bool:
+    """Whether fewer than 5 % of all flips of signs give a mean as far from 0.
+
+    Differences are rounded to steps, for which the test is exact as it is for any numbers.
+    """
+    samples = [sample / max(len(sample), 1) for sample in _samples(differences)]
+    largest = max(float(np.abs(sample).max(initial=0.0)) for sample in samples)
+    if not largest:
+        return False
+    resolution = min(max(_STEPS // sum(map(len, samples)), 50), 1000)
+    steps = [np.rint(sample / largest * resolution).astype(np.int64) for sample in samples]
+    return min(flip_p(steps), flip_p([-part for part in steps])) <= LEVEL
+
+
+def mean_bound(differences: Values, worst: float) -> float:
+    """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as large as `worst`.
+
+    Args:
+        differences: Shape ``(n,)``, of paired runs.
+        worst: The largest size that a difference can have.
+
+    Example:
+        >>> round(mean_bound(np.zeros(40), 1.0), 3), round(mean_bound(np.zeros(59), 1.0), 3)
+        (0.072, 0.05)
+    """
+    sizes = np.sort(np.abs(np.round(differences, _DIGITS)))[::-1]
+    bounds = _upper_shares(len(sizes))
+    return float(worst * bounds[0] + (np.diff(bounds) * sizes).sum())
+
+
+def runs_for_same(worst: float) -> int:
+    """Pairs of runs without any difference after which two strategies are called practically the same.
+
+    Example:
+        >>> runs_for_same(1.0), runs_for_same(2.0)
+        (59, 119)
+    """
+    return math.ceil(math.log(LEVEL) / math.log1p(-MARGIN / worst))
+
+
+@lru_cache(maxsize=64)
+def _upper_shares(n: int) -> Values:
+    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n, shape ``(n + 1,)``."""
+    from scipy.special import betaincinv
+
+    counts = np.arange(n)
+    return np.append(betaincinv(counts + 1, n - counts, 1 - LEVEL), 1.0)
 
 
 def detectable(differences: Sequence[Values]) -> float | None:
-    """The shift of one strategy against another that so many runs would have seen; None where no shift would be.
+    """The mean difference that so many runs decide with the probability `POWER`; None where they cannot decide.
 
     Args:
         differences: Per problem the paired differences, whose spread about their means is taken.
 
     Returns:
-        The smallest shift of all runs alike that is seen with the probability `POWER`, in the unit of the differences.
+        In the unit of the differences.
     """
-    centred = [d - np.mean(d) for d in differences]
-    widest = max((float(np.abs(d).max(initial=0.0)) for d in differences), default=0.0)
-    if not widest:
+    from scipy.special import stdtrit
+
+    mean = mean_difference(differences)
+    if 2.0 ** (1 - sum(map(len, differences))) > LEVEL or not mean.error:
         return None
-    low, high = 0.0, 4 * widest
-    if _normal_power([d + high for d in centred]) < POWER:
-        return None
-    for _ in range(30):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _normal_power([d + middle for d in centred]) >= POWER else (middle, high)
-    return high
+    return mean.error * (float(stdtrit(mean.freedom, 1 - LEVEL / 2)) + _NORMAL.inv_cdf(POWER))
 
 
 def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
@@ -303,7 +516,9 @@ def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
         with np.errstate(invalid="ignore"):  # both found nothing: no difference
-            found.append(np.nan_to_num(b[:n] - a[:n], nan=0.0, posinf=np.inf, neginf=-np.inf))
+            difference = b[:n] - a[:n]
+        difference[np.isnan(difference)] = 0.0
+        found.append(difference)
     return found
 
 
@@ -323,86 +538,132 @@ def _tests(before: int) -> int:
     return (before + 1) * (before + 2) // 2
 
 
-def _rival(name: str, p: float, pairs: Sequence[Values], claims: Claims, *, is_regret: bool = True) -> Rival:
-    """The leader beside another; where pairs differ in other than normalised regret they are not called alike."""
-    rounded = [np.round(d, _DIGITS) for d in pairs]
-    place = [other for other, _ in claims.rivals].index(name)
-    apart = place >= claims.first
-    far = sum(int((np.abs(d) > ALIKE).sum()) for d in rounded)
+Kind = Literal["regrets", "spaces", "ranks"]
+"""What is paired: regrets of runs; one number a space; or runs of which only ranks count."""
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Paired differences of two strategies.
+
+    Attributes:
+        ranks: Their signed ranks.
+        signs: What is counted, shape ``(pairs,)``: above 0 where the first is better.
+        means: What the mean is taken of, per problem, or one number a space.
+    """
+
+    ranks: list[NDArray[np.int64]]
+    signs: Values
+    means: list[Values]
+
+    @classmethod
+    def of(cls, differences: Sequence[Values], spaces: Sequence[str] | None) -> _Differences:
+        """By runs, or with spaces by one number a space."""
+        ranks, finite = _ranks(differences, spaces), _without_infinite(differences)
+        if spaces is None:
+            return cls(ranks, _rounded(np.concatenate(differences)), finite)
+        means = [float(d.mean()) if len(d) else 0.0 for d in finite]
+        return cls(ranks, _rounded(by_space(differences, spaces)), [_space_means(means, spaces)])
+
+
+def _ranks(differences: Sequence[Values], spaces: Sequence[str] | None) -> list[NDArray[np.int64]]:
+    """Signed ranks of runs, problem by problem, or of one number a space."""
+    if spaces is None:
+        return _weighted(differences)
+    return [signed_ranks(by_space(differences, spaces))]
+
+
+def _rounded(differences: Values) -> Values:
+    return np.asarray(np.round(differences, _DIGITS), dtype=np.float64)
+
+
+def _without_infinite(differences: Sequence[Values]) -> list[Values]:
+    """Differences of which the infinite (one of two found nothing) count as the largest that are finite, at least 1."""
+    sizes = np.abs(np.concatenate(differences))
+    largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
+    return [np.clip(d, -largest, largest) for d in differences]
+
+
+def _worst(*strategies: Sequence[Values]) -> float:
+    """The worst that a run of some strategies ended with, at least 1: what an unseen run may end with."""
+    every = np.concatenate([run for of in strategies for run in of])
+    return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
+
+
+def _rival(
+    name: str,
+    found: _Differences,
+    p: float,
+    passes: bool,
+    level: float,
+    kind: Kind,
+    worst: float,
+) -> Rival:
+    """The leader beside another strategy, which its signed ranks tell apart or do not."""
+    signs = found.signs
+    mean = None if kind == "ranks" else mean_difference(found.means)
+    interval = None if mean is None else mean.interval
+    sign = int(passes) if mean is None else mean.sign
+    bound, alike = None, False
+    if kind == "regrets":
+        bound = mean_bound(np.concatenate(found.means), worst)
+        far = int((np.abs(signs) > ALIKE).sum())
+        alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
+    if sign and not passes and not _flips_agree(found.means):
+        sign = 0
+        assert interval is not None
+        interval = min(interval[0], 0.0), max(interval[1], 0.0)
+    statement = _statement(passes, sign, alike, is_equal=kind == "regrets" and not signs.any())
+    needed = None
+    if mean is not None and mean.difference > 0 and not alike and statement != "decided":
+        problems = len(found.means) if kind == "regrets" else 1
+        needed = _needed(max(p, mean.p), signs, problems, level)
     return Rival(
         name=name,
+        statement=statement,
+        apart=statement == "decided",
         p=p,
-        apart=apart,
-        wins=sum(int((d > 0).sum()) for d in rounded),
-        ties=sum(int((d == 0).sum()) for d in rounded),
-        losses=sum(int((d < 0).sum()) for d in rounded),
-        alike=is_regret and _upper_share(far, sum(len(d) for d in rounded)) <= SHARE_ALIKE,
-        needed=None if apart else _needed_range(pairs, LEVEL / _tests(place)),
+        p_mean=None if mean is None else mean.p,
+        difference=None if mean is None else mean.difference,
+        interval=interval,
+        bound=bound,
+        wins=int((signs > 0).sum()),
+        ties=int((signs == 0).sum()),
+        losses=int((signs < 0).sum()),
+        alike=alike,
+        largest=float(np.abs(signs).max(initial=0.0)),
+        needed=needed,
     )
 
 
-def _upper_share(far: int, runs: int) -> float:
-    """Clopper and Pearson's upper bound of a share, at 95 %."""
-    from scipy.special import betaincinv
-
-    return float(betaincinv(far + 1, runs - far, 0.95)) if far < runs else 1.0
-
-
-def _moments(differences: Sequence[Values]) -> tuple[float, float, float, float]:
-    """Mean and mean square of signed ranks as shares of the runs, variance of Hajek's projection, share of ties."""
-    u = [signed_ranks(d) / (2 * max(len(d), 1)) for d in differences]
-    g = [_sign_with_others(d) for d in differences]
-    runs = sum(len(d) for d in differences)
-    mean = float(sum(part.sum() for part in u)) / runs
-    square = float(sum((part**2).sum() for part in u)) / runs
-    spread = float(sum(((part - part.mean()) ** 2).sum() for part in g)) / runs
-    return mean, square, spread, float(sum(int((part == 0).sum()) for part in u)) / runs
+def _statement(passes: bool, sign: int, alike: bool, *, is_equal: bool) -> Statement:
+    """What is said where signed ranks pass or do not, and the mean difference is above 0, below 0, or neither."""
+    if passes:
+        return "decided" if sign > 0 else "split" if sign < 0 else "most runs"
+    if alike:
+        return "same"
+    if is_equal:
+        return "equal"
+    return "mean" if sign else "open"
 
 
-def _sign_with_others(d: Values) -> Values:
-    """For each of some differences the mean sign of its sums with all of them, shape ``(runs,)``."""
-    ordered, nothing = np.sort(d), 0.5 * 10.0**-_DIGITS
-    above = len(d) - np.searchsorted(ordered, nothing - d, side="right")
-    below = np.searchsorted(ordered, -nothing - d, side="left")
-    return np.asarray((above - below) / len(d))
+def _needed(p: float, signs: Values, problems: int, level: float) -> Needed | None:
+    """Runs a problem that would decide with the probability `POWER` if the true difference is the observed one.
 
-
-def _needed(differences: Sequence[Values], level: float) -> float:
-    """Runs a problem that would pass the level with the probability `POWER`; infinite where none would."""
-    finite = [np.nan_to_num(d, posinf=1e300, neginf=-1e300) for d in differences]
-    mean, square, spread, ties = _moments(finite)
-    if mean <= 0 or ties >= 1:
-        return math.inf
-    wanted = (
-        (_NORMAL.inv_cdf(1 - level / 2) * math.sqrt(square) + _NORMAL.inv_cdf(POWER) * math.sqrt(spread)) / mean
-    ) ** 2
-    fewest = (1 + math.log2(1 / level)) / (1 - ties)
-    runs = math.ceil(max(wanted, fewest) / len(differences))
-    return runs if runs >= 15 else runs + 2 / (1 - ties)
-
-
-def _needed_range(differences: Sequence[Values], level: float) -> tuple[int, int] | None:
-    """The middle 80 % of needs over resampled runs; None where most of them say that none would do."""
-    if not all(len(d) for d in differences):
+    Where p is small the number is right to a factor of two in three of four studies, where it is large only a lower
+    bound can be told, and between these nothing.
+    """
+    if int((signs != 0).sum()) < _FEWEST_DIFFERING:
         return None
-    rng = np.random.default_rng(0)
-    found = sorted(
-        _needed([d[rng.integers(len(d), size=len(d))] for d in differences], level) for _ in range(_RESAMPLES)
-    )
-    low, high = found[_RESAMPLES // 10], found[_RESAMPLES - 1 - _RESAMPLES // 10]
-    if not low < MOST_RUNS:
-        return None
-    return math.ceil(low), math.ceil(min(high, MOST_RUNS))
-
-
-def _normal_power(differences: Sequence[Values]) -> float:
-    mean, square, spread, _ = _moments(differences)
-    runs = sum(len(d) for d in differences)
-    if mean <= 0:
-        return 0.0
-    if 2.0**-runs * 2 > LEVEL:
-        return 0.0
-    edge = _NORMAL.inv_cdf(1 - LEVEL / 2) * math.sqrt(square / runs)
-    if spread <= 0:
-        return float(mean > edge)
-    return _NORMAL.cdf((mean - edge) / math.sqrt(spread / runs))
+    runs = len(signs) / problems
+    # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2 / 2**n.
+    fewest = max(math.floor(runs) + 1, math.ceil((1 + math.log2(1 / level)) / problems))
+    observed = _NORMAL.inv_cdf(1 - p / 2)
+    wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
+    if p <= _SMALL_P:
+        about = max(math.ceil(runs * (wanted / observed) ** 2), fewest)
+        return Needed(max(math.ceil(about / 2), fewest), 2 * about)
+    if p >= _LARGE_P:
+        lucky = observed + _NORMAL.inv_cdf(1 - LEVEL)
+        return Needed(max(math.ceil(runs * (wanted / lucky) ** 2), fewest), None)
+    return None

@@ -50,17 +50,17 @@ class Summary:
         mean: The arithmetic mean.
         std: The sample standard deviation (n - 1); 0 for one value.
         iqm: The interquartile mean.
-        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples).
+        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples); None for one value.
     """
 
     mean: float
     std: float
     iqm: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
 
     def to_json(self) -> dict[str, Any]:
         """The summary as a JSON object."""
-        return asdict(self) | {"ci95": list(self.ci95)}
+        return asdict(self) | {"ci95": None if self.ci95 is None else list(self.ci95)}
 
     @staticmethod
     def nothing() -> dict[str, None]:
@@ -71,9 +71,11 @@ class Summary:
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
     """Summarise a sample; the same seed gives the same interval."""
     sample = np.asarray(values, dtype=np.float64)
-    spread = float(sample.std(ddof=1)) if len(sample) > 1 else 0.0
+    mean, iqm = float(sample.mean()), float(middle_mean(sample))
+    if len(sample) == 1:
+        return Summary(mean, 0.0, iqm, None)
     low, high = interval(sample[:, None], seed=seed)
-    return Summary(float(sample.mean()), spread, float(middle_mean(sample)), (float(low[0]), float(high[0])))
+    return Summary(mean, float(sample.std(ddof=1)), iqm, (float(low[0]), float(high[0])))
 
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
@@ -281,35 +283,16 @@ class Ranks:
     Attributes:
         fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape ``(f,)``.
         mean: Shape ``(strategies, f)``.
-        best_here: Per strategy the share of resampled runs in which its rank at the end is the best, on these problems;
-            shape ``(strategies,)``, summing to 1.
-        best: The same where problems are resampled too: on problems like these.
     """
 
     fractions: Values
     mean: Values
-    best_here: Values
-    best: Values
 
 
 def ranks_of(problems: Sequence[Regrets], fractions: Values) -> Ranks:
     """Average ranks of every problem's regrets, shape ``(runs, fractions)`` each."""
-    count = len(problems)
-    mean = np.mean([ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems], axis=0)
-    last = [
-        ranks(Resampling(i).means({name: curve[:, -1:] for name, curve in curves.items()})[:, :, 0])
-        for i, curves in enumerate(problems)
-    ]
-    rng = np.random.default_rng(count)
-    weights = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    elsewhere = np.einsum("psb,bp->sb", np.array(last), weights)
-    return Ranks(fractions, mean, _best(np.sum(last, axis=0)), _best(elsewhere))
-
-
-def _best(ranks: Values) -> Values:
-    """How often each strategy has the lowest of ranks ``(strategies, resamples)``; those who share it share it."""
-    lowest = ranks.round(9) == ranks.round(9).min(axis=0)
-    return np.asarray((lowest / lowest.sum(axis=0)).mean(axis=1))
+    ends = [ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems]
+    return Ranks(fractions, np.mean(ends, axis=0))
 
 
 @dataclass(frozen=True)
@@ -338,16 +321,14 @@ class Aggregate:
     Attributes:
         strategy: Its name.
         iqm: The interquartile mean.
-        low: The lower end of its 95 % interval.
-        high: The upper end.
+        ci95: The 95 % interval of it; None where there is one run of each problem.
         mean: Of all runs.
         median: Of all runs.
     """
 
     strategy: str
     iqm: float
-    low: float
-    high: float
+    ci95: tuple[float, float] | None
     mean: float
     median: float
 
@@ -359,9 +340,12 @@ def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
         samples = [runs[name] for runs in problems]
         drawn = [runs[Resampling(number).indices(len(runs))] for number, runs in enumerate(samples)]
         every = np.concatenate(samples)
-        low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
+        ci95 = None
+        if max(map(len, samples)) > 1:
+            low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
+            ci95 = float(low), float(high)
         iqm = float(middle_mean(every))
-        found.append(Aggregate(name, iqm, float(low), float(high), float(every.mean()), float(np.median(every))))
+        found.append(Aggregate(name, iqm, ci95, float(every.mean()), float(np.median(every))))
     return found
 
 
@@ -373,15 +357,13 @@ class Improvement:
         first: The one.
         second: The other.
         probability: That the first ends with the lower regret, a tie counting half; the mean over the problems.
-        low: The lower end of its 95 % interval.
-        high: The upper end.
+        ci95: The 95 % interval of it; None where there is one run of each problem.
     """
 
     first: str
     second: str
     probability: float
-    low: float
-    high: float
+    ci95: tuple[float, float] | None
 
 
 def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
@@ -398,4 +380,11 @@ def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
             drawn = resampling.weights(len(a)) @ better
             resampled[pair] = resampled[pair] + (drawn * resampling.weights(len(b))).sum(axis=1)
     n = len(problems)
-    return [Improvement(*pair, total[pair] / n, *(float(end) for end in ends(resampled[pair] / n))) for pair in pairs]
+    found = []
+    for one, other in pairs:
+        ci95 = None
+        if any(len(runs[name]) > 1 for runs in problems for name in (one, other)):
+            low, high = ends(resampled[one, other] / n)
+            ci95 = float(low), float(high)
+        found.append(Improvement(one, other, total[one, other] / n, ci95))
+    return found

@@ -35,6 +35,8 @@ PLAN = "plan.json"
 """What a suite is to run; the folders of its problems tell the largest number of runs only."""
 PROBLEMS = "problems"
 """Where a suite's folder has those of its problems, each a comparison's."""
+VERDICT = "verdict.txt"
+"""All sentences of a verdict, a line each."""
 VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")

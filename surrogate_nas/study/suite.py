@@ -11,6 +11,7 @@ import numpy as np
 
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.decision import decide
 from surrogate_nas.study.problem import Suite
 from surrogate_nas.study.statistics import (
     Aggregate,
@@ -24,7 +25,7 @@ from surrogate_nas.study.statistics import (
     ranks_of,
 )
 from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
-from surrogate_nas.study.verdict import Evidence, Verdict, means_of, verdict_of
+from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
 
 _STEPS = 50
@@ -75,7 +76,7 @@ class SuiteResult:
 
     @cached_property
     def ranks(self) -> Ranks:
-        """Average ranks over the budget with their bands, and how probably each strategy is the best."""
+        """Average ranks over the budget."""
         fractions = self._fractions
         places = [[problem.place(fraction) for fraction in fractions] for problem in self.problems]
         curves = [
@@ -139,6 +140,19 @@ class SuiteResult:
         )
 
     @cached_property
+    def chances(self) -> tuple[dict[str, float], dict[str, float]]:
+        """How probably each strategy is the best one on these problems, and on others of their kind.
+
+        Both by the p-values of the verdict's procedure, so strategies that tie share what there is.
+        """
+        names = self.strategies
+        if self.verdict.end is None:
+            equal = dict.fromkeys(names, 1 / len(names))
+            return equal, equal
+        elsewhere = decide(ends_of(names, self.problems), [p.space for p in self.problems])
+        return self.verdict.end.chances, elsewhere.chances
+
+    @cached_property
     def summary(self) -> dict[str, Any]:
         """All this as JSON."""
         return {
@@ -171,16 +185,17 @@ class SuiteResult:
         return [f"{p.name}: {said}" for p in self.problems for s in self.strategies for said in p.failures(s)]
 
     def _strategies_json(self) -> list[dict[str, Any]]:
+        here, elsewhere = self.chances
         return [
             {
                 "name": aggregate.strategy,
                 "runs": account.runs,
                 "rank_mean": float(self.ranks.mean[i, -1]),
                 "solved": None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i]),
-                "probability_best": float(self.ranks.best[i]),
-                "probability_best_here": float(self.ranks.best_here[i]),
+                "probability_best": elsewhere[aggregate.strategy],
+                "probability_best_here": here[aggregate.strategy],
                 "regret_iqm": aggregate.iqm,
-                "regret_ci95": [aggregate.low, aggregate.high],
+                "regret_ci95": aggregate.ci95,
                 "regret_mean": aggregate.mean,
                 "regret_median": aggregate.median,
                 "failures": account.failures,
@@ -201,7 +216,7 @@ class SuiteResult:
                     **asdict(pair.test),
                     "difference": pair.difference,
                     "probability": improved.probability,
-                    "probability_ci95": [improved.low, improved.high],
+                    "probability_ci95": improved.ci95,
                 }
                 for pair, improved in zip(self.pairs, self.improvements, strict=True)
             ],

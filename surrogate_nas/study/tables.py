@@ -86,8 +86,8 @@ def pairs(result: SuiteResult) -> Rows:
             **asdict(pair.test),
             "difference": pair.difference,
             "probability of improvement": improved.probability,
-            "low": improved.low,
-            "high": improved.high,
+            "low": None if improved.ci95 is None else improved.ci95[0],
+            "high": None if improved.ci95 is None else improved.ci95[1],
         }
         for pair, improved in zip(result.pairs, result.improvements, strict=True)
     ]

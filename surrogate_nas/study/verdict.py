@@ -1,32 +1,34 @@
 """The verdict in plain words: who leads, whether the data decide that, and what would change it.
 
 Computed once, by one procedure (`surrogate_nas.study.decision`), over the runs of one problem or of many; terminal,
-JSON, notebook, pages and tables print it. Two claims are made, each at 5 %: who ends with the least regret, and who is
-the first to come within a hundredth of the optimum, a target that is fixed beforehand and counted where the optimum is
-known. What a run answers at its end counts, under drawn seeds too.
+JSON, notebook, pages and tables print it. Up to three claims are made, each at 5 %: who ends with the least regret, who
+does so on other problems of the kind, and who is the first to come within a hundredth of the optimum, a target that is
+fixed beforehand and counted where the optimum is known. What a run answers at its end counts, under drawn seeds too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
-from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural
+from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural, share
 from surrogate_nas.strategies import BLIND
 from surrogate_nas.study.decision import (
+    ALIKE,
     FEWEST_SPACES,
-    MOST_RUNS,
+    MARGIN,
     Decision,
     Rival,
-    claim,
+    Statement,
     decide,
     detectable,
     flip_p,
     paired,
+    runs_for_same,
     signed_ranks,
 )
 from surrogate_nas.study.statistics import Summary, Values
@@ -35,9 +37,12 @@ from surrogate_nas.study.traces import Account, ProblemResult
 TARGET = 0.01
 """Of the normalised regret: whoever is within it has practically found the optimum."""
 _MOST_NAMED = 4
-_NOT_REACHED = "not within the budget"
+_MOST_LEADING = 3
+"""Sentences of the verdict on a first screen."""
 _SHARE_NAMED = 0.05
 """Of the answers: fewer that are first cells are not worth a sentence."""
+_LEAST_DETECTABLE = 0.001
+"""Of the normalised regret: smaller differences mean nothing to anybody."""
 
 
 def joined(names: Sequence[str]) -> str:
@@ -47,14 +52,14 @@ def joined(names: Sequence[str]) -> str:
 
 def figures_of(name: str, summary: Summary, runs: int, feasible: int, spread: Sequence[Summary]) -> str:
     """The scores of a strategy in a sentence, with as many decimals as the intervals of all deserve."""
-    decimals = decimals_for([end for each in spread for end in each.ci95] + [summary.mean])
-    low, high = (fixed(end, decimals) for end in summary.ci95)
+    decimals = decimals_for([end for each in spread for end in each.ci95 or ()] + [summary.mean])
     mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
     if runs == 1:
         return f"{name} has the final score {mean}, a figure from one run."
     counted = f"{runs} runs" if feasible == runs else f"the {feasible} of {runs} runs that found a feasible cell"
-    if feasible == 1:
+    if summary.ci95 is None:
         return f"{name} has the final score {mean}, from {counted}."
+    low, high = (fixed(end, decimals) for end in summary.ci95)
     return f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})."
 
 
@@ -106,27 +111,30 @@ class Verdict:
         runner_up: The closest rival that is none of these; None where there is none.
         decided_here: Whether, on these problems, the winner is told apart from every other strategy.
         decided: Whether it would be on other problems of the kind, of spaces that were not tried.
-        level: How often a claim may be false.
+        statement: What is said of the leader and the closest rival that it is not told apart from, or where all are
+            worse of the closest; one of `surrogate_nas.study.decision.Statement`. None without a rival.
+        level: How often each of the claims (`end`, `speed`, `elsewhere`) may be false.
         sentences: All this in words, the most important first.
-        runs_needed: How many runs a problem would decide the difference seen, from low to high; None where it is
-            decided, or where none would.
+        runs_needed: How many runs a problem would decide a difference as observed, from low to high; high is None where
+            only a lower bound is known. None where it is decided, or where the runs do not say.
         problems_needed: How many spaces would; None likewise.
         end: Who ends with the least regret.
         speed: Who is first within a hundredth of the optimum; None where no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
         holds: What would change it.
         blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names that it reads.
-        leading: How many of the sentences say who leads and whether that is decided.
+        leading: How many of the sentences belong on a first screen, at most three.
     """
 
     winner: str | list[str]
     runner_up: str | None
     decided_here: bool
     decided: bool
+    statement: Statement | None
     level: float
     sentences: list[str]
-    runs_needed: list[int] | None
-    problems_needed: list[int] | None
+    runs_needed: list[int | None] | None
+    problems_needed: list[int | None] | None
     end: Decision | None
     speed: Decision | None
     elsewhere: Decision | None
@@ -147,9 +155,22 @@ class Verdict:
 
 def _undecided(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
     """Where there is nothing to decide between."""
-    who = winner[0] if len(winner) == 1 else list(winner)
     return Verdict(
-        who, None, False, False, LEVEL, list(sentences), None, None, None, None, None, [], [], len(sentences)
+        winner=winner[0] if len(winner) == 1 else list(winner),
+        runner_up=None,
+        decided_here=False,
+        decided=False,
+        statement=None,
+        level=LEVEL,
+        sentences=list(sentences),
+        runs_needed=None,
+        problems_needed=None,
+        end=None,
+        speed=None,
+        elsewhere=None,
+        holds=[],
+        blinded=[],
+        leading=min(len(sentences), _MOST_LEADING),
     )
 
 
@@ -199,46 +220,57 @@ def verdict_of(found: Evidence) -> Verdict:
         return _undecided([*said, *_incomplete(found)], names)
     end = decide(ends)
     timed = [p for p in problems if p.reference.exact]
-    speed = None if not timed else decide({name: [_reached(p, name, names) for p in timed] for name in names})
+    speed = None
+    if timed:
+        times = {name: [_reached(p, name, names) for p in timed] for name in names}
+        speed = decide(times, ranks_only=True)
     spaces = [p.space for p in problems]
     elsewhere = decide(ends, spaces) if len(set(spaces)) >= FEWEST_SPACES else None
-    leading = [
-        *_end(end, ends, len(problems)),
-        *([] if speed is None else _speed(speed, names, timed)),
-        _elsewhere(elsewhere, len(problems), len(set(spaces))),
-    ]
     pairs = _blinded(ends)
+    leading = [
+        *_end_sentences(end, len(problems)),
+        *_versions(found),
+        *map(_blind_sentence, pairs),
+        *([] if speed is None else _speed_sentences(speed, timed)),
+        _elsewhere_sentence(elsewhere, len(problems), len(set(spaces))),
+    ]
     said = [
         *leading,
-        *map(_blind_in_words, pairs),
+        *_detectable_sentences(end, ends),
         *(found.figures[name] for name in found.figures if name == end.leader),
-        *_noise(end, problems),
-        *_answers(names, problems),
+        *_noise_sentences(end, problems),
+        *_answer_sentences(names, problems),
         *_changes(ends, problems, end),
-        *_versions(found),
         *_incomplete(found),
     ]
-    apart = [rival.name for rival in end.rivals if rival.apart]
-    first = None if end.decided or not end.rivals else end.rivals[0].needed
-    spaces_needed = (
-        None if elsewhere is None or elsewhere.decided or not elsewhere.rivals else elsewhere.rivals[0].needed
-    )
+    closest = _closest(end)
     return Verdict(
         winner=end.leader if len(end.leaders) == 1 else list(end.leaders),
-        runner_up=apart[0] if apart else None,
+        runner_up=end.worse[0].name if end.worse else None,
         decided_here=end.decided,
         decided=elsewhere is not None and elsewhere.decided,
+        statement=None if closest is None else closest.statement,
         level=LEVEL,
         sentences=said,
-        runs_needed=None if first is None else list(first),
-        problems_needed=None if spaces_needed is None else list(spaces_needed),
+        runs_needed=_needed(end),
+        problems_needed=None if elsewhere is None else _needed(elsewhere),
         end=end,
         speed=speed,
         elsewhere=elsewhere,
         holds=_holds(found, end, elsewhere, len(set(spaces))),
         blinded=pairs,
-        leading=len(leading),
+        leading=min(len(leading), _MOST_LEADING),
     )
+
+
+def _closest(decision: Decision) -> Rival | None:
+    """The closest rival that is not told apart, or where all are the closest of all."""
+    return next(iter((*decision.open, *decision.rivals)), None)
+
+
+def _needed(decision: Decision) -> list[int | None] | None:
+    closest = _closest(decision)
+    return None if closest is None or closest.needed is None else list(closest.needed)
 
 
 def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
@@ -255,7 +287,7 @@ def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
     return found
 
 
-def _blind_in_words(pair: BlindPair) -> str:
+def _blind_sentence(pair: BlindPair) -> str:
     """What the names are worth to a strategy."""
     runs = pair.better + pair.ties + pair.worse
     counted = f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in {pair.worse}"
@@ -283,121 +315,306 @@ def _p(p: float) -> str:
     return f"p {told}" if told.startswith("<") else f"p = {told}"
 
 
-def _end(end: Decision, ends: Mapping[str, Sequence[Values]], problems: int) -> list[str]:
-    """Who ends best, beside the closest rival, and how many runs would decide."""
-    where = f"On {'this problem' if problems == 1 else f'these {problems} problems'}"
-    same = f" ({joined([end.leader, *end.same])} are equal in every run)" if end.same else ""
+def _mean(difference: float, interval: tuple[float, float] | None) -> str:
+    """A difference with its interval, which is left out where all differences are equal."""
+    width = 0.0 if interval is None else interval[1] - interval[0]
+    if interval is None or width <= 0:
+        return f"{difference:.2g}"
+    decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
+    low, high = (fixed(end, decimals) for end in interval)
+    return f"{fixed(difference, decimals)} [{low}, {high}]"
+
+
+def _lower_by(rival: Rival) -> str:
+    """By how much the leader's mean is lower than a rival's, or higher."""
+    if rival.difference is None or rival.interval is None:
+        return ""
+    if rival.difference >= 0:
+        return f"mean lower by {_mean(rival.difference, rival.interval)}"
+    low, high = rival.interval
+    return f"mean higher by {_mean(-rival.difference, (-high, -low))}"
+
+
+def _counts(rival: Rival, noun: str = "paired run") -> str:
+    """What was counted against a rival, from the leader's side."""
+    text = f"better in {rival.wins} of {plural(rival.pairs, noun)}"
+    if rival.ties:
+        text += f", equal in {rival.ties}"
+    if rival.losses:
+        text += f", worse in {rival.losses}"
+    return "; ".join(filter(None, (text, _p(rival.p), _lower_by(rival))))
+
+
+def _end_sentences(end: Decision, problems: int) -> list[str]:
+    """Who ends with the least regret, how certain that is, and what would settle it."""
+    scope = "On this problem" if problems == 1 else f"On these {problems} problems"
     if not end.rivals:
-        return [f"{where} {joined([end.leader, *end.same])} are equal in every run: there is nothing to decide."]
-    closest, apart = end.rivals[0], [rival for rival in end.rivals if rival.apart]
-    if end.decided:
-        others = f", and from {_few([r.name for r in end.rivals[1:]])} too" if len(end.rivals) > 1 else ""
-        return [f"{where} it is decided: {end.leader} ends best, told apart from {_beside(closest)}{others}."]
-    if not [rival for rival in end.rivals if not rival.apart]:
-        return [f"{where} it is decided: {end.leader} ends best{same}, told apart from {_beside(closest)}."]
-    ahead = f"; both are ahead of {_few([r.name for r in apart])} ({_p(apart[0].p)})" if apart else ""
-    if len(end.leaders) > 2:
-        ahead = ahead.replace("both are", "all are")
-    said = [f"{where} {_few(end.leaders)} cannot be told apart at the end{same}{ahead}."]
-    text = f"Closest to {end.leader} is {_beside(closest)}"
-    text += "; the two are practically the same." if closest.alike else "."
-    if closest.needed is None:
-        text += " No number of runs would tell them apart by what was seen."
+        return [f"{scope}, {_equal_clause(end)}."]
+    if not end.open:
+        return [_winner_sentence(scope, end), *_unseen_sentences(end.pairs)]
+    closest = end.open[0]
+    return [_tie_sentence(scope, end), _CLOSEST[closest.statement](end.leader, closest)]
+
+
+def _equal_clause(end: Decision) -> str:
+    """The leader and its equals, and whether that makes them practically the same."""
+    assert end.same_bound is not None
+    text = f"{joined([end.leader, *end.same])} are equal in {_all_pairs(end.pairs)}"
+    if end.same_bound <= MARGIN:
+        return f"{text}: practically the same, as their means differ by at most {end.same_bound:.2g} (at 95 %)"
+    return f"{text}, {_too_few(end.same_bound, end.pairs)}"
+
+
+def _all_pairs(runs: int) -> str:
+    return "their only paired run" if runs == 1 else f"all {plural(runs, 'paired run')}"
+
+
+def _too_few(bound: float, runs: int) -> str:
+    """What so many runs without a difference leave open."""
+    from scipy.special import betaincinv
+
+    worst = bound / float(betaincinv(1, runs, 1 - LEVEL))  # the bound is the share that may be unseen, at the worst
+    return (
+        f"too few to call them the same: at 95 %, their means may differ by {bound:.2g}, and "
+        f"{runs_for_same(max(worst, 1.0))} such runs would exclude a difference above {MARGIN:g}"
+    )
+
+
+def _winner_sentence(scope: str, end: Decision) -> str:
+    closest, *others = end.rivals
+    if end.same:
+        text = f"{scope}, {joined([end.leader, *end.same])} end with the lowest regret, equal in every run: "
     else:
-        low, high = closest.needed
-        text += f" If what was seen is what is, {_range(low, high)} runs a problem would tell them apart ({POWER:.0%})."
+        text = f"{scope}, {end.leader} ends with the lowest regret: "
+    text += f"significantly better than {closest.name} ({_counts(closest)})"
+    if others:
+        text += f", and than {_few([rival.name for rival in others])}"
+    if closest.alike:
+        assert closest.bound is not None
+        text += f"; but {end.leader} and {closest.name} are practically the same, as their means differ by at most "
+        text += f"{closest.bound:.2g} (at 95 %)"
+    return f"{text}."
+
+
+def _unseen_sentences(runs: int) -> list[str]:
+    """How frequent a failure may be that did not happen in so many runs."""
+    unseen = 1 - LEVEL ** (1 / runs)
+    if unseen < ALIKE:
+        return []
+    return [f"A failure that happens in fewer than {share(unseen)} of the runs may not have shown in these {runs}."]
+
+
+def _tie_sentence(scope: str, end: Decision) -> str:
+    if all(rival.statement in ("open", "same", "equal") for rival in end.open):
+        text = f"{scope}, the final regrets of {_few(end.leaders)} do not differ significantly"
+    else:
+        text = f"{scope}, it is not decided which of {_few(end.leaders)} ends best"
+    if end.same:
+        text += f" ({joined([end.leader, *end.same])} are equal in every run)"
+    if end.worse:
+        verb = "is" if len(end.worse) == 1 else "are"
+        text += f"; {_few([rival.name for rival in end.worse])} {verb} significantly worse ({_p(end.worse[0].p)})"
+    return f"{text}."
+
+
+def _open_sentence(leader: str, rival: Rival) -> str:
+    return f"The closest rival of {leader} is {rival.name} ({_counts(rival)}){_needed_clause(rival, 'run')}."
+
+
+def _most_runs_sentence(leader: str, rival: Rival) -> str:
+    text = f"{leader} is better than {rival.name} in most runs ({_counts(rival)}), but "
+    if rival.alike:
+        return f"{text}{_same_clause(rival)}."
+    return f"{text}the means do not differ significantly{_needed_clause(rival, 'run')}."
+
+
+def _split_sentence(leader: str, rival: Rival) -> str:
+    assert rival.difference is not None and rival.interval is not None
+    lower = _mean(-rival.difference, (-rival.interval[1], -rival.interval[0]))
+    counted = f"{rival.wins} of {rival.pairs}; {_p(rival.p)}"
+    return (
+        f"{leader} is better than {rival.name} in most runs ({counted}), but {rival.name} is better in the mean, by "
+        f"{lower}: {leader} fails badly in some runs, and which one is best depends on what a failure costs."
+    )
+
+
+def _mean_sentence(leader: str, rival: Rival) -> str:
+    assert rival.difference is not None and rival.interval is not None
+    better, worse, (low, high) = leader, rival.name, rival.interval
+    if rival.difference < 0:
+        better, worse, (low, high) = worse, better, (-high, -low)
+    counted = f"better in {rival.wins} of {plural(rival.pairs, 'paired run')}, equal in {rival.ties}, worse in "
+    counted += f"{rival.losses}; {_p(rival.p)}"
+    return (
+        f"Run by run, {leader} and {rival.name} do not differ significantly ({counted}), but the mean of {better} is "
+        f"lower by {_mean(abs(rival.difference), (low, high))}, as {worse} is far worse in a few runs."
+    )
+
+
+def _same_sentence(leader: str, rival: Rival) -> str:
+    n_different = rival.wins + rival.losses
+    differ = "differs" if n_different == 1 else "differ"
+    return (
+        f"{leader} and {rival.name} are practically the same: {n_different} of {plural(rival.pairs, 'paired run')} "
+        f"{differ}, none by more than {rival.largest:.2g}, and their means differ by at most {rival.bound:.2g} "
+        "(at 95 %)."
+    )
+
+
+def _same_clause(rival: Rival) -> str:
+    return f"the two are practically the same, as their means differ by at most {rival.bound:.2g} (at 95 %)"
+
+
+def _equal_sentence(leader: str, rival: Rival) -> str:
+    assert rival.bound is not None
+    text = f"{leader} and {rival.name} are equal in {_all_pairs(rival.pairs)}"
+    return f"{text}, {_too_few(rival.bound, rival.pairs)}."
+
+
+_CLOSEST: Mapping[Statement, Callable[[str, Rival], str]] = {
+    "open": _open_sentence,
+    "most runs": _most_runs_sentence,
+    "split": _split_sentence,
+    "mean": _mean_sentence,
+    "same": _same_sentence,
+    "equal": _equal_sentence,
+}
+"""The sentence on the leader and the closest rival that it is not told apart from."""
+
+
+def _needed_clause(rival: Rival, noun: str) -> str:
+    """How many runs per problem, or spaces, would decide; empty where the runs say nothing of it."""
+    per = f"{noun}s per problem" if noun == "run" else f"{noun}s"
+    needed = rival.needed
+    if needed is None:
+        return ""
+    if needed.about is None:
+        return f"; at least {needed.low:,} {per} would be needed, how many more is not known from these"
+    return (
+        f"; if the true difference equals the observed one, about {needed.about:,} {per} (half or twice as many) would "
+        f"show it with {share(POWER)} power"
+    )
+
+
+def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -> list[str]:
+    """What difference so many runs decide; nothing where most pairs tie, whose spread is that of a few runs."""
+    if not end.open:
+        return []
+    closest = end.open[0]
     seen = detectable(paired(ends[end.leader], ends[closest.name]))
-    if seen is not None:
-        text += f" So many runs would have seen a difference of {seen:.2g} of the normalised regret."
-    return [*said, text]
-
-
-def _range(low: int, high: int) -> str:
-    if high >= MOST_RUNS:
-        return f"at least {low:,}"
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
-
-
-def _beside(rival: Rival) -> str:
-    """A rival with what was counted against it, from the leader's side."""
-    counted = rival.wins + rival.ties + rival.losses
-    ties = f", equal in {rival.ties}" if rival.ties else ""
-    losses = f", worse in {rival.losses}" if rival.losses else ""
-    return f"{rival.name} (better in {rival.wins} of {plural(counted, 'paired run')}{ties}{losses}; {_p(rival.p)})"
-
-
-def _speed(speed: Decision, names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
-    """Who is first near the optimum, which runs that end alike do not tell."""
-    if not speed.rivals:
+    if seen is None or seen < _LEAST_DETECTABLE or 2 * closest.ties > closest.pairs:
         return []
-
-    def spent(name: str) -> str:
-        one = len(problems) == 1
-        all_of = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
-        middle = float(np.median(np.concatenate(all_of)))
-        if not np.isfinite(middle):
-            return _NOT_REACHED
-        return f"{middle:,.0f} {problems[0].unit}" if one else f"{middle:.0%} of the budget"
-
-    target = "Within a hundredth of the optimum"
-    shown = ", ".join(f"{name} {spent(name)}" for name in speed.leaders[:_MOST_NAMED])
-    if len(speed.leaders) > _MOST_NAMED:
-        shown += ", …"
-    closest = speed.rivals[0]
-    if speed.decided:
-        follows = f"{closest.name} {spent(closest.name)}"
-        return [f"{target} is {speed.leader} first: {spent(speed.leader)} in the median, {follows} ({_p(closest.p)})."]
-    apart = [rival for rival in speed.rivals if rival.apart]
-    behind = f"; {apart[0].name} needs {spent(apart[0].name)} ({_p(apart[0].p)})" if apart else ""
-    who = _few(speed.leaders)
-    if all(spent(name) == _NOT_REACHED for name in names):
-        return [f"{target} comes less than half of the runs of any strategy, so the runs do not tell who is first."]
-    return [f"{target} the runs do not tell who is first: of {who} the medians are {shown}{behind}."]
-
-
-def _elsewhere(found: Decision | None, problems: int, spaces: int) -> str:
-    where = f"{plural(problems, 'problem')} of {plural(spaces, 'space')}"
-    if found is None:
-        return f"About other problems of the kind nothing can be decided: {where}, and it takes {FEWEST_SPACES} spaces."
-    if not found.rivals:
-        return "On other problems of the kind nothing tells them apart."
-    closest = found.rivals[0]
-    counted = f"better in {closest.wins} of {plural(spaces, 'space')}, {_p(closest.p)}"
-    if found.decided:
-        return f"On other problems of the kind it is decided too: {found.leader} over {closest.name} ({counted})."
-    text = f"For other problems of the kind {_few(found.leaders)} cannot be told apart ({closest.name}: {counted})"
-    if closest.needed is None:
-        return f"{text}; no number of spaces would by what was seen."
-    low, high = closest.needed
-    return f"{text}; {_range(low, high)} spaces would, if what was seen is what is."
-
-
-def _noise(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
-    """Where training a found cell again moves its regret by more than what divides the two that are closest."""
-    known = [(p, p.noise) for p in problems if p.noise is not None]
-    if not known or not end.rivals:
-        return []
-    other = end.rivals[0].name
-    gaps = [abs(float(p.at(end.leader).mean() - p.at(other).mean())) for p, _ in known]
-    above = sum(noise > gap for (_, noise), gap in zip(known, gaps, strict=True))
-    noise = float(np.median([noise for _, noise in known]))
-    many = "" if len(known) == 1 else f"on {above} of {len(known)} problems with several training seeds "
-    more = "more" if above or len(known) > 1 else "less"
     return [
-        f"Retraining a good cell moves its normalised regret by {noise:.2g} in the median, {many}{more} than the "
-        f"{float(np.median(gaps)):.2g} that {end.leader} and {other} differ by; random search is 1 from the optimum."
+        f"These {closest.pairs} paired runs could have shown a mean difference of {seen:.2g} between {end.leader} and "
+        f"{closest.name} with {share(POWER)} power."
     ]
 
 
-def _answers(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
-    """What was no find of a search, and what a search found and gave up."""
+def _speed_sentences(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+    """Who is first near the optimum, which runs that end alike do not tell."""
+    if not speed.rivals:
+        return []
+    near = f"{share(TARGET)} of the optimum"
+    closest = speed.rivals[0]
+    if speed.decided:
+        leader = _spent(speed.leader, problems)
+        if leader is None:
+            first, second = (share(_reached_share(name, problems)) for name in (speed.leader, closest.name))
+            return [
+                f"{speed.leader} comes within {near} in {first} of its runs, significantly more often or sooner than "
+                f"{closest.name} ({second}; {_p(closest.p)})."
+            ]
+        follows = _spent(closest.name, problems) or "not within the budget"
+        return [
+            f"{speed.leader} is the first to come within {near}: {leader} in the median, {closest.name} {follows} "
+            f"({_p(closest.p)})."
+        ]
+    medians = {name: _spent(name, problems) for name in speed.leaders}
+    if not any(medians.values()):
+        return [f"No strategy comes within {near} reliably: at least half of the runs of each do not get there."]
+    shown = ", ".join(f"{name} {spent or 'not reached'}" for name, spent in [*medians.items()][:_MOST_NAMED])
+    if len(medians) > _MOST_NAMED:
+        shown += ", …"
+    who = "Neither" if len(medians) == 2 else f"None of {_few(speed.leaders)}"
+    text = f"{who} reaches {near} reliably sooner (median: {shown})"
+    if speed.worse:
+        slower = speed.worse[0]
+        spent = _spent(slower.name, problems)
+        how = "does not get there within the budget" if spent is None else f"needs {spent}"
+        text += f"; {slower.name} {how} ({_p(slower.p)})"
+    return [f"{text}."]
+
+
+def _spent(name: str, problems: Sequence[ProblemResult]) -> str | None:
+    """What the median run spends until it is near the optimum; None where that is beyond the budget."""
+    one = len(problems) == 1
+    spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
+    median = float(np.median(np.concatenate(spent)))
+    if not np.isfinite(median):
+        return None
+    if not one:
+        return f"{share(median)} of the budget"
+    unit = problems[0].unit
+    return f"{median:,.0f} {unit.removesuffix('s') if round(median) == 1 and unit == 'cells' else unit}"
+
+
+def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
+    """The share of runs that come near the optimum."""
+    return float(np.isfinite(np.concatenate([p.runtimes(name, TARGET) for p in problems])).mean())
+
+
+def _elsewhere_sentence(found: Decision | None, problems: int, spaces: int) -> str:
+    """What is known of other problems of the kind, where a space counts once."""
+    if found is None:
+        these = "This problem has" if problems == 1 else f"These {problems} problems share"
+        if spaces > 1:
+            these = f"These {problems} problems have"
+        held = "one search space" if spaces == 1 else f"{spaces} search spaces"
+        return f"{these} {held}; at least {FEWEST_SPACES} spaces are needed to generalise."
+    where = "On other problems of the kind"
+    if not found.rivals:
+        return f"{where}, nothing distinguishes the strategies."
+    closest = _closest(found)
+    assert closest is not None
+    counted = f"{closest.name}: {_counts(closest, 'space')}"
+    if not found.open:
+        who = joined([found.leader, *found.same])
+        verb = "leads" if len(found.leaders) == 1 else "lead"
+        return f"{where}, {who} {verb} too ({counted})."
+    text = f"{where}, it is not decided which of {_few(found.leaders)} ends best ({counted})"
+    return f"{text}{_needed_clause(closest, 'space')}."
+
+
+def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
+    """Whether training a found cell again moves its regret by more than what divides the two that are closest."""
+    known = [(p, p.noise) for p in problems if p.noise is not None]
+    closest = _closest(end)
+    if not known or closest is None:
+        return []
+    gaps = [abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) for p, _ in known]
+    larger = sum(noise > gap for (_, noise), gap in zip(known, gaps, strict=True))
+    noise = float(np.median([noise for _, noise in known]))
+    how, count = ("larger", larger) if larger else ("smaller", len(known))
+    where = f"on {count} of {len(known)} problems" if count < len(known) else f"on all {len(known)} problems"
+    if len(known) == 1:
+        where = "on this problem"
+    if len(known) < len(problems):
+        where += " with several training seeds"
+    return [
+        f"Training noise ({noise:.2g}) is {how} than the difference between {end.leader} and {closest.name} "
+        f"({float(np.median(gaps)):.2g}) {where}."
+    ]
+
+
+def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
+    """What was no find of a search, and what a search evaluated and did not choose."""
     said = []
     ended = [(p, trace) for p in problems for name in names for trace in p.traces[name] if trace.answer]
     first = [(p, trace) for p, trace in ended if trace.answer_index < p.problem.first_cells]
     if first and len(first) >= _SHARE_NAMED * len(ended):
         said.append(
-            f"{len(first)} of {plural(len(ended), 'answer')} {'is' if len(first) == 1 else 'are'} among the random "
-            "cells that all strategies begin with: what came after found nothing better."
+            f"In {len(first)} of {plural(len(ended), 'run')} the answer is one of the random cells that all strategies "
+            "begin with: the search found nothing better."
         )
     known = [p for p in problems if p.reference.exact]
     lost = {name: sum(p.given_up(name) for p in known) for name in names}
@@ -405,50 +622,68 @@ def _answers(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[st
         runs = sum(len(p.traces[name]) for p in known for name in names)
         most = max(given_up, key=lambda name: given_up[name])
         said.append(
-            f"The optimum was evaluated and given up for a cell that looked better in {sum(given_up.values())} of "
-            f"{plural(runs, 'run')} (most often by {most}: {given_up[most]}); these did not find it."
+            f"In {sum(given_up.values())} of {plural(runs, 'run')} the optimum was evaluated, but noise made another "
+            f"cell look better (most often by {most}: {given_up[most]}); they count as not found."
         )
     return said
 
 
 def _holds(found: Evidence, end: Decision, elsewhere: Decision | None, spaces: int) -> list[Holds]:
     """What a reader asks of a verdict."""
-    closest = end.rivals[0] if end.rivals else None
+    closest = _closest(end)
     said = []
     if closest is not None:
-        why = f"against {closest.name}, the closest: {_p(closest.p)}"
-        apart = sum(rival.apart for rival in end.rivals)
-        answer = "Yes" if end.decided else "Partly" if apart else "Unknown"
-        why += "" if end.decided or not apart else f"; {plural(apart, 'other')} are behind for sure"
-        said.append(Holds("other search seeds", answer, why))
+        answer = "Yes" if end.decided else "Partly" if end.worse else "Unknown"
+        said.append(Holds("other search seeds", answer, _seeds_why(end, closest)))
     said.append(_with_less(found, end))
     known = [(p, p.noise) for p in found.problems if p.noise is not None]
     if known and closest is not None:
         below = sum(abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise for p, noise in known)
-        why = f"on {below} of {plural(len(known), 'problem')} retraining moves a cell by more than the two differ"
+        why = f"training noise is larger than the difference on {below} of {plural(len(known), 'problem')}"
         said.append(
             Holds("cells trained again", "Yes" if not below else "No" if below == len(known) else "Partly", why)
         )
     else:
         said.append(Holds("cells trained again", "Unknown", "the tables hold one training of each cell"))
     if elsewhere is None:
-        why = f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')}; it takes {FEWEST_SPACES} spaces"
+        why = f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')}; {FEWEST_SPACES} are needed"
         said.append(Holds("other problems", "Unknown", why))
     else:
-        why = _p(elsewhere.rivals[0].p) + f" over {spaces} spaces" if elsewhere.rivals else "all are equal"
+        other = _closest(elsewhere)
+        why = "all are equal" if other is None else f"{_p(other.p)} over {spaces} spaces"
         said.append(Holds("other problems", "Likely" if elsewhere.decided else "Unknown", why))
     return said
+
+
+def _seeds_why(end: Decision, closest: Rival) -> str:
+    """Against whom the runs decide, and against whom they do not."""
+    if not end.open:
+        text = f"closest rival {closest.name} ({_p(closest.p)})"
+        return f"{text}; {joined([end.leader, *end.same])} are equal in every run" if end.same else text
+    text = f"not against {closest.name} ({_NOT_DECIDED.get(closest.statement, _p(closest.p))})"
+    if len(end.worse) == 1:
+        return f"{text}; {end.worse[0].name} is significantly worse"
+    return f"{text}; the {len(end.worse)} others are significantly worse" if end.worse else text
+
+
+_NOT_DECIDED: Mapping[Statement, str] = {
+    "most runs": "better in most runs, not in the mean",
+    "split": "better in most runs, worse in the mean",
+    "mean": "by the mean alone",
+    "same": "practically the same",
+    "equal": "equal in every run",
+}
 
 
 def _with_less(found: Evidence, end: Decision) -> Holds:
     """Who leads after half and a quarter of the budget."""
     leading = {}
     for fraction in (0.5, 0.25):
-        early = {
+        regrets = {
             name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems] for name in found.names
         }
-        leading[fraction] = claim(early)
-    kept = [{*claims.leaders} <= {*end.leaders} for claims in leading.values()]
+        leading[fraction] = decide(regrets)
+    kept = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
     half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
     answer = "Yes" if all(kept) else "Partly" if any(kept) else "No"
     return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")
@@ -458,7 +693,7 @@ def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemRes
     """What leads with L alone, with λR and under limits, and whether another λ changes it; by the same procedure."""
 
     def among(chosen: Sequence[int]) -> tuple[str, ...]:
-        return claim({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
+        return decide({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
 
     said = []
     kinds = {
@@ -491,7 +726,7 @@ def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemRes
 
 
 def _leading(leaders: Sequence[str]) -> str:
-    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} cannot be told apart"
+    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} are not decided"
 
 
 def _versions(found: Evidence) -> list[str]:

@@ -1,6 +1,6 @@
-"""Tables as papers print them: the best in bold, who is told apart from the leader marked, all else told below.
+"""Tables as papers print them: the best in bold, what is significantly worse than the leader marked, all else below.
 
-Who is told apart is the verdict's word (`surrogate_nas.study.decision`); the table of pairs describes.
+What is significant the verdict says (`surrogate_nas.study.decision`); the table of pairs is descriptive.
 """
 
 from __future__ import annotations
@@ -34,8 +34,9 @@ _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
 """The place of a strategy without a mean, which no mean has."""
 _MARKS = (
-    rf"Best mean in bold, second underlined; {_WORSE}: ends behind the leader for sure (exact signed-rank test of "
-    r"paired runs under random signs, 5\,\% for all claims together)."
+    rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the leader (exact signed-rank test of "
+    r"paired runs under random signs, 5\,\% for all rivals together, and a 95\,\% interval of the mean difference "
+    r"above 0)."
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
@@ -118,7 +119,7 @@ def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
 def _worse(made: Comparison) -> set[str]:
     """The strategies that the verdict tells apart from the leader."""
     end = made.verdict.end
-    return set() if end is None else {rival.name for rival in end.rivals if rival.apart}
+    return set() if end is None else {rival.name for rival in end.worse}
 
 
 def _tests(results: Results, part: Part) -> _Tabular:
@@ -138,7 +139,7 @@ def _tests(results: Results, part: Part) -> _Tabular:
     caption = (
         f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse; effect: matched-pairs "
         "rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, and after Holm's correction over all "
-        "pairs. They describe; who is told apart is said by the verdict."
+        "pairs. Descriptive only; see the verdict for significance."
     )
     return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 

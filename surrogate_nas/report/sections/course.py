@@ -55,8 +55,8 @@ def ranks_along_the_budget(study: Study) -> Section | None:
                   ends=(0.9, len(by_name) + 0.1), falling=True)  # fmt: skip
     caption = (
         f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')} after each share of the "
-        "budget; 1 is the best. Shaded: the first cells, the same for all. It describes; who is told apart is the "
-        "verdict’s."
+        "budget; 1 is the best. Shaded: the first cells, the same for all. Descriptive only; see the verdict for "
+        "significance."
     )
     told = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
     return Section("Average rank", [Figures([told])], half=True)

@@ -1,4 +1,4 @@
-"""All strategies in one picture: how they end, on every problem, how soon they are there, and who is told apart."""
+"""All strategies in one picture: how they end, on every problem, how soon they are there, and what is decided."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import partial
 
 import numpy as np
 
-from surrogate_nas.core.numbers import NOTHING, fixed, plural
+from surrogate_nas.core.numbers import NOTHING, fixed
 from surrogate_nas.report.look import Look, plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scale, text_width
-from surrogate_nas.report.reading import TARGET, ProblemResult, Resampling, Study, Values, ends
+from surrogate_nas.report.reading import TARGET, ProblemResult, Resampling, Study, Values, ends, joined
 
 _HEAD, _FOOT = 38.0, 26.0
 """Pixels above and below rows."""
@@ -137,9 +137,12 @@ def _heading(study: Study, made: Ranking) -> str:
     what = "Hypervolume missed" if made.front else "Final regret"
     if end is None or not end.rivals:
         return what
-    if end.decided:
-        return f"{end.leader} comes nearest to the front" if made.front else f"{end.leader} ends best"
-    return f"{plural(len(end.leaders), 'strategy').replace('strategys', 'strategies')} cannot be told apart at the end"
+    if not end.open:
+        best = joined([end.leader, *end.same])
+        if made.front:
+            return f"{best} {'come' if end.same else 'comes'} nearest to the front"
+        return f"{best} {'end' if end.same else 'ends'} best"
+    return f"It is not decided which of {len(end.leaders)} strategies ends best"
 
 
 def _caption(made: Ranking) -> str:
@@ -159,7 +162,8 @@ def _caption(made: Ranking) -> str:
     said += "; dotted: random sampling." if exact and not made.front and not made.several else "."
     if any(entry.alike for entry in made.entries):
         said += (
-            " Upright bars join who is not told apart: the first is the verdict, each further one starts anew below."
+            " Vertical bars join strategies that do not differ significantly: the first is the verdict, each further "
+            "one is the same without those above."
         )
     if any(
         trace.failure or trace.found_nothing for p in made.problems for e in made.entries for trace in p.traces[e.name]
@@ -248,7 +252,7 @@ def _draw_names(canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapp
             *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members), paint="ink", width=2
         )
     if lanes:
-        canvas.text(x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not told apart", align="right")
+        canvas.text(x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not decided", align="right")
 
 
 def _grey(problem: ProblemResult) -> str:
@@ -287,11 +291,18 @@ def _draw_panel(
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
         with canvas.of(
             entry.look,
-            f"{entry.name}: {_number(spot.mean, made)} ({_number(spot.low, made)} to {_number(spot.high, made)})",
+            f"{entry.name}: {_number(spot.mean, made)}{_interval(spot, made)}",
         ):
             _draw_ticks(canvas, [scale(value) for value in spot.runs.tolist()], y - min(row / 2.4, 11), entry.look)
             canvas.line([(scale(spot.low), y), (scale(spot.high), y)], paint=entry.look, width=3, opacity=0.55)
             canvas.mark(scale(spot.mean), y, entry.look, size)
+
+
+def _interval(spot: Spot, made: Ranking) -> str:
+    """The interval in words; empty where there is one run, or all are equal."""
+    if spot.low >= spot.high:
+        return ""
+    return f" ({_number(spot.low, made)} to {_number(spot.high, made)})"
 
 
 def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, look: Look) -> None:

@@ -22,7 +22,7 @@ from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, no
 from surrogate_nas.report.reading import Comparison, Study
 
 _TESTS_NOTE = (
-    "They describe and decide nothing; the verdict does. "
+    "Descriptive only; see the verdict for significance. "
     "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
     "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
     "signed-rank test, two-sided, then corrected by Holm over all pairs."
@@ -66,11 +66,11 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     if summary is None:
         return [NO_CELL, *[NOTHING] * (4 if optimism is None else 5)]
     one = len(comparison.feasible_runs_of(name)) == 1
-    low, high = (fixed(end, decimals) for end in summary.ci95)
+    between = " – ".join(fixed(end, decimals) for end in summary.ci95 or ())
     return [
         f"{fixed(summary.mean, decimals)}{'' if one else f' ± {fixed(summary.std, decimals)}'}",
         NOTHING if one else fixed(summary.iqm, decimals),
-        NOTHING if one else f"{low} – {high}",
+        between or NOTHING,
         NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
         *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),

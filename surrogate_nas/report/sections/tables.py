@@ -43,7 +43,7 @@ def strategies(study: Study) -> Section | None:
             fixed(entry["rank_mean"], 2),
             NOTHING if entry["solved"] is None else f"{entry['solved']:.0%}",
             fixed(entry["regret_iqm"], 3),
-            " – ".join(fixed(end, 3) for end in entry["regret_ci95"]),
+            " – ".join(fixed(end, 3) for end in entry["regret_ci95"] or ()) or NOTHING,
             fixed(entry["regret_mean"], 3),
             fixed(entry["regret_median"], 3),
             fixed(entry["probability_best_here"], 2),
@@ -55,8 +55,8 @@ def strategies(study: Study) -> Section | None:
     ]
     return _section(
         "Strategies", Table(heads, rows), "strategies",
-        "Probability best: the share of resamples in which the strategy has the best rank, with resampled runs "
-        "on these problems, and with resampled problems too.",
+        "Probability best: from the verdict's p-values, as a rival of the leader has the odds of p / 2 to 1 − p / 2; "
+        "on these problems by their runs, on such problems by one number a space. Strategies that tie share it.",
     )  # fmt: skip
 
 
@@ -128,15 +128,19 @@ def pairs(study: Study) -> Section | None:
                 p_value(test.p),
                 p_value(test.p_holm),
                 fixed(pair.difference, 3),
-                f"{improved.probability:.2f} ({improved.low:.2f} – {improved.high:.2f})",
+                _with_interval(improved.probability, improved.ci95),
             ]
         )
     return _section(
         "Every pair", Table(heads, rows, texts=2), "pairs",
-        "They describe and decide nothing; the verdict does. Wilcoxon's signed-rank test of mean regrets over "
+        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean regrets over "
         "problems, Holm's correction over all pairs. Improvement: how probably a run of the first ends better than one "
         "of the second on the same problem, a tie counting half.",
     )  # fmt: skip
+
+
+def _with_interval(value: float, ci95: tuple[float, float] | None) -> str:
+    return f"{value:.2f}" if ci95 is None else f"{value:.2f} ({ci95[0]:.2f} – {ci95[1]:.2f})"
 
 
 @section(85, "suite")

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
-from surrogate_nas.core.numbers import NOTHING, p_value
+from collections.abc import Mapping
+
+from surrogate_nas.core.numbers import NOTHING, fixed, p_value
 from surrogate_nas.report.markup import Block, Content, Head, Section, Table, note, section, strategy, with_marks
-from surrogate_nas.report.reading import Study
+from surrogate_nas.report.reading import Rival, Statement, Study
+
+_STATEMENTS: Mapping[Statement, str] = {
+    "decided": "significantly worse",
+    "most runs": "worse in most runs, mean not decided",
+    "split": "worse in most runs, better in the mean",
+    "mean": "not decided by runs, by the mean",
+    "same": "practically the same",
+    "equal": "equal, too few runs",
+    "open": "not decided",
+}
+
+
+def _statement(rival: Rival) -> str:
+    """What is said of a rival, seen from its side."""
+    text = _STATEMENTS[rival.statement]
+    return f"{text}, practically the same" if rival.alike and rival.statement != "same" else text
+
+
+def _difference(rival: Rival) -> str:
+    """The rival's mean regret minus the leader's, with its interval."""
+    if rival.difference is None:
+        return NOTHING
+    if rival.interval is None:
+        return fixed(rival.difference, 3)
+    low, high = rival.interval
+    return f"{fixed(rival.difference, 3)} ({fixed(low, 3)} – {fixed(high, 3)})"
 
 
 @section(60, "suite", "comparison", "front")
@@ -27,20 +55,22 @@ def who_is_told_apart(study: Study) -> Section | None:
                 strategy(rival.name, study.looks[rival.name]),
                 f"{rival.wins} / {rival.ties} / {rival.losses}",
                 p_value(rival.p),
-                "behind" if rival.apart else "not told apart",
-                "practically the same" if rival.alike else "",
+                _difference(rival),
+                _statement(rival),
                 NOTHING if fast is None else p_value(fast.p),
-                NOTHING if fast is None else "behind" if fast.apart else "not told apart",
+                NOTHING if fast is None else "significantly slower" if fast.apart else "not decided",
             ]
         )
     heads = [
-        Head("strategy"), Head(f"{end.leader}", "better / equal / worse"), Head("end", "p"), Head("end", "verdict"),
-        Head("end", "beside"), Head("speed", "p"), Head("speed", "verdict"),
+        Head("strategy"), Head(f"{end.leader}", "better / equal / worse"), Head("end", "p"),
+        Head("end", "mean regret above"), Head("end", "verdict"), Head("speed", "p"), Head("speed", "verdict"),
     ]  # fmt: skip
     first = "" if speed is None or speed.leader == end.leader else f" First near the optimum is {speed.leader}."
     text = (
         f"Paired runs of {end.leader} and each other strategy, the closest rival first: exact p-values of signed "
-        f"ranks under random signs, two-sided; a rival is behind if it, or a closer one, passes {end.level:.0%} for "
-        f"all claims together.{first}"
+        "ranks under random signs, two-sided, and the mean difference with its 95 % interval (Hall 1992). A rival is "
+        "significantly worse if it, or a closer one, passes by its ranks, and its interval lies above 0. Each of the "
+        f"claims (end, speed, other problems) is false in at most {end.level:.0%} of studies, for all rivals "
+        f"together.{first}"
     )
     return Section("Who is told apart, and what else was found", [*said, Table(heads, rows), note(text)], folded=True)
