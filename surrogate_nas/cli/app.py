@@ -25,6 +25,7 @@ from surrogate_nas.cli import (
     listing,
     new,
     paper,
+    plan,
     query,
     search,
     serve,
@@ -39,7 +40,7 @@ from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.core.version import __version__
 
 PANELS = {
-    "Compare strategies": ("compare", "suite", "lambda-path", "search", "baseline", "paper"),
+    "Compare strategies": ("compare", "suite", "plan", "lambda-path", "search", "baseline", "paper"),
     "Read what was found": ("report", "serve", "export"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
     "Bring your own": ("new", "check", "import"),
@@ -79,9 +80,9 @@ app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks, listing.strategies, listing.losses, data.path, query.query, search.search, compare.compare,
-    compare.report, export.export, suite.suite, lambda_path.lambda_path, new.check, paper.paper, training.train,
-    hardware.measure, surrogates.fit, surrogates.predict, table.table, table.table_losses, table.proxies,
-    baseline.baseline, serve.serve,
+    compare.report, export.export, suite.suite, plan.plan, lambda_path.lambda_path, new.check, paper.paper,
+    training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table, table.table_losses,
+    table.proxies, baseline.baseline, serve.serve,
 ):  # fmt: skip
     app.command()(_command)
 app.command("import")(data.import_)

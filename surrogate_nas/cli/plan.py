@@ -1,0 +1,113 @@
+"""The command that says before a study how many runs it needs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from surrogate_nas.cli.options import (
+    DEFAULT_BUDGET,
+    ObjectiveOption,
+    StrategiesOption,
+    SubjectToOption,
+    WorkersOption,
+    names,
+    numbers,
+)
+from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
+from surrogate_nas.core.errors import UserError
+
+if TYPE_CHECKING:
+    from surrogate_nas.study.problem import Problem, Suite
+
+_NO_NAME = re.compile(r"[^\w.+-]+")
+"""What of a benchmark's name is no part of a problem's."""
+
+
+def plan(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BENCH... | SUITE]", help="Benchmarks with tables, or a suite; fashion if left out."),
+    ] = None,
+    strategies: StrategiesOption = None,
+    difference: Annotated[
+        str, typer.Option(help="Of mean normalised regrets, 1 being random sampling's; commas between.")
+    ] = "0.05,0.1,0.2,0.5",
+    runs: Annotated[
+        str, typer.Option(help="Numbers of runs per problem whose power to show; commas between.")
+    ] = "10,20",
+    objective: ObjectiveOption = None,
+    subject_to: SubjectToOption = None,
+    budget: Annotated[int, typer.Option(help="The most evaluated cells of a run.")] = DEFAULT_BUDGET,
+    pilot: Annotated[int, typer.Option(help="Runs of each strategy on each problem that show the spread.")] = 40,
+    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    workers: WorkersOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say before a study how many runs tell a difference of a given size apart.
+
+    A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies); studies drawn from it
+    are judged by the verdict's own procedure.
+
+    \b
+    Examples:
+      snas plan
+      snas plan nb201-cifar10 nb201-cifar100 --strategies bo --difference 0.1
+      snas plan starter --runs 10,20,40
+    """
+    from surrogate_nas.core.numbers import NOTHING, share
+    from surrogate_nas.study.plan import STRATEGIES
+    from surrogate_nas.study.plan import plan as planned
+
+    counts = [_whole(number) for number in numbers(runs, "number of runs")]
+    with progress_bar("runs and differences") as progress:
+        found = planned(
+            _problems(what, objective, subject_to, budget),
+            names(strategies) or list(STRATEGIES),
+            differences=numbers(difference, "difference"),
+            runs=counts,
+            pilot_runs=pilot,
+            seed=seed,
+            workers=workers,
+            progress=progress,
+        )
+    rows: list[list[object]] = []
+    for one in found.differences:
+        between = NOTHING if one.runs_needed is None else f"{one.low} to {one.high}"
+        powers = [f"{share(at.power)} ± {100 * at.error:.0f}" for at in one.power]
+        rows.append([f"{one.difference:g}", one.runs_needed, between, *powers])
+    heads = ["difference", "runs needed", "95 % interval", *(f"power of {n} runs" for n in counts)]
+    title = f"{', '.join(found.problems)}: as {found.pilot_runs} runs of {found.widest} spread"
+
+    def show() -> None:
+        show_table(heads, rows, title=title)
+        for sentence in found.sentences[-2:]:
+            say(sentence)
+
+    emit(found.to_json(), json, show)
+
+
+def _problems(
+    what: list[str] | None, objective: str | None, subject_to: str | None, budget: int
+) -> Suite | list[Problem]:
+    """A suite as it is named, or a problem on each benchmark."""
+    from surrogate_nas.benchmarks import default
+    from surrogate_nas.study.problem import SUITES, Problem, read_suite
+
+    asked = what or [default()]
+    suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
+    if not suites:
+        return [Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=budget) for name in asked]
+    if len(asked) > 1:
+        raise UserError(f"A plan is of one suite or of benchmarks; {suites[0]} is a suite.")
+    if objective or subject_to:
+        raise UserError(f"{suites[0]} has objectives of its own; leave out --objective and --subject-to.")
+    return read_suite(suites[0])
+
+
+def _whole(number: float) -> int:
+    if number != int(number):
+        raise UserError(f"A number of runs is whole, not {number:g}.")
+    return int(number)

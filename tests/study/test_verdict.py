@@ -1,0 +1,144 @@
+"""The verdict's sentences: the subject first, one thought each, at most three on a first screen, and no nonsense."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from surrogate_nas.study.suite import SuiteResult
+from surrogate_nas.study.verdict import Verdict
+from tests.golden import studies
+from tests.results import made, steps
+
+RESULTS = dict(studies())
+
+
+def judged(**regrets: np.ndarray) -> Verdict:
+    """The verdict over one problem, of the regrets of every run of strategies."""
+    return made({"p": {name: steps(*ends) for name, ends in regrets.items()}}).verdict
+
+
+def failing(runs: int, every: int, otherwise: float = 0.0) -> np.ndarray:
+    """Runs of which one in so many ends at 1."""
+    return np.where(np.arange(runs) % every == every - 1, 1.0, otherwise)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_first_screen_has_three_sentences_at_most(name: str) -> None:
+    verdict = RESULTS[name].verdict
+    assert verdict.leading <= 3
+    for sentence in verdict.sentences:
+        assert sentence.endswith(".") and not re.search(r"[.!?] [A-Z]", sentence), sentence
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_sentences_say_who_does_what(name: str) -> None:
+    said = " ".join(RESULTS[name].verdict.sentences)
+    for phrase in ("told apart", "what was seen", "e-0", "100,000", "If what", "for sure"):
+        assert phrase not in said
+
+
+def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
+    verdict = RESULTS["alike"].verdict
+    assert verdict.statement == "same" and verdict.runs_needed is None
+    said = " ".join(verdict.sentences)
+    assert "practically the same" in said and "would show" not in said and "would be needed" not in said
+
+
+def test_a_detectable_difference_is_not_told_where_most_pairs_tie_or_it_is_tiny() -> None:
+    rng = np.random.default_rng(0)
+    ties = np.r_[np.zeros(30), 0.2, 0.4]
+    tiny = judged(a=0.2 + 1e-9 * rng.random(20), b=0.2 + 1e-9 * rng.random(20))
+    assert not any("could have shown" in said for said in judged(a=np.zeros(32), b=ties).sentences)
+    assert not any("could have shown" in said or "e-" in said for said in tiny.sentences)
+    spread = judged(a=rng.random(20), b=rng.random(20))
+    assert any(re.match(r"These 20 paired runs could have shown a mean .* 80 % power", s) for s in spread.sentences)
+
+
+def test_needed_is_a_lower_bound_or_a_number_and_json_has_it() -> None:
+    kinds = RESULTS["kinds"].verdict
+    assert kinds.runs_needed is not None and kinds.runs_needed[1] is None
+    assert f"at least {kinds.runs_needed[0]} runs per problem would be needed, how many more" in kinds.sentences[1]
+    assert kinds.to_json()["runs_needed"] == kinds.runs_needed
+    about = RESULTS["one problem, not decided"].verdict
+    assert about.runs_needed == [26, 104]
+    assert "; if the true difference equals the observed one, about 52 runs per problem" in about.sentences[1]
+    assert "80 % power" in about.sentences[1]
+
+
+def test_mean_against_rank_is_not_decided_and_said() -> None:
+    verdict = judged(fails=failing(80, 5), steady=np.full(80, 0.1))
+    assert verdict.statement == "split" and not verdict.decided_here and verdict.winner == ["fails", "steady"]
+    assert verdict.sentences[0] == "On this problem, it is not decided which of fails and steady ends best."
+    assert verdict.sentences[1].startswith("fails is better than steady in most runs (64 of 80; p < 0.001), but steady")
+    assert "depends on what a failure costs" in verdict.sentences[1]
+    told = verdict.to_json()["end"]["rivals"][0]
+    assert told["statement"] == "split" and told["difference"] < 0 and told["interval"][1] < 0
+
+
+def test_most_runs_and_the_mean_alone_are_statements_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    most = judged(a=failing(80, 20), b=0.1 + 0.01 * rng.random(80))
+    assert most.statement == "most runs" and "a is better than b in most runs" in most.sentences[1]
+    assert "but the means do not differ significantly" in most.sentences[1]
+    mean = judged(a=np.full(80, 0.011), b=failing(80, 4, 0.001) + 0.001 * rng.random(80))
+    assert mean.statement == "mean" and mean.sentences[1].startswith("Run by run, ")
+    assert "is far worse in a few runs" in mean.sentences[1]
+
+
+def test_equal_runs_are_too_few_or_the_same() -> None:
+    few, many = judged(a=np.zeros(40), b=np.zeros(40)), judged(a=np.zeros(60), b=np.zeros(60))
+    assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
+    assert "59 such runs would exclude a difference above 0.05" in few.sentences[0]
+    assert "practically the same" in many.sentences[0] and "too few" not in many.sentences[0]
+
+
+def test_a_decision_says_which_failures_may_not_have_shown() -> None:
+    rng = np.random.default_rng(0)
+    clear = judged(a=0.1 * rng.random(40), b=0.5 + 0.1 * rng.random(40))
+    assert clear.decided_here and clear.statement == "decided"
+    assert clear.sentences[1] == (
+        "A failure that happens in fewer than 7 % of the runs may not have shown in these 40."
+    )
+
+
+def test_decided_and_practically_the_same_stand_side_by_side() -> None:
+    worse = np.r_[np.full(9, 0.02), np.zeros(71)]
+    verdict = judged(a=np.zeros(80), b=worse)
+    assert verdict.decided_here and verdict.end is not None and verdict.end.rivals[0].alike
+    assert "but a and b are practically the same, as their means differ by at most 0.04" in verdict.sentences[0]
+
+
+def test_an_equal_twin_of_the_leader_hides_no_rival() -> None:
+    rng = np.random.default_rng(0)
+    best = 0.1 * rng.random(12)
+    verdict = judged(a=best, twin=best, b=best + 0.3, c=best + 0.5)
+    assert verdict.winner == ["a", "twin"] and not verdict.decided_here
+    assert verdict.sentences[0].startswith("On this problem, a and twin end with the lowest regret, equal in every run")
+    assert "better than b" in verdict.sentences[0] and "and than c" in verdict.sentences[0]
+
+
+def test_half_of_the_runs_is_not_less_than_half() -> None:
+    half = made({"p": {name: steps(*[0.0] * 4, *ends) for name, ends in (("a", [1.0] * 4), ("b", [2.0] * 4))}})
+    said = " ".join(half.verdict.sentences)
+    assert "less than half" not in said and "at least half of the runs of each do not get there" in said
+
+
+def test_strategies_that_tie_in_39_of_40_runs_share_the_probability_of_being_best() -> None:
+    one = {"a": steps(*[0.0] * 10), "b": steps(*[0.0] * 10), "c": steps(*[1.0 + i / 10 for i in range(10)])}
+    problems = {f"p{i}": one for i in range(3)}
+    result = made({**problems, "last": one | {"b": steps(*[0.0] * 9, 0.7)}})
+    for key in ("probability_best_here", "probability_best"):
+        told = {strategy["name"]: strategy[key] for strategy in result.summary["strategies"]}
+        assert told["a"] == told["b"] and sum(told.values()) == pytest.approx(1)
+
+
+def test_one_run_has_no_interval_anywhere() -> None:
+    result: SuiteResult = RESULTS["one run"]
+    for strategy in result.summary["strategies"]:
+        assert strategy["regret_ci95"] is None
+    (pair,) = result.summary["tests"]["pairs"]
+    assert pair["probability_ci95"] is None
+    assert "[" not in " ".join(result.verdict.sentences)
