@@ -315,11 +315,16 @@ def _p(p: float) -> str:
     return f"p {told}" if told.startswith("<") else f"p = {told}"
 
 
+def _size(value: float) -> str:
+    """A size with two significant digits; of less than a thousandth of the normalised regret no more is said."""
+    return "less than 0.001" if 0 < value < _LEAST_DETECTABLE else f"{value:.2g}"
+
+
 def _mean(difference: float, interval: tuple[float, float] | None) -> str:
     """A difference with its interval, which is left out where all differences are equal."""
     width = 0.0 if interval is None else interval[1] - interval[0]
-    if interval is None or width <= 0:
-        return f"{difference:.2g}"
+    if interval is None or width <= 0 or max(map(abs, interval)) < _LEAST_DETECTABLE:
+        return _size(difference)
     decimals = min(max(1 - int(np.floor(np.log10(width))), 2), 6)
     low, high = (fixed(end, decimals) for end in interval)
     return f"{fixed(difference, decimals)} [{low}, {high}]"
@@ -361,7 +366,7 @@ def _equal_clause(end: Decision) -> str:
     assert end.same_bound is not None
     text = f"{joined([end.leader, *end.same])} are equal in {_all_pairs(end.pairs)}"
     if end.same_bound <= MARGIN:
-        return f"{text}: practically the same, as their means differ by at most {end.same_bound:.2g} (at 95 %)"
+        return f"{text}: practically the same, as their means differ by at most {_size(end.same_bound)} (at 95 %)"
     return f"{text}, {_too_few(end.same_bound, end.pairs)}"
 
 
@@ -375,7 +380,7 @@ def _too_few(bound: float, runs: int) -> str:
 
     worst = bound / float(betaincinv(1, runs, 1 - LEVEL))  # the bound is the share that may be unseen, at the worst
     return (
-        f"too few to call them the same: at 95 %, their means may differ by {bound:.2g}, and "
+        f"too few to call them the same: at 95 %, their means may differ by {_size(bound)}, and "
         f"{runs_for_same(max(worst, 1.0))} such runs would exclude a difference above {MARGIN:g}"
     )
 
@@ -392,7 +397,7 @@ def _winner_sentence(scope: str, end: Decision) -> str:
     if closest.alike:
         assert closest.bound is not None
         text += f"; but {end.leader} and {closest.name} are practically the same, as their means differ by at most "
-        text += f"{closest.bound:.2g} (at 95 %)"
+        text += f"{_size(closest.bound)} (at 95 %)"
     return f"{text}."
 
 
@@ -434,7 +439,7 @@ def _split_sentence(leader: str, rival: Rival) -> str:
     counted = f"{rival.wins} of {rival.pairs}; {_p(rival.p)}"
     return (
         f"{leader} is better than {rival.name} in most runs ({counted}), but {rival.name} is better in the mean, by "
-        f"{lower}: {leader} fails badly in some runs, and which one is best depends on what a failure costs."
+        f"{lower}: some runs of {leader} fail badly, and which one is best depends on what a failure costs."
     )
 
 
@@ -452,17 +457,19 @@ def _mean_sentence(leader: str, rival: Rival) -> str:
 
 
 def _same_sentence(leader: str, rival: Rival) -> str:
+    assert rival.bound is not None
     n_different = rival.wins + rival.losses
     differ = "differs" if n_different == 1 else "differ"
     return (
         f"{leader} and {rival.name} are practically the same: {n_different} of {plural(rival.pairs, 'paired run')} "
-        f"{differ}, none by more than {rival.largest:.2g}, and their means differ by at most {rival.bound:.2g} "
+        f"{differ}, none by more than {_size(rival.largest)}, and their means differ by at most {_size(rival.bound)} "
         "(at 95 %)."
     )
 
 
 def _same_clause(rival: Rival) -> str:
-    return f"the two are practically the same, as their means differ by at most {rival.bound:.2g} (at 95 %)"
+    assert rival.bound is not None
+    return f"the two are practically the same, as their means differ by at most {_size(rival.bound)} (at 95 %)"
 
 
 def _equal_sentence(leader: str, rival: Rival) -> str:
@@ -505,8 +512,8 @@ def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -
     if seen is None or seen < _LEAST_DETECTABLE or 2 * closest.ties > closest.pairs:
         return []
     return [
-        f"These {closest.pairs} paired runs could have shown a mean difference of {seen:.2g} between {end.leader} and "
-        f"{closest.name} with {share(POWER)} power."
+        f"These {closest.pairs} paired runs could have shown a mean difference of {_size(seen)} between {end.leader} "
+        f"and {closest.name} with {share(POWER)} power."
     ]
 
 
@@ -600,9 +607,10 @@ def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[s
         where = "on this problem"
     if len(known) < len(problems):
         where += " with several training seeds"
+    gap = float(np.median(gaps))
     return [
-        f"Training noise ({noise:.2g}) is {how} than the difference between {end.leader} and {closest.name} "
-        f"({float(np.median(gaps)):.2g}) {where}."
+        f"Training noise ({_size(noise)}) is {how} than the difference between {end.leader} and {closest.name} "
+        f"({_size(gap)}) {where}."
     ]
 
 
