@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_PAGE = """<div style="overflow-wrap:anywhere"><p><strong>{{ title }}</strong>
+_PAGE = """<div style="overflow-wrap:break-word"><p><strong>{{ title }}</strong>
 {%- if note %}<br><small>{{ note }}</small>{% endif %}</p>
 <table><thead><tr>{% for head in heads %}<th style="text-align:left">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td style="text-align:left">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>"""
 
-_FIGURE = """<div style="overflow-wrap:anywhere">{{ svg | safe }}<p><code>{{ title }}</code>
+_FIGURE = """<div style="overflow-wrap:break-word">{{ svg | safe }}<p><code>{{ title }}</code>
 {%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
 _MOST_ROWS = 60
 _LONGEST = 300

@@ -25,8 +25,8 @@ COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
     ["data", "list"],
-    ["export"], ["serve"], ["suite"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"], ["baseline"],
-    ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
+    ["export"], ["serve"], ["suite"], ["plan"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"],
+    ["baseline"], ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
 
 
@@ -293,3 +293,38 @@ def test_a_new_space_s_file_makes_a_table_of_it(snas: Snas, tmp_path: Path, monk
 def test_a_name_that_cannot_be_written_is_refused(snas: Snas, tmp_path: Path, kind: str, name: str, says: str) -> None:
     assert_one_clear_line(snas("new", kind, name, "--folder", tmp_path), says)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_verdict_stands_on_standard_output_with_its_table(snas: Snas, tmp_path: Path) -> None:
+    out = ("--strategies", "random,local_search", "--runs", "3", "--out", str(tmp_path / "compared"))
+    made = snas("compare", "fashion", "--budget", "12", *out)
+    again = snas("report", str(tmp_path / "compared"))
+    sentences = (tmp_path / "compared" / "verdict.txt").read_text().splitlines()
+    for printed in (made, again):
+        assert printed.code == 0 and sentences[0] in printed.out and sentences[0] not in printed.err
+        assert 1 <= sum(sentence in printed.out for sentence in sentences if "Best cell" not in sentence) <= 3
+        assert "All of the verdict: " in printed.err and "Best cell of all: score " in printed.out
+    as_json = snas("report", str(tmp_path / "compared"), "--json")
+    assert as_json.json["verdict"]["sentences"][0] == sentences[0] and sentences[0] not in as_json.err
+    suite = snas("suite", "starter", "--problems", "fashion", "--strategies", "random,local_search", "--runs", "2",
+                 "--out", str(tmp_path / "suite"))  # fmt: skip
+    assert (tmp_path / "suite" / "verdict.txt").read_text().splitlines()[0] in suite.out
+
+
+def test_a_line_on_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    told = "The closest rival of iterated_local_search is zero_cost, and results/compare-fashion/" + "x" * 50
+    monkeypatch.setenv("COLUMNS", "40")
+    for stream, speak in (("stdout", output.say), ("stderr", output.note)):
+        terminal, pipe = Terminal(), io.StringIO()
+        monkeypatch.setattr(sys, stream, terminal)
+        speak(told)
+        monkeypatch.setattr(sys, stream, pipe)
+        speak(told)
+        lines = terminal.getvalue().splitlines()
+        assert len(lines) > 2 and [word for line in lines for word in line.split()] == told.split()
+        assert all(len(line) <= 40 or " " not in line for line in lines)
+        assert pipe.getvalue() == f"{told}\n"

@@ -111,7 +111,7 @@ def test_a_small_comparison(small, tmp_path):
     assert small.objective.benchmark.banner in page.text
     assert "snas compare analog-cifar10 --runs <3>" in page.text
     assert "digital_error + 0.02*params" in page.text
-    assert "cannot be told apart at the end" in page.text and "Would it hold …" in page.text
+    assert "It is not decided which of 2 strategies ends best" in page.text and "Would it hold …" in page.text
     assert "holds no final (test) metric" in page.text
     cells = {f"cell-{rank}" for rank in range(1, 5)}
     assert pictures(small) == {"score-by-cells", "ranking", "pareto-front", "pareto-front-near"} | cells
@@ -332,14 +332,22 @@ def test_the_headline_follows_the_test(small):
     description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0, "budget": {"cells": 1, "seconds": None}}
     low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
     clear = Comparison(objective, description, runs("a", high) + runs("b", low))
-    assert (
-        "it is decided: b ends best, told apart from a (better in 8 of 8 paired runs; p = 0.0078)" in clear.sentences[0]
-    )
+    assert "b ends with the lowest regret: significantly better than a (better in 8 of 8" in clear.sentences[0]
+    assert "p = 0.0078; mean lower by " in clear.sentences[0]
     assert any(said.startswith("b has the mean final score") for said in clear.sentences)
     equal = Comparison(objective, description, runs("a", low) + runs("b", low))
-    assert "a and b are equal in every run" in equal.sentences[0]
+    assert "a and b are equal in all 8 paired runs, too few" in equal.sentences[0]
     mixed = Comparison(objective, description, runs("a", low) + runs("b", low[::-1][:7] + [0.2]))
-    assert "cannot be told apart" in mixed.sentences[0] and not mixed.verdict.decided_here
+    assert "do not differ significantly" in mixed.sentences[0] and not mixed.verdict.decided_here
+
+
+def test_only_code_may_break_inside_a_word(small, tmp_path):
+    """`anywhere` lets a narrow column break every word of its text; `break-word` breaks what is longer than a line."""
+    page = write_report(small, tmp_path).read_text()
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    rules = re.findall(r"([^{}]+)\{([^{}]*)\}", style)
+    loose = {selector.strip() for selector, body in rules if "overflow-wrap: anywhere" in body}
+    assert loose and all("code" in selector or selector == "pre" for selector in loose)
 
 
 def test_numbers():
