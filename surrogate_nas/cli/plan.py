@@ -46,7 +46,7 @@ def plan(
     workers: WorkersOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Say before a study how many runs tell a difference of a given size apart.
+    """Say before a study how many runs it needs.
 
     A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies); studies drawn from it
     are judged by the verdict's own procedure.

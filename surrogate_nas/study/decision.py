@@ -431,18 +431,18 @@ def _corrected(quantile: float, skewness: float) -> float:
     return 3 / skewness * (float(np.cbrt(1 + skewness * (quantile - skewness / 6))) - 1)
 
 
-def _flips_agree(differences: Sequence[Values]) -> bool:
-    """Whether fewer than 5 % of all flips of signs give a mean as far from 0.
+def _mean_flip_p(differences: Sequence[Values]) -> float:
+    """The share of all flips of signs that give a mean as far from 0.
 
     Differences are rounded to steps, for which the test is exact as it is for any numbers.
     """
     samples = [sample / max(len(sample), 1) for sample in _samples(differences)]
     largest = max(float(np.abs(sample).max(initial=0.0)) for sample in samples)
     if not largest:
-        return False
+        return 1.0
     resolution = min(max(_STEPS // sum(map(len, samples)), 50), 1000)
     steps = [np.rint(sample / largest * resolution).astype(np.int64) for sample in samples]
-    return min(flip_p(steps), flip_p([-part for part in steps])) <= LEVEL
+    return min(flip_p(steps), flip_p([-part for part in steps]))
 
 
 def mean_bound(differences: Values, worst: float) -> float:
@@ -609,7 +609,7 @@ def _rival(
         bound = mean_bound(np.concatenate(found.means), worst)
         far = int((np.abs(signs) > ALIKE).sum())
         alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
-    if sign and not passes and not _flips_agree(found.means):
+    if mean is not None and sign and not passes and max(mean.p, _mean_flip_p(found.means)) > level:
         sign = 0
         assert interval is not None
         interval = min(interval[0], 0.0), max(interval[1], 0.0)
