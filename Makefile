@@ -12,10 +12,10 @@ PYTEST := $(ONE_THREAD) $(BIN)/pytest -n $(WORKERS) --dist worksteal
 # hundreds of processes, a second each. What runs from .venv keeps it.
 unexport PYTHONDONTWRITEBYTECODE
 
-# What pip is doing, a line a file; that pip failed is not lost in the pipe.
+# What pip is doing, a line a file, as it comes; that pip failed is not lost in the pipe.
 SHELL := /bin/bash -o pipefail
-TOLD := awk '/^ *Downloading/ {print "  fetching", $$2, $$3, $$4; fflush()} \
-    /^Installing collected/ {print "  installing", NF - 3, "packages"; fflush()}'
+PIP := $(BIN)/pip install --no-compile --disable-pip-version-check --progress-bar off
+PIP_LINES := $(BIN)/python analysis/pip_lines.py
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
@@ -34,13 +34,13 @@ setup: $(SETUP)  ## make .venv with everything and the command snas in it
 $(FIRST): pyproject.toml
 	@echo 'Setting up .venv with what comparing on tables needs: 170 MB to fetch, 520 MB on disk, half a minute.'
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --no-compile --disable-pip-version-check --progress-bar off -e '.[benchmarks]' | $(TOLD)
+	@$(PIP) -e '.[benchmarks]' | $(PIP_LINES)
 	@touch $@
 
 $(SETUP): $(FIRST)
 	@echo 'Setting up .venv with everything: PyTorch, Ray, AutoKeras, MLflow and more,'
 	@echo '2.8 GB on disk, 6.1 where PyTorch comes with CUDA; a minute of a processor, and as long as fetching takes.'
-	@$(BIN)/pip install --no-compile --disable-pip-version-check --progress-bar off -e '.[dev]' | $(TOLD)
+	@$(PIP) -e '.[dev]' | $(PIP_LINES)
 	@touch $@
 
 compare: $(FIRST)  ## compare strategies on four embedded problems and write results/compare/report.html (goes on)
