@@ -140,7 +140,7 @@ class Predicted(Opener):
             source = source_of(name) or ""
             entry = PredictedBenchmark(name).describe()
             if fetching.lacks(source):
-                entry |= {"available": False, "title": f"{entry['title']}; not here yet: {fetching.how_to_get(source)}"}
+                entry |= {"available": False, "get": fetching.how_to_get(source)}
             yield entry
 
 

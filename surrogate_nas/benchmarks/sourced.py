@@ -175,4 +175,4 @@ def described(name: str) -> dict[str, Any]:
         "citation": citation(source),
         "available": ready,
     }
-    return entry if ready else entry | {"title": f"{entry['title']}; not here yet: {how_to_get(source)}"}
+    return entry if ready else entry | {"get": how_to_get(source)}

@@ -160,7 +160,9 @@ def _run() -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             note(message)
             return BAD_INPUT
-        return _refuse(f"{_one_line(message).rstrip('.')}. Try snas --help.")
+        said = _one_line(message)
+        end = "" if said.endswith(("?", "!")) else "."
+        return _refuse(f"{said.rstrip('.')}{end} Try snas --help.")
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -96,6 +96,7 @@ def _show_family(family: dict[str, Any]) -> None:
     show_table(heads, rows, cut="holds", spare=("metrics", "cells"))
     if more := ", ".join(f"/{view}" for view in views if view):
         typer.echo(f"Each also with one of these behind its name: {more}.")
+    _tell_how_to_get(shown)
     for word in ("licence", "citation"):
         for text in dict.fromkeys(entry[word] for entry in shown if entry[word]):
             typer.echo(f"{word.capitalize()}: {text}")
@@ -105,6 +106,7 @@ def _show_family(family: dict[str, Any]) -> None:
 def _show_benchmark(entry: dict[str, Any]) -> None:
     cells = "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
     typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
+    _tell_how_to_get([entry])
     metrics = sorted(
         entry["metrics"], key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"]))
     )
@@ -113,6 +115,12 @@ def _show_benchmark(entry: dict[str, Any]) -> None:
     for word in ("source", "licence", "citation", "banner"):
         if entry[word]:
             typer.echo(f"{word.capitalize()}: {entry[word]}")
+
+
+def _tell_how_to_get(entries: list[dict[str, Any]]) -> None:
+    """A line for each way to get benchmarks that are not here; it is never cut."""
+    for way in dict.fromkeys(entry["get"] for entry in entries if entry.get("get")):
+        typer.echo(f"Not here yet: {way}.")
 
 
 def path(json: JsonOption = False) -> None:

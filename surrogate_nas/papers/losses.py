@@ -109,7 +109,8 @@ def losses(work: Work) -> PaperResult:
     ]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
-    notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
+    absent = [entry for entry in entries if not entry["available"]]
+    notes += [f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent]
     title, told, pictures = "Which loss should drive a search?", summary(findings), {"losses.png": _drawn(findings)}
     found = {"along_runs": [one.to_json() for one in along]}
     table = signals_table(along) if along else None

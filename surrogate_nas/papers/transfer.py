@@ -82,7 +82,8 @@ def transfer(work: Work) -> PaperResult:
         "τ is Kendall's, of what is finally wanted on both tasks; the best quarter is that of the wanted task. "
         "kendall_of_loss: of the known task's search loss with what is wanted. On the picture's diagonal: two seeds."
     )
-    notes += [f"Not here: {entry['name']} ({entry['title']})." for entry in entries if not entry["available"]]
+    absent = [entry for entry in entries if not entry["available"]]
+    notes += [f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent]
     rows = [row for group in found for row in _rows(group)]
     title, pictures = "Do cells, losses and rankings carry over between tasks?", {"transfer.png": _drawn(found)}
     return work.result(title, rows, notes, summary=_summary(found), pictures=pictures)

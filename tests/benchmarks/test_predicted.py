@@ -146,7 +146,7 @@ def test_without_files_or_library_one_line_says_what_to_do(
     with pytest.raises(AbsentError, match=r"nb301 is not here yet: run snas data fetch nb301 \(3 MB\)"):
         load("nb301")
     listed = {entry["name"]: entry for entry in snas("benchmarks", "--json").json}
-    assert not listed["nb301"]["available"] and "not here yet" in listed["nb301"]["title"]
+    assert not listed["nb301"]["available"] and "snas data fetch nb301" in listed["nb301"]["get"]
     assert snas("data", "fetch", "nb301", "--json").json["benchmarks"] == ["nb301"]
     here = {entry["name"]: entry for entry in snas("data", "list", "--json").json}
     assert (here["nb301"]["benchmarks"], here["nb301"]["here"]) == (["nb301"], 1)

