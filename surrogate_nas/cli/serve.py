@@ -48,11 +48,15 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 def serve(
     folder: Annotated[Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")],
     port: Annotated[int, typer.Option(help="The port on this machine; 0 for one that is free.")] = _PORT,
+    token: Annotated[
+        bool, typer.Option(help="Show nothing without the token in the printed address; else every user here can look.")
+    ] = True,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.
 
-    The page is on this machine's own address alone, and there until Ctrl-C.
+    The page is on this machine's own address alone, and there until Ctrl-C. Other users of the machine reach that
+    address too: the printed one ends in a token, without which nothing is shown.
 
     \b
     Examples:
@@ -61,8 +65,9 @@ def serve(
     """
     from surrogate_nas.report.live import Server
 
-    with Server(folder, port) as server:
-        content = {"address": server.address, "folder": str(server.pages.places.root)}
+    with Server(folder, port, with_token=token) as server:
+        root = str(server.pages.places.root)
+        content = {"address": server.address, "folder": root, "token": server.token}
         emit(content, json, lambda: typer.echo(server.address))
         sys.stdout.flush()
         note(f"Shows {folder} until Ctrl-C.")

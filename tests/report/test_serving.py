@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
@@ -55,15 +56,30 @@ class Answer:
         return json.loads(self.body)
 
 
-def ask(server: Server, path: str, *, method: str = "GET", host: str | None = None) -> Answer:
-    """Ask for exactly this path, as no browser would."""
+def ask(
+    server: Server,
+    path: str,
+    *,
+    method: str = "GET",
+    hosts: Sequence[str] | None = None,
+    cookie: str | None = None,
+) -> Answer:
+    """Ask for exactly this path, as no browser would; by default with the cookie of one that knows the token."""
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
     connection.putrequest(method, path, skip_host=True)
-    connection.putheader("Host", host or f"127.0.0.1:{server.server_port}")
+    for host in [f"127.0.0.1:{server.server_port}"] if hosts is None else hosts:
+        connection.putheader("Host", host)
+    connection.putheader("Cookie", f"{server.cookie}={server.token}" if cookie is None else cookie)
     connection.endheaders()
     answer = Answer(connection.getresponse())
     connection.close()
     return answer
+
+
+def place(server: Server, path: str, *, token: bool = False) -> str:
+    """The address of a page."""
+    address, _, query = server.address.partition("?")
+    return f"{address}{path}?{query}" if token else f"{address}{path}"
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +185,7 @@ def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> No
     assert ask(server, "/state/one").json["counts"]["done"] == 6, "a script is told all"
     assert "Reading" not in ask(server, "/at/one/").text
     (server.pages.places.root / "one").rename(server.pages.places.root / "two")
-    tab.goto(f"{server.address}at/two/")
+    tab.goto(place(server, "at/two/", token=True))
     tab.wait_for_selector("text=Reading: 6 runs to go.")
     server.pages.patience_seconds = math.inf
     tab.wait_for_selector("text=6 of 6 runs done")
@@ -239,7 +255,7 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
     port = server.server_port
     assert server.server_address[0] == "127.0.0.1"
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"LOCALHOST:{port}"):
-        assert ask(server, "/", host=host).status == 200
+        assert ask(server, "/", hosts=[host]).status == 200
     for host in (
         "evil.example",
         f"evil.example:{port}",
@@ -248,8 +264,12 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
         f"127.0.0.1:{port}.a",
         " ",
     ):
-        answer = ask(server, "/", host=host)
+        answer = ask(server, "/", hosts=[host])
         assert answer.status == 421 and b"results" not in answer.body.lower()
+    ours = f"127.0.0.1:{port}"
+    for several in ([], [ours, ours], [ours, "evil.example"], ["evil.example", ours]):
+        answer = ask(server, "/", hosts=several)
+        assert answer.status == 400 and b"results" not in answer.body.lower(), several
     for method in ("POST", "PUT", "DELETE", "OPTIONS"):
         assert ask(server, "/", method=method).status == 405
     head = ask(server, "/", method="HEAD")
@@ -293,6 +313,111 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
     assert "outside" not in ask(server, "/").text
 
 
+def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> None:
+    (results / "one" / "report.html").write_text("secret")
+    token = server.token
+    assert token and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
+    paths = ("/", "/at/one/", "/part/one", "/state/", "/state/one", "/files/one/report.html", "/live.js", "/none")
+    name = server.cookie
+    strangers = ("", f"{name}=", f"{name}=x{token[1:]}", f"{name}={token[:-1]}", f"{name}={token}x", f"other={token}")
+    for path in paths:
+        for cookie in (*strangers, f"{name}=\xe9"):
+            answer = ask(server, path, cookie=cookie)
+            assert answer.status == 403 and b"secret" not in answer.body and "Set-Cookie" not in answer.headers
+            assert token not in answer.text
+        for query in ("?token=", "?token=x", f"?x={token}", f"?token={token}x"):
+            assert ask(server, path + query, cookie="").status == 403
+    assert ask(server, f"/state/one?token={token}", cookie="").json["counts"]["runs"] == 6
+    first = ask(server, f"/?token={token}", cookie="")
+    assert first.status == 200 and token not in first.text
+    assert first.headers["Set-Cookie"] == f"{name}={token}; Path=/; HttpOnly; SameSite=Strict"
+    for cookie in (f"{name}={token}", f"other=1; {name}={token}", f"{name}=of another port; {name}={token}"):
+        again = ask(server, "/at/one/", cookie=cookie)
+        assert again.status == 200 and "Set-Cookie" not in again.headers
+    version = ask(server, f"/part/one?token={token}", cookie="").headers["ETag"]
+    assert ask(server, f"/part/one?{version}&token={token}", cookie="").status == 204
+
+
+def test_without_a_token_every_user_of_this_machine_is_answered(results: Path) -> None:
+    with Server(results, 0, with_token=False) as server:
+        server.in_background()
+        assert server.token is None and server.address == f"http://127.0.0.1:{server.server_port}/"
+        answer = ask(server, "/state/one", cookie="")
+        assert answer.status == 200 and "Set-Cookie" not in answer.headers
+        assert ask(server, "/", hosts=["evil.example"], cookie="").status == 421
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_a_browser_needs_the_token_once(server: Server, results: Path, tab: Page) -> None:
+    (results / "one" / "report.html").write_text('<a href="explore.html">explorer</a>')
+    (results / "one" / "explore.html").write_text("explored")
+    stranger = tab.context.new_page()
+    answer = stranger.goto(place(server, "at/one/"))
+    assert answer is not None and answer.status == 403
+    tab.goto(server.address)
+    tab.wait_for_function("!location.search")
+    tab.click("text=one")
+    tab.wait_for_selector("text=All runs have ended.")
+    with tab.expect_response(lambda answer: "/part/one" in answer.url) as polled:
+        pass
+    assert polled.value.status in (200, 204), "what the page asks for by itself carries the cookie"
+    tab.click("text=report")
+    tab.click("text=explorer")
+    tab.wait_for_selector("text=explored")
+    assert tab.evaluate("document.cookie") == ""
+
+
+def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
+    """Its size tells what would be in memory: of a file of 64 MB only a few pieces are."""
+    size = 2**26
+    with (results / "one" / "large.csv").open("wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+            host = f"127.0.0.1:{server.server_port}"
+            cookie = f"{server.cookie}={server.token}"
+            head = f"GET /files/one/large.csv HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode())
+            received, buffer = 0, bytearray(2**16)
+            while n := connection.recv_into(buffer):
+                received += n
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert received > size and most < size / 16
+
+
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(server: Server, results: Path) -> None:
+    large = results / "one" / "large.csv"
+    large.write_bytes(b"x" * 2**24)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request("GET", "/files/one/large.csv", headers={"Cookie": f"{server.cookie}={server.token}"})
+    answer = connection.getresponse()
+    os.truncate(large, 2**10)
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+    connection.close()
+    assert ask(server, "/state/one").status == 200
+
+
+def test_a_folder_that_is_read_holds_no_other_up(server: Server, results: Path) -> None:
+    """The state of all waits for a folder in the middle, and pages of others are answered meanwhile."""
+    for name in ("before", "middle", "other"):
+        shutil.copytree(results / "one", results / name)
+    assert ask(server, "/state/middle").status == 200
+    states: list[Any] = []
+    asking = threading.Thread(target=lambda: states.append(ask(server, "/state/").json))
+    with server.pages._locks[results / "middle"]:
+        asking.start()
+        for path in ("/at/other/", "/state/other", "/part/before", "/at/one/"):
+            assert ask(server, path).status == 200
+        assert not states
+    asking.join()
+    assert sorted(states[0]) == ["before", "middle", "one", "other"]
+
+
 @pytest.mark.slow
 def test_a_shown_file_reaches_neither_this_server_nor_another(server: Server, results: Path, tab: Page) -> None:
     (results / "one" / "report.html").write_text(
@@ -302,7 +427,8 @@ def test_a_shown_file_reaches_neither_this_server_nor_another(server: Server, re
     console: list[str] = []
     page = tab.context.new_page()
     page.on("console", lambda said: console.append(said.text))
-    page.goto(f"{server.address}files/one/report.html")
+    page.goto(server.address)
+    page.goto(place(server, "files/one/report.html"))
     page.wait_for_function("document.title != 'waits'")
     assert page.title() == "refused" and console
 
@@ -344,9 +470,11 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
     assert told["folder"] == str(results)
-    port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/", told["address"])[1])  # type: ignore[index]
+    address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=(.+)", told["address"])
+    assert address is not None and address[2] == told["token"]
+    port = int(address[1])
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", "/")
+    connection.request("GET", f"/?token={told['token']}")
     assert b"Results in results" in connection.getresponse().read()
     connection.close()
     taken = snas("serve", results, "--port", port)
@@ -370,19 +498,40 @@ def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
 
 
-@pytest.mark.slow
-def test_connections_beyond_a_number_are_closed(server: Server) -> None:
+def test_half_open_connections_shut_nobody_out(server: Server) -> None:
+    """As many as there may be, half a request each: a further one is answered, and the oldest is closed for it."""
     held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)]
-    while sum("process_request_thread" in thread.name for thread in threading.enumerate()) < MOST_AT_ONCE:
+    for connection in held:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+    while len(server._waiting) < MOST_AT_ONCE:
         time.sleep(0.01)
-    with socket.create_connection(("127.0.0.1", server.server_port)) as one_more:
-        assert one_more.recv(1) == b""
+    oldest = {port_of(connection) for connection in list(server._waiting)[:2]}
+    assert ask(server, "/state/one").status == 200
+    closed = {connection.getsockname()[1] for connection in held if is_closed(connection)}
+    assert closed <= oldest and len(closed) == 1
+    assert sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= MOST_AT_ONCE
     for connection in held:
         connection.close()
     while sum("process_request_thread" in thread.name for thread in threading.enumerate()):
         time.sleep(0.01)
     with urlopen(server.address) as page:
         assert page.status == 200
+
+
+def port_of(connection: socket.socket) -> int:
+    """The port of whom a connection of the server's leads to."""
+    return int(connection.getpeername()[1])
+
+
+def is_closed(connection: socket.socket) -> bool:
+    """Whether the server has closed a connection on which it sends nothing."""
+    connection.settimeout(0)
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 def test_a_request_that_drips_has_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:

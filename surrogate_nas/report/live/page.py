@@ -10,18 +10,18 @@ import math
 import platform
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote, unquote
 
 from markupsafe import Markup
 
 from surrogate_nas.core.numbers import clock, fixed, plural
 from surrogate_nas.files import Holder
-from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.regular import open_regular
 from surrogate_nas.report.curves import Curve, Panel, chart, seen
 from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
 from surrogate_nas.report.look import Look, looks
@@ -29,6 +29,7 @@ from surrogate_nas.report.markup import Box, Shown, Words, render
 from surrogate_nas.report.picture import HALF
 from surrogate_nas.report.reading import kind_of
 
+T = TypeVar("T")
 PATIENCE_SECONDS = 1.0
 _KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -73,14 +74,14 @@ class Places:
             return None
         return found if found.is_relative_to(self.root) else None
 
-    def read(self, path: str) -> tuple[bytes, str] | None:
-        """A file's content with its kind; None where it may not be served."""
+    def open(self, path: str) -> tuple[BinaryIO, str] | None:
+        """A file, which the caller closes, with its kind; None where it may not be served."""
         found = self.find(path)
         kind = _KINDS.get(found.suffix.lower()) if found else None
         if found is None or kind is None:
             return None
         try:
-            return read_regular(found, follow=False), kind
+            return open_regular(found, follow=False), kind
         except OSError:
             return None
 
@@ -123,7 +124,7 @@ class Pages:
         self.places = places
         self.script = render("live.js").encode()
         self._watches: dict[Path, Watch] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[Path, threading.Lock] = {}
 
     def page(self, path: str) -> str | None:
         """A whole page of the folder of an address; None where there is none."""
@@ -136,33 +137,38 @@ class Pages:
     def part(self, path: str) -> str | None:
         """What a page shows now; None where there is nothing."""
         until = time.monotonic() + self.patience_seconds
-        with self._lock:
-            watch = self._watch(path, until)
-            if watch is not None:
-                return _part(watch, self.places)
-            return None if path else _index(self._inside(until), self.places)
+        folder = self.places.find(path)
+        if folder is None:
+            return None
+        part = self._of(folder, lambda watch: _part(watch, self.places), until)
+        if part is not None or path:
+            return part
+        return _index(self._of_each(lambda watch: _entry(watch, self.places), until), self.places)
 
     def state(self, path: str) -> str | None:
         """The same as one JSON document; None where there is nothing."""
-        with self._lock:
-            watch = self._watch(path)
-            if watch is not None:
-                return json.dumps(_told(watch))
-            return None if path else json.dumps({one.name: _told(watch) for one, watch in self._inside().items()})
-
-    def _watch(self, path: str, until: float = math.inf) -> Watch | None:
-        """What follows a folder, up to date; None where it holds no results."""
         folder = self.places.find(path)
-        return None if folder is None else self._follow(folder, until)
+        if folder is None:
+            return None
+        state = self._of(folder, lambda watch: json.dumps(_told(watch)))
+        if state is not None or path:
+            return state
+        return json.dumps(dict(self._of_each(lambda watch: (watch.folder.name, _told(watch)))))
 
-    def _follow(self, folder: Path, until: float) -> Watch | None:
-        kind, watch = kind_of(folder), self._watches.get(folder)
+    def _of(self, folder: Path, said: Callable[[Watch], T], until: float = math.inf) -> T | None:
+        """What is said of a folder, read up to now; None where it holds no results.
+
+        Requests for other folders are answered meanwhile.
+        """
+        kind = kind_of(folder)
         if not kind:
             return None
-        if watch is None or watch.is_suite != (kind == "suite"):
-            watch = self._watches[folder] = Watch(folder)
-        watch.refresh(self._entries(folder), until)
-        return watch
+        with self._locks.setdefault(folder, threading.Lock()):
+            watch = self._watches.get(folder)
+            if watch is None or watch.is_suite != (kind == "suite"):
+                watch = self._watches[folder] = Watch(folder)
+            watch.refresh(self._entries(folder), until)
+            return said(watch)
 
     def _entries(self, folder: Path) -> dict[str, int]:
         """How many runs each strategy is to make, where a comparison is a problem of a suite that is served too."""
@@ -171,9 +177,10 @@ class Pages:
             return {}
         return entries_of(above)
 
-    def _inside(self, until: float = math.inf) -> dict[Path, Watch]:
-        found = {folder: self._follow(folder, until) for folder in self.places.results}
-        return {folder: watch for folder, watch in found.items() if watch is not None}
+    def _of_each(self, said: Callable[[Watch], T], until: float = math.inf) -> list[T]:
+        """What is said of each folder of results in the root, by name."""
+        found = (self._of(folder, said, until) for folder in self.places.results)
+        return [one for one in found if one is not None]
 
 
 def _told(watch: Watch) -> dict[str, Any]:
@@ -271,29 +278,29 @@ def _of_suite(watch: Watch, places: Places) -> dict[str, Any]:
     return {"title": watch.title, "problems": problems, "names": names, "looks": by_name, "not_run": left_out}
 
 
-def _index(found: Mapping[Path, Watch], places: Places) -> str:
+def _entry(watch: Watch, places: Places) -> dict[str, Any]:
+    """What the page of a folder of results shows of one."""
+    told = _counts(watch.standings)
+    if watch.is_suite:
+        what = f"suite of {plural(len(watch.problems), 'problem')}"
+    else:
+        (one,) = watch.problems.values()
+        what = one.trouble
+        if one.description:
+            what = f"{one.description['objective']['expression']} on {one.description['benchmark']}"
+    return {
+        "name": watch.folder.name,
+        "what": what,
+        "address": f"/at/{places.address(watch.folder)}",
+        "counts": told,
+        "state": _state(watch.writer, told, watch.folder, watch.unread)["short"],
+        "unread": watch.unread,
+    }
+
+
+def _index(entries: list[dict[str, Any]], places: Places) -> str:
     """What the page of a folder of results shows."""
-    entries = []
-    for folder, watch in found.items():
-        told = _counts(watch.standings)
-        if watch.is_suite:
-            what = f"suite of {plural(len(watch.problems), 'problem')}"
-        else:
-            (one,) = watch.problems.values()
-            what = one.trouble
-            if one.description:
-                what = f"{one.description['objective']['expression']} on {one.description['benchmark']}"
-        entries.append(
-            {
-                "name": folder.name,
-                "what": what,
-                "address": f"/at/{places.address(folder)}",
-                "counts": told,
-                "state": _state(watch.writer, told, folder, watch.unread)["short"],
-                "unread": watch.unread,
-            }
-        )
-    unread = sum(watch.unread for watch in found.values())
+    unread = sum(entry["unread"] for entry in entries)
     return render("live-index.html", folder=places.root.name, entries=entries, unread=unread)
 
 

@@ -3,22 +3,28 @@
 A page of elsewhere that a browser shows must not read what is served here: other names than this machine's own are
 refused, as a name of elsewhere may come to point here (DNS rebinding), and nothing may be framed, embedded or read
 across origins. Files of results are shown in a sandbox, as anybody may have made them.
+
+Every user of this machine reaches its own address. So the address of the first page ends in a token, which a browser
+keeps as a cookie, and nothing is shown without it.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import hmac
 import os
+import secrets
 import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BufferedReader, RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
@@ -32,7 +38,10 @@ _NAMES = (ADDRESS, "localhost")
 _PATIENCE_SECONDS = 10.0
 """The longest that a request may take to come, however it drips, and that a browser may take to read an answer."""
 MOST_AT_ONCE = 32
-"""Connections; further ones are closed at once."""
+"""Connections; for a further one, the one that has waited longest for a request is closed."""
+_PIECE = 2**16
+"""The bytes of a file that are in memory at once."""
+_TOKEN_BYTES = 18
 _ALWAYS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -50,6 +59,8 @@ _THEIRS = (
     "worker-src blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
+_TOKEN = "token="
+_COOKIE = "Path=/; HttpOnly; SameSite=Strict"
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
@@ -57,7 +68,8 @@ class Server(ThreadingHTTPServer):
     """Serves one folder of results.
 
     Attributes:
-        address: Of its first page.
+        address: Of its first page, with the token.
+        token: What a browser must know to be answered; None where every user of this machine is answered.
         pages: What is served.
         names: What a browser may call this machine, each with the port.
 
@@ -74,13 +86,15 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
+    request_queue_size = 128
 
-    def __init__(self, folder: Path, port: int = PORT) -> None:
+    def __init__(self, folder: Path, port: int = PORT, *, with_token: bool = True) -> None:
         """Open the port; nothing is answered before `serve_forever`.
 
         Args:
             folder: A comparison, a suite, or a folder of such.
             port: From 1 to 65535; 0 for one that is free.
+            with_token: Whether a browser must know the token to be answered.
 
         Raises:
             UserError: There is no such folder, or the port cannot be had.
@@ -96,23 +110,60 @@ class Server(ThreadingHTTPServer):
             other = "Choose another with --port, or 0 for a free one"
             raise UserError(f"Port {port} of {ADDRESS} {why}. {other}.") from error
         self.names = {f"{name}:{self.server_port}" for name in _NAMES}
+        self.token = secrets.token_urlsafe(_TOKEN_BYTES) if with_token else None
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._waiting: dict[socket.socket, None] = {}
+        self._waiting_lock = threading.Lock()
 
     @property
     def address(self) -> str:
-        """The address of the first page."""
-        return f"http://{ADDRESS}:{self.server_port}/"
+        """The address of the first page, with the token."""
+        query = f"?token={self.token}" if self.token else ""
+        return f"http://{ADDRESS}:{self.server_port}/{query}"
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie with the token: browsers send one to all ports, so each port has its own."""
+        return f"snas-{self.server_port}"
+
+    def admits(self, token: str) -> bool:
+        """Whether a browser that knows this is answered; the time that it takes tells nothing about the token."""
+        return self.token is None or hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
+
+    def begin_waiting(self, connection: socket.socket) -> None:
+        """Note that a connection waits for a request, and may be closed in favour of another."""
+        with self._waiting_lock:
+            self._waiting[connection] = None
+
+    def end_waiting(self, connection: socket.socket) -> None:
+        """Note that a request has come, or that none will."""
+        with self._waiting_lock:
+            self._waiting.pop(connection, None)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in a thread of its own, or close it where there are too many.
+        """Answer a connection in a thread of its own; one that only waits is closed where there are too many.
 
         Args:
             client_address: Whose it is.
         """
-        if self._room.acquire(blocking=False):
+        has_room = self._room.acquire(blocking=False)
+        if not has_room and self._close_a_waiting_one():
+            has_room = self._room.acquire(timeout=_PATIENCE_SECONDS)
+        if has_room:
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
+
+    def _close_a_waiting_one(self) -> bool:
+        """Close what has waited longest for a request, whose thread ends then; False where none waits."""
+        with self._waiting_lock:
+            oldest = next(iter(self._waiting), None)
+            if oldest is None:
+                return False
+            del self._waiting[oldest]
+            with suppress(OSError):  # it went away by itself
+                oldest.shutdown(socket.SHUT_RDWR)
+            return True
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Answer a connection, and make room for another."""
@@ -166,6 +217,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "snas", ""
     timeout = _PATIENCE_SECONDS
+    _is_new = False  # whether the token came in the address, and a cookie is to be given
 
     def setup(self) -> None:
         super().setup()
@@ -174,19 +226,30 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         self._timely.renew()
-        super().handle_one_request()
+        self.server.begin_waiting(self.connection)
+        try:
+            super().handle_one_request()
+        finally:
+            self.server.end_waiting(self.connection)
+
+    def parse_request(self) -> bool:
+        """Read the headers: with them the request is whole."""
+        is_right = super().parse_request()
+        self.server.end_waiting(self.connection)
+        return is_right
 
     def do_GET(self) -> None:
-        if self.headers.get("Host", "").lower() not in self.server.names:
-            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"This server answers to this machine's own address alone.\n")
-            return
         path, _, query = self.path.partition("?")
+        held = self._admitted(query)
+        if held is None:
+            return
         door, _, rest = path.removeprefix("/").partition("/")
         pages, rest = self.server.pages, rest.removesuffix("/")
         if door == "files":
-            found = pages.places.read(rest)
+            found = pages.places.open(rest)
             if found is not None:
-                self._send(HTTPStatus.OK, found[0], found[1], _THEIRS)
+                with found[0] as file:
+                    self._send_file(file, found[1])
                 return
         elif path == "/live.js":
             self._send(HTTPStatus.OK, pages.script, "text/javascript; charset=utf-8")
@@ -197,7 +260,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         elif door == "part":
             if (part := pages.part(rest)) is not None:
-                self._send_part(part.encode(errors="backslashreplace"), query)
+                self._send_part(part.encode(errors="backslashreplace"), held)
                 return
         elif door == "state" and (state := pages.state(rest)) is not None:
             self._send(HTTPStatus.OK, state.encode(), "application/json")
@@ -205,6 +268,29 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.NOT_FOUND, b"There is nothing here.\n")
 
     do_HEAD = do_GET
+
+    def _admitted(self, query: str) -> str | None:
+        """The query without its token where the request may be answered; None where it is refused, which is told."""
+        hosts = self.headers.get_all("Host") or []
+        if len(hosts) != 1:
+            self.close_connection = True
+            self._send(HTTPStatus.BAD_REQUEST, b"A request names its host once.\n")
+            return None
+        if hosts[0].lower() not in self.server.names:
+            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"This server answers to this machine's own address alone.\n")
+            return None
+        words = query.split("&")
+        tokens = [word.removeprefix(_TOKEN) for word in words if word.startswith(_TOKEN)]
+        self._is_new = any(map(self.server.admits, tokens))
+        if not self._is_new and not any(map(self.server.admits, self._cookies() or [""])):
+            self._send(HTTPStatus.FORBIDDEN, b"Open the address that snas printed, which ends in ?token=\n")
+            return None
+        return "&".join(word for word in words if not word.startswith(_TOKEN))
+
+    def _cookies(self) -> list[str]:
+        """The values of our cookie; a page of another port can have set one of its name too."""
+        pairs = [one.strip().partition("=") for line in self.headers.get_all("Cookie") or [] for one in line.split(";")]
+        return [value for name, _, value in pairs if name == self.server.cookie]
 
     def _refuse(self) -> None:
         self.close_connection = True  # what it would send us is not read
@@ -220,18 +306,35 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(HTTPStatus.OK, part, _HTML, version=version)
 
-    def _send(self, status: HTTPStatus, content: bytes, kind: str = _TEXT, policy: str = _OURS, **more: str) -> None:
+    def _send_file(self, file: BinaryIO, kind: str) -> None:
+        """Send a file as long as it was when it was opened, piece by piece."""
+        left = os.fstat(file.fileno()).st_size
+        self._send_head(HTTPStatus.OK, left, kind, _THEIRS)
+        while self.command != "HEAD" and left:
+            piece = file.read(min(left, _PIECE))
+            if not piece:  # it was cut meanwhile
+                self.close_connection = True
+                return
+            self.wfile.write(piece)
+            left -= len(piece)
+
+    def _send(self, status: HTTPStatus, content: bytes, kind: str = _TEXT, **more: str) -> None:
+        self._send_head(status, len(content), kind, _OURS, **more)
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def _send_head(self, status: HTTPStatus, length: int, kind: str, policy: str, **more: str) -> None:
         self.send_response(status)
         if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(length))
+        if self._is_new and self.server.token:
+            self.send_header("Set-Cookie", f"{self.server.cookie}={self.server.token}; {_COOKIE}")
         for name, value in {**_ALWAYS, "Content-Security-Policy": policy}.items():
             self.send_header(name, value)
         for name, value in more.items():
             self.send_header({"allow": "Allow", "version": "ETag"}[name], value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: a page asks every other second."""

@@ -34,6 +34,7 @@
     tick();
   };
 
+  if (location.search) history.replaceState(null, "", location.pathname);  // the token: the cookie has it now
   tick();
   setInterval(tick, 1000);
   const again = () => ask().finally(() => setTimeout(again, part.querySelector("[data-more]") ? 100 : 2000));
