@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -124,7 +124,10 @@ class Served:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None
-        self.address = str(json.loads(self.process.stdout.readline())["address"])
+        told = json.loads(self.process.stdout.readline())
+        self.token = str(told["token"])
+        self.port = int(str(told["address"]).partition("/?")[0].rpartition(":")[2])
+        self.address = f"http://127.0.0.1:{self.port}/"
 
     def __enter__(self) -> "Served":
         return self
@@ -136,7 +139,7 @@ class Served:
     def answered(self, path: str = "") -> str:
         """A page, or that there is nothing; `Succeeded` if there is no answer."""
         try:
-            with urlopen(self.address + path, timeout=10 * PATIENCE[0]) as page:
+            with urlopen(f"{self.address}{path}?token={self.token}", timeout=10 * PATIENCE[0]) as page:
                 return str(page.read().decode())
         except HTTPError as error:
             if error.code != HTTPStatus.NOT_FOUND:
@@ -148,6 +151,27 @@ class Served:
     def threads(self) -> int:
         """How many threads it has."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+    def most_memory(self) -> int:
+        """The most bytes that it has had in memory."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+    def connected(self) -> socket.socket:
+        """A connection."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10 * PATIENCE[0])
+
+    def status(self, path: str, *, hosts: Sequence[str] | None = None, cookie: str | None = None) -> int:
+        """What it answers to exactly this path, which is not tidied up; by default with the token."""
+        lines = [f"GET {path} HTTP/1.1"]
+        lines += [f"Host: {host}" for host in (hosts or [f"127.0.0.1:{self.port}"])]
+        lines += [f"Cookie: {cookie or f'snas-{self.port}={self.token}'}", "Connection: close", "", ""]
+        with self.connected() as connection:
+            connection.sendall("\r\n".join(lines).encode())
+            try:
+                return int(connection.recv(12).split()[1])
+            except (IndexError, ValueError, OSError) as error:
+                raise Succeeded(f"serve does not answer {path}: {error}") from error
 
 
 def shown(folder: Path) -> str:
@@ -527,9 +551,8 @@ def fifo_joined(folder: Path) -> str:
 @attack("A.6 connections without end")
 def connections(folder: Path) -> str:
     with Served(folder) as server:
-        port = int(server.address.rstrip("/").rpartition(":")[2])
         before = server.threads()
-        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        held = [server.connected() for _ in range(300)]
         time.sleep(2)
         if (more := server.threads() - before) > 100:
             raise Succeeded(f"{more} threads for 300 connections")
@@ -541,9 +564,8 @@ def connections(folder: Path) -> str:
 @attack("A.6 a request that drips")
 def drips(folder: Path) -> str:
     with Served(folder) as server:
-        port = int(server.address.rstrip("/").rpartition(":")[2])
         started = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port)) as connection, suppress(ConnectionError):
+        with server.connected() as connection, suppress(ConnectionError):
             connection.sendall(b"GET / HTTP/1.1\r\nX: ")
             while (passed := time.monotonic() - started) < 40:
                 connection.sendall(b"x")
@@ -551,6 +573,96 @@ def drips(folder: Path) -> str:
         if passed > 30:
             raise Succeeded(f"it is kept for {passed:.0f} s")
         return f"it is closed after {passed:.0f} s"
+
+
+@attack("D.5 half-open connections, and some that drip, shut others out")
+def shut_out(folder: Path) -> str:
+    with Served(folder) as server:
+        held = [server.connected() for _ in range(100)]
+        for round_ in range(20):
+            for connection in held[::3]:
+                with suppress(OSError):
+                    connection.sendall(b"x" if round_ else b"GET / HTTP/1.1\r\nX: ")
+            server.answered()
+        for connection in held:
+            connection.close()
+    return "20 pages are answered among 100 such connections"
+
+
+@attack("D.5 two hosts, no host, another host")
+def two_hosts(folder: Path) -> str:
+    with Served(folder) as server:
+        ours = f"127.0.0.1:{server.port}"
+        for hosts in ([ours, ours], [ours, "evil.example"], ["evil.example", ours], ["evil.example"], [ours, ""]):
+            for path in ("/", "/state/", "/files/x.html", "http://evil.example/"):
+                if (status := server.status(path, hosts=hosts)) not in (400, 421):
+                    raise Succeeded(f"{path} is answered with {status} to the hosts {', '.join(hosts)}")
+        if server.status("/") != HTTPStatus.OK:
+            raise Succeeded("the right host is refused")
+    return "400 and 421"
+
+
+@attack("D.5 paths that lead outside")
+def outside(folder: Path) -> str:
+    (folder / "secret.html").write_text("secret")
+    (folder / "inside").mkdir()
+    (folder / "inside" / "fine.html").write_text("fine")
+    (folder / "inside" / "link.html").symlink_to(folder / "secret.html")
+    os.mkfifo(folder / "inside" / "fifo.html")
+    up = ("..", "%2e%2e", ".%2e", "..%2f", "..%5c", "%252e%252e", "%c0%ae%c0%ae", "....//", "%00..")
+    paths = [f"/files/{one}/secret.html" for one in up]
+    paths += [f"/files/{one}secret.html" for one in up]
+    paths += [f"/files/{folder}/secret.html", f"/files//{folder}/secret.html", "/files/link.html", "/files/fifo.html"]
+    paths += ["/../secret.html", "//secret.html", "/at/../", "/state/..", "/part/%2e%2e"]
+    with Served(folder / "inside") as server:
+        for path in paths:
+            if (status := server.status(path)) != HTTPStatus.NOT_FOUND:
+                raise Succeeded(f"{path} is answered with {status}")
+        if server.status("/files/fine.html") != HTTPStatus.OK:
+            raise Succeeded("a file inside is refused")
+    return f"{len(paths)} are not found"
+
+
+@attack("D.5 another user of the machine, who does not know the token")
+def stranger(folder: Path) -> str:
+    (folder / "fine.html").write_text("fine")
+    with Served(folder) as server:
+        name, token = f"snas-{server.port}", server.token
+        for cookie in ("a=b", f"{name}=", f"{name}={token[:-1]}", f"{name}={token}x", f"x{name}={token}", f"x={token}"):
+            for path in ("/", "/at/", "/part/", "/state/", "/files/fine.html", "/live.js", "/?token=", "/?token=x"):
+                if (status := server.status(path, cookie=cookie)) != HTTPStatus.FORBIDDEN:
+                    raise Succeeded(f"{path} is answered with {status} to {cookie}")
+        if server.status("/files/fine.html") != HTTPStatus.OK:
+            raise Succeeded("the token is refused")
+    return "403"
+
+
+@attack("D.5 a large file is asked for by many at once")
+def large(folder: Path) -> str:
+    size, many = 2**28, 20
+    with (folder / "large.csv").open("wb") as file:
+        file.truncate(size)
+    with Served(folder) as server:
+        server.answered()
+        before = server.most_memory()
+        asked = [server.connected() for _ in range(many)]
+        head = f"GET /files/large.csv?token={server.token} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        for connection in asked:
+            connection.sendall(head.encode())
+        for connection in asked:
+            try:
+                begun = bool(connection.recv(2**16))
+            except OSError:
+                begun = False
+            if not begun:
+                raise Succeeded("a file is not sent")
+        server.answered()
+        more = server.most_memory() - before
+        for connection in asked:
+            connection.close()
+    if more > size / 4:
+        raise Succeeded(f"{more / 1e6:,.0f} MB for {many} times {size / 1e6:,.0f} MB")
+    return f"{more / 1e6:,.0f} MB for {many} times {size / 1e6:,.0f} MB"
 
 
 @attack("A.6 a second and a third Ctrl-C")

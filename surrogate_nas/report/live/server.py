@@ -61,6 +61,7 @@ _THEIRS = (
 )
 _TOKEN = "token="
 _COOKIE = "Path=/; HttpOnly; SameSite=Strict"
+_AGAIN = b'<!doctype html><title>snas</title><meta http-equiv="refresh" content="0; url=?">\n'
 _HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
 
@@ -283,9 +284,20 @@ class _Handler(BaseHTTPRequestHandler):
         tokens = [word.removeprefix(_TOKEN) for word in words if word.startswith(_TOKEN)]
         self._is_new = any(map(self.server.admits, tokens))
         if not self._is_new and not any(map(self.server.admits, self._cookies() or [""])):
-            self._send(HTTPStatus.FORBIDDEN, b"Open the address that snas printed, which ends in ?token=\n")
+            if self._follows_a_link_of_a_file():
+                self._send(HTTPStatus.FORBIDDEN, _AGAIN, _HTML)
+            else:
+                self._send(HTTPStatus.FORBIDDEN, b"Open the address that snas printed, which ends in ?token=\n")
             return None
         return "&".join(word for word in words if not word.startswith(_TOKEN))
+
+    def _follows_a_link_of_a_file(self) -> bool:
+        """Whether another file may have led here, whose sandbox is another site to a browser: it sends no cookie.
+
+        A page of ours that leads on, which nobody else can read, brings the cookie if there is one.
+        """
+        site, mode = self.headers.get("Sec-Fetch-Site"), self.headers.get("Sec-Fetch-Mode")
+        return self.path.startswith("/files/") and (site, mode) == ("cross-site", "navigate")
 
     def _cookies(self) -> list[str]:
         """The values of our cookie; a page of another port can have set one of its name too."""
