@@ -6,13 +6,18 @@ import builtins
 import keyword
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate_nas.cli.output import JsonOption, emit, show_table
+from surrogate_nas.cli.output import JsonOption, emit, progress_bar
 from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.numbers import plural
+
+if TYPE_CHECKING:
+    from surrogate_nas.contract import Cause
 
 _STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
 
@@ -269,6 +274,8 @@ def check(
 ) -> None:
     """Check the contract of a strategy, a space or a surrogate.
 
+    One line where all promises hold; else why not, each cause once. What each check found is in --json.
+
     \b
     Examples:
       snas check evolution
@@ -279,12 +286,24 @@ def check(
 
     from surrogate_nas import contract
 
-    checks = contract.check(what)
-    emit([asdict(c) for c in checks], json, lambda: show_table(("", "promise", "found"), contract.rows(checks)))
-    if not json:
-        typer.echo(f"{sum(c.passed for c in checks)} of {len(checks)} promises hold.")
-    if verdict := contract.verdict(what, checks):
-        raise UserError(verdict)
+    with progress_bar("promises") as progress:
+        checks = contract.check(what, progress=progress)
+    causes = contract.causes(checks)
+    emit([asdict(check) for check in checks], json, lambda: _show_causes(what, len(checks), causes))
+    if causes:  # without --json they stand above
+        raise UserError(contract.verdict(what, checks, with_causes=json))
+
+
+def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
+    """One line where all holds, or why not, each cause once."""
+    if not causes:
+        typer.echo(f"{what} keeps all {n} promises.")
+    for cause in causes:
+        first, *others = cause.broken
+        more = f" and {plural(len(others), 'other')}" if others else ""
+        typer.echo(f"{cause.detail}\n    breaks: {first}{more}")
+        if cause.hint:
+            typer.echo(f"    hint: {cause.hint}")
 
 
 def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:

@@ -21,6 +21,7 @@ class Check:
         name: What is promised, and the space it was checked on.
         passed: Whether it holds.
         detail: What was seen; where it does not hold, what went wrong.
+        hint: Where it does not hold, what may be the reason, or empty.
 
     Example:
         >>> Check("asks for one to n cells [nb201]", False, "asked for 3, it gave 5").passed
@@ -30,10 +31,35 @@ class Check:
     name: str
     passed: bool
     detail: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason why promises are broken.
+
+    Attributes:
+        detail: What went wrong, the first time.
+        hint: What may be the reason, or empty.
+        broken: The promises that it breaks, in the order of the checks.
+    """
+
+    detail: str
+    hint: str
+    broken: tuple[str, ...]
 
 
 class BrokenContractError(Exception):
-    """A promise is not kept; the message says how."""
+    """A promise is not kept; the message says how.
+
+    Attributes:
+        hint: What may be the reason, or empty.
+    """
+
+    def __init__(self, line: str, hint: str = "") -> None:
+        """Keep the line and the hint."""
+        super().__init__(line)
+        self.hint = hint
 
 
 def promise(check: CheckFunction) -> str:
@@ -41,38 +67,35 @@ def promise(check: CheckFunction) -> str:
     return " ".join((check.__doc__ or check.__name__).split()).rstrip(".")
 
 
-def rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
-    """The outcomes as a table shows them: state, promise, and what was found, one cause once.
+def causes(checks: Sequence[Check]) -> list[Cause]:
+    """Why promises are broken, each cause once, in the order of the checks; empty where all hold.
+
+    What has the same hint is one cause.
 
     Args:
         checks: The outcomes.
 
     Example:
-        >>> kept, broken = Check("same seed", True, "20 equal"), Check("no foreign cell", False, "it asked 'x'")
-        >>> rows([kept, broken])[1]
-        ('BROKEN', 'no foreign cell', "it asked 'x'")
+        >>> one, other = Check("same seed", False, "it asked 'x'"), Check("no foreign cell", False, "it asked 'x'")
+        >>> causes([Check("equal scores", True, "20 cells"), one, other])
+        [Cause(detail="it asked 'x'", hint='', broken=('same seed', 'no foreign cell'))]
     """
-    shown: set[str] = set()
-    table = []
+    broken: dict[str, list[Check]] = {}
     for check in checks:
-        table.append(
-            (
-                "ok" if check.passed else "BROKEN",
-                check.name,
-                "as above" if not check.passed and check.detail in shown else check.detail,
-            )
-        )
         if not check.passed:
-            shown.add(check.detail)
-    return table
+            broken.setdefault(check.hint or check.detail, []).append(check)
+    return [
+        Cause(several[0].detail, several[0].hint, tuple(check.name for check in several)) for several in broken.values()
+    ]
 
 
-def verdict(name: str, checks: Sequence[Check]) -> str:
+def verdict(name: str, checks: Sequence[Check], *, with_causes: bool = True) -> str:
     """One line on broken promises, each cause once; empty where all are kept.
 
     Args:
         name: What was checked.
         checks: The outcomes.
+        with_causes: Whether the line says why.
 
     Example:
         >>> verdict("Mine", [Check("same seed, same questions", True, "20 equal")])
@@ -80,10 +103,13 @@ def verdict(name: str, checks: Sequence[Check]) -> str:
         >>> verdict("Mine", [Check("no foreign cell", False, "a text was asked for")])
         'Mine breaks 1 of 1 promises: a text was asked for.'
     """
-    broken = [check for check in checks if not check.passed]
-    if not broken:
+    found = causes(checks)
+    if not found:
         return ""
-    causes = list(dict.fromkeys(check.detail for check in broken))
-    told = "; ".join(causes[:_MOST_CAUSES])
-    more = f"; and {len(causes) - _MOST_CAUSES} more" if len(causes) > _MOST_CAUSES else ""
-    return f"{name} breaks {len(broken)} of {len(checks)} promises: {told}{more}."
+    broken = sum(len(cause.broken) for cause in found)
+    line = f"{name} breaks {broken} of {len(checks)} promises"
+    if not with_causes:
+        return f"{line}."
+    told = "; ".join(cause.detail for cause in found[:_MOST_CAUSES])
+    more = f"; and {len(found) - _MOST_CAUSES} more" if len(found) > _MOST_CAUSES else ""
+    return f"{line}: {told}{more}."

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from traceback import walk_tb
+from types import FrameType
 from typing import Any
 
 from surrogate_nas.contract.checks import BrokenContractError
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.plugin import import_file
-from surrogate_nas.runtime.failure import shown
+from surrogate_nas.runtime.failure import as_strategy_error, shown
 from surrogate_nas.runtime.packing import Packed, pack, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Space, space_named
@@ -21,6 +23,13 @@ from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 _SPACE = "space:"
+_OURS = Path(__file__).parent
+_DOING = {"__init__": "was made", "ask": "was asked", "tell": "was told"}
+"""What a strategy does in a method, for messages."""
+_NO_EPOCHS = (
+    "self.epochs is empty where training plays no part, as in this check: return plain cells then. A strategy that "
+    "chooses epochs declares chooses_epochs = True."
+)
 
 
 def main(connection: int, log: int, _: object) -> None:
@@ -84,4 +93,35 @@ class _Thing:
         try:
             return {"passed": True, "detail": self._module.CHECKS[number](self._subjects[subject])}
         except BrokenContractError as error:
-            return {"passed": False, "detail": str(error)}
+            return {"passed": False, "detail": str(error), "hint": error.hint}
+        except Exception as error:  # noqa: BLE001 - a user's code can raise anything
+            calls = _calls_of_theirs(error, self.file)
+            failure = as_strategy_error(error, _doing(calls), self.file)
+            return {"passed": False, "detail": str(failure).rstrip("."), "hint": _hint(calls)}
+
+
+def _calls_of_theirs(error: BaseException, file: str) -> list[FrameType]:
+    """The calls on the way to an error, from the first into a file, or else from the last check on."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    files = [frame.f_code.co_filename for frame in frames]
+    if file in files:
+        return frames[files.index(file) :]
+    checks = [place for place, name in enumerate(files) if Path(name).parent == _OURS]
+    return frames[checks[-1] + 1 :]
+
+
+def _doing(calls: Sequence[FrameType]) -> str:
+    """What it did when it failed, as messages say it."""
+    name = calls[0].f_code.co_name if calls else ""
+    if name in _DOING:
+        return _DOING[name]
+    return f"ran `{name}`" if name.isidentifier() else "was checked"
+
+
+def _hint(calls: Sequence[FrameType]) -> str:
+    """What may be the reason of an error."""
+    for frame in calls:
+        strategy = frame.f_locals.get("self")
+        if isinstance(strategy, Strategy) and "epochs" in frame.f_code.co_names and not strategy.epochs:
+            return _NO_EPOCHS
+    return ""

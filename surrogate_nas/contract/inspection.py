@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from importlib import import_module
 from typing import Any
@@ -25,13 +26,20 @@ _LONGEST_DETAIL = 2_000
 _MOST_ENDS = 5
 
 
-def check(spec: object, space: Space | None = None, *, limit: float = LIMIT_SECONDS) -> list[Check]:
+def check(
+    spec: object,
+    space: Space | None = None,
+    *,
+    limit: float = LIMIT_SECONDS,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Check]:
     """Check a strategy, a space or a surrogate against its contract.
 
     Args:
         spec: A registered name, ``file.py:NAME``, a class, or a space.
         space: The only space to check a strategy on; None for NAS-Bench-201's, a tiny and a large one.
         limit: The longest that one check may take, in seconds.
+        progress: Told after each check how many are made, and how many there are in all.
 
     Returns:
         One `Check` for every promise and subject.
@@ -47,11 +55,15 @@ def check(spec: object, space: Space | None = None, *, limit: float = LIMIT_SECO
         (True, [])
     """
     with closing(_Inspection(spec, space, limit)) as inspection:
-        return [
-            inspection.made(subject, number)
-            for subject in range(len(inspection.subjects))
-            for number in range(len(inspection.checks))
-        ]
+        n_checks = len(inspection.checks)
+        total = len(inspection.subjects) * n_checks
+        checks: list[Check] = []
+        while len(checks) < total:
+            subject, number = divmod(len(checks), n_checks)
+            checks.append(inspection.made(subject, number))
+            if progress:
+                progress(len(checks), total)
+        return checks
 
 
 class _Inspection:
@@ -104,4 +116,5 @@ class _Inspection:
 def _read(name: str, told: Any) -> Check:
     if not isinstance(told, dict) or type(told.get("passed")) is not bool:
         return Check(name, False, "its process did not say what it found")
-    return Check(name, told["passed"], as_text(told.get("detail"), _LONGEST_DETAIL))
+    detail, hint = (as_text(told.get(key), _LONGEST_DETAIL) for key in ("detail", "hint"))
+    return Check(name, told["passed"], detail, hint)

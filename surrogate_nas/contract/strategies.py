@@ -90,14 +90,14 @@ def subjects(strategy: type[Strategy], packed: Packed, space: Space | None) -> l
 def _is_made_from_space_and_seed(subject: Strategies) -> str:
     """The constructor takes (space, *, seed) and any seed from 0 to 2**63 - 1."""
     for seed in (0, _LARGEST_SEED):
-        made = subject.strategy(subject.space, seed=seed)
-        ask(made, subject.space, 1)
-    return f"made and asked with the seeds 0 and {_LARGEST_SEED}"
+        subject.strategy(subject.space, seed=seed)
+    return f"made with the seeds 0 and {_LARGEST_SEED}"
 
 
 def _asks_for_one_to_n_cells(subject: Strategies) -> str:
     """`ask(n)` returns 1 to n cells of the space, for n of 1 and 5, untold and told."""
     seen = []
+    ask(subject.strategy(subject.space, seed=_LARGEST_SEED), subject.space, 1)
     for told in (0, FIRST):
         for n in (1, 5):
             made = subject.strategy(subject.space, seed=0)
@@ -137,7 +137,10 @@ def _repeats_in_this_process(subject: Strategies) -> str:
     """The same seed and the same told trials give the same cells again in this process."""
     again = trajectory(subject.strategy, subject.space, seed=0, n=_SHORT)
     if again != subject.run[:_SHORT]:
-        raise BrokenContractError(f"two runs with seed 0 differ; {differing(subject.run, again)}")
+        raise BrokenContractError(
+            f"two runs with seed 0 differ; {differing(subject.run, again)}",
+            "draw from self.rng alone, and keep what is learned in self: the class and the module outlive a run.",
+        )
     return f"{_SHORT} cells were the same"
 
 
@@ -145,7 +148,10 @@ def _repeats_in_a_fresh_process(subject: Strategies) -> str:
     """The same seed and the same told trials give the same cells in a fresh process with another hash seed."""
     here, there = [str(cell) for cell in subject.run[:_SHORT]], _repeated(subject, _SHORT)
     if here != there:
-        raise BrokenContractError(f"a fresh process asked for other cells; {differing(here, there)}")
+        raise BrokenContractError(
+            f"a fresh process asked for other cells; {differing(here, there)}",
+            "sort before choosing from a set, and use neither hash() nor id(): both differ between processes.",
+        )
     return f"{_SHORT} cells were the same"
 
 
@@ -157,7 +163,10 @@ def _heeds_its_seed(subject: Strategies) -> str:
     zero, one = (trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT, first=0) for seed in (0, 1))
     if zero != one:  # it weighs all cells of the space, so after equal first cells nothing is left to chance
         return "the seeds 0 and 1 differ where the first cells are its own"
-    raise BrokenContractError("the seeds 0, 1, 2 and 3 gave the same cells: is the seed ignored?")
+    raise BrokenContractError(
+        "the seeds 0, 1, 2 and 3 gave the same cells: is the seed ignored?",
+        "pass the seed on by super().__init__(space, seed=seed), and draw from self.rng.",
+    )
 
 
 def _leaves_global_randomness_alone(subject: Strategies) -> str:

@@ -130,10 +130,16 @@ def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Reque
     """Ask and hold the answer against the contract."""
     asked = strategy.ask(n)
     if not isinstance(asked, Sequence) or isinstance(asked, str) or not 1 <= len(asked) <= n:
-        raise BrokenContractError(f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells")
+        raise BrokenContractError(
+            f"ask({n}) returned {shown(asked)}, not a list of 1 to {n} cells",
+            "return a list, as in [self.space.sample(self.rng)].",
+        )
     for cell in (one.cell if isinstance(one, Request) else one for one in asked):
         if cell not in space:
-            raise BrokenContractError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}")
+            raise BrokenContractError(
+                f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}",
+                "take cells from self.space: sample(rng), mutate(cell, rng), neighbours(cell), or cell(text).",
+            )
     return asked
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from surrogate_nas import contract
+from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.study.store import Store
 from surrogate_nas.tables.sources.fetching import MIRROR_VARIABLE, registry
@@ -206,8 +208,81 @@ def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas: Snas, tm
 
 def test_check_says_which_promises_are_broken(snas: Snas) -> None:
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
-    assert broken.code == 2 and "BROKEN" in broken.out and "breaks" in broken.err
-    assert re.fullmatch(r"(\d+) of (\d+) promises hold\.", broken.out.splitlines()[-1])
+    assert broken.code == 2 and "is the seed ignored?" in broken.out
+    assert re.fullmatch(rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n", broken.err)
+    assert broken.out.count("hint: pass the seed on") == 1
+    told = snas("check", f"{BROKEN}:IgnoresItsSeed", "--json")
+    assert told.code == 2 and "is the seed ignored?" in told.err and len(told.err.splitlines()) == 1
+    assert {check["passed"] for check in told.json} == {True, False}
+
+
+def test_check_is_one_line_where_all_holds(snas: Snas) -> None:
+    kept = snas("check", "random")
+    assert kept.code == 0 and re.fullmatch(r"random keeps all \d+ promises\.\n", kept.out) and not kept.err
+
+
+FAILING = """
+import surrogate_nas as sn
+
+class Asks(sn.Strategy):
+    def ask(self, n):
+        return [[][3]]
+
+class Made(sn.Strategy):
+    def __init__(self, space, *, seed):
+        super().__init__(space, seed=seed)
+        self.first = [][3]
+
+    def ask(self, n):
+        return [self.space.sample(self.rng)]
+
+class Told(sn.Strategy):
+    def ask(self, n):
+        return [self.space.sample(self.rng)]
+
+    def tell(self, trials):
+        [][3]
+
+class Climbs(sn.Strategy):
+    def ask(self, n):
+        lowest = min(self.epochs)
+        return [sn.Request(self.space.sample(self.rng), lowest)]
+
+class Foreign(sn.Strategy):
+    def ask(self, n):
+        return ["x"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "hint"),
+    [
+        ("Asks", "IndexError when it was asked: list index out of range (", ""),
+        ("Made", "IndexError when it was made: list index out of range (", ""),
+        ("Told", "IndexError when it was told: list index out of range (", ""),
+        ("Climbs", "ValueError when it was asked: min() ", "self.epochs is empty where training plays no part"),
+        ("Foreign", "ask(1) returned 'x', which is no cell of nb201", "take cells from self.space"),
+    ],
+)
+def test_check_tells_each_cause_once_and_what_it_happened_in(
+    snas: Snas, tmp_path: Path, name: str, cause: str, hint: str
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILING)
+    spec = f"{tmp_path / 'failing.py'}:{name}"
+    made = snas("check", spec)
+    lines = made.out.splitlines()
+    assert made.code == 2 and lines[0].startswith(cause) and len(lines) == (3 if hint else 2)
+    assert lines[1].startswith("    breaks: ") and lines[1].endswith(" others")
+    assert not hint or lines[2].startswith(f"    hint: {hint}")
+    checks = snas("check", spec, "--json").json
+    blamed = {check["name"] for check in checks if not check["passed"] and check["name"].startswith("The constructor")}
+    assert bool(blamed) == (name == "Made")
+
+
+def test_check_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    checks = contract.check("random", TinySpace(), progress=lambda done, total: told.append((done, total)))
+    assert told == [(done, len(checks)) for done in range(1, len(checks) + 1)]
 
 
 def test_train_prints_metrics_and_curves(snas: Snas) -> None:
