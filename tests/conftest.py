@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,6 +144,14 @@ def assert_one_clear_line(outcome: Outcome, says: str) -> None:
     assert len(lines) == 1 and lines[0].startswith("snas: "), outcome.err
     assert says in lines[0]
     assert not re.search(r"Traceback|File \"", outcome.err)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port of this machine at which nobody answers, and which nobody else can take meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # and does not listen, so that every connection is refused
+        yield int(bound.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

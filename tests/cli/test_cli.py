@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import stat
 from pathlib import Path
 from typing import Any
@@ -485,13 +484,13 @@ def test_an_unreachable_mirror_is_one_clear_line(snas: Snas, tmp_path: Path, mon
     assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
 
 
-def test_a_fetch_without_network_says_so_in_words(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fetch_without_network_says_so_in_words(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # between its attempts
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # and does not listen, so that every connection is refused
-        monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{nobody.getsockname()[1]}/files")
-        outcome = snas("data", "fetch", "nb201")
+    monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{closed_port}/files")
+    outcome = snas("data", "fetch", "nb201")
     assert_one_clear_line(outcome, "Cannot fetch nb201: 127.0.0.1 cannot be reached. Without network, set")
     assert "HTTPConnection" not in outcome.err
 

@@ -36,7 +36,10 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
     ],
     ids=lambda command: " ".join(map(str, command[:3])).replace(CELL, "CELL"),
 )
-def test_one_line(snas: Snas, command: tuple[object, ...], name: str) -> None:
+def test_one_line(
+    snas: Snas, command: tuple[object, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     ended = snas(*(str(part).replace("{}", name) for part in command))
     assert ended.code == 2 and len(ended.err.strip().splitlines()) == 1 and ended.err.startswith("snas: ")
 

@@ -496,7 +496,10 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
         ([".", "--port", "70000"], "A port (0 for one that is free) must be"),
     ],
 )
-def test_what_cannot_be_served_is_one_line(arguments: list[str], says: str, snas: Snas) -> None:
+def test_what_cannot_be_served_is_one_line(
+    arguments: list[str], says: str, snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
 

@@ -275,20 +275,21 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
     ("engine", "says"),
     [
         pytest.param(
-            "dask:tcp://127.0.0.1:9",
-            "There is no Dask scheduler at tcp://127.0.0.1:9",
+            "dask:tcp://127.0.0.1:{port}",
+            "There is no Dask scheduler at tcp://127.0.0.1:{port}",
             marks=pytest.mark.slow,  # Dask tries for ten seconds
         ),
-        ("ray:127.0.0.1:9", "There is no Ray at 127.0.0.1:9"),
+        ("ray:127.0.0.1:{port}", "There is no Ray at 127.0.0.1:{port}"),
         ("slurm:cpu", "Options of slurm are NAME=VALUE"),
-        ("slurm:folder=/nowhere", "Slurm's tasks need a folder"),
+        ("slurm:folder={folder}/missing", "Slurm's tasks need a folder"),
         ("slurm:cluster=local,time=soon", "Slurm does not take the tasks"),
         ("processes:here", "takes no address"),
         ("dusk", "Did you mean 'dask'"),
-        ("nowhere.py:pool", "There is no engine file"),
+        ("{folder}/missing.py:pool", "There is no engine file"),
     ],
 )
-def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas) -> None:
+def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas, closed_port: int) -> None:
+    engine, says = (text.format(folder=tmp_path, port=closed_port) for text in (engine, says))
     told = snas("compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine)
     assert told.code == 2 and says in told.err.splitlines()[-1], told.err
 

@@ -190,7 +190,10 @@ def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: s
         (["starter", "--workers", "0"], "There must be at least 1 worker, not 0."),
     ],
 )
-def test_wrong_arguments_are_one_line(arguments: list[str], says: str, tmp_path: Path, snas: Snas) -> None:
+def test_wrong_arguments_are_one_line(
+    arguments: list[str], says: str, tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     told = snas("suite", *arguments, "--out", tmp_path / "out")
     assert told.code == 2 and says in told.err and not (tmp_path / "out").exists()
 
