@@ -21,7 +21,7 @@ PIP_LINES := $(BIN)/python analysis/pip_lines.py
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help:
-	@echo 'First:  make compare                          and open results/compare/report.html (under a minute on two cores, .5 GB)'
+	@echo 'First:  make compare                          and open results/compare/report.html (.5 GB; 100 to 200 s of a processor)'
 	@echo 'Then:   .venv/bin/snas new strategy Mine      mine.py, a strategy of ten lines to change'
 	@echo '        .venv/bin/snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine'
 	@grep -hE '^(##|[a-z0-9%-]+:.*##) ' $(MAKEFILE_LIST) | sed -E 's/^## (.*)/\n\1/; s/:.*## /\t/; s/\$$\(PAPERS\)/$(PAPERS)/' | expand -t 18
@@ -32,7 +32,7 @@ setup: $(SETUP)  ## make .venv with everything and the command snas in it
 
 # Modules are compiled when they are first imported: most never are, and compiling all takes as long as the rest of pip.
 $(FIRST): pyproject.toml
-	@echo 'Setting up .venv with what comparing on tables needs: 170 MB to fetch, 520 MB on disk, half a minute.'
+	@echo 'Setting up .venv with what comparing on tables needs: 170 MB to fetch, 490 MB on disk, 40 s of a processor.'
 	@$(PYTHON) -m venv .venv
 	@$(PIP) -e '.[benchmarks]' | $(PIP_LINES)
 	@touch $@
@@ -88,7 +88,7 @@ golden: $(SETUP)  ## rewrite tests/golden*.json: trajectories, spaces, verdicts 
 docs: $(SETUP)  ## the reference of what is public, every command included, in results/docs/index.html; warnings are errors
 	$(BIN)/python -m analysis.reference results/docs
 
-notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw (3 minutes)
+notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, with what they print and draw
 	@mkdir -p results/notebooks
 	@for one in $(notdir $(basename $(wildcard analysis/tutorials/*.py))); do echo $$one; \
 	    $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path . \
@@ -104,13 +104,13 @@ dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Pyth
 
 ## The tables that the project made
 
-table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (about 75 minutes; goes on)
+table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (hours; goes on)
 	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
 table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/protocol/ (12 hours of a core; goes on)
 	$(ONE_THREAD) nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 --out data/protocol --workers $(WORKERS)
 
-proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (5 minutes; goes on)
+proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (269 s of a processor when it was made; goes on)
 	$(ONE_THREAD) $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)
 
 clean:  ## remove everything that was made, .venv and results included

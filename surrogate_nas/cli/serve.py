@@ -48,9 +48,9 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 def serve(
     folder: Annotated[Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")],
     port: Annotated[int, typer.Option(help="The port on this machine; 0 for one that is free.")] = _PORT,
-    token: Annotated[
-        bool, typer.Option(help="Show nothing without the token in the printed address; else every user here can look.")
-    ] = True,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let every user of this machine look, who knows the port.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.
@@ -65,7 +65,7 @@ def serve(
     """
     from surrogate_nas.report.live import Server
 
-    with Server(folder, port, with_token=token) as server:
+    with Server(folder, port, with_token=not no_token) as server:
         root = str(server.pages.places.root)
         content = {"address": server.address, "folder": root, "token": server.token}
         emit(content, json, lambda: typer.echo(server.address))
