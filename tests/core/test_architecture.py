@@ -167,7 +167,7 @@ def loaded_after(code: str) -> set[str]:
         text=True,
         check=True,
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
-        timeout=60,
+        timeout=600,
     )
     return set(made.stdout.split())
 

@@ -183,7 +183,7 @@ def dashboard(front: Path, tmp_path: Path) -> Iterator[str]:
         for _ in range(600):
             assert started.poll() is None, "the dashboard ended"
             try:
-                urllib.request.urlopen(f"{address}/api/studies", timeout=60).read()
+                urllib.request.urlopen(f"{address}/api/studies", timeout=600).read()
                 break
             except OSError:
                 time.sleep(0.1)

@@ -65,7 +65,7 @@ def ask(
     cookie: str | None = None,
 ) -> Answer:
     """Ask for exactly this path, as no browser would; by default with the cookie of one that knows the token."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     connection.putrequest(method, path, skip_host=True)
     for host in [f"127.0.0.1:{server.server_port}"] if hosts is None else hosts:
         connection.putheader("Host", host)
@@ -372,7 +372,7 @@ def test_a_browser_needs_the_token_once(server: Server, results: Path, tab: Page
 
 
 def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
-    """Its size tells what would be in memory: of a file of 64 MB only a few pieces are."""
+    """Of a file of 64 MB, only a few pieces are ever in memory."""
     size = 2**26
     with (results / "one" / "large.csv").open("wb") as file:
         file.truncate(size)
@@ -395,7 +395,7 @@ def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
 def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(server: Server, results: Path) -> None:
     large = results / "one" / "large.csv"
     large.write_bytes(b"x" * 2**24)
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     connection.request("GET", "/files/one/large.csv", headers={"Cookie": f"{server.cookie}={server.token}"})
     answer = connection.getresponse()
     os.truncate(large, 2**10)
@@ -457,7 +457,7 @@ with locked(Path({str(tmp_path)!r}), wait=False):
     with locked(tmp_path):
         mine = holder(tmp_path)
         assert mine is not None and mine.pid == os.getpid()
-        other = subprocess.run([sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=60)
+        other = subprocess.run([sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=600)
         assert other.returncode and "is writing" in other.stderr, "our lock was not given up by asking"
 
 
@@ -476,7 +476,7 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     address = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/\?token=(.+)", told["address"])
     assert address is not None and address[2] == told["token"]
     port = int(address[1])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
     connection.request("GET", f"/?token={told['token']}")
     assert b"Results in results" in connection.getresponse().read()
     connection.close()
@@ -485,7 +485,7 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
         f"snas: Port {port} of 127.0.0.1 is in use. Choose another with --port, or 0 for a free one.\n"
     )
     process.send_signal(signal.SIGINT)
-    rest, said = process.communicate(timeout=30)
+    rest, said = process.communicate(timeout=600)
     assert process.returncode == 0 and not rest and "Traceback" not in said
 
 

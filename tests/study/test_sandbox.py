@@ -313,7 +313,7 @@ def test_a_class_of_a_function_or_a_script_is_sandboxed(objective: Objective, tm
         "        return [self.space.sample(self.rng)]\n"
         "print(len(sn.search('analog-cifar10', Mine, budget=12).trials))\n"
     )
-    made = subprocess.run([sys.executable, script], capture_output=True, text=True, env=_environment(), timeout=60)
+    made = subprocess.run([sys.executable, script], capture_output=True, text=True, env=_environment(), timeout=600)
     assert (made.stdout, made.returncode) == ("12\n", 0), made.stderr
 
 

@@ -419,7 +419,7 @@ def write_in_a_process(path: Path, before: str, prefix: list[str] | None = None)
         text=True,
         cwd=root,
         env={**os.environ, "PYTHONPATH": root},
-        timeout=60,
+        timeout=600,
         check=False,
     )
 
