@@ -173,7 +173,7 @@ def loop(
         objective = sn.Objective("valid_error + 0.02*params", sn.load("nb201-cifar10"))
     else:
         named = space_named(space)
-        bench = sn.Computed(named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)})
+        bench = sn.Computed(named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)}, cheap=True)
         objective = sn.Objective("valid_error + 0.02*params", bench)
     objective.fingerprint  # noqa: B018 - the survey of the space is drawn once a process
     for strategy in strategies.split(","):
@@ -195,7 +195,7 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
 
     darts = space_named("darts")
     weights = np.random.default_rng(0).standard_normal(len(darts.reference.choices))
-    made_up = sn.Computed(darts, {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)})
+    made_up = sn.Computed(darts, {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)}, cheap=True)
     cases = {
         "nb201": sn.Objective("valid_error[200] + 0.02*params", sn.load("nb201-cifar10")),
         "nbgraph": sn.Objective("valid_error", sn.load("nbgraph-cora")),

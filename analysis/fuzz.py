@@ -152,7 +152,7 @@ def expressions(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001
 def finished() -> tuple[Path, bytes, list[Trial]]:
     """The folder of a finished comparison, its one run's file and that run's trials."""
     folder = Path(tempfile.mkdtemp())
-    bench = Computed(SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)})
+    bench = Computed(SPACE, {"valid_error": lambda cell: 20.0 + sum(cell.choices)}, cheap=True)
     made = compare(bench, ["evolution"], "valid_error", runs=1, budget=20, folder=folder)
     return folder, (folder / "runs" / "evolution-0.jsonl").read_bytes(), list(made.runs[0].trials)
 

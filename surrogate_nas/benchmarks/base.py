@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -306,8 +306,7 @@ class Benchmark(ABC):
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and worst value of a metric over the space, which freeze the constants of an objective.
 
-        The worst is the largest, of a quality the smallest. Over the whole space where its cells can be listed, else
-        over its fixed `Space.survey`.
+        The worst is the largest, of a quality the smallest. Over the cells of `reference_sample`.
 
         Args:
             question: A resolved question.
@@ -316,8 +315,33 @@ class Benchmark(ABC):
         Raises:
             UserError: The metric is not held for every cell.
         """
-        values = self.measure(self.space.survey, (question,), seed).values
+        values = self.measure(self.reference_sample(question), (question,), seed).values
         return float(np.median(values)), self.metric(question.metric).worst(values)
+
+    def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002 - what is dear has a smaller one
+        """The cells over which the median of a metric is taken: all that can be listed, else the `Space.survey`.
+
+        Args:
+            question: A resolved question.
+        """
+        return self.space.survey
+
+    def is_dear(self, metric: str) -> bool:  # noqa: ARG002 - tables hold their answers
+        """Whether each new answer is a call of a user's function, which may train, so that no more is asked than said.
+
+        Args:
+            metric: The metric's name.
+        """
+        return False
+
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002, B027 - most hold theirs
+        """Take what was answered of a cell before, as a stored run tells it; only dear answers are worth it.
+
+        Args:
+            cell: The cell's text.
+            values: By metric, as an expression writes it.
+        """
+        return
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
         """What it costs to train a cell on, from one number of epochs to another, one validation pass included.

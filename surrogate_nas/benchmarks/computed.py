@@ -1,22 +1,29 @@
 """A benchmark of one's own in a few lines: a function for every metric, over any space.
 
 ``surrogate_nas.Computed(space, {"valid_error": function, "latency@mine": another})`` in a Python file is opened as
-``file.py:NAME`` on the command line. A space that can be listed then has whole columns, and regret is known.
+``file.py:NAME`` on the command line. A function may be a training: it is called for the cells that a search asks for,
+once a cell, and for nothing else; but the median of a cost, which divides it in an objective, is taken over 64 cells.
+Functions that return at once (``cheap=True``) make whole columns of a space that can be listed: regret is then known.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.core.arguments import checked
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.arguments import check_names, checked
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import metric_named
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.source import digest_of_function
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
@@ -24,9 +31,16 @@ from surrogate_nas.tables import Seed
 Function = Callable[[Cell], float]
 """What a user's function says of a cell: one number."""
 
+_SAMPLED, _SAMPLE_SEED = 64, 0
+"""How many random cells the median of a cost that is dear is taken over."""
+_WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
+"""What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all these."""
+_DEARER = 1e3
+"""How many times the largest of the sample no cell is thought to cost."""
+
 
 class Computed(Benchmark):
-    """Answers with what functions say of a cell; a query costs one unit.
+    """Answers with what functions say of a cell, each called once a cell and process; a query costs one unit.
 
     What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a loss, ``latency@…``
     in ms; ``test_…`` is only reported and never searched on; everything else is a cost. Functions must be
@@ -53,6 +67,7 @@ class Computed(Benchmark):
         name: str = "",
         title: str = "",
         network: Network | None = None,
+        cheap: bool | Sequence[str] = False,
     ) -> None:
         """Take the functions.
 
@@ -62,9 +77,13 @@ class Computed(Benchmark):
             name: The benchmark's name; the space's if left out.
             title: One line saying what it holds.
             network: The macro architecture behind the space's own sizes, where it has any.
+            cheap: Metrics whose functions return at once, by name, or True for all of them. These are called as often
+                as there is a use for it: for medians over the whole space or 10,000 cells, by strategies for cells
+                that they think of, and for whole columns, which make regret known. Others are never called for that.
 
         Raises:
-            UserError: There is no space or no metric, or what is given for one is no function.
+            UserError: There is no space or no metric, or what is given for one is no function; or `cheap` names none
+                of them.
         """
         if not isinstance(space, Space):
             raise UserError(f"A benchmark needs a space, such as a surrogate_nas.ChoiceSpace, not {space!r:.80}.")
@@ -75,54 +94,119 @@ class Computed(Benchmark):
         self.source = "computed by the user's functions"
         self.licence = self.citation = "the user's own"
         self._functions = dict(metrics)
+        self._dear = self._functions.keys() - _named(cheap, self._functions)
         own = (metric_named(metric, source=self.source) for metric in metrics)
         sizes = (metric for metric, _ in untrained(space).values() if metric.name not in metrics)
         self.metrics = (*own, *sizes)
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
-        self.has_columns = isinstance(space, Enumerable)
+        self.one_by_one = bool(self._dear)
+        self.has_columns = isinstance(space, Enumerable) and not self._dear
         self._columns: dict[str, Values] = {}
+        self._answers: dict[tuple[str, str], float] = {}
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         from surrogate_nas.benchmarks import load
 
         if self.address:  # the file is read again, so that its functions need not be picklable
             return load, (self.address,)
-        return _computed, (self.space, self._functions, self.name, self.title, self.network)
+        cheap = sorted(self._functions.keys() - self._dear)
+        made = self.space, self._functions, self.name, self.title, self.network, cheap
+        return _computed, (*made, self.fingerprint if self._dear else None)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space and of every metric over its survey."""
+        """A digest of the space, of cheap metrics over its survey, and of the source of functions that are dear."""
         total = hashlib.sha256(f"computed {self.name} {self.space.definition}".encode())
         for metric in sorted(self._functions):
-            total.update(metric.encode() + self._values(metric, self.space.survey).tobytes())
+            is_dear = metric in self._dear
+            told = digest_of_function(self._functions[metric]).encode() if is_dear else self._surveyed(metric)
+            total.update(metric.encode() + told)
         return total.hexdigest()
 
+    def _surveyed(self, metric: str) -> bytes:
+        return self._values(metric, self.space.survey).tobytes()
+
+    def is_dear(self, metric: str) -> bool:
+        """Whether a function may take long, so that every call of it counts."""
+        return metric in self._dear
+
+    def reference_sample(self, question: Question) -> Sequence[Cell]:
+        """The cells over which the median of a metric is taken: of a dear one 64, or the fewer that there are."""
+        return self._sample if self.is_dear(question.metric) else self.space.survey
+
+    @cached_property
+    def _sample(self) -> Sequence[Cell]:
+        if isinstance(self.space, Enumerable) and len(self.space) <= _SAMPLED:
+            return self.space
+        rng = np.random.default_rng(_SAMPLE_SEED)
+        return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
+
+    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
+        """Median and worst value of a metric; of a dear loss fixed bounds, so that it is not computed for that.
+
+        The calls of a dear function are announced on standard error before the first.
+        """
+        metric = self.metric(question.metric)
+        if not self.is_dear(metric.name):
+            return super().scale(question, seed)
+        if metric.is_loss:
+            return 1.0, _WORST[metric.quantity]
+        new = sum((metric.name, cell.text) not in self._answers for cell in self._sample)
+        if new:
+            sys.stderr.write(f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n")
+        values = self._values(metric.name, self._sample)
+        far = _DEARER * float(np.abs(values).max())
+        return float(np.median(values)), -far if metric.larger_is_better else far
+
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:
+        """Take what dear functions answered of a cell in another process, as a stored run tells it."""
+        for metric in self._dear & values.keys():
+            self._answers.setdefault((metric, cell), values[metric])
+
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
-        function = self._functions.get(metric)
-        if function is None:
+        if metric not in self._functions:
             return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
-        values = []
+        if metric not in self._dear:
+            return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
         for cell in cells:
-            try:
-                values.append(float(function(cell)))
-            except Exception as error:  # noqa: BLE001 - a user's function can raise anything
-                raise UserError(
-                    f"{metric} of {self.name} fails for {cell}: {type(error).__name__}: {error}."
-                ) from error
-        found = np.array(values, dtype=np.float64)
-        if not np.isfinite(found).all():
-            bad = int(np.flatnonzero(~np.isfinite(found))[0])
-            raise UserError(f"{metric} of {self.name} is {found[bad]} for {cells[bad]}; it must be a finite number.")
-        return found
+            if (metric, cell.text) not in self._answers:
+                self._answers[metric, cell.text] = self._called(metric, cell)
+        return np.array([self._answers[metric, cell.text] for cell in cells], dtype=np.float64)
+
+    def _called(self, metric: str, cell: Cell) -> float:
+        """What a user's function says of a cell.
+
+        Raises:
+            UserError: It fails, wants to end the process, or gives no finite number.
+        """
+        try:
+            with staying():
+                value = float(self._functions[metric](cell))
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a user's function can raise anything
+            if is_interrupt(error):
+                raise
+            said = f": {error}" if str(error) else ""
+            raise UserError(f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{said}.") from error
+        worst = _WORST.get(self._by_name[metric].quantity, math.inf)
+        if not math.isfinite(value):
+            raise UserError(f"{metric} of {self.name} is {value} for {cell}; it must be a finite number.")
+        if metric in self._dear and (value < worst if worst < 0 else value > worst):
+            raise UserError(f"{metric} of {self.name} is {value:g} for {cell}; nothing is worse than {worst:g}.")
+        return value
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
         """A whole column in the order of the space, computed once; shape ``(len(space),)``.
 
         Raises:
-            UserError: The metric is unknown, or the space cannot be listed.
+            UserError: The metric is unknown or dear, or the space cannot be listed.
         """
         name = self.metric(metric).name
+        if name in self._dear:
+            raise UserError(
+                f"{name} of {self.name} is computed cell by cell and has no whole column; if its function returns at "
+                "once, say so: Computed(…, cheap=True)."
+            )
         if name not in self._columns:
             values = self._values(name, listed(self.space))
             values.flags.writeable = False
@@ -146,10 +230,35 @@ class Computed(Benchmark):
         return Measurement(values, np.ones(len(cells)))
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """The user's own function over cells, or the space's formula."""
+        """The user's own function over cells where it is cheap, or the space's formula; None for a dear function."""
+        if self.is_dear(question.metric):
+            return None
         function = self._functions.get(question.metric)
         return super().free(question, seed) if function is None else Applied(function)
 
 
-def _computed(space: Space, metrics: Mapping[str, Function], name: str, title: str, network: Network) -> Computed:
-    return Computed(space, metrics, name=name, title=title, network=network)
+def _named(cheap: object, functions: Mapping[str, Function]) -> Iterable[str]:
+    """The metrics that are cheap."""
+    if isinstance(cheap, bool):
+        return functions if cheap else ()
+    names = check_names("cheap", cheap)
+    for name in names:
+        if name not in functions:
+            raise unknown("metric among those of `cheap`", name, functions)
+    return names
+
+
+def _computed(
+    space: Space,
+    metrics: Mapping[str, Function],
+    name: str,
+    title: str,
+    network: Network,
+    cheap: Sequence[str],
+    fingerprint: str | None,
+) -> Computed:
+    """The same in another process, where the source of functions may not be found."""
+    made = Computed(space, metrics, name=name, title=title, network=network, cheap=cheap)
+    if fingerprint is not None:
+        made.__dict__["fingerprint"] = fingerprint
+    return made

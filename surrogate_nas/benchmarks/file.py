@@ -8,7 +8,8 @@ from surrogate_nas.benchmarks.base import Benchmark
 from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.plugin import absolute, import_file
+from surrogate_nas.core.plugin import absolute, check_file, import_file
+from surrogate_nas.core.source import with_imports
 
 TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""
@@ -39,7 +40,20 @@ class File(Opener):
         if name.endswith(TABLE_SUFFIX):
             return open_table(Path(name))
         path, _, attribute = name.rpartition(":")
-        found = getattr(import_file(Path(path), "benchmark"), attribute, None)
-        if not isinstance(found, Benchmark):
-            raise UserError(f"{path} holds no benchmark {attribute}: make one with surrogate_nas.Computed.")
-        return found
+        file = Path(path)
+        check_file(file, "benchmark")
+        key = file.absolute(), attribute, tuple(with_imports(file).items())
+        if key not in _opened:
+            _opened[key] = _taken(file, attribute)
+        return _opened[key]
+
+
+_opened: dict[tuple[object, ...], Benchmark] = {}
+"""Objects of files that are as they were, once a process: they remember what their functions answered."""
+
+
+def _taken(file: Path, attribute: str) -> Benchmark:
+    found = getattr(import_file(file, "benchmark"), attribute, None)
+    if not isinstance(found, Benchmark):
+        raise UserError(f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed.")
+    return found

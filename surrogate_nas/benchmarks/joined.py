@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +202,18 @@ class JoinedBenchmark(Benchmark):
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from."""
         return self._owner(question.metric).source_of(question)
+
+    def reference_sample(self, question: Question) -> Sequence[Cell]:
+        """The cells over which the median of a metric is taken, as its owner chooses them."""
+        return self._owner(question.metric).reference_sample(question)
+
+    def is_dear(self, metric: str) -> bool:
+        """Whether each new answer is a call of a user's function, as the metric's owner says."""
+        return self._owner(metric).is_dear(metric)
+
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:
+        """Let the base take what was answered of a cell before."""
+        self.base.recall(cell, values)
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
         """Median and worst value of a metric over the space.

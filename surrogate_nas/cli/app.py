@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -165,6 +166,8 @@ def _run() -> int:
         return _refuse(f"{said.rstrip('.')}{end} Try snas --help.")
     except BrokenPipeError:
         raise
+    except SystemExit as error:  # ours are typer's; this is of a user's code
+        return _refuse(f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not.")
     except OSError as error:
         return _refuse(f"{error.strerror or error}{_where(error)}.")
     except UnicodeError as error:
@@ -181,6 +184,12 @@ def _one_line(message: str) -> str:
     line = " ".join(message.split())
     line = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}…"
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+
+
+def _place(error: BaseException) -> str:
+    """Where an exception was raised."""
+    frames = list(traceback.extract_tb(error.__traceback__))
+    return f", {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 def _where(error: OSError) -> str:

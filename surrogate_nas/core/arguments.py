@@ -11,6 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 from functools import lru_cache, wraps
 from numbers import Integral, Real
 from os import PathLike
@@ -58,6 +59,14 @@ def _function(value: object) -> object:
 _LARGEST = 2**63 - 1
 
 
+def _shown(value: object) -> str:
+    """A value as a message quotes it; Python refuses to print whole numbers of thousands of digits."""
+    try:
+        return f"{value!r:.80}"
+    except ValueError:
+        return "a number of thousands of digits"
+
+
 def check_whole(what: str, value: object, least: int = 0, most: int | None = _LARGEST) -> int:
     """A whole number in a range, as one of Python's own.
 
@@ -73,7 +82,7 @@ def check_whole(what: str, value: object, least: int = 0, most: int | None = _LA
         if most is None or int(value) <= most:
             return int(value)
     between = f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
-    raise UserError(f"{what} must be a whole number {between}, not {value!r:.80}.")
+    raise UserError(f"{what} must be a whole number {between}, not {_shown(value)}.")
 
 
 def check_number(what: str, value: object, least: float = 0.0, most: float = math.inf, *, above: bool = False) -> float:
@@ -92,13 +101,23 @@ def check_number(what: str, value: object, least: float = 0.0, most: float = mat
             ...
         surrogate_nas.core.errors.UserError: The limit must be a finite number above 0, not 0.
     """
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
-        number = float(value)
+    number = _as_float(value)
+    if number is not None and math.isfinite(number):
         if least <= number <= most and not (above and number == least):
             return number
     between = f"from {least:g}" + (f" to {most:g}" if math.isfinite(most) else " on")
     right = f"finite number above {least:g}" if above else "finite number" if math.isinf(least) else f"number {between}"
-    raise UserError(f"{what} must be a {right}, not {value!r:.80}.")
+    raise UserError(f"{what} must be a {right}, not {_shown(value)}.")
+
+
+def _as_float(value: object) -> float | None:
+    """A number as Python's own; None for what is none, or too large for one."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def check_flag(what: str, value: object) -> bool:
@@ -194,12 +213,34 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 
     @wraps(function)
     def check(*args: P.args, **kwargs: P.kwargs) -> T:
-        bound = signature.bind(*args, **kwargs)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise _misnamed(function, kwargs, signature) or TypeError(f"{_called(function)} {error}") from None
         for name, value in bound.arguments.items():
             bound.arguments[name] = check_argument(name, value, annotations[name])
         return function(*bound.args, **bound.kwargs)
 
     return check
+
+
+def _called(function: Callable[..., Any]) -> str:
+    """A function as a message names it: a class's constructor by the class."""
+    return f"{function.__qualname__.removesuffix('.__init__')}()"
+
+
+def _misnamed(
+    function: Callable[..., Any], given: Mapping[str, object], signature: inspect.Signature
+) -> TypeError | None:
+    """What to raise where a keyword argument is none of a function's; None where all are."""
+    known = [name for name, one in signature.parameters.items() if name != "self" and one.kind is not one.VAR_KEYWORD]
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    wrong = [] if takes_any else [name for name in given if name not in known]
+    if not wrong:
+        return None
+    near = get_close_matches(wrong[0], known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return TypeError(f"{_called(function)} has no argument {wrong[0]!r}.{hint} It takes {', '.join(known)}.")
 
 
 def check_fields(instance: Any) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -27,7 +28,7 @@ from surrogate_nas.core.notebook import html_table
 from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parsed
 from surrogate_nas.objective.known import Known
 from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
-from surrogate_nas.objective.terms import BoundTerm, Scores, finite, loss_divisor, violation_divisor
+from surrogate_nas.objective.terms import BoundTerm, Scores, finite, is_size, loss_divisor, violation_divisor
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Contents, Seed, runs_of
@@ -185,7 +186,7 @@ class Objective:
         question = self._ask(term.metric, term.epochs)
         metric = self.benchmark.metric(term.metric)
         median, worst = self.benchmark.scale(question, self.seed)
-        divisor, meaning = loss_divisor(metric) if metric.is_loss else (median, self._median_of)
+        divisor, meaning = loss_divisor(metric) if metric.is_loss else (median, self._median_of(question))
         if not divisor > 0:
             raise UserError(f"The median of {question} over the space is {median:g}, so it cannot regularise.")
         return BoundTerm(
@@ -193,11 +194,10 @@ class Objective:
             metric.larger_is_better,
         )  # fmt: skip
 
-    @property
-    def _median_of(self) -> str:
-        space = self.benchmark.space
-        whole = len(space.survey) == space.size
-        return "median over the space" if whole else f"median over a fixed sample of {len(space.survey):,} cells"
+    def _median_of(self, question: Question) -> str:
+        sample = self.benchmark.reference_sample(question)
+        whole = len(sample) == self.benchmark.space.size
+        return "median over the space" if whole else f"median over a fixed sample of {len(sample):,} cells"
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         """Resolve a metric that a search may see, and note that it is looked up."""
@@ -209,14 +209,14 @@ class Objective:
     def _constrain(self, constraint: Constraint) -> tuple[Constraint, int, float]:
         """The constraint with its question's place and what a violation is divided by."""
         question = self._ask(constraint.metric, constraint.epochs)
-        median, _ = self.benchmark.scale(question, self.seed)
         resolved = Constraint(question.metric, question.epochs, constraint.relation, constraint.limit)
+        needs_no_median = self.benchmark.is_dear(question.metric) and is_size(constraint.limit)
+        median = 0.0 if needs_no_median else self.benchmark.scale(question, self.seed)[0]
         return resolved, len(self._questions) - 1, violation_divisor(constraint.limit, median)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key not in ("_space_scores", "known")} | {
-            "_seeds": {}
-        }
+        left_out = ("_space_scores", "known", "unreachable")
+        return {key: value for key, value in self.__dict__.items() if key not in left_out} | {"_seeds": {}}
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
@@ -443,11 +443,14 @@ class Objective:
         """
         if not self.draws:
             return list(trials)
-        answers = [trial for trial in trials if trial.epochs == self.epochs]
+        is_answer = [trial.epochs == self.epochs and not trial.failure for trial in trials]
+        answers = [trial for trial, is_one in zip(trials, is_answer, strict=True) if is_one]
+        if not answers:
+            return list(trials)
         values, scores, _ = self.look_up([trial.cell for trial in answers])
         names = [str(question) for question in self._questions]
         read = as_reported(answers, names, values, scores)
-        return [next(read) if trial.epochs == self.epochs else trial for trial in trials]
+        return [next(read) if is_one else trial for trial, is_one in zip(trials, is_answer, strict=True)]
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
         """The scores of cells from their metrics.
@@ -503,6 +506,27 @@ class Objective:
     def known(self) -> Known:
         """λR and feasibility of any cell, for the terms and limits that need no training; it holds no benchmark."""
         return Known.of(self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed)
+
+    @cached_property
+    def unreachable(self) -> str:
+        """Which limit no cell keeps, in a sentence; empty where some cell keeps all, or where that is not known."""
+        cells, space = self.benchmark.space.survey, self.benchmark.space
+        if not self.constraints:
+            return ""
+        if self.benchmark.has_columns:
+            table = self.measure(cells).values
+            limits = [(constraint, table[:, column]) for constraint, column, _ in self.constraints]
+        else:
+            limits = [(constraint, free(cells)) for constraint, free, _ in self.known.limits]
+        broken = [(constraint, values, constraint.excess(values)) for constraint, values in limits]
+        if (sum((excess for *_, excess in broken), np.zeros(len(cells))) == 0).any():
+            return ""
+        none = "No cell" if len(cells) == space.size else f"None of {len(cells):,} random cells"
+        for constraint, values, excess in broken:
+            if not (excess == 0).any():
+                nearest = float(values[int(np.nanargmin(excess))]) if np.isfinite(excess).any() else math.nan
+                return f"{none} of {space.name} keeps {constraint}; the nearest value is {nearest:,.6g}."
+        return f"{none} of {space.name} keeps all limits at once: {' and '.join(str(one[0]) for one in broken)}."
 
     def over_space(self) -> Scores | None:
         """Scores of every cell, for analysis; None where they depend on history or the benchmark is no table."""

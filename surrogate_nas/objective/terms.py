@@ -79,7 +79,12 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
 
 def violation_divisor(limit: float, median: float) -> float:
     """What a violation is divided by: the size of the limit, or the median where that is as good as nothing."""
-    return next((abs(size) for size in (limit, median) if abs(size) > _NOTHING), 1.0)
+    return next((abs(size) for size in (limit, median) if is_size(size)), 1.0)
+
+
+def is_size(number: float) -> bool:
+    """Whether a number is large enough to divide by."""
+    return abs(number) > _NOTHING
 
 
 def finite(bounds: list[float]) -> list[float]:

@@ -27,6 +27,7 @@ from surrogate_nas.study.decision import Rival, Statement, standings
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import STEP, LambdaPath, path_of, steps_in, stored_steps
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.options import BEST_SHOWN
 from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
@@ -37,7 +38,7 @@ from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [
-    "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
+    "BEST_SHOWN", "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
     "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rival", "Rows",
     "Run", "RunWatch", "Source", "Statement", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv",
     "as_latex", "best_cells", "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime", "final_metrics",

@@ -41,11 +41,12 @@ class Trial:
     Attributes:
         index: The trial's place in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one. Of several
-            objectives it is their sum.
-        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own unit).
-        penalty: The λ·R of the objective (dimensionless).
-        feasible: Whether every constraint holds.
+        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one, and so does
+            that of a failed evaluation. Of several objectives it is their sum.
+        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own unit); NaN where the
+            evaluation failed.
+        penalty: The λ·R of the objective (dimensionless); NaN where the evaluation failed.
+        feasible: Whether every constraint holds; False where the evaluation failed.
         epochs: The training run that the loss was read from; None where training plays no part.
         cost_seconds: The simulated or measured seconds that the evaluation was charged, or queries where the benchmark
             counts those.
@@ -53,6 +54,8 @@ class Trial:
         started: When it began, on the simulated clock of the run, in the unit of `cost_seconds`.
         finished: When it ended.
         scores: Of several objectives, each one's score; empty where there is one.
+        failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A failed trial has no
+            values, ranks after all feasible ones and is never the best; models leave it out.
 
     Example:
         >>> import surrogate_nas as sn
@@ -75,3 +78,4 @@ class Trial:
     started: float = 0.0
     finished: float = 0.0
     scores: tuple[float, ...] = ()
+    failure: str = ""

@@ -9,10 +9,11 @@ answers each question, and nothing else, with one line on its standard output:
     then     {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12, "values": {…}, …}, …]}
     and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
 
-Scores are minimised; an infeasible cell's lies above those of all feasible ones. `size` is null where cells cannot be
-counted, ``positions`` where they are no choices. An answer has 1 to so many cells, each printed as the examples are. A
-run that goes on after a crash begins a new process and tells it everything again. Same seed, same trials, same answers:
-that is for the process to keep.
+Scores are minimised; an infeasible cell's lies above those of all feasible ones. Where an evaluation failed, ``loss``
+and ``penalty`` are null and ``failure`` says why. `size` is null where cells cannot be counted, ``positions`` where
+they are no choices. An answer has 1 to so many cells, each printed as the examples are. A run that goes on after a
+crash begins a new process and tells it everything again. Same seed, same trials, same answers: that is for the process
+to keep.
 """
 
 from __future__ import annotations
@@ -135,10 +136,11 @@ def _written(trial: Trial) -> dict[str, Any]:
         "cell": str(trial.cell),
         "score": trial.score,
         "feasible": trial.feasible,
-        "loss": trial.loss,
-        "penalty": trial.penalty,
+        "loss": None if trial.failure else trial.loss,
+        "penalty": None if trial.failure else trial.penalty,
         "epochs": trial.epochs,
         "cost_seconds": trial.cost_seconds,
         "values": dict(trial.values),
     }
+    content |= {"failure": trial.failure} if trial.failure else {}
     return content | ({"scores": list(trial.scores)} if trial.scores else {})

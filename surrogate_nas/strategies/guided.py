@@ -223,6 +223,7 @@ class Guided(Strategy):
         self.patience = check_number("patience", patience)
         self._model_seed = int(self.rng.integers(2**31))
         self._observed: dict[Cell, Trial] = {}
+        self._failed: set[Cell] = set()
         self._waiting: set[Cell] = set()
         self._identities: dict[Cell, str] = {}
         self._fitted: tuple[Surrogate | None, float, int] = None, 0.0, 0
@@ -233,8 +234,9 @@ class Guided(Strategy):
         return {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell observed again replaces its earlier trial."""
-        self._observed.update({trial.cell: trial for trial in trials})
+        """Remember the trials; a cell observed again replaces its earlier trial, and one that failed is not learned."""
+        self._observed.update({trial.cell: trial for trial in trials if not trial.failure})
+        self._failed.update(trial.cell for trial in trials if trial.failure)
         self._waiting.difference_update(trial.cell for trial in trials)
 
     def ask(self, n: int) -> Sequence[Cell]:
@@ -257,7 +259,7 @@ class Guided(Strategy):
         return rest[self.rng.integers(len(rest))] if rest else cell
 
     def _is_new(self, cell: Cell) -> bool:
-        return cell not in self._observed and cell not in self._waiting
+        return cell not in self._observed and cell not in self._waiting and cell not in self._failed
 
     def _chosen(self, n: int) -> list[Cell]:
         """Up to `n` new cells of the pool, those that the acquisition likes best."""

@@ -88,8 +88,10 @@ class Reinforce(Strategy):
         return weights
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Take one policy-gradient step per trial."""
+        """Take one policy-gradient step per trial; one that failed has no reward."""
         for trial in trials:
+            if trial.failure:
+                continue
             reward = -trial.score
             baseline = reward if self._baseline is None else self._baseline
             self._step(trial.cell, advantage=reward - baseline)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from numbers import Real
 from types import TracebackType
 from typing import Self
 
-from surrogate_nas.core.arguments import check_whole, checked
+from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.ledger import Ledger, Outcome
 from surrogate_nas.study.options import CALL_LIMIT_SECONDS, Options
 from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.search import first_cells, scalarised, settings_of, strategy_seed
@@ -100,29 +101,83 @@ class AskTell:
         return self._strategy.ask(n)
 
     def tell(
-        self, cell: Cell | str | Request, values: Mapping[str, float] | None = None, *, cost: float = 0.0
+        self, cell: Cell | str | Request, values: Mapping[str, float] | float | None = None, *, cost: float = 0.0
     ) -> Trial:
         """Tell how a cell did; it need not have been asked for.
 
         Args:
             cell: The cell.
             values: The objective's metrics as the caller measured them, in their own units; what is known for free may
-                be left out. None looks everything up in the objective's benchmark, and charges it.
+                be left out. A single number where one metric is not known. Left out, everything is looked up in the
+                objective's benchmark, which charges it.
             cost: What the caller's evaluation cost, in seconds.
 
         Returns:
             The trial, as the strategy was told it.
 
         Raises:
-            UserError: The cell is foreign, a metric is missing or no finite number, or the strategy failed.
+            UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the strategy failed.
         """
-        asked = cell if isinstance(cell, Request) else self._space.cell(cell)
+        asked = self._asked(cell)
         if values is None:
             (outcome,) = self._ledger.look_up([asked])
         elif isinstance(asked, Request):
             raise UserError("What a request gave is looked up; tell values of a cell after the objective's own epochs.")
         else:
-            outcome = self._ledger.given(asked, values, cost)
+            cost = check_number("The cost of an evaluation", cost)
+            outcome = self._ledger.given(asked, self._by_name(values), cost)
+        return self._told(outcome)
+
+    def fail(self, cell: Cell | str | Request, reason: str, *, cost: float = 0.0) -> Trial:
+        """Tell that the evaluation of a cell failed: an error, say, or no memory or time left.
+
+        The trial is infeasible, ranks after all feasible ones and is never the best. No number is made up for it: it
+        has no values, and strategies that learn a model leave it out.
+
+        Args:
+            cell: The cell, or the request.
+            reason: Why it failed, which is kept with the trial.
+            cost: What the attempt cost, in seconds; it is charged.
+
+        Returns:
+            The trial, as the strategy was told it.
+
+        Raises:
+            UserError: The cell is foreign, there is no reason, or the strategy failed.
+
+        Example:
+            >>> import surrogate_nas as sn
+            >>> loop = AskTell(sn.Objective("valid_loss", sn.load("fashion")), "random")
+            >>> trial = loop.fail(loop.ask()[0], "out of memory", cost=12.0)
+            >>> trial.feasible, trial.failure, trial.cost_seconds
+            (False, 'out of memory', 12.0)
+        """
+        asked = self._asked(cell)
+        reason = " ".join(check_name("The reason of a failure", reason).split())
+        if not reason:
+            raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
+        return self._told(self._ledger.failed(asked, reason, check_number("The cost of an evaluation", cost)))
+
+    def _asked(self, cell: Cell | str | Request) -> Cell | Request:
+        """The space's own cell, in a request where it came in one."""
+        if isinstance(cell, Request):
+            return cell._replace(cell=self._space.cell(cell.cell))
+        return self._space.cell(cell)
+
+    def _by_name(self, values: object) -> Mapping[str, float]:
+        """What the caller measured, by metric."""
+        if isinstance(values, Mapping):
+            return values
+        known = self.objective.known
+        free = {*known.terms, *known.names}
+        missing = [str(q) for q in self.objective.questions() if str(q) not in free]
+        if not isinstance(values, Real) or isinstance(values, bool):
+            raise UserError(f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}.")
+        if len(missing) != 1:
+            raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
+        return {missing[0]: values}  # type: ignore[dict-item]
+
+    def _told(self, outcome: Outcome) -> Trial:
         trial = self._ledger.trial(outcome, self._ledger.cost)
         self.trials.append(trial)
         self._strategy.tell([trial])
@@ -135,12 +190,15 @@ class AskTell:
         Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
 
         Raises:
-            UserError: None was told yet.
+            UserError: None was told yet, or all failed.
         """
         answers = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
         if not answers:
             raise UserError("No cell was told yet, so none is the best.")
-        return min(answers, key=lambda trial: trial.score)
+        done = [trial for trial in answers if not trial.failure]
+        if not done:
+            raise UserError(f"All evaluations failed, the last one by {answers[-1].failure!r:.200}; none is the best.")
+        return min(done, key=lambda trial: trial.score)
 
     def close(self) -> None:
         """Let the strategy go."""

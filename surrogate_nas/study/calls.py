@@ -86,6 +86,7 @@ def search(
     check_whole("A seed", seed)
     bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
     experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
+    experiment.announce(1, best=1)
     run = experiment.one(strategy, seed, watch=callback)
     if run.failure:
         raise UserError(run.failure)

@@ -428,7 +428,7 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     for name in comparison.strategies:
         for run in comparison.runs_of(name):
             for trial in comparison.reported(run):
-                if trial.epochs != run.epochs:
+                if trial.epochs != run.epochs or trial.failure:
                     continue
                 if trial.cell not in best or trial.score < best[trial.cell].score:
                     best[trial.cell] = trial

@@ -9,14 +9,15 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Values
+from surrogate_nas.benchmarks.base import Question, Values
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
@@ -24,6 +25,8 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.study.run import Run
 
 _ARCHIVE_SIZE = 10
+_BEHIND = 1.0
+"""How far the score of a failed evaluation lies above that of any feasible cell."""
 Asked = Cell | Request
 
 
@@ -41,6 +44,7 @@ class Outcome(NamedTuple):
         feasible: Whether all constraints hold.
         scores: Of several objectives, each one's.
         cost: What it is charged.
+        failure: Why it failed, or empty.
     """
 
     cell: Cell
@@ -53,6 +57,7 @@ class Outcome(NamedTuple):
     feasible: bool
     scores: tuple[float, ...]
     cost: float
+    failure: str = ""
 
 
 class Ledger:
@@ -108,18 +113,51 @@ class Ledger:
         return self._outcomes(cells, epochs, names, values, cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
-        """An evaluation that somebody else made."""
-        benchmark, row = self.objective.benchmark, []
-        for question in self.objective.questions():
-            value = values.get(str(question), values.get(question.metric))
+        """An evaluation that somebody else made; what is known for free may be left out.
+
+        Raises:
+            UserError: A metric is missing, unknown or no finite number.
+        """
+        questions = self.objective.questions()
+        named = [question.metric for question in questions]
+        known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
+        taken = {*known, *map(str, questions)}
+        for name in values:
+            if name not in taken:
+                raise unknown("metric of this objective", name, known)
+        row = []
+        for question, name in zip(questions, known, strict=True):
+            value = values.get(str(question), values.get(name))
             if value is None:
-                free = benchmark.free(question, self.objective.seed)
-                if free is None:
-                    raise UserError(f"{question} of {cell} is missing: it takes a training to know it.")
-                value = free([cell])[0]
+                value = self._free(question, cell)
+            if isinstance(value, Real) and not _is_finite(value):
+                raise UserError(f"{question} of {cell} is {value}; report a failed evaluation by fail(cell, reason).")
             row.append(check_number(f"{question} of {cell}", value, -math.inf))
         (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
         return outcome
+
+    def _free(self, question: Question, cell: Cell) -> float:
+        """What needs no evaluation of a cell: sizes, and costs that were measured before."""
+        benchmark = self.objective.benchmark
+        is_trained = question.epochs is not None or benchmark.metric(question.metric).is_loss
+        free = None if is_trained else benchmark.free(question, self.objective.seed)
+        if free is None:
+            raise UserError(f"{question} of {cell} is missing; report a failed evaluation by fail(cell, reason).")
+        return float(free([cell])[0])
+
+    def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
+        """An evaluation that ended without a result, by an error, say, or for want of memory or time.
+
+        Args:
+            asked: What was to be evaluated.
+            reason: Why it failed.
+            cost: What it is charged all the same.
+        """
+        cell, epochs = (asked.cell, asked.epochs) if isinstance(asked, Request) else (asked, self.objective.epochs)
+        vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
+        score, nothing = self.objective.bound + _BEHIND, math.nan
+        charged, self.owed = cost + self.owed, 0.0
+        return Outcome(cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason)
 
     def _outcomes(
         self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
@@ -166,12 +204,20 @@ class Ledger:
             started=started,
             finished=started + outcome.cost,
             scores=outcome.scores,
+            failure=outcome.failure,
         )
-        if self._one_curve and outcome.epochs is not None:
+        if self._one_curve and outcome.epochs is not None and not outcome.failure:
             self._trained[outcome.cell] = max(outcome.epochs, self._trained.get(outcome.cell, 0))
         self.evaluations += 1
         self.cost += outcome.cost
         return trial
+
+
+def _is_finite(value: Real) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        return False
 
 
 class _Archive:
@@ -203,7 +249,8 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
     scores = 0 if parts == 1 else parts
     if run.failure or not run.trials:
         return
-    right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in run.answers)
+    done = [trial for trial in run.answers if not trial.failure]
+    right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in done)
     if run.epochs != objective.epochs or not run.answers or not right:
         raise UserError(f"{path} is damaged: it is of another objective than its comparison. Delete it and run again.")
 
@@ -229,7 +276,7 @@ def contradiction(run: Run, objective: Objective, root: int, *, whole: bool) -> 
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return None
-    trials: Sequence[Trial] = run.trials if whole else [run.incumbent]
+    trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
     ledger, epochs = Ledger(objective, root=root, run=run.run), objective.epochs
     asked: list[Asked] = [
         trial.cell if trial.epochs == epochs or trial.epochs is None else Request(trial.cell, trial.epochs)

@@ -23,6 +23,8 @@ USUAL_CELLS = 150
 """The budget of a run where none is given."""
 MOST, MOST_RUNS = 10**9, 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
+BEST_SHOWN = 4
+"""How many of the best cells of a study a report shows with their final metrics, beside the best of each strategy."""
 _LONGEST = 1000
 """Characters of a name that is shown."""
 

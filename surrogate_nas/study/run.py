@@ -71,8 +71,11 @@ class Run:
 
     @cached_property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history after the objective's own epochs, the earliest among equals."""
-        return min(self.answers, key=lambda trial: trial.score)
+        """The best trial of the whole history after the objective's own epochs, the earliest among equals.
+
+        One whose evaluation failed only where all did.
+        """
+        return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
 
     def __repr__(self) -> str:
         return f"<Run {self.run} of {self.strategy}: {self._outcome}>"
@@ -128,15 +131,33 @@ class Lines:
         ['cell', 'cost_seconds', 'epochs']
     """
 
-    def __init__(self, kind: type, *, without: Sequence[str] = (), at_least: Mapping[str, float] | None = None) -> None:
-        """Look at the fields."""
+    def __init__(
+        self,
+        kind: type,
+        *,
+        without: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        unknown: Sequence[str] = (),
+        at_least: Mapping[str, float] | None = None,
+    ) -> None:
+        """Look at the fields.
+
+        Args:
+            without: Fields that a line does not have.
+            optional: Those that it has only where they are not empty, as older lines have none.
+            unknown: Numbers that may be NaN.
+            at_least: The least value of numbers.
+        """
         hints = get_type_hints(kind)
         self.names = tuple(field.name for field in fields(kind) if field.name not in without)
         self._get = attrgetter(*self.names)
         self._cells = [name for name in self.names if hints[name] is Cell]
         self._mappings = [name for name in self.names if _is(hints[name], Mapping)]
-        self._readers = [(name, hints[name], _reader(hints[name])) for name in self.names]
-        self._known = frozenset(self.names)
+        self._optional = frozenset(optional)
+        readers = {name: _number if name in unknown else _reader(hints[name]) for name in self.names}
+        self._readers = [(name, hints[name], reader) for name, reader in readers.items()]
+        self._always = [one for one in self._readers if one[0] not in self._optional]
+        self._known, self._needed = frozenset(self.names), frozenset(self.names) - self._optional
         self._at_least = {name: bound for name, bound in (at_least or {}).items() if name in self.names}
 
     def write(self, item: Any) -> dict[str, Any]:
@@ -146,16 +167,21 @@ class Lines:
             entry[name] = entry[name].text
         for name in self._mappings:
             entry[name] = dict(entry[name])
+        for name in self._optional:
+            if not entry[name]:
+                del entry[name]
         return entry
 
     def read(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The fields' values; a cell stays text."""
-        if entry.keys() != self._known:
-            differing = sorted(map(str, entry.keys() ^ self._known))
+        is_whole = entry.keys() == self._needed
+        if not (is_whole or self._needed <= entry.keys() <= self._known):
+            differing = sorted(map(str, (self._needed - entry.keys()) | (entry.keys() - self._known)))
             raise ValueError(f"missing or unknown: {', '.join(differing)[:80]}")
         values, name = {}, ""
+        readers = self._always if is_whole else [one for one in self._readers if one[0] in entry]
         try:
-            for name, kind, reader in self._readers:
+            for name, kind, reader in readers:
                 value = entry[name]
                 plain = type(value) is kind and (kind is not float or value - value == 0.0)  # the last: it is finite
                 values[name] = value if plain else reader(value)
@@ -250,7 +276,12 @@ if TYPE_CHECKING:
     import pandas
 
 
-_TRIALS = Lines(Trial, at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0})
+_TRIALS = Lines(
+    Trial,
+    optional=("failure",),
+    unknown=("loss", "penalty"),
+    at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0},
+)
 _RUNS = Lines(
     Run,
     without=("strategy", "run", "trials", "diagnosis"),
@@ -280,13 +311,20 @@ class RunLog:
         self._known = self._chain.entries
         self.known = len(self._known)
 
+    def observed(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """The cells, as text, and the values of the trials that the file held when it was opened."""
+        for entry in self._known:
+            cell, values = entry.get("cell"), entry.get("values")
+            if isinstance(cell, str) and isinstance(values, dict):
+                yield cell, values
+
     def append(self, trials: Sequence[Trial]) -> None:
         """Write trials that the file does not hold yet, and hold those that it does against them."""
         entries = [_TRIALS.write(trial) for trial in trials]
         if trials and trials[0].index < self.known:
             known = [entry for entry in entries if entry["index"] < self.known]
             for entry in known:
-                if self._known[entry["index"]] != json.loads(json.dumps(entry)):
+                if _as_text(self._known[entry["index"]]) != _as_text(entry):
                     raise self._other_history()
             entries = entries[len(known) :]
         with _writing(self.path):
@@ -310,6 +348,11 @@ class RunLog:
         """Let the file go."""
         with _writing(self.path):
             self._chain.close()
+
+
+def _as_text(entry: Mapping[str, Any]) -> str:
+    """A line such that two of one content are equal, NaN and all."""
+    return json.dumps(entry, sort_keys=True)
 
 
 def _unended(entries: list[dict[str, Any]]) -> int:
@@ -349,6 +392,8 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
     text, values["cell"] = values["cell"], cell(values["cell"])
     if values["cell"].text != text or values["index"] != number:
         raise DamagedError(f"trial {number} is not where or what it should be")
+    if math.isfinite(values["loss"] + values["penalty"]) == bool(values.get("failure")):
+        raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
     return Trial(**values)
 
 

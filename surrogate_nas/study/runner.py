@@ -7,6 +7,7 @@ of all problems comes before run k + 1 of any, so that an interrupted study has 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,15 +17,16 @@ from typing import Any, NamedTuple
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label
-from surrogate_nas.study.options import MOST_RUNS, Budget, Options
+from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
-from surrogate_nas.study.sandbox import introduce
+from surrogate_nas.study.sandbox import introduce, rehearse
 from surrogate_nas.study.search import Watch, first_cells, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store
@@ -127,6 +129,11 @@ class Experiment(Options):
         if not (self.objective.look_up(begins)[2] <= seconds).any():
             raise UserError(NOTHING_PAID)
 
+    def check_strategies(self) -> None:
+        """Refuse strategies that cannot be made with the options that they are given."""
+        for strategy in self.strategies:
+            rehearse(strategy, self.objective.benchmark.space, self.call_limit_seconds)
+
     def held(self, strategy: StrategyLike, number: int, store: Store | None) -> Run | None:
         """A run that a folder holds and that has ended; one that failed is forgotten."""
         name = label(strategy)
@@ -134,7 +141,33 @@ class Experiment(Options):
         if store is not None and run is not None and run.failure:
             store.discard(name, number)
             return None
+        for trial in () if run is None else run.trials:
+            self.objective.benchmark.recall(trial.cell.text, trial.values)
         return run
+
+    def announce(self, runs: int, best: int) -> None:
+        """Say on standard error how often a user's functions will be called, and where no cell can keep the limits.
+
+        Args:
+            runs: How many runs are made.
+            best: For how many of the cells that are found final metrics are computed, at most.
+        """
+        benchmark, budget = self.objective.benchmark, self.budget
+        read = dict.fromkeys(question.metric for question in self.objective.questions())
+        dear = [metric for metric in read if benchmark.is_dear(metric)]
+        finals = [m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read]
+        late = [name for name in finals if benchmark.is_dear(name)]
+        most = min(n for n in (budget.cells, budget.seconds) if n is not None)
+        said = []
+        if dear:
+            whole = f" in each run, {int(most) * runs:,} in all" if runs > 1 else ""
+            said.append(f"{', '.join(dear)}: computed for at most {plural(int(most), 'cell')}{whole}.")
+        if late:
+            said.append(f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}.")
+        if self.objective.unreachable:
+            said.append(self.objective.unreachable)
+        if said:
+            sys.stderr.write(f"{' '.join(said)}\n")
 
     def one(self, strategy: StrategyLike, number: int, store: Store | None = None, watch: Watch | None = None) -> Run:
         """A single run, as a folder holds it whole, or made now; one whose budget was raised goes on, if it can.
@@ -258,6 +291,9 @@ def execute(
     jobs = _jobs(parts)
     for part in parts:
         part.experiment.check_budget()
+        part.experiment.check_strategies()
+        runs = sum(key.problem == part.name for key, _ in jobs)
+        part.experiment.announce(runs, len(part.experiment.strategies) + BEST_SHOWN)
     made: dict[Key, Any] = {}
     with ExitStack() as stack:
         for part in parts:

@@ -89,6 +89,8 @@ def make_run(
     name = label(strategy)
     held = one_thread()  # sums round by the number of threads, and processes must not share cores
     with held, store.log(name, run) if store else nullcontext() as log:
+        for cell, values in () if log is None else log.observed():
+            objective.benchmark.recall(cell, values)
         search = _Search(objective, budget, options, run, log, watch)
         folder = folder_of(strategy)
         files = None if folder is None or store is None else Files(folder)

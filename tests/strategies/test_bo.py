@@ -68,7 +68,7 @@ def test_where_it_takes_long_one_expert_a_question_is_fitted(monkeypatch: pytest
 
 def test_what_follows_from_the_space_is_worked_out_before_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
     space = EnumerableChoiceSpace("not-seen-before", {"width": (16, 32, 64), "depth": (1, 2, 3, 4)})
-    bench = sn.Computed(space, {"valid_error": lambda cell: 10.0 + sum(cell.choices)})
+    bench = sn.Computed(space, {"valid_error": lambda cell: 10.0 + sum(cell.choices)}, cheap=True)
     made = BayesianOptimisation(space, seed=0, first_cells=2)
     monkeypatch.setattr(points_module, "_encoded", lambda *_: pytest.fail("it is late for that"))
     made.known = sn.Objective("valid_error", bench).known

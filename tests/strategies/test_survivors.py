@@ -52,7 +52,7 @@ def weights(cell: Cell) -> float:
 
 
 def computed(function: Callable[[Cell], float] = error) -> sn.Computed:
-    return sn.Computed(TINY, {"valid_error": function, "weights": weights})
+    return sn.Computed(TINY, {"valid_error": function, "weights": weights}, cheap=True)
 
 
 # Objective and ledger
@@ -99,7 +99,7 @@ def test_the_fingerprint_changes_with_what_an_evaluation_is_charged() -> None:
     class Timed(sn.Computed):
         cost = "seconds"
 
-    queries, seconds = (kind(TINY, {"valid_error": error}) for kind in (sn.Computed, Timed))
+    queries, seconds = (kind(TINY, {"valid_error": error}, cheap=True) for kind in (sn.Computed, Timed))
     assert queries.fingerprint == seconds.fingerprint
     assert Objective("valid_error", queries).fingerprint != Objective("valid_error", seconds).fingerprint
 
@@ -337,7 +337,7 @@ def test_a_front_of_one_point_has_a_frame() -> None:
 def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
     space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
     metrics = {"valid_error": lambda cell: 10.0 + cell.choices[0], "weights": lambda cell: 1.0 + cell.choices[1]}
-    objective = Objective("valid_error, weights", sn.Computed(space, metrics))
+    objective = Objective("valid_error, weights", sn.Computed(space, metrics, cheap=True))
     frame = frame_of(objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)])
     assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
 
@@ -441,7 +441,7 @@ def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
 @pytest.mark.parametrize("name", ["nb201", "darts"])
 def test_bo_sees_costs_where_what_they_add_to_the_score_is_unknown_listed_or_not(name: str) -> None:
     space = space_named(name)
-    bench = sn.Computed(space, {"valid_error": lambda cell: float(sum(cell.choices))})
+    bench = sn.Computed(space, {"valid_error": lambda cell: float(sum(cell.choices))}, cheap=True)
     widths = []
     for missing in ((), ("energy",)):
         made = BayesianOptimisation(space, seed=0)

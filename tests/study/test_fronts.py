@@ -260,6 +260,6 @@ def test_a_path_that_makes_no_sense_is_refused(
 def test_a_path_takes_numbers_and_a_table(snas: Snas) -> None:
     refused = snas("lambda-path", "fashion", "--lambdas", "0,x")
     assert refused.code == 2 and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not x."
-    live = sn.Computed(Even(), {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0})
+    live = sn.Computed(Even(), {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0}, cheap=True)
     with pytest.raises(UserError, match="a table"):
         lambda_path(live, ["random"], "valid_error + cost", lambdas=[0.1], runs=1, budget=5)

@@ -80,11 +80,13 @@ def _trials_of(results: Results) -> Rows:
             scores = {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
             if draws:
                 scores["reported_score"] = reported.score
+            failure = {"failure": trial.failure} if trial.failure else {}
             rows.append(
                 {
                     **where, "index": trial.index, "cell": trial.cell.text, "score": trial.score, **scores,
                     "loss": trial.loss, "penalty": trial.penalty, "feasible": trial.feasible, "epochs": trial.epochs,
-                    "cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished, **trial.values,
+                    "cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished, **failure,
+                    **trial.values,
                 }
             )  # fmt: skip
     return _aligned(rows)

@@ -137,11 +137,13 @@ def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[st
 
     from surrogate_nas.strategies.bridges.sampler import parameters_of
 
-    is_answer = trial.epochs == run.epochs
-    curve = {} if trial.epochs is None or objective.parts > 1 else {trial.epochs: trial.score}
+    is_answer = trial.epochs == run.epochs and not trial.failure
+    has_curve = objective.parts == 1 and not trial.failure
+    curve = {trial.epochs: trial.score} if trial.epochs is not None and has_curve else {}
     space = objective.benchmark.space
+    unanswered = TrialState.FAIL if trial.failure else TrialState.PRUNED
     frozen = create_trial(
-        state=TrialState.COMPLETE if is_answer else TrialState.PRUNED,
+        state=TrialState.COMPLETE if is_answer else unanswered,
         values=_natural_scores(objective, trial) if is_answer else None,
         params=parameters_of(space, trial.cell) if isinstance(space, ChoiceSpace) else {},
         distributions=distributions,
@@ -175,6 +177,8 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     """What is known of a trial besides its values, with all metrics that it read."""
     values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
     told = {"cell": trial.cell.text, "L": trial.loss, "λR": trial.penalty, "score": trial.score}
+    if trial.failure:
+        told = {"cell": trial.cell.text, "failure": trial.failure}
     return told | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds} | values
 
 

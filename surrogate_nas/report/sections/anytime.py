@@ -91,6 +91,8 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     if not questions:
         return f"{benchmark.name} holds no final (test) metric that no search saw, so nothing was held out."
     question, metric = questions[0], benchmark.metric(questions[0].metric)
+    if benchmark.is_dear(metric.name):
+        return f"No curve of {question}: a function of yours computes it, which is called for the best cells alone."
     values = _showing(
         study, lambda run, history: values_of(benchmark, question, [run.trials[i].cell for i in history.best])
     )

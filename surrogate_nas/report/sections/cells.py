@@ -9,11 +9,18 @@ from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
 from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
 from surrogate_nas.report.picture import Picture
-from surrogate_nas.report.reading import Comparison, FoundCell, Study, best_cells, final_questions, values_of
+from surrogate_nas.report.reading import (
+    BEST_SHOWN,
+    Comparison,
+    FoundCell,
+    Study,
+    best_cells,
+    final_questions,
+    values_of,
+)
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 
-_SHOWN = 4
 _ALWAYS = ("params", "macs")
 _MOST_ISOMORPHIC = 3
 _MOST_FINAL = 8
@@ -42,7 +49,7 @@ def cells(study: Study) -> Section | None:
     space = made.objective.benchmark.space
     cards = [
         card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank))
-        for found in best_cells(made, _SHOWN)
+        for found in best_cells(made, BEST_SHOWN)
     ]
     text = "The cells of lowest score that any strategy evaluated, one for each function that cells compute."
     if cards and cards[0].graph is not None:
@@ -92,7 +99,7 @@ def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
         pairs.append((name, natural(value, benchmark.metric(name.partition("[")[0]).unit)))
     held = {metric.name for metric in benchmark.metrics}
     for name in _ALWAYS:
-        if name in held and name not in trial.values:
+        if name in held and name not in trial.values and not benchmark.is_dear(name):
             value = values_of(benchmark, benchmark.question(name), [trial.cell])[0]
             pairs.append((name, natural(float(value), benchmark.metric(name).unit)))
     return pairs

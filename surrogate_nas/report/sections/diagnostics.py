@@ -51,11 +51,13 @@ def _values(runs: Sequence[Run], group: str, name: str) -> list[float]:
 def _trivial(comparison: Comparison) -> Table | None:
     """The scores of cells that take no search; None where the space has none or there are several objectives.
 
-    On a live task these cells are trained now, unless they were before; nobody is charged.
+    On a live task these cells are trained now, unless they were before; nobody is charged. A user's function, which may
+    train, is not called for them.
     """
     objective = comparison.objective
     cells = trivial_cells(objective.benchmark.space)
-    if not cells or objective.parts > 1 or objective.has_history or objective.recorded is not None:
+    is_dear = any(objective.benchmark.is_dear(question.metric) for question in objective.questions())
+    if not cells or objective.parts > 1 or objective.has_history or objective.recorded is not None or is_dear:
         return None
     scores, optimum = objective.look_up(list(cells.values()))[1], comparison.optimum
     decimals = decimals_for(scores.score.tolist())

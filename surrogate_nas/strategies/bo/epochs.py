@@ -83,7 +83,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember trials after the first and after the last number of epochs apart, and no others."""
         for trial in trials:
-            if len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
+            if trial.failure:
+                self._fail(trial.cell)
+            elif len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
                 super().tell([trial])
             elif trial.epochs == self.epochs[0]:
                 self._early[trial.cell] = trial

@@ -95,10 +95,18 @@ class BayesianOptimisation(Strategy):
         prepare(space, self._listed)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial."""
+        """Remember the trials; a cell told again replaces its earlier trial, and one that failed stays pending."""
         for trial in trials:
+            if trial.failure:
+                self._fail(trial.cell)
+                continue
             self._trials[trial.cell] = trial
             self._pending.pop(trial.cell, None)
+
+    def _fail(self, cell: Cell) -> None:
+        """Ask for a cell no more, and learn nothing of it."""
+        if cell not in self._trials:
+            self._pending[cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were neither told nor asked for, or random ones once there is no other.

@@ -3,7 +3,8 @@
 A library sees one choice at every position. A combination that is no cell, where a space lists fewer cells than its
 options combine to, stands for the nearest cell: that is asked for, and what it scored is told of the combination.
 Trials that were not asked for (the first cells of a run) are told too. A cell that the library proposes again is asked
-again and charged again. Infeasible cells are told with their score, which lies above that of all feasible ones.
+again and charged again. Infeasible cells are told with their score, which lies above that of all feasible ones; a
+failed evaluation is told as one where the library knows failures, and else not, but to genetic algorithms, which rank.
 """
 
 from __future__ import annotations

@@ -51,6 +51,8 @@ class NevergradStrategy(Bridge):
 
         made, losses = self._the_optimizer(), self._losses(trial)
         candidate = self._question(trial)
+        if trial.failure:  # it is as if it was still under way
+            return
         if candidate is None:
             candidate = made.parametrization.spawn_child(new_value=trial.cell.choices)
         try:

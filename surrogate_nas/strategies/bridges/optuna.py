@@ -50,6 +50,10 @@ class OptunaStrategy(Bridge):
         import optuna
 
         study, losses, question = self._the_study(), self._losses(trial), self._question(trial)
+        if trial.failure:
+            if question is not None:
+                study.tell(question, state=optuna.trial.TrialState.FAIL)
+            return
         if question is not None:
             study.tell(question, losses)
             return

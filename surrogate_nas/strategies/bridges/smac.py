@@ -7,6 +7,7 @@ writes goes into a temporary folder. Where it has no further configuration, a ce
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -63,13 +64,14 @@ class SmacStrategy(Bridge):
 
     def _learned(self, trial: Trial) -> None:
         from ConfigSpace import Configuration
-        from smac.runhistory import TrialInfo, TrialValue
+        from smac.runhistory import StatusType, TrialInfo, TrialValue
 
         made, info = self._the_facade(), self._question(trial)
         if info is None:
             values = dict(zip(self._names, trial.cell.choices, strict=True))
             info = TrialInfo(Configuration(self._space, values=values), seed=0)
-        made.tell(info, TrialValue(cost=trial.score), save=False)
+        value = TrialValue(math.inf, status=StatusType.CRASHED) if trial.failure else TrialValue(cost=trial.score)
+        made.tell(info, value, save=False)
 
     def _the_facade(self) -> Any:
         """The facade, made when it is first needed."""

@@ -69,5 +69,6 @@ class Asha(RandomSearch):
         """Remember every score at its rung."""
         super().tell(trials)
         for trial in trials:
-            self._scores.setdefault(trial.epochs, {})[trial.cell] = trial.score
+            if not trial.failure:
+                self._scores.setdefault(trial.epochs, {})[trial.cell] = trial.score
             self._asked.add((trial.cell, trial.epochs))

@@ -145,6 +145,8 @@ class Bohb(Hyperband):
         self._stale = False
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:
+        if trial.failure:
+            return
         if rung is None:
             rung = next((held for held in reversed(self.ladder) if held.epochs == trial.epochs), None)
         if rung is not None:

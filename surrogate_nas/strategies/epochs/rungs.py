@@ -116,6 +116,9 @@ class Bracket:
         self.rung = self._above.pop(0) if self._above else None
         if self.rung is None:
             return
-        best = sorted(self._observed, key=lambda trial: trial.score)
-        self._size = max(promoted(len(best), here, self.rung), 1)
+        best = sorted((trial for trial in self._observed if not trial.failure), key=lambda trial: trial.score)
+        if not best:
+            self.rung = None
+            return
+        self._size = min(max(promoted(len(self._observed), here, self.rung), 1), len(best))
         self._queue, self._observed = [trial.cell for trial in best[: self._size]], []

@@ -5,6 +5,6 @@ What that process may say is in `answers`; how it is started, limited and ended,
 
 from surrogate_nas.study.sandbox.answers import Sandboxed
 from surrogate_nas.study.sandbox.files import Files
-from surrogate_nas.study.sandbox.outside import introduce, sandboxed
+from surrogate_nas.study.sandbox.outside import introduce, rehearse, sandboxed
 
-__all__ = ["Files", "Sandboxed", "introduce", "sandboxed"]
+__all__ = ["Files", "Sandboxed", "introduce", "rehearse", "sandboxed"]

@@ -24,7 +24,17 @@ from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import blind
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, StrategyLike, behind, is_builtin, is_named, known, label, resolve
+from surrogate_nas.strategies import (
+    BRIDGES,
+    Strategy,
+    StrategyLike,
+    behind,
+    is_builtin,
+    is_named,
+    known,
+    label,
+    resolve,
+)
 from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.study.sandbox.answers import (
     Flags,
@@ -239,6 +249,29 @@ def introduce(strategy: StrategyLike) -> Flags:
             "user's process trains cannot be charged."
         )
     return flags
+
+
+def rehearse(strategy: StrategyLike, space: Space, limit: float) -> None:
+    """Make a strategy that is given options once, so that a wrong one is found before anything is begun.
+
+    Other libraries look at theirs when they are first asked.
+
+    Args:
+        limit: The longest that one call may take, in seconds.
+
+    Raises:
+        UserError: It cannot be made so.
+    """
+    plain = behind(strategy) or strategy
+    if not isinstance(plain, str) or not (reference := Reference.parse(plain)).options:
+        return
+    is_bridge = is_builtin(plain) and reference.head.partition(":")[0] in BRIDGES
+    try:
+        with sandboxed(plain, space, seed=0, limit=limit) as made:
+            if is_bridge:
+                made.ask(1)
+    except StrategyError as error:
+        raise UserError(f"{label(strategy)} cannot be used: {error}") from error
 
 
 def _flags(strategy: StrategyLike) -> Flags:

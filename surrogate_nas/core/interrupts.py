@@ -1,0 +1,54 @@
+"""Whether the process is to end because the user wants it, or because a user's function does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """Let ``os._exit`` raise `SystemExit` in this thread, as ``sys.exit`` does; processes that are forked still end.
+
+    Example:
+        >>> try:
+        ...     with staying():
+        ...         os._exit(0)
+        ... except SystemExit as error:
+        ...     error.code
+        0
+    """
+    leave, place = os._exit, (os.getpid(), threading.get_ident())
+
+    def stay(code: int) -> None:
+        if (os.getpid(), threading.get_ident()) != place:
+            leave(code)
+        raise SystemExit(code)
+
+    os._exit = stay  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = leave
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether a signal raised an exception, such as Ctrl-C, rather than the code that ran.
+
+    Where Python's own handler of SIGINT is in place the two cannot be told apart, and it counts as one.
+
+    Example:
+        >>> is_interrupt(KeyboardInterrupt()), is_interrupt(SystemExit(0))
+        (True, False)
+    """
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        return True
+    code = getattr(handler, "__code__", None)  # of a command's handler, which then is the innermost frame
+    return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
