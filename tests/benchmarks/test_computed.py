@@ -1,0 +1,326 @@
+"""Functions of a user's own, which may be trainings: how often they are called, and what ends a command well."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.source import digest_of_function
+from surrogate_nas.objective import Objective
+from surrogate_nas.study.calls import read_comparison
+from tests.conftest import Snas, assert_one_clear_line
+
+DEEP = sn.ChoiceSpace("deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)})
+LISTED = sn.EnumerableChoiceSpace("listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)})
+SAMPLE = 64
+WITH_R = "valid_error + 0.1*latency@mine"
+FILE = """
+from pathlib import Path
+
+import surrogate_nas as sn
+
+LOG = Path(__file__).with_name("calls.txt")
+
+
+def counted(name, value):
+    def function(cell):
+        with LOG.open("a") as file:
+            file.write(f"{name} {cell}\\n")
+        return value(cell)
+
+    return function
+
+
+SPACE = sn.ChoiceSpace("deep", {f"layer{i}": ("skip", "conv", "pool") for i in range(30)})
+BENCH = sn.Computed(
+    SPACE,
+    {
+        "valid_error": counted("valid_error", lambda cell: 60.0 - sum(cell.choices)),
+        "latency@mine": counted("latency@mine", lambda cell: 1.0 + cell.choices[0]),
+        "test_error": counted("test_error", lambda cell: 61.0 - sum(cell.choices)),
+    },
+)
+"""
+
+
+class Calls:
+    """Functions that count how often they are called, by metric and by metric and cell."""
+
+    def __init__(self) -> None:
+        self.of, self.of_cell = Counter[str](), Counter[tuple[str, str]]()
+
+    def bench(self, space: sn.Space = DEEP, **more: Any) -> sn.Computed:
+        metrics = {"valid_error": 60.0, "latency@mine": 4.0, "test_error": 61.0}
+        return sn.Computed(space, {name: self._counted(name, most) for name, most in metrics.items()}, **more)
+
+    def _counted(self, name: str, most: float) -> Callable[[sn.Cell], float]:
+        def function(cell: sn.Cell) -> float:
+            self.of[name] += 1
+            self.of_cell[name, cell.text] += 1
+            return most - sum(cell.choices) / 60 * most / 2
+
+        return function
+
+
+@pytest.fixture
+def calls() -> Calls:
+    return Calls()
+
+
+@pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
+@pytest.mark.parametrize("strategy", ["random", "evolution", "local_search", "reinforce", "bo", "zero_cost", "guided"])
+def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
+    space: sn.Space, strategy: str, calls: Calls
+) -> None:
+    run = sn.search(calls.bench(space), strategy, "valid_error", budget=14)
+    cells = {trial.cell for trial in run.trials}
+    assert calls.of == {"valid_error": len(cells)} and max(calls.of_cell.values()) == 1
+
+
+def test_the_very_call_that_cost_days(calls: Calls) -> None:
+    sn.search(calls.bench(), budget=5)
+    assert calls.of == {"valid_error": 5}
+
+
+@pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
+def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
+    space: sn.Space, calls: Calls, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = calls.bench(space)
+    objective = Objective(WITH_R, bench)
+    said = capsys.readouterr().err
+    assert said == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its median.\n"
+    assert calls.of["valid_error"] == 0 and 0 < calls.of["latency@mine"] <= SAMPLE
+    (term,) = (term for term in objective.terms if not term.is_loss)
+    assert term.divisor_meaning == f"median over a fixed sample of {calls.of['latency@mine']} cells"
+    beforehand = calls.of["latency@mine"]
+    Objective(WITH_R, bench)
+    assert calls.of["latency@mine"] == beforehand and not capsys.readouterr().err
+    run = sn.search(bench, "bo", objective, subject_to=None, budget=16)
+    cells = {trial.cell for trial in run.trials}
+    assert calls.of["valid_error"] == len(cells) and calls.of["latency@mine"] <= beforehand + len(cells)
+    assert objective.over_space() is None and objective.optimum() is None
+    assert "latency@mine" in objective.known.missing
+
+
+def test_a_limit_needs_no_median(calls: Calls) -> None:
+    run = sn.search(calls.bench(), "bo", "valid_error", subject_to="latency@mine <= 3.2", budget=20)
+    cells = {trial.cell for trial in run.trials}
+    assert calls.of == {"valid_error": len(cells), "latency@mine": len(cells)}
+    assert {trial.feasible for trial in run.trials} == {True, False}
+    best, worst = run.incumbent, max(trial.score for trial in run.trials if trial.feasible)
+    assert best.feasible and all(trial.score > worst for trial in run.trials if not trial.feasible)
+
+
+def test_a_comparison_calls_as_often_as_it_said_with_its_report(
+    calls: Calls, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    made = sn.compare(calls.bench(), ["random", "evolution", "bo"], WITH_R, runs=2, budget=12, folder=tmp_path / "out")
+    said = capsys.readouterr().err.splitlines()
+    assert said == [
+        f"latency@mine is computed for {SAMPLE} cells beforehand, for its median.",
+        "valid_error, latency@mine: computed for at most 12 cells in each run, 72 in all. test_error: computed at the "
+        "end for at most 7 cells.",
+    ]
+    made.to_json()
+    made.report(tmp_path / "page")
+    cells = {trial.cell for run in made.runs for trial in run.trials}
+    assert calls.of["valid_error"] == len(cells) <= 72 and 0 < calls.of["test_error"] <= 7
+    assert calls.of["latency@mine"] <= SAMPLE + len(cells) and max(calls.of_cell.values()) == 1
+
+
+def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
+    bench = calls.bench(cheap=["latency@mine"])
+    objective = Objective(WITH_R, bench)
+    assert calls.of["valid_error"] == 0 and objective.known.terms == ("latency@mine",)
+    assert not bench.has_columns and bench.one_by_one
+    with pytest.raises(sn.UserError, match=r"valid_error of deep is computed cell by cell .*cheap=True"):
+        bench.column("valid_error")
+    with pytest.raises(sn.UserError, match="Unknown metric among those of `cheap` 'latency'"):
+        calls.bench(cheap=["latency"])
+
+
+def test_cheap_functions_make_columns_and_regret() -> None:
+    bench = sn.Computed(LISTED, {"valid_error": lambda cell: 20.0 - sum(cell.choices)}, cheap=True)
+    objective = Objective("valid_error", bench)
+    assert objective.optimum() == pytest.approx(0.08) and len(bench.column("valid_error")) == 3**6
+    assert [term.largest for term in objective.terms] == [20.0]
+
+
+def on_the_command_line(folder: Path, snas: Snas, *arguments: object) -> tuple[Counter[str], str]:
+    (folder / "mine.py").write_text(FILE)
+    (folder / "calls.txt").unlink(missing_ok=True)
+    made = snas(arguments[0], f"{folder / 'mine.py'}:BENCH", *arguments[1:])
+    assert made.code == 0, made.err
+    lines = (folder / "calls.txt").read_text().splitlines()
+    return Counter(line.partition(" ")[0] for line in lines), made.err
+
+
+@pytest.mark.parametrize(("expression", "beforehand"), [("valid_error", 0), (WITH_R, SAMPLE)])
+def test_commands_hold_to_it(expression: str, beforehand: int, snas: Snas, tmp_path: Path) -> None:
+    found, said = on_the_command_line(tmp_path, snas, "search", "random", "--objective", expression, "--budget", 5)
+    costs = 5 if beforehand else 0
+    assert found["valid_error"] == 5 and found["test_error"] == 1
+    assert found["latency@mine"] <= beforehand + costs
+    assert ("64 cells beforehand" in said) == bool(beforehand) and "at most 5 cells" in said
+    short = ["--strategies", "random,evolution", "--runs", 2, "--budget", 11, "--objective", expression]
+    found, said = on_the_command_line(tmp_path, snas, "compare", *short, "--out", tmp_path / "out")
+    assert found["valid_error"] <= 44 and found["test_error"] <= 6, "at most 11 cells in each of 4 runs, and 6 at last"
+    assert found["latency@mine"] <= beforehand + (44 if beforehand else 0)
+    assert "at most 11 cells in each run, 44 in all. test_error: computed at the end for at most 6 cells." in said
+
+
+@pytest.mark.slow
+def test_several_workers_hold_to_it(snas: Snas, tmp_path: Path) -> None:
+    short = ["--strategies", "random,evolution", "--runs", 2, "--budget", 11, "--objective", WITH_R, "--workers", 2]
+    found, _ = on_the_command_line(tmp_path, snas, "compare", *short, "--out", tmp_path / "out")
+    assert found["valid_error"] <= 44 and found["latency@mine"] <= SAMPLE + 44 and found["test_error"] <= 6
+
+
+def test_what_a_folder_holds_is_not_computed_again(calls: Calls, tmp_path: Path) -> None:
+    sn.compare(calls.bench(), ["random"], "valid_error", runs=2, budget=8, folder=tmp_path)
+    later = Calls()
+    found = sn.compare(later.bench(), ["random", "evolution"], "valid_error", runs=2, budget=12, folder=tmp_path)
+    known = {cell for _, cell in calls.of_cell}
+    assert not known & {cell for _, cell in later.of_cell}, "eight cells of two runs go on to twelve"
+    assert {len(run.trials) for run in found.runs} == {12}
+
+
+def test_two_functions_are_never_mixed_in_one_folder(tmp_path: Path) -> None:
+    def bench(factor: float) -> sn.Computed:
+        return sn.Computed(DEEP, {"valid_error": lambda cell: 60.0 - factor * sum(cell.choices)})
+
+    sn.compare(bench(1.0), ["random"], runs=1, budget=4, folder=tmp_path)
+    sn.compare(bench(1.0), ["random"], runs=2, budget=4, folder=tmp_path)
+    with pytest.raises(sn.UserError, match="results of two are never mixed"):
+        sn.compare(bench(0.5), ["random"], runs=2, budget=4, folder=tmp_path)
+
+
+def test_an_edited_file_is_another_benchmark(snas: Snas, tmp_path: Path) -> None:
+    file, out = tmp_path / "mine.py", tmp_path / "out"
+    short = ["--strategies", "random", "--runs", 1, "--budget", 4, "--out", out]
+    file.write_text(FILE)
+    assert snas("compare", f"{file}:BENCH", *short).code == 0
+    assert snas("report", out, "--bench", f"{file}:BENCH").code == 0
+    file.write_text(FILE.replace("60.0 -", "50.0 -"))
+    assert_one_clear_line(snas("report", out, "--bench", f"{file}:BENCH"), "never mixed")
+    refused = snas("compare", f"{file}:BENCH", *short)
+    assert refused.code == 2 and "never mixed" in refused.err
+
+
+SCALE = 2.0
+
+
+def scaled(cell: sn.Cell) -> float:
+    return SCALE * sum(cell.choices)
+
+
+class Trainer:
+    def __init__(self, epochs: int) -> None:
+        self.epochs, self.done = epochs, list[sn.Cell]()
+
+    def __call__(self, cell: sn.Cell) -> float:
+        self.done.append(cell)
+        return self.epochs - sum(cell.choices)
+
+    def error(self, cell: sn.Cell) -> float:
+        return self(cell)
+
+
+def test_what_tells_functions_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(values: np.ndarray) -> Callable[[sn.Cell], float]:
+        return lambda cell: float(values[cell.choices[0]])
+
+    same = [digest_of_function(closed(np.arange(3.0))) for _ in range(2)]
+    assert same[0] == same[1] != digest_of_function(closed(np.arange(1.0, 4.0)))
+    first, second = (lambda cell: 1.0), (lambda cell: 2.0)
+    assert digest_of_function(first) != digest_of_function(second)
+    assert digest_of_function(Trainer(3)) != digest_of_function(Trainer(4))
+    assert digest_of_function(Trainer(3).error) != digest_of_function(Trainer(4).error)
+    used = Trainer(3)
+    before = digest_of_function(used)
+    used(DEEP.sample(np.random.default_rng(0)))
+    assert digest_of_function(used) == before, "what it fills as it goes is no part of it"
+    whole = digest_of_function(scaled)
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert digest_of_function(scaled) != whole
+
+
+def test_another_process_knows_the_fingerprint() -> None:
+    bench = sn.Computed(DEEP, {"valid_error": scaled}, cheap=())
+    again = pickle.loads(pickle.dumps(bench))
+    assert again.fingerprint == bench.fingerprint and again.is_dear("valid_error")
+
+
+@pytest.mark.parametrize("worst", [float("nan"), float("inf"), 1e13])
+def test_a_loss_has_an_end(worst: float) -> None:
+    bench = sn.Computed(DEEP, {"valid_loss": lambda _: worst})
+    with pytest.raises(sn.UserError, match="valid_loss of deep is"):
+        sn.search(bench, "random", budget=1)
+
+
+ENDS = {
+    "exit": ("exit(0)", "SystemExit: 0"),
+    "sys.exit": ("sys.exit(3)", "SystemExit: 3"),
+    "os._exit": ("os._exit(0)", "SystemExit: 0"),
+    "interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "error": ("raise ValueError('no data')", "ValueError: no data"),
+}
+
+
+def ending(folder: Path, how: str) -> str:
+    lines = ["import os", "import sys", "import surrogate_nas as sn", "", "def error(cell):", f"    {how}", ""]
+    lines += ["SPACE = sn.ChoiceSpace('deep', {'a': (1, 2), 'b': (1, 2)})"]
+    lines += ["BENCH = sn.Computed(SPACE, {'valid_error': error})"]
+    (folder / "ends.py").write_text("\n".join(lines))
+    return f"{folder / 'ends.py'}:BENCH"
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("command", ["search", "compare"])
+def test_a_function_that_ends_the_process_is_one_line(command: str, how: str, snas: Snas, tmp_path: Path) -> None:
+    code, says = ENDS[how]
+    more = ["--out", tmp_path / "out", "--runs", 1, "--strategies", "random"] if command == "compare" else ["random"]
+    made = snas(command, ending(tmp_path, code), *more, "--budget", 2)
+    announced, *lines = made.err.strip().splitlines()
+    assert made.code == 2 and not made.out and announced.startswith("valid_error: computed")
+    assert len(lines) == 1 and lines[0].startswith("snas: valid_error of deep fails for") and says in lines[0]
+
+
+def test_a_space_that_ends_the_process_is_one_line(snas: Snas, tmp_path: Path) -> None:
+    text = """import surrogate_nas as sn
+
+class Ends(sn.ChoiceSpace):
+    def sample(self, rng):
+        raise SystemExit
+
+BENCH = sn.Computed(Ends("ends", {"a": (1, 2)}), {"valid_error": lambda cell: 1.0})
+"""
+    (tmp_path / "space.py").write_text(text)
+    made = snas("search", f"{tmp_path / 'space.py'}:BENCH", "random", "--budget", 2)
+    assert made.code == 2 and "Your code ended the process (SystemExit" in made.err and "space.py:5" in made.err
+
+
+def test_a_query_and_a_fit_ask_as_often_as_named(snas: Snas, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    bench = f"{tmp_path / 'mine.py'}:BENCH"
+    cell = str(DEEP.sample(np.random.default_rng(1)))
+    assert json.loads(snas("query", bench, cell, "--metric", "valid_error", "--json").out)[0]["cell"] == cell
+    assert len((tmp_path / "calls.txt").read_text().splitlines()) == 1
+
+
+def test_a_report_of_another_day_says_what_it_computes_beforehand(snas: Snas, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    bench, out = f"{tmp_path / 'mine.py'}:BENCH", tmp_path / "out"
+    short = ["--strategies", "random", "--runs", 1, "--budget", 4, "--objective", WITH_R, "--out", out]
+    assert snas("compare", bench, *short).code == 0
+    read = read_comparison(out, benchmark=bench)
+    assert read.optimum is None and read.runs[0].incumbent.feasible
