@@ -775,6 +775,50 @@ attack("A.3 a table that grows while two workers run")(table_replaced(0.0, ",tes
 attack("A.3 a table of other numbers in the place of one in use")(table_replaced(1.0, ""))
 
 
+ENDINGS = {
+    "exit(0)": "exit(0)",
+    "sys.exit(3)": "sys.exit(3)",
+    "os._exit(0)": "os._exit(0)",
+    "SystemExit": "raise SystemExit",
+    "KeyboardInterrupt": "raise KeyboardInterrupt",
+}
+ENDING = """
+import os
+import sys
+
+import surrogate_nas as sn
+
+
+def error(cell):
+    {how}
+
+
+SPACE = sn.EnumerableChoiceSpace("ends", {{"a": (1, 2, 3), "b": (1, 2, 3)}})
+BENCH = sn.Computed(SPACE, {{"valid_error": error}}, cheap={cheap})
+"""
+
+
+def with_ending(how: str, *options: object) -> Attack:
+    def ended(folder: Path) -> str:
+        line = ""
+        for cheap in (False, True):
+            (folder / "ends.py").write_text(ENDING.format(how=how, cheap=cheap))
+            if not options:
+                line = refused(folder, "search", "ends.py:BENCH", "random", "--budget", 2)
+            short = ("--strategies", "random", "--runs", 2, "--budget", 2, *options, "--out", f"out-{cheap}")
+            line = refused(folder, "compare", "ends.py:BENCH", *short)
+            if any((folder / f"out-{cheap}").glob("report.html")):
+                raise Succeeded("a report of nothing is written")
+        return line
+
+    return ended
+
+
+for what, how in ENDINGS.items():
+    ATTACKS[f"A.7 a metric that ends the process by {what}"] = with_ending(how)
+    ATTACKS[f"A.7 a metric that ends a worker by {what}"] = with_ending(how, "--workers", 2)
+
+
 def main() -> int:
     """Make the attacks; 1 if one succeeds."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -45,12 +45,12 @@ class Bananas(Guided):
         Raises:
             UserError: The space has no such encoding, or there are no steps.
         """
-        super().__init__(
-            space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
-        )
         if encoding is not None and encoding not in space.encodings:
             raise unknown(f"encoding of {space.name}", encoding, space.encodings)
         self.steps = check_whole("The number of steps of bananas", steps, 1)
+        super().__init__(
+            space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
+        )
         self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
 
     def settings(self) -> dict[str, Any]:

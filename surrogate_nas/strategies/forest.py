@@ -38,8 +38,8 @@ class ForestSearch(Guided):
         Raises:
             UserError: There are too few trees.
         """
-        super().__init__(space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells)
         self.trees = check_whole("The number of trees", trees, _PARTS)
+        super().__init__(space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells)
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""

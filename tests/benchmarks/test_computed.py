@@ -241,7 +241,7 @@ def test_what_tells_functions_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
     same = [digest_of_function(closed(np.arange(3.0))) for _ in range(2)]
     assert same[0] == same[1] != digest_of_function(closed(np.arange(1.0, 4.0)))
-    first, second = (lambda cell: 1.0), (lambda cell: 2.0)
+    first, second = (lambda _: 1.0), (lambda _: 2.0)
     assert digest_of_function(first) != digest_of_function(second)
     assert digest_of_function(Trainer(3)) != digest_of_function(Trainer(4))
     assert digest_of_function(Trainer(3).error) != digest_of_function(Trainer(4).error)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import surrogate_nas as sn
 from surrogate_nas import __version__
 from surrogate_nas.benchmarks import load
 from surrogate_nas.cli import output
@@ -19,6 +20,7 @@ from surrogate_nas.cli.app import PANELS, app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
 from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.training.losses import LOSSES
+from tests import examples_sampled
 from tests.conftest import CELL, TINY_TASK, Snas, assert_one_clear_line
 
 COMMANDS = [
@@ -162,6 +164,78 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     (strategy,) = snas(*compare, "--out", tmp_path, "--json").json["strategies"]
     assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and set(strategy["score"].values()) == {None}
     assert strategy["regret"] == {"mean": None, "median": None} and strategy["feasible_runs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("limit", "says"),
+    [
+        ("params <= 1", "No cell of nb201 keeps params <= 1; the nearest value is 1,122."),
+        (
+            "params <= 1200 and macs >= 0.5",
+            "No cell of nb201 keeps all limits at once: params <= 1200 and macs >= 0.5.",
+        ),
+        ("valid_loss <= 0.01", "No cell of nb201 keeps valid_loss[5] <= 0.01; the nearest value is 0.455067."),
+        ("params <= 1200", ""),
+    ],
+)
+def test_a_limit_that_no_cell_keeps_is_told_before_the_search(limit: str, says: str, snas: Snas) -> None:
+    made = snas("search", "fashion", "random", "--budget", 3, "--objective", "valid_loss", "--subject-to", limit)
+    first = ([line for line in made.err.splitlines() if line.startswith("No")] or [""])[0]
+    assert made.code == 0 and first.startswith(says) and bool(first) == bool(says)
+
+
+def test_a_limit_on_a_space_that_is_drawn_from(capsys: pytest.CaptureFixture[str]) -> None:
+    bench = examples_sampled.BENCH
+    sn.search(bench, "random", "valid_error", subject_to="latency@mine <= 0.01", budget=3)
+    said = capsys.readouterr().err
+    assert said.startswith("None of 10,000 random cells of deep keeps latency@mine <= 0.01; the nearest value is")
+
+
+KNOBS = {
+    "evolution(population=-5)": "population must be a whole number of at least 1, not -5",
+    "evolution(tournament=0)": "tournament must be a whole number of at least 1, not 0",
+    "bo(sharpness=-1)": "sharpness must be a finite number above 0, not -1",
+    "guided(model=nosuch)": "Unknown model 'nosuch'",
+    "guided(pool=nosuch)": "Unknown pool of candidates 'nosuch'",
+    "bananas(steps=0)": "The number of steps of bananas must be a whole number of at least 1, not 0",
+    "reinforce(momentum=2)": "momentum must be a number from 0 to 1, not 2",
+    "hyperband(eta=1)": "eta must be a finite number above 1, not 1",
+    "bohb(min_bandwidth=0)": "min_bandwidth must be a finite number above 0",
+    "blind:evolution(population=-5)": "population must be a whole number of at least 1, not -5",
+    "nsga2(population=0)": "population",
+    "optuna:NSGAIISampler(population_size=-3)": "`population_size` must be greater than or equal to 2",
+}
+
+
+@pytest.mark.parametrize("strategy", KNOBS)
+def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
+    strategy: str, snas: Snas, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    made = snas("compare", "fashion", "--strategies", f"random,{strategy}", "--runs", 1, "--budget", 3, "--out", out)
+    said = made.err.strip().splitlines()[-1]
+    assert made.code == 2 and not made.out and said.startswith(f"snas: {strategy} cannot be used: "), made.err
+    assert KNOBS[strategy] in said and not out.exists()
+
+
+def test_so_is_one_of_a_user_s_strategy(snas: Snas, tmp_path: Path) -> None:
+    text = """import surrogate_nas as sn
+
+class Mine(sn.Strategy):
+    def __init__(self, space, *, seed, keep=3):
+        super().__init__(space, seed=seed)
+        if keep < 1:
+            raise ValueError("keep is too small")
+
+    def ask(self, n):
+        return [self.space.sample(self.rng)]
+"""
+    (tmp_path / "mine.py").write_text(text)
+    short = ["--runs", 1, "--budget", 3, "--out", tmp_path / "out"]
+    made = snas("compare", "fashion", "--strategies", f"{tmp_path / 'mine.py'}:Mine(keep=-1)", *short)
+    assert_one_clear_line(made, "keep is too small")
+    assert not (tmp_path / "out").exists()
+    assert snas("compare", "fashion", "--strategies", f"{tmp_path / 'mine.py'}:Mine(keep=1)", *short).code == 0
 
 
 def test_tables_fit_a_narrow_terminal_without_breaking_names(capsys: pytest.CaptureFixture[str]) -> None:

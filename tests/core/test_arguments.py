@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -107,3 +108,25 @@ def test_fields_are_checked_too() -> None:
     assert Knob(np.int64(2), "anything").turns == 2  # type: ignore[arg-type]
     with pytest.raises(sn.UserError, match="turns is a whole number or None, not 'many'"):
         Knob("many")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("target", [10**400, -(10**400), 10**5000, float("inf"), float("nan")], ids=list("abcde"))
+def test_a_number_that_no_float_holds_is_refused_in_a_line(target: object) -> None:
+    with pytest.raises(sn.UserError, match="^A target must be a finite number, not") as error:
+        sn.search(**RUN, strategy="random", target=target)  # type: ignore[arg-type]
+    assert len(str(error.value)) < 200 and "\n" not in str(error.value)
+    with pytest.raises(sn.UserError, match="^A seed must be a whole number of at least 0, not"):
+        sn.search(**RUN, strategy="random", seed=10**5000)  # type: ignore[arg-type]
+
+
+def test_a_wrong_keyword_names_the_function_and_the_nearest() -> None:
+    for call, given, says in (
+        (sn.search, RUN | {"strategies": "random"}, "search() has no argument 'strategies'. Did you mean 'strategy'?"),
+        (sn.compare, RUN | {"strategies": ["random"], "budgte": 3}, "compare() has no argument 'budgte'. Did you mean"),
+        (sn.compare, RUN | {"strategies": ["random"], "frist_cells": 3}, "Did you mean 'first_cells'?"),
+        (sn.run_suite, {"suite": "starter", "target": 3.0}, "run_suite() has no argument 'target'."),
+        (sn.AskTell, {"objective": OBJECTIVE, "frist": 3}, "AskTell() has no argument 'frist'. Did you mean 'first'?"),
+        (sn.search, {"strategy": "random"}, "search() missing a required argument: 'benchmark'"),
+    ):
+        with pytest.raises(TypeError, match=re.escape(says)):
+            call(**given)
