@@ -20,7 +20,7 @@ from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.surrogates import Surrogate, make_model, model_class
+from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
 
 # Where a model-guided strategy looks for its next cell: pools of candidates, made by the space's own moves.
 #
@@ -43,6 +43,11 @@ def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) ->
     """A hundred mutations of the winners of random tournaments of three among all observed cells."""
     winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
     return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
+
+
+def neighbours(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+    """All neighbours of the best."""
+    return space.neighbours(ranked[0])
 
 
 def local(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
@@ -76,6 +81,7 @@ CellPool = Callable[[Space, Sequence[Cell], np.random.Generator], Iterable[Cell]
 POOLS: dict[str, CellPool] = {
     "mutations": mutations,
     "offspring": offspring,
+    "neighbours": neighbours,
     "local": local,
     "sampled": sampled,
     "mixed": mixed,
@@ -171,6 +177,12 @@ _LEAST, _WIDEST = 1e-12, 3.0
 _NOISE = 0.3
 """How much the logarithms of the losses of isomorphic cells are thought to differ by, before any two are observed."""
 _MOST_TRIES = 100
+
+
+def logarithm_of(found: Prediction) -> tuple[Floats, Floats]:
+    """Mean and standard deviation of the logarithms of predicted losses above a floor, shape ``(n,)`` each."""
+    mean = np.maximum(found.mean, _LEAST)
+    return np.log(mean), np.clip(found.std / mean, _LEAST, _WIDEST)
 
 
 class Guided(Strategy):
@@ -288,10 +300,8 @@ class Guided(Strategy):
         return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
     def _posterior(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> LossPosterior:
-        mean, std = model.predict(pool)
-        mean = np.maximum(mean, _LEAST)
-        spread = np.clip(std / mean, _LEAST, _WIDEST)
-        self._heed_isomorphic(pool, floor, mean := np.log(mean), spread)
+        mean, spread = logarithm_of(model.predict(pool))
+        self._heed_isomorphic(pool, floor, mean, spread)
         return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 
     def _heed_isomorphic(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:

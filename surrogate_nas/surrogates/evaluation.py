@@ -31,11 +31,14 @@ TOP = 10
 """How many of the cells that a model likes best are looked at for the regret and the precision."""
 SHARE = 0.005
 """Of the cells: the best for `precision_half_percent`."""
+_QUARTER = 0.25
+"""Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is taken."""
 _GRADES = 20
 """The relevance of the best cell; each grade doubles the gain of nDCG."""
 _FEWEST_TO_SCORE = 3
 _SCORES = (
-    "spearman", "r2", "mae", "coverage90", "regret_top", "precision_top", "rank_top", "precision_half_percent", "ndcg",
+    "spearman", "r2", "mae", "coverage90", "coverage90_top_quarter", "regret_top", "precision_top", "rank_top",
+    "precision_half_percent", "ndcg",
 )  # fmt: skip
 
 
@@ -124,8 +127,9 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
 
     Returns:
         ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``, ``r2``, ``mae``,
-        ``coverage90`` (the share within ``mean ± 1.645 std``), ``regret_top`` (the best truth among the `top` cells
-        liked best, minus the best of all), ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual
+        ``coverage90`` (the share within ``mean ± 1.645 std``), ``coverage90_top_quarter`` (the same among the best
+        quarter by truth; models draw the best cells towards the middle, so it is usually lower), ``regret_top`` (the
+        best truth among the `top` cells liked best, minus the best of all), ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual
         `top`) and ``precision_top`` (how many of the `top` are among the true `top`); ``precision_half_percent``
         (likewise, of the best .5 %: P@.5 %) and ``ndcg`` (`ndcg_of`).
     """
@@ -138,11 +142,14 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
     best = np.sort(truth)
     variance = float(((truth - truth.mean()) ** 2).sum())
     constant = np.ptp(truth) == 0 or np.ptp(found.mean) == 0
+    covered = np.abs(truth - found.mean) <= Z90 * found.std
+    quarter = np.argsort(truth, kind="stable")[: max(1, round(_QUARTER * len(truth)))]
     return bands(truth, found.mean) | {
         "spearman": float("nan") if constant else float(spearmanr(found.mean, truth).statistic),
         "r2": 1 - float(((truth - found.mean) ** 2).sum()) / variance if variance else float("nan"),
         "mae": float(np.abs(truth - found.mean).mean()),
-        "coverage90": float((np.abs(truth - found.mean) <= Z90 * found.std).mean()),
+        "coverage90": float(covered.mean()),
+        "coverage90_top_quarter": float(covered[quarter].mean()),
         "regret_top": float(truth[liked].min() - best[0]),
         "precision_top": float((truth[liked] <= best[min(top, len(best)) - 1]).mean()),
         "rank_top": 1.0 + float((truth < truth[liked].min()).sum()),

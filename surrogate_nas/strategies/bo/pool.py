@@ -212,5 +212,5 @@ class Choice(Pool):
         if cell not in self._around:
             near = self._space.neighbours(cell)
             chosen = self._rng.permutation(len(near))[:_MOST_NEIGHBOURS]
-            self._around = {cell: [near[int(place)] for place in chosen]}
+            self._around[cell] = [near[int(place)] for place in chosen]
         return self._around[cell]

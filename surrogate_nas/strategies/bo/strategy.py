@@ -18,7 +18,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.arguments import check_number, check_whole
+from surrogate_nas.core.arguments import check_flag, check_number, check_whole
+from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
@@ -26,14 +27,22 @@ from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
 from surrogate_nas.strategies.bo.points import Points, prepare, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
+from surrogate_nas.strategies.bo.substitute import Substitute
+from surrogate_nas.strategies.guided import ACQUISITIONS, POOLS, LossPosterior
 from surrogate_nas.strategies.nsga2 import survivors
 from surrogate_nas.surrogates.gaussian import Floats
 
 _LARGEST_LISTED = 32_768
 _PARENTS = 10
 """Of how many of the best told cells mutations are looked at, where a space is not listed."""
+_CENTRES = 10
+"""Of how many of the best observed cells neighbours are asked for, one after another."""
 _ALIKE = 1e-9
+_SCORED = ("thompson", "confidence_bound", "greedy")
+"""The acquisitions that are a score to be minimised, and no gain."""
 _ROUND = ("improvement", "probability", "improvement", "near")
+_EXPERTS, _BY_TURNS, _ALL = "experts", "by_turns", "all"
+"""The usual model, acquisition and pool."""
 
 
 class BayesianOptimisation(Strategy):
@@ -41,8 +50,10 @@ class BayesianOptimisation(Strategy):
 
     Two Gaussian processes, each with a view of its own, are averaged. Of every four questions, in random order, two
     maximise the expected improvement, one its probability, and one the expected improvement among the neighbours of the
-    best cell. Cells that are asked for and not told yet are believed to score as predicted. On several objectives every
-    question maximises the expected improvement of hypervolume.
+    best cell that has one left to ask for. Cells that are asked for and not told yet are believed to score as
+    predicted. On several objectives every question maximises the expected improvement of hypervolume.
+
+    What it consists of can be exchanged, part by part, to see what each is worth (``snas suite ablation``).
 
     Example:
         >>> import surrogate_nas as sn
@@ -65,6 +76,10 @@ class BayesianOptimisation(Strategy):
         sharpness: float = 0.15,
         mildness: float = 0.5,
         front_sharpness: float = 1.0,
+        model: str = _EXPERTS,
+        acquisition: str = _BY_TURNS,
+        pool: str = _ALL,
+        uses_known: bool = True,
     ) -> None:
         """Store the knobs.
 
@@ -77,16 +92,32 @@ class BayesianOptimisation(Strategy):
             mildness: The same for every second view, and there below the L that would make a cell of median λR the
                 best, where that is less; larger looks further beyond the best cells.
             front_sharpness: The same where there are several objectives, since a front is more than its end.
+            model: ``experts``, the processes over the space's views, or a key of `surrogate_nas.surrogates.MODELS`,
+                which is fitted anew when a tenth of the observed cells is new to it.
+            acquisition: ``by_turns`` as above, or a key of `surrogate_nas.strategies.guided.ACQUISITIONS` for every
+                question; several objectives are then scalarised at random.
+            pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells one is chosen. Where
+                none of them is new, it is chosen among all.
+            uses_known: Whether λR and limits that are known for free are used; else they are learned with L.
 
         Raises:
-            UserError: One of them is out of range.
+            UserError: One of them is out of range or unknown, or the model cannot read the space.
         """
         super().__init__(space, seed=seed)
         self.first_cells = check_whole("first_cells", first_cells, 2)
         self.sharpness = check_number("sharpness", sharpness, above=True)
         self.mildness = check_number("mildness", mildness, above=True)
         self.front_sharpness = check_number("front_sharpness", front_sharpness, above=True)
+        if acquisition != _BY_TURNS and acquisition not in ACQUISITIONS:
+            raise unknown("acquisition", acquisition, (_BY_TURNS, *ACQUISITIONS))
+        if pool not in POOLS:
+            raise unknown("pool of candidates", pool, POOLS)
+        self.model, self.acquisition, self.pool = model, acquisition, pool
+        # What a run gives a strategy follows from what the instance declares.
+        self.uses_known = check_flag("uses_known", uses_known)  # type: ignore[misc]
+        self.many_objectives = self.many_objectives and acquisition == _BY_TURNS  # type: ignore[misc]
         self._seed = seed
+        self._substitute = None if model == _EXPERTS else Substitute(model, space, seed % 2**32)
         self._trials: dict[Cell, Trial] = {}
         self._pending: dict[Cell, None] = {}
         self._listed = isinstance(space, Enumerable) and space.size <= _LARGEST_LISTED
@@ -150,11 +181,15 @@ class BayesianOptimisation(Strategy):
         if self._pool is None:
             self._pool = self._made()
         if isinstance(self._pool, Choice):
-            trials = list(self._trials.values())
-            several = self.objectives > 1
-            best = survivors(trials, _PARENTS) if several else sorted(trials, key=lambda trial: trial.score)[:_PARENTS]
-            self._pool.grow(self._held(), [trial.cell for trial in best])
+            self._pool.grow(self._held(), self._ranked()[:_PARENTS])
         return self._pool
+
+    def _ranked(self) -> list[Cell]:
+        """The observed cells, the best first."""
+        trials = list(self._trials.values())
+        if self.objectives > 1:
+            return [trial.cell for trial in survivors(trials, len(trials))]
+        return [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
 
     def _held(self) -> list[Cell]:
         """The cells that a pool keeps."""
@@ -184,20 +219,38 @@ class BayesianOptimisation(Strategy):
 
     def _best_place(self, pool: Pool) -> int | None:
         """One objective: the free cell of the largest gain, by the rule whose turn it is."""
-        if not self._rules:
-            self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
-        rule = self._rules.pop()
+        rule = self._rule()
+        around = self._around_best(pool) if rule == "near" else self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
-        around = self._around_best(pool) if rule == "near" else None
         penalty, free = pool.known.sum(axis=1), _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
         values, best = self._told(penalty[places])
-        for wanted in (_among(around, len(free)), ~_settled(pool.of_cell, places, values, penalty)):
-            free = free & wanted if (free & wanted).any() else free
+        settled = _settled(pool.of_cell, places, values, penalty)
+        free = _narrowed(free, _among(around, len(free)), ~settled, self._apart(pool, pending))
         candidates = self._candidates(pool, free)
         gains = self._gains(pool, candidates, penalty[candidates], places, pending, values, best, rule)
         return self._largest(candidates, gains)
+
+    def _rule(self) -> str:
+        """By which the next cell is chosen: one of `_ROUND`, or a key of `ACQUISITIONS`."""
+        if self.acquisition != _BY_TURNS:
+            return self.acquisition
+        if not self._rules:
+            self._rules = [_ROUND[i] for i in self.rng.permutation(len(_ROUND))]
+        return self._rules.pop()
+
+    def _in_pool(self, pool: Pool) -> Places | None:
+        """The places of the cells among which one is to be chosen; None for all."""
+        if self.pool == _ALL:
+            return None
+        return pool.places(POOLS[self.pool](self.space, self._ranked(), self.rng))
+
+    def _apart(self, pool: Pool, pending: Places) -> NDArray[np.bool_]:
+        """Whether each cell is of another point than every pending one: a substitute does not learn of these."""
+        if self._substitute is None:
+            return np.ones(len(pool.of_cell), dtype=bool)
+        return ~np.isin(pool.of_cell, pool.of_cell[pending])
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
         """The places of the free cells among which one is chosen."""
@@ -217,18 +270,35 @@ class BayesianOptimisation(Strategy):
             pending: Those of cells that are asked for and not told.
             values: What is learned of the told cells, shape ``(n,)``.
             best: The least score.
-            rule: One of the round.
+            rule: See `_rule`.
         """
-        least, wanted = values.min(), best - np.median(penalty)
-        learned = [
-            sharpened(values, self.sharpness, least),
-            sharpened(values, self.mildness, min(least, wanted)),
-        ]
+        if self._substitute is None:
+            least, wanted = values.min(), best - np.median(penalty)
+            learned = [
+                sharpened(values, self.sharpness, least),
+                sharpened(values, self.mildness, min(least, wanted)),
+            ]
+            all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
+            believed = list(zip(cycle([pole for pole, _ in learned]), all_seen, strict=False))
+        else:
+            asked = [pool.cells[int(place)] for place in candidates]
+            believed = [self._substitute.predict(0, list(self._trials), values, self.sharpness, asked)]
+        if rule in _SCORED:
+            return -self._scored(rule, believed, penalty, best)
         gain = np.zeros(len(candidates))
-        all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
-        for seen, (pole, _) in zip(all_seen, cycle(learned), strict=False):
+        for pole, seen in believed:
             gain += gain_of(seen, best - pole - penalty, rule == "probability")
         return gain
+
+    def _scored(self, rule: str, believed: Sequence[tuple[float, Seen]], penalty: Floats, best: float) -> Floats:
+        """The score of each candidate by an acquisition, averaged over the experts; a draw is of one of them."""
+        if rule == "thompson":
+            believed = [believed[int(self.rng.integers(len(believed)))]]
+        score = np.zeros(len(penalty))
+        for pole, seen in believed:
+            posterior = LossPosterior(seen.mean, np.sqrt(seen.variance), penalty, pole, best)
+            score += ACQUISITIONS[rule](posterior, self.rng) / len(believed)
+        return score
 
     def _seen(
         self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
@@ -246,16 +316,33 @@ class BayesianOptimisation(Strategy):
         return [each.at(of_candidate) for each in pool.seen(0, places, targets, pending)]
 
     def _around_best(self, pool: Pool) -> Places:
-        """The places of the neighbours of the best told cell."""
-        return pool.around(min(self._trials.values(), key=lambda trial: trial.score).cell)
+        """The places of the neighbours of the best observed cell that has one left to ask for.
+
+        The best may be an island: where all around it is known, or shares its function, those of the next best follow.
+        """
+        for cell in self._ranked()[:_CENTRES]:
+            around = pool.around(cell)
+            if self._open(pool)[around].any():
+                break
+        return around
+
+    def _open(self, pool: Pool) -> NDArray[np.bool_]:
+        """Whether each cell is free and has something to gain."""
+        places, pending = pool.places(self._trials), pool.places(self._pending)
+        penalty = pool.known.sum(axis=1)
+        values, _ = self._told(penalty[places])
+        free = _free(pool.allowed, [*places, *pending])
+        return free & ~_settled(pool.of_cell, places, values, penalty)
 
     def _front_place(self, pool: Pool) -> int | None:
         """Several objectives: the free cell whose expected improvement of hypervolume is largest."""
         trials = list(self._trials.values())
+        around = self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
         known, free = pool.known, _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
+        free = _narrowed(free, _among(around, len(free)), self._apart(pool, pending))
         whole = self.known.whole if self.known is not None else (False,) * self.objectives
         scores, learned = learned_of(trials, known[places], whole, self._all_known)
         one_price = np.count_nonzero(known.any(axis=0)) < 2
@@ -265,6 +352,11 @@ class BayesianOptimisation(Strategy):
         for part, is_whole in enumerate(whole):
             if is_whole:
                 believed.append(Believed(known[looked, part]))
+                continue
+            if self._substitute is not None:
+                cells, asked = list(self._trials), [pool.cells[int(place)] for place in looked]
+                pole, one = self._substitute.predict(part, cells, learned[:, part], self.front_sharpness, asked)
+                believed.append(Believed(known[looked, part], pole, [one]))
                 continue
             pole, target = sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
             seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)]
@@ -288,6 +380,13 @@ def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]
     free = np.ones(len(allowed), dtype=bool)
     free[taken] = False
     return free & allowed if (free & allowed).any() else free
+
+
+def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The free cells that are wanted in every way, one way after another; one that would leave none is passed over."""
+    for each in wanted:
+        free = free & each if (free & each).any() else free
+    return free
 
 
 def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> NDArray[np.bool_]:
