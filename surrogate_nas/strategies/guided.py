@@ -300,7 +300,7 @@ class Guided(Strategy):
         return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
     def _posterior(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> LossPosterior:
-        mean, spread = logarithm_of(model.predict(pool))
+        mean, spread = logarithm_of(model.predict(pool, by_region=False))
         self._heed_isomorphic(pool, floor, mean, spread)
         return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 

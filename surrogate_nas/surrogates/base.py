@@ -2,7 +2,10 @@
 
 What all models share is done here once: the checks of what is given, the transform of the target by the metric's
 quantity, and the calibration of the uncertainty (Vovk, "Cross-conformal predictors", 2015, on errors divided by the
-model's own standard deviation, as in Lei et al., JASA 2018). A model adds what it learns and how it predicts.
+model's own standard deviation, as in Lei et al., JASA 2018). It is made twice, once for the cells that are predicted to
+be among the best and once for the others (Mondrian conformal prediction: Vovk et al., "Algorithmic Learning in a Random
+World", 2005, section 4.5): one factor for all covers too few or too many of the cells that a search is about. A model
+adds what it learns and how it predicts.
 """
 
 from __future__ import annotations
@@ -31,7 +34,12 @@ LEVEL, Z90 = 0.90, 1.6449
 """The calibrated level, and the half width of its interval in standard deviations."""
 FEWEST_CELLS = 2
 _FOLDS = 5
+_BEST = 0.3
+"""The share of the training cells, the best by held-out prediction, that has a calibration of its own."""
+_FEWEST_TO_CALIBRATE = 20
+"""With fewer cells than that among the best one factor serves all: the 90 % of a few errors are a guess."""
 _NEVER_NEGATIVE = ("error", "cost")
+_LARGER_IS_BETTER = ("quality", "proxy")
 
 
 class Prediction(NamedTuple):
@@ -55,6 +63,21 @@ class Prediction(NamedTuple):
 
     mean: Floats
     std: Floats
+
+
+class Regions(NamedTuple):
+    """The calibration by region: what standard deviations are multiplied by.
+
+    Attributes:
+        cut: The predicted mean, in the metric's unit, up to which a cell is of the best; from which, where larger
+            values are better.
+        best: The factor of the best.
+        others: The factor of the others.
+    """
+
+    cut: float
+    best: float
+    others: float
 
 
 class Surrogate(ABC):
@@ -88,6 +111,7 @@ class Surrogate(ABC):
     _space: Space
     _target: Target
     _widening: float
+    _regions: Regions | None
     _of_training: Prediction
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -141,25 +165,43 @@ class Surrogate(ABC):
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
-        for learned in ("_widening", "_of_training"):
+        for learned in ("_widening", "_regions", "_of_training"):
             self.__dict__.pop(learned, None)
         self._space = space
         self._target = self._scale_of(values)
         with one_thread():
             target = self._target.forward(values)
             self._learn(cells, target)
-            self._widening = 1.0
+            self._widening, self._regions = 1.0, None
             if self.calibrate:
-                mean, std = self._target.backward(*self._held_out(cells, target))
-                self._widening = _calibrated(values, Prediction(mean, std))
-                self._of_training = Prediction(mean, std * self._widening)
+                held_out = Prediction(*self._target.backward(*self._held_out(cells, target)))
+                self._widening = _calibrated(values, held_out)
+                self._regions = self._calibrated_by_region(values, held_out)
+                self._of_training = Prediction(held_out.mean, held_out.std * self._widening)
         return self
+
+    def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Regions | None:
+        """The factors of the best and the other cells; None where there are too few to tell them apart."""
+        sign = -1.0 if self.quantity in _LARGER_IS_BETTER else 1.0
+        cut = sign * float(np.quantile(sign * held_out.mean, _BEST))
+        best = self._is_best(held_out.mean, cut)
+        if min(best.sum(), (~best).sum()) < _FEWEST_TO_CALIBRATE:
+            return None
+        factors = [
+            _calibrated(values[part], Prediction(held_out.mean[part], held_out.std[part])) for part in (best, ~best)
+        ]
+        return Regions(cut, *factors)
+
+    def _is_best(self, mean: Floats, cut: float) -> NDArray[np.bool_]:
+        """Whether each cell is predicted to be among the best."""
+        return mean >= cut if self.quantity in _LARGER_IS_BETTER else mean <= cut
 
     @property
     def held_out(self) -> Prediction:
         """What parts of the model that had not seen a training cell predict for it, in the order of the cells.
 
-        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored.
+        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored. The standard deviation
+        is calibrated by one factor for all cells, as in ``predict(…, by_region=False)``.
 
         Raises:
             UserError: The model was not fitted with calibration, or comes from a file.
@@ -168,11 +210,13 @@ class Surrogate(ABC):
             raise UserError(f"This {self.name} surrogate has no held-out predictions: fit it with calibrate=True.")
         return self._of_training
 
-    def predict(self, cells: Sequence[Cell]) -> Prediction:
+    def predict(self, cells: Sequence[Cell], *, by_region: bool = True) -> Prediction:
         """Predict cells, also those never seen; no error and no cost is predicted to be below zero.
 
         Args:
             cells: Cells of the space that was learned from.
+            by_region: Whether cells that are predicted to be among the best have a calibration of their own. False for
+                what compares standard deviations of cells, such as an acquisition: at the border they have a step.
 
         Raises:
             UserError: Nothing was learned yet, or a cell is of another space.
@@ -184,9 +228,13 @@ class Surrogate(ABC):
         _, cells = own_cells(cells, self._space)
         with one_thread():
             mean, std = self._target.backward(*self._predict(cells))
+        widening: Floats | float = self._widening
+        if by_region and self._regions is not None:
+            cut, best, others = self._regions
+            widening = np.where(self._is_best(mean, cut), best, others)
         if self.quantity in _NEVER_NEGATIVE:  # among values near zero the scale goes on below it
             mean = np.maximum(mean, 0.0)
-        return Prediction(mean, std * self._widening)
+        return Prediction(mean, std * widening)
 
     def _scale_of(self, values: Floats) -> Target:
         """The transform of the target; a model overrides it where another scale suits it better.
@@ -241,6 +289,8 @@ class Surrogate(ABC):
             "widening": np.array(self._widening),
             "space": np.frombuffer(self._space.definition.encode(), dtype=np.uint8),
         }
+        if self._regions is not None:
+            common["regions"] = np.array(self._regions)
         return common | {f"model/{name}": values for name, values in self._arrays().items()}
 
     @classmethod
@@ -256,6 +306,7 @@ class Surrogate(ABC):
         with one_thread():
             model._restore({name.removeprefix("model/"): a for name, a in state.items() if name[:6] == "model/"})
         model._widening = float(state["widening"])
+        model._regions = Regions(*map(float, state["regions"])) if "regions" in state else None
         return model
 
 

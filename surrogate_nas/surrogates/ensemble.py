@@ -121,7 +121,7 @@ class Ensemble(Surrogate):
         return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        return self._combined(*self._in_target([model.predict(cells) for model in self._models]))
+        return self._combined(*self._in_target([model.predict(cells, by_region=False) for model in self._models]))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._left_out

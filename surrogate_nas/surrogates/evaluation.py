@@ -128,10 +128,10 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
     Returns:
         ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``, ``r2``, ``mae``,
         ``coverage90`` (the share within ``mean ± 1.645 std``), ``coverage90_top_quarter`` (the same among the best
-        quarter by truth; models draw the best cells towards the middle, so it is usually lower), ``regret_top`` (the
-        best truth among the `top` cells liked best, minus the best of all), ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual
-        `top`) and ``precision_top`` (how many of the `top` are among the true `top`); ``precision_half_percent``
-        (likewise, of the best .5 %: P@.5 %) and ``ndcg`` (`ndcg_of`).
+        quarter by truth), ``regret_top`` (the best truth among the `top` cells liked best, minus the best of all),
+        ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual `top`) and ``precision_top`` (how many
+        of the `top` are among the true `top`); ``precision_half_percent`` (likewise, of the best .5 %: P@.5 %) and
+        ``ndcg`` (`ndcg_of`).
     """
     from scipy.stats import spearmanr
 

@@ -21,11 +21,11 @@ from surrogate_nas.surrogates.storage import Card, is_surrogate, load, save
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    cells = nb201()[:60]
+    cells = nb201()[:100]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error", (12,))
-    card = Card("ridge", "b", "0", "nb201", metric, 12, Network(), "random", 0, 60, 10, {"mae": 1.0})
-    save(model, card, np.arange(60), tmp_path / "m.h5")
+    card = Card("ridge", "b", "0", "nb201", metric, 12, Network(), "random", 0, 100, 10, {"mae": 1.0})
+    save(model, card, np.arange(100), tmp_path / "m.h5")
     return tmp_path / "m.h5"
 
 
@@ -74,6 +74,7 @@ def described(stored: Path, **change: object) -> dict[str, object]:
         ("state/model/weights", np.zeros(3)),
         ("state/model/weights", np.zeros((2, 2, 2))),
         ("state/widening", np.zeros(4)),
+        ("state/regions", np.zeros(2)),
         ("state/target", np.zeros(40)),
         ("state/space", np.frombuffer(b"nowhere", np.uint8)),
         ("train_cells", np.zeros((2, 2), np.int64)),

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from surrogate_nas.contract.trying import INFEASIBLE, LargeSpace, TinySpace, synthetic, trials_of
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, nb201
 from surrogate_nas.space.product import EnumerableChoiceSpace, is_scale
+from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.bo import points as points_module
 from surrogate_nas.strategies.bo import pool
 from surrogate_nas.strategies.bo.expert import Expert
@@ -187,3 +189,87 @@ def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     space = ChoiceSpace("mlp", {"width": (16, 32, 64), "act": ("relu", "tanh")})
     np.testing.assert_array_equal(space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]])
     assert space.views == ("numbers",) and ChoiceSpace("acts", {"act": ("relu", "tanh")}).views == ("one_hot",)
+
+
+def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> None:
+    space = TinySpace()
+    made = BayesianOptimisation(space, seed=0)
+    best, second = space[0], space[space.size - 1]
+    island = [best, *space.neighbours(best)]
+    scores = dict.fromkeys(island, 9.0) | {best: 1.0, second: 2.0}
+    made.tell(trials_of([*island, second], scores.__getitem__))
+    grown = made._grown()
+    around = {grown.cells[int(place)] for place in made._around_best(grown)}
+    assert around == set(space.neighbours(second))
+    before = BayesianOptimisation(space, seed=0)
+    before.tell(trials_of([best, second], scores.__getitem__))
+    near = {before._grown().cells[int(place)] for place in before._around_best(before._grown())}
+    assert near == set(space.neighbours(best))
+
+
+EXCHANGED = (
+    "bo(model=gp)",
+    "bo(model=ridge,pool=local)",
+    "bo(pool=neighbours)",
+    "bo(pool=mutations,acquisition=confidence_bound)",
+    "bo(pool=sampled,acquisition=thompson)",
+    "bo(acquisition=expected_improvement)",
+    "bo(acquisition=greedy,uses_known=False)",
+)
+
+
+@pytest.mark.parametrize("name", EXCHANGED)
+def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_seconds(name: str) -> None:
+    limited, plain = (
+        sn.search("fashion", one, subject_to="params <= 20000", simulated_workers=3, budget=20, seed=3)
+        for one in (name, "bo")
+    )
+    front = sn.search("fashion", name, "valid_loss, params", budget=20, seed=3)
+    timed = sn.search("fashion", name, budget_seconds=limited.trials[-1].finished, seed=3)
+    assert len({trial.cell for trial in limited.trials}) == len({trial.cell for trial in front.trials}) == 20
+    assert len(front.trials[-1].scores) == 2 and len(timed.trials) > 5
+    cells, usual = [trial.cell for trial in limited.trials], [trial.cell for trial in plain.trials]
+    assert cells[:10] == usual[:10] and cells != usual
+    if "uses_known" not in name:
+        assert all(trial.feasible for trial in limited.trials[13:])  # the first ten finish among them
+
+
+@pytest.mark.parametrize("name", ["model=ridge", "pool=mutations", "pool=neighbours", "acquisition=thompson"])
+def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
+    option, value = name.split("=")
+    made = BayesianOptimisation(LargeSpace(), seed=3, first_cells=6, **{option: value})  # type: ignore[arg-type]
+    asked: list[Cell] = []
+    for _ in range(14):
+        (cell,) = made.ask(1)
+        made.tell(trials_of([cell], start=len(asked)))
+        asked.append(cell)
+    assert len(set(asked)) == 14
+
+
+def test_a_pool_is_kept_to_while_it_has_a_new_cell() -> None:
+    space = nb201()
+    made = BayesianOptimisation(space, seed=0, pool="neighbours")
+    made.tell(trials_of(space[::1500]))
+    best = min(made._trials.values(), key=lambda trial: trial.score).cell
+    near = set(space.neighbours(best))
+    assert all(made.ask(1)[0] in near for _ in range(5))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("model=gpp", "Did you mean 'gp'"),
+        ("pool=neighbors", "Did you mean 'neighbours'"),
+        ("acquisition=by_turn", "Did you mean 'by_turns'"),
+        ("uses_known=1", "uses_known of bo is True or False, not 1"),
+        ("pool=3", "pool of bo is a text, not 3"),
+    ],
+)
+def test_an_unknown_part_is_one_line(options: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        resolve(f"bo({options})")(nb201(), seed=0)
+
+
+def test_a_model_that_cannot_read_the_space_is_refused() -> None:
+    with pytest.raises(UserError, match="gnn cannot read cells of"):
+        BayesianOptimisation(TinySpace(), seed=0, model="gnn")

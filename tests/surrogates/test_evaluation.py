@@ -51,7 +51,9 @@ def test_scores_worked_out_by_hand() -> None:
     assert scores["kendall"] == pytest.approx(4 / 6) and scores["kendall_top_half"] == -1.0
     assert scores["spearman"] == pytest.approx(0.8)
     assert scores["r2"] == pytest.approx(1 - 3 / 5) and scores["mae"] == 0.75
-    assert scores["coverage90"] == 0.75
+    assert scores["coverage90"] == 0.75 and scores["coverage90_top_quarter"] == 1.0
+    narrow = scores_of(truth, found._replace(std=np.array([0.1, 1.0, 1.0, 1.0])), top=1)
+    assert narrow["coverage90"] == 0.75 and narrow["coverage90_top_quarter"] == 0.0
     assert scores["regret_top"] == 1.0 and scores["precision_top"] == 0.0
     assert scores_of(truth, found, top=2)["precision_top"] == 1.0
     assert np.isnan(list(scores_of(truth[:1], Prediction(truth[:1], truth[:1])).values())).all()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Metric, Quantity
 from surrogate_nas.space import NB201, Cell, drawn_cells, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, Surrogate, make_model, model_class
@@ -176,3 +176,36 @@ def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
         for quantity in ("cost", "loss")  # type: ignore[arg-type]
     )
     assert cost.min() == 0.0 and loss.min() < 0.0
+
+
+@pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
+def test_the_best_cells_have_an_interval_of_their_own(quantity: Quantity, sign: float, space: NB201) -> None:
+    drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
+    counts = np.array([sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64)
+    noise = np.random.default_rng(2).standard_normal(700) * np.where(counts >= 3, 0.6, 0.05)
+    values = sign * (noise - counts)  # the best, those of the most convolutions, are what is noisy
+    model = make_model("ridge", quantity).fit(drawn[:200], values[:200])
+
+    def covered(by_region: bool) -> tuple[float, float]:
+        found = model.predict(drawn[200:], by_region=by_region)
+        inside = np.abs(found.mean - values[200:]) <= 1.6449 * found.std
+        best = sign * found.mean <= np.quantile(sign * found.mean, 0.2)
+        return float(inside[best].mean()), float(inside.mean())
+
+    (best, all_cells), (best_before, all_before) = covered(True), covered(False)
+    assert best_before < 0.8 < 0.85 < best < 0.97
+    assert 0.86 < all_cells < 0.95 and 0.85 < all_before < 0.96
+    stored = model_class("ridge").from_state(model.settings(), model.state())
+    for ours, theirs in zip(model.predict(drawn[200:]), stored.predict(drawn[200:]), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean)
+
+
+def test_few_cells_have_one_interval_and_what_was_stored_before_has_it_too(cells: list[Cell]) -> None:
+    few = make_model("ridge").fit(cells[:60], errors_of(cells[:60]))
+    assert few._regions is None and "regions" not in few.state()
+    many = make_model("ridge").fit(cells, errors_of(cells))
+    assert many._regions is not None
+    before = {name: array for name, array in many.state().items() if name != "regions"}
+    read = model_class("ridge").from_state(many.settings(), before).predict(cells)
+    np.testing.assert_array_equal(read.std, many.predict(cells, by_region=False).std)

@@ -83,7 +83,7 @@ class Substitute:
         if fitted.surrogate is None:
             return fitted.pole, Seen(np.full(len(asked), fitted.level), np.ones(len(asked)))
         if new := [cell for cell in asked if cell not in fitted.predicted]:
-            mean, std = logarithm_of(fitted.surrogate.predict(new))
+            mean, std = logarithm_of(fitted.surrogate.predict(new, by_region=False))
             fitted.predicted.update(zip(new, zip(mean.tolist(), (std**2).tolist(), strict=True), strict=True))
         return fitted.pole, Seen(*np.array([fitted.predicted[cell] for cell in asked]).T)
 
