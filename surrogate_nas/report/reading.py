@@ -38,12 +38,14 @@ from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [
-    "BEST_SHOWN", "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime", "Baseline", "Comparison", "FoundCell",
-    "Kind", "LambdaPath", "Ledger", "Noise", "Part", "ProblemResult", "Resampling", "Results", "Rival", "Rows",
-    "Run", "RunWatch", "Source", "Statement", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv",
-    "as_latex", "best_cells", "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime", "final_metrics",
-    "final_questions", "interval", "joined", "kind_of", "nondominated", "provenance", "read_baselines", "results_of",
-    "shared_cells", "stored_problems", "tabular", "trivial_cells", "undominated", "values_of", "write_tables",
+    "BEST_SHOWN", "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime",
+    "Baseline", "Comparison", "FoundCell", "Kind", "LambdaPath", "Ledger", "Noise", "Part",
+    "ProblemResult", "Resampling", "Results", "Rival", "Rows", "Run", "RunWatch", "Source",
+    "Statement", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv", "as_latex",
+    "best_cells", "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime",
+    "final_metrics", "final_questions", "interval", "joined", "kind_of", "nondominated",
+    "provenance", "read_baselines", "results_of", "shared_cells", "stored_problems", "tabular",
+    "trivial_cells", "undominated", "values_of", "write_tables",
 ]  # fmt: skip
 
 
