@@ -51,9 +51,9 @@ _NOTES = [
     f"{_CELLS} cells did not hold it. The means are over runs, then over problems.",
     f"± is half of a 95 % interval of the mean difference over paired runs, for each part by itself: of {len(PARTS)} "
     "such intervals at least one misses the true difference in three of ten studies.",
-    "R is part of the objective of fashion alone. Where nothing is known for free, bo does not let isomorphic cells share "
-    "what is learned of them either, since what they cost may differ: that is all that bo(uses_known=False) lacks on the "
-    "other two.",
+    "R is part of the objective of fashion alone. Where nothing is known for free, bo does not let isomorphic "
+    "cells share what is learned of them either, since what they cost may differ: that is all that "
+    "bo(uses_known=False) lacks on the other two.",
 ]
 
 
