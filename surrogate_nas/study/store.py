@@ -130,14 +130,14 @@ class Store:
                 merged["extensions"] = [*held["extensions"], {**grown, "provenance": now}]
         if digests:
             merged["sources"] = digests
-        for label, files in own.items():
-            for name, text in files.items():
+        for label, texts in own.items():
+            for name, text in texts.items():
                 self.write_text(f"sources/{as_file_name(label)}/{as_file_name(name)}", text)
         self._describe(merged)
         self.__dict__.pop("_root", None)
 
     def _files_still_read(
-        self, stored: dict[str, Any], digests: Mapping[str, Mapping[str, str]], folders: Mapping[str, Path]
+        self, stored: dict[str, Any], digests: Mapping[str, dict[str, str]], folders: Mapping[str, Path]
     ) -> dict[str, dict[str, str]]:
         """Digests of the files that strategies read, by label; runs of changed code or files are forgotten."""
         sources, files = stored.get("sources", {}), dict(stored.get("files", {}))
