@@ -169,6 +169,6 @@ def _drawn(found: Mapping[str, Sequence[Values]]) -> Figure:
         axes.errorbar(mean, place, xerr=half if np.isfinite(half) else None, fmt="o", color=COLOURS[0], capsize=4)
     axes.axvline(0.0, color="grey", linewidth=0.8)
     axes.set_yticks(range(len(order)), [PARTS[strategy] for strategy in order])
-    axes.set_xlabel(f"cells until the optimum more than {BASE}, which needs {base:.1f} (mean, 95 % interval)")
+    axes.set_xlabel(f"cells more than {BASE}, which needs {base:.1f}: mean and 95 % interval")
     axes.grid(axis="x", alpha=0.3)
     return figure
