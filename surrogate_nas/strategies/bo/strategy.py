@@ -53,7 +53,7 @@ class BayesianOptimisation(Strategy):
     best cell that has one left to ask for. Cells that are asked for and not told yet are believed to score as
     predicted. On several objectives every question maximises the expected improvement of hypervolume.
 
-    What it consists of can be exchanged, part by part, to see what each is worth (``snas suite ablation``).
+    What it consists of can be exchanged, part by part, to see what each is worth (``snas paper ablation``).
 
     Example:
         >>> import surrogate_nas as sn
