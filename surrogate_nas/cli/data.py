@@ -275,7 +275,7 @@ def import_(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Import official files, a CSV file of one's own, or the finished trials of an Optuna study.
+    """Import official files, a CSV file, or an Optuna study.
 
     Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as data-full.json has them;
     one's own has a column cell (or one for every choice) and columns of metrics.

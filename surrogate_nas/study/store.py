@@ -109,9 +109,9 @@ class Store:
             held = self.read()
             _check_same(held, experiment, self.folder)
             before = held.get("sources", {})
-            files = self._files_still_read(held, digests, folders or {})
-            if files:
-                merged["files"] = files
+            still_read = self._files_still_read(held, digests, folders or {})
+            if still_read:
+                merged["files"] = still_read
             if "versions" in held:
                 merged["versions"] = held["versions"]
             digests = before | digests
@@ -144,8 +144,8 @@ class Store:
         for label, now in digests.items():
             read = files.pop(label, {}) | self.files_of(label)
             folder = folders.get(label, self.folder)
-            before = sources.get(label, now) | read
-            after = now | {name: digest_of(folder / name) for name in read}
+            before = {**sources.get(label, now), **read}
+            after = {**now, **{name: digest_of(folder / name) for name in read}}
             if before != after:
                 self._forget(label, stored["runs"], before, after)
             elif read:
@@ -182,7 +182,6 @@ class Store:
         sys.stderr.write(f"{label} has changed since {self.folder} was written ({names}): its runs are made anew.\n")
         for run in range(runs):
             self.discard(label, run)
-            self._files_path(label, run).unlink(missing_ok=True)
 
     def _files_path(self, label: str, run: int) -> Path:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
@@ -283,8 +282,9 @@ class Store:
         return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
-        """Forget a run, so that it starts anew."""
+        """Forget a run, with what it noted of files, so that it starts anew."""
         self.path(strategy, run).unlink(missing_ok=True)
+        self._files_path(strategy, run).unlink(missing_ok=True)
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run; None while it has not ended."""

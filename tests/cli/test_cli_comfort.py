@@ -26,7 +26,7 @@ from tests.conftest import CELL, TINY_TASK, Snas, assert_one_clear_line
 COMMANDS = [
     ["benchmarks"], ["strategies"], ["path"], ["query"], ["search"], ["compare"], ["report"], ["check"], ["paper"],
     ["train"], ["measure"], ["fit"], ["predict"], ["table"], ["data", "fetch"], ["data", "import"], ["data", "verify"],
-    ["data", "list"],
+    ["data", "list"], ["import"],
     ["export"], ["serve"], ["suite"], ["plan"], ["lambda-path"], ["losses"], ["table-losses"], ["proxies"],
     ["baseline"], ["new", "strategy"], ["new", "task"], ["new", "loss"], ["new", "space"],
 ]  # fmt: skip
