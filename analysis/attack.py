@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from urllib.request import urlopen
 
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.store import Store, _check
+from surrogate_nas.training.fast.compiled import CPU_VARIABLE
 
 ROOT = Path(__file__).parents[1]
 SNAS = [sys.executable, "-m", "surrogate_nas"]
@@ -817,6 +819,141 @@ def with_ending(how: str, *options: object) -> Attack:
 for what, how in ENDINGS.items():
     ATTACKS[f"A.7 a metric that ends the process by {what}"] = with_ending(how)
     ATTACKS[f"A.7 a metric that ends a worker by {what}"] = with_ending(how, "--workers", 2)
+
+
+@contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """A variable of the environment while the block runs."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
+TRAIN = ("train", 11, "--task", "digits", "--epochs", 1)
+
+
+def kernels_of(folder: Path) -> Path:
+    """The file of the compiled kernels in a home of its own."""
+    made = given(folder, *TRAIN)
+    if made.returncode:
+        raise RuntimeError(made.stderr)
+    (path,) = (folder / "home" / "compiled").glob("*.o")
+    return path
+
+
+def resealed_kernels(path: Path) -> bytes:
+    """Garbage in place of the code, with a checksum that is right."""
+    sealed = path.read_bytes().partition(b"\n")[0] + b"\n" + b"\x7fELF" + os.urandom(5000)
+    return sealed + sha256(sealed).digest()
+
+
+def with_kernels(change: Callable[[Path], None]) -> Attack:
+    def changed(folder: Path) -> str:
+        path = kernels_of(folder)
+        change(path)
+        made = given(folder, *TRAIN)
+        if made.returncode:
+            raise Succeeded(f"exit code {made.returncode}: {said(made)}")
+        if "Compiling" not in made.stderr:
+            raise Succeeded("the file is loaded")
+        return "compiled anew"
+
+    return changed
+
+
+def cut(share: float) -> Callable[[Path], None]:
+    return lambda path: os.truncate(path, int(share * path.stat().st_size))
+
+
+def forged(mode: int) -> Callable[[Path], None]:
+    def forge(path: Path) -> None:
+        path.write_bytes(resealed_kernels(path))
+        path.chmod(mode)
+
+    return forge
+
+
+def replaced_by(make: Callable[[Path], None]) -> Callable[[Path], None]:
+    def replace(path: Path) -> None:
+        path.rename(path.with_suffix(".was"))
+        make(path)
+
+    return replace
+
+
+def anothers(path: Path) -> None:
+    forged(0o600)(path)
+    with suppress(PermissionError):  # of root alone
+        os.chown(path, 12345, 12345)
+        return
+    path.chmod(0o666)
+
+
+KERNELS = {
+    "nothing": cut(0),
+    "half": cut(0.5),
+    "all but the last byte": cut(0.9999),
+    "garbage": lambda path: path.write_bytes(os.urandom(20_000)),
+    "a forgery that others can write": forged(0o666),
+    "a forgery that the group can write": forged(0o660),
+    "a forgery of another user's": anothers,
+    "a FIFO": replaced_by(os.mkfifo),
+    "a folder": replaced_by(Path.mkdir),
+    "a link": replaced_by(lambda path: path.symlink_to(path.with_suffix(".was"))),
+    "a link to what never ends": replaced_by(lambda path: path.symlink_to("/dev/zero")),
+}
+for what, put in KERNELS.items():
+    ATTACKS[f"B.3 kernels: {what}"] = with_kernels(put)
+
+
+@attack("B.3 the folder of the kernels is everybody's, a file, a FIFO, a link")
+def no_folder(folder: Path) -> str:
+    kept = kernels_of(folder).parent
+    kept.chmod(0o777)
+    given(folder, *TRAIN)
+    if kept.stat().st_mode & 0o077:
+        raise Succeeded("others keep their rights")
+    elsewhere = kept.rename(folder / "elsewhere")
+    for make in (Path.touch, os.mkfifo, lambda path: path.symlink_to(elsewhere)):
+        make(kept)
+        made = given(folder, *TRAIN)
+        if made.returncode or "Compiling" not in made.stderr:
+            raise Succeeded(f"exit code {made.returncode}: {said(made)}")
+        kept.unlink()
+    return "compiled for each process"
+
+
+@attack("B.2 what is no processor's name")
+def no_processor(folder: Path) -> str:
+    for name in ("nosuchcpu", "-", "help", "i386", "-mcpu=haswell", "a b", "../x", "x" * 5000):
+        with variable(CPU_VARIABLE, name):
+            made = given(folder, *TRAIN)
+        if made.returncode != 2 or len(made.stderr.strip().splitlines()) > 1:
+            raise Succeeded(f"exit code {made.returncode} for {name:.20}: {said(made)}")
+    with variable(CPU_VARIABLE, "native"):
+        own = given(folder, *TRAIN)
+    if own.returncode:
+        raise Succeeded(f"native: {said(own)}")
+    return said(made)
+
+
+@attack("B.1 the same training on other processors")
+def other_processors(folder: Path) -> str:
+    found = {}
+    for name in ("native", "haswell", "x86-64-v3", "x86-64"):
+        with variable(CPU_VARIABLE, name):
+            made = given(folder, *TRAIN, "--json")
+        if made.returncode == 2:  # this machine cannot run it
+            continue
+        found[name] = json.loads(made.stdout)["metrics"]
+    if len({json.dumps(metrics) for metrics in found.values()}) > 1:
+        raise Succeeded(f"other numbers: {found}")
+    return f"the same by {', '.join(found)}"
 
 
 def main() -> int:

@@ -349,6 +349,63 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         yield f"{name}: memory of a training after one of one epoch", float(made.stdout), "MB"
 
 
+_ON_A_PROCESSOR = """
+import sys, hashlib
+import surrogate_nas as sn
+from surrogate_nas.training import TASKS, train
+
+for line in sys.stdin:
+    task, cell, epochs = line.split()
+    (curve,) = train([sn.nb201()[int(cell)]], TASKS[task], epochs=int(epochs), seed=1)
+    numbers = repr((curve.values, curve.finals))
+    print(curve.seconds, hashlib.sha256(numbers.encode()).hexdigest(), flush=True)
+"""
+
+
+@measurement
+def processors(
+    names: str = "native,haswell,x86-64-v2", tasks: str = "digits,fashion,text", cells: int = 4, repeats: int = 3
+) -> Figures:
+    """Does a training give the same bits where it is compiled for other processors, and how long does it take?"""
+    from surrogate_nas.training import TASKS
+    from surrogate_nas.training.fast.compiled import CPU_VARIABLE
+
+    started = {}
+    for name in names.split(","):
+        surroundings = os.environ | {CPU_VARIABLE: name, "OMP_NUM_THREADS": "1"}
+        code = [sys.executable, "-c", _ON_A_PROCESSOR]
+        started[name] = subprocess.Popen(
+            code, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def answer(name: str, task: str, cell: int, epochs: int) -> tuple[float, str]:
+        child = started[name]
+        assert child.stdin and child.stdout
+        print(task, cell, epochs, file=child.stdin, flush=True)
+        spent, numbers = child.stdout.readline().split()
+        return float(spent), numbers
+
+    drawn = np.random.default_rng(1).choice(len(sn.nb201()), cells, replace=False).tolist()
+    first = next(iter(started))
+    for task in tasks.split(","):
+        epochs = min(TASKS[task].schedule.epochs, 5)
+        shortest = {name: np.full(cells, np.inf) for name in started}
+        same = dict.fromkeys(started, 0)
+        for name in started:
+            answer(name, task, drawn[0], 1)
+        for turn in range(repeats):
+            for place, cell in enumerate(drawn):
+                made = {name: answer(name, task, cell, epochs) for name in started}
+                for name, (spent, numbers) in made.items():
+                    shortest[name][place] = min(shortest[name][place], spent)
+                    same[name] += turn == 0 and numbers == made[first][1]
+        for name, times in shortest.items():
+            yield f"{task}: {name}, trainings with the bits of {first}", same[name], f"of {cells}"
+            yield f"{task}: {name}", times.sum() / shortest[first].sum(), f"times as long as {first}"
+    for child in started.values():
+        child.kill()
+
+
 @measurement
 def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int = 30) -> Figures:
     """Does a measured latency repeat, and do some measured cells tell that of the others, by a ridge on counts?"""

@@ -212,6 +212,7 @@ class Benchmark(ABC):
         has_columns: Whether `column` works, since every answer is known before it is asked.
         joined: Files whose metrics were joined to it, absolute.
         address: What `surrogate_nas.load` opens it by again; a file's is absolute.
+        engine: What trains, where cells are trained here; results of two are never mixed. Empty for a table.
         one_by_one: Whether every answer is made when it is asked for, so that no more should be asked than is paid for.
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
             elsewhere every number of epochs is a run of its own.
@@ -246,6 +247,7 @@ class Benchmark(ABC):
     has_columns: bool = False
     joined: tuple[Path, ...] = ()
     address: str = ""
+    engine: str = ""
     one_by_one: bool = False
     one_curve: bool = False
     more: str = ""

@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import platform
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
@@ -37,8 +38,9 @@ from surrogate_nas.space import DEFAULT_SPACE, SPACES, Cell, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import known as known_spaces
 from surrogate_nas.tables import Seed
-from surrogate_nas.training.machine import COMPILED, engine_named
+from surrogate_nas.training.machine import HOW_TO_AGREE, engine_named, is_compiled
 from surrogate_nas.training.tasks import TASKS, Task, is_theirs, parted
+from surrogate_nas.training.trainers import trainer_of
 
 PREFIX = "live:"
 HOW = "at the end of the run, one seed"
@@ -101,8 +103,8 @@ class LiveBenchmark(Benchmark):
         self.space = space_named(space)
         if not self.space.is_buildable:
             raise UserError(f"Cells of the space {space} cannot be built and trained here: it has no network.")
-        self._engine = engine_named(self.space, device)
-        need(f"{PREFIX}{task}", "llvmlite" if self._engine == COMPILED else "torch")
+        self.engine = engine_named(self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices)
+        need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
@@ -120,7 +122,7 @@ class LiveBenchmark(Benchmark):
         self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _open, (self._named, self.space.name, self.device)
+        return _open_elsewhere, (self._named, self.space.name, self.device, self.engine)
 
     @property
     def identity(self) -> str:
@@ -141,7 +143,7 @@ class LiveBenchmark(Benchmark):
             "code": self._code,
             "network": self.network.settings,
             "device": self.device,
-            "engine": self._engine,
+            "engine": self.engine,
             "space": [self.space.definition, _code_of_class(type(self.space))],
         }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -189,8 +191,8 @@ class LiveBenchmark(Benchmark):
             [cell], self.task, epochs=epochs, seed=seed, device=self.device, network=self.network, at_once=1,
             space=self.space,
         )  # fmt: skip
-        library = "llvmlite" if self._engine == COMPILED else "torch"
-        made_with = {"surrogate_nas": __version__, "engine": self._engine, library: metadata.version(library)}
+        library = "llvmlite" if is_compiled(self.engine) else "torch"
+        made_with = {"surrogate_nas": __version__, "engine": self.engine, library: metadata.version(library)}
         return self.cache.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
@@ -246,6 +248,17 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
     from surrogate_nas.training.tasks import code_of
 
     return _opened(task, device, space, home(), code_of(task))
+
+
+def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
+    """Open a task in another process, which may be another machine's: its trainings must be the same."""
+    found = _open(task, space, device)
+    if found.engine != engine:
+        raise UserError(
+            f"{platform.node()} trains {found.name} by another engine ({found.engine}) than the command's machine "
+            f"({engine}): results of two are never mixed. {HOW_TO_AGREE}"
+        )
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -286,6 +286,7 @@ def _right(option: Field[Any]) -> Check:
 
 
 _RIGHT: dict[str, Check] = {one.name: _right(one) for one in STORED} | {
+    "engine": _or_none(_is_text),
     "fingerprint": _is_text,
     "benchmark": _is_text,
     "address": _is_text,

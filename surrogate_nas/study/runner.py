@@ -91,7 +91,9 @@ class Experiment(Options):
 
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
+        engine = self.objective.benchmark.engine
         return {
+            **({"engine": engine} if engine else {}),  # before the fingerprint that holds it, as it says more
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "address": self.objective.benchmark.address,

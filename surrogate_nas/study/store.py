@@ -30,6 +30,7 @@ from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
 from surrogate_nas.study.sandbox.files import merged as merged_files
 from surrogate_nas.study.sources import Sources
+from surrogate_nas.training.machine import HOW_TO_AGREE
 
 PLAN = "plan.json"
 """What a suite is to run; the folders of its problems tell the largest number of runs only."""
@@ -327,7 +328,8 @@ def _damaged(path: Path, reason: str) -> UserError:
 
 def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
     if differs := _differs(held, wanted):
-        raise UserError(f"{folder} holds another comparison ({differs}); {ELSEWHERE}")
+        agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
+        raise UserError(f"{folder} holds another comparison ({differs}); {ELSEWHERE}{agree}")
 
 
 ELSEWHERE = "results of two are never mixed. Name another folder with --out (in Python folder=)."

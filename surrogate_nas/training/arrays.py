@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.extras import is_installed
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -23,11 +25,31 @@ def as_array(given: Any) -> Array:
     return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
 
 
+def exp(x: Array) -> Array:
+    """The exponential of each number, in float64 and in the shape of `x`."""
+    return _of("exponentials", np.exp, x)
+
+
+def log(x: Array) -> Array:
+    """The natural logarithm of each number, in float64 and in the shape of `x`."""
+    return _of("logarithms", np.log, x)
+
+
+def _of(name: str, plain: np.ufunc, x: Array) -> Array:
+    found = np.array(x, np.float64)
+    if not is_installed("llvmlite"):  # where PyTorch trains, whose own numbers depend on the device anyway
+        return np.asarray(plain(found, out=found))
+    from surrogate_nas.training.fast.compiled import kernels
+
+    getattr(kernels(), name)(found.ctypes.data, found.size)  # as it lies in memory, in whatever order
+    return found
+
+
 def log_softmax(scores: Array, axis: int) -> Array:
     """The logarithms of the softmax, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis, keepdims=True))
+    shifted -= log(exp(shifted).sum(axis, keepdims=True))
     return shifted
 
 
@@ -35,7 +57,7 @@ def softmax(scores: Array, axis: int) -> Array:
     """Probabilities, float64, in the shape of the scores."""
     shifted = scores.astype(np.float64)
     shifted -= shifted.max(axis, keepdims=True)
-    np.exp(shifted, out=shifted)
+    shifted = exp(shifted)
     shifted /= shifted.sum(axis, keepdims=True)
     return shifted
 

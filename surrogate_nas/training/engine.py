@@ -29,7 +29,7 @@ from surrogate_nas.training.machine import check_numbers, cores, device_named
 from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
-from surrogate_nas.training.trainers import TRAINERS, Trainer
+from surrogate_nas.training.trainers import Trainer, trainer_of
 
 
 @dataclass
@@ -200,7 +200,7 @@ class _Run:
     ) -> None:
         self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
         self.device, self.live_only, self.test = device, live_only, test
-        self.trainer = TRAINERS.find(task.trainer or task.about.trainer)
+        self.trainer = trainer_of(task)
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
         with np.errstate(all="ignore"):  # what diverges is noted
@@ -293,7 +293,8 @@ class _Run:
             numbers = {"train_loss": losses, **self._measured("train", answers, "batch")}
             sums.append(np.stack([*numbers.values()]))
             sizes.append(len(inputs))
-        means = np.tensordot(np.array(sizes) / sum(sizes), np.stack(sums), 1)
+        shares = np.array(sizes)[:, None, None] / sum(sizes)
+        means = np.add.reduce(shares * np.stack(sums))  # a matrix product would be the processor's own order of sums
         self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
 
     def _record(self, curves: Sequence[Curve], epoch: int, losses: Array, numbers: Mapping[str, Array]) -> None:

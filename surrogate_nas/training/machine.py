@@ -7,12 +7,15 @@ freed and must fetch fresh, zeroed pages for the next, which costs time in every
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
@@ -22,8 +25,18 @@ if TYPE_CHECKING:
     from surrogate_nas.space import Space
 
 MOST_EPOCHS = 100_000
-COMPILED = "compiled 1"
+COMPILED = "compiled 2"
 """The name of the engine that trains on a CPU; another number is another order of sums, so another training."""
+EARLIER = "compiled 1"
+"""The same engine where processors have AVX-512; elsewhere it took 8 examples side by side, which its name did not say.
+The tables of losses that the project publishes were made with 16."""
+HOW_TO_AGREE = (
+    "OPENBLAS_CORETYPE=Haswell on both machines gives equal matrix products (BLAS), and "
+    "NPY_DISABLE_CPU_FEATURES='X86_V3 X86_V4 AVX512_ICL AVX512_SPR' the exponentials of a processor without AVX2."
+)
+"""What makes two engines one, for messages."""
+_EXPONENTIALS = "6b93613d"
+"""A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2 or more."""
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """glibc's numbers for two parameters of mallopt(3)."""
 _ASKED: list[int] = []
@@ -47,9 +60,55 @@ def device_named(name: str) -> str:
     return str(device)
 
 
-def engine_named(space: Space, device: str = "cpu") -> str:
-    """What trains the cells of a space, which belongs to whatever is kept of a training."""
-    return COMPILED if device == "cpu" and space.has_blueprints else "pytorch"
+def engine_named(space: Space, device: str = "cpu", *, by_matrices: bool = False) -> str:
+    """What trains the cells of a space, which belongs to whatever is kept of a training.
+
+    Where NumPy's own arithmetic is another on this processor, the name says so with a digest of it: losses take
+    exponentials by NumPy, and some trainers multiply matrices by it.
+
+    Args:
+        space: The space.
+        device: As PyTorch names it.
+        by_matrices: Whether the trainer does, see `surrogate_nas.training.trainers.Trainer`.
+    """
+    if device != "cpu" or not space.has_blueprints:
+        return "pytorch"
+    name = COMPILED
+    if exponentials() != _EXPONENTIALS:
+        name += f", NumPy {exponentials()}"
+    if by_matrices:
+        name += f", BLAS {matrices()}"
+    return name
+
+
+def is_compiled(engine: str) -> bool:
+    """Whether an engine's name is that of the compiled kernels."""
+    return engine.startswith("compiled ")
+
+
+def agree(earlier: str, now: str) -> bool:
+    """Whether what two engines train may be mixed."""
+    return earlier == now or (earlier == EARLIER and now == COMPILED)
+
+
+@lru_cache(maxsize=1)
+def exponentials() -> str:
+    """A digest of NumPy's exponentials and logarithms of some float32."""
+    numbers = (np.arange(-4096, 4097) / 256).astype(np.float32)
+    return _digest(np.exp(numbers), np.log(numbers[4097:]))
+
+
+@lru_cache(maxsize=1)
+def matrices() -> str:
+    """A digest of some matrix products and eigenvalues, which depend on the library and on the processor."""
+    numbers = (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
+    square = numbers @ numbers.T
+    return _digest(square, numbers[:48, :64].T @ numbers[:48], np.linalg.eigvalsh(square[:64, :64].astype(float)))
+
+
+def _digest(*arrays: Any) -> str:
+    whole = hashlib.sha256(b"".join(np.ascontiguousarray(one).tobytes() for one in arrays))
+    return whole.hexdigest()[:8]
 
 
 def check_numbers(**numbers: int) -> None:

@@ -200,7 +200,7 @@ with cores(1):
 assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
 assert 0 < told["error"] < told["robust_error"] <= 100, told
 """
-    assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba", "llvmlite"}
+    assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba"}
 
 
 LIGHT = (

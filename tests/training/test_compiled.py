@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +17,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE, home
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, nb201, space_named
 from surrogate_nas.space.network import CONV3, NONE, POOL, SKIP, Graph, Network
 from surrogate_nas.space.network.blueprint import Blueprint, around, windows
-from surrogate_nas.training import TASKS, train
+from surrogate_nas.training import TASKS, arrays, machine, train
 from surrogate_nas.training.fast import compiled
 from surrogate_nas.training.fast.kernels import NARROW, WIDE, assembly
 from surrogate_nas.training.fast.network import CompiledNetwork
 from tests.conftest import FULL
 from tests.few_digits import TINY
 
+ROOT = Path(__file__).parents[2]
 SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet", "nb101")
 NETWORKS = {
     "image": Network(channels=4, cells_per_stage=1, image_size=14, input_channels=1),
@@ -291,37 +297,133 @@ def test_inputs_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
         network.forward(np.zeros(shape, np.float32))
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="names a processor of this family")
-def test_narrow_registers_give_the_same_gradients(tmp_path: Path) -> None:
-    code = (
-        "import numpy as np\n"
-        "from surrogate_nas.space import nb201\n"
-        "from surrogate_nas.training.fast.network import CompiledNetwork\n"
-        "from surrogate_nas.space.network import Network\n"
-        "net = Network(channels=8, cells_per_stage=1, image_size=7, input_channels=1)\n"
-        "one = CompiledNetwork(nb201().blueprint(nb201()[11], net), seed=0, batch=40)\n"
-        "x = np.random.default_rng(0).standard_normal((33, 1, 7, 7)).astype(np.float32)\n"
-        "one.backward(np.array(one.forward(x)))\n"
-        "print(one._kernels.shape.width, *(float(v.sum(dtype=float)) for v in one.weights('gradients').values()))\n"
+WHOLE = (
+    "import numpy as np\n"
+    "from surrogate_nas.space import nb201\n"
+    "from surrogate_nas.training import TASKS, train\n"
+    "for task, cells in (('digits', (11, 5000)), ('rotation', (11,)), ('cartpole', (284,))):\n"
+    "    for cell in cells:\n"
+    "        (curve,) = train([nb201()[cell]], TASKS[task], epochs=2, seed=3)\n"
+    "        numbers = {name: [v.hex() for v in values] for name, values in curve.values.items()}\n"
+    "        print(task, cell, numbers, {name: v.hex() for name, v in curve.finals.items()})\n"
+)
+"""Whole trainings, to the last bit."""
+PLAIN = "X86_V4 AVX512_ICL AVX512_SPR"
+"""What NumPy has for AVX-512."""
+COMPILES = "from surrogate_nas.training.fast.compiled import kernels; print(kernels().shape)"
+
+
+def fresh(code: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
-    said = []
-    for processor in ("haswell", ""):
-        env = {**os.environ, compiled.CPU_VARIABLE: processor, HOME_VARIABLE: str(tmp_path)}
-        said.append(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True))
-    narrow, own = (np.array(one.stdout.split(), float) for one in said)
-    assert narrow[0] == 8
-    assert np.allclose(narrow[1:], own[1:], rtol=1e-4, atol=1e-4)
+
+
+def runs_avx2() -> bool:
+    told = Path("/proc/cpuinfo")
+    return platform.machine() == "x86_64" and told.exists() and " avx2 " in told.read_text()
+
+
+needs_avx2 = pytest.mark.skipif(not runs_avx2(), reason="names processors with AVX2, as Linux tells")
+needs_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="names a processor of this family")
+
+
+@pytest.fixture(scope="module")
+def trained_here() -> str:
+    made = fresh(WHOLE)
+    assert made.stdout.count("valid_loss") == 4, made.stderr
+    return made.stdout
+
+
+@needs_avx2
+@pytest.mark.parametrize("processor", ["haswell", "x86-64-v3", "znver3", "x86-64-v2"])
+def test_trainings_are_the_same_bit_for_bit_on_every_processor(processor: str, trained_here: str) -> None:
+    lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
+    made = fresh(WHOLE, **{compiled.CPU_VARIABLE: processor}, **lesser)
+    assert made.stdout == trained_here, made.stderr
+
+
+EMULATED = (
+    "import numpy as np\n"
+    "from surrogate_nas.training.fast.compiled import kernels\n"
+    "rng = np.random.default_rng(0)\n"
+    "def some(n):\n"
+    "    return np.ldexp(rng.uniform(-2, 2, n), rng.integers(-149, 40, n)).astype(np.float32)\n"
+    "weights, gradients, momenta = (some(160_000) for _ in range(3))\n"
+    "kernels().descend(*(one.ctypes.data for one in (weights, gradients, momenta)), 160_000, 0.1, 0.9, 3e-4)\n"
+    "print(kernels().shape.fused, weights.tobytes().hex(), momenta.tobytes().hex())\n"
+)
+
+
+@needs_avx2
+def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
+    own, lacking = fresh(EMULATED), fresh(EMULATED, **{compiled.CPU_VARIABLE: "nocona"})
+    assert own.stdout.startswith("True ") and lacking.stdout.startswith("False "), lacking.stderr
+    assert own.stdout.removeprefix("True ") == lacking.stdout.removeprefix("False ")
+    assert own.stdout != fresh(EMULATED.replace("0.9", "0.8")).stdout
+
+
+@needs_x86
+def test_what_has_no_fused_multiply_add_is_told(tmp_path: Path) -> None:
+    made = fresh(COMPILES, **{compiled.CPU_VARIABLE: "nocona", HOME_VARIABLE: str(tmp_path)})
+    assert "no fused multiply-add" in made.stderr and made.returncode == 0
+    for shape in (WIDE, NARROW):
+        assert "@llvm.fma." in assembly(shape)
+        assert "@llvm.fma." not in assembly(replace(shape, fused=False))
+
+
+@pytest.mark.parametrize(
+    ("triple", "processor", "wanted"),
+    [
+        ("x86_64-unknown-linux-gnu", "skylake-avx512", "zmm"),
+        ("x86_64-unknown-linux-gnu", "znver2", "vfmadd"),
+        ("aarch64-unknown-linux-gnu", "apple-m1", "fmla"),
+    ],
+)
+def test_processors_that_cannot_be_tried_here_are_compiled_for(triple: str, processor: str, wanted: str) -> None:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    target = llvm.Target.from_triple(triple).create_target_machine(cpu=processor, opt=2)
+    shape = compiled._shape(llvm, target)
+    assert shape == (WIDE if wanted == "zmm" else NARROW)
+    module = llvm.parse_assembly(compiled.written(shape))
+    module.triple = triple
+    text = target.emit_assembly(module)
+    assert wanted in text and "fmaf" not in text
+
+
+@pytest.mark.parametrize("name", ["exp", "log"])
+def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name: str) -> None:
+    rng = np.random.default_rng(0)
+    wide = np.ldexp(rng.uniform(0.5, 1, 20_003), rng.integers(-1074, 1024, 20_003))
+    x = rng.uniform(-745, 709, 20_003) if name == "exp" else wide
+    found, wanted = getattr(arrays, name)(x), getattr(np, name)(x.astype(np.longdouble))
+    normal = np.abs(wanted) > 1e-300
+    ulps = np.abs(found - wanted)[normal] / np.spacing(np.abs(wanted[normal].astype(float)))
+    assert ulps.max() < 1
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e308, -1e308, 5e-324, 1.0])
+    with np.errstate(all="ignore"):
+        wanted = getattr(np, name)(special)
+    assert np.allclose(getattr(arrays, name)(special), wanted, rtol=1e-15, equal_nan=True)
+
+
+def test_exponentials_keep_shape_and_order() -> None:
+    x = np.random.default_rng(0).normal(size=(3, 5, 7)).astype(np.float32).transpose(2, 0, 1)
+    assert np.array_equal(arrays.exp(x), arrays.exp(np.ascontiguousarray(x)))
+    assert arrays.exp(x).dtype == np.float64
+    assert arrays.exp(x[:0]).shape == (0, 3, 5) and float(arrays.exp(np.float64(0))) == 1
 
 
 @pytest.mark.parametrize("shape", [WIDE, NARROW])
 def test_kernels_are_written_alike_every_time(shape: object) -> None:
     assert assembly(shape) == assembly(shape)  # type: ignore[arg-type]
-
-
-def fresh(code: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **env}, capture_output=True, text=True, check=False
-    )
 
 
 TRAINED = (
@@ -340,7 +442,7 @@ def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
     first = fresh(TRAINED)
     assert first.stdout.split("\n")[1] == "[]", first.stderr
     assert "compiling" in first.stderr.lower()
-    (kept,) = (tmp_path / "compiled").iterdir()
+    (kept,) = (tmp_path / "compiled").glob("*.o")
     whole = kept.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
         kept.write_bytes(damaged)
@@ -355,15 +457,161 @@ def test_a_cache_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     assert fresh(TRAINED, **{HOME_VARIABLE: str(tmp_path)}).stdout.split("\n")[1] == "[]"
 
 
-def test_a_name_that_is_no_processors_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(compiled.CPU_VARIABLE, "no such; thing")
-    compiled.kernels.cache_clear()
-    try:
-        with pytest.raises(UserError, match="names a processor as LLVM does"):
-            compiled.kernels()
-    finally:
-        compiled.kernels.cache_clear()
-    assert home().is_dir() or not home().exists()
+COMMAND = (
+    "import sys\n"
+    "from surrogate_nas.cli import main\n"
+    "sys.argv = ['snas', 'train', '11', '--task', 'digits', '--epochs', '1']\n"
+    "main()\n"
+)
+
+
+@needs_x86
+@pytest.mark.parametrize("name", ["no such; thing", "nosuchcpu", "-", "i386", "help", "-mcpu"])
+def test_a_name_that_is_no_processors_is_told(name: str, tmp_path: Path) -> None:
+    made = fresh(COMMAND, **{compiled.CPU_VARIABLE: name, HOME_VARIABLE: str(tmp_path)})
+    assert made.returncode == 2, made.stderr
+    (line,) = made.stderr.strip().splitlines()
+    assert compiled.CPU_VARIABLE in line and name in line
+    assert not [*tmp_path.rglob("*.o*")]
+
+
+def test_native_is_the_processor_at_hand(tmp_path: Path) -> None:
+    for name in ("", "native"):
+        made = fresh(COMPILES, **{compiled.CPU_VARIABLE: name, HOME_VARIABLE: str(tmp_path)})
+        assert made.returncode == 0, made.stderr
+    assert len([*(tmp_path / "compiled").glob("*.o")]) == 1
+
+
+def test_a_processor_that_this_machine_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import llvmlite.binding as llvm
+
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(compiled, "_TRIAL", "os:abort")  # which ends as code for another processor does, by a signal
+    with pytest.raises(UserError, match=r"cannot run code for SURROGATE_NAS_CPU=future: a trial was killed by SIGABRT"):
+        compiled._try("future", llvm)
+
+
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compiled-once")
+    made = fresh(COMPILES, **{HOME_VARIABLE: str(folder)})
+    assert made.returncode == 0 and "Compiling" in made.stderr
+    (path,) = (folder / "compiled").glob("*.o")
+    return path
+
+
+@pytest.fixture
+def cached(compiled_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of the kernels in a home of its own."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    folder = tmp_path / "compiled"
+    folder.mkdir(mode=0o700)
+    return Path(shutil.copy2(compiled_once, folder))
+
+
+def is_loaded(path: Path) -> bool:
+    return compiled._Cache(path.stem).read() is not None
+
+
+def test_the_cache_is_of_this_user_alone(compiled_once: Path, cached: Path) -> None:
+    assert compiled_once.parent.stat().st_mode & 0o777 == 0o700
+    assert compiled_once.stat().st_mode & 0o777 == 0o600
+    cached.parent.chmod(0o777)  # as an earlier release made it under a lax mask
+    assert is_loaded(cached)
+    assert cached.parent.stat().st_mode & 0o777 == 0o700
+
+
+def sealed(head: bytes, code: bytes) -> bytes:
+    """A file whose checksum is right."""
+    whole = head + b"\n" + code
+    return whole + hashlib.sha256(whole).digest()
+
+
+def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(cached: Path) -> None:
+    whole = cached.read_bytes()
+    cached.write_bytes(sealed(whole.partition(b"\n")[0], b"\x7fELF" + bytes(1000)))
+    assert is_loaded(cached)  # nothing but the rights tells that it is a forgery
+    for mode in (0o660, 0o606, 0o620, 0o602):
+        cached.chmod(mode)
+        assert not is_loaded(cached)
+    made = fresh(COMPILES)
+    assert made.returncode == 0 and "Compiling" in made.stderr
+    assert cached.read_bytes() == whole and cached.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to another user")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_is_anothers_is_not_loaded(cached: Path, what: str) -> None:
+    os.chown(cached if what == "file" else cached.parent, 12345, 12345)
+    assert not is_loaded(cached)
+
+
+def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> None:
+    head, _, code = cached.read_bytes()[:-32].partition(b"\n")
+    cached.write_bytes(sealed(head, code))
+    assert is_loaded(cached)
+    renamed = head.replace(b'"key": "', b'"key": "0')
+    for other in (renamed, head.replace(b'"descend"', b'"ascend"'), b"{}", b"[1]", b"[" * 9999, b"\xff", b""):
+        cached.write_bytes(sealed(other, code))
+        assert not is_loaded(cached)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes what this system does not have")
+@pytest.mark.parametrize("what", ["fifo", "link", "folder"])
+def test_what_is_no_file_in_the_cache_does_no_harm(cached: Path, what: str, tmp_path: Path) -> None:
+    whole = cached.read_bytes()
+    cached.unlink()
+    if what == "fifo":
+        os.mkfifo(cached)
+    elif what == "link":
+        elsewhere = tmp_path / "elsewhere.o"
+        elsewhere.write_bytes(whole)
+        cached.symlink_to(elsewhere)
+    else:
+        cached.mkdir()
+    assert not is_loaded(cached)
+    made = fresh(COMPILES)
+    assert made.returncode == 0 and "Compiling" in made.stderr
+    assert cached.is_dir() or (cached.read_bytes() == whole and not cached.is_symlink())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes what this system does not have")
+def test_a_link_in_place_of_the_folder_is_not_followed(cached: Path, tmp_path: Path) -> None:
+    cached.parent.rename(tmp_path / "elsewhere")
+    cached.parent.symlink_to(tmp_path / "elsewhere")
+    assert not is_loaded(cached)
+
+
+@needs_avx2
+def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_work() -> None:
+    code = (
+        "import pickle\n"
+        "from surrogate_nas.benchmarks.live import LiveBenchmark\n"
+        "bench = LiveBenchmark('digits')\n"
+        "print(bench.engine, bench.fingerprint, pickle.dumps(bench).hex(), sep='\\n')\n"
+    )
+    usual, lesser = (
+        fresh(code, NPY_DISABLE_CPU_FEATURES=lacks).stdout.splitlines() for lacks in ("", f"X86_V3 {PLAIN}")
+    )
+    assert usual[0] == "compiled 2" and lesser[0].startswith("compiled 2, NumPy ")
+    assert usual[1] != lesser[1]
+    opened = fresh(f"import pickle; pickle.loads(bytes.fromhex({lesser[2]!r}))")
+    assert "results of two are never mixed" in opened.stderr and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
+    assert fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode == 0
+
+
+def test_a_task_whose_trainer_multiplies_matrices_names_them() -> None:
+    assert LiveBenchmark("digits").engine == machine.engine_named(nb201())
+    assert LiveBenchmark("generation").engine.endswith(f", BLAS {machine.matrices()}")
+
+
+def test_tables_of_the_engine_before_may_be_mixed_where_it_was_the_same() -> None:
+    assert machine.agree("compiled 1", "compiled 2") and machine.agree("compiled 2", "compiled 2")
+    assert not machine.agree("compiled 1", "compiled 2, NumPy 01234567")
+    assert not machine.agree("compiled 2, BLAS 01234567", "compiled 2, BLAS 76543210")
+    cards = [json.loads(path.read_text()) for path in (ROOT / "data" / "protocol").glob("*.json")]
+    engines = {loss["engine"] for card in cards for loss in card["losses"].values()}
+    assert cards and all(machine.agree(engine, machine.COMPILED) for engine in engines)
 
 
 def resident() -> float:

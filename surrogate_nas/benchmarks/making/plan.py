@@ -17,6 +17,7 @@ from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
 from surrogate_nas.training import task_named
 from surrogate_nas.training.machine import check_numbers, engine_named
 from surrogate_nas.training.tasks import code_of
+from surrogate_nas.training.trainers import trainer_of
 
 ORDER_SEED = 0
 MOST_SEEDS = 1000
@@ -98,5 +99,5 @@ def describe(plan: Plan) -> dict[str, Any]:
         "splits": {name: len(split.targets) for name, split in task.data.items()},
         "epochs": plan.epochs,
         "digest": f"{task.digest} {code_of(plan.task)}",
-        "engine": engine_named(plan.cells),
+        "engine": engine_named(plan.cells, by_matrices=trainer_of(task).multiplies_matrices),
     }

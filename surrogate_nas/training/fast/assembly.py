@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 I64, F32, PTR, BOOL = "i64", "float", "ptr", "i1"
+LANES = 16
+"""Numbers of a vector, on every processor: another number is another order of sums, so another training."""
 
 
 class Value:
@@ -103,9 +105,12 @@ class Code:
         lanes: The type of a vector of float32.
     """
 
-    def __init__(self, name: str, arguments: Sequence[tuple[str, str]], width: int, *, public: bool = False) -> None:
+    def __init__(
+        self, name: str, arguments: Sequence[tuple[str, str]], *, fused: bool = True, public: bool = False
+    ) -> None:
         """Begin a function that returns nothing."""
-        self.name, self.width, self.lanes = name, width, f"<{width} x float>"
+        self._fused = fused
+        self.name, self.lanes = name, f"<{LANES} x float>"
         self.arguments = {argument: Value(self, kind, f"%{argument}") for kind, argument in arguments}
         given = ", ".join(map(str, self.arguments.values()))
         self._head = f"define {'' if public else 'internal '}void @{name}({given}) nounwind {{"
@@ -202,9 +207,9 @@ class Code:
     def spread(self, number: Value) -> Value:
         """A vector of equal numbers."""
         if number.text[0] != "%":
-            return Value(self, self.lanes, f"<{', '.join([str(number)] * self.width)}>")
+            return Value(self, self.lanes, f"<{', '.join([str(number)] * LANES)}>")
         one = self.do(self.lanes, f"insertelement {self.lanes} poison, {number}, i64 0")
-        zeros = f"<{self.width} x i32> zeroinitializer"
+        zeros = f"<{LANES} x i32> zeroinitializer"
         return self.do(self.lanes, f"shufflevector {one}, {self.lanes} poison, {zeros}")
 
     @property
@@ -213,9 +218,9 @@ class Code:
         return Value(self, self.lanes, "zeroinitializer")
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
-        """``a·b + c``, in one instruction where the processor has it."""
-        suffix = "f32" if a.type == F32 else f"v{self.width}f32"
-        return self.do(a.type, f"call {a.type} @llvm.fmuladd.{suffix}({a}, {b}, {c})")
+        """``a·b + c``, rounded once; see `fused_multiply_add`."""
+        name = _fused_name(1 if a.type == F32 else LANES, native=self._fused)
+        return self.do(a.type, f"call {a.type} @{name}({a}, {b}, {c})")
 
     def root(self, number: Value) -> Value:
         """The square root of a number."""
@@ -235,7 +240,7 @@ class Code:
 
     def total(self, vector: Value) -> Value:
         """The sum of a vector's numbers."""
-        length = self.width
+        length = LANES
         while length > 1:
             length //= 2
             halves = [self._shuffled(vector, vector, range(start, start + length)) for start in (0, length)]
@@ -252,18 +257,65 @@ class Code:
             return vectors[0], 1
         half = len(vectors) // 2
         (a, segments), (b, _) = self._totals(vectors[:half]), self._totals(vectors[half:])
-        length = self.width // segments // 2
+        length = LANES // segments // 2
         firsts = [s * 2 * length + i for s in range(2 * segments) for i in range(length)]
         low, high = (self._shuffled(a, b, [i + shift for i in firsts]) for shift in (0, length))
         return low + high, 2 * segments
 
     def _shuffled(self, a: Value, b: Value, order: Sequence[int]) -> Value:
-        order = [*order] + [0] * (self.width - len(order))
+        order = [*order] + [0] * (LANES - len(order))
         mask = ", ".join(f"i32 {i}" for i in order)
-        return self.do(self.lanes, f"shufflevector {a}, {b}, <{self.width} x i32> <{mask}>")
+        return self.do(self.lanes, f"shufflevector {a}, {b}, <{LANES} x i32> <{mask}>")
 
     def part(self, vector: Value, start: int, length: int) -> Value:
         """Some neighbouring numbers of a vector, as a shorter one."""
         mask = ", ".join(f"i32 {i}" for i in range(start, start + length))
         kind = f"<{length} x float>"
         return self.do(kind, f"shufflevector {vector}, {self.lanes} poison, <{length} x i32> <{mask}>")
+
+
+def _fused_name(count: int, *, native: bool) -> str:
+    kind = "f32" if count == 1 else f"v{count}f32"
+    return f"llvm.fma.{kind}" if native else f"fused.{kind}"
+
+
+def fused_multiply_add(count: int, *, native: bool) -> str:
+    """The function that multiplies and adds with a single rounding, of as many numbers at once.
+
+    Where the processor has none, the product of two float32 is exact in float64, and so is the error of its sum with
+    the third (Knuth's two-sum). A sum that is inexact and ends in an even bit is moved to its odd neighbour on the
+    exact sum's side, so that rounding it to float32 rounds the exact sum (Boldo & Melquiond, IEEE Trans. Comput. 2008).
+    """
+    real, double, whole, truth = (kind if count == 1 else f"<{count} x {kind}>" for kind in (F32, "double", I64, BOOL))
+    name = _fused_name(count, native=native)
+    if native:
+        return f"declare {real} @{name}({real}, {real}, {real})"
+    zero, one, less = (
+        str(number) if count == 1 else f"<{', '.join([f'i64 {number}'] * count)}>" for number in (0, 1, -1)
+    )
+    nothing = "0.0" if count == 1 else "zeroinitializer"
+    return f"""define internal {real} @{name}({real} %a, {real} %b, {real} %c) nounwind {{
+%x = fpext {real} %a to {double}
+%y = fpext {real} %b to {double}
+%z = fpext {real} %c to {double}
+%product = fmul {double} %x, %y
+%sum = fadd {double} %product, %z
+%seen = fsub {double} %sum, %product
+%rest = fsub {double} %sum, %seen
+%lost1 = fsub {double} %product, %rest
+%lost2 = fsub {double} %z, %seen
+%error = fadd {double} %lost1, %lost2
+%bits = bitcast {double} %sum to {whole}
+%last = and {whole} %bits, {one}
+%even = icmp eq {whole} %last, {zero}
+%inexact = fcmp one {double} %error, {nothing}
+%moves = and {truth} %even, %inexact
+%sign = bitcast {double} %error to {whole}
+%other = xor {whole} %bits, %sign
+%inwards = icmp slt {whole} %other, {zero}
+%step = select {truth} %inwards, {whole} {less}, {whole} {one}
+%next = add {whole} %bits, %step
+%odd = select {truth} %moves, {whole} %next, {whole} %bits
+%exact = bitcast {whole} %odd to {double}
+%found = fptrunc {double} %exact to {real}
+ret {real} %found }}"""

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from surrogate_nas.training.fast.assembly import BOOL, F32, I64, PTR, Code, Value, Variable
+from surrogate_nas.training.fast.assembly import BOOL, F32, I64, LANES, PTR, Code, Value, Variable, fused_multiply_add
 
 WORDS = 20
 """Integers of an instruction."""
@@ -30,34 +30,41 @@ _SIGNATURE = ((PTR, "words"), (PTR, "arena"), (PTR, "tables"), (I64, "row"), (I6
 
 @dataclass(frozen=True)
 class Shape:
-    """What fits the registers of a processor.
+    """What fits the registers of a processor; it changes the speed, and no sum.
+
+    A vector has `LANES` numbers on every processor, which lie in as many registers as they need: how many examples are
+    summed side by side decides in which order they are added, so it must not depend on the processor.
 
     Attributes:
-        width: Numbers in a vector.
         blocks: Of a convolution, by vectors of examples kept at once, how many output channels are.
         pairs: Of a weight's gradient, how many input and output channels are kept at once.
+        fused: Whether it has a fused multiply-add; where not, simpler operations give the same numbers.
     """
 
-    width: int
     blocks: tuple[tuple[int, int], ...]
     pairs: tuple[int, int]
+    fused: bool = True
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the registers are those of `WIDE`."""
+        return self.blocks == WIDE.blocks
 
 
-WIDE = Shape(16, ((4, 4), (2, 8), (1, 8)), (4, 4))
+WIDE = Shape(((4, 4), (2, 8), (1, 8)), (4, 4))
 """32 registers of 16 numbers (AVX-512)."""
-NARROW = Shape(8, ((2, 4), (1, 8)), (2, 4))
-"""16 registers of 8 (AVX2), or 32 of 4 taken two by two (NEON)."""
+NARROW = Shape(((2, 2), (1, 4)), (2, 2))
+"""16 registers of 8 (AVX2), or 32 of 4 (NEON): a vector takes two of the ones, four of the others."""
 
 
 class _Operation:
     """What every operation begins with: its function, its fields, and how a tensor is found."""
 
     def __init__(self, name: str, fields: str, shape: Shape) -> None:
-        self.code = Code(name, _SIGNATURE, shape.width)
+        self.code = Code(name, _SIGNATURE, fused=shape.fused)
         given = self.code.arguments
         self.arena, self.tables, self.row, self.examples = (given[n] for n in ("arena", "tables", "row", "examples"))
         self.fields = {field: self.code.word(given["words"], 1 + at) for at, field in enumerate(fields.split())}
-        self.width = shape.width
         # Vectors that hold examples; `row` numbers part two channels, whatever the batch.
         self.used = self._rounded(self.examples)
 
@@ -65,7 +72,7 @@ class _Operation:
         return self.fields[field]
 
     def _rounded(self, examples: Value) -> Value:
-        return self.code.do(I64, f"and {examples + (self.width - 1)}, {-self.width}")
+        return self.code.do(I64, f"and {examples + (LANES - 1)}, {-LANES}")
 
     def at(self, field: str, pixel: Value, channel: Value, example: Value | int = 0) -> Value:
         """The address in a tensor, whose offset and rows by pixel are two fields."""
@@ -78,15 +85,15 @@ class _Operation:
     @property
     def inside(self) -> Value:
         """Which numbers of the batch's last vector are examples."""
-        code, kind = self.code, f"<{self.width} x i64>"
-        one = code.do(kind, f"insertelement {kind} poison, {self.examples - self.used + self.width}, i64 0")
-        same = code.do(kind, f"shufflevector {one}, {kind} poison, <{self.width} x i32> zeroinitializer")
-        steps = ", ".join(f"i64 {i}" for i in range(self.width))
-        return code.do(f"<{self.width} x i1>", f"icmp slt {kind} <{steps}>, {same.text}")
+        code, kind = self.code, f"<{LANES} x i64>"
+        one = code.do(kind, f"insertelement {kind} poison, {self.examples - self.used + LANES}, i64 0")
+        same = code.do(kind, f"shufflevector {one}, {kind} poison, <{LANES} x i32> zeroinitializer")
+        steps = ", ".join(f"i64 {i}" for i in range(LANES))
+        return code.do(f"<{LANES} x i1>", f"icmp slt {kind} <{steps}>, {same.text}")
 
     def masked(self, vector: Value, example: Value, inside: Value) -> Value:
         """A vector with zeros for what is no example."""
-        last = self.code.do(BOOL, f"icmp eq {example + self.width}, {self.used.text}")
+        last = self.code.do(BOOL, f"icmp eq {example + LANES}, {self.used.text}")
         return self.code.choose(last, self.code.choose(inside, vector, self.code.zero), vector)
 
 
@@ -95,9 +102,9 @@ def _chunks(op: _Operation, sizes: tuple[int, ...]) -> Iterator[tuple[Value, int
     code, done = op.code, op.code.variable(op.code.integer(0))
     for size in sizes:
         first = done.get()
-        pieces = code.do(I64, f"sdiv {op.used - first}, {size * op.width}")
-        stop = first + pieces * (size * op.width)
-        with code.loop(stop, first, size * op.width) as example:
+        pieces = code.do(I64, f"sdiv {op.used - first}, {size * LANES}")
+        stop = first + pieces * (size * LANES)
+        with code.loop(stop, first, size * LANES) as example:
             yield example, size
         done.set(stop)
 
@@ -156,7 +163,7 @@ def _convolve_block(op: _Operation, pixel: Value, channel: Value, example: Value
         columns = [w + op["by_output"] * k for k in range(channels)]
         with code.loop(op["inputs"]) as j:
             seen = x + j * op.row
-            xs = [code.load(seen + v * op.width) for v in range(vectors)]
+            xs = [code.load(seen + v * LANES) for v in range(vectors)]
             at = j * op["by_input"]
             for column, line in zip(columns, sums, strict=True):
                 factor = code.spread(code.number(column + at))
@@ -164,13 +171,13 @@ def _convolve_block(op: _Operation, pixel: Value, channel: Value, example: Value
                     one.set(code.multiply_add(factor, vector, one.get()))
     with code.when(op["flags"].has(MASK)):
         for k, v, one in _each(sums):
-            seen = code.load(op.at("mask", pixel, channel + k, example + v * op.width))
+            seen = code.load(op.at("mask", pixel, channel + k, example + v * LANES))
             one.set(code.choose(seen > 0.0, one.get(), code.zero))
     with code.when(op["flags"].has(ADD)):
         for k, v, one in _each(sums):
-            one.set(one.get() + code.load(op.at("out", pixel, channel + k, example + v * op.width)))
+            one.set(one.get() + code.load(op.at("out", pixel, channel + k, example + v * LANES)))
     for k, v, one in _each(sums):
-        code.store(one.get(), op.at("out", pixel, channel + k, example + v * op.width))
+        code.store(one.get(), op.at("out", pixel, channel + k, example + v * LANES))
 
 
 def _each(sums: list[list[Variable]]) -> Iterator[tuple[int, int, Variable]]:
@@ -202,8 +209,8 @@ def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int)
     code, count = op.code, inputs * outputs
 
     def rooms(tap: Value) -> list[Value]:
-        start = op.float_at("room", tap * (count * op.width))
-        return [start + i * op.width for i in range(count)]
+        start = op.float_at("room", tap * (count * LANES))
+        return [start + i * LANES for i in range(count)]
 
     final = op["pieces"] - 1
     with code.loop(op["pieces"]) as piece, code.loop(op["taps"]) as tap:
@@ -213,7 +220,7 @@ def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int)
                 one.set(code.load(room))
         for target, source in _pairs(op, "table", piece * op["taps"] + tap):
             g, x = op.at("out", target, k), op.at("in", source, j)
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 gs = [code.load(g + (op.row * i + example)) for i in range(outputs)]
                 for i in range(inputs):
                     seen = code.load(x + (op.row * i + example))
@@ -225,7 +232,7 @@ def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int)
                 code.store(one.get(), room)
         with code.when(piece >= final):
             weight = op.float_at("weight", tap * op["by_tap"] + j * op["by_input"] + k)
-            if count == op.width:
+            if count == LANES:
                 totals = code.totals([one.get() for one in sums])
                 for i in range(inputs):
                     code.store(code.part(totals, i * outputs, outputs), weight + op["by_input"] * i)
@@ -249,16 +256,16 @@ def convolve_each(shape: Shape) -> Code:
                 factor = code.spread(code.number(op.float_at("weight", tap * op["channels"] + channel)))
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
-                    one.set(code.multiply_add(factor, code.load(x + v * op.width), one.get()))
+                    one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
             out, mask = op.at("out", pixel, channel, example), op.at("mask", pixel, channel, example)
             with code.when(op["flags"].has(MASK)):
                 for v, one in enumerate(sums):
-                    one.set(code.choose(code.load(mask + v * op.width) > 0.0, one.get(), code.zero))
+                    one.set(code.choose(code.load(mask + v * LANES) > 0.0, one.get(), code.zero))
             with code.when(op["flags"].has(ADD)):
                 for v, one in enumerate(sums):
-                    one.set(one.get() + code.load(out + v * op.width))
+                    one.set(one.get() + code.load(out + v * LANES))
             for v, one in enumerate(sums):
-                code.store(one.get(), out + v * op.width)
+                code.store(one.get(), out + v * LANES)
     return code
 
 
@@ -274,7 +281,7 @@ def weight_gradient_each(shape: Shape) -> Code:
         total = code.variable(code.zero)
         for target, source in _pairs(op, "table", tap):
             g, x = op.at("out", target, channel), op.at("in", source, channel)
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 total.set(code.multiply_add(code.load(g + example), code.load(x + example), total.get()))
         code.store(code.total(total.get()), op.float_at("weight", tap * op["channels"] + channel))
     return code
@@ -294,14 +301,14 @@ def mix(shape: Shape) -> Code:
             sums = [code.variable(code.zero) for _ in range(vectors)]
             with code.when(op["flags"].has(ADD)):
                 for v, one in enumerate(sums):
-                    one.set(code.load(out + v * op.width))
+                    one.set(code.load(out + v * LANES))
             for source, which in _pairs(op, "table", pixel):
                 factor = code.spread(code.number(op.float_at("factors", which)))
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
-                    one.set(code.multiply_add(factor, code.load(x + v * op.width), one.get()))
+                    one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
             for v, one in enumerate(sums):
-                code.store(one.get(), out + v * op.width)
+                code.store(one.get(), out + v * LANES)
     return code
 
 
@@ -314,7 +321,7 @@ def largest(shape: Shape) -> Code:
     op = _Operation("largest", "out out_rows in in_rows channels table pixels", shape)
     code = op.code
     with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-        with code.loop(op.used, 0, op.width) as example:
+        with code.loop(op.used, 0, LANES) as example:
             most = code.variable(code.spread(code.real(float("-inf"))))
             for source, _ in _pairs(op, "table", pixel):
                 seen, best = code.load(op.at("in", source, channel, example)), most.get()
@@ -325,7 +332,7 @@ def largest(shape: Shape) -> Code:
 
 def _not_at_most(seen: Value, best: Value) -> Value:
     """Whether one is larger than the other, or NaN, which is then passed on."""
-    return seen.code.do(f"<{seen.code.width} x i1>", f"fcmp ugt {seen}, {best.text}")
+    return seen.code.do(f"<{LANES} x i1>", f"fcmp ugt {seen}, {best.text}")
 
 
 def largest_gradient(shape: Shape) -> Code:
@@ -338,7 +345,7 @@ def largest_gradient(shape: Shape) -> Code:
     op = _Operation("largest_gradient", fields, shape)
     code = op.code
     with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
-        with code.loop(op.used, 0, op.width) as example:
+        with code.loop(op.used, 0, LANES) as example:
             left = code.variable(code.load(op.at("out", pixel, channel, example)))
             best = code.load(op.at("most", pixel, channel, example))
             for source, _ in _pairs(op, "table", pixel):
@@ -354,7 +361,7 @@ def _elementwise(name: str, shape: Shape, compute: Callable[[_Operation, Value, 
     code = op.code
     with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
         out, x, mask = (op.at(field, pixel, channel) for field in ("out", "in", "mask"))
-        with code.loop(op.used, 0, op.width) as example:
+        with code.loop(op.used, 0, LANES) as example:
             result = code.variable(compute(op, code.load(x + example), mask + example))
             with code.when(op["flags"].has(ADD)):
                 result.set(result.get() + code.load(out + example))
@@ -390,7 +397,7 @@ def clear(shape: Shape) -> Code:
     code = op.code
     with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
         out = op.at("out", pixel, channel)
-        with code.loop(op.used, 0, op.width) as example:
+        with code.loop(op.used, 0, LANES) as example:
             code.store(code.zero, out + example)
     return code
 
@@ -429,7 +436,7 @@ def normalise(shape: Shape) -> Code:
         vector = code.spread(factor)
         with code.loop(op["pixels"]) as pixel:
             x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 y = op.masked(code.multiply_add(code.load(x + example), vector, constant), example, inside)
                 result = code.variable(y)
                 with code.when(op["flags"].has(ADD)):
@@ -466,7 +473,7 @@ def _of_channel(op: _Operation, field: str, channel: Value) -> Iterator[tuple[Va
     code = op.code
     with code.loop(op["pixels"]) as pixel:
         start = op.at(field, pixel, channel)
-        with code.loop(op.used, 0, op.width) as example:
+        with code.loop(op.used, 0, LANES) as example:
             yield start + example, example
 
 
@@ -488,7 +495,7 @@ def normalise_gradient(shape: Shape) -> Code:
         centre, sums, products = code.spread(mean), code.variable(code.zero), code.variable(code.zero)
         with code.loop(op["pixels"]) as pixel:
             g, x = op.at("out", pixel, channel), op.at("in", pixel, channel)
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 slope = code.load(g + example)
                 sums.set(sums.get() + slope)
                 products.set(code.multiply_add(slope, code.load(x + example) - centre, products.get()))
@@ -503,7 +510,7 @@ def normalise_gradient(shape: Shape) -> Code:
         constant = code.spread(tilt * mean - factor * total / count)
         with code.loop(op["pixels"]) as pixel:
             g, x, to = (op.at(field, pixel, channel) for field in ("out", "in", "to"))
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 base = code.multiply_add(code.load(x + example), minus_tilt, constant)
                 slope = op.masked(code.multiply_add(code.load(g + example), vector, base), example, inside)
                 result = code.variable(slope)
@@ -527,7 +534,7 @@ def scale(shape: Shape) -> Code:
             constant.set(code.spread(code.number(op.float_at("constant", channel))))
         with code.loop(op["pixels"]) as pixel:
             x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
-            with code.loop(op.used, 0, op.width) as example:
+            with code.loop(op.used, 0, LANES) as example:
                 result = code.variable(code.multiply_add(code.load(x + example), vector, constant.get()))
                 with code.when(op["flags"].has(ADD)):
                     result.set(result.get() + code.load(out + example))
@@ -581,10 +588,10 @@ OPERATIONS = (
 CODES = {operation.__name__: code for code, operation in enumerate(OPERATIONS)}
 
 
-def execute(shape: Shape) -> Code:
+def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
     """Walk through instructions: arena, tables, instructions, how many, numbers in a row, examples of the batch."""
     arguments = ((PTR, "arena"), (PTR, "tables"), (PTR, "program"), (I64, "count"), (I64, "row"), (I64, "examples"))
-    code = Code("execute", arguments, shape.width, public=True)
+    code = Code("execute", arguments, public=True)
     given = code.arguments
     with code.loop(given["count"] * WORDS, 0, WORDS) as at:
         words = code.do(PTR, f"getelementptr i64, ptr {given['program'].text}, {at}")
@@ -599,7 +606,7 @@ def execute(shape: Shape) -> Code:
     return code
 
 
-def enter(shape: Shape) -> Code:
+def enter(shape: Shape) -> Code:  # noqa: ARG001 - as all
     """Bring examples into the arena: from ``(example, channel, pixel)`` to ``(pixel, channel, example)``.
 
     Arguments: the tensor's address, the examples' address, channels, rows between two
@@ -608,7 +615,7 @@ def enter(shape: Shape) -> Code:
     arguments = (
         (PTR, "to"), (PTR, "come"), (I64, "channels"), (I64, "rows"), (I64, "pixels"), (I64, "row"), (I64, "examples"),
     )  # fmt: skip
-    code = Code("enter", arguments, shape.width, public=True)
+    code = Code("enter", arguments, public=True)
     given = code.arguments
     size = given["channels"] * given["pixels"]
     with code.loop(given["channels"]) as channel, code.loop(given["pixels"]) as pixel:
@@ -617,8 +624,8 @@ def enter(shape: Shape) -> Code:
         with code.loop(given["examples"]) as example:
             code.store(code.number(come + example * size), to + example)
         # Zeros up to a whole vector, so that nothing that is no number is carried along.
-        more = given["examples"] + (shape.width - 1)
-        with code.loop(code.do(I64, f"and {more}, {-shape.width}"), given["examples"]) as example:
+        more = given["examples"] + (LANES - 1)
+        with code.loop(code.do(I64, f"and {more}, {-LANES}"), given["examples"]) as example:
             code.store(code.real(0.0), to + example)
     return code
 
@@ -626,17 +633,17 @@ def enter(shape: Shape) -> Code:
 def descend(shape: Shape) -> Code:
     """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch has it.
 
-    Arguments: weights, gradients, momenta, how many (a multiple of `Shape.width`), learning rate, momentum, decay.
+    Arguments: weights, gradients, momenta, how many (a multiple of `LANES`), learning rate, momentum, decay.
     """
     arguments = (
         (PTR, "weights"), (PTR, "gradients"), (PTR, "momenta"), (I64, "count"), (F32, "rate"), (F32, "momentum"),
         (F32, "decay"),
     )  # fmt: skip
-    code = Code("descend", arguments, shape.width, public=True)
+    code = Code("descend", arguments, fused=shape.fused, public=True)
     given = code.arguments
     rate, momentum, decay = (code.spread(given[name]) for name in ("rate", "momentum", "decay"))
     down = code.zero - rate
-    with code.loop(given["count"], 0, shape.width) as i:
+    with code.loop(given["count"], 0, LANES) as i:
         weight, moved = (code.load(given[name] + i) for name in ("weights", "momenta"))
         slope = code.multiply_add(decay, weight, code.load(given["gradients"] + i))
         moved = code.multiply_add(momentum, moved, slope)
@@ -647,12 +654,6 @@ def descend(shape: Shape) -> Code:
 
 def assembly(shape: Shape) -> str:
     """All functions, in LLVM's assembly language."""
-    lanes = f"v{shape.width}f32"
-    vector = f"<{shape.width} x float>"
-    known = (
-        f"declare {vector} @llvm.fmuladd.{lanes}({vector}, {vector}, {vector})",
-        "declare float @llvm.fmuladd.f32(float, float, float)",
-        "declare float @llvm.sqrt.f32(float)",
-    )
+    fused = [fused_multiply_add(count, native=shape.fused) for count in (1, LANES)]
     written = [make(shape) for make in (*OPERATIONS, execute, enter, descend)]
-    return "\n\n".join([*known, *map(str, written)])
+    return "\n\n".join([*fused, "declare float @llvm.sqrt.f32(float)", *map(str, written)])

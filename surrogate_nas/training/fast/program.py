@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.space.network.blueprint import Blueprint, Layer, Windows
+from surrogate_nas.training.fast.assembly import LANES
 from surrogate_nas.training.fast.kernels import ADD, BIAS, CODES, MASK, WORDS, Shape
 
 Words = NDArray[np.int64]
@@ -228,7 +229,7 @@ class Program:
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
         """Translate a network."""
         self.plan, self.shape = plan, shape
-        self.row, self.answer_row = (-(-examples // shape.width) * shape.width for examples in (batch, at_once))
+        self.row, self.answer_row = (-(-examples // LANES) * LANES for examples in (batch, at_once))
         self.live = _live(plan)
         self.users: dict[int, list[int]] = {place: [] for place in self.live}
         for place in self.live:
@@ -260,7 +261,7 @@ class Program:
                 yield f"shares {place}", layer.windows.size[0] * layer.windows.size[1]
             elif layer.kind == "convolution" and layer.windows:
                 taps = max(taps, layer.windows.taps)
-        yield "room", taps * self.shape.pairs[0] * self.shape.pairs[1] * self.shape.width
+        yield "room", taps * self.shape.pairs[0] * self.shape.pairs[1] * LANES
 
     def weight(self, name: str, what: str = "weights") -> int:
         """Where a parameter lies, or its gradient."""

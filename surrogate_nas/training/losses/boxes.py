@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.base import Loss
 
 if TYPE_CHECKING:
@@ -147,12 +147,12 @@ def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, 
     of_objects, of_places = _weights(there.astype(outputs.dtype), 1), _weights(full, 2) / 2 + _weights(1 - full, 2) / 2
     odds = outputs[:, :, 0]
     raised = np.exp(-np.abs(odds))
-    losses = (np.maximum(odds, 0) - odds * full + np.log1p(raised)) * of_places
+    losses = (np.maximum(odds, 0) - odds * full + log(1 + raised.astype(float))) * of_places
     gradient = np.zeros_like(outputs)
     gradient[:, :, 0] = (np.where(odds >= 0, 1, raised) / (1 + raised) - full) * (of_places / batch)
     by_held *= (of_objects / batch)[..., None]
     np.add.at(gradient.transpose(0, 1, 3, 4, 2), at, by_held)
-    return ((of_class + of_box) * of_objects).sum(2) + losses.sum((2, 3)), gradient
+    return ((of_class + of_box) * of_objects).sum(2) + losses.sum((2, 3)).astype(outputs.dtype), gradient
 
 
 def _weights(chosen: Array, axes: int) -> Array:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.arrays import Array, exp, log
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.classes import cross_entropy, cross_entropy_slope
 from surrogate_nas.training.losses.slopes import softened
@@ -101,7 +101,7 @@ def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]  # (labels, 1, batch)
     gradient, total, top = softened(outputs)
     networks, columns, times = np.arange(count)[:, None], np.arange(batch), np.arange(positions)[:, None, None, None]
-    norms = (np.log(total.astype(float)) + top).transpose(3, 2, 0, 1)  # (positions, 1, K, batch)
+    norms = (log(total) + top).transpose(3, 2, 0, 1)  # (positions, 1, K, batch)
     logs = outputs[networks, columns, labels, times].astype(float) - norms
     logs = logs.reshape(positions, 1 + longest, examples)
     greatest = logs.max(1, keepdims=True)
@@ -109,11 +109,11 @@ def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     skips = (targets[:, 1:] != BLANK) & ~doubled[:, 1:]
     skips, ends = (np.tile(one, (count, 1)).T for one in (skips, lengths[:, None]))
     hopeless = lengths + doubled.sum(1) > positions
-    shares, nats = _shares(np.exp(logs), skips, ends[0], np.add, np.multiply, 0.0, 1.0)
-    nats = np.log(nats)
+    shares, nats = _shares(exp(logs), skips, ends[0], np.add, np.multiply, 0.0, 1.0)
+    nats = log(nats)
     if not (np.isfinite(nats) & (nats > 1.1 * positions - 650) | np.tile(hopeless, count)).all():
         shares, nats = _shares(logs, skips, ends[0], np.logaddexp, np.add, -np.inf, 0.0)
-        shares = np.exp(shares)
+        shares = exp(shares)
     losses = -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype) / positions
     gradient /= total
     # What a label's states hold at every position, off the probabilities.

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.arrays import Array, log
 
 _CALM = (1e-15, 1e15)
 """Between these no term that matters was lost or too large, nor is a quotient, in either precision."""
@@ -155,4 +155,6 @@ def softplus(x: Array) -> tuple[Array, Array]:
     """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it."""
     raised = np.exp(np.minimum(x, 20))
     straight = x > 20
-    return np.where(straight, x, np.log1p(raised)), np.where(straight, 1, raised / (1 + raised))
+    return np.where(straight, x, log(1 + raised.astype(float)).astype(x.dtype)), np.where(
+        straight, 1, raised / (1 + raised)
+    )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, softmax
+from surrogate_nas.training.arrays import Array, exp, softmax
 from surrogate_nas.training.losses.boxes import _LARGEST, ANCHOR, STRIDE
 from surrogate_nas.training.measures.base import Answers, Measure
 
@@ -41,10 +41,10 @@ def surest(outputs: Array, targets: Array) -> Surest:
     count, n, numbers, rows, columns = outputs.shape
     flat = outputs.astype(np.float64).reshape(count, n, numbers, rows * columns).swapaxes(2, 3)
     y, x = STRIDE * (np.indices((rows, columns)).reshape(2, -1) + 0.5)
-    sides = ANCHOR * np.exp(np.minimum(flat[..., -2:], _LARGEST))
+    sides = ANCHOR * exp(np.minimum(flat[..., -2:], _LARGEST))
     boxes = np.concatenate([np.stack([x, y], 1) + ANCHOR * flat[..., -4:-2], sides], 3)
     likely = softmax(flat[..., 1:-4], 3)
-    sure = np.nan_to_num(likely.max(3) / (1 + np.exp(-flat[..., 0])), nan=0)
+    sure = np.nan_to_num(likely.max(3) / (1 + exp(-flat[..., 0])), nan=0)
     classes, chosen = likely.argmax(3), []
     for _ in range(targets.shape[1]):
         best = sure.argmax(2)[..., None]

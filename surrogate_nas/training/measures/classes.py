@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, softmax
+from surrogate_nas.training.arrays import Array, exp, log, softmax
 from surrogate_nas.training.measures.base import Answers, Measure
 
 BINS = 15
@@ -27,7 +27,7 @@ def negative_log_likelihood(answers: Answers) -> Array:
     outputs = answers.arrays.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
     right = of_target(scores, answers.arrays.targets)
-    nats = np.log(np.exp(scores, out=scores).sum(2)) - right
+    nats = log(exp(scores).sum(2)) - right
     return np.asarray(nats.reshape(len(nats), -1).mean(1))
 
 
@@ -42,7 +42,7 @@ def calibration_error(answers: Answers) -> Array:
     """The distance of confidence from accuracy in each of `BINS`, weighted by its answers, %."""
     outputs = answers.arrays.outputs.astype(np.float64)
     outputs -= outputs.max(2, keepdims=True)
-    confidence = 1 / np.exp(outputs).sum(2)
+    confidence = 1 / exp(outputs).sum(2)
     over = (confidence - (outputs.argmax(2) == answers.arrays.targets)).reshape(len(outputs), -1)
     bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1).reshape(over.shape)
     sums = np.array([np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.images import _SMALL, WINDOW
 from surrogate_nas.training.measures.base import Answers, Measure
 
@@ -20,7 +22,8 @@ def peak_signal_to_noise(answers: Answers) -> Array:
     """
     outputs = answers.arrays.outputs
     off = (outputs.astype(np.float64) - answers.arrays.targets).reshape(*outputs.shape[:2], -1)
-    return np.asarray(-10 * np.log10(np.maximum((off**2).mean(2), _LEAST)).mean(1))
+    decades = log(np.maximum((off**2).mean(2), _LEAST)) / math.log(10)
+    return np.asarray(-10 * decades.mean(1))
 
 
 def structural_similarity(answers: Answers) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.training.arrays import Array, exp
 from surrogate_nas.training.losses.sequences import BLANK
 from surrogate_nas.training.measures.base import Answers, Measure
 from surrogate_nas.training.measures.classes import negative_log_likelihood
@@ -12,7 +12,7 @@ from surrogate_nas.training.measures.classes import negative_log_likelihood
 
 def perplexity(answers: Answers) -> Array:
     """The exponential of the mean negative log-likelihood of a position: between how many it seems to choose."""
-    return np.asarray(np.exp(negative_log_likelihood(answers)))
+    return np.asarray(exp(negative_log_likelihood(answers)))
 
 
 def character_error(answers: Answers) -> Array:

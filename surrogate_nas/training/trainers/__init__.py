@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.training.trainers.base import Answer, Trainer
 
-__all__ = ["TRAINERS", "Answer", "Trainer"]
+if TYPE_CHECKING:
+    from surrogate_nas.training.tasks import Task
+
+__all__ = ["TRAINERS", "Answer", "Trainer", "trainer_of"]
 
 TRAINERS: Registry[type[Trainer]] = Registry(
     "trainer",
@@ -19,3 +24,8 @@ TRAINERS: Registry[type[Trainer]] = Registry(
     group="surrogate_nas.trainers",
 )
 """Every trainer by name."""
+
+
+def trainer_of(task: Task) -> type[Trainer]:
+    """The trainer of a task: its own, or that of its kind."""
+    return TRAINERS.find(task.trainer or task.about.trainer)

@@ -255,6 +255,7 @@ class Adversarial(Supervised):
     """Every noise input once an epoch, with a real image each; a step of the discriminator, then of the generator."""
 
     stackable: ClassVar[bool] = False
+    multiplies_matrices: ClassVar[bool] = True
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""

@@ -21,10 +21,12 @@ class Trainer:
 
     Attributes:
         stackable: Whether several networks can take it at once; else K is 1.
+        multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits depend on the processor.
         note: What went wrong with the one network of a trainer that is not stackable, or empty.
     """
 
     stackable: ClassVar[bool] = True
+    multiplies_matrices: ClassVar[bool] = False
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""

@@ -59,8 +59,8 @@ class Episodes:
 
     def returns(self, discount: float) -> Array:
         """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite."""
-        worth = discount ** np.arange(len(self.rewards))
-        return worth @ self.rewards if self.finite else np.full(self.rewards.shape[1], np.nan)
+        worth = np.multiply.accumulate([1.0] + [discount] * (len(self.rewards) - 1))
+        return np.add.reduce(worth[:, None] * self.rewards) if self.finite else np.full(self.rewards.shape[1], np.nan)
 
 
 def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator) -> Episodes:

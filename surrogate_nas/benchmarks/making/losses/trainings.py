@@ -27,6 +27,7 @@ from surrogate_nas.space import Sampled
 from surrogate_nas.tables import ColumnKey, HeldTable, read_compact
 from surrogate_nas.tables.compact import digits_of, rounded
 from surrogate_nas.training import Task
+from surrogate_nas.training.machine import agree
 
 # What a table of losses keeps of a training: a few points of every curve, means over epochs, and what was told last.
 #
@@ -234,6 +235,11 @@ def _ordered(pair: Pair, jobs: Mapping[Job, Training]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.seed, place[job.cell]))
 
 
+def _agree(name: str, told: Any, now: Any) -> bool:
+    """Whether trainings may be mixed as far as one setting goes."""
+    return told == now or (name == "engine" and agree(str(told), now))
+
+
 class _Earlier:
     """A table that is there already."""
 
@@ -273,7 +279,7 @@ class _Earlier:
             return ["loss"]
         now = settings_of(pair)
         cells = self._table.cells
-        found = [name for name, value in now.items() if told.get(name) != value]
+        found = [name for name, value in now.items() if not _agree(name, told.get(name), value)]
         alike = isinstance(cells, Sampled) and cells.base.definition == pair.plan.cells.definition
         return found if alike else [*found, "space"]
 
