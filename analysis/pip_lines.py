@@ -1,4 +1,4 @@
-"""Shortens what pip prints, as it comes: a line for a file that it fetches, one for what it installs.
+"""Shortens what pip prints, as it comes: a line for a file that it fetches, one for each further step.
 
 pip install … | python analysis/pip_lines.py
 
@@ -9,6 +9,7 @@ import re
 import sys
 
 _FETCHING = re.compile(r" *Downloading (.+)")
+_PREPARING = re.compile(r" *(Installing build dependencies|Preparing editable metadata \S+): started")
 _INSTALLING = re.compile(r"Installing collected packages: (.+)")
 
 
@@ -17,6 +18,8 @@ def shortened(line: str) -> str:
 
     >>> shortened("  Downloading numpy-2.4.0-cp311-cp311-manylinux.whl (16.4 MB)")
     '  fetching numpy-2.4.0-cp311-cp311-manylinux.whl (16.4 MB)'
+    >>> shortened("  Installing build dependencies: started")
+    '  preparing the package'
     >>> shortened("Installing collected packages: numpy, scipy")
     '  installing 2 packages'
     >>> shortened("Collecting numpy")
@@ -24,6 +27,8 @@ def shortened(line: str) -> str:
     """
     if found := _FETCHING.match(line):
         return f"  fetching {found[1].strip()}"
+    if _PREPARING.match(line):
+        return "  preparing the package"
     if found := _INSTALLING.match(line):
         return f"  installing {len(found[1].split(','))} packages"
     return ""

@@ -15,6 +15,7 @@ import pytest
 from tests.documents import TOP
 
 PIP = """#!/bin/sh
+echo '  Installing build dependencies: started'
 echo 'Collecting numpy'
 echo '  Downloading numpy-2.4.0-cp311.whl (16.4 MB)'
 read line < go
@@ -57,6 +58,7 @@ def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> N
             piece = process.stdout.read(4096)
             assert piece, f"it ended: {shown!r}"
             shown += piece
+        assert b"  preparing the package\n" in shown
         assert b"  fetching numpy-2.4.0-cp311.whl (16.4 MB)\n" in shown
         with open(folder / "go", "w") as pipe:
             pipe.write("on\n")
