@@ -87,7 +87,7 @@ def is_compiled(engine: str) -> bool:
 
 
 def agree(earlier: str, now: str) -> bool:
-    """Whether what two engines train may be mixed."""
+    """Whether what two engines train may be mixed, where the earlier is known to have run with AVX-512."""
     return earlier == now or (earlier == EARLIER and now == COMPILED)
 
 

@@ -296,9 +296,10 @@ def test_a_loss_that_is_not_asked_for_stays_in_its_table(copied: Path, monkeypat
     assert set(card["losses"]) == {"cross_entropy", "brier"} and card["losses"]["brier"]["classes"]["2"] == 4
 
 
-def test_another_engines_table_is_not_mixed_in(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("other", ["compiled 1", "compiled 3"])
+def test_another_engines_table_is_not_mixed_in(copied: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
     told = trainings.settings_of
-    monkeypatch.setattr(trainings, "settings_of", lambda pair: {**told(pair), "engine": "compiled 2"})
+    monkeypatch.setattr(trainings, "settings_of", lambda pair: {**told(pair), "engine": other})
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     before = (copied / "out" / "tiny.h5").read_bytes()
     few = read_design(str(design(copied, 2)))[:2]

@@ -295,7 +295,7 @@ def _tell_of(shape: Shape) -> None:
     if not shape.fused:
         sys.stderr.write(
             "This processor has no fused multiply-add: the kernels compute it from simpler operations, which gives the "
-            "same numbers, but takes some twenty times as long.\n"
+            "same numbers, but takes some twenty-five times as long.\n"
         )
 
 

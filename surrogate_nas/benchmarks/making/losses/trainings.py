@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks.making.plan import Job, describe, journal_path
 from surrogate_nas.benchmarks.making.train import Entry
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import Journal
+from surrogate_nas.files import Journal, shipped
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
 from surrogate_nas.tables import ColumnKey, HeldTable, read_compact
@@ -235,16 +235,13 @@ def _ordered(pair: Pair, jobs: Mapping[Job, Training]) -> list[Job]:
     return sorted(jobs, key=lambda job: (job.seed, place[job.cell]))
 
 
-def _agree(name: str, told: Any, now: Any) -> bool:
-    """Whether trainings may be mixed as far as one setting goes."""
-    return told == now or (name == "engine" and agree(str(told), now))
-
-
 class _Earlier:
     """A table that is there already."""
 
     def __init__(self, path: Path, table: HeldTable) -> None:
         self._path, self._table = path, table
+        # Of these is known on which processors they were made, which the name of their engine did not say.
+        self._is_published = path.resolve().is_relative_to(shipped("").resolve())
         try:
             card = json.loads(table.card or "{}")
             self._losses = dict(card["losses"])
@@ -279,7 +276,9 @@ class _Earlier:
             return ["loss"]
         now = settings_of(pair)
         cells = self._table.cells
-        found = [name for name, value in now.items() if not _agree(name, told.get(name), value)]
+        found = [name for name, value in now.items() if told.get(name) != value]
+        if self._is_published and agree(str(told.get("engine")), now["engine"]):
+            found = [name for name in found if name != "engine"]
         alike = isinstance(cells, Sampled) and cells.base.definition == pair.plan.cells.definition
         return found if alike else [*found, "space"]
 
