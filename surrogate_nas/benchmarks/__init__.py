@@ -98,6 +98,10 @@ def check_named(address: str, named: Collection[str] = ()) -> None:
 
     Raises:
         UserError: Opening it would run a file that the user did not name.
+
+    Example:
+        >>> check_named("fashion")
+        >>> check_named("mine.py:BENCH", named=["mine.py:BENCH"])
     """
     try:
         opener = opener_of(address)

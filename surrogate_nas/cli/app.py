@@ -166,13 +166,22 @@ def _run() -> int:
         return _refuse(f"{said.rstrip('.')}{end} Try snas --help.")
     except BrokenPipeError:
         raise
-    except SystemExit as error:  # ours are typer's; this is of a user's code
+    except SystemExit as error:
+        if _is_typers(error):  # such as completion of a shell, which has printed its answer
+            raise
         return _refuse(f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not.")
     except OSError as error:
         return _refuse(f"{error.strerror or error}{_where(error)}.")
     except UnicodeError as error:
         return _refuse(f"A text cannot be written: {error}.")
     return code if isinstance(code, int) else 0
+
+
+def _is_typers(error: SystemExit) -> bool:
+    """Whether typer ends the process, and not a user's code."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = str(frames[-1].f_globals.get("__name__", ""))
+    return module.partition(".")[0] in ("typer", "click")
 
 
 def _refuse(message: str) -> int:

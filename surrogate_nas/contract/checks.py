@@ -42,6 +42,10 @@ class Cause:
         detail: What went wrong, the first time.
         hint: What may be the reason, or empty.
         broken: The promises that it breaks, in the order of the checks.
+
+    Example:
+        >>> Cause("it asked 'x'", hint="", broken=("no foreign cell",)).detail
+        "it asked 'x'"
     """
 
     detail: str

@@ -251,6 +251,12 @@ class PartOfTable(TableView):
     Attributes:
         path, cells: The table's.
         keys: The columns of these runs.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> part = sn.load("analog-cifar10").only([("digital_error", None)]).table
+        >>> sorted(part.metrics)
+        ['digital_error']
     """
 
     def __init__(self, whole: TableFile, index: Index) -> None:
@@ -279,11 +285,20 @@ class PartOfTable(TableView):
         return replace(metric, n_cells=min(int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs))
 
     def column(self, key: ColumnKey) -> Values:
-        """Read one column, as `TableFile.column` does."""
+        """Read one column, as `TableFile.column` does.
+
+        Args:
+            key: One of `keys`.
+        """
         return self._whole.column(key)
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, as `TableFile.n_seeds` tells."""
+        """How many seeds each cell's mean is over, as `TableFile.n_seeds` tells.
+
+        Args:
+            metric: The metric's name.
+            epochs: The length of the training run, or None.
+        """
         return self._whole.n_seeds(metric, epochs)
 
 

@@ -180,10 +180,17 @@ def epochs_text(epochs: int | None) -> str:
 
 
 def runs_of(contents: Contents) -> list[Run]:
-    """The runs that a table holds of which this is said.
+    """The runs of a table by its contents.
+
+    Args:
+        contents: By metric and length of the run a digest; ``any`` where training plays no part.
 
     Raises:
         ValueError: It is none of `Contents`.
+
+    Example:
+        >>> runs_of({"valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"}, "params": {"any": "a1"}})
+        [('valid_error', 12), ('valid_error', 200), ('params', None)]
     """
     return [
         (name, None if spelled == _ANY else _number(spelled)) for name, runs in contents.items() for spelled in runs

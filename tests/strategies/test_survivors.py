@@ -112,7 +112,7 @@ def test_the_fingerprint_changes_with_the_data_even_where_its_constants_do_not()
 
 def test_the_fingerprint_changes_with_the_conventions(monkeypatch: pytest.MonkeyPatch) -> None:
     before = Objective("valid_error", computed()).fingerprint
-    monkeypatch.setattr("surrogate_nas.objective.objective._CONVENTIONS", -1)
+    monkeypatch.setattr("surrogate_nas.objective.objective.CONVENTIONS", -1)
     assert Objective("valid_error", computed()).fingerprint != before
 
 

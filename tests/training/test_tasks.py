@@ -157,7 +157,7 @@ def test_tasks_from_a_users_file(tmp_path: Path) -> None:
 
 
 def images(n: int = 4, **changes: object) -> tuple[object, object]:
-    return changes.get("inputs", np.zeros((n, 1, 2, 3))), changes.get("targets", np.arange(n) % 2)
+    return changes.get("inputs", np.zeros((n, 1, 3, 3))), changes.get("targets", np.arange(n) % 2)
 
 
 def task_of(train_split: object, kind: str = "classification", classes: int = 2) -> Task:
@@ -168,12 +168,12 @@ def task_of(train_split: object, kind: str = "classification", classes: int = 2)
 
 @pytest.mark.parametrize(
     "pair",
-    [images(), [*images()], ([[[[0.0] * 3] * 2]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4),
-     (torch.zeros(4, 1, 3, 2, requires_grad=True).transpose(2, 3), torch.zeros(4, dtype=torch.int32))],
+    [images(), [*images()], ([[[[0.0] * 3] * 3]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4),
+     (torch.zeros(4, 1, 3, 3, requires_grad=True).transpose(2, 3), torch.zeros(4, dtype=torch.int32))],
 )  # fmt: skip
 def test_pairs_of_arrays_become_splits(pair: object) -> None:
     inputs, targets = task_of(pair).data["train"]
-    assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 2, 3)
+    assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 3, 3)
     assert inputs.flags.c_contiguous and targets.flags.c_contiguous
     assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
 

@@ -76,9 +76,9 @@ class BayesianOptimisation(Strategy):
         sharpness: float = 0.15,
         mildness: float = 0.5,
         front_sharpness: float = 1.0,
-        model: str = _EXPERTS,
-        acquisition: str = _BY_TURNS,
-        pool: str = _ALL,
+        model: str = "experts",
+        acquisition: str = "by_turns",
+        pool: str = "all",
         uses_known: bool = True,
     ) -> None:
         """Store the knobs.
