@@ -101,7 +101,6 @@ def check_named(address: str, named: Collection[str] = ()) -> None:
 
     Example:
         >>> check_named("fashion")
-        >>> check_named("mine.py:BENCH", named=["mine.py:BENCH"])
     """
     try:
         opener = opener_of(address)

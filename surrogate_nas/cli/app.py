@@ -167,9 +167,7 @@ def _run() -> int:
     except BrokenPipeError:
         raise
     except SystemExit as error:
-        if _is_typers(error):  # such as completion of a shell, which has printed its answer
-            raise
-        return _refuse(f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not.")
+        return _ended(error)
     except OSError as error:
         return _refuse(f"{error.strerror or error}{_where(error)}.")
     except UnicodeError as error:
@@ -177,11 +175,13 @@ def _run() -> int:
     return code if isinstance(code, int) else 0
 
 
-def _is_typers(error: SystemExit) -> bool:
-    """Whether typer ends the process, and not a user's code."""
+def _ended(error: SystemExit) -> int:
+    """Refuse that a user's code ends the process; typer may, after a shell's completion, for example."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     module = str(frames[-1].f_globals.get("__name__", ""))
-    return module.partition(".")[0] in ("typer", "click")
+    if module.partition(".")[0] in ("typer", "click"):
+        raise error
+    return _refuse(f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not.")
 
 
 def _refuse(message: str) -> int:

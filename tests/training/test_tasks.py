@@ -189,7 +189,7 @@ NAN = np.full((4, 1, 2, 3), np.nan)
         (("ab", [0, 1]), "classification", "no array of numbers"),
         (([[1], [1, 2]], [0, 1]), "classification", "no array of numbers"),
         (images(inputs=np.zeros((4, 6))), "classification", r"shape \(n, channels, height, width\), not \(4, 6\)"),
-        (images(0), "classification", r"not \(0, 1, 2, 3\)"),
+        (images(0), "classification", r"not \(0, 1, 3, 3\)"),
         (images(targets=np.zeros(3, int)), "classification", "has 4 inputs but 3 targets"),
         (images(inputs=NAN), "classification", "not finite"),
         (images(targets=np.array([0, 1, 2, 0])), "classification", "go from 0 to 2, but its 2 classes from 0 to 1"),
