@@ -348,6 +348,17 @@ def test_trainings_are_the_same_bit_for_bit_on_every_processor(processor: str, t
     assert made.stdout == trained_here, made.stderr
 
 
+@needs_avx2
+@pytest.mark.slow
+def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed() -> None:
+    code = WHOLE.replace("('digits', (11, 5000)), ('rotation', (11,)), ('cartpole', (284,))", "('generation', (11,)),")
+    lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
+    assert all(f"{name}={value}" in machine.HOW_TO_AGREE.replace("'", "") for name, value in lesser.items())
+    code += "from surrogate_nas.benchmarks.live import LiveBenchmark\nprint(LiveBenchmark('generation').engine)\n"
+    one, other = (fresh(code, **{compiled.CPU_VARIABLE: name}, **lesser) for name in ("", "haswell"))
+    assert "valid_frechet" in one.stdout and one.stdout == other.stdout, other.stderr
+
+
 EMULATED = (
     "import numpy as np\n"
     "from surrogate_nas.training.fast.compiled import kernels\n"
