@@ -104,7 +104,9 @@ def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
         [123.5, -0.0001235, 100000.0, 0.0]
     """
     whole, powers = _parted(values, digits)
-    return np.where(np.isfinite(values), _scaled(whole, powers), values)
+    found = _scaled(whole, powers)
+    found = np.where(np.abs(found) < _LEAST, 0.0, found)  # else the second time would take it for 0
+    return np.where(np.isfinite(values), found, values)
 
 
 def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
