@@ -14,7 +14,7 @@ from surrogate_nas.space import registry
 
 
 def pytest_collection_finish() -> None:
-    """Tests and libraries stay to the end: to look for garbage among them again and again took a fifth of the time."""
+    """Tests and libraries stay to the end: to look for garbage among them again and again took a fifth of the time."""  # noqa: E501
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

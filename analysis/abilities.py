@@ -1,10 +1,12 @@
-"""What every strategy can, by the flags of its class, and what a step of it costs: the table in the README.
+"""What every strategy can, by the flags of its class, and what a step of it costs: the table in the
+README.
 
-    snas data fetch nb201 && python analysis/abilities.py            # times every strategy (a minute), writes the table
-    python analysis/abilities.py --keep                              # writes the table from analysis/abilities.json
+    snas data fetch nb201 && python analysis/abilities.py # times every strategy (a minute), writes
+    the table python analysis/abilities.py --keep # writes the table from analysis/abilities.json
 
-A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100 random cells,
-on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is not counted.
+A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100
+random cells, on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is
+not counted.
 """
 
 import argparse
@@ -86,7 +88,9 @@ def step(name: str, objective: sn.Objective) -> float:
 
 def main() -> None:
     """Time the strategies, keep the figures, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--keep", action="store_true", help="Time nothing.")
     if not parser.parse_args().keep:
         objective, cost = sn.Objective(OBJECTIVE, sn.load("nb201-cifar10")), {}

@@ -1,4 +1,5 @@
-"""Repeats attacks on the command line, on folders of results, on the server and on whatever runs users' code.
+"""Repeats attacks on the command line, on folders of results, on the server and on whatever runs
+users' code.
 
 Each prints a line that says what happened; the exit code is 1 if one succeeds.
 
@@ -62,10 +63,18 @@ def given(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     command, seconds = [*SNAS, *map(str, arguments)], SECONDS * PATIENCE[0]
     try:
         made = subprocess.run(
-            command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            cwd=folder,
+            env=environment(folder),
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        raise Succeeded(f"it hangs for {seconds:g} s: snas {' '.join(map(str, arguments))}") from None
+        raise Succeeded(
+            f"it hangs for {seconds:g} s: snas {' '.join(map(str, arguments))}"
+        ) from None
     if "Traceback" in made.stderr:
         raise Succeeded(f"a traceback: {made.stderr.strip().splitlines()[-1]}")
     return made
@@ -84,7 +93,18 @@ def refused(folder: Path, *arguments: object) -> str:
     return said(made)
 
 
-COMPARE = ("compare", "fashion", "--strategies", "random,evolution", "--runs", 2, "--budget", 12, "--out", "out")
+COMPARE = (
+    "compare",
+    "fashion",
+    "--strategies",
+    "random,evolution",
+    "--runs",
+    2,
+    "--budget",
+    12,
+    "--out",
+    "out",
+)
 
 
 def compared(folder: Path) -> Store:
@@ -104,7 +124,9 @@ def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps({**content, "check": _check(content)}))
 
 
-def rewritten(store: Store, strategy: str, run: int, change: Callable[[list[dict[str, Any]]], None]) -> None:
+def rewritten(
+    store: Store, strategy: str, run: int, change: Callable[[list[dict[str, Any]]], None]
+) -> None:
     """A run's lines with a change, sealed as if they had been written so."""
     path, root = store.path(strategy, run), f"{Store(store.folder)._root} {strategy} {run}"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -122,9 +144,12 @@ class Served:
 
     def __init__(self, folder: Path) -> None:
         self.process = subprocess.Popen(
-            [*SNAS, "serve", str(folder), "--port", "0", "--json"], env=environment(folder.parent),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            [*SNAS, "serve", str(folder), "--port", "0", "--json"],
+            env=environment(folder.parent),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         assert self.process.stdout is not None
         told = json.loads(self.process.stdout.readline())
         self.token = str(told["token"])
@@ -141,7 +166,9 @@ class Served:
     def answered(self, path: str = "") -> str:
         """A page, or that there is nothing; `Succeeded` if there is no answer."""
         try:
-            with urlopen(f"{self.address}{path}?token={self.token}", timeout=10 * PATIENCE[0]) as page:
+            with urlopen(
+                f"{self.address}{path}?token={self.token}", timeout=10 * PATIENCE[0]
+            ) as page:
                 return str(page.read().decode())
         except HTTPError as error:
             if error.code != HTTPStatus.NOT_FOUND:
@@ -163,11 +190,20 @@ class Served:
         """A connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=10 * PATIENCE[0])
 
-    def status(self, path: str, *, hosts: Sequence[str] | None = None, cookie: str | None = None) -> int:
-        """What it answers to exactly this path, which is not tidied up; by default with the token."""
+    def status(
+        self, path: str, *, hosts: Sequence[str] | None = None, cookie: str | None = None
+    ) -> int:
+        """What it answers to exactly this path, which is not tidied up; by default with the
+        token.
+        """
         lines = [f"GET {path} HTTP/1.1"]
-        lines += [f"Host: {host}" for host in (hosts or [f"127.0.0.1:{self.port}"])]
-        lines += [f"Cookie: {cookie or f'snas-{self.port}={self.token}'}", "Connection: close", "", ""]
+        lines += [f"Host: {host}" for host in hosts or [f"127.0.0.1:{self.port}"]]
+        lines += [
+            f"Cookie: {cookie or f'snas-{self.port}={self.token}'}",
+            "Connection: close",
+            "",
+            "",
+        ]
         with self.connected() as connection:
             connection.sendall("\r\n".join(lines).encode())
             try:
@@ -189,7 +225,8 @@ def shown(folder: Path) -> str:
 
 
 EDITED = (
-    "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        return [self.space[{}]]\n"
+    "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        return"
+    " [self.space[{}]]\n"
 )
 
 
@@ -208,9 +245,23 @@ benchmark = "fashion"
 def edited(folder: Path) -> str:
     for place, runs in ((11, 2), (12, 4)):
         (folder / "mine.py").write_text(EDITED.format(place))
-        made = given(folder, "compare", "fashion", "--strategies", "mine.py:Mine", "--runs", runs, "--budget", 11,
-                     "--out", "out")  # fmt: skip
-    cells = {json.loads(path.read_text().splitlines()[-2])["cell"] for path in (folder / "out" / "runs").iterdir()}
+        made = given(
+            folder,
+            "compare",
+            "fashion",
+            "--strategies",
+            "mine.py:Mine",
+            "--runs",
+            runs,
+            "--budget",
+            11,
+            "--out",
+            "out",
+        )
+    cells = {
+        json.loads(path.read_text().splitlines()[-2])["cell"]
+        for path in (folder / "out" / "runs").iterdir()
+    }
     if len(cells) > 1:
         raise Succeeded("runs of old and of new code stand in one folder")
     return next(line for line in made.stderr.splitlines() if "Mine" in line)
@@ -223,8 +274,20 @@ def relative(folder: Path) -> str:
     names = ("live:tiny.py:TINY", "live:./tiny.py:TINY", "live:tiny.py:TINY?loss=mine.py:Mine")
     found = []
     for name in names:
-        made = given(folder, "compare", name, "--strategies", "random", "--runs", 1, "--budget", 11, "--out",
-                     "with" if "?" in name else "without", "--json")  # fmt: skip
+        made = given(
+            folder,
+            "compare",
+            name,
+            "--strategies",
+            "random",
+            "--runs",
+            1,
+            "--budget",
+            11,
+            "--out",
+            "with" if "?" in name else "without",
+            "--json",
+        )
         if made.returncode:
             raise Succeeded(f"{name} fails: {said(made)}")
         found.append(json.loads(made.stdout)["fingerprint"])
@@ -280,7 +343,11 @@ def no_tables(folder: Path) -> str:
     (tables / "folder.h5").mkdir()
     os.mkfifo(tables / "fifo.h5")
     os.mkfifo(tables / "nb201-cifar10.h5")
-    for command in (("benchmarks", "--json"), ("query", "fashion", 11, "--metric", "valid_loss"), ("data", "list")):
+    for command in (
+        ("benchmarks", "--json"),
+        ("query", "fashion", 11, "--metric", "valid_loss"),
+        ("data", "list"),
+    ):
         made = given(folder, *command)
         if made.returncode:
             raise Succeeded(f"snas {command[0]} fails: {said(made)}")
@@ -446,7 +513,9 @@ def first_raised(lines: list[dict[str, Any]]) -> None:
 
 
 ATTACKS["A.5 a best score that the table contradicts"] = contradicted(best_by(0.001))
-ATTACKS["A.5 another score that the table contradicts, with --verify"] = contradicted(first_raised, "--verify")
+ATTACKS["A.5 another score that the table contradicts, with --verify"] = contradicted(
+    first_raised, "--verify"
+)
 
 
 HOSTILE = """
@@ -485,8 +554,22 @@ class Waits(sn.Strategy):
 def hosted(folder: Path, name: str, *more: object) -> subprocess.CompletedProcess[str]:
     """A comparison with one of `HOSTILE`."""
     (folder / "hostile.py").write_text(HOSTILE)
-    return given(folder, "compare", "fashion", "--strategies", f"hostile.py:{name},random", "--runs", 2, "--budget", 14,
-                 "--call-limit", 8, "--out", "out", *more)  # fmt: skip
+    return given(
+        folder,
+        "compare",
+        "fashion",
+        "--strategies",
+        f"hostile.py:{name},random",
+        "--runs",
+        2,
+        "--budget",
+        14,
+        "--call-limit",
+        8,
+        "--out",
+        "out",
+        *more,
+    )
 
 
 @attack("A.6 a strategy's detached children")
@@ -529,9 +612,14 @@ def prints(folder: Path) -> str:
 def numbers(folder: Path) -> str:
     short = COMPARE[:2]
     for more in (
-        ("--strategies", ","), ("--strategies", " , ", "--strategies", ""), ("--budget-seconds", "1e-300"),
-        ("--budget", "9" * 20), ("--runs", "9" * 20), ("--simulated-workers", "9" * 20), ("--budget", "0"),
-    ):  # fmt: skip
+        ("--strategies", ","),
+        ("--strategies", " , ", "--strategies", ""),
+        ("--budget-seconds", "1e-300"),
+        ("--budget", "9" * 20),
+        ("--runs", "9" * 20),
+        ("--simulated-workers", "9" * 20),
+        ("--budget", "0"),
+    ):
         line = refused(folder, *short, *more, "--out", "out")
         if (folder / "out").exists():
             raise Succeeded(f"something is written with {' '.join(more)}")
@@ -595,10 +683,18 @@ def shut_out(folder: Path) -> str:
 def two_hosts(folder: Path) -> str:
     with Served(folder) as server:
         ours = f"127.0.0.1:{server.port}"
-        for hosts in ([ours, ours], [ours, "evil.example"], ["evil.example", ours], ["evil.example"], [ours, ""]):
+        for hosts in (
+            [ours, ours],
+            [ours, "evil.example"],
+            ["evil.example", ours],
+            ["evil.example"],
+            [ours, ""],
+        ):
             for path in ("/", "/state/", "/files/x.html", "http://evil.example/"):
                 if (status := server.status(path, hosts=hosts)) not in (400, 421):
-                    raise Succeeded(f"{path} is answered with {status} to the hosts {', '.join(hosts)}")
+                    raise Succeeded(
+                        f"{path} is answered with {status} to the hosts {', '.join(hosts)}"
+                    )
         if server.status("/") != HTTPStatus.OK:
             raise Succeeded("the right host is refused")
     return "400 and 421"
@@ -614,7 +710,12 @@ def outside(folder: Path) -> str:
     up = ("..", "%2e%2e", ".%2e", "..%2f", "..%5c", "%252e%252e", "%c0%ae%c0%ae", "....//", "%00..")
     paths = [f"/files/{one}/secret.html" for one in up]
     paths += [f"/files/{one}secret.html" for one in up]
-    paths += [f"/files/{folder}/secret.html", f"/files//{folder}/secret.html", "/files/link.html", "/files/fifo.html"]
+    paths += [
+        f"/files/{folder}/secret.html",
+        f"/files//{folder}/secret.html",
+        "/files/link.html",
+        "/files/fifo.html",
+    ]
     paths += ["/../secret.html", "//secret.html", "/at/../", "/state/..", "/part/%2e%2e"]
     with Served(folder / "inside") as server:
         for path in paths:
@@ -630,8 +731,24 @@ def stranger(folder: Path) -> str:
     (folder / "fine.html").write_text("fine")
     with Served(folder) as server:
         name, token = f"snas-{server.port}", server.token
-        for cookie in ("a=b", f"{name}=", f"{name}={token[:-1]}", f"{name}={token}x", f"x{name}={token}", f"x={token}"):
-            for path in ("/", "/at/", "/part/", "/state/", "/files/fine.html", "/live.js", "/?token=", "/?token=x"):
+        for cookie in (
+            "a=b",
+            f"{name}=",
+            f"{name}={token[:-1]}",
+            f"{name}={token}x",
+            f"x{name}={token}",
+            f"x={token}",
+        ):
+            for path in (
+                "/",
+                "/at/",
+                "/part/",
+                "/state/",
+                "/files/fine.html",
+                "/live.js",
+                "/?token=",
+                "/?token=x",
+            ):
                 if (status := server.status(path, cookie=cookie)) != HTTPStatus.FORBIDDEN:
                     raise Succeeded(f"{path} is answered with {status} to {cookie}")
         if server.status("/files/fine.html") != HTTPStatus.OK:
@@ -648,7 +765,10 @@ def large(folder: Path) -> str:
         server.answered()
         before = server.most_memory()
         asked = [server.connected() for _ in range(many)]
-        head = f"GET /files/large.csv?token={server.token} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n"
+        head = (
+            f"GET /files/large.csv?token={server.token} HTTP/1.1\r\nHost:"
+            f" 127.0.0.1:{server.port}\r\n\r\n"
+        )
         for connection in asked:
             connection.sendall(head.encode())
         for connection in asked:
@@ -670,8 +790,20 @@ def large(folder: Path) -> str:
 @attack("A.6 a second and a third Ctrl-C")
 def interrupted(folder: Path) -> str:
     (folder / "hostile.py").write_text(HOSTILE)
-    command = [*SNAS, "compare", "fashion", "--strategies", "hostile.py:Waits", "--runs", "1", "--out", "out"]
-    process = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True)
+    command = [
+        *SNAS,
+        "compare",
+        "fashion",
+        "--strategies",
+        "hostile.py:Waits",
+        "--runs",
+        "1",
+        "--out",
+        "out",
+    ]
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment(folder), stderr=subprocess.PIPE, text=True
+    )
     while not (folder / "asked").exists():
         time.sleep(0.05)
     for _ in range(3):
@@ -686,8 +818,19 @@ def interrupted(folder: Path) -> str:
 @attack("A.6 a parent that is killed while the fork server works")
 def killed(folder: Path) -> str:
     (folder / "hostile.py").write_text(HOSTILE)
-    command = [*SNAS, "compare", "fashion", "--strategies", "hostile.py:Waits", "--runs", "2", "--workers", "2",
-               "--out", "out"]  # fmt: skip
+    command = [
+        *SNAS,
+        "compare",
+        "fashion",
+        "--strategies",
+        "hostile.py:Waits",
+        "--runs",
+        "2",
+        "--workers",
+        "2",
+        "--out",
+        "out",
+    ]
     with open(folder / "said", "wb") as file:
         process = subprocess.Popen(command, cwd=folder, env=environment(folder), stderr=file)
         while not (folder / "asked").exists():
@@ -721,12 +864,15 @@ class Patient(sn.Strategy):
 def imported(folder: Path, shift: float, further: str) -> None:
     """A table of eight cells, with a further column or none."""
     (folder / "space.py").write_text(
-        "import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('own', {'a': (1, 2), 'b': (1, 2), 'c': (1, 2)})\n"
+        "import surrogate_nas as sn\nSPACE = sn.EnumerableChoiceSpace('own', {'a': (1, 2), 'b': (1,"
+        " 2), 'c': (1, 2)})\n"
     )
     cells = [(a, b, c) for a in (1, 2) for b in (1, 2) for c in (1, 2)]
     rows = [f"{a},{b},{c},{10 * a + b + c + shift}{',5' if further else ''}" for a, b, c in cells]
     (folder / "own.csv").write_text("\n".join([f"a,b,c,valid_error{further}", *rows]))
-    made = given(folder, "data", "import", "csv", "own.csv", "--name", "own", "--space", "space.py:SPACE")
+    made = given(
+        folder, "data", "import", "csv", "own.csv", "--name", "own", "--space", "space.py:SPACE"
+    )
     if made.returncode:
         raise RuntimeError(made.stderr)
 
@@ -773,7 +919,9 @@ def table_replaced(shift: float, further: str, *options: str) -> Attack:
 
 
 attack("A.3 a table that grows while a study runs")(table_replaced(0.0, ",test_error"))
-attack("A.3 a table that grows while two workers run")(table_replaced(0.0, ",test_error", "--workers", "2"))
+attack("A.3 a table that grows while two workers run")(
+    table_replaced(0.0, ",test_error", "--workers", "2")
+)
 attack("A.3 a table of other numbers in the place of one in use")(table_replaced(1.0, ""))
 
 
@@ -807,7 +955,17 @@ def with_ending(how: str, *options: object) -> Attack:
             (folder / "ends.py").write_text(ENDING.format(how=how, cheap=cheap))
             if not options:
                 line = refused(folder, "search", "ends.py:BENCH", "random", "--budget", 2)
-            short = ("--strategies", "random", "--runs", 2, "--budget", 2, *options, "--out", f"out-{cheap}")
+            short = (
+                "--strategies",
+                "random",
+                "--runs",
+                2,
+                "--budget",
+                2,
+                *options,
+                "--out",
+                f"out-{cheap}",
+            )
             line = refused(folder, "compare", "ends.py:BENCH", *short)
             if any((folder / f"out-{cheap}").glob("report.html")):
                 raise Succeeded("a report of nothing is written")
@@ -960,7 +1118,12 @@ def main() -> int:
     """Make the attacks; 1 if one succeeds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="attacks whose name holds this")
-    parser.add_argument("--patience", type=float, default=1.0, help="how many times slower than usual the machine is")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=1.0,
+        help="how many times slower than usual the machine is",
+    )
     arguments = parser.parse_args()
     only, PATIENCE[0] = arguments.only, arguments.patience
     succeeded = 0

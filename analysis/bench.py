@@ -1,11 +1,13 @@
-"""What things cost, measured again: ``python analysis/bench.py WHAT``; ``--help`` lists what there is.
+"""What things cost, measured again: ``python analysis/bench.py WHAT``; ``--help`` lists what there
+is.
 
     python analysis/bench.py query              # needs: snas data fetch nb201
     python analysis/bench.py --json loop > loop.json
 
-Every measurement prints a figure a line while it is made; with ``--json`` it prints one JSON document at its end, with
-date, processor and load. Seconds are a processor's where nothing else is said, since machines are shared; what is
-compared is made in one run by turns, and a ratio is the median of the ratios of these turns.
+Every measurement prints a figure a line while it is made; with ``--json`` it prints one JSON
+document at its end, with date, processor and load. Seconds are a processor's where nothing else is
+said, since machines are shared; what is compared is made in one run by turns, and a ratio is the
+median of the ratios of these turns.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,14 +36,28 @@ from surrogate_nas.study.runner import Experiment
 
 Figures = Iterator[tuple[str, float, str]]
 """What a measurement yields: what it is, the number, its unit."""
-app = typer.Typer(help=(__doc__ or "").partition("\n")[0], add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    help=(__doc__ or "").partition("\n")[0], add_completion=False, no_args_is_help=True
+)
 AS_JSON = False
-HEAVY = ("npenas", "bananas", "gnn_guided", "forest", "guided", "bo", "bo_epochs", "zero_cost", "bohb")
+HEAVY = (
+    "npenas",
+    "bananas",
+    "gnn_guided",
+    "forest",
+    "guided",
+    "bo",
+    "bo_epochs",
+    "zero_cost",
+    "bohb",
+)
 """Strategies that fit a model to what they saw; they are given a hundred cells in `loop`."""
 
 
 @app.callback()
-def frame(as_json: bool = typer.Option(False, "--json", help="Print one JSON document at the end.")) -> None:
+def frame(
+    as_json: bool = typer.Option(False, "--json", help="Print one JSON document at the end."),
+) -> None:
     """What things cost, measured again."""
     global AS_JSON
     AS_JSON = as_json
@@ -62,8 +78,16 @@ def measurement(made: Callable[..., Figures]) -> Callable[..., None]:
             if not AS_JSON:
                 print(f"{what:70s}{number:14,.4g} {unit}", flush=True)
         if AS_JSON:
-            about = {"command": sys.argv[1:], "date": date.today().isoformat(), "processor": processor_name()}
-            print(json.dumps({**about, "load": [began, os.getloadavg()[0]], "figures": figures}, indent=1))
+            about = {
+                "command": sys.argv[1:],
+                "date": date.today().isoformat(),
+                "processor": processor_name(),
+            }
+            print(
+                json.dumps(
+                    {**about, "load": [began, os.getloadavg()[0]], "figures": figures}, indent=1
+                )
+            )
 
     return app.command(made.__name__.rstrip("_"))(run)
 
@@ -85,9 +109,13 @@ def seconds(work: Callable[[], object], clock: Callable[[], float] = time.proces
 
 
 def turns(
-    cases: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.process_time
+    cases: dict[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.process_time,
 ) -> Figures:
-    """Cases by turns: the median seconds of each, and how many times as long as the first each other takes."""
+    """Cases by turns: the median seconds of each, and how many times as long as the first each
+    other takes.
+    """
     spent = [{name: seconds(work, clock) for name, work in cases.items()} for _ in range(repeats)]
     first = next(iter(cases))
     for name in cases:
@@ -122,14 +150,18 @@ def start(repeats: int = 5) -> Figures:
         "snas benchmarks": (*SNAS, "benchmarks"),
         "snas benchmarks --json": (*SNAS, "benchmarks", "--json"),
     }
-    spent = [{name: command_seconds(*words) for name, words in cases.items()} for _ in range(repeats)]
+    spent = [
+        {name: command_seconds(*words) for name, words in cases.items()} for _ in range(repeats)
+    ]
     for name in cases:
         yield name, statistics.median(one[name] for one in spent), "s"
 
 
 @measurement
 def query(repeats: int = 5000) -> Figures:
-    """A query of one cell, by cell and by text, and a column, beside the official package on the same real records."""
+    """A query of one cell, by cell and by text, and a column, beside the official package on the
+    same real records.
+    """
     from nats_bench import create
 
     from surrogate_nas.tables.sources import nb201
@@ -140,14 +172,21 @@ def query(repeats: int = 5000) -> Figures:
     official = create(str(nb201.records_folder()), "tss", fast_mode=True, verbose=False)
     for record in records:
         told = [
-            official.get_more_info(record, "cifar10-valid", hp="12", is_random=s)["valid-accuracy"] for s in (111, 777)
+            official.get_more_info(record, "cifar10-valid", hp="12", is_random=s)["valid-accuracy"]
+            for s in (111, 777)
         ]
-        assert abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12)) < 1e-6
+        assert (
+            abs(100 - np.mean(told) - bench.query(cells[record], "valid_error", epochs=12)) < 1e-6
+        )
     cases: dict[str, Callable[[int], object]] = {
         "query of one cell": lambda i: bench.query(cells[i], "valid_error", epochs=12),
-        "query of one cell by its text": lambda i: bench.query(str(cells[i]), "valid_error", epochs=12),
+        "query of one cell by its text": lambda i: bench.query(
+            str(cells[i]), "valid_error", epochs=12
+        ),
         "a whole column, in memory": lambda _: bench.column("valid_error", epochs=12),
-        "nats_bench simulate_train_eval": lambda i: official.simulate_train_eval(i, "cifar10", hp="12"),
+        "nats_bench simulate_train_eval": lambda i: official.simulate_train_eval(
+            i, "cifar10", hp="12"
+        ),
     }
     spent: dict[str, list[float]] = {name: [] for name in cases}
     for i in range(repeats):
@@ -173,7 +212,9 @@ def loop(
         objective = sn.Objective("valid_error + 0.02*params", sn.load("nb201-cifar10"))
     else:
         named = space_named(space)
-        bench = sn.Computed(named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)}, cheap=True)
+        bench = sn.Computed(
+            named, {"valid_error": lambda cell: sum(cell.choices) / len(cell.choices)}, cheap=True
+        )
         objective = sn.Objective("valid_error + 0.02*params", bench)
     objective.fingerprint  # noqa: B018 - the survey of the space is drawn once a process
     for strategy in strategies.split(","):
@@ -184,18 +225,30 @@ def loop(
             for _ in range(repeats):
                 with TemporaryDirectory() as folder:
                     place = Path(folder) / "out" if stored else None
-                    rounds.append(seconds(lambda: experiment.execute(folder=place), time.perf_counter))  # noqa: B023
-            yield f"{strategy}, {n:,} cells, {'stored' if stored else 'in memory'}", n / min(rounds), "cells/s"
+                    rounds.append(
+                        seconds(partial(experiment.execute, folder=place), time.perf_counter)
+                    )
+            yield (
+                f"{strategy}, {n:,} cells, {'stored' if stored else 'in memory'}",
+                n / min(rounds),
+                "cells/s",
+            )
 
 
 @measurement
 def ask(strategy: str = "bo", cells: int = 500) -> Figures:
-    """Milliseconds of an ask and a tell by how many cells were told: two tables and DARTS with made-up scores."""
+    """Milliseconds of an ask and a tell by how many cells were told: two tables and DARTS with
+    made-up scores.
+    """
     from surrogate_nas.space import space_named
 
     darts = space_named("darts")
     weights = np.random.default_rng(0).standard_normal(len(darts.reference.choices))
-    made_up = sn.Computed(darts, {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)}, cheap=True)
+    made_up = sn.Computed(
+        darts,
+        {"valid_error": lambda cell: 50 + float(np.array(cell.choices) @ weights)},
+        cheap=True,
+    )
     cases = {
         "nb201": sn.Objective("valid_error[200] + 0.02*params", sn.load("nb201-cifar10")),
         "nbgraph": sn.Objective("valid_error", sn.load("nbgraph-cora")),
@@ -206,7 +259,7 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
             spent = []
             with one_thread(), sn.AskTell(objective, strategy, seed=1) as by_hand:
                 while len(by_hand.trials) < n:
-                    spent.append(seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()]))  # noqa: B023
+                    spent.append(seconds(lambda: [by_hand.tell(cell) for cell in by_hand.ask()]))
         for low, high in ((10, 150), (150, 500), (500, 1000), (1000, 2000)):
             if len(spent) > low:
                 yield (
@@ -218,7 +271,9 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
 
 @measurement
 def tables(only: str = "") -> Figures:
-    """What a process needs to open each table that is here and read a cell; what that needs of memory at most."""
+    """What a process needs to open each table that is here and read a cell; what that needs of
+    memory at most.
+    """
     from surrogate_nas.benchmarks import available
 
     code = """
@@ -233,14 +288,16 @@ metric = next(m for m in bench.metrics if m.kind == "search" and m.n_cells != 0)
 bench.query(bench.space.sample(np.random.default_rng(0)), metric.name)
 queried = time.process_time()
 print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
+"""  # noqa: E501
     for one in available():
         name = one["name"]
         if not one["available"] or name.startswith("live:") or only not in name:
             continue
         rows = []
         for _ in range(4):  # the first may assemble the table
-            made = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
+            made = subprocess.run(
+                [sys.executable, "-c", code, name], capture_output=True, text=True, check=True
+            )
             rows.append([float(number) for number in made.stdout.split()])
         opened, queried, memory = min(rows[1:])
         yield f"{name}: open", opened, "ms"
@@ -249,18 +306,33 @@ print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(res
 
 
 @measurement
-def serving(folder: Path = Path("results/serving"), runs: int = 100, cells: int = 150, looks: int = 20) -> Figures:
-    """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones while a run grows."""
+def serving(
+    folder: Path = Path("results/serving"), runs: int = 100, cells: int = 150, looks: int = 20
+) -> Figures:
+    """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones
+    while a run grows.
+    """
     import math
 
     from surrogate_nas.report.live.page import Pages, Places
 
-    strategies = ["random", "random_sampling", "local_search", "first_improvement", "iterated_local_search", "nsga2"]
+    strategies = [
+        "random",
+        "random_sampling",
+        "local_search",
+        "first_improvement",
+        "iterated_local_search",
+        "nsga2",
+    ]
     strategies += ["evolution", "evolution(population=20)", "evolution(population=5)", "reinforce"]
     sn.compare("fashion", strategies, runs=runs, budget=cells, workers=2, folder=folder)
     pages = Pages(Places(folder), patience_seconds=math.inf)
     yield "the first look", seconds(lambda: pages.part("")), "s"
-    yield "a later one", 1e3 * statistics.median(seconds(lambda: pages.part("")) for _ in range(looks)), "ms"
+    yield (
+        "a later one",
+        1e3 * statistics.median(seconds(lambda: pages.part("")) for _ in range(looks)),
+        "ms",
+    )
     file, growing = folder / "runs" / "random-0.jsonl", []
     lines = file.read_bytes().splitlines(keepends=True)
     try:
@@ -281,7 +353,9 @@ def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
     from surrogate_nas.space.network.cells import CellModule, Reduction
     from surrogate_nas.space.network.layers import AveragePool
 
-    (inputs, targets), valid = ([torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid"))
+    (inputs, targets), valid = (
+        [torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid")
+    )
     network = sn.nb201().build(cell, task.network(), seed=seed)
     for module in list(network.modules()):
         if isinstance(module, CellModule):
@@ -292,9 +366,15 @@ def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
             module.pool = nn.AvgPool2d(2, ceil_mode=True)
     plan = task.schedule
     optimiser = torch.optim.SGD(
-        network.parameters(), plan.learning_rate, plan.momentum, weight_decay=plan.weight_decay, nesterov=True
+        network.parameters(),
+        plan.learning_rate,
+        plan.momentum,
+        weight_decay=plan.weight_decay,
+        nesterov=True,
     )
-    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, plan.epochs * -(-len(targets) // plan.batch))
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(
+        optimiser, plan.epochs * -(-len(targets) // plan.batch)
+    )
     for _ in range(plan.epochs):
         network.train()
         for chosen in torch.randperm(len(targets)).split(plan.batch):
@@ -313,19 +393,27 @@ def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
 
 @measurement
 def training(cells: int = 12, seed: int = 1) -> Figures:
-    """Seconds of a cell on every task, beside PyTorch's own loop; a fresh `snas train` and its kernels; memory."""
+    """Seconds of a cell on every task, beside PyTorch's own loop; a fresh `snas train` and its
+    kernels; memory.
+    """
     import torch
 
     from surrogate_nas.training import TASKS, train
 
     torch.set_num_threads(1)
     space = sn.nb201()
-    drawn = [space[int(i)] for i in np.random.default_rng(seed).choice(len(space), cells, replace=False)]
+    drawn = [
+        space[int(i)] for i in np.random.default_rng(seed).choice(len(space), cells, replace=False)
+    ]
     for task in TASKS.values():
         if task.is_here() and not task.name.startswith("cifar"):
             train(drawn[:1], task, epochs=1)
             spent = [seconds(lambda c=cell, t=task: train([c], t, seed=seed)) for cell in drawn]  # type: ignore[misc]
-            yield f"{task.name}: a cell, {task.schedule.epochs} epochs", statistics.median(spent), "s"
+            yield (
+                f"{task.name}: a cell, {task.schedule.epochs} epochs",
+                statistics.median(spent),
+                "s",
+            )
     for name in ("fashion", "digits"):
         task, ratios = TASKS[name], []
         plain_loop(drawn[0], task, seed)
@@ -336,16 +424,26 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
         yield f"{name}: PyTorch's own loop", statistics.median(ratios), "times as long"
     words = (*SNAS, "train", "11", "--task", "digits")
     with TemporaryDirectory() as home:
-        yield "snas train 11 --task digits, kernels compiled", command_seconds(*words, SURROGATE_NAS_HOME=home), "s"
-        yield "snas train 11 --task digits, kernels there", command_seconds(*words, SURROGATE_NAS_HOME=home), "s"
+        yield (
+            "snas train 11 --task digits, kernels compiled",
+            command_seconds(*words, SURROGATE_NAS_HOME=home),
+            "s",
+        )
+        yield (
+            "snas train 11 --task digits, kernels there",
+            command_seconds(*words, SURROGATE_NAS_HOME=home),
+            "s",
+        )
     code = (
-        "import resource, sys\nfrom surrogate_nas.training import TASKS, train\nimport surrogate_nas as sn\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
-        "task = TASKS[sys.argv[1]]\ntrain([sn.nb201()[0]], task, epochs=1)\nbefore = peak()\n"
-        "train([sn.nb201()[11]], task)\nprint(peak() - before)"
+        "import resource, sys\nfrom surrogate_nas.training import TASKS, train\nimport"
+        " surrogate_nas as sn\npeak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss /"
+        " 1024\ntask = TASKS[sys.argv[1]]\ntrain([sn.nb201()[0]], task, epochs=1)\nbefore ="
+        " peak()\ntrain([sn.nb201()[11]], task)\nprint(peak() - before)"
     )
     for name in ("digits", "fashion", "text"):
-        made = subprocess.run([sys.executable, "-c", code, name], check=True, capture_output=True, text=True)
+        made = subprocess.run(
+            [sys.executable, "-c", code, name], check=True, capture_output=True, text=True
+        )
         yield f"{name}: memory of a training after one of one epoch", float(made.stdout), "MB"
 
 
@@ -364,9 +462,14 @@ for line in sys.stdin:
 
 @measurement
 def processors(
-    names: str = "native,haswell,x86-64-v2", tasks: str = "digits,fashion,text", cells: int = 4, repeats: int = 3
+    names: str = "native,haswell,x86-64-v2",
+    tasks: str = "digits,fashion,text",
+    cells: int = 4,
+    repeats: int = 3,
 ) -> Figures:
-    """Does a training give the same bits where it is compiled for other processors, and how long does it take?"""
+    """Does a training give the same bits where it is compiled for other processors, and how long
+    does it take?
+    """
     from surrogate_nas.training import TASKS
     from surrogate_nas.training.fast.compiled import CPU_VARIABLE
 
@@ -401,14 +504,20 @@ def processors(
                     same[name] += turn == 0 and numbers == made[first][1]
         for name, times in shortest.items():
             yield f"{task}: {name}, trainings with the bits of {first}", same[name], f"of {cells}"
-            yield f"{task}: {name}", times.sum() / shortest[first].sum(), f"times as long as {first}"
+            yield (
+                f"{task}: {name}",
+                times.sum() / shortest[first].sum(),
+                f"times as long as {first}",
+            )
     for child in started.values():
         child.kill()
 
 
 @measurement
 def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int = 30) -> Figures:
-    """Does a measured latency repeat, and do some measured cells tell that of the others, by a ridge on counts?"""
+    """Does a measured latency repeat, and do some measured cells tell that of the others, by a
+    ridge on counts?
+    """
     from scipy.stats import spearmanr
     from sklearn.linear_model import Ridge
 
@@ -416,14 +525,24 @@ def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int
     from surrogate_nas.training import task_named
     from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
-    network, protocol, cells = task_named(task).network(), Protocol("cpu", 1, 1, 10), draw_cells(train + test)
+    network, protocol, cells = (
+        task_named(task).network(),
+        Protocol("cpu", 1, 1, 10),
+        draw_cells(train + test),
+    )
     first = measure(cells, network, protocol)
     second = measure(cells[:again], network, protocol, seed=1)
     yield "drift", 100 * first.drift, "%"
     for clock in ("", "wall"):
         both = [np.median(one.timings(clock)[:again], axis=1) for one in (first, second)]
-        yield f"{again} cells again, {clock or protocol.clock} clock", spearmanr(*both).statistic, "Spearman"
-    counts = operation_counts(np.array([cell.choices for cell in cells], dtype=np.int8)).astype(float)
+        yield (
+            f"{again} cells again, {clock or protocol.clock} clock",
+            spearmanr(*both).statistic,
+            "Spearman",
+        )
+    counts = operation_counts(np.array([cell.choices for cell in cells], dtype=np.int8)).astype(
+        float
+    )
     model = Ridge(alpha=1.0).fit(counts[:train], first.latency[:train])
     found = spearmanr(model.predict(counts[train:]), first.latency[train:]).statistic
     yield f"{test} others from {train} measured", found, "Spearman"
@@ -433,7 +552,9 @@ def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int
 def surrogates(
     models: str = "xgboost,extra_trees,gp,ridge,gnn,ensemble", learned: int = 1563, seeds: int = 1
 ) -> Figures:
-    """Models that learn cells of NAS-Bench-201 and predict all, beside the plainest of scikit-learn."""
+    """Models that learn cells of NAS-Bench-201 and predict all, beside the plainest of
+    scikit-learn.
+    """
     from scipy.stats import kendalltau
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -444,10 +565,19 @@ def surrogates(
     from surrogate_nas.surrogates.evaluation import split_cells
 
     bench = sn.load("nb201-cifar10")
-    values, space, encoded = bench.column("valid_error", 200), list(bench.space), one_hot(bench.space.choices)
+    values, space, encoded = (
+        bench.column("valid_error", 200),
+        list(bench.space),
+        one_hot(bench.space.choices),
+    )
 
     def ours(name: str, seed: int, train: np.ndarray) -> np.ndarray:
-        return make_model(name, "error", seed=seed).fit([space[i] for i in train], values[train]).predict(space).mean
+        return (
+            make_model(name, "error", seed=seed)
+            .fit([space[i] for i in train], values[train])
+            .predict(space)
+            .mean
+        )
 
     def theirs(model: Any, train: np.ndarray) -> np.ndarray:
         return model.fit(encoded[train], np.log(values[train])).predict(encoded)
@@ -457,8 +587,12 @@ def surrogates(
         for name in models.split(",")
     }
     kernel = RBF() + WhiteKernel()
-    cases["random forest on one-hot"] = lambda seed, train: theirs(RandomForestRegressor(random_state=seed), train)
-    cases["GP on one-hot"] = lambda _, train: theirs(GaussianProcessRegressor(kernel, normalize_y=True), train)
+    cases["random forest on one-hot"] = lambda seed, train: theirs(
+        RandomForestRegressor(random_state=seed), train
+    )
+    cases["GP on one-hot"] = lambda _, train: theirs(
+        GaussianProcessRegressor(kernel, normalize_y=True), train
+    )
     ours("gp", 0, np.arange(50))  # encodes the space, once a process
     for name, run in cases.items():
         taus, spent = [], []
@@ -483,8 +617,12 @@ def wait(_: int) -> None:
 
 
 @measurement
-def engines(names: str = "processes,dask,ray,slurm:cluster=local", workers: str = "1,2,4,8") -> Figures:
-    """What an engine costs: its start, the overhead of an empty job, and how busy it keeps workers that wait .25 s."""
+def engines(
+    names: str = "processes,dask,ray,slurm:cluster=local", workers: str = "1,2,4,8"
+) -> Figures:
+    """What an engine costs: its start, the overhead of an empty job, and how busy it keeps workers
+    that wait .25 s.
+    """
     from surrogate_nas.runtime.engines import run_jobs
 
     for name in names.split(","):
@@ -500,23 +638,47 @@ def engines(names: str = "processes,dask,ray,slurm:cluster=local", workers: str 
                     yield f"{name}, {n} workers: start", first - began, "s"
                     yield f"{name}, {n} workers: overhead", 1e3 * spent / rest, "ms a job"
                 else:
-                    yield f"{name}, {n} workers: efficiency", 100 * 0.25 * (len(jobs) - n) / n / spent, "%"
+                    yield (
+                        f"{name}, {n} workers: efficiency",
+                        100 * 0.25 * (len(jobs) - n) / n / spent,
+                        "%",
+                    )
+
+
+def _read_as_json(folder: Path) -> dict[str, Any]:
+    from surrogate_nas.study.calls import read_comparison
+
+    return read_comparison(folder).to_json()
 
 
 @measurement
 def stores(runs: str = "100,1000", cells: int = 25) -> Figures:
     """What a folder of many runs costs to make, to open again and to read, and what it weighs."""
-    from surrogate_nas.study.calls import read_comparison
-
     objective = sn.Objective("valid_error + 0.1*params", sn.load("fashion"))
     for n in map(int, runs.split(",")):
         experiment = Experiment(objective, ["random"], n, Budget(cells))
         with TemporaryDirectory() as folder:
             out = Path(folder) / "out"
-            yield f"{n} runs: make", seconds(lambda: experiment.execute(folder=out)), "s"  # noqa: B023
-            yield f"{n} runs: open again", seconds(lambda: experiment.execute(folder=out)), "s"  # noqa: B023
-            yield f"{n} runs: read", seconds(lambda: read_comparison(out).to_json()), "s"  # noqa: B023
-            yield f"{n} runs", sum(file.stat().st_size for file in (out / "runs").iterdir()) / 1e6, "MB"
+            yield (
+                f"{n} runs: make",
+                seconds(partial(experiment.execute, folder=out)),
+                "s",
+            )
+            yield (
+                f"{n} runs: open again",
+                seconds(partial(experiment.execute, folder=out)),
+                "s",
+            )
+            yield (
+                f"{n} runs: read",
+                seconds(partial(_read_as_json, out)),
+                "s",
+            )
+            yield (
+                f"{n} runs",
+                sum(file.stat().st_size for file in (out / "runs").iterdir()) / 1e6,
+                "MB",
+            )
 
 
 @measurement
@@ -536,23 +698,36 @@ def page(folders: list[Path], starts: int = 5) -> Figures:
                 tab = context.new_page()
                 tab.goto(path.resolve().as_uri())
                 tab.wait_for_selector("body[data-ready=all]", state="attached", timeout=120_000)
-                seen.append([tab.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime") for mark in marks])
+                seen.append(
+                    [
+                        tab.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime")
+                        for mark in marks
+                    ]
+                )
                 context.close()
             yield f"{path}", path.stat().st_size / 1e6, "MB"
-            for mark, found in zip(("first paint", "table", "all cells drawn"), zip(*seen, strict=True), strict=True):
+            for mark, found in zip(
+                ("first paint", "table", "all cells drawn"), zip(*seen, strict=True), strict=True
+            ):
                 yield f"{path}: {mark}", statistics.median(found), "ms"
 
 
 @measurement
 def libraries(install: bool = False) -> Figures:
-    """What each library costs: MB with what only it brings, seconds to import and, if asked for, to install."""
+    """What each library costs: MB with what only it brings, seconds to import and, if asked for, to
+    install.
+    """
     from importlib.metadata import packages_distributions
 
     from requirements import BASE, OF_USERS, closure, direct, installed
 
     held = installed()
     base = closure(direct(BASE), held)
-    modules = {one.lower().replace("_", "-"): name for name, found in packages_distributions().items() for one in found}
+    modules = {
+        one.lower().replace("_", "-"): name
+        for name, found in packages_distributions().items()
+        for one in found
+    }
     bare = min(command_seconds(sys.executable, "-c", "") for _ in range(3))
 
     def megabytes(names: set[str]) -> float:
@@ -562,18 +737,33 @@ def libraries(install: bool = False) -> Figures:
     for extra in (BASE, *(extra for extra in OF_USERS if direct(extra) <= held.keys())):
         names = sorted(direct(extra))
         for name in names:
-            only = closure([name], held) - (closure(set(names) - {name}, held) if extra == BASE else base)
+            only = closure([name], held) - (
+                closure(set(names) - {name}, held) if extra == BASE else base
+            )
             yield f"{extra}: {name} {held[name].version}", megabytes({name}), "MB"
             yield f"{extra}: {name} with what only it brings ({len(only)})", megabytes(only), "MB"
             try:
                 code = (sys.executable, "-c", f"import {modules.get(name, name)}")
-                yield f"{extra}: {name}: import", min(command_seconds(*code) for _ in range(3)) - bare, "s"
+                yield (
+                    f"{extra}: {name}: import",
+                    min(command_seconds(*code) for _ in range(3)) - bare,
+                    "s",
+                )
             except subprocess.CalledProcessError:
                 pass
             if install and only:
                 wanted = [f"{held[one].name}=={held[one].version}" for one in only]
                 with TemporaryDirectory() as folder:
-                    pip = (sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", folder)
+                    pip = (
+                        sys.executable,
+                        "-m",
+                        "pip",
+                        "install",
+                        "--quiet",
+                        "--no-deps",
+                        "--target",
+                        folder,
+                    )
                     yield f"{extra}: {name}: install", command_seconds(*pip, *wanted), "s"
         whole = closure(names, held) - (set() if extra == BASE else base)
         yield f"{extra}: all ({len(whole)})", megabytes(whole), "MB"

@@ -1,12 +1,14 @@
-"""What a user's strategy costs beside the same class of ours: seconds of a comparison, and milliseconds of an ask.
+"""What a user's strategy costs beside the same class of ours: seconds of a comparison, and
+milliseconds of an ask.
 
 .venv/bin/python analysis/bench_user_code.py [--workers 1,2] [--repeats 3]
 
-The class is ours in one measurement and a file's, an entry point's and an object in others, each in a fresh process and
-by turns. ``Bo`` is the processor time of a comparison of four runs of 100 cells, that of every process that it starts
-with it; of strategies whose ask takes .1 ms and 10 ms of processor time an ask and what is told after it are timed, the
-least of many batches, in as many processes at once as there are workers. The least of all repeats is told: others' work
-on the machine only adds.
+The class is ours in one measurement and a file's, an entry point's and an object in others, each in
+a fresh process and by turns. ``Bo`` is the processor time of a comparison of four runs of 100
+cells, that of every process that it starts with it; of strategies whose ask takes .1 ms and 10 ms
+of processor time an ask and what is told after it are timed, the least of many batches, in as many
+processes at once as there are workers. The least of all repeats is told: others' work on the
+machine only adds.
 """
 
 import argparse
@@ -88,14 +90,16 @@ def asked(strategy, space, batch):
 
 if __name__ == "__main__":
     print(json.dumps(main(*sys.argv[1:])))
-"""
+"""  # noqa: E501
 HOW = ("ours", "file", "entry point", "object")
 TIMED = ("Bo", "Quick", "Slow")
 _SUBREAPER = 36
 
 
 def prepared(folder: Path) -> dict[str, str]:
-    """A folder with the class as a file, as an installed package and as a module of ours; its environment."""
+    """A folder with the class as a file, as an installed package and as a module of ours; its
+    environment.
+    """
     (folder / "users.py").write_text(CLASSES)
     (folder / "timed.py").write_text(CLASSES)
     (folder / "sitecustomize.py").write_text(OURS.format(file=str(folder / "timed.py")))
@@ -106,15 +110,24 @@ def prepared(folder: Path) -> dict[str, str]:
     points = "".join(f"users_{name.lower()} = users:{name}\n" for name in TIMED)
     (metadata / "entry_points.txt").write_text(f"[surrogate_nas.strategies]\n{points}")
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+    return kept | {
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode"),
+    }
 
 
 def processor_seconds(folder: Path, environment: dict[str, str], *what: str) -> float:
-    """Of a process and of all that it starts, whoever waits for them: what nobody waits for becomes a child of ours."""
+    """Of a process and of all that it starts, whoever waits for them: what nobody waits for becomes
+    a child of ours.
+    """
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
-        [sys.executable, "measure.py", *what], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL
+        [sys.executable, "measure.py", *what],
+        cwd=folder,
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     with suppress(ChildProcessError):
         while True:
@@ -123,8 +136,12 @@ def processor_seconds(folder: Path, environment: dict[str, str], *what: str) -> 
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def seconds(folder: Path, environment: dict[str, str], how: str, name: str, workers: str, benchmark: str) -> float:
-    """Of a comparison, its process's start left out, or of an ask in each of so many processes at once."""
+def seconds(
+    folder: Path, environment: dict[str, str], how: str, name: str, workers: str, benchmark: str
+) -> float:
+    """Of a comparison, its process's start left out, or of an ask in each of so many processes at
+    once.
+    """
     if name == "Bo":
         start = processor_seconds(folder, environment, "start", name, workers, benchmark)
         return processor_seconds(folder, environment, how, name, workers, benchmark) - start
@@ -133,7 +150,9 @@ def seconds(folder: Path, environment: dict[str, str], how: str, name: str, work
         subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
         for _ in range(int(workers))
     ]
-    return max(float(json.loads(process.communicate()[0].splitlines()[-1])) for process in processes)
+    return max(
+        float(json.loads(process.communicate()[0].splitlines()[-1])) for process in processes
+    )
 
 
 def main() -> None:

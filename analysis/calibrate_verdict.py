@@ -1,13 +1,14 @@
 """How often does the verdict claim what is not so, and how often does it see what is?
 
-Strategies that are the same in distribution must be told apart in at most 5 % of studies: simulated ones (normal, heavy
-tails, 95 % ties, rare disasters; problems of one space alike) and real runs of one strategy under several names. Shapes
-are pairs of two strategies whose means are known: one that is better in most runs must not be called best where its
-mean is not lower, and two must not be called the same where their means differ by the margin. Finished settings are
-stored in ``--out``, from where the same command goes on.
+Strategies that are the same in distribution must be told apart in at most 5 % of studies: simulated
+ones (normal, heavy tails, 95 % ties, rare disasters; problems of one space alike) and real runs of
+one strategy under several names. Shapes are pairs of two strategies whose means are known: one that
+is better in most runs must not be called best where its mean is not lower, and two must not be
+called the same where their means differ by the margin. Finished settings are stored in ``--out``,
+from where the same command goes on.
 
-.venv/bin/python analysis/calibrate_verdict.py --out results/calibrate-verdict.jsonl [--what shapes] [--repeats 4000]
-    [--seed 0] [--most-problems 32] [--runs FOLDER]
+.venv/bin/python analysis/calibrate_verdict.py --out results/calibrate-verdict.jsonl [--what shapes]
+    [--repeats 4000] [--seed 0] [--most-problems 32] [--runs FOLDER]
 """
 
 from __future__ import annotations
@@ -98,7 +99,8 @@ def differs(share: float, most: float) -> OneRun:
 
 
 SHAPES: dict[str, dict[str, tuple[OneRun, OneRun]]] = {
-    "not lower": {  # the first is better in most runs, and its mean is not lower: to decide for it is false
+    # the first is better in most runs, and its mean is not lower: to decide for it is false
+    "not lower": {
         "0, in 20 % 1 / .1": (fails(0.2), steady(0.1)),
         "0, in 10 % 1 / .05": (fails(0.1), steady(0.05)),
         "0, in 20 % 1 / .2": (fails(0.2), steady(0.2)),
@@ -177,12 +179,16 @@ def told(setting: dict[str, Any], repeats: int, seed: int) -> dict[str, float]:
         counts["wrong"] += bool(apart & best) if leader in best else bool(apart)
         counts["decided"] += found.decided
         counts["decided wrong"] += found.decided and (len(best) > 1 or leader not in best)
-        counts["alike"] += any(rival.alike for rival in found.rivals) or (found.same_bound or 1) <= MARGIN
+        counts["alike"] += (
+            any(rival.alike for rival in found.rivals) or (found.same_bound or 1) <= MARGIN
+        )
         counts.update({rival.statement for rival in found.open})
     return {name: counts[name] / repeats for name in (*get_args(Statement), *_COUNTED)}
 
 
-def drawn(setting: dict[str, Any], rng: np.random.Generator) -> tuple[NDArray[np.float64], list[str] | None, set[int]]:
+def drawn(
+    setting: dict[str, Any], rng: np.random.Generator
+) -> tuple[NDArray[np.float64], list[str] | None, set[int]]:
     """A study: regrets ``(k, m, r)``, the spaces of its problems if they count, and who is best."""
     k, r, what = setting["k"], setting["r"], setting["what"]
     if what == "same":
@@ -205,7 +211,9 @@ def drawn(setting: dict[str, Any], rng: np.random.Generator) -> tuple[NDArray[np
 
 
 def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
-    """Real runs of one strategy, dealt out to several names; and of two, a share of them at a time."""
+    """Real runs of one strategy, dealt out to several names; and of two, a share of them at a
+    time.
+    """
     from surrogate_nas.study.calls import read_comparison
 
     found = read_comparison(folder)
@@ -220,7 +228,13 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                 for _ in range(repeats):
                     dealt = rng.permutation(regrets)[: k * r].reshape(k, 1, r)
                     wrong += bool(decide({str(i): list(of) for i, of in enumerate(dealt)}).worse)
-                yield {"what": "real", "strategy": strategy, "k": k, "r": r, "wrong": wrong / repeats}
+                yield {
+                    "what": "real",
+                    "strategy": strategy,
+                    "k": k,
+                    "r": r,
+                    "wrong": wrong / repeats,
+                }
     for one, other in itertools.combinations(found.strategies, 2):
         pair = {name: np.asarray(found.regrets(name), dtype=np.float64) for name in (one, other)}
         better = min(pair, key=lambda name: float(pair[name].mean()))
@@ -231,7 +245,13 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
                 chosen = rng.choice(min(map(len, pair.values())), r, replace=False)
                 found_here = decide({name: [of[chosen]] for name, of in pair.items()})
                 right += found_here.leader == better and found_here.decided
-            yield {"what": "real power", "better": better, "of": [one, other], "r": r, "decided": right / repeats}
+            yield {
+                "what": "real power",
+                "better": better,
+                "of": [one, other],
+                "r": r,
+                "decided": right / repeats,
+            }
 
 
 def main() -> None:
@@ -241,11 +261,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0, help="the root of all randomness")
     parser.add_argument("--what", choices=[*PARTS], help="only these settings")
-    parser.add_argument("--most-problems", type=int, default=32, help="leave out settings of more problems")
-    parser.add_argument("--runs", type=Path, help="a folder of snas compare with many runs of its strategies")
+    parser.add_argument(
+        "--most-problems", type=int, default=32, help="leave out settings of more problems"
+    )
+    parser.add_argument(
+        "--runs", type=Path, help="a folder of snas compare with many runs of its strategies"
+    )
     given = parser.parse_args()
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = [json.loads(line) for line in given.out.read_text().splitlines()] if given.out.exists() else []
+    lines = (
+        [json.loads(line) for line in given.out.read_text().splitlines()]
+        if given.out.exists()
+        else []
+    )
     chosen = [given.what] if given.what else [*PARTS]
     settings = [setting for part in chosen for setting in PARTS[part]()]
     settings = [setting for setting in settings if setting.get("m", 1) <= given.most_problems]
@@ -260,41 +288,68 @@ def main() -> None:
         print(f"{n + 1} of {len(settings)}", file=sys.stderr)
     if given.runs is not None:
         lines += list(real(given.runs, given.repeats))
-    lines = [line for line in lines if asked.items() <= line.items() or line["what"].startswith("real")]
+    lines = [
+        line for line in lines if asked.items() <= line.items() or line["what"].startswith("real")
+    ]
     print("\n".join([*table_of_nulls(lines), "", *table_of_shapes(lines)]))
     for line in lines:
         if line["what"] not in ("same", "shape"):
             print(json.dumps(line))
 
 
-PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {"shapes": shapes, "nulls": nulls, "others": others}
+PARTS: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
+    "shapes": shapes,
+    "nulls": nulls,
+    "others": others,
+}
 
 
 def table_of_nulls(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """In how many of a hundred studies identical strategies are told apart, by problems and runs."""
+    """In how many of a hundred studies identical strategies are told apart, by problems and
+    runs.
+    """
     same = [line for line in lines if line["what"] == "same"]
     problems = sorted({line["m"] for line in same})
     if same:
-        yield "| k, data | " + " | ".join(f"m = {m}" for m in problems) + " |\n|---|" + "---|" * len(problems)
+        yield (
+            "| k, data | "
+            + " | ".join(f"m = {m}" for m in problems)
+            + " |\n|---|"
+            + "---|" * len(problems)
+        )
     for data, k in itertools.product(NULLS, (2, 3, 8)):
         row = [line for line in same if line["data"] == data and line["k"] == k]
-        cells = [" / ".join(f"{100 * line['wrong']:.1f}" for line in row if line["m"] == m) for m in problems]
+        cells = [
+            " / ".join(f"{100 * line['wrong']:.1f}" for line in row if line["m"] == m)
+            for m in problems
+        ]
         if row:
             yield f"| {k} {data} | " + " | ".join(cells) + " |"
 
 
 def table_of_shapes(lines: list[dict[str, Any]]) -> Iterator[str]:
-    """Of each pair how often it is decided for the first, and how often the two are called the same, in %."""
+    """Of each pair how often it is decided for the first, and how often the two are called the
+    same, in %.
+    """
     found = [line for line in lines if line["what"] == "shape"]
     if found:
-        yield "| shape | " + " | ".join(f"{m} × {r}" for m, r in SIZES) + " |\n|---|" + "---|" * len(SIZES)
+        yield (
+            "| shape | "
+            + " | ".join(f"{m} × {r}" for m, r in SIZES)
+            + " |\n|---|"
+            + "---|" * len(SIZES)
+        )
     for group, pairs in SHAPES.items():
         key = {"not lower": "decided wrong", "lower": "decided"}.get(group, "alike")
         for shape in pairs:
             row = [line for line in found if line["shape"] == shape and line["group"] == group]
             by_size = {(line["m"], line["r"]): f"{100 * line[key]:.1f}" for line in row}
             if row:
-                yield f"| {group}: {shape} | " + " | ".join(by_size.get(size, "") for size in SIZES) + " |"
+                yield (
+                    f"| {group}: {shape} | "
+                    + " | ".join(by_size.get(size, "") for size in SIZES)
+                    + " |"
+                )
 
 
 if __name__ == "__main__":

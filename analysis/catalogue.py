@@ -1,7 +1,8 @@
-"""Write data/catalogue.json: what the tables of all sources hold, so that a list need not read or assemble any.
+"""Write data/catalogue.json: what the tables of all sources hold, so that a list need not read or
+assemble any.
 
-SURROGATE_NAS_MIRROR=… .venv/bin/python analysis/catalogue.py; takes minutes. A source that an installed package makes
-is described as the package alone makes it, before anything is fetched.
+SURROGATE_NAS_MIRROR=… .venv/bin/python analysis/catalogue.py; takes minutes. A source that an
+installed package makes is described as the package alone makes it, before anything is fetched.
 """
 
 import json
@@ -48,7 +49,9 @@ def main() -> None:
                 found[benchmark] = entry(benchmark)
                 print(benchmark, file=sys.stderr, flush=True)
     place = Path(__file__).parents[1] / "data" / "catalogue.json"
-    place.write_text(json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n")
+    place.write_text(
+        json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Write the lists in data/README.md: every source of tables, and every repository that files are fetched from.
+"""Write the lists in data/README.md: every source of tables, and every repository that files are
+fetched from.
 
     python analysis/data_tables.py
 
-What a table holds is read from data/catalogue.json (the installed package alone, where there is one), where it comes
-from and under which licence from the sources and data/manifest.json.
+What a table holds is read from data/catalogue.json (the installed package alone, where there is
+one), where it comes from and under which licence from the sources and data/manifest.json.
 """
 
 import json
@@ -20,7 +21,15 @@ from surrogate_nas.tables.sources.base import sources as all_sources
 from surrogate_nas.tables.sources.fetching import repositories
 
 DATA = Path(__file__).parents[1] / "data"
-SOURCE_HEADS = ("source", "benchmarks", "cells", "measured", "epochs", "how it gets here", "licence")
+SOURCE_HEADS = (
+    "source",
+    "benchmarks",
+    "cells",
+    "measured",
+    "epochs",
+    "how it gets here",
+    "licence",
+)
 FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
 MANY = 10**9
 _TIMED = ("ms", "mJ", "s")
@@ -36,13 +45,16 @@ def sources() -> str:
         models = [SOURCES.find(name).predicting(benchmark) for benchmark in entry.predicts]
         held = [catalogue[benchmark] for benchmark in entry.names]
         held += [
-            {"cells": space_named(one.space).size, "metrics": [m.describe() for m in one.metrics]} for one in models
+            {"cells": space_named(one.space).size, "metrics": [m.describe() for m in one.metrics]}
+            for one in models
         ]
         own = entry.licence.removesuffix(f" ({''.join(entry.package[:1])})")
         licences = [own, *(part["licence"] for part in repositories(name))]
         counts = list(dict.fromkeys(one["cells"] for one in held))
         few = len(counts) < 4
-        cells = (" or " if few else " to ").join(map(_counted, counts if few else [min(counts), max(counts)]))
+        cells = (" or " if few else " to ").join(
+            map(_counted, counts if few else [min(counts), max(counts)])
+        )
         rows.append(
             (
                 name,
@@ -57,7 +69,9 @@ def sources() -> str:
 
 
 def files() -> str:
-    """The table of fetched files: repositories at their commits, what they hold, megabytes and licences."""
+    """The table of fetched files: repositories at their commits, what they hold, megabytes and
+    licences.
+    """
     rows = []
     for name in all_sources():
         for part in repositories(name):
@@ -77,25 +91,36 @@ def _shortened(names: tuple[str, ...]) -> str:
 
 
 def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
-    """The metrics that took a training or a device, by the splits that they are of, and the epochs of trainings."""
+    """The metrics that took a training or a device, by the splits that they are of, and the epochs
+    of trainings.
+    """
     splits: dict[str, dict[str, None]] = {}
     epochs: set[int] = set()
     for metric in (metric for one in held for metric in one["metrics"]):
         name = metric["name"].partition("@")[0]
         split = metric["split"] if name.startswith(f"{metric['split']}_") else ""
         if metric["split"] or metric["unit"] in _TIMED:
-            splits.setdefault(re.sub(r"_\d+s_", "_…_", name.removeprefix(f"{split}_")), {})[split] = None
+            splits.setdefault(re.sub(r"_\d+s_", "_…_", name.removeprefix(f"{split}_")), {})[
+                split
+            ] = None
             epochs.update(metric["epochs"][-1:])
     groups: dict[str, list[str]] = {}
     for name, found in splits.items():
-        groups.setdefault(", ".join(split for split in _SPLITS if split in found), []).append(f"`{name}`")
-    texts = (f"{', '.join(names)} ({group})" if group else ", ".join(names) for group, names in groups.items())
+        groups.setdefault(", ".join(split for split in _SPLITS if split in found), []).append(
+            f"`{name}`"
+        )
+    texts = (
+        f"{', '.join(names)} ({group})" if group else ", ".join(names)
+        for group, names in groups.items()
+    )
     return "; ".join(texts), ", ".join(map(str, sorted(epochs))) or "–"
 
 
 def _way(name: str) -> str:
     package = declared(name).package
-    size = sum(file["bytes"] for part in repositories(name) for file in part["files"].values()) / 1e6
+    size = (
+        sum(file["bytes"] for part in repositories(name) for file in part["files"].values()) / 1e6
+    )
     installed = f"installed: `{package[0]}`" if package else ""
     fetched = f"`snas data fetch {name}` ({size:.0f} MB)" if size else ""
     return "; more by ".join(filter(None, (installed, fetched)))

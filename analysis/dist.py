@@ -2,9 +2,10 @@
 
 .venv/bin/python analysis/dist.py [--out dist] [--tests]
 
-The wheel is installed without extras into a clean environment of each Python 3.11, 3.12 and 3.13 that this machine has
-(on PATH, or under ~/.pyenv), the sdist into the last of them, and commands are run from an empty folder. With --tests
-the extra benchmarks is added, and the tests that need no more are run on the code of this checkout.
+The wheel is installed without extras into a clean environment of each Python 3.11, 3.12 and 3.13
+that this machine has (on PATH, or under ~/.pyenv), the sdist into the last of them, and commands
+are run from an empty folder. With --tests the extra benchmarks is added, and the tests that need no
+more are run on the code of this checkout.
 """
 
 import argparse
@@ -51,19 +52,27 @@ name = "plain"
 benchmark = "fashion"
 """
 TESTS = """objective experiment table formats store journal statistics spreadsheet requests locks seeds space arguments
-guard gaussian resume light""".split()
+guard gaussian resume light""".split()  # noqa: E501
 
 
 def run(*words: object, cwd: Path, **environment: str) -> str:
     """What a command prints; SystemExit with what it said where it fails."""
-    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")} | {
-        "NO_COLOR": "1"
-    }
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "VIRTUAL_ENV")
+    } | {"NO_COLOR": "1"}
     made = subprocess.run(
-        [str(word) for word in words], cwd=cwd, env=clean | environment, capture_output=True, text=True
+        [str(word) for word in words],
+        cwd=cwd,
+        env=clean | environment,
+        capture_output=True,
+        text=True,
     )
     if made.returncode:
-        sys.exit(f"{' '.join(map(str, words))} ended with {made.returncode}:\n{made.stdout}{made.stderr}")
+        sys.exit(
+            f"{' '.join(map(str, words))} ended with {made.returncode}:\n{made.stdout}{made.stderr}"
+        )
     return made.stdout
 
 
@@ -72,8 +81,11 @@ def found(version: str) -> Path | None:
     named = shutil.which(f"python{version}")
     held = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python{version}"))
     for candidate in ([Path(named)] if named else []) + held:
-        answers = subprocess.run([candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                                 capture_output=True, text=True)  # fmt: skip
+        answers = subprocess.run(
+            [candidate, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+        )
         if answers.stdout.strip() == version:
             return candidate
     return None
@@ -82,11 +94,16 @@ def found(version: str) -> Path | None:
 def digests(folder: Path) -> dict[str, str]:
     """The sha256 of every file of data that is shipped, by its name under data/."""
     files = [*folder.glob("*.json"), *folder.glob("*.h5"), *(folder / "losses").glob("*")]
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+    }
 
 
 def built(out: Path) -> tuple[Path, Path]:
-    """Build wheel and sdist with tools that are installed for this, and let these check their metadata."""
+    """Build wheel and sdist with tools that are installed for this, and let these check their
+    metadata.
+    """
     shutil.rmtree(out, ignore_errors=True)
     with TemporaryDirectory() as folder:
         run(sys.executable, "-m", "venv", folder, cwd=ROOT)
@@ -110,22 +127,33 @@ def check_content(wheel: Path, sdist: Path) -> None:
         for kind, package in (("wheel", Path(folder) / "wheel"), ("sdist", unpacked)):
             held = digests(package / "surrogate_nas" / "data")
             if held != wanted:
-                sys.exit(f"The {kind} carries other data than data/: {sorted(set(held.items()) ^ set(wanted.items()))}")
+                sys.exit(
+                    f"The {kind} carries other data than data/:"
+                    f" {sorted(set(held.items()) ^ set(wanted.items()))}"
+                )
             pictures = [*package.rglob("*.png")]
             if pictures or not (package / "surrogate_nas" / "py.typed").is_file():
                 sys.exit(f"The {kind} carries pictures, or lacks py.typed: {pictures}")
         if strays := [
-            path.name for path in (Path(folder) / "wheel").iterdir() if not path.name.startswith("surrogate_nas")
+            path.name
+            for path in (Path(folder) / "wheel").iterdir()
+            if not path.name.startswith("surrogate_nas")
         ]:
             sys.exit(f"The wheel installs more than surrogate_nas: {strays}")
     size = sum((ROOT / "data" / name).stat().st_size for name in wanted)
-    print(f"wheel {wheel.stat().st_size / 1e6:.1f} MB, sdist {sdist.stat().st_size / 1e6:.1f} MB; "
-          f"both carry {len(wanted)} files of data ({size / 1e6:.1f} MB), every byte the same")  # fmt: skip
+    print(
+        f"wheel {wheel.stat().st_size / 1e6:.1f} MB, sdist {sdist.stat().st_size / 1e6:.1f} MB; "
+        f"both carry {len(wanted)} files of data ({size / 1e6:.1f} MB), every byte the same"
+    )
 
 
 def megabytes(folder: Path) -> int:
     """What a folder takes on the disk, as ``du -sm`` counts it."""
-    return int(subprocess.run(["du", "-sm", folder], capture_output=True, text=True, check=True).stdout.split()[0])
+    return int(
+        subprocess.run(
+            ["du", "-sm", folder], capture_output=True, text=True, check=True
+        ).stdout.split()[0]
+    )
 
 
 def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
@@ -135,7 +163,10 @@ def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
     bare, started = megabytes(environment), time.perf_counter()
     run(environment / "bin" / "pip", "install", "--quiet", package, cwd=folder)
     seconds, size = time.perf_counter() - started, megabytes(environment)
-    print(f"  {package.name} installed in {seconds:.0f} s: {size - bare} MB, with pip and Python's own {size} MB")
+    print(
+        f"  {package.name} installed in {seconds:.0f} s: {size - bare} MB, with pip and Python's"
+        f" own {size} MB"
+    )
     empty.mkdir()
     (empty / "tiny.toml").write_text(SUITE)
     home = {"SURROGATE_NAS_HOME": str(folder / "home")}
@@ -143,13 +174,17 @@ def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
         started = time.perf_counter()
         run(environment / "bin" / "snas", *command.split(), cwd=empty, **home)
         print(f"  snas {command}: {time.perf_counter() - started:.1f} s")
-    print(f"  {run(environment / 'bin' / 'python', '-c', OPTIONAL_MODULES, cwd=empty, **home).strip()}")
+    print(
+        f"  {run(environment / 'bin' / 'python', '-c', OPTIONAL_MODULES, cwd=empty, **home).strip()}"  # noqa: E501
+    )
     if tests:
         extras = ("surrogate_nas[benchmarks]", "pytest", "hypothesis", "packaging")
         run(environment / "bin" / "pip", "install", "--quiet", *extras, cwd=empty)
         words = ("-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider")
         files = [f"tests/test_{name}.py" for name in TESTS]
-        told = run(environment / "bin" / "python", *words, *files, "--no-header", "-rN", "-v", cwd=ROOT)
+        told = run(
+            environment / "bin" / "python", *words, *files, "--no-header", "-rN", "-v", cwd=ROOT
+        )
         print(f"  tests: {told.strip().splitlines()[-1].strip('= ')}")
 
 
@@ -164,12 +199,17 @@ def main() -> None:
     pythons = {version: found(version) for version in PYTHONS}
     last = max(version for version, python in pythons.items() if python)
     for version, python in pythons.items():
-        print(f"Python {version}: {'not on this machine' if python is None else python}", flush=True)
+        print(
+            f"Python {version}: {'not on this machine' if python is None else python}", flush=True
+        )
         for package in [wheel, sdist] if version == last else [wheel]:
             if python is not None:
                 with TemporaryDirectory() as folder:
                     tried(python, package, Path(folder), options.tests and package is wheel)
-    print("Not tried: extras other than benchmarks; on Linux torch of the usual index is a build of 3 GB for CUDA.")
+    print(
+        "Not tried: extras other than benchmarks; on Linux torch of the usual index is a build of 3"
+        " GB for CUDA."
+    )
 
 
 if __name__ == "__main__":

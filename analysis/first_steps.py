@@ -1,9 +1,10 @@
-"""How long a stranger's path takes: set up, compare, a strategy of one's own, its place in a suite's report.
+"""How long a stranger's path takes: set up, compare, a strategy of one's own, its place in a
+suite's report.
 
     python analysis/first_steps.py --workers 2
 
-All of it in a fresh clone, with an environment and a home of its own, by the commands that the README shows; on a busy
-machine processor time tells more.
+All of it in a fresh clone, with an environment and a home of its own, by the commands that the
+README shows; on a busy machine processor time tells more.
 """
 
 import argparse
@@ -25,8 +26,10 @@ STEPS = (
     ("check it", ".venv/bin/snas check mine.py:Mine"),
     (
         "its place",
-        ".venv/bin/snas suite starter --strategies mine.py:Mine,local_search,evolution,random --runs 5"
-        " --workers {workers} --out results/mine --json",
+        (
+            ".venv/bin/snas suite starter --strategies mine.py:Mine,local_search,evolution,random"
+            " --runs 5 --workers {workers} --out results/mine --json"
+        ),
     ),
 )
 
@@ -50,7 +53,9 @@ def told_seconds(name: str, wall: float, processor: float) -> None:
 
 def main() -> None:
     """Walk the path and print the seconds of every step, and the strategy's rank."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +68,11 @@ def main() -> None:
         for name, line in STEPS:
             begun, spent = time.perf_counter(), processor_seconds()
             made = subprocess.run(
-                shlex.split(line.format(workers=given.workers)), cwd=here, env=clean, capture_output=True, text=True
+                shlex.split(line.format(workers=given.workers)),
+                cwd=here,
+                env=clean,
+                capture_output=True,
+                text=True,
             )
             told_seconds(name, time.perf_counter() - begun, processor_seconds() - spent)
             if made.returncode:

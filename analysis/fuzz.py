@@ -1,7 +1,9 @@
-"""Throws random and damaged input at whatever reads a text or a file, and counts: answered, refused in one line, else.
+"""Throws random and damaged input at whatever reads a text or a file, and counts: answered, refused
+in one line, else.
 
-An answer must be the right one: of a damaged file, what it held before. Every reader has a process of its own, so that
-one that crashes or hangs is counted and gone past. The exit code is 1 if anything went wrong.
+An answer must be the right one: of a damaged file, what it held before. Every reader has a process
+of its own, so that one that crashes or hangs is counted and gone past. The exit code is 1 if
+anything went wrong.
 
 .venv/bin/python analysis/fuzz.py [--cases 20000] [--only NAME] [--seed 0]
 """
@@ -37,7 +39,9 @@ from surrogate_nas.tables.sources import spreadsheet
 SECONDS = 30
 SPACE = EnumerableChoiceSpace("tiny", dict.fromkeys("abc", tuple("0123")))
 Fuzzer = Callable[[np.random.Generator, Path], None]
-"""Makes one input in a folder and reads it. A `UserError` refuses it; AssertionError: the answer is wrong."""
+"""Makes one input in a folder and reads it. A `UserError` refuses it; AssertionError: the answer is
+wrong.
+"""
 
 
 def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
@@ -65,7 +69,9 @@ def cells(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as 
     space = (nb201(), SPACE)[rng.integers(2)]
     text = list(str(space[int(rng.integers(len(space)))]))
     for _ in range(rng.integers(0, 4)):
-        text[rng.integers(len(text))] = str(rng.choice([*"|+~0123(),= \0\n\udcffé", "", "nor_conv_3x3", "||"]))
+        text[rng.integers(len(text))] = str(
+            rng.choice([*"|+~0123(),= \0\n\udcffé", "", "nor_conv_3x3", "||"])
+        )
     written = "".join(text)
     cell = space.parse(written)
     assert space[cell.index] == cell and "".join(str(cell).split()) == "".join(written.split())
@@ -73,7 +79,17 @@ def cells(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as 
 
 def rows(rng: np.random.Generator, folder: Path) -> None:
     """A CSV file with a header and a row of any letters."""
-    letters = [*'0123456789.-+eE,"\n\r \t_;|~(=)', "nan", "inf", "é", "\0", "cell", "valid_error", "1e999", "x" * 300]
+    letters = [
+        *'0123456789.-+eE,"\n\r \t_;|~(=)',
+        "nan",
+        "inf",
+        "é",
+        "\0",
+        "cell",
+        "valid_error",
+        "1e999",
+        "x" * 300,
+    ]
     row = "".join(rng.choice(letters, size=rng.integers(1, 7)))
     header = str(rng.choice(["cell,valid_error", "cell,a_loss[3] (nats)", "valid_error,cell", row]))
     path = folder / "rows.csv"
@@ -88,7 +104,9 @@ def rows(rng: np.random.Generator, folder: Path) -> None:
 @lru_cache(maxsize=2)
 def table(compressed: bool) -> tuple[Table, bytes]:
     """A small table and its file."""
-    made = Table("small", SPACE.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network())
+    made = Table(
+        "small", SPACE.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network()
+    )
     rng = np.random.default_rng(0)
     valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
     made.add(valid, 12, rng.random(64), 3, {1: rng.random(64), 2: rng.random(64)})
@@ -104,8 +122,17 @@ def tables(rng: np.random.Generator, folder: Path) -> None:
     path = folder / "table.h5"
     path.write_bytes(damaged(whole, rng))
     file = TableFile(path)
-    assert file.digest == wanted.digest() and file.metrics == wanted.metrics and file.keys == set(wanted.columns)
-    assert (file.name, file.title, file.space, file.network) == ("small", "A title", wanted.space, wanted.network)
+    assert (
+        file.digest == wanted.digest()
+        and file.metrics == wanted.metrics
+        and file.keys == set(wanted.columns)
+    )
+    assert (file.name, file.title, file.space, file.network) == (
+        "small",
+        "A title",
+        wanted.space,
+        wanted.network,
+    )
     for key, values in wanted.columns.items():
         assert file.column(key).tobytes() == values.tobytes()
     for run, counts in wanted.n_seeds.items():
@@ -115,9 +142,22 @@ def tables(rng: np.random.Generator, folder: Path) -> None:
 @lru_cache(maxsize=1)
 def model() -> tuple[bytes, np.ndarray]:
     """A model's file, and what it predicts."""
-    learned = make_model("ridge").fit(nb201()[:60], [sum(cell.choices) + 1.0 for cell in nb201()[:60]])
+    learned = make_model("ridge").fit(
+        nb201()[:60], [sum(cell.choices) + 1.0 for cell in nb201()[:60]]
+    )
     card = Card(
-        "ridge", "b", "0", "nb201", Metric("e", "%", "search", "error"), None, Network(), "random", 0, 60, 1, {}
+        "ridge",
+        "b",
+        "0",
+        "nb201",
+        Metric("e", "%", "search", "error"),
+        None,
+        Network(),
+        "random",
+        0,
+        60,
+        1,
+        {},
     )
     with tempfile.TemporaryDirectory() as folder:
         save(learned, card, np.arange(60), Path(folder) / "m.h5")
@@ -133,12 +173,44 @@ def models(rng: np.random.Generator, folder: Path) -> None:
 
 
 def expressions(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
-    """Objectives put together of right and wrong pieces; what is read reads again as what was printed."""
+    """Objectives put together of right and wrong pieces; what is read reads again as what was
+    printed.
+    """
     pieces = [
-        "valid_error", "valid_loss[3]", "params", "latency@thing", "diversity", "0.1", "1e999", "-2", "*", "*", "+",
-        "+", ",", "(", ")", "[", "]", "<=", ">=", "subject to", "and", " ", "\n", "é", "x" * 500, "@", "12",
-    ]  # fmt: skip
-    begun = ["valid_error", "valid_error + 0.1*params", "valid_error, params", "valid_error subject to params <= 9"]
+        "valid_error",
+        "valid_loss[3]",
+        "params",
+        "latency@thing",
+        "diversity",
+        "0.1",
+        "1e999",
+        "-2",
+        "*",
+        "*",
+        "+",
+        "+",
+        ",",
+        "(",
+        ")",
+        "[",
+        "]",
+        "<=",
+        ">=",
+        "subject to",
+        "and",
+        " ",
+        "\n",
+        "é",
+        "x" * 500,
+        "@",
+        "12",
+    ]
+    begun = [
+        "valid_error",
+        "valid_error + 0.1*params",
+        "valid_error, params",
+        "valid_error subject to params <= 9",
+    ]
     text = str(rng.choice([*begun, ""])) + " ".join(rng.choice(pieces, size=rng.integers(0, 7)))
     parts = parse_several(text)
     limits = " and ".join(str(limit) for part in parts for limit in part.constraints)
@@ -176,8 +248,13 @@ def runs(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as a
 
 
 FUZZERS: dict[str, Fuzzer] = {
-    "cells": cells, "expressions": expressions, "rows": rows, "runs": runs, "tables": tables, "models": models
-}  # fmt: skip
+    "cells": cells,
+    "expressions": expressions,
+    "rows": rows,
+    "runs": runs,
+    "tables": tables,
+    "models": models,
+}
 
 
 def outcome(fuzzer: Fuzzer, seed: list[int], folder: Path) -> str:
@@ -192,7 +269,9 @@ def outcome(fuzzer: Fuzzer, seed: list[int], folder: Path) -> str:
 
 
 def work(name: str, seed: int, first: int, last: int, pipe: Connection) -> None:
-    """Run the cases `first` to `last` and send what came of each; at the end the peak memory in MB."""
+    """Run the cases `first` to `last` and send what came of each; at the end the peak memory in
+    MB.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for case in range(first, last):
             pipe.send(outcome(FUZZERS[name], [seed, case], Path(folder)))
@@ -240,7 +319,10 @@ def main() -> None:
     total: Counter[str] = Counter()
     for name in names:
         total += run(name, options.seed, options.cases // len(names))
-    print(f"in all: {total['answered']:,} answered right, {total['refused']:,} refused, {total['wrong']:,} wrong")
+    print(
+        f"in all: {total['answered']:,} answered right, {total['refused']:,} refused,"
+        f" {total['wrong']:,} wrong"
+    )
     sys.exit(bool(total["wrong"]))
 
 

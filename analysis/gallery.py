@@ -1,11 +1,14 @@
-"""How strategies walk through a space: what each asks, and how good the best so far is, from real runs.
+"""How strategies walk through a space: what each asks, and how good the best so far is, from real
+runs.
 
-    python analysis/gallery.py          # two minutes of a core; writes data/pictures/gallery.png and the table
+    python analysis/gallery.py # two minutes of a core; writes data/pictures/gallery.png and the
+    table
 
-Every panel is one run of 150 cells on NAS-Bench-201 (CIFAR-10, validation error after 200 epochs). A dot is a cell that
-was asked for: to the right the number asked before it, upwards the share of the space that is better (on a logarithmic
-scale, the optimum at the bottom), its colour how many of six edges differ from the best cell so far. The line is the
-best so far. The first ten cells are shared by all. The table beside it is over ten runs.
+Every panel is one run of 150 cells on NAS-Bench-201 (CIFAR-10, validation error after 200 epochs).
+A dot is a cell that was asked for: to the right the number asked before it, upwards the share of
+the space that is better (on a logarithmic scale, the optimum at the bottom), its colour how many of
+six edges differ from the best cell so far. The line is the best so far. The first ten cells are
+shared by all. The table beside it is over ten runs.
 """
 
 from collections.abc import Sequence
@@ -24,14 +27,29 @@ PAGE, PICTURE = TOP / "analysis" / "gallery.md", TOP / "data" / "pictures" / "ga
 NAME = "analysis/gallery.py"
 WALKS = {
     "random": "draws anywhere, and never twice",
-    "local_search": "asks all 24 neighbours of a cell, moves to the best of them, starts again where none is better",
-    "iterated_local_search": "moves to the first better neighbour; from a local optimum it goes on a few steps away",
-    "evolution": "mutates the best of three drawn from the last ten cells: bad cells age out, good ones do too",
-    "reinforce": "draws from a distribution that every answer shifts a little; 150 cells are few for it",
+    "local_search": (
+        "asks all 24 neighbours of a cell, moves to the best of them, starts again where none is"
+        " better"
+    ),
+    "iterated_local_search": (
+        "moves to the first better neighbour; from a local optimum it goes on a few steps away"
+    ),
+    "evolution": (
+        "mutates the best of three drawn from the last ten cells: bad cells age out, good ones"
+        " do too"
+    ),
+    "reinforce": (
+        "draws from a distribution that every answer shifts a little; 150 cells are few for it"
+    ),
     "npenas": "lets a predictor choose ten among a hundred mutations, then learns from all ten",
     "bananas": "the same with an ensemble of networks, and mutations of the ten best",
-    "bo": "asks where it expects most improvement over the whole space: soon near the optimum, then ever farther",
-    "zero_cost": "begins with the cells that scores without training promise most of, then goes on as `bo`",
+    "bo": (
+        "asks where it expects most improvement over the whole space: soon near the optimum, then"
+        " ever farther"
+    ),
+    "zero_cost": (
+        "begins with the cells that scores without training promise most of, then goes on as `bo`"
+    ),
 }
 """Who is shown, with what is to be seen."""
 RUNS, CELLS, FIRST, EDGES = 10, 150, 10, 6
@@ -40,7 +58,9 @@ LEAST = 1 / 20_000
 
 
 def walked(run: Run, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of every cell asked: the share of the space that is better, that of the best so far, and the edges between."""
+    """Of every cell asked: the share of the space that is better, that of the best so far, and the
+    edges between.
+    """
     asked = shares[[trial.cell.index for trial in run.trials]]
     choices = np.array([trial.cell.choices for trial in run.trials])
     leader = np.array([int(np.argmin(asked[: i + 1])) for i in range(len(asked))])
@@ -67,13 +87,29 @@ def main() -> None:
     panels = figure.subplots(3, 3, sharex=True, sharey=True)
     rows, dots = [], None
     for name, axes in zip(WALKS, panels.flat, strict=True):
-        runs = [sn.search(bench, name, "valid_error[200]", budget=CELLS, seed=seed) for seed in range(RUNS)]
+        runs = [
+            sn.search(bench, name, "valid_error[200]", budget=CELLS, seed=seed)
+            for seed in range(RUNS)
+        ]
         walks = [walked(run, shares) for run in runs]
         rows.append(row(name, walks))
         asked, best, away = walks[0]
-        axes.plot(np.maximum(best, LEAST), color="#24292f", linewidth=1.2, drawstyle="steps-post", zorder=1)
+        axes.plot(
+            np.maximum(best, LEAST),
+            color="#24292f",
+            linewidth=1.2,
+            drawstyle="steps-post",
+            zorder=1,
+        )
         dots = axes.scatter(
-            range(len(asked)), np.maximum(asked, LEAST), c=away, cmap="viridis", vmin=0, vmax=EDGES, s=9, zorder=2
+            range(len(asked)),
+            np.maximum(asked, LEAST),
+            c=away,
+            cmap="viridis",
+            vmin=0,
+            vmax=EDGES,
+            s=9,
+            zorder=2,
         )
         axes.set_title(name, fontsize=10)
         axes.set_yscale("log")
@@ -83,7 +119,13 @@ def main() -> None:
     figure.supylabel("share of the space that is better", fontsize=10)
     figure.colorbar(dots, ax=panels, label="edges that differ from the best so far", shrink=0.6)
     figure.savefig(PICTURE, dpi=80)
-    heads = ("strategy", "how it walks", "within one edge of the best", "median cell, from the top", "optimum found")
+    heads = (
+        "strategy",
+        "how it walks",
+        "within one edge of the best",
+        "median cell, from the top",
+        "optimum found",
+    )
     marked.put(PAGE, NAME, marked.table(heads, rows))
 
 

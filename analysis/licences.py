@@ -2,10 +2,10 @@
 
 .venv/bin/python analysis/licences.py
 
-A library says its licence as an SPDX expression, as a classifier, or as a text; what says none, or binds whoever passes
-the library on, has a note. Of an extra that is not installed here, the file keeps what it says; with the site-packages
-of another environment on PYTHONPATH it is read from there. tests/documents/test_licences.py holds it against
-pyproject.toml.
+A library says its licence as an SPDX expression, as a classifier, or as a text; what says none, or
+binds whoever passes the library on, has a note. Of an extra that is not installed here, the file
+keeps what it says; with the site-packages of another environment on PYTHONPATH it is read from
+there. tests/documents/test_licences.py holds it against pyproject.toml.
 """
 
 import csv
@@ -35,12 +35,23 @@ WRITTEN = {
 }
 UNKNOWN = "not stated"
 NOTES = {
-    "analog-nasbench": "States no licence. Only its data file is read, nothing of it is passed on by this project.",
+    "analog-nasbench": (
+        "States no licence. Only its data file is read, nothing of it is passed on by this project."
+    ),
     "certifi": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Used as it is.",
-    "directsearch": "Comes with nevergrad, in the extra bridges alone, and is never imported here. Who passes on an "
-    "installation with this extra passes it on under the GPL; the base and all other extras are free of it.",
-    "moocore": "Weak copyleft: imported as a library that the user can exchange; its own code stays under LGPL.",
-    "orjson": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Comes with trackio, used as it is.",
+    "directsearch": (
+        "Comes with nevergrad, in the extra bridges alone, and is never imported here. Who passes"
+        " on an installation with this extra passes it on under the GPL; the base and all other"
+        " extras are free of it."
+    ),
+    "moocore": (
+        "Weak copyleft: imported as a library that the user can exchange; its own code stays under"
+        " LGPL."
+    ),
+    "orjson": (
+        "Weak copyleft by file: changes to its own files stay under MPL-2.0. Comes with trackio,"
+        " used as it is."
+    ),
     "pycountry": "Weak copyleft: its data and catalogues are read from the installed package.",
     "tqdm": "Weak copyleft by file: changes to its own files stay under MPL-2.0. Used as it is.",
 }
@@ -52,7 +63,11 @@ def licence_of(library: Distribution) -> str:
     if expression := said.get("License-Expression"):
         return str(expression)
     text = (said.get("License") or "").strip()
-    heads = [one.split("::")[-1].strip() for one in said.get_all("Classifier", []) if one.startswith("License ::")]
+    heads = [
+        one.split("::")[-1].strip()
+        for one in said.get_all("Classifier", [])
+        if one.startswith("License ::")
+    ]
     listed = CLASSIFIERS.get(heads[0], heads[0]) if heads else ""
     written = _read(text) or _read("\n".join(map(_content, _licence_files(library))))
     if listed in ("", "BSD"):  # which says too little
@@ -61,7 +76,11 @@ def licence_of(library: Distribution) -> str:
 
 
 def _licence_files(library: Distribution) -> list[PackagePath]:
-    return [path for path in library.files or [] if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING"))]
+    return [
+        path
+        for path in library.files or []
+        if path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING"))
+    ]
 
 
 def _content(path: PackagePath) -> str:
@@ -79,7 +98,9 @@ def _read(text: str) -> str:
         return "MIT"
     if "Redistribution and use in source and binary forms" in text:
         return (
-            "BSD-3-Clause" if re.search(r"[Nn]either\s+the\s+name|may not be used to endorse", text) else "BSD-2-Clause"
+            "BSD-3-Clause"
+            if re.search(r"[Nn]either\s+the\s+name|may not be used to endorse", text)
+            else "BSD-2-Clause"
         )
     return "" if "\n" in text or text == "BSD" else text
 
@@ -94,7 +115,9 @@ def rows(before: dict[str, dict[str, str]]) -> list[dict[str, str]]:
             brought[extra] = closure(names, held)
         except KeyError as missing:
             print(f"{extra} stays as it was: {missing.args[0]} is not installed")
-            brought[extra] = {name for name, row in before.items() if extra in row["brought by"].split()}
+            brought[extra] = {
+                name for name, row in before.items() if extra in row["brought by"].split()
+            }
     return [
         {
             "library": name,

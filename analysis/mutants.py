@@ -2,14 +2,15 @@
 
     python analysis/mutants.py --count 200 --seed 1 --out results/mutants.jsonl
 
-Each mutant changes one place: an operator, a comparison and its boundary, a number, a truth value, a condition, or what
-a function returns. Docstrings, messages, annotations, what types alone read and checks that two lists are equally long
-are left alone. Which test runs which line is found out first and kept beside ``--out``, file of tests by file of tests.
-Against each mutant run, in a copy of the checkout, the tests that run its line, then those that run anything else of
-its file, then their neighbours, the quick ones first, until one fails or each group has had ``--seconds``. Tests of
-fetched data are left out. A test that fails has noticed only if, alone, it fails once more with the mutant and passes
-without it; else it is named, and the others go on.
-What is done is in ``--out``, a line each, so that a run that was stopped goes on. A survivor is a missing test, or an
+Each mutant changes one place: an operator, a comparison and its boundary, a number, a truth value,
+a condition, or what a function returns. Docstrings, messages, annotations, what types alone read
+and checks that two lists are equally long are left alone. Which test runs which line is found out
+first and kept beside ``--out``, file of tests by file of tests. Against each mutant run, in a copy
+of the checkout, the tests that run its line, then those that run anything else of its file, then
+their neighbours, the quick ones first, until one fails or each group has had ``--seconds``. Tests
+of fetched data are left out. A test that fails has noticed only if, alone, it fails once more with
+the mutant and passes without it; else it is named, and the others go on. What is done is in
+``--out``, a line each, so that a run that was stopped goes on. A survivor is a missing test, or an
 equivalent mutant, which ``analysis/mutants_equivalent.csv`` names with the reason.
 """
 
@@ -40,14 +41,26 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
     *(f"surrogate_nas/{room}" for room in ("objective", "strategies", "space")),
-    *(f"surrogate_nas/study/{name}.py" for name in "ledger store statistics decision verdict run problem".split()),
+    *(
+        f"surrogate_nas/study/{name}.py"
+        for name in "ledger store statistics decision verdict run problem".split()
+    ),
 )
 """What is changed unless ``--files`` says otherwise."""
 LEFT = ("surrogate_nas/space/network/",)
 ROOMS = ("objective", "space", "study", "strategies", "tables", "contract", "benchmarks")
 """Whose tests run, besides the examples in the docstrings of what is changed."""
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.csv")
-HEAVY = ("numpy", "scipy.stats", "scipy.optimize", "scipy.spatial", "h5py", "hypothesis", "matplotlib.figure", "torch")
+HEAVY = (
+    "numpy",
+    "scipy.stats",
+    "scipy.optimize",
+    "scipy.spatial",
+    "h5py",
+    "hypothesis",
+    "matplotlib.figure",
+    "torch",
+)
 """Imported once, before processes are forked."""
 MEMORY = 8 << 30
 _COPY = "{copy}"
@@ -55,13 +68,29 @@ _COPY = "{copy}"
 _FIRST = 25
 """So many tests run before the files of further ones are even imported."""
 COMPARISONS: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
-}  # fmt: skip
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
 OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
-    ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.MatMult: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
-}  # fmt: skip
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.MatMult: ast.Mult,
+    ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+}
 
 
 class Mutant(NamedTuple):
@@ -91,7 +120,9 @@ def changes_of(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
         node: Of a parsed file.
     """
     if isinstance(node, ast.Compare) and type(node.ops[0]) in COMPARISONS:
-        other = ast.Compare(node.left, [COMPARISONS[type(node.ops[0])](), *node.ops[1:]], node.comparators)
+        other = ast.Compare(
+            node.left, [COMPARISONS[type(node.ops[0])](), *node.ops[1:]], node.comparators
+        )
         yield node, ast.unparse(other)
     elif isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
         yield node, f"({ast.unparse(ast.BinOp(node.left, OPERATORS[type(node.op)](), node.right))})"
@@ -103,8 +134,13 @@ def changes_of(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield node, str(not node.value)
     elif isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        yield node, f"{node.value + 1}" if isinstance(node.value, int) else f"{2 * node.value or 1.0}"
-    elif isinstance(node, ast.If | ast.IfExp | ast.While) and not isinstance(node.test, ast.Compare | ast.BoolOp):
+        yield (
+            node,
+            f"{node.value + 1}" if isinstance(node.value, int) else f"{2 * node.value or 1.0}",
+        )
+    elif isinstance(node, ast.If | ast.IfExp | ast.While) and not isinstance(
+        node.test, ast.Compare | ast.BoolOp
+    ):
         yield node.test, f"(not ({ast.unparse(node.test)}))"
     elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
         yield node.value, "None"
@@ -130,7 +166,9 @@ def _is_passed_over(node: ast.AST) -> bool:
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    """All that runs and matters: no messages, annotations, declarations for types, or one-off f-strings."""
+    """All that runs and matters: no messages, annotations, declarations for types, or one-off
+    f-strings.
+    """
     if _is_passed_over(node):
         return
     skipped: list[ast.AST | None] = []
@@ -140,7 +178,9 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
         skipped.append(node.returns)
     if isinstance(node, ast.arg | ast.AnnAssign):
         skipped.append(node.annotation)
-    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("reshape"):  # any negative number is the open one
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(
+        "reshape"
+    ):  # any negative number is the open one
         skipped += [one for one in node.args if ast.unparse(one) == "-1"]
     yield node
     for child in ast.iter_child_nodes(node):
@@ -162,9 +202,14 @@ def mutants_of(file: Path) -> list[Mutant]:
     for node in _walk(ast.parse(source)):
         for what, after in changes_of(node):
             assert what.end_lineno is not None and what.end_col_offset is not None
-            start, end = starts[what.lineno - 1] + what.col_offset, starts[what.end_lineno - 1] + what.end_col_offset
+            start, end = (
+                starts[what.lineno - 1] + what.col_offset,
+                starts[what.end_lineno - 1] + what.end_col_offset,
+            )
             before = source[start:end].decode()
-            found.append(Mutant(str(file.relative_to(ROOT)), what.lineno, start, end, before, after))
+            found.append(
+                Mutant(str(file.relative_to(ROOT)), what.lineno, start, end, before, after)
+            )
     return sorted(set(found))
 
 
@@ -187,7 +232,9 @@ class _Watch:
 
     def __init__(self, files: list[Path], longest: float) -> None:
         self.longest = longest
-        self.coverage = coverage.Coverage(data_file=None, config_file=False, include=list(map(str, files)))
+        self.coverage = coverage.Coverage(
+            data_file=None, config_file=False, include=list(map(str, files))
+        )
         self.seconds: dict[str, float] = {}
 
     @pytest.hookimpl(wrapper=True)
@@ -210,7 +257,9 @@ class _Watch:
     def tests(self, copy: Path) -> list[Test]:
         """Those that passed."""
         data = self.coverage.get_data()
-        found = {name: Test(name, seconds, {}) for name, seconds in self.seconds.items() if seconds >= 0}
+        found = {
+            name: Test(name, seconds, {}) for name, seconds in self.seconds.items() if seconds >= 0
+        }
         for measured in data.measured_files():
             file = str(Path(measured).relative_to(copy))
             for line, names in data.contexts_by_lineno(measured).items():
@@ -220,8 +269,12 @@ class _Watch:
 
 
 def _apart(function: Callable[..., int], *arguments: object, limit: float) -> int | None:
-    """What a function gives in a fork of this process; None where it takes longer than a limit in seconds."""
-    process = multiprocessing.get_context("fork").Process(target=_leave, args=(function, *arguments))
+    """What a function gives in a fork of this process; None where it takes longer than a limit in
+    seconds.
+    """
+    process = multiprocessing.get_context("fork").Process(
+        target=_leave, args=(function, *arguments)
+    )
     process.start()
     process.join(limit)
     if process.exitcode is None:
@@ -235,19 +288,29 @@ def _leave(function: Callable[..., int], *arguments: object) -> None:
     os._exit(function(*arguments))
 
 
-def _run(copy: Path, tests: list[str], seconds: int, options: list[str], plugins: list[object]) -> int:
+def _run(
+    copy: Path, tests: list[str], seconds: int, options: list[str], plugins: list[object]
+) -> int:
     """Run tests of a copy of the checkout, silently; give pytest's exit code."""
     os.chdir(copy)
-    os.environ.update(PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1", CI="1")
+    os.environ.update(
+        PYTHONPATH=str(copy), PYTHONDONTWRITEBYTECODE="1", OMP_NUM_THREADS="1", CI="1"
+    )
     os.environ.pop("SURROGATE_NAS_MIRROR", None)
-    sys.dont_write_bytecode = "--collect-only" not in options  # so that nothing is ever compiled of a mutant
+    sys.dont_write_bytecode = (
+        "--collect-only" not in options
+    )  # so that nothing is ever compiled of a mutant
     sys.path[:] = [str(copy), *(path for path in sys.path if Path(path).resolve() != ROOT)]
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    return int(pytest.main(["-q", "-m", "not slow", "-p", "no:cacheprovider", *options, *tests], plugins=plugins))
+    return int(
+        pytest.main(
+            ["-q", "-m", "not slow", "-p", "no:cacheprovider", *options, *tests], plugins=plugins
+        )
+    )
 
 
 def _watched(copy: Path, file: str, mutated: list[Path], longest: float, out: Path) -> int:
@@ -259,7 +322,9 @@ def _watched(copy: Path, file: str, mutated: list[Path], longest: float, out: Pa
     return code
 
 
-def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest: float, out: Path) -> list[Test]:
+def tests_watched(
+    copy: Path, sources: list[Path], mutated: list[Path], longest: float, out: Path
+) -> list[Test]:
     """Every test of some files, with the lines that it runs; what was watched before is read.
 
     Args:
@@ -267,7 +332,8 @@ def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest:
         sources: Files of tests, or with examples in docstrings.
         mutated: Files whose lines matter.
         longest: Seconds; what takes longer is left out.
-        out: Where it is written, a line for each file; a file that has changed since is watched again.
+        out: Where it is written, a line for each file; a file that has changed since is watched
+            again.
     """
     before = {}
     for line in out.read_text().splitlines() if out.exists() else []:
@@ -281,7 +347,10 @@ def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest:
                 _apart(_watched, copy, file, mutated, longest, Path(result.name), limit=3600.0)
                 before[file, digest] = json.loads(result.read() or "[]")
             with out.open("a") as text:
-                text.write(json.dumps({"file": file, "sha256": digest, "tests": before[file, digest]}) + "\n")
+                text.write(
+                    json.dumps({"file": file, "sha256": digest, "tests": before[file, digest]})
+                    + "\n"
+                )
         found += [Test(*test) for test in before[file, digest]]
     return found
 
@@ -289,14 +358,15 @@ def tests_watched(copy: Path, sources: list[Path], mutated: list[Path], longest:
 def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
     """The tests for a mutant, in three groups, the quick ones of each first.
 
-    Those that run its lines come first, then those that run anything else of its file, then those that stand in one
-    file with such a test: what runs when a module is imported, one test does for all. In each, what is held against
-    numbers of before comes first.
+    Those that run its lines come first, then those that run anything else of its file, then those
+    that stand in one file with such a test: what runs when a module is imported, one test does for
+    all. In each, what is held against numbers of before comes first.
 
     Args:
         mutant: The change.
         tests: All there are.
-        seconds: How long those of a group may take together; of each there is one at least, if there are any.
+        seconds: How long those of a group may take together; of each there is one at least, if
+            there are any.
     """
     lines = set(range(mutant.line, mutant.line + mutant.before.count("\n") + 1))
     near = {test.name.partition("::")[0] for test in tests if mutant.file in test.lines}
@@ -309,7 +379,9 @@ def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
     chosen = []
     for group in groups:
         spent = 0.0
-        for test in sorted(group, key=lambda test: ("test_golden" not in test.name, test.seconds, test.name)):
+        for test in sorted(
+            group, key=lambda test: ("test_golden" not in test.name, test.seconds, test.name)
+        ):
             if not spent or spent + test.seconds <= seconds:
                 chosen.append(test.name)
                 spent += test.seconds
@@ -350,7 +422,9 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
         """The test or file that fails first, empty where none had begun; None where all pass."""
         file.write_bytes(text)
         with tempfile.NamedTemporaryFile("r") as note:
-            code = _apart(_run, copy, some, limit, ["-x"], [_Last(Path(note.name))], limit=10.0 * limit)
+            code = _apart(
+                _run, copy, some, limit, ["-x"], [_Last(Path(note.name))], limit=10.0 * limit
+            )
             file.write_bytes(source)
             return None if code == pytest.ExitCode.OK else note.read()
 
@@ -393,43 +467,76 @@ def _tried(out: Path) -> dict[Mutant, bool]:
 
 
 def equivalents() -> dict[tuple[str, str, str, str], str]:
-    """Why mutants that behave like the program do so, by file, code of the line, text and what stands there instead."""
+    """Why mutants that behave like the program do so, by file, code of the line, text and what
+    stands there instead.
+    """
     with EQUIVALENT.open(newline="") as file:
-        return {(row["file"], row["code"], row["before"], row["after"]): row["why"] for row in csv.DictReader(file)}
+        return {
+            (row["file"], row["code"], row["before"], row["after"]): row["why"]
+            for row in csv.DictReader(file)
+        }
 
 
 def main() -> None:
     """Make mutants, run the tests against each, and name the survivors."""
-    parser = argparse.ArgumentParser(description="Which small changes of the package no test notices.")
-    parser.add_argument("--files", nargs="+", default=FILES, help="files and folders of the package")
-    parser.add_argument("--tests", nargs="+", default=[], help="files of tests; those of the rooms, and examples")
+    parser = argparse.ArgumentParser(
+        description="Which small changes of the package no test notices."
+    )
+    parser.add_argument(
+        "--files", nargs="+", default=FILES, help="files and folders of the package"
+    )
+    parser.add_argument(
+        "--tests", nargs="+", default=[], help="files of tests; those of the rooms, and examples"
+    )
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long each group of a mutant's tests may take")
-    parser.add_argument("--longest", type=float, default=15.0, help="seconds; tests that take longer are left out")
-    parser.add_argument("--workers", type=int, default=1, help="processes, each with a copy of its own")
-    parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=60.0,
+        help="how long each group of a mutant's tests may take",
+    )
+    parser.add_argument(
+        "--longest", type=float, default=15.0, help="seconds; tests that take longer are left out"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, help="processes, each with a copy of its own"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each"
+    )
     given = parser.parse_args()
     paths = [(ROOT / name).resolve() for name in given.files]
-    files = sorted({file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])})
+    files = sorted(
+        {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    )
     files = [file for file in files if not str(file.relative_to(ROOT)).startswith(LEFT)]
     every = [mutant for file in files for mutant in mutants_of(file)]
     chosen = random.Random(given.seed).sample(every, min(given.count, len(every)))
-    code = {mutant: (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip() for mutant in chosen}
+    code = {
+        mutant: (ROOT / mutant.file).read_text().splitlines()[mutant.line - 1].strip()
+        for mutant in chosen
+    }
     tried = _tried(given.out)
     todo = [mutant for mutant in chosen if mutant not in tried]
     for module in HEAVY:
         importlib.import_module(module)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder).resolve() / "checkout"
-        leave = shutil.ignore_patterns(".git", ".*_cache", "__pycache__", "results", ".venv", ".hypothesis")
+        leave = shutil.ignore_patterns(
+            ".git", ".*_cache", "__pycache__", "results", ".venv", ".hypothesis"
+        )
         shutil.copytree(ROOT, copy, ignore=leave, symlinks=True)
-        room_tests = [test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))]
+        room_tests = [
+            test for room in ROOMS for test in sorted((ROOT / "tests" / room).glob("test_*.py"))
+        ]
         examples = [file for file in files if ">>>" in file.read_text()]
         sources = [(ROOT / name).resolve() for name in given.tests] or [*room_tests, *examples]
         names = [str(source.relative_to(ROOT)) for source in sources]
         _apart(_run, copy, names, 600, ["--collect-only"], [], limit=6000.0)  # compiles all
-        tests = tests_watched(copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl"))
+        tests = tests_watched(
+            copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl")
+        )
         started = []
         for worker in range(given.workers):
             own = Path(shutil.copytree(copy, f"{copy}-{worker}", symlinks=True))
@@ -447,7 +554,9 @@ def main() -> None:
         counts["equivalent" if why else "survived" if done[mutant] else "killed"] += 1
         if why or done[mutant]:
             what = f"{' '.join(mutant.before.split())}  →  {' '.join(mutant.after.split())}"
-            sys.stdout.write(f"{mutant.file}:{mutant.line}: {what}{f'  (equivalent: {why})' if why else ''}\n")
+            sys.stdout.write(
+                f"{mutant.file}:{mutant.line}: {what}{f'  (equivalent: {why})' if why else ''}\n"
+            )
     sys.stdout.write(f"{len(chosen)} of {len(every):,} possible in {len(files)} files: {counts}\n")
 
 

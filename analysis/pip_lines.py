@@ -1,15 +1,19 @@
-"""Shortens what pip prints, as it comes: a line for a file that it fetches, one for each further step.
+"""Shortens what pip prints, as it comes: a line for a file that it fetches, one for each further
+step.
 
 pip install … | python analysis/pip_lines.py
 
-It needs nothing but Python. Awk would do, but Debian's reads a pipe in blocks and shows nothing for a minute.
+It needs nothing but Python. Awk would do, but Debian's reads a pipe in blocks and shows nothing for
+a minute.
 """
 
 import re
 import sys
 
 _FETCHING = re.compile(r" *Downloading (.+)")
-_PREPARING = re.compile(r" *(Installing build dependencies|Preparing editable metadata \S+): started")
+_PREPARING = re.compile(
+    r" *(Installing build dependencies|Preparing editable metadata \S+): started"
+)
 _INSTALLING = re.compile(r"Installing collected packages: (.+)")
 
 

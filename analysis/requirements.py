@@ -1,4 +1,6 @@
-"""What this project's dependencies bring: the libraries of the base and of each extra, as they are installed here."""
+"""What this project's dependencies bring: the libraries of the base and of each extra, as they are
+installed here.
+"""
 
 import tomllib
 from collections.abc import Iterable
@@ -45,7 +47,9 @@ def closure(names: Iterable[str], held: dict[str, Distribution]) -> set[str]:
         name, extras = waiting.pop()
         found.add(name)
         for one in map(Requirement, held[name].requires or []):
-            if one.marker is None or any(one.marker.evaluate({"extra": extra}) for extra in ("", *extras)):
+            if one.marker is None or any(
+                one.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+            ):
                 further = (canonicalize_name(one.name), frozenset(one.extras))
                 if further not in seen:
                     seen.add(further)

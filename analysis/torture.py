@@ -1,7 +1,9 @@
-"""Kill long work at random moments, let the same command go on, and hold the result against an undisturbed one.
+"""Kill long work at random moments, let the same command go on, and hold the result against an
+undisturbed one.
 
-make torture, or .venv/bin/python analysis/torture.py --kills 100. Interrupted, it goes on where it was. Linux only:
-it looks for orphans in /proc. What is killed: the process group, the parent alone with SIGKILL and SIGTERM, one worker.
+make torture, or .venv/bin/python analysis/torture.py --kills 100. Interrupted, it goes on where it
+was. Linux only: it looks for orphans in /proc. What is killed: the process group, the parent alone
+with SIGKILL and SIGTERM, one worker.
 """
 
 import argparse
@@ -74,11 +76,14 @@ def judged(folder: Path) -> Any:
     for strategy in summary["strategies"]:
         del strategy["real_seconds"]
     runs = sorted((folder / "out" / "problems").rglob("*.jsonl"))
-    return summary, {f"{run.parts[-3]}/{run.name}": run.read_text().splitlines()[:-1] for run in runs}
+    return summary, {
+        f"{run.parts[-3]}/{run.name}": run.read_text().splitlines()[:-1] for run in runs
+    }
 
 
 def digests(file: Path) -> dict[str, str]:
-    """A digest of every column of a table, those of seconds left out, and the index, which has digests of these.
+    """A digest of every column of a table, those of seconds left out, and the index, which has
+    digests of these.
 
     Args:
         file: The file.
@@ -112,7 +117,9 @@ def measured(folder: Path) -> Any:
     import surrogate_nas as sn
 
     bench = sn.load(str(folder / "local.h5"))
-    return {m.name: np.flatnonzero(np.isfinite(bench.column(m.name))).tolist() for m in bench.metrics}
+    return {
+        m.name: np.flatnonzero(np.isfinite(bench.column(m.name))).tolist() for m in bench.metrics
+    }
 
 
 def fetched(folder: Path) -> Any:
@@ -121,35 +128,76 @@ def fetched(folder: Path) -> Any:
 
 
 COMPARE = [
-    "compare", "analog-cifar10", "--strategies", "random,local_search,evolution,reinforce", "--runs", "2", "--budget",
-    "2000", "--workers", "2", "--json",
-]  # fmt: skip
-SUITE = ["suite", "starter", "--strategies", "random,local_search,evolution,reinforce", "--runs", "6", "--workers", "2"]
+    "compare",
+    "analog-cifar10",
+    "--strategies",
+    "random,local_search,evolution,reinforce",
+    "--runs",
+    "2",
+    "--budget",
+    "2000",
+    "--workers",
+    "2",
+    "--json",
+]
+SUITE = [
+    "suite",
+    "starter",
+    "--strategies",
+    "random,local_search,evolution,reinforce",
+    "--runs",
+    "6",
+    "--workers",
+    "2",
+]
 MEASURE = ["measure", "--cells", "12", "--task", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY"]
 WORKS = {
     "compare": Work(lambda folder: [*COMMAND, *COMPARE, "--out", str(folder / "out")], compared),
     "suite": Work(lambda folder: [*COMMAND, *SUITE, "--out", str(folder / "out")], judged),
     "table": Work(
         lambda folder: [
-            sys.executable, "-c", TABLE, "table", f"{ROOT / 'tests' / 'tiny_task.py'}:TINY", "--seeds", "1",
-            "--latencies", "0", "--workers", "2", "--out", str(folder / "tiny.h5"),
+            sys.executable,
+            "-c",
+            TABLE,
+            "table",
+            f"{ROOT / 'tests' / 'tiny_task.py'}:TINY",
+            "--seeds",
+            "1",
+            "--latencies",
+            "0",
+            "--workers",
+            "2",
+            "--out",
+            str(folder / "tiny.h5"),
         ],
         tabled,
     ),
     "predictors": Work(
         lambda folder: [
-            sys.executable, "-c", PREDICTORS, "paper", "predictors", "--runs", "1", "--workers", "2", "--out",
+            sys.executable,
+            "-c",
+            PREDICTORS,
+            "paper",
+            "predictors",
+            "--runs",
+            "1",
+            "--workers",
+            "2",
+            "--out",
             str(folder / "out"),
         ],
         reproduced,
     ),
-    "measure": Work(lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]),
+    "measure": Work(
+        lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]
+    ),
     "fetch": Work(lambda _: [*COMMAND, "data", "fetch", "nb201"], fetched, KINDS[:3]),
-}  # fmt: skip
+}
 
 
 def start(command: list[str], home: Path, mark: str) -> subprocess.Popen[str]:
-    """Start a command in a process group of its own; it and its children carry a mark in their environment.
+    """Start a command in a process group of its own; it and its children carry a mark in their
+    environment.
 
     Args:
         command: Its words.
@@ -157,17 +205,27 @@ def start(command: list[str], home: Path, mark: str) -> subprocess.Popen[str]:
         mark: Any text.
     """
     environment = os.environ | {
-        MARK: mark, "SURROGATE_NAS_HOME": str(home), "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+        MARK: mark,
+        "SURROGATE_NAS_HOME": str(home),
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-    }  # fmt: skip
+    }
     return subprocess.Popen(
-        command, env=environment, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command,
+        env=environment,
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=_hear,
-    )  # fmt: skip
+    )
 
 
 def _hear() -> None:
-    """A job in a shell's background, or under nohup, would pass on that it hears nothing of these."""
+    """A job in a shell's background, or under nohup, would pass on that it hears nothing of
+    these.
+    """
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
@@ -291,8 +349,11 @@ def main() -> None:
             print(f"{name:<12}{kind:<12}{said}", flush=True)
 
 
-def suffer(name: str, kills: int, out: Path, shared: Path, journal: Journal) -> dict[str, Counter[str]]:
-    """Kill one work as often as wished in each kind, those of earlier calls included; the outcomes by kind.
+def suffer(
+    name: str, kills: int, out: Path, shared: Path, journal: Journal
+) -> dict[str, Counter[str]]:
+    """Kill one work as often as wished in each kind, those of earlier calls included; the outcomes
+    by kind.
 
     Args:
         name: The work.
@@ -315,10 +376,14 @@ def suffer(name: str, kills: int, out: Path, shared: Path, journal: Journal) -> 
     _, errors = (undisturbed := start(work.command(folder), home, "undisturbed")).communicate()
     assert undisturbed.returncode == 0, errors
     duration, expected = time.monotonic() - began, work.result(folder)
-    counts = {kind: Counter(what for k, what in journal.entries if k == kind) for kind in work.kinds}
+    counts = {
+        kind: Counter(what for k, what in journal.entries if k == kind) for kind in work.kinds
+    }
     for kind in work.kinds:
         while counts[kind].total() < kills:
-            outcome = torment(work, kind, float(rng.uniform(0.05, 1)) * duration, folder, fresh(), expected)
+            outcome = torment(
+                work, kind, float(rng.uniform(0.05, 1)) * duration, folder, fresh(), expected
+            )
             if outcome != "missed":
                 journal.append([kind, outcome])
                 counts[kind][outcome] += 1

@@ -21,12 +21,18 @@ def read_version_1(path: Path) -> Table:
     """The table of an old file."""
     with h5py.File(path, "r") as file:
         texts: dict[str, Any] = {key: str(file.attrs.get(key, "")) for key in TEXTS}
-        texts["epochs"] = "curve" if "a point on its curve" in str(dict(file["columns/valid_loss"].attrs)) else "runs"
+        texts["epochs"] = (
+            "curve"
+            if "a point on its curve" in str(dict(file["columns/valid_loss"].attrs))
+            else "runs"
+        )
         table = Table(**texts, network=Network(**json.loads(file.attrs["network"])))
         for name, group in file["columns"].items():
             runs = {text: None if text == "any" else int(text) for text in group}
             epochs = tuple(sorted(run for run in runs.values() if run is not None))
-            details: dict[str, Any] = {k: v if isinstance(v, str) else int(v) for k, v in group.attrs.items()}
+            details: dict[str, Any] = {
+                k: v if isinstance(v, str) else int(v) for k, v in group.attrs.items()
+            }
             table.metrics[name] = Metric(name=name, epochs=epochs, **details)
             for text, run in runs.items():
                 table.sources[name, run] = str(group[text].attrs["source"])
@@ -49,7 +55,10 @@ def main() -> None:
         assert file.column(key).tobytes() == values.tobytes(), key
     for run, counts in table.n_seeds.items():
         assert file.n_seeds(*run).tobytes() == counts.tobytes(), run
-    print(f"{len(file.keys)} columns, every byte the same; {old.stat().st_size:,} bytes became {new.stat().st_size:,}")
+    print(
+        f"{len(file.keys)} columns, every byte the same; {old.stat().st_size:,} bytes became"
+        f" {new.stat().st_size:,}"
+    )
 
 
 if __name__ == "__main__":

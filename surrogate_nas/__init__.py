@@ -1,34 +1,41 @@
-"""A benchmark-driven surrogate lab for neural architecture search: every strategy, the same regularised objective.
+"""A benchmark-driven surrogate lab for neural architecture search: every strategy, the same
+regularised objective.
 
-Which search strategy finds the best architecture for ``L(θ, α) = L_train(θ, α) + λ·R(α)``, when every strategy is given
-the same ``L``, the same ``R``, the same ``λ`` and the same budget? Everything public is in the names below, each
-imported when it is first used, so that ``import surrogate_nas`` is instant. A tour in five minutes:
+Which search strategy finds the best architecture for ``L(θ, α) = L_train(θ, α) + λ·R(α)``, when
+every strategy is given the same ``L``, the same ``R``, the same ``λ`` and the same budget?
+Everything public is in the names below, each imported when it is first used, so that
+``import surrogate_nas`` is instant. A tour in five minutes:
 
-A **benchmark** says what a metric of a cell is, at which epochs, for which seed, and what it cost. Some come with the
-package; `load` says how to fetch the others.
+A **benchmark** says what a metric of a cell is, at which epochs, for which seed, and what it cost.
+Some come with the package; `load` says how to fetch the others.
 
 >>> import surrogate_nas as sn
 >>> bench = sn.load("fashion")  # all of NAS-Bench-201's space, trained on Fashion-MNIST
 >>> len(bench.space), bench.query(bench.space[11], "valid_error", epochs=5).unit
 (15625, '%')
 
-An **objective** is the only place where λ exists. Errors enter as fractions, losses in their own unit; every term of R
-is divided by its median over the space, so that 0.1 means a tenth for a median cell.
+An **objective** is the only place where λ exists. Errors enter as fractions, losses in their own
+unit; every term of R is divided by its median over the space, so that 0.1 means a tenth for a
+median cell.
 
 >>> objective = sn.Objective("valid_loss + 0.1*params", bench, subject_to="latency@cpu <= 2")
 >>> [term.divisor for term in objective.terms]  # of the loss, and of the parameters
 [1.0, 14786.0]
 
-A **strategy** asks for cells and is told trials. It never holds a benchmark and never sees a test result; ten lines
-suffice for a new one.
+A **strategy** asks for cells and is told trials. It never holds a benchmark and never sees a test
+result; ten lines suffice for a new one.
 
 >>> class Greedy(sn.Strategy):
 ...     best = None
+...
 ...     def ask(self, n):
 ...         start = self.best.cell if self.best else self.space.sample(self.rng)
 ...         return [self.space.mutate(start, self.rng) for _ in range(n)]
+...
 ...     def tell(self, trials):
-...         self.best = min([*trials, *([self.best] if self.best else [])], key=lambda trial: trial.score)
+...         self.best = min(
+...             [*trials, *([self.best] if self.best else [])], key=lambda trial: trial.score
+...         )
 
 `search` runs one once; its answer is the cell of the lowest score, feasible if any is.
 
@@ -36,15 +43,16 @@ suffice for a new one.
 >>> run.incumbent.feasible, run.incumbent.values["latency@cpu"] <= 2
 (True, True)
 
-`compare` gives all the same first cells, seeds and budget, and measures regret against the table's exact optimum. With
-a folder the runs are kept, an interrupted comparison goes on, and ``found.report(folder)`` writes a page.
+`compare` gives all the same first cells, seeds and budget, and measures regret against the table's
+exact optimum. With a folder the runs are kept, an interrupted comparison goes on, and
+``found.report(folder)`` writes a page.
 
 >>> found = sn.compare(bench, [Greedy, "random", "evolution"], objective, runs=3, budget=40)
 >>> found.strategies, bool((found.regrets("evolution") >= 0).all())
 (['Greedy', 'random', 'evolution'], True)
 
-`run_suite` does so over many problems and ends with one verdict. The loop can also be one's own, with evaluations from
-wherever they come: `AskTell`.
+`run_suite` does so over many problems and ends with one verdict. The loop can also be one's own,
+with evaluations from wherever they come: `AskTell`.
 
 >>> with sn.AskTell(objective, "evolution") as loop:
 ...     for cell in loop.ask(3):
@@ -52,11 +60,13 @@ wherever they come: `AskTell`.
 >>> len(loop.trials)
 3
 
-A benchmark of one's own takes a space and a function, or a spreadsheet (`snas data import`), or a task that is trained
-here (`snas new task`).
+A benchmark of one's own takes a space and a function, or a spreadsheet (`snas data import`), or a
+task that is trained here (`snas new task`).
 
 >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
->>> mine = sn.Computed(space, {"valid_error": lambda cell: 30 / (1 + sum(cell.choices)), "size": lambda cell: 1.0})
+>>> mine = sn.Computed(
+...     space, {"valid_error": lambda cell: 30 / (1 + sum(cell.choices)), "size": lambda cell: 1.0}
+... )
 >>> str(sn.search(mine, "local_search", "valid_error", budget=9).incumbent.cell)
 'mlp(width=256, depth=3)'
 
@@ -75,7 +85,16 @@ if TYPE_CHECKING:
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
     from surrogate_nas.core.errors import UserError
-    from surrogate_nas.objective import Objective, diversity, energy, latency, loss, macs, metric, params
+    from surrogate_nas.objective import (
+        Objective,
+        diversity,
+        energy,
+        latency,
+        loss,
+        macs,
+        metric,
+        params,
+    )
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy

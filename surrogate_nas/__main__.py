@@ -1,4 +1,6 @@
-"""``python -m surrogate_nas``: the command ``snas`` where only the interpreter is known, as from a notebook."""
+"""``python -m surrogate_nas``: the command ``snas`` where only the interpreter is known, as from a
+notebook.
+"""
 
 from surrogate_nas.cli import main
 

@@ -1,6 +1,6 @@
-"""Strategies that break the contract, each in its own way; tests name them as ``tests/broken_strategies.py:Class``."""
-
-# ruff: noqa: ARG002 - strategies that heed nothing are the point
+"""Strategies that break the contract, each in its own way; tests name them as
+``tests/broken_strategies.py:Class``.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class HangsAndSwallows(Fine):
         while time.monotonic() < end:
             try:
                 time.sleep(0.01)
-            except Exception:  # noqa: BLE001, S112
+            except Exception:  # noqa: BLE001
                 continue
         return super().ask(n)
 
@@ -189,7 +189,7 @@ class HoldsABenchmark(Fine):
 class TakesNoLargeSeed(Fine):
     def __init__(self, space, *, seed):
         super().__init__(space, seed=seed)
-        np.random.RandomState(seed)  # noqa: NPY002
+        np.random.RandomState(seed)
 
 
 class KnowsOneSpaceOnly(Fine):
@@ -238,7 +238,11 @@ class NeverTrainsToTheEnd(Fine):
     chooses_epochs = True
 
     def ask(self, n):
-        return [sn.Request(self.space.sample(self.rng), self.epochs[0])] if self.epochs else super().ask(n)
+        return (
+            [sn.Request(self.space.sample(self.rng), self.epochs[0])]
+            if self.epochs
+            else super().ask(n)
+        )
 
 
 class NeedsTwoRungs(Fine):
@@ -246,7 +250,11 @@ class NeedsTwoRungs(Fine):
 
     def ask(self, n):
         cell, epochs = self.space.sample(self.rng), self.epochs or (1, 2)
-        return [sn.Request(cell, epochs[1 if self.rng.random() < 0.5 else 0])] if self.epochs else [cell]
+        return (
+            [sn.Request(cell, epochs[1 if self.rng.random() < 0.5 else 0])]
+            if self.epochs
+            else [cell]
+        )
 
 
 CAUGHT_BY = {

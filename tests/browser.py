@@ -14,10 +14,19 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 BROWSER_VARIABLE = "SURROGATE_NAS_BROWSER"
-"""Names the Chromium that tests must use; without it, tests of pages run where one is found, or are skipped."""
+"""Names the Chromium that tests must use; without it, tests of pages run where one is found, or are
+skipped.
+"""
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-          "--disable-component-update", "--disable-sync")  # fmt: skip
+_QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""What all tests share: small tables, and the real data where SURROGATE_NAS_MIRROR names its folder."""
+"""What all tests share: small tables, and the real data where SURROGATE_NAS_MIRROR names its
+folder.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +33,22 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 SLOW_STRATEGIES = {"npenas", "bananas", "gnn_guided", "forest"}
-"""Those that fit networks or forests at every few questions; ``guided`` has their frame with a swift model."""
+"""Those that fit networks or forests at every few questions; ``guided`` has their frame with a
+swift model.
+"""
 SWIFT_STRATEGIES = [name for name in STRATEGIES if name not in SLOW_STRATEGIES]
-EVERY_STRATEGY = [pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n for n in STRATEGIES]
+EVERY_STRATEGY = [
+    pytest.param(n, marks=pytest.mark.slow) if n in SLOW_STRATEGIES else n for n in STRATEGIES
+]
 """To parametrise a test over: the slow ones belong to ``make test-slow``."""
-ON_EVERY_SPACE = [n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES]
+ON_EVERY_SPACE = [
+    n if n in (*DEFAULTS, "nsga2") else pytest.param(n, marks=pytest.mark.slow) for n in STRATEGIES
+]
 """The same for one space of many: the matrix of strategies and kinds of benchmarks has them all."""
 FULL = bool(os.environ.get("SURROGATE_NAS_FULL"))
-"""Whether the longest tests are made at full size, which takes hours; else on fewer cells, spaces or trainings."""
+"""Whether the longest tests are made at full size, which takes hours; else on fewer cells, spaces
+or trainings.
+"""
 NEED_DATA = {"mirror", "fetched", "real"}
 """Fixtures that read the mirror; a test that uses one is marked `data`."""
 CELL = "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -52,7 +62,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if NEED_DATA & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.data)
         if item.get_closest_marker("data") and not os.environ.get(MIRROR_VARIABLE):
-            item.add_marker(pytest.mark.skip(reason=f"set {MIRROR_VARIABLE} to a folder with the public files"))
+            item.add_marker(
+                pytest.mark.skip(reason=f"set {MIRROR_VARIABLE} to a folder with the public files")
+            )
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +106,9 @@ def space() -> NB201:
 
 @pytest.fixture
 def small(tmp_path: Path) -> TableBenchmark:
-    """A table of chosen values: errors fall with the index; a run of n epochs costs n + 1 seconds."""
+    """A table of chosen values: errors fall with the index; a run of n epochs costs n + 1
+    seconds.
+    """
     table = Table("small", "nb201", "t", "s", "l", "c", "valid_error", Network())
     fall = np.linspace(90.0, 10.0, 15625)
     table.add(Metric("valid_error", "%", "search", "error"), 12, fall)
@@ -104,7 +118,9 @@ def small(tmp_path: Path) -> TableBenchmark:
     table.add(Metric("latency@thing", "ms", "search", "cost"), None, np.linspace(2.0, 6.0, 15625))
     table.add(Metric("nothing", "", "search", "structure"), None, np.zeros(15625))
     for epochs in (12, 200):
-        table.add(Metric("train_seconds", "s", "record", "cost"), epochs, np.full(15625, float(epochs)))
+        table.add(
+            Metric("train_seconds", "s", "record", "cost"), epochs, np.full(15625, float(epochs))
+        )
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(15625, 1.0))
     write_table(table, tmp_path / "small.h5")
     return TableBenchmark(tmp_path / "small.h5")

@@ -1,4 +1,6 @@
-"""A small network's width, depth and activation: a space that can be listed, with its table, in one file."""
+"""A small network's width, depth and activation: a space that can be listed, with its table, in one
+file.
+"""
 
 import surrogate_nas as sn
 
@@ -17,7 +19,13 @@ ACTIVATION = {"relu": 0.4, "tanh": 1.3, "gelu": 0.0}
 
 
 def options(cell):
-    return dict(zip(SPACE.positions, (o[c] for o, c in zip(SPACE.options, cell.choices, strict=True)), strict=True))
+    return dict(
+        zip(
+            SPACE.positions,
+            (o[c] for o, c in zip(SPACE.options, cell.choices, strict=True)),
+            strict=True,
+        )
+    )
 
 
 def valid_error(cell):
@@ -31,5 +39,9 @@ def weights(cell):
     return float(width * width * depth + 10 * width)
 
 
-METRICS = {"valid_error": valid_error, "test_error": lambda c: valid_error(c) + 1, "weights": weights}
+METRICS = {
+    "valid_error": valid_error,
+    "test_error": lambda c: valid_error(c) + 1,
+    "weights": weights,
+}
 BENCH = sn.Computed(SPACE, METRICS, cheap=True)

@@ -1,6 +1,8 @@
-"""A proposer for the strategy ``external``: a hill climber of the standard library only, and its bad relatives.
+"""A proposer for the strategy ``external``: a hill climber of the standard library only, and its
+bad relatives.
 
-python tests/examples_proposer.py [HOW [FILE]]: its process's number, and those of what it starts, go into the file.
+python tests/examples_proposer.py [HOW [FILE]]: its process's number, and those of what it starts,
+go into the file.
 """
 
 import json
@@ -10,7 +12,12 @@ import subprocess
 import sys
 import time
 
-SAYS = {"garbled": "Sure! Here it is:", "foreign": '{"cells": ["|conv~0|"]}', "empty": '{"cells": []}', "number": "7"}
+SAYS = {
+    "garbled": "Sure! Here it is:",
+    "foreign": '{"cells": ["|conv~0|"]}',
+    "empty": '{"cells": []}',
+    "number": "7",
+}
 
 
 def main(how="", file=os.devnull):
@@ -25,7 +32,9 @@ def main(how="", file=os.devnull):
         if "space" in message:
             space, rng = message["space"], random.Random(message["seed"])
         elif "tell" in message:
-            best = min([*message["tell"], *([best] if best else [])], key=lambda trial: trial["score"])
+            best = min(
+                [*message["tell"], *([best] if best else [])], key=lambda trial: trial["score"]
+            )
         elif how == "hangs":
             time.sleep(600)
         elif how == "ends":
@@ -42,7 +51,9 @@ def note(file, pid):
 
 
 def proposed(best, space, rng):
-    """The best cell with the option of one position drawn anew: it must know how each space prints its cells."""
+    """The best cell with the option of one position drawn anew: it must know how each space prints
+    its cells.
+    """
     text = best["cell"] if best else rng.choice(space["examples"])
     position, options = rng.choice(list(space["positions"].items()))
     place, option = list(space["positions"]).index(position), rng.choice(options)

@@ -8,7 +8,10 @@ from surrogate_nas.training.tasks.base import standardise
 
 
 def tiny() -> dict[str, Split]:
-    return {name: Split(split.inputs[:128], split.targets[:128]) for name, split in standardise(digits.scans()).items()}
+    return {
+        name: Split(split.inputs[:128], split.targets[:128])
+        for name, split in standardise(digits.scans()).items()
+    }
 
 
 TINY = Task("tiny", "", tiny, 10)

@@ -1,4 +1,6 @@
-"""A comparison that waits in its middle, for tests that kill it there; the moment does not depend on the clock."""
+"""A comparison that waits in its middle, for tests that kill it there; the moment does not depend
+on the clock.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,19 @@ class Gated:
         file.write_text(GATE.format(go=str(self.go), here=str(self.here)))
         self.strategy = f"{file}:Gate"
         self.arguments = [
-            "compare", "analog-cifar10", "--strategies", f"{self.strategy},random", "--runs", "2", "--budget", "25",
-            "--workers", "2", "--out", str(folder / "out"),
-        ]  # fmt: skip
+            "compare",
+            "analog-cifar10",
+            "--strategies",
+            f"{self.strategy},random",
+            "--runs",
+            "2",
+            "--budget",
+            "25",
+            "--workers",
+            "2",
+            "--out",
+            str(folder / "out"),
+        ]
 
     def start(self, mark: str) -> subprocess.Popen[str]:
         return start([*COMMAND, *self.arguments], self.folder / "home", mark)
@@ -72,7 +84,15 @@ class Gated:
 
     def made(self) -> tuple[Any, dict[str, list[str]]]:
         """The same, at a gate that may be shut."""
-        made = bare(compare("analog-cifar10", [self.strategy, "random"], runs=2, budget=25, folder=self.folder / "out"))
+        made = bare(
+            compare(
+                "analog-cifar10",
+                [self.strategy, "random"],
+                runs=2,
+                budget=25,
+                folder=self.folder / "out",
+            )
+        )
         assert not made["failures"]
         return made, self.runs()
 

@@ -1,16 +1,18 @@
-"""What stays as it is from release to release: ``make golden`` rewrites it after a change that is meant to change it.
+"""What stays as it is from release to release: ``make golden`` rewrites it after a change that is
+meant to change it.
 
-Trajectories: which cells each swift strategy asks for, also under limits, from several workers, with several
-objectives, in a space that cannot be listed, and with other options. Whole ones, bo's too: it takes the largest of real
-numbers, but equal cells share one point and so tie exactly, runs use one thread, and the kernels of OpenBLAS (from SSE2
-to AVX-512) gave the same cells.
+Trajectories: which cells each swift strategy asks for, also under limits, from several workers,
+with several objectives, in a space that cannot be listed, and with other options. Whole ones, bo's
+too: it takes the largest of real numbers, but equal cells share one point and so tie exactly, runs
+use one thread, and the kernels of OpenBLAS (from SSE2 to AVX-512) gave the same cells.
 
-Spaces: what stored tables and models rely on (the order of cells, identities, encodings, sizes), what runs rely on to
-be repeated (draws, neighbours and their order), and how cells are drawn. Texts are held by their CRC-32, arrays by
-their shape and a sum with weights, in which no two numbers count alike.
+Spaces: what stored tables and models rely on (the order of cells, identities, encodings, sizes),
+what runs rely on to be repeated (draws, neighbours and their order), and how cells are drawn. Texts
+are held by their CRC-32, arrays by their shape and a sum with weights, in which no two numbers
+count alike.
 
-Studies: what is said of made-up results, word by word, and the numbers below it. The procedure is calibrated
-(``analysis/calibrate_verdict.py``), so its numbers change on purpose or not at all.
+Studies: what is said of made-up results, word by word, and the numbers below it. The procedure is
+calibrated (``analysis/calibrate_verdict.py``), so its numbers change on purpose or not at all.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ from tests.conftest import SWIFT_STRATEGIES
 from tests.results import made
 
 STEADY = [name for name in SWIFT_STRATEGIES if name != "guided"]
-"""The others maximise a likelihood or train networks step by step, which other processors round otherwise."""
+"""The others maximise a likelihood or train networks step by step, which other processors round
+otherwise.
+"""
 FILE = Path(__file__).with_name("golden.json")
 SPACES_FILE = Path(__file__).with_name("golden_spaces.json")
 ELSEWHERE_FILE = Path(__file__).with_name("golden_elsewhere.json")
@@ -51,25 +55,52 @@ STUDIES_FILE = Path(__file__).with_name("golden_studies.json")
 CELLS = 60
 NETWORKS = (
     Network(),
-    Network(classes=7, channels=8, cells_per_stage=2, image_size=30, input_channels=1, residual=False),
-    Network(classes=5, channels=6, cells_per_stage=1, image_size=50, input_channels=2, dimensions=1, positions=True),
-    Network(classes=9, channels=4, cells_per_stage=1, image_size=24, input_channels=4, dimensions=1, causal=True),
+    Network(
+        classes=7, channels=8, cells_per_stage=2, image_size=30, input_channels=1, residual=False
+    ),
+    Network(
+        classes=5,
+        channels=6,
+        cells_per_stage=1,
+        image_size=50,
+        input_channels=2,
+        dimensions=1,
+        positions=True,
+    ),
+    Network(
+        classes=9,
+        channels=4,
+        cells_per_stage=1,
+        image_size=24,
+        input_channels=4,
+        dimensions=1,
+        causal=True,
+    ),
 )
 
 
 def agrees(found: Any, golden: Any, rounding: float) -> bool:
     """Whether two values of JSON are equal but for the rounding of their numbers."""
     if isinstance(golden, list):
-        return len(found) == len(golden) and all(map(lambda a, b: agrees(a, b, rounding), found, golden))
+        return len(found) == len(golden) and all(
+            map(lambda a, b: agrees(a, b, rounding), found, golden)
+        )
     if isinstance(golden, dict):
-        return list(found) == list(golden) and agrees(list(found.values()), list(golden.values()), rounding)
-    return bool(found == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden))
+        return list(found) == list(golden) and agrees(
+            list(found.values()), list(golden.values()), rounding
+        )
+    return bool(
+        found == (pytest.approx(golden, rel=rounding) if isinstance(golden, float) else golden)
+    )
 
 
 def trajectories() -> dict[str, list[int]]:
     """The indices of the first cells of run 0 of every strategy on the embedded table."""
     bench = sn.load("analog-cifar10")
-    return {name: [trial.cell.index for trial in sn.search(bench, name, budget=CELLS).trials] for name in STEADY}
+    return {
+        name: [trial.cell.index for trial in sn.search(bench, name, budget=CELLS).trials]
+        for name in STEADY
+    }
 
 
 OPTIONS = (
@@ -98,19 +129,32 @@ LIMITED = f"{SUM} subject to params <= 9000"
 
 
 def elsewhere(name: str) -> dict[str, int]:
-    """A digest of the cells, and their epochs, that a strategy asks for elsewhere, by the kind of search."""
+    """A digest of the cells, and their epochs, that a strategy asks for elsewhere, by the kind of
+    search.
+    """
     if "(" in name:
         runs = {"options": sn.search("fashion", name, SUM, budget=40, simulated_workers=2, seed=3)}
     else:
         runs = {
             "limit": sn.search(
-                "fashion", name, SUM, subject_to="params <= 9000", budget=60, simulated_workers=3, seed=1
+                "fashion",
+                name,
+                SUM,
+                subject_to="params <= 9000",
+                budget=60,
+                simulated_workers=3,
+                seed=1,
             ),
-            "front": sn.search("fashion", name, "valid_loss, macs", budget=40, simulated_workers=2, seed=2),
+            "front": sn.search(
+                "fashion", name, "valid_loss, macs", budget=40, simulated_workers=2, seed=2
+            ),
         }
         if not resolve(name).chooses_epochs:
             runs["not listed"] = sn.search(examples_sampled.BENCH, name, FREE, budget=30, seed=4)
-    return {way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials)) for way, run in runs.items()}
+    return {
+        way: digest(*(f"{trial.cell} {trial.epochs}" for trial in run.trials))
+        for way, run in runs.items()
+    }
 
 
 SUPERNETS = (
@@ -125,7 +169,9 @@ SUPERNETS = (
 
 
 def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
-    """A strategy that has trained in the toy supernet context, and the seconds that it was charged."""
+    """A strategy that has trained in the toy supernet context, and the seconds that it was
+    charged.
+    """
     made = resolve(name)(space, seed=seed)
     made.supernet_context = replace(toy_context(), **changed)
     seconds = 0.0
@@ -135,7 +181,9 @@ def trained(name: str, space: NB201, seed: int = 0, **changed: Any) -> Any:
 
 
 def supernet(name: str) -> dict[str, list[float]]:
-    """What α and the report say after a short training: floating-point numbers, which processors round otherwise."""
+    """What α and the report say after a short training: floating-point numbers, which processors
+    round otherwise.
+    """
     made, seconds = trained(name, space_named("nb201"))  # type: ignore[arg-type]
     told = {group: list(numbers.values()) for group, numbers in made.diagnosis().items()}
     return {**told, "probabilities": made.probabilities.ravel().tolist(), "seconds": [seconds]}
@@ -173,7 +221,10 @@ def shared(space: Space) -> list[Any]:
     """The terms that cells are sums of, as arrays."""
     if (terms := space.terms) is None:
         return []
-    levels = [[level.sums, [level.ones, *map(len, level.pooled)], sum(level.pooled, [])] for level in terms.levels]
+    levels = [
+        [level.sums, [level.ones, *map(len, level.pooled)], sum(level.pooled, [])]
+        for level in terms.levels
+    ]
     return [[terms.poolings], terms.classes, *sum(levels, [])]
 
 
@@ -181,7 +232,9 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
     """The layers and the weights of a network."""
     if not space.has_blueprints or (plan := space.blueprint(cell, network)) is None:
         return []
-    layers = [(layer.kind, layer.shape, layer.sources, layer.name, layer.affine) for layer in plan.layers]
+    layers = [
+        (layer.kind, layer.shape, layer.sources, layer.name, layer.affine) for layer in plan.layers
+    ]
     looks = [
         [*layer.windows.size, layer.windows.taps, *layer.windows.looks.sum(axis=0)]
         for layer in plan.layers
@@ -197,7 +250,9 @@ def defaults() -> dict[str, dict[str, Any]]:
     found = {}
     for name in STRATEGIES | ONE_SHOT:
         parameters = inspect.signature(resolve(name).__init__).parameters.values()  # type: ignore[misc]
-        found[name] = {each.name: each.default for each in parameters if each.default is not each.empty}
+        found[name] = {
+            each.name: each.default for each in parameters if each.default is not each.empty
+        }
     return found
 
 
@@ -205,38 +260,61 @@ def of_space(name: str) -> dict[str, Any]:
     """What stays as it is of a space."""
     space: Space = space_named(name)
     rng = np.random.default_rng(88)
-    cells = [space.sample(rng) for _ in range(10)] + [space.reference, *map(space.parse, list(space.named)[:4])]
+    cells = [space.sample(rng) for _ in range(10)] + [
+        space.reference,
+        *map(space.parse, list(space.named)[:4]),
+    ]
     around = [list(space.neighbours(cell)) for cell in cells[:3]]
     choices = np.array([cell.choices for cell in cells])
     pairs = list(zip(cells, [*around[0][:1], *cells], strict=False))
     return {
         "size": space.size,
         "cells": digest(*cells, *(cell.index for cell in cells)),
-        "listed": digest(*space[:: len(space) // 50 + 1]) if isinstance(space, Enumerable) else None,
+        "listed": digest(*space[:: len(space) // 50 + 1])
+        if isinstance(space, Enumerable)
+        else None,
         "neighbours": [len(near) for near in around] + [digest(*near) for near in around],
         "mutations": digest(*(space.mutate(cell, rng) for cell in cells if space.neighbours(cell))),
         "identities": digest(*map(space.identity, cells)),
         "similarities": weighed([space.similarity(one, other) for one, other in pairs]),
-        "encodings": {encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings},
+        "encodings": {
+            encoding: weighed(space.encode(cells, encoding)) for encoding in space.encodings
+        },
         "views": list(space.views),
         "drawing size": list(space.drawing_size or ()),
-        "costs": [weighed(group) for group in space.cost_groups(choices)] if "one_hot" in space.encodings else [],
+        "costs": [weighed(group) for group in space.cost_groups(choices)]
+        if "one_hot" in space.encodings
+        else [],
         "analytic": {
             metric: [weighed(values(choices, network)) for network in NETWORKS]
             for metric, (_, values) in space.analytic.items()
         },
-        "graphs": digest(*(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))),
-        "classes": weighed(space.classes) if isinstance(space, Enumerable) and space.classes is not None else [],
+        "graphs": digest(
+            *(space.graph(cell, live_only=live) for cell in cells[:4] for live in (False, True))
+        ),
+        "classes": weighed(space.classes)
+        if isinstance(space, Enumerable) and space.classes is not None
+        else [],
         "terms": [weighed(part) for part in shared(space)],
-        "blueprints": [blueprint(space, cell, network) for cell in cells[:2] for network in NETWORKS],
+        "blueprints": [
+            blueprint(space, cell, network) for cell in cells[:2] for network in NETWORKS
+        ],
         "sketches": [drawn(space.sketch(cell)) for cell in cells[-4:]],
     }
 
 
 def curves(
-    seed: int, means: Sequence[float], runs: int | Sequence[int], spread: float, *, digits: int = 3, late: float = 2.0
+    seed: int,
+    means: Sequence[float],
+    runs: int | Sequence[int],
+    spread: float,
+    *,
+    digits: int = 3,
+    late: float = 2.0,
 ) -> dict[str, Values]:
-    """Falling regrets of strategies a, b, c… at eight checkpoints, shape ``(runs, 8)`` each, paired by run."""
+    """Falling regrets of strategies a, b, c… at eight checkpoints, shape ``(runs, 8)`` each, paired
+    by run.
+    """
     rng = np.random.default_rng(seed)
     counts = [runs] * len(means) if isinstance(runs, int) else list(runs)
     shared = rng.normal(0.0, spread, max(counts))
@@ -250,54 +328,89 @@ def curves(
 
 def studies() -> Iterator[tuple[str, SuiteResult]]:
     """Results of many kinds, by name."""
-    yield "one problem, decided", made({"p": curves(1, (0.1, 0.3, 0.5, 0.5, 0.6, 0.7, 0.8), 12, 0.03, digits=6)})
+    yield (
+        "one problem, decided",
+        made({"p": curves(1, (0.1, 0.3, 0.5, 0.5, 0.6, 0.7, 0.8), 12, 0.03, digits=6)}),
+    )
     yield "one problem, not decided", made({"p": curves(2, (0.30, 0.34, 0.6), 12, 0.06)})
     yield "five runs", made({"p": curves(3, (0.1, 0.5), 5, 0.02)})
     yield "one run", made({"p": curves(4, (0.1, 0.5), 1, 0.02)})
     yield "alike", made({"p": curves(5, (0.2, 0.2), 60, 0.0005, digits=4)})
-    yield "unequal runs", made({f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)})
+    yield (
+        "unequal runs",
+        made({f"p{i}": curves(10 + i, (0.2, 0.24, 0.4), (12, 9, 5), 0.05) for i in range(3)}),
+    )
     spaces = made({f"p{i}": curves(20 + i, (0.2, 0.3, 0.31), 6, 0.05) for i in range(9)})
     yield (
         "eight spaces",
         replace(
-            spaces, problems=[replace(p, space="p0" if i == 1 else p.space) for i, p in enumerate(spaces.problems)]
+            spaces,
+            problems=[
+                replace(p, space="p0" if i == 1 else p.space) for i, p in enumerate(spaces.problems)
+            ],
         ),
     )
-    close = made({f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1) for i in range(10)})
+    close = made(
+        {f"p{i}": curves(40 + i, (0.4, 0.43, 0.42, 0.5), 5, 0.2, digits=1) for i in range(10)}
+    )
     yield (
         "seven spaces, coarse",
         replace(
             close,
-            problems=[replace(p, space=f"s{i % 7}", noise=0.02 * (i + 1)) for i, p in enumerate(close.problems)],
+            problems=[
+                replace(p, space=f"s{i % 7}", noise=0.02 * (i + 1))
+                for i, p in enumerate(close.problems)
+            ],
         ),
     )
     weights = {"p1": 0.1, "p2": 0.5, "p5": 0.2}
     kinds = made({f"p{i}": curves(60 + i, (0.3, 0.32, 0.3), 8, 0.1) for i in range(6)}, weights)
-    limited = [replace(p, problem=replace(p.problem, subject_to="params <= 9")) for p in kinds.problems[3:5]]
+    limited = [
+        replace(p, problem=replace(p.problem, subject_to="params <= 9"))
+        for p in kinds.problems[3:5]
+    ]
     yield "kinds", replace(kinds, problems=[*kinds.problems[:3], *limited, *kinds.problems[5:]])
     failing = made({f"p{i}": curves(80 + i, (0.3, 0.4), 8, 0.1) for i in range(2)})
     yield (
         "failures",
         replace(
             failing,
-            problems=[replace(p, traces=p.traces | {"b": _failing(p.traces["b"])}) for p in failing.problems],
+            problems=[
+                replace(p, traces=p.traces | {"b": _failing(p.traces["b"])})
+                for p in failing.problems
+            ],
             skipped=[Skipped(failing.problems[0].problem, "not here")],
         ),
     )
-    yield "near the optimum", made({f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)})
-    yield "one, near the optimum", made({"p": curves(110, (0, 0, 0, 0.001, 0.001, 0.1), 9, 0.003, late=0.01)})
+    yield (
+        "near the optimum",
+        made({f"p{i}": curves(100 + i, (0, 0, 0.005), 9, 0.004, late=0.1) for i in range(2)}),
+    )
+    yield (
+        "one, near the optimum",
+        made({"p": curves(110, (0, 0, 0, 0.001, 0.001, 0.1), 9, 0.003, late=0.01)}),
+    )
     sides = ((0.2, 0.3), (0.3, 0.2), (0.2, 0.3), (0.35, 0.2), (0.2, 0.24))
-    yield "one problem fewer", made({f"p{i}": curves(120 + i, means, 6, 0.02) for i, means in enumerate(sides)})
+    yield (
+        "one problem fewer",
+        made({f"p{i}": curves(120 + i, means, 6, 0.02) for i, means in enumerate(sides)}),
+    )
     unknown = made({f"p{i}": curves(90 + i, (0.3, 0.5), 8, 0.1) for i in range(2)})
     yield (
         "no table",
         replace(
             unknown,
-            problems=[replace(p, noise=None, reference=replace(p.reference, exact=False)) for p in unknown.problems],
+            problems=[
+                replace(p, noise=None, reference=replace(p.reference, exact=False))
+                for p in unknown.problems
+            ],
         ),
     )
     yield "equal", made({f"p{i}": {name: np.ones((6, 4)) for name in "abc"} for i in range(7)})
-    yield "equal leaders", made({"p": curves(7, (0.1, 0.5), 8, 0.02) | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}})
+    yield (
+        "equal leaders",
+        made({"p": curves(7, (0.1, 0.5), 8, 0.02) | {"z": curves(7, (0.1, 0.5), 8, 0.02)["a"]}}),
+    )
     yield "nothing found", made({"p": {name: np.full((3, 4), np.inf) for name in "ab"}})
     yield "alone", made({"p": curves(8, (0.1,), 4, 0.02)})
 
@@ -309,7 +422,9 @@ def _failing(traces: Sequence[Trace]) -> list[Trace]:
 
 
 def numbers(value: Any) -> Iterator[float]:
-    """All numbers of JSON in its order, what is none and the infinite as numbers that nothing else has."""
+    """All numbers of JSON in its order, what is none and the infinite as numbers that nothing else
+    has.
+    """
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -325,14 +440,20 @@ def of_study(result: SuiteResult) -> dict[str, Any]:
     """What is said of a result: the verdict's words, then its numbers, a list for each part."""
     said = result.summary
     verdict = said.pop("verdict")
-    parts: dict[str, Any] = {name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")}
+    parts: dict[str, Any] = {
+        name: verdict[name] for name in ("sentences", "holds", "winner", "runner_up")
+    }
     for name in ("end", "speed", "elsewhere"):
         decision = verdict[name] or {"rivals": []}
-        parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(list(numbers(decision)))
+        parts[name] = [rival["name"] for rival in decision["rivals"]] + weighed(
+            list(numbers(decision))
+        )
     parts["needed"] = list(numbers([verdict["runs_needed"], verdict["problems_needed"]]))
     for strategy in said["strategies"]:
         parts[f"of {strategy['name']}"] = list(numbers(strategy))
-    parts["tests"] = [weighed(list(numbers(test))) for kind in said["tests"].values() for test in kind]
+    parts["tests"] = [
+        weighed(list(numbers(test))) for kind in said["tests"].values() for test in kind
+    ]
     parts["ranks"] = weighed(result.ranks.mean)
     return parts
 
@@ -344,4 +465,6 @@ if __name__ == "__main__":
     found_elsewhere["supernets"] = {name: supernet(name) for name in SUPERNETS}
     ELSEWHERE_FILE.write_text(json.dumps(found_elsewhere, indent=1) + "\n")
     SPACES_FILE.write_text(json.dumps({name: of_space(name) for name in SPACES}) + "\n")
-    STUDIES_FILE.write_text(json.dumps({name: of_study(result) for name, result in studies()}, indent=1) + "\n")
+    STUDIES_FILE.write_text(
+        json.dumps({name: of_study(result) for name, result in studies()}, indent=1) + "\n"
+    )

@@ -19,7 +19,9 @@ class Halving(sn.Strategy):
             return [sn.Request(best.cell, self.epochs[-1])]
         return [
             sn.Request(
-                self.space.sample(self.rng), self.epochs[0], read=("train_loss",) if "loss" in self.wants else ()
+                self.space.sample(self.rng),
+                self.epochs[0],
+                read=("train_loss",) if "loss" in self.wants else (),
             )
         ]
 

@@ -1,9 +1,11 @@
-"""Strategies that damage the process they run in, each in its own way; tests name them as ``FILE:Class``.
+"""Strategies that damage the process they run in, each in its own way; tests name them as
+``FILE:Class``.
 
-`HARMFUL` must fail with a line that says what they did; `HARMLESS` must run as `Quiet` does, for all their noise.
+`HARMFUL` must fail with a line that says what they did; `HARMLESS` must run as `Quiet` does, for
+all their noise.
 """
 
-# ruff: noqa: ARG002, ARG005, NPY002, T201, BLE001, S110 - strategies that do what none should are the point
+# ruff: noqa: ARG005, NPY002, T201, BLE001 - strategies that do what none should are the point
 
 from __future__ import annotations
 
@@ -187,7 +189,9 @@ class SendsAForeignText(Quiet):
 class SendsADeepText(Quiet):
     def ask(self, n):
         deep = b'{"answer":' + b"[" * 100_000
-        Link.send = lambda link, content: os.write(link.writing, len(deep).to_bytes(8, "little") + deep)
+        Link.send = lambda link, content: os.write(
+            link.writing, len(deep).to_bytes(8, "little") + deep
+        )
         return super().ask(n)
 
 
@@ -345,6 +349,13 @@ class MutatesItsSpace(Quiet):
 
 
 HARMLESS = [
-    PrintsALot, ClosesItsStreams, ForksAndReturnsTwice, LeavesAThread, ChangesItsFolder, PatchesModules, SetsAlarms,
-    ForgesItsCells, MutatesItsSpace,
-]  # fmt: skip
+    PrintsALot,
+    ClosesItsStreams,
+    ForksAndReturnsTwice,
+    LeavesAThread,
+    ChangesItsFolder,
+    PatchesModules,
+    SetsAlarms,
+    ForgesItsCells,
+    MutatesItsSpace,
+]

@@ -15,7 +15,15 @@ from surrogate_nas.space.network.cells import CellNetwork
 
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
 SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
-CAUSAL = Network(classes=5, channels=4, cells_per_stage=1, image_size=12, input_channels=3, dimensions=1, causal=True)
+CAUSAL = Network(
+    classes=5,
+    channels=4,
+    cells_per_stage=1,
+    image_size=12,
+    input_channels=3,
+    dimensions=1,
+    causal=True,
+)
 SHAPES = {
     "image": SMALL,
     "signal": SIGNAL,
@@ -32,11 +40,15 @@ SHAPES = {
 def inputs(network: Network, batch: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:
     height = network.image_size if network.dimensions == 2 else 1
     generator = torch.Generator().manual_seed(0)
-    return torch.randn(batch, network.input_channels, height, network.image_size, dtype=dtype, generator=generator)
+    return torch.randn(
+        batch, network.input_channels, height, network.image_size, dtype=dtype, generator=generator
+    )
 
 
 def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Count multiply-accumulates by watching every convolution and linear layer of one forward pass."""
+    """Count multiply-accumulates by watching every convolution and linear layer of one forward
+    pass.
+    """
     counted: list[int] = []
     convolution, linear = F.conv2d, F.linear
 

@@ -11,4 +11,6 @@ class Pairs(EnumerableChoiceSpace):
     def build(self, cell, network, *, seed, live_only=False):
         torch.manual_seed(seed)
         flat = network.input_channels * network.image_size**2
-        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bool(cell.choices[1])))
+        return torch.nn.Sequential(
+            torch.nn.Flatten(), torch.nn.Linear(flat, network.classes, bool(cell.choices[1]))
+        )

@@ -16,12 +16,19 @@ from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.traces import ProblemResult, Trace
 
 
-def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None) -> SuiteResult:
-    """A suite's result with these regrets, per problem and strategy of shape ``(runs, checkpoints)``."""
+def made(
+    problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, float] | None = None
+) -> SuiteResult:
+    """A suite's result with these regrets, per problem and strategy of shape
+    ``(runs, checkpoints)``.
+    """
     results = []
     for name, runs in problems.items():
         traces = {
-            strategy: [Trace(strategy, k, row, "", len(row), len(row) - 1, 2.0, 1.0, 0.5) for k, row in enumerate(rows)]
+            strategy: [
+                Trace(strategy, k, row, "", len(row), len(row) - 1, 2.0, 1.0, 0.5)
+                for k, row in enumerate(rows)
+            ]
             for strategy, rows in runs.items()
         }
         width = len(next(iter(runs.values()))[0])
@@ -42,7 +49,7 @@ def made(problems: Mapping[str, Mapping[str, Values]], weights: Mapping[str, flo
                 reference,
                 0.3,
                 traces,
-            )  # fmt: skip
+            )
         )
     strategies = next(iter(problems.values()))
     entries = [Entry(name, len(rows)) for name, rows in strategies.items()]
@@ -56,12 +63,17 @@ def steps(*ends: float) -> Values:
 
 def noisy(rng: np.random.Generator, *means: float) -> dict[str, Values]:
     """Ten runs of strategies a, b, c… around these regrets."""
-    return {name: steps(*(mean + 0.02 * rng.random(10))) for name, mean in zip("abcd", means, strict=False)}
+    return {
+        name: steps(*(mean + 0.02 * rng.random(10)))
+        for name, mean in zip("abcd", means, strict=False)
+    }
 
 
 def bare(result: Comparison | SuiteResult) -> Any:
     """What a result says, without the seconds that no two machines share."""
-    content = json.loads(json.dumps(result.to_json() if isinstance(result, Comparison) else result.summary))
+    content = json.loads(
+        json.dumps(result.to_json() if isinstance(result, Comparison) else result.summary)
+    )
     for strategy in content["strategies"]:
         del strategy["real_seconds"]
     return content

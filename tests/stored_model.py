@@ -16,9 +16,18 @@ def stored(bench: TableBenchmark, metric: str, path: Path, epochs: int | None = 
     split = split_cells(bench.space, values, 300)
     found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
     card = Card(
-        model="ridge", benchmark=str(bench.path), fingerprint=bench.fingerprint, space="nb201", metric=known,
-        epochs=bench.question(metric, epochs).epochs, network=bench.network, split="random", seed=0, n_train=300,
-        n_test=15325, scores=found.scores,
-    )  # fmt: skip
+        model="ridge",
+        benchmark=str(bench.path),
+        fingerprint=bench.fingerprint,
+        space="nb201",
+        metric=known,
+        epochs=bench.question(metric, epochs).epochs,
+        network=bench.network,
+        split="random",
+        seed=0,
+        n_train=300,
+        n_test=15325,
+        scores=found.scores,
+    )
     save(found.model, card, split.train, path)
     return path

@@ -14,8 +14,19 @@ N = 15625
 
 def tiny_table() -> Table:
     """Few cells of a space that the file itself defines."""
-    space = EnumerableChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")})
-    table = Table("small", space.definition, "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7))
+    space = EnumerableChoiceSpace(
+        "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
+    )
+    table = Table(
+        "small",
+        space.definition,
+        "A title",
+        "a source",
+        "MIT",
+        "a paper",
+        "valid_error",
+        Network(classes=7),
+    )
     rng = np.random.default_rng(0)
     valid = Metric("valid_error", "%", "search", "error", description="é", source="one file")
     table.add(valid, 12, rng.random(64), 3, {1: rng.random(64), 2: rng.random(64)})
@@ -25,12 +36,22 @@ def tiny_table() -> Table:
 
 def small_table(scale: float = 1.0) -> Table:
     """A table with every kind of column: per seed, mean only, without epochs, and with holes."""
-    table = Table("small", "nb201", "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7))
+    table = Table(
+        "small", "nb201", "A title", "a source", "MIT", "a paper", "valid_error", Network(classes=7)
+    )
     rng = np.random.default_rng(0)
     seeds = {777: scale * rng.random(N), 888: scale * rng.random(N)}
     seeds[888][5:50] = np.nan
     counts = np.where(np.isfinite(seeds[888]), 2, 1).astype(np.int16)
-    valid = Metric("valid_error", "%", "search", "error", split="x-valid", description="é, a note", source="one file")
+    valid = Metric(
+        "valid_error",
+        "%",
+        "search",
+        "error",
+        split="x-valid",
+        description="é, a note",
+        source="one file",
+    )
     table.add(valid, 200, np.nanmean(list(seeds.values()), axis=0), counts, seeds)
     table.add(valid, 12, scale * rng.random(N), 3)
     holes = scale * rng.random(N)

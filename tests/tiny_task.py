@@ -1,4 +1,6 @@
-"""A task of a user's own: a few of scikit-learn's digits at 8×8, one epoch, fractions of a second a cell."""
+"""A task of a user's own: a few of scikit-learn's digits at 8×8, one epoch, fractions of a second a
+cell.
+"""
 
 from sklearn.datasets import load_digits
 

@@ -1,4 +1,5 @@
-"""Write the reference of everything public to a folder; ends with 1 where a docstring, a name or a link is wrong.
+"""Write the reference of everything public to a folder; ends with 1 where a docstring, a name or a
+link is wrong.
 
 .venv/bin/python -m analysis.reference results/docs; half a minute. Warnings are errors.
 """
@@ -10,7 +11,8 @@ from pathlib import Path
 
 warnings.simplefilter("error")
 
-from analysis.reference.checks import problems  # noqa: E402 - whatever these import must not warn either
+# What these import must not warn either.
+from analysis.reference.checks import problems  # noqa: E402
 from analysis.reference.site import broken, write  # noqa: E402
 
 
@@ -23,7 +25,10 @@ def main() -> int:
     print(*found, sep="\n", end="\n" if found else "")
     size = sum(path.stat().st_size for path in written) / 1e6
     seconds = time.perf_counter() - started
-    print(f"{len(written)} files, {size:.1f} MB, {seconds:.0f} s, {len(found)} faults: {folder}/index.html")
+    print(
+        f"{len(written)} files, {size:.1f} MB, {seconds:.0f} s, {len(found)} faults:"
+        f" {folder}/index.html"
+    )
     return 1 if found else 0
 
 

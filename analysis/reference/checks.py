@@ -1,4 +1,6 @@
-"""What is wrong with docstrings: what is not described, described although it is not there, or shown by no example."""
+"""What is wrong with docstrings: what is not described, described although it is not there, or
+shown by no example.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +22,16 @@ def problems() -> list[str]:
     for page in pages().values():
         for place in page.places:
             found += undescribed(place)
-    found += [f"{place.module}.{place.name} shows no example" for place in public() if not shows_example(place)]
+    found += [
+        f"{place.module}.{place.name} shows no example"
+        for place in public()
+        if not shows_example(place)
+    ]
     for module in modules():
         found += [f"{module}: `{text}` stands for nothing" for text in dangling(module)]
-        found += [f"{module}: Raises {name}, which it does not know" for name in unknown_errors(module)]
+        found += [
+            f"{module}: Raises {name}, which it does not know" for name in unknown_errors(module)
+        ]
     return found
 
 
@@ -47,7 +55,10 @@ def undescribed(place: Place) -> Iterator[str]:
     name = f"{place.module}.{place.name}"
     kind = place.code
     if kind is None:
-        if place.name not in modules()[place.module].constants or not modules()[place.module].constants[place.name]:
+        if (
+            place.name not in modules()[place.module].constants
+            or not modules()[place.module].constants[place.name]
+        ):
             yield f"{name} is a constant without a text below it"
     elif inspect.isfunction(kind):
         yield from _function(name, kind)
@@ -55,11 +66,21 @@ def undescribed(place: Place) -> Iterator[str]:
         if not kind.__doc__:
             yield f"{name} has no docstring"
         told = entries(kind, "Attributes")
-        fields = [field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")]
+        fields = [
+            field for field in kind.__dict__.get("__annotations__", {}) if not field.startswith("_")
+        ]
         inherited = set().union(*(entries(base, "Attributes") for base in kind.__mro__[1:]))
         given = inspect.signature(kind.__init__).parameters
-        fields += [field for field in stored(kind, "__init__") if not field.startswith("_") and field not in given]
-        yield from (f"{name}.{field} is no entry of Attributes" for field in fields if field not in told | inherited)
+        fields += [
+            field
+            for field in stored(kind, "__init__")
+            if not field.startswith("_") and field not in given
+        ]
+        yield from (
+            f"{name}.{field} is no entry of Attributes"
+            for field in fields
+            if field not in told | inherited
+        )
         for member, value in members(kind).items():
             yield from _function(f"{name}.{member}", bare(value), kind, member)
 
@@ -75,28 +96,44 @@ def bare(value: Any) -> Any:
     return inspect.unwrap(value)
 
 
-def _function(name: str, function: Any, kind: type | None = None, member: str = "") -> Iterator[str]:
+def _function(
+    name: str, function: Any, kind: type | None = None, member: str = ""
+) -> Iterator[str]:
     text = function.__doc__ or (inspect.getdoc(getattr(kind, member)) if kind else "") or ""
     if not text:
         yield f"{name} has no docstring"
         return
     told = {entry.lstrip("*") for entry in entries(function, "Args")}
-    given = [parameter for parameter in inspect.signature(function).parameters if parameter not in ("self", "cls")]
+    given = [
+        parameter
+        for parameter in inspect.signature(function).parameters
+        if parameter not in ("self", "cls")
+    ]
     given = [parameter for parameter in given if not parameter.startswith("_")]
     yield from (f"{name} has no parameter {entry}" for entry in sorted(told - set(given)))
     if kind and member == "__init__":
-        told |= entries(kind, "Attributes").union(*(entries(base.__init__, "Args") for base in kind.__mro__[1:-1]))
+        told |= entries(kind, "Attributes").union(
+            *(entries(base.__init__, "Args") for base in kind.__mro__[1:-1])
+        )
     elif not told:  # the first lines may name all that it takes
-        told = {word.removesuffix("s") for word in re.findall(r"\w+", text.partition(":\n")[0].lower())}
+        told = {
+            word.removesuffix("s") for word in re.findall(r"\w+", text.partition(":\n")[0].lower())
+        }
         given = [parameter.removesuffix("s") for parameter in given]
     if function.__doc__ and not _overrides(kind, member):
-        yield from (f"{name} does not describe its parameter {entry}" for entry in given if entry not in told)
+        yield from (
+            f"{name} does not describe its parameter {entry}"
+            for entry in given
+            if entry not in told
+        )
 
 
 def _overrides(kind: type | None, member: str) -> bool:
     """Whether a base describes the parameters already."""
     bases = kind.__mro__[1:] if kind else ()
-    return member != "__init__" and any(member in vars(base) for base in bases if base is not object)
+    return member != "__init__" and any(
+        member in vars(base) for base in bases if base is not object
+    )
 
 
 def dangling(module: str) -> Iterator[str]:

@@ -66,7 +66,9 @@ def _walk(node: Any, name: str) -> Iterator[Command]:
     usage = f"{name} {' '.join(node.collect_usage_pieces(context))}"
     given = sorted(node.get_params(context), key=lambda one: one.param_type_name != "argument")
     records = filter(None, (one.get_help_record(context) for one in given))
-    shown = tuple(Parameter(" ".join(typed.split()), " ".join(told.split())) for typed, told in records)
+    shown = tuple(
+        Parameter(" ".join(typed.split()), " ".join(told.split())) for typed, told in records
+    )
     yield Command(name, usage, _markdown(node.help or ""), shown)
     for called, below in sorted(getattr(node, "commands", {}).items()):
         yield from _walk(below, f"{name} {called}")
@@ -75,6 +77,8 @@ def _walk(node: Any, name: str) -> Iterator[Command]:
 def _markdown(text: str) -> str:
     """Help with its examples, which click marks by a backspace, as blocks of code."""
     return "\n\n".join(
-        f"```sh\n{textwrap.dedent(block[1:].partition(':')[2]).strip()}\n```" if block.startswith("\b") else block
+        f"```sh\n{textwrap.dedent(block[1:].partition(':')[2]).strip()}\n```"
+        if block.startswith("\b")
+        else block
         for block in text.split("\n\n")
     )

@@ -1,4 +1,6 @@
-"""What is public: the names of the front door and of every room, the plug-ins of a registry, and what they give."""
+"""What is public: the names of the front door and of every room, the plug-ins of a registry, and
+what they give.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,9 @@ class Module:
             for node in body:
                 if isinstance(node, Node):
                     found[f"{before}{node.name}"] = node
-                    walk(node.body if isinstance(node, ast.ClassDef) else [], f"{before}{node.name}.")
+                    walk(
+                        node.body if isinstance(node, ast.ClassDef) else [], f"{before}{node.name}."
+                    )
 
         walk(self.tree.body, "")
         return found
@@ -82,9 +86,14 @@ class Module:
         found = {}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom):
-                found |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+                found |= {
+                    alias.asname or alias.name: f"{node.module}.{alias.name}"
+                    for alias in node.names
+                }
             elif isinstance(node, ast.Import):
-                found |= {alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names}
+                found |= {
+                    alias.asname or alias.name.split(".")[0]: alias.name for alias in node.names
+                }
         return found
 
     @cached_property
@@ -92,11 +101,15 @@ class Module:
         """The constants and aliases that are given at its top, with the text below each, if any."""
         found = {}
         for node, after in zip(self.tree.body, [*self.tree.body[1:], None], strict=True):
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
             if not isinstance(node, ast.Assign | ast.AnnAssign):
                 continue
             text = after.value.value if _is_text(after) else ""
-            found |= {name.id: inspect.cleandoc(text) for name in targets if isinstance(name, ast.Name)}
+            found |= {
+                name.id: inspect.cleandoc(text) for name in targets if isinstance(name, ast.Name)
+            }
         return found
 
     @cached_property
@@ -104,7 +117,11 @@ class Module:
         """The public names that are given here, in the order of the source."""
         here = [n.name for n in self.tree.body if isinstance(n, Node)]
         order = [n for n in vars(self.module) if n in here or n in self.constants]
-        is_variable = {n for n in order if isinstance(getattr(self.module, n), typing.TypeVar | typing.ParamSpec)}
+        is_variable = {
+            n
+            for n in order
+            if isinstance(getattr(self.module, n), typing.TypeVar | typing.ParamSpec)
+        }
         return [n for n in order if not n.startswith("_") and n not in is_variable]
 
     @property
@@ -114,7 +131,11 @@ class Module:
 
 
 def _is_text(node: ast.AST | None) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
 
 
 @cache
@@ -142,10 +163,16 @@ def source(module: str, name: str) -> Place:
     value = vars(held.module).get(name)
     if name in held.defined:
         return Place(module, name)
-    if callable(value) and getattr(value, "__module__", "") in modules() and hasattr(value, "__name__"):
+    if (
+        callable(value)
+        and getattr(value, "__module__", "") in modules()
+        and hasattr(value, "__name__")
+    ):
         return Place(value.__module__, value.__name__)
     target, _, called = held.imports.get(name, "").rpartition(".")
-    return source(target, called) if target in modules() and target != module else Place(module, name)
+    return (
+        source(target, called) if target in modules() and target != module else Place(module, name)
+    )
 
 
 @dataclass(frozen=True)
@@ -156,7 +183,8 @@ class Registry:
         room: The room whose page lists them.
         title: What they are.
         constant: The dictionary, as ``module:NAME``.
-        entries: For each name its class or function as ``module:Name``, or, where it is an object, a line about it.
+        entries: For each name its class or function as ``module:Name``, or, where it is an object,
+            a line about it.
     """
 
     room: str
@@ -188,13 +216,33 @@ def registries() -> list[Registry]:
         ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),
         ("surrogates", "Models", "surrogates:MODELS", surrogates.MODELS.places),
         ("training", "Tasks", "training:TASKS", {n: task.title for n, task in TASKS.items()}),
-        ("training", "Losses", "training.losses:LOSSES", {n: loss.title for n, loss in LOSSES.items()}),
-        ("training", "Measures", "training.measures:MEASURES", {n: kept.title for n, kept in MEASURES.items()}),
+        (
+            "training",
+            "Losses",
+            "training.losses:LOSSES",
+            {n: loss.title for n, loss in LOSSES.items()},
+        ),
+        (
+            "training",
+            "Measures",
+            "training.measures:MEASURES",
+            {n: kept.title for n, kept in MEASURES.items()},
+        ),
         ("training", "Proxies", "training.proxies:PROXIES", proxies.PROXIES),
-        ("strategies", "Strategies", "strategies:STRATEGIES", strategies.STRATEGIES | strategies.NEEDING_OPTIONS),
+        (
+            "strategies",
+            "Strategies",
+            "strategies:STRATEGIES",
+            strategies.STRATEGIES | strategies.NEEDING_OPTIONS,
+        ),
         ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
         ("strategies", "Bridges to other libraries", "strategies:BRIDGES", strategies.BRIDGES),
-        ("papers", "Papers", "papers:PAPERS", {n: f"{p.__module__}:{p.__name__}" for n, p in papers.PAPERS.items()}),
+        (
+            "papers",
+            "Papers",
+            "papers:PAPERS",
+            {n: f"{p.__module__}:{p.__name__}" for n, p in papers.PAPERS.items()},
+        ),
     ]
     return [Registry(f"{PACKAGE}.{room}", *rest) for room, *rest in held]
 
@@ -221,15 +269,24 @@ class Page:
     @property
     def file(self) -> str:
         """The file's name; all pages lie in one folder."""
-        return "index.html" if self.module == PACKAGE else f"{self.module.removeprefix(f'{PACKAGE}.')}.html"
+        return (
+            "index.html"
+            if self.module == PACKAGE
+            else f"{self.module.removeprefix(f'{PACKAGE}.')}.html"
+        )
 
 
 @cache
 def pages() -> Mapping[str, Page]:
-    """Every page by module: the door, the rooms, the plug-ins, and the classes that the doors' names take and give."""
+    """Every page by module: the door, the rooms, the plug-ins, and the classes that the doors'
+    names take and give.
+    """
     found = {name: Page(name, []) for name in [PACKAGE, *rooms()]}
     waiting = [(source(room, name), room) for room in rooms() for name in modules()[room].offered]
-    waiting += [(place, place.module) for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)]
+    waiting += [
+        (place, place.module)
+        for place in (source(PACKAGE, name) for name in modules()[PACKAGE].offered)
+    ]
     plugged = [(place, place.module) for kept in registries() for place in kept.places.values()]
     seen: set[Place] = set()
 
@@ -243,7 +300,9 @@ def pages() -> Mapping[str, Page]:
     while waiting:
         place, module = waiting.pop(0)
         if put(place, module):
-            waiting += [(other, other.module) for other in spoken_of(place) if inspect.isclass(other.code)]
+            waiting += [
+                (other, other.module) for other in spoken_of(place) if inspect.isclass(other.code)
+            ]
     for place, module in plugged:
         put(place, module)
     return found
@@ -255,7 +314,10 @@ def spoken_of(place: Place) -> Iterator[Place]:
     Args:
         place: The public thing.
     """
-    for value in [place.thing, *(members(place.code).values() if inspect.isclass(place.code) else ())]:
+    for value in [
+        place.thing,
+        *(members(place.code).values() if inspect.isclass(place.code) else ()),
+    ]:
         for word in _words(value):
             other = source(place.module, word)
             if other.name in modules()[other.module].defined:
@@ -263,15 +325,24 @@ def spoken_of(place: Place) -> Iterator[Place]:
 
 
 def _words(value: Any) -> list[str]:
-    function = getattr(value, "fget", None) or getattr(value, "func", None) or getattr(value, "__func__", None) or value
-    texts = [str(getattr(text, "__forward_arg__", text)) for text in getattr(function, "__annotations__", {}).values()]
+    function = (
+        getattr(value, "fget", None)
+        or getattr(value, "func", None)
+        or getattr(value, "__func__", None)
+        or value
+    )
+    texts = [
+        str(getattr(text, "__forward_arg__", text))
+        for text in getattr(function, "__annotations__", {}).values()
+    ]
     if inspect.isclass(value):
         texts += [base.__name__ for base in value.__bases__]
     return [word for text in texts for word in re.findall(r"\w+", text)]
 
 
 def members(kind: type) -> dict[str, Any]:
-    """The public methods and properties that a class gives itself, and its constructor where that is documented.
+    """The public methods and properties that a class gives itself, and its constructor where that
+    is documented.
 
     Args:
         kind: The class.
@@ -298,8 +369,12 @@ def homes() -> Mapping[Place, str]:
 
 
 def public() -> list[Place]:
-    """The classes and functions that must show an example: the door's, the rooms', every strategy and every model."""
-    found = [source(module, name) for module in [PACKAGE, *rooms()] for name in modules()[module].offered]
+    """The classes and functions that must show an example: the door's, the rooms', every strategy
+    and every model.
+    """
+    found = [
+        source(module, name) for module in [PACKAGE, *rooms()] for name in modules()[module].offered
+    ]
     shown = [kept for kept in registries() if kept.room.endswith((".strategies", ".surrogates"))]
     found += [place for kept in shown for place in kept.places.values()]
     return [place for place in dict.fromkeys(found) if place.module in modules() and place.code]

@@ -1,4 +1,6 @@
-"""What a name in single backticks stands for, as its reader would look for it: from the inside outwards."""
+"""What a name in single backticks stands for, as its reader would look for it: from the inside
+outwards.
+"""
 
 from __future__ import annotations
 
@@ -61,8 +63,16 @@ class Scope:
             return None
         head, *rest = written.partition("(")[0].split(".")
         ways: tuple[Callable[[str, list[str]], Found | None], ...] = (
-            self._parameter, self._member, self._here, self._beside, _absolute, _registered, _public, _method, _python,
-        )  # fmt: skip
+            self._parameter,
+            self._member,
+            self._here,
+            self._beside,
+            _absolute,
+            _registered,
+            _public,
+            _method,
+            _python,
+        )
         return next(filter(None, (way(head, rest) for way in ways)), None)
 
     def _parameter(self, head: str, _: list[str]) -> Found | None:
@@ -87,7 +97,11 @@ class Scope:
         """A module of the same folder."""
         is_folder = hasattr(modules()[self.module].module, "__path__")
         folder = self.module if is_folder else self.module.rpartition(".")[0]
-        return _absolute(PACKAGE, [*folder.split(".")[1:], head, *rest]) if f"{folder}.{head}" in modules() else None
+        return (
+            _absolute(PACKAGE, [*folder.split(".")[1:], head, *rest])
+            if f"{folder}.{head}" in modules()
+            else None
+        )
 
 
 def has(kind: type, name: str) -> bool:
@@ -99,7 +113,9 @@ def has(kind: type, name: str) -> bool:
     """
     if hasattr(kind, name):
         return True
-    told = (base.__dict__.get("__annotations__", {}).keys() | attributes(base) for base in kind.__mro__)
+    told = (
+        base.__dict__.get("__annotations__", {}).keys() | attributes(base) for base in kind.__mro__
+    )
     return any(name in names for names in told)
 
 
@@ -121,17 +137,24 @@ def stored(kind: type, method: str = "") -> dict[str, None]:
         method: One of them alone; all if empty.
     """
     held = modules().get(kind.__module__)
-    node = held.nodes.get(f"{kind.__qualname__}.{method}" if method else kind.__qualname__) if held else None
+    node = (
+        held.nodes.get(f"{kind.__qualname__}.{method}" if method else kind.__qualname__)
+        if held
+        else None
+    )
     parts = (part for part in (ast.walk(node) if node else ()) if isinstance(part, ast.Attribute))
     return {
         part.attr: None
         for part in parts
-        if isinstance(part.ctx, ast.Store) and isinstance(part.value, ast.Name) and part.value.id == "self"
+        if isinstance(part.ctx, ast.Store)
+        and isinstance(part.value, ast.Name)
+        and part.value.id == "self"
     }
 
 
 def entries(thing: Any, title: str) -> set[str]:
-    """The names that a section of a docstring tells of; several may share one entry, with commas between.
+    """The names that a section of a docstring tells of; several may share one entry, with commas
+    between.
 
     Args:
         thing: What has the docstring.
@@ -186,14 +209,26 @@ def _reaches(thing: Any, rest: list[str]) -> bool:
         elif hasattr(thing, name):
             thing = getattr(thing, name)
         else:
-            return inspect.isclass(thing) is False and not inspect.ismodule(thing) and not hasattr(thing, "__dict__")
+            return (
+                inspect.isclass(thing) is False
+                and not inspect.ismodule(thing)
+                and not hasattr(thing, "__dict__")
+            )
     return True
 
 
 def _command(written: str) -> Found | None:
     """A command, with arguments or without."""
-    meant = max((name for name in commands() if f"{written} ".startswith(f"{name} ")), key=len, default=PROGRAM)
-    return Found(f"commands.html#{commands()[meant].anchor}") if meant != PROGRAM or written == PROGRAM else None
+    meant = max(
+        (name for name in commands() if f"{written} ".startswith(f"{name} ")),
+        key=len,
+        default=PROGRAM,
+    )
+    return (
+        Found(f"commands.html#{commands()[meant].anchor}")
+        if meant != PROGRAM or written == PROGRAM
+        else None
+    )
 
 
 def _absolute(head: str, rest: list[str]) -> Found | None:
@@ -211,7 +246,11 @@ def _absolute(head: str, rest: list[str]) -> Found | None:
     if not left:
         above, _, last = module.rpartition(".")
         named = source(above, last) if above in modules() and module not in pages() else None
-        return Found(pages()[module].file) if module in pages() else (named and _linked(named, [])) or Found()
+        return (
+            Found(pages()[module].file)
+            if module in pages()
+            else (named and _linked(named, [])) or Found()
+        )
     if left[0] not in vars(modules()[module].module):
         return None
     place = source(module, left[0])
@@ -223,7 +262,9 @@ def _registered(head: str, rest: list[str]) -> Found | None:
     for kept in registries():
         if head in (*kept.entries, kept.anchor) and not rest:
             place = kept.places.get(head)
-            return _linked(place, []) if place else Found(f"{pages()[kept.room].file}#{kept.anchor}")
+            return (
+                _linked(place, []) if place else Found(f"{pages()[kept.room].file}#{kept.anchor}")
+            )
     return None
 
 

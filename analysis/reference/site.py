@@ -1,4 +1,6 @@
-"""The pages: docstrings become HTML by pdoc, names become links, and everything can be searched without a server."""
+"""The pages: docstrings become HTML by pdoc, names become links, and everything can be searched
+without a server.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,9 @@ HERE = Path(__file__).parent
 STYLES = Path(surrogate_nas.__file__).parent / "report" / "templates"
 WIDEST = 92
 _TAGS = frozenset(
-    "html head meta title style script body nav main section h1 h2 h3 h4 h5 h6 p ul ol li dl dt dd a blockquote br hr "
-    "table thead tbody tr th td code pre span div strong em sup sub small label input details summary".split()
+    "html head meta title style script body nav main section h1 h2 h3 h4 h5 h6 p ul ol li dl dt dd"
+    " a blockquote br hr table thead tbody tr th td code pre span div strong em sup sub small label"
+    " input details summary".split()
 )
 
 
@@ -87,7 +90,13 @@ def write(folder: Path) -> list[Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     loader = FileSystemLoader([HERE / "templates", STYLES])
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     made.globals |= {
         "rooms": [(pages()[room], summary(room)) for room in rooms()],
         "version": surrogate_nas.__version__,
@@ -102,13 +111,19 @@ def write(folder: Path) -> list[Path]:
     }
     shown = {page.module: [item(place) for place in page.places] for page in pages().values()}
     texts = {
-        page.file: made.get_template("module.html.jinja2").render(
-            page=page, items=shown[page.module], text=prose(page.module), tables=list(tables(page))
+        page.file: (
+            made.get_template("module.html.jinja2").render(
+                page=page,
+                items=shown[page.module],
+                text=prose(page.module),
+                tables=list(tables(page)),
+            )
         )
         for page in pages().values()
     }
     texts["commands.html"] = made.get_template("commands.html.jinja2").render(
-        page=None, commands=[(one, markdown(one.help, Scope(PACKAGE))) for one in commands().values()]
+        page=None,
+        commands=[(one, markdown(one.help, Scope(PACKAGE))) for one in commands().values()],
     )
     texts["search.js"] = f"const NAMES = {json.dumps(list(index(shown)), ensure_ascii=False)};\n"
     for name, text in texts.items():
@@ -136,7 +151,9 @@ def summary(module: str) -> Markup:
 
 
 def methods() -> Markup:
-    """The page that tells a newcomer which method to call, as HTML, with links to other documents as plain words."""
+    """The page that tells a newcomer which method to call, as HTML, with links to other documents
+    as plain words.
+    """
     text = (HERE.parent / "methods.md").read_text(encoding="utf-8").partition("\n")[2]
     plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
     return Markup(to_html(re.sub(r"^## ", "### ", plain, flags=re.MULTILINE)))
@@ -161,7 +178,9 @@ def markdown(text: str, scope: Scope) -> Markup:
 
     lines = inspect.cleandoc(text)
     parts = re.split(
-        r"(^Example:\n(?:[ \t]+.*\n?|\n)+|^```(?:.|\n)*?^```|^ *(?:>>>|\.\.\.).*$)", lines, flags=re.MULTILINE
+        r"(^Example:\n(?:[ \t]+.*\n?|\n)+|^```(?:.|\n)*?^```|^ *(?:>>>|\.\.\.).*$)",
+        lines,
+        flags=re.MULTILINE,
     )
     named = "".join(part if i % 2 else REFERENCE.sub(linked, part) for i, part in enumerate(parts))
     return Markup(to_html(convert(named, "google", None)))
@@ -182,8 +201,17 @@ def item(place: Place) -> Item:
     scope = Scope(place.module, kind if inspect.isclass(kind) else None)
     if inspect.isfunction(kind):
         names = tuple(inspect.signature(kind).parameters)
-        return _item(place.name, "def", _call(place, kind), kind.__doc__, Scope(place.module, None, names), origin)
-    below = tuple(_member(place, name, value) for name, value in members(kind).items() if name != "__init__")
+        return _item(
+            place.name,
+            "def",
+            _call(place, kind),
+            kind.__doc__,
+            Scope(place.module, None, names),
+            origin,
+        )
+    below = tuple(
+        _member(place, name, value) for name, value in members(kind).items() if name != "__init__"
+    )
     text = f"{inspect.cleandoc(kind.__doc__ or '')}\n\n{_of_constructor(kind)}"
     parts = tuple(_inherited(place))
     return _item(place.name, "class", _call(place, kind), text, scope, origin, below, parts)
@@ -200,7 +228,9 @@ def _member(place: Place, name: str, value: Any) -> Item:
     text = function.__doc__ or inspect.getdoc(getattr(place.code, name)) or ""
     is_property = not callable(value) and not isinstance(value, classmethod | staticmethod)
     scope = Scope(place.module, place.code, tuple(inspect.signature(function).parameters))
-    label = "property" if is_property else "classmethod" if isinstance(value, classmethod) else "def"
+    label = (
+        "property" if is_property else "classmethod" if isinstance(value, classmethod) else "def"
+    )
     signature = _returned(place, function, name) if is_property else _call(place, function, name)
     return _item(f"{place.name}.{name}", label, signature, text, scope)
 
@@ -217,7 +247,17 @@ def _item(
 ) -> Item:
     told = inspect.cleandoc(text or "")
     plain = re.sub(r"`+", "", told)
-    return Item(anchor, label, signature, markdown(told, scope), _first(told, scope), plain, origin, below, inherited)
+    return Item(
+        anchor,
+        label,
+        signature,
+        markdown(told, scope),
+        _first(told, scope),
+        plain,
+        origin,
+        below,
+        inherited,
+    )
 
 
 def _definition(place: Place) -> Markup:
@@ -225,9 +265,13 @@ def _definition(place: Place) -> Markup:
     tree = modules()[place.module].tree
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if isinstance(node, ast.Assign | ast.AnnAssign) and any(getattr(n, "id", "") == place.name for n in targets):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and any(
+            getattr(n, "id", "") == place.name for n in targets
+        ):
             written = ast.unparse(node.value) if node.value else ""
-            return _name(place.name) + (Markup(" = ") + _typed(place.module, written) if len(written) < WIDEST else "")
+            return _name(place.name) + (
+                Markup(" = ") + _typed(place.module, written) if len(written) < WIDEST else ""
+            )
     return _name(place.name)
 
 
@@ -237,7 +281,9 @@ def _name(name: str) -> Markup:
 
 def _returned(place: Place, function: Any, name: str) -> Markup:
     told = inspect.signature(function).return_annotation
-    return _name(name) + (": " + _typed(place.module, _text(told)) if told is not inspect.Signature.empty else "")
+    return _name(name) + (
+        ": " + _typed(place.module, _text(told)) if told is not inspect.Signature.empty else ""
+    )
 
 
 def _call(place: Place, function: Any, name: str = "") -> Markup:
@@ -255,8 +301,16 @@ def _call(place: Place, function: Any, name: str = "") -> Markup:
             parts.append(Markup("*"))
         parts.append(_parameter(place.module, one))
     told = signature.return_annotation
-    back = "" if inspect.isclass(function) or told is signature.empty else " → " + _typed(place.module, _text(told))
-    length = len(Markup(", ").join(parts).striptags()) + len(Markup(back).striptags()) + len(name or place.name)
+    back = (
+        ""
+        if inspect.isclass(function) or told is signature.empty
+        else " → " + _typed(place.module, _text(told))
+    )
+    length = (
+        len(Markup(", ").join(parts).striptags())
+        + len(Markup(back).striptags())
+        + len(name or place.name)
+    )
     if length < WIDEST:
         inside = Markup(", ").join(parts)
     else:
@@ -271,7 +325,10 @@ def _parameter(module: str, one: inspect.Parameter) -> Markup:
         shown += ": " + _typed(module, _text(one.annotation))
     if one.default is not one.empty:
         written = repr(one.default)
-        plain = isinstance(one.default, str | int | float | tuple | None) and len(written) <= WIDEST // 2
+        plain = (
+            isinstance(one.default, str | int | float | tuple | None)
+            and len(written) <= WIDEST // 2
+        )
         shown += " = " + (written if plain else "…")
     return shown
 
@@ -297,19 +354,30 @@ def _inherited(place: Place) -> Iterator[Markup]:
     seen = set(members(place.code))
     for base in place.code.__mro__[1:]:
         above = Place(base.__module__, base.__name__)
-        names = [name for name in members(base) if name not in seen and name != "__init__"] if above in homes() else []
+        names = (
+            [name for name in members(base) if name not in seen and name != "__init__"]
+            if above in homes()
+            else []
+        )
         seen |= set(names)
         if names:
             file = pages()[homes()[above]].file
-            links = [Markup('<a href="{0}#{1}.{2}">{2}</a>').format(file, above.name, name) for name in names]
-            yield Markup('<a href="{0}#{1}">{1}</a>: ').format(file, above.name) + Markup(", ").join(links)
+            links = [
+                Markup('<a href="{0}#{1}.{2}">{2}</a>').format(file, above.name, name)
+                for name in names
+            ]
+            yield Markup('<a href="{0}#{1}">{1}</a>: ').format(file, above.name) + Markup(
+                ", "
+            ).join(links)
 
 
 def door() -> Iterator[tuple[Markup, Markup]]:
     """The names of the front door: each as a link, and its summary."""
     for name in modules()[PACKAGE].offered:
         place = source(PACKAGE, name)
-        link = Markup('<a href="{}#{}">{}</a>').format(pages()[homes()[place]].file, place.name, name)
+        link = Markup('<a href="{}#{}">{}</a>').format(
+            pages()[homes()[place]].file, place.name, name
+        )
         yield link, item(place).summary
 
 
@@ -329,7 +397,10 @@ def _plugged(kept: Registry, name: str) -> tuple[Markup, Markup]:
     if place is None:
         return Markup("<code>{}</code>").format(name), Markup.escape(kept.entries[name])
     file = pages()[homes()[place]].file
-    return Markup('<a href="{}#{}"><code>{}</code></a>').format(file, place.name, name), item(place).summary
+    return (
+        Markup('<a href="{}#{}"><code>{}</code></a>').format(file, place.name, name),
+        item(place).summary,
+    )
 
 
 def beside(page: Page | None) -> list[Page]:
@@ -341,7 +412,10 @@ def beside(page: Page | None) -> list[Page]:
     if page is None or page.module == PACKAGE:
         return []
     room = ".".join(page.module.split(".")[:2])
-    return sorted((one for one in pages().values() if one.module.startswith(f"{room}.")), key=lambda one: one.module)
+    return sorted(
+        (one for one in pages().values() if one.module.startswith(f"{room}.")),
+        key=lambda one: one.module,
+    )
 
 
 def index(shown: dict[str, list[Item]]) -> Iterator[tuple[str, str, str, str]]:
@@ -355,16 +429,32 @@ def index(shown: dict[str, list[Item]]) -> Iterator[tuple[str, str, str, str]]:
         yield page.module, "module", told, page.file
         for one in shown[page.module]:
             for part in (one, *one.members):
-                yield part.anchor, part.label or "constant", part.plain, f"{page.file}#{part.anchor}"
+                yield (
+                    part.anchor,
+                    part.label or "constant",
+                    part.plain,
+                    f"{page.file}#{part.anchor}",
+                )
     for kept in registries():
         for name, place in kept.entries.items():
-            file = pages()[homes()[kept.places[name]]].file if name in kept.places else pages()[kept.room].file
+            file = (
+                pages()[homes()[kept.places[name]]].file
+                if name in kept.places
+                else pages()[kept.room].file
+            )
             anchor = kept.places[name].name if name in kept.places else kept.anchor
-            told = inspect.cleandoc(kept.places[name].code.__doc__) if name in kept.places else place
+            told = (
+                inspect.cleandoc(kept.places[name].code.__doc__) if name in kept.places else place
+            )
             yield name, kept.title.lower(), told, f"{file}#{anchor}"
     for command in commands().values():
         options = " ".join(f"{one.name} {one.help}" for one in command.parameters)
-        yield command.name, "command", f"{command.summary}\n\n{options}", f"commands.html#{command.anchor}"
+        yield (
+            command.name,
+            "command",
+            f"{command.summary}\n\n{options}",
+            f"commands.html#{command.anchor}",
+        )
 
 
 class _Page(HTMLParser):
@@ -384,7 +474,8 @@ class _Page(HTMLParser):
 
 
 def broken(folder: Path) -> list[str]:
-    """Links of the written pages that lead nowhere, and what was taken for a tag although it is text.
+    """Links of the written pages that lead nowhere, and what was taken for a tag although it is
+    text.
 
     Args:
         folder: Where `write` wrote.
@@ -393,7 +484,9 @@ def broken(folder: Path) -> list[str]:
     for path in sorted(folder.glob("*.html")):
         read[path.name] = _Page()
         read[path.name].feed(path.read_text(encoding="utf-8"))
-    found = [f"{name}: <{tag}> is no tag of ours" for name, page in read.items() for tag in page.foreign]
+    found = [
+        f"{name}: <{tag}> is no tag of ours" for name, page in read.items() for tag in page.foreign
+    ]
     for name, page in read.items():
         for link in page.links:
             file, _, anchor = link.partition("#")

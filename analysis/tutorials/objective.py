@@ -1,11 +1,12 @@
 # %% [markdown]
 # # An objective with your hardware in it
 #
-# At the end you will have measured the latency of networks on this machine, put it into an objective next to a loss,
-# and seen what the two ways of asking for "good and fast" do: a weight λ, and a limit. Half a minute of computing, a
-# quarter of an hour of reading; nothing is fetched.
+# At the end you will have measured the latency of networks on this machine, put it into an
+# objective next to a loss, and seen what the two ways of asking for "good and fast" do: a weight λ,
+# and a limit. Half a minute of computing, a quarter of an hour of reading; nothing is fetched.
 #
-# Latencies are of your machine, so your numbers differ from everybody's. What must hold on any machine is asserted.
+# Latencies are of your machine, so your numbers differ from everybody's. What must hold on any
+# machine is asserted.
 
 # %%
 import json
@@ -31,37 +32,45 @@ FOLDER.mkdir(parents=True)
 # %% [markdown]
 # ## 1. What is minimised
 #
-# Everything here is about `L(θ, α) = L_train(θ, α) + λ·R(α)`: a loss of the trained network of architecture α, plus a
-# price for what it costs. The table `fashion` holds the loss of 15,625 trained networks. An objective is a line of
-# text:
+# Everything here is about `L(θ, α) = L_train(θ, α) + λ·R(α)`: a loss of the trained network of
+# architecture α, plus a price for what it costs. The table `fashion` holds the loss of 15,625
+# trained networks. An objective is a line of text:
 
 # %%
 table = sn.load("fashion")
 objective = sn.Objective("valid_loss + 0.1*params", table)
-cell = table.space.cell("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|")
+cell = table.space.cell(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
+)
 for term in objective.describe()["terms"]:
     print(f"{term['weight']} * {term['name']} / {term['divisor']:g} ({term['divisor_meaning']})")
 
 # %% [markdown]
-# A loss keeps its own unit (nats). Every term of R is divided by its median over the space, so that 1 is an ordinary
-# network whatever the unit, and a λ of 0.1 says: *an ordinary network's cost is worth 0.1 nats of loss*.
+# A loss keeps its own unit (nats). Every term of R is divided by its median over the space, so that
+# 1 is an ordinary network whatever the unit, and a λ of 0.1 says: *an ordinary network's cost is
+# worth 0.1 nats of loss*.
 #
 # ## 2. Measure
 #
-# 32 random networks, on one thread. Each is visited in five rounds in random order, warmed up, and timed ten times a
-# visit; what counts is the median of these fifty. A reference network in between tells whether the machine was quiet.
+# 32 random networks, on one thread. Each is visited in five rounds in random order, warmed up, and
+# timed ten times a visit; what counts is the median of these fifty. A reference network in between
+# tells whether the machine was quiet.
 
 # %%
 cells = draw_cells(32, seed=0)
 measured = measure(cells, table.network, Protocol(rounds=5, repeats=10))
-print(f"{measured.latency.min():.2f} to {measured.latency.max():.2f} ms; the reference varied by {measured.drift:.0%}")
-print(f"other processes took {measured.lost:.0%} of the time; {measured.card['model']}, {measured.card['cores']} cores")
+print(
+    f"{measured.latency.min():.2f} to {measured.latency.max():.2f} ms; the reference varied by {measured.drift:.0%}"  # noqa: E501
+)
+print(
+    f"other processes took {measured.lost:.0%} of the time; {measured.card['model']}, {measured.card['cores']} cores"  # noqa: E501
+)
 write_table(measured.table(), FOLDER / "local.h5")
 assert len(measured.latency) == 32 and (measured.latency > 0).all()
 
 # %% [markdown]
-# Is the number of parameters a good stand-in for time? *Spearman's ρ* compares two rankings: 1 is the same order, 0 no
-# relation.
+# Is the number of parameters a good stand-in for time? *Spearman's ρ* compares two rankings: 1 is
+# the same order, 0 no relation.
 
 # %%
 others = {name: table.query(cells, name) for name in ("params", "macs", "latency@cpu")}
@@ -71,8 +80,9 @@ for name, value in agreement.items():
 assert agreement["latency@cpu"] > agreement["params"]
 
 # %% [markdown]
-# It is not: pooling has no parameters and takes time. `latency@cpu` was measured with the same networks on another CPU,
-# and orders them much more like yours. Better still is your own, but 32 networks are not 15,625:
+# It is not: pooling has no parameters and takes time. `latency@cpu` was measured with the same
+# networks on another CPU, and orders them much more like yours. Better still is your own, but 32
+# networks are not 15,625:
 
 # %%
 try:
@@ -83,26 +93,31 @@ except sn.UserError as error:
 # %% [markdown]
 # ## 3. From 32 networks to all
 #
-# The time of a cell is nearly the sum of the times of its operations, so a linear model learns it from few cells. Here
-# from 24; the other eight test it. (`snas` is the shell's command of that name.)
+# The time of a cell is nearly the sum of the times of its operations, so a linear model learns it
+# from few cells. Here from 24; the other eight test it. (`snas` is the shell's command of that
+# name.)
 
 
 # %%
 def snas(*words: object) -> str:
     print("$ snas", *words)
-    made = subprocess.run([sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+    )
     return made.stdout.decode()
 
 
 MODEL = FOLDER / "latency.bin"
 words = ("--target", "latency@local", "--train", 24, "--model", "ridge", "--out", MODEL, "--json")
 test = json.loads(snas("fit", FOLDER / "local.h5", *words))
-print(f"on {test['n_test']} networks that it has not seen: ρ {test['spearman']:.2f}, mean error {test['mae']:.3f} ms")
+print(
+    f"on {test['n_test']} networks that it has not seen: ρ {test['spearman']:.2f}, mean error {test['mae']:.3f} ms"  # noqa: E501
+)
 assert test["n_test"] == 8 and test["spearman"] > 0
 
 # %% [markdown]
-# The model's file joins the table, and `latency@local` is a metric like every other, for all cells. Whatever is
-# reported from now on says that these latencies are predicted.
+# The model's file joins the table, and `latency@local` is a metric like every other, for all cells.
+# Whatever is reported from now on says that these latencies are predicted.
 
 # %%
 bench = sn.load("fashion", with_=[MODEL])
@@ -113,7 +128,8 @@ assert bench.banner
 # %% [markdown]
 # ## 4. What λ does
 #
-# A table knows all 15,625 scores, so the optimum of each λ can be looked up instead of searched for:
+# A table knows all 15,625 scores, so the optimum of each λ can be looked up instead of searched
+# for:
 
 # %%
 loss, latency = bench.column("valid_loss"), bench.column("latency@local")
@@ -122,36 +138,48 @@ best = []
 for weight in LAMBDAS:
     scores = sn.Objective(f"valid_loss + {weight}*latency@local", bench).over_space()
     best.append(int(scores.score.argmin()))
-    print(f"λ = {weight:<4}  loss {loss[best[-1]]:.3f}  {latency[best[-1]]:.3f} ms  {bench.space[best[-1]]}")
+    print(
+        f"λ = {weight:<4}  loss {loss[best[-1]]:.3f}  {latency[best[-1]]:.3f} ms  {bench.space[best[-1]]}"  # noqa: E501
+    )
 assert (np.diff(loss[best]) >= 0).all() and (np.diff(latency[best]) <= 0).all()
-assert latency[best[-1]] < latency[best[0]] and latency[best[-1]] < latency.min() + 0.03 * np.median(latency)
+assert latency[best[-1]] < latency[best[0]] and latency[
+    best[-1]
+] < latency.min() + 0.03 * np.median(latency)
 
 # %% [markdown]
-# As λ grows, the optimum gets faster and its loss larger, never the other way round. Neighbouring λ may share one
-# optimum: λ jumps from network to network. A λ of 100 drowns L: the fastest network of all wins, whatever it has
-# learned. A comparison's report warns where λ changes nothing, and where it drowns L.
+# As λ grows, the optimum gets faster and its loss larger, never the other way round. Neighbouring λ
+# may share one optimum: λ jumps from network to network. A λ of 100 drowns L: the fastest network
+# of all wins, whatever it has learned. A comparison's report warns where λ changes nothing, and
+# where it drowns L.
 #
 # ## 5. A limit
 #
-# Often the question is not "what is a millisecond worth?" but "what is the best that keeps a limit?"
+# Often the question is not "what is a millisecond worth?" but "what is the best that keeps a
+# limit?"
 
 # %%
 limit = round(float(np.quantile(latency, 0.25)), 4)
-run = sn.search(bench, "bo", "valid_loss", subject_to=f"latency@local <= {limit}", budget=60, seed=0)
+run = sn.search(
+    bench, "bo", "valid_loss", subject_to=f"latency@local <= {limit}", budget=60, seed=0
+)
 found = run.incumbent
-print(f"limit {limit:.3f} ms: found loss {found.loss:.3f} at {found.values['latency@local']:.3f} ms in 60 trainings; "
-      f"the best that there is {loss[latency <= limit].min():.3f}")  # fmt: skip
+print(
+    f"limit {limit:.3f} ms: found loss {found.loss:.3f} at {found.values['latency@local']:.3f} ms in 60 trainings; "  # noqa: E501
+    f"the best that there is {loss[latency <= limit].min():.3f}"
+)
 assert found.feasible and found.values["latency@local"] <= limit
 assert found.loss >= loss[latency <= limit].min() - 1e-9
 assert all(trial.feasible for trial in run.trials[10:])
 
 # %% [markdown]
-# A network over the limit ranks behind all that keep it. `bo` (Bayesian optimisation) is told beforehand which do,
-# since a latency needs no training; but for the ten random first cells it spends its trainings on those only.
+# A network over the limit ranks behind all that keep it. `bo` (Bayesian optimisation) is told
+# beforehand which do, since a latency needs no training; but for the ten random first cells it
+# spends its trainings on those only.
 #
 # ## 6. All answers at once
 #
-# With a comma instead of a plus, nothing is weighed: the answer is a *front*, the networks that no other beats in both.
+# With a comma instead of a plus, nothing is weighed: the answer is a *front*, the networks that no
+# other beats in both.
 
 # %%
 front = np.flatnonzero(undominated(np.column_stack([loss, latency])))
@@ -160,8 +188,9 @@ print(f"the exact front has {len(front)} networks; λ > 0 reaches {len(set(best[
 assert set(best[1:]) <= set(front.tolist()) and len(set(best[1:])) < len(front)
 
 # %% [markdown]
-# Every optimum of a λ above 0 lies on the front, but λ reaches only part of it: it cannot stop where the front is
-# hollow. (With λ = 0, networks that compute the same function tie, and the slower one may win.)
+# Every optimum of a λ above 0 lies on the front, but λ reaches only part of it: it cannot stop
+# where the front is hollow. (With λ = 0, networks that compute the same function tie, and the
+# slower one may win.)
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -170,36 +199,53 @@ order = front[np.argsort(latency[front])]
 axes.step(latency[order], loss[order], where="post", color="tab:blue", label="exact front")
 places = [trial.cell.index for trial in run.trials]
 axes.scatter(latency[places], loss[places], s=8, color="tab:orange", label="tried by nsga2")
-axes.scatter(latency[best], loss[best], marker="*", s=110, color="tab:red", zorder=3, label="optima of λ")
+axes.scatter(
+    latency[best], loss[best], marker="*", s=110, color="tab:red", zorder=3, label="optima of λ"
+)
 axes.axvline(limit, color="grey", linestyle=":", label="the limit")
-axes.set(xlabel="latency on this machine (ms, predicted)", ylabel="validation loss (nats)", ylim=(0.4, 1.2))
+axes.set(
+    xlabel="latency on this machine (ms, predicted)",
+    ylabel="validation loss (nats)",
+    ylim=(0.4, 1.2),
+)
 axes.legend(loc="upper right")
 figure.savefig(FOLDER / "front.png", dpi=120)
 
 # %% [markdown]
 # ## 7. Does the winner depend on λ?
 #
-# Strategies can change places with λ, since R is known and L is not. A path over λ is a comparison at each:
+# Strategies can change places with λ, since R is known and L is not. A path over λ is a comparison
+# at each:
 
 # %%
 path = lambda_path(
-    bench, ["random", "evolution"], "valid_loss + 0.1*latency@local", lambdas=[0, 0.2, 2], runs=5, budget=60,
+    bench,
+    ["random", "evolution"],
+    "valid_loss + 0.1*latency@local",
+    lambdas=[0, 0.2, 2],
+    runs=5,
+    budget=60,
     folder=FOLDER / "path",
-)  # fmt: skip
+)
 for step in path.steps:
     regrets = ", ".join(f"{name} {regret:.4f}" for name, regret in step.mean_regrets.items())
-    print(f"λ = {step.value:<4} mean regret: {regrets}; {'decided' if step.decided else 'not decided'}")
+    print(
+        f"λ = {step.value:<4} mean regret: {regrets}; {'decided' if step.decided else 'not decided'}"  # noqa: E501
+    )
 assert [step.value for step in path.steps] == [0, 0.2, 2]
 assert all(regret > -1e-9 for step in path.steps for regret in step.mean_regrets.values())
 assert not any(step.decided for step in path.steps)
 
 # %% [markdown]
-# *Regret* is the distance to the optimum of that λ. With five runs nothing can be decided: the smallest p-value that
-# five pairs can give is 2 / 2⁵ = .06. Twenty runs could.
+# *Regret* is the distance to the optimum of that λ. With five runs nothing can be decided: the
+# smallest p-value that five pairs can give is 2 / 2⁵ = .06. Twenty runs could.
 #
 # ## What to try next
 #
-# - `snas measure --cells 200 --task fashion --out local.h5` from a shell, on a quiet machine, with `--device cuda` if
-#   you have one; then `snas compare fashion --with latency.bin --objective "valid_loss + 0.2*latency@local"`.
-# - Two prices at once: `valid_loss + 0.1*latency@local + 0.1*energy@local`, or three objectives with two commas.
-# - `snas data fetch nb201` brings latencies of 25 devices and settings: `valid_error + 0.1*latency@raspi4`.
+# - `snas measure --cells 200 --task fashion --out local.h5` from a shell, on a quiet machine, with
+#   `--device cuda` if you have one; then
+#   `snas compare fashion --with latency.bin --objective "valid_loss + 0.2*latency@local"`.
+# - Two prices at once: `valid_loss + 0.1*latency@local + 0.1*energy@local`, or three objectives
+#   with two commas.
+# - `snas data fetch nb201` brings latencies of 25 devices and settings:
+#   `valid_error + 0.1*latency@raspi4`.

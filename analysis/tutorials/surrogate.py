@@ -1,9 +1,10 @@
 # %% [markdown]
 # # A surrogate on your own data
 #
-# You have trained some networks and have a CSV file of them. At the end you will have made a benchmark of it, fitted
-# models that predict the networks that you did not train, judged them by ranks, errors and calibration, searched on
-# one, and checked what it promised. Half a minute of computing, a quarter of an hour of reading; nothing is fetched.
+# You have trained some networks and have a CSV file of them. At the end you will have made a
+# benchmark of it, fitted models that predict the networks that you did not train, judged them by
+# ranks, errors and calibration, searched on one, and checked what it promised. Half a minute of
+# computing, a quarter of an hour of reading; nothing is fetched.
 
 # %%
 import csv
@@ -25,14 +26,16 @@ from surrogate_nas.surrogates.evaluation import scores_of
 FOLDER = Path("results/tutorials/surrogate").resolve()
 shutil.rmtree(FOLDER, ignore_errors=True)
 FOLDER.mkdir(parents=True)
-os.environ["SURROGATE_NAS_HOME"] = str(FOLDER / "home")  # imported benchmarks go there, not among yours
+os.environ["SURROGATE_NAS_HOME"] = str(
+    FOLDER / "home"
+)  # imported benchmarks go there, not among yours
 
 # %% [markdown]
 # ## 1. A CSV file becomes a benchmark
 #
-# So that this runs anywhere, the "networks that you have trained" are 200 cells of the NAS-Bench-201 space, with their
-# validation errors (in %) after five epochs on Fashion-MNIST. A file needs a column `cell`, and columns named by
-# metrics; `[5]` is the number of epochs.
+# So that this runs anywhere, the "networks that you have trained" are 200 cells of the
+# NAS-Bench-201 space, with their validation errors (in %) after five epochs on Fashion-MNIST. A
+# file needs a column `cell`, and columns named by metrics; `[5]` is the number of epochs.
 
 # %%
 everything = sn.load("fashion")
@@ -47,19 +50,23 @@ print(*(FOLDER / "trained.csv").read_text().splitlines()[:3], sep="\n")
 # %%
 def snas(*words: object) -> str:
     print("$ snas", *words)
-    made = subprocess.run([sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+    )
     return made.stdout.decode()
 
 
 snas("data", "import", "csv", FOLDER / "trained.csv", "--name", "mine")
 mine = sn.load("mine")
 best_trained = np.nanmin(mine.column("valid_error"))
-print(f"{mine.title}; the space has {len(mine.space):,} cells; the best trained one has {best_trained:.2f} %")
+print(
+    f"{mine.title}; the space has {len(mine.space):,} cells; the best trained one has {best_trained:.2f} %"  # noqa: E501
+)
 assert round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error")).sum() == 200
 
 # %% [markdown]
-# Sizes need no file: parameters, multiply-accumulates and the like follow from the cell. Spaces of your own work the
-# same way (`snas new space`, `--space FILE.py:SPACE`).
+# Sizes need no file: parameters, multiply-accumulates and the like follow from the cell. Spaces of
+# your own work the same way (`snas new space`, `--space FILE.py:SPACE`).
 #
 # ## 2. Three models, judged
 #
@@ -69,11 +76,23 @@ assert round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error"
 MODELS = ("ridge", "gp", "xgboost")
 told = {}
 for model in MODELS:
-    words = ("--target", "valid_error", "--train", 150, "--model", model, "--out", FOLDER / f"{model}.bin", "--json")
+    words = (
+        "--target",
+        "valid_error",
+        "--train",
+        150,
+        "--model",
+        model,
+        "--out",
+        FOLDER / f"{model}.bin",
+        "--json",
+    )
     told[model] = json.loads(snas("fit", "mine", *words))
 for model, scores in told.items():
-    print(f"{model:8} τ {scores['kendall']:.2f}   mean error {scores['mae']:.1f} points   "
-          f"within the interval {scores['coverage90']:.0%}")  # fmt: skip
+    print(
+        f"{model:8} τ {scores['kendall']:.2f}   mean error {scores['mae']:.1f} points   "
+        f"within the interval {scores['coverage90']:.0%}"
+    )
 assert told["ridge"]["kendall"] < told["gp"]["kendall"] < told["xgboost"]["kendall"]
 assert told["ridge"]["mae"] > told["gp"]["mae"] > told["xgboost"]["mae"]
 assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
@@ -81,13 +100,16 @@ assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 # %% [markdown]
 # Three different questions:
 #
-# - *Kendall's τ*: of two networks, does it know which is better? 1 is always, 0 is a coin. A search needs this.
+# - *Kendall's τ*: of two networks, does it know which is better? 1 is always, 0 is a coin. A search
+#   needs this.
 # - *Mean error*: how far off is the number, in points of the error?
-# - *Coverage*: a model says how sure it is. Its 90 % intervals should hold 9 of 10 truths; more is timid, less brash.
+# - *Coverage*: a model says how sure it is. Its 90 % intervals should hold 9 of 10 truths; more is
+#   timid, less brash.
 #
-# `ridge` (linear) is the worst in the first two, `xgboost` (trees) the best; all three know about how sure they are.
-# Fifty test cells are few, though. Since the table `fashion` has the truth of everybody, we can look behind the
-# curtain: all cells that were not trained, and separately the quarter of them that is truly best.
+# `ridge` (linear) is the worst in the first two, `xgboost` (trees) the best; all three know about
+# how sure they are. Fifty test cells are few, though. Since the table `fashion` has the truth of
+# everybody, we can look behind the curtain: all cells that were not trained, and separately the
+# quarter of them that is truly best.
 
 # %%
 truth = everything.column("valid_error")
@@ -96,16 +118,24 @@ learned = {model: sn.load(f"surrogate:{FOLDER / model}.bin") for model in MODELS
 for model, bench in learned.items():
     mean, std = bench.prediction("valid_error")
     found = scores_of(truth[others], Prediction(mean[others], std[others]))
-    print(f"{model:8} τ {found['kendall']:.2f}, among the best quarter {found['kendall_top_quarter']:.2f}; "
-          f"within the interval {found['coverage90']:.0%}")  # fmt: skip
-    assert found["kendall"] > 0.6 and found["kendall_top_quarter"] < 0.4 and 0.85 < found["coverage90"] < 0.95
+    print(
+        f"{model:8} τ {found['kendall']:.2f}, among the best quarter {found['kendall_top_quarter']:.2f}; "  # noqa: E501
+        f"within the interval {found['coverage90']:.0%}"
+    )
+    assert (
+        found["kendall"] > 0.6
+        and found["kendall_top_quarter"] < 0.4
+        and 0.85 < found["coverage90"] < 0.95
+    )
 
 # %% [markdown]
-# The τ over all cells is above .6 for all three, but among the good cells, where a search happens, it is below .4. A
-# high τ mostly says that a model recognises bad networks.
+# The τ over all cells is above .6 for all three, but among the good cells, where a search happens,
+# it is below .4. A high τ mostly says that a model recognises bad networks.
 
 # %%
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.6), sharex=True, sharey=True, layout="constrained")
+figure, panels = plt.subplots(
+    1, 3, figsize=(10, 3.6), sharex=True, sharey=True, layout="constrained"
+)
 shown = np.random.default_rng(0).choice(others, 150, replace=False)
 for axes, (model, bench) in zip(panels, learned.items(), strict=True):
     mean, std = bench.prediction("valid_error")
@@ -118,14 +148,18 @@ figure.savefig(FOLDER / "predictions.png", dpi=120)
 # %% [markdown]
 # ## 3. Search on a model, then ask the truth
 #
-# A fitted model is a benchmark: `surrogate:FILE`. Strategies run on it as on any other, and its banner is printed in
-# every report: nothing here was measured. What does each model think is the best cell, and is it?
+# A fitted model is a benchmark: `surrogate:FILE`. Strategies run on it as on any other, and its
+# banner is printed in every report: nothing here was measured. What does each model think is the
+# best cell, and is it?
 
 # %%
 promises = {}
 for model, bench in learned.items():
     best = sn.search(bench, "local_search", "valid_error", budget=1500, seed=0).incumbent
-    promised, real = best.values["valid_error[5]"], float(everything.query(best.cell, "valid_error"))
+    promised, real = (
+        best.values["valid_error[5]"],
+        float(everything.query(best.cell, "valid_error")),
+    )
     promises[model] = (promised, real)
     print(f"{model:8} promises {promised:.2f} %; trained, it has {real:.2f} %  {best.cell}")
 
@@ -134,15 +168,16 @@ assert ridge[0] < 13 and ridge[1] > 17 and gp[0] < 16.5 and gp[1] > 18
 assert all(promised < real for promised, real in promises.values())
 
 # %% [markdown]
-# Every winner is worse than promised: `ridge` promises below 13 % and has more than 17, the Gaussian process `gp` below
-# 16.5 and has more than 18. It must be so: whoever picks the smallest of 15,625 predictions picks the luckiest error.
-# This is the *winner's curse*, and the reason why a number that a model predicted is never a result here: where the
-# truth is known, reports read it again.
+# Every winner is worse than promised: `ridge` promises below 13 % and has more than 17, the
+# Gaussian process `gp` below 16.5 and has more than 18. It must be so: whoever picks the smallest
+# of 15,625 predictions picks the luckiest error. This is the *winner's curse*, and the reason why a
+# number that a model predicted is never a result here: where the truth is known, reports read it
+# again.
 #
 # ## 4. How to use it well
 #
-# Let the model choose many, train them, and believe only the training. Twenty more trainings, chosen by `xgboost` among
-# the cells that are not trained yet, beside twenty chosen at random:
+# Let the model choose many, train them, and believe only the training. Twenty more trainings,
+# chosen by `xgboost` among the cells that are not trained yet, beside twenty chosen at random:
 
 # %%
 mean, _ = learned["xgboost"].prediction("valid_error")
@@ -156,14 +191,17 @@ assert truth[chosen].min() < best_trained < truth[drawn].min()
 assert truth[chosen].mean() < 18.5 < 20 < truth[drawn].mean()
 
 # %% [markdown]
-# The twenty that the model chose have on average less than 18.5 %, and one of them beats the best of the 200; twenty at
-# random have more than 20 % and none does. That it cannot tell the best from the second best does not matter, if you
-# train twenty. This is one draw of the 200 (`seed=0`): with `seed=1` none of the model's twenty beats the best of the
-# 200, so repeat such a figure before you rely on it.
+# The twenty that the model chose have on average less than 18.5 %, and one of them beats the best
+# of the 200; twenty at random have more than 20 % and none does. That it cannot tell the best from
+# the second best does not matter, if you train twenty. This is one draw of the 200 (`seed=0`): with
+# `seed=1` none of the model's twenty beats the best of the 200, so repeat such a figure before you
+# rely on it.
 #
 # ## What to try next
 #
-# - Add the twenty to the CSV file and fit again. `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that
-#   loop, a cell at a time; `bo`, `bananas` and `npenas` are others.
+# - Add the twenty to the CSV file and fit again.
+#   `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that loop, a cell at a time;
+#   `bo`, `bananas` and `npenas` are others.
 # - 50 cells instead of 150: which model suffers most? `snas paper predictors` draws such curves.
-# - A model of your own is a file: `snas fit mine --target valid_error --train 150 --model FILE.py:Class`.
+# - A model of your own is a file:
+#   `snas fit mine --target valid_error --train 150 --model FILE.py:Class`.

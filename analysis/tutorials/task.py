@@ -1,9 +1,9 @@
 # %% [markdown]
 # # A task of your own
 #
-# At the end you will have turned arrays of your own into a task, trained networks on it, compared training losses
-# without comparing what cannot be compared, and let strategies search where no table exists. Half a minute of
-# computing, a quarter of an hour of reading; nothing is fetched.
+# At the end you will have turned arrays of your own into a task, trained networks on it, compared
+# training losses without comparing what cannot be compared, and let strategies search where no
+# table exists. Half a minute of computing, a quarter of an hour of reading; nothing is fetched.
 #
 # Training gives slightly other numbers on other processors. What must hold anywhere is asserted.
 
@@ -25,7 +25,9 @@ from surrogate_nas.training.hardware import draw_cells
 FOLDER = Path("results/tutorials/task")
 shutil.rmtree(FOLDER, ignore_errors=True)
 FOLDER.mkdir(parents=True)
-os.environ["SURROGATE_NAS_HOME"] = str((FOLDER / "home").resolve())  # trainings are kept there, not among yours
+os.environ["SURROGATE_NAS_HOME"] = str(
+    (FOLDER / "home").resolve()
+)  # trainings are kept there, not among yours
 
 # %% [markdown]
 # ## 1. A file that works
@@ -36,7 +38,9 @@ os.environ["SURROGATE_NAS_HOME"] = str((FOLDER / "home").resolve())  # trainings
 # %%
 def snas(*words: object) -> str:
     print("$ snas", *words)
-    made = subprocess.run([sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True)
+    made = subprocess.run(
+        [sys.executable, "-m", "surrogate_nas", *map(str, words)], check=True, capture_output=True
+    )
     return made.stdout.decode()
 
 
@@ -45,13 +49,13 @@ FILE = FOLDER / "stripes.py"
 print(FILE.read_text())
 
 # %% [markdown]
-# A task is a function that gives three *splits* and a few facts. The train split fits weights, the valid split is what
-# a search sees, and the test split is reported and never searched on.
+# A task is a function that gives three *splits* and a few facts. The train split fits weights, the
+# valid split is what a search sees, and the test split is reported and never searched on.
 #
 # ## 2. Your data
 #
-# Replace `load` by your own: images of shape `(n, channels, height, width)`, labels from 0. Here stripes of four
-# directions under noise; a network that guesses is wrong in 75 %.
+# Replace `load` by your own: images of shape `(n, channels, height, width)`, labels from 0. Here
+# stripes of four directions under noise; a network that guesses is wrong in 75 %.
 
 # %%
 TASK = '''
@@ -95,8 +99,9 @@ assert len(images) == 320 and sorted(set(labels.tolist())) == [0, 1, 2, 3]
 # %% [markdown]
 # ## 3. Train
 #
-# Two cells: one with two 3×3 convolutions beside a shortcut, and one without any way from its input to its output,
-# which can only guess. `snas train CELL --task FILE:Stripes` does the same in a shell.
+# Two cells: one with two 3×3 convolutions beside a shortcut, and one without any way from its input
+# to its output, which can only guess. `snas train CELL --task FILE:Stripes` does the same in a
+# shell.
 
 # %%
 space = sn.nb201()
@@ -104,79 +109,121 @@ able = space.cell("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none
 cut = space.cell("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
 for curve in (curves := train([able, cut], task)):
     errors = " ".join(f"{error:.0f}" for error in curve.values["valid_error"])
-    print(f"{curve.cell}: valid error after each epoch {errors} %; test error {curve.finals['test_error']:.0f} %")
-assert curves[0].finals["test_error"] + 20 < curves[1].finals["test_error"] and curves[1].finals["test_error"] > 65
+    print(
+        f"{curve.cell}: valid error after each epoch {errors} %; test error {curve.finals['test_error']:.0f} %"  # noqa: E501
+    )
+assert (
+    curves[0].finals["test_error"] + 20 < curves[1].finals["test_error"]
+    and curves[1].finals["test_error"] > 65
+)
 
 # %% [markdown]
-# The first is better by more than 20 points, and the second is wrong about as often as guessing is. If it were not, the
-# data would leak or the labels be lopsided: it pays to have an expectation before a search.
+# The first is better by more than 20 points, and the second is wrong about as often as guessing is.
+# If it were not, the data would leak or the labels be lopsided: it pays to have an expectation
+# before a search.
 #
 # ## 4. Which loss should train it?
 #
-# A loss is what the training minimises, a measure what you judge by. Six random cells, each trained by three losses:
+# A loss is what the training minimises, a measure what you judge by. Six random cells, each trained
+# by three losses:
 
 # %%
 LOSSES = ("cross_entropy", "label_smoothing", "brier")
 cells = draw_cells(6, seed=1)
 made = {loss: train(cells, task.with_loss(loss)) for loss in LOSSES}
 error, value = (
-    np.array([[curve.finals[name] for curve in made[loss]] for loss in LOSSES]) for name in ("test_error", "test_loss")
+    np.array([[curve.finals[name] for curve in made[loss]] for loss in LOSSES])
+    for name in ("test_error", "test_loss")
 )
 for i, loss in enumerate(LOSSES):
     calibration = np.median([curve.finals["test_ece"] for curve in made[loss]])
-    print(f"{loss:16} loss {np.median(value[i]):.2f} {made[loss][0].units['test_loss']:20} "
-          f"error {np.median(error[i]):4.1f} %   calibration error {calibration:4.1f} %")  # fmt: skip
+    print(
+        f"{loss:16} loss {np.median(value[i]):.2f} {made[loss][0].units['test_loss']:20} "
+        f"error {np.median(error[i]):4.1f} %   calibration error {calibration:4.1f} %"
+    )
 assert np.median(value, axis=1).max() > 1.2 * np.median(value, axis=1).min()
 
 # %% [markdown]
-# The values of the losses differ, and that means nothing: each has its own unit. The errors can be compared. So can the
-# calibration errors: by how much a network's confidence differs from how often it is right.
+# The values of the losses differ, and that means nothing: each has its own unit. The errors can be
+# compared. So can the calibration errors: by how much a network's confidence differs from how often
+# it is right.
 #
 # Are the differences of errors real? The same six cells were trained each time, so they pair up:
 
 # %%
 for i, loss in enumerate(LOSSES[1:], 1):
     p, _ = signed_rank(error[i] - error[0])
-    print(f"{loss} against cross_entropy: better for {(error[i] < error[0]).sum()} of 6 cells, p = {p:.2f}")
-print(f"spread between losses {error.std(axis=0).mean():.1f} points, between cells {error.std(axis=1).mean():.1f}")
+    print(
+        f"{loss} against cross_entropy: better for {(error[i] < error[0]).sum()} of 6 cells, p = {p:.2f}"  # noqa: E501
+    )
+print(
+    f"spread between losses {error.std(axis=0).mean():.1f} points, between cells {error.std(axis=1).mean():.1f}"  # noqa: E501
+)
 assert error.std(axis=0).mean() < error.std(axis=1).mean()
 
 # %% [markdown]
-# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line is the one to
-# remember: which network you take matters more than which of these losses trains it. That is what a search is for.
+# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line is
+# the one to remember: which network you take matters more than which of these losses trains it.
+# That is what a search is for.
 #
 # ## 5. Search where there is no table
 #
-# `live:TASK` is a benchmark that trains a cell when it is asked for. After the slash comes a space: `macro` has 36
-# stacks of convolutions, so that together the runs below train at most 36 networks, each once; a training is kept and
-# not made again. The objective adds the price of parameters: an ordinary network's cost is worth ten points of error.
+# `live:TASK` is a benchmark that trains a cell when it is asked for. After the slash comes a space:
+# `macro` has 36 stacks of convolutions, so that together the runs below train at most 36 networks,
+# each once; a training is kept and not made again. The objective adds the price of parameters: an
+# ordinary network's cost is worth ten points of error.
 
 # %%
 BENCHMARK = f"live:{FILE}:Stripes/macro"
 STRATEGIES = ["random", "evolution", "bo"]
-found = sn.compare(BENCHMARK, STRATEGIES, "valid_error + 0.1*params", runs=10, budget=20, folder=FOLDER / "comparison")
+found = sn.compare(
+    BENCHMARK,
+    STRATEGIES,
+    "valid_error + 0.1*params",
+    runs=10,
+    budget=20,
+    folder=FOLDER / "comparison",
+)
 trials = {str(trial.cell): trial for run in found.runs for trial in run.trials}
 print(f"{sum(len(run.trials) for run in found.runs)} evaluations, {len(trials)} trainings")
 for name in found.strategies:
     scores = found.scores(name)
-    print(f"{name:10} mean score {scores.mean():.4f}, from {scores.min():.4f} to {scores.max():.4f}")
+    print(
+        f"{name:10} mean score {scores.mean():.4f}, from {scores.min():.4f} to {scores.max():.4f}"
+    )
 for test in found.tests:
-    print(f"{test.first} against {test.second}: better in {test.wins}, worse in {test.losses}, p = {test.p_holm:.2f}")
+    print(
+        f"{test.first} against {test.second}: better in {test.wins}, worse in {test.losses}, p = {test.p_holm:.2f}"  # noqa: E501
+    )
 assert len(trials) <= 36 and all(len(run.trials) == 20 for run in found.runs)
 assert "test_error" in found.to_json()["strategies"][0]["best"]["final"]
 
 # %% [markdown]
-# With no table there is no known optimum, hence no regret, but pairs of runs can be tested as anywhere. Twenty of 36 is
-# more than half of the space: random search finds much there, and a p above .05 says that ten runs cannot tell two
-# strategies apart. Whether a cleverer strategy pays shows in larger spaces: leave `/macro` out for 15,625 cells, or
-# write `/darts` for 10¹⁸.
+# With no table there is no known optimum, hence no regret, but pairs of runs can be tested as
+# anywhere. Twenty of 36 is more than half of the space: random search finds much there, and a p
+# above .05 says that ten runs cannot tell two strategies apart. Whether a cleverer strategy pays
+# shows in larger spaces: leave `/macro` out for 15,625 cells, or write `/darts` for 10¹⁸.
 
 # %%
 best = min(trials.values(), key=lambda trial: trial.score)
 figure, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
-axes.scatter([10 * t.penalty for t in trials.values()], [100 * t.loss for t in trials.values()], s=14)
-axes.scatter(10 * best.penalty, 100 * best.loss, marker="*", s=120, color="tab:red", label=f"best: {best.cell}")
-axes.set(xlabel="parameters, in medians of the space", ylabel="validation error (%)", xscale="log", ylim=(0, None))
+axes.scatter(
+    [10 * t.penalty for t in trials.values()], [100 * t.loss for t in trials.values()], s=14
+)
+axes.scatter(
+    10 * best.penalty,
+    100 * best.loss,
+    marker="*",
+    s=120,
+    color="tab:red",
+    label=f"best: {best.cell}",
+)
+axes.set(
+    xlabel="parameters, in medians of the space",
+    ylabel="validation error (%)",
+    xscale="log",
+    ylim=(0, None),
+)
 axes.legend(frameon=False)
 figure.savefig(FOLDER / "stacks.png", dpi=120)
 
@@ -185,7 +232,8 @@ figure.savefig(FOLDER / "stacks.png", dpi=120)
 #
 # ## What to try next
 #
-# - Your own arrays in `load`. A task can also be a regression, a sequence, a policy …: `snas new task NAME --kind
-#   policy`, and those that exist, in `surrogate_nas/training/tasks/`.
+# - Your own arrays in `load`. A task can also be a regression, a sequence, a policy …:
+#   `snas new task NAME --kind policy`, and those that exist, in `surrogate_nas/training/tasks/`.
 # - A loss of your own: `snas new loss Mine`, then `live:FILE:Stripes?loss=mine.py:Mine`.
-# - A table of it, for fast and exact comparisons: `snas table FILE:Stripes --out stripes.h5` (trains everything).
+# - A table of it, for fast and exact comparisons: `snas table FILE:Stripes --out stripes.h5`
+#   (trains everything).

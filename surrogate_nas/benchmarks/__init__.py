@@ -20,9 +20,22 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [
-    "OPENERS", "TABLE_SUFFIX", "Answer", "Benchmark", "JoinedBenchmark", "Question", "TableBenchmark", "available",
-    "check_named", "default", "families", "load", "reopen", "reserved", "tables",
-]  # fmt: skip
+    "OPENERS",
+    "TABLE_SUFFIX",
+    "Answer",
+    "Benchmark",
+    "JoinedBenchmark",
+    "Question",
+    "TableBenchmark",
+    "available",
+    "check_named",
+    "default",
+    "families",
+    "load",
+    "reopen",
+    "reserved",
+    "tables",
+]
 
 OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
 
@@ -41,12 +54,13 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     """Open a benchmark that a user named.
 
     Args:
-        name: Such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train; ``surrogate:FILE`` to predict;
-            the path of a table (``.h5``); ``file.py:BENCHMARK``.
+        name: Such as ``nb201-cifar10``; ``live:TASK`` or ``live:TASK/SPACE`` to train;
+            ``surrogate:FILE`` to predict; the path of a table (``.h5``); ``file.py:BENCHMARK``.
         with_: Files whose metrics are joined to it, such as those that ``snas measure`` writes.
 
     Raises:
-        UserError: The name is unknown, its data is not here yet, or a file is damaged or cannot be joined.
+        UserError: The name is unknown, its data is not here yet, or a file is damaged or cannot be
+            joined.
 
     Example:
         >>> bench = load("fashion")
@@ -56,7 +70,9 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         True
     """
     if not isinstance(name, str):
-        raise UserError(f"A benchmark is opened by its name, such as 'fashion', not by {name!r:.80}.")
+        raise UserError(
+            f"A benchmark is opened by its name, such as 'fashion', not by {name!r:.80}."
+        )
     if isinstance(with_, str | Path):
         with_ = [with_]
     if not isinstance(with_, Sequence) or not all(isinstance(file, str | Path) for file in with_):
@@ -65,8 +81,11 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
 
-def reopen(address: str, *, with_: Sequence[str | Path] = (), named: Collection[str] = ()) -> Benchmark:
-    """Open a benchmark whose name was read from a file, which must never load code that the user did not name.
+def reopen(
+    address: str, *, with_: Sequence[str | Path] = (), named: Collection[str] = ()
+) -> Benchmark:
+    """Open a benchmark whose name was read from a file, which must never load code that the user
+    did not name.
 
     Args:
         address: A `Benchmark.address`.
@@ -90,7 +109,8 @@ def reopen(address: str, *, with_: Sequence[str | Path] = (), named: Collection[
 
 
 def check_named(address: str, named: Collection[str] = ()) -> None:
-    """Refuse a name that was read from a file, where opening it runs code and the user did not name it.
+    """Refuse a name that was read from a file, where opening it runs code and the user did not name
+    it.
 
     Args:
         address: A `Benchmark.address`; of one that is unknown by now nothing is said.
@@ -106,8 +126,12 @@ def check_named(address: str, named: Collection[str] = ()) -> None:
         opener = opener_of(address)
     except UserError:
         return
-    if opener.runs_code(address) and address not in {opener_of(name).address(name) for name in named}:
-        raise UserError(f"{address} was read from a file and would run code; name it yourself if you trust it.")
+    if opener.runs_code(address) and address not in {
+        opener_of(name).address(name) for name in named
+    }:
+        raise UserError(
+            f"{address} was read from a file and would run code; name it yourself if you trust it."
+        )
 
 
 def reserved() -> frozenset[str]:
@@ -121,7 +145,8 @@ def reserved() -> frozenset[str]:
 
 
 def available() -> list[dict[str, Any]]:
-    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to get it.
+    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to
+    get it.
 
     Example:
         >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
@@ -139,21 +164,28 @@ def families() -> list[dict[str, Any]]:
         Of each family its name, what it is, and the entries of its benchmarks.
 
     Example:
-        >>> [(family["name"], len(family["benchmarks"])) for family in families() if family["name"] == "nbgraph"]
+        >>> [
+        ...     (family["name"], len(family["benchmarks"]))
+        ...     for family in families()
+        ...     if family["name"] == "nbgraph"
+        ... ]
         [('nbgraph', 9)]
     """
     found: dict[str, dict[str, Any]] = {}
     for opener in OPENERS:
         for entry in opener.describe():
             name, title = opener.family(entry["name"])
-            family = found.setdefault(name, {"name": name, "title": title or entry["title"], "benchmarks": []})
+            family = found.setdefault(
+                name, {"name": name, "title": title or entry["title"], "benchmarks": []}
+            )
             family["benchmarks"].append(entry)
     remember()
     return list(found.values())
 
 
 def tables() -> list[dict[str, Any]]:
-    """Of `available` those that have whole columns, each name once; what is not here says how to get it.
+    """Of `available` those that have whole columns, each name once; what is not here says how to
+    get it.
 
     Example:
         >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}

@@ -1,4 +1,6 @@
-"""One interface for every benchmark: what is this metric of this cell, at these epochs, for this seed, at what cost?"""
+"""One interface for every benchmark: what is this metric of this cell, at these epochs, for this
+seed, at what cost?
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from surrogate_nas.tables import Contents, Run, Seed
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""
 Free = Callable[[Sequence[Cell]], Values]
-"""From cells to a metric of theirs that needs no training, shape ``(n,)``, in its own unit; NaN where not known."""
+"""From cells to a metric of theirs that needs no training, shape ``(n,)``, in its own unit; NaN
+where not known.
+"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,11 @@ class Measured:
 
     def __call__(self, cells: Sequence[Cell]) -> Values:
         """Look the cells up, shape ``(n,)``."""
-        return self.column if cells is self.space else self.column[[self.space.index(cell) for cell in cells]]
+        return (
+            self.column
+            if cells is self.space
+            else self.column[[self.space.index(cell) for cell in cells]]
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,8 @@ class Measurement(NamedTuple):
 
     Attributes:
         values: Shape ``(n cells, m questions)``, in each metric's own unit.
-        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost` says so.
+        cost: What each cell was charged, shape ``(n,)``: seconds, or queries where `Benchmark.cost`
+            says so.
     """
 
     values: Values
@@ -208,25 +217,36 @@ class Benchmark(ABC):
         source: Where its numbers come from.
         licence: As stated by the source.
         citation: The paper to cite.
-        default_seed: What is read where no seed is named: the mean over seeds, or the seed that is trained.
+        default_seed: What is read where no seed is named: the mean over seeds, or the seed that is
+            trained.
         has_columns: Whether `column` works, since every answer is known before it is asked.
         joined: Files whose metrics were joined to it, absolute.
         address: What `surrogate_nas.load` opens it by again; a file's is absolute.
-        engine: What trains, where cells are trained here; results of two are never mixed. Empty for a table.
-        one_by_one: Whether every answer is made when it is asked for, so that no more should be asked than is paid for.
-        one_curve: Whether all epochs are points of one run, so that continuing a cell costs only the difference;
-            elsewhere every number of epochs is a run of its own.
+        engine: What trains, where cells are trained here; results of two are never mixed. Empty for
+            a table.
+        one_by_one: Whether every answer is made when it is asked for, so that no more should be
+            asked than is paid for.
+        one_curve: Whether all epochs are points of one run, so that continuing a cell costs only
+            the difference; elsewhere every number of epochs is a run of its own.
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
 
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
-        >>> sorted(metric.name for metric in bench.metrics if metric.is_loss and metric.kind == "search")
+        >>> sorted(
+        ...     metric.name
+        ...     for metric in bench.metrics
+        ...     if metric.is_loss and metric.kind == "search"
+        ... )
         ['train_error', 'train_loss', 'valid_error', 'valid_loss']
-        >>> early, late = (bench.query(bench.space[11], "valid_error", epochs=epochs) for epochs in (1, 5))
+        >>> early, late = (
+        ...     bench.query(bench.space[11], "valid_error", epochs=epochs) for epochs in (1, 5)
+        ... )
         >>> early > late, late.unit
         (True, '%')
-        >>> errors = bench.column("valid_error", epochs=5)  # of all cells, in the order of the space
+        >>> errors = bench.column(
+        ...     "valid_error", epochs=5
+        ... )  # of all cells, in the order of the space
         >>> float(errors[11]) == late, errors.shape
         (True, (15625,))
     """
@@ -258,11 +278,15 @@ class Benchmark(ABC):
 
     @property
     def identity(self) -> str:
-        """What of its name tells it from others: not the spelling of a path, whose file's content `fingerprint` has."""
+        """What of its name tells it from others: not the spelling of a path, whose file's content
+        `fingerprint` has.
+        """
         return self.name
 
     @abstractmethod
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Answer several questions about several cells in one call.
 
         Args:
@@ -285,10 +309,14 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark is no table, or the column is not held.
         """
-        raise UserError(f"{self.name} is no table, so it has no whole column of {metric}; query the cells you need.")
+        raise UserError(
+            f"{self.name} is no table, so it has no whole column of {metric}; query the cells you"
+            " need."
+        )
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - trainings have some
-        """Over how many seeds an answer is the mean; None where the source does not say, or nothing was trained.
+        """Over how many seeds an answer is the mean; None where the source does not say, or nothing
+        was trained.
 
         Args:
             cell: The cell.
@@ -298,7 +326,9 @@ class Benchmark(ABC):
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
-        """The training seeds that a question's single answers are held for, rising; empty where there is none."""
+        """The training seeds that a question's single answers are held for, rising; empty where
+        there is none.
+        """
         return ()
 
     def source_of(self, question: Question) -> str:
@@ -306,7 +336,8 @@ class Benchmark(ABC):
         return self._by_name[question.metric].source
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric over the space, which freeze the constants of an objective.
+        """Median and worst value of a metric over the space, which freeze the constants of an
+        objective.
 
         The worst is the largest, of a quality the smallest. Over the cells of `reference_sample`.
 
@@ -321,7 +352,8 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002 - what is dear has a smaller one
-        """The cells over which the median of a metric is taken: all that can be listed, else the `Space.survey`.
+        """The cells over which the median of a metric is taken: all that can be listed, else the
+        `Space.survey`.
 
         Args:
             question: A resolved question.
@@ -329,15 +361,17 @@ class Benchmark(ABC):
         return self.space.survey
 
     def is_dear(self, metric: str) -> bool:  # noqa: ARG002 - tables hold their answers
-        """Whether each new answer is a call of a user's function, which may train, so that no more is asked than said.
+        """Whether each new answer is a call of a user's function, which may train, so that no more
+        is asked than said.
 
         Args:
             metric: The metric's name.
         """
         return False
 
-    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002, B027 - most hold theirs
-        """Take what was answered of a cell before, as a stored run tells it; only dear answers are worth it.
+    def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002 - most hold theirs
+        """Take what was answered of a cell before, as a stored run tells it; only dear answers are
+        worth it.
 
         Args:
             cell: The cell's text.
@@ -346,7 +380,8 @@ class Benchmark(ABC):
         return
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
-        """What it costs to train a cell on, from one number of epochs to another, one validation pass included.
+        """What it costs to train a cell on, from one number of epochs to another, one validation
+        pass included.
 
         Args:
             cell: A cell of `space`.
@@ -357,10 +392,13 @@ class Benchmark(ABC):
         Raises:
             UserError: Epochs are no points of one run here (`one_curve`).
         """
-        raise UserError(f"Every number of epochs of {self.name} is a run of its own; none continues another.")
+        raise UserError(
+            f"Every number of epochs of {self.name} is a run of its own; none continues another."
+        )
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """A metric that needs no training, as a plain function of cells that holds no benchmark; None for others.
+        """A metric that needs no training, as a plain function of cells that holds no benchmark;
+        None for others.
 
         Args:
             question: A resolved question.
@@ -376,12 +414,17 @@ class Benchmark(ABC):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What is reported of a found cell and was never searched on: its final metrics, after their longest runs.
+        """What is reported of a found cell and was never searched on: its final metrics, after
+        their longest runs.
 
         Returns:
             By name; None for a metric that is not held for this cell.
         """
-        return {metric.name: self._final(cell, metric.name) for metric in self.metrics if metric.kind == "final"}
+        return {
+            metric.name: self._final(cell, metric.name)
+            for metric in self.metrics
+            if metric.kind == "final"
+        }
 
     def _final(self, cell: Cell, metric: str) -> float | None:
         if not self.has_columns:
@@ -433,7 +476,8 @@ class Benchmark(ABC):
 
         Args:
             name: The metric's name.
-            epochs: The length of the run; None for the metric's longest. Ignored where training plays no part.
+            epochs: The length of the run; None for the metric's longest. Ignored where training
+                plays no part.
 
         Raises:
             UserError: The metric is unknown, or not held for these epochs.
@@ -447,9 +491,14 @@ class Benchmark(ABC):
             first, last = metric.epochs[0], metric.epochs[-1]
             whole = metric.epochs == tuple(range(first, last + 1)) and last - first > _FEW
             held = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
-            why = "" if self.one_curve else "; each is a training run of its own, so none stands in for another"
+            why = (
+                ""
+                if self.one_curve
+                else "; each is a training run of its own, so none stands in for another"
+            )
             raise UserError(
-                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}{why}. {self.more}".strip()
+                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}{why}."
+                f" {self.more}".strip()
             )
         return Question(name, epochs)
 
@@ -465,14 +514,14 @@ class Benchmark(ABC):
 
         Args:
             cells: A cell, its text or its index, or a sequence of them.
-            metric: The metric's name; None for every search metric that is held of the cell at `epochs`, but for
-                proxies.
+            metric: The metric's name; None for every search metric that is held of the cell at
+                `epochs`, but for proxies.
             epochs: The length of the training run; None for each metric's longest.
             seed: A training seed; None for `default_seed`.
 
         Returns:
-            An `Answer` for one cell and one metric; a dict by name where no metric is named; for a sequence of cells
-            a list of either, which `print` shows with every cell once.
+            An `Answer` for one cell and one metric; a dict by name where no metric is named; for a
+            sequence of cells a list of either, which `print` shows with every cell once.
 
         Raises:
             UserError: A cell, metric, epochs or seed that is not held.
@@ -489,29 +538,43 @@ class Benchmark(ABC):
         if isinstance(cells, str | Cell) or _is_index(cells):
             return self._query([self._named_cell(cells)], metric, epochs, seed)[0]
         if not isinstance(cells, Iterable):
-            raise UserError(f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}.")
+            raise UserError(
+                f"cells is a cell, its text or its index, or a list of them, not {cells!r:.80}."
+            )
         return Answers(self._query(list(map(self._named_cell, cells)), metric, epochs, seed))
 
     def _named_cell(self, given: Any) -> Cell:
         """The cell of the space that a cell, a text or an index names."""
         return cell_at(self.space, given) if _is_index(given) else self.space.cell(given)
 
-    def _query(self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed) -> list[Any]:
+    def _query(
+        self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed
+    ) -> list[Any]:
         if metric is not None:
             question = self.question(metric, epochs)
             values = self.measure(cells, (question,), seed).values
-            return [self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)]
+            return [
+                self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)
+            ]
         questions = self._search_questions(epochs)
         rows = zip(cells, self._told(cells, questions, seed) if cells else (), strict=True)
         return [
-            {q.metric: self._answer(cell, q, seed, v) for q, v in zip(questions, row, strict=True) if v == v}
+            {
+                q.metric: self._answer(cell, q, seed, v)
+                for q, v in zip(questions, row, strict=True)
+                if v == v
+            }
             for cell, row in rows
         ]
 
     def _told(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
-        """As `measure` answers; but NaN for what no training tells and a cell has not, such as a device that fails."""
+        """As `measure` answers; but NaN for what no training tells and a cell has not, such as a
+        device that fails.
+        """
         values = np.full((len(cells), len(questions)), np.nan)
-        free = {j: free for j, question in enumerate(questions) if (free := self.free(question, seed))}
+        free = {
+            j: free for j, question in enumerate(questions) if (free := self.free(question, seed))
+        }
         for j, function in free.items():
             values[:, j] = function(cells)
         if asked := [j for j in range(len(questions)) if j not in free]:
@@ -519,11 +582,17 @@ class Benchmark(ABC):
         return values
 
     def _search_questions(self, epochs: int | None) -> list[Question]:
-        search = [metric for metric in self.metrics if metric.kind == "search" and metric.quantity != "proxy"]
+        search = [
+            metric
+            for metric in self.metrics
+            if metric.kind == "search" and metric.quantity != "proxy"
+        ]
         if epochs is not None:
             search = [metric for metric in search if not metric.epochs or epochs in metric.epochs]
             if not any(metric.epochs for metric in search):
-                held = sorted({e for metric in self.metrics if metric.kind == "search" for e in metric.epochs})
+                held = sorted(
+                    {e for metric in self.metrics if metric.kind == "search" for e in metric.epochs}
+                )
                 raise UserError(
                     f"{self.name} holds no search metric for runs of {epochs} epochs, "
                     f"but for {', '.join(map(str, held)) or 'none'}."
@@ -546,11 +615,19 @@ class Benchmark(ABC):
     def _repr_html_(self) -> str:
         """The benchmark in a notebook: what it can be asked, and where its numbers come from."""
         metrics = sorted(self.metrics, key=by_use)
-        rows = [(m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description) for m in metrics]
+        rows = [
+            (m.name, m.unit, m.kind, ", ".join(map(str, m.epochs)) or None, m.description)
+            for m in metrics
+        ]
         heads = ("metric", "unit", "kind", "epochs", "with")
         told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
         origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
-        return html_table(f"{self.name}: {self.title}", heads, rows, f"{self.space!r} {origin} {self.banner}".strip())
+        return html_table(
+            f"{self.name}: {self.title}",
+            heads,
+            rows,
+            f"{self.space!r} {origin} {self.banner}".strip(),
+        )
 
     def describe(self) -> dict[str, Any]:
         """The benchmark's entry in ``snas benchmarks --json``."""
@@ -562,7 +639,12 @@ class Benchmark(ABC):
             "available": True,
             "metrics": [metric.describe() for metric in self.metrics],
             "seeds": sorted(
-                {s for m in self.metrics for epochs in m.epochs for s in self.seeds(Question(m.name, epochs))}
+                {
+                    s
+                    for m in self.metrics
+                    for epochs in m.epochs
+                    for s in self.seeds(Question(m.name, epochs))
+                }
             ),
             "source": self.source,
             "licence": self.licence,

@@ -1,7 +1,8 @@
-"""What live training has answered: lines of a file that several processes add to; nothing is trained twice.
+"""What live training has answered: lines of a file that several processes add to; nothing is
+trained twice.
 
-A line carries a checksum, and is on the disk before anybody is told the answer. A torn last line, which a crash leaves,
-is dropped; of two answers to one question the first stands, for whoever asks.
+A line carries a checksum, and is on the disk before anybody is told the answer. A torn last line,
+which a crash leaves, is dropped; of two answers to one question the first stands, for whoever asks.
 """
 
 from __future__ import annotations
@@ -49,7 +50,11 @@ class AnswerCache:
             first = self.find(key)
             if first is not None:
                 return first
-            line = _sealed(json.dumps([*key, trained.metrics, trained.seconds, {**stamp("answers"), **made_with}]))
+            line = _sealed(
+                json.dumps(
+                    [*key, trained.metrics, trained.seconds, {**stamp("answers"), **made_with}]
+                )
+            )
             try:
                 with self.path.open("ab") as file:
                     os.truncate(self.path, self._read_to)
@@ -77,13 +82,16 @@ class AnswerCache:
         for line in added[: added.rfind(b"\n") + 1].splitlines(keepends=True):
             try:
                 answer = json.loads(_unsealed(line))
-                check_version(self.path, "answers", answer[-1].get("version", 1), answer[-1].get(RELEASE))
+                check_version(
+                    self.path, "answers", answer[-1].get("version", 1), answer[-1].get(RELEASE)
+                )
                 cell, epochs, seed, metrics, seconds, _ = answer
             except UserError:
                 raise
             except (ValueError, TypeError, LookupError, AttributeError) as error:
                 raise UserError(
-                    f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the file."
+                    f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the"
+                    " file."
                 ) from error
             self._answers.setdefault((cell, epochs, seed), Trained(metrics, seconds))
             self._read_to, self._lines = self._read_to + len(line), self._lines + 1

@@ -1,9 +1,10 @@
 """A benchmark of one's own in a few lines: a function for every metric, over any space.
 
-``surrogate_nas.Computed(space, {"valid_error": function, "latency@mine": another})`` in a Python file is opened as
-``file.py:NAME`` on the command line. A function may be a training: it is called for the cells that a search asks for,
-once a cell, and for nothing else; but the median of a cost, which divides it in an objective, is taken over 64 cells.
-Functions that return at once (``cheap=True``) make whole columns of a space that can be listed: regret is then known.
+``surrogate_nas.Computed(space, {"valid_error": function, "latency@mine": another})`` in a Python
+file is opened as ``file.py:NAME`` on the command line. A function may be a training: it is called
+for the cells that a search asks for, once a cell, and for nothing else; but the median of a cost,
+which divides it in an objective, is taken over 64 cells. Functions that return at once
+(``cheap=True``) make whole columns of a space that can be listed: regret is then known.
 """
 
 from __future__ import annotations
@@ -34,17 +35,20 @@ Function = Callable[[Cell], float]
 _SAMPLED, _SAMPLE_SEED = 64, 0
 """How many random cells the median of a cost that is dear is taken over."""
 _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
-"""What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all these."""
+"""What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all
+these.
+"""
 _DEARER = 1e3
 """How many times the largest of the sample no cell is thought to cost."""
 
 
 class Computed(Benchmark):
-    """Answers with what functions say of a cell, each called once a cell and process; a query costs one unit.
+    """Answers with what functions say of a cell, each called once a cell and process; a query costs
+    one unit.
 
-    What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a loss, ``latency@…``
-    in ms; ``test_…`` is only reported and never searched on; everything else is a cost. Functions must be
-    deterministic.
+    What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a
+    loss, ``latency@…`` in ms; ``test_…`` is only reported and never searched on; everything else is
+    a cost. Functions must be deterministic.
 
     Example:
         >>> from surrogate_nas.space import EnumerableChoiceSpace
@@ -77,18 +81,29 @@ class Computed(Benchmark):
             name: The benchmark's name; the space's if left out.
             title: One line saying what it holds.
             network: The macro architecture behind the space's own sizes, where it has any.
-            cheap: Metrics whose functions return at once, by name, or True for all of them. These are called as often
-                as there is a use for it: for medians over the whole space or 10,000 cells, by strategies for cells
-                that they think of, and for whole columns, which make regret known. Others are never called for that.
+            cheap: Metrics whose functions return at once, by name, or True for all of them. These
+                are called as often as there is a use for it: for medians over the whole space or
+                10,000 cells, by strategies for cells that they think of, and for whole columns,
+                which make regret known. Others are never called for that.
 
         Raises:
-            UserError: There is no space or no metric, or what is given for one is no function; or `cheap` names none
-                of them.
+            UserError: There is no space or no metric, or what is given for one is no function; or
+                `cheap` names none of them.
         """
         if not isinstance(space, Space):
-            raise UserError(f"A benchmark needs a space, such as a surrogate_nas.ChoiceSpace, not {space!r:.80}.")
-        if not isinstance(metrics, Mapping) or not metrics or not all(map(callable, metrics.values())):
-            raise UserError("A computed benchmark needs a mapping of metrics to functions of a cell, at least one.")
+            raise UserError(
+                "A benchmark needs a space, such as a surrogate_nas.ChoiceSpace, not"
+                f" {space!r:.80}."
+            )
+        if (
+            not isinstance(metrics, Mapping)
+            or not metrics
+            or not all(map(callable, metrics.values()))
+        ):
+            raise UserError(
+                "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
+                " one."
+            )
         self.space, self.network = space, network or Network()
         self.name, self.title = name or space.name, title or f"computed metrics of {space.name}"
         self.source = "computed by the user's functions"
@@ -116,11 +131,17 @@ class Computed(Benchmark):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, of cheap metrics over its survey, and of the source of functions that are dear."""
+        """A digest of the space, of cheap metrics over its survey, and of the source of functions
+        that are dear.
+        """
         total = hashlib.sha256(f"computed {self.name} {self.space.definition}".encode())
         for metric in sorted(self._functions):
             is_dear = metric in self._dear
-            told = digest_of_function(self._functions[metric]).encode() if is_dear else self._surveyed(metric)
+            told = (
+                digest_of_function(self._functions[metric]).encode()
+                if is_dear
+                else self._surveyed(metric)
+            )
             total.update(metric.encode() + told)
         return total.hexdigest()
 
@@ -132,7 +153,9 @@ class Computed(Benchmark):
         return metric in self._dear
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells over which the median of a metric is taken: of a dear one 64, or the fewer that there are."""
+        """The cells over which the median of a metric is taken: of a dear one 64, or the fewer that
+        there are.
+        """
         return self._sample if self.is_dear(question.metric) else self.space.survey
 
     @cached_property
@@ -143,7 +166,8 @@ class Computed(Benchmark):
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric; of a dear loss fixed bounds, so that it is not computed for that.
+        """Median and worst value of a metric; of a dear loss fixed bounds, so that it is not
+        computed for that.
 
         The calls of a dear function are announced on standard error before the first.
         """
@@ -154,13 +178,17 @@ class Computed(Benchmark):
             return 1.0, _WORST[metric.quantity]
         new = sum((metric.name, cell.text) not in self._answers for cell in self._sample)
         if new:
-            sys.stderr.write(f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n")
+            sys.stderr.write(
+                f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n"
+            )
         values = self._values(metric.name, self._sample)
         far = _DEARER * float(np.abs(values).max())
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take what dear functions answered of a cell in another process, as a stored run tells it."""
+        """Take what dear functions answered of a cell in another process, as a stored run tells
+        it.
+        """
         for metric in self._dear & values.keys():
             self._answers.setdefault((metric, cell), values[metric])
 
@@ -183,16 +211,26 @@ class Computed(Benchmark):
         try:
             with staying():
                 value = float(self._functions[metric](cell))
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - a user's function can raise anything
+        except (
+            Exception,
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:
             if is_interrupt(error):
                 raise
             said = f": {error}" if str(error) else ""
-            raise UserError(f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{said}.") from error
+            raise UserError(
+                f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{said}."
+            ) from error
         worst = _WORST.get(self._by_name[metric].quantity, math.inf)
         if not math.isfinite(value):
-            raise UserError(f"{metric} of {self.name} is {value} for {cell}; it must be a finite number.")
+            raise UserError(
+                f"{metric} of {self.name} is {value} for {cell}; it must be a finite number."
+            )
         if metric in self._dear and (value < worst if worst < 0 else value > worst):
-            raise UserError(f"{metric} of {self.name} is {value:g} for {cell}; nothing is worse than {worst:g}.")
+            raise UserError(
+                f"{metric} of {self.name} is {value:g} for {cell}; nothing is worse than {worst:g}."
+            )
         return value
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
@@ -204,8 +242,8 @@ class Computed(Benchmark):
         name = self.metric(metric).name
         if name in self._dear:
             raise UserError(
-                f"{name} of {self.name} is computed cell by cell and has no whole column; if its function returns at "
-                "once, say so: Computed(…, cheap=True)."
+                f"{name} of {self.name} is computed cell by cell and has no whole column; if its"
+                " function returns at once, say so: Computed(…, cheap=True)."
             )
         if name not in self._columns:
             values = self._values(name, listed(self.space))
@@ -230,7 +268,9 @@ class Computed(Benchmark):
         return Measurement(values, np.ones(len(cells)))
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """The user's own function over cells where it is cheap, or the space's formula; None for a dear function."""
+        """The user's own function over cells where it is cheap, or the space's formula; None for a
+        dear function.
+        """
         if self.is_dear(question.metric):
             return None
         function = self._functions.get(question.metric)

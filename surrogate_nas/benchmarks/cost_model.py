@@ -1,9 +1,11 @@
-"""What a supernet's steps are charged: the seconds that the operations of cells take in the trainings that were made.
+"""What a supernet's steps are charged: the seconds that the operations of cells take in the
+trainings that were made.
 
-A step takes a fixed time and one for every operation that is computed, on whatever edge. A table's figures are fitted
-to the seconds that it records, by least squares over its living cells, so that they are on its own clock. Those of a
-live task are measured once, on cells of one operation each, and cached in ``live/`` of the home folder as trainings
-are: what was charged once is charged again, whatever the machine does besides.
+A step takes a fixed time and one for every operation that is computed, on whatever edge. A table's
+figures are fitted to the seconds that it records, by least squares over its living cells, so that
+they are on its own clock. Those of a live task are measured once, on cells of one operation each,
+and cached in ``live/`` of the home folder as trainings are: what was charged once is charged again,
+whatever the machine does besides.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class CostModel(NamedTuple):
 
     Attributes:
         fixed: Whatever is computed.
-        operations: By layer (`surrogate_nas.space.network`), on one edge of every cell of the network.
+        operations: By layer (`surrogate_nas.space.network`), on one edge of every cell of the
+            network.
     """
 
     fixed: float
@@ -51,7 +54,9 @@ class CostModel(NamedTuple):
         """Fit cells' seconds, by least squares; nothing takes less than no time."""
         counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
         columns = np.column_stack([np.ones(len(graphs)), *counts])
-        fixed, *each = np.maximum(np.linalg.lstsq(columns, seconds / units, rcond=None)[0], 0.0).tolist()
+        fixed, *each = np.maximum(
+            np.linalg.lstsq(columns, seconds / units, rcond=None)[0], 0.0
+        ).tolist()
         return cls(fixed, dict(zip(_OPERATIONS, each, strict=True)))
 
 
@@ -68,19 +73,29 @@ class CostModels(NamedTuple):
 
 
 def task_of(benchmark: Benchmark) -> Task | None:
-    """The task of this project that a benchmark's trainings are of; None where no task can train it as it is."""
+    """The task of this project that a benchmark's trainings are of; None where no task can train it
+    as it is.
+    """
     if isinstance(benchmark, JoinedBenchmark):
         return task_of(benchmark.base)
     if isinstance(benchmark, LiveBenchmark):
         return benchmark.task
-    if not isinstance(benchmark, TableBenchmark) or not benchmark.card or benchmark.cost != "seconds":
+    if (
+        not isinstance(benchmark, TableBenchmark)
+        or not benchmark.card
+        or benchmark.cost != "seconds"
+    ):
         return None
     settings = json.loads(benchmark.card).get("settings", {})
     try:
         task = task_named(settings.get("task", ""))
     except UserError:
         return None
-    return task if settings.get("epochs") and task.is_here() and task.network() == benchmark.network else None
+    return (
+        task
+        if settings.get("epochs") and task.is_here() and task.network() == benchmark.network
+        else None
+    )
 
 
 def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostModels:
@@ -90,7 +105,10 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
     from surrogate_nas.training.supernet import live_operations
 
     data = task.data
-    steps, examples = -(-len(data["train"].targets) // task.schedule.batch), len(data["valid"].targets)
+    steps, examples = (
+        -(-len(data["train"].targets) // task.schedule.batch),
+        len(data["valid"].targets),
+    )
     if isinstance(benchmark, LiveBenchmark):
         graphs, trained, judged, epochs = *_measured(benchmark, space), 1
     else:
@@ -100,13 +118,18 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
         seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
         held = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
         graphs, trained, judged = graphs[held], *(column[held] for column in seconds)
-    return CostModels(CostModel.fitted(graphs, trained, epochs * steps), CostModel.fitted(graphs, judged, examples))
+    return CostModels(
+        CostModel.fitted(graphs, trained, epochs * steps),
+        CostModel.fitted(graphs, judged, examples),
+    )
 
 
 def _measured(
     benchmark: LiveBenchmark, space: Enumerable
 ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Operations and seconds of training one epoch, and of judging the validation data, of the plainest cells."""
+    """Operations and seconds of training one epoch, and of judging the validation data, of the
+    plainest cells.
+    """
     from surrogate_nas.training import train
     from surrogate_nas.training.supernet import live_operations
 
@@ -114,13 +137,24 @@ def _measured(
     cache = AnswerCache(benchmark.cache.path.with_name(f"pace-{benchmark.cache.path.name}"))
     if any(cache.find((cell.text, 1, 0)) is None for cell in cells):
         curves = [
-            train([cell], benchmark.task, epochs=1, network=benchmark.network, space=space, device=benchmark.device,
-                  at_once=1, test=False)[0]
+            train(
+                [cell],
+                benchmark.task,
+                epochs=1,
+                network=benchmark.network,
+                space=space,
+                device=benchmark.device,
+                at_once=1,
+                test=False,
+            )[0]
             for cell in (cells[-1], *cells * _TRIES)
-        ][1:]  # fmt: skip
+        ][1:]
         for i, cell in enumerate(cells):
             mine = curves[i :: len(cells)]
-            seconds = {name: min(getattr(c, name) for c in mine) for name in ("train_seconds", "valid_seconds")}
+            seconds = {
+                name: min(getattr(c, name) for c in mine)
+                for name in ("train_seconds", "valid_seconds")
+            }
             cache.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
     told = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
     return (
@@ -131,13 +165,19 @@ def _measured(
 
 
 def _plainest(space: Enumerable) -> list[Cell]:
-    """The same operation on every edge, for each; and a single skip from the input to the output."""
+    """The same operation on every edge, for each; and a single skip from the input to the
+    output.
+    """
     found = {}
     for cell in listed(space):
         graph = space.graph(cell)
         held = set(graph.operations)  # type: ignore[union-attr]
         if len(held) == 1 and held != {NONE}:
             found[graph.operations[0]] = cell  # type: ignore[union-attr]
-        elif held == {NONE, SKIP} and graph.operations.count(SKIP) == 1 and any(graph.live().operations):  # type: ignore[union-attr]
+        elif (
+            held == {NONE, SKIP}
+            and graph.operations.count(SKIP) == 1
+            and any(graph.live().operations)
+        ):  # type: ignore[union-attr]
             found[NONE] = cell
     return [found[operation] for operation in sorted(found)]

@@ -49,11 +49,15 @@ class File(Opener):
 
 
 _opened: dict[tuple[object, ...], Benchmark] = {}
-"""Objects of files that are as they were, once a process: they remember what their functions answered."""
+"""Objects of files that are as they were, once a process: they remember what their functions
+answered.
+"""
 
 
 def _taken(file: Path, attribute: str) -> Benchmark:
     found = getattr(import_file(file, "benchmark"), attribute, None)
     if not isinstance(found, Benchmark):
-        raise UserError(f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed.")
+        raise UserError(
+            f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed."
+        )
     return found

@@ -1,4 +1,6 @@
-"""A benchmark with further metrics from files, such as the latencies that were measured on this machine."""
+"""A benchmark with further metrics from files, such as the latencies that were measured on this
+machine.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +31,10 @@ def open_extra(file: Path) -> Benchmark:
 class JoinedBenchmark(Benchmark):
     """Delegates to a benchmark, and serves the metrics of files besides.
 
-    A file's metrics are named by the file, so none may have the name of one that is there already; what follows from
-    the cell alone (`params`, `macs` …), and the proxies of its space, stay the benchmark's own. What is charged does
-    not change: joined metrics were measured before and are free.
+    A file's metrics are named by the file, so none may have the name of one that is there already;
+    what follows from the cell alone (`params`, `macs` …), and the proxies of its space, stay the
+    benchmark's own. What is charged does not change: joined metrics were measured before and are
+    free.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -43,7 +46,10 @@ class JoinedBenchmark(Benchmark):
         >>> with TemporaryDirectory() as folder:
         ...     write_table(table, Path(folder) / "mine.h5")
         ...     bench = sn.load("fashion", with_=[f"{folder}/mine.h5"])
-        ...     bench.query(bench.space[0], "latency@mine").value, bench.query(bench.space[0], "params").value
+        ...     (
+        ...         bench.query(bench.space[0], "latency@mine").value,
+        ...         bench.query(bench.space[0], "params").value,
+        ...     )
         (1.0, 4034.0)
     """
 
@@ -55,7 +61,8 @@ class JoinedBenchmark(Benchmark):
             files: Tables of the same space.
 
         Raises:
-            UserError: A file cannot be opened, is of another space, holds nothing to join, or a name is there twice.
+            UserError: A file cannot be opened, is of another space, holds nothing to join, or a
+                name is there twice.
         """
         self._join(base, files, [open_extra(file.absolute()) for file in files])
 
@@ -68,12 +75,22 @@ class JoinedBenchmark(Benchmark):
         self.default_seed, self.address, self.more = base.default_seed, base.address, base.more
         self.one_by_one, self.one_curve = base.one_by_one, base.one_curve
         self._owners: dict[str, Benchmark] = {}
-        added = [metric for extra, file in zip(extras, files, strict=True) for metric in self._own(extra, file)]
+        added = [
+            metric
+            for extra, file in zip(extras, files, strict=True)
+            for metric in self._own(extra, file)
+        ]
         self.metrics = (*base.metrics, *added)
         names = ", ".join(metric.name for metric in added)
         self.title = f"{base.title}; joined: {names}"
-        self.source = "; ".join([base.source, *(f"{extra.name}: {extra.source}" for extra in extras)])
-        warnings = [f"{file}: {extra.banner}" for extra, file in zip(extras, files, strict=True) if extra.banner]
+        self.source = "; ".join(
+            [base.source, *(f"{extra.name}: {extra.source}" for extra in extras)]
+        )
+        warnings = [
+            f"{file}: {extra.banner}"
+            for extra, file in zip(extras, files, strict=True)
+            if extra.banner
+        ]
         self.banner = " ".join(filter(None, [base.banner, *warnings]))
         self.charge = f"{base.charge} Joined metrics ({names}) were measured before and are free."
         self.has_columns = base.has_columns and all(extra.has_columns for extra in extras)
@@ -84,14 +101,15 @@ class JoinedBenchmark(Benchmark):
         if extra.space.definition != self.space.definition:
             others = ", whose cells are others" if extra.space.name == self.space.name else ""
             raise UserError(
-                f"{file} is of the space {extra.space.name}, {self.name} of {self.space.name}{others}; only one space "
-                "joins."
+                f"{file} is of the space {extra.space.name}, {self.name} of"
+                f" {self.space.name}{others}; only one space joins."
             )
         unmeasured = untrained(self.space)
         own = [
             metric
             for metric in extra.metrics
-            if metric.name not in unmeasured or (metric.source != "analytic" and metric != unmeasured[metric.name][0])
+            if metric.name not in unmeasured
+            or (metric.source != "analytic" and metric != unmeasured[metric.name][0])
         ]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
@@ -99,22 +117,31 @@ class JoinedBenchmark(Benchmark):
         if twice := sorted(metric.name for metric in own if held[metric.name]):
             more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
             raise UserError(
-                f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed in one metric."
+                f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed"
+                " in one metric."
             )
         self._owners |= {metric.name: extra for metric in own}
         return own
 
     @property
     def contents(self) -> Contents:
-        """What the base holds, and what the files add; empty where one of them is told by its fingerprint alone."""
+        """What the base holds, and what the files add; empty where one of them is told by its
+        fingerprint alone.
+        """
         held = [one.contents for one in (self.base, *self._extras)]
         if not all(held):
             return {}
-        added = {name: extra.contents[name] for name, extra in self._owners.items() if name in extra.contents}
+        added = {
+            name: extra.contents[name]
+            for name, extra in self._owners.items()
+            if name in extra.contents
+        }
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> JoinedBenchmark:
-        """The same benchmark with some runs of the base's table alone; the files are as they are."""
+        """The same benchmark with some runs of the base's table alone; the files are as they
+        are.
+        """
         part = JoinedBenchmark.__new__(JoinedBenchmark)
         part._join(self.base.only(runs), self._files, self._extras)
         return part
@@ -126,7 +153,9 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def network(self) -> Network:  # type: ignore[override]
-        """The base's; latencies may have been measured on another, which their metric's description says."""
+        """The base's; latencies may have been measured on another, which their metric's description
+        says.
+        """
         return self.base.network
 
     @property
@@ -149,7 +178,9 @@ class JoinedBenchmark(Benchmark):
         """
         return self._owner(self.metric(name).name).question(name, epochs)
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Ask the base and each file what it owns, once; files answer for their default seed.
 
         Raises:
@@ -158,9 +189,13 @@ class JoinedBenchmark(Benchmark):
         values = np.empty((len(cells), len(questions)))
         cost = np.zeros(len(cells))
         for owner in (self.base, *self._extras):
-            places = [j for j, question in enumerate(questions) if self._owner(question.metric) is owner]
+            places = [
+                j for j, question in enumerate(questions) if self._owner(question.metric) is owner
+            ]
             if places or owner is self.base:
-                found = owner.measure(cells, [questions[j] for j in places], self._seed(owner, seed))
+                found = owner.measure(
+                    cells, [questions[j] for j in places], self._seed(owner, seed)
+                )
                 values[:, places] = found.values
                 cost = found.cost if owner is self.base else cost
         return Measurement(values, cost)
@@ -180,11 +215,17 @@ class JoinedBenchmark(Benchmark):
         return owner.free(question, self._seed(owner, seed))
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
-        """What the base charges to train a cell on (see `Benchmark.continued`); a file's metrics are free."""
-        return self.base.continued(cell, since, epochs, [metric for metric in metrics if metric not in self._owners])
+        """What the base charges to train a cell on (see `Benchmark.continued`); a file's metrics
+        are free.
+        """
+        return self.base.continued(
+            cell, since, epochs, [metric for metric in metrics if metric not in self._owners]
+        )
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What the base and the files report of a found cell, a surrogate among them what its truth says."""
+        """What the base and the files report of a found cell, a surrogate among them what its truth
+        says.
+        """
         found: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
             found |= owner.final(cell)
@@ -196,7 +237,9 @@ class JoinedBenchmark(Benchmark):
         return owner.n_seeds(cell, question, self._seed(owner, seed))
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that the base holds whole columns for; files answer for one seed only."""
+        """The training seeds that the base holds whole columns for; files answer for one seed
+        only.
+        """
         return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
 
     def source_of(self, question: Question) -> str:

@@ -1,8 +1,8 @@
 """A benchmark that predicts: fitted surrogates, one a metric, answer for every cell of their space.
 
-Every prediction is made once, for the whole space where its cells can be listed. A surrogate stands in for a truth and
-is never the last word: where the benchmark that it learned from is here, a found cell is read again there
-(`LearnedBenchmark.final`).
+Every prediction is made once, for the whole space where its cells can be listed. A surrogate stands
+in for a truth and is never the last word: where the benchmark that it learned from is here, a found
+cell is read again there (`LearnedBenchmark.final`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _SEED_MARK = "#"
 
 
 class Learned(Opener):
-    """``surrogate:FILE``: files with commas between, or a folder of them; ``#SEED`` at the end adds noise."""
+    """``surrogate:FILE``: files with commas between, or a folder of them; ``#SEED`` at the end adds
+    noise.
+    """
 
     shape = f"{PREFIX}FILE"
 
@@ -44,7 +46,9 @@ class Learned(Opener):
     def address(self, name: str) -> str:
         """The same with whole paths."""
         names, mark, seed = name.removeprefix(PREFIX).partition(_SEED_MARK)
-        whole = ",".join(str(Path(part.strip()).absolute()) for part in names.split(",") if part.strip())
+        whole = ",".join(
+            str(Path(part.strip()).absolute()) for part in names.split(",") if part.strip()
+        )
         return f"{PREFIX}{whole}{mark}{seed}"
 
     def open(self, name: str) -> LearnedBenchmark:
@@ -56,11 +60,18 @@ def open_learned(text: str) -> LearnedBenchmark:
     """Open fitted surrogates as one benchmark."""
     names, mark, seed = text.partition(_SEED_MARK)
     if mark and not seed.isdecimal():
-        raise UserError(f"The noise of {PREFIX}{text} needs a seed, as in {PREFIX}{names or 'FILE'}#1, not {seed!r}.")
-    paths = [path for name in names.split(",") if name.strip() for path in _files(Path(name.strip()))]
+        raise UserError(
+            f"The noise of {PREFIX}{text} needs a seed, as in {PREFIX}{names or 'FILE'}#1, not"
+            f" {seed!r}."
+        )
+    paths = [
+        path for name in names.split(",") if name.strip() for path in _files(Path(name.strip()))
+    ]
     if not paths:
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
-    return _opened(tuple(paths), tuple(modified(path) for path in paths), int(seed) if mark else None)
+    return _opened(
+        tuple(paths), tuple(modified(path) for path in paths), int(seed) if mark else None
+    )
 
 
 def _files(path: Path) -> list[Path]:
@@ -68,15 +79,20 @@ def _files(path: Path) -> list[Path]:
 
 
 @lru_cache(maxsize=4)
-def _opened(paths: tuple[Path, ...], modified: tuple[int, ...], noise: int | None) -> LearnedBenchmark:  # noqa: ARG001
+def _opened(
+    paths: tuple[Path, ...],
+    modified: tuple[int, ...],  # noqa: ARG001
+    noise: int | None,
+) -> LearnedBenchmark:
     return LearnedBenchmark(paths, noise=noise)
 
 
 class LearnedBenchmark(Benchmark):
     """Answers with what surrogates predict; noise only where a seed asks for it.
 
-    The answer for the seed ``"mean"`` is the predicted mean. For a number it is a draw from the predicted normal
-    distribution, the same whenever that cell is asked with that number. A query costs one unit.
+    The answer for the seed ``"mean"`` is the predicted mean. For a number it is a draw from the
+    predicted normal distribution, the same whenever that cell is asked with that number. A query
+    costs one unit.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -84,13 +100,31 @@ class LearnedBenchmark(Benchmark):
         >>> from surrogate_nas.surrogates import make_model
         >>> from surrogate_nas.surrogates.storage import Card, save
         >>> bench = sn.load("fashion")
-        >>> model = make_model("ridge", "loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
-        >>> about = (bench.fingerprint, "nb201", bench.metric("valid_loss"), 5, bench.network, "random", 0, 105, 0, {})
+        >>> model = make_model("ridge", "loss").fit(
+        ...     bench.space[::150], bench.column("valid_loss")[::150]
+        ... )
+        >>> about = (
+        ...     bench.fingerprint,
+        ...     "nb201",
+        ...     bench.metric("valid_loss"),
+        ...     5,
+        ...     bench.network,
+        ...     "random",
+        ...     0,
+        ...     105,
+        ...     0,
+        ...     {},
+        ... )
         >>> card = Card("ridge", "fashion", *about)
         >>> with TemporaryDirectory() as folder:
         ...     save(model, card, np.arange(0, 15625, 150), Path(folder) / "model.h5")
-        ...     found = sn.search(f"surrogate:{folder}/model.h5", "evolution", "valid_loss", budget=100)
-        >>> bool(bench.query(found.incumbent.cell, "valid_loss") < np.median(bench.column("valid_loss")))
+        ...     found = sn.search(
+        ...         f"surrogate:{folder}/model.h5", "evolution", "valid_loss", budget=100
+        ...     )
+        >>> bool(
+        ...     bench.query(found.incumbent.cell, "valid_loss")
+        ...     < np.median(bench.column("valid_loss"))
+        ... )
         True
     """
 
@@ -101,7 +135,9 @@ class LearnedBenchmark(Benchmark):
         for path in paths:
             self._add(path, load_model(path))
         cards = [fitted.card for fitted in self._models.values()]
-        self.name = PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
+        self.name = (
+            PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
+        )
         self.space, self.network = space_named(cards[0].space), cards[0].network
         self.has_columns = isinstance(self.space, Enumerable)
         self.default_seed: Seed = "mean" if noise is None else noise
@@ -109,7 +145,10 @@ class LearnedBenchmark(Benchmark):
         self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
         self.source = f"predicted by surrogates of {learned_from}"
         self.licence, self.citation = f"that of {learned_from}", f"that of {learned_from}"
-        self.cost, self.charge = "queries", "An evaluation is charged one query; predicting takes no training."
+        self.cost, self.charge = (
+            "queries",
+            "An evaluation is charged one query; predicting takes no training.",
+        )
         self.banner = (
             f"Every value here was predicted by a surrogate of {learned_from}, none was measured"
             + ("" if noise is None else ", and noise was added")
@@ -120,8 +159,13 @@ class LearnedBenchmark(Benchmark):
             before = by_name[question.metric].epochs if question.metric in by_name else ()
             epochs = () if question.epochs is None else tuple(sorted({*before, question.epochs}))
             n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
-            by_name[question.metric] = replace(fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells)
-        self.metrics = (*by_name.values(), *(m for m, _ in untrained(self.space).values() if m.name not in by_name))
+            by_name[question.metric] = replace(
+                fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells
+            )
+        self.metrics = (
+            *by_name.values(),
+            *(m for m, _ in untrained(self.space).values() if m.name not in by_name),
+        )
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
         self._columns: dict[tuple[Question, Seed], Values] = {}
@@ -131,13 +175,20 @@ class LearnedBenchmark(Benchmark):
         card = fitted.card
         question = Question(card.metric.name, card.epochs)
         if card.metric.kind != "search":
-            raise UserError(f"{path} predicts {question}, a {card.metric.kind} metric, which is never searched on.")
+            raise UserError(
+                f"{path} predicts {question}, a {card.metric.kind} metric, which is never"
+                " searched on."
+            )
         if question in self._models:
-            raise UserError(f"{path} predicts {question}, and so does another file; give one a metric.")
+            raise UserError(
+                f"{path} predicts {question}, and so does another file; give one a metric."
+            )
         spaces = {card.space, *(other.card.space for other in self._models.values())}
         if len(spaces) > 1:
             names = ", ".join(sorted(space_named(space).name for space in spaces))
-            raise UserError(f"{path} predicts cells of another space than the files before it: {names}.")
+            raise UserError(
+                f"{path} predicts cells of another space than the files before it: {names}."
+            )
         self._models[question] = fitted
 
     def __reduce__(self) -> tuple[Callable[[str], LearnedBenchmark], tuple[str]]:
@@ -158,14 +209,18 @@ class LearnedBenchmark(Benchmark):
         """Mean and standard deviation of every cell."""
         question = self.question(metric, epochs)
         if question not in self._models:
-            raise UserError(f"{metric} follows from the cell alone; no file of {self.name} predicts it.")
+            raise UserError(
+                f"{metric} follows from the cell alone; no file of {self.name} predicts it."
+            )
         if question not in self._predicted:
             self._predicted[question] = self._models[question].model.predict(listed(self.space))
         return self._predicted[question]
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``."""
-        return self._column(self.question(metric, epochs), self.default_seed if seed is None else seed)
+        return self._column(
+            self.question(metric, epochs), self.default_seed if seed is None else seed
+        )
 
     def _column(self, question: Question, seed: Seed) -> Values:
         values = self._columns.get((question, seed))
@@ -177,13 +232,17 @@ class LearnedBenchmark(Benchmark):
 
     def _answers(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return untrained(self.space)[question.metric][1](listed(self.space).choices, self.network)
+            return untrained(self.space)[question.metric][1](
+                listed(self.space).choices, self.network
+            )
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean
         return mean + std * _noise(seed, str(question)).standard_normal(len(mean))
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Predict several metrics of several cells."""
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
@@ -200,18 +259,26 @@ class LearnedBenchmark(Benchmark):
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
             found = self._models[question].model.predict(new)
-            self._asked.update(((question, c), (float(m), float(s))) for c, m, s in zip(new, *found, strict=True))
+            self._asked.update(
+                ((question, c), (float(m), float(s))) for c, m, s in zip(new, *found, strict=True)
+            )
         mean, std = np.array([self._asked[question, cell] for cell in cells]).reshape(-1, 2).T
-        noise = [0.0 if seed == "mean" else _noise(seed, f"{question} {cell}").standard_normal() for cell in cells]
+        noise = [
+            0.0 if seed == "mean" else _noise(seed, f"{question} {cell}").standard_normal()
+            for cell in cells
+        ]
         return np.asarray(mean + std * noise)
 
     @cached_property
     def truth(self) -> Benchmark | None:
-        """The benchmark that every file learned from; None where it is not here, has changed, or there are several.
+        """The benchmark that every file learned from; None where it is not here, has changed, or
+        there are several.
 
         A card's name for it was read from a file, so it opens nothing that would run code.
         """
-        sources = {(fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()}
+        sources = {
+            (fitted.card.benchmark, fitted.card.fingerprint) for fitted in self._models.values()
+        }
         if len(sources) > 1:
             return None
         name, fingerprint = sources.pop()
@@ -225,7 +292,8 @@ class LearnedBenchmark(Benchmark):
         return found if found.fingerprint == fingerprint else None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the final metrics.
+        """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the
+        final metrics.
 
         Returns:
             Nothing where the truth is not here; None for what it lacks for this cell.
@@ -236,9 +304,16 @@ class LearnedBenchmark(Benchmark):
             place = listed(self.space).index(cell)
             values = {f"true {q}": float(self.truth.column(*q)[place]) for q in self._models}
         else:
-            values = {f"true {q}": float(self.truth.query(cell, q.metric, epochs=q.epochs)) for q in self._models}
-        return {name: value if np.isfinite(value) else None for name, value in values.items()} | self.truth.final(cell)
+            values = {
+                f"true {q}": float(self.truth.query(cell, q.metric, epochs=q.epochs))
+                for q in self._models
+            }
+        return {
+            name: value if np.isfinite(value) else None for name, value in values.items()
+        } | self.truth.final(cell)
 
 
 def _noise(seed: int, stream: str) -> np.random.Generator:
-    return np.random.default_rng([seed, int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")])
+    return np.random.default_rng(
+        [seed, int.from_bytes(hashlib.sha256(stream.encode()).digest()[:4], "big")]
+    )

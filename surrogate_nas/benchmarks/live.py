@@ -1,12 +1,14 @@
-"""A benchmark that trains: where there is no table, the cell is trained here and the answer is kept.
+"""A benchmark that trains: where there is no table, the cell is trained here and the answer is
+kept.
 
-Every cell is trained alone, so its answer does not depend on what it was asked together with. Results are kept in
-``live/`` of the home folder by everything that they depend on: the task's data, settings and code, network, space,
-device, cell, epochs and seed. Nothing is trained twice, whatever is interrupted, and an edited task is trained anew.
-The engine belongs to them: another one sums in another order, which training amplifies to a difference like a seed's.
-The version of its library is noted beside an answer, but an answer of another version stands. A query costs the seconds
-of the training that answered it, evaluation included: on a CPU those of the processor, so that other load costs a
-search nothing.
+Every cell is trained alone, so its answer does not depend on what it was asked together with.
+Results are kept in ``live/`` of the home folder by everything that they depend on: the task's data,
+settings and code, network, space, device, cell, epochs and seed. Nothing is trained twice, whatever
+is interrupted, and an edited task is trained anew. The engine belongs to them: another one sums in
+another order, which training amplifies to a difference like a seed's. The version of its library is
+noted beside an answer, but an answer of another version stands. A query costs the seconds of the
+training that answered it, evaluation included: on a CPU those of the processor, so that other load
+costs a search nothing.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
     trained = [told.metric((task.schedule.epochs,), HOW) for told in task.diagnostics]
     metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
     return {
-        "name": PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}"),
+        "name": (
+            PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}")
+        ),
         "title": f"live training: {task.title}",
         "space": space.name,
         "cells": int(space.size) if math.isfinite(space.size) else None,
@@ -77,8 +81,8 @@ def _describe(task: Task, space: Space) -> dict[str, Any]:
 class LiveBenchmark(Benchmark):
     """Trains cells of a space on a task; the answer to a named seed, 0 where none is named.
 
-    Epochs are free: ``valid_error[2]`` trains for two, on a schedule of its own. Where none are named it is the
-    task's default, after which the final metrics of a report are read too.
+    Epochs are free: ``valid_error[2]`` trains for two, on a schedule of its own. Where none are
+    named it is the task's default, after which the final metrics of a report are read too.
 
     Example:
         >>> bench = LiveBenchmark("digits")
@@ -90,7 +94,9 @@ class LiveBenchmark(Benchmark):
 
     default_seed: Seed = 0
     one_by_one = True
-    """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is made."""
+    """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is
+    made.
+    """
 
     def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
         """Name the task; its data is read when first needed."""
@@ -102,8 +108,12 @@ class LiveBenchmark(Benchmark):
         _check(device)
         self.space = space_named(space)
         if not self.space.is_buildable:
-            raise UserError(f"Cells of the space {space} cannot be built and trained here: it has no network.")
-        self.engine = engine_named(self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices)
+            raise UserError(
+                f"Cells of the space {space} cannot be built and trained here: it has no network."
+            )
+        self.engine = engine_named(
+            self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices
+        )
         need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
@@ -112,8 +122,9 @@ class LiveBenchmark(Benchmark):
         self.cost = "seconds"
         clock = "processor" if device == "cpu" else "wall-clock"
         self.charge = (
-            f"An evaluation is charged the {clock} seconds of the training that answered it, evaluation included, "
-            "also where the answer was kept from before; metrics that need no training are free."
+            f"An evaluation is charged the {clock} seconds of the training that answered it,"
+            " evaluation included, also where the answer was kept from before; metrics that need"
+            " no training are free."
         )
         judged = f"valid_{self.task.measured[0].name}"
         self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
@@ -159,10 +170,16 @@ class LiveBenchmark(Benchmark):
         metric = self.metric(name)
         if not metric.epochs:
             return Question(name, None)
-        run = metric.epochs[-1] if epochs is None else check_whole("The number of epochs", epochs, 1, None)
+        run = (
+            metric.epochs[-1]
+            if epochs is None
+            else check_whole("The number of epochs", epochs, 1, None)
+        )
         return Question(name, run)
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0) -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
+    ) -> Measurement:
         """Answer from what was trained before, and train the rest."""
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
@@ -188,11 +205,21 @@ class LiveBenchmark(Benchmark):
         from surrogate_nas.training import train
 
         (curve,) = train(
-            [cell], self.task, epochs=epochs, seed=seed, device=self.device, network=self.network, at_once=1,
+            [cell],
+            self.task,
+            epochs=epochs,
+            seed=seed,
+            device=self.device,
+            network=self.network,
+            at_once=1,
             space=self.space,
-        )  # fmt: skip
+        )
         library = "llvmlite" if is_compiled(self.engine) else "torch"
-        made_with = {"surrogate_nas": __version__, "engine": self.engine, library: metadata.version(library)}
+        made_with = {
+            "surrogate_nas": __version__,
+            "engine": self.engine,
+            library: metadata.version(library),
+        }
         return self.cache.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
@@ -200,7 +227,9 @@ class LiveBenchmark(Benchmark):
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the worst recorded, twice."""
+        """Median and worst value over the space of an analytic metric; of a trained one, the worst
+        recorded, twice.
+        """
         if question.epochs is None:
             return super().scale(question, seed)
         worst = next(told.worst for told in self.task.diagnostics if told.name == question.metric)
@@ -208,7 +237,9 @@ class LiveBenchmark(Benchmark):
 
 
 class Live(Opener):
-    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space than the default one."""
+    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space than the
+    default one.
+    """
 
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
@@ -224,7 +255,10 @@ class Live(Opener):
 
     def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
         """All that is trained when it is asked for."""
-        return Family("live", "no table: cells of any space are trained here, on a task, when they are asked for")
+        return Family(
+            "live",
+            "no table: cells of any space are trained here, on a task, when they are asked for",
+        )
 
     def runs_code(self, name: str) -> bool:
         """Whether the task or the loss is in a user's file."""
@@ -241,7 +275,11 @@ class Live(Opener):
 
 def _task_and_space(name: str) -> tuple[str, str]:
     task, separator, space = name.removeprefix(PREFIX).rpartition("/")
-    return (task, space) if separator and space in known_spaces() else (name.removeprefix(PREFIX), DEFAULT_SPACE)
+    return (
+        (task, space)
+        if separator and space in known_spaces()
+        else (name.removeprefix(PREFIX), DEFAULT_SPACE)
+    )
 
 
 def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
@@ -251,12 +289,14 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
 
 
 def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
-    """Open a task in another process, which may be another machine's: its trainings must be the same."""
+    """Open a task in another process, which may be another machine's: its trainings must be the
+    same.
+    """
     found = _open(task, space, device)
     if found.engine != engine:
         raise UserError(
-            f"{platform.node()} trains {found.name} by another engine ({found.engine}) than the command's machine "
-            f"({engine}): results of two are never mixed. {HOW_TO_AGREE}"
+            f"{platform.node()} trains {found.name} by another engine ({found.engine}) than the"
+            f" command's machine ({engine}): results of two are never mixed. {HOW_TO_AGREE}"
         )
     return found
 

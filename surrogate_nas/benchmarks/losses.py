@@ -1,17 +1,19 @@
-"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, made by `surrogate_nas.benchmarks.making.losses`.
+"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, made by
+`surrogate_nas.benchmarks.making.losses`.
 
-Of a task, about a thousand functional classes were trained with every loss that fits it, each a training of its own:
-``valid_error@focal[3]`` is what the third epoch of training by the focal loss gave. Among the trained cells everything
-is exact (``losses-TASK/trained``, a sampled space); over the whole space (``losses-TASK``) the cells of other classes
-are predicted, and marked; where every class was trained, nothing is. Longer runs
-are tables of their own, such as ``losses-TASK-x4``.
+Of a task, about a thousand functional classes were trained with every loss that fits it, each a
+training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss
+gave. Among the trained cells everything is exact (``losses-TASK/trained``, a sampled space); over
+the whole space (``losses-TASK``) the cells of other classes are predicted, and marked; where every
+class was trained, nothing is. Longer runs are tables of their own, such as ``losses-TASK-x4``.
 
-A Gaussian process of ours (`surrogate_nas.surrogates.gp`) learns a column from the trained classes when it is first
-asked for, and what it predicts for the other classes is kept in the home folder. Of 1,000 classes of the shipped table
-`fashion` it orders the other 4,044 with a Kendall's τ of .81 by validation loss, of .35 within the best quarter; a cell
-is its class's, as with trainings. No final metric is ever predicted: a found cell that was not trained has none. Where
-every class was trained with some loss, every cell has what its class has, seed by seed, and metrics of losses that did
-not train all classes are missing elsewhere.
+A Gaussian process of ours (`surrogate_nas.surrogates.gp`) learns a column from the trained classes
+when it is first asked for, and what it predicts for the other classes is kept in the home folder.
+Of 1,000 classes of the shipped table `fashion` it orders the other 4,044 with a Kendall's τ of .81
+by validation loss, of .35 within the best quarter; a cell is its class's, as with trainings. No
+final metric is ever predicted: a found cell that was not trained has none. Where every class was
+trained with some loss, every cell has what its class has, seed by seed, and metrics of losses that
+did not train all classes are missing elsewhere.
 """
 
 from __future__ import annotations
@@ -40,16 +42,22 @@ from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, Valu
 MODEL, VERSION = "gp", 1
 """What predicts; another version keeps its predictions elsewhere."""
 MARK = Metric(
-    "trained", "", "record", "structure", description="1 where the cell's class was trained, 0 where it is predicted"
+    "trained",
+    "",
+    "record",
+    "structure",
+    description="1 where the cell's class was trained, 0 where it is predicted",
 )
 _MARKED = ColumnKey(MARK.name, None, "mean")
 
 
 class FilledTable(HeldTable):
-    """A table whose search metrics and seconds are held for all cells of the space that its own are sampled from.
+    """A table whose search metrics and seconds are held for all cells of the space that its own are
+    sampled from.
 
     Attributes:
-        is_trained: Of every cell of the space whether its class was trained, shape ``(len(cells),)``.
+        is_trained: Of every cell of the space whether its class was trained, shape
+            ``(len(cells),)``.
         is_whole: Whether all of them were, so that nothing is predicted.
     """
 
@@ -62,47 +70,65 @@ class FilledTable(HeldTable):
         numbers = np.arange(len(self.cells)) if self.cells.classes is None else self.cells.classes
         _, self._first, self._class = np.unique(numbers, return_index=True, return_inverse=True)
         self._row = np.full(len(self._first), -1)
-        self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = np.arange(len(self._trained))
+        self._row[self._class[[self.cells.index(cell) for cell in self._trained]]] = np.arange(
+            len(self._trained)
+        )
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
         n, total = int(self.is_trained.sum()), len(self.cells)
         self.is_whole = n == total
         if self.is_whole:
             self.digest = hashlib.sha256(f"{trained.digest} whole".encode()).hexdigest()
-            self.metrics = {name: self._spread(metric) for name, metric in self.metrics.items()} | {MARK.name: MARK}
+            self.metrics = {name: self._spread(metric) for name, metric in self.metrics.items()} | {
+                MARK.name: MARK
+            }
             self.sources = {**self.sources, (MARK.name, None): MARK.source}
             return
         self.digest = hashlib.sha256(f"{trained.digest} {MODEL} {VERSION}".encode()).hexdigest()
         self.title = f"{self.title}; the other cells predicted"
         self.banner = (
-            f"Only {n:,} of these {total:,} cells are of the {len(self._trained):,} classes that were trained. What is "
-            f"searched on was predicted for all others ({MODEL}), so a regret here is one against predictions too; "
-            f"their final metrics are missing, since nothing predicted is reported as a result. {self.name}/trained "
-            "has the trained cells alone."
+            f"Only {n:,} of these {total:,} cells are of the {len(self._trained):,} classes that"
+            f" were trained. What is searched on was predicted for all others ({MODEL}), so a"
+            " regret here is one against predictions too; their final metrics are missing, since"
+            f" nothing predicted is reported as a result. {self.name}/trained has the trained cells"
+            " alone."
         )
-        self.metrics = {name: self._extended(metric, n) for name, metric in self.metrics.items()} | {MARK.name: MARK}
+        self.metrics = {
+            name: self._extended(metric, n) for name, metric in self.metrics.items()
+        } | {MARK.name: MARK}
         self.sources = {
             (name, epochs): self.metrics[name].source for name, epochs in self.sources
-        } | {(MARK.name, None): MARK.source}  # fmt: skip
+        } | {(MARK.name, None): MARK.source}
 
     def _extended(self, metric: Metric, n_trained: int) -> Metric:
         if not _is_predicted(metric):
             return replace(metric, n_cells=n_trained)
-        return replace(metric, n_cells=len(self.cells), source=f"{metric.source}; cells of other classes predicted")
+        return replace(
+            metric,
+            n_cells=len(self.cells),
+            source=f"{metric.source}; cells of other classes predicted",
+        )
 
     def _spread(self, metric: Metric) -> Metric:
         """A metric with the cells that have it after every run."""
-        known = [np.isfinite(self.table.columns[ColumnKey(metric.name, epochs, "mean")]) for epochs in metric.epochs]
+        known = [
+            np.isfinite(self.table.columns[ColumnKey(metric.name, epochs, "mean")])
+            for epochs in metric.epochs
+        ]
         return replace(metric, n_cells=int(np.all(known, axis=0)[self._row[self._class]].sum()))
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The columns that it holds: means, where nothing is predicted of single seeds too, and which were trained."""
+        """The columns that it holds: means, where nothing is predicted of single seeds too, and
+        which were trained.
+        """
         if self.is_whole:
             return {*self.table.columns, _MARKED}
         return {key for key in self.table.columns if key.seed == "mean"} | {_MARKED}
 
     def column(self, key: ColumnKey) -> Values:
-        """One column, shape ``(len(cells),)``; NaN where a cell was not trained and nothing is predicted."""
+        """One column, shape ``(len(cells),)``; NaN where a cell was not trained and nothing is
+        predicted.
+        """
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -114,14 +140,19 @@ class FilledTable(HeldTable):
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, shape ``(len(cells),)``; 0 where it was not trained."""
+        """How many seeds each cell's mean is over, shape ``(len(cells),)``; 0 where it was not
+        trained.
+        """
         if metric == MARK.name:
             return np.full(len(self.cells), UNKNOWN_SEEDS, dtype=np.int16)
-        counts = np.append(self.table.n_seeds[metric, epochs], np.int16(0))  # the last is that of no row
+        # the last is that of no row
+        counts = np.append(self.table.n_seeds[metric, epochs], np.int16(0))
         return np.asarray(counts[self._row[self._class]])
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
-        """What is predicted for the classes that lack it, in their order; cached once it was computed."""
+        """What is predicted for the classes that lack it, in their order; cached once it was
+        computed.
+        """
         path = home() / "losses" / "predicted" / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
         wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
@@ -138,7 +169,11 @@ class FilledTable(HeldTable):
         others = [space[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
-        cells = [space.cell(cell) for cell, is_known in zip(self._trained, known, strict=True) if is_known]
+        cells = [
+            space.cell(cell)
+            for cell, is_known in zip(self._trained, known, strict=True)
+            if is_known
+        ]
         model = make_model(MODEL, metric.quantity, calibrate=False).fit(cells, values[known], space)
         return model.predict(others).mean
 
@@ -149,14 +184,16 @@ def _is_predicted(metric: Metric) -> bool:
 
 PREFIX, TRAINED = "losses-", "/trained"
 _CHARGE = (
-    "An evaluation is charged the processor seconds of one training for every loss whose metrics it reads, up to the "
-    "last epoch that it reads, and one validation pass for each epoch that it reads; metrics that need no training are "
-    "free. Training a cell on costs the difference, and another validation pass."
+    "An evaluation is charged the processor seconds of one training for every loss whose metrics it"
+    " reads, up to the last epoch that it reads, and one validation pass for each epoch that it"
+    " reads; metrics that need no training are free. Training a cell on costs the difference, and"
+    " another validation pass."
 )
 
 
 class LossesBenchmark(TableBenchmark):
-    """The trained cells of a table of losses; every metric names the loss that was trained, as ``valid_error@focal``.
+    """The trained cells of a table of losses; every metric names the loss that was trained, as
+    ``valid_error@focal``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -185,10 +222,15 @@ class LossesBenchmark(TableBenchmark):
         return spent
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
-        """The seconds of the epochs in between, and of one validation pass, for every loss that is read."""
+        """The seconds of the epochs in between, and of one validation pass, for every loss that is
+        read.
+        """
         place = self.space.index(cell)
         losses = {_loss_of(metric) for metric in metrics}
-        between = (self._training(loss, epochs) - self._training(loss, since) + self._pass(loss) for loss in losses)
+        between = (
+            self._training(loss, epochs) - self._training(loss, since) + self._pass(loss)
+            for loss in losses
+        )
         return float(sum(seconds[place] for seconds in between))
 
     def _training(self, loss: str, epochs: int) -> Values:
@@ -205,7 +247,9 @@ def _loss_of(metric: str) -> str:
 
 
 class FilledBenchmark(LossesBenchmark):
-    """A table of losses over the whole space: trained cells as they are, the others predicted and marked so."""
+    """A table of losses over the whole space: trained cells as they are, the others predicted and
+    marked so.
+    """
 
     _table: FilledTable
 
@@ -221,12 +265,16 @@ class FilledBenchmark(LossesBenchmark):
         answer = super()._answer(cell, question, seed, value)
         trained = self._table.table.sources.get(question)
         if trained is not None:
-            answer.source = trained if answer.n_seeds else f"predicted from the trained cells of {self.name}"
+            answer.source = (
+                trained if answer.n_seeds else f"predicted from the trained cells of {self.name}"
+            )
         return answer
 
 
 class Losses(Opener):
-    """``losses-TASK``, all cells of the space, and ``losses-TASK/trained``, those that were trained."""
+    """``losses-TASK``, all cells of the space, and ``losses-TASK/trained``, those that were
+    trained.
+    """
 
     def names(self) -> Iterable[str]:
         """The tables that are shipped, and those that were made here."""
@@ -236,10 +284,14 @@ class Losses(Opener):
 
     def family(self, name: str) -> Family:  # noqa: ARG002 - all are one
         """All tables of losses."""
-        return Family("losses", "cells trained here on a task with every training loss that fits it")
+        return Family(
+            "losses", "cells trained here on a task with every training loss that fits it"
+        )
 
     def claims(self, name: str) -> bool:
-        """Whether a name begins as a table of losses, here or not, and is not that of a table of another kind."""
+        """Whether a name begins as a table of losses, here or not, and is not that of a table of
+        another kind.
+        """
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
     def open(self, name: str) -> TableBenchmark:

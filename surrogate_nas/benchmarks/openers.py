@@ -1,7 +1,7 @@
 """What an opener is: one kind of benchmark, the names that it knows, and how it opens one.
 
-`OPENERS`, which `surrogate_nas.benchmarks` fills, is asked in turn. A further kind of benchmark is one more opener
-beside that kind.
+`OPENERS`, which `surrogate_nas.benchmarks` fills, is asked in turn. A further kind of benchmark is
+one more opener beside that kind.
 """
 
 from __future__ import annotations
@@ -100,10 +100,11 @@ def opener_of(name: str) -> Opener:
     raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
-# What lists say of tables, remembered by the size and the time of each file, since opening a hundred takes a second.
+# What lists say of tables, remembered by the size and the time of each file, since opening a
+# hundred takes a second.
 #
-# ``listed.json`` in the home folder is a cache: whoever removes it waits once. A table of a space that is code of a
-# user's is never remembered, since its list entry depends on that code too.
+# ``listed.json`` in the home folder is a cache: whoever removes it waits once. A table of a space
+# that is code of a user's is never remembered, since its list entry depends on that code too.
 
 
 Entry = dict[str, Any]
@@ -147,7 +148,9 @@ def _stamp(path: Path) -> list[Any] | None:
 
 @lru_cache(maxsize=1)
 def _made_by() -> list[Any]:
-    """What entries depend on beside their tables: this version, and the proxies that come along with spaces."""
+    """What entries depend on beside their tables: this version, and the proxies that come along
+    with spaces.
+    """
     return [__version__, *map(_stamp, sorted(shipped("manifest.json").parent.glob("proxies-*.h5")))]
 
 

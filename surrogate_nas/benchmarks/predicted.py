@@ -1,4 +1,6 @@
-"""Benchmarks that a published model answers: what a source predicts instead of a table (``PREDICTS`` of a source)."""
+"""Benchmarks that a published model answers: what a source predicts instead of a table
+(``PREDICTS`` of a source).
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,9 @@ _MOST_REMEMBERED = 1 << 18
 class PredictedBenchmark(Benchmark):
     """Answers what a source's model predicts along one training of every cell.
 
-    A query costs the predicted seconds of the longest training that it reads, or, where that goes on from an earlier
-    answer, the difference, and nothing where the model has it negative. Cells of a batch are predicted together, each
-    once a process.
+    A query costs the predicted seconds of the longest training that it reads, or, where that goes
+    on from an earlier answer, the difference, and nothing where the model has it negative. Cells of
+    a batch are predicted together, each once a process.
 
     Example:
         >>> from surrogate_nas.benchmarks.predicted import Predicted
@@ -37,8 +39,8 @@ class PredictedBenchmark(Benchmark):
 
     cost = "seconds"
     charge = (
-        "An evaluation is charged the predicted seconds of the longest training that it reads; metrics that need no "
-        "training are free. Training a cell on costs the difference."
+        "An evaluation is charged the predicted seconds of the longest training that it reads;"
+        " metrics that need no training are free. Training a cell on costs the difference."
     )
     one_curve = True
 
@@ -52,11 +54,22 @@ class PredictedBenchmark(Benchmark):
         self._model = cast(Model, SOURCES.find(self._source))
         told = self._model.predicting(name)
         self.name, self.title, self.banner, self.source = name, told.title, told.banner, told.source
-        self.objective, self.network, self.space = told.objective, told.network, space_named(told.space)
-        self.licence, self.citation = fetching.licence(self._source), fetching.citation(self._source)
+        self.objective, self.network, self.space = (
+            told.objective,
+            told.network,
+            space_named(told.space),
+        )
+        self.licence, self.citation = (
+            fetching.licence(self._source),
+            fetching.citation(self._source),
+        )
         self._predicted = {metric.name: place for place, metric in enumerate(told.metrics)}
         self._seconds = self._predicted[told.seconds]
-        sizes = (metric for metric, _ in untrained(self.space).values() if metric.name not in self._predicted)
+        sizes = (
+            metric
+            for metric, _ in untrained(self.space).values()
+            if metric.name not in self._predicted
+        )
         self.metrics = (*told.metrics, *sizes)
         self._answers: dict[tuple[Cell, int], tuple[float, ...]] = {}
 
@@ -69,7 +82,9 @@ class PredictedBenchmark(Benchmark):
         held = sorted(fetching.registry(self._source).items())
         return hashlib.sha256(f"predicted {self.name} {held}".encode()).hexdigest()
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Predict several metrics of several cells.
 
         Args:
@@ -79,16 +94,23 @@ class PredictedBenchmark(Benchmark):
             UserError: A seed is named, or the model cannot be run.
         """
         if seed != "mean":
-            raise UserError(f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed {seed}.")
+            raise UserError(
+                f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed"
+                f" {seed}."
+            )
         runs = sorted({question.epochs for question in questions if question.epochs is not None})
         found = {epochs: self._rows(cells, epochs) for epochs in runs}
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = untrained(self.space)[question.metric][1](choices_of(cells), self.network)
+                values[:, j] = untrained(self.space)[question.metric][1](
+                    choices_of(cells), self.network
+                )
             else:
                 values[:, j] = found[question.epochs][:, self._predicted[question.metric]]
-        return Measurement(values, found[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells)))
+        return Measurement(
+            values, found[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells))
+        )
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
         """All that is predicted of cells after some epochs, shape ``(n, predicted metrics)``."""
@@ -98,8 +120,12 @@ class PredictedBenchmark(Benchmark):
                 self._answers.clear()
                 new = list(dict.fromkeys(cells))
             rows = self._model.predict(self.name, choices_of(new), epochs).tolist()
-            self._answers.update(((cell, epochs), tuple(row)) for cell, row in zip(new, rows, strict=True))
-        return np.array([self._answers[cell, epochs] for cell in cells]).reshape(-1, len(self._predicted))
+            self._answers.update(
+                ((cell, epochs), tuple(row)) for cell, row in zip(new, rows, strict=True)
+            )
+        return np.array([self._answers[cell, epochs] for cell in cells]).reshape(
+            -1, len(self._predicted)
+        )
 
     def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
         """The predicted seconds of the epochs in between.
@@ -108,7 +134,9 @@ class PredictedBenchmark(Benchmark):
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
         """
-        before, after = (float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs))
+        before, after = (
+            float(self._rows([cell], run)[0, self._seconds]) for run in (since, epochs)
+        )
         return max(after - before, 0.0)
 
 

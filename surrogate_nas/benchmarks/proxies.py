@@ -1,7 +1,9 @@
-"""What every benchmark of a space knows of a cell before any training: its sizes, and the proxies that come along.
+"""What every benchmark of a space knows of a cell before any training: its sizes, and the proxies
+that come along.
 
-``data/proxies-SPACE.h5`` holds zero-cost proxies of all cells of a space (``make proxies``). They belong to the space,
-not to a benchmark, so they are in no benchmark's fingerprint; an objective that names one has its digest in its own.
+``data/proxies-SPACE.h5`` holds zero-cost proxies of all cells of a space (``make proxies``). They
+belong to the space, not to a benchmark, so they are in no benchmark's fingerprint; an objective
+that names one has its digest in its own.
 """
 
 from __future__ import annotations
@@ -25,16 +27,22 @@ from surrogate_nas.tables import ColumnKey, TableFile
 
 @lru_cache(maxsize=32)
 def untrained(space: Space) -> Analytic:
-    """The metrics of a space that need no training: analytic ones, and the proxies that were computed here."""
+    """The metrics of a space that need no training: analytic ones, and the proxies that were
+    computed here.
+    """
     found = _proxies(space)
     if found is None:
         return space.analytic
-    looked_up = {name: (metric, _Looked(space.name, name)) for name, metric in found.metrics.items()}
+    looked_up = {
+        name: (metric, _Looked(space.name, name)) for name, metric in found.metrics.items()
+    }
     return {**space.analytic, **looked_up}
 
 
 def digest_of(space: Space, metric: str) -> str:
-    """What identifies the data behind a metric that needs no training; empty where it is a formula or is trained."""
+    """What identifies the data behind a metric that needs no training; empty where it is a formula
+    or is trained.
+    """
     found = untrained(space).get(metric)
     return _file(space.name).digest if found is not None and isinstance(found[1], _Looked) else ""
 
@@ -54,23 +62,31 @@ class _Looked:
 
 @lru_cache(maxsize=32)
 def _by_code(name: str, metric: str) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    """A column by the number that a cell's choices make, and how many choices there are at each position."""
+    """A column by the number that a cell's choices make, and how many choices there are at each
+    position.
+    """
     file = _file(name)
     space = file.cells
-    shape = tuple(map(len, cast(EnumerableChoiceSpace, space).options))  # `_proxies` offers no others
+    # `_proxies` offers no others
+    shape = tuple(map(len, cast(EnumerableChoiceSpace, space).options))
     values = np.full(math.prod(shape), np.nan)
     values[_code(space.choices, shape)] = file.column(ColumnKey(metric, None, "mean"))
     return values, shape
 
 
 def _code(choices: Choices, shape: tuple[int, ...]) -> NDArray[np.intp]:
-    codes: NDArray[np.intp] = np.ravel_multi_index(tuple(np.asarray(choices, dtype=np.intp).T), shape)
+    codes: NDArray[np.intp] = np.ravel_multi_index(
+        tuple(np.asarray(choices, dtype=np.intp).T), shape
+    )
     return codes
 
 
 def _proxies(space: Space) -> TableFile | None:
     """The proxies that come along for a space, or None."""
-    if not isinstance(space, EnumerableChoiceSpace) or not shipped(f"proxies-{space.name}.h5").is_file():
+    if (
+        not isinstance(space, EnumerableChoiceSpace)
+        or not shipped(f"proxies-{space.name}.h5").is_file()
+    ):
         return None
     found = _file(space.name)
     return found if found.cells.definition == space.definition else None

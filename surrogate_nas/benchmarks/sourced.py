@@ -1,8 +1,10 @@
-"""Benchmarks whose tables come with the project, are made by a source, or were imported into the home folder.
+"""Benchmarks whose tables come with the project, are made by a source, or were imported into the
+home folder.
 
-What a source's package holds is assembled when it is first used, and needs no network; what the source can also fetch
-belongs to the same benchmarks, and `Benchmark.more` says how to get it. What lists say of tables that are not here is
-in ``data/catalogue.json``, made by ``analysis/catalogue.py``; a test holds it against the tables themselves.
+What a source's package holds is assembled when it is first used, and needs no network; what the
+source can also fetch belongs to the same benchmarks, and `Benchmark.more` says how to get it. What
+lists say of tables that are not here is in ``data/catalogue.json``, made by
+``analysis/catalogue.py``; a test holds it against the tables themselves.
 """
 
 from __future__ import annotations
@@ -21,8 +23,22 @@ from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path
 from surrogate_nas.tables import write_table
-from surrogate_nas.tables.sources.base import SOURCES, declared, is_current, made, source_of, sources
-from surrogate_nas.tables.sources.fetching import assembled, citation, how_to_get, is_ready, lacks, licence
+from surrogate_nas.tables.sources.base import (
+    SOURCES,
+    declared,
+    is_current,
+    made,
+    source_of,
+    sources,
+)
+from surrogate_nas.tables.sources.fetching import (
+    assembled,
+    citation,
+    how_to_get,
+    is_ready,
+    lacks,
+    licence,
+)
 
 FASHION = "fashion"
 """The table that the project made and ships (`surrogate_nas.benchmarks.making`)."""
@@ -68,7 +84,9 @@ class Installed(Opener):
         path = table_path(name)
         bench = open_table(path if _is_here(name) else _assemble(name, path))
         source = source_of(name) or ""
-        bench.more = f"More of it is to be had: run snas data fetch {source}." if lacks(source) else ""
+        bench.more = (
+            f"More of it is to be had: run snas data fetch {source}." if lacks(source) else ""
+        )
         return bench
 
     def describe(self) -> Iterator[dict[str, Any]]:
@@ -121,7 +139,14 @@ class Fetched(Opener):
             return self.open(name)
         except UserError as error:
             unknown = dict.fromkeys(("space", "source", "licence", "citation", "banner"), "")
-            return {"name": name, "title": str(error), "cells": 0, "available": False, "metrics": [], **unknown}
+            return {
+                "name": name,
+                "title": str(error),
+                "cells": 0,
+                "available": False,
+                "metrics": [],
+                **unknown,
+            }
 
 
 def _assemble(name: str, path: Path) -> Path:

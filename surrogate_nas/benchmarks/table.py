@@ -1,4 +1,6 @@
-"""A benchmark read from a table: every answer was measured before, by somebody else or by this project."""
+"""A benchmark read from a table: every answer was measured before, by somebody else or by this
+project.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,15 @@ from surrogate_nas.tables.table import epochs_text
 _CHARGES = {
     "queries": "An evaluation is charged one query; the benchmark holds no training times.",
     "seconds": (
-        "An evaluation is charged the seconds of the training runs that it reads plus one validation pass each, as far "
-        "as the benchmark records them; metrics that need no training are free."
+        "An evaluation is charged the seconds of the training runs that it reads plus one"
+        " validation pass each, as far as the benchmark records them; metrics that need no training"
+        " are free."
     ),
 }
 _NO_PASSES = (
-    "An evaluation is charged the seconds of the training runs that it reads, as the benchmark records them; it holds "
-    "none of validation passes, so these are free, as are metrics that need no training."
+    "An evaluation is charged the seconds of the training runs that it reads, as the benchmark"
+    " records them; it holds none of validation passes, so these are free, as are metrics that need"
+    " no training."
 )
 _TRAINING, _PASS = "train_seconds", "valid_seconds"
 
@@ -58,22 +62,28 @@ def _opened(path: Path, kind: type[TableBenchmark], modified: int, folder: Path)
     return kind(path)
 
 
-def _open_again(path: Path, kind: type[TableBenchmark], digest: str, contents: Contents) -> TableBenchmark:
-    """Open in another process the table that a benchmark has open; what was added to it since plays no part."""
+def _open_again(
+    path: Path, kind: type[TableBenchmark], digest: str, contents: Contents
+) -> TableBenchmark:
+    """Open in another process the table that a benchmark has open; what was added to it since plays
+    no part.
+    """
     found = open_table(path, kind)
     if found.table.digest != digest:
         found = found.only(runs_of(contents))
     if found.table.digest != digest:
         other = ", ".join(differing(contents, found.contents)) or "cells or network"
         raise UserError(
-            f"{path} was replaced while it was in use by a table with other numbers ({other}). Put back the one that "
-            "was there and run the same command again."
+            f"{path} was replaced while it was in use by a table with other numbers ({other}). Put"
+            " back the one that was there and run the same command again."
         )
     return found
 
 
 def differing(first: Contents, second: Contents) -> list[str]:
-    """The runs that a first table holds and a second does not hold so, as an expression writes them."""
+    """The runs that a first table holds and a second does not hold so, as an expression writes
+    them.
+    """
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"
         for name, runs in first.items()
@@ -83,11 +93,12 @@ def differing(first: Contents, second: Contents) -> list[str]:
 
 
 class TableBenchmark(Benchmark):
-    """Answers from an HDF5 table (`surrogate_nas.tables`), and analytic metrics from the cells themselves.
+    """Answers from an HDF5 table (`surrogate_nas.tables`), and analytic metrics from the cells
+    themselves.
 
-    A query costs the training run it reads plus one validation pass, in the seconds that the table records, or one
-    unit where it records none; a pass is free where only training is recorded. Questions that need no training cost
-    nothing.
+    A query costs the training run it reads plus one validation pass, in the seconds that the table
+    records, or one unit where it records none; a pass is free where only training is recorded.
+    Questions that need no training cost nothing.
 
     Attributes:
         card: How it was measured, as a JSON object, or empty.
@@ -118,7 +129,11 @@ class TableBenchmark(Benchmark):
         """Answer from a table."""
         self._table = table
         self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
-        self.source, self.licence, self.citation = self._table.source, self._table.licence, self._table.citation
+        self.source, self.licence, self.citation = (
+            self._table.source,
+            self._table.licence,
+            self._table.citation,
+        )
         self.objective, self.card = self._table.objective, self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
@@ -132,8 +147,9 @@ class TableBenchmark(Benchmark):
         self.network = self._table.network
         held = self._table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (
-            *self._table.metrics.values(), *(m for name, (m, _) in untrained(self.space).items() if name not in held),
-        )  # fmt: skip
+            *self._table.metrics.values(),
+            *(m for name, (m, _) in untrained(self.space).items() if name not in held),
+        )
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
         self._unsaid = ColumnKey("train_seconds", None, "mean") in self._table.keys
@@ -151,15 +167,19 @@ class TableBenchmark(Benchmark):
         return self._table.contents
 
     def only(self, runs: Collection[Run]) -> TableBenchmark:
-        """The same benchmark with some runs of its table alone, as it was before others were added to it.
+        """The same benchmark with some runs of its table alone, as it was before others were added
+        to it.
 
         Args:
-            runs: Each a metric and the length of its training run; those that it does not hold are passed over.
+            runs: Each a metric and the length of its training run; those that it does not hold are
+                passed over.
         """
         if not isinstance(self._table, TableFile):
             return self
         part, read = object.__new__(type(self)), self._columns
-        part.__dict__.update({name: value for name, value in vars(self).items() if name != "_by_name"})
+        part.__dict__.update(
+            {name: value for name, value in vars(self).items() if name != "_by_name"}
+        )
         part._hold(self._table.only(runs))
         part._columns, part.more = read, ""
         return part
@@ -180,7 +200,8 @@ class TableBenchmark(Benchmark):
         return self._table.keys
 
     def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
-        """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where missing.
+        """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where
+        missing.
 
         Final metrics are served too: a strategy never holds a benchmark.
 
@@ -190,7 +211,9 @@ class TableBenchmark(Benchmark):
         return self._column(self.question(metric, epochs), "mean" if seed is None else seed)
 
     def _column(self, question: Question, seed: Seed) -> Values:
-        key = ColumnKey(question.metric, question.epochs, "mean" if question.epochs is None else seed)
+        key = ColumnKey(
+            question.metric, question.epochs, "mean" if question.epochs is None else seed
+        )
         values = self._columns.get(key)
         if values is None:
             values = self._read(key)
@@ -207,11 +230,13 @@ class TableBenchmark(Benchmark):
         held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
         seeds = ", ".join(sorted(seed for seed in held if seed != "mean"))
         raise UserError(
-            f"{self.name} does not hold {Question(key.metric, key.epochs)} for seed {key.seed}, "
-            f"but {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
+            f"{self.name} does not hold {Question(key.metric, key.epochs)} for seed {key.seed}, but"
+            f" {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
         )
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Look several questions up for several cells.
 
         Raises:
@@ -229,14 +254,17 @@ class TableBenchmark(Benchmark):
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
         """What the trainings cost that some questions read, of every cell."""
         told = sorted({q.epochs for q in questions if q.epochs is not None})
-        untold = self._unsaid and any(q.epochs is None and self._by_name[q.metric].is_loss for q in questions)
+        untold = self._unsaid and any(
+            q.epochs is None and self._by_name[q.metric].is_loss for q in questions
+        )
         return self._cost((*told, None) if untold else tuple(told), seed)
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
         return UserError(
-            f"{self.name} has no {question} for {cell} ({'mean' if seed == 'mean' else f'seed {seed}'}); "
-            f"it holds {present} of {len(self.space)} cells there."
+            f"{self.name} has no {question} for {cell}"
+            f" ({'mean' if seed == 'mean' else f'seed {seed}'}); it holds {present} of"
+            f" {len(self.space)} cells there."
         )
 
     def _cost(self, runs: tuple[int | None, ...], seed: Seed) -> Values:
@@ -280,8 +308,14 @@ class TableBenchmark(Benchmark):
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that a column of single answers is held for, rising; a cell may lack some of them."""
-        return tuple(sorted(key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"))
+        """The training seeds that a column of single answers is held for, rising; a cell may lack
+        some of them.
+        """
+        return tuple(
+            sorted(
+                key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"
+            )
+        )
 
     def source_of(self, question: Question) -> str:
         """Where the numbers of a question come from."""

@@ -1,4 +1,6 @@
-"""The command line: ``snas``. One JSON document on standard output with ``--json``; all else goes to standard error."""
+"""The command line: ``snas``. One JSON document on standard output with ``--json``; all else goes
+to standard error.
+"""
 
 from surrogate_nas.cli.app import main
 

@@ -41,11 +41,27 @@ from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.core.version import __version__
 
 PANELS = {
-    "Compare strategies": ("compare", "suite", "plan", "lambda-path", "search", "baseline", "paper"),
+    "Compare strategies": (
+        "compare",
+        "suite",
+        "plan",
+        "lambda-path",
+        "search",
+        "baseline",
+        "paper",
+    ),
     "Read what was found": ("report", "serve", "export"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
     "Bring your own": ("new", "check", "import"),
-    "Train, measure, learn": ("train", "measure", "fit", "predict", "proxies", "table", "table-losses"),
+    "Train, measure, learn": (
+        "train",
+        "measure",
+        "fit",
+        "predict",
+        "proxies",
+        "table",
+        "table-losses",
+    ),
 }
 """Commands by heading; others come last."""
 
@@ -64,7 +80,9 @@ class Panels(TyperGroup):
         for title, group in groups.items():
             commands = [(name, self.get_command(ctx, name)) for name in group]
             limit = formatter.width - 6 - widest
-            rows = [(name.ljust(widest), one.get_short_help_str(limit)) for name, one in commands if one]
+            rows = [
+                (name.ljust(widest), one.get_short_help_str(limit)) for name, one in commands if one
+            ]
             if rows:
                 with formatter.section(title):
                     formatter.write_dl(rows)
@@ -74,17 +92,44 @@ BAD_INPUT, INTERRUPTED = 2, 130
 _LONGEST_LINE = 2000
 _LONGEST_PATH = 80
 
-_UsageError: type[Exception] = next(b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException")
+_UsageError: type[Exception] = next(
+    b for b in typer.BadParameter.__mro__ if b.__name__ == "ClickException"
+)
 
-app = typer.Typer(name="snas", cls=Panels, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="snas",
+    cls=Panels,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
 app.add_typer(data.app, name="data")
 app.add_typer(new.app, name="new")
 for _command in (
-    data.benchmarks, listing.strategies, listing.losses, data.path, query.query, search.search, compare.compare,
-    compare.report, export.export, suite.suite, plan.plan, lambda_path.lambda_path, new.check, paper.paper,
-    training.train, hardware.measure, surrogates.fit, surrogates.predict, table.table, table.table_losses,
-    table.proxies, baseline.baseline, serve.serve,
-):  # fmt: skip
+    data.benchmarks,
+    listing.strategies,
+    listing.losses,
+    data.path,
+    query.query,
+    search.search,
+    compare.compare,
+    compare.report,
+    export.export,
+    suite.suite,
+    plan.plan,
+    lambda_path.lambda_path,
+    new.check,
+    paper.paper,
+    training.train,
+    hardware.measure,
+    surrogates.fit,
+    surrogates.predict,
+    table.table,
+    table.table_losses,
+    table.proxies,
+    baseline.baseline,
+    serve.serve,
+):
     app.command()(_command)
 app.command("import")(data.import_)
 
@@ -97,11 +142,15 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def snas(
-    version: Annotated[  # noqa: ARG001 - its callback does the work
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Which search strategy finds the best architecture, when all are given the same L + λ·R and the same budget?
+    """Which search strategy finds the best architecture, when all are given the same L + λ·R and
+    the same budget?
 
     \b
     First steps:
@@ -116,13 +165,16 @@ def snas(
 def main() -> NoReturn:
     """Run a command; bad input ends with one line on standard error and exit code 2.
 
-    SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished is kept. Its exit
-    code is then 128 and the signal's number.
+    SIGTERM and SIGHUP end it as Ctrl-C does: workers are gone before it is, and what was finished
+    is kept. Its exit code is then 128 and the signal's number.
 
     Example:
         >>> import contextlib
         >>> sys.argv, before = ["snas", "path", "--json"], sys.argv
-        >>> with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.suppress(SystemExit):
+        >>> with (
+        ...     contextlib.redirect_stdout(io.StringIO()) as printed,
+        ...     contextlib.suppress(SystemExit),
+        ... ):
         ...     main()
         >>> sys.argv = before
         >>> printed.getvalue()[:9]
@@ -176,12 +228,16 @@ def _run() -> int:
 
 
 def _ended(error: SystemExit) -> int:
-    """Refuse that a user's code ends the process; typer may, after a shell's completion, for example."""
+    """Refuse that a user's code ends the process; typer may, after a shell's completion, for
+    example.
+    """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     module = str(frames[-1].f_globals.get("__name__", ""))
     if module.partition(".")[0] in ("typer", "click"):
         raise error
-    return _refuse(f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not.")
+    return _refuse(
+        f"Your code ended the process (SystemExit: {error.code}{_place(error)}); it must not."
+    )
 
 
 def _refuse(message: str) -> int:
@@ -210,25 +266,38 @@ def _where(error: OSError) -> str:
 
 _AGAIN_SECONDS = 0.05
 _PATIENCE_SECONDS = 4.0
-"""How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing more."""
+"""How long a command may tidy up; whatever it holds back then is lost, as in a crash, and nothing
+more.
+"""
 
 
 def farewell(received: list[int]) -> tuple[str, int]:
-    """What to say at the end of an interrupted command, and its exit code: 128 and the signal's number."""
+    """What to say at the end of an interrupted command, and its exit code: 128 and the signal's
+    number.
+    """
     number = received[0] if received else signal.SIGINT
     how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
-    return f"snas: {how}. What was finished is kept; the same command goes on from there.", 128 + number
+    return (
+        f"snas: {how}. What was finished is kept; the same command goes on from there.",
+        128 + number,
+    )
 
 
 @contextmanager
 def ending_signals(received: list[int]) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup has it."""
+    """Let SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`, unless they are ignored, as nohup
+    has it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     ending = _Ending(received)
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    usual = [n for n in numbers if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)]
+    numbers = [
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    ]
+    usual = [
+        n for n in numbers if signal.getsignal(n) in (signal.SIG_DFL, signal.default_int_handler)
+    ]
     before = {number: signal.signal(number, ending.begin) for number in usual}
     sys.unraisablehook = ending.unraisable
     try:
@@ -236,7 +305,8 @@ def ending_signals(received: list[int]) -> Iterator[None]:
     finally:
         ending.over.set()
         sys.unraisablehook = ending.hook
-        for number, handler in before.items():  # what comes while an ended command leaves has been heard before
+        # what comes while an ended command leaves has been heard before
+        for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if received else handler)
 
 
@@ -265,7 +335,9 @@ class _Ending:
             os._exit(code)
 
     def unraisable(self, found: Any) -> None:
-        """An interrupt that came while an object was let go, which nothing could catch, comes again."""
+        """An interrupt that came while an object was let go, which nothing could catch, comes
+        again.
+        """
         if self.received and issubclass(found.exc_type, KeyboardInterrupt):
             self._uncaught = True
             threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), self.received[0])).start()

@@ -68,13 +68,17 @@ def compare(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where results and the report go, and are resumed from; results/compare-BENCH if left out, with a "
-            "number behind it for a further objective."
+            help=(
+                "Where results and the report go, and are resumed from; results/compare-BENCH if"
+                " left out, with a "
+                "number behind it for a further objective."
+            )
         ),
     ] = None,
     with_: WithOption = None,
     against: Annotated[
-        list[Path] | None, typer.Option(help="A folder of earlier results of the same problem, judged with these.")
+        list[Path] | None,
+        typer.Option(help="A folder of earlier results of the same problem, judged with these."),
     ] = None,
     serve: ServeOption = False,
     json: JsonOption = False,
@@ -82,16 +86,15 @@ def compare(
 ) -> None:
     """Compare strategies under one objective and write a report.
 
-    Of folders of finished results, nothing is run: what they hold of the same problem, or of the problems that two
-    suites share, is judged together.
+    Of folders of finished results, nothing is run: what they hold of the same problem, or of the
+    problems that two suites share, is judged together.
 
     \b
     Examples:
-      snas compare
-      snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
-      snas compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
-      snas compare fashion --strategies mine.py:Mine --out results/today --against results/last-month
-      snas compare results/today results/last-month
+      snas compare snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4 snas
+      compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
+      snas compare fashion --strategies mine.py:Mine --out results/today --against
+      results/last-month snas compare results/today results/last-month
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural
@@ -150,15 +153,22 @@ def compare(
 
 def report(
     folder: Annotated[Path, typer.Argument(help="Where compare or suite stored its results.")],
-    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    bench: Annotated[
+        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+    ] = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Look every score up again in its table, not the best of each run alone.")
+        bool,
+        typer.Option(
+            "--verify",
+            help="Look every score up again in its table, not the best of each run alone.",
+        ),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write the pages of a stored comparison or suite again.
 
-    They are report.html and explore.html, of as many runs as there are. A score that its table contradicts is refused.
+    They are report.html and explore.html, of as many runs as there are. A score that its table
+    contradicts is refused.
 
     \b
     Examples:
@@ -184,11 +194,15 @@ def _beside(folders: Sequence[Path], out: Path | None, json: bool) -> None:
         if not kind:
             raise UserError(f"{folder} holds no results of snas compare or snas suite.")
     if len(set(map(Path.resolve, folders))) == 1:
-        raise UserError(f"One folder alone is reported by snas report {folders[0]}; a second one is missing.")
+        raise UserError(
+            f"One folder alone is reported by snas report {folders[0]}; a second one is missing."
+        )
     if len(set(kinds.values())) > 1:
         raise UserError("A comparison and a suite cannot be judged together; two of a kind can.")
     first, *others = folders
-    kept = results_folder(out, "verdict over several folders", "compare", *(folder.name for folder in folders))
+    kept = results_folder(
+        out, "verdict over several folders", "compare", *(folder.name for folder in folders)
+    )
     if kinds[first] == "suite":
         _finish_suite(first, kept, json, against=others)
     else:
@@ -196,9 +210,16 @@ def _beside(folders: Sequence[Path], out: Path | None, json: bool) -> None:
 
 
 def _finish_suite(
-    folder: Path, kept: Path, json: bool, bench: str | None = None, verify: bool = False, against: Sequence[Path] = ()
+    folder: Path,
+    kept: Path,
+    json: bool,
+    bench: str | None = None,
+    verify: bool = False,
+    against: Sequence[Path] = (),
 ) -> int:
-    """Read a suite back, write its pages to a folder, print it, and give how many runs are not there yet."""
+    """Read a suite back, write its pages to a folder, print it, and give how many runs are not
+    there yet.
+    """
     from surrogate_nas.cli.suite import finish
     from surrogate_nas.study.calls import stored_suite
 
@@ -230,7 +251,16 @@ def _finish(
     is_score = "score: the share of the front's hypervolume that is missed; " if several else ""
     title = f"{content['benchmark']}: {comparison.objective} ({is_score}lower is better)"
     mean = "mean missed" if several else "mean score"
-    heads = ("strategy", "runs", mean, "95 % interval", "iqm", "mean regret", "evaluations", "real seconds")
+    heads = (
+        "strategy",
+        "runs",
+        mean,
+        "95 % interval",
+        "iqm",
+        "mean regret",
+        "evaluations",
+        "real seconds",
+    )
     spare = ("real seconds", "evaluations", "iqm")
 
     def show() -> None:
@@ -241,7 +271,9 @@ def _finish(
 
     emit(content, json, show)
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
-    for banner in filter(None, (comparison.objective.warning, comparison.objective.benchmark.banner)):
+    for banner in filter(
+        None, (comparison.objective.warning, comparison.objective.benchmark.banner)
+    ):
         note(banner)
     note_more(comparison.verdict, folder / VERDICT)
     for line in written:
@@ -269,7 +301,9 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     decimals = decimals_for([*means, *(mean + spread for mean in means for spread in spreads)])
     rows: list[list[object]] = []
     worst = float("inf")
-    for s in sorted(strategies, key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"]):
+    for s in sorted(
+        strategies, key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"]
+    ):
         runs, feasible, score = s["runs"], s["feasible_runs"], s["score"]
         mean, iqm = (fixed(score[name], decimals) for name in ("mean", "iqm"))
         between = " to ".join(fixed(end, decimals) for end in score["ci95"] or ())

@@ -42,7 +42,9 @@ def benchmarks(
         str | None,
         typer.Argument(
             help="A family, or a benchmark; all in a line a family if left out.",
-            autocompletion=lambda incomplete: [name for name in _families() if name.startswith(incomplete)],
+            autocompletion=lambda incomplete: [
+                name for name in _families() if name.startswith(incomplete)
+            ],
         ),
     ] = None,
     json: JsonOption = False,
@@ -84,14 +86,22 @@ def _show_families(found: list[dict[str, Any]]) -> None:
 
 def _here(family: dict[str, Any]) -> str:
     """How many benchmarks of a family can be opened now."""
-    return f"{sum(entry['available'] for entry in family['benchmarks'])} of {len(family['benchmarks'])}"
+    return (
+        f"{sum(entry['available'] for entry in family['benchmarks'])} of"
+        f" {len(family['benchmarks'])}"
+    )
 
 
 def _show_family(family: dict[str, Any]) -> None:
-    """A line a benchmark; those that are a further view of another, NAME/VIEW, stand in a line of their own."""
+    """A line a benchmark; those that are a further view of another, NAME/VIEW, stand in a line of
+    their own.
+    """
     views = dict.fromkeys(entry["name"].partition("/")[2] for entry in family["benchmarks"])
     shown = [entry for entry in family["benchmarks"] if "/" not in entry["name"]]
-    rows = [(e["name"], "yes" if e["available"] else "no", e["cells"], len(e["metrics"]), e["title"]) for e in shown]
+    rows = [
+        (e["name"], "yes" if e["available"] else "no", e["cells"], len(e["metrics"]), e["title"])
+        for e in shown
+    ]
     heads = ("benchmark", "here", "cells", "metrics", "holds")
     show_table(heads, rows, cut="holds", spare=("metrics", "cells"))
     if more := ", ".join(f"/{view}" for view in views if view):
@@ -104,13 +114,19 @@ def _show_family(family: dict[str, Any]) -> None:
 
 
 def _show_benchmark(entry: dict[str, Any]) -> None:
-    cells = "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
+    cells = (
+        "more cells than can be listed" if entry["cells"] is None else f"{entry['cells']:,} cells"
+    )
     typer.echo(f"{entry['name']}: {entry['title']}; {cells} of the space {entry['space']}")
     _tell_how_to_get([entry])
     metrics = sorted(
-        entry["metrics"], key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"]))
+        entry["metrics"],
+        key=lambda m: by_use(replace(metric_named(m["name"]), kind=m["kind"], split=m["split"])),
     )
-    rows = [(m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None) for m in metrics]
+    rows = [
+        (m["name"], m["unit"] or None, m["kind"], ", ".join(map(str, m["epochs"])) or None)
+        for m in metrics
+    ]
     show_table(("metric", "unit", "kind", "epochs"), rows, cut="epochs")
     for word in ("source", "licence", "citation", "banner"):
         if entry[word]:
@@ -137,7 +153,9 @@ def path(json: JsonOption = False) -> None:
 
 @app.command()
 def fetch(
-    name: Annotated[str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())] = "nb201",
+    name: Annotated[
+        str, typer.Argument(help="What to fetch, or all.", autocompletion=lambda: _fetchable())
+    ] = "nb201",
     json: JsonOption = False,
 ) -> None:
     """Fetch public data and assemble its tables.
@@ -158,7 +176,11 @@ def fetch(
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
         raise unknown("source of data to fetch", name, ["all", *_fetchable()])
-    wanted = [source for source in _fetchable() if name == source or (name == "all" and _is_complete(source))]
+    wanted = [
+        source
+        for source in _fetchable()
+        if name == source or (name == "all" and _is_complete(source))
+    ]
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for source in wanted:
@@ -166,7 +188,9 @@ def fetch(
             package_folder(package)  # else nothing of it is fetched
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
-        tables += [(benchmark, declared(source).title, 0) for benchmark in declared(source).predicts]
+        tables += [
+            (benchmark, declared(source).title, 0) for benchmark in declared(source).predicts
+        ]
         with progress_bar(f"tables of {source}") as progress:
             names = declared(source).names
             for done, benchmark in enumerate(names, 1):
@@ -177,7 +201,9 @@ def fetch(
 
 
 def _is_complete(source: str) -> bool:
-    """Whether what is fetched of a source makes tables, which of some needs a package; says where it does not."""
+    """Whether what is fetched of a source makes tables, which of some needs a package; says where
+    it does not.
+    """
     from surrogate_nas.tables.sources.base import declared
     from surrogate_nas.tables.sources.fetching import how_to_get, is_ready
 
@@ -197,11 +223,14 @@ def _fetchable() -> list[str]:
 def list_(
     name: Annotated[
         str | None,
-        typer.Argument(help="A source; all in a line each if left out.", autocompletion=lambda: _sources()[1:]),
+        typer.Argument(
+            help="A source; all in a line each if left out.", autocompletion=lambda: _sources()[1:]
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the sources of data, or all about one. Of one licence and citation too; of all how to get what is not here.
+    """List the sources of data, or all about one. Of one licence and citation too; of all how to
+    get what is not here.
 
     \b
     Examples:
@@ -240,14 +269,19 @@ def list_(
 
 
 def _show_sources(listed: list[dict[str, Any]]) -> None:
-    rows = [(e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["title"]) for e in listed]
+    rows = [
+        (e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["title"]) for e in listed
+    ]
     show_table(("source", "here", "to get them", "holds"), rows, cut="holds", spare=("holds",))
     typer.echo("Licence and citation of one: snas data list NAME.")
 
 
 def _show_source(entry: dict[str, Any]) -> None:
     typer.echo(f"{entry['name']}: {entry['title']}")
-    typer.echo(f"Benchmarks here: {entry['here']} of {len(entry['benchmarks'])}: {', '.join(entry['benchmarks'])}")
+    typer.echo(
+        f"Benchmarks here: {entry['here']} of {len(entry['benchmarks'])}:"
+        f" {', '.join(entry['benchmarks'])}"
+    )
     for head, key in (("To get them", "get"), ("Licence", "licence"), ("To cite", "citation")):
         typer.echo(f"{head}: {entry[key]}")
 
@@ -257,10 +291,18 @@ def import_(
     kind: Annotated[Importable, typer.Argument(help="The format.")],
     source: Annotated[
         str,
-        typer.Argument(help="The official folder or file, one's own CSV or Parquet file, or a study's FILE or URL."),
+        typer.Argument(
+            help=(
+                "The official folder or file, one's own CSV or Parquet file, or a study's FILE or"
+                " URL."
+            )
+        ),
     ],
     name: Annotated[
-        str | None, typer.Option(help="For csv and optuna: the benchmark's name; the file's or study's if left out.")
+        str | None,
+        typer.Option(
+            help="For csv and optuna: the benchmark's name; the file's or study's if left out."
+        ),
     ] = None,
     space: Annotated[
         str | None,
@@ -269,16 +311,22 @@ def import_(
             "[csv: nb201; optuna: the study's parameters]."
         ),
     ] = None,
-    study: Annotated[str | None, typer.Option(help="For optuna: which study, where there are several.")] = None,
+    study: Annotated[
+        str | None, typer.Option(help="For optuna: which study, where there are several.")
+    ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="For optuna: a name for each objective, such as valid_error,latency@mine.")
+        str | None,
+        typer.Option(
+            help="For optuna: a name for each objective, such as valid_error,latency@mine."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Import official files, a CSV file, or an Optuna study.
 
-    Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as data-full.json has them;
-    one's own has a column cell (or one for every choice) and columns of metrics.
+    Official are a NATS-Bench folder, NAS-Bench-201's .pth, and NAS-Bench-101's records as
+    data-full.json has them; one's own has a column cell (or one for every choice) and columns of
+    metrics.
 
     \b
     Examples:
@@ -302,20 +350,28 @@ def import_(
     if kind is Importable.optuna:
         names = [] if metric is None else [one.strip() for one in metric.split(",")]
         own = None if space is None else register(space)
-        found = studies.read_study(source, name or "", reserved(), study=study, metrics=names, space=own)
+        found = studies.read_study(
+            source, name or "", reserved(), study=study, metrics=names, space=own
+        )
         _imported(kind.value, [found.table], list(found.files), started, json)
         for line in found.notes:
             note(f"{found.table.name}: {line}.")
         return
     path = Path(source)
     if kind is Importable.csv:
-        advice = "" if space else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
+        advice = (
+            ""
+            if space
+            else f" Its cells were read as those of {_DEFAULT_SPACE}; --space names another space."
+        )
         cells = register(space or _DEFAULT_SPACE)
         tables = [spreadsheet.read(path, name or path.stem, reserved(), cells, advice=advice)]
         _imported(kind.value, tables, [path], started, json)
         return
     if name is not None or space is not None:
-        raise UserError(f"--name and --space are for csv and optuna; the tables of {kind.value} have their own.")
+        raise UserError(
+            f"--name and --space are for csv and optuna; the tables of {kind.value} have their own."
+        )
     read: Callable[..., Any] = nb101.imported if kind is Importable.nb101 else nats.read
     if kind is Importable.nb201_pth:
         read = pth.read
@@ -326,8 +382,12 @@ def import_(
     _imported(kind.value, tables, files, started, json)
 
 
-def _imported(name: str, tables: list[Table], files: list[Path], started: float, json: bool) -> None:
-    """Write imported tables, and say on standard error what speaks against searching on a column."""
+def _imported(
+    name: str, tables: list[Table], files: list[Path], started: float, json: bool
+) -> None:
+    """Write imported tables, and say on standard error what speaks against searching on a
+    column.
+    """
     from surrogate_nas.benchmarks.doctor import examine
 
     _report(name, list(map(_written, tables)), files, started, json)
@@ -349,11 +409,14 @@ def _written(table: Table) -> tuple[str, str, int]:
 
     write_table(table, table_path(table.name))
     if isinstance(space := space_named(table.space), Sampled):
-        space.neighbours(space[0])  # those of all are worked out with it and remembered, so that no search begins so
+        # those of all are worked out with it and remembered, so that no search begins so
+        space.neighbours(space[0])
     return table.name, table.title, len(table.columns)
 
 
-def _report(name: str, tables: list[tuple[str, str, int]], files: list[Path], started: float, json: bool) -> None:
+def _report(
+    name: str, tables: list[tuple[str, str, int]], files: list[Path], started: float, json: bool
+) -> None:
     result = {
         "name": name,
         "files": len(files),
@@ -368,16 +431,25 @@ def _report(name: str, tables: list[tuple[str, str, int]], files: list[Path], st
 def doctor(
     name: Annotated[
         str,
-        typer.Argument(help="A benchmark that is a table, or one's own CSV or Parquet file before it is imported."),
+        typer.Argument(
+            help=(
+                "A benchmark that is a table, or one's own CSV or Parquet file before it is"
+                " imported."
+            )
+        ),
     ],
     space: Annotated[
-        str | None, typer.Option(help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201].")
+        str | None,
+        typer.Option(
+            help="For a file: the space of its cells, FILE.py:SPACE or a registered name [nb201]."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Say what a table's columns are worth, before a search.
 
-    An alarm: a search on that column, as it is, means nothing. A warning: look first. A note: good to know.
+    An alarm: a search on that column, as it is, means nothing. A warning: look first. A note: good
+    to know.
 
     \b
     Examples:
@@ -420,7 +492,10 @@ def _line(finding: Finding) -> str:
 @app.command()
 def verify(
     name: Annotated[
-        str, typer.Argument(help="A source, or all: those whose tables are here.", autocompletion=lambda: _sources())
+        str,
+        typer.Argument(
+            help="A source, or all: those whose tables are here.", autocompletion=lambda: _sources()
+        ),
     ] = "all",
     json: JsonOption = False,
 ) -> None:
@@ -438,13 +513,19 @@ def verify(
 
     started = time.perf_counter()
     whole = [
-        source for source in sources()
+        source
+        for source in sources()
         if all(table_path(b).is_file() for b in declared(source).names)
         and not (declared(source).predicts and fetching.lacks(source))
-    ]  # fmt: skip
+    ]
     wanted = whole if name == "all" else [name]
     checks = [check for source in wanted for check in SOURCES.find(source).verify()]
-    files = [file for source in wanted if source in fetching.fetchable() for file in fetching.files(source)]
+    files = [
+        file
+        for source in wanted
+        if source in fetching.fetchable()
+        for file in fetching.files(source)
+    ]
     if not checks:
         raise UserError("No table of a source is here yet: snas data list says what there is.")
     result = {

@@ -16,9 +16,15 @@ _NAMES = ", ".join(EXPORTS.places)
 
 def export(
     format_: Annotated[str, typer.Argument(metavar="FORMAT", help=f"{_NAMES}, or FILE.py:NAME.")],
-    folder: Annotated[Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")],
-    out: Annotated[Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")] = None,
-    bench: Annotated[str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(help="What was --out of compare, suite or lambda-path.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The file or folder to write; DIR/export/… if left out.")
+    ] = None,
+    bench: Annotated[
+        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Export results for dashboards, trackers and papers.
@@ -27,8 +33,8 @@ def export(
 
     \b
     Examples:
-      snas export optuna results/compare     (then optuna-dashboard results/compare/export/optuna.log)
-      snas export mlflow results/compare     (then mlflow ui --backend-store-uri sqlite:///…/mlflow.db)
+      snas export optuna results/compare (then optuna-dashboard results/compare/export/optuna.log)
+      snas export mlflow results/compare (then mlflow ui --backend-store-uri sqlite:///…/mlflow.db)
       snas export latex results/suite-starter --out paper/tables
     """
     from surrogate_nas.core.numbers import plural
@@ -41,13 +47,24 @@ def export(
     files = chosen.write(results, place)
     runs = sum(1 for _ in results.runs())
     content = {
-        "format": format_, "out": str(place), "files": [str(file) for file in files], "comparisons": len(results.parts),
-        "runs": runs, "missing": results.missing, "trials": results.trials,
-        "bytes": sum(file.stat().st_size for file in files), "seconds": time.perf_counter() - started,
-    }  # fmt: skip
-    shown = [(name, len(value) if isinstance(value, list) else value) for name, value in content.items()]
+        "format": format_,
+        "out": str(place),
+        "files": [str(file) for file in files],
+        "comparisons": len(results.parts),
+        "runs": runs,
+        "missing": results.missing,
+        "trials": results.trials,
+        "bytes": sum(file.stat().st_size for file in files),
+        "seconds": time.perf_counter() - started,
+    }
+    shown = [
+        (name, len(value) if isinstance(value, list) else value) for name, value in content.items()
+    ]
     emit(content, json, lambda: show_table(("", format_), shown))
     if results.missing:
-        note(f"{plural(results.missing, 'run')} of what was begun {'is' if results.missing == 1 else 'are'} not there "
-             "yet; the same command exports the rest when they are.")  # fmt: skip
+        note(
+            f"{plural(results.missing, 'run')} of what was begun"
+            f" {'is' if results.missing == 1 else 'are'} not there yet; the same command exports"
+            " the rest when they are."
+        )
     note(chosen.then.format(out=place))

@@ -14,14 +14,22 @@ from surrogate_nas.core.errors import UserError
 
 def measure(
     cells: Annotated[int, typer.Option(help="How many random cells.")],
-    out: Annotated[Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")],
+    out: Annotated[
+        Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")
+    ],
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
     threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
     batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
-    space: Annotated[str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")] = None,
-    task: Annotated[str | None, typer.Option(help="Whose network to time; the published one if left out.")] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Whose cells: a space's name, or file.py:SPACE.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="Whose network to time; the published one if left out.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw of cells and of their order.")] = 0,
-    watts: Annotated[float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")] = None,
+    watts: Annotated[
+        float | None, typer.Option(help="Power to estimate energy with, if no counter is here.")
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Measure latency, memory and energy of cells on this machine.
@@ -47,7 +55,14 @@ def measure(
     journal = out.with_name(f"{out.name}.jsonl")
     with locked(out, wait=False), progress_bar("visits") as progress:
         measured = run_measure(
-            drawn, network, protocol, space=found, seed=seed, watts=watts, journal=journal, progress=progress
+            drawn,
+            network,
+            protocol,
+            space=found,
+            seed=seed,
+            watts=watts,
+            journal=journal,
+            progress=progress,
         )
         write_table(measured.table(), out)
         journal.unlink(missing_ok=True)

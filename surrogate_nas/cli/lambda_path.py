@@ -30,19 +30,27 @@ def lambda_path(
     bench: BenchmarkArgument,
     objective: ObjectiveOption = None,
     lambdas: Annotated[
-        str, typer.Option(help="Different numbers with commas between; each replaces the sum of R's weights.")
+        str,
+        typer.Option(
+            help="Different numbers with commas between; each replaces the sum of R's weights."
+        ),
     ] = "0,0.02,0.05,0.1,0.2,0.5,1",
     strategies: StrategiesOption = None,
     subject_to: SubjectToOption = None,
     runs: Annotated[int, typer.Option(help="Seeds per strategy and λ.")] = 10,
-    budget: Annotated[int, typer.Option(help="The most evaluated cells of a run.")] = DEFAULT_BUDGET,
+    budget: Annotated[
+        int, typer.Option(help="The most evaluated cells of a run.")
+    ] = DEFAULT_BUDGET,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where results, figure and CSV go, and are resumed from; results/lambda-path-BENCH if left out."
+            help=(
+                "Where results, figure and CSV go, and are resumed from; results/lambda-path-BENCH"
+                " if left out."
+            )
         ),
     ] = None,
     with_: WithOption = None,
@@ -51,12 +59,13 @@ def lambda_path(
 ) -> None:
     """Compare strategies at every λ of a grid. The benchmark is a table, whose optima are known.
 
-    The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps their proportions.
+    The objective is read as L + λ·R: each λ replaces the sum of the weights of R's terms and keeps
+    their proportions.
 
     \b
     Examples:
-      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5
-      snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
+      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5 snas lambda-path
+      nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.files import write_whole
@@ -73,10 +82,20 @@ def lambda_path(
     folder = results_folder(out, "path over λ", "lambda-path", bench, is_own=is_own)
     with progress_bar("runs") as progress:
         path = run_path(
-            opened, names(strategies) or list(DEFAULTS), objective,
-            lambdas=numbers(lambdas, "λ"), subject_to=subject_to, runs=runs, budget=budget, seed=seed, workers=workers,
-            engine=engine, folder=folder, progress=progress, **options,
-        )  # fmt: skip
+            opened,
+            names(strategies) or list(DEFAULTS),
+            objective,
+            lambdas=numbers(lambdas, "λ"),
+            subject_to=subject_to,
+            runs=runs,
+            budget=budget,
+            seed=seed,
+            workers=workers,
+            engine=engine,
+            folder=folder,
+            progress=progress,
+            **options,
+        )
     content, store = path.to_json(), Store(folder)
     (drawn,) = Page(Study(path)).pictures
     store.write_json("lambda-path.json", content)
@@ -90,7 +109,10 @@ def lambda_path(
         show_table(heads, rows, title=title)
         covered = content["hypervolume"]
         shares = [f"{one['name']} {_share(one['mean'])}" for one in covered["strategies"]]
-        say(f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])}, {', '.join(shares)}.")
+        say(
+            f"Hypervolume of the exact front covered: its optima {_share(covered['optima'])},"
+            f" {', '.join(shares)}."
+        )
 
     emit(content, json, show)
     note(f"Figure and CSV: {folder}")

@@ -23,8 +23,8 @@ def strategies(json: JsonOption = False) -> None:
 def losses(json: JsonOption = False) -> None:
     """List the training losses: unit, fitting tasks, paper.
 
-    Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is trained by
-    --loss NAME, or behind a task's name: TASK?loss=NAME.
+    Values may be compared where the last column says the same. Any of them, or a file.py:LOSS, is
+    trained by --loss NAME, or behind a task's name: TASK?loss=NAME.
 
     \b
     Examples:
@@ -44,5 +44,8 @@ def losses(json: JsonOption = False) -> None:
         }
         for loss in LOSSES.values()
     ]
-    rows = [(loss.name, loss.title, loss.unit, ", ".join(loss.fits), loss.comparable) for loss in LOSSES.values()]
+    rows = [
+        (loss.name, loss.title, loss.unit, ", ".join(loss.fits), loss.comparable)
+        for loss in LOSSES.values()
+    ]
     emit(content, json, lambda: show_table(("loss", "is", "unit", "trains", "comparable as"), rows))

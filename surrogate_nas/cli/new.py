@@ -1,4 +1,6 @@
-"""The commands that write a starting point, a strategy, a task, a loss, a space, and hold it against the contract."""
+"""The commands that write a starting point, a strategy, a task, a loss, a space, and hold it
+against the contract.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ class {name}(sn.Strategy):
     def tell(self, trials):
         known = [*trials, self.best] if self.best else trials
         self.best = min(known, key=lambda trial: trial.score)
-'''
+'''  # noqa: E501
 _TASK = '''"""{name}: a task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
 
 import numpy as np
@@ -63,7 +65,7 @@ def load():
     schedule=Schedule(epochs=3, batch=32),
     source="made here",
 )
-'''
+'''  # noqa: E501
 _POLICY = '''"""{name}: a policy task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
 
 import numpy as np
@@ -108,7 +110,7 @@ def load():
     source="computed here",
     environment=Corridor(),
 )
-'''
+'''  # noqa: E501
 _TASKS = {"classification": _TASK, "policy": _POLICY}
 """By kind."""
 _LOSS = '''"""{name}: a loss for surrogate_nas. Try it: snas train 11 --task digits --loss {file}:{name}
@@ -145,7 +147,7 @@ def chance(classes):
     chance=chance,
     comparable="{table}",
 )
-'''
+'''  # noqa: E501
 _SPACE = '''"""{name}: a space for surrogate_nas, and a table of it: small networks on 8×8 scans of digits.
 
 snas check {file}:{name}                                   holds the space against its contract
@@ -197,13 +199,17 @@ if __name__ == "__main__":
         table = csv.DictWriter(file, rows[0])
         table.writeheader()
         table.writerows(rows)
-'''
+'''  # noqa: E501
 _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 
-app = typer.Typer(no_args_is_help=True, help="Write a starting point: a strategy, task, loss or space.")
-NameArgument = Annotated[str, typer.Argument(help="Its name; the file is named like it, in small letters.")]
+app = typer.Typer(
+    no_args_is_help=True, help="Write a starting point: a strategy, task, loss or space."
+)
+NameArgument = Annotated[
+    str, typer.Argument(help="Its name; the file is named like it, in small letters.")
+]
 KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_TASKS)}.")]
 FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
 
@@ -222,7 +228,10 @@ def strategy(name: NameArgument, folder: FolderOption = Path(), json: JsonOption
 
 @app.command("task")
 def task(
-    name: NameArgument, kind: KindOption = "classification", folder: FolderOption = Path(), json: JsonOption = False
+    name: NameArgument,
+    kind: KindOption = "classification",
+    folder: FolderOption = Path(),
+    json: JsonOption = False,
 ) -> None:
     """Write a task that any cell can be trained on at once.
 
@@ -268,13 +277,17 @@ def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = 
 
 def check(
     what: Annotated[
-        str, typer.Argument(help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME.")
+        str,
+        typer.Argument(
+            help="A strategy, a space (space:NAME) or a surrogate: its name, or file.py:NAME."
+        ),
     ],
     json: JsonOption = False,
 ) -> None:
     """Check the contract of a strategy, a space or a surrogate.
 
-    One line where all promises hold; else why not, each cause once. What each check found is in --json.
+    One line where all promises hold; else why not, each cause once. What each check found is in
+    --json.
 
     \b
     Examples:
@@ -315,18 +328,28 @@ def _write(kind: str, template: str, name: str, folder: Path, then: str, json: b
         raise UserError(f"{file} exists already; choose another name.")
     write_whole(file, template.format(name=name, file=file.name, table=file.stem))
     spec = f"{file}:{name}"
-    emit({"file": str(file), kind: spec}, json, lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"))
+    emit(
+        {"file": str(file), kind: spec},
+        json,
+        lambda: typer.echo(f"Wrote {file}. Next: {then.format(spec)}"),
+    )
 
 
 def _check_name(name: str, kind: str) -> None:
     """Refuse a name that Python cannot use, or that would hide something else."""
     if not _WORD.fullmatch(name) or len(name) > _LONGEST_NAME:
         raise UserError(
-            f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and underscores, "
-            "as in MySearch."
+            f"{name!r:.80} is no name for a {kind}: use up to {_LONGEST_NAME} letters, digits and"
+            " underscores, as in MySearch."
         )
     if keyword.iskeyword(name) or hasattr(builtins, name):
-        raise UserError(f"{name!r} is a word of Python's own; choose another name, such as My{name.capitalize()}.")
+        raise UserError(
+            f"{name!r} is a word of Python's own; choose another name, such as"
+            f" My{name.capitalize()}."
+        )
     module = name.lower()
     if module in sys.stdlib_module_names or module in _IMPORTED or keyword.iskeyword(module):
-        raise UserError(f"{module}.py would hide Python's module {module}; choose another name, such as My{name}.")
+        raise UserError(
+            f"{module}.py would hide Python's module {module}; choose another name, such as"
+            f" My{name}."
+        )

@@ -23,9 +23,14 @@ DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _MOST_DIGITS = 18
 _PLAIN: dict[str, Any] = {
-    "bool": bool, "int": int, "float": float, "str": str,
-    "int | None": int | None, "float | None": float | None, "str | None": str | None,
-}  # fmt: skip
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "str": str,
+    "int | None": int | None,
+    "float | None": float | None,
+    "str | None": str | None,
+}
 """What a flag of each type of an option takes."""
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
@@ -46,35 +51,50 @@ def _strategies(incomplete: str) -> list[str]:
 
 
 BenchmarkArgument = Annotated[
-    str, typer.Argument(help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks)
+    str,
+    typer.Argument(
+        help="A benchmark's name; snas benchmarks lists them.", autocompletion=_benchmarks
+    ),
 ]
 StrategyArgument = Annotated[
     str | None,
-    typer.Argument(help="The strategy, as --strategy takes it; bo if left out.", autocompletion=_strategies),
+    typer.Argument(
+        help="The strategy, as --strategy takes it; bo if left out.", autocompletion=_strategies
+    ),
 ]
 BenchmarkOrFoldersArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[BENCH | FOLDER...]",
-        help="A benchmark's name; fashion, which comes along, if left out. Or folders of finished results.",
+        help=(
+            "A benchmark's name; fashion, which comes along, if left out. Or folders of finished"
+            " results."
+        ),
         autocompletion=_benchmarks,
     ),
 ]
 CellsArgument = Annotated[
-    list[str], typer.Argument(help="Cells as the field prints them, their indices, or published names.")
+    list[str],
+    typer.Argument(help="Cells as the field prints them, their indices, or published names."),
 ]
 StrategyOption = Annotated[
     str | None,
     typer.Option(
         "--strategy",
-        help="A name (snas strategies lists them), file.py:Class, or either as in evolution(population=50).",
+        help=(
+            "A name (snas strategies lists them), file.py:Class, or either as in"
+            " evolution(population=50)."
+        ),
         autocompletion=_strategies,
     ),
 ]
 StrategiesOption = Annotated[
     list[str] | None,
     typer.Option(
-        help="Names or file.py:Class, with commas between or the option again; five usual ones if left out.",
+        help=(
+            "Names or file.py:Class, with commas between or the option again; five usual ones if"
+            " left out."
+        ),
         autocompletion=_strategies,
     ),
 ]
@@ -82,40 +102,67 @@ BlindOption = Annotated[
     bool,
     typer.Option(
         "--blind",
-        help="Run each strategy also as blind:NAME, which sees operations and metrics under other names.",
+        help=(
+            "Run each strategy also as blind:NAME, which sees operations and metrics under other"
+            " names."
+        ),
     ),
 ]
 ObjectiveOption = Annotated[
-    str | None, typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.')
+    str | None,
+    typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.'),
 ]
-SubjectToOption = Annotated[str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')]
+SubjectToOption = Annotated[
+    str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')
+]
 SeedPolicyOption = Annotated[
     str | None,
-    typer.Option(help="What searches see: mean (of the training seeds), or draw (one of them; reports use the mean)."),
+    typer.Option(
+        help=(
+            "What searches see: mean (of the training seeds), or draw (one of them; reports use the"
+            " mean)."
+        )
+    ),
 ]
 SearchOnFinalOption = Annotated[
     list[str] | None,
-    typer.Option(help="Final metrics that this study searches on; commas between, or the option again."),
+    typer.Option(
+        help="Final metrics that this study searches on; commas between, or the option again."
+    ),
 ]
-BudgetOption = Annotated[int | None, typer.Option(help="The most evaluated cells of a run; 150 if no budget is given.")]
-BudgetSecondsOption = Annotated[float | None, typer.Option(help="The most simulated seconds of a run.")]
+BudgetOption = Annotated[
+    int | None, typer.Option(help="The most evaluated cells of a run; 150 if no budget is given.")
+]
+BudgetSecondsOption = Annotated[
+    float | None, typer.Option(help="The most simulated seconds of a run.")
+]
 WithOption = Annotated[
-    list[Path] | None, typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it.")
+    list[Path] | None,
+    typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it."),
 ]
 WorkersOption = Annotated[
     int | None,
-    typer.Option(help="How many jobs at once; if left out, one or two processes, or all that a cluster takes."),
+    typer.Option(
+        help=(
+            "How many jobs at once; if left out, one or two processes, or all that a cluster takes."
+        )
+    ),
 ]
 EngineOption = Annotated[
     str,
     typer.Option(
-        help="Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or FILE.py:NAME."
+        help=(
+            "Where jobs are done: processes, dask[:ADDRESS], ray[:ADDRESS], slurm[:OPTIONS], or"
+            " FILE.py:NAME."
+        )
     ),
 ]
 
 
 def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
-    """Let ``**options`` of a command stand for the flags of ``Options``: it is given those fields by their names."""
+    """Let ``**options`` of a command stand for the flags of ``Options``: it is given those fields
+    by their names.
+    """
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
     flags = [
@@ -124,39 +171,53 @@ def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
             inspect.Parameter.KEYWORD_ONLY,
             default=option.default,
             annotation=Annotated[
-                _PLAIN[str(option.type)], typer.Option(option.metadata["flag"], help=option.metadata["help"])
+                _PLAIN[str(option.type)],
+                typer.Option(option.metadata["flag"], help=option.metadata["help"]),
             ],
         )
         for option in FLAGS
         if option.name not in without
     ]
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
-    parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in [*own[:place], *flags, *own[place:]]]
+    parameters = [
+        one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for one in [*own[:place], *flags, *own[place:]]
+    ]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
 
 
 def results_folder(
-    out: Path | None, kind: str, command: str, *what: str, is_own: Callable[[Path], bool] | None = None
+    out: Path | None,
+    kind: str,
+    command: str,
+    *what: str,
+    is_own: Callable[[Path], bool] | None = None,
 ) -> Path:
-    """Where a command keeps results: the folder that the user names, or one named after what it compares.
+    """Where a command keeps results: the folder that the user names, or one named after what it
+    compares.
 
     Args:
         out: The folder that the user names, or None.
         kind: What is kept there.
         command: What the folder's name begins with.
         what: What it is named after.
-        is_own: Whether a folder is of the same question; of another one of the same name the next number is taken.
+        is_own: Whether a folder is of the same question; of another one of the same name the next
+            number is taken.
     """
     from surrogate_nas.report.reading import kind_of
 
-    folder = out or Path("results") / "-".join(_NO_NAME.sub("-", word).strip("-") for word in (command, *what))
+    folder = out or Path("results") / "-".join(
+        _NO_NAME.sub("-", word).strip("-") for word in (command, *what)
+    )
     if out is None and is_own is not None:
         from surrogate_nas.study.places import own_place
 
         folder = own_place(folder, is_own)
     if (held := kind_of(folder)) not in ("", kind):
-        raise UserError(f"{folder} holds a {held}, and this is a {kind}; name another folder with --out.")
+        raise UserError(
+            f"{folder} holds a {held}, and this is a {kind}; name another folder with --out."
+        )
     return folder
 
 
@@ -200,7 +261,9 @@ def numbers(given: str, what: str) -> list[float]:
 
 
 def cell_named(space: Space, text: str) -> Cell:
-    """The cell that a text names: as the field prints it, or its index in the order of the space."""
+    """The cell that a text names: as the field prints it, or its index in the order of the
+    space.
+    """
     from surrogate_nas.space.base import cell_at
 
     written = text.strip()

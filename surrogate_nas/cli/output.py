@@ -31,7 +31,9 @@ _LEAST_CUT = 36
 """Characters that are left of a text that is cut."""
 
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document on standard output.")
+]
 
 
 def emit(content: Any, as_json: bool, show: Callable[[], None]) -> None:
@@ -68,7 +70,9 @@ def say(message: str) -> None:
 
 
 def _wrapped(message: str, stream: TextIO) -> str:
-    """A message in lines as wide as the terminal, broken between words; one line where there is no terminal."""
+    """A message in lines as wide as the terminal, broken between words; one line where there is no
+    terminal.
+    """
     if not stream.isatty():
         return message
     width = shutil.get_terminal_size().columns
@@ -96,9 +100,16 @@ def seconds(value: float) -> str:
 
 
 def note_absent(benchmark: str, finals: Sequence[Mapping[str, float | None]]) -> None:
-    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in their place."""
-    if absent := sorted({name for final in finals for name, value in final.items() if value is None}):
-        note(f"{benchmark} does not hold {', '.join(absent)} for every found cell: a dash stands in place of it.")
+    """Say once which final metrics a benchmark lacks for found cells; a dash or null stands in
+    their place.
+    """
+    if absent := sorted(
+        {name for final in finals for name, value in final.items() if value is None}
+    ):
+        note(
+            f"{benchmark} does not hold {', '.join(absent)} for every found cell: a dash stands in"
+            " place of it."
+        )
 
 
 def show_table(
@@ -111,7 +122,8 @@ def show_table(
 ) -> None:
     """Print a table for people; numbers are right-aligned, and only long texts are ever folded.
 
-    Columns of `spare` are left out where the terminal is narrow; with `cut` nothing is folded, and its texts end in ….
+    Columns of `spare` are left out where the terminal is narrow; with `cut` nothing is folded, and
+    its texts end in ….
     """
     from rich.console import Console
 
@@ -123,7 +135,9 @@ def show_table(
         held = [i for i in held if columns[i] != name]
         shown = _shortened(texts, columns, held, cut, console.width) if cut else texts
         table = _table(columns, rows, shown, held, title, folds=not cut)
-        if (_full(shown, columns, held) if cut else console.measure(table).minimum) <= console.width:
+        if (
+            _full(shown, columns, held) if cut else console.measure(table).minimum
+        ) <= console.width:
             break
     console.print(table)
 
@@ -140,7 +154,10 @@ def _shortened(
     place = list(columns).index(cut)
     room = max(_LEAST_CUT, width - _full(texts, columns, [i for i in held if i != place]) - 3)
     return [
-        [text if i != place or len(text) <= room else f"{text[: room - 1].rstrip()}…" for i, text in enumerate(row)]
+        [
+            text if i != place or len(text) <= room else f"{text[: room - 1].rstrip()}…"
+            for i, text in enumerate(row)
+        ]
         for row in texts
     ]
 
@@ -160,7 +177,12 @@ def _table(
         numeric = bool(rows) and all(_is_number(row[i]) for row in rows)
         longest = max((len(row[i]) for row in texts), default=0)
         foldable = folds and longest > (_LONGEST_WORDS if place else _LONGEST_NAME)
-        table.add_column(columns[i], justify="right" if numeric else "left", overflow="fold", no_wrap=not foldable)
+        table.add_column(
+            columns[i],
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=not foldable,
+        )
     for row in texts:
         table.add_row(*(row[i] for i in held))
     return table
@@ -194,7 +216,9 @@ class Progress(Protocol):
 
 @contextmanager
 def progress_bar(what: str, every: float = LINE_SECONDS) -> Iterator[Progress]:
-    """Show progress on standard error: a bar where that is a terminal, else a line every 30 seconds."""
+    """Show progress on standard error: a bar where that is a terminal, else a line every 30
+    seconds.
+    """
     if sys.stderr.isatty():
         with _bar(what) as progress:
             yield progress
@@ -209,9 +233,13 @@ def _bar(what: str) -> Iterator[Progress]:
     from rich.console import Console
 
     columns = (
-        rich.TextColumn("{task.description}"), rich.BarColumn(), rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[detail]}"), rich.TimeElapsedColumn(), rich.TextColumn("{task.fields[left]}"),
-    )  # fmt: skip
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[detail]}"),
+        rich.TimeElapsedColumn(),
+        rich.TextColumn("{task.fields[left]}"),
+    )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task, time_left = bar.add_task(what, total=None, detail="", left=""), TimeLeft()
 

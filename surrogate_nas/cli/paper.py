@@ -23,12 +23,17 @@ _USUAL = 2
 
 
 def paper(
-    name: Annotated[str, typer.Argument(help=f"Which comparison: {', '.join(PAPERS)}; FILE.py:NAME; or {_ALL}.")],
-    runs: Annotated[int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")] = None,
+    name: Annotated[
+        str, typer.Argument(help=f"Which comparison: {', '.join(PAPERS)}; FILE.py:NAME; or {_ALL}.")
+    ],
+    runs: Annotated[
+        int | None, typer.Option(help="Runs per strategy; the paper's number if left out.")
+    ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
-        Path | None, typer.Option(help="Folder; results/paper-NAME if left out, with all: the folder of these.")
+        Path | None,
+        typer.Option(help="Folder; results/paper-NAME if left out, with all: the folder of these."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -60,11 +65,15 @@ def _show(result: PaperResult) -> None:
         say(line)
 
 
-def _redo(name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str) -> PaperResult:
+def _redo(
+    name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str
+) -> PaperResult:
     from surrogate_nas.papers import reproduce
 
     with progress_bar("runs") as progress:
-        return reproduce(name, runs=runs, workers=workers, engine=engine, folder=folder, progress=progress)
+        return reproduce(
+            name, runs=runs, workers=workers, engine=engine, folder=folder, progress=progress
+        )
 
 
 def _redo_all(redo: Callable[[str, Path], PaperResult], folder: Path, json: bool) -> None:
@@ -72,8 +81,12 @@ def _redo_all(redo: Callable[[str, Path], PaperResult], folder: Path, json: bool
     from surrogate_nas.papers import overview
 
     made = overview(redo, folder, note)
-    emit(made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated")))
+    emit(
+        made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated"))
+    )
     note(f"Tables and pictures: {folder}/paper-NAME")
     if made.failed:
         first = made.failed[0]
-        raise UserError(f"{len(made.failed)} of {len(made.papers)} were not made; {first.name}: {first.failure}")
+        raise UserError(
+            f"{len(made.failed)} of {len(made.papers)} were not made; {first.name}: {first.failure}"
+        )

@@ -29,27 +29,35 @@ _NO_NAME = re.compile(r"[^\w.+-]+")
 def plan(
     what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[BENCH... | SUITE]", help="Benchmarks with tables, or a suite; fashion if left out."),
+        typer.Argument(
+            metavar="[BENCH... | SUITE]",
+            help="Benchmarks with tables, or a suite; fashion if left out.",
+        ),
     ] = None,
     strategies: StrategiesOption = None,
     difference: Annotated[
-        str, typer.Option(help="Of mean normalised regrets, 1 being random sampling's; commas between.")
+        str,
+        typer.Option(help="Of mean normalised regrets, 1 being random sampling's; commas between."),
     ] = "0.05,0.1,0.2,0.5",
     runs: Annotated[
         str, typer.Option(help="Numbers of runs per problem whose power to show; commas between.")
     ] = "10,20",
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
-    budget: Annotated[int, typer.Option(help="The most evaluated cells of a run.")] = DEFAULT_BUDGET,
-    pilot: Annotated[int, typer.Option(help="Runs of each strategy on each problem that show the spread.")] = 40,
+    budget: Annotated[
+        int, typer.Option(help="The most evaluated cells of a run.")
+    ] = DEFAULT_BUDGET,
+    pilot: Annotated[
+        int, typer.Option(help="Runs of each strategy on each problem that show the spread.")
+    ] = 40,
     seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
     workers: WorkersOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say before a study how many runs it needs.
 
-    A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies); studies drawn from it
-    are judged by the verdict's own procedure.
+    A pilot on the tables shows how runs spread (of evolution and local_search, or --strategies);
+    studies drawn from it are judged by the verdict's own procedure.
 
     \b
     Examples:
@@ -99,11 +107,16 @@ def _problems(
     asked = what or [default()]
     suites = [name for name in asked if name in SUITES or name.endswith(".toml")]
     if not suites:
-        return [Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=budget) for name in asked]
+        return [
+            Problem(_NO_NAME.sub("-", name), name, objective, subject_to, cells=budget)
+            for name in asked
+        ]
     if len(asked) > 1:
         raise UserError(f"A plan is of one suite or of benchmarks; {suites[0]} is a suite.")
     if objective or subject_to:
-        raise UserError(f"{suites[0]} has objectives of its own; leave out --objective and --subject-to.")
+        raise UserError(
+            f"{suites[0]} has objectives of its own; leave out --objective and --subject-to."
+        )
     return read_suite(suites[0])
 
 

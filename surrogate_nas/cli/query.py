@@ -14,8 +14,12 @@ from surrogate_nas.cli.output import JsonOption, emit, show_table
 def query(
     bench: BenchmarkArgument,
     cells: CellsArgument,
-    metric: Annotated[str | None, typer.Option(help="The metric; every search metric if left out.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The metric; every search metric if left out.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="The length of the training run; the longest if left out.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="A training seed; the mean if left out.")] = None,
     with_: WithOption = None,
     json: JsonOption = False,
@@ -31,7 +35,9 @@ def query(
     from surrogate_nas.benchmarks import load
 
     bench_ = load(bench, with_=with_ or ())
-    found: list[Any] = bench_.query(cells_named(bench_.space, cells), metric, epochs=epochs, seed=seed)
+    found: list[Any] = bench_.query(
+        cells_named(bench_.space, cells), metric, epochs=epochs, seed=seed
+    )
     answers = found if metric else [answer for by_name in found for answer in by_name.values()]
     content = [answer.to_json() for answer in answers]
     heads = ("cell", "metric", "epochs", "seed", "value", "unit", "source")

@@ -62,16 +62,17 @@ def search(
 
     \b
     Examples:
-      snas search fashion
-      snas search fashion evolution --budget 300 --seed 1
-      snas search nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
+      snas search fashion snas search fashion evolution --budget 300 --seed 1 snas search
+      nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.study.calls import search as run_search
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
-        raise UserError(f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once.")
+        raise UserError(
+            f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once."
+        )
     strategy = strategy or strategy_ or DEFAULT_STRATEGY
     bound = bind(
         load(bench, with_=with_ or ()),
@@ -85,9 +86,15 @@ def search(
     with progress_bar("cells") as progress:
         counted = _Counted(progress, budget or 0)
         run = run_search(
-            bound.benchmark, strategy, bound, budget=budget, budget_seconds=budget_seconds, seed=seed,
-            callback=counted, **options,
-        )  # fmt: skip
+            bound.benchmark,
+            strategy,
+            bound,
+            budget=budget,
+            budget_seconds=budget_seconds,
+            seed=seed,
+            callback=counted,
+            **options,
+        )
     content = _content(run, bound)
     rows = _rows(run, bound, content)
     emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
@@ -148,7 +155,9 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "cost_unit": bound.benchmark.cost,
         "simulated_seconds": run.simulated_seconds,
         "real_seconds": run.real_seconds,
-        "regret": None if optimum is None or not best.feasible or bound.parts > 1 else best.score - optimum,
+        "regret": None
+        if optimum is None or not best.feasible or bound.parts > 1
+        else best.score - optimum,
         "objective": bound.describe(),
         "warning": bound.warning,
         **({"diagnosis": run.diagnosis} if run.diagnosis else {}),
@@ -168,7 +177,11 @@ def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str
         ("regret", content["regret"]),
         *best.values.items(),
         *((f"{name} (final)", value) for name, value in final[:_MOST_FINAL]),
-        *([("further final metrics", f"{len(final) - _MOST_FINAL}, with --json")] if len(final) > _MOST_FINAL else []),
+        *(
+            [("further final metrics", f"{len(final) - _MOST_FINAL}, with --json")]
+            if len(final) > _MOST_FINAL
+            else []
+        ),
         ("evaluations", len(run.trials)),
         (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),
         ("real seconds", seconds(run.real_seconds)),

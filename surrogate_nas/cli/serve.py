@@ -14,13 +14,16 @@ from surrogate_nas.cli.output import JsonOption, emit, note
 
 _PORT = 8765
 ServeOption = Annotated[
-    bool, typer.Option("--serve", help="Show it in a browser while it runs; the address is printed.")
+    bool,
+    typer.Option("--serve", help="Show it in a browser while it runs; the address is printed."),
 ]
 
 
 @contextmanager
 def shown(folder: Path, wanted: bool) -> Iterator[None]:
-    """Serve a folder while a command fills it, and say where; a port that is taken stands back for a free one."""
+    """Serve a folder while a command fills it, and say where; a port that is taken stands back for
+    a free one.
+    """
     if not wanted:
         yield
         return
@@ -46,17 +49,22 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 
 
 def serve(
-    folder: Annotated[Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")],
-    port: Annotated[int, typer.Option(help="The port on this machine; 0 for one that is free.")] = _PORT,
+    folder: Annotated[
+        Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")
+    ],
+    port: Annotated[
+        int, typer.Option(help="The port on this machine; 0 for one that is free.")
+    ] = _PORT,
     no_token: Annotated[
-        bool, typer.Option("--no-token", help="Let every user of this machine look, who knows the port.")
+        bool,
+        typer.Option("--no-token", help="Let every user of this machine look, who knows the port."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.
 
-    The page is on this machine's own address alone, and there until Ctrl-C. Other users of the machine reach that
-    address too: the printed one ends in a token, without which nothing is shown.
+    The page is on this machine's own address alone, and there until Ctrl-C. Other users of the
+    machine reach that address too: the printed one ends in a token, without which nothing is shown.
 
     \b
     Examples:

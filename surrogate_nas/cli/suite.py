@@ -43,25 +43,33 @@ if TYPE_CHECKING:
 @partial(run_options, without=("target",))
 def suite(
     name: Annotated[
-        str, typer.Argument(help="starter, families, standard, or a TOML file of problems and strategies.")
+        str,
+        typer.Argument(
+            help="starter, families, standard, or a TOML file of problems and strategies."
+        ),
     ],
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
     problems: Annotated[
-        list[str] | None, typer.Option(help="Only these of the suite; commas between, or the option again.")
+        list[str] | None,
+        typer.Option(help="Only these of the suite; commas between, or the option again."),
     ] = None,
     runs: Annotated[
         int | None, typer.Option(help="Seeds per strategy and problem; each one's own if left out.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="The root of all randomness; the suite's own, usually 0, if left out.")
+        int | None,
+        typer.Option(help="The root of all randomness; the suite's own, usually 0, if left out."),
     ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where results, tables and the report go, and are resumed from; results/suite-NAME if left out."
+            help=(
+                "Where results, tables and the report go, and are resumed from; results/suite-NAME"
+                " if left out."
+            )
         ),
     ] = None,
     serve: ServeOption = False,
@@ -86,11 +94,18 @@ def suite(
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name, is_own=is_of_suite(chosen))
     with shown(folder, serve), progress_bar("runs") as progress:
-        result = run_suite(chosen, folder, workers=workers, engine=engine, progress=progress, **options)
+        result = run_suite(
+            chosen, folder, workers=workers, engine=engine, progress=progress, **options
+        )
     finish(result, folder, json)
 
 
-def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[str, Comparison] | None = None) -> None:
+def finish(
+    result: SuiteResult,
+    folder: Path,
+    json: bool,
+    comparisons: Mapping[str, Comparison] | None = None,
+) -> None:
     """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import fixed, plural, share
     from surrogate_nas.report import write_suite_explorer, write_suite_report
@@ -101,7 +116,15 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     Store(folder).write_text(VERDICT, "\n".join([*content["verdict"]["sentences"], ""]))
     explorer = write_suite_explorer(result, folder, comparisons)
     page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
-    heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed", "real seconds")
+    heads = (
+        "strategy",
+        "mean rank",
+        "optimum found",
+        "IQM regret",
+        "probability best",
+        "failed",
+        "real seconds",
+    )
     rows = [
         (
             told["name"],
@@ -126,7 +149,11 @@ def finish(result: SuiteResult, folder: Path, json: bool, comparisons: Mapping[s
     for skipped in result.skipped:
         note(f"Not run: {skipped.problem.name}: {skipped.reason}")
     if failures := content["failures"]:
-        more = f" ({plural(len(failures) - 1, 'more failure')}, in suite.json.)" if failures[1:] else ""
+        more = (
+            f" ({plural(len(failures) - 1, 'more failure')}, in suite.json.)"
+            if failures[1:]
+            else ""
+        )
         note(f"{failures[0]}{more}")
     note_more(result.verdict, folder / VERDICT)
     note(f"Report: {page}")

@@ -24,26 +24,47 @@ if TYPE_CHECKING:
 def fit(
     bench: Annotated[str, typer.Argument(help="A benchmark's name, or the .h5 file of a table.")],
     target: Annotated[str, typer.Option(help="The metric to learn.")],
-    train: Annotated[int, typer.Option(help="How many cells to learn from; a table's others test it.")],
+    train: Annotated[
+        int, typer.Option(help="How many cells to learn from; a table's others test it.")
+    ],
     out: Annotated[Path, typer.Option(help="Where the model goes.")],
-    epochs: Annotated[int | None, typer.Option(help="The length of the training run; the longest if left out.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="The length of the training run; the longest if left out.")
+    ] = None,
     model: Annotated[
-        str, typer.Option(help="xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, or file.py:Class.")
+        str,
+        typer.Option(
+            help="xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, or file.py:Class."
+        ),
     ] = "xgboost",
     known: Annotated[
-        str, typer.Option(help="For --model latency: devices measured before, with commas between, such as raspi4.")
+        str,
+        typer.Option(
+            help=(
+                "For --model latency: devices measured before, with commas between, such as raspi4."
+            )
+        ),
     ] = "",
     loss: Annotated[
-        str, typer.Option(help="For --model gnn: mse, hinge-rank, listmle or warp; what its training minimises.")
+        str,
+        typer.Option(
+            help="For --model gnn: mse, hinge-rank, listmle or warp; what its training minimises."
+        ),
     ] = "",
     split: Annotated[
         str | None,
         typer.Option(
-            help="random, or grouped by functional class: the default where isomorphic cells share one training."
+            help=(
+                "random, or grouped by functional class: the default where isomorphic cells share"
+                " one training."
+            )
         ),
     ] = None,
     test: Annotated[
-        int | None, typer.Option(help="How many cells test it where they are trained for it: a quarter if left out.")
+        int | None,
+        typer.Option(
+            help="How many cells test it where they are trained for it: a quarter if left out."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the split and the model.")] = 0,
     json: JsonOption = False,
@@ -52,10 +73,10 @@ def fit(
 
     \b
     Examples:
-      snas fit fashion --target valid_loss --train 300 --out model.bin
-      snas fit nb201-cifar10 --target valid_error --epochs 12 --train 500 --model gp --out model.bin
-      snas fit nb201-cifar10 --target valid_error --epochs 200 --train 156 --model gnn --loss warp --out model.bin
-      snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
+      snas fit fashion --target valid_loss --train 300 --out model.bin snas fit nb201-cifar10
+      --target valid_error --epochs 12 --train 500 --model gp --out model.bin snas fit nb201-cifar10
+      --target valid_error --epochs 200 --train 156 --model gnn --loss warp --out model.bin snas fit
+      live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
     import numpy as np
 
@@ -71,7 +92,9 @@ def fit(
     benchmark = load(bench)
     metric = benchmark.metric(target)
     question = benchmark.question(target, epochs)
-    split = split or ("grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random")
+    split = split or (
+        "grouped" if any(metric.name == CLASS_METRIC for metric in benchmark.metrics) else "random"
+    )
     settings: dict[str, Any] = {"known": _known(benchmark, known, target)} if known else {}
     if loss:
         settings["loss"] = loss
@@ -82,20 +105,40 @@ def fit(
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
-        model=model, benchmark=source, fingerprint=benchmark.fingerprint, space=benchmark.space.definition,
-        metric=metric, epochs=question.epochs, network=benchmark.network, split=split, seed=seed,
-        n_train=len(parts.train), n_test=len(parts.test), scores=found.scores,
-    )  # fmt: skip
+        model=model,
+        benchmark=source,
+        fingerprint=benchmark.fingerprint,
+        space=benchmark.space.definition,
+        metric=metric,
+        epochs=question.epochs,
+        network=benchmark.network,
+        split=split,
+        seed=seed,
+        n_train=len(parts.train),
+        n_test=len(parts.test),
+        scores=found.scores,
+    )
     stored = model in MODELS
     if stored:
         places = np.array([cells[int(i)].index for i in parts.train])
         save(found.model, card, places[places >= 0], out)
     content = found.to_json() | {
-        "benchmark": card.benchmark, "metric": target, "epochs": question.epochs, "unit": metric.unit, "model": model,
-        "loss": made.settings().get("loss"), "split": split, "seed": seed, "file": str(out) if stored else None,
-    }  # fmt: skip
+        "benchmark": card.benchmark,
+        "metric": target,
+        "epochs": question.epochs,
+        "unit": metric.unit,
+        "model": model,
+        "loss": made.settings().get("loss"),
+        "split": split,
+        "seed": seed,
+        "file": str(out) if stored else None,
+    }
     rows = list(found.to_json().items())
-    emit(content, json, lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"))
+    emit(
+        content,
+        json,
+        lambda: show_table(("", f"{model} of {question}"), rows, title=f"{bench}, {split} split"),
+    )
     if not stored:
         note(f"{model} was tested, not stored: a file must not name code.")
         return
@@ -117,7 +160,9 @@ def _from_columns(
 def _by_queries(
     benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
 ) -> tuple[Sequence[Cell], Values, Holdout]:
-    """Cells drawn from the space of a benchmark without columns, what it says of each, and which are learned from."""
+    """Cells drawn from the space of a benchmark without columns, what it says of each, and which
+    are learned from.
+    """
     import numpy as np
 
     from surrogate_nas.space import drawn_cells
@@ -140,9 +185,14 @@ def _comparison(benchmark: Benchmark, metric: Metric, file: Path) -> str:
     if metric.is_loss:
         return f"snas compare surrogate:{file}"
     other = load(default())
-    if other.space == benchmark.space and metric.name not in {known.name for known in other.metrics}:
+    if other.space == benchmark.space and metric.name not in {
+        known.name for known in other.metrics
+    }:
         return f"snas compare {default()} --with {file}"
-    return f"snas compare BENCH --with {file}, where BENCH is of the same space and has a loss, but no {metric.name}"
+    return (
+        f"snas compare BENCH --with {file}, where BENCH is of the same space and has a loss, but no"
+        f" {metric.name}"
+    )
 
 
 def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
@@ -152,7 +202,9 @@ def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
     known, space = {}, listed(benchmark.space)
     for device in filter(None, (name.strip() for name in devices.split(","))):
         if target == f"latency@{device}":
-            raise UserError(f"{target} is what is to be learned, so its device cannot be a known one.")
+            raise UserError(
+                f"{target} is what is to be learned, so its device cannot be a known one."
+            )
         values = benchmark.column(f"latency@{device}")
         there = [i for i, value in enumerate(values) if value == value]
         known[device] = [space[i] for i in there], values[there]
@@ -182,5 +234,8 @@ def predict(
         for cell, m, s in zip(asked, mean, std, strict=True)
     ]
     rows = [(c["cell"], c["mean"], c["std"], c["unit"]) for c in content]
-    name = f"{fitted.card.metric.name} by {fitted.card.model}; 90 % of cells lie within mean ± 1.645 std"
+    name = (
+        f"{fitted.card.metric.name} by {fitted.card.model}; 90 % of cells lie within mean ±"
+        " 1.645 std"
+    )
     emit(content, json, lambda: show_table(("cell", "mean", "std", "unit"), rows, title=name))

@@ -12,11 +12,20 @@ from surrogate_nas.cli.output import JsonOption, emit, note, show_table
 def train(
     cell: Annotated[
         str,
-        typer.Argument(help="A cell of any registered space as the field prints it, its index, or a published name."),
+        typer.Argument(
+            help=(
+                "A cell of any registered space as the field prints it, its index, or a published"
+                " name."
+            )
+        ),
     ],
     task: Annotated[str, typer.Option(help="A task's name, or file.py:TASK.")] = "digits",
-    loss: Annotated[str | None, typer.Option(help="Another loss than the task's own, or file.py:LOSS.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="The length of the run; the task's default if left out.")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="Another loss than the task's own, or file.py:LOSS.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="The length of the run; the task's default if left out.")
+    ] = None,
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
     seed: Annotated[int, typer.Option(help="Seeds initial weights and batches.")] = 0,
     json: JsonOption = False,
@@ -52,8 +61,12 @@ def train(
         "note": curve.note,
     }
     heads = [f"{name} ({curve.units[name]})" for name in curve.values]
-    rows = [(epoch, *values) for epoch, values in enumerate(zip(*curve.values.values(), strict=True), 1)]
-    finals = ", ".join(f"{name} {value:.4g} {curve.units[name]}" for name, value in curve.finals.items())
+    rows = [
+        (epoch, *values) for epoch, values in enumerate(zip(*curve.values.values(), strict=True), 1)
+    ]
+    finals = ", ".join(
+        f"{name} {value:.4g} {curve.units[name]}" for name, value in curve.finals.items()
+    )
     title = f"{curve.task}: {finals}; {curve.seconds:.1f} s"
     emit(content, json, lambda: show_table(("epoch", *heads), rows, title=title))
     if curve.note:

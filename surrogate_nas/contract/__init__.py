@@ -1,4 +1,6 @@
-"""What anybody's strategy, space and surrogate must keep, as checks that ``snas check`` and the project's tests run."""
+"""What anybody's strategy, space and surrogate must keep, as checks that ``snas check`` and the
+project's tests run.
+"""
 
 from surrogate_nas.contract.checks import Cause, Check, causes, verdict
 from surrogate_nas.contract.inspection import check

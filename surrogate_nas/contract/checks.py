@@ -80,7 +80,10 @@ def causes(checks: Sequence[Check]) -> list[Cause]:
         checks: The outcomes.
 
     Example:
-        >>> one, other = Check("same seed", False, "it asked 'x'"), Check("no foreign cell", False, "it asked 'x'")
+        >>> one, other = (
+        ...     Check("same seed", False, "it asked 'x'"),
+        ...     Check("no foreign cell", False, "it asked 'x'"),
+        ... )
         >>> causes([Check("equal scores", True, "20 cells"), one, other])
         [Cause(detail="it asked 'x'", hint='', broken=('same seed', 'no foreign cell'))]
     """
@@ -89,7 +92,8 @@ def causes(checks: Sequence[Check]) -> list[Cause]:
         if not check.passed:
             broken.setdefault(check.hint or check.detail, []).append(check)
     return [
-        Cause(several[0].detail, several[0].hint, tuple(check.name for check in several)) for several in broken.values()
+        Cause(several[0].detail, several[0].hint, tuple(check.name for check in several))
+        for several in broken.values()
     ]
 
 

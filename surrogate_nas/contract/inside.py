@@ -27,8 +27,8 @@ _OURS = Path(__file__).parent
 _DOING = {"__init__": "was made", "ask": "was asked", "tell": "was told"}
 """What a strategy does in a method, for messages."""
 _NO_EPOCHS = (
-    "self.epochs is empty where training plays no part, as in this check: return plain cells then. A strategy that "
-    "chooses epochs declares chooses_epochs = True."
+    "self.epochs is empty where training plays no part, as in this check: return plain cells then."
+    " A strategy that chooses epochs declares chooses_epochs = True."
 )
 
 
@@ -52,7 +52,9 @@ def found(spec: str) -> object:
         return model_class(spec)
     path, separator, name = Reference.parse(spec).head.rpartition(":")
     if not separator:
-        raise unknown("strategy, space or surrogate", spec, [*known_strategies(), *known_spaces(), *MODELS])
+        raise unknown(
+            "strategy, space or surrogate", spec, [*known_strategies(), *known_spaces(), *MODELS]
+        )
     module = import_file(Path(path), "strategy")
     if not hasattr(module, name):
         raise UserError(f"{path} defines no {name}.")
@@ -67,7 +69,9 @@ def kind_of(thing: object) -> str:
     for kind, base in (("strategy", Strategy), ("surrogate", Surrogate)):
         if isinstance(thing, type) and issubclass(thing, base):
             return kind
-    raise UserError(f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate.")
+    raise UserError(
+        f"{shown(thing)} is not a subclass of surrogate_nas.Strategy, nor a Space or a Surrogate."
+    )
 
 
 class _Thing:
@@ -76,8 +80,12 @@ class _Thing:
     def __init__(self) -> None:
         self.file = ""
 
-    def load(self, kinds: Mapping[str, str], what: str | Packed, where: Packed | None) -> dict[str, Any]:
-        """Find it; the answer is its kind, one of those given, its file, and the subjects that checks are made on."""
+    def load(
+        self, kinds: Mapping[str, str], what: str | Packed, where: Packed | None
+    ) -> dict[str, Any]:
+        """Find it; the answer is its kind, one of those given, its file, and the subjects that
+        checks are made on.
+        """
         thing = found(what) if isinstance(what, str) else unpack(what)[0]
         kind = kind_of(thing)
         if kind == "space" and isinstance(thing, type):
@@ -85,8 +93,14 @@ class _Thing:
         self.file = file_of(thing if isinstance(thing, type) else type(thing))
         self._module = import_module(kinds[kind])
         packed = what if isinstance(what, Packed) else pack(what if kind == "strategy" else thing)
-        self._subjects = self._module.subjects(thing, packed, None if where is None else unpack(where)[0])
-        return {"kind": kind, "file": self.file, "subjects": [subject.space.name for subject in self._subjects]}
+        self._subjects = self._module.subjects(
+            thing, packed, None if where is None else unpack(where)[0]
+        )
+        return {
+            "kind": kind,
+            "file": self.file,
+            "subjects": [subject.space.name for subject in self._subjects],
+        }
 
     def check(self, subject: int, number: int) -> dict[str, Any]:
         """Make one check."""
@@ -101,7 +115,9 @@ class _Thing:
 
 
 def _calls_of_theirs(error: BaseException, file: str) -> list[FrameType]:
-    """The calls on the way to an error, from the first into a file, or else from the last check on."""
+    """The calls on the way to an error, from the first into a file, or else from the last check
+    on.
+    """
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     files = [frame.f_code.co_filename for frame in frames]
     if file in files:
@@ -122,6 +138,10 @@ def _hint(calls: Sequence[FrameType]) -> str:
     """What may be the reason of an error."""
     for frame in calls:
         strategy = frame.f_locals.get("self")
-        if isinstance(strategy, Strategy) and "epochs" in frame.f_code.co_names and not strategy.epochs:
+        if (
+            isinstance(strategy, Strategy)
+            and "epochs" in frame.f_code.co_names
+            and not strategy.epochs
+        ):
             return _NO_EPOCHS
     return ""

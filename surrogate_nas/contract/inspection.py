@@ -1,4 +1,6 @@
-"""Checks anybody's strategy, space or surrogate in a process of its own, which may end, hang and print as it likes."""
+"""Checks anybody's strategy, space or surrogate in a process of its own, which may end, hang and
+print as it likes.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ def check(
 
     Args:
         spec: A registered name, ``file.py:NAME``, a class, or a space.
-        space: The only space to check a strategy on; None for NAS-Bench-201's, a tiny and a large one.
+        space: The only space to check a strategy on; None for NAS-Bench-201's, a tiny and a large
+            one.
         limit: The longest that one check may take, in seconds.
         progress: Told after each check how many are made, and how many there are in all.
 
@@ -81,7 +84,9 @@ class _Inspection:
     def _start(self) -> None:
         self._process = Sandbox(_ENTRY)
         try:
-            loaded = self._process.call("load", KINDS, self._what, self._where, limit=START_SECONDS, when="was loaded")
+            loaded = self._process.call(
+                "load", KINDS, self._what, self._where, limit=START_SECONDS, when="was loaded"
+            )
         except BaseException:
             self._process.kill()
             raise
@@ -102,10 +107,15 @@ class _Inspection:
         try:
             if not self._process.alive:
                 self._start()
-            told = self._process.call("check", subject, number, limit=self._limit, when="was checked")
+            told = self._process.call(
+                "check", subject, number, limit=self._limit, when="was checked"
+            )
         except StrategyError as error:
             if not self._process.alive:
-                self._ends, self._last = self._ends + 1, f"not checked after that: {str(error).rstrip('.')}"
+                self._ends, self._last = (
+                    self._ends + 1,
+                    f"not checked after that: {str(error).rstrip('.')}",
+                )
             return Check(name, False, str(error).rstrip("."))
         return _read(name, told)
 

@@ -54,9 +54,12 @@ def _refuses_nonsense(subject: Spaces) -> str:
             made = subject.space.parse(text)
         except UserError as error:
             if "\n" in str(error):
-                raise BrokenContractError(f"the message on {shown(text)} has several lines") from error
+                raise BrokenContractError(
+                    f"the message on {shown(text)} has several lines"
+                ) from error
             continue
-        if made.text == text and made != cell and made in subject.space:  # a part of a string can be another cell's
+        # a part of a string can be another cell's
+        if made.text == text and made != cell and made in subject.space:
             continue
         raise BrokenContractError(f"{shown(text)} parses to {shown(made)}")
     return "6 strings were refused"
@@ -75,7 +78,9 @@ def _samples_inside(subject: Spaces) -> str:
 
 
 def _mutates_to_neighbours(subject: Spaces) -> str:
-    """`mutate` gives a neighbour, and the same ones from equal generators; equal cells mutate alike."""
+    """`mutate` gives a neighbour, and the same ones from equal generators; equal cells mutate
+    alike.
+    """
     first, second = (np.random.default_rng(4) for _ in range(2))
     for cell in subject.cells[:_CENTRES]:
         around = set(subject.space.neighbours(cell))
@@ -87,25 +92,35 @@ def _mutates_to_neighbours(subject: Spaces) -> str:
                 subject.space.mutate(subject.space.parse(cell.text), second),
             )
             if one not in around:
-                raise BrokenContractError(f"{shown(cell)} mutates to {shown(one)}, which is no neighbour")
+                raise BrokenContractError(
+                    f"{shown(cell)} mutates to {shown(one)}, which is no neighbour"
+                )
             if one != other:
-                raise BrokenContractError(f"equal generators mutate {shown(cell)} to {shown(one)} and {shown(other)}")
+                raise BrokenContractError(
+                    f"equal generators mutate {shown(cell)} to {shown(one)} and {shown(other)}"
+                )
     return f"{5 * min(_CENTRES, len(subject.cells))} mutations, twice"
 
 
 def _has_mutual_neighbours(subject: Spaces) -> str:
-    """Neighbours are different cells of the space, none is the cell itself, and each has the cell as a neighbour."""
+    """Neighbours are different cells of the space, none is the cell itself, and each has the cell
+    as a neighbour.
+    """
     seen = 0
     for cell in subject.cells[:_CENTRES]:
         around = list(subject.space.neighbours(cell))
         if len(set(around)) < len(around) or cell in around:
-            raise BrokenContractError(f"among the neighbours of {shown(cell)} is one twice, or itself")
+            raise BrokenContractError(
+                f"among the neighbours of {shown(cell)} is one twice, or itself"
+            )
         for other in around:
             if other not in subject.space:
                 raise BrokenContractError(f"{shown(other)} is a neighbour, but no cell")
         for other in around[:: max(len(around) // 5, 1)]:
             if cell not in set(subject.space.neighbours(other)):
-                raise BrokenContractError(f"{shown(other)} is a neighbour of {shown(cell)}, but not the other way")
+                raise BrokenContractError(
+                    f"{shown(other)} is a neighbour of {shown(cell)}, but not the other way"
+                )
         seen += len(around)
     return f"{seen} neighbours"
 
@@ -135,7 +150,14 @@ def _pickles_to_an_equal_space(subject: Spaces) -> str:
 def _contains_no_foreign_cells(subject: Spaces) -> str:
     """It contains its cells and nothing else."""
     cell = subject.cells[0]
-    foreign = (None, 0, cell.text, cell.choices, Cell((0,), "foreign"), Cell(cell.choices, "foreign", cell.index))
+    foreign = (
+        None,
+        0,
+        cell.text,
+        cell.choices,
+        Cell((0,), "foreign"),
+        Cell(cell.choices, "foreign", cell.index),
+    )
     for thing in (*foreign, Cell((*cell.choices, 0), cell.text, cell.index)):
         if thing in subject.space:
             raise BrokenContractError(f"it contains {shown(thing)}")
@@ -150,7 +172,9 @@ def _looks_cells_up_by_their_text(subject: Spaces) -> str:
     for cell in subject.cells:
         own = subject.space.cell(Cell((), cell.text, _LARGEST_INDEX))
         if (own.choices, own.text, own.index) != (cell.choices, cell.text, cell.index):
-            raise BrokenContractError(f"{shown(cell)} with a forged place is looked up as {shown(own)}")
+            raise BrokenContractError(
+                f"{shown(cell)} with a forged place is looked up as {shown(own)}"
+            )
     return f"{len(subject.cells)} cells with forged choices and places"
 
 
@@ -161,10 +185,14 @@ def _lists_its_cells_in_order(subject: Spaces) -> str:
         return "it lists none"
     cells = list(space)
     if not len(space) == len(cells) == len(set(cells)) == space.size == len(space.choices):
-        raise BrokenContractError(f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}")
+        raise BrokenContractError(
+            f"its length is {len(space)}, its size {space.size}, its cells {len(set(cells))}"
+        )
     for place, cell in enumerate(cells):
         if cell.index != place or space[place] is not cell or space.index(cell) != place:
-            raise BrokenContractError(f"cell {place}, {shown(cell)}, is at {cell.index} and {space.index(cell)}")
+            raise BrokenContractError(
+                f"cell {place}, {shown(cell)}, is at {cell.index} and {space.index(cell)}"
+            )
     if not np.array_equal(space.choices, choices_of(cells)):
         raise BrokenContractError("its choices are not those of its cells")
     return f"{len(cells)} cells"
@@ -176,7 +204,9 @@ def _encodes_each_cell_by_itself(subject: Spaces) -> str:
     for name in subject.space.encodings:
         rows = subject.space.encode(cells, name)
         if rows.ndim != 2 or len(rows) != len(cells) or not np.isfinite(rows).all():
-            raise BrokenContractError(f"{name} gives an array of shape {rows.shape}, or numbers that are not finite")
+            raise BrokenContractError(
+                f"{name} gives an array of shape {rows.shape}, or numbers that are not finite"
+            )
         if not np.array_equal(subject.space.encode(cells[::-1], name)[::-1], rows):
             raise BrokenContractError(f"{name} depends on the other cells")
     return f"encodings: {', '.join(subject.space.encodings) or 'none'}"
@@ -187,10 +217,16 @@ def _is_most_similar_to_itself(subject: Spaces) -> str:
     space = subject.space
     for one, other in zip(subject.cells, subject.cells[::-1], strict=True):
         found = space.similarity(one, other)
-        if not 0 <= found <= 1 or found != space.similarity(other, one) or space.similarity(one, one) != 1:
+        if (
+            not 0 <= found <= 1
+            or found != space.similarity(other, one)
+            or space.similarity(one, one) != 1
+        ):
             raise BrokenContractError(f"{shown(one)} and {shown(other)} are {shown(found)} alike")
         if space.identity(one) == space.identity(other) and found != 1:
-            raise BrokenContractError(f"{shown(one)} and {shown(other)} have one identity, but are {found} alike")
+            raise BrokenContractError(
+                f"{shown(one)} and {shown(other)} have one identity, but are {found} alike"
+            )
     return f"{len(subject.cells)} pairs"
 
 

@@ -1,8 +1,9 @@
 """What anybody's strategy must keep.
 
-All checks run on NAS-Bench-201's space, on a tiny space of another shape, which a run exhausts, and on one of 10^18
-cells that can only be sampled, with scores that are made up, so that no benchmark is needed. A strategy that trains a
-supernet does so on sixteen digits, for NAS-Bench-201's space alone.
+All checks run on NAS-Bench-201's space, on a tiny space of another shape, which a run exhausts, and
+on one of 10^18 cells that can only be sampled, with scores that are made up, so that no benchmark
+is needed. A strategy that trains a supernet does so on sixteen digits, for NAS-Bench-201's space
+alone.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ def _asks_for_one_to_n_cells(subject: Strategies) -> str:
 
 
 def _learns_from_what_it_did_not_ask_for(subject: Strategies) -> str:
-    """It can be told trials that it did not ask for, before its first question and between others."""
+    """It can be told trials that it did not ask for, before its first question and between
+    others.
+    """
     made = subject.strategy(subject.space, seed=0)
     rng = np.random.default_rng(2)
     told = 0
@@ -139,18 +142,22 @@ def _repeats_in_this_process(subject: Strategies) -> str:
     if again != subject.run[:_SHORT]:
         raise BrokenContractError(
             f"two runs with seed 0 differ; {differing(subject.run, again)}",
-            "draw from self.rng alone, and keep what is learned in self: the class and the module outlive a run.",
+            "draw from self.rng alone, and keep what is learned in self: the class and the module"
+            " outlive a run.",
         )
     return f"{_SHORT} cells were the same"
 
 
 def _repeats_in_a_fresh_process(subject: Strategies) -> str:
-    """The same seed and the same told trials give the same cells in a fresh process with another hash seed."""
+    """The same seed and the same told trials give the same cells in a fresh process with another
+    hash seed.
+    """
     here, there = [str(cell) for cell in subject.run[:_SHORT]], _repeated(subject, _SHORT)
     if here != there:
         raise BrokenContractError(
             f"a fresh process asked for other cells; {differing(here, there)}",
-            "sort before choosing from a set, and use neither hash() nor id(): both differ between processes.",
+            "sort before choosing from a set, and use neither hash() nor id(): both differ between"
+            " processes.",
         )
     return f"{_SHORT} cells were the same"
 
@@ -160,8 +167,11 @@ def _heeds_its_seed(subject: Strategies) -> str:
     for seed in (1, 2, 3):
         if trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT) != subject.run[:_SHORT]:
             return f"the seeds 0 and {seed} differ"
-    zero, one = (trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT, first=0) for seed in (0, 1))
-    if zero != one:  # it weighs all cells of the space, so after equal first cells nothing is left to chance
+    zero, one = (
+        trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT, first=0) for seed in (0, 1)
+    )
+    # it weighs all cells of the space, so after equal first cells nothing is left to chance
+    if zero != one:
         return "the seeds 0 and 1 differ where the first cells are its own"
     raise BrokenContractError(
         "the seeds 0, 1, 2 and 3 gave the same cells: is the seed ignored?",
@@ -185,7 +195,9 @@ def _holds_no_benchmark(subject: Strategies) -> str:
     attributes = [value for kind in subject.strategy.__mro__ for value in vars(kind).values()]
     for held in reachable(made, *module.values(), *attributes):
         if isinstance(held, FORBIDDEN):
-            raise BrokenContractError(f"{type(held).__name__} is reachable from it: a strategy only asks and is told")
+            raise BrokenContractError(
+                f"{type(held).__name__} is reachable from it: a strategy only asks and is told"
+            )
     return "none is reachable"
 
 
@@ -204,7 +216,9 @@ def _leaves_trials_alone(subject: Strategies) -> str:
 
 
 def _can_be_asked_again_before_it_is_told(subject: Strategies) -> str:
-    """It can be asked again before it is told what it asked for, and is told later in another order."""
+    """It can be asked again before it is told what it asked for, and is told later in another
+    order.
+    """
     made = subject.strategy(subject.space, seed=0)
     made.tell(trials_of(draw(subject.space, FIRST)))
     told = FIRST
@@ -218,7 +232,10 @@ def _can_be_asked_again_before_it_is_told(subject: Strategies) -> str:
 
 def _survives_equal_scores(subject: Strategies) -> str:
     """It goes on when all scores are equal."""
-    return f"{len(trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=lambda _: 0.0))} cells"
+    return (
+        f"{len(trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=lambda _: 0.0))}"
+        " cells"
+    )
 
 
 def _survives_infeasible_cells(subject: Strategies) -> str:
@@ -228,7 +245,13 @@ def _survives_infeasible_cells(subject: Strategies) -> str:
         return synthetic(cell) + INFEASIBLE * (sum(cell.choices) % 2)
 
     trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=half)
-    trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=lambda cell: synthetic(cell) + INFEASIBLE)
+    trajectory(
+        subject.strategy,
+        subject.space,
+        seed=0,
+        n=_SHORT,
+        score=lambda cell: synthetic(cell) + INFEASIBLE,
+    )
     return f"two runs of {_SHORT} cells"
 
 
@@ -243,20 +266,27 @@ def _survives_duplicates(subject: Strategies) -> str:
 
 
 def _covers_several_objectives(subject: Strategies) -> str:
-    """Where it declares `many_objectives`, it runs on 2 and on 3 objectives, twice in the same way."""
+    """Where it declares `many_objectives`, it runs on 2 and on 3 objectives, twice in the same
+    way.
+    """
     if not subject.strategy.many_objectives:
         return "it does not declare them"
     for several in (2, 3):
         run, again = (
-            trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, objectives=several) for _ in range(2)
+            trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, objectives=several)
+            for _ in range(2)
         )
         if run != again:
-            raise BrokenContractError(f"two runs on {several} objectives differ; {differing(run, again)}")
+            raise BrokenContractError(
+                f"two runs on {several} objectives differ; {differing(run, again)}"
+            )
     return f"runs of {_SHORT} cells on 2 and 3 objectives"
 
 
 def _survives_infeasible_vectors(subject: Strategies) -> str:
-    """Where it declares `many_objectives`, it goes on when vectors are infeasible, half or all, or all equal."""
+    """Where it declares `many_objectives`, it goes on when vectors are infeasible, half or all, or
+    all equal.
+    """
     if not subject.strategy.many_objectives:
         return "it does not declare them"
 
@@ -269,12 +299,16 @@ def _survives_infeasible_vectors(subject: Strategies) -> str:
 
 
 def _asks_for_given_epochs(subject: Strategies) -> str:
-    """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them too."""
+    """Where it chooses epochs: of 1, 3 and 9 it asks for no others, and for the last of them
+    too.
+    """
     if not subject.strategy.chooses_epochs:
         return _DOES_NOT
     asked = [request.epochs for request in _climb(subject.strategy, subject.space, _EPOCHS)]
     if _EPOCHS[-1] not in asked:
-        raise BrokenContractError(f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer")
+        raise BrokenContractError(
+            f"of {_WHOLE} requests none was for {_EPOCHS[-1]} epochs, so it has no answer"
+        )
     return ", ".join(f"{asked.count(epochs)} after {epochs}" for epochs in _EPOCHS)
 
 
@@ -286,11 +320,15 @@ def _works_with_one_number_of_epochs(subject: Strategies) -> str:
 
 
 def _repeats_its_requests(subject: Strategies) -> str:
-    """Where it chooses epochs: told in the same order, it makes the same requests again, also while others wait."""
+    """Where it chooses epochs: told in the same order, it makes the same requests again, also while
+    others wait.
+    """
     if not subject.strategy.chooses_epochs:
         return _DOES_NOT
     for at_once in (1, _SIDE_BY_SIDE):
-        one, other = (_climb(subject.strategy, subject.space, _EPOCHS, at_once=at_once) for _ in range(2))
+        one, other = (
+            _climb(subject.strategy, subject.space, _EPOCHS, at_once=at_once) for _ in range(2)
+        )
         if one != other:
             raise BrokenContractError(f"two runs with seed 0 differ; {differing(one, other)}")
     return f"{2 * _WHOLE} requests were the same"
@@ -321,8 +359,11 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
 """Every check; the docstring is the promise."""
 
 
-def _climb(strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_once: int = 1) -> list[Request]:
-    """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of them.
+def _climb(
+    strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_once: int = 1
+) -> list[Request]:
+    """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of
+    them.
 
     Returns:
         All requests, without the first cells.
@@ -333,10 +374,14 @@ def _climb(strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_
     made = strategy(space, seed=0)
     made.epochs, made.readable = epochs, dict.fromkeys(epochs, _MADE_UP)
     rng = np.random.default_rng(1)
-    made.tell([_made_up(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)])
+    made.tell(
+        [_made_up(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)]
+    )
     asked: list[Request] = []
     while len(asked) < _WHOLE:
-        waiting = [_request(one, epochs) for _ in range(at_once) for one in requested(made, space, 1)]
+        waiting = [
+            _request(one, epochs) for _ in range(at_once) for one in requested(made, space, 1)
+        ]
         for request in reversed(waiting):
             made.tell([_made_up(FIRST + len(asked), request, epochs[-1])])
             asked.append(request)
@@ -351,7 +396,9 @@ def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:
             f"it asked for {shown(asked.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
         )
     if not set(asked.read) <= set(_MADE_UP):
-        raise BrokenContractError(f"it asked to read {shown(asked.read)}; {' and '.join(_MADE_UP)} are readable")
+        raise BrokenContractError(
+            f"it asked to read {shown(asked.read)}; {' and '.join(_MADE_UP)} are readable"
+        )
     return asked
 
 
@@ -359,7 +406,9 @@ def _made_up(index: int, request: Request, last: int) -> Trial:
     cell, epochs, read = request
     missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
     score = synthetic(cell) + missing
-    values = {f"{name}[{epochs}]": score + missing * (name == "late") for name in ("made_up", *read)}
+    values = {
+        f"{name}[{epochs}]": score + missing * (name == "late") for name in ("made_up", *read)
+    }
     return Trial(index, cell, score, score, 0.0, True, epochs, float(epochs), values)
 
 
@@ -391,7 +440,9 @@ def reachable(*roots: object) -> Iterator[object]:
     waiting = list(roots)
     while waiting:
         this = waiting.pop()
-        if id(this) in seen or isinstance(this, (type, ModuleType, str, bytes, int, float, np.ndarray)):
+        if id(this) in seen or isinstance(
+            this, (type, ModuleType, str, bytes, int, float, np.ndarray)
+        ):
             continue
         seen[id(this)] = this
         yield this
@@ -411,6 +462,10 @@ def reachable(*roots: object) -> Iterator[object]:
 
 
 def _attributes(owner: object) -> list[object]:
-    slots = [name for kind in type(owner).__mro__ for name in np.atleast_1d(getattr(kind, "__slots__", ()))]
+    slots = [
+        name
+        for kind in type(owner).__mro__
+        for name in np.atleast_1d(getattr(kind, "__slots__", ()))
+    ]
     held = [getattr(owner, str(name)) for name in slots if hasattr(owner, str(name))]
     return held + list(getattr(owner, "__dict__", {}).values())

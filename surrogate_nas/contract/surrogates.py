@@ -1,4 +1,6 @@
-"""What anybody's surrogate must keep; checked on cells of NAS-Bench-201's space with made-up values."""
+"""What anybody's surrogate must keep; checked on cells of NAS-Bench-201's space with made-up
+values.
+"""
 
 from __future__ import annotations
 
@@ -57,20 +59,33 @@ def _same(one: Prediction, other: Prediction) -> bool:
 
 
 def _predicts_a_mean_and_a_deviation_a_cell(subject: Surrogates) -> str:
-    """It predicts a finite mean and a finite deviation above 0 for every cell, also for none and for those unseen."""
+    """It predicts a finite mean and a finite deviation above 0 for every cell, also for none and
+    for those unseen.
+    """
     for cells in (subject.cells[_LEARNED:], subject.cells[:1], []):
         found = subject.fitted.predict(cells)
         if found.mean.shape != (len(cells),) or found.std.shape != (len(cells),):
-            raise BrokenContractError(f"{len(cells)} cells give the shapes {found.mean.shape} and {found.std.shape}")
-        if not np.isfinite(found.mean).all() or not np.isfinite(found.std).all() or not (found.std > 0).all():
-            raise BrokenContractError("a mean or a deviation is not finite, or a deviation is not above 0")
+            raise BrokenContractError(
+                f"{len(cells)} cells give the shapes {found.mean.shape} and {found.std.shape}"
+            )
+        if (
+            not np.isfinite(found.mean).all()
+            or not np.isfinite(found.std).all()
+            or not (found.std > 0).all()
+        ):
+            raise BrokenContractError(
+                "a mean or a deviation is not finite, or a deviation is not above 0"
+            )
     return f"{_OTHERS} cells, one and none"
 
 
 def _predicts_a_cell_by_itself(subject: Surrogates) -> str:
     """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
     cells = subject.cells[_LEARNED:]
-    together, alone = subject.fitted.predict(cells).mean, [float(subject.fitted.predict([c]).mean[0]) for c in cells]
+    together, alone = (
+        subject.fitted.predict(cells).mean,
+        [float(subject.fitted.predict([c]).mean[0]) for c in cells],
+    )
     if not np.allclose(together, alone, rtol=1e-3):
         raise BrokenContractError(f"together {shown(together.tolist())}, alone {shown(alone)}")
     return f"{len(cells)} cells"
@@ -103,7 +118,9 @@ def _learns_from_two_cells(subject: Surrogates) -> str:
 
 
 def _refuses_what_cannot_be_learned(subject: Surrogates) -> str:
-    """Values that are not finite, all equal, no numbers, or not as many as the cells, are a `UserError` of one line."""
+    """Values that are not finite, all equal, no numbers, or not as many as the cells, are a
+    `UserError` of one line.
+    """
     cells = subject.cells[:3]
     bad: tuple[tuple[list[Cell], list[object]], ...] = (
         (cells, [1.0, float("nan"), 2.0]),
@@ -119,9 +136,13 @@ def _refuses_what_cannot_be_learned(subject: Surrogates) -> str:
             subject.made().fit(given, values)  # type: ignore[arg-type]
         except UserError as error:
             if "\n" in str(error):
-                raise BrokenContractError(f"the message on {shown(values)} has several lines") from error
+                raise BrokenContractError(
+                    f"the message on {shown(values)} has several lines"
+                ) from error
             continue
-        raise BrokenContractError(f"it learns from {len(given)} cells with the values {shown(values)}")
+        raise BrokenContractError(
+            f"it learns from {len(given)} cells with the values {shown(values)}"
+        )
     return f"{len(bad)} were refused"
 
 
@@ -137,7 +158,9 @@ def _predicts_only_after_learning(subject: Surrogates) -> str:
 
 
 def _comes_back_from_its_state(subject: Surrogates) -> str:
-    """Its `settings`, plain JSON values, and its `state`, plain arrays, make a model that predicts the same."""
+    """Its `settings`, plain JSON values, and its `state`, plain arrays, make a model that predicts
+    the same.
+    """
     state = subject.fitted.state()
     if not all(isinstance(array, np.ndarray) and array.dtype != object for array in state.values()):
         raise BrokenContractError("its state holds something that is no plain array")
@@ -148,7 +171,9 @@ def _comes_back_from_its_state(subject: Surrogates) -> str:
 
 
 def _leaves_the_rest_alone(subject: Surrogates) -> str:
-    """It changes neither the values that it is given nor the global generators of `random` and NumPy."""
+    """It changes neither the values that it is given nor the global generators of `random` and
+    NumPy.
+    """
     values = values_of(subject.cells[:_LEARNED])
     before = values.copy()
     with no_global_randomness("a generator of the seed"):

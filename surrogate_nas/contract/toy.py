@@ -18,18 +18,26 @@ _SECONDS = 0.01
 
 @cache
 def toy_context() -> SupernetContext:
-    """NAS-Bench-201's space on sixteen images of digits, every choice but the first at the same cost."""
+    """NAS-Bench-201's space on sixteen images of digits, every choice but the first at the same
+    cost.
+    """
     from surrogate_nas.training.supernet import Supernet, SupernetLoss, live_operations
     from surrogate_nas.training.tasks import Split
 
     space, task = nb201(), replace(task_named("digits"), channels=2)
-    data = {name: Split(*(part[:_EXAMPLES] for part in task.data[name])) for name in ("train", "valid")}
+    data = {
+        name: Split(*(part[:_EXAMPLES] for part in task.data[name])) for name in ("train", "valid")
+    }
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)
     matrix[:, 0] = 0.0
     make = partial(Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price))
     alive = live_operations(space).any(axis=1).astype(bool)
-    weightless = np.array([name not in ("nor_conv_1x1", "nor_conv_3x3") for name in space.options[0]])
-    return SupernetContext(space.positions, space.options[0], weightless, alive, Additive(0.0, matrix), make)
+    weightless = np.array(
+        [name not in ("nor_conv_1x1", "nor_conv_3x3") for name in space.options[0]]
+    )
+    return SupernetContext(
+        space.positions, space.options[0], weightless, alive, Additive(0.0, matrix), make
+    )
 
 
 def _price(active: object) -> float:  # noqa: ARG001 - the same for all
@@ -40,4 +48,8 @@ def equipped(strategy: type[Strategy]) -> type[Strategy]:
     """The class itself, or with the toy supernet context, where it needs one."""
     if not strategy.needs_supernet:
         return strategy
-    return type(strategy.__name__, (strategy,), {"supernet_context": toy_context(), "__module__": strategy.__module__})
+    return type(
+        strategy.__name__,
+        (strategy,),
+        {"supernet_context": toy_context(), "__module__": strategy.__module__},
+    )

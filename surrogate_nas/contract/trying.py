@@ -1,4 +1,6 @@
-"""Runs of a strategy on made-up scores, and the spaces that they are made on, so that no benchmark is needed."""
+"""Runs of a strategy on made-up scores, and the spaces that they are made on, so that no benchmark
+is needed.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ Score = Callable[[Cell], float]
 
 @contextmanager
 def no_global_randomness(instead: str) -> Iterator[None]:
-    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before at the end."""
+    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before
+    at the end.
+    """
     kept = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(FIRST)
@@ -54,7 +58,9 @@ class TinySpace(EnumerableChoiceSpace):
 
     def write(self, choices: tuple[int, ...]) -> str:
         """Print a cell as ``left-blue-2``."""
-        return "-".join(options[choice] for options, choice in zip(self.options, choices, strict=True))
+        return "-".join(
+            options[choice] for options, choice in zip(self.options, choices, strict=True)
+        )
 
     def parse(self, text: str) -> Cell:
         """Read a string such as ``left-blue-2``."""
@@ -82,7 +88,8 @@ def trajectory(
     score: Score | None = None,
     objectives: int = 1,
 ) -> list[Cell]:
-    """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the first included.
+    """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the
+    first included.
 
     Raises:
         BrokenContractError: `ask` returned something else than 1 to n cells of the space.
@@ -101,7 +108,9 @@ def trajectory(
 
 
 def repeat() -> None:
-    """A fresh process from inside: make a run with seed 0 and answer its cells, or why it failed."""
+    """A fresh process from inside: make a run with seed 0 and answer its cells, or why it
+    failed.
+    """
     link = joined()
     try:
         strategy, space, n = pickle.loads(link.receive())
@@ -138,17 +147,22 @@ def requested(strategy: Strategy, space: Space, n: int) -> Sequence[Cell | Reque
         if cell not in space:
             raise BrokenContractError(
                 f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}",
-                "take cells from self.space: sample(rng), mutate(cell, rng), neighbours(cell), or cell(text).",
+                "take cells from self.space: sample(rng), mutate(cell, rng), neighbours(cell), or"
+                " cell(text).",
             )
     return asked
 
 
 def synthetic(cell: Cell) -> float:
     """A made-up score between 0 and 1 that neighbours mostly share."""
-    return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (4 * len(cell.choices))
+    return sum((3 * choice + 2 * place) % 5 for place, choice in enumerate(cell.choices)) / (
+        4 * len(cell.choices)
+    )
 
 
-def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0, objectives: int = 1) -> list[Trial]:
+def trials_of(
+    cells: Sequence[Cell], score: Score | None = None, start: int = 0, objectives: int = 1
+) -> list[Trial]:
     """Trials with made-up scores."""
     trials = []
     for index, cell in enumerate(cells, start):
@@ -156,12 +170,27 @@ def trials_of(cells: Sequence[Cell], score: Score | None = None, start: int = 0,
         feasible = value < INFEASIBLE
         vector = () if objectives == 1 else (value, *_against(cell, value, objectives - 1))
         total = sum(vector) if vector else value
-        trials.append(Trial(index, cell, total, total, 0.0, feasible, None, 1.0, {"made_up": value}, scores=vector))
+        trials.append(
+            Trial(
+                index,
+                cell,
+                total,
+                total,
+                0.0,
+                feasible,
+                None,
+                1.0,
+                {"made_up": value},
+                scores=vector,
+            )
+        )
     return trials
 
 
 def _against(cell: Cell, value: float, n: int) -> list[float]:
-    """Further scores, made up of one position each; of an infeasible cell as far above all others as the first."""
+    """Further scores, made up of one position each; of an infeasible cell as far above all others
+    as the first.
+    """
     above = INFEASIBLE if value >= INFEASIBLE else 0.0
     return [above + 1 / (1 + cell.choices[place % len(cell.choices)]) for place in range(n)]
 
@@ -179,5 +208,11 @@ def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
 
 def differing(one: Sequence[object], other: Sequence[object]) -> str:
     """Where two runs part."""
-    place = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
-    return f"they part at cell {place}: {shown(one[place : place + 1])} and {shown(other[place : place + 1])}"
+    place = next(
+        (i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+    return (
+        f"they part at cell {place}: {shown(one[place : place + 1])} and"
+        f" {shown(other[place : place + 1])}"
+    )

@@ -1,8 +1,9 @@
-"""What public functions are given: a wrong kind is one line that names the argument, what came and what would be right.
+"""What public functions are given: a wrong kind is one line that names the argument, what came and
+what would be right.
 
-`checked` and `check_fields` check plain types as the signature itself writes them: texts, numbers, paths, yes or no;
-`check_whole`, `check_number` and the like check one value and its range. A number of NumPy's becomes Python's own, so
-that whatever is stored can be written as JSON.
+`checked` and `check_fields` check plain types as the signature itself writes them: texts, numbers,
+paths, yes or no; `check_whole`, `check_number` and the like check one value and its range. A number
+of NumPy's becomes Python's own, so that whatever is stored can be written as JSON.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ _LARGEST = 2**63 - 1
 
 
 def _shown(value: object) -> str:
-    """A value as a message quotes it; Python refuses to print whole numbers of thousands of digits."""
+    """A value as a message quotes it; Python refuses to print whole numbers of thousands of
+    digits.
+    """
     try:
         return f"{value!r:.80}"
     except ValueError:
@@ -85,7 +88,9 @@ def check_whole(what: str, value: object, least: int = 0, most: int | None = _LA
     raise UserError(f"{what} must be a whole number {between}, not {_shown(value)}.")
 
 
-def check_number(what: str, value: object, least: float = 0.0, most: float = math.inf, *, above: bool = False) -> float:
+def check_number(
+    what: str, value: object, least: float = 0.0, most: float = math.inf, *, above: bool = False
+) -> float:
     """A finite number in a range, as one of Python's own.
 
     Args:
@@ -106,7 +111,13 @@ def check_number(what: str, value: object, least: float = 0.0, most: float = mat
         if least <= number <= most and not (above and number == least):
             return number
     between = f"from {least:g}" + (f" to {most:g}" if math.isfinite(most) else " on")
-    right = f"finite number above {least:g}" if above else "finite number" if math.isinf(least) else f"number {between}"
+    right = (
+        f"finite number above {least:g}"
+        if above
+        else "finite number"
+        if math.isinf(least)
+        else f"number {between}"
+    )
     raise UserError(f"{what} must be a {right}, not {_shown(value)}.")
 
 
@@ -122,7 +133,8 @@ def _as_float(value: object) -> float | None:
 
 def check_flag(what: str, value: object) -> bool:
     """True or False."""
-    if type(value).__name__ in ("bool", "bool_"):  # Python's own, and NumPy's, which is not imported for this
+    # Python's own, and NumPy's, which is not imported for this
+    if type(value).__name__ in ("bool", "bool_"):
         return bool(value)
     raise UserError(f"{what} must be True or False, not {value!r:.80}.")
 
@@ -216,7 +228,9 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise _misnamed(function, kwargs, signature) or TypeError(f"{_called(function)} {error}") from None
+            raise _misnamed(function, kwargs, signature) or TypeError(
+                f"{_called(function)} {error}"
+            ) from None
         for name, value in bound.arguments.items():
             bound.arguments[name] = check_argument(name, value, annotations[name])
         return function(*bound.args, **bound.kwargs)
@@ -233,14 +247,20 @@ def _misnamed(
     function: Callable[..., Any], given: Mapping[str, object], signature: inspect.Signature
 ) -> TypeError | None:
     """What to raise where a keyword argument is none of a function's; None where all are."""
-    known = [name for name, one in signature.parameters.items() if name != "self" and one.kind is not one.VAR_KEYWORD]
+    known = [
+        name
+        for name, one in signature.parameters.items()
+        if name != "self" and one.kind is not one.VAR_KEYWORD
+    ]
     takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
     wrong = [] if takes_any else [name for name in given if name not in known]
     if not wrong:
         return None
     near = get_close_matches(wrong[0], known, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return TypeError(f"{_called(function)} has no argument {wrong[0]!r}.{hint} It takes {', '.join(known)}.")
+    return TypeError(
+        f"{_called(function)} has no argument {wrong[0]!r}.{hint} It takes {', '.join(known)}."
+    )
 
 
 def check_fields(instance: Any) -> None:
@@ -251,6 +271,7 @@ def check_fields(instance: Any) -> None:
         >>> @dataclass(frozen=True)
         ... class Plan:
         ...     runs: int
+        ...
         ...     def __post_init__(self) -> None:
         ...         check_fields(self)
         >>> Plan(runs=2.5)

@@ -1,4 +1,6 @@
-"""The one exception that a user's mistake raises: a single line saying what was wrong and what would be right."""
+"""The one exception that a user's mistake raises: a single line saying what was wrong and what
+would be right.
+"""
 
 from __future__ import annotations
 
@@ -44,8 +46,8 @@ def unknown(what: str, given: object, known: Iterable[str], *, lister: str = "")
     """Build the error for a name that is not in a registry.
 
     Returns:
-        A `UserError` that names the nearest match first and then everything known, or the nearest three and `lister`;
-        or what a Python file without a name in it defines.
+        A `UserError` that names the nearest match first and then everything known, or the nearest
+        three and `lister`; or what a Python file without a name in it defines.
 
     Example:
         >>> print(unknown("strategy", "evolutoin", ["evolution", "random"]))
@@ -59,7 +61,10 @@ def unknown(what: str, given: object, known: Iterable[str], *, lister: str = "")
     hint = f" Did you mean {near[0]!r}?" if near else ""
     right = f"Known: {', '.join(_folded(names)) or 'none'}."
     if lister:
-        right = f"Nearest: {', '.join(get_close_matches(str(given), names, n=3, cutoff=0.0))}; {lister} lists all."
+        right = (
+            f"Nearest: {', '.join(get_close_matches(str(given), names, n=3, cutoff=0.0))}; {lister}"
+            " lists all."
+        )
     return UserError(f"Unknown {what} {str(given)!r}.{hint} {right}")
 
 
@@ -80,5 +85,8 @@ def _folded(names: list[str]) -> list[str]:
     if len(names) <= _MANY:
         return names
     counts = Counter(name.partition("@")[0] for name in names if "@" in name)
-    shown = (f"{stem}@… ({counts[stem]})" if at else stem for stem, at, _ in (name.partition("@") for name in names))
+    shown = (
+        f"{stem}@… ({counts[stem]})" if at else stem
+        for stem, at, _ in (name.partition("@") for name in names)
+    )
     return list(dict.fromkeys(shown))

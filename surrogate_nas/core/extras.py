@@ -1,4 +1,6 @@
-"""Optional libraries: which extra of this package brings each, and the one line that says so where one is missing."""
+"""Optional libraries: which extra of this package brings each, and the one line that says so where
+one is missing.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +43,18 @@ EXTRAS: dict[str, dict[str, str]] = {
     "slurm": {"submitit": "submitit"},
     "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
     "trackio": {"trackio": "trackio"},
-    "bridges": {"cmaes": "cmaes", "nevergrad": "nevergrad", "optuna": "optuna", "pymoo": "pymoo", "smac": "smac"},
+    "bridges": {
+        "cmaes": "cmaes",
+        "nevergrad": "nevergrad",
+        "optuna": "optuna",
+        "pymoo": "pymoo",
+        "smac": "smac",
+    },
 }
 """By extra, its libraries: from the name that Python imports to the name that pip installs."""
-_OF_MODULE = {module: (extra, name) for extra, held in EXTRAS.items() for module, name in held.items()}
+_OF_MODULE = {
+    module: (extra, name) for extra, held in EXTRAS.items() for module, name in held.items()
+}
 
 
 def is_installed(module: str) -> bool:
@@ -55,10 +65,14 @@ def is_installed(module: str) -> bool:
 
 
 def package_folder(package: tuple[str, str]) -> Path:
-    """Where the files of an installed package lie, which are read as data; its code is not imported."""
+    """Where the files of an installed package lie, which are read as data; its code is not
+    imported.
+    """
     spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"The package {package[0]} is not installed: {command(package[1], package[0])}.")
+        raise UserError(
+            f"The package {package[0]} is not installed: {command(package[1], package[0])}."
+        )
     return Path(spec.submodule_search_locations[0])
 
 
@@ -95,8 +109,8 @@ def opened(place: str, needed_by: str) -> Any:
     """Import a thing of ours, and look whether the libraries that it ``needs`` are there.
 
     Args:
-        place: ``module:name``, or a module; the thing's attribute ``needs``, if it has one, lists names that Python
-            imports.
+        place: ``module:name``, or a module; the thing's attribute ``needs``, if it has one, lists
+            names that Python imports.
         needed_by: What it is, as a sentence begins.
     """
     module, _, name = place.partition(":")

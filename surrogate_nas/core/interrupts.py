@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def staying() -> Iterator[None]:
-    """Let ``os._exit`` raise `SystemExit` in this thread, as ``sys.exit`` does; processes that are forked still end.
+    """Let ``os._exit`` raise `SystemExit` in this thread, as ``sys.exit`` does; processes that are
+    forked still end.
 
     Example:
         >>> try:
@@ -39,7 +40,8 @@ def staying() -> Iterator[None]:
 def is_interrupt(error: BaseException) -> bool:
     """Whether a signal raised an exception, such as Ctrl-C, rather than the code that ran.
 
-    Where Python's own handler of SIGINT is in place the two cannot be told apart, and it counts as one.
+    Where Python's own handler of SIGINT is in place the two cannot be told apart, and it counts as
+    one.
 
     Example:
         >>> is_interrupt(KeyboardInterrupt()), is_interrupt(SystemExit(0))
@@ -50,5 +52,6 @@ def is_interrupt(error: BaseException) -> bool:
     handler = signal.getsignal(signal.SIGINT)
     if handler is signal.default_int_handler:
         return True
-    code = getattr(handler, "__code__", None)  # of a command's handler, which then is the innermost frame
+    # of a command's handler, which then is the innermost frame
+    code = getattr(handler, "__code__", None)
     return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))

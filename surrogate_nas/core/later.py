@@ -1,4 +1,6 @@
-"""What a room offers through a room after it, such as the page of a result: the front door says where it is."""
+"""What a room offers through a room after it, such as the page of a result: the front door says
+where it is.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ _PLACES: dict[str, str] = {}
 
 
 def offer(places: Mapping[str, str]) -> None:
-    """Say where functions are, each as ``module:name``, loaded when it is first asked for; the front door does."""
+    """Say where functions are, each as ``module:name``, loaded when it is first asked for; the
+    front door does.
+    """
     _PLACES.update(places)
 
 

@@ -1,4 +1,6 @@
-"""How sure a sentence must be, and when two numbers are the same: each once, for whoever says so."""
+"""How sure a sentence must be, and when two numbers are the same: each once, for whoever says
+so.
+"""
 
 LEVEL = 0.05
 """How often a test may find a difference that is none, α."""

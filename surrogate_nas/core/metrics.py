@@ -1,4 +1,6 @@
-"""What can be asked of a cell: named, unit-carrying numbers, each with its kind and its direction."""
+"""What can be asked of a cell: named, unit-carrying numbers, each with its kind and its
+direction.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,14 @@ class Metric:
 
     Attributes:
         name: Such as ``valid_error`` or ``latency@raspi4``.
-        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count and for a fraction.
-        kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only reported;
-            ``record`` ones (training and evaluation seconds) say what an answer costs.
-        quantity: ``error`` (%), ``loss`` (in its own unit) and ``quality`` (accuracy and mIoU in %, SSIM as a fraction,
-            which may be negative; larger is better) tell how well the task is done, ``cost`` and ``structure``
-            regularise, ``proxy`` is a score without training, of which larger promises more.
+        unit: Such as ``%``, ``nats``, ``ms``, ``s``, ``M`` (million), or empty for a count and for
+            a fraction.
+        kind: ``search`` metrics may enter an objective; ``final`` ones (test results) are only
+            reported; ``record`` ones (training and evaluation seconds) say what an answer costs.
+        quantity: ``error`` (%), ``loss`` (in its own unit) and ``quality`` (accuracy and mIoU in %,
+            SSIM as a fraction, which may be negative; larger is better) tell how well the task is
+            done, ``cost`` and ``structure`` regularise, ``proxy`` is a score without training, of
+            which larger promises more.
         epochs: The training runs that it is held for; empty where training does not matter.
         split: The data it was measured on, or empty.
         description: One line, with what a reader must know.
@@ -61,11 +65,14 @@ class Metric:
 
     @property
     def larger_is_better(self) -> bool:
-        """The direction: of a quality and a proxy larger values are better, of everything else smaller ones."""
+        """The direction: of a quality and a proxy larger values are better, of everything else
+        smaller ones.
+        """
         return self.quantity in ("quality", "proxy")
 
     def minimised(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values of this metric such that smaller is better: a quality and a proxy negated, all others as they are.
+        """Values of this metric such that smaller is better: a quality and a proxy negated, all
+        others as they are.
 
         Args:
             values: Any shape, in the metric's unit.
@@ -81,7 +88,9 @@ class Metric:
         return float(values.min() if self.larger_is_better else values.max())
 
     def describe(self) -> dict[str, Any]:
-        """The metric's entry in ``snas benchmarks --json``; ``direction`` says whether smaller or larger is better."""
+        """The metric's entry in ``snas benchmarks --json``; ``direction`` says whether smaller or
+        larger is better.
+        """
         return {
             "name": self.name,
             "unit": self.unit,
@@ -94,7 +103,8 @@ class Metric:
 
 
 def by_use(metric: Metric) -> int:
-    """The place of a metric in lists: what L is made of, then what R is, final ones, proxies, records.
+    """The place of a metric in lists: what L is made of, then what R is, final ones, proxies,
+    records.
 
     Example:
         >>> names = ("params", "test_error", "train_error", "valid_error")
@@ -107,16 +117,22 @@ def by_use(metric: Metric) -> int:
     return of_loss if metric.is_loss else {"cost": 2, "structure": 3, "proxy": 6}[metric.quantity]
 
 
-_QUANTITIES: dict[str, Quantity] = {"error": "error", "loss": "loss", "accuracy": "quality", "proxy": "proxy"}
+_QUANTITIES: dict[str, Quantity] = {
+    "error": "error",
+    "loss": "loss",
+    "accuracy": "quality",
+    "proxy": "proxy",
+}
 _COST_UNITS = {"latency": "ms", "energy": "mJ", "memory": "MB"}
 
 
 def metric_named(name: str, *, description: str = "", source: str = "") -> Metric:
     """What a metric of a user's own is, by its name.
 
-    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; ``…_loss`` is a loss in a unit of its
-    own; ``test_…`` is only reported and never searched on; ``latency@…`` is in ms, ``energy@…`` in mJ, ``memory@…`` in
-    MB; ``…_proxy`` is a score without training: larger promises more; everything else is a cost without unit.
+    ``…_error`` is in %, and so is ``…_accuracy``, a quality: larger is better; ``…_loss`` is a loss
+    in a unit of its own; ``test_…`` is only reported and never searched on; ``latency@…`` is in ms,
+    ``energy@…`` in mJ, ``memory@…`` in MB; ``…_proxy`` is a score without training: larger promises
+    more; everything else is a cost without unit.
 
     Args:
         name: Such as ``valid_error`` or ``latency@mine``.
@@ -124,7 +140,10 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
         source: Where the numbers come from.
 
     Example:
-        >>> [metric_named(name).unit for name in ("valid_error", "latency@mine", "memory@mine", "depth")]
+        >>> [
+        ...     metric_named(name).unit
+        ...     for name in ("valid_error", "latency@mine", "memory@mine", "depth")
+        ... ]
         ['%', 'ms', 'MB', '']
         >>> metric_named("test_error").kind  # never searched on
         'final'

@@ -1,4 +1,5 @@
-"""How things show themselves in a notebook: a small table or figure, in which every text is escaped.
+"""How things show themselves in a notebook: a small table or figure, in which every text is
+escaped.
 
 Colours are the notebook's own, so that light and dark follow it.
 """
@@ -16,7 +17,7 @@ _PAGE = """<div style="overflow-wrap:break-word"><p><strong>{{ title }}</strong>
 {%- if note %}<br><small>{{ note }}</small>{% endif %}</p>
 <table><thead><tr>{% for head in heads %}<th style="text-align:left">{{ head }}</th>{% endfor %}</tr></thead>
 <tbody>{% for row in rows %}<tr>{% for cell in row %}<td style="text-align:left">{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}</tbody></table></div>"""
+{% endfor %}</tbody></table></div>"""  # noqa: E501
 
 _FIGURE = """<div style="overflow-wrap:break-word">{{ svg | safe }}<p><code>{{ title }}</code>
 {%- if note %}<br><small>{{ note }}</small>{% endif %}</p></div>"""
@@ -37,7 +38,9 @@ def html_figure(title: str, note: str = "", svg: str = "") -> str:
     return _template(_FIGURE).render(title=title, note=note, svg=svg)
 
 
-def html_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], note: str = "") -> str:
+def html_table(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], note: str = ""
+) -> str:
     """A table as HTML."""
     texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:

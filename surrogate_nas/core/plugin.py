@@ -1,4 +1,6 @@
-"""A user's own file: how ``file.py:NAME`` becomes an object, for strategies, spaces and tasks alike."""
+"""A user's own file: how ``file.py:NAME`` becomes an object, for strategies, spaces and tasks
+alike.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +37,12 @@ def import_file(path: Path, what: str) -> ModuleType:
         spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a stranger's file can raise anything
+    except BaseException as error:
         del sys.modules[spec.name], _origins[spec.name]
         said = " ".join(str(error).split())
-        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {said:.300}.") from error
+        raise UserError(
+            f"{path} cannot be imported: {type(error).__name__}: {said:.300}."
+        ) from error
     return module
 
 
@@ -49,7 +53,9 @@ def absolute(name: str) -> str:
 
 
 class _FromSource(SourceFileLoader):
-    """Compiles the file as it is: a cache would take one that was edited within a second for the one before."""
+    """Compiles the file as it is: a cache would take one that was edited within a second for the
+    one before.
+    """
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the interface
         return self.source_to_code(self.get_data(self.path), self.path)
@@ -61,7 +67,9 @@ def module_name(path: Path, what: str) -> str:
 
 
 def origin(module: str) -> tuple[Path, str] | None:
-    """The file that a module was imported from by `import_file`, and its noun; None for any other module."""
+    """The file that a module was imported from by `import_file`, and its noun; None for any other
+    module.
+    """
     return _origins.get(module)
 
 

@@ -1,7 +1,9 @@
-"""Names of one kind of thing: the project's own, those of installed packages, and a user's ``FILE.py:NAME``.
+"""Names of one kind of thing: the project's own, those of installed packages, and a user's
+``FILE.py:NAME``.
 
-A name leads to a place that is imported when the name is first used, so that listing names loads nothing. What is read
-from a file is a name: it opens what is installed, and code of a file only where the user named that file.
+A name leads to a place that is imported when the name is first used, so that listing names loads
+nothing. What is read from a file is a name: it opens what is installed, and code of a file only
+where the user named that file.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from surrogate_nas.core.plugin import check_file, import_file
 
 T = TypeVar("T")
 Check = Callable[[object, str], T]
-"""Gives a thing that was found, or raises a `UserError` for what is none; the second argument is its name."""
+"""Gives a thing that was found, or raises a `UserError` for what is none; the second argument is
+its name.
+"""
 
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
 _OF_ALL = {"seed"}
@@ -41,14 +45,16 @@ class Registry(Mapping[str, T], Generic[T]):
         group: The entry points under which installed packages name further ones; empty for none.
 
     Example:
-        >>> shapes = Registry("shape", type, {"path": "pathlib:Path", "number": "fractions:Fraction"})
+        >>> shapes = Registry(
+        ...     "shape", type, {"path": "pathlib:Path", "number": "fractions:Fraction"}
+        ... )
         >>> list(shapes), shapes["number"].__name__
         (['path', 'number'], 'Fraction')
         >>> shapes.find("numbr")
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: Unknown shape 'numbr'. Did you mean 'number'? Known: number, path.
-    """
+    """  # noqa: E501
 
     def __init__(
         self,
@@ -67,9 +73,11 @@ class Registry(Mapping[str, T], Generic[T]):
             what: The noun for messages.
             kind: The class that the things are of, or what checks them.
             places: By name, ``module:attribute``.
-            folder: A package whose modules hold further ones; all of them are imported when one is asked for.
+            folder: A package whose modules hold further ones; all of them are imported when one is
+                asked for.
             attribute: What these call theirs: a thing, or a tuple of them, each with a ``name``.
-            first: The modules of the folder that lists begin with; the others follow by their names.
+            first: The modules of the folder that lists begin with; the others follow by their
+                names.
             group: The entry points of installed packages; empty for none.
         """
         self.what, self.places, self.group = what, dict(places or {}), group
@@ -104,7 +112,9 @@ class Registry(Mapping[str, T], Generic[T]):
         return len(self.places) + len(self._inside)
 
     def points(self) -> dict[str, EntryPoint]:
-        """The entry points of installed packages by name, but for names that are the project's own."""
+        """The entry points of installed packages by name, but for names that are the project's
+        own.
+        """
         found = _points(self.group, tuple(sys.path)) if self.group else ()
         return {point.name: point for point in found if point.name not in self}
 
@@ -134,7 +144,10 @@ class Registry(Mapping[str, T], Generic[T]):
             'Round'
         """
         if not isinstance(name, str):
-            raise UserError(f"A {self.what} is named by a text, not {name!r:.80}. Known: {', '.join(self.names())}.")
+            raise UserError(
+                f"A {self.what} is named by a text, not {name!r:.80}. Known:"
+                f" {', '.join(self.names())}."
+            )
         if name in self:
             return self[name]
         self.expect(name)
@@ -152,7 +165,9 @@ class Registry(Mapping[str, T], Generic[T]):
         return getattr(module, attribute)
 
     def code(self, name: str) -> str:
-        """A digest of the file behind a name, for the code; empty for the project's own, and for no name."""
+        """A digest of the file behind a name, for the code; empty for the project's own, and for no
+        name.
+        """
         path, separator, _ = name.rpartition(":")
         if not separator and (name in self or name not in self.points()):
             return ""
@@ -161,8 +176,13 @@ class Registry(Mapping[str, T], Generic[T]):
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
     def described(self) -> Iterator[dict[str, Any]]:
-        """What there is, read from the files without importing one: ``{name, description, paper, options}`` each."""
-        for name, place in {**self.places, **{name: point.value for name, point in self.points().items()}}.items():
+        """What there is, read from the files without importing one:
+        ``{name, description, paper, options}`` each.
+        """
+        for name, place in {
+            **self.places,
+            **{name: point.value for name, point in self.points().items()},
+        }.items():
             yield {"name": name, **described_at(place)}
 
 
@@ -176,7 +196,9 @@ def _of_class(kind: type[T], what: str) -> Check[T]:
     def check(found: object, name: str) -> T:
         if not isinstance(found, kind):
             path, separator, attribute = name.rpartition(":")
-            raise UserError(f"{path} holds no {what} {attribute}." if separator else f"{name} is no {what}.")
+            raise UserError(
+                f"{path} holds no {what} {attribute}." if separator else f"{name} is no {what}."
+            )
         return found
 
     return check
@@ -194,44 +216,59 @@ def subclass_of(kind: Any, told: str) -> Check[Any]:
 
 
 def places_in(package: str, attribute: str = "") -> dict[str, str]:
-    """The places of things that have a file each, ``NAME.py``: ``module:NAME``, or ``module:attribute``."""
+    """The places of things that have a file each, ``NAME.py``: ``module:NAME``, or
+    ``module:attribute``.
+    """
     files = (module.name for module in _inside(package) if not module.ispkg)
     return {name: f"{package}.{name}:{attribute or name}" for name in files}
 
 
 def modules_of(package: str) -> list[str]:
-    """The modules and packages in a package by their full names, sorted; none of them is imported."""
+    """The modules and packages in a package by their full names, sorted; none of them is
+    imported.
+    """
     return [f"{package}.{module.name}" for module in _inside(package)]
 
 
 def _inside(package: str) -> list[pkgutil.ModuleInfo]:
     spec = importlib.util.find_spec(package)
     inside = pkgutil.iter_modules(spec.submodule_search_locations if spec else None)
-    return sorted((module for module in inside if not module.name.startswith("_")), key=lambda module: module.name)
+    return sorted(
+        (module for module in inside if not module.name.startswith("_")),
+        key=lambda module: module.name,
+    )
 
 
 def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
-    except Exception as error:  # noqa: BLE001 - a user's package can raise anything
+    except Exception as error:
         said = " ".join(str(error).split())
-        raise UserError(f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}.") from error
+        raise UserError(
+            f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}."
+        ) from error
 
 
 def described_at(place: str) -> dict[str, Any]:
     """What a thing's file says of it, which is read and not imported.
 
-    Its docstring's first line says what it does, as in ``Name: what it does``, and the docstring names the paper as
-    ``Authors, "Title", Venue year``.
+    Its docstring's first line says what it does, as in ``Name: what it does``, and the docstring
+    names the paper as ``Authors, "Title", Venue year``.
 
     Returns:
-        ``{description, paper, options}``, the constructor's options with their defaults; empty where it cannot be read.
+        ``{description, paper, options}``, the constructor's options with their defaults; empty
+        where it cannot be read.
     """
     module, _, name = place.partition(":")
     try:
         spec = importlib.util.find_spec(module)
-        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8")) if spec and spec.origin else ast.Module([], [])
-    except (ImportError, OSError, ValueError, SyntaxError):  # a user's package: it is listed all the same
+        tree = (
+            ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+            if spec and spec.origin
+            else ast.Module([], [])
+        )
+    # a user's package: it is listed all the same
+    except (ImportError, OSError, ValueError, SyntaxError):
         tree = ast.Module([], [])
     text = ast.get_docstring(tree) or ""
     paper = _PAPER.search(" ".join(text.split("\n")))
@@ -250,5 +287,9 @@ def _options(tree: ast.Module, name: str) -> dict[str, str]:
             for part in node.body:
                 if isinstance(part, ast.FunctionDef) and part.name == "__init__":
                     options = zip(part.args.kwonlyargs, part.args.kw_defaults, strict=True)
-                    return {o.arg: ast.unparse(d) for o, d in options if d is not None and o.arg not in _OF_ALL}
+                    return {
+                        o.arg: ast.unparse(d)
+                        for o, d in options
+                        if d is not None and o.arg not in _OF_ALL
+                    }
     return {}

@@ -1,7 +1,9 @@
-"""The source of a user's code: the file of a class or a function, and the files of the user's own that it imports.
+"""The source of a user's code: the file of a class or a function, and the files of the user's own
+that it imports.
 
-It is found by reading, without running any of it: imports are followed through the file's folder and the places of
-``sys.path`` that hold no installed packages. What is imported under a name that only running it tells is not seen.
+It is found by reading, without running any of it: imports are followed through the file's folder
+and the places of ``sys.path`` that hold no installed packages. What is imported under a name that
+only running it tells is not seen.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ _DEEPEST = 6
 
 
 def source_of(kind: type | FunctionType) -> Sources:
-    """The source of a class or a function that is here: its module's file, or what is known of one that was typed in.
+    """The source of a class or a function that is here: its module's file, or what is known of one
+    that was typed in.
 
     Example:
         >>> list(source_of(source_of))
@@ -41,7 +44,8 @@ def source_of(kind: type | FunctionType) -> Sources:
     if imported is not None:
         return with_imports(imported[0])
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    made = kind.__module__ in sys.stdlib_module_names  # by `type`, which says that it is of the module abc
+    # by `type`, which says that it is of the module abc
+    made = kind.__module__ in sys.stdlib_module_names
     if file is not None and os.path.isfile(file) and not made:
         return with_imports(Path(file), is_script=kind.__module__ == "__main__")
     try:
@@ -92,7 +96,9 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
 
 
 def _only_runs(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) or (isinstance(node, ast.If) and "__name__" in ast.unparse(node.test))
+    return isinstance(node, ast.Expr) or (
+        isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
+    )
 
 
 def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path]:
@@ -101,7 +107,9 @@ def _imported(tree: ast.Module, file: Path, places: list[Path]) -> Iterator[Path
             for alias in node.names:
                 yield from modules(alias.name.split("."), places)
         elif isinstance(node, ast.ImportFrom):
-            start = [file.parents[node.level - 1]] if 0 < node.level <= len(file.parents) else places
+            start = (
+                [file.parents[node.level - 1]] if 0 < node.level <= len(file.parents) else places
+            )
             names = node.module.split(".") if node.module else []
             for alias in node.names:
                 yield from modules([*names, alias.name], start)
@@ -113,7 +121,9 @@ def modules(names: list[str], places: list[Path]) -> list[Path]:
         files: list[Path] = []
         for name in names:
             place /= name  # noqa: PLW2901 - from a package into the next
-            files += [one for one in (place / "__init__.py", place.with_suffix(".py")) if one.is_file()]
+            files += [
+                one for one in (place / "__init__.py", place.with_suffix(".py")) if one.is_file()
+            ]
         if files:
             return [one for one in files[::-1] if not one.is_relative_to(_PACKAGE)]
     return []
@@ -123,7 +133,11 @@ def _own_places() -> list[Path]:
     """Where modules are found that are no installed package's."""
     here = [Path(place or ".").resolve() for place in sys.path]
     own = [place for place in here if not any(place.is_relative_to(one) for one in _installed())]
-    return [place for place in own if place.is_dir() and place.name not in ("site-packages", "dist-packages")]
+    return [
+        place
+        for place in own
+        if place.is_dir() and place.name not in ("site-packages", "dist-packages")
+    ]
 
 
 def _installed() -> list[Path]:
@@ -141,10 +155,12 @@ def text_of(file: Path) -> str:
 
 
 def digest_of_function(function: Callable[..., Any]) -> str:
-    """What tells a user's function from another one: its source, and the plain values that it takes from around it.
+    """What tells a user's function from another one: its source, and the plain values that it takes
+    from around it.
 
-    These are its defaults, what it closes over and the globals that it names: numbers, texts, tuples of them, arrays
-    and functions. What lists, dictionaries and files hold is not seen, since functions fill them as they go.
+    These are its defaults, what it closes over and the globals that it names: numbers, texts,
+    tuples of them, arrays and functions. What lists, dictionaries and files hold is not seen, since
+    functions fill them as they go.
 
     Example:
         >>> def times(factor):
@@ -160,7 +176,9 @@ def digest_of_function(function: Callable[..., Any]) -> str:
 
 
 class _States:
-    """Texts that tell values from others, as far as these are plain; each function and file once."""
+    """Texts that tell values from others, as far as these are plain; each function and file
+    once.
+    """
 
     def __init__(self) -> None:
         self._seen: dict[int, object] = {}
@@ -208,11 +226,18 @@ class _States:
         cells = [_content(cell) for cell in function.__closure__ or ()]
         names = dict.fromkeys(_names(function.__code__)) if is_own else {}
         around = [function.__globals__[name] for name in names if name in function.__globals__]
-        for value in (function.__defaults__, *sorted((function.__kwdefaults__ or {}).items()), *cells, *around):
+        for value in (
+            function.__defaults__,
+            *sorted((function.__kwdefaults__ or {}).items()),
+            *cells,
+            *around,
+        ):
             yield from self.of(value, depth - 1)
 
     def _of_instance(self, value: Any, depth: int) -> Iterator[str]:
-        """An object that is called, or whose method is: its class, and what is plain of its attributes."""
+        """An object that is called, or whose method is: its class, and what is plain of its
+        attributes.
+        """
         self._seen[id(value)] = value
         yield type(value).__qualname__
         yield from _texts(source_of(type(value)))

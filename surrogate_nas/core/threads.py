@@ -1,6 +1,8 @@
-"""One thread for small matrices: several threads of a BLAS spend more time meeting each other than they save.
+"""One thread for small matrices: several threads of a BLAS spend more time meeting each other than
+they save.
 
-Sums round by the number of threads too, so one thread makes results the same on every machine of a kind.
+Sums round by the number of threads too, so one thread makes results the same on every machine of a
+kind.
 """
 
 from __future__ import annotations
@@ -13,19 +15,29 @@ from typing import Any
 
 VARIABLES = {
     name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-                 "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
-}  # fmt: skip
-"""What the environment of a process says before it imports anything, so that arithmetic has one thread there."""
+    for name in (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+        "NUMEXPR_NUM_THREADS",
+        "NUMBA_NUM_THREADS",
+    )
+}
+"""What the environment of a process says before it imports anything, so that arithmetic has one
+thread there.
+"""
 _WITH_POOLS = ("numpy", "scipy.linalg", "sklearn", "xgboost", "torch", "numba")
 """Modules that bring a pool of threads when they are first imported."""
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter again and again.
+    """Let BLAS, OpenMP and PyTorch use one thread each until the block ends; quick to enter again
+    and again.
 
-    A library that is first imported inside the block keeps its threads: import it before. SciPy's BLAS is loaded here.
+    A library that is first imported inside the block keeps its threads: import it before. SciPy's
+    BLAS is loaded here.
     """
     import scipy.linalg  # noqa: F401
 
@@ -41,7 +53,11 @@ def threads(number: int) -> Iterator[None]:
         >>> import threadpoolctl
         >>> import numpy
         >>> with threads(1):
-        ...     {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+        ...     {
+        ...         pool["num_threads"]
+        ...         for pool in threadpoolctl.threadpool_info()
+        ...         if pool["user_api"] == "blas"
+        ...     }
         {1}
     """
     torch = sys.modules.get("torch")

@@ -1,4 +1,6 @@
-"""Files: where they live, how one is replaced whole, locks, the journal of long work, and how its progress is told."""
+"""Files: where they live, how one is replaced whole, locks, the journal of long work, and how its
+progress is told.
+"""
 
 from surrogate_nas.files.home import HOME_VARIABLE, home, shipped, table_path
 from surrogate_nas.files.journal import Journal
@@ -7,6 +9,15 @@ from surrogate_nas.files.progress import ProgressLines
 from surrogate_nas.files.replacing import replacing, write_whole
 
 __all__ = [
-    "HOME_VARIABLE", "Holder", "Journal", "ProgressLines", "holder", "home", "locked", "replacing", "shipped",
-    "table_path", "write_whole",
-]  # fmt: skip
+    "HOME_VARIABLE",
+    "Holder",
+    "Journal",
+    "ProgressLines",
+    "holder",
+    "home",
+    "locked",
+    "replacing",
+    "shipped",
+    "table_path",
+    "write_whole",
+]

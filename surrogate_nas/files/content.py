@@ -1,4 +1,6 @@
-"""What a file says: made into a thing if it says all that is needed, in the right types, and no more; TOML."""
+"""What a file says: made into a thing if it says all that is needed, in the right types, and no
+more; TOML.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def read_toml(source: str, content: bytes) -> dict[str, Any]:
         raise UserError(f"{source} is no TOML: {' '.join(str(error).split())}.") from error
 
 
-def check_table(source: str, key: str, told: Any, right: Mapping[str, str], needed: Sequence[str] = ()) -> None:
+def check_table(
+    source: str, key: str, told: Any, right: Mapping[str, str], needed: Sequence[str] = ()
+) -> None:
     """Refuse keys that there are not, values of another type, and a table that lacks a key.
 
     Args:
@@ -76,7 +80,9 @@ def check_table(source: str, key: str, told: Any, right: Mapping[str, str], need
     prefix = f"{key}." if key else ""
     for name, value in told.items():
         if name not in right:
-            raise UserError(f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}")
+            raise UserError(
+                f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}"
+            )
         if not _IS[right[name]](value):
             raise UserError(f"{source}: {prefix}{name} is {right[name]}, not {value!r:.80}.")
     for name in needed:

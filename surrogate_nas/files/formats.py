@@ -1,9 +1,10 @@
 """The formats of files that are written and read again, each with a version of its own.
 
-Every file says its format's version and the release that wrote it. What a release has written, later ones read; where
-one cannot, it says how the file is carried over. A newer version than one's own is refused, never guessed at. Nothing
-but these is read again: reports, pictures, tables in CSV and LaTeX and cards beside a table are made from them, and the
-data that the project ships belongs to the release that it comes with.
+Every file says its format's version and the release that wrote it. What a release has written,
+later ones read; where one cannot, it says how the file is carried over. A newer version than one's
+own is refused, never guessed at. Nothing but these is read again: reports, pictures, tables in CSV
+and LaTeX and cards beside a table are made from them, and the data that the project ships belongs
+to the release that it comes with.
 """
 
 from __future__ import annotations
@@ -40,17 +41,27 @@ class Format(NamedTuple):
 
 FORMATS = {
     "table": Format(
-        "table", 2, "Make it anew (snas data fetch or snas data import), or run analysis/upgrade_table.py OLD NEW."
+        "table",
+        2,
+        "Make it anew (snas data fetch or snas data import), or run analysis/upgrade_table.py OLD"
+        " NEW.",
     ),
     "compact": Format("compact table", 1, "Make it anew with snas table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
-    "journal": Format("journal of long work", 1, "Finish that work with the release that began it, or delete it."),
-    "answers": Format("file of live answers", 1, "Delete it: what it holds is trained again when asked for."),
-    "space": Format("registered space", 1, "Register it again: name its file once more with --space."),
+    "journal": Format(
+        "journal of long work", 1, "Finish that work with the release that began it, or delete it."
+    ),
+    "answers": Format(
+        "file of live answers", 1, "Delete it: what it holds is trained again when asked for."
+    ),
+    "space": Format(
+        "registered space", 1, "Register it again: name its file once more with --space."
+    ),
 }
-"""By name. A comparison is a folder, with its runs' files; a suite is a folder of comparisons; ``snas measure``
-writes a table, and keeps its interrupted work in a journal."""
+"""By name. A comparison is a folder, with its runs' files; a suite is a folder of comparisons;
+``snas measure`` writes a table, and keeps its interrupted work in a journal.
+"""
 
 
 def stamp(name: str) -> dict[str, Any]:
@@ -68,17 +79,29 @@ def check_version(path: Path, name: str, version: object, release: object = "") 
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:
         return
-    of = f"{printable(path)} is a {format_.what} of version {str(version):.20}; this program reads version"
+    of = (
+        f"{printable(path)} is a {format_.what} of version {str(version):.20}; this program reads"
+        " version"
+    )
     if type(version) is not int or version < format_.version:
         raise UserError(f"{of} {format_.version}. {format_.older}")
     written = str(release) if _RELEASE_TEXT.fullmatch(str(release)) else ""
-    wanted = f"pip install 'surrogate_nas>={written}'" if written else "pip install --upgrade surrogate_nas"
-    by = f" A newer release wrote it{f', {written}' if written else ''}; this is {this_release()}: {wanted}."
+    wanted = (
+        f"pip install 'surrogate_nas>={written}'"
+        if written
+        else "pip install --upgrade surrogate_nas"
+    )
+    by = (
+        f" A newer release wrote it{f', {written}' if written else ''}; this is {this_release()}:"
+        f" {wanted}."
+    )
     raise UserError(f"{of} {format_.version}.{by}")
 
 
 def check_first_line(path: Path, name: str) -> None:
-    """Check the version that the first line of a file of JSON lines says, however lines of that version are sealed."""
+    """Check the version that the first line of a file of JSON lines says, however lines of that
+    version are sealed.
+    """
     if said := _first_line(path):
         check_version(path, name, said.get("version", 1), said.get(RELEASE))
 

@@ -1,8 +1,9 @@
 """HDF5 files that anybody may have made: only plain values that lie in the file itself are read.
 
-HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to whatever size it likes. Here a
-link is followed only where it is a hard one, a dataset is read only if its shape, type and storage are as expected and
-no larger than the file, and chunks are unpacked by zlib up to the size that they must have.
+HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to whatever
+size it likes. Here a link is followed only where it is a hard one, a dataset is read only if its
+shape, type and storage are as expected and no larger than the file, and chunks are unpacked by zlib
+up to the size that they must have.
 """
 
 from __future__ import annotations
@@ -24,17 +25,31 @@ from surrogate_nas.files.formats import RELEASE
 from surrogate_nas.files.regular import open_regular
 
 ERRORS = (
-    OSError, LookupError, RuntimeError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError, zlib.error,
-)  # fmt: skip
+    OSError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    MemoryError,
+    zlib.error,
+)
 """What HDF5, and the functions here, raise on a file that is damaged or something else."""
 LIBVER = ("v110", "v110")
 """The version of the format to write: from here on HDF5 itself checksums its structure."""
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_FILTERS: tuple[list[int], ...] = ([], [h5py.h5z.FILTER_DEFLATE], [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE])
+_FILTERS: tuple[list[int], ...] = (
+    [],
+    [h5py.h5z.FILTER_DEFLATE],
+    [h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE],
+)
 
 
 _CAN_STAY_OPEN = hasattr(os, "pread")
-"""Elsewhere (on Windows) a file that is open cannot be replaced, so it is opened for every reading."""
+"""Elsewhere (on Windows) a file that is open cannot be replaced, so it is opened for every
+reading.
+"""
 
 
 @contextmanager
@@ -45,7 +60,8 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 class OpenFile:
-    """A file that stays open, so that it goes on being read as it was when another one takes its place.
+    """A file that stays open, so that it goes on being read as it was when another one takes its
+    place.
 
     The descriptor is closed with the object.
 
@@ -72,7 +88,11 @@ class OpenFile:
     @contextmanager
     def reading(self) -> Iterator[h5py.File]:
         """The file as HDF5; one of `ERRORS` is raised where it is none."""
-        source = io.BufferedReader(_Positioned(self._descriptor)) if _CAN_STAY_OPEN else open_regular(self.path)
+        source = (
+            io.BufferedReader(_Positioned(self._descriptor))
+            if _CAN_STAY_OPEN
+            else open_regular(self.path)
+        )
         with source as raw:
             if raw.read(len(_SIGNATURE)) != _SIGNATURE:
                 raise ValueError("it does not begin as an HDF5 file")
@@ -81,7 +101,9 @@ class OpenFile:
 
 
 class _Positioned(io.RawIOBase):
-    """A descriptor read at a place of one's own: threads and forked processes share that of the descriptor itself."""
+    """A descriptor read at a place of one's own: threads and forked processes share that of the
+    descriptor itself.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor, self._place = descriptor, 0
@@ -93,7 +115,11 @@ class _Positioned(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: os.fstat(self._descriptor).st_size}
+        begins = {
+            os.SEEK_SET: 0,
+            os.SEEK_CUR: self._place,
+            os.SEEK_END: os.fstat(self._descriptor).st_size,
+        }
         self._place = begins[whence] + offset
         return self._place
 
@@ -119,7 +145,9 @@ def child(group: h5py.Group, name: str) -> Any:
 
 
 def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
-    """Write attributes that are texts, of fixed length: those of any length lie in a heap without checksums."""
+    """Write attributes that are texts, of fixed length: those of any length lie in a heap without
+    checksums.
+    """
     for name, value in texts.items():
         content = value.encode()
         kind = h5py.string_dtype("utf-8", max(1, len(content)))
@@ -147,7 +175,9 @@ def says(item: h5py.Group, name: str, wanted: str) -> bool:
 
 
 def release(item: h5py.Group) -> str:
-    """The release that wrote a file, as its attribute says; empty where it says nothing of that kind."""
+    """The release that wrote a file, as its attribute says; empty where it says nothing of that
+    kind.
+    """
     try:
         return text(item, RELEASE)
     except ValueError:
@@ -175,7 +205,9 @@ def _scalar(item: h5py.Group, name: str) -> Any:
     return item.attrs[name]
 
 
-def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None) -> NDArray[Any]:
+def array(
+    dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None
+) -> NDArray[Any]:
     """The values of a dataset that is stored whole, or in chunks of one dimension packed with gzip.
 
     Args:
@@ -188,8 +220,12 @@ def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DT
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise ValueError(f"{getattr(dataset, 'name', 'something')} is no dataset of values")
-    if (shape is not None and dataset.shape != shape) or (dtype is not None and dataset.dtype != np.dtype(dtype)):
-        raise ValueError(f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not")
+    if (shape is not None and dataset.shape != shape) or (
+        dtype is not None and dataset.dtype != np.dtype(dtype)
+    ):
+        raise ValueError(
+            f"{dataset.name} holds {dataset.dtype} of shape {dataset.shape}, which it should not"
+        )
     if dataset.dtype.kind not in "iufb":
         raise ValueError(f"{dataset.name} holds {dataset.dtype}, no numbers")
     settings = dataset.id.get_create_plist()
@@ -197,7 +233,9 @@ def array(dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DT
         return _unpacked(dataset, settings)
     if settings.get_layout() != h5py.h5d.CONTIGUOUS or settings.get_external_count():
         raise ValueError(f"{dataset.name} is not stored whole in this file")
-    if dataset.size and (dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > _size(dataset)):
+    if dataset.size and (
+        dataset.id.get_storage_size() != dataset.nbytes or dataset.nbytes > _size(dataset)
+    ):
         raise ValueError(f"{dataset.name} is larger than what the file holds of it")
     return np.asarray(dataset[()])
 

@@ -32,7 +32,9 @@ def expanded(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UserError(f"{path} names the home of a user that there is not; write the path out.") from error
+        raise UserError(
+            f"{path} names the home of a user that there is not; write the path out."
+        ) from error
 
 
 def table_path(name: str) -> Path:

@@ -1,10 +1,12 @@
-"""Append-only files of JSON lines that survive any crash: the `Journal` of long work, and its `Chain` of lines.
+"""Append-only files of JSON lines that survive any crash: the `Journal` of long work, and its
+`Chain` of lines.
 
-Each line is sealed together with all lines before it, by a short digest of the line and of the seal before it, so that
-an altered, lost, moved or foreign line shows. A last line that a crash tore is no damage: it is dropped. One process
-writes at a time; a second one waits. Lines reach the disk in groups: what a crash, even a power cut, can take is what
-was made in the last fifth of a second before it, never what ``commit`` saw. The first line of a journal says what the
-work is; another work's file is never continued, nor a damaged one.
+Each line is sealed together with all lines before it, by a short digest of the line and of the seal
+before it, so that an altered, lost, moved or foreign line shows. A last line that a crash tore is
+no damage: it is dropped. One process writes at a time; a second one waits. Lines reach the disk in
+groups: what a crash, even a power cut, can take is what was made in the last fifth of a second
+before it, never what ``commit`` saw. The first line of a journal says what the work is; another
+work's file is never continued, nor a damaged one.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ class Chain:
     """
 
     def __init__(self, path: Path, root: str, accept: Accept = len) -> None:
-        """Open or make the file, dropping a torn last line; waits for another process that has it open.
+        """Open or make the file, dropping a torn last line; waits for another process that has it
+        open.
 
         Raises:
             DamagedError: A line is not as it was written, or the file is of another work.
@@ -121,7 +124,9 @@ class Chain:
             links = read_chain(content, root)
             links = links[: accept([link.entry for link in links])]
             self.entries = [link.entry for link in links]
-            self._length, self._seal = (links[-1].end, links[-1].seal) if links else (0, root.encode())
+            self._length, self._seal = (
+                (links[-1].end, links[-1].seal) if links else (0, root.encode())
+            )
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             stack.callback(os.close, self._file)
             if self._length < len(content):
@@ -130,7 +135,8 @@ class Chain:
             self._open = stack.pop_all()
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Add a line, which reaches the disk with those that follow soon, or at once if the last did long ago.
+        """Add a line, which reaches the disk with those that follow soon, or at once if the last
+        did long ago.
 
         Raises:
             OSError: The disk is full.
@@ -207,7 +213,9 @@ class Journal:
         [11, 12]
     """
 
-    def __init__(self, path: Path | None, settings: dict[str, Any], notes: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, path: Path | None, settings: dict[str, Any], notes: dict[str, Any] | None = None
+    ) -> None:
         """Begin, or go on where an earlier process stopped.
 
         Args:
@@ -219,7 +227,9 @@ class Journal:
             UserError: The file cannot be written, is damaged, or is of another work.
         """
         self.path = path
-        self.header: dict[str, Any] = json.loads(json.dumps({"settings": settings, **(notes or {})}))
+        self.header: dict[str, Any] = json.loads(
+            json.dumps({"settings": settings, **(notes or {})})
+        )
         self.entries: list[Any] = []
         self._chain: Chain | None = None
         if path is None:
@@ -236,7 +246,8 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
-        """What a journal holds by now, also while another process adds to it; nothing where there is none.
+        """What a journal holds by now, also while another process adds to it; nothing where there
+        is none.
 
         Args:
             path: The file.
@@ -269,7 +280,9 @@ class Journal:
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(error) from error
         if held != wanted:
-            differing = ", ".join(sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key)))
+            differing = ", ".join(
+                sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key))
+            )
             raise UserError(
                 f"{self.path} holds interrupted work with other settings ({differing}). "
                 "Finish that, delete it, or choose another place."
@@ -285,7 +298,8 @@ class Journal:
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line, which is safe on the disk a fifth of a second later or when the journal is closed.
+        """Add a line, which is safe on the disk a fifth of a second later or when the journal is
+        closed.
 
         Args:
             entry: Anything that JSON can hold.
@@ -313,7 +327,9 @@ class Journal:
                 raise self._cannot_write(error) from error
 
     def _cannot_write(self, error: OSError) -> UserError:
-        return UserError(f"Cannot write {self.path}: {error.strerror or error}. What was finished is kept.")
+        return UserError(
+            f"Cannot write {self.path}: {error.strerror or error}. What was finished is kept."
+        )
 
     def close(self) -> None:
         """Close the file; where nothing was added to its first line, remove it.
@@ -335,6 +351,9 @@ class Journal:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()

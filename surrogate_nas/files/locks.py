@@ -1,7 +1,7 @@
 """Locks between processes that die with their holder, however it ends.
 
-The operating system keeps the lock, so nothing that a crash leaves behind has to be cleaned up. A forked child does not
-inherit it. The lock's file says who holds it and is removed at the end.
+The operating system keeps the lock, so nothing that a crash leaves behind has to be cleaned up. A
+forked child does not inherit it. The lock's file says who holds it and is removed at the end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ _LONGEST, _MOST_PROCESSES = 1000, 2**32
 _UNSIGNED = (ValueError, KeyError, TypeError, RecursionError)
 """What is raised where a lock's file holds no signature."""
 _owners: dict[tuple[int, Path], int] = {}
-"""The thread of this process that holds a lock or tries to: the system's locks do not tell threads apart."""
+"""The thread of this process that holds a lock or tries to: the system's locks do not tell threads
+apart.
+"""
 _guard = threading.Lock()
 
 
@@ -94,12 +96,14 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
     """Hold a file or folder for this process alone while the block runs.
 
     Args:
-        path: An existing folder, or a file, which need not exist; all who write it must lock the same path.
+        path: An existing folder, or a file, which need not exist; all who write it must lock the
+            same path.
         what: How messages name it; its path if left out.
         wait: Whether to wait for another holder, saying once on standard error who that is.
 
     Raises:
-        UserError: Another holds it and `wait` is false, this thread holds it already, or its folder cannot be written.
+        UserError: Another holds it and `wait` is false, this thread holds it already, or its folder
+            cannot be written.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -134,7 +138,9 @@ def _acquire(file: Path, what: str, wait: bool) -> int:
         if isinstance(found, int):
             return found
         if not wait:
-            raise UserError(f"{found} is writing {what}. Wait for its end, or choose another place.")
+            raise UserError(
+                f"{found} is writing {what}. Wait for its end, or choose another place."
+            )
         if not said and time.monotonic() - started > _PATIENCE_SECONDS:
             sys.stderr.write(f"Waiting for {found}, which is writing {what}.\n")
             said = True

@@ -1,4 +1,6 @@
-"""Progress where there is no terminal: a line now and then, so that a log shows that work goes on."""
+"""Progress where there is no terminal: a line now and then, so that a log shows that work goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,16 @@ LINE_SECONDS = 30.0
 _TICK_SECONDS = 0.2
 _FEWEST_TICKS, _MOST_TICKS = 3, 5000
 _SLOWEST = 3
-"""A stretch counts as at most so many times as slow as nine tenths of all: a standstill says nothing of the rest."""
+"""A stretch counts as at most so many times as slow as nine tenths of all: a standstill says
+nothing of the rest.
+"""
 
 
 class TimeLeft:
     """How long work will still take, by the seconds that what is finished took.
 
-    A machine that stood still, or was busy with other things for a while, makes one stretch slow, and not the estimate.
+    A machine that stood still, or was busy with other things for a while, makes one stretch slow,
+    and not the estimate.
 
     Example:
         >>> seconds = iter([0, 1, 2, 3, 3603, 3604])
@@ -36,7 +41,9 @@ class TimeLeft:
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_MOST_TICKS)
 
     def __call__(self, done: int, total: int) -> float | None:
-        """Note how far the work is; the seconds that are left, None where that cannot be said yet."""
+        """Note how far the work is; the seconds that are left, None where that cannot be said
+        yet.
+        """
         now = self._clock()
         if self._last is None or done < self._last[0]:
             self._last = done, now
@@ -54,9 +61,11 @@ class TimeLeft:
 
 
 class ProgressLines:
-    """Says on standard error how far work has come, every half minute, whether or not anything was finished.
+    """Says on standard error how far work has come, every half minute, whether or not anything was
+    finished.
 
-    Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a text.
+    Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a
+    text.
 
     Example:
         >>> with ProgressLines("runs", write=print) as progress:
@@ -114,7 +123,10 @@ class ProgressLines:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._over.set()
         self._thread.join()

@@ -1,4 +1,6 @@
-"""Reading a file that anybody may have put there: a regular one, never a FIFO, whose end would never come."""
+"""Reading a file that anybody may have put there: a regular one, never a FIFO, whose end would
+never come.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     Raises:
         OSError: It is something else, is not there, or cannot be read.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
+    )
     file = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file

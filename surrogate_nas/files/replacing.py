@@ -1,4 +1,6 @@
-"""A file that is either whole or as it was before, whatever happens in between, a power cut included."""
+"""A file that is either whole or as it was before, whatever happens in between, a power cut
+included.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False) as file:
+        with NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False
+        ) as file:
             temporary = Path(file.name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
@@ -57,7 +61,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file so that it is either whole or as it was before; what UTF-8 cannot hold is written as an escape.
+    """Write a file so that it is either whole or as it was before; what UTF-8 cannot hold is
+    written as an escape.
 
     Args:
         path: The file; its folder is made if need be.
@@ -72,7 +77,9 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         'ä'
     """
     with replacing(path) as temporary:
-        temporary.write_bytes(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+        temporary.write_bytes(
+            content.encode(errors="backslashreplace") if isinstance(content, str) else content
+        )
     return path
 
 

@@ -1,7 +1,9 @@
-"""The language of objectives: ``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``.
+"""The language of objectives:
+``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``.
 
-An expression is a sum of weighted metrics and, after ``subject to``, limits in natural units. ``[12]`` names the
-epochs of a metric, ``@`` a device, ``diversity`` the similarity to what a run has found.
+An expression is a sum of weighted metrics and, after ``subject to``, limits in natural units.
+``[12]`` names the epochs of a metric, ``@`` a device, ``diversity`` the similarity to what a run
+has found.
 """
 
 from __future__ import annotations
@@ -88,7 +90,9 @@ class Constraint:
     limit: float
 
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much values, shape ``(n,)``, break the limit, in their own unit; 0 where they keep it."""
+        """By how much values, shape ``(n,)``, break the limit, in their own unit; 0 where they keep
+        it.
+        """
         beyond = values - self.limit if self.relation == "<=" else self.limit - values
         return np.asarray(np.maximum(beyond, 0.0))
 
@@ -161,14 +165,19 @@ class Expression:
 
 
 def metric(name: str, epochs: int | None = None) -> Expression:
-    """Any metric of the benchmark as an expression, to weigh and add: as L where it tells the loss, else as R.
+    """Any metric of the benchmark as an expression, to weigh and add: as L where it tells the loss,
+    else as R.
 
     Args:
         name: Its name.
         epochs: The length of the training run; None for the metric's longest.
 
     Example:
-        >>> str(loss("valid_error") + 0.02 * metric("memory@cpu") + 0.01 * metric("train_loss", epochs=12))
+        >>> str(
+        ...     loss("valid_error")
+        ...     + 0.02 * metric("memory@cpu")
+        ...     + 0.01 * metric("train_loss", epochs=12)
+        ... )
         'valid_error + 0.02*memory@cpu + 0.01*train_loss[12]'
     """
     return Expression((Term(name, epochs),))
@@ -201,7 +210,8 @@ def params() -> Expression:
 
 
 def macs() -> Expression:
-    """The term of R that counts the multiply-accumulates (millions) of one inference of the whole network.
+    """The term of R that counts the multiply-accumulates (millions) of one inference of the whole
+    network.
 
     Example:
         >>> str(loss("valid_loss") + 0.1 * macs())
@@ -214,7 +224,8 @@ def latency(device: str) -> Expression:
     """The term of R that is the latency (ms) of one inference on a device.
 
     Args:
-        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for what `snas measure` found.
+        device: Such as ``raspi4``; ``cpu`` in tables made here, ``local`` for what `snas measure`
+            found.
 
     Example:
         >>> str(loss("valid_error") + 0.05 * latency("raspi4"))
@@ -237,9 +248,11 @@ def energy(device: str) -> Expression:
 
 
 def diversity() -> Expression:
-    """The term of R that is the similarity, from 0 to 1, to the best cells that the run has found so far.
+    """The term of R that is the similarity, from 0 to 1, to the best cells that the run has found
+    so far.
 
-    It makes a search look elsewhere. Scores then depend on a run's history, so that regret is undefined.
+    It makes a search look elsewhere. Scores then depend on a run's history, so that regret is
+    undefined.
 
     Example:
         >>> str(loss("valid_error") + 0.1 * diversity())
@@ -265,7 +278,9 @@ class _Token(NamedTuple):
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
-    """Read objectives with commas between them; limits belong to all of them and are held by the first."""
+    """Read objectives with commas between them; limits belong to all of them and are held by the
+    first.
+    """
     first, *others = _Parser(text).objectives()
     if subject_to:
         first = first.subject_to(*_Parser(subject_to).constraints())
@@ -294,7 +309,9 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
     """
     expression, *others = parse_several(text, subject_to)
     if others:
-        raise UserError(f"One objective is wanted here, not {1 + len(others)} with commas between them: {text}")
+        raise UserError(
+            f"One objective is wanted here, not {1 + len(others)} with commas between them: {text}"
+        )
     return expression
 
 
@@ -303,8 +320,15 @@ def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]
     if isinstance(expression, str):
         return parse_several(expression, subject_to)
     parts = (expression,) if isinstance(expression, Expression) else expression
-    if not isinstance(parts, Sequence) or not parts or not all(isinstance(part, Expression) for part in parts):
-        raise UserError(f"An objective is text or an expression such as loss('valid_error'), not {expression!r:.80}.")
+    if (
+        not isinstance(parts, Sequence)
+        or not parts
+        or not all(isinstance(part, Expression) for part in parts)
+    ):
+        raise UserError(
+            "An objective is text or an expression such as loss('valid_error'), not"
+            f" {expression!r:.80}."
+        )
     first, *others = parts
     return (parse(str(first), subject_to) if subject_to else first), *others
 
@@ -314,7 +338,9 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         if not isinstance(text, str):
-            raise UserError(f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}.")
+            raise UserError(
+                f"An expression is text such as 'valid_error + 0.1*params', not {text!r:.80}."
+            )
         if len(text) > _MAX_LENGTH:
             raise UserError(f"An expression has at most {_MAX_LENGTH} characters, not {len(text)}.")
         self.text = text
@@ -418,7 +444,9 @@ class _Parser:
         self.position += 1
         epochs = None
         if name == DIVERSITY and self.token.text == "[":
-            raise self.error("diversity is of a run, not of a training, so it takes no epochs", self.token.start)
+            raise self.error(
+                "diversity is of a run, not of a training, so it takes no epochs", self.token.start
+            )
         if self.take("["):
             if self.token.kind != "number" or not self.token.text.isdigit():
                 raise self.expected("a whole number of epochs")

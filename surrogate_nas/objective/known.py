@@ -1,7 +1,9 @@
-"""What is known of any cell for free: λR and feasibility, as far as no training is needed to tell; sizes and proxies.
+"""What is known of any cell for free: λR and feasibility, as far as no training is needed to tell;
+sizes and proxies.
 
-A strategy that models L alone can take the rest from here. Every strategy gets the same, and it holds no benchmark:
-only formulas over the cell, and whole columns that were measured before (`surrogate_nas.benchmarks.base`).
+A strategy that models L alone can take the rest from here. Every strategy gets the same, and it
+holds no benchmark: only formulas over the cell, and whole columns that were measured before
+(`surrogate_nas.benchmarks.base`).
 """
 
 from __future__ import annotations
@@ -32,16 +34,20 @@ class Known:
         penalties: For each objective its known terms: a coefficient, and the metric it multiplies.
         limits: The known limits, each with its metric and what a violation is divided by.
         whole: For each objective, whether what is known is all of it.
-        metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses them or not.
-        proxies: The proxies among them: scores without training, of which larger promises more. Empty where none are.
+        metrics: By name what any cell's sizes and zero-cost proxies are, whether the objective uses
+            them or not.
+        proxies: The proxies among them: scores without training, of which larger promises more.
+            Empty where none are.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> objective = sn.Objective("valid_loss + 0.1*params", sn.load("fashion"), subject_to="params <= 20000")
+        >>> objective = sn.Objective(
+        ...     "valid_loss + 0.1*params", sn.load("fashion"), subject_to="params <= 20000"
+        ... )
         >>> known, cells = objective.known, objective.benchmark.space[:4]
         >>> known.terms, known.penalty(cells).round(3), known.feasible(cells)
         (('params', 'params <= 20000'), array([0.027, 0.255, 0.173, 0.008]), array([ True, False, False,  True]))
-    """
+    """  # noqa: E501
 
     terms: tuple[str, ...]
     missing: tuple[str, ...]
@@ -72,22 +78,34 @@ class Known:
             seed: The training seed that answers are read for, or ``"mean"``.
         """
         free = [
-            None if benchmark.metric(q.metric).is_loss or q.epochs is not None else benchmark.free(q, seed)
+            (
+                None
+                if benchmark.metric(q.metric).is_loss or q.epochs is not None
+                else benchmark.free(q, seed)
+            )
             for q in questions
         ]
         regularisers = [(t, f) for t, f in zip(terms, free, strict=False) if not t.is_loss]
         limits = [(constraint, free[place], scale) for constraint, place, scale in constraints]
-        known_limits = tuple((constraint, f, scale) for constraint, f, scale in limits if f is not None)
+        known_limits = tuple(
+            (constraint, f, scale) for constraint, f, scale in limits if f is not None
+        )
         penalties = tuple(
             tuple((t.coefficient, f) for t, f in regularisers if f is not None and t.part == part)
             for part in range(parts)
         )
         named = [(t.name, f) for t, f in regularisers] + [(str(c), f) for c, f, _ in limits]
         whole = tuple(
-            all(not t.is_loss and f is not None for t, f in zip(terms, free, strict=False) if t.part == part)
+            all(
+                not t.is_loss and f is not None
+                for t, f in zip(terms, free, strict=False)
+                if t.part == part
+            )
             for part in range(parts)
         )
-        told, missing = (tuple(name for name, f in named if (f is None) == absent) for absent in (False, True))
+        told, missing = (
+            tuple(name for name, f in named if (f is None) == absent) for absent in (False, True)
+        )
         metrics, proxies = _readable(benchmark, seed)
         return cls(told, missing, penalties, known_limits, whole, metrics, proxies)
 
@@ -123,7 +141,9 @@ class Known:
         return found
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where they keep them."""
+        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where
+        they keep them.
+        """
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
@@ -138,11 +158,17 @@ class Known:
 
 
 def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[str, ...]]:
-    """The metrics that any strategy may read: what follows from the cell alone, and proxies; the latter's names."""
+    """The metrics that any strategy may read: what follows from the cell alone, and proxies; the
+    latter's names.
+    """
     found, proxies = {}, []
     for metric in benchmark.metrics:
         is_proxy = metric.quantity == "proxy"
-        if metric.kind != "search" or metric.epochs or not (is_proxy or metric.name in benchmark.space.analytic):
+        if (
+            metric.kind != "search"
+            or metric.epochs
+            or not (is_proxy or metric.name in benchmark.space.analytic)
+        ):
             continue
         free = benchmark.free(Question(metric.name, None), seed)
         if free is not None:

@@ -1,9 +1,9 @@
 """The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists.
 
-Errors enter as fractions, losses in their own unit, qualities as what they lack to 1; every regulariser is divided by
-its median over the space (over a fixed sample where that cannot be listed), a constant that is frozen before any run
-and printed. Cells that violate a constraint rank after all others, by how much. Several objectives, with commas
-between them, make a front.
+Errors enter as fractions, losses in their own unit, qualities as what they lack to 1; every
+regulariser is divided by its median over the space (over a fixed sample where that cannot be
+listed), a constant that is frozen before any run and printed. Cells that violate a constraint rank
+after all others, by how much. Several objectives, with commas between them, make a front.
 """
 
 from __future__ import annotations
@@ -25,10 +25,31 @@ from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.objective.expression import DIVERSITY, Constraint, Expression, Term, exact, parsed
+from surrogate_nas.objective.expression import (
+    DIVERSITY,
+    Constraint,
+    Expression,
+    Term,
+    exact,
+    parsed,
+)
 from surrogate_nas.objective.known import Known
-from surrogate_nas.objective.seeds import Draw, SingleSeeds, as_reported, check_drawable, checked_policy, worst_of_seeds
-from surrogate_nas.objective.terms import BoundTerm, Scores, finite, is_size, loss_divisor, violation_divisor
+from surrogate_nas.objective.seeds import (
+    Draw,
+    SingleSeeds,
+    as_reported,
+    check_drawable,
+    checked_policy,
+    worst_of_seeds,
+)
+from surrogate_nas.objective.terms import (
+    BoundTerm,
+    Scores,
+    finite,
+    is_size,
+    loss_divisor,
+    violation_divisor,
+)
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Contents, Seed, runs_of
@@ -39,26 +60,34 @@ def declared(given: str | Sequence[str], benchmark: Benchmark) -> tuple[str, ...
     """The final metrics that a study declares as search metrics."""
     listed = given.split(",") if isinstance(given, str) else given
     if not isinstance(listed, Sequence) or not all(isinstance(name, str) for name in listed):
-        raise UserError(f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}.")
+        raise UserError(
+            f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}."
+        )
     names = tuple(dict.fromkeys(name.strip() for name in listed if name.strip()))
     for name in names:
         if benchmark.metric(name).kind != "final":
-            raise UserError(f"{name} is no final metric of {benchmark.name}; a search may see it anyway.")
+            raise UserError(
+                f"{name} is no final metric of {benchmark.name}; a search may see it anyway."
+            )
     return names
 
 
 def check_used(names: Sequence[str], used: Iterable[str]) -> None:
     """Refuse a declared metric that is searched on nowhere."""
     if idle := sorted(set(names) - set(used)):
-        raise UserError(f"--search-on-final names {', '.join(idle)}, which the objective does not use; leave it out.")
+        raise UserError(
+            f"--search-on-final names {', '.join(idle)}, which the objective does not use; leave it"
+            " out."
+        )
 
 
 def check_visible(benchmark: Benchmark, name: str, names: Sequence[str]) -> None:
     """Refuse a final metric that a study does not declare."""
     if benchmark.metric(name).kind == "final" and name not in names:
         raise UserError(
-            f"{name} is a final metric of {benchmark.name}: it is reported, never searched on. Search on a training or "
-            f"validation metric, or declare a study of it with --search-on-final {name}."
+            f"{name} is a final metric of {benchmark.name}: it is reported, never searched on."
+            " Search on a training or validation metric, or declare a study of it with"
+            f" --search-on-final {name}."
         )
 
 
@@ -68,29 +97,37 @@ def warning(names: Sequence[str]) -> str:
         return ""
     one = len(names) == 1
     return (
-        f"This study searches on {', '.join(names)}, {'a final metric' if one else 'final metrics'} "
-        f"(--search-on-final): what is found was chosen by {'it' if one else 'them'}, so nothing that is said of "
-        f"{'it' if one else 'them'} was held out."
+        f"This study searches on {', '.join(names)}, {'a final metric' if one else 'final metrics'}"
+        f" (--search-on-final): what is found was chosen by {'it' if one else 'them'}, so nothing"
+        f" that is said of {'it' if one else 'them'} was held out."
     )
 
 
 CONVENTIONS = 2
 """Raised whenever the same expression would score otherwise than before."""
 _LONGEST_SPACE = 100_000
-"""Characters of a space's definition that a folder of results repeats; some list thousands of cells."""
+"""Characters of a space's definition that a folder of results repeats; some list thousands of
+cells.
+"""
 
 
 class Objective:
-    """What is minimised: one expression or several, tied to a benchmark, with frozen constants and a fingerprint.
+    """What is minimised: one expression or several, tied to a benchmark, with frozen constants and
+    a fingerprint.
 
-    A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to 1), losses in their
-    own unit; a term of R is divided by its median over the space, or over a fixed sample where cells cannot be listed.
+    A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to
+    1), losses in their own unit; a term of R is divided by its median over the space, or over a
+    fixed sample where cells cannot be listed.
 
     Attributes:
-        terms, constraints: The terms of all with their divisors, and the limits, which come before any score.
-        parts, epochs: How many objectives there are, and the longest training run that is read, or None.
-        bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the weight of diversity.
-        recorded: What a folder of results says of the space's scores, where the table itself cannot be read; else None.
+        terms, constraints: The terms of all with their divisors, and the limits, which come before
+            any score.
+        parts, epochs: How many objectives there are, and the longest training run that is read, or
+            None.
+        bounds, diversity_weight: For each objective a score that no feasible cell exceeds; the
+            weight of diversity.
+        recorded: What a folder of results says of the space's scores, where the table itself cannot
+            be read; else None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -115,22 +152,30 @@ class Objective:
         """Resolve an expression against a benchmark and freeze its constants.
 
         Args:
-            expression: Text, or an expression made with `loss`, `params`, `latency` and so on; several of either make a
-                front.
-            benchmark: What answers: a name, as `surrogate_nas.load` takes it, or an opened benchmark.
+            expression: Text, or an expression made with `loss`, `params`, `latency` and so on;
+                several of either make a front.
+            benchmark: What answers: a name, as `surrogate_nas.load` takes it, or an opened
+                benchmark.
             subject_to: Further limits as text.
-            seed: The training seed that answers are read for, or ``"mean"``; None for the benchmark's default.
-            seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that sees a single training
-                of each cell, drawn by run and cell, while reports and regret use the mean.
-            search_on_final: Final metrics that a search may see all the same, which every report then says.
+            seed: The training seed that answers are read for, or ``"mean"``; None for the
+                benchmark's default.
+            seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that
+                sees a single training of each cell, drawn by run and cell, while reports and regret
+                use the mean.
+            search_on_final: Final metrics that a search may see all the same, which every report
+                then says.
 
         Raises:
-            UserError: The expression is malformed, names what the benchmark lacks, holds no loss, or would let a
-                search see a final metric that is not declared; or seeds are to be drawn where none are held.
+            UserError: The expression is malformed, names what the benchmark lacks, holds no loss,
+                or would let a search see a final metric that is not declared; or seeds are to be
+                drawn where none are held.
         """
         benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
-            raise UserError(f"An objective is tied to an opened benchmark (surrogate_nas.load), not {benchmark!r:.80}.")
+            raise UserError(
+                "An objective is tied to an opened benchmark (surrogate_nas.load), not"
+                f" {benchmark!r:.80}."
+            )
         parts = parsed(expression, subject_to)
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
@@ -138,11 +183,17 @@ class Objective:
         self.seed_policy = checked_policy(seed_policy, seed)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
-        self.diversity_weight = sum(t.weight for part in parts for t in part.terms if t.metric == DIVERSITY)
+        self.diversity_weight = sum(
+            t.weight for part in parts for t in part.terms if t.metric == DIVERSITY
+        )
         if self.diversity_weight and len(parts) > 1:
-            raise UserError("diversity depends on a run's history, so it cannot be one of several objectives.")
+            raise UserError(
+                "diversity depends on a run's history, so it cannot be one of several objectives."
+            )
         if self.diversity_weight and self.draws:
-            raise UserError("diversity depends on what a run has seen, so it needs --seed-policy mean.")
+            raise UserError(
+                "diversity depends on what a run has seen, so it needs --seed-policy mean."
+            )
         self.parts = len(parts)
         self.terms = [
             self._bind(term, number)
@@ -153,14 +204,19 @@ class Objective:
         if not any(term.is_loss for term in self.terms):
             losses = sorted(m.name for m in benchmark.metrics if m.kind == "search" and m.is_loss)
             raise UserError(
-                f"An objective needs a loss term of {benchmark.name}, one of: {', '.join(losses) or 'none is there'}."
+                f"An objective needs a loss term of {benchmark.name}, one of:"
+                f" {', '.join(losses) or 'none is there'}."
             )
-        self.constraints = [self._constrain(constraint) for part in parts for constraint in part.constraints]
+        self.constraints = [
+            self._constrain(constraint) for part in parts for constraint in part.constraints
+        ]
         check_used(self.search_on_final, (question.metric for question in self._questions))
         if self.draws:
             check_drawable(benchmark, self._questions)
             pairs = zip(self.terms, self._questions, strict=False)
-            self.terms = [replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs]
+            self.terms = [
+                replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs
+            ]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
         self.bounds = finite([self._bound(number) for number in range(self.parts)])
 
@@ -170,11 +226,16 @@ class Objective:
         return sum(self.bounds)
 
     def _bound(self, part: int) -> float:
-        return float(sum(t.score(t.largest) for t in self.terms if t.part == part)) + self.diversity_weight
+        return (
+            float(sum(t.score(t.largest) for t in self.terms if t.part == part))
+            + self.diversity_weight
+        )
 
     @property
     def warning(self) -> str:
-        """What every report must say of a study that searches on final metrics; empty for all others."""
+        """What every report must say of a study that searches on final metrics; empty for all
+        others.
+        """
         return warning(self.search_on_final)
 
     @property
@@ -186,18 +247,33 @@ class Objective:
         question = self._ask(term.metric, term.epochs)
         metric = self.benchmark.metric(term.metric)
         median, worst = self.benchmark.scale(question, self.seed)
-        divisor, meaning = loss_divisor(metric) if metric.is_loss else (median, self._median_of(question))
+        divisor, meaning = (
+            loss_divisor(metric) if metric.is_loss else (median, self._median_of(question))
+        )
         if not divisor > 0:
-            raise UserError(f"The median of {question} over the space is {median:g}, so it cannot regularise.")
+            raise UserError(
+                f"The median of {question} over the space is {median:g}, so it cannot regularise."
+            )
         return BoundTerm(
-            str(question), term.weight, divisor, meaning, metric.unit, metric.is_loss, worst, part,
+            str(question),
+            term.weight,
+            divisor,
+            meaning,
+            metric.unit,
+            metric.is_loss,
+            worst,
+            part,
             metric.larger_is_better,
-        )  # fmt: skip
+        )
 
     def _median_of(self, question: Question) -> str:
         sample = self.benchmark.reference_sample(question)
         whole = len(sample) == self.benchmark.space.size
-        return "median over the space" if whole else f"median over a fixed sample of {len(sample):,} cells"
+        return (
+            "median over the space"
+            if whole
+            else f"median over a fixed sample of {len(sample):,} cells"
+        )
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         """Resolve a metric that a search may see, and note that it is looked up."""
@@ -209,18 +285,24 @@ class Objective:
     def _constrain(self, constraint: Constraint) -> tuple[Constraint, int, float]:
         """The constraint with its question's place and what a violation is divided by."""
         question = self._ask(constraint.metric, constraint.epochs)
-        resolved = Constraint(question.metric, question.epochs, constraint.relation, constraint.limit)
+        resolved = Constraint(
+            question.metric, question.epochs, constraint.relation, constraint.limit
+        )
         needs_no_median = self.benchmark.is_dear(question.metric) and is_size(constraint.limit)
         median = 0.0 if needs_no_median else self.benchmark.scale(question, self.seed)[0]
         return resolved, len(self._questions) - 1, violation_divisor(constraint.limit, median)
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_space_scores", "known", "unreachable")
-        return {key: value for key, value in self.__dict__.items() if key not in left_out} | {"_seeds": {}}
+        return {key: value for key, value in self.__dict__.items() if key not in left_out} | {
+            "_seeds": {}
+        }
 
     def __str__(self) -> str:
         limits = " and ".join(str(constraint) for constraint, *_ in self.constraints)
-        return ", ".join(map(self.part_text, range(self.parts))) + (f" subject to {limits}" if limits else "")
+        return ", ".join(map(self.part_text, range(self.parts))) + (
+            f" subject to {limits}" if limits else ""
+        )
 
     def __repr__(self) -> str:
         return f"<Objective {str(self)!r} on {self.benchmark.name}>"
@@ -228,16 +310,28 @@ class Objective:
     def _repr_html_(self) -> str:
         """The objective in a notebook: its terms with their constants, and its limits."""
         rows: list[tuple[object, ...]] = [
-            (t.name, "L" if t.is_loss else "R", t.weight, f"{t.divisor:,.6g}", t.unit or None, t.divisor_meaning)
+            (
+                t.name,
+                "L" if t.is_loss else "R",
+                t.weight,
+                f"{t.divisor:,.6g}",
+                t.unit or None,
+                t.divisor_meaning,
+            )
             for t in self.terms
         ]
-        rows += [(str(constraint), "limit", None, None, None, None) for constraint, *_ in self.constraints]
+        rows += [
+            (str(constraint), "limit", None, None, None, None)
+            for constraint, *_ in self.constraints
+        ]
         heads = ("term", "part of", "weight", "divisor", "unit", "divisor is")
         note = f"on {self.benchmark.name}, fingerprint {self.fingerprint}"
         return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
 
     def part_text(self, part: int) -> str:
-        """One of several objectives, a part by its number from 0, as an expression, without limits."""
+        """One of several objectives, a part by its number from 0, as an expression, without
+        limits.
+        """
         mine = [term for term in self.terms if term.part == part]
         texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
         if self.has_history:
@@ -251,7 +345,9 @@ class Objective:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of benchmark, expression, constants and conventions; results of two are never mixed."""
+        """A digest of benchmark, expression, constants and conventions; results of two are never
+        mixed.
+        """
         return self.fingerprint_under(self.benchmark.identity)
 
     def on(self, benchmark: Benchmark) -> Objective:
@@ -264,11 +360,16 @@ class Objective:
             UserError: It does not hold what the objective reads.
         """
         return Objective(
-            str(self), benchmark, seed=self.seed, seed_policy=self.seed_policy, search_on_final=self.search_on_final
+            str(self),
+            benchmark,
+            seed=self.seed,
+            seed_policy=self.seed_policy,
+            search_on_final=self.search_on_final,
         )
 
     def depends_on(self, question: Question) -> bool:
-        """Whether results may depend on a run of the table: it is read, a strategy may ask for it, or it is charged.
+        """Whether results may depend on a run of the table: it is read, a strategy may ask for it,
+        or it is charged.
 
         Args:
             question: A metric that the benchmark holds, and the length of a training run.
@@ -281,15 +382,23 @@ class Objective:
         return epochs is None or (self.epochs is not None and epochs <= self.epochs)
 
     def fingerprint_under(self, name: str) -> str:
-        """The same as earlier releases gave it, where the benchmark's name stood as it was spelled."""
-        looked_up = {digest_of(self.benchmark.space, question.metric) for question in self._questions} - {""}
+        """The same as earlier releases gave it, where the benchmark's name stood as it was
+        spelled.
+        """
+        looked_up = {
+            digest_of(self.benchmark.space, question.metric) for question in self._questions
+        } - {""}
         policy, finals = self.draws and self.seed_policy, sorted(self.search_on_final)
         where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
         content = {key: value for key, value in where_any.items() if value} | {
-            "benchmark": name, "data": self.benchmark.fingerprint, "expression": str(self), "seed": self.seed,
-            "constants": [term.constants() for term in self.terms], "cost": self.benchmark.cost,
+            "benchmark": name,
+            "data": self.benchmark.fingerprint,
+            "expression": str(self),
+            "seed": self.seed,
+            "constants": [term.constants() for term in self.terms],
+            "cost": self.benchmark.cost,
             "conventions": CONVENTIONS,
-        }  # fmt: skip
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
@@ -312,8 +421,9 @@ class Objective:
         """What its numbers mean, as a JSON object.
 
         Returns:
-            ``space``, as a file writes it; ``runs``, what the table holds that results may depend on, and ``others``,
-            the rest, each as `Benchmark.contents`; ``known``, what is known for free; ``conventions``.
+            ``space``, as a file writes it; ``runs``, what the table holds that results may depend
+            on, and ``others``, the rest, each as `Benchmark.contents`; ``known``, what is known for
+            free; ``conventions``.
         """
         space, contents = self.benchmark.space.definition, self.benchmark.contents
         read: dict[bool, Contents] = {True: {}, False: {}}
@@ -330,7 +440,9 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The epochs that a strategy may ask for: all up to `epochs` that every trained term is held for, rising."""
+        """The epochs that a strategy may ask for: all up to `epochs` that every trained term is
+        held for, rising.
+        """
         if self.epochs is None:
             return ()
         metrics = (self.benchmark.metric(question.metric) for question in self._questions)
@@ -339,7 +451,9 @@ class Objective:
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
-        """What a request may read besides, by the epochs that it asks for: search metrics held for every cell."""
+        """What a request may read besides, by the epochs that it asks for: search metrics held for
+        every cell.
+        """
         found: dict[int, tuple[str, ...]] = {}
         for epochs in self.fidelities:
             names: tuple[str, ...] = ()
@@ -366,11 +480,15 @@ class Objective:
             read: Further search metrics after that run.
 
         Raises:
-            UserError: The benchmark does not hold one of them for these epochs, or it is a final metric.
+            UserError: The benchmark does not hold one of them for these epochs, or it is a final
+                metric.
         """
         asked = self._questions
         if epochs is not None and epochs != self.epochs:
-            asked = [q if q.epochs is None else self.benchmark.question(q.metric, min(q.epochs, epochs)) for q in asked]
+            asked = [
+                q if q.epochs is None else self.benchmark.question(q.metric, min(q.epochs, epochs))
+                for q in asked
+            ]
         for name in read:
             check_visible(self.benchmark, name, self.search_on_final)
         at = self.epochs if epochs is None else epochs
@@ -386,12 +504,15 @@ class Objective:
             questions: What `questions` gave; None for the objective's own.
 
         Returns:
-            Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the cost ``(n,)``.
+            Values ``(n, questions)`` in natural units, their `Scores` without diversity, and the
+            cost ``(n,)``.
         """
         values, cost = self.measure(cells, questions)
         return values, self.combine(values), cost
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question] | None = None) -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question] | None = None
+    ) -> Measurement:
         """Ask the benchmark once.
 
         Args:
@@ -399,10 +520,15 @@ class Objective:
             questions: What `questions` gave; None for the objective's own.
         """
         own = [self.benchmark.space.cell(cell) for cell in cells]
-        return self.benchmark.measure(own, self._questions if questions is None else questions, self.seed)
+        return self.benchmark.measure(
+            own, self._questions if questions is None else questions, self.seed
+        )
 
-    def seen(self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question] | None = None) -> Measurement:
-        """Ask the benchmark once, as a search does: where seeds are drawn, for one training of each cell.
+    def seen(
+        self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question] | None = None
+    ) -> Measurement:
+        """Ask the benchmark once, as a search does: where seeds are drawn, for one training of each
+        cell.
 
         The charge is that of one training either way.
 
@@ -436,10 +562,11 @@ class Objective:
         return self._seeds[key]
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Trials as reports give them: where a search saw drawn seeds, read again by the mean over seeds.
+        """Trials as reports give them: where a search saw drawn seeds, read again by the mean over
+        seeds.
 
-        A cell is feasible then if it was seen to be and is so by the mean. Trials after other epochs than the
-        objective's stay as they were seen, as they cannot be an answer.
+        A cell is feasible then if it was seen to be and is so by the mean. Trials after other
+        epochs than the objective's stay as they were seen, as they cannot be an answer.
         """
         if not self.draws:
             return list(trials)
@@ -450,7 +577,9 @@ class Objective:
         values, scores, _ = self.look_up([trial.cell for trial in answers])
         names = [str(question) for question in self._questions]
         read = as_reported(answers, names, values, scores)
-        return [next(read) if is_one else trial for trial, is_one in zip(trials, is_answer, strict=True)]
+        return [
+            next(read) if is_one else trial for trial, is_one in zip(trials, is_answer, strict=True)
+        ]
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
         """The scores of cells from their metrics.
@@ -471,8 +600,11 @@ class Objective:
             vector = np.where(feasible[:, None], vector, np.array(self.bounds) + violation[:, None])
         return Scores(score, loss, penalty, feasible, vector)
 
-    def combine_one(self, values: Sequence[float]) -> tuple[float, float, float, bool, tuple[float, ...]]:
-        """What `combine` says of a single cell, as its look-ups one by one want it: score, L, λR, feasibility, vector.
+    def combine_one(
+        self, values: Sequence[float]
+    ) -> tuple[float, float, float, bool, tuple[float, ...]]:
+        """What `combine` says of a single cell, as its look-ups one by one want it: score, L, λR,
+        feasibility, vector.
 
         Args:
             values: Of each question. The vector is empty where there is one objective.
@@ -504,12 +636,18 @@ class Objective:
 
     @cached_property
     def known(self) -> Known:
-        """λR and feasibility of any cell, for the terms and limits that need no training; it holds no benchmark."""
-        return Known.of(self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed)
+        """λR and feasibility of any cell, for the terms and limits that need no training; it holds
+        no benchmark.
+        """
+        return Known.of(
+            self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed
+        )
 
     @cached_property
     def unreachable(self) -> str:
-        """Which limit no cell keeps, in a sentence; empty where some cell keeps all, or where that is not known."""
+        """Which limit no cell keeps, in a sentence; empty where some cell keeps all, or where that
+        is not known.
+        """
         cells, space = self.benchmark.space.survey, self.benchmark.space
         if not self.constraints:
             return ""
@@ -524,12 +662,24 @@ class Objective:
         none = "No cell" if len(cells) == space.size else f"None of {len(cells):,} random cells"
         for constraint, values, excess in broken:
             if not (excess == 0).any():
-                nearest = float(values[int(np.nanargmin(excess))]) if np.isfinite(excess).any() else math.nan
-                return f"{none} of {space.name} keeps {constraint}; the nearest value is {nearest:,.6g}."
-        return f"{none} of {space.name} keeps all limits at once: {' and '.join(str(one[0]) for one in broken)}."
+                nearest = (
+                    float(values[int(np.nanargmin(excess))])
+                    if np.isfinite(excess).any()
+                    else math.nan
+                )
+                return (
+                    f"{none} of {space.name} keeps {constraint}; the nearest value is"
+                    f" {nearest:,.6g}."
+                )
+        return (
+            f"{none} of {space.name} keeps all limits at once:"
+            f" {' and '.join(str(one[0]) for one in broken)}."
+        )
 
     def over_space(self) -> Scores | None:
-        """Scores of every cell, for analysis; None where they depend on history or the benchmark is no table."""
+        """Scores of every cell, for analysis; None where they depend on history or the benchmark is
+        no table.
+        """
         if self.has_history or not self.benchmark.has_columns:
             return None
         return self._space_scores

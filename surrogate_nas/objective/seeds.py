@@ -1,8 +1,9 @@
 """Single training seeds: what a benchmark holds of them, and which one a search sees of a cell.
 
-The field's protocol: a search sees one training of a cell, and what it found is reported by the mean over seeds, since
-a winner that one seed chose is optimistic. Which seed is drawn follows from the root seed, the run and the cell alone,
-so that all strategies of a run see the same training of a cell, however often and in whatever order they ask.
+The field's protocol: a search sees one training of a cell, and what it found is reported by the
+mean over seeds, since a winner that one seed chose is optimistic. Which seed is drawn follows from
+the root seed, the run and the cell alone, so that all strategies of a run see the same training of
+a cell, however often and in whatever order they ask.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class SingleSeeds:
 
     Attributes:
         numbers: The seeds, rising, shape ``(s,)``.
-        trained: The places of the questions that need a training, shape ``(t,)``; the others know no seed.
+        trained: The places of the questions that need a training, shape ``(t,)``; the others know
+            no seed.
         values: Shape ``(cells, s, t)``, in the order of the space, NaN where a cell lacks a seed.
         held: Whether all trained questions are answered, shape ``(cells, s)``.
     """
@@ -45,7 +47,8 @@ class SingleSeeds:
 
     @classmethod
     def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
-        """Read them; None where no question needs a training, or where one is not held for single seeds.
+        """Read them; None where no question needs a training, or where one is not held for single
+        seeds.
 
         Args:
             benchmark: A table.
@@ -54,15 +57,20 @@ class SingleSeeds:
         trained = [place for place, question in enumerate(questions) if question.epochs is not None]
         if not trained:
             return None
-        numbers = sorted(set.intersection(*(set(benchmark.seeds(questions[place])) for place in trained)))
+        numbers = sorted(
+            set.intersection(*(set(benchmark.seeds(questions[place])) for place in trained))
+        )
         if not numbers:
             return None
-        columns = [[benchmark.column(*questions[place], seed) for place in trained] for seed in numbers]
+        columns = [
+            [benchmark.column(*questions[place], seed) for place in trained] for seed in numbers
+        ]
         values = np.moveaxis(np.array(columns), 2, 0)
         return cls(np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2))
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
-        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where a cell lacks one.
+        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where a cell lacks
+        one.
 
         Args:
             index: Cells by their place in the space, shape ``(n,)``.
@@ -86,8 +94,13 @@ class Draw:
         >>> bench = sn.load("fashion")
         >>> seeds = SingleSeeds.of(bench, [bench.question("valid_error")])
         >>> cells = bench.space[:6]
-        >>> first, again = Draw(root=0, run=0).places(seeds, cells), Draw(root=0, run=0).places(seeds, cells[::-1])
-        >>> bool((first == again[::-1]).all())  # whoever asks, and in whatever order, sees the same training
+        >>> first, again = (
+        ...     Draw(root=0, run=0).places(seeds, cells),
+        ...     Draw(root=0, run=0).places(seeds, cells[::-1]),
+        ... )
+        >>> bool(
+        ...     (first == again[::-1]).all()
+        ... )  # whoever asks, and in whatever order, sees the same training
         True
     """
 
@@ -95,16 +108,20 @@ class Draw:
     run: int
 
     def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        """The place of each cell's seed among the numbers, shape ``(n,)``, uniform over those that the cell has.
+        """The place of each cell's seed among the numbers, shape ``(n,)``, uniform over those that
+        the cell has.
 
-        Each seed of a cell has a random rank, and the first one that is held is taken: where runs of other lengths hold
-        the same seeds, they show the same training.
+        Each seed of a cell has a random rank, and the first one that is held is taken: where runs
+        of other lengths hold the same seeds, they show the same training.
 
         Args:
             seeds: What is held.
             cells: Cells of the space, each with one seed at least.
         """
-        ranks = np.array([[self._rank(cell, int(seed)) for seed in seeds.numbers] for cell in cells], dtype=np.uint64)
+        ranks = np.array(
+            [[self._rank(cell, int(seed)) for seed in seeds.numbers] for cell in cells],
+            dtype=np.uint64,
+        )
         held = seeds.held[[cell.index for cell in cells]]
         return np.asarray(np.where(held, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
 
@@ -113,7 +130,8 @@ class Draw:
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """What the run sees of cells, from what is held of seeds and the means, shape ``(n, questions)`` both.
+        """What the run sees of cells, from what is held of seeds and the means, shape
+        ``(n, questions)`` both.
 
         Raises:
             UserError: A cell has no single seed for all questions.
@@ -122,13 +140,17 @@ class Draw:
         if not seeds.held[index].any(axis=1).all():
             lacking = cells[int(np.flatnonzero(~seeds.held[index].any(axis=1))[0])]
             raise UserError(f"No single seed is held for {lacking}, so none can be drawn.")
-        return np.asarray(seeds.rows(index, means)[np.arange(len(cells)), self.places(seeds, cells)])
+        return np.asarray(
+            seeds.rows(index, means)[np.arange(len(cells)), self.places(seeds, cells)]
+        )
 
 
 def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
     """A seed policy, if it is one and goes with the seed that was named."""
     if policy not in get_args(SeedPolicy):
-        raise UserError(f"A seed policy is {' or '.join(get_args(SeedPolicy))}, not {policy!r:.80}.")
+        raise UserError(
+            f"A seed policy is {' or '.join(get_args(SeedPolicy))}, not {policy!r:.80}."
+        )
     if policy == "draw" and seed not in (None, "mean"):
         raise UserError(f"Seeds are drawn or named, not both: leave out the training seed {seed}.")
     return cast(SeedPolicy, policy)
@@ -140,7 +162,10 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
     asked = ", ".join(trained or map(str, questions))
     seeds = SingleSeeds.of(benchmark, questions)
     if seeds is None:
-        there = ", ".join(entry["name"] for entry in available() if entry.get("seeds")) or "none of those that are here"
+        there = (
+            ", ".join(entry["name"] for entry in available() if entry.get("seeds"))
+            or "none of those that are here"
+        )
         raise UserError(
             f"{benchmark.name} holds no single seeds of {asked}, so none can be drawn "
             f"(--seed-policy mean reads the mean); benchmarks with single seeds: {there}."
@@ -149,8 +174,8 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
     lacking = int((np.isfinite(means).all(axis=0) & ~seeds.held.any(axis=1)).sum())
     if lacking:
         raise UserError(
-            f"{benchmark.name} holds no single seed of {asked} for {lacking:,} of the cells whose mean it holds; none "
-            "is made up. Use --seed-policy mean."
+            f"{benchmark.name} holds no single seed of {asked} for {lacking:,} of the cells whose"
+            " mean it holds; none is made up. Use --seed-policy mean."
         )
 
 
@@ -161,7 +186,9 @@ def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> fl
     return benchmark.metric(question.metric).worst(values[np.isfinite(values)])
 
 
-def as_reported(trials: Sequence[Trial], names: Sequence[str], values: Values, scores: Scores) -> Iterator[Trial]:
+def as_reported(
+    trials: Sequence[Trial], names: Sequence[str], values: Values, scores: Scores
+) -> Iterator[Trial]:
     """Trials with what the mean over seeds says in place of what was seen."""
     for i, trial in enumerate(trials):
         yield replace(

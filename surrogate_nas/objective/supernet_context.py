@@ -1,6 +1,8 @@
-"""What a one-shot strategy is given instead of answers: a supernet to train, λR by edges, and what is alive.
+"""What a one-shot strategy is given instead of answers: a supernet to train, λR by edges, and what
+is alive.
 
-It trains on the task's training and validation data alone: neither the benchmark nor test data can be reached from it.
+It trains on the task's training and validation data alone: neither the benchmark nor test data can
+be reached from it.
 """
 
 from __future__ import annotations
@@ -28,14 +30,20 @@ Matrix = NDArray[np.float64]
 def additive(known: Known, space: Enumerable) -> Additive:
     """The known terms of one objective as a sum over edges.
 
-    A metric that follows from the cell alone must be such a sum for every cell of the space; a measured cost is
-    replaced by the sum that fits it best.
+    A metric that follows from the cell alone must be such a sum for every cell of the space; a
+    measured cost is replaced by the sum that fits it best.
     """
     if known.missing:
         raise _refused(known.missing[0], "an evaluation alone tells it")
-    constant, matrix, told = 0.0, np.zeros((space.choices.shape[1], int(space.choices.max()) + 1)), []
+    constant, matrix, told = (
+        0.0,
+        np.zeros((space.choices.shape[1], int(space.choices.max()) + 1)),
+        [],
+    )
     for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
-        base, added, note = _taken_apart(name, np.asarray(metric(space), dtype=np.float64), space.choices)
+        base, added, note = _taken_apart(
+            name, np.asarray(metric(space), dtype=np.float64), space.choices
+        )
         constant, matrix = constant + coefficient * base, matrix + coefficient * added
         told.append(f"{name}{note}")
     return Additive(constant, matrix, tuple(told))
@@ -69,8 +77,8 @@ def _taken_apart(name: str, column: Matrix, choices: NDArray[np.int8]) -> tuple[
 
 def _refused(name: str, why: str) -> UserError:
     return UserError(
-        f"A one-shot strategy cannot minimise {name}: {why}. Terms of R that it can are params, macs, convolutions, "
-        "operations and latencies that add up over edges."
+        f"A one-shot strategy cannot minimise {name}: {why}. Terms of R that it can are params,"
+        " macs, convolutions, operations and latencies that add up over edges."
     )
 
 
@@ -89,11 +97,15 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     task = task_of(benchmark)
     if task is None:
         raise UserError(
-            f"A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK or a table made of "
-            f"one, such as fashion where its data is. {benchmark.name} has none."
+            "A one-shot strategy trains a supernet, which takes a task that trains here: live:TASK"
+            f" or a table made of one, such as fashion where its data is. {benchmark.name} has"
+            " none."
         )
     if (task.trainer or task.about.trainer) != "supervised":
-        raise UserError(f"A supernet learns from examples; the {task.kind} task {task.name} is trained in another way.")
+        raise UserError(
+            f"A supernet learns from examples; the {task.kind} task {task.name} is trained in"
+            " another way."
+        )
     goal = _goal(objective, task.kind)
     from surrogate_nas.training.supernet import Supernet, edge_choices, live_operations
 
@@ -106,9 +118,14 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     data = {name: task.data[name] for name in _SPLITS}
     alive = live_operations(space).any(axis=1)
     make = partial(
-        Supernet, space, task.network(), replace(task, load=_sealed), data, goal,
+        Supernet,
+        space,
+        task.network(),
+        replace(task, load=_sealed),
+        data,
+        goal,
         (partial(_seconds, models.step, choices), partial(_seconds, models.example, choices)),
-    )  # fmt: skip
+    )
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions, options = space.positions, space.options  # type: ignore[attr-defined]
@@ -129,14 +146,27 @@ def _goal(objective: Objective, kind: str) -> SupernetLoss:
     from surrogate_nas.training.supernet import SupernetLoss
 
     if objective.parts > 1 or objective.constraints or objective.has_history:
-        what = "several objectives" if objective.parts > 1 else "limits" if objective.constraints else "diversity"
-        raise UserError(f"A one-shot strategy minimises one sum L + λR by its gradient; it knows nothing of {what}.")
+        what = (
+            "several objectives"
+            if objective.parts > 1
+            else "limits"
+            if objective.constraints
+            else "diversity"
+        )
+        raise UserError(
+            "A one-shot strategy minimises one sum L + λR by its gradient; it knows nothing of"
+            f" {what}."
+        )
     losses = [term for term in objective.terms if term.is_loss]
     split, _, quantity = losses[0].name.partition("[")[0].partition("_")
-    known = split in _SPLITS and quantity in _QUANTITIES and (quantity == "loss" or kind in _WITH_CLASSES)
+    known = (
+        split in _SPLITS
+        and quantity in _QUANTITIES
+        and (quantity == "loss" or kind in _WITH_CLASSES)
+    )
     if len(losses) > 1 or not known:
         raise UserError(
-            f"A one-shot strategy minimises one loss: valid_loss or train_loss, or the error of a task with classes, "
-            f"not {' + '.join(term.name for term in losses)}."
+            "A one-shot strategy minimises one loss: valid_loss or train_loss, or the error of a"
+            f" task with classes, not {' + '.join(term.name for term in losses)}."
         )
     return SupernetLoss(losses[0].weight, split, quantity == "error")

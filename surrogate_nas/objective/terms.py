@@ -1,4 +1,6 @@
-"""The terms of an objective, tied to a benchmark with their constants, and the scores that come of them."""
+"""The terms of an objective, tied to a benchmark with their constants, and the scores that come of
+them.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ class BoundTerm:
     Attributes:
         name: The metric as an expression writes it, epochs resolved.
         weight: The factor, λ for a regulariser.
-        divisor: What a value is divided by: 100 for what is in % of L, 1 for the rest of L, else the median over the
-            space.
+        divisor: What a value is divided by: 100 for what is in % of L, 1 for the rest of L, else
+            the median over the space.
         divisor_meaning: The divisor in words.
         unit: The metric's unit.
         is_loss: Whether the term belongs to L.
@@ -52,7 +54,8 @@ class BoundTerm:
         return (-self.weight if self.larger_is_better else self.weight) / self.divisor
 
     def score(self, values: _Values) -> _Values:
-        """What values add to the score: ``weight * value / divisor``, of a quality ``weight * (1 - value / divisor)``.
+        """What values add to the score: ``weight * value / divisor``, of a quality
+        ``weight * (1 - value / divisor)``.
 
         Args:
             values: In the metric's unit, any shape.
@@ -78,7 +81,9 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
 
 
 def violation_divisor(limit: float, median: float) -> float:
-    """What a violation is divided by: the size of the limit, or the median where that is as good as nothing."""
+    """What a violation is divided by: the size of the limit, or the median where that is as good as
+    nothing.
+    """
     return next((abs(size) for size in (limit, median) if is_size(size)), 1.0)
 
 
@@ -90,7 +95,9 @@ def is_size(number: float) -> bool:
 def finite(bounds: list[float]) -> list[float]:
     """The bounds themselves, unless weights are so large that a score may be no number."""
     if not math.isfinite(sum(bounds)):
-        raise UserError("The weights are so large that scores are no finite numbers; make them smaller.")
+        raise UserError(
+            "The weights are so large that scores are no finite numbers; make them smaller."
+        )
     return bounds
 
 
@@ -103,7 +110,8 @@ class Scores:
         loss: L.
         penalty: λ·R, without diversity.
         feasible: Whether all constraints hold.
-        vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its score as a column.
+        vector: Of several objectives, each one's score, shape ``(n, objectives)``; of one, its
+            score as a column.
 
     Example:
         >>> import surrogate_nas as sn
@@ -121,6 +129,8 @@ class Scores:
 
     @property
     def rounding(self) -> float:
-        """Up to how far above the least one a score counts as it, a share of the range of the feasible ones."""
+        """Up to how far above the least one a score counts as it, a share of the range of the
+        feasible ones.
+        """
         feasible = self.score[self.feasible]
         return ROUNDING * float(np.ptp(feasible)) if len(feasible) else 0.0

@@ -1,8 +1,10 @@
-"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what differs.
+"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what
+differs.
 
-A paper NAME is the function of that name in the file of that name, and its rows in ``published.csv``. An installed
-package brings one by an entry point of the group ``surrogate_nas.papers``, and a user names one as ``FILE.py:NAME``;
-their rows lie in a ``published.csv`` beside their file.
+A paper NAME is the function of that name in the file of that name, and its rows in
+``published.csv``. An installed package brings one by an entry point of the group
+``surrogate_nas.papers``, and a user names one as ``FILE.py:NAME``; their rows lie in a
+``published.csv`` beside their file.
 """
 
 from __future__ import annotations
@@ -25,11 +27,15 @@ _AGREES, _DIFFERS = "agrees", "differs"
 
 def _is_paper(found: object, name: str) -> Paper:
     if not callable(found):
-        raise UserError(f"{name} is no paper: it must be a function that takes a Work and gives a PaperResult.")
+        raise UserError(
+            f"{name} is no paper: it must be a function that takes a Work and gives a PaperResult."
+        )
     return found
 
 
-PAPERS: Registry[Paper] = Registry("paper", _is_paper, places_in(__name__), group="surrogate_nas.papers")
+PAPERS: Registry[Paper] = Registry(
+    "paper", _is_paper, places_in(__name__), group="surrogate_nas.papers"
+)
 """Every paper by name."""
 
 
@@ -42,7 +48,8 @@ def reproduce(
     engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> PaperResult:
-    """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures; goes on where it was interrupted.
+    """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures; goes on where
+    it was interrupted.
 
     Args:
         name: A key of `PAPERS`, or ``FILE.py:NAME``.
@@ -101,7 +108,9 @@ class PaperOutcome:
     def of(cls, name: str, result: PaperResult) -> PaperOutcome:
         """Count a paper's rows."""
         both = [row for row in result.rows if row.published is not None and row.ours is not None]
-        agree, differ = (sum(row.verdict.startswith(word) for row in both) for word in (_AGREES, _DIFFERS))
+        agree, differ = (
+            sum(row.verdict.startswith(word) for row in both) for word in (_AGREES, _DIFFERS)
+        )
         return cls(name, len(result.rows), len(both), agree, differ, result.seconds)
 
 
@@ -120,20 +129,41 @@ class Overview:
     @property
     def shown(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Headings and cells of a table."""
-        heads = ("paper", "rows", "published and ours", "agree", "differ", "no tolerance stated", "seconds", "failure")
+        heads = (
+            "paper",
+            "rows",
+            "published and ours",
+            "agree",
+            "differ",
+            "no tolerance stated",
+            "seconds",
+            "failure",
+        )
         return heads, [
-            (p.name, p.rows, p.compared, p.agree, p.differ, p.compared - p.agree - p.differ, round(p.seconds, 1),
-             p.failure)
+            (
+                p.name,
+                p.rows,
+                p.compared,
+                p.agree,
+                p.differ,
+                p.compared - p.agree - p.differ,
+                round(p.seconds, 1),
+                p.failure,
+            )
             for p in self.papers
-        ]  # fmt: skip
+        ]
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper all --json`` prints it."""
         return {"papers": [asdict(paper) for paper in self.papers], "seconds": self.seconds}
 
 
-def overview(redo: Callable[[str, Path], PaperResult], folder: Path, told: Callable[[str], None]) -> Overview:
-    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write ``papers.json``."""
+def overview(
+    redo: Callable[[str, Path], PaperResult], folder: Path, told: Callable[[str], None]
+) -> Overview:
+    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write
+    ``papers.json``.
+    """
     from surrogate_nas.study.store import Store
 
     started, outcomes = time.perf_counter(), []

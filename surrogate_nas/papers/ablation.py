@@ -1,8 +1,10 @@
-"""What each part of `bo` is worth: one part exchanged at a time, and the cells that are then needed until the optimum.
+"""What each part of `bo` is worth: one part exchanged at a time, and the cells that are then needed
+until the optimum.
 
-White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, take strategies
-apart in the same way. Nothing is published on the same problems, so every row is ours alone. Runs are paired: those of
-one number begin with the same ten random cells. Numbers begin where no other study of the project has any.
+White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
+2020, take strategies apart in the same way. Nothing is published on the same problems, so every row
+is ours alone. Runs are paired: those of one number begin with the same ten random cells. Numbers
+begin where no other study of the project has any.
 
 A problem, a strategy and a run are one job; finished ones are kept in ``runs.jsonl``.
 """
@@ -47,13 +49,21 @@ _RUNS, _CELLS = 20, 150
 _FIRST = 20_261_128
 _Z95 = 1.96
 _NOTES = [
-    f"{_METRIC}: evaluated cells until the optimum is among them, ten shared random cells included; {_CELLS + 1} where "
-    f"{_CELLS} cells did not hold it. The means are over runs, then over problems.",
-    f"± is half of a 95 % interval of the mean difference over paired runs, for each part by itself: of {len(PARTS)} "
-    "such intervals at least one misses the true difference in three of ten studies.",
-    "R is part of the objective of fashion alone. Where nothing is known for free, bo does not let isomorphic "
-    "cells share what is learned of them either, since what they cost may differ: that is all that "
-    "bo(uses_known=False) lacks on the other two.",
+    (
+        f"{_METRIC}: evaluated cells until the optimum is among them, ten shared random cells"
+        f" included; {_CELLS + 1} where {_CELLS} cells did not hold it. The means are over runs,"
+        " then over problems."
+    ),
+    (
+        "± is half of a 95 % interval of the mean difference over paired runs, for each part by"
+        f" itself: of {len(PARTS)} such intervals at least one misses the true difference in three"
+        " of ten studies."
+    ),
+    (
+        "R is part of the objective of fashion alone. Where nothing is known for free, bo does not"
+        " let isomorphic cells share what is learned of them either, since what they cost may"
+        " differ: that is all that bo(uses_known=False) lacks on the other two."
+    ),
 ]
 
 
@@ -90,15 +100,24 @@ def ablation(work: Work) -> PaperResult:
         f"{benchmark} | {strategy} | {run}": _Job(benchmark, strategy, run)
         for run, benchmark, strategy in product(runs, PROBLEMS, (BASE, *PARTS))
     }
-    settings = {"objectives": [_objective(name).fingerprint for name in PROBLEMS], "first": _FIRST, "cells": _CELLS}
+    settings = {
+        "objectives": [_objective(name).fingerprint for name in PROBLEMS],
+        "first": _FIRST,
+        "cells": _CELLS,
+    }
     done = work.results(until_optimum, named, "runs.jsonl", settings)
     found = {
-        strategy: [np.array([done[f"{name} | {strategy} | {run}"] for run in runs], float) for name in PROBLEMS]
+        strategy: [
+            np.array([done[f"{name} | {strategy} | {run}"] for run in runs], float)
+            for name in PROBLEMS
+        ]
         for strategy in (BASE, *PARTS)
     }
     rows = [row for strategy in found for row in _rows(strategy, found)]
     title = f"Cells until the optimum, by what of {BASE} is exchanged"
-    return work.result(title, rows, _NOTES, summary=_summary(found), pictures={"ablation.png": _drawn(found)})
+    return work.result(
+        title, rows, _NOTES, summary=_summary(found), pictures={"ablation.png": _drawn(found)}
+    )
 
 
 @cache
@@ -107,7 +126,9 @@ def _objective(benchmark: str) -> Objective:
 
 
 def until_optimum(job: _Job) -> int:
-    """How many cells a run evaluates until the optimum is among them; one more than all where it is not."""
+    """How many cells a run evaluates until the optimum is among them; one more than all where it is
+    not.
+    """
     objective, found = _objective(job.benchmark), [_CELLS + 1]
     optimum = objective.optimum()
     assert optimum is not None
@@ -118,7 +139,14 @@ def until_optimum(job: _Job) -> int:
         found[0] = min([found[0], *hits])
         return bool(hits)
 
-    search(objective.benchmark, job.strategy, objective, budget=_CELLS, seed=_FIRST + job.run, callback=watch)
+    search(
+        objective.benchmark,
+        job.strategy,
+        objective,
+        budget=_CELLS,
+        seed=_FIRST + job.run,
+        callback=watch,
+    )
     return found[0]
 
 
@@ -130,7 +158,9 @@ def difference_of(other: Sequence[Values], base: Sequence[Values]) -> _Differenc
         base: The same of the strategy that it is compared with.
     """
     apart = [a - b for a, b in zip(other, base, strict=True)]
-    variance = sum(float(each.var(ddof=1)) / len(each) if len(each) > 1 else np.inf for each in apart)
+    variance = sum(
+        float(each.var(ddof=1)) / len(each) if len(each) > 1 else np.inf for each in apart
+    )
     mean = float(np.mean([each.mean() for each in apart]))
     return _Difference(mean, _Z95 * float(np.sqrt(variance)) / len(apart))
 
@@ -140,8 +170,12 @@ def _rows(strategy: str, found: Mapping[str, Sequence[Values]]) -> Iterator[Row]
         mine, base = found[strategy][at], found[BASE][at]
         told = "" if strategy == BASE else difference_of([mine], [base]).text
         missed = int((mine > _CELLS).sum())
-        verdict = "; ".join(filter(None, (told, f"not found in {missed} of {len(mine)}" if missed else "")))
-        yield Row.over(strategy, name, _METRIC, mine, evaluations=float(mine.mean()), verdict=verdict)
+        verdict = "; ".join(
+            filter(None, (told, f"not found in {missed} of {len(mine)}" if missed else ""))
+        )
+        yield Row.over(
+            strategy, name, _METRIC, mine, evaluations=float(mine.mean()), verdict=verdict
+        )
     mean = float(np.mean([each.mean() for each in found[strategy]]))
     told = "" if strategy == BASE else difference_of(found[strategy], found[BASE]).text
     yield Row(strategy, _ALL, _METRIC, ours=mean, runs=sum(map(len, found[strategy])), verdict=told)
@@ -166,7 +200,14 @@ def _drawn(found: Mapping[str, Sequence[Values]]) -> Figure:
     axes = figure.add_subplot()
     for place, strategy in enumerate(order):
         mean, half = differences[strategy]
-        axes.errorbar(mean, place, xerr=half if np.isfinite(half) else None, fmt="o", color=COLOURS[0], capsize=4)
+        axes.errorbar(
+            mean,
+            place,
+            xerr=half if np.isfinite(half) else None,
+            fmt="o",
+            color=COLOURS[0],
+            capsize=4,
+        )
     axes.axvline(0.0, color="grey", linewidth=0.8)
     axes.set_yticks(range(len(order)), [PARTS[strategy] for strategy in order])
     axes.set_xlabel(f"cells more than {BASE}, which needs {base:.1f}: mean and 95 % interval")

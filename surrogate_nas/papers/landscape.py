@@ -1,10 +1,12 @@
-"""The landscape of NAS-Bench-201: local optima, how far away good cells are, how long a local search takes, how noisy.
+"""The landscape of NAS-Bench-201: local optima, how far away good cells are, how long a local
+search takes, how noisy.
 
-Ochoa & Veerapen, "Neural Architecture Search: A Visual Analysis", PPSN 2022 (local optima; fitness–distance
-correlation); White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", arXiv 2005.02960
-(cells until local search finds the optimum). Cells are neighbours if they differ on one edge; a local optimum is
-strictly better than all its neighbours. Everything is on the validation error after 200 epochs, the mean over seeds,
-and for one seed the first one that is held.
+Ochoa & Veerapen, "Neural Architecture Search: A Visual Analysis", PPSN 2022 (local optima;
+fitness–distance correlation); White, Nolen & Savani, "Exploring the Loss Landscape in Neural
+Architecture Search", arXiv 2005.02960 (cells until local search finds the optimum). Cells are
+neighbours if they differ on one edge; a local optimum is strictly better than all its neighbours.
+Everything is on the validation error after 200 epochs, the mean over seeds, and for one seed the
+first one that is held.
 """
 
 from __future__ import annotations
@@ -34,13 +36,21 @@ _BEST, _DRAWN, _WINNERS = 0.01, 500, 500
 _MEAN, _ONE = "mean of seeds", "one seed"
 _FDC = "fitness_distance_correlation"
 _NOTES = [
-    "On the validation error after 200 epochs. One seed: the first that is held. A local optimum is strictly "
-    "better than all of its 24 neighbours. Fitness–distance correlation: Spearman's ρ of the accuracy with the "
-    "number of edges on which a cell differs from the best.",
-    "Local search starts at random cells, restarts where no neighbour is better, and stops when the optimum is "
-    "looked at; every different cell counts once. Steepest looks at all neighbours, in random order, before it "
-    "moves; first improvement moves at once.",
-    "Ochoa & Veerapen count on their own averages, hence a difference by one; their one seed is another draw.",
+    (
+        "On the validation error after 200 epochs. One seed: the first that is held. A local"
+        " optimum is strictly better than all of its 24 neighbours. Fitness–distance correlation:"
+        " Spearman's ρ of the accuracy with the number of edges on which a cell differs from the"
+        " best."
+    ),
+    (
+        "Local search starts at random cells, restarts where no neighbour is better, and stops when"
+        " the optimum is looked at; every different cell counts once. Steepest looks at all"
+        " neighbours, in random order, before it moves; first improvement moves at once."
+    ),
+    (
+        "Ochoa & Veerapen count on their own averages, hence a difference by one; their one seed is"
+        " another draw."
+    ),
     "Halves and quarters are the best by the mean over seeds.",
 ]
 
@@ -61,7 +71,9 @@ class Surface:
 
     def distances(self, values: Values) -> Values:
         """In how many positions each cell differs from the best one."""
-        differs: Values = (self.choices != self.choices[int(np.argmin(values))]).sum(axis=1).astype(np.float64)
+        differs: Values = (
+            (self.choices != self.choices[int(np.argmin(values))]).sum(axis=1).astype(np.float64)
+        )
         return differs
 
 
@@ -86,13 +98,18 @@ def surface_of(dataset: str, bench: Benchmark) -> Surface:
     """Read a data set's loss and the graph of its space."""
     seeds = [bench.column(*_LOSS, seed) for seed in bench.seeds(_LOSS)] if _holds(bench) else []
     if sum(bool(np.isfinite(seed).all()) for seed in seeds) < 2:
-        raise UserError(f"{bench.name} does not hold {_LOSS} for two seeds of every cell, which this paper is about.")
+        raise UserError(
+            f"{bench.name} does not hold {_LOSS} for two seeds of every cell, which this paper is"
+            " about."
+        )
     space = listed(bench.space)
     return Surface(dataset, bench.column(*_LOSS), tuple(seeds), _around(space), space.choices)
 
 
 def _holds(bench: Benchmark) -> bool:
-    return any(metric.name == _LOSS.metric and _LOSS.epochs in metric.epochs for metric in bench.metrics)
+    return any(
+        metric.name == _LOSS.metric and _LOSS.epochs in metric.epochs for metric in bench.metrics
+    )
 
 
 @lru_cache(maxsize=1)
@@ -107,8 +124,14 @@ def _optima(surface: Surface) -> Iterator[Row]:
     printed = published("landscape")
     low, high = (printed[end, "all three", _FDC].value or 0.0 for end in ("lowest", "highest"))
     for method, values in ((_MEAN, surface.mean), (_ONE, surface.seeds[0])):
-        told, found = printed[method, surface.dataset, "local_optima"], len(surface.local_optima(values))
-        yield told.row(ours=found, verdict=f"{found - (told.value or 0):+.0f} from Ochoa & Veerapen's run files")
+        told, found = (
+            printed[method, surface.dataset, "local_optima"],
+            len(surface.local_optima(values)),
+        )
+        yield told.row(
+            ours=found,
+            verdict=f"{found - (told.value or 0):+.0f} from Ochoa & Veerapen's run files",
+        )
         rho = float(spearmanr(surface.distances(values), -values).statistic)
         outside = max(low - rho, rho - high)
         says = f"within the published range, {high} to {low}"
@@ -119,16 +142,23 @@ def _optima(surface: Surface) -> Iterator[Row]:
 def _searches(surface: Surface, runs: int) -> Iterator[Row]:
     for method, descend in DESCENTS.items():
         rng = np.random.default_rng(0)
-        needed = np.array([descend(surface.mean, surface.around, rng) for _ in range(runs)], dtype=np.float64)
+        needed = np.array(
+            [descend(surface.mean, surface.around, rng) for _ in range(runs)], dtype=np.float64
+        )
         error = float(needed.std() / np.sqrt(runs))
         title = f"local search, {method}"
         told = published("landscape").get((title, surface.dataset, "cells_to_optimum"))
         against = "White et al." if told else "nothing published for it"
         yield Row.over(
-            title, surface.dataset, "cells_to_optimum", needed, published=told and told.value,
-            evaluations=float(needed.mean()), mark=told.mark if told else "",
+            title,
+            surface.dataset,
+            "cells_to_optimum",
+            needed,
+            published=told and told.value,
+            evaluations=float(needed.mean()),
+            mark=told.mark if told else "",
             verdict=f"median {np.median(needed):.0f}, standard error {error:.1f}; {against}",
-        )  # fmt: skip
+        )
 
 
 def _noise(surface: Surface) -> Iterator[Row]:
@@ -136,27 +166,43 @@ def _noise(surface: Surface) -> Iterator[Row]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a cell of one seed has no spread
         noise = np.nanstd(seeds, axis=0, ddof=1)
-    for method, cells in (("all cells", slice(None)), (f"best {_BEST:.0%}", best(surface.mean, _BEST))):
+    for method, cells in (
+        ("all cells", slice(None)),
+        (f"best {_BEST:.0%}", best(surface.mean, _BEST)),
+    ):
         yield Row(
-            f"seed noise, {method}", surface.dataset, "std_over_seeds", ours=float(np.nanmean(noise[cells])),
-            mark="D", verdict="points of validation accuracy, the mean over cells",
-        )  # fmt: skip
+            f"seed noise, {method}",
+            surface.dataset,
+            "std_over_seeds",
+            ours=float(np.nanmean(noise[cells])),
+            mark="D",
+            verdict="points of validation accuracy, the mean over cells",
+        )
     whole = [seed for seed in surface.seeds if np.isfinite(seed).all()][:2]
     for metric, tau in ceiling(whole, surface.mean, None).items():
         if metric in SHARES:
             yield Row(
-                "two seeds", surface.dataset, metric, ours=tau, mark="D",
+                "two seeds",
+                surface.dataset,
+                metric,
+                ours=tau,
+                mark="D",
                 verdict="the ceiling of what is learned or ranked from one seed",
-            )  # fmt: skip
+            )
     seen, told = whole[0], whole[1]
     rng = np.random.default_rng(0)
     draws = [rng.choice(len(seen), _DRAWN, replace=False) for _ in range(_WINNERS)]
     winners = np.array([cells[seen[cells].argmin()] for cells in draws])
     lost = told[winners] - seen[winners]
     yield Row.over(
-        f"best of {_DRAWN} by one seed", surface.dataset, "optimism", lost, evaluations=float(_DRAWN), mark="D",
+        f"best of {_DRAWN} by one seed",
+        surface.dataset,
+        "optimism",
+        lost,
+        evaluations=float(_DRAWN),
+        mark="D",
         verdict="points of validation accuracy that the winner loses on another seed",
-    )  # fmt: skip
+    )
 
 
 def steepest(values: Values, around: Indices, rng: np.random.Generator) -> int:
@@ -205,26 +251,56 @@ DESCENTS: dict[str, Callable[[Values, Indices, np.random.Generator], int]] = {
 
 
 def _drawn(surfaces: Sequence[Surface]) -> Figure:
-    """Accuracy over the distance to the best cell, optima marked, and one seed against another; a column a set."""
+    """Accuracy over the distance to the best cell, optima marked, and one seed against another; a
+    column a set.
+    """
     figure = canvas(4.2 * len(surfaces), 7.2)
-    for one, (top, bottom) in zip(surfaces, figure.subplots(2, len(surfaces), squeeze=False).T, strict=True):
-        accuracy, distances, optima = 100.0 - one.mean, one.distances(one.mean), one.local_optima(one.mean)
+    for one, (top, bottom) in zip(
+        surfaces, figure.subplots(2, len(surfaces), squeeze=False).T, strict=True
+    ):
+        accuracy, distances, optima = (
+            100.0 - one.mean,
+            one.distances(one.mean),
+            one.local_optima(one.mean),
+        )
         shown = np.percentile(accuracy, 25), float(accuracy.max())
         margin = 0.06 * (shown[1] - shown[0])
         by_distance = [accuracy[distances == d] for d in np.unique(distances)[1:]]
-        parts = top.violinplot([values[values > shown[0]] for values in by_distance], np.unique(distances)[1:],
-                               showextrema=False, widths=0.8)  # fmt: skip
+        parts = top.violinplot(
+            [values[values > shown[0]] for values in by_distance],
+            np.unique(distances)[1:],
+            showextrema=False,
+            widths=0.8,
+        )
         for body in parts["bodies"]:
             body.set_facecolor(COLOURS[0])
-        top.plot(distances[optima], accuracy[optima], "o", color=COLOURS[1], markersize=5, markeredgecolor="white",
-                 label=f"{len(optima)} local optima")  # fmt: skip
+        top.plot(
+            distances[optima],
+            accuracy[optima],
+            "o",
+            color=COLOURS[1],
+            markersize=5,
+            markeredgecolor="white",
+            label=f"{len(optima)} local optima",
+        )
         top.set(
-            title=one.dataset, xlabel="edges on which a cell differs from the best", ylim=(shown[0], shown[1] + margin)
+            title=one.dataset,
+            xlabel="edges on which a cell differs from the best",
+            ylim=(shown[0], shown[1] + margin),
         )
         top.legend(loc="lower left", fontsize=8)
         good = one.mean <= np.percentile(one.mean, 25)
-        bottom.plot(*(100.0 - seed[good] for seed in one.seeds[:2]), ".", markersize=2, color=COLOURS[2], alpha=0.5)
-        bottom.set(xlabel="validation accuracy (%), one seed", title="best quarter: one seed against another")
+        bottom.plot(
+            *(100.0 - seed[good] for seed in one.seeds[:2]),
+            ".",
+            markersize=2,
+            color=COLOURS[2],
+            alpha=0.5,
+        )
+        bottom.set(
+            xlabel="validation accuracy (%), one seed",
+            title="best quarter: one seed against another",
+        )
         for axes in (top, bottom):
             axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("validation accuracy (%), three best quarters")

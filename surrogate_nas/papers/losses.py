@@ -1,12 +1,14 @@
-"""Which loss should drive a search? Answered twice, from tables of losses of our own and from everybody's tables.
+"""Which loss should drive a search? Answered twice, from tables of losses of our own and from
+everybody's tables.
 
-Where the same cells were trained by every loss (`surrogate_nas.papers.trained`): which of these losses, which of its
-measures and after how many epochs finds what is finally best, in order and in search. And for every other table and
-every candidate L, how well L ranks cells.
+Where the same cells were trained by every loss (`surrogate_nas.papers.trained`): which of these
+losses, which of its measures and after how many epochs finds what is finally best, in order and in
+search. And for every other table and every candidate L, how well L ranks cells.
 
-A candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the space, its better half, its best quarter,
-and among cells with equally many operations with weights; what the cell that it likes best finally has; what it costs
-to know; and beside every τ its ceiling, how well one training seed ranks the same cells as another does.
+A candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the space, its better half,
+its best quarter, and among cells with equally many operations with weights; what the cell that it
+likes best finally has; what it costs to know; and beside every τ its ceiling, how well one training
+seed ranks the same cells as another does.
 """
 
 from __future__ import annotations
@@ -21,7 +23,17 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import COLOURS, STYLES, PaperResult, Row, Summary, Work, canvas, draw_map, spread
+from surrogate_nas.papers.common.paper import (
+    COLOURS,
+    STYLES,
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    draw_map,
+    spread,
+)
 from surrogate_nas.papers.common.ranks import (
     MEASURES,
     ROLES,
@@ -56,7 +68,9 @@ DECIDES = "kendall_best_quarter"
 SINGLE = ", one seed"
 """Ends the names of what one seed tells."""
 ACROSS = ", one seed for another's goal"
-"""Ends the names of what is held against the goal of another training, whose noise it does not share."""
+"""Ends the names of what is held against the goal of another training, whose noise it does not
+share.
+"""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
 _CLOSE = 0.02
@@ -66,17 +80,26 @@ _MOST_CURVES = 6
 _WANTED = ROLES[-2]
 _COLUMNS = (*ROLES, f"{_WANTED}{SINGLE}")
 _NOTES = [
-    "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by the goal. Equal "
-    "complexity: the mean τ among cells with equally many operations with weights, weighted by pairs of cells.",
-    "The ceiling is the τ of one training seed with another, in the same cells: that of the loss itself where its "
-    "seeds are held, else that of the goal's measure; none where no seeds are held. A mean over seeds can exceed "
-    "it, and so can a loss of the very training run that is wanted, whose noise it shares (one seed for another's "
-    "goal does not).",
-    "What its best cell has is that of the first cell with the smallest value; the share of better cells is the "
-    "mean over all cells that share this value. Seconds: the training run and, "
-    "but for what training itself tells, one validation pass; the mean over cells.",
-    "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving average (0.1 of "
-    "it and 0.9 of the new one).",
+    (
+        "τ is Kendall's, with the goal; 1 means the same order. Halves and quarters are the best by"
+        " the goal. Equal complexity: the mean τ among cells with equally many operations with"
+        " weights, weighted by pairs of cells."
+    ),
+    (
+        "The ceiling is the τ of one training seed with another, in the same cells: that of the"
+        " loss itself where its seeds are held, else that of the goal's measure; none where no"
+        " seeds are held. A mean over seeds can exceed it, and so can a loss of the very training"
+        " run that is wanted, whose noise it shares (one seed for another's goal does not)."
+    ),
+    (
+        "What its best cell has is that of the first cell with the smallest value; the share of"
+        " better cells is the mean over all cells that share this value. Seconds: the training run"
+        " and, but for what training itself tells, one validation pass; the mean over cells."
+    ),
+    (
+        "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving"
+        " average (0.1 of it and 0.9 of the new one)."
+    ),
 ]
 
 
@@ -90,11 +113,15 @@ def losses(work: Work) -> PaperResult:
     """
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied: dict[str, tuple[list[Finding], str]] = work.results(study, {name: name for name in here})
+    studied: dict[str, tuple[list[Finding], str]] = work.results(
+        study, {name: name for name in here}
+    )
     findings = [finding for found, _ in studied.values() for finding in found]
     rows = [row for finding in findings for row in _rows(finding)]
     if all(finding.final for finding in findings):
-        raise UserError("No table that is here holds a loss besides what is wanted of it: see snas data list.")
+        raise UserError(
+            "No table that is here holds a loss besides what is wanted of it: see snas data list."
+        )
     answer = answered(work)
     said = answer.words if answer else [_NONE_TRAINED]
     names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
@@ -108,18 +135,35 @@ def losses(work: Work) -> PaperResult:
         *(problem for _, problem in studied.values() if problem),
     ]
     if any(_BEST in finding.goal for finding in findings):
-        notes.append(f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses named so.")
+        notes.append(
+            f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses"
+            " named so."
+        )
     absent = [entry for entry in entries if not entry["available"]]
-    notes += [f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent]
-    title, told, pictures = "Which loss should drive a search?", summary(findings), {"losses.png": _drawn(findings)}
+    notes += [
+        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
+    ]
+    title, told, pictures = (
+        "Which loss should drive a search?",
+        summary(findings),
+        {"losses.png": _drawn(findings)},
+    )
     found = {"along_runs": [one.to_json() for one in along]}
     table = signals_table(along) if along else None
     if answer is None:
-        return work.result(title, rows, notes, summary=told, signals=table, findings=found, pictures=pictures)
+        return work.result(
+            title, rows, notes, summary=told, signals=table, findings=found, pictures=pictures
+        )
     return work.result(
-        title, [*answer.rows, *rows], notes, summary=told, answer=answer.table, signals=table,
-        findings=found | dict(answer.findings), pictures={**pictures, "trained.png": answer.picture},
-    )  # fmt: skip
+        title,
+        [*answer.rows, *rows],
+        notes,
+        summary=told,
+        answer=answer.table,
+        signals=table,
+        findings=found | dict(answer.findings),
+        pictures={**pictures, "trained.png": answer.picture},
+    )
 
 
 @dataclass(frozen=True)
@@ -131,13 +175,17 @@ class Finding:
     measure: str  # What that measures, whatever the split: the kind of task
     candidate: str  # The loss, with its epochs
     family: str  # What is measured on which split, over all tables
-    role: str  # The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty
+    # The same beside what is wanted (`surrogate_nas.papers.common.ranks.ROLES`), or empty
+    role: str
     final: bool  # Whether a search may not see it
-    tested: bool  # Whether the goal was measured on test data, and not on validation data for want of a test
-    seeds: int | None  # Over how many seeds the numbers are means; None for the mean of seeds itself
+    # Whether the goal was measured on test data, and not on validation data for want of a test
+    tested: bool
+    # Over how many seeds the numbers are means; None for the mean of seeds itself
+    seeds: int | None
     taus: dict[str, float]  # τ with the goal, by `MEASURES`
     spread: dict[str, float | None]  # The standard deviations of these over seeds
-    ceiling: dict[str, float]  # τ of two seeds with one another, by `MEASURES`; empty where no seeds are held
+    # τ of two seeds with one another, by `MEASURES`; empty where no seeds are held
+    ceiling: dict[str, float]
     of_best: float  # What the cell that it likes best finally has, as rows show it
     of_best_spread: float | None  # Its standard deviation over seeds
     optimum: float  # What the best cell has
@@ -167,7 +215,8 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
     candidates = list(candidates_of(bench, goal))
     wanted = seeds_of(bench, goal.metric, goal.question)
     usual = _usual_ceiling(goal, wanted, candidates, groups)
-    if goal.metric.kind == "search" and len(wanted) > 1:  # no test is held, so one seed is asked for all the others
+    # no test is held, so one seed is asked for all the others
+    if goal.metric.kind == "search" and len(wanted) > 1:
         rests = [(seed, mean_of(wanted[:i] + wanted[i + 1 :])) for i, seed in enumerate(wanted)]
         yield _finding(bench, goal, itself(bench, goal), SINGLE, rests, usual, groups)
     for candidate in candidates:
@@ -175,31 +224,57 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
         yield _finding(bench, goal, candidate, "", [(candidate.values, goal.values)], own, groups)
         single = [seed for seed in candidate.seeds if _covers(seed, goal)]
         if len(single) > 1:
-            yield _finding(bench, goal, candidate, SINGLE, [(seed, goal.values) for seed in single], own, groups)
+            yield _finding(
+                bench,
+                goal,
+                candidate,
+                SINGLE,
+                [(seed, goal.values) for seed in single],
+                own,
+                groups,
+            )
         if len(candidate.seeds) > 1 and len(candidate.seeds) == len(wanted):
-            crossed = [(a, b) for i, a in enumerate(candidate.seeds) for j, b in enumerate(wanted) if i != j]
+            crossed = [
+                (a, b)
+                for i, a in enumerate(candidate.seeds)
+                for j, b in enumerate(wanted)
+                if i != j
+            ]
             yield _finding(bench, goal, candidate, ACROSS, crossed[:_MOST_CROSSED], own, groups)
 
 
 def _covers(seed: Values, goal: Goal) -> bool:
-    """Whether a seed is held for nearly all cells, so that its τ are over the same cells as those of the mean."""
+    """Whether a seed is held for nearly all cells, so that its τ are over the same cells as those
+    of the mean.
+    """
     return bool(np.isfinite(seed).sum() >= _NEARLY_ALL * np.isfinite(goal.values).sum())
 
 
 def _usual_ceiling(
     goal: Goal, wanted: Sequence[Values], candidates: Sequence[Candidate], groups: Values | None
 ) -> dict[str, float]:
-    """That of the goal, else of the costliest candidate of the goal's own measure, for losses without seeds."""
+    """That of the goal, else of the costliest candidate of the goal's own measure, for losses
+    without seeds.
+    """
     if len(wanted) < 2:
-        alike = [c for c in candidates if len(c.seeds) > 1 and measure_of(c.name.partition("[")[0]) == goal.measure]
+        alike = [
+            c
+            for c in candidates
+            if len(c.seeds) > 1 and measure_of(c.name.partition("[")[0]) == goal.measure
+        ]
         wanted = max(alike, key=lambda c: c.share).seeds if alike else ()
     return ceiling(wanted, goal.values, groups)
 
 
 def _finding(
-    bench: Benchmark, goal: Goal, candidate: Candidate, end: str, pairs: Sequence[tuple[Values, Values]],
-    limit: dict[str, float], groups: Values | None,
-) -> Finding:  # fmt: skip
+    bench: Benchmark,
+    goal: Goal,
+    candidate: Candidate,
+    end: str,
+    pairs: Sequence[tuple[Values, Values]],
+    limit: dict[str, float],
+    groups: Values | None,
+) -> Finding:
     each = [agreement(values, wanted, goal.values, groups) for values, wanted in pairs]
     liked = [_liked_best(values, goal.values) for values, _ in pairs]
     chosen = np.array([cells[0] for cells in liked])
@@ -221,7 +296,9 @@ def _finding(
         of_best_spread=spread(chosen),
         optimum=goal.shown(float(ranked[0])),
         tied=max(map(len, liked)),
-        better=float(np.mean([np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked])),
+        better=float(
+            np.mean([np.searchsorted(ranked, cells).mean() / len(ranked) for cells in liked])
+        ),
         seconds=candidate.seconds,
         share=candidate.share,
     )
@@ -240,17 +317,33 @@ def _rows(finding: Finding) -> Iterator[Row]:
         tau = finding.taus[measure]
         if math.isfinite(tau):
             yield Row(
-                finding.candidate, finding.table, measure, ours=tau, ours_std=finding.spread[measure],
-                runs=finding.seeds, mark="D", verdict=declared or f"with {finding.goal}",
-                ceiling=finding.ceiling.get(measure), seconds=finding.seconds,
-            )  # fmt: skip
+                finding.candidate,
+                finding.table,
+                measure,
+                ours=tau,
+                ours_std=finding.spread[measure],
+                runs=finding.seeds,
+                mark="D",
+                verdict=declared or f"with {finding.goal}",
+                ceiling=finding.ceiling.get(measure),
+                seconds=finding.seconds,
+            )
     short = finding.of_best - finding.optimum
     tied = f"; up to {finding.tied} cells share its value" if finding.tied > 1 else ""
     yield Row(
-        finding.candidate, finding.table, f"{finding.goal}_of_best", ours=finding.of_best,
-        ours_std=finding.of_best_spread, runs=finding.seeds, mark="D", seconds=finding.seconds,
-        verdict=f"{short:+.3g} from the best, {finding.optimum:.4g}; {finding.better:.2%} of cells are better{tied}",
-    )  # fmt: skip
+        finding.candidate,
+        finding.table,
+        f"{finding.goal}_of_best",
+        ours=finding.of_best,
+        ours_std=finding.of_best_spread,
+        runs=finding.seeds,
+        mark="D",
+        seconds=finding.seconds,
+        verdict=(
+            f"{short:+.3g} from the best, {finding.optimum:.4g}; {finding.better:.2%} of cells are"
+            f" better{tied}"
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -261,7 +354,9 @@ class Family:
     name: str  # The family
     early: bool  # Whether these are runs that end early
     findings: Sequence[Finding]  # One a table
-    behind: float  # The mean over tables of how far its τ in the best quarter lies below that of the table's best loss
+    # The mean over tables of how far its τ in the best quarter lies below that of the table's best
+    # loss
+    behind: float
     leads: int  # On how many tables it is the best loss
 
     def tau(self, measure: str = DECIDES) -> float:
@@ -291,7 +386,9 @@ def mean(values: Iterable[float]) -> float:
 
 
 def families(findings: Sequence[Finding]) -> list[Family]:
-    """What a search may see, by kind of task and of loss; whole runs before early ones, the least behind first."""
+    """What a search may see, by kind of task and of loss; whole runs before early ones, the least
+    behind first.
+    """
     grouped: dict[tuple[str, bool, str], dict[str, Finding]] = {}
     for finding in findings:
         if finding.final or not math.isfinite(finding.taus[DECIDES]):
@@ -307,8 +404,13 @@ def families(findings: Sequence[Finding]) -> list[Family]:
                 best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
     made = []
     for (measure, early, name), tables in grouped.items():
-        gaps = [best.get((table, early), math.nan) - finding.taus[DECIDES] for table, finding in tables.items()]
-        leads = sum(gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True))
+        gaps = [
+            best.get((table, early), math.nan) - finding.taus[DECIDES]
+            for table, finding in tables.items()
+        ]
+        leads = sum(
+            gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True)
+        )
         made.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
     return sorted(made, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
 
@@ -316,16 +418,30 @@ def families(findings: Sequence[Finding]) -> list[Family]:
 def summary(findings: Sequence[Finding]) -> Summary:
     """One line a kind of task and loss: means over tables."""
     heads = (
-        "wanted", "L", "tables", "best on", "cost", "behind", *(f"τ {TITLES[measure]}" for measure in MEASURES),
-        "two seeds", "better cells",
-    )  # fmt: skip
+        "wanted",
+        "L",
+        "tables",
+        "best on",
+        "cost",
+        "behind",
+        *(f"τ {TITLES[measure]}" for measure in MEASURES),
+        "two seeds",
+        "better cells",
+    )
     rows = [
         (
-            f.measure, f.name, str(len(f.findings)), str(f.leads), f"{f.share:.0%}", _number(f.behind),
-            *(_number(f.tau(measure)) for measure in MEASURES), _number(f.ceiling), f"{f.better:.2%}",
+            f.measure,
+            f.name,
+            str(len(f.findings)),
+            str(f.leads),
+            f"{f.share:.0%}",
+            _number(f.behind),
+            *(_number(f.tau(measure)) for measure in MEASURES),
+            _number(f.ceiling),
+            f"{f.better:.2%}",
         )
         for f in families(findings)
-    ]  # fmt: skip
+    ]
     return Summary(heads, rows)
 
 
@@ -337,23 +453,42 @@ def advice(findings: Sequence[Finding]) -> list[str]:
     """The answer in plain words, a paragraph a kind of task."""
     made = [family for family in families(findings) if family.findings[0].seeds is None]
     kinds = dict.fromkeys(family.measure for family in made)
-    across = {(f.table, f.candidate.removesuffix(ACROSS)): f for f in findings if f.candidate.endswith(ACROSS)}
-    return [" ".join(_paragraph([family for family in made if family.measure == kind], across)) for kind in kinds]
+    across = {
+        (f.table, f.candidate.removesuffix(ACROSS)): f
+        for f in findings
+        if f.candidate.endswith(ACROSS)
+    }
+    return [
+        " ".join(_paragraph([family for family in made if family.measure == kind], across))
+        for kind in kinds
+    ]
 
 
 def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
     tested = {finding.table: finding.tested for family in made for finding in family.findings}
     without = len(tested) - sum(tested.values())
     untested = f", {without} without a test, so validation stands for it" if without else ""
-    yield f"For the best {made[0].measure.replace('_', ' ')} ({_count(len(tested), 'table')}{untested})."
-    for early, when in ((False, "After whole runs"), (True, f"For at most {_EARLY:.0%} of the cost of a run")):
+    yield (
+        f"For the best {made[0].measure.replace('_', ' ')}"
+        f" ({_count(len(tested), 'table')}{untested})."
+    )
+    for early, when in (
+        (False, "After whole runs"),
+        (True, f"For at most {_EARLY:.0%} of the cost of a run"),
+    ):
         held = [family for family in made if family.early == early]
         if not held:
             continue
         on = len({finding.table for family in held for finding in family.findings})
         first = next((family for family in held if 2 * len(family.findings) >= on), held[0])
-        yield f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on {first.leads}):"
-        yield f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)}, {first.tau('kendall'):.3f} over all cells;"
+        yield (
+            f"{when} search on {first.name} (held by {len(first.findings)} of {on}, the best L on"
+            f" {first.leads}):"
+        )
+        yield (
+            f"τ {first.tau():.3f} in the best quarter{_ceiling_of(first)},"
+            f" {first.tau('kendall'):.3f} over all cells;"
+        )
         yield from _of_another_training(first, across)
         yield f"{first.better:.2%} of cells are better than the one that it likes best."
         others = [family for family in held if family is not first]
@@ -369,20 +504,32 @@ def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]
             yield f"Further behind: {'; '.join(far)}."
 
 
-def _of_another_training(family: Family, across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
+def _of_another_training(
+    family: Family, across: Mapping[tuple[str, str], Finding]
+) -> Iterator[str]:
     """What is left where the goal is that of another training."""
-    pairs = [(f, across[f.table, f.candidate]) for f in family.findings if (f.table, f.candidate) in across]
+    pairs = [
+        (f, across[f.table, f.candidate])
+        for f in family.findings
+        if (f.table, f.candidate) in across
+    ]
     if pairs:
-        same, other = (mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True))
+        same, other = (
+            mean(finding.taus["kendall"] for finding in held) for held in zip(*pairs, strict=True)
+        )
         yield (
-            f"with another training's goal, whose noise it does not share, {other:.3f} instead of {same:.3f} "
-            f"({_count(len(pairs), 'table')});"
+            f"with another training's goal, whose noise it does not share, {other:.3f} instead of"
+            f" {same:.3f} ({_count(len(pairs), 'table')});"
         )
 
 
 def _ceiling_of(family: Family) -> str:
     n = sum(bool(finding.ceiling) for finding in family.findings)
-    return f" (two seeds agree with {family.ceiling:.3f} there, {_count(n, 'table')})" if n else " (no ceiling known)"
+    return (
+        f" (two seeds agree with {family.ceiling:.3f} there, {_count(n, 'table')})"
+        if n
+        else " (no ceiling known)"
+    )
 
 
 def _count(n: int, noun: str) -> str:
@@ -390,7 +537,9 @@ def _count(n: int, noun: str) -> str:
 
 
 def _drawn(findings: Sequence[Finding]) -> Figure:
-    """τ in the best quarter of every table and loss after whole runs, and by cost where runs may end early."""
+    """τ in the best quarter of every table and loss after whole runs, and by cost where runs may
+    end early.
+    """
     held = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
     found: dict[tuple[str, str], float] = {}
     for f in held:
@@ -399,7 +548,9 @@ def _drawn(findings: Sequence[Finding]) -> Figure:
     limits = {f.table: f.ceiling[DECIDES] for f in by_role}
     goals = {f.table: f.goal for f in sorted(held, key=lambda f: f.measure)}
     roles = [role for role in _COLUMNS if any(role == named for _, named in found)]
-    values = np.array([[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals])
+    values = np.array(
+        [[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals]
+    )
     early = {f.table for f in findings if f.early and not f.final}
     figure = canvas(5.5 + 0.75 * len(roles) + 5.0 * bool(early), max(3.5 + 0.24 * len(goals), 5.0))
     places = figure.subplot_mosaic(
@@ -408,14 +559,20 @@ def _drawn(findings: Sequence[Finding]) -> Figure:
     )
     axes = places["map"]
     draw_map(axes, values, [f"{table}: {goal}" for table, goal in goals.items()], [*roles, _SEEDS])
-    axes.set_title("τ with what is finally wanted, in the best quarter, after whole runs\n"
-                   "(the best L of each kind; framed: the best of a table)", fontsize=10)  # fmt: skip
+    axes.set_title(
+        "τ with what is finally wanted, in the best quarter, after whole runs\n"
+        "(the best L of each kind; framed: the best of a table)",
+        fontsize=10,
+    )
     usual = [role for role in roles if not role.endswith(SINGLE)]
     for i, row in enumerate(values[:, : len(usual)]):
         if np.isfinite(row).any():
             _frame(axes, int(np.nanargmax(row)), i)
     if early:
-        _draw_costs(places["costs"], [f for f in findings if f.table in early and not f.final and f.seeds is None])
+        _draw_costs(
+            places["costs"],
+            [f for f in findings if f.table in early and not f.final and f.seeds is None],
+        )
     return figure
 
 
@@ -428,7 +585,9 @@ def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
     """τ in the best quarter over what a loss costs, a line a table and family."""
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for finding in findings:
-        curves.setdefault((finding.table, finding.family), []).append((finding.share, finding.taus[DECIDES]))
+        curves.setdefault((finding.table, finding.family), []).append(
+            (finding.share, finding.taus[DECIDES])
+        )
     names = _by_count([family for _, family in curves])[:_MOST_CURVES]
     names_of = list(dict.fromkeys(table for table, _ in curves))
     for (table, family), points in curves.items():
@@ -436,10 +595,21 @@ def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
             continue
         shares, taus = np.array(sorted(points)).T
         style = STYLES[names_of.index(table) % 4]
-        axes.plot(shares, taus, style, marker="o", markersize=4, color=COLOURS[names.index(family)],
-                  label=f"{family}, {table}")  # fmt: skip
-    axes.set(xscale="log", xlabel="cost of knowing it, as a share of a whole run", ylabel="τ, best quarter",
-             title="What is known early")  # fmt: skip
+        axes.plot(
+            shares,
+            taus,
+            style,
+            marker="o",
+            markersize=4,
+            color=COLOURS[names.index(family)],
+            label=f"{family}, {table}",
+        )
+    axes.set(
+        xscale="log",
+        xlabel="cost of knowing it, as a share of a whole run",
+        ylabel="τ, best quarter",
+        title="What is known early",
+    )
     axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=7)
@@ -448,4 +618,6 @@ def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
 def _frame(axes: Axes, column: int, row: int) -> None:
     from matplotlib.patches import Rectangle
 
-    axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, edgecolor="black"))
+    axes.add_patch(
+        Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, edgecolor="black")
+    )

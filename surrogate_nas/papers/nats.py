@@ -1,7 +1,7 @@
 """The NATS-Bench paper's search on each data set (Dong et al., TPAMI 2021): topology space.
 
-The reward of `surrogate_nas.papers.nb201`, but a search on each data set, for 20,000, 40,000 and 120,000 simulated
-seconds; never to be mixed with it. Finished runs are kept in ``runs.jsonl``.
+The reward of `surrogate_nas.papers.nb201`, but a search on each data set, for 20,000, 40,000 and
+120,000 simulated seconds; never to be mixed with it. Finished runs are kept in ``runs.jsonl``.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ _METHODS = (
     Method(REA, "evolution"),
     Method("REINFORCE", "reinforce"),
     Method(
-        "BOHB", f"bohb({DENSITY},rungs=3)",
-        says="all rungs are the 12-epoch run; its code reads epochs 1, 4 and 12 of that run, which no extract holds",
+        "BOHB",
+        f"bohb({DENSITY},rungs=3)",
+        says=(
+            "all rungs are the 12-epoch run; its code reads epochs 1, 4 and 12 of that run, which"
+            " no extract holds"
+        ),
     ),
     *OURS,
-)  # fmt: skip
+)
 _SECONDS = {"CIFAR-10": 20_000.0, "CIFAR-100": 40_000.0, "ImageNet16-120": 120_000.0}
 _NOTES = [
     NOISE_NOTE,
@@ -39,7 +43,8 @@ _NOTES = [
 
 
 def nats(work: Work) -> PaperResult:
-    """The NATS-Bench paper's search on each data set: at most 500 runs a strategy, 20 of what asks a model.
+    """The NATS-Bench paper's search on each data set: at most 500 runs a strategy, 20 of what asks
+    a model.
 
     Args:
         work: The folder, how many runs, and where.
@@ -52,4 +57,6 @@ def nats(work: Work) -> PaperResult:
     ]
     curves = accuracy_curves(found, _SECONDS["CIFAR-10"])
     title = "NATS-Bench (TPAMI 2021), topology space: test accuracy (%)"
-    return work.result(title, [*rows, *not_made_rows("nats")], _NOTES, pictures={"curves.png": curves})
+    return work.result(
+        title, [*rows, *not_made_rows("nats")], _NOTES, pictures={"curves.png": curves}
+    )

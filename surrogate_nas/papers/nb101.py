@@ -1,9 +1,10 @@
 """Predictors on NAS-Bench-101: Kendall's τ of our models beside what is published, in kind.
 
-Our models learn the validation error after 108 epochs of N random cells of the public sample (30,001 of 423,624) and
-are tested on all others of it. Published predictors learned validation and were tested on the mean test accuracy of
-100 or of all cells of the whole table, which no extract holds; so nothing here can be compared number by number.
-Beside the models stands what needs no model: the number of parameters, and shorter trainings.
+Our models learn the validation error after 108 epochs of N random cells of the public sample
+(30,001 of 423,624) and are tested on all others of it. Published predictors learned validation and
+were tested on the mean test accuracy of 100 or of all cells of the whole table, which no extract
+holds; so nothing here can be compared number by number. Beside the models stands what needs no
+model: the number of parameters, and shorter trainings.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ TENTH, TENTH_MODELS = 3000, ("xgboost",)
 _RUNS = 10
 _EPOCHS = 108
 _NOTES = [
-    "kendall@N: Kendall's τ with the validation error after 108 epochs of the cells of the sample that were not "
-    "learned from; N random cells were, by their validation error.",
-    "Published (?): τ with the test accuracy, a tenth of the whole table learned from. Not comparable number by "
-    "number: the public sample has no test accuracy and 7 % of the cells.",
+    (
+        "kendall@N: Kendall's τ with the validation error after 108 epochs of the cells of the"
+        " sample that were not learned from; N random cells were, by their validation error."
+    ),
+    (
+        "Published (?): τ with the test accuracy, a tenth of the whole table learned from. Not"
+        " comparable number by number: the public sample has no test accuracy and 7 % of the cells."
+    ),
     "A shorter training is one of its own, on a schedule of its own.",
 ]
 
@@ -54,14 +59,22 @@ def nb101(work: Work) -> PaperResult:
     """
     bench = load(BENCHMARK)
     seeds = range(_RUNS if work.runs is None else work.runs)
-    parts = [*((n, model) for n in SIZES for model in MODELS), *((TENTH, model) for model in TENTH_MODELS)]
+    parts = [
+        *((n, model) for n in SIZES for model in MODELS),
+        *((TENTH, model) for model in TENTH_MODELS),
+    ]
     jobs = {f"{model}, {n}, {seed}": Fit(seed, n, model) for seed in seeds for n, model in parts}
     settings = {
-        "models": {model: make_model(model, "error").settings() for model in MODELS}, "benchmark": bench.fingerprint
-    }  # fmt: skip
+        "models": {model: make_model(model, "error").settings() for model in MODELS},
+        "benchmark": bench.fingerprint,
+    }
     made = work.results(_score, jobs, "fits.jsonl", settings)
     scores = {jobs[name]: (float(tau), float(seconds)) for name, (tau, seconds) in made.items()}
-    rows = [*(told.row() for told in published(BENCHMARK).values()), *_our_rows(scores), *_plain_rows()]
+    rows = [
+        *(told.row() for told in published(BENCHMARK).values()),
+        *_our_rows(scores),
+        *_plain_rows(),
+    ]
     return work.result("Predictors on a sample of NAS-Bench-101", rows, _NOTES)
 
 
@@ -72,7 +85,9 @@ def _score(fit: Fit) -> tuple[float, float]:
     split = split_cells(cells, error, fit.n, seed=fit.seed)
     started = time.perf_counter()
     model = make_model(fit.model, "error", seed=fit.seed)
-    found = model.fit([cells[i] for i in split.train], error[split.train], space=cells).predict(cells)
+    found = model.fit([cells[i] for i in split.train], error[split.train], space=cells).predict(
+        cells
+    )
     seconds = time.perf_counter() - started
     return _tau(found.mean[split.test], error[split.test]), seconds
 
@@ -87,8 +102,13 @@ def _our_rows(scores: dict[Fit, tuple[float, float]]) -> Iterator[Row]:
         groups.setdefault((fit.model, fit.n), []).append(made)
     for (model, n), each in sorted(groups.items()):
         taus, seconds = zip(*each, strict=True)
-        verdict = f"{np.mean(seconds):.1f} s a fit; {np.mean(taus) - _of_parameters():+.3f} from the most parameters"
-        yield Row.over(f"{model} (ours)", DATA_SET, f"kendall@{n}", taus, evaluations=n, verdict=verdict)
+        verdict = (
+            f"{np.mean(seconds):.1f} s a fit; {np.mean(taus) - _of_parameters():+.3f} from the most"
+            " parameters"
+        )
+        yield Row.over(
+            f"{model} (ours)", DATA_SET, f"kendall@{n}", taus, evaluations=n, verdict=verdict
+        )
 
 
 def _of_parameters() -> float:

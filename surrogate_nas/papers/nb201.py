@@ -1,14 +1,16 @@
 """Table 5 of the NAS-Bench-201 paper (Dong & Yang, ICLR 2020).
 
-Search on CIFAR-10 only for 12,000 simulated seconds; the reward is the valid accuracy after the 12-epoch run, its cost
-the training time and one validation pass; the found cell is reported on three data sets by its test accuracy after 200
-epochs, mean of seeds. What every method had found after 3,051 seconds, the budget of RoBoT (He et al., ICLR 2024),
-stands beside that. Finished runs are kept in ``runs.jsonl``.
+Search on CIFAR-10 only for 12,000 simulated seconds; the reward is the valid accuracy after the
+12-epoch run, its cost the training time and one validation pass; the found cell is reported on
+three data sets by its test accuracy after 200 epochs, mean of seeds. What every method had found
+after 3,051 seconds, the budget of RoBoT (He et al., ICLR 2024), stands beside that. Finished runs
+are kept in ``runs.jsonl``.
 
-The published searches saw one training seed of a cell, the public extracts hold the mean. So three methods are run once
-more on that mean with about the noise of one seed put back, for as many cells as they had in the seconds: normal, the
-same for every cell and drawn anew for every run, of 0.85 points. What random search and REA then have beside their
-published numbers says how right that is. These runs are kept in ``noise.jsonl``.
+The published searches saw one training seed of a cell, the public extracts hold the mean. So three
+methods are run once more on that mean with about the noise of one seed put back, for as many cells
+as they had in the seconds: normal, the same for every cell and drawn anew for every run, of 0.85
+points. What random search and REA then have beside their published numbers says how right that is.
+These runs are kept in ``noise.jsonl``.
 """
 
 from __future__ import annotations
@@ -50,25 +52,35 @@ _METHODS = (
     Method(REA, "evolution"),
     Method("REINFORCE", "reinforce"),
     Method(
-        "BOHB", f"bohb({DENSITY},rungs=3)", says="as its code: all three rungs are the 12-epoch run, made again"
+        "BOHB",
+        f"bohb({DENSITY},rungs=3)",
+        says="as its code: all three rungs are the 12-epoch run, made again",
     ),
     *OURS,
-)  # fmt: skip
+)
 _CELLS = {
-    "DARTS V1/V2, ENAS (all-skip cell)":
-        "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|",
-    "ResNet (cell)": "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|",
+    "DARTS V1/V2, ENAS (all-skip cell)": (
+        "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+    ),
+    "ResNet (cell)": (
+        "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
+    ),
     "optimum": None,
-}  # fmt: skip
+}
 """Read from the table; None for the best."""
 _SECONDS = 12_000.0
 _ROBOT, _ROBOT_SECONDS = "RoBoT", 3_051.0
 _NOISY, _NOISE = ("random search", REA, BO), 0.85
-"""What is run with the noise of one seed put back, and its standard deviation in points of accuracy."""
+"""What is run with the noise of one seed put back, and its standard deviation in points of
+accuracy.
+"""
 _NOTES = [
     NOISE_NOTE,
-    "BOHB of the NAS-Bench-201 paper: its code trains every cell for 12 epochs whatever the budget of its rung, and a "
-    "cell that goes on once more (num_samples 4, random_fraction 0, bandwidth_factor 3, min_bandwidth 0.3).",
+    (
+        "BOHB of the NAS-Bench-201 paper: its code trains every cell for 12 epochs whatever the"
+        " budget of its rung, and a cell that goes on once more (num_samples 4, random_fraction 0,"
+        " bandwidth_factor 3, min_bandwidth 0.3)."
+    ),
     PROXIES_NOTE,
     "GDAS, DARTS and ENAS: published numbers; the all-skip cell is read from the table.",
 ]
@@ -82,10 +94,20 @@ def nb201(work: Work) -> PaperResult:
     """
     found = found_by(_METHODS, {"CIFAR-10": _SECONDS}, work)
     made = {title: runs for (title, _), runs in found.items()}
-    rows = [_row(method, dataset, made[method.title]) for method in _METHODS for dataset in DATA_SETS]
-    rows += [*_noisy_rows(made, work), *_early_rows(made), *_ceiling_rows(), *_cell_rows(), *not_made_rows("nb201")]
+    rows = [
+        _row(method, dataset, made[method.title]) for method in _METHODS for dataset in DATA_SETS
+    ]
+    rows += [
+        *_noisy_rows(made, work),
+        *_early_rows(made),
+        *_ceiling_rows(),
+        *_cell_rows(),
+        *not_made_rows("nb201"),
+    ]
     title = "NAS-Bench-201 (ICLR 2020), table 5: test accuracy (%)"
-    return work.result(title, rows, _NOTES, pictures={"curves.png": accuracy_curves(found, _SECONDS)})
+    return work.result(
+        title, rows, _NOTES, pictures={"curves.png": accuracy_curves(found, _SECONDS)}
+    )
 
 
 def _printed(method: str, dataset: str) -> float:
@@ -109,7 +131,9 @@ def _row(method: Method, dataset: str, found: Sequence[Found]) -> Row:
 
 
 def noisy_run(job: tuple[str, int, int]) -> int:
-    """The index of the cell that a strategy finds within some cells, where one seed's noise was put back."""
+    """The index of the cell that a strategy finds within some cells, where one seed's noise was put
+    back.
+    """
     strategy, cells, run = job
     bench = load(DATA_SETS["CIFAR-10"])
     mean = bench.column("valid_error", 12)
@@ -121,7 +145,9 @@ def noisy_run(job: tuple[str, int, int]) -> int:
 
 def _noisy_rows(found: Mapping[str, Sequence[Found]], work: Work) -> Iterator[Row]:
     strategies = {method.title: method.strategy for method in _METHODS if method.title in _NOISY}
-    cells = {title: round(np.mean([run.cells_at(_SECONDS) for run in found[title]])) for title in _NOISY}
+    cells = {
+        title: round(np.mean([run.cells_at(_SECONDS) for run in found[title]])) for title in _NOISY
+    }
     jobs = {
         f"{title}, {cells[title]} cells, {run}": (strategies[title], cells[title], run)
         for title in _NOISY
@@ -130,14 +156,25 @@ def _noisy_rows(found: Mapping[str, Sequence[Found]], work: Work) -> Iterator[Ro
     settings = {"benchmark": load(DATA_SETS["CIFAR-10"]).fingerprint, "noise": _NOISE}
     made = work.results(noisy_run, jobs, "noise.jsonl", settings)
     for title in _NOISY:
-        runs = [Found([0.0], [(0, cell)]) for name, cell in made.items() if name.startswith(f"{title}, ")]
+        runs = [
+            Found([0.0], [(0, cell)])
+            for name, cell in made.items()
+            if name.startswith(f"{title}, ")
+        ]
         for dataset in DATA_SETS:
             accuracy = accuracy_of(dataset, runs, 0.0)
             beside = REA if title == BO else title
             says = [against_published(accuracy, f"{beside}'s published", _printed(beside, dataset))]
             says += [_against_robot(dataset, runs, 0.0)] if title == BO else []
             name = f"{title}, one seed's noise put back"
-            yield Row.over(name, dataset, "test_accuracy", accuracy, evaluations=cells[title], verdict="; ".join(says))
+            yield Row.over(
+                name,
+                dataset,
+                "test_accuracy",
+                accuracy,
+                evaluations=cells[title],
+                verdict="; ".join(says),
+            )
 
 
 def _early_rows(found: Mapping[str, Sequence[Found]]) -> Iterator[Row]:
@@ -157,7 +194,14 @@ def _ceiling_rows() -> Iterator[Row]:
     place = int(load(DATA_SETS["CIFAR-10"]).column("valid_error", 12).argmin())
     for dataset, name in DATA_SETS.items():
         ours = float(100.0 - load(name).column("test_error", 200)[place])
-        yield Row("best by the reward", dataset, "test_accuracy", ours=ours, verdict="a perfect search", mark="D")
+        yield Row(
+            "best by the reward",
+            dataset,
+            "test_accuracy",
+            ours=ours,
+            verdict="a perfect search",
+            mark="D",
+        )
 
 
 def _cell_rows() -> Iterator[Row]:

@@ -1,9 +1,11 @@
-"""One-shot search on a task of ours, charged by the second: does it beat the same seconds spent on whole trainings?
+"""One-shot search on a task of ours, charged by the second: does it beat the same seconds spent on
+whole trainings?
 
-Liu et al. (DARTS, ICLR 2019), Chen et al. (DrNAS, ICLR 2021), Xie et al. (SNAS, ICLR 2019) and Guo et al. (SPOS, ECCV
-2020) under the objective of everybody, on the table `fashion`, whose task trains here. The cell that a supernet hands
-over is looked up in the table: by the argmax of α, and as the best of five that are sampled and evaluated. Beside them
-stand random search, local search and Bayesian optimisation after the same seconds, and cells that need no search.
+Liu et al. (DARTS, ICLR 2019), Chen et al. (DrNAS, ICLR 2021), Xie et al. (SNAS, ICLR 2019) and Guo
+et al. (SPOS, ECCV 2020) under the objective of everybody, on the table `fashion`, whose task trains
+here. The cell that a supernet hands over is looked up in the table: by the argmax of α, and as the
+best of five that are sampled and evaluated. Beside them stand random search, local search and
+Bayesian optimisation after the same seconds, and cells that need no search.
 
 A search is one job; finished ones are kept in ``searches.jsonl``.
 """
@@ -36,8 +38,10 @@ _ONE_SHOT = ("darts", "darts(drive=train_sum)", "drnas", "snas", "spos")
 _OTHERS = ("random", "local_search", "bo")
 _RUNS, _SAMPLED, _JUDGED = 5, 5, 200
 _ANSWERS = {
-    "argmax": "argmax of α", "without_none": "argmax of α without none", "sampled": f"best of {_SAMPLED}",
-}  # fmt: skip
+    "argmax": "argmax of α",
+    "without_none": "argmax of α without none",
+    "sampled": f"best of {_SAMPLED}",
+}
 """How a cell is read off a supernet; of one without α the first two are alike."""
 _SECONDS = 30.0
 """What the others are given; they are read off at the seconds of each one-shot search."""
@@ -70,25 +74,47 @@ def oneshot(work: Work) -> PaperResult:
     runs = range(work.runs or _RUNS)
     for weight in _LAMBDAS:
         supernet_context_of(_objective(weight))
-    jobs = [SearchJob(s, weight, run) for run in runs for weight in _LAMBDAS for s in (*_OTHERS, *_ONE_SHOT)]
+    jobs = [
+        SearchJob(s, weight, run)
+        for run in runs
+        for weight in _LAMBDAS
+        for s in (*_OTHERS, *_ONE_SHOT)
+    ]
     settings = {
-        "benchmark": load(_BENCH).fingerprint, "seconds": _SECONDS, "sampled": _SAMPLED, "answers": [*_ANSWERS],
-    }  # fmt: skip
+        "benchmark": load(_BENCH).fingerprint,
+        "seconds": _SECONDS,
+        "sampled": _SAMPLED,
+        "answers": [*_ANSWERS],
+    }
     found = work.results(searched, {job.name: job for job in jobs}, "searches.jsonl", settings)
     rows, lines = [*(told.row() for told in published("oneshot").values()), *_plain_rows()], []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
-        others = {name: [found[SearchJob(name, weight, run).name] for run in runs] for name in _OTHERS}
+        others = {
+            name: [found[SearchJob(name, weight, run).name] for run in runs] for name in _OTHERS
+        }
         for strategy in _ONE_SHOT:
             mine = [found[SearchJob(strategy, weight, run).name] for run in runs]
             made = list(_rows(strategy, weight, mine, others))
             rows += made
             lines.append(_line(strategy, weight, mine, made))
     heads = (
-        "strategy", "λ", "seconds", "argmax", "without none", "best of 5", "seconds", *_OTHERS, "refused",
-        "without weights", "share of λR", "τ",
-    )  # fmt: skip
-    title = f"One-shot search on {_BENCH}: median regret of what is handed over, in the score's unit"
+        "strategy",
+        "λ",
+        "seconds",
+        "argmax",
+        "without none",
+        "best of 5",
+        "seconds",
+        *_OTHERS,
+        "refused",
+        "without weights",
+        "share of λR",
+        "τ",
+    )
+    title = (
+        f"One-shot search on {_BENCH}: median regret of what is handed over, in the score's unit"
+    )
     return work.result(title, rows, _notes(len(runs)), summary=Summary(heads, lines))
 
 
@@ -96,14 +122,17 @@ def searched(job: SearchJob) -> dict[str, Any]:
     """Make one search.
 
     Returns:
-        Of a one-shot strategy what it was charged and found, of another its regret over the seconds.
+        Of a one-shot strategy what it was charged and found, of another its regret over the
+        seconds.
     """
     from surrogate_nas.strategies.oneshot.alphas import Alphas
 
     objective = _objective(job.weight)
     scores, optimum = _regrets(objective)
     if job.strategy in _OTHERS:
-        run = search(objective.benchmark, job.strategy, objective, budget_seconds=_SECONDS, seed=job.run)
+        run = search(
+            objective.benchmark, job.strategy, objective, budget_seconds=_SECONDS, seed=job.run
+        )
         best = np.minimum.accumulate([trial.score for trial in run.trials]) - optimum
         return {"finished": [trial.finished for trial in run.trials], "regret": best.tolist()}
     made = resolve(job.strategy)(objective.benchmark.space, seed=strategy_seed(job.run, 0))
@@ -112,7 +141,10 @@ def searched(job: SearchJob) -> dict[str, Any]:
     charged = 0.0
     while (seconds := made.work()) is not None:
         charged += seconds
-    space, cost = listed(objective.benchmark.space), objective.look_up(listed(objective.benchmark.space))[2]
+    space, cost = (
+        listed(objective.benchmark.space),
+        objective.look_up(listed(objective.benchmark.space))[2],
+    )
     told: dict[str, Any] = {"seconds": charged, "diagnosis": made.diagnosis()}
     for choose in _ANSWERS:
         n = _SAMPLED if choose == "sampled" else 1
@@ -121,9 +153,11 @@ def searched(job: SearchJob) -> dict[str, Any]:
         before = made.refused
         cells = [cell.index for cell in islice(made.wanted(), n)]
         told[choose] = {
-            "regret": float(scores[cells].min()), "cell": space[cells[int(scores[cells].argmin())]].text,
-            "seconds": charged + float(cost[cells].sum()), "refused": made.refused - before,
-        }  # fmt: skip
+            "regret": float(scores[cells].min()),
+            "cell": space[cells[int(scores[cells].argmin())]].text,
+            "seconds": charged + float(cost[cells].sum()),
+            "refused": made.refused - before,
+        }
     told["kendall"] = _kendall(made, space) if not job.weight else None
     return told
 
@@ -162,48 +196,91 @@ def _at(other: Mapping[str, Sequence[float]], seconds: float) -> float:
 
 
 def _rows(
-    strategy: str, weight: float, mine: Sequence[dict[str, Any]], others: Mapping[str, Sequence[dict[str, Any]]]
+    strategy: str,
+    weight: float,
+    mine: Sequence[dict[str, Any]],
+    others: Mapping[str, Sequence[dict[str, Any]]],
 ) -> Iterator[Row]:
     dataset, runs = f"{_BENCH}, λ = {weight:g}", len(mine)
     for choose, label in _ANSWERS.items():
         regrets = np.array([one[choose]["regret"] for one in mine])
         seconds = float(np.median([one[choose]["seconds"] for one in mine]))
-        beside = {name: float(np.median([_at(one, seconds) for one in made])) for name, made in others.items()}
+        beside = {
+            name: float(np.median([_at(one, seconds) for one in made]))
+            for name, made in others.items()
+        }
         better = [name for name, value in beside.items() if value < np.median(regrets)]
-        says = f"after as many seconds {', '.join(better)} found better" if better else "no other found better"
+        says = (
+            f"after as many seconds {', '.join(better)} found better"
+            if better
+            else "no other found better"
+        )
         yield Row(
-            f"{strategy}, {label}", dataset, "median_regret", ours=float(np.median(regrets)), ours_std=spread(regrets),
-            evaluations=_SAMPLED if choose == "sampled" else 1, runs=runs, verdict=says, seconds=seconds,
-        )  # fmt: skip
+            f"{strategy}, {label}",
+            dataset,
+            "median_regret",
+            ours=float(np.median(regrets)),
+            ours_std=spread(regrets),
+            evaluations=_SAMPLED if choose == "sampled" else 1,
+            runs=runs,
+            verdict=says,
+            seconds=seconds,
+        )
         for name, value in beside.items():
             yield Row(
-                f"{name}, beside {strategy}, {label}", dataset, "median_regret", ours=value, runs=runs, seconds=seconds
+                f"{name}, beside {strategy}, {label}",
+                dataset,
+                "median_regret",
+                ours=value,
+                runs=runs,
+                seconds=seconds,
             )
     if weight == 0:
         taus = [one["kendall"] for one in mine]
-        yield Row(f"{strategy}, inherited weights", dataset, "kendall", ours=float(np.mean(taus)), runs=runs)
+        yield Row(
+            f"{strategy}, inherited weights",
+            dataset,
+            "kendall",
+            ours=float(np.mean(taus)),
+            runs=runs,
+        )
 
 
-def _line(strategy: str, weight: float, mine: Sequence[dict[str, Any]], rows: Sequence[Row]) -> tuple[str, ...]:
-    argmax, without, sampled = (next(r for r in rows if r.method == f"{strategy}, {end}") for end in _ANSWERS.values())
+def _line(
+    strategy: str, weight: float, mine: Sequence[dict[str, Any]], rows: Sequence[Row]
+) -> tuple[str, ...]:
+    argmax, without, sampled = (
+        next(r for r in rows if r.method == f"{strategy}, {end}") for end in _ANSWERS.values()
+    )
     ends = f"{strategy}, best of {_SAMPLED}"
     beside = [f"{row.ours:.3f}" for row in rows if row.method.endswith(f"beside {ends}")]
     told = [one["diagnosis"] for one in mine]
     weightless = [_last(one) for one in told]
-    shares = [next((g[k] for g in one.values() for k in g if k.startswith("share")), 0.0) for one in told]
+    shares = [
+        next((g[k] for g in one.values() for k in g if k.startswith("share")), 0.0) for one in told
+    ]
     taus = [row.ours for row in rows if row.metric == "kendall" and row.ours is not None]
     return (
-        strategy, f"{weight:g}", f"{np.median([one['seconds'] for one in mine]):.1f}", f"{argmax.ours:.3f}",
-        f"{without.ours:.3f}", f"{sampled.ours:.3f}", f"{sampled.seconds:.1f}", *beside,
+        strategy,
+        f"{weight:g}",
+        f"{np.median([one['seconds'] for one in mine]):.1f}",
+        f"{argmax.ours:.3f}",
+        f"{without.ours:.3f}",
+        f"{sampled.ours:.3f}",
+        f"{sampled.seconds:.1f}",
+        *beside,
         str(sum(one["argmax"]["refused"] for one in mine)),
         "–" if None in weightless else f"{np.median([w for w in weightless if w is not None]):.2f}",
-        f"{np.median(shares):.2f}", f"{taus[0]:.2f}" if taus else "–",
-    )  # fmt: skip
+        f"{np.median(shares):.2f}",
+        f"{taus[0]:.2f}" if taus else "–",
+    )
 
 
 def _last(diagnosis: Mapping[str, Mapping[str, float]]) -> float | None:
     """The share of operations without weights at the end; None of a strategy that has no α."""
-    epochs = [group["without weights"] for group in diagnosis.values() if "without weights" in group]
+    epochs = [
+        group["without weights"] for group in diagnosis.values() if "without weights" in group
+    ]
     return epochs[-1] if epochs else None
 
 
@@ -224,21 +301,40 @@ def _trivial_rows(weight: float) -> Iterator[Row]:
     for name, cell in trivial_cells(load(_BENCH).space).items():
         rank = int((regrets < regrets[cell.index]).sum()) + 1
         yield Row(
-            name, f"{_BENCH}, λ = {weight:g}", "regret", ours=float(regrets[cell.index]), mark="D",
+            name,
+            f"{_BENCH}, λ = {weight:g}",
+            "regret",
+            ours=float(regrets[cell.index]),
+            mark="D",
             verdict=f"rank {rank:,} of {len(regrets):,}, without a search",
-        )  # fmt: skip
+        )
 
 
 def _notes(runs: int) -> list[str]:
     return [
-        f"{runs} searches each; seconds are the table's own clock, a supernet's steps charged by its additive model of "
-        "what operations take there (`surrogate_nas.benchmarks.cost_model`), cells as in every search. The others are "
-        "read off after the seconds of the best of five.",
-        "Refused: cells without a path that stood before the most probable living one, summed over searches. Without "
-        "weights: the mean probability of none, pooling and skips under α at the end; .60 is where α begins.",
-        f"τ: Kendall's, of inherited weights with the table's valid_loss over {_JUDGED} random living cells.",
-        "Without none: the most probable cell among those that have no none, as DARTS reads its cell; ours may choose "
-        "none, so by argmax α can collapse onto a cell without operations, which the published rule cannot hand over.",
-        "Published: on CIFAR-10 an independent re-run found DARTS 40.16 % wrong by argmax and 9.07 % where the cell is "
-        "chosen by validation; here the same: how the cell is chosen matters more than the method.",
+        (
+            f"{runs} searches each; seconds are the table's own clock, a supernet's steps charged"
+            " by its additive model of what operations take there"
+            " (`surrogate_nas.benchmarks.cost_model`), cells as in every search. The others are"
+            " read off after the seconds of the best of five."
+        ),
+        (
+            "Refused: cells without a path that stood before the most probable living one, summed"
+            " over searches. Without weights: the mean probability of none, pooling and skips under"
+            " α at the end; .60 is where α begins."
+        ),
+        (
+            f"τ: Kendall's, of inherited weights with the table's valid_loss over {_JUDGED} random"
+            " living cells."
+        ),
+        (
+            "Without none: the most probable cell among those that have no none, as DARTS reads its"
+            " cell; ours may choose none, so by argmax α can collapse onto a cell without"
+            " operations, which the published rule cannot hand over."
+        ),
+        (
+            "Published: on CIFAR-10 an independent re-run found DARTS 40.16 % wrong by argmax and"
+            " 9.07 % where the cell is chosen by validation; here the same: how the cell is chosen"
+            " matters more than the method."
+        ),
     ]

@@ -1,10 +1,11 @@
-"""Fronts of error against latency and energy: how fast strategies cover them, in the hypervolume that they still miss.
+"""Fronts of error against latency and energy: how fast strategies cover them, in the hypervolume
+that they still miss.
 
-The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary Multi-Objective
-Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts: NAS-Bench-201 holds all cells, with
-the latency and energy of HW-NAS-Bench and of HELP's devices. Frames are those of
-`surrogate_nas.study.scale`; what is missed is noted after every tenth cell. Nothing is published on the same
-frames, so every row is ours alone.
+The figure of merit of hardware-aware searches, such as Lu et al., "NSGANetV2: Evolutionary
+Multi-Objective Surrogate-Assisted Neural Architecture Search", ECCV 2020, but against exact fronts:
+NAS-Bench-201 holds all cells, with the latency and energy of HW-NAS-Bench and of HELP's devices.
+Frames are those of `surrogate_nas.study.scale`; what is missed is noted after every tenth cell.
+Nothing is published on the same frames, so every row is ours alone.
 
 An objective, a strategy and a run are one job; finished ones are kept in ``fronts.jsonl``.
 """
@@ -32,10 +33,18 @@ if TYPE_CHECKING:
 
 _BENCH = "nb201-cifar10"
 COSTS = (
-    "latency@raspi4", "latency@edgegpu", "latency@pixel3", "latency@eyeriss", "latency@fpga", "latency@gold_6226",
-    "energy@edgegpu", "energy@eyeriss",
-)  # fmt: skip
-"""The five devices of HW-NAS-Bench that hold all cells (its Edge TPU lacks 4,699), a sixth of HELP's, two energies."""
+    "latency@raspi4",
+    "latency@edgegpu",
+    "latency@pixel3",
+    "latency@eyeriss",
+    "latency@fpga",
+    "latency@gold_6226",
+    "energy@edgegpu",
+    "energy@eyeriss",
+)
+"""The five devices of HW-NAS-Bench that hold all cells (its Edge TPU lacks 4,699), a sixth of
+HELP's, two energies.
+"""
 STRATEGIES = ("random", "evolution", "nsga2", "bo")
 STEP, _CELLS = 10, 150
 _NOTED = (50, 100, 150)
@@ -43,16 +52,29 @@ _RUNS = 30
 _ALL_FOUND = 1e-4
 """Below this share what is missed counts as so much, since a logarithm must end somewhere."""
 _NOTES = [
-    "Missing: the share of the exact front's hypervolume that a run leaves uncovered, in the frame between utopia "
-    "and nadir of the front, to 1.1; log10 of every run, then the mean. A share below 1e-4 counts as 1e-4.",
-    "Fenced: cells that cannot learn (error .90) lie on some fronts for costing nothing and bound no frame; "
-    "unfenced: the frame of the whole front, where one such cell and the cheapest others make most of the volume.",
-    "All strategies of a run share ten random first cells. random and evolution are made for one objective: "
-    "random weights, drawn anew after every ten cells (ParEGO); nsga2 and bo see vectors, and bo is told latency "
-    "and energy of unseen cells for free, as every strategy could read them.",
+    (
+        "Missing: the share of the exact front's hypervolume that a run leaves uncovered, in the"
+        " frame between utopia and nadir of the front, to 1.1; log10 of every run, then the mean. A"
+        " share below 1e-4 counts as 1e-4."
+    ),
+    (
+        "Fenced: cells that cannot learn (error .90) lie on some fronts for costing nothing and"
+        " bound no frame; unfenced: the frame of the whole front, where one such cell and the"
+        " cheapest others make most of the volume."
+    ),
+    (
+        "All strategies of a run share ten random first cells. random and evolution are made for"
+        " one objective: random weights, drawn anew after every ten cells (ParEGO); nsga2 and bo"
+        " see vectors, and bo is told latency and energy of unseen cells for free, as every"
+        " strategy could read them."
+    ),
     "Validation error after 200 epochs, mean of seeds.",
 ]
-MISSING, WIDE, DISTANCE = "log10_missing_hypervolume", "log10_missing_hypervolume_unfenced", "igd_plus"
+MISSING, WIDE, DISTANCE = (
+    "log10_missing_hypervolume",
+    "log10_missing_hypervolume_unfenced",
+    "igd_plus",
+)
 
 
 class Covered(NamedTuple):
@@ -76,16 +98,29 @@ def pareto(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     runs = range(work.runs or _RUNS)
-    jobs = {f"{cost} | {name} | {run}": (cost, name, run) for run in runs for cost in COSTS for name in STRATEGIES}
+    jobs = {
+        f"{cost} | {name} | {run}": (cost, name, run)
+        for run in runs
+        for cost in COSTS
+        for name in STRATEGIES
+    }
     settings = {"benchmark": load(_BENCH).fingerprint, "cells": _CELLS, "step": STEP}
     done = work.results(cover, jobs, "fronts.jsonl", settings)
     found = {
-        cost: {name: [Covered(*done[f"{cost} | {name} | {run}"]) for run in runs] for name in STRATEGIES}
+        cost: {
+            name: [Covered(*done[f"{cost} | {name} | {run}"]) for run in runs]
+            for name in STRATEGIES
+        }
         for cost in COSTS
     }
     rows = [row for cost in COSTS for row in _rows(cost, found[cost])]
-    title = f"Fronts of validation error against latency and energy: log10 of the missing hypervolume, {_BENCH}"
-    return work.result(title, rows, _NOTES, summary=_summary(rows), pictures={"fronts.png": _drawn(found)})
+    title = (
+        "Fronts of validation error against latency and energy: log10 of the missing hypervolume,"
+        f" {_BENCH}"
+    )
+    return work.result(
+        title, rows, _NOTES, summary=_summary(rows), pictures={"fronts.png": _drawn(found)}
+    )
 
 
 @lru_cache(maxsize=len(COSTS))
@@ -117,13 +152,19 @@ def logarithms(shares: Sequence[Sequence[float]]) -> Values:
 
 
 def _drawn(found: Mapping[str, Mapping[str, Sequence[Covered]]]) -> Figure:
-    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 % interval."""
+    """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 %
+    interval.
+    """
     columns, cells = 4, np.arange(STEP, _CELLS + 1.0, STEP)
     rows = -(-len(found) // columns)
     figure = canvas(3.2 * columns, 3.1 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, (front, by_name) in zip(panels, found.items(), strict=False):
-        draw_curves(axes, cells, {n: logarithms([run.missing for run in made]) for n, made in by_name.items()})
+        draw_curves(
+            axes,
+            cells,
+            {n: logarithms([run.missing for run in made]) for n, made in by_name.items()},
+        )
         axes.set_title(front, fontsize=10)
     for axes in panels[len(found) :]:
         axes.set_visible(False)
@@ -134,15 +175,30 @@ def _drawn(found: Mapping[str, Mapping[str, Sequence[Covered]]]) -> Figure:
 
 
 def _rows(cost: str, found: Mapping[str, Sequence[Covered]]) -> Iterator[Row]:
-    measured = {name: {
-        MISSING: logarithms([run.missing for run in made]), WIDE: logarithms([run.wide for run in made]),
-        DISTANCE: np.array([run.distance for run in made]),
-    } for name, made in found.items()}  # fmt: skip
+    measured = {
+        name: {
+            MISSING: logarithms([run.missing for run in made]),
+            WIDE: logarithms([run.wide for run in made]),
+            DISTANCE: np.array([run.distance for run in made]),
+        }
+        for name, made in found.items()
+    }
     for name in measured:
-        for metric, cells in [*((MISSING, n) for n in _NOTED), *((WIDE, n) for n in _NOTED), (DISTANCE, _CELLS)]:
+        for metric, cells in [
+            *((MISSING, n) for n in _NOTED),
+            *((WIDE, n) for n in _NOTED),
+            (DISTANCE, _CELLS),
+        ]:
             at = {other: measured[other][metric][:, cells // STEP - 1] for other in measured}
-            yield Row.over(name, f"valid_error, {cost}", metric, at[name], evaluations=cells,
-                           verdict=_verdict(name, at), mark="D")  # fmt: skip
+            yield Row.over(
+                name,
+                f"valid_error, {cost}",
+                metric,
+                at[name],
+                evaluations=cells,
+                verdict=_verdict(name, at),
+                mark="D",
+            )
 
 
 def _verdict(name: str, at: Mapping[str, Values]) -> str:
@@ -155,8 +211,12 @@ def _verdict(name: str, at: Mapping[str, Values]) -> str:
 
 def _summary(rows: Sequence[Row]) -> Summary:
     held = {(row.method, row.dataset, row.metric, row.evaluations): row for row in rows}
-    heads = ("front", *(f"{name} @{_CELLS}" for name in STRATEGIES), "bo − nsga2",
-             *(f"{name} @{_CELLS}, unfenced" for name in STRATEGIES[-2:]))  # fmt: skip
+    heads = (
+        "front",
+        *(f"{name} @{_CELLS}" for name in STRATEGIES),
+        "bo − nsga2",
+        *(f"{name} @{_CELLS}, unfenced" for name in STRATEGIES[-2:]),
+    )
     lines = []
     for front in dict.fromkeys(row.dataset for row in rows):
         ours = {name: held[name, front, MISSING, _CELLS] for name in STRATEGIES}

@@ -1,9 +1,11 @@
-"""What is a zero-cost proxy worth? τ of each with what is finally wanted, over every table whose cells have proxies.
+"""What is a zero-cost proxy worth? τ of each with what is finally wanted, over every table whose
+cells have proxies.
 
-Beside the τ over all cells always stands that among cells with equally many operations with weights: most proxies rank
-because they count (a larger network has more of everything that is summed), as parameters and MACs do, which stand in
-the same table. Published: Spearman's ρ of Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, from
-one batch of the task itself at the published size; ours are of a small network on another task. NASLib's Zen-scores of
+Beside the τ over all cells always stands that among cells with equally many operations with
+weights: most proxies rank because they count (a larger network has more of everything that is
+summed), as parameters and MACs do, which stand in the same table. Published: Spearman's ρ of
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, from one batch of the task
+itself at the published size; ours are of a small network on another task. NASLib's Zen-scores of
 all cells are compared with ours directly, where they were fetched.
 """
 
@@ -18,8 +20,24 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map, published
-from surrogate_nas.papers.common.ranks import MEASURES, TITLES, WITHIN, Goal, Values, agreement, goal_of
+from surrogate_nas.papers.common.paper import (
+    PaperResult,
+    Row,
+    Summary,
+    Work,
+    canvas,
+    draw_map,
+    published,
+)
+from surrogate_nas.papers.common.ranks import (
+    MEASURES,
+    TITLES,
+    WITHIN,
+    Goal,
+    Values,
+    agreement,
+    goal_of,
+)
 from surrogate_nas.tables.sources.nb201.extracts import zen_scores
 
 if TYPE_CHECKING:
@@ -51,14 +69,19 @@ def proxies(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     here = [entry["name"] for entry in tables() if entry["available"]]
-    findings: list[ProxyFinding] = sum(work.results(study, {name: name for name in here}).values(), [])
+    findings: list[ProxyFinding] = sum(
+        work.results(study, {name: name for name in here}).values(), []
+    )
     if not findings:
         raise UserError("No table that is here has cells with proxies; snas proxies makes some.")
     rows = [row for finding in findings for row in _rows(finding)]
     return work.result(
-        "What is a zero-cost proxy worth?", rows, _notes(findings), summary=_summary(findings),
+        "What is a zero-cost proxy worth?",
+        rows,
+        _notes(findings),
+        summary=_summary(findings),
         pictures={"proxies.png": _drawn(findings)},
-    )  # fmt: skip
+    )
 
 
 def study(name: str) -> list[ProxyFinding]:
@@ -81,7 +104,9 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[ProxyFinding]:
     from scipy.stats import rankdata, spearmanr
 
     groups = bench.column(bench.space.complexity) if bench.space.complexity else None
-    scores = {m.name: m.minimised(bench.column(m.name)) for m in bench.metrics if m.quantity == "proxy"}
+    scores = {
+        m.name: m.minimised(bench.column(m.name)) for m in bench.metrics if m.quantity == "proxy"
+    }
     scores[TOGETHER] = np.mean([rankdata(values) for values in scores.values()], axis=0)
     scores |= {size: -bench.column(size) for size in SIZES if size in bench.space.analytic}
     naslib = _of_naslib(bench.name)
@@ -89,10 +114,13 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[ProxyFinding]:
         held = np.isfinite(values) & np.isfinite(goal.values)
         theirs = naslib.get(proxy.partition("@")[0])
         yield ProxyFinding(
-            bench.name, proxy, goal.title, agreement(values, goal.values, goal.values, groups),
+            bench.name,
+            proxy,
+            goal.title,
+            agreement(values, goal.values, goal.values, groups),
             float(spearmanr(values[held], goal.values[held]).statistic),
             np.nan if theirs is None else float(spearmanr(-values, theirs).statistic),
-        )  # fmt: skip
+        )
 
 
 def _of_naslib(name: str) -> dict[str, Values]:
@@ -107,35 +135,69 @@ def _rows(finding: ProxyFinding) -> Iterator[Row]:
     for measure in MEASURES:
         if np.isfinite(finding.taus[measure]):
             yield Row(
-                finding.proxy, finding.table, measure, ours=finding.taus[measure], mark="D",
+                finding.proxy,
+                finding.table,
+                measure,
+                ours=finding.taus[measure],
+                mark="D",
                 verdict=f"with {finding.goal}",
-            )  # fmt: skip
+            )
     told = published("proxies").get((finding.proxy.partition("@")[0], finding.table, _RHO))
     yield Row(
-        finding.proxy, finding.table, _RHO, told and told.value, ours=finding.rho, mark=told.mark if told else "D",
-        verdict=f"with {finding.goal}" + ("; published: on the task itself, full size" if told else ""),
-    )  # fmt: skip
+        finding.proxy,
+        finding.table,
+        _RHO,
+        told and told.value,
+        ours=finding.rho,
+        mark=told.mark if told else "D",
+        verdict=f"with {finding.goal}"
+        + ("; published: on the task itself, full size" if told else ""),
+    )
     if np.isfinite(finding.with_naslib):
         yield Row(
-            finding.proxy, finding.table, _WITH_NASLIB, ours=finding.with_naslib, mark="D",
-            verdict="ours against NASLib's of the same cells, theirs of the published network on the task itself",
-        )  # fmt: skip
+            finding.proxy,
+            finding.table,
+            _WITH_NASLIB,
+            ours=finding.with_naslib,
+            mark="D",
+            verdict=(
+                "ours against NASLib's of the same cells, theirs of the published network on the"
+                " task itself"
+            ),
+        )
 
 
 def _summary(findings: Sequence[ProxyFinding]) -> Summary:
     heads = ("table", "proxy", *(f"τ, {TITLES[measure]}" for measure in MEASURES))
-    rows = [(f.table, f.proxy, *(f"{f.taus[measure]:+.3f}" for measure in MEASURES)) for f in findings]
+    rows = [
+        (f.table, f.proxy, *(f"{f.taus[measure]:+.3f}" for measure in MEASURES)) for f in findings
+    ]
     return Summary(heads, rows)
 
 
 def _notes(findings: Sequence[ProxyFinding]) -> list[str]:
-    flipped = sorted({f"{f.proxy} on {f.table}" for f in findings if f.taus[MEASURES[0]] * f.taus[MEASURES[-1]] < 0})
+    flipped = sorted(
+        {
+            f"{f.proxy} on {f.table}"
+            for f in findings
+            if f.taus[MEASURES[0]] * f.taus[MEASURES[-1]] < 0
+        }
+    )
     return [
-        "τ is Kendall's, with what is finally wanted; above 0 where larger proxies promise rightly. Best half and "
-        "quarter are by what is wanted. Equal complexity: the mean τ among cells with equally many operations with "
-        "weights, weighted by pairs of cells: what is left once counting is taken away.",
-        f"Another sign among cells of equal complexity than over all: {', '.join(flipped) or 'none'}.",
-        "A proxy named @TASK was computed on TASK by our own network, for one cell of every functional class.",
+        (
+            "τ is Kendall's, with what is finally wanted; above 0 where larger proxies promise"
+            " rightly. Best half and quarter are by what is wanted. Equal complexity: the mean τ"
+            " among cells with equally many operations with weights, weighted by pairs of cells:"
+            " what is left once counting is taken away."
+        ),
+        (
+            "Another sign among cells of equal complexity than over all:"
+            f" {', '.join(flipped) or 'none'}."
+        ),
+        (
+            "A proxy named @TASK was computed on TASK by our own network, for one cell of every"
+            " functional class."
+        ),
     ]
 
 

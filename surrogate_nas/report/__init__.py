@@ -33,7 +33,9 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20)
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "local_search"], "valid_loss", runs=2, budget=20
+        ... )
         >>> with TemporaryDirectory() as folder:
         ...     page = write_report(found, Path(folder))
         ...     page.name, "local_search" in page.read_text(encoding="utf-8")
@@ -43,13 +45,16 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
     from surrogate_nas.report.reading import Study, read_baselines
 
     numbers = _NUMBERS if (folder / _NUMBERS).is_file() else ""
-    return Page(Study(comparison, command, beside(folder), numbers, read_baselines(folder))).write(folder)
+    return Page(Study(comparison, command, beside(folder), numbers, read_baselines(folder))).write(
+        folder
+    )
 
 
 def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
     """Write ``report.html`` and ``tables/*``; each file is whole or as it was before.
 
-    The page has a link to ``explore.html`` where that lies in the folder (see `write_suite_explorer`).
+    The page has a link to ``explore.html`` where that lies in the folder (see
+    `write_suite_explorer`).
 
     Args:
         result: What the suite has found.
@@ -64,7 +69,9 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.study.problem import read_suite
         >>> from surrogate_nas.study.calls import run_suite
-        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> result = run_suite(
+        ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        ... )
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_report(result, Path(folder))
         ...     page.name, (Path(folder) / "tables").is_dir()

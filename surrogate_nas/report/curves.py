@@ -48,7 +48,8 @@ class Panel:
         x_label: The unit, which the last tick bears.
         y_label: With its unit.
         root: Whether the vertical axis is one of roots, from 0.
-        shared_until: Up to where all strategies saw the same cells; 0 where that is no single place.
+        shared_until: Up to where all strategies saw the same cells; 0 where that is no single
+            place.
         reference: A horizontal line, or None.
         rising: Whether curves rise as searches get better.
         noise: Up to which regret training again could move a cell, or None.
@@ -72,19 +73,28 @@ class Panel:
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = True) -> Curve:
-    """The mean over runs of what each holds after 1, 2, … evaluated cells; an ended run keeps its last value.
+    """The mean over runs of what each holds after 1, 2, … evaluated cells; an ended run keeps its
+    last value.
 
-    A run is its history and the value shown after each of its trials. Without a band its ends are the mean.
+    A run is its history and the value shown after each of its trials. Without a band its ends are
+    the mean.
     """
     changes = [_changes(values) + 1 for _, values in runs]
     last = max(len(values) for _, values in runs)
     points: NDArray[np.int64] = np.unique(np.concatenate([*changes, np.array([1, last])]))
     at = _thinned(points)
-    return _mean(at.astype(np.float64), np.stack([history.at_cells(values, at) for history, values in runs]), band)
+    return _mean(
+        at.astype(np.float64),
+        np.stack([history.at_cells(values, at) for history, values in runs]),
+        band,
+    )
 
 
-def curve_over_cost(runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True) -> Curve:
-    """The mean over runs of what each holds once so much is spent, from where every run has finished a trial.
+def curve_over_cost(
+    runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True
+) -> Curve:
+    """The mean over runs of what each holds once so much is spent, from where every run has
+    finished a trial.
 
     The divisor is of the cost, such as 3600 for hours.
     """
@@ -93,7 +103,9 @@ def curve_over_cost(runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0
     last = max(history.cost[-1] for history, _ in runs)
     at = np.unique(np.concatenate([*changes, [first, last]]))
     at = _thinned(at[at >= first])
-    return _mean(at / divisor, np.stack([history.at_cost(values, at) for history, values in runs]), band)
+    return _mean(
+        at / divisor, np.stack([history.at_cost(values, at) for history, values in runs]), band
+    )
 
 
 def _changes(values: Values) -> NDArray[np.int64]:
@@ -117,18 +129,24 @@ def _mean(x: Values, samples: Values, band: bool) -> Curve:
 
 
 def quartiles(x: Values, samples: Sequence[Values]) -> Curve:
-    """Median and quartiles of what is there at every place, each one of the samples, since some may be infinite."""
+    """Median and quartiles of what is there at every place, each one of the samples, since some may
+    be infinite.
+    """
     ordered = np.sort(np.stack(samples), axis=0)
     counts = (~np.isnan(ordered)).sum(axis=0)
     held = counts > 0
-    places = [np.maximum(np.ceil(share * counts[held]).astype(np.int64) - 1, 0) for share in _QUARTILES]
+    places = [
+        np.maximum(np.ceil(share * counts[held]).astype(np.int64) - 1, 0) for share in _QUARTILES
+    ]
     ordered = ordered[:, held]
     low, middle, high = (ordered[place, np.arange(ordered.shape[1])] for place in places)
     return Curve(x[held], middle, low, high)
 
 
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
-    """The ends of a vertical axis: of roots from 0, else without the steep start before the shared cells end."""
+    """The ends of a vertical axis: of roots from 0, else without the steep start before the shared
+    cells end.
+    """
     if panel.root:
         return 0.0, max(1.02 * max(float(curve.middle.max()) for curve in curves), 1e-9)
     shown = [] if panel.reference is None else [panel.reference]
@@ -157,10 +175,17 @@ _MARGIN = 0.06
 
 
 def chart(
-    curves: Mapping[str, Curve], looks: Mapping[str, Look], panel: Panel, width: float, *, height: float = _HEIGHT,
+    curves: Mapping[str, Curve],
+    looks: Mapping[str, Look],
+    panel: Panel,
+    width: float,
+    *,
+    height: float = _HEIGHT,
     named: bool = True,
-) -> Canvas:  # fmt: skip
-    """Draw one curve a strategy, the first one uppermost; where they are not named, a key stands elsewhere."""
+) -> Canvas:
+    """Draw one curve a strategy, the first one uppermost; where they are not named, a key stands
+    elsewhere.
+    """
     height = max(height, LINE * len(curves) + _TOP + _BOTTOM) if named else height
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
     names = 36 + max(text_width(plain(name, longest), 12) for name in curves) if named else 12.0
@@ -176,7 +201,11 @@ def chart(
     for name, curve in reversed(list(curves.items())):
         if panel.banded is None or name in panel.banded:
             with canvas.of(looks[name]):
-                canvas.area(_band(curve, x, y, panel.steps), looks[name], 0.15 if panel.banded or named else 0.08)
+                canvas.area(
+                    _band(curve, x, y, panel.steps),
+                    looks[name],
+                    0.15 if panel.banded or named else 0.08,
+                )
     ends = {}
     for name, curve in reversed(list(curves.items())):
         held = np.isfinite(curve.middle)
@@ -191,7 +220,9 @@ def chart(
     return canvas
 
 
-def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Sequence[tuple[float, str]], panel: Panel) -> None:
+def _draw_axes(
+    canvas: Canvas, x: Scale, y: Scale, ticks: Sequence[tuple[float, str]], panel: Panel
+) -> None:
     top, bottom = sorted((y.start, y.end))
     if panel.shared_until > 1:
         canvas.rectangle(x.start, top, x(panel.shared_until), bottom, "soft", 0.6)
@@ -203,8 +234,12 @@ def _draw_axes(canvas: Canvas, x: Scale, y: Scale, ticks: Sequence[tuple[float, 
     if panel.reference is not None:
         at = y(panel.reference)
         canvas.line([(x.start, at), (x.end, at)], paint="axis", width=1.2, dash=(2.0, 3.0))
-    canvas.line([(x.start, y(0.0)), (x.end, y(0.0))] if panel.root else [(x.start, bottom), (x.end, bottom)],
-                paint="axis")  # fmt: skip
+    canvas.line(
+        [(x.start, y(0.0)), (x.end, y(0.0))]
+        if panel.root
+        else [(x.start, bottom), (x.end, bottom)],
+        paint="axis",
+    )
     for value, text in ticks:
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
     for value, text in across:
@@ -226,12 +261,16 @@ def _points(at: Values, values: Values, x: Scale, y: Scale, steps: bool) -> list
 
 def _band(curve: Curve, x: Scale, y: Scale, steps: bool) -> list[Point]:
     held = np.isfinite(curve.low)
-    upper, lower = (_points(curve.x[held], end[held], x, y, steps) for end in (curve.high, curve.low))
+    upper, lower = (
+        _points(curve.x[held], end[held], x, y, steps) for end in (curve.high, curve.low)
+    )
     return upper + lower[::-1]
 
 
 def seen(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | None:
-    """The lowest and the highest that is to be seen of curves that may be infinite; None where nothing is finite."""
+    """The lowest and the highest that is to be seen of curves that may be infinite; None where
+    nothing is finite.
+    """
     lowest, highest = [], []
     for curve in curves:
         found = curve.middle[np.isfinite(curve.middle)]

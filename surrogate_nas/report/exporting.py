@@ -1,6 +1,7 @@
 """What exports share: a run in numbers.
 
-A run is a row of a table, or, as trackers of experiments see one, what was asked of it and numbers by step.
+A run is a row of a table, or, as trackers of experiments see one, what was asked of it and numbers
+by step.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ _TOLD = {"strategy", "run", "cell", "failure"}
 
 
 def clock(seconds: float) -> datetime:
-    """A moment of the simulated clock, where a query is a second, as a date; every run starts with the year 2000."""
+    """A moment of the simulated clock, where a query is a second, as a date; every run starts with
+    the year 2000.
+    """
     return _CLOCK_STARTS + timedelta(seconds=seconds)
 
 
 def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     """One run in numbers; a run that failed or found no feasible cell has no score.
 
-    Final metrics that a user's function would have to compute, which may be a training, are left out.
+    Final metrics that a user's function would have to compute, which may be a training, are left
+    out.
     """
     row: dict[str, Any] = {"strategy": run.strategy, "run": run.run}
     spent = {
@@ -43,19 +47,27 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     if run.failure or not run.answers or not comparison.answer(run).feasible:
         return row | {"score": None, "regret": None, "cell": None} | spent
     found, score = comparison.answer(run), comparison.score(run)
-    row |= {"score": score, "regret": None if comparison.optimum is None else score - comparison.optimum}
+    row |= {
+        "score": score,
+        "regret": None if comparison.optimum is None else score - comparison.optimum,
+    }
     row |= {"cell": found.cell.text, "loss": found.loss, "penalty": found.penalty}
     metrics = comparison.objective.benchmark.metrics
     is_dear = comparison.objective.benchmark.is_dear
     if any(metric.kind == "final" and is_dear(metric.name) for metric in metrics):
         return row | spent
-    final = {f"{FINAL}{name}": value for name, value in final_metrics(comparison.objective, found.cell).items()}
+    final = {
+        f"{FINAL}{name}": value
+        for name, value in final_metrics(comparison.objective, found.cell).items()
+    }
     return row | spent | final
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one trial told: its place in the run, its end on the simulated clock, and finite numbers by name."""
+    """What one trial told: its place in the run, its end on the simulated clock, and finite numbers
+    by name.
+    """
 
     step: int
     seconds: float
@@ -64,7 +76,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Tracked:
-    """One run: what was asked of it, its points by rising time, and what it found and spent, finite numbers by name."""
+    """One run: what was asked of it, its points by rising time, and what it found and spent, finite
+    numbers by name.
+    """
 
     name: str
     strategy: str
@@ -105,7 +119,10 @@ def tracked(part: Part) -> Iterator[Tracked]:
             points=list(_points(made, run)),
             found=_finite({name: value for name, value in row.items() if name not in _TOLD}),
             failure=run.failure,
-            provenance={"fingerprint": objective.fingerprint, **{k: str(v) for k, v in told["provenance"].items()}},
+            provenance={
+                "fingerprint": objective.fingerprint,
+                **{k: str(v) for k, v in told["provenance"].items()},
+            },
         )
 
 
@@ -113,9 +130,16 @@ def _points(made: Comparison, run: Run) -> Iterator[Point]:
     if not run.trials:
         return
     best = made.anytime(run).score
-    held = np.logical_or.accumulate([trial.feasible and trial.epochs == run.epochs for trial in run.trials])
+    held = np.logical_or.accumulate(
+        [trial.feasible and trial.epochs == run.epochs for trial in run.trials]
+    )
     for trial, so_far, is_held in zip(run.trials, best.tolist(), held.tolist(), strict=True):
-        values = {"score": trial.score, "loss": trial.loss, "penalty": trial.penalty, "cost": trial.finished}
+        values = {
+            "score": trial.score,
+            "loss": trial.loss,
+            "penalty": trial.penalty,
+            "cost": trial.finished,
+        }
         values |= {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
         if is_held:
             values["best_score"] = so_far
@@ -126,4 +150,8 @@ def _points(made: Comparison, run: Run) -> Iterator[Point]:
 
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:
     """The numbers among some values that a tracker can draw."""
-    return {name: float(value) for name, value in values.items() if value is not None and math.isfinite(value)}
+    return {
+        name: float(value)
+        for name, value in values.items()
+        if value is not None and math.isfinite(value)
+    }

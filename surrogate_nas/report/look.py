@@ -1,7 +1,8 @@
-"""How strategies look: one colour and one mark by name, on every page, live, printed, in light and in dark.
+"""How strategies look: one colour and one mark by name, on every page, live, printed, in light and
+in dark.
 
-Colours differ by at least 7 (OKLab × 100) for the colour-blind and stand out by 3:1; a mark is always drawn with them,
-and text is never in a strategy's colour.
+Colours differ by at least 7 (OKLab × 100) for the colour-blind and stand out by 3:1; a mark is
+always drawn with them, and text is never in a strategy's colour.
 """
 
 from __future__ import annotations
@@ -10,11 +11,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 PAINTS = {
-    "ink": ("#1c2126", "#e4e8ec"), "quiet": ("#5c6670", "#9aa5b0"), "paper": ("#ffffff", "#12161b"),
-    "line": ("#e3e7ea", "#2a323a"), "axis": ("#9aa4ad", "#5f6a75"), "soft": ("#e9ecee", "#232b33"),
+    "ink": ("#1c2126", "#e4e8ec"),
+    "quiet": ("#5c6670", "#9aa5b0"),
+    "paper": ("#ffffff", "#12161b"),
+    "line": ("#e3e7ea", "#2a323a"),
+    "axis": ("#9aa4ad", "#5f6a75"),
+    "soft": ("#e9ecee", "#232b33"),
     "accent": ("#1a5fb4", "#79b8ff"),
-}  # fmt: skip
-"""What is in no strategy's colour, on a light and on a dark page: text, ground, grid, axes, noise of seeds, links."""
+}
+"""What is in no strategy's colour, on a light and on a dark page: text, ground, grid, axes, noise
+of seeds, links.
+"""
 _LONGEST_NAME = 26
 
 
@@ -58,13 +65,19 @@ class Look:
 
 
 _PATHS = {
-    "o": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z", "v": "M-5 -4H5L0 5Z", "^": "M-5 4H5L0 -5Z",
-    "s": "M-4 -4H4V4H-4Z", "P": "M-1.6 -5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z",
+    "o": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
+    "v": "M-5 -4H5L0 5Z",
+    "^": "M-5 4H5L0 -5Z",
+    "s": "M-4 -4H4V4H-4Z",
+    "P": "M-1.6 -5H1.6V-1.6H5V1.6H1.6V5H-1.6V1.6H-5V-1.6H-1.6Z",
     "D": "M0 -5.2L5.2 0L0 5.2L-5.2 0Z",
-    "X": "M-4.6 -2.4L-2.4 -4.6L0 -2.2L2.4 -4.6L4.6 -2.4L2.2 0L4.6 2.4L2.4 4.6L0 2.2L-2.4 4.6L-4.6 2.4L-2.2 0Z",
+    "X": (
+        "M-4.6 -2.4L-2.4 -4.6L0 -2.2L2.4 -4.6L4.6 -2.4L2.2 0L4.6 2.4L2.4 4.6L0 2.2L-2.4 4.6L-4.6"
+        " 2.4L-2.2 0Z"
+    ),
     "*": "M0 -5.6L1.5 -1.7L5.4 -1.7L2.3 .8L3.4 4.6L0 2.4L-3.4 4.6L-2.3 .8L-5.4 -1.7L-1.5 -1.7Z",
     "h": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
-}  # fmt: skip
+}
 _NAMED = {
     "random": Look("#73787f", "#989898", "o", hollow=True),
     "bo": Look("#12447e", "#517abb", "o"),
@@ -86,12 +99,17 @@ SCHEMES = {look.colour: look.dark for look in _ORDER}
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """The look of each strategy of a page: its own by its name, ``evolution`` for ``evolution(population=20)``.
+    """The look of each strategy of a page: its own by its name, ``evolution`` for
+    ``evolution(population=20)``.
 
     Of two that would look alike the later takes the next that is free.
     """
     found: dict[str, Look] = {}
-    free = [Look(one.colour, one.dark, one.marker, one.hollow, dash) for dash in _DASHES for one in _ORDER]
+    free = [
+        Look(one.colour, one.dark, one.marker, one.hollow, dash)
+        for dash in _DASHES
+        for one in _ORDER
+    ]
     wanted = {name: _NAMED.get(name.partition("(")[0]) for name in names}
     for name, look in wanted.items():
         if look is not None and look in free:

@@ -1,6 +1,8 @@
-"""What a page is made of: data that the templates in ``templates/`` set and escape; nothing here is HTML.
+"""What a page is made of: data that the templates in ``templates/`` set and escape; nothing here is
+HTML.
 
-The templates are jinja2's with autoescape on, so a text that a user, a file or a strategy chose is text on the page.
+The templates are jinja2's with autoescape on, so a text that a user, a file or a strategy chose is
+text on the page.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ _MOST_ITEMS = 20
 
 
 class Shown(NamedTuple):
-    """A text that is set in its own way: a strategy's name beside its mark, a link to a file of the folder."""
+    """A text that is set in its own way: a strategy's name beside its mark, a link to a file of the
+    folder.
+    """
 
     text: str
     kind: Literal["code", "strong", "strategy", "link"]
@@ -46,7 +50,9 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first `texts` columns are set to the left; of facts, rows are names with values, without heads."""
+    """A table whose first `texts` columns are set to the left; of facts, rows are names with
+    values, without heads.
+    """
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
@@ -75,7 +81,9 @@ class Figures:
 
 
 class Block(NamedTuple):
-    """Anything else that stands in a section: sentences, a smaller heading, a command, or cards of cells."""
+    """Anything else that stands in a section: sentences, a smaller heading, a command, or cards of
+    cells.
+    """
 
     kind: Literal["items", "heading", "command", "cards"]
     content: Any
@@ -110,7 +118,9 @@ class Section(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A function that makes a section, of which kinds of results, and where it stands on the page."""
+    """A function that makes a section, of which kinds of results, and where it stands on the
+    page.
+    """
 
     place: int
     kinds: tuple[Kind, ...]
@@ -124,7 +134,9 @@ SECTIONS: list[Listed] = []
 def section(
     place: int, *kinds: Kind
 ) -> Callable[[Callable[[Study], Section | None]], Callable[[Study], Section | None]]:
-    """Put what a function says on the pages of kinds of results, by rising places; None where it says nothing."""
+    """Put what a function says on the pages of kinds of results, by rising places; None where it
+    says nothing.
+    """
 
     def listed(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
         SECTIONS.append(Listed(place, kinds, make))
@@ -144,19 +156,25 @@ def strategy(name: str, look: Look) -> Shown:
 
 
 def with_marks(sentence: str, looks: Mapping[str, Look]) -> Words:
-    """A sentence with every strategy's name in it beside its mark; a name of one letter may be a word."""
+    """A sentence with every strategy's name in it beside its mark; a name of one letter may be a
+    word.
+    """
     names = sorted((name for name in looks if len(name) > 1), key=len, reverse=True)
     if not names:
         return Words([sentence])
     either = "|".join(map(re.escape, names))
     parts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
-    return Words([strategy(part, looks[part]) if i % 2 else part for i, part in enumerate(parts) if part])
+    return Words(
+        [strategy(part, looks[part]) if i % 2 else part for i, part in enumerate(parts) if part]
+    )
 
 
 def files_of(table: str) -> list[Content]:
     """Links to a table's files in ``tables/``."""
     ends = {"CSV": "csv", "LaTeX": "tex"}
-    first, second = (Shown(text, "link", None, f"tables/{table}.{end}") for text, end in ends.items())
+    first, second = (
+        Shown(text, "link", None, f"tables/{table}.{end}") for text, end in ends.items()
+    )
     return [first, ", ", second]
 
 

@@ -1,4 +1,6 @@
-"""A page of results: the verdict and what it rests on, then every section that says something, as one file."""
+"""A page of results: the verdict and what it rests on, then every section that says something, as
+one file.
+"""
 
 from __future__ import annotations
 
@@ -31,13 +33,18 @@ from surrogate_nas.report.markup import (
 from surrogate_nas.report.picture import WIDE, Picture
 from surrogate_nas.report.reading import Study
 
-_QUESTIONS = {"cells trained again": "if cells were retrained?", "other problems": "on other problems?"}
+_QUESTIONS = {
+    "cells trained again": "if cells were retrained?",
+    "other problems": "on other problems?",
+}
 """What would be other, as a question, where that does not begin with “with”."""
 
 
 @dataclass(frozen=True)
 class Top:
-    """What is seen first: title, a line of facts and links, what must be known, the verdict, what would change it."""
+    """What is seen first: title, a line of facts and links, what must be known, the verdict, what
+    would change it.
+    """
 
     name: str
     title: str
@@ -75,9 +82,13 @@ class Page:
         script = render("page.js")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return render(
-            "page.html", top=top, rows=list(_rows([one for one in self.sections if not one.folded])),
-            folded=[one for one in self.sections if one.folded], script=script, digest=digest,
-        )  # fmt: skip
+            "page.html",
+            top=top,
+            rows=list(_rows([one for one in self.sections if not one.folded])),
+            folded=[one for one in self.sections if one.folded],
+            script=script,
+            digest=digest,
+        )
 
     def write(self, folder: Path) -> Path:
         """Write ``report.html``; it is whole or as it was before."""
@@ -101,10 +112,13 @@ def _rows(shown: Sequence[Section]) -> Iterator[list[Section]]:
 
 def _whole(section: Section) -> Section:
     blocks = [
-        Figures([replace(picture, width=WIDE) for picture in block.pictures], block.below)
-        if isinstance(block, Figures) else block
+        (
+            Figures([replace(picture, width=WIDE) for picture in block.pictures], block.below)
+            if isinstance(block, Figures)
+            else block
+        )
         for block in section.blocks
-    ]  # fmt: skip
+    ]
     return section._replace(blocks=blocks, half=False)
 
 
@@ -123,7 +137,12 @@ def _strategies(n: int) -> str:
 def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
     """Links to what lies beside the page."""
     links = [("Explore the cells", study.explorer), *further]
-    return [part for said, address in links if address for part in (" · ", Shown(said, "link", None, address))]
+    return [
+        part
+        for said, address in links
+        if address
+        for part in (" · ", Shown(said, "link", None, address))
+    ]
 
 
 def _judged(study: Study) -> tuple[list[Words], Table | None]:
@@ -133,29 +152,45 @@ def _judged(study: Study) -> tuple[list[Words], Table | None]:
         return [], None
     said = [with_marks(sentence, study.looks) for sentence in verdict.sentences[: verdict.leading]]
     rows: list[list[Content]] = [
-        [_QUESTIONS.get(one.question, f"with {one.question}?"), Shown(one.answer, "strong"), one.why]
+        [
+            _QUESTIONS.get(one.question, f"with {one.question}?"),
+            Shown(one.answer, "strong"),
+            one.why,
+        ]
         for one in verdict.holds
     ]
-    return said, Table([Head("Would it hold …"), Head(""), Head("")], rows, texts=3) if rows else None
+    return said, (
+        Table([Head("Would it hold …"), Head(""), Head("")], rows, texts=3) if rows else None
+    )
 
 
 def _of_comparison(study: Study) -> Top:
     made, told = study.comparison, study.comparison.description
     objective, benchmark, n = made.objective, made.objective.benchmark, len(told["strategies"])
     line: list[Content] = [
-        "minimise ", Shown(str(objective), "code"),
+        "minimise ",
+        Shown(str(objective), "code"),
         f" · {plural(told['runs'], 'run')} × {budget_in_words(told['budget'], benchmark.cost)}",
         *_links(study, ("Numbers as JSON", study.numbers)),
-    ]  # fmt: skip
+    ]
     boxes = []
     if objective.warning:
         boxes.append(Box("Searched on final metrics.", objective.warning))
     if benchmark.banner:
         boxes.append(Box("Mind the data.", benchmark.banner, bad=False))
     if made.failures:
-        boxes.append(Box(f"{plural(len(made.failures), 'run')} failed", "and are in no number below.", made.failures))
+        boxes.append(
+            Box(
+                f"{plural(len(made.failures), 'run')} failed",
+                "and are in no number below.",
+                made.failures,
+            )
+        )
     if made.missing > 0:
-        missing = f"{plural(made.missing, 'run')} of the comparison have not ended yet; run the command again to go on."
+        missing = (
+            f"{plural(made.missing, 'run')} of the comparison have not ended yet; run the command"
+            " again to go on."
+        )
         boxes.append(Box("Unfinished:", missing))
     title = f"{_strategies(n).replace('strateg', 'search strateg')} on {benchmark.name}"
     return Top(f"Strategies on {benchmark.name}", title, line, boxes, *_judged(study))
@@ -164,7 +199,11 @@ def _of_comparison(study: Study) -> Top:
 def _of_suite(study: Study) -> Top:
     result, n = study.suite, len(study.suite.strategies)
     runs = [entry.runs for entry in result.suite.entries]
-    each = plural(max(runs), "run") if len(set(runs)) == 1 else f"{min(runs):,} to {plural(max(runs), 'run')}"
+    each = (
+        plural(max(runs), "run")
+        if len(set(runs)) == 1
+        else f"{min(runs):,} to {plural(max(runs), 'run')}"
+    )
     budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
     counts = f"{_strategies(n)} × {plural(len(result.problems), 'problem')} × {each}"
     if len(budgets) == 1:
@@ -172,11 +211,19 @@ def _of_suite(study: Study) -> Top:
         counts += f" × {budget:,g} {unit}"
     boxes = []
     if failures := result.failures:
-        boxes.append(Box(f"{plural(len(failures), 'run')} failed", "and count as having found nothing.", failures))
+        boxes.append(
+            Box(
+                f"{plural(len(failures), 'run')} failed",
+                "and count as having found nothing.",
+                failures,
+            )
+        )
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Box("Not run:", items=not_run, bad=False))
-    if remarks := [f"{problem.name}: {problem.remark}" for problem in result.problems if problem.remark]:
+    if remarks := [
+        f"{problem.name}: {problem.remark}" for problem in result.problems if problem.remark
+    ]:
         boxes.append(Box("Mind the data.", items=remarks, bad=False))
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
     return Top(result.suite.title, result.suite.title, line, boxes, *_judged(study))

@@ -1,7 +1,9 @@
-"""Pictures: shapes in pixels that sections place; pages set them as SVG, files for papers are drawn of the same shapes.
+"""Pictures: shapes in pixels that sections place; pages set them as SVG, files for papers are drawn
+of the same shapes.
 
-Colours are names that the page knows or a strategy's, so that a picture follows its page into the dark. What belongs to
-one strategy is a group that the page's script finds, to dim the others or to hide it.
+Colours are names that the page knows or a strategy's, so that a picture follows its page into the
+dark. What belongs to one strategy is a group that the page's script finds, to dim the others or to
+hide it.
 """
 
 from __future__ import annotations
@@ -98,7 +100,9 @@ class Canvas:
 
     @contextmanager
     def of(self, look: Look, said: str = "", *, pick: bool = False) -> Iterator[None]:
-        """What is drawn within belongs to a strategy; what is said of it is shown where the pointer rests."""
+        """What is drawn within belongs to a strategy; what is said of it is shown where the pointer
+        rests.
+        """
         self.groups.append(Group(look, pick, said))
         yield
         self.groups.append(Group(None, False, ""))
@@ -109,9 +113,14 @@ class Canvas:
         self.groups[-1].shapes.append(shape)
 
     def line(
-        self, *parts: Sequence[Point], paint: Paint, width: float = 1.0, dash: tuple[float, ...] = (),
-        opacity: float = 1.0, cased: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        *parts: Sequence[Point],
+        paint: Paint,
+        width: float = 1.0,
+        dash: tuple[float, ...] = (),
+        opacity: float = 1.0,
+        cased: bool = False,
+    ) -> None:
         """Draw lines that look alike."""
         if kept := [part for part in parts if part]:
             self._add(Line(kept, paint, width, dash, opacity, cased))
@@ -121,7 +130,9 @@ class Canvas:
         if len(points) > 2:
             self._add(Area(points, paint, opacity))
 
-    def rectangle(self, left: float, top: float, right: float, bottom: float, paint: Paint, opacity: float = 1) -> None:
+    def rectangle(
+        self, left: float, top: float, right: float, bottom: float, paint: Paint, opacity: float = 1
+    ) -> None:
         """Fill a rectangle."""
         self.area([(left, top), (right, top), (right, bottom), (left, bottom)], paint, opacity)
 
@@ -130,9 +141,16 @@ class Canvas:
         self._add(Mark((x, y), look, size))
 
     def text(
-        self, x: float, y: float, text: str, *, size: float = 11.0, align: Align = "left", paint: Paint = "quiet",
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        size: float = 11.0,
+        align: Align = "left",
+        paint: Paint = "quiet",
         bold: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Write a line of text on its base line."""
         self._add(Text((x, y), text, size, align, paint, bold))
 
@@ -158,8 +176,9 @@ class Canvas:
         parts = [_group(group) for group in self.groups if group.shapes]
         role = "group" if any(group.pick for group in self.groups) else "img"
         return Markup(
-            f'<svg class="{kind}" viewBox="0 0 {_n(self.width)} {_n(self.height)}" width="{_n(self.width)}" '
-            f'role="{role}" aria-label="{escape(said)}">{"".join(parts)}</svg>'
+            f'<svg class="{kind}" viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
+            f' width="{_n(self.width)}" role="{role}"'
+            f' aria-label="{escape(said)}">{"".join(parts)}</svg>'
         )
 
 
@@ -183,34 +202,55 @@ def _group(group: Group) -> str:
 
 def _shape(shape: Shape) -> str:
     if isinstance(shape, Text):
-        (x, y), anchor = shape.at, f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else ""
+        (x, y), anchor = (
+            shape.at,
+            f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else "",
+        )
         bold = ' font-weight="650"' if shape.bold else ""
         return (
-            f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}" fill="{_colour(shape.paint)}"{anchor}{bold}>'
-            f"{escape(shape.text)}</text>"
+            f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}"'
+            f' fill="{_colour(shape.paint)}"{anchor}{bold}>{escape(shape.text)}</text>'
         )
     if isinstance(shape, Mark):
         scale = f" scale({shape.size / 10:.3g})" if shape.size != 10 else ""
-        return f'<path transform="translate({_n(shape.at[0])} {_n(shape.at[1])}){scale}" {mark_svg(shape.look)}/>'
+        return (
+            f'<path transform="translate({_n(shape.at[0])} {_n(shape.at[1])}){scale}"'
+            f" {mark_svg(shape.look)}/>"
+        )
     opacity = f' opacity="{shape.opacity:g}"' if shape.opacity != 1 else ""
     if isinstance(shape, Area):
         return f'<path d="{_path(shape.points)}Z" fill="{_colour(shape.paint)}"{opacity}/>'
     path = f'd="{"".join(map(_path, shape.parts))}" fill="none"'
-    casing = f'<path {path} stroke="var(--paper)" stroke-width="{_n(shape.width + 2)}"/>' if shape.cased else ""
+    casing = (
+        f'<path {path} stroke="var(--paper)" stroke-width="{_n(shape.width + 2)}"/>'
+        if shape.cased
+        else ""
+    )
     dash = f' stroke-dasharray="{" ".join(map(_n, shape.dash))}"' if shape.dash else ""
-    return f'{casing}<path {path} stroke="{_colour(shape.paint)}" stroke-width="{_n(shape.width)}"{dash}{opacity}/>'
+    return (
+        f'{casing}<path {path} stroke="{_colour(shape.paint)}"'
+        f' stroke-width="{_n(shape.width)}"{dash}{opacity}/>'
+    )
 
 
 def mark_svg(look: Look) -> str:
     """The attributes of a path that is a strategy's mark around the origin, 10 pixels wide."""
     if look.hollow:
         dash = ' stroke-dasharray="3.4 2.2"' if look.dotted else ""
-        return f'd="{look.svg_mark}" fill="var(--paper)" stroke="{look.variable}" stroke-width="2"{dash}'
-    return f'd="{look.svg_mark}" fill="{look.variable}" stroke="var(--paper)" stroke-width="1.2" paint-order="stroke"'
+        return (
+            f'd="{look.svg_mark}" fill="var(--paper)" stroke="{look.variable}"'
+            f' stroke-width="2"{dash}'
+        )
+    return (
+        f'd="{look.svg_mark}" fill="{look.variable}" stroke="var(--paper)" stroke-width="1.2"'
+        ' paint-order="stroke"'
+    )
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Points as a path; horizontal and vertical lines in few letters, what does not move left out."""
+    """Points as a path; horizontal and vertical lines in few letters, what does not move left
+    out.
+    """
     x, y = (_n(value) for value in points[0])
     parts = [f"M{x} {y}"]
     for point in points[1:]:
@@ -224,7 +264,9 @@ def _path(points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page: the stem of its files, what it shows in words, how it is drawn, and how wide on a desk."""
+    """A picture of a page: the stem of its files, what it shows in words, how it is drawn, and how
+    wide on a desk.
+    """
 
     name: str
     caption: str
@@ -244,7 +286,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels; what lies outside stands at the edge. A root axis keeps 0 and opens what is near it."""
+    """From values to pixels; what lies outside stands at the edge. A root axis keeps 0 and opens
+    what is near it.
+    """
 
     low: float
     high: float
@@ -278,11 +322,15 @@ class Scale:
 
     def _bent_ticks(self, apart: float) -> list[float]:
         high = max(self.high, 1e-300)
-        powers = range(math.floor(math.log10(high)), math.floor(math.log10(max(self.low, high * 1e-4))) - 1, -1)
+        powers = range(
+            math.floor(math.log10(high)), math.floor(math.log10(max(self.low, high * 1e-4))) - 1, -1
+        )
         kept = [0.0] if self.kind == "root" and self.low <= 0 else []
         for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
             for value in (nice * 10.0**power for power in powers):
-                if self.low <= value <= self.high and all(abs(self(value) - self(one)) >= apart for one in kept):
+                if self.low <= value <= self.high and all(
+                    abs(self(value) - self(one)) >= apart for one in kept
+                ):
                     kept.append(value)
         return sorted(kept)
 
@@ -290,7 +338,13 @@ class Scale:
 def short(value: float) -> str:
     """A number for an axis in few letters."""
     size = abs(value)
-    text = f"{value / 1e6:g}M" if size >= 1e6 else f"{value / 1e3:g}k" if size >= 1e4 else f"{value:,.6g}"
+    text = (
+        f"{value / 1e6:g}M"
+        if size >= 1e6
+        else f"{value / 1e3:g}k"
+        if size >= 1e4
+        else f"{value:,.6g}"
+    )
     return text.replace("-", "−")
 
 
@@ -300,9 +354,17 @@ def text_width(text: str, size: float = 13.0) -> float:
 
 
 def name_ends(
-    canvas: Canvas, ends: Mapping[str, float], looks: Mapping[str, Look], x: float, *, most: float, longest: int
+    canvas: Canvas,
+    ends: Mapping[str, float],
+    looks: Mapping[str, Look],
+    x: float,
+    *,
+    most: float,
+    longest: int,
 ) -> None:
-    """Name every curve where it ends at `x`, beside its mark, no two labels over one another, none below `most`."""
+    """Name every curve where it ends at `x`, beside its mark, no two labels over one another, none
+    below `most`.
+    """
     names = sorted(ends, key=lambda name: ends[name])
     places = apart([ends[name] for name in names], LINE)
     if places and places[-1] > most:
@@ -316,8 +378,11 @@ def name_ends(
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:
-    """Rising numbers moved as little as it takes to be so far apart: neighbours that touch move as one block."""
-    blocks: list[tuple[float, int]] = []  # the mean of the first places that its members would have, and their number
+    """Rising numbers moved as little as it takes to be so far apart: neighbours that touch move as
+    one block.
+    """
+    # the mean of the first places that its members would have, and their number
+    blocks: list[tuple[float, int]] = []
     for i, place in enumerate(places):
         mean, n = place - i * least, 1
         while blocks and blocks[-1][0] > mean:

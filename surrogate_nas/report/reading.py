@@ -1,4 +1,6 @@
-"""What pages and exports read of results: every name of `surrogate_nas.study` that this room uses, in one place."""
+"""What pages and exports read of results: every name of `surrogate_nas.study` that this room uses,
+in one place.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +35,77 @@ from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.tables import TABLES, Rows, as_csv, as_latex, best_of, bold, escaped, tabular, write_tables
+from surrogate_nas.study.tables import (
+    TABLES,
+    Rows,
+    as_csv,
+    as_latex,
+    best_of,
+    bold,
+    escaped,
+    tabular,
+    write_tables,
+)
 from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [
-    "BEST_SHOWN", "MARKED", "PLAN", "PROBLEMS", "RESAMPLES", "TABLES", "TARGET", "Anytime",
-    "Baseline", "Comparison", "FoundCell", "Kind", "LambdaPath", "Ledger", "Noise", "Part",
-    "ProblemResult", "Resampling", "Results", "Rival", "Rows", "Run", "RunWatch", "Source",
-    "Statement", "Store", "Study", "SuiteResult", "Values", "Verdict", "as_csv", "as_latex",
-    "best_cells", "best_of", "bold", "diagnose", "ends", "escaped", "expected_runtime",
-    "final_metrics", "final_questions", "interval", "joined", "kind_of", "nondominated",
-    "provenance", "read_baselines", "results_of", "shared_cells", "stored_problems", "tabular",
-    "trivial_cells", "undominated", "values_of", "write_tables",
-]  # fmt: skip
+    "BEST_SHOWN",
+    "MARKED",
+    "PLAN",
+    "PROBLEMS",
+    "RESAMPLES",
+    "TABLES",
+    "TARGET",
+    "Anytime",
+    "Baseline",
+    "Comparison",
+    "FoundCell",
+    "Kind",
+    "LambdaPath",
+    "Ledger",
+    "Noise",
+    "Part",
+    "ProblemResult",
+    "Resampling",
+    "Results",
+    "Rival",
+    "Rows",
+    "Run",
+    "RunWatch",
+    "Source",
+    "Statement",
+    "Store",
+    "Study",
+    "SuiteResult",
+    "Values",
+    "Verdict",
+    "as_csv",
+    "as_latex",
+    "best_cells",
+    "best_of",
+    "bold",
+    "diagnose",
+    "ends",
+    "escaped",
+    "expected_runtime",
+    "final_metrics",
+    "final_questions",
+    "interval",
+    "joined",
+    "kind_of",
+    "nondominated",
+    "provenance",
+    "read_baselines",
+    "results_of",
+    "shared_cells",
+    "stored_problems",
+    "tabular",
+    "trivial_cells",
+    "undominated",
+    "values_of",
+    "write_tables",
+]
 
 
 Kind = Literal["comparison", "front", "suite", "path"]
@@ -105,17 +164,25 @@ class Study:
     def looks(self) -> dict[str, Look]:
         """How each strategy is drawn."""
         result = self.result
-        return looks(result.description["strategies"] if isinstance(result, Comparison) else result.strategies)
+        return looks(
+            result.description["strategies"]
+            if isinstance(result, Comparison)
+            else result.strategies
+        )
 
     @cached_property
     def problems(self) -> list[ProblemResult]:
         """The runs of a suite or a comparison, problem by problem."""
         result = self.result
-        return [result.problem_result] if isinstance(result, Comparison) else list(self.suite.problems)
+        return (
+            [result.problem_result] if isinstance(result, Comparison) else list(self.suite.problems)
+        )
 
     @cached_property
     def standings(self) -> dict[str, tuple[str, ...]]:
-        """The strategies in the order of the verdict's procedure, each with those after it that are not told apart."""
+        """The strategies in the order of the verdict's procedure, each with those after it that are
+        not told apart.
+        """
         names, problems = self.result.strategies, self.problems
         if self.verdict is None or self.verdict.end is None:
             return {name: () for name in names}
@@ -123,28 +190,40 @@ class Study:
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
-        """What the runs of a comparison that found a feasible cell had achieved when, by strategy; none is empty."""
+        """What the runs of a comparison that found a feasible cell had achieved when, by strategy;
+        none is empty.
+        """
         return {
-            name: [(run, self.comparison.anytime(run)) for run in runs] for name, runs in self.feasible.items() if runs
+            name: [(run, self.comparison.anytime(run)) for run in runs]
+            for name, runs in self.feasible.items()
+            if runs
         }
 
     @cached_property
     def feasible(self) -> dict[str, list[Run]]:
         """The runs of a comparison that found a feasible cell, by strategy."""
-        return {name: list(self.comparison.feasible_runs_of(name)) for name in self.comparison.strategies}
+        return {
+            name: list(self.comparison.feasible_runs_of(name))
+            for name in self.comparison.strategies
+        }
 
 
 def kind_of(folder: Path) -> str:
     """``comparison``, ``suite``, or empty for other folders."""
     if (folder / "experiment.json").is_file():
         return "comparison"
-    return "suite" if (folder / PLAN).is_file() or any((folder / PROBLEMS).glob("*/experiment.json")) else ""
+    return (
+        "suite"
+        if (folder / PLAN).is_file() or any((folder / PROBLEMS).glob("*/experiment.json"))
+        else ""
+    )
 
 
 def stored_problems(
     result: SuiteResult, folder: Path, runs: int, comparisons: Mapping[str, Comparison] | None
 ) -> Iterator[tuple[str, Comparison]]:
-    """The comparison of every problem of a suite with a finished run among the first so many, by its name.
+    """The comparison of every problem of a suite with a finished run among the first so many, by
+    its name.
 
     They are those that were read already, or else those that the folder keeps.
     """
@@ -153,7 +232,9 @@ def stored_problems(
         return
     for told in result.problems:
         made = comparisons.get(told.name)
-        if made is not None and any(run.run < runs and run.trials and not run.failure for run in made.runs):
+        if made is not None and any(
+            run.run < runs and run.trials and not run.failure for run in made.runs
+        ):
             yield told.name, made
 
 
@@ -205,7 +286,8 @@ class Results:
         name: Of the folder, or of the benchmark where there is none.
         parts: A comparison each.
         missing: How many runs of what was begun are not there yet.
-        suite: The verdict over all parts, where they are problems of a suite that can be compared already.
+        suite: The verdict over all parts, where they are problems of a suite that can be compared
+            already.
         path: What the parts are steps of, where they are and their table is here.
     """
 
@@ -269,7 +351,9 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
     name = folder.absolute().name
     if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
         stored = stored_suite(folder, benchmark=benchmark)
-        parts = [Part(problem, made) for problem, made in stored.comparisons.items() if made.strategies]
+        parts = [
+            Part(problem, made) for problem, made in stored.comparisons.items() if made.strategies
+        ]
         return Results(name, parts, stored.missing, suite=stored.result)
     if steps_in(folder):
         steps = stored_steps(folder, benchmark=benchmark)
@@ -278,6 +362,9 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
         parts = [Part(step.value, step.comparison) for step in steps]
         return Results(name, parts, sum(part.comparison.missing for part in parts), path=path)
     if not (folder / "experiment.json").is_file():
-        raise UserError(f"{folder} holds no comparison, suite or path over λ: give what was --out of one of them.")
+        raise UserError(
+            f"{folder} holds no comparison, suite or path over λ: give what was --out of one of"
+            " them."
+        )
     made = read_comparison(folder, benchmark=benchmark)
     return Results(name, [Part(None, made)], made.missing)

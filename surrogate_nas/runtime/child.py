@@ -1,8 +1,10 @@
-"""Child processes: how one is started, spoken with, limited and ended with all that it began, and its end in words.
+"""Child processes: how one is started, spoken with, limited and ended with all that it began, and
+its end in words.
 
-Whatever runs beside us is one of two: a `Child`, a fresh interpreter that calls a function of ours (workers, drivers of
-clusters, the fork server, a check in a fresh process), or `surrogate_nas.runtime.forkserver.Forked` (users' code and
-users' commands). Both speak over a `Link`, have one thread for arithmetic, and die with their parent.
+Whatever runs beside us is one of two: a `Child`, a fresh interpreter that calls a function of ours
+(workers, drivers of clusters, the fork server, a check in a fresh process), or
+`surrogate_nas.runtime.forkserver.Forked` (users' code and users' commands). Both speak over a
+`Link`, have one thread for arithmetic, and die with their parent.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class Link:
-    """A socket, or on Windows two pipes, for messages that begin with their length in eight bytes, or for lines.
+    """A socket, or on Windows two pipes, for messages that begin with their length in eight bytes,
+    or for lines.
 
     Attributes:
         reading: A descriptor.
@@ -49,13 +52,25 @@ class Link:
     """
 
     def __init__(
-        self, reading: int, writing: int | None = None, *, most: int = 2**62, exact: bool = False, awake: float = 0.0
+        self,
+        reading: int,
+        writing: int | None = None,
+        *,
+        most: int = 2**62,
+        exact: bool = False,
+        awake: float = 0.0,
     ) -> None:
-        """Take the descriptors; where descriptors come with messages, no more must be read than a message (`exact`).
+        """Take the descriptors; where descriptors come with messages, no more must be read than a
+        message (`exact`).
 
-        For `awake` seconds it is looked for what comes before the process sleeps: waking it takes as long as an answer.
+        For `awake` seconds it is looked for what comes before the process sleeps: waking it takes
+        as long as an answer.
         """
-        self.reading, self.writing, self._most = reading, reading if writing is None else writing, most
+        self.reading, self.writing, self._most = (
+            reading,
+            reading if writing is None else writing,
+            most,
+        )
         self.begun, self._exact = bytearray(), exact
         self._socket = socket.socket(fileno=reading) if self.reading == self.writing else None
         self._patience = {_RECEIVE: 0.0, _SEND: 0.0}
@@ -66,7 +81,9 @@ class Link:
         self._unsent += _HEAD.pack(len(content)) + content
 
     def send(self, content: bytes, deadline: float = math.inf) -> None:
-        """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before there is room."""
+        """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before
+        there is room.
+        """
         held, self._unsent = self._unsent, b""
         self.send_plain(held + _HEAD.pack(len(content)) + content, deadline)
 
@@ -80,7 +97,9 @@ class Link:
                 view = view[write(self.writing, view) :]
 
     def receive(self, deadline: float = math.inf, watch: Callable[[], bool] | None = None) -> bytes:
-        """Read a message; EOFError at its end or when `watch` says so, OverflowError where it is longer than may be."""
+        """Read a message; EOFError at its end or when `watch` says so, OverflowError where it is
+        longer than may be.
+        """
         begun, size = self.begun, _HEAD.size
         while len(begun) < size:
             begun += self._some(size - len(begun) if self._exact else _PIECE, deadline, watch)
@@ -88,7 +107,9 @@ class Link:
         if not 0 <= length <= self._most:
             raise OverflowError(length)
         while len(begun) < size + length:
-            begun += self._some(min(size + length - len(begun), _LARGE) if self._exact else _PIECE, deadline, watch)
+            begun += self._some(
+                min(size + length - len(begun), _LARGE) if self._exact else _PIECE, deadline, watch
+            )
         content = bytes(begun[size : size + length])
         del begun[: size + length]
         return content
@@ -117,7 +138,9 @@ class Link:
             return part
         while True:
             if deadline < math.inf or watch:
-                self._wait_until(min(deadline, time.monotonic() + _LOOK_SECONDS) if watch else deadline, _RECEIVE)
+                self._wait_until(
+                    min(deadline, time.monotonic() + _LOOK_SECONDS) if watch else deadline, _RECEIVE
+                )
             try:
                 part = read(self.reading, most)
             except BlockingIOError:
@@ -130,7 +153,9 @@ class Link:
                 raise EOFError
 
     def _soon(self, most: int) -> bytes:
-        """What comes within a moment, in which others may run; empty where nothing does, at the end too."""
+        """What comes within a moment, in which others may run; empty where nothing does, at the end
+        too.
+        """
         until = time.perf_counter() + self._awake
         while time.perf_counter() < until:
             with suppress(BlockingIOError):
@@ -147,10 +172,14 @@ class Link:
         if self._socket is not None and not left / 2 < self._patience[which] <= 1.01 * left:
             self._patience[which] = left
             seconds, part = divmod(max(left, 1e-3), 1)
-            self._socket.setsockopt(socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(1e6 * part)))
+            self._socket.setsockopt(
+                socket.SOL_SOCKET, which, struct.pack("@ll", int(seconds), int(1e6 * part))
+            )
 
     def shut(self, deadline: float) -> None:
-        """Say that nothing more is sent, and read until the other side says the same, or the deadline."""
+        """Say that nothing more is sent, and read until the other side says the same, or the
+        deadline.
+        """
         with suppress(OSError, EOFError):
             assert self._socket is not None
             self._socket.shutdown(socket.SHUT_WR)
@@ -170,8 +199,8 @@ class Link:
 class Child:
     """A fresh interpreter that calls a function of ours, which begins with `joined`.
 
-    Nothing that this process holds (threads, signals, locks, a working directory) reaches it. What it prints goes to
-    standard error.
+    Nothing that this process holds (threads, signals, locks, a working directory) reaches it. What
+    it prints goes to standard error.
 
     Attributes:
         link: To speak with it.
@@ -209,10 +238,14 @@ class Child:
         stream = theirs.fileno() if theirs else subprocess.PIPE
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", code], stdin=stream, stdout=stream,
-                stderr=errors, cwd=folder or None, env=os.environ | dict(variables or {}) | VARIABLES,
+                [sys.executable, "-c", code],
+                stdin=stream,
+                stdout=stream,
+                stderr=errors,
+                cwd=folder or None,
+                env=os.environ | dict(variables or {}) | VARIABLES,
                 start_new_session=apart,
-            )  # fmt: skip
+            )
         except OSError:
             if ours:
                 ours.close()
@@ -223,7 +256,9 @@ class Child:
         if ours:
             self.link = Link(ours.detach())
         else:
-            self.link = Link(os.dup(self.process.stdout.fileno()), os.dup(self.process.stdin.fileno()))  # type: ignore[union-attr]
+            self.link = Link(
+                os.dup(self.process.stdout.fileno()), os.dup(self.process.stdin.fileno())
+            )  # type: ignore[union-attr]
             self.process.stdout.close()  # type: ignore[union-attr]
             self.process.stdin.close()  # type: ignore[union-attr]
         with suppress(OSError):  # dead already, which the first answer tells
@@ -250,8 +285,9 @@ class Child:
 def joined(*, watched: bool = True, exact: bool = False) -> Link:
     """The link of a child that has just begun to its parent, whose end it shares from now on.
 
-    On Linux the kernel sees to that, however busy the child is; elsewhere, and where the kernel's word is lost, a
-    thread looks every second. One that ends others in time looks for itself and is not `watched`.
+    On Linux the kernel sees to that, however busy the child is; elsewhere, and where the kernel's
+    word is lost, a thread looks every second. One that ends others in time looks for itself and is
+    not `watched`.
     """
     link = Link(os.dup(0), None if sys.platform != "win32" else os.dup(1), exact=exact)
     with open(os.devnull, "rb") as nothing:
@@ -282,13 +318,17 @@ def _watch(parent: int) -> None:
 
 
 def adopt() -> None:
-    """Let orphaned descendants of this process become its children, also those in sessions of their own."""
+    """Let orphaned descendants of this process become its children, also those in sessions of their
+    own.
+    """
     if _prctl is not None:
         _prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_adopted(own: Collection[int]) -> None:
-    """Kill all children of this process but some, and what these leave behind; nothing where it cannot adopt."""
+    """Kill all children of this process but some, and what these leave behind; nothing where it
+    cannot adopt.
+    """
     for _ in range(_ROUNDS):
         left = [pid for pid in _children() if pid not in own]
         if not left:
@@ -327,21 +367,26 @@ def memory_kills() -> int:
 
 
 class Output:
-    """A pipe for what a process prints, passed on to our standard error up to a limit; what follows is left out.
+    """A pipe for what a process prints, passed on to our standard error up to a limit; what follows
+    is left out.
 
     Attributes:
         inlet: Where the process writes; whoever starts it closes this end when it has it.
     """
 
     def __init__(self, who: str) -> None:
-        """Begin to read; OSError where the system gives no pipe. `who` is named where something is left out."""
+        """Begin to read; OSError where the system gives no pipe. `who` is named where something is
+        left out.
+        """
         self._who = who
         self._outlet, self.inlet = os.pipe()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
     def finish(self, patience: float) -> None:
-        """Wait some seconds until all that was printed is passed on: somebody may hold the other end."""
+        """Wait some seconds until all that was printed is passed on: somebody may hold the other
+        end.
+        """
         self._thread.join(patience)
 
     def _pass_on(self) -> None:
@@ -353,7 +398,9 @@ class Output:
                 _say(piece[:left])
                 left = max(left - len(piece), 0)
                 if not left:
-                    _say(f"\n{self._who} has printed {MOST_PRINTED:,} bytes; the rest is left out.\n".encode())
+                    _say(
+                        f"\n{self._who} has printed {MOST_PRINTED:,} bytes; the rest is left out.\n".encode()  # noqa: E501
+                    )
 
 
 def _say(content: bytes) -> None:

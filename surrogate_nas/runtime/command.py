@@ -1,8 +1,9 @@
-"""A user's command that speaks JSON lines: started, written to, read from with a time limit, and ended as a whole.
+"""A user's command that speaks JSON lines: started, written to, read from with a time limit, and
+ended as a whole.
 
-Nothing that it says is believed: a line is JSON or an error that quotes it. The fork server makes it, so that it and
-whatever it started end when we do, even if we are killed. What it prints on its standard error is passed on, up to a
-limit.
+Nothing that it says is believed: a line is JSON or an error that quotes it. The fork server makes
+it, so that it and whatever it started end when we do, even if we are killed. What it prints on its
+standard error is passed on, up to a limit.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ _NOT_FOUND = 127
 
 
 def run(connection: int, log: int, words: list[str]) -> None:
-    """Become a command that reads from and writes to the connection; in the process that was forked for it."""
+    """Become a command that reads from and writes to the connection; in the process that was forked
+    for it.
+    """
     os.close(log)
     for stream in (0, 1):
         os.dup2(connection, stream)
@@ -81,7 +84,9 @@ class Command:
             return json.loads(line)
         except OverflowError:
             begun = _shown(self._link.begun)
-            raise self._failure(f"answered {begun}, a line of more than {_LONGEST_LINE:,} bytes") from None
+            raise self._failure(
+                f"answered {begun}, a line of more than {_LONGEST_LINE:,} bytes"
+            ) from None
         except TimeoutError:
             begun = f", only {_shown(self._link.begun)}" if self._link.begun else ""
             raise self._failure(f"answered no line within {limit:g} s{begun}") from None
@@ -103,4 +108,4 @@ class Command:
 def _shown(said: bytes | bytearray) -> str:
     """What it said, as a message can quote it."""
     text = repr(said[:400].decode(errors="replace"))
-    return text if len(text) <= 120 else f"{text[:117]}..."  # noqa: PLR2004
+    return text if len(text) <= 120 else f"{text[:117]}..."

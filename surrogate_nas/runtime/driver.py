@@ -1,8 +1,10 @@
-"""A driver: the process that holds a cluster's executor, so that nothing of the cluster's library is in ours.
+"""A driver: the process that holds a cluster's executor, so that nothing of the cluster's library
+is in ours.
 
-Such libraries take signals, print, import the main program again in every process that they make, and may end the
-process where their cluster goes away. Ours sends a payload and jobs, and reads what is found of each. The driver, and
-the cluster where it started one, end when our process does or closes the link.
+Such libraries take signals, print, import the main program again in every process that they make,
+and may end the process where their cluster goes away. Ours sends a payload and jobs, and reads what
+is found of each. The driver, and the cluster where it started one, end when our process does or
+closes the link.
 """
 
 from __future__ import annotations
@@ -64,7 +66,10 @@ def run(
                     message = driver.link.receive()
                 except (EOFError, OSError):
                     raise _gone(engine, driver.process.wait(), said.fileno()) from None
-                (number, lost), content = _PLACE.unpack(message[: _PLACE.size]), message[_PLACE.size :]
+                (number, lost), content = (
+                    _PLACE.unpack(message[: _PLACE.size]),
+                    message[_PLACE.size :],
+                )
                 if number == _BROKEN:
                     raise UserError(content.decode())
                 yield outcome(jobs[number], content.decode() if lost else content)
@@ -120,13 +125,16 @@ def _listen(link: Link, over: threading.Event) -> None:
 
 
 def remove_at_the_end(folder: Path) -> None:
-    """Let a folder that nobody else needs be removed when this driver has ended, however that comes."""
+    """Let a folder that nobody else needs be removed when this driver has ended, however that
+    comes.
+    """
     if _will is not None:
         os.write(_will, f"{folder}\0".encode())
 
 
 def _leave_nothing() -> int | None:
-    """Let a child wait for the end of this process, however it comes, and then kill all of the session that is left.
+    """Let a child wait for the end of this process, however it comes, and then kill all of the
+    session that is left.
 
     Returns:
         Where to write which folders it shall remove then, each with a zero behind it.
@@ -147,7 +155,9 @@ def _leave_nothing() -> int | None:
 
 
 def _remove_after_this(folders: Sequence[bytes]) -> None:
-    """Let a child in a session of its own wait for the end of this process and of all that could write, and remove."""
+    """Let a child in a session of its own wait for the end of this process and of all that could
+    write, and remove.
+    """
     (ready, away), (over, alive) = os.pipe(), os.pipe()
     if os.fork():
         os.close(away)

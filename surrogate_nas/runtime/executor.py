@@ -1,7 +1,9 @@
-"""Jobs on an executor: whatever offers ``submit``, as `concurrent.futures.Executor` does, is given jobs.
+"""Jobs on an executor: whatever offers ``submit``, as `concurrent.futures.Executor` does, is given
+jobs.
 
-An executor's own process does a job in a worker of ours beside it (`surrogate_nas.runtime.worker.do`). `Engine` is what
-an executor may say besides, and what is taken for granted of one that says nothing.
+An executor's own process does a job in a worker of ours beside it
+(`surrogate_nas.runtime.worker.do`). `Engine` is what an executor may say besides, and what is taken
+for granted of one that says nothing.
 """
 
 from __future__ import annotations

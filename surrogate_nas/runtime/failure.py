@@ -55,7 +55,9 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     own = _without_ours(error.__traceback__)
     line = f"{type(error).__name__} when it {when}"
     line = one_line(f"{line}: {said}" if said else line)
-    place = _place([(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)], file)
+    place = _place(
+        [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)], file
+    )
     return StrategyError(f"{line} ({place})" if place else line, _printed(error, said, own))
 
 
@@ -70,7 +72,9 @@ def place_in_dump(dump: str, file: str) -> str:
 
 
 def _place(frames: list[tuple[str, int]], file: str) -> str:
-    """The innermost frame in the strategy's file, or else outside this package, as ``file:line``."""
+    """The innermost frame in the strategy's file, or else outside this package, as
+    ``file:line``.
+    """
     for wanted in (lambda name: name == file, lambda name: not Path(name).is_relative_to(_PACKAGE)):
         for name, line in reversed(frames):
             if wanted(name):

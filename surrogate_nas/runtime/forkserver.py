@@ -1,8 +1,8 @@
 """The fork server: a process that holds our modules and forks one for each user's code or command.
 
-A fresh interpreter takes a third of a second to import what a strategy needs; a fork of one that has done so takes
-milliseconds. The server runs no user's code, has one thread, and ends, with all that it forked and all that these left
-behind, when the process that started it does.
+A fresh interpreter takes a third of a second to import what a strategy needs; a fork of one that
+has done so takes milliseconds. The server runs no user's code, has one thread, and ends, with all
+that it forked and all that these left behind, when the process that started it does.
 """
 
 from __future__ import annotations
@@ -53,10 +53,11 @@ class Spawn(NamedTuple):
     """What a new process is made of.
 
     Attributes:
-        entry: ``module:function`` that runs there, given the descriptors of its link and its log, and the argument.
+        entry: ``module:function`` that runs there, given the descriptors of its link and its log,
+            and the argument.
         argument: Anything that can be pickled.
-        prepare: ``module:function`` that the server itself calls with the argument; what it gives, which the new
-            process shares, is the argument then. Empty for none.
+        prepare: ``module:function`` that the server itself calls with the argument; what it gives,
+            which the new process shares, is the argument then. Empty for none.
         path: Where modules are found.
         folder: The working directory.
         environment: The environment variables.
@@ -98,7 +99,9 @@ class ForkServer:
         return None if code == _RUNNING else code
 
     def call(self, function: str, *arguments: Any) -> None:
-        """Let the server call ``module:function`` once, so that what is forked later has what came of it."""
+        """Let the server call ``module:function`` once, so that what is forked later has what came
+        of it.
+        """
         content = pickle.dumps(("call", (function, arguments)))
         if content not in self._called:
             self._called.add(content)
@@ -111,9 +114,12 @@ class ForkServer:
             try:
                 return int(json.loads(self._child.link.receive(deadline, self._answers)))
             except BaseException as error:
-                self._child.link.close()  # an answer that nobody waited for would be taken for the next
+                # an answer that nobody waited for would be taken for the next
+                self._child.link.close()
                 if isinstance(error, TimeoutError):
-                    raise OSError(errno.EIO, "the process that forks others does not answer") from None
+                    raise OSError(
+                        errno.EIO, "the process that forks others does not answer"
+                    ) from None
                 raise
 
     def _send(self, content: bytes, descriptors: list[int]) -> float:
@@ -130,13 +136,20 @@ class ForkServer:
     def is_stopped(self) -> bool:
         """Whether somebody has sent it a signal to stop; told on Linux alone."""
         try:
-            state = Path(f"/proc/{self._child.process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            state = (
+                Path(f"/proc/{self._child.process.pid}/stat")
+                .read_text()
+                .rpartition(")")[2]
+                .split()[0]
+            )
         except (OSError, IndexError):
             return False
         return state in ("T", "t")
 
     def close(self) -> None:
-        """Let it end, with all that it forked and what these left behind; kill it where it takes long."""
+        """Let it end, with all that it forked and what these left behind; kill it where it takes
+        long.
+        """
         self._socket.close()
         with suppress(ProcessLookupError):
             self._child.process.send_signal(signal.SIGCONT)
@@ -148,7 +161,9 @@ _server_lock = threading.Lock()
 
 
 def the_server() -> ForkServer:
-    """The fork server of this process, started when it is first needed; OSError where the system does not."""
+    """The fork server of this process, started when it is first needed; OSError where the system
+    does not.
+    """
     global _server
     with _server_lock:
         if _server is None or _server.owner != os.getpid():
@@ -173,10 +188,12 @@ class Forked:
         server: What has forked it.
     """
 
-    def __init__(self, entry: str, argument: Any, who: str, *, prepare: str = "", most: int = 2**62) -> None:
+    def __init__(
+        self, entry: str, argument: Any, who: str, *, prepare: str = "", most: int = 2**62
+    ) -> None:
         """Start it; OSError where the system does not."""
         self._owner, self._ended = os.getpid(), False
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `kill`
+        self._log = tempfile.TemporaryFile()
         ours, theirs = socket.socketpair()
         self.link = Link(ours.detach(), most=most)
         self._output = Output(who)
@@ -194,7 +211,9 @@ class Forked:
         except (OSError, EOFError) as error:
             self.link.close()
             self._log.close()
-            raise error if isinstance(error, OSError) else OSError(errno.EIO, "it is gone at once") from error
+            raise (
+                error if isinstance(error, OSError) else OSError(errno.EIO, "it is gone at once")
+            ) from error
         finally:
             theirs.close()
             os.close(self._output.inlet)
@@ -238,7 +257,9 @@ class Forked:
 
 
 def main() -> None:
-    """The server from inside: fork processes until the link is closed; in one of those, do its work and leave."""
+    """The server from inside: fork processes until the link is closed; in one of those, do its work
+    and leave.
+    """
     link = joined(watched=False, exact=True)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     born: set[int] = set()
@@ -255,7 +276,9 @@ def main() -> None:
 
 
 def _serve(link: Link, parent: int, born: set[int]) -> Work | None:
-    """Answer until the end; returns work in a process that was forked, and None in the server itself."""
+    """Answer until the end; returns work in a process that was forked, and None in the server
+    itself.
+    """
     server = os.getpid()
     with socket.socket(fileno=os.dup(link.reading)) as descriptors_come:
         while os.getppid() == parent:
@@ -282,7 +305,8 @@ def _serve(link: Link, parent: int, born: set[int]) -> Work | None:
                 with suppress(Exception, SystemExit):
                     _function(first)(*rest[0])
                 continue
-            with suppress(ConnectionError):  # nobody waits for it any more, which the next look tells
+            # nobody waits for it any more, which the next look tells
+            with suppress(ConnectionError):
                 link.send(json.dumps(answer).encode())
     return None
 
@@ -293,7 +317,9 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _waited(pid: int, patience: float, born: set[int]) -> int:
-    """How a process ended: its exit code, minus the signal that killed it, or that it still runs."""
+    """How a process ended: its exit code, minus the signal that killed it, or that it still
+    runs.
+    """
     until = time.monotonic() + patience
     while True:
         try:
@@ -316,7 +342,9 @@ def _fork(spawn: Spawn) -> int:
     """Fork, after what the new process needs of ours is there."""
     try:
         _function(spawn.entry)
-        _arguments[spawn.entry] = _function(spawn.prepare)(spawn.argument) if spawn.prepare else spawn.argument
+        _arguments[spawn.entry] = (
+            _function(spawn.prepare)(spawn.argument) if spawn.prepare else spawn.argument
+        )
         gc.freeze()  # else the first collection in a fork copies all of our memory
         return os.fork()
     except OSError as error:
@@ -339,7 +367,8 @@ def _begun(spawn: Spawn, descriptors: list[int], server: int) -> Work:
     os.environ.clear()
     os.environ.update(spawn.environment | VARIABLES)
     sys.path[:] = spawn.path
-    sys.dont_write_bytecode = True  # a user's module that was edited twice in a second would be taken from before
+    # a user's module that was edited twice in a second would be taken from before
+    sys.dont_write_bytecode = True
     random.seed()
     if "numpy" in sys.modules:
         import_module("numpy.random").seed()  # else every process would draw alike

@@ -1,4 +1,5 @@
-"""How objects of ours reach the process of a user's code: by name, by the file they are from, or by value.
+"""How objects of ours reach the process of a user's code: by name, by the file they are from, or by
+value.
 
 Only in this direction: what that process sends is JSON.
 """
@@ -54,8 +55,8 @@ class _Unpickler(pickle.Unpickler):
 def pack(*objects: object, shared: object = _NOTHING) -> Packed:
     """Pack objects for another process.
 
-    Classes that it can import go by name, those of a user's file with that file, and all others (of a notebook, of a
-    script that runs, of a function's body) by value.
+    Classes that it can import go by name, those of a user's file with that file, and all others (of
+    a notebook, of a script that runs, of a function's body) by value.
 
     Raises:
         StrategyError: One of them cannot be sent.
@@ -71,11 +72,12 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
             except (pickle.PicklingError, AttributeError, TypeError):
                 pass
         return Packed(files, _by_value(objects, modules))
-    except Exception as error:  # noqa: BLE001 - a user's __reduce__ can raise anything
+    except Exception as error:
         named = ", ".join(getattr(item, "__name__", type(item).__name__) for item in objects)
         raise StrategyError(
-            f"{named} cannot be sent to a process of its own ({one_line(f'{type(error).__name__}: {error}')}): "
-            "define it at the top of a file and name it as file.py:Class."
+            f"{named} cannot be sent to a process of its own"
+            f" ({one_line(f'{type(error).__name__}: {error}')}): define it at the top of a file and"
+            " name it as file.py:Class."
         ) from error
 
 
@@ -95,7 +97,9 @@ def _kinds(item: object) -> Iterable[type]:
 def _can_be_imported(module: str) -> bool:
     """Whether a fresh process with the same path finds a module by its name."""
     top = module.partition(".")[0]
-    return top != "__main__" and any(finder.find_spec(top, None) is not None for finder in sys.meta_path)
+    return top != "__main__" and any(
+        finder.find_spec(top, None) is not None for finder in sys.meta_path
+    )
 
 
 def _by_value(objects: tuple[object, ...], modules: set[str]) -> bytes:
@@ -104,7 +108,10 @@ def _by_value(objects: tuple[object, ...], modules: set[str]) -> bytes:
     unknown: list[ModuleType] = [
         sys.modules[name]
         for name in modules
-        if name in sys.modules and not origin(name) and not _can_be_imported(name) and name != "__main__"
+        if name in sys.modules
+        and not origin(name)
+        and not _can_be_imported(name)
+        and name != "__main__"
     ]
     for module in unknown:
         cloudpickle.register_pickle_by_value(module)

@@ -1,8 +1,10 @@
-"""User code in a process of its own: ours sends pickles and reads JSON, has limits for all, and can always end it.
+"""User code in a process of its own: ours sends pickles and reads JSON, has limits for all, and can
+always end it.
 
-The two are joined by a socket that only they hold, so that what the code prints goes to our standard error, up to a
-limit, and disturbs nothing. `Sandbox` is our end; `serve` is the other. What `serve` uses after the user's code runs is
-taken beforehand, so that a patched module spoils no more than the answers of that code.
+The two are joined by a socket that only they hold, so that what the code prints goes to our
+standard error, up to a limit, and disturbs nothing. `Sandbox` is our end; `serve` is the other.
+What `serve` uses after the user's code runs is taken beforehand, so that a patched module spoils no
+more than the answers of that code.
 """
 
 from __future__ import annotations
@@ -24,7 +26,13 @@ from os import getpid
 from typing import Any, NamedTuple
 
 from surrogate_nas.runtime.child import Link, die_with_parent
-from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text, one_line, place_in_dump
+from surrogate_nas.runtime.failure import (
+    StrategyError,
+    as_strategy_error,
+    as_text,
+    one_line,
+    place_in_dump,
+)
 from surrogate_nas.runtime.forkserver import Forked
 
 LARGEST_ANSWER = 16 * 2**20
@@ -34,15 +42,21 @@ Commands = Mapping[str, tuple[Callable[..., Any], str]]
 _PATIENCE_SECONDS, _DUMP_SECONDS = 1.0, 0.3
 _LONGEST_TRACE = 100_000
 _AWAKE_SECONDS = 4e-5
-"""What a run does between two questions takes about so long; to wake a process that slept meanwhile takes longer."""
+"""What a run does between two questions takes about so long; to wake a process that slept meanwhile
+takes longer.
+"""
 _NOTHING = b'{"answer": null}'
 _NOTE, _NOTE_AT = struct.Struct("<qd"), 2**20
-"""What the process notes far behind the end of its log, before it does the second of two things that came together:
-how many it has done since it began, and when it ended the last, on the monotonic clock."""
+"""What the process notes far behind the end of its log, before it does the second of two things
+that came together: how many it has done since it began, and when it ended the last, on the
+monotonic clock.
+"""
 
 
 class _Step(NamedTuple):
-    """What the process shall do, as a message; the longest that it may take, in seconds; what it does, for messages."""
+    """What the process shall do, as a message; the longest that it may take, in seconds; what it
+    does, for messages.
+    """
 
     content: bytes
     limit: float
@@ -56,11 +70,15 @@ class Sandbox:
         file: The file that the user's class is defined in, for messages; empty until that is known.
     """
 
-    def __init__(self, entry: str, argument: Any = None, *, prepare: str = "", who: str = "A user's code") -> None:
-        """Start the process; the first `call` waits until it is ready. StrategyError where the system starts none.
+    def __init__(
+        self, entry: str, argument: Any = None, *, prepare: str = "", who: str = "A user's code"
+    ) -> None:
+        """Start the process; the first `call` waits until it is ready. StrategyError where the
+        system starts none.
 
         Args:
-            entry: ``module:function`` that runs there, given the descriptors of the link and the log, and the argument.
+            entry: ``module:function`` that runs there, given the descriptors of the link and the
+                log, and the argument.
             argument: Anything that can be pickled.
             prepare: ``module:function`` that makes of the argument what all such processes share.
             who: Whose it is, for what is said of its output.
@@ -69,7 +87,9 @@ class Sandbox:
         try:
             self._process = Forked(entry, argument, who, prepare=prepare, most=LARGEST_ANSWER)
         except OSError as error:
-            raise StrategyError(f"a process of its own could not be started: {error.strerror or error}.") from error
+            raise StrategyError(
+                f"a process of its own could not be started: {error.strerror or error}."
+            ) from error
         self._link = self._process.link
         self._posted: list[_Step] = []
         self._answered = 0
@@ -97,12 +117,17 @@ class Sandbox:
             A JSON value of any shape.
 
         Raises:
-            StrategyError: It raised, took too long, ended, or sent no answer; after the last three it is gone.
+            StrategyError: It raised, took too long, ended, or sent no answer; after the last three
+                it is gone.
         """
-        return self._answers([*self._taken(), _Step(pickle.dumps((command, arguments)), limit, when)])
+        return self._answers(
+            [*self._taken(), _Step(pickle.dumps((command, arguments)), limit, when)]
+        )
 
     def post(self, command: str, *arguments: object, limit: float, when: str) -> None:
-        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is nothing."""
+        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is
+        nothing.
+        """
         self.settle()
         self._posted = [_Step(pickle.dumps((command, arguments)), limit, when)]
 
@@ -116,7 +141,9 @@ class Sandbox:
         return steps
 
     def _answers(self, steps: Sequence[_Step]) -> Any:
-        """Ask for all of it in one piece, and wait for the answers, which come in one; gives the last."""
+        """Ask for all of it in one piece, and wait for the answers, which come in one; gives the
+        last.
+        """
         began, answer = time.monotonic(), None
         try:
             for step in steps[:-1]:
@@ -139,7 +166,8 @@ class Sandbox:
             when = self._doing(steps)[0].when
             self.kill()
             raise StrategyError(
-                f"its answer takes {error.args[0]:,} bytes when it {when}; {LARGEST_ANSWER:,} may be."
+                f"its answer takes {error.args[0]:,} bytes when it {when}; {LARGEST_ANSWER:,}"
+                " may be."
             ) from None
         except (EOFError, OSError):
             raise self._death(self._doing(steps)[0].when) from None
@@ -175,7 +203,11 @@ class Sandbox:
         note = self._process.noted(_NOTE_AT, _NOTE.size)
         done, ended = _NOTE.unpack(note) if len(note) == _NOTE.size else (0, 0.0)
         place = done - self._answered
-        return (steps[place], min(ended, time.monotonic())) if 0 < place < len(steps) else (steps[0], 0.0)
+        return (
+            (steps[place], min(ended, time.monotonic()))
+            if 0 < place < len(steps)
+            else (steps[0], 0.0)
+        )
 
     def _late(self, step: _Step) -> StrategyError:
         return self._at(f"it took more than {step.limit:g} s when it {step.when}", self._dumped())
@@ -203,7 +235,9 @@ class Sandbox:
         return self._at(line, dump) if "killed" in words else StrategyError(f"{line}.", dump)
 
     def call_server(self, function: str, *arguments: Any) -> None:
-        """Let the process that forked this one call a function of ours, so that later ones start with what it made."""
+        """Let the process that forked this one call a function of ours, so that later ones start
+        with what it made.
+        """
         with suppress(OSError, EOFError):
             self._process.server.call(function, *arguments)
 
@@ -222,7 +256,12 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
-    link, owner, encode, done = Link(connection, awake=_AWAKE_SECONDS), getpid(), JSONEncoder().encode, 0
+    link, owner, encode, done = (
+        Link(connection, awake=_AWAKE_SECONDS),
+        getpid(),
+        JSONEncoder().encode,
+        0,
+    )
     note, now = os.pwrite, time.monotonic
     with suppress(EOFError, ConnectionError):
         while True:
@@ -231,7 +270,9 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
             try:
                 body = encode({"answer": function(*arguments)}).encode()
                 if len(body) > LARGEST_ANSWER:
-                    raise StrategyError(f"its answer takes {len(body):,} bytes; {LARGEST_ANSWER:,} are the most.")
+                    raise StrategyError(
+                        f"its answer takes {len(body):,} bytes; {LARGEST_ANSWER:,} are the most."
+                    )
             except BaseException as error:  # noqa: BLE001 - a user's code can raise anything
                 failure = as_strategy_error(error, when, file())
                 body = encode({"failure": str(failure), "trace": failure.trace}).encode()
@@ -255,4 +296,6 @@ def file_of(kind: type) -> str:
     try:
         return inspect.getfile(kind)
     except (TypeError, OSError):  # made by value: its code knows
-        return next((f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)), "")
+        return next(
+            (f.__code__.co_filename for f in vars(kind).values() if inspect.isfunction(f)), ""
+        )

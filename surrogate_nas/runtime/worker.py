@@ -1,9 +1,10 @@
-"""Workers: processes that do jobs one after another, for whatever process asks, here or on a machine of a cluster.
+"""Workers: processes that do jobs one after another, for whatever process asks, here or on a
+machine of a cluster.
 
-A `Payload` says what all jobs of some work have in common. `do` does a job of it in a free worker beside the process
-that calls it, or in a new one: so a job has one thread, its own working directory and signals, and may crash, whatever
-that process is and however many jobs it takes at once. Workers end with the work, with the process, or after an idle
-minute.
+A `Payload` says what all jobs of some work have in common. `do` does a job of it in a free worker
+beside the process that calls it, or in a new one: so a job has one thread, its own working
+directory and signals, and may crash, whatever that process is and however many jobs it takes at
+once. Workers end with the work, with the process, or after an idle minute.
 """
 
 from __future__ import annotations
@@ -62,12 +63,17 @@ class Outcome(Generic[J, R]):
     def result(self) -> R:
         """What the function returned."""
         if self.failure:
-            raise UserError(f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to go on.")
+            raise UserError(
+                f"{self.failure[:1].upper()}{self.failure[1:]}. Run the same command again to"
+                " go on."
+            )
         return self.answer  # type: ignore[return-value]
 
 
 def outcome(job: J, found: bytes | str) -> Outcome[J, Any]:
-    """The outcome of a job from its worker's message, or from how it was lost; raises what the function raised."""
+    """The outcome of a job from its worker's message, or from how it was lost; raises what the
+    function raised.
+    """
     if isinstance(found, str):
         return Outcome(job, failure=found)
     content = pickle.loads(found[1:])
@@ -78,7 +84,8 @@ def outcome(job: J, found: bytes | str) -> Outcome[J, Any]:
 
 @dataclass(frozen=True)
 class Payload:
-    """What all jobs of some work have in common, so that a worker does them as they would be done here.
+    """What all jobs of some work have in common, so that a worker does them as they would be done
+    here.
 
     What it names has to be there: machines that work together share a file system.
 
@@ -101,21 +108,32 @@ class Payload:
     @classmethod
     def of(cls, function: Callable[[Any], Any]) -> Payload:
         """What it takes to call a function as this process would."""
-        variables = {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)}
+        variables = {
+            name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)
+        }
         variables[HOME_VARIABLE] = os.path.abspath(home())
         path = tuple(map(os.path.abspath, sys.path))
-        return cls(cloudpickle.dumps(function), folder_here(), path, variables, _versions(), uuid4().hex)
+        return cls(
+            cloudpickle.dumps(function), folder_here(), path, variables, _versions(), uuid4().hex
+        )
 
     def slot(self) -> Slot:
-        """A slot in this process, which may be on another machine; UserError where that lacks something."""
+        """A slot in this process, which may be on another machine; UserError where that lacks
+        something.
+        """
         host, here = platform.node(), _versions()
         if here != self.versions:
-            held, wanted = (", ".join(map(" ".join, versions.items())) for versions in (here, self.versions))
-            raise UserError(f"The workers on {host} have {held}; here are {wanted}. Install the same there.")
+            held, wanted = (
+                ", ".join(map(" ".join, versions.items())) for versions in (here, self.versions)
+            )
+            raise UserError(
+                f"The workers on {host} have {held}; here are {wanted}. Install the same there."
+            )
         if self.folder and not os.path.isdir(self.folder):
             raise UserError(
-                f"There is no folder {self.folder} on {host}: workers need the working directory, the results, the "
-                "data folder and your own files at the same places, on a file system that the machines share."
+                f"There is no folder {self.folder} on {host}: workers need the working directory,"
+                " the results, the data folder and your own files at the same places, on a file"
+                " system that the machines share."
             )
         return Slot(self)
 
@@ -127,7 +145,9 @@ def _versions() -> dict[str, str]:
 
 
 class Slot:
-    """Where one job is done at a time, by a worker that knows one function and is made anew where one is lost."""
+    """Where one job is done at a time, by a worker that knows one function and is made anew where
+    one is lost.
+    """
 
     def __init__(self, payload: Payload) -> None:
         """Prepare it; its worker is made for the first job."""
@@ -138,11 +158,14 @@ class Slot:
         self._closed = False
 
     def do(self, job: bytes) -> bytes | str:
-        """The worker's message on a job, or how it was lost, in words; OSError where no process can be made."""
+        """The worker's message on a job, or how it was lost, in words; OSError where no process can
+        be made.
+        """
         worker = self._living()
         if worker is None:
             return _NOT_WANTED
-        with suppress(OSError, ValueError, EOFError):  # it died, or the slot was closed, a moment ago
+        # it died, or the slot was closed, a moment ago
+        with suppress(OSError, ValueError, EOFError):
             worker.link.send(job)
             return worker.link.receive(watch=worker.runs)
         words = worker.ended()
@@ -171,9 +194,11 @@ class Slot:
             if self._worker is not None:
                 return self._worker
             worker = self._worker = Child(
-                "surrogate_nas.runtime.worker:main", path=self._path, folder=self._payload.folder,
+                "surrogate_nas.runtime.worker:main",
+                path=self._path,
+                folder=self._payload.folder,
                 variables=self._payload.variables,
-            )  # fmt: skip
+            )
         with suppress(OSError):  # dead already: its first job will say so
             worker.link.send(self._payload.function)
         return worker
@@ -200,7 +225,9 @@ def know(payload: Payload) -> None:
 
 
 def do(payload: Payload | str, job: bytes) -> bytes | str:
-    """Do a pickled job at a free slot of its payload, or at a new one; its worker's message, or how that was lost."""
+    """Do a pickled job at a free slot of its payload, or at a new one; its worker's message, or how
+    that was lost.
+    """
     try:
         with _lock:
             known = _known.get(payload) if isinstance(payload, str) else payload
@@ -250,7 +277,8 @@ def _reap() -> None:
 
 def main() -> None:
     """The worker from inside: do jobs until the link ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the parent decides
+    # Ctrl-C reaches every process of a terminal; the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = joined()
     inbox: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
@@ -266,7 +294,8 @@ def main() -> None:
             answer = failed(error)
         try:
             link.send(answer)
-        except (BrokenPipeError, ConnectionError):  # the parent was killed a moment ago; that is no news to anybody
+        # the parent was killed a moment ago; that is no news to anybody
+        except (BrokenPipeError, ConnectionError):
             os._exit(ORPHANED)
 
 

@@ -1,15 +1,40 @@
-"""Spaces: what a cell is, which cells there are, when two are the same, and how a model sees them."""
+"""Spaces: what a cell is, which cells there are, when two are the same, and how a model sees
+them.
+"""
 
 from surrogate_nas.space.base import Enumerable, Space, drawn_cells, listed
 from surrogate_nas.space.cell import Cell, choices_of
 from surrogate_nas.space.macro import Macro, macro
 from surrogate_nas.space.nb201 import NB201, nb201
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
-from surrogate_nas.space.registry import DEFAULT_SPACE, SPACES, cell_named, register, space_named, space_of
+from surrogate_nas.space.registry import (
+    DEFAULT_SPACE,
+    SPACES,
+    cell_named,
+    register,
+    space_named,
+    space_of,
+)
 from surrogate_nas.space.sampled import Sampled
 
 __all__ = [
-    "DEFAULT_SPACE", "NB201", "SPACES", "Cell", "ChoiceSpace", "Enumerable", "EnumerableChoiceSpace", "Macro",
-    "Sampled", "Space", "cell_named", "choices_of", "drawn_cells", "listed", "macro", "nb201", "register",
-    "space_named", "space_of",
-]  # fmt: skip
+    "DEFAULT_SPACE",
+    "NB201",
+    "SPACES",
+    "Cell",
+    "ChoiceSpace",
+    "Enumerable",
+    "EnumerableChoiceSpace",
+    "Macro",
+    "Sampled",
+    "Space",
+    "cell_named",
+    "choices_of",
+    "drawn_cells",
+    "listed",
+    "macro",
+    "nb201",
+    "register",
+    "space_named",
+    "space_of",
+]

@@ -1,7 +1,7 @@
 """Spaces: what can be built, with one sampler and one mutator for every strategy.
 
-A `Space` samples, mutates, lists neighbours, parses and prints. Everything else that depends on the space hangs on it:
-encodings, sizes, identity, drawing, network.
+A `Space` samples, mutates, lists neighbours, parses and prints. Everything else that depends on the
+space hangs on it: encodings, sizes, identity, drawing, network.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ Column: TypeAlias = NDArray[np.float64]
 Encoding: TypeAlias = Callable[[Choices], NDArray[np.float32]]
 """From choices, shape ``(n, positions)``, to what a model sees, shape ``(n, d)``."""
 Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Column]]]
-"""Metrics that need no measurement, by name, each with its function from choices and network to shape ``(n,)``."""
+"""Metrics that need no measurement, by name, each with its function from choices and network to
+shape ``(n,)``.
+"""
 
 SURVEYED = 10_000
 """How many cells stand for a space that cannot be listed."""
@@ -43,20 +45,22 @@ _SURVEY_SEED = 201
 class Space(ABC):
     """What can be built.
 
-    Subclasses give `sample`, `mutate`, `neighbours` and `parse`; `ChoiceSpace` has them for a choice at every position.
+    Subclasses give `sample`, `mutate`, `neighbours` and `parse`; `ChoiceSpace` has them for a
+    choice at every position.
 
     Attributes:
         name: The name that tables and surrogates know it by.
         size: How many cells there are; infinite where that is not known.
         encodings: How a model may see cells, by name; every column follows from the cell alone.
-        views: What a model of the cells' quality looks through, one model each: an encoding, or several joined by
-            ``+``, which then count the same.
+        views: What a model of the cells' quality looks through, one model each: an encoding, or
+            several joined by ``+``, which then count the same.
         analytic: Metrics that need no measurement: sizes, structure.
-        complexity: The one of them that counts a cell's operations with weights, within equal values of which rankings
-            are compared; empty where there is none.
+        complexity: The one of them that counts a cell's operations with weights, within equal
+            values of which rankings are compared; empty where there is none.
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
-        drawing_size: Width and height in inches that `draw` is made for; None where cells cannot be drawn.
+        drawing_size: Width and height in inches that `draw` is made for; None where cells cannot be
+            drawn.
 
     Example:
         >>> from surrogate_nas.space import space_named
@@ -64,7 +68,11 @@ class Space(ABC):
         >>> cell = darts.sample(rng)
         >>> darts.mutate(cell, rng) in darts.neighbours(cell), darts.parse(str(cell)) == cell
         (True, True)
-        >>> f"{darts.size:.1e}", darts.encode([cell], "paths").shape == (1, darts.encode([cell] * 5, "paths").shape[1])
+        >>> (
+        ...     f"{darts.size:.1e}",
+        ...     darts.encode([cell], "paths").shape
+        ...     == (1, darts.encode([cell] * 5, "paths").shape[1]),
+        ... )
         ('1.1e+18', True)
     """
 
@@ -110,11 +118,13 @@ class Space(ABC):
             text: The string as the field prints it.
 
         Raises:
-            UserError: The string names no cell of this space; the message says what is wrong with it.
+            UserError: The string names no cell of this space; the message says what is wrong with
+                it.
         """
 
     def cell(self, given: Cell | str) -> Cell:
-        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
+        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell
+        is believed.
 
         Args:
             given: A `Cell` or a canonical string.
@@ -122,8 +132,12 @@ class Space(ABC):
         Raises:
             UserError: It names no cell of this space.
         """
-        if not isinstance(given, Cell | str) or (isinstance(given, Cell) and not isinstance(given.text, str)):
-            raise UserError(f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}.")
+        if not isinstance(given, Cell | str) or (
+            isinstance(given, Cell) and not isinstance(given.text, str)
+        ):
+            raise UserError(
+                f"A cell of the space {self.name} is a Cell or its string, not {given!r:.80}."
+            )
         if isinstance(given, str):
             return self.parse(given)
         try:
@@ -141,7 +155,9 @@ class Space(ABC):
 
     @cached_property
     def survey(self) -> Sequence[Cell]:
-        """The cells that constants are taken from: all where they can be listed, else a fixed sample of 10,000."""
+        """The cells that constants are taken from: all where they can be listed, else a fixed
+        sample of 10,000.
+        """
         rng = np.random.default_rng(_SURVEY_SEED)
         return [self.sample(rng) for _ in range(SURVEYED)]
 
@@ -152,16 +168,21 @@ class Space(ABC):
 
     @cached_property
     def reference(self) -> Cell:
-        """The cell that a measurement comes back to, against drift; by default the first of a fixed draw."""
+        """The cell that a measurement comes back to, against drift; by default the first of a fixed
+        draw.
+        """
         return self.sample(np.random.default_rng(_SURVEY_SEED))
 
     @property
     def definition(self) -> str:
-        """What a file writes to name this space: its name, where that is enough to find it again."""
+        """What a file writes to name this space: its name, where that is enough to find it
+        again.
+        """
         return self.name
 
     def identity(self, cell: Cell) -> str:
-        """What cells share that compute the same functions of their weights: by default nothing but themselves.
+        """What cells share that compute the same functions of their weights: by default nothing but
+        themselves.
 
         Args:
             cell: A cell of the space.
@@ -192,7 +213,8 @@ class Space(ABC):
         return self.encodings[encoding](choices_of(cells))
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Columns that a cost is about linear in, in groups whose weights vary alike between devices.
+        """Columns that a cost is about linear in, in groups whose weights vary alike between
+        devices.
 
         By default a constant, and the columns of ``one_hot``.
 
@@ -211,11 +233,14 @@ class Space(ABC):
 
     @property
     def terms(self) -> Terms | None:
-        """What cells are sums of, for models that compute along a graph; None where they are no such graphs."""
+        """What cells are sums of, for models that compute along a graph; None where they are no
+        such graphs.
+        """
         return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
-        """The cell as a graph of operations that the network's layers know; None where it is no such graph.
+        """The cell as a graph of operations that the network's layers know; None where it is no
+        such graph.
 
         Args:
             cell: A cell of the space.
@@ -228,8 +253,11 @@ class Space(ABC):
         """Whether cells can be built and trained here (see `build`)."""
         return self.has_blueprints or type(self).build is not Space.build
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
-        """The network of a cell, layer by layer, as `build` makes it; None where it is not written down so.
+    def blueprint(
+        self, cell: Cell, network: Network, *, live_only: bool = False
+    ) -> Blueprint | None:
+        """The network of a cell, layer by layer, as `build` makes it; None where it is not written
+        down so.
 
         Args:
             cell: A cell of the space.
@@ -243,8 +271,11 @@ class Space(ABC):
         """Whether networks of cells are written down layer by layer (see `blueprint`)."""
         return type(self).blueprint is not Space.blueprint
 
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
-        """The network of a cell, with fresh weights, as a PyTorch module; by default that of its `blueprint`.
+    def build(
+        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+    ) -> nn.Module:
+        """The network of a cell, with fresh weights, as a PyTorch module; by default that of its
+        `blueprint`.
 
         Args:
             cell: A cell of the space.
@@ -257,13 +288,17 @@ class Space(ABC):
         """
         plan = self.blueprint(cell, network, live_only=live_only)
         if plan is None:
-            raise UserError(f"Cells of the space {self.name} cannot be built and trained here: it has no network.")
+            raise UserError(
+                f"Cells of the space {self.name} cannot be built and trained here: it has no"
+                " network."
+            )
         from surrogate_nas.space.network.module import BlueprintModule
 
         return BlueprintModule(plan, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks, which files and pages set alike; None where the space has none.
+        """The cell as a drawing of marks, which files and pages set alike; None where the space has
+        none.
 
         Args:
             cell: A cell of the space.
@@ -302,15 +337,24 @@ class Space(ABC):
 
     def __getstate__(self) -> dict[str, Any]:
         """Its settings, without what was computed from them."""
-        computed = {n for kind in type(self).__mro__ for n, v in vars(kind).items() if isinstance(v, cached_property)}
+        computed = {
+            n
+            for kind in type(self).__mro__
+            for n, v in vars(kind).items()
+            if isinstance(v, cached_property)
+        }
         return {name: value for name, value in vars(self).items() if name not in computed}
 
 
 Analysed: TypeAlias = tuple[Metric, Callable[[Choices, Network], Column]]
-"""A metric that needs no measurement, with its function from choices and network to shape ``(n,)``."""
+"""A metric that needs no measurement, with its function from choices and network to shape
+``(n,)``.
+"""
 
 
-def params_of(function: Callable[[Choices, Network], Column], description: str = "trainable") -> Analysed:
+def params_of(
+    function: Callable[[Choices, Network], Column], description: str = "trainable"
+) -> Analysed:
     """The metric ``params``."""
     return Metric("params", "parameters", "search", "cost", description=description), function
 
@@ -337,14 +381,19 @@ def by_name(*metrics: Analysed) -> Analytic:
 
 
 class Enumerable(Space, Sequence[Cell]):
-    """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``, iteration.
+    """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``,
+    iteration.
 
     Subclasses give `_listed` besides what a `Space` needs.
 
     Example:
         >>> from surrogate_nas.space import nb201
         >>> space = nb201()
-        >>> len(space), space.index(space[11]), len(set(space.classes.tolist()))  # cells; functional classes
+        >>> (
+        ...     len(space),
+        ...     space.index(space[11]),
+        ...     len(set(space.classes.tolist())),
+        ... )  # cells; functional classes
         (15625, 11, 5044)
     """
 
@@ -372,9 +421,11 @@ class Enumerable(Space, Sequence[Cell]):
 
     @property
     def classes(self) -> NDArray[np.int32] | None:
-        """For every cell the number of its functional class, shape ``(len(space),)``; None where each is its own.
+        """For every cell the number of its functional class, shape ``(len(space),)``; None where
+        each is its own.
 
-        Cells of one class compute the same functions of their live weights; their sizes and latency can differ.
+        Cells of one class compute the same functions of their live weights; their sizes and latency
+        can differ.
         """
         return None
 
@@ -401,7 +452,8 @@ class Enumerable(Space, Sequence[Cell]):
         return self.cell(cell).index  # type: ignore[arg-type]
 
     def cell(self, given: Cell | str) -> Cell:
-        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell is believed.
+        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell
+        is believed.
 
         Raises:
             UserError: It names no cell of this space.
@@ -422,9 +474,14 @@ def cell_at(space: Space, index: int) -> Cell:
         'conv_stack(layers=1, channels=4)'
     """
     if not isinstance(space, Enumerable):
-        raise UserError(f"Cells of the space {space.name} cannot be listed, so they have no index; write the cell out.")
+        raise UserError(
+            f"Cells of the space {space.name} cannot be listed, so they have no index; write the"
+            " cell out."
+        )
     if not 0 <= index < len(space):
-        raise UserError(f"The space {space.name} has cells 0 to {len(space) - 1}, not {str(index):.20}.")
+        raise UserError(
+            f"The space {space.name} has cells 0 to {len(space) - 1}, not {str(index):.20}."
+        )
     cell: Cell = space[int(index)]
     return cell
 
@@ -446,7 +503,7 @@ def listed(space: Space) -> Enumerable:
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: The cells of the space darts cannot be listed, which this needs.
-    """
+    """  # noqa: E501
     if not isinstance(space, Enumerable):
         raise UserError(f"The cells of the space {space.name} cannot be listed, which this needs.")
     return space
@@ -492,5 +549,8 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
             break
         found[space.sample(rng)] = None
     if len(found) < n:
-        raise UserError(f"The space {space.name} gave only {len(found)} different cells in {_MOST_TRIES * n} draws.")
+        raise UserError(
+            f"The space {space.name} gave only {len(found)} different cells in {_MOST_TRIES * n}"
+            " draws."
+        )
     return list(found)

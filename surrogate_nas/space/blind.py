@@ -1,10 +1,12 @@
-"""Blinded spaces: the same cells under names that say nothing, for strategies that may have read the benchmark.
+"""Blinded spaces: the same cells under names that say nothing, for strategies that may have read
+the benchmark.
 
-A language model has read papers that print the best cells of a public benchmark; a program may know what ``conv`` is
-good for. Behind a disguise, positions are in another order, operations are letters, and cells have another text and
-another place, all drawn by a seed. What is no name stays: which cells there are and which of them are neighbours, which
-positions share their options, the order of options that are a scale (perhaps turned round), and what models see of a
-cell (columns in another order). A search that knew nothing of the names finds what it found before.
+A language model has read papers that print the best cells of a public benchmark; a program may know
+what ``conv`` is good for. Behind a disguise, positions are in another order, operations are
+letters, and cells have another text and another place, all drawn by a seed. What is no name stays:
+which cells there are and which of them are neighbours, which positions share their options, the
+order of options that are a scale (perhaps turned round), and what models see of a cell (columns in
+another order). A search that knew nothing of the names finds what it found before.
 """
 
 from __future__ import annotations
@@ -79,7 +81,12 @@ class BlindSpace(ChoiceSpace):
 
     def hide(self, cell: Cell) -> Cell:
         """A cell of the space behind, under its drawn names."""
-        return self.at([codes[cell.choices[place]] for codes, place in zip(self._codes, self._order, strict=True)])
+        return self.at(
+            [
+                codes[cell.choices[place]]
+                for codes, place in zip(self._codes, self._order, strict=True)
+            ]
+        )
 
     def reveal(self, cell: Cell) -> Cell:
         """The cell behind one of this space."""
@@ -169,5 +176,7 @@ class ListedBlindSpace(BlindSpace, EnumerableChoiceSpace):
 def blind(space: Space, seed: int) -> BlindSpace:
     """A space under names that say nothing."""
     if not isinstance(space, ChoiceSpace):
-        raise UserError(f"The space {space.name} cannot be blinded: its cells are no choices of named options.")
+        raise UserError(
+            f"The space {space.name} cannot be blinded: its cells are no choices of named options."
+        )
     return (ListedBlindSpace if isinstance(space, Enumerable) else BlindSpace)(space, seed)

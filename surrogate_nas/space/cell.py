@@ -12,7 +12,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_figure
 
 Choices: TypeAlias = NDArray[np.int8]
-"""Cells as a model or a formula reads them: the index of the chosen option, shape ``(n, positions)``."""
+"""Cells as a model or a formula reads them: the index of the chosen option, shape
+``(n, positions)``.
+"""
 
 
 class Cell:
@@ -21,8 +23,9 @@ class Cell:
     Attributes:
         choices: The index of the chosen option at each position of the space.
         text: The canonical string, which is the cell's identity.
-        index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever is handed a cell by
-            a stranger looks it up by its text first (`Space.cell`) and reads the index of the space's own.
+        index: The cell's place in the order of its space, -1 where that cannot be listed. Whoever
+            is handed a cell by a stranger looks it up by its text first (`Space.cell`) and reads
+            the index of the space's own.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -70,7 +73,9 @@ _shown: list[Callable[[Cell], str]] = [lambda cell: html_figure(cell.text, "")]
 
 
 def show_cells_by(html_of: Callable[[Cell], str]) -> None:
-    """Let notebooks show cells in another way: a cell does not know its space, the registry of spaces does."""
+    """Let notebooks show cells in another way: a cell does not know its space, the registry of
+    spaces does.
+    """
     _shown.append(html_of)
 
 

@@ -1,8 +1,9 @@
 """The FCNet space: networks of two hidden layers and how they are trained, 62,208 configurations.
 
-Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization", arXiv:1905.04970, 2019.
-Architecture (units, activation and dropout of each layer) and training (initial learning rate, its schedule, batch
-size) are one product, listed in the order of the benchmark's keys: positions by name, the last varies fastest.
+Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization",
+arXiv:1905.04970, 2019. Architecture (units, activation and dropout of each layer) and training
+(initial learning rate, its schedule, batch size) are one product, listed in the order of the
+benchmark's keys: positions by name, the last varies fastest.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def _multiply_accumulates(choices: Choices, network: Network) -> Column:
 class FCNet(EnumerableChoiceSpace):
     """The space; use the shared instance `fcnet`.
 
-    `Network.input_channels` are the features of the data, and `Network.classes` the predicted numbers.
+    `Network.input_channels` are the features of the data, and `Network.classes` the predicted
+    numbers.
 
     Example:
         >>> str(FCNet()[0])[:60]
@@ -50,15 +52,30 @@ class FCNet(EnumerableChoiceSpace):
 
     name = "fcnet"
     positions = (
-        "activation_fn_1", "activation_fn_2", "batch_size", "dropout_1", "dropout_2", "init_lr", "lr_schedule",
-        "n_units_1", "n_units_2",
-    )  # fmt: skip
+        "activation_fn_1",
+        "activation_fn_2",
+        "batch_size",
+        "dropout_1",
+        "dropout_2",
+        "init_lr",
+        "lr_schedule",
+        "n_units_1",
+        "n_units_2",
+    )
     options = (
-        _ACTIVATIONS, _ACTIVATIONS, ("8", "16", "32", "64"), _DROPOUTS, _DROPOUTS,
-        ("0.0005", "0.001", "0.005", "0.01", "0.05", "0.1"), ("cosine", "const"), _UNITS, _UNITS,
-    )  # fmt: skip
+        _ACTIVATIONS,
+        _ACTIVATIONS,
+        ("8", "16", "32", "64"),
+        _DROPOUTS,
+        _DROPOUTS,
+        ("0.0005", "0.001", "0.005", "0.01", "0.05", "0.1"),
+        ("cosine", "const"),
+        _UNITS,
+        _UNITS,
+    )
     analytic: ClassVar[Analytic] = by_name(
-        params_of(_parameters), macs_of(_multiply_accumulates, "multiply-accumulates of the three linear layers")
+        params_of(_parameters),
+        macs_of(_multiply_accumulates, "multiply-accumulates of the three linear layers"),
     )
 
 

@@ -1,13 +1,14 @@
 """FlexiBERT's space as NAS-Bench-BERT samples it: encoders of two or four layers, 10,621,440 cells.
 
-Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023; Tuli et al.,
-"FlexiBERT", 2022. Of every layer are chosen an operation, its heads, and the width and the number of layers of its MLP.
-Operations: self-attention (``SA``) by scaled dot products (``SDP``) or with weighted multiplication (``WMA``); a linear
-transform (``LT``), Fourier's (``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
+Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023;
+Tuli et al., "FlexiBERT", 2022. Of every layer are chosen an operation, its heads, and the width and
+the number of layers of its MLP. Operations: self-attention (``SA``) by scaled dot products
+(``SDP``) or with weighted multiplication (``WMA``); a linear transform (``LT``), Fourier's
+(``DFT``) or cosine (``DCT``); a dynamic span-based convolution (``DSC``) of 5 or 9.
 
-Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that the benchmark records are
-of 256 hidden units and 1,024 in the MLPs whatever the cell (`FlexiBERT.recorded_parameters`): that code does not read
-these two.
+Parameters are those of the authors' PyTorch encoder at the cell's own sizes. The counts that the
+benchmark records are of 256 hidden units and 1,024 in the MLPs whatever the cell
+(`FlexiBERT.recorded_parameters`): that code does not read these two.
 """
 
 from __future__ import annotations
@@ -54,10 +55,17 @@ class FlexiBERT(Layered):
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """Metrics that need no measurement."""
-        params = "trainable, embeddings included; of the cell's own sizes, which the recorded counts are not"
+        params = (
+            "trainable, embeddings included; of the cell's own sizes, which the recorded counts"
+            " are not"
+        )
         return by_name(
             params_of(self.parameters, params),
-            structural("n_layer", "layers of the encoder", lambda choices: self.chosen(choices, "encoder_layers")),
+            structural(
+                "n_layer",
+                "layers of the encoder",
+                lambda choices: self.chosen(choices, "encoder_layers"),
+            ),
         )
 
     def parameters(self, choices: Choices, network: Network) -> Column:
@@ -78,7 +86,9 @@ class FlexiBERT(Layered):
             network: See `parameters`.
         """
         hidden = np.full(len(choices), float(_RECORDED_HIDDEN))
-        return self._sized(choices, network, hidden, np.full((len(choices), _LAYERS), float(_RECORDED_INNER)))
+        return self._sized(
+            choices, network, hidden, np.full((len(choices), _LAYERS), float(_RECORDED_INNER))
+        )
 
     def _sized(self, choices: Choices, network: Network, hidden: Column, inner: Column) -> Column:
         embedded = (network.classes + network.image_size + 2 + 2) * _EMBEDDED
@@ -91,7 +101,9 @@ class FlexiBERT(Layered):
         span = groups * (h // np.maximum(heads, 1))
 
         def convolution(kernel: int) -> Column:
-            return np.asarray(5 * h * span + 5 * span + h * kernel + (span + 1) * groups * kernel + output)
+            return np.asarray(
+                5 * h * span + 5 * span + h * kernel + (span + 1) * groups * kernel + output
+            )
 
         transform = h * (h + 1) + 0 * heads
         kinds = (attention, attention + h * h, transform, transform, convolution(5), convolution(9))

@@ -1,4 +1,6 @@
-"""Cells of four nodes with an operation on each of the six edges between them; operation 0 is none."""
+"""Cells of four nodes with an operation on each of the six edges between them; operation 0 is
+none.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Sketch, Text, curved
+from surrogate_nas.space.sketch import (
+    INK,
+    MIDDLE,
+    PAPER,
+    Arrow,
+    Box,
+    Frame,
+    Mark,
+    Sketch,
+    Text,
+    curved,
+)
 
 NONE = 0
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -33,7 +46,8 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
 
 
 def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]:
-    """How often each sequence of up to three operations leads from input to output, what else lies there contracted.
+    """How often each sequence of up to three operations leads from input to output, what else lies
+    there contracted.
 
     Counted are `kinds` operations from `first` on; a column for each sequence, short ones first.
     """
@@ -70,9 +84,14 @@ _GAPS = (13.0, 14.0)
 
 
 def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
-    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is grey and dashed."""
+    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is
+    grey and dashed.
+    """
     live = _live(tuple(choice != NONE for choice in cell.choices))
-    parts = [_edge(edge, shown[choice], alive) for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)]
+    parts = [
+        _edge(edge, shown[choice], alive)
+        for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)
+    ]
     arrows, labels = zip(*parts, strict=True)
     return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_nodes()])
 
@@ -88,9 +107,13 @@ def _edge(nodes: tuple[int, int], shown: tuple[str, str], live: bool) -> tuple[A
     start, end = (_FRAME.at(_NODES[node]) for node in nodes)
     bend, absent = _BEND.get(nodes, 0.0), shown == NOTHING
     arrow = Arrow(
-        curved(start, end, bend, _GAPS), colour, 2.0 if live else 1.2,
-        (1, 3) if absent else () if live else (4, 2), 0.6 if absent else 1.0, 0.0 if absent else 11.0,
-    )  # fmt: skip
+        curved(start, end, bend, _GAPS),
+        colour,
+        2.0 if live else 1.2,
+        (1, 3) if absent else () if live else (4, 2),
+        0.6 if absent else 1.0,
+        0.0 if absent else 11.0,
+    )
     if not label:
         return arrow, None
     (x0, _), (x1, _) = (_NODES[node] for node in nodes)
@@ -100,6 +123,9 @@ def _edge(nodes: tuple[int, int], shown: tuple[str, str], live: bool) -> tuple[A
 
 @lru_cache(maxsize=1)
 def _nodes() -> tuple[Mark, ...]:
-    discs = [Box(_FRAME.at(place), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3) for place in _NODES]
+    discs = [
+        Box(_FRAME.at(place), (2 * _RADIUS, 2 * _RADIUS), _RADIUS, PAPER, INK, 1.3)
+        for place in _NODES
+    ]
     names = [Text(_FRAME.at(place), name) for place, name in zip(_NODES, _NAMES, strict=True)]
     return (*discs, *names)

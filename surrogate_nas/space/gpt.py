@@ -1,12 +1,15 @@
-"""The GPT-2 spaces of HW-GPT-Bench: width, layers, heads and MLP ratio of every layer, bias; 10^12 to 10^35 cells.
+"""The GPT-2 spaces of HW-GPT-Bench: width, layers, heads and MLP ratio of every layer, bias; 10^12
+to 10^35 cells.
 
-Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models", NeurIPS 2024. A cell's
-text has the names and the order of the authors' records, without their ``sample_``; of the lists only as much as there
-are layers, for the records' further numbers mean nothing.
+Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
+NeurIPS 2024. A cell's text has the names and the order of the authors' records, without their
+``sample_``; of the lists only as much as there are layers, for the records' further numbers mean
+nothing.
 
-The network, as the authors' code has it: token embeddings; layers of attention and a gated MLP (three matrices), each
-after a normalisation with weights and biases; a last normalisation and a linear layer of its own to the vocabulary.
-Every head is 64 wide whatever the embedding, positions are rotated in, and ``bias`` is of the layers' linear maps.
+The network, as the authors' code has it: token embeddings; layers of attention and a gated MLP
+(three matrices), each after a normalisation with weights and biases; a last normalisation and a
+linear layer of its own to the vocabulary. Every head is 64 wide whatever the embedding, positions
+are rotated in, and ``bias`` is of the layers' linear maps.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class GPT(Layered):
         >>> space = GPT("s")
         >>> str(space.at((0,) * 27))
         'gpt-s(embed_dim=192, n_layer=10, n_head=4-4-4-4-4-4-4-4-4-4, mlp_ratio=2-2-2-2-2-2-2-2-2-2, bias=False)'
-    """
+    """  # noqa: E501
 
     complexity: ClassVar[str] = "n_layer"
 
@@ -67,7 +70,10 @@ class GPT(Layered):
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """Metrics that need no measurement."""
-        macs = "multiply-accumulates of linear layers for one sequence, those between positions left out"
+        macs = (
+            "multiply-accumulates of linear layers for one sequence, those between positions"
+            " left out"
+        )
         return by_name(
             params_of(self.parameters),
             macs_of(self.multiply_accumulates, macs),
@@ -82,7 +88,10 @@ class GPT(Layered):
             network: Its classes are the vocabulary.
         """
         width, layers = self.chosen(choices, "embed_dim"), self.chosen(choices, "n_layer")
-        heads, ratios = self.chosen(choices, "n_head").sum(axis=1), self.chosen(choices, "mlp_ratio").sum(axis=1)
+        heads, ratios = (
+            self.chosen(choices, "n_head").sum(axis=1),
+            self.chosen(choices, "mlp_ratio").sum(axis=1),
+        )
         biases = 3 * HEAD * heads + 2 * width * (ratios + layers)
         normalised = 2 * width * (2 * layers + 1)
         tables = 2 * network.classes * width
@@ -101,7 +110,10 @@ class GPT(Layered):
     def _weights(self, choices: Choices) -> Column:
         """Weights of the layers' linear maps."""
         width = self.chosen(choices, "embed_dim")
-        heads, ratios = self.chosen(choices, "n_head").sum(axis=1), self.chosen(choices, "mlp_ratio").sum(axis=1)
+        heads, ratios = (
+            self.chosen(choices, "n_head").sum(axis=1),
+            self.chosen(choices, "mlp_ratio").sum(axis=1),
+        )
         return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
 
 

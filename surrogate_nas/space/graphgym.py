@@ -1,9 +1,11 @@
-"""GraphGym's spaces: designs of graph networks, 96 of them on every task, and 314,928 with training settings.
+"""GraphGym's spaces: designs of graph networks, 96 of them on every task, and 314,928 with training
+settings.
 
-You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has layers before, of and after
-message passing, skip connections of a kind, and an aggregation of neighbours; the wide space also has activation,
-normalisation, dropout, batch size, optimiser, learning rate and epochs. The width of a network is no decision: the
-authors set it so that all networks on a task have about as many parameters.
+You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has layers
+before, of and after message passing, skip connections of a kind, and an aggregation of neighbours;
+the wide space also has activation, normalisation, dropout, batch size, optimiser, learning rate and
+epochs. The width of a network is no decision: the authors set it so that all networks on a task
+have about as many parameters.
 """
 
 from __future__ import annotations
@@ -20,15 +22,20 @@ _AGGREGATIONS = ("add", "max", "mean")
 _MESSAGES = ("2", "4", "6", "8")
 
 
-def _structure(options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int) -> Analytic:
+def _structure(
+    options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int
+) -> Analytic:
     """The metrics that need no measurement, given where the three numbers of layers stand."""
 
     def counted(name: str, description: str, *places: int) -> Analysed:
         numbers = [np.array([float(option) for option in options[place]]) for place in places]
         return structural(
-            name, description,
-            lambda choices: sum(each[choices[:, place]] for each, place in zip(numbers, places, strict=True)),
-        )  # fmt: skip
+            name,
+            description,
+            lambda choices: sum(
+                each[choices[:, place]] for each, place in zip(numbers, places, strict=True)
+            ),
+        )
 
     return by_name(
         counted("layers", "before, of and after message passing", before, passing, after),
@@ -61,13 +68,33 @@ class WideGraphGym(ChoiceSpace):
 
     name = "graphgym-wide"
     positions = (
-        "batch", "l_pre", "l_mp", "l_post", "stage", "bn", "act", "drop", "agg", "optim", "lr", "epoch",
-    )  # fmt: skip
+        "batch",
+        "l_pre",
+        "l_mp",
+        "l_post",
+        "stage",
+        "bn",
+        "act",
+        "drop",
+        "agg",
+        "optim",
+        "lr",
+        "epoch",
+    )
     options = (
-        ("16", "32", "64"), ("1", "2", "3"), _MESSAGES, ("1", "2", "3"), ("stack", "skipsum", "skipconcat"),
-        ("False", "True"), ("relu", "prelu", "swish"), ("0.0", "0.3", "0.6"), _AGGREGATIONS, ("adam", "sgd"),
-        ("0.001", "0.01", "0.1"), ("100", "200", "400"),
-    )  # fmt: skip
+        ("16", "32", "64"),
+        ("1", "2", "3"),
+        _MESSAGES,
+        ("1", "2", "3"),
+        ("stack", "skipsum", "skipconcat"),
+        ("False", "True"),
+        ("relu", "prelu", "swish"),
+        ("0.0", "0.3", "0.6"),
+        _AGGREGATIONS,
+        ("adam", "sgd"),
+        ("0.001", "0.01", "0.1"),
+        ("100", "200", "400"),
+    )
     analytic: ClassVar[Analytic] = _structure(options, 1, 2, 3)
 
 

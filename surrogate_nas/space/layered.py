@@ -1,8 +1,9 @@
-"""Networks of layers that are chosen one by one, as many as one of the choices says: transformers of benchmarks.
+"""Networks of layers that are chosen one by one, as many as one of the choices says: transformers
+of benchmarks.
 
-A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: what is chosen once, and for what is
-chosen of every layer its options in the order of the layers. Layers that a cell does not have take no part in its text,
-its encodings or its sizes; their choices are 0.
+A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: what is chosen once,
+and for what is chosen of every layer its options in the order of the layers. Layers that a cell
+does not have take no part in its text, its encodings or its sizes; their choices are 0.
 """
 
 from __future__ import annotations
@@ -58,19 +59,26 @@ def of_every_layer(name: str, *options: str, layers: int) -> Decision:
 class Layered(ChoiceSpace):
     """A space of networks whose layers are chosen one by one.
 
-    Neighbours differ in one option, or in the number of layers: the next larger number adds a layer of any kind at the
-    end and the next smaller one removes the last; where the numbers are further apart, the layers that are added are
-    copies of the last one, and only such are removed.
+    Neighbours differ in one option, or in the number of layers: the next larger number adds a layer
+    of any kind at the end and the next smaller one removes the last; where the numbers are further
+    apart, the layers that are added are copies of the last one, and only such are removed.
 
     Example:
-        >>> decisions = once_chosen("depth", "1", "2"), of_every_layer("width", "16", "32", layers=2)
+        >>> decisions = (
+        ...     once_chosen("depth", "1", "2"),
+        ...     of_every_layer("width", "16", "32", layers=2),
+        ... )
         >>> space = Layered("net", decisions, depth="depth")
-        >>> space.size, [str(cell) for cell in space.neighbours(space.parse("net(depth=1, width=32)"))][1:]
+        >>> (
+        ...     space.size,
+        ...     [str(cell) for cell in space.neighbours(space.parse("net(depth=1, width=32)"))][1:],
+        ... )
         (6.0, ['net(depth=2, width=32-16)', 'net(depth=2, width=32-32)'])
 
     Attributes:
         decisions: What is chosen, in the order of the text.
-        depth: The decision whose option is the number of layers; empty where all cells have equally many.
+        depth: The decision whose option is the number of layers; empty where all cells have equally
+            many.
         network: The data that ``size`` counts parameters for.
     """
 
@@ -81,7 +89,11 @@ class Layered(ChoiceSpace):
         self.decisions, self.depth = tuple(decisions), depth
         self.layers = max(len(one.options) for one in decisions if one.of_layers)
         numbered = [
-            (f"{one.name}{layer}" if one.of_layers else one.name, options, layer if one.of_layers else 0)
+            (
+                f"{one.name}{layer}" if one.of_layers else one.name,
+                options,
+                layer if one.of_layers else 0,
+            )
             for one in decisions
             for layer, options in enumerate(one.options, 1)
         ]
@@ -92,12 +104,19 @@ class Layered(ChoiceSpace):
     def places(self) -> Mapping[str, slice]:
         """Where the choices of every decision stand in a cell's."""
         ends = list(itertools.accumulate(len(one.options) for one in self.decisions))
-        return {one.name: slice(e - len(one.options), e) for one, e in zip(self.decisions, ends, strict=True)}
+        return {
+            one.name: slice(e - len(one.options), e)
+            for one, e in zip(self.decisions, ends, strict=True)
+        }
 
     @cached_property
     def _depths(self) -> tuple[int, ...]:
         """The numbers of layers, by choice."""
-        return tuple(map(int, self.options[self.places[self.depth].start])) if self.depth else (self.layers,)
+        return (
+            tuple(map(int, self.options[self.places[self.depth].start]))
+            if self.depth
+            else (self.layers,)
+        )
 
     @cached_property
     def _lists(self) -> list[slice]:
@@ -108,18 +127,26 @@ class Layered(ChoiceSpace):
         return self._depths[choices[self.places[self.depth].start]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether a position belongs to a layer that the cell has, or to no layer; shape ``(n, positions)``."""
+        """Whether a position belongs to a layer that the cell has, or to no layer; shape
+        ``(n, positions)``.
+        """
         if not self.depth:
             return np.ones(choices.shape, dtype=bool)
         depths = np.array(self._depths)[choices[:, self.places[self.depth].start]]
         return np.asarray(self._layer <= depths[:, None])
 
     def chosen(self, choices: Choices, decision: str) -> Column:
-        """The chosen number, shape ``(n,)``; of every layer shape ``(n, layers)``, 0 for one that is absent."""
+        """The chosen number, shape ``(n,)``; of every layer shape ``(n, layers)``, 0 for one that
+        is absent.
+        """
         place = self.places[decision]
         columns = zip(range(place.start, place.stop), choices[:, place].T, strict=True)
-        found = np.column_stack([np.array(self.options[p], dtype=np.float64)[column] for p, column in columns])
-        return np.asarray(found * self.live(choices)[:, place] if self._layer[place.start] else found[:, 0])
+        found = np.column_stack(
+            [np.array(self.options[p], dtype=np.float64)[column] for p, column in columns]
+        )
+        return np.asarray(
+            found * self.live(choices)[:, place] if self._layer[place.start] else found[:, 0]
+        )
 
     @property
     def size(self) -> float:  # type: ignore[override]
@@ -131,7 +158,9 @@ class Layered(ChoiceSpace):
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether what a combination says of layers that it does not have is 0."""
         n = self.n_layers(choices)
-        return n == self.layers or not any(any(choices[place.start + n : place.stop]) for place in self._lists)
+        return n == self.layers or not any(
+            any(choices[place.start + n : place.stop]) for place in self._lists
+        )
 
     def allows_all(self, choices: Choices) -> bool:
         """Whether every one of some combinations is a cell."""
@@ -153,23 +182,39 @@ class Layered(ChoiceSpace):
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
         names = [one.name for one in self.decisions]
-        if head != self.cell_name or not stripped.endswith(")") or [name for name, *_ in pairs] != names:
+        if (
+            head != self.cell_name
+            or not stripped.endswith(")")
+            or [name for name, *_ in pairs] != names
+        ):
             shape = self.write((0,) * len(self.positions))
-            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}."
+            )
         choices = [0] * len(self.positions)
         lengths: dict[str, int] = {}
-        for (name, _, option), one, place in zip(pairs, self.decisions, self.places.values(), strict=True):
+        for (name, _, option), one, place in zip(
+            pairs, self.decisions, self.places.values(), strict=True
+        ):
             given = option.split(_BETWEEN) if one.of_layers else [option]
-            for at, (word, options) in enumerate(zip(given, one.options, strict=False), place.start):
+            for at, (word, options) in enumerate(
+                zip(given, one.options, strict=False), place.start
+            ):
                 if word not in options:
                     position = self.positions[at]
-                    raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {word:.80}.")
+                    raise UserError(
+                        f"{position} of the space {self.name} is {', '.join(options)}, not"
+                        f" {word:.80}."
+                    )
                 choices[at] = options.index(word)
             lengths |= {name: len(given)} if one.of_layers else {}
         n = self.n_layers(tuple(choices))
         for name, length in lengths.items():
             if length != n:
-                raise UserError(f"{name} of a cell of the space {self.name} has one option a layer: {n}, not {length}.")
+                raise UserError(
+                    f"{name} of a cell of the space {self.name} has one option a layer: {n}, not"
+                    f" {length}."
+                )
         return self.at(choices)
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -195,7 +240,9 @@ class Layered(ChoiceSpace):
         copies, kept = high - low > 1, list(choices)
         kept[self.places[self.depth].start] = self._depths.index(other)
         if other < n:
-            if copies and any(len(set(choices[p.start + low - 1 : p.start + high])) > 1 for p in self._lists):
+            if copies and any(
+                len(set(choices[p.start + low - 1 : p.start + high])) > 1 for p in self._lists
+            ):
                 return []
             for place in self._lists:
                 kept[place.start + low : place.start + high] = [0] * (high - low)
@@ -213,11 +260,12 @@ class Layered(ChoiceSpace):
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
         """How a model may see cells, and what the class adds.
 
-        ``one_hot`` and ``numbers`` have nothing but 0 for layers that a cell does not have; ``numbers`` counts the
-        steps of a scale from 1. ``operation_counts`` says how many layers take each option (where all cells have
-        equally many, it is ``numbers``: each then has a part of its own), and ``size`` is the logarithm of the
-        parameters, which the quality of such networks follows more than anything else. The other names are those that
-        models look for; behind all of them are these two.
+        ``one_hot`` and ``numbers`` have nothing but 0 for layers that a cell does not have;
+        ``numbers`` counts the steps of a scale from 1. ``operation_counts`` says how many layers
+        take each option (where all cells have equally many, it is ``numbers``: each then has a part
+        of its own), and ``size`` is the logarithm of the parameters, which the quality of such
+        networks follows more than anything else. The other names are those that models look for;
+        behind all of them are these two.
         """
         own = {"one_hot": self._one_hot, "numbers": self._numbers, "operation_counts": self._counts}
         if "params" in self.analytic:
@@ -233,13 +281,17 @@ class Layered(ChoiceSpace):
 
     def _one_hot(self, choices: Choices) -> NDArray[np.float32]:
         live = self.live(choices)
-        each = [(choices[:, [p]] == np.arange(len(o))) & live[:, [p]] for p, o in enumerate(self.options)]
+        each = [
+            (choices[:, [p]] == np.arange(len(o))) & live[:, [p]]
+            for p, o in enumerate(self.options)
+        ]
         return np.column_stack(each).astype(np.float32)
 
     def _numbers(self, choices: Choices) -> NDArray[np.float32]:
         live = self.live(choices)
         each = [
-            (choices[:, [p]] + 1 if is_scale(o) else choices[:, [p]] == np.arange(len(o))) * live[:, [p]]
+            (choices[:, [p]] + 1 if is_scale(o) else choices[:, [p]] == np.arange(len(o)))
+            * live[:, [p]]
             for p, o in enumerate(self.options)
         ]
         return np.column_stack(each).astype(np.float32)
@@ -253,21 +305,32 @@ class Layered(ChoiceSpace):
                 each.append(choices[:, place] + 1.0)
                 continue
             for number in range(max(map(len, one.options))):
-                each.append(((choices[:, place] == number) & live[:, place]).sum(axis=1, keepdims=True))
+                each.append(
+                    ((choices[:, place] == number) & live[:, place]).sum(axis=1, keepdims=True)
+                )
         return np.column_stack(each).astype(np.float32)
 
     @property
     def views(self) -> tuple[str, ...]:  # type: ignore[override]
         """``operation_counts`` and ``size``, where parameters are known."""
-        return ("operation_counts+size",) if "params" in self.analytic else ("operation_counts", "numbers")
+        return (
+            ("operation_counts+size",)
+            if "params" in self.analytic
+            else ("operation_counts", "numbers")
+        )
 
     drawing_size: ClassVar[tuple[float, float]] = (4.0, 1.6)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell: a bar a layer, its height or its colour the option; above, what is chosen once."""
+        """Sketch a cell: a bar a layer, its height or its colour the option; above, what is chosen
+        once.
+        """
         n = self.n_layers(cell.choices)
         chosen_once = [one for one in self.decisions if not one.of_layers]
-        said = [f"{one.name} {one.options[0][cell.choices[self.places[one.name].start]]}" for one in chosen_once]
+        said = [
+            f"{one.name} {one.options[0][cell.choices[self.places[one.name].start]]}"
+            for one in chosen_once
+        ]
         marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), ", ".join(said))]
         high = (_PAPER[1] - _TOP) / len(self._lists)
         pitch = _ROOM / max(n, 4)
@@ -279,7 +342,10 @@ class Layered(ChoiceSpace):
                 names = one.options[layer]
                 scale = is_scale(names)
                 tall = (high - 13.0) * ((option + 1) / len(names) if scale else 0.5)
-                x, colour = _LEFT + (layer + 0.5) * pitch, PAPER if scale else _COLOURS[option % len(_COLOURS)]
+                x, colour = (
+                    _LEFT + (layer + 0.5) * pitch,
+                    PAPER if scale else _COLOURS[option % len(_COLOURS)],
+                )
                 marks.append(Box((x, floor - tall / 2), (0.8 * pitch, tall), 1.0, colour, INK, 0.8))
                 if n <= _MOST_TEXTS:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))

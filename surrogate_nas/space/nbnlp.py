@@ -1,14 +1,18 @@
 """NAS-Bench-NLP's space: cells of recurrent language models as graphs of up to sixteen nodes.
 
-Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language Processing", IEEE Access
-2022. A node is linear (of two or three inputs, each with weights of its own), a blend ``z·a + (1 - z)·b``, a sum, a
-product or an activation; it reads the input x, the states h0 to h2 of the step before, and earlier nodes. Some nodes
-are the new states, the first of which is the output. Cells print as ``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``;
-a recipe as the benchmark's files have it is read too, its nodes renamed and put into one order.
+Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
+Processing", IEEE Access
+2022. A node is linear (of two or three inputs, each with weights of its own), a blend
+      ``z·a + (1 - z)·b``, a sum, a
+product or an activation; it reads the input x, the states h0 to h2 of the step before, and earlier
+nodes. Some nodes are the new states, the first of which is the output. Cells print as
+``nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)``; a recipe as the benchmark's files have it is read
+too, its nodes renamed and put into one order.
 
-Where we depart from it: the authors draw cells by a procedure of their own and allow more nodes. Here a cell is drawn
-node by node, not uniformly. One step changes an operation, an input or which node is a state; the number of nodes
-stays. Cells that differ in their numbering alone have one identity.
+Where we depart from it: the authors draw cells by a procedure of their own and allow more nodes.
+Here a cell is drawn node by node, not uniformly. One step changes an operation, an input or which
+node is a state; the number of nodes stays. Cells that differ in their numbering alone have one
+identity.
 """
 
 from __future__ import annotations
@@ -50,9 +54,14 @@ _FIRST = 2 + _STATES
 _OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
 _LINEAR, _BLEND = 1, 2
 _PUBLISHED = {
-    "linear": 1, "blend": 2, "elementwise_sum": 3, "elementwise_prod": 4, "activation_tanh": 5, "activation_sigm": 6,
+    "linear": 1,
+    "blend": 2,
+    "elementwise_sum": 3,
+    "elementwise_prod": 4,
+    "activation_tanh": 5,
+    "activation_sigm": 6,
     "activation_leaky_relu": 7,
-}  # fmt: skip
+}
 _SOURCES = ("none", "x", *(f"h{i}" for i in range(_STATES)), *(f"n{i + 1}" for i in range(NODES)))
 _ARITIES = {0: (0,), _LINEAR: (2, 3), _BLEND: (3,), 3: (2,), 4: (2,), 5: (1,), 6: (1,), 7: (1,)}
 _WIDTH = 1 + _INPUTS
@@ -65,11 +74,15 @@ _KINDS = 2 + len(_OPERATIONS) - 1
 _ITEM = re.compile(r"(n\d{1,2})=([a-z_]+)\(([a-z0-9,]+)\)|(new\d)=(n\d{1,2})")
 _EXAMPLE = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
 _EMBEDDING, _FROM_X, _FROM_HIDDEN, _BIAS = 13_344_478, 840_000, 880_000, 1_600
-"""Parameters of embedding and decoder, and in three layers together of a linear node's inputs and of its bias."""
+"""Parameters of embedding and decoder, and in three layers together of a linear node's inputs and
+of its bias.
+"""
 
 
 class Node(NamedTuple):
-    """A node: the number of its operation, and its sources: 1 for x, 2 to 4 for the states, from 5 on the nodes."""
+    """A node: the number of its operation, and its sources: 1 for x, 2 to 4 for the states, from 5
+    on the nodes.
+    """
 
     operation: int
     inputs: tuple[int, ...]
@@ -87,7 +100,9 @@ def _read(choices: Sequence[int]) -> Net:
     for at in range(0, NODES * _WIDTH, _WIDTH):
         if not choices[at]:
             break
-        nodes.append(Node(choices[at], tuple(source for source in choices[at + 1 : at + _WIDTH] if source)))
+        nodes.append(
+            Node(choices[at], tuple(source for source in choices[at + 1 : at + _WIDTH] if source))
+        )
     return Net(nodes, [new - (i > 0) for i, new in enumerate(choices[-_STATES:]) if new or not i])
 
 
@@ -100,7 +115,8 @@ def _choices(cells: Net) -> tuple[int, ...]:
 
 
 def ordered(cells: Net) -> Net:
-    """The same graph with its nodes in the one order that follows from the graph, and inputs sorted where they commute.
+    """The same graph with its nodes in the one order that follows from the graph, and inputs sorted
+    where they commute.
 
     Raises:
         ValueError: There is a circle, or a node reads one that there is not.
@@ -113,7 +129,14 @@ def ordered(cells: Net) -> Net:
         for i, (operation, inputs) in enumerate(nodes):
             if i not in places and all(s < _FIRST or s - _FIRST in places for s in inputs):
                 renamed = [s if s < _FIRST else places[s - _FIRST] + _FIRST for s in inputs]
-                ready.append((operation, tuple(renamed if operation == _BLEND else sorted(renamed)), marks[i], i))
+                ready.append(
+                    (
+                        operation,
+                        tuple(renamed if operation == _BLEND else sorted(renamed)),
+                        marks[i],
+                        i,
+                    )
+                )
         operation, inputs, _, i = min(ready)
         places[i] = len(found)
         found.append(Node(operation, inputs))
@@ -121,7 +144,9 @@ def ordered(cells: Net) -> Net:
 
 
 def _marks(cells: Net) -> list[str]:
-    """What each node is to those behind it: equal where two can be exchanged, given that they read the same."""
+    """What each node is to those behind it: equal where two can be exchanged, given that they read
+    the same.
+    """
     terms = _terms(cells.nodes)
     marks: dict[int, str] = {}
 
@@ -133,7 +158,9 @@ def _marks(cells: Net) -> list[str]:
                 for place, source in enumerate(node.inputs)
                 if source == i + _FIRST
             ]
-            marks[i] = _digest(*sorted(readers), *(f"new{s}" for s, place in enumerate(cells.states) if place == i))
+            marks[i] = _digest(
+                *sorted(readers), *(f"new{s}" for s, place in enumerate(cells.states) if place == i)
+            )
         return marks[i]
 
     return [mark(i) for i in range(len(cells.nodes))]
@@ -165,12 +192,18 @@ def _digest(*parts: object) -> str:
 
 
 def _fits(cells: Net) -> bool:
-    """Whether nodes read what is before them and all is used: input, every node, and the states that there are."""
+    """Whether nodes read what is before them and all is used: input, every node, and the states
+    that there are.
+    """
     nodes, states = cells
     read = set[int]()
     for i, (operation, inputs) in enumerate(nodes):
         read.update(inputs)
-        if len(inputs) not in _ARITIES[operation] or len(set(inputs)) < len(inputs) or max(inputs) >= i + _FIRST:
+        if (
+            len(inputs) not in _ARITIES[operation]
+            or len(set(inputs)) < len(inputs)
+            or max(inputs) >= i + _FIRST
+        ):
             return False
         if operation != _BLEND and list(inputs) != sorted(inputs):
             return False
@@ -196,21 +229,30 @@ def _parts(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def counts(choices: Choices) -> NDArray[np.float32]:
-    """How often a cell has each operation and each kind of edge, what makes its states, how many and how deep."""
+    """How often a cell has each operation and each kind of edge, what makes its states, how many
+    and how deep.
+    """
     operations, sources = _parts(choices)
     rows = np.arange(len(choices))
     kinds = np.where(sources == _X, 0, 1)
-    reads = np.take_along_axis(operations, np.maximum(sources - _FIRST, 0).reshape(len(choices), -1), axis=1)
+    reads = np.take_along_axis(
+        operations, np.maximum(sources - _FIRST, 0).reshape(len(choices), -1), axis=1
+    )
     kinds = np.where(sources >= _FIRST, 1 + reads.reshape(sources.shape), kinds)
     edges = np.zeros((len(choices), len(_OPERATIONS), _KINDS), dtype=np.float32)
     for slot in range(_INPUTS):
         for node in range(NODES):
-            edges[rows, operations[:, node], kinds[:, node, slot]] += sources[:, node, slot] != _NONE
+            edges[rows, operations[:, node], kinds[:, node, slot]] += (
+                sources[:, node, slot] != _NONE
+            )
     each = np.stack([(operations == k).sum(axis=1) for k in range(1, len(_OPERATIONS))], axis=1)
     states = choices[:, -_STATES:].astype(np.intp)
     output = operations[rows, states[:, 0]][:, None] == np.arange(1, len(_OPERATIONS))
     others = [
-        (operations[rows, np.maximum(states[:, s] - 1, 0)][:, None] == np.arange(1, len(_OPERATIONS)))
+        (
+            operations[rows, np.maximum(states[:, s] - 1, 0)][:, None]
+            == np.arange(1, len(_OPERATIONS))
+        )
         & (states[:, [s]] > 0)
         for s in range(1, _STATES)
     ]
@@ -220,9 +262,11 @@ def counts(choices: Choices) -> NDArray[np.float32]:
 
 
 def paths(choices: Choices) -> NDArray[np.float32]:
-    """The least that lies on the way from input and old states to new ones: nodes, linear or squashing ones, sigmoids.
+    """The least that lies on the way from input and old states to new ones: nodes, linear or
+    squashing ones, sigmoids.
 
-    From x to each new state, from each old state to the output and to what replaces it; `_FAR` where there is no way.
+    From x to each new state, from each old state to the output and to what replaces it; `_FAR`
+    where there is no way.
     """
     operations, sources = _parts(choices)
     rows = np.arange(len(choices))
@@ -235,7 +279,9 @@ def paths(choices: Choices) -> NDArray[np.float32]:
             least = np.full((len(choices), _FIRST + NODES), _FAR, dtype=np.float32)
             least[:, start] = 0
             for node in range(NODES):
-                before = np.min([least[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0)
+                before = np.min(
+                    [least[rows, sources[:, node, slot]] for slot in range(_INPUTS)], axis=0
+                )
                 least[:, _FIRST + node] = np.minimum(before + weights[:, node], _FAR)
             least = np.where(there, np.take_along_axis(least, states, axis=1), _FAR)
             found.append(least if start == _X else least[:, sorted({0, start - 2})])
@@ -258,7 +304,9 @@ def depth(choices: Choices) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - the benchmark has one network
-    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a whole number."""
+    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a
+    whole number.
+    """
     operations, sources = _parts(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
@@ -277,11 +325,16 @@ _BOX_HEIGHT, _PADDING, _LETTER = 16.0, 8.0, 5.0
 
 
 def drawn(cells: Net) -> Sketch:
-    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which state it gives."""
+    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which
+    state it gives.
+    """
     depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
     for i, node in enumerate(cells.nodes):
         depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
-    columns = [[source for source in depths if depths[source] == depth] for depth in range(max(depths.values()) + 1)]
+    columns = [
+        [source for source in depths if depths[source] == depth]
+        for depth in range(max(depths.values()) + 1)
+    ]
     tallest = max(map(len, columns))
     frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
     places = {
@@ -301,7 +354,14 @@ def drawn(cells: Net) -> Sketch:
         text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
         size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
         marks += [
-            Box(place, size, _BOX_HEIGHT / 3, PAPER, _COLOURS.get(operation, INK), 2.2 if state else 1.2),
+            Box(
+                place,
+                size,
+                _BOX_HEIGHT / 3,
+                PAPER,
+                _COLOURS.get(operation, INK),
+                2.2 if state else 1.2,
+            ),
             Text(place, text, 7.5),
         ]
     return Sketch(_PAPER, marks)
@@ -326,7 +386,10 @@ class NBNLP(ChoiceSpace):
         >>> cell = space.parse("nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)")
         >>> recipe = '{"f": {"op": "linear", "input": ["h_prev_0", "x"]}, '
         >>> recipe += '"h_new_0": {"op": "activation_tanh", "input": ["f"]}}'
-        >>> space.parse(recipe) == cell, float(space.analytic["params"][1](np.array([cell.choices]), Network())[0])
+        >>> (
+        ...     space.parse(recipe) == cell,
+        ...     float(space.analytic["params"][1](np.array([cell.choices]), Network())[0]),
+        ... )
         (True, 15066078.0)
     """
 
@@ -334,9 +397,13 @@ class NBNLP(ChoiceSpace):
     positions = tuple(name for name, _ in _positions())
     options = tuple(options for _, options in _positions())
     further_encodings: ClassVar[Mapping[str, Encoding]] = {
-        "operation_counts": counts, "paths": paths, "functional": _everything, "path_and_graph": _everything,
-        "alive": counts, "signal": paths,
-    }  # fmt: skip
+        "operation_counts": counts,
+        "paths": paths,
+        "functional": _everything,
+        "path_and_graph": _everything,
+        "alive": counts,
+        "signal": paths,
+    }
     views = ("operation_counts+paths",)
     apart = "operation_counts"
     analytic: ClassVar[Analytic] = by_name(
@@ -361,20 +428,32 @@ class NBNLP(ChoiceSpace):
         return f"{self.name}({', '.join(parts)})"
 
     def parse(self, text: str) -> Cell:
-        """Read nodes and new states as `write` writes them, or a recipe as the benchmark's files have it.
+        """Read nodes and new states as `write` writes them, or a recipe as the benchmark's files
+        have it.
 
         Raises:
             UserError: It is neither, or such a graph is no cell.
         """
         stripped = cell_text(text)
         try:
-            cells = _recipe(json.loads(stripped)) if stripped[:1] == "{" else self._written_cells(stripped)
+            cells = (
+                _recipe(json.loads(stripped))
+                if stripped[:1] == "{"
+                else self._written_cells(stripped)
+            )
             return self.at(_choices(cells))
-        except (UserError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except (
+            UserError,
+            LookupError,
+            TypeError,
+            ValueError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE}; there are up to "
-                f"{NODES} nodes and {_STATES} states, a node reads x (linear ones alone), states and earlier nodes, "
-                "and all is used."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_EXAMPLE};"
+                f" there are up to {NODES} nodes and {_STATES} states, a node reads x (linear ones"
+                " alone), states and earlier nodes, and all is used."
             ) from error
 
     def _written_cells(self, text: str) -> Net:
@@ -383,7 +462,9 @@ class NBNLP(ChoiceSpace):
         nodes, states = list[Node](), list[int]()
         for item in text[len(self.name) + 1 : -1].split(", "):
             found = _ITEM.fullmatch(item)
-            if found is None or (found[4] or found[1]) != (f"new{len(states)}" if found[4] else f"n{len(nodes) + 1}"):
+            if found is None or (found[4] or found[1]) != (
+                f"new{len(states)}" if found[4] else f"n{len(nodes) + 1}"
+            ):
                 raise ValueError(f"{item} is no node and no state, or not the next one")
             if found[4]:
                 states.append(_SOURCES.index(found[5]) - _FIRST)
@@ -406,9 +487,11 @@ class NBNLP(ChoiceSpace):
         return drawn(_read(cell.choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell node by node: the number of nodes and states, then operations and inputs among what is before.
+        """Draw a cell node by node: the number of nodes and states, then operations and inputs
+        among what is before.
 
-        What nothing reads becomes an input of a last node or a state; draws in which that cannot be are drawn anew.
+        What nothing reads becomes an input of a last node or a state; draws in which that cannot be
+        are drawn anew.
         """
         while True:
             states = int(rng.integers(1, _STATES + 1))
@@ -431,7 +514,9 @@ class NBNLP(ChoiceSpace):
 
 
 def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
-    """A drawn graph in which a node reads mostly what nothing has read yet; None where some is left over."""
+    """A drawn graph in which a node reads mostly what nothing has read yet; None where some is left
+    over.
+    """
     unread = [_X, *range(2, 2 + states)]
     nodes: list[Node] = []
     for i in range(n):
@@ -454,11 +539,14 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
 
 
 def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
-    """The graph of a recipe, whose new states are the nodes ``h_new_0`` to ``h_new_2``, in its order."""
+    """The graph of a recipe, whose new states are the nodes ``h_new_0`` to ``h_new_2``, in its
+    order.
+    """
     sources = {"x": _X} | {f"h_prev_{i}": 2 + i for i in range(_STATES)}
     sources |= {name: _FIRST + i for i, name in enumerate(recipe)}
     nodes = [
-        Node(_PUBLISHED[node["op"]], tuple(sources[source] for source in node["input"])) for node in recipe.values()
+        Node(_PUBLISHED[node["op"]], tuple(sources[source] for source in node["input"]))
+        for node in recipe.values()
     ]
     if len(nodes) > NODES:
         raise ValueError("it has too many nodes")

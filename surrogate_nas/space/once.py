@@ -1,7 +1,8 @@
 """Functions of a space that a process works out once, and which of them it was asked for.
 
-A user's strategy runs in a process that is forked anew for every run. What an earlier run asked for is worked out
-before the fork, so that later ones find it, as runs of our strategies do, which share a process.
+A user's strategy runs in a process that is forked anew for every run. What an earlier run asked for
+is worked out before the fork, so that later ones find it, as runs of our strategies do, which share
+a process.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def once(
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let a function of a space answer each of its last questions once a process.
 
-    The function stands at the top of a module; beside the space it takes texts, numbers and tuples of these.
+    The function stands at the top of a module; beside the space it takes texts, numbers and tuples
+    of these.
     """
 
     def decorate(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:

@@ -1,7 +1,8 @@
 """Product spaces: one named option at every position, in a few lines.
 
-``ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})`` is a whole space of any size; an
-`EnumerableChoiceSpace` is the same with its cells listed. A cell prints as ``mlp(width=16, act=tanh)``.
+``ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})`` is a whole space of any
+size; an `EnumerableChoiceSpace` is the same with its cells listed. A cell prints as
+``mlp(width=16, act=tanh)``.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def one_hot(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.fl
 
 
 def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """A column for every position whose options are a scale, which counts its steps; the others as in `one_hot`."""
+    """A column for every position whose options are a scale, which counts its steps; the others as
+    in `one_hot`.
+    """
     each = [
         choices[:, [p]] if is_scale(names) else choices[:, [p]] == np.arange(len(names))
         for p, names in enumerate(options)
@@ -51,24 +54,31 @@ def is_scale(names: Sequence[str]) -> bool:
 
 
 class LazyCells(Sequence[Cell]):
-    """All cells of a space in its order, known by their choices; each is one object from its first use on.
+    """All cells of a space in its order, known by their choices; each is one object from its first
+    use on.
 
     Attributes:
         choices: The choices of all, shape ``(n, positions)``.
         by_text: The cells that are made so far, by their string.
     """
 
-    def __init__(self, choices: Choices, options: Sequence[int], write: Callable[[tuple[int, ...]], str]) -> None:
+    def __init__(
+        self, choices: Choices, options: Sequence[int], write: Callable[[tuple[int, ...]], str]
+    ) -> None:
         """Take what the cells are made of; none is made yet."""
         self.choices = choices
         self.by_text: dict[str, Cell] = {}
         self._write = write
-        self._strides = [int(np.prod(options[place + 1 :], dtype=np.int64)) for place in range(len(options))]
+        self._strides = [
+            int(np.prod(options[place + 1 :], dtype=np.int64)) for place in range(len(options))
+        ]
         self._made: list[Cell | None] = [None] * len(choices)
 
     @cached_property
     def _places(self) -> Mapping[int, int] | range:
-        """From the choices read as one number to the place; where every combination is a cell, these are the same."""
+        """From the choices read as one number to the place; where every combination is a cell,
+        these are the same.
+        """
         codes = np.zeros(len(self.choices), dtype=np.int64)
         for column, stride in zip(self.choices.T, self._strides, strict=True):
             codes += column * np.int64(stride)
@@ -108,8 +118,8 @@ _MOST_TRIES = 10_000
 class ChoiceSpace(Space):
     """A choice of one option at every position, any number of positions.
 
-    Subclasses may give `name`, `positions` and `options` as class attributes, and override `allows`, `write` and
-    `parse`.
+    Subclasses may give `name`, `positions` and `options` as class attributes, and override
+    `allows`, `write` and `parse`.
 
     Example:
         >>> space = ChoiceSpace("mlp", {"width": ("16", "64"), "act": ("relu", "tanh")})
@@ -120,14 +130,17 @@ class ChoiceSpace(Space):
         positions: Their names.
         options: The names of the options at each.
         further_encodings: What the class adds to `encodings`, by name.
-        apart: The encoding in which cells are far apart that differ much, where positions that differ do not tell.
+        apart: The encoding in which cells are far apart that differ much, where positions that
+            differ do not tell.
     """
 
     apart: ClassVar[str] = ""
     positions: tuple[str, ...]
     options: tuple[tuple[str, ...], ...]
 
-    def __init__(self, name: str | None = None, options: Mapping[str, Iterable[object]] | None = None) -> None:
+    def __init__(
+        self, name: str | None = None, options: Mapping[str, Iterable[object]] | None = None
+    ) -> None:
         """Define the space, where the class has not.
 
         Args:
@@ -141,26 +154,45 @@ class ChoiceSpace(Space):
             self.name = name
         if options is not None:
             if not isinstance(options, Mapping):
-                raise UserError(f"The options of a space are a mapping of positions to options, not {options!r:.80}.")
+                raise UserError(
+                    "The options of a space are a mapping of positions to options, not"
+                    f" {options!r:.80}."
+                )
             self.positions = tuple(map(str, options))
-            if bad := [each for each in options.values() if isinstance(each, str) or not isinstance(each, Iterable)]:
-                raise UserError(f"The options of a position are a list, such as (16, 32), not {bad[0]!r:.80}.")
+            if bad := [
+                each
+                for each in options.values()
+                if isinstance(each, str) or not isinstance(each, Iterable)
+            ]:
+                raise UserError(
+                    f"The options of a position are a list, such as (16, 32), not {bad[0]!r:.80}."
+                )
             self.options = tuple(tuple(map(str, each)) for each in options.values())
         self._check()
 
     def _check(self) -> None:
         if not isinstance(getattr(self, "name", None), str) or not _WORD.fullmatch(self.name):
-            raise UserError(f"A space's name is letters, digits and '_.+-', not {getattr(self, 'name', None)!r:.80}.")
+            raise UserError(
+                "A space's name is letters, digits and '_.+-', not"
+                f" {getattr(self, 'name', None)!r:.80}."
+            )
         if not getattr(self, "positions", ()):
             raise UserError(f"The space {self.name} needs at least one position with its options.")
         for position, options in zip(self.positions, self.options, strict=True):
             if not 1 <= len(options) <= _MOST_OPTIONS:
-                raise UserError(f"{position} of {self.name} needs 1 to {_MOST_OPTIONS} options, not {len(options)}.")
+                raise UserError(
+                    f"{position} of {self.name} needs 1 to {_MOST_OPTIONS} options, not"
+                    f" {len(options)}."
+                )
             for word in (position, *options):
                 if not _WORD.fullmatch(word):
-                    raise UserError(f"{word!r} of {self.name} is no name: letters, digits and '_.+-' only.")
+                    raise UserError(
+                        f"{word!r} of {self.name} is no name: letters, digits and '_.+-' only."
+                    )
             if len(set(options)) < len(options):
-                raise UserError(f"{position} of {self.name} has an option twice: {', '.join(options)}.")
+                raise UserError(
+                    f"{position} of {self.name} has an option twice: {', '.join(options)}."
+                )
 
     @property
     def cell_name(self) -> str:
@@ -174,11 +206,15 @@ class ChoiceSpace(Space):
 
     @property
     def definition(self) -> str:
-        """The name; of a space that is no more than its options, those, so that a file can hold it without code."""
+        """The name; of a space that is no more than its options, those, so that a file can hold it
+        without code.
+        """
         if type(self) not in (ChoiceSpace, EnumerableChoiceSpace):
             return self.name
         options = dict(zip(self.positions, map(list, self.options), strict=True))
-        return json.dumps({"name": self.name, "listed": isinstance(self, Enumerable), "options": options})
+        return json.dumps(
+            {"name": self.name, "listed": isinstance(self, Enumerable), "options": options}
+        )
 
     def allows(self, choices: tuple[int, ...]) -> bool:  # noqa: ARG002 - a subclass reads them
         """Whether a combination is a cell.
@@ -194,7 +230,9 @@ class ChoiceSpace(Space):
         Args:
             choices: Shape ``(n, positions)``.
         """
-        return type(self).allows is ChoiceSpace.allows or all(map(self.allows, map(tuple, choices.tolist())))
+        return type(self).allows is ChoiceSpace.allows or all(
+            map(self.allows, map(tuple, choices.tolist()))
+        )
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The canonical string of a combination.
@@ -220,13 +258,27 @@ class ChoiceSpace(Space):
         stripped = cell_text(text)
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
-        if head != self.cell_name or not stripped.endswith(")") or [p for p, *_ in pairs] != list(self.positions):
+        if (
+            head != self.cell_name
+            or not stripped.endswith(")")
+            or [p for p, *_ in pairs] != list(self.positions)
+        ):
             shape = self.write((0,) * len(self.positions))
-            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}.")
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}."
+            )
         for (position, _, option), options in zip(pairs, self.options, strict=True):
             if option not in options:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}.")
-        return self.at([options.index(option) for (*_, option), options in zip(pairs, self.options, strict=True)])
+                raise UserError(
+                    f"{position} of the space {self.name} is {', '.join(options)}, not"
+                    f" {option:.80}."
+                )
+        return self.at(
+            [
+                options.index(option)
+                for (*_, option), options in zip(pairs, self.options, strict=True)
+            ]
+        )
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
         """This space's own cell for a cell, its string, or one option index per position.
@@ -239,7 +291,9 @@ class ChoiceSpace(Space):
         try:
             choices = [int(choice) for choice in given]
         except (TypeError, ValueError) as error:
-            raise UserError(f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}.") from error
+            raise UserError(
+                f"A cell of {self.name} is a Cell, a string or indices, not {given!r:.60}."
+            ) from error
         return self.at(choices)
 
     def at(self, choices: Sequence[int]) -> Cell:
@@ -289,8 +343,14 @@ class ChoiceSpace(Space):
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then option."""
-        return [Cell(choices, self.write(choices)) for choices in self._steps(cell.choices) if self.allows(choices)]
+        """All cells that differ from `cell` in exactly one position, by position and then
+        option.
+        """
+        return [
+            Cell(choices, self.write(choices))
+            for choices in self._steps(cell.choices)
+            if self.allows(choices)
+        ]
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [
@@ -306,12 +366,19 @@ class ChoiceSpace(Space):
 
     def _shared(self, first: Cell, second: Cell) -> float:
         """The share of positions with equal options."""
-        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(self.positions)
+        return sum(a == b for a, b in zip(first.choices, second.choices, strict=True)) / len(
+            self.positions
+        )
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """How a model may see cells: ``one_hot``, ``numbers``, and what the class adds as `further_encodings`."""
-        own = {"one_hot": partial(one_hot, options=self.options), "numbers": partial(numbers, options=self.options)}
+        """How a model may see cells: ``one_hot``, ``numbers``, and what the class adds as
+        `further_encodings`.
+        """
+        own = {
+            "one_hot": partial(one_hot, options=self.options),
+            "numbers": partial(numbers, options=self.options),
+        }
         return own | dict(self.further_encodings)
 
     further_encodings: ClassVar[Mapping[str, Encoding]] = {}
@@ -341,9 +408,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return itertools.product(*(range(len(options)) for options in self.options))
 
     def _matrix(self) -> Choices | None:
-        """The choices of all cells, shape ``(n, positions)``, where these are quickly told; None elsewhere.
+        """The choices of all cells, shape ``(n, positions)``, where these are quickly told; None
+        elsewhere.
 
-        Cells are then made when they are first asked for. By default where every combination is a cell.
+        Cells are then made when they are first asked for. By default where every combination is a
+        cell.
         """
         kind = type(self)
         if kind.allows is not ChoiceSpace.allows or kind._order is not EnumerableChoiceSpace._order:
@@ -361,7 +430,9 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
     @cached_property
     def choices(self) -> Choices:
         """The choices of all cells in the order of the space, shape ``(len(space), positions)``."""
-        return self._cells.choices if isinstance(self._cells, LazyCells) else choices_of(self._cells)
+        return (
+            self._cells.choices if isinstance(self._cells, LazyCells) else choices_of(self._cells)
+        )
 
     @property
     def surveyed_choices(self) -> Choices:
@@ -378,7 +449,11 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     def _found(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
-        return self._cells.find(choices) if isinstance(self._cells, LazyCells) else self._by_choices.get(choices)
+        return (
+            self._cells.find(choices)
+            if isinstance(self._cells, LazyCells)
+            else self._by_choices.get(choices)
+        )
 
     def at(self, choices: Sequence[int]) -> Cell:
         """The space's own cell of some choices.
@@ -412,7 +487,9 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return [None] * len(self._cells)
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then option."""
+        """All cells that differ from `cell` in exactly one position, by position and then
+        option.
+        """
         place = self._place(cell)
         around = self._around[place]
         if around is None:

@@ -1,8 +1,10 @@
-"""Spaces by name: those that come with the project, of installed packages, and those that a user registered.
+"""Spaces by name: those that come with the project, of installed packages, and those that a user
+registered.
 
-A name that is read from a file opens what is registered and nothing else. A user registers a space by naming its file
-on the command line, which notes it in ``spaces/`` of the home folder; a space that is no more than its options needs
-no code, and a file that uses it holds those; so does one whose cells are a sample of another space.
+A name that is read from a file opens what is registered and nothing else. A user registers a space
+by naming its file on the command line, which notes it in ``spaces/`` of the home folder; a space
+that is no more than its options needs no code, and a file that uses it holds those; so does one
+whose cells are a sample of another space.
 """
 
 from __future__ import annotations
@@ -59,10 +61,14 @@ _PLACES = {
 
 
 def _checked(found: object, spec: str) -> Space:
-    if callable(found) and (spec in _PLACES or (isinstance(found, type) and issubclass(found, Space))):
+    if callable(found) and (
+        spec in _PLACES or (isinstance(found, type) and issubclass(found, Space))
+    ):
         found = found()
     if not isinstance(found, Space):
-        raise UserError(f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space.")
+        raise UserError(
+            f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space."
+        )
     return found
 
 
@@ -129,7 +135,8 @@ def _sampled_from(definition: str) -> ChoiceSpace:
 
 
 def register(spec: str) -> Space:
-    """Open a user's space and remember where it is, so that its tables can be opened by name from now on.
+    """Open a user's space and remember where it is, so that its tables can be opened by name from
+    now on.
 
     Args:
         spec: ``file.py:SPACE``, or the name of a space that is registered.
@@ -147,12 +154,15 @@ def register(spec: str) -> Space:
     file = Path(path).absolute()
     space = _checked(SPACES.inside(file, attribute), spec)
     if space.name in known() and space_named(space.name) != space:
-        raise UserError(f"The space of {spec} is named {space.name}, and so is another; give it a further name.")
+        raise UserError(
+            f"The space of {spec} is named {space.name}, and so is another; give it a further name."
+        )
     _opened[space.name] = space
     if space.name not in SPACES and space.definition == space.name:
         with replacing(_entry(space.name)) as temporary:
             temporary.write_text(
-                json.dumps({**stamp("space"), "file": str(file), "object": attribute}), encoding="utf-8"
+                json.dumps({**stamp("space"), "file": str(file), "object": attribute}),
+                encoding="utf-8",
             )
     return space
 
@@ -182,7 +192,11 @@ def _html_of(cell: Cell) -> str:
         space = space_of(cell)
     except UserError:
         return html_figure(cell.text, "of no registered space")
-    place = f"cell {cell.index:,} of the space {space.name}" if cell.index >= 0 else f"of the space {space.name}"
+    place = (
+        f"cell {cell.index:,} of the space {space.name}"
+        if cell.index >= 0
+        else f"of the space {space.name}"
+    )
     if sketch := space.sketch(cell):
         return html_figure(cell.text, place, sketch_svg(sketch))
     if not isinstance(space, ChoiceSpace):
@@ -198,10 +212,12 @@ def cell_named(text: str) -> tuple[Space, Cell]:
     """Find the registered space that a printed cell is of.
 
     Args:
-        text: The string as the field prints it; a number is an index into the space that is meant where none is named.
+        text: The string as the field prints it; a number is an index into the space that is meant
+            where none is named.
 
     Raises:
-        UserError: No space can read it; the message is that of the space whose cells look most like it.
+        UserError: No space can read it; the message is that of the space whose cells look most like
+            it.
 
     Example:
         >>> space, cell = cell_named("conv_stack(layers=3, channels=16)")
@@ -211,7 +227,9 @@ def cell_named(text: str) -> tuple[Space, Cell]:
     if text.strip().isdecimal():
         usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()
         if len(digits) > _MOST_DIGITS or int(digits) >= len(usual):
-            raise UserError(f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}.")
+            raise UserError(
+                f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}."
+            )
         return usual, usual[int(digits)]
     refusals: list[tuple[float, UserError]] = []
     for space in _candidates():
@@ -225,7 +243,10 @@ def cell_named(text: str) -> tuple[Space, Cell]:
 
 def _likeness(text: str, example: str) -> float:
     """How much a text looks like an example: its beginning counts most."""
-    return len(commonprefix([text, example])) + SequenceMatcher(None, text[:200], example[:200]).ratio()
+    return (
+        len(commonprefix([text, example]))
+        + SequenceMatcher(None, text[:200], example[:200]).ratio()
+    )
 
 
 def _candidates() -> Iterator[Space]:

@@ -31,27 +31,49 @@ def render(figure: Figure, sketch: Sketch) -> None:
 
 def _box(axes: Axes, box: Box, order: int) -> None:
     (x, y), (width, height) = box.centre, box.size
-    look: Any = {"facecolor": box.fill, "edgecolor": box.stroke, "linewidth": box.line, "zorder": order}
+    look: Any = {
+        "facecolor": box.fill,
+        "edgecolor": box.stroke,
+        "linewidth": box.line,
+        "zorder": order,
+    }
     if 2 * box.rounding == width == height:
         axes.add_patch(Circle(box.centre, box.rounding, **look))
         return
     style = f"round,pad=0,rounding_size={box.rounding}" if box.rounding else "square,pad=0"
-    axes.add_patch(FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, **look))
+    axes.add_patch(
+        FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, **look)
+    )
 
 
 def _arrow(axes: Axes, arrow: Arrow, order: int) -> None:
     axes.add_patch(
         FancyArrowPatch(
-            path=Path(arrow.curve, _CURVE), arrowstyle="-|>" if arrow.head else "-", mutation_scale=arrow.head or 1.0,
-            color=arrow.colour, linewidth=arrow.line, linestyle=(0, arrow.dash) if arrow.dash else "solid",
-            alpha=arrow.opacity, zorder=order,
+            path=Path(arrow.curve, _CURVE),
+            arrowstyle="-|>" if arrow.head else "-",
+            mutation_scale=arrow.head or 1.0,
+            color=arrow.colour,
+            linewidth=arrow.line,
+            linestyle=(0, arrow.dash) if arrow.dash else "solid",
+            alpha=arrow.opacity,
+            zorder=order,
         )
-    )  # fmt: skip
+    )
 
 
 def _text(axes: Axes, text: Text, order: int) -> None:
-    ground = {"facecolor": text.ground, "edgecolor": "none", "boxstyle": "round,pad=0.12"} if text.ground else None
+    ground = (
+        {"facecolor": text.ground, "edgecolor": "none", "boxstyle": "round,pad=0.12"}
+        if text.ground
+        else None
+    )
     axes.text(
-        *text.at, text.text, ha=text.align, va="center", fontsize=text.size, color=text.colour, zorder=order,
+        *text.at,
+        text.text,
+        ha=text.align,
+        va="center",
+        fontsize=text.size,
+        color=text.colour,
+        zorder=order,
         bbox=ground,
-    )  # fmt: skip
+    )

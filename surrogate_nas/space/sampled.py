@@ -1,8 +1,10 @@
-"""Sampled spaces: the cells of a larger space that a table holds; to search one is to choose among those.
+"""Sampled spaces: the cells of a larger space that a table holds; to search one is to choose among
+those.
 
-Some benchmarks trained a few thousand architectures of a space of 10^10 and more, and a table of theirs knows nothing
-of the others. The held cells are the authors' data, so they lie in the table's file and never in code: a definition
-names the larger space and lists the option of every position of every held cell, one byte each, in base 64.
+Some benchmarks trained a few thousand architectures of a space of 10^10 and more, and a table of
+theirs knows nothing of the others. The held cells are the authors' data, so they lie in the table's
+file and never in code: a definition names the larger space and lists the option of every position
+of every held cell, one byte each, in base 64.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ NEAREST = 12
 MOST_HELD = 1_000_000
 """The most cells that a sample may have."""
 _QUICK = 500
-"""With so many cells, neighbours are found anew in every process; with more they are remembered in the home folder."""
+"""With so many cells, neighbours are found anew in every process; with more they are remembered in
+the home folder.
+"""
 _BLOCK = 256
 """Rows of distances that are in memory at a time."""
 
@@ -62,11 +66,12 @@ class _Graph(NamedTuple):
 class Sampled(EnumerableChoiceSpace):
     """The held cells of a larger space, in the order in which the table holds them.
 
-    Sampling is uniform over the held cells. Two of them are neighbours if either is among the `NEAREST` nearest of the
-    other, so every cell has at least as many and can be reached. Distance is the number of positions that differ, or
-    the sum of differences in an encoding that the larger space names (`ChoiceSpace.apart`);
-    of equally distant cells those come first whose options are fewer steps apart in all, then those that come next in
-    the order of the space, counted on from the cell. Everything else is as in the larger space.
+    Sampling is uniform over the held cells. Two of them are neighbours if either is among the
+    `NEAREST` nearest of the other, so every cell has at least as many and can be reached. Distance
+    is the number of positions that differ, or the sum of differences in an encoding that the larger
+    space names (`ChoiceSpace.apart`); of equally distant cells those come first whose options are
+    fewer steps apart in all, then those that come next in the order of the space, counted on from
+    the cell. Everything else is as in the larger space.
 
     Example:
         >>> mlp = ChoiceSpace("mlp", {"width": (16, 64), "depth": (1, 2, 3)})
@@ -92,10 +97,16 @@ class Sampled(EnumerableChoiceSpace):
         self._held = np.array(held, dtype=np.int8, order="C")
         self._held.flags.writeable = False
         widths = [len(options) for options in base.options]
-        if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):  # noqa: PLR2004
-            raise UserError(f"Cells of the space {base.name} have {len(widths)} positions; at least one is needed.")
+        if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):
+            raise UserError(
+                f"Cells of the space {base.name} have {len(widths)} positions; at least one is"
+                " needed."
+            )
         if len(self._held) > MOST_HELD:
-            raise UserError(f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are the most.")
+            raise UserError(
+                f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are"
+                " the most."
+            )
         inside = bool(((self._held >= 0) & (self._held < widths)).all())
         if not inside or not base.allows_all(self._held):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
@@ -119,8 +130,8 @@ class Sampled(EnumerableChoiceSpace):
     def notice(self) -> str:
         """What every report of a search among the held cells must say."""
         return (
-            f"A sampled space: a search here chooses among the {len(self):,} architectures that are held, of about "
-            f"{self.base.size:.2g} in the space {self.base.name}."
+            f"A sampled space: a search here chooses among the {len(self):,} architectures that are"
+            f" held, of about {self.base.size:.2g} in the space {self.base.name}."
         )
 
     def __len__(self) -> int:
@@ -151,7 +162,8 @@ class Sampled(EnumerableChoiceSpace):
         """Read a string as the larger space prints it.
 
         Raises:
-            UserError: It names no cell of the larger space, or one that is not held; the message says which.
+            UserError: It names no cell of the larger space, or one that is not held; the message
+                says which.
         """
         return self._own(self.base.parse(text))
 
@@ -159,7 +171,8 @@ class Sampled(EnumerableChoiceSpace):
         """This space's own cell for a cell, its string, or one option index per position.
 
         Raises:
-            UserError: It names no cell of the larger space, or one that is not held; the message says which.
+            UserError: It names no cell of the larger space, or one that is not held; the message
+                says which.
         """
         if type(given) is Cell and isinstance(given.text, str):
             return self._by_text.get(given.text) or self.parse(given.text)
@@ -169,7 +182,8 @@ class Sampled(EnumerableChoiceSpace):
         """The held cell of some choices.
 
         Raises:
-            UserError: They are no cell of the larger space, or of one that is not held; the message says which.
+            UserError: They are no cell of the larger space, or of one that is not held; the message
+                says which.
         """
         return self._own(self.base.at(choices))
 
@@ -177,8 +191,8 @@ class Sampled(EnumerableChoiceSpace):
         found = self._by_choices.get(cell.choices)
         if found is None:
             raise UserError(
-                f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of its "
-                f"{self.base.size:.3g} cells are, and only those can be asked for here."
+                f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of"
+                f" its {self.base.size:.3g} cells are, and only those can be asked for here."
             )
         return found
 
@@ -188,32 +202,55 @@ class Sampled(EnumerableChoiceSpace):
         n = len(self._held)
         if n <= _QUICK:
             return self._related()
-        path = home() / "neighbours" / f"{hashlib.sha256(self.definition.encode()).hexdigest()[:32]}.npy"
+        path = (
+            home()
+            / "neighbours"
+            / f"{hashlib.sha256(self.definition.encode()).hexdigest()[:32]}.npy"
+        )
         found = _remembered(path, n)
         if found is None:
             found = self._related()
             with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, _sealed(np.concatenate([np.diff(found.ends, prepend=0), found.near]).astype(np.int32)))
+                np.save(
+                    file,
+                    _sealed(
+                        np.concatenate([np.diff(found.ends, prepend=0), found.near]).astype(
+                            np.int32
+                        )
+                    ),
+                )
         return found
 
     def _related(self) -> _Graph:
         n, k = len(self._held), min(NEAREST, len(self._held) - 1)
         if not k:
             return _Graph(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.int32))
-        near = [self._nearest(np.arange(start, min(start + _BLOCK, n)), k) for start in range(0, n, _BLOCK)]
+        near = [
+            self._nearest(np.arange(start, min(start + _BLOCK, n)), k)
+            for start in range(0, n, _BLOCK)
+        ]
         ends = np.concatenate(near).ravel()
         starts = np.repeat(np.arange(n), k)
         pairs = np.sort(np.concatenate([starts * n + ends, ends * n + starts]))
         pairs = pairs[np.diff(pairs, prepend=-1) > 0]
-        return _Graph(np.searchsorted(pairs // n, np.arange(1, n + 1)), (pairs % n).astype(np.int32))
+        return _Graph(
+            np.searchsorted(pairs // n, np.arange(1, n + 1)), (pairs % n).astype(np.int32)
+        )
 
     def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
         n, (equal, steps) = len(self._held), self._columns
         most = sum(map(len, self.options))  # more than the steps that two cells can be apart
         weight = 0 if self.base.apart else most
-        products = np.hstack([weight * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
-        apart = weight * len(self.positions) + steps[places].sum(axis=1)[:, None] + steps.sum(axis=1) - products
+        products = (
+            np.hstack([weight * equal[places], 2 * steps[places]]) @ np.hstack([equal, steps]).T
+        )
+        apart = (
+            weight * len(self.positions)
+            + steps[places].sum(axis=1)[:, None]
+            + steps.sum(axis=1)
+            - products
+        )
         if self.base.apart:
             seen = self._seen
             apart += most * np.stack([np.abs(seen - seen[place]).sum(axis=1) for place in places])
@@ -227,8 +264,12 @@ class Sampled(EnumerableChoiceSpace):
 
     @cached_property
     def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What products of count: options that two cells share, and steps of options that both have taken."""
-        chosen = [(self._held[:, [p]], np.arange(len(options))) for p, options in enumerate(self.options)]
+        """What products of count: options that two cells share, and steps of options that both have
+        taken.
+        """
+        chosen = [
+            (self._held[:, [p]], np.arange(len(options))) for p, options in enumerate(self.options)
+        ]
         equal = np.concatenate([held == numbers for held, numbers in chosen], axis=1)
         steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)
         return equal.astype(np.float32), steps.astype(np.float32)
@@ -270,7 +311,9 @@ class Sampled(EnumerableChoiceSpace):
         return self.base.similarity(first, second)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Columns that a cost is about linear in, in groups whose weights vary alike between devices."""
+        """Columns that a cost is about linear in, in groups whose weights vary alike between
+        devices.
+        """
         return self.base.cost_groups(choices)
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
@@ -287,11 +330,15 @@ class Sampled(EnumerableChoiceSpace):
         """Whether networks of cells are written down layer by layer."""
         return self.base.has_blueprints
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint | None:
+    def blueprint(
+        self, cell: Cell, network: Network, *, live_only: bool = False
+    ) -> Blueprint | None:
         """The network of a cell, layer by layer; None where it is not written down so."""
         return self.base.blueprint(cell, network, live_only=live_only)
 
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+    def build(
+        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+    ) -> nn.Module:
         """The network of a cell, with fresh weights."""
         return self.base.build(cell, network, seed=seed, live_only=live_only)
 
@@ -306,11 +353,15 @@ class Sampled(EnumerableChoiceSpace):
 
 def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
     """Whole numbers, and a sha256 over them behind."""
-    return np.concatenate([content, np.frombuffer(hashlib.sha256(content.tobytes()).digest(), dtype=np.int32)])
+    return np.concatenate(
+        [content, np.frombuffer(hashlib.sha256(content.tobytes()).digest(), dtype=np.int32)]
+    )
 
 
 def _remembered(path: Path, n: int) -> _Graph | None:
-    """The neighbours of so many cells, as an earlier process wrote them; None where there are none, or damaged."""
+    """The neighbours of so many cells, as an earlier process wrote them; None where there are none,
+    or damaged.
+    """
     try:
         sealed = np.load(path)
         content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]

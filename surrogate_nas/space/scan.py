@@ -1,8 +1,10 @@
-"""ScAn-Bench's spaces: shape, data and training settings of language models, of OpenCLIP models and of TabPFN.
+"""ScAn-Bench's spaces: shape, data and training settings of language models, of OpenCLIP models and
+of TabPFN.
 
-ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). What is a real number there,
-such as a learning rate, is one of 121 steps between the authors' bounds here, on a logarithmic scale where theirs is; a
-published configuration is the cell next to it. Positions and bounds are those of the package.
+ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). What is a
+real number there, such as a learning rate, is one of 121 steps between the authors' bounds here, on
+a logarithmic scale where theirs is; a published configuration is the cell next to it. Positions and
+bounds are those of the package.
 """
 
 from __future__ import annotations
@@ -110,7 +112,13 @@ class ScAn(ChoiceSpace):
             scales: By position a scale, or the options.
         """
         self._scales = scales
-        super().__init__(name, {key: each.options if isinstance(each, Scale) else each for key, each in scales.items()})
+        super().__init__(
+            name,
+            {
+                key: each.options if isinstance(each, Scale) else each
+                for key, each in scales.items()
+            },
+        )
 
     def _shares(self, choices: Choices) -> NDArray[np.float32]:
         widths = np.array([len(options) - 1 for options in self.options], dtype=np.float32)
@@ -123,7 +131,9 @@ class ScAn(ChoiceSpace):
 
     @property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``one_hot``, and ``shares``: where between its lowest and its highest option each position stands."""
+        """``one_hot``, and ``shares``: where between its lowest and its highest option each
+        position stands.
+        """
         alike = ("shares", "functional", "path_and_graph", "operation_counts", "alive", "signal")
         return {**super().encodings} | dict.fromkeys(alike, self._shares)
 
@@ -140,7 +150,9 @@ class ScAn(ChoiceSpace):
         for position, scale in self._scales.items():
             value = float(values[position])
             try:
-                chosen.append(scale.step(value) if isinstance(scale, Scale) else scale.index(f"{value:.0f}"))
+                chosen.append(
+                    scale.step(value) if isinstance(scale, Scale) else scale.index(f"{value:.0f}")
+                )
             except ValueError as error:
                 raise ValueError(f"{position} is {values[position]:.40}: {error}") from error
         return self.at(chosen)

@@ -1,4 +1,6 @@
-"""A cell's drawing as a few marks, placed in points: what matplotlib sets in files and a page in its own SVG."""
+"""A cell's drawing as a few marks, placed in points: what matplotlib sets in files and a page in
+its own SVG.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +106,9 @@ class Frame(NamedTuple):
     scale: Point
 
     @classmethod
-    def around(cls, across: Point, up: Point, size: Point, *, top: float = 0.0, equal: bool = False) -> Frame:
+    def around(
+        cls, across: Point, up: Point, size: Point, *, top: float = 0.0, equal: bool = False
+    ) -> Frame:
         """The frame that just holds a range of coordinates.
 
         Args:
@@ -112,7 +116,8 @@ class Frame(NamedTuple):
             up: The lowest and the highest.
             size: Width and height of the paper in points.
             top: How far below the paper's upper edge it begins, in points.
-            equal: Whether a unit is as long across as up; what is left over stands around it evenly.
+            equal: Whether a unit is as long across as up; what is left over stands around it
+                evenly.
         """
         wide, high = across[1] - across[0], up[1] - up[0]
         scale = size[0] / wide, size[1] / high
@@ -131,13 +136,16 @@ class Frame(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def curved(start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)) -> tuple[Point, Point, Point]:
+def curved(
+    start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
+) -> tuple[Point, Point, Point]:
     """The curve of an arrow.
 
     Args:
         start: In points.
         end: In points.
-        bend: How far its control stands off the middle, in units of its length; negative for above, going right.
+        bend: How far its control stands off the middle, in units of its length; negative for above,
+            going right.
         gaps: How much is left free around start and end, in points.
     """
     (x0, y0), (x1, y1) = start, end
@@ -149,7 +157,9 @@ def curved(start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
 
 
 def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:
-    """The polar form of the curve: its point at t for s = t, and the control of its part from s to t."""
+    """The polar form of the curve: its point at t for s = t, and the control of its part from s to
+    t.
+    """
     weights = (1 - s) * (1 - t), s * (1 - t) + t * (1 - s), s * t
     x, y = (sum(w * p[axis] for w, p in zip(weights, curve, strict=True)) for axis in (0, 1))
     return x, y
@@ -204,7 +214,8 @@ def _colour(colour: str) -> str:
 def _box(box: Box) -> str:
     (x, y), (width, height) = box.centre, box.size
     return (
-        f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}"'
+        f' height="{height:.1f}" '
         f'rx="{box.rounding:.1f}" style="fill:{_colour(box.fill)};stroke:{_colour(box.stroke)};'
         f'stroke-width:{box.line:g}"/>'
     )
@@ -234,10 +245,10 @@ def _text(text: Text) -> str:
     if text.ground:
         width = _CHARACTER * size * len(text.text) + 2
         behind = (
-            f'<rect x="{x - width / 2:.1f}" y="{y - 0.65 * size:.1f}" width="{width:.1f}" height="{1.3 * size:.1f}" '
-            f'style="fill:{_colour(text.ground)}"/>'
+            f'<rect x="{x - width / 2:.1f}" y="{y - 0.65 * size:.1f}" width="{width:.1f}"'
+            f' height="{1.3 * size:.1f}" style="fill:{_colour(text.ground)}"/>'
         )
     return (
-        f'{behind}<text x="{x:.1f}" y="{y + _BELOW * size:.1f}" text-anchor="{_ANCHOR[text.align]}" '
-        f'style="fill:{_colour(text.colour)};font-size:{size:g}px">{escape(text.text)}</text>'
+        f'{behind}<text x="{x:.1f}" y="{y + _BELOW * size:.1f}" text-anchor="{_ANCHOR[text.align]}"'
+        f' style="fill:{_colour(text.colour)};font-size:{size:g}px">{escape(text.text)}</text>'
     )

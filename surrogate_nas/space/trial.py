@@ -1,4 +1,6 @@
-"""What a strategy asks for, and the trial that it is told: what one evaluation said, and all that it may know of it."""
+"""What a strategy asks for, and the trial that it is told: what one evaluation said, and all that
+it may know of it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,14 @@ class Request(NamedTuple):
     Attributes:
         cell: The cell.
         epochs: The length of the training run, one of the strategy's `epochs`.
-        read: Further search metrics after that run that `Trial.values` shall hold, such as ``train_loss``.
+        read: Further search metrics after that run that `Trial.values` shall hold, such as
+            ``train_loss``.
 
     Example:
         >>> import surrogate_nas as sn
         >>> class Short(sn.Strategy):
         ...     chooses_epochs = True
+        ...
         ...     def ask(self, n):
         ...         cell = self.space.sample(self.rng)
         ...         return [Request(cell, self.epochs[0 if self.rng.random() < 2 / 3 else -1])]
@@ -41,21 +45,23 @@ class Trial:
     Attributes:
         index: The trial's place in its run, from 0, in the order of finishing.
         cell: The evaluated cell.
-        score: What is minimised; finite. An infeasible cell's score lies above that of every feasible one, and so does
-            that of a failed evaluation. Of several objectives it is their sum.
-        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own unit); NaN where the
-            evaluation failed.
+        score: What is minimised; finite. An infeasible cell's score lies above that of every
+            feasible one, and so does that of a failed evaluation. Of several objectives it is their
+            sum.
+        loss: The L of the objective (dimensionless for errors, as fractions; a loss in its own
+            unit); NaN where the evaluation failed.
         penalty: The λ·R of the objective (dimensionless); NaN where the evaluation failed.
         feasible: Whether every constraint holds; False where the evaluation failed.
         epochs: The training run that the loss was read from; None where training plays no part.
-        cost_seconds: The simulated or measured seconds that the evaluation was charged, or queries where the benchmark
-            counts those.
+        cost_seconds: The simulated or measured seconds that the evaluation was charged, or queries
+            where the benchmark counts those.
         values: The search metrics that the objective looked up, in their own units.
         started: When it began, on the simulated clock of the run, in the unit of `cost_seconds`.
         finished: When it ended.
         scores: Of several objectives, each one's score; empty where there is one.
-        failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A failed trial has no
-            values, ranks after all feasible ones and is never the best; models leave it out.
+        failure: Why the evaluation failed, such as ``out of memory``; empty where it did not. A
+            failed trial has no values, ranks after all feasible ones and is never the best; models
+            leave it out.
 
     Example:
         >>> import surrogate_nas as sn

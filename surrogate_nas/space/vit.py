@@ -1,13 +1,15 @@
 """The spaces of ViT-Bench-101: AutoFormer-Ti's, about 10^9 cells, and PiT's, 11,664 cells.
 
-Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy Discovery", AAAI 2024;
-Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial Dimensions of Vision Transformers" (PiT), ICCV
+Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
+Discovery", AAAI 2024; Chen et al., "AutoFormer", ICCV 2021; Heo et al., "Rethinking Spatial
+Dimensions of Vision Transformers" (PiT), ICCV
 2021. A cell's text has the names and the order of the benchmark's records.
 
-Sizes are those of the published networks (the benchmark records none): patches of 16×16, a class token, learned
-positions, biases everywhere. AutoFormer: heads 64 wide whatever the width of the network, and two tables of relative
-positions a layer. PiT: three stages, each as wide as the base times its heads, patches that overlap by half, and
-between stages a convolution of stride 2, of which every channel sees one, with a linear layer for the class token.
+Sizes are those of the published networks (the benchmark records none): patches of 16×16, a class
+token, learned positions, biases everywhere. AutoFormer: heads 64 wide whatever the width of the
+network, and two tables of relative positions a layer. PiT: three stages, each as wide as the base
+times its heads, patches that overlap by half, and between stages a convolution of stride 2, of
+which every channel sees one, with a linear layer for the class token.
 """
 
 from __future__ import annotations
@@ -73,11 +75,16 @@ class AutoFormer(Layered):
         """
         width = self.chosen(choices, "hidden_dim")[:, None]
         there = self.live(choices)[:, self.places["num_heads"]]
-        inner, hidden = _HEAD * self.chosen(choices, "num_heads"), width * self.chosen(choices, "mlp_ratio")
+        inner, hidden = (
+            _HEAD * self.chosen(choices, "num_heads"),
+            width * self.chosen(choices, "mlp_ratio"),
+        )
         layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
         width = width[:, 0]
         positions = (network.image_size // _PATCH) ** 2 + 1
-        return np.asarray(layers + _patches(width, network, positions) + 2 * width + (width + 1) * network.classes)
+        return np.asarray(
+            layers + _patches(width, network, positions) + 2 * width + (width + 1) * network.classes
+        )
 
 
 class PiT(Layered):
@@ -122,7 +129,9 @@ class PiT(Layered):
         return np.asarray(blocks + between + ends)
 
 
-def _analytic(space: Layered, parameters: Callable[[Choices, Network], Column], depth: str) -> Analytic:
+def _analytic(
+    space: Layered, parameters: Callable[[Choices, Network], Column], depth: str
+) -> Analytic:
     def layers(choices: Choices) -> Column:
         chosen = space.chosen(choices, depth)
         return chosen.sum(axis=1) if chosen.ndim > 1 else chosen

@@ -29,7 +29,9 @@ __all__ = [
 ]
 
 StrategyLike = str | type[Strategy]
-"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, or a class."""
+"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, or
+a class.
+"""
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
 
@@ -70,7 +72,9 @@ ONE_SHOT = {
     "snas": "surrogate_nas.strategies.oneshot.snas:Snas",
     "spos": "surrogate_nas.strategies.oneshot.spos:Spos",
 }
-"""Those that train a supernet, on live tasks and on tables whose task trains here: name → ``module:class``."""
+"""Those that train a supernet, on live tasks and on tables whose task trains here: name →
+``module:class``.
+"""
 
 _checked: Check[type[Strategy]] = subclass_of(Strategy, "surrogate_nas.Strategy")
 OURS: Registry[type[Strategy]] = Registry(
@@ -79,7 +83,9 @@ OURS: Registry[type[Strategy]] = Registry(
 """All that have a name of their own."""
 
 BLIND = "blind:"
-"""Before a name: the strategy is given the space and the metrics under names that say nothing (`space.blind`)."""
+"""Before a name: the strategy is given the space and the metrics under names that say nothing
+(`space.blind`).
+"""
 
 BRIDGES = {
     "nevergrad": "surrogate_nas.strategies.bridges.nevergrad:bridge",
@@ -87,7 +93,8 @@ BRIDGES = {
     "pymoo": "surrogate_nas.strategies.bridges.pymoo:bridge",
     "smac": "surrogate_nas.strategies.bridges.smac:bridge",
 }
-"""Other libraries: the name before the colon → ``module:function``, which makes a class of what stands behind it.
+"""Other libraries: the name before the colon → ``module:function``, which makes a class of what
+stands behind it.
 
 A name without a colon stands for whatever the library itself takes for granted, if anything.
 """
@@ -115,7 +122,9 @@ def known() -> list[str]:
 
 def described() -> list[dict[str, Any]]:
     """Every strategy by name, read from its file: ``{name, description, paper, options}``."""
-    bridges = [{"name": f"{library}:…", **described_at(function)} for library, function in BRIDGES.items()]
+    bridges = [
+        {"name": f"{library}:…", **described_at(function)} for library, function in BRIDGES.items()
+    ]
     own = list(OURS.described())
     return [*own[: len(OURS)], *bridges, *own[len(OURS) :]]
 
@@ -170,11 +179,12 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
     """Find a strategy's class.
 
     Args:
-        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in ``optuna:TPESampler``, each with options
-            or without, or the class itself.
+        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in
+            ``optuna:TPESampler``, each with options or without, or the class itself.
 
     Raises:
-        UserError: There is no such name, file, class or option, the file fails to import, or it is no strategy.
+        UserError: There is no such name, file, class or option, the file fails to import, or it is
+            no strategy.
 
     Example:
         >>> resolve("evolution(population=50)").__name__
@@ -184,7 +194,7 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
         ... except UserError as error:
         ...     print(error)
         Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
-    """
+    """  # noqa: E501
     if isinstance(strategy, type):
         return _checked(strategy, strategy.__name__)
     if not isinstance(strategy, str):

@@ -1,10 +1,12 @@
-"""BANANAS: an ensemble of small networks on path features, Thompson sampling, mutations of the best.
+"""BANANAS: an ensemble of small networks on path features, Thompson sampling, mutations of the
+best.
 
-White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search",
-AAAI 2021: ten random cells, then batches of ten, each the best by independent Thompson sampling among a hundred
-mutations of the ten best. Departures: networks of three layers on the logarithm of the loss (see the model ``mlp``),
-paths counted with skips contracted, every second mutation is of more than one step, and λR that is known for free is
-not learned. Where a space has no paths, the model reads what it reads by default.
+White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural
+Architecture Search", AAAI 2021: ten random cells, then batches of ten, each the best by independent
+Thompson sampling among a hundred mutations of the ten best. Departures: networks of three layers on
+the logarithm of the loss (see the model ``mlp``), paths counted with skips contracted, every second
+mutation is of more than one step, and λR that is known for free is not learned. Where a space has
+no paths, the model reads what it reads by default.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ class Bananas(Guided):
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "bananas", "valid_error", budget=20)
-        >>> batch = [trial.cell for trial in run.trials[10:]]  # by ten networks that learned from the first ten
+        >>> batch = [
+        ...     trial.cell for trial in run.trials[10:]
+        ... ]  # by ten networks that learned from the first ten
         >>> len({sn.nb201().identity(cell) for cell in batch})  # no two of one functional class
         10
     """
@@ -34,12 +38,19 @@ class Bananas(Guided):
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
-        self, space: Space, *, seed: int, encoding: str | None = None, steps: int = 80, first_cells: int = 10
+        self,
+        space: Space,
+        *,
+        seed: int,
+        encoding: str | None = None,
+        steps: int = 80,
+        first_cells: int = 10,
     ) -> None:
         """Store the knobs.
 
         Args:
-            encoding: The columns that the networks read; None for ``paths``, where the space has them.
+            encoding: The columns that the networks read; None for ``paths``, where the space has
+                them.
             steps: Of the networks' optimiser in each fit.
 
         Raises:
@@ -49,7 +60,12 @@ class Bananas(Guided):
             raise unknown(f"encoding of {space.name}", encoding, space.encodings)
         self.steps = check_whole("The number of steps of bananas", steps, 1)
         super().__init__(
-            space, seed=seed, model="mlp", acquisition="thompson", pool="mutations", first_cells=first_cells
+            space,
+            seed=seed,
+            model="mlp",
+            acquisition="thompson",
+            pool="mutations",
+            first_cells=first_cells,
         )
         self.encoding = encoding or (_PATHS if _PATHS in space.encodings else None)
 

@@ -1,7 +1,8 @@
 """What a search strategy is: it proposes cells and is told how they scored. Nothing else.
 
-A strategy never holds a benchmark. The experiment asks, evaluates, counts, charges and stores; it first tells
-every strategy of a seed the same first cells, so a strategy must learn from trials that it did not ask for.
+A strategy never holds a benchmark. The experiment asks, evaluates, counts, charges and stores; it
+first tells every strategy of a seed the same first cells, so a strategy must learn from trials that
+it did not ask for.
 """
 
 from __future__ import annotations
@@ -19,38 +20,50 @@ from surrogate_nas.space.trial import Request, Trial
 class Strategy(ABC):
     """The base of every strategy; a subclass needs `ask`, and `tell` if it learns.
 
-    The same seed and the same observed trials give the same questions. A cell may be asked again: it answers the
-    same and is charged again.
+    The same seed and the same observed trials give the same questions. A cell may be asked again:
+    it answers the same and is charged again.
 
-    It may be asked again before it is told what it asked for before, and is told in the order of finishing.
+    It may be asked again before it is told what it asked for before, and is told in the order of
+    finishing.
 
     Attributes:
         batch_size: How many cells the strategy likes to be asked for at once.
-        chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than the objective's.
-            Only trials after the objective's own, the last of `epochs`, can be the answer. It is given `readable` too.
-        many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on several objectives
-            by random scalarisation.
+        chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than
+            the objective's. Only trials after the objective's own, the last of `epochs`, can be the
+            answer. It is given `readable` too.
+        many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on
+            several objectives by random scalarisation.
         uses_known: Declares that it reads `known`.
-        needs_supernet: Declares that it trains with a `supernet_context` (see `surrogate_nas.strategies.oneshot`).
+        needs_supernet: Declares that it trains with a `supernet_context` (see
+            `surrogate_nas.strategies.oneshot`).
         needs: The libraries of extras that it cannot be made without, as Python imports them.
-        epochs: What a request may ask for, rising; none where training plays no part, and cells are asked for plainly.
-        readable: The names that `Request.read` may hold, by epochs; in the values of a trial they are ``name[epochs]``.
+        epochs: What a request may ask for, rising; none where training plays no part, and cells are
+            asked for plainly.
+        readable: The names that `Request.read` may hold, by epochs; in the values of a trial they
+            are ``name[epochs]``.
         objectives: How many objectives there are.
-        known: λR and feasibility of any cell for free, as far as no training is needed to tell; None where it is
-            withheld (``penalty(cells)``, ``feasible(cells)``, ``metric(name, cells)``; see
-            `surrogate_nas.objective.Known`).
-        supernet_context: What it trains with, where it declares that it needs one; None for all others.
+        known: λR and feasibility of any cell for free, as far as no training is needed to tell;
+            None where it is withheld (``penalty(cells)``, ``feasible(cells)``,
+            ``metric(name, cells)``; see `surrogate_nas.objective.Known`).
+        supernet_context: What it trains with, where it declares that it needs one; None for all
+            others.
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
     Example:
         >>> class Greedy(Strategy):
         ...     best = None
+        ...
         ...     def ask(self, n):
         ...         draw = self.space.sample
-        ...         return [self.space.mutate(self.best.cell, self.rng) if self.best else draw(self.rng)] * n
+        ...         return [
+        ...             self.space.mutate(self.best.cell, self.rng) if self.best else draw(self.rng)
+        ...         ] * n
+        ...
         ...     def tell(self, trials):
-        ...         self.best = min([*trials, *([self.best] if self.best else [])], key=lambda t: t.score)
+        ...         self.best = min(
+        ...             [*trials, *([self.best] if self.best else [])], key=lambda t: t.score
+        ...         )
     """
 
     batch_size: ClassVar[int] = 1
@@ -86,24 +99,29 @@ class Strategy(ABC):
             n: The most that may be returned, at least 1.
 
         Returns:
-            Between 1 and `n` cells of the space, or requests where the class declares `chooses_epochs`.
+            Between 1 and `n` cells of the space, or requests where the class declares
+            `chooses_epochs`.
         """
 
     def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - learning is optional
         """Learn from evaluated trials; only new ones are told, in the order of evaluation.
 
         Args:
-            trials: At least one trial; the first cells of a run come this way too, without having been asked.
+            trials: At least one trial; the first cells of a run come this way too, without having
+                been asked.
         """
 
     def work(self) -> float | None:
         """Do a slice of work of one's own before cells are asked for, such as training a supernet.
 
         Returns:
-            The seconds that it is charged; None where nothing is left to be done, as in most strategies.
+            The seconds that it is charged; None where nothing is left to be done, as in most
+            strategies.
         """
         return None
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What a reader should know of the run besides its trials: finite numbers by name, in groups by name."""
+        """What a reader should know of the run besides its trials: finite numbers by name, in
+        groups by name.
+        """
         return {}

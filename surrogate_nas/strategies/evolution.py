@@ -1,8 +1,9 @@
 """Regularised evolution: the oldest dies, not the worst.
 
-Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, with the population of 10
-and tournament of 3 of Dong & Yang (ICLR 2020). The tournament draws with replacement, as their code does; a tie goes
-to the younger. Departure: the mutated edge is uniform (theirs draws the node first, so edges are not).
+Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, with the
+population of 10 and tournament of 3 of Dong & Yang (ICLR 2020). The tournament draws with
+replacement, as their code does; a tie goes to the younger. Departure: the mutated edge is uniform
+(theirs draws the node first, so edges are not).
 """
 
 from __future__ import annotations
@@ -17,16 +18,21 @@ from surrogate_nas.strategies.base import Strategy
 
 
 class RegularisedEvolution(Strategy):
-    """Mutates the best of a random tournament; every child enters the population and the oldest leaves.
+    """Mutates the best of a random tournament; every child enters the population and the oldest
+    leaves.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> run = sn.search("fashion", "evolution(population=20,tournament=5)", "valid_error", budget=150)
+        >>> run = sn.search(
+        ...     "fashion", "evolution(population=20,tournament=5)", "valid_error", budget=150
+        ... )
         >>> bool(run.scores[-50:].mean() < run.scores[:50].mean())  # the population gets better
         True
     """
 
-    def __init__(self, space: Space, *, seed: int, population: int = 10, tournament: int = 3) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, population: int = 10, tournament: int = 3
+    ) -> None:
         """Start with an empty population, filled by the first observed trials.
 
         Args:
@@ -50,7 +56,10 @@ class RegularisedEvolution(Strategy):
         if size < (self._population.maxlen or 0):
             return self.space.sample(self.rng)
         drawn = self.rng.integers(size, size=self.tournament).tolist()
-        parent = min((self._population[i] for i in sorted(drawn, reverse=True)), key=lambda trial: trial.score)
+        parent = min(
+            (self._population[i] for i in sorted(drawn, reverse=True)),
+            key=lambda trial: trial.score,
+        )
         return self.space.mutate(parent.cell, self.rng)
 
     def tell(self, trials: Sequence[Trial]) -> None:

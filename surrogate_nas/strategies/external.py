@@ -1,19 +1,21 @@
-"""External proposer: a process of yours that reads trials as JSON lines and answers cells, in any language.
+"""External proposer: a process of yours that reads trials as JSON lines and answers cells, in any
+language.
 
-For those who have a search elsewhere, or let a language model propose: Chen, Dohan & So, "EvoPrompting: Language Models
-for Code-Level Neural Architecture Search", NeurIPS 2023. The process reads lines of JSON on its standard input and
-answers each question, and nothing else, with one line on its standard output:
+For those who have a search elsewhere, or let a language model propose: Chen, Dohan & So,
+"EvoPrompting: Language Models for Code-Level Neural Architecture Search", NeurIPS 2023. The process
+reads lines of JSON on its standard input and answers each question, and nothing else, with one line
+on its standard output:
 
-    first    {"space": {"name": …, "size": 15625, "positions": {"edge": ["none", …], …}, "examples": ["|none~0|+…", …]},
-              "objectives": 1, "seed": 7}
-    then     {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12, "values": {…}, …}, …]}
-    and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
+    first {"space": {"name": …, "size": 15625, "positions": {"edge": ["none", …], …}, "examples":
+              ["|none~0|+…", …]}, "objectives": 1, "seed": 7}
+    then {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12, "values":
+    {…}, …}, …]} and {"ask": 2} answered by {"cells": ["|none~0|+…", …]}
 
-Scores are minimised; an infeasible cell's lies above those of all feasible ones. Where an evaluation failed, ``loss``
-and ``penalty`` are null and ``failure`` says why. `size` is null where cells cannot be counted, ``positions`` where
-they are no choices. An answer has 1 to so many cells, each printed as the examples are. A run that goes on after a
-crash begins a new process and tells it everything again. Same seed, same trials, same answers: that is for the process
-to keep.
+Scores are minimised; an infeasible cell's lies above those of all feasible ones. Where an
+evaluation failed, ``loss`` and ``penalty`` are null and ``failure`` says why. `size` is null where
+cells cannot be counted, ``positions`` where they are no choices. An answer has 1 to so many cells,
+each printed as the examples are. A run that goes on after a crash begins a new process and tells it
+everything again. Same seed, same trials, same answers: that is for the process to keep.
 """
 
 from __future__ import annotations
@@ -51,7 +53,12 @@ class External(Strategy):
         ... '''
         >>> with TemporaryDirectory() as folder:
         ...     _ = Path(folder, "propose.py").write_text(proposer)
-        ...     search = External(nb201(), seed=0, command=f"{sys.executable} {folder}/propose.py", timeout_seconds=60)
+        ...     search = External(
+        ...         nb201(),
+        ...         seed=0,
+        ...         command=f"{sys.executable} {folder}/propose.py",
+        ...         timeout_seconds=60,
+        ...     )
         ...     len(search.ask(1))
         1
     """
@@ -59,7 +66,9 @@ class External(Strategy):
     many_objectives: ClassVar[bool] = True
     _process: Command | None = None
 
-    def __init__(self, space: Space, *, seed: int, command: str = "", timeout_seconds: float = 300.0) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, command: str = "", timeout_seconds: float = 300.0
+    ) -> None:
         """Store the command; the process starts with the first trial or question.
 
         Args:
@@ -72,7 +81,10 @@ class External(Strategy):
         """
         super().__init__(space, seed=seed)
         if not command.strip():
-            raise UserError("external needs the command of a proposer, as in external(command='python propose.py').")
+            raise UserError(
+                "external needs the command of a proposer, as in external(command='python"
+                " propose.py')."
+            )
         check_number("timeout_seconds of external", timeout_seconds, above=True)
         self.command = command
         self.timeout_seconds = timeout_seconds
@@ -106,7 +118,11 @@ class External(Strategy):
             self._process = Command(self.command, "The proposer")
             seed = int(self.rng.integers(2**_SEED_BITS))
             examples = [str(self.space.sample(self.rng)) for _ in range(_EXAMPLES)]
-            greeting = {"space": _described(self.space, examples), "objectives": self.objectives, "seed": seed}
+            greeting = {
+                "space": _described(self.space, examples),
+                "objectives": self.objectives,
+                "seed": seed,
+            }
             self._process.send(greeting, self.timeout_seconds)
         return self._process
 
@@ -122,11 +138,17 @@ class External(Strategy):
     def _refused(self, said: Any, why: str) -> UserError:
         if self._process is not None:
             self._process.end()
-        return UserError(f"The proposer {self.command!r:.200} answered {said!r:.200}, {why.rstrip('.')}.")
+        return UserError(
+            f"The proposer {self.command!r:.200} answered {said!r:.200}, {why.rstrip('.')}."
+        )
 
 
 def _described(space: Space, examples: list[str]) -> dict[str, Any]:
-    choices = dict(zip(space.positions, space.options, strict=True)) if isinstance(space, ChoiceSpace) else None
+    choices = (
+        dict(zip(space.positions, space.options, strict=True))
+        if isinstance(space, ChoiceSpace)
+        else None
+    )
     size = int(space.size) if math.isfinite(space.size) else None
     return {"name": space.name, "size": size, "positions": choices, "examples": examples}
 

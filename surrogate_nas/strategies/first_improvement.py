@@ -1,8 +1,10 @@
-"""First improvement: local search that moves to the first neighbour that is better, without looking at the rest.
+"""First improvement: local search that moves to the first neighbour that is better, without looking
+at the rest.
 
-White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who query until a better
-neighbour is found as one of their variants. Neighbours stand in a random order, drawn anew at every centre; those that
-are known already are passed, or moved to, for nothing.
+White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who
+query until a better neighbour is found as one of their variants. Neighbours stand in a random
+order, drawn anew at every centre; those that are known already are passed, or moved to, for
+nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ class FirstImprovement(LocalSearch):
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "first_improvement", "valid_error", budget=60)
-        >>> float(run.scores[10:].min()) < float(run.scores[:10].min())  # better than the first ten random cells
+        >>> float(run.scores[10:].min()) < float(
+        ...     run.scores[:10].min()
+        ... )  # better than the first ten random cells
         True
     """
 

@@ -1,8 +1,9 @@
 """Bayesian optimisation with trees: expected improvement under a forest, as in SMAC.
 
-Hutter, Hoos & Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm Configuration", LION 2011: the
-spread of the trees is the uncertainty, losses are learned as logarithms, candidates are neighbours of the best and
-random cells. Departures: extremely randomised trees instead of random forests, and no cell is asked at random.
+Hutter, Hoos & Leyton-Brown, "Sequential Model-Based Optimization for General Algorithm
+Configuration", LION 2011: the spread of the trees is the uncertainty, losses are learned as
+logarithms, candidates are neighbours of the best and random cells. Departures: extremely randomised
+trees instead of random forests, and no cell is asked at random.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class ForestSearch(Guided):
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "forest(trees=20)", "valid_error", budget=15)
         >>> asked = [trial.cell for trial in run.trials[10:]]
-        >>> len({sn.nb201().identity(cell) for cell in asked})  # isomorphic cells are predicted to score the same
+        >>> len(
+        ...     {sn.nb201().identity(cell) for cell in asked}
+        ... )  # isomorphic cells are predicted to score the same
         5
     """
 
@@ -39,7 +42,9 @@ class ForestSearch(Guided):
             UserError: There are too few trees.
         """
         self.trees = check_whole("The number of trees", trees, _PARTS)
-        super().__init__(space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells)
+        super().__init__(
+            space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells
+        )
 
     def settings(self) -> dict[str, Any]:
         """What the model is made with beside its seed."""

@@ -1,9 +1,11 @@
-"""Guided by a graph network: an ensemble of graph networks is the model, expected improvement chooses.
+"""Guided by a graph network: an ensemble of graph networks is the model, expected improvement
+chooses.
 
-Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al., "BANANAS", AAAI 2021, made
-one: a graph network as the model, uncertainty from an ensemble. Departures: the network is ours (`surrogates.gnn`),
-equal on functionally equal cells and taught the free metrics of the space first; it takes few steps and is fitted anew
-when the observed cells grew by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
+Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al.,
+"BANANAS", AAAI 2021, made one: a graph network as the model, uncertainty from an ensemble.
+Departures: the network is ours (`surrogates.gnn`), equal on functionally equal cells and taught the
+free metrics of the space first; it takes few steps and is fitted anew when the observed cells grew
+by a fifth. Where cells are no graphs of shared terms, a Gaussian process takes its place.
 """
 
 from __future__ import annotations
@@ -42,15 +44,21 @@ class GnnGuided(Guided):
 
         Args:
             steps: Of the networks' optimiser in each fit.
-            patience: The networks are fitted anew when so large a share of observed cells is new to them.
+            patience: The networks are fitted anew when so large a share of observed cells is new to
+                them.
 
         Raises:
             UserError: A name is unknown, or there are no steps.
         """
         super().__init__(
-            space, seed=seed, model="gnn", acquisition=acquisition, pool=pool, first_cells=first_cells,
+            space,
+            seed=seed,
+            model="gnn",
+            acquisition=acquisition,
+            pool=pool,
+            first_cells=first_cells,
             patience=patience,
-        )  # fmt: skip
+        )
         self.steps = check_whole("The number of steps of gnn_guided", steps, 1)
 
     def settings(self) -> dict[str, Any]:

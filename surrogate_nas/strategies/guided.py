@@ -1,10 +1,12 @@
-"""Guided search: a model of the observed cells, a pool of candidates, an acquisition; the frame of several strategies.
+"""Guided search: a model of the observed cells, a pool of candidates, an acquisition; the frame of
+several strategies.
 
-White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS 2020, compare such
-strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool`` are names. The model learns L alone
-where λR is known for free; λR is then added exactly, cells known to be infeasible are no candidates, and cells
-isomorphic to observed ones are predicted to lose what was observed. Departure: any model of `surrogate_nas.surrogates`
-will do, with what it says of its own uncertainty.
+White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
+2020, compare such strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool``
+are names. The model learns L alone where λR is known for free; λR is then added exactly, cells
+known to be infeasible are no candidates, and cells isomorphic to observed ones are predicted to
+lose what was observed. Departure: any model of `surrogate_nas.surrogates` will do, with what it
+says of its own uncertainty.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
 
-# Where a model-guided strategy looks for its next cell: pools of candidates, made by the space's own moves.
+# Where a model-guided strategy looks for its next cell: pools of candidates, made by the space's
+# own moves.
 #
-# Mutations of the best cells, White et al., "BANANAS", AAAI 2021; tournaments, Wei et al., "NPENAS", TNNLS 2022. A
-# mutation is one move of `Space.mutate`, and with probability 1/2 each a second, a third … one, so that a pool does not
-# run dry around cells whose neighbours are known.
+# Mutations of the best cells, White et al., "BANANAS", AAAI 2021; tournaments, Wei et al.,
+# "NPENAS", TNNLS 2022. A mutation is one move of `Space.mutate`, and with probability 1/2 each a
+# second, a third … one, so that a pool does not run dry around cells whose neighbours are known.
 
 
 _PARENTS, _CHILDREN, _DRAWN = 10, 10, 200
@@ -40,7 +43,9 @@ def mutations(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) ->
 
 
 def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
-    """A hundred mutations of the winners of random tournaments of three among all observed cells."""
+    """A hundred mutations of the winners of random tournaments of three among all observed
+    cells.
+    """
     winners = rng.integers(len(ranked), size=(_PARENTS, _TOURNAMENT)).min(axis=1)
     return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
 
@@ -90,13 +95,15 @@ POOLS: dict[str, CellPool] = {
 """By name: candidates from a space and the observed cells, at least one, the best first."""
 
 
-# What a model predicts for candidates, and the acquisitions that turn it into one number a candidate, the least first.
+# What a model predicts for candidates, and the acquisitions that turn it into one number a
+# candidate, the least first.
 #
-# Losses are learned as the logarithm of their distance from a floor a little below the best, because only the order
-# near the best matters; whatever is known for free (λR) is added afterwards. Sources: expected improvement, Jones et
-# al., "Efficient Global Optimization", JOGO 1998, here of a lognormal loss; Thompson sampling drawn for each candidate
-# alone, White et al., "BANANAS", AAAI 2021; confidence bound, Srinivas et al., "Gaussian Process Optimization in the
-# Bandit Setting", ICML 2010.
+# Losses are learned as the logarithm of their distance from a floor a little below the best,
+# because only the order near the best matters; whatever is known for free (λR) is added afterwards.
+# Sources: expected improvement, Jones et al., "Efficient Global Optimization", JOGO 1998, here of a
+# lognormal loss; Thompson sampling drawn for each candidate alone, White et al., "BANANAS", AAAI
+# 2021; confidence bound, Srinivas et al., "Gaussian Process Optimization in the Bandit Setting",
+# ICML 2010.
 
 
 Floats = NDArray[np.float64]
@@ -151,7 +158,9 @@ def thompson(posterior: LossPosterior, rng: np.random.Generator) -> Floats:
 
 
 def expected_improvement(posterior: LossPosterior, rng: np.random.Generator) -> Floats:  # noqa: ARG001
-    """Minus the expected improvement on the best score; where none is to be expected, what is missing to it."""
+    """Minus the expected improvement on the best score; where none is to be expected, what is
+    missing to it.
+    """
     from scipy.special import ndtr
 
     left = posterior.best - posterior.penalty - posterior.floor
@@ -175,24 +184,33 @@ ACQUISITIONS: dict[str, Acquisition] = {
 _LEAST, _WIDEST = 1e-12, 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""
 _NOISE = 0.3
-"""How much the logarithms of the losses of isomorphic cells are thought to differ by, before any two are observed."""
+"""How much the logarithms of the losses of isomorphic cells are thought to differ by, before any
+two are observed.
+"""
 _MOST_TRIES = 100
 
 
 def logarithm_of(found: Prediction) -> tuple[Floats, Floats]:
-    """Mean and standard deviation of the logarithms of predicted losses above a floor, shape ``(n,)`` each."""
+    """Mean and standard deviation of the logarithms of predicted losses above a floor, shape
+    ``(n,)`` each.
+    """
     mean = np.maximum(found.mean, _LEAST)
     return np.log(mean), np.clip(found.std / mean, _LEAST, _WIDEST)
 
 
 class Guided(Strategy):
-    """Random cells first, then those of a pool that an acquisition likes best under a model of the observed cells.
+    """Random cells first, then those of a pool that an acquisition likes best under a model of the
+    observed cells.
 
-    Cells asked for together are the best few, no two of one functional class; cells under way are no candidates.
+    Cells asked for together are the best few, no two of one functional class; cells under way are
+    no candidates.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> parts = ("guided(model=ridge,acquisition=greedy)", "guided(model=gp,acquisition=thompson,pool=offspring)")
+        >>> parts = (
+        ...     "guided(model=ridge,acquisition=greedy)",
+        ...     "guided(model=gp,acquisition=thompson,pool=offspring)",
+        ... )
         >>> runs = [sn.search("fashion", strategy, "valid_error", budget=15) for strategy in parts]
         >>> runs[0].trials[:10] == runs[1].trials[:10], runs[0].trials[10:] == runs[1].trials[10:]
         (True, False)
@@ -214,7 +232,8 @@ class Guided(Strategy):
         """Store the knobs.
 
         Args:
-            model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is replaced by ``gp``.
+            model: A key of `surrogate_nas.surrogates.MODELS`; one that cannot read the space is
+                replaced by ``gp``.
             acquisition: A key of `surrogate_nas.strategies.guided.ACQUISITIONS`.
             pool: A key of `surrogate_nas.strategies.guided.POOLS`.
             first_cells: How many cells are drawn at random before the model is used, at least 2.
@@ -246,7 +265,9 @@ class Guided(Strategy):
         return {}
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell observed again replaces its earlier trial, and one that failed is not learned."""
+        """Remember the trials; a cell observed again replaces its earlier trial, and one that
+        failed is not learned.
+        """
         self._observed.update({trial.cell: trial for trial in trials if not trial.failure})
         self._failed.update(trial.cell for trial in trials if trial.failure)
         self._waiting.difference_update(trial.cell for trial in trials)
@@ -267,7 +288,11 @@ class Guided(Strategy):
             cell = self.space.sample(self.rng)
             if self._is_new(cell):
                 return cell
-        rest = [cell for cell in self.space if self._is_new(cell)] if isinstance(self.space, Enumerable) else []
+        rest = (
+            [cell for cell in self.space if self._is_new(cell)]
+            if isinstance(self.space, Enumerable)
+            else []
+        )
         return rest[self.rng.integers(len(rest))] if rest else cell
 
     def _is_new(self, cell: Cell) -> bool:
@@ -283,7 +308,9 @@ class Guided(Strategy):
         model, floor = self._model()
         if model is None or not pool:
             return []
-        merit = self.acquisition(self._posterior(model, floor, pool, self._observed[ranked[0]].score), self.rng)
+        merit = self.acquisition(
+            self._posterior(model, floor, pool, self._observed[ranked[0]].score), self.rng
+        )
         shuffled = self.rng.permutation(len(pool))
         found: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:
@@ -299,21 +326,31 @@ class Guided(Strategy):
             return new
         return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
-    def _posterior(self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float) -> LossPosterior:
+    def _posterior(
+        self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float
+    ) -> LossPosterior:
         mean, spread = logarithm_of(model.predict(pool, by_region=False))
         self._heed_isomorphic(pool, floor, mean, spread)
         return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 
-    def _heed_isomorphic(self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats) -> None:
-        """Write over the posterior of candidates whose function was observed: its loss, and how much such cells differ.
+    def _heed_isomorphic(
+        self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats
+    ) -> None:
+        """Write over the posterior of candidates whose function was observed: its loss, and how
+        much such cells differ.
 
-        Else the cells isomorphic to the best would be asked for one by one, since each that is cheaper promises a gain.
+        Else the cells isomorphic to the best would be asked for one by one, since each that is
+        cheaper promises a gain.
         """
         observed: dict[str, list[float]] = {}
-        for cell, loss in zip(self._observed, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True):
+        for cell, loss in zip(
+            self._observed, np.log(np.maximum(self._losses() - floor, _LEAST)), strict=True
+        ):
             observed.setdefault(self._identity(cell), []).append(float(loss))
         free = len(self._observed) - len(observed)
-        noise = np.sqrt((_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values())) / (1 + free))
+        noise = np.sqrt(
+            (_NOISE**2 + sum(len(each) * np.var(each) for each in observed.values())) / (1 + free)
+        )
         for place, cell in enumerate(pool):
             if losses := observed.get(self._identity(cell)):
                 mean[place], spread[place] = np.mean(losses), min(spread[place], max(noise, _LEAST))
@@ -324,7 +361,9 @@ class Guided(Strategy):
         return self._identities[cell]
 
     def _model(self) -> tuple[Surrogate | None, float]:
-        """The model, fitted anew where it is due, and the floor of what it learned; None while all losses are equal."""
+        """The model, fitted anew where it is due, and the floor of what it learned; None while all
+        losses are equal.
+        """
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
@@ -336,7 +375,8 @@ class Guided(Strategy):
         return model, floor
 
     def _losses(self) -> Floats:
-        """What the model learns of the observed cells: all of the score that is not known for free, shape ``(n,)``.
+        """What the model learns of the observed cells: all of the score that is not known for free,
+        shape ``(n,)``.
 
         A cell that breaks a limit which only an evaluation tells counts as the worst feasible one.
         """
@@ -355,5 +395,7 @@ class Guided(Strategy):
 
     @property
     def _adds_up(self) -> bool:
-        """Whether scores are sums of L and a λR of which something is known; those of several objectives are none."""
+        """Whether scores are sums of L and a λR of which something is known; those of several
+        objectives are none.
+        """
         return self.known is not None and len(self.known.whole) == 1

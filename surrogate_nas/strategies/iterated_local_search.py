@@ -1,8 +1,10 @@
-"""Iterated local search: first-improvement descent that leaves a local optimum by a few random steps, not by a restart.
+"""Iterated local search: first-improvement descent that leaves a local optimum by a few random
+steps, not by a restart.
 
-Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next descent begins a few
-mutations away from the best local optimum so far (acceptance "better"); of equal ones, from the latest. A kick that
-leads to a known cell is drawn again one step longer, so that a search goes further out as it knows more.
+Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next
+descent begins a few mutations away from the best local optimum so far (acceptance "better"); of
+equal ones, from the latest. A kick that leads to a known cell is drawn again one step longer, so
+that a search goes further out as it knows more.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ class IteratedLocalSearch(FirstImprovement):
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "iterated_local_search"], "valid_error", runs=5, budget=150)
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "iterated_local_search"], "valid_error", runs=5, budget=150
+        ... )
         >>> bool(found.regrets("iterated_local_search").mean() < found.regrets("random").mean())
         True
     """
@@ -28,7 +32,8 @@ class IteratedLocalSearch(FirstImprovement):
         """Start without a centre.
 
         Args:
-            steps: How many mutations away from the best local optimum the next descent begins, at least 1.
+            steps: How many mutations away from the best local optimum the next descent begins, at
+                least 1.
         """
         super().__init__(space, seed=seed)
         self.steps = check_whole("steps", steps, 1)
@@ -37,7 +42,9 @@ class IteratedLocalSearch(FirstImprovement):
     def _escape(self) -> Cell:
         """A cell some mutations away from the best local optimum."""
         assert self._centre is not None
-        if self._home is None or self._scores[self._centre] <= self._scores.get(self._home, float("inf")):
+        if self._home is None or self._scores[self._centre] <= self._scores.get(
+            self._home, float("inf")
+        ):
             self._home = self._centre
         for steps in range(self.steps, max(self.steps, _LONGEST)):
             cell = self._home

@@ -1,8 +1,9 @@
 """Local search: look at all neighbours, move to the best, restart where none is better.
 
-White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The first centre is the
-best of the cells observed before the first question. Known neighbours are not asked again; their scores are used. While
-the last neighbours are still being evaluated, further workers are given random cells, which may be centres later.
+White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The
+first centre is the best of the cells observed before the first question. Known neighbours are not
+asked again; their scores are used. While the last neighbours are still being evaluated, further
+workers are given random cells, which may be centres later.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from surrogate_nas.strategies.base import Strategy
 class LocalSearch(Strategy):
     """Steepest descent over `Space.neighbours` with random restarts.
 
-    A subclass may override when it moves (`_ahead`, `_better`) and where it goes on from a local optimum (`_escape`).
+    A subclass may override when it moves (`_ahead`, `_better`) and where it goes on from a local
+    optimum (`_escape`).
 
     Example:
         >>> import surrogate_nas as sn
         >>> objective = sn.Objective("valid_error", sn.load("fashion"))
         >>> run = sn.search("fashion", "local_search", objective, budget=150)
         >>> asked = {trial.cell for trial in run.trials}
-        >>> asked.issuperset(objective.benchmark.space.neighbours(run.incumbent.cell))  # it ends at a local optimum
+        >>> asked.issuperset(
+        ...     objective.benchmark.space.neighbours(run.incumbent.cell)
+        ... )  # it ends at a local optimum
         True
     """
 
@@ -79,7 +83,9 @@ class LocalSearch(Strategy):
         return self._restart()
 
     def _restart(self) -> Cell:
-        """A random cell, unknown while there is one; in a space wholly known, any, which is asked again."""
+        """A random cell, unknown while there is one; in a space wholly known, any, which is asked
+        again.
+        """
         cell = self.space.sample(self.rng)
         if len(self._scores) == self.space.size:
             self._scores.pop(cell)

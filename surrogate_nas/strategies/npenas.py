@@ -1,9 +1,10 @@
 """NPENAS: evolution whose offspring a predictor filters before any is trained.
 
-Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022: parents bear a
-hundred children, of which the ten that the predictor likes best are evaluated. Departures: parents win tournaments of
-three among all observed cells; the predictor is an ensemble of fully connected networks (the model ``mlp``) instead of
-a graph isomorphism network, and only its mean counts, as in their NPENAS-NP.
+Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022:
+parents bear a hundred children, of which the ten that the predictor likes best are evaluated.
+Departures: parents win tournaments of three among all observed cells; the predictor is an ensemble
+of fully connected networks (the model ``mlp``) instead of a graph isomorphism network, and only its
+mean counts, as in their NPENAS-NP.
 """
 
 from __future__ import annotations
@@ -28,10 +29,19 @@ class Npenas(Guided):
     batch_size: ClassVar[int] = 10
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
-    def __init__(self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10
+    ) -> None:
         """Store the knobs.
 
         Args:
             model: The predictor: a key of `surrogate_nas.surrogates.MODELS`.
         """
-        super().__init__(space, seed=seed, model=model, acquisition="greedy", pool="offspring", first_cells=first_cells)
+        super().__init__(
+            space,
+            seed=seed,
+            model=model,
+            acquisition="greedy",
+            pool="offspring",
+            first_cells=first_cells,
+        )

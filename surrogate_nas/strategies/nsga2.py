@@ -1,10 +1,12 @@
-"""NSGA-II: evolution of a whole front, by ranks of domination and, within a rank, by the room around a point.
+"""NSGA-II: evolution of a whole front, by ranks of domination and, within a rank, by the room
+around a point.
 
-Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Transactions on
-Evolutionary Computation 2002. A child takes each choice from either parent (in a space that is not one of choices it
-copies the first) and is then mutated as every strategy mutates, once. Constrained domination is the objective's own:
-each score of an infeasible cell lies above those of all feasible ones, by how much limits are broken. Departures: a
-population of 10, as budgets here are of some hundred cells; a child that was observed or asked for before is mutated on
+Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II",
+IEEE Transactions on Evolutionary Computation 2002. A child takes each choice from either parent (in
+a space that is not one of choices it copies the first) and is then mutated as every strategy
+mutates, once. Constrained domination is the objective's own: each score of an infeasible cell lies
+above those of all feasible ones, by how much limits are broken. Departures: a population of 10, as
+budgets here are of some hundred cells; a child that was observed or asked for before is mutated on
 until it is new, as far as a few tries find one. On one objective the rank is the order of scores.
 """
 
@@ -26,23 +28,31 @@ _MOST_TRIES = 20
 
 
 class NSGA2(Strategy):
-    """Children of binary tournaments; parents and children of a generation compete for the next population.
+    """Children of binary tournaments; parents and children of a generation compete for the next
+    population.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "nsga2"], "valid_loss, latency@cpu", runs=3, budget=150)
-        >>> missed = {name: found.scores(name).mean() for name in found.strategies}  # of the front's hypervolume
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "nsga2"], "valid_loss, latency@cpu", runs=3, budget=150
+        ... )
+        >>> missed = {
+        ...     name: found.scores(name).mean() for name in found.strategies
+        ... }  # of the front's hypervolume
         >>> bool(missed["nsga2"] < missed["random"])
         True
     """
 
     many_objectives: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, population: int = 10, crossover: float = 0.9) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, population: int = 10, crossover: float = 0.9
+    ) -> None:
         """Start with an empty population, filled by the first observed trials.
 
         Args:
-            population: How many trials are kept as parents, and how many children make a generation; at least 2.
+            population: How many trials are kept as parents, and how many children make a
+                generation; at least 2.
             crossover: The probability that a child has two parents.
         """
         super().__init__(space, seed=seed)
@@ -57,19 +67,26 @@ class NSGA2(Strategy):
         return [self._new() for _ in range(n)]
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Let trials compete; a generation ends when it has as many children as the population has parents."""
+        """Let trials compete; a generation ends when it has as many children as the population has
+        parents.
+        """
         for trial in trials:
             self._seen.add(trial.cell)
             self._children.append(trial)
             if len(self._children) >= self.population:
-                self._parents, self._children = survivors(self._parents + self._children, self.population), []
+                self._parents, self._children = (
+                    survivors(self._parents + self._children, self.population),
+                    [],
+                )
 
     def _new(self) -> Cell:
         cell = self._child() if self._parents else self.space.sample(self.rng)
         for _ in range(_MOST_TRIES):
             if cell not in self._seen:
                 break
-            cell = self.space.mutate(cell, self.rng) if self._parents else self.space.sample(self.rng)
+            cell = (
+                self.space.mutate(cell, self.rng) if self._parents else self.space.sample(self.rng)
+            )
         self._seen.add(cell)
         return cell
 
@@ -78,7 +95,10 @@ class NSGA2(Strategy):
         cell = first.cell
         if isinstance(self.space, ChoiceSpace) and self.rng.random() < self.crossover:
             taken = self.rng.random(len(cell.choices)) < 0.5
-            mixed = [a if mine else b for a, b, mine in zip(cell.choices, second.cell.choices, taken, strict=True)]
+            mixed = [
+                a if mine else b
+                for a, b, mine in zip(cell.choices, second.cell.choices, taken, strict=True)
+            ]
             try:
                 cell = self.space.at(mixed)
             except UserError:  # the mixture is no cell
@@ -103,7 +123,8 @@ def survivors(trials: Sequence[Trial], n: int) -> list[Trial]:
 
 
 def crowding(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far apart the neighbours of each point are, summed over objectives; infinite at the ends, shape ``(n,)``.
+    """How far apart the neighbours of each point are, summed over objectives; infinite at the ends,
+    shape ``(n,)``.
 
     Args:
         vectors: Points that do not dominate one another, shape ``(n, objectives)``.

@@ -1,7 +1,8 @@
 """Random search: uniform over the raw cells, without repeating one that is known.
 
-Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. Departure: the papers
-draw with replacement; here a known cell is not asked again, which matters only for large budgets.
+Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019.
+Departure: the papers draw with replacement; here a known cell is not asked again, which matters
+only for large budgets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""How a strategy is named: ``evolution(population=50)``, ``file.py:Class(knob=1)``, ``optuna:TPESampler``.
+"""How a strategy is named: ``evolution(population=50)``, ``file.py:Class(knob=1)``,
+``optuna:TPESampler``.
 
-What stands in the parentheses are keyword arguments of its constructor, written as Python writes them; a bare word is a
-text. They are part of the name that results carry, so that two settings are two strategies.
+What stands in the parentheses are keyword arguments of its constructor, written as Python writes
+them; a bare word is a text. They are part of the name that results carry, so that two settings are
+two strategies.
 """
 
 from __future__ import annotations
@@ -40,16 +42,24 @@ class Reference(NamedTuple):
         head, tail = text[:place].strip(), text[place:]
         try:
             call = ast.parse(f"dict{tail}", mode="eval").body
-            if not isinstance(call, ast.Call) or call.args or any(word.arg is None for word in call.keywords):
+            if (
+                not isinstance(call, ast.Call)
+                or call.args
+                or any(word.arg is None for word in call.keywords)
+            ):
                 raise ValueError
             options = {str(word.arg): _value(word.value) for word in call.keywords}
         except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
             raise UserError(
-                f"The options of a strategy are written as {head:.80}(key=value, …), not {tail!r:.120}."
+                f"The options of a strategy are written as {head:.80}(key=value, …), not"
+                f" {tail!r:.120}."
             ) from error
         found = cls(head, dict(sorted(options.items())))
         if len(found.suffix) > _LONGEST:
-            raise UserError(f"The options of {head:.80} take more than {_LONGEST} characters, and they name files.")
+            raise UserError(
+                f"The options of {head:.80} take more than {_LONGEST} characters, and they name"
+                " files."
+            )
         return found
 
     @property
@@ -94,7 +104,9 @@ def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> 
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for option, value in options.items():
         if option in knobs:
-            options = options | {option: check_argument(f"{option} of {name}", value, _annotation(knobs[option]))}
+            options = options | {
+                option: check_argument(f"{option} of {name}", value, _annotation(knobs[option]))
+            }
         elif not takes_any or option in ("space", "seed"):
             raise unknown(f"option of {name}", option, list(knobs))
 
@@ -102,6 +114,9 @@ def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> 
         def __init__(self, space: Space, *, seed: int) -> None:
             super().__init__(space, seed=seed, **options)
 
-    Configured.__name__, Configured.__qualname__ = strategy.__name__, f"{strategy.__qualname__}.configured"
+    Configured.__name__, Configured.__qualname__ = (
+        strategy.__name__,
+        f"{strategy.__qualname__}.configured",
+    )
     Configured.__module__, Configured.__doc__ = strategy.__module__, strategy.__doc__
     return Configured

@@ -1,11 +1,13 @@
 """REINFORCE: a factorised categorical policy, one softmax a position, trained by policy gradient.
 
-Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR 2020): Adam, one
-sample a step, an exponential moving average of the reward (0.9) as baseline. The reward is the negative score.
-Departure: the learning rate is 0.1, since 0.5 (a documented command of theirs) converges before it has learned. A
-convention, not a gain: the baseline is updated after the advantage, so that it does not contain the current reward;
-with one sample a step the other order only scales the gradient by 0.9, which Adam cancels. Where a space lists fewer
-cells than its options combine to, the policy is the same product restricted to those cells, with its exact gradient.
+Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR
+2020): Adam, one sample a step, an exponential moving average of the reward (0.9) as baseline. The
+reward is the negative score. Departure: the learning rate is 0.1, since 0.5 (a documented command
+of theirs) converges before it has learned. A convention, not a gain: the baseline is updated after
+the advantage, so that it does not contain the current reward; with one sample a step the other
+order only scales the gradient by 0.9, which Adam cancels. Where a space lists fewer cells than its
+options combine to, the policy is the same product restricted to those cells, with its exact
+gradient.
 """
 
 from __future__ import annotations
@@ -30,16 +32,21 @@ _EPSILON = 1e-8
 class Reinforce(Strategy):
     """Samples cells from the policy and follows the policy gradient after every trial.
 
-    The first cells of a run are uniform, as the untrained policy is, and are learned from like the policy's own.
+    The first cells of a run are uniform, as the untrained policy is, and are learned from like the
+    policy's own.
 
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "reinforce", "valid_error", budget=200)
-        >>> bool(run.scores[-50:].mean() < run.scores[:50].mean())  # the policy draws better cells than it did
+        >>> bool(
+        ...     run.scores[-50:].mean() < run.scores[:50].mean()
+        ... )  # the policy draws better cells than it did
         True
     """
 
-    def __init__(self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9
+    ) -> None:
         """Start with a uniform policy.
 
         Args:
@@ -50,7 +57,9 @@ class Reinforce(Strategy):
         self.learning_rate = check_number("learning_rate", learning_rate)
         self.momentum = check_number("momentum", momentum, 0.0, 1.0)
         if not isinstance(space, ChoiceSpace):
-            raise UserError(f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none.")
+            raise UserError(
+                f"reinforce needs a space of choices (ChoiceSpace); {space.name} is none."
+            )
         widest = max(map(len, space.options))
         exists = np.array([[o < len(options) for o in range(widest)] for options in space.options])
         self._logits = np.where(exists, 0.0, -np.inf)
@@ -63,8 +72,13 @@ class Reinforce(Strategy):
     def ask(self, n: int) -> Sequence[Cell]:
         """Sample cells from the policy."""
         if self._listed is not None:
-            places = np.searchsorted(self._weights(self._listed).cumsum(), self.rng.random(n), side="right")
-            return [self.space.cell(self._listed[min(place, len(self._listed) - 1)].tolist()) for place in places]
+            places = np.searchsorted(
+                self._weights(self._listed).cumsum(), self.rng.random(n), side="right"
+            )
+            return [
+                self.space.cell(self._listed[min(place, len(self._listed) - 1)].tolist())
+                for place in places
+            ]
         cumulative = self._policy().cumsum(axis=1)
         draws = self.rng.random((n, len(cumulative), 1)) * cumulative[None, :, -1:]
         return [self.space.cell(choices) for choices in (draws >= cumulative).sum(axis=2).tolist()]
@@ -76,7 +90,9 @@ class Reinforce(Strategy):
             shares = np.repeat(self._weights(self._listed), len(self._logits))
             total = np.bincount(flat.ravel(), shares, self._logits.size)
             return np.asarray(total, dtype=np.float64).reshape(self._logits.shape)
-        weights: NDArray[np.float64] = np.exp(self._logits - self._logits.max(axis=1, keepdims=True))
+        weights: NDArray[np.float64] = np.exp(
+            self._logits - self._logits.max(axis=1, keepdims=True)
+        )
         weights /= weights.sum(axis=1, keepdims=True)
         return weights
 
@@ -112,7 +128,9 @@ class Reinforce(Strategy):
 
 
 def _listed(space: ChoiceSpace) -> Choices | None:
-    """The choices of all cells of a space that lists them, where they are not simply all combinations."""
+    """The choices of all cells of a space that lists them, where they are not simply all
+    combinations.
+    """
     if isinstance(space, Enumerable) and len(space) < math.prod(map(len, space.options)):
         return space.choices
     return None

@@ -1,13 +1,17 @@
-"""Zero-cost-guided search: begin with what untrained networks promise, and learn which of the promises hold.
+"""Zero-cost-guided search: begin with what untrained networks promise, and learn which of the
+promises hold.
 
-Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is trained first); He et
-al., "Robustifying and Boosting Training-Free Neural Architecture Search", ICLR 2024 (RoBoT: observed scores say how
-proxies are to be combined). Departures: the first questions are the best by the mean of all proxies, each by the normal
-scores of its ranks, none of them weighted; then a Gaussian process over the proxies, and those of `bo` over the
-cells, tell which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its ranking.
+Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is
+trained first); He et al., "Robustifying and Boosting Training-Free Neural Architecture Search",
+ICLR 2024 (RoBoT: observed scores say how proxies are to be combined). Departures: the first
+questions are the best by the mean of all proxies, each by the normal scores of its ranks, none of
+them weighted; then a Gaussian process over the proxies, and those of `bo` over the cells, tell
+which cell improves most, where RoBoT learns a weighted sum of proxies and then walks down its
+ranking.
 
-The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where none are known, as in
-most spaces, or where what is known is withheld, there is nothing to be guided by: it asks what `bo` asks.
+The proxies are those of `Strategy.known`, computed once for a whole space (`snas proxies`). Where
+none are known, as in most spaces, or where what is known is withheld, there is nothing to be guided
+by: it asks what `bo` asks.
 """
 
 from __future__ import annotations
@@ -29,19 +33,28 @@ class ZeroCost(BayesianOptimisation):
     Example:
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "zero_cost", "valid_error", budget=15)
-        >>> bool(run.scores[10:].mean() < run.scores[:10].mean())  # the five that proxies promise most of
+        >>> bool(
+        ...     run.scores[10:].mean() < run.scores[:10].mean()
+        ... )  # the five that proxies promise most of
         True
     """
 
     def __init__(
-        self, space: Space, *, seed: int, first_cells: int = 10, promising: int = 5, sees_cells: bool = True
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first_cells: int = 10,
+        promising: int = 5,
+        sees_cells: bool = True,
     ) -> None:
         """Store the knobs.
 
         Args:
-            first_cells: How many cells must be observed before anything is learned, at least 2; where proxies are known
-                they are the most promising ones, else random ones.
-            promising: How many of the most promising cells are asked for at least, whatever was observed before.
+            first_cells: How many cells must be observed before anything is learned, at least 2;
+                where proxies are known they are the most promising ones, else random ones.
+            promising: How many of the most promising cells are asked for at least, whatever was
+                observed before.
             sees_cells: Whether the encodings of cells are learned from beside the proxies.
         """
         super().__init__(space, seed=seed, first_cells=first_cells)
@@ -56,12 +69,16 @@ class ZeroCost(BayesianOptimisation):
 
     @cached_property
     def _promised(self) -> Points:
-        """The points of all cells, as the proxies see them: the normal scores of their ranks, larger promises more."""
+        """The points of all cells, as the proxies see them: the normal scores of their ranks,
+        larger promises more.
+        """
         cells = listed(self.space)
         points = whole(cells, not self._all_known)
         _, first = np.unique(points.of_cell, return_index=True)
         members = [cells[int(place)] for place in first]
-        scores = np.column_stack([normal_scores(self.known.metric(name, members)) for name in self.known.proxies])
+        scores = np.column_stack(
+            [normal_scores(self.known.metric(name, members)) for name in self.known.proxies]
+        )
         return Points((scores / np.sqrt(2 * scores.shape[1]),), points.of_cell)
 
     def _next(self) -> Cell | None:
@@ -84,7 +101,9 @@ class ZeroCost(BayesianOptimisation):
         return super()._drawn()
 
     def _in_order(self) -> list[int]:
-        """The cells that keep what limits are known, worst promise first; of those alike only that of least λR."""
+        """The cells that keep what limits are known, worst promise first; of those alike only that
+        of least λR.
+        """
         cells, (view,), of_cell = listed(self.space), *self._promised
         promise = view.mean(axis=1)[of_cell]
         order = np.lexsort((self.rng.random(len(cells)), self.known.penalty(cells), -promise))
@@ -97,4 +116,6 @@ class ZeroCost(BayesianOptimisation):
         points = super()._points()
         if not self._guided:
             return points
-        return Points((*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell)
+        return Points(
+            (*(points.views if self.sees_cells else ()), *self._promised.views), points.of_cell
+        )

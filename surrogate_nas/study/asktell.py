@@ -1,4 +1,6 @@
-"""A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came out."""
+"""A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came
+out.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,14 @@ from surrogate_nas.study.search import first_cells, scalarised, settings_of, str
 class AskTell:
     """One strategy under one objective, asked and told by hand.
 
-    Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics. Asked and told in
-    turn, it makes the same trials as run `seed` of a comparison.
+    Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
+    Asked and told in turn, it makes the same trials as run `seed` of a comparison.
 
     Example:
         >>> import surrogate_nas as sn
-        >>> loop = AskTell(sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), "evolution", seed=0)
+        >>> loop = AskTell(
+        ...     sn.Objective("valid_loss + 0.1*params", sn.load("fashion")), "evolution", seed=0
+        ... )
         >>> for _ in range(20):
         ...     for cell in loop.ask():
         ...         trial = loop.tell(cell)
@@ -74,7 +78,9 @@ class AskTell:
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         introduce(strategy)
         settings = settings_of(objective, hidden, strategy)
-        make = partial(sandboxed, strategy, self._space, limit=call_limit_seconds, settings=settings)
+        make = partial(
+            sandboxed, strategy, self._space, limit=call_limit_seconds, settings=settings
+        )
         root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
@@ -101,28 +107,36 @@ class AskTell:
         return self._strategy.ask(n)
 
     def tell(
-        self, cell: Cell | str | Request, values: Mapping[str, float] | float | None = None, *, cost: float = 0.0
+        self,
+        cell: Cell | str | Request,
+        values: Mapping[str, float] | float | None = None,
+        *,
+        cost: float = 0.0,
     ) -> Trial:
         """Tell how a cell did; it need not have been asked for.
 
         Args:
             cell: The cell.
-            values: The objective's metrics as the caller measured them, in their own units; what is known for free may
-                be left out. A single number where one metric is not known. Left out, everything is looked up in the
-                objective's benchmark, which charges it.
+            values: The objective's metrics as the caller measured them, in their own units; what is
+                known for free may be left out. A single number where one metric is not known. Left
+                out, everything is looked up in the objective's benchmark, which charges it.
             cost: What the caller's evaluation cost, in seconds.
 
         Returns:
             The trial, as the strategy was told it.
 
         Raises:
-            UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the strategy failed.
+            UserError: The cell is foreign, a metric is missing, unknown or no finite number, or the
+                strategy failed.
         """
         asked = self._asked(cell)
         if values is None:
             (outcome,) = self._ledger.look_up([asked])
         elif isinstance(asked, Request):
-            raise UserError("What a request gave is looked up; tell values of a cell after the objective's own epochs.")
+            raise UserError(
+                "What a request gave is looked up; tell values of a cell after the objective's own"
+                " epochs."
+            )
         else:
             cost = check_number("The cost of an evaluation", cost)
             outcome = self._ledger.given(asked, self._by_name(values), cost)
@@ -131,8 +145,8 @@ class AskTell:
     def fail(self, cell: Cell | str | Request, reason: str, *, cost: float = 0.0) -> Trial:
         """Tell that the evaluation of a cell failed: an error, say, or no memory or time left.
 
-        The trial is infeasible, ranks after all feasible ones and is never the best. No number is made up for it: it
-        has no values, and strategies that learn a model leave it out.
+        The trial is infeasible, ranks after all feasible ones and is never the best. No number is
+        made up for it: it has no values, and strategies that learn a model leave it out.
 
         Args:
             cell: The cell, or the request.
@@ -156,7 +170,9 @@ class AskTell:
         reason = " ".join(check_name("The reason of a failure", reason).split())
         if not reason:
             raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
-        return self._told(self._ledger.failed(asked, reason, check_number("The cost of an evaluation", cost)))
+        return self._told(
+            self._ledger.failed(asked, reason, check_number("The cost of an evaluation", cost))
+        )
 
     def _asked(self, cell: Cell | str | Request) -> Cell | Request:
         """The space's own cell, in a request where it came in one."""
@@ -172,7 +188,9 @@ class AskTell:
         free = {*known.terms, *known.names}
         missing = [str(q) for q in self.objective.questions() if str(q) not in free]
         if not isinstance(values, Real) or isinstance(values, bool):
-            raise UserError(f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}.")
+            raise UserError(
+                f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}."
+            )
         if len(missing) != 1:
             raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
         return {missing[0]: values}  # type: ignore[dict-item]
@@ -185,7 +203,8 @@ class AskTell:
 
     @property
     def best(self) -> Trial:
-        """The best trial after the objective's own epochs, as it was seen, the earliest among equals.
+        """The best trial after the objective's own epochs, as it was seen, the earliest among
+        equals.
 
         Where seeds are drawn, `Objective.reported` reads it again by the mean over seeds.
 
@@ -197,7 +216,10 @@ class AskTell:
             raise UserError("No cell was told yet, so none is the best.")
         done = [trial for trial in answers if not trial.failure]
         if not done:
-            raise UserError(f"All evaluations failed, the last one by {answers[-1].failure!r:.200}; none is the best.")
+            raise UserError(
+                f"All evaluations failed, the last one by {answers[-1].failure!r:.200}; none is the"
+                " best."
+            )
         return min(done, key=lambda trial: trial.score)
 
     def close(self) -> None:
@@ -208,7 +230,10 @@ class AskTell:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 

@@ -1,10 +1,12 @@
-"""AutoKeras on a task of ours: Keras 3 on PyTorch, one thread, so many seconds, no weights from elsewhere.
+"""AutoKeras on a task of ours: Keras 3 on PyTorch, one thread, so many seconds, no weights from
+elsewhere.
 
-Jin, Chollet, Song & Hu, "AutoKeras: An AutoML Library for Deep Learning", JMLR 24 (2023). Its image search begins with
-a small convolutional network, ResNet50 and EfficientNet-B7, the last two upon ImageNet's size and weights; here both
-begin untrained at the size of the task's images, since weights are a knowledge that nobody else is given, and an image
-of 224 pixels takes a CPU longer than a search may take. It is greedy from there. A network whose time runs out counts
-with the epochs that it has had.
+Jin, Chollet, Song & Hu, "AutoKeras: An AutoML Library for Deep Learning", JMLR 24 (2023). Its image
+search begins with a small convolutional network, ResNet50 and EfficientNet-B7, the last two upon
+ImageNet's size and weights; here both begin untrained at the size of the task's images, since
+weights are a knowledge that nobody else is given, and an image of 224 pixels takes a CPU longer
+than a search may take. It is greedy from there. A network whose time runs out counts with the
+epochs that it has had.
 """
 
 from __future__ import annotations
@@ -30,8 +32,11 @@ if TYPE_CHECKING:
     from surrogate_nas.training.tasks import Task
 
 KINDS = ("classification", "regression")
-_BLOCKS = {"resnet": ("ResNetBlock", "res_net_block_1"), "xception": ("XceptionBlock", "xception_block_1"),
-           "efficient": ("EfficientNetBlock", "efficient_net_block_1")}  # fmt: skip
+_BLOCKS = {
+    "resnet": ("ResNetBlock", "res_net_block_1"),
+    "xception": ("XceptionBlock", "xception_block_1"),
+    "efficient": ("EfficientNetBlock", "efficient_net_block_1"),
+}
 _ROUNDS = 10
 _MOST_NETWORKS = 10_000
 
@@ -81,12 +86,16 @@ class Answer(NamedTuple):
 def check(task: Task) -> None:
     """Refuse what AutoKeras has no head for, or where it is not installed."""
     if task.kind not in KINDS:
-        raise UserError(f"AutoKeras answers tasks of {' and '.join(KINDS)}; {task.name} is one of {task.kind}.")
+        raise UserError(
+            f"AutoKeras answers tasks of {' and '.join(KINDS)}; {task.name} is one of {task.kind}."
+        )
     need("The baseline autokeras", "autokeras", "keras", "torch")
 
 
 def run(search: Search) -> Answer:
-    """Search, then measure; in a process of its own, since Keras takes its backend from the environment once."""
+    """Search, then measure; in a process of its own, since Keras takes its backend from the
+    environment once.
+    """
     os.environ.update(KERAS_BACKEND="torch", TF_CPP_MIN_LOG_LEVEL="3")
     warnings.simplefilter("ignore")
     import keras
@@ -98,13 +107,20 @@ def run(search: Search) -> Answer:
         model = _model(search, folder)
         clock = _clock(started + search.seconds)
         try:
-            model.fit(*arrays["train"], validation_data=arrays["valid"], callbacks=[clock], verbose=0)
+            model.fit(
+                *arrays["train"], validation_data=arrays["valid"], callbacks=[clock], verbose=0
+            )
         except _SpentError:
             pass
         seconds = time.process_time() - started
-        finished = [trial for trial in model.tuner.oracle.trials.values() if trial.score is not None]
+        finished = [
+            trial for trial in model.tuner.oracle.trials.values() if trial.score is not None
+        ]
         if not finished:
-            raise UserError(f"AutoKeras finished no epoch of a network within {search.seconds:g} s; give it more.")
+            raise UserError(
+                f"AutoKeras finished no epoch of a network within {search.seconds:g} s; give it"
+                " more."
+            )
         network = model.tuner.get_best_models()[0]
         settings = model.tuner.oracle.get_best_trials()[0].hyperparameters.values
     parameters, latencies = _measured(search, network)
@@ -149,7 +165,10 @@ def _model(search: Search, folder: str) -> Any:
     is_image = task.data["train"].inputs.shape[2] > 1
     is_class = task.kind == "classification"
     start = [
-        {name: False if name.endswith(("pretrained", "imagenet_size")) else value for name, value in settings.items()}
+        {
+            name: False if name.endswith(("pretrained", "imagenet_size")) else value
+            for name, value in settings.items()
+        }
         for settings in (task_specific.IMAGE_CLASSIFIER if is_image and is_class else [])
     ]
 
@@ -160,13 +179,16 @@ def _model(search: Search, folder: str) -> Any:
         def on_trial_end(self, trial: Any) -> None:
             super().on_trial_end(trial)
             sys.stderr.write(
-                f"AutoKeras: network {int(trial.trial_id) + 1}, {self.oracle.objective.name} {trial.score:.4g}\n"
+                f"AutoKeras: network {int(trial.trial_id) + 1}, {self.oracle.objective.name}"
+                f" {trial.score:.4g}\n"
             )
 
     inputs = ak.ImageInput() if is_image else ak.Input()
     block = _images()(name="image_block_1") if is_image else ak.DenseBlock()
     base, name = (
-        (ak.ClassificationHead, "classification_head_1") if is_class else (ak.RegressionHead, "regression_head_1")
+        (ak.ClassificationHead, "classification_head_1")
+        if is_class
+        else (ak.RegressionHead, "regression_head_1")
     )
 
     class Head(base):  # type: ignore[misc, valid-type]
@@ -217,7 +239,9 @@ def _judged(task: Task, network: Any, split: str, inputs: np.ndarray, targets: n
         return (np.log(np.maximum(told, 1e-12)) if task.kind == "classification" else told)[None]
 
     outputs = task.arranged(answers(inputs))
-    return float(task.measured[0].of(Answers(outputs, targets, task.data[split].inputs, task, answers))[0])
+    return float(
+        task.measured[0].of(Answers(outputs, targets, task.data[split].inputs, task, answers))[0]
+    )
 
 
 def _measured(search: Search, network: Any) -> tuple[list[int], list[float]]:
@@ -228,7 +252,9 @@ def _measured(search: Search, network: Any) -> tuple[list[int], list[float]]:
 
     protocol = Protocol(rounds=_ROUNDS)
     frame = search.task.network()
-    ours: list[nn.Module] = [search.space.build(cell, frame, seed=0).eval() for cell in search.cells]
+    ours: list[nn.Module] = [
+        search.space.build(cell, frame, seed=0).eval() for cell in search.cells
+    ]
     example = protocol.inputs(frame)
     theirs = torch.as_tensor(_as_keras(example.numpy()))
     pairs = [(network.eval(), theirs), *((module, example) for module in ours)]

@@ -1,4 +1,6 @@
-"""One call: our strategies on a live task for so many seconds, then somebody else's system, and both in one report."""
+"""One call: our strategies on a live task for so many seconds, then somebody else's system, and
+both in one report.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,10 @@ _SETTINGS = {"what": "a baseline", "version": 1}
 BASELINES = {"autokeras": autokeras}
 """Systems by name: each a module with ``check`` and ``run``."""
 _NOTE = (
-    "{system}'s seconds are processor time of one thread, its thinking included; a strategy's are those that its "
-    "trainings took, its own thinking not counted. Every network was chosen by the validation split; latencies were "
-    "measured in turn, one example at a time. {system} starts from no weights of elsewhere; one search, seed {seed}."
+    "{system}'s seconds are processor time of one thread, its thinking included; a strategy's are"
+    " those that its trainings took, its own thinking not counted. Every network was chosen by the"
+    " validation split; latencies were measured in turn, one example at a time. {system} starts"
+    " from no weights of elsewhere; one search, seed {seed}."
 )
 
 
@@ -47,7 +50,16 @@ class Found:
         seconds: What was spent.
 
     Example:
-        >>> ours = Found("bo", "|nor_conv_3x3~0|+…", 2.5, 3.1, parameters=5018, latency_ms=0.4, networks=9, seconds=58)
+        >>> ours = Found(
+        ...     "bo",
+        ...     "|nor_conv_3x3~0|+…",
+        ...     2.5,
+        ...     3.1,
+        ...     parameters=5018,
+        ...     latency_ms=0.4,
+        ...     networks=9,
+        ...     seconds=58,
+        ... )
         >>> ours.by, ours.test
         ('bo', 3.1)
     """
@@ -81,7 +93,9 @@ class Baseline:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> about = ("autokeras", "autokeras 3", "", "digits", "error", "%", 120.0, 0, "one search")
-        >>> found = Found("autokeras", "a network", 2.2, 3.3, 400_000, 1.9, networks=4, seconds=120.0)
+        >>> found = Found(
+        ...     "autokeras", "a network", 2.2, 3.3, 400_000, 1.9, networks=4, seconds=120.0
+        ... )
         >>> made = Baseline(*about, found=(found,))
         >>> with TemporaryDirectory() as folder:
         ...     _ = made.keep(Path(folder))
@@ -133,7 +147,9 @@ def _read(path: Path) -> Baseline:
         (content,) = entries
         return _made(content)
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}). Delete it and run snas baseline again.") from error
+        raise UserError(
+            f"{path} is damaged ({error}). Delete it and run snas baseline again."
+        ) from error
 
 
 def _made(content: Mapping[str, Any]) -> Baseline:
@@ -154,7 +170,8 @@ def baseline(
     workers: int = 1,
     progress: Progress | None = None,
 ) -> tuple[Comparison, Baseline]:
-    """Compare strategies on ``live:TASK``, then run the system on the task; what a folder holds is not made again.
+    """Compare strategies on ``live:TASK``, then run the system on the task; what a folder holds is
+    not made again.
 
     Args:
         system: A key of `BASELINES`.
@@ -167,7 +184,8 @@ def baseline(
         progress: Called with (runs done, runs in all).
 
     Raises:
-        UserError: The input is wrong, the system is not installed, failed or found nothing; what was finished is kept.
+        UserError: The input is wrong, the system is not installed, failed or found nothing; what
+            was finished is kept.
 
     Example:
         >>> try:
@@ -183,29 +201,59 @@ def baseline(
     folder = Path(folder)
     measure = learned.measured[0].name
     comparison = compare(
-        f"live:{task}", strategies, f"valid_{measure}", runs=runs, budget_seconds=seconds, seed=seed,
-        workers=workers, folder=folder, progress=progress,
-    )  # fmt: skip
+        f"live:{task}",
+        strategies,
+        f"valid_{measure}",
+        runs=runs,
+        budget_seconds=seconds,
+        seed=seed,
+        workers=workers,
+        folder=folder,
+        progress=progress,
+    )
     if not comparison.strategies:
         raise UserError(f"{seconds:g} seconds do not pay for one training of {task}; give more.")
     wanted = (system, learned.digest, float(seconds), seed, list(comparison.strategies))
     for held in read_baselines(folder):
-        if (held.system, held.digest, held.limit, held.seed, [one.by for one in held.found[1:]]) == wanted:
+        if (
+            held.system,
+            held.digest,
+            held.limit,
+            held.seed,
+            [one.by for one in held.found[1:]],
+        ) == wanted:
             return comparison, held
     chosen = {name: _median(comparison, name) for name in comparison.strategies}
     cells = [comparison.answer(run).cell for run in chosen.values()]
-    job = autokeras.Search(learned, float(seconds), seed, comparison.objective.benchmark.space, cells)
+    job = autokeras.Search(
+        learned, float(seconds), seed, comparison.objective.benchmark.space, cells
+    )
     answer = next(iter(run_apart(BASELINES[system].run, [job], 1))).result
     measured = zip(chosen.values(), answer.parameters[1:], answer.latencies[1:], strict=True)
     told = Baseline(
-        system, answer.versions, learned.digest, learned.name, measure, learned.measured[0].unit,
-        float(seconds), seed, _NOTE.format(system="AutoKeras", seed=seed),
+        system,
+        answer.versions,
+        learned.digest,
+        learned.name,
+        measure,
+        learned.measured[0].unit,
+        float(seconds),
+        seed,
+        _NOTE.format(system="AutoKeras", seed=seed),
         (
-            Found(system, answer.architecture, answer.valid, answer.test, answer.parameters[0], answer.latencies[0],
-                  answer.networks, answer.seconds),
+            Found(
+                system,
+                answer.architecture,
+                answer.valid,
+                answer.test,
+                answer.parameters[0],
+                answer.latencies[0],
+                answer.networks,
+                answer.seconds,
+            ),
             *(_ours(comparison, held, measure, *counted) for held, *counted in measured),
         ),
-    )  # fmt: skip
+    )
     told.keep(folder)
     return comparison, told
 
@@ -217,10 +265,17 @@ def _median(comparison: Comparison, strategy: str) -> Run:
     return next(run for run in runs if comparison.score(run) == middle)
 
 
-def _ours(comparison: Comparison, run: Run, measure: str, parameters: int, latency_ms: float) -> Found:
+def _ours(
+    comparison: Comparison, run: Run, measure: str, parameters: int, latency_ms: float
+) -> Found:
     """What a run of ours found."""
     benchmark, cell = comparison.objective.benchmark, comparison.answer(run).cell
-    valid, test = benchmark.query(cell, f"valid_{measure}").value, benchmark.final(cell)[f"test_{measure}"]
+    valid, test = (
+        benchmark.query(cell, f"valid_{measure}").value,
+        benchmark.final(cell)[f"test_{measure}"],
+    )
     assert test is not None  # a live task measures its test split
     n = len({trial.cell for trial in run.trials})
-    return Found(run.strategy, str(cell), valid, test, parameters, latency_ms, n, run.simulated_seconds)
+    return Found(
+        run.strategy, str(cell), valid, test, parameters, latency_ms, n, run.simulated_seconds
+    )

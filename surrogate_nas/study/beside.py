@@ -1,7 +1,8 @@
 """Studies of several folders as one: what all of them hold of one problem, judged together.
 
-A strategy of last month stands beside today's without being run again. Runs of one number start from the same cells in
-every folder, so they pair as in one study; what was made of another problem, or with other options, is refused.
+A strategy of last month stands beside today's without being run again. Runs of one number start
+from the same cells in every folder, so they pair as in one study; what was made of another problem,
+or with other options, is refused.
 """
 
 from __future__ import annotations
@@ -35,8 +36,14 @@ def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
     problems, refused = [], ""
     for problem in one.suite.problems:
         found = {folder: of.comparisons.get(problem.name) for folder, of in made.items()}
-        parts = {folder: comparison for folder, comparison in found.items() if comparison is not None}
-        wrong = [_differs(parts[first], parts[folder]) for folder, _ in others if first in parts and folder in parts]
+        parts = {
+            folder: comparison for folder, comparison in found.items() if comparison is not None
+        }
+        wrong = [
+            _differs(parts[first], parts[folder])
+            for folder, _ in others
+            if first in parts and folder in parts
+        ]
         if len(parts) == len(made) and not any(wrong):
             problems.append((problem, parts))
         else:
@@ -64,9 +71,17 @@ def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
 def _differs(one: Comparison, other: Comparison) -> str:
     """What keeps two comparisons from being judged together; empty where nothing does."""
     if one.objective.fingerprint != other.objective.fingerprint:
-        mine, its = (f"{made.objective} on {made.objective.benchmark.name}" for made in (one, other))
-        asked = f"{its} is another question than {mine}" if mine != its else "its data or conventions are others"
-        return f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
+        mine, its = (
+            f"{made.objective} on {made.objective.benchmark.name}" for made in (one, other)
+        )
+        asked = (
+            f"{its} is another question than {mine}"
+            if mine != its
+            else "its data or conventions are others"
+        )
+        return (
+            f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
+        )
     for name in ("budget", *(option.name for option in STORED)):
         if one.description.get(name) != other.description.get(name):
             its, mine = (_said(made.description.get(name)) for made in (other, one))
@@ -82,12 +97,16 @@ def _said(value: object) -> str:
 
 
 def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
-    """What every strategy of every folder is called: with its folder where two of one name did different things."""
+    """What every strategy of every folder is called: with its folder where two of one name did
+    different things.
+    """
     names: _Names = {}
     folders = list(problems[0])
     by_label: dict[str, list[Path]] = {}
     for folder in folders:
-        for label in dict.fromkeys(name for parts in problems for name in parts[folder].description["strategies"]):
+        for label in dict.fromkeys(
+            name for parts in problems for name in parts[folder].description["strategies"]
+        ):
             by_label.setdefault(label, []).append(folder)
     short = {folder: folder.name for folder in folders}
     if len(set(short.values())) < len(folders):
@@ -95,7 +114,9 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
     for label, where in by_label.items():
         first = where[0]
         is_one = all(
-            _same_runs(parts[first].runs, parts[folder].runs, label) for folder in where[1:] for parts in problems
+            _same_runs(parts[first].runs, parts[folder].runs, label)
+            for folder in where[1:]
+            for parts in problems
         )
         for folder in where:
             names[folder, label] = label if is_one else f"{label} of {short[folder]}"
@@ -121,7 +142,11 @@ def _merged(made: Mapping[Path, Comparison], names: _Names) -> Comparison:
             runs.setdefault((name, run.run), replace(run, strategy=name))
     first = next(iter(made.values()))
     labels = list(
-        dict.fromkeys(names[folder, name] for folder, of in made.items() for name in of.description["strategies"])
+        dict.fromkeys(
+            names[folder, name]
+            for folder, of in made.items()
+            for name in of.description["strategies"]
+        )
     )
     told = {"strategies": labels, "runs": max(int(of.description["runs"]) for of in made.values())}
     return Comparison(

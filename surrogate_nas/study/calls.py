@@ -1,4 +1,6 @@
-"""What a user calls: run a strategy once, compare several, run a suite, and read again what a folder holds of these."""
+"""What a user calls: run a strategy once, compare several, run a suite, and read again what a
+folder holds of these.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ from surrogate_nas.study.traces import ProblemResult, Skipped, Trace
 from surrogate_nas.study.versions import most_versions
 
 _OF_A_SUITE = ("seed", "first_cells", "target")
-"""Options that a suite says itself, or each of its problems; a target is in the unit of one problem."""
+"""Options that a suite says itself, or each of its problems; a target is in the unit of one
+problem.
+"""
 
 
 @checked
@@ -55,12 +59,14 @@ def search(
 
     Args:
         benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
-        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a class.
-        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
-            benchmark's default.
-        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
-        seed_policy: ``draw`` lets the search see one drawn training seed of each cell; `Objective.reported` reads what
-            it found by the mean. None for what the objective says.
+        strategy: A name, with options as in ``evolution(population=50)``, ``file.py:Class``, or a
+            class.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
+            None for the benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
+            all feasible ones.
+        seed_policy: ``draw`` lets the search see one drawn training seed of each cell;
+            `Objective.reported` reads what it found by the mean. None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
@@ -69,7 +75,8 @@ def search(
         **options: See ``Options``.
 
     Returns:
-        The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the lowest score.
+        The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the
+        lowest score.
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
@@ -79,12 +86,16 @@ def search(
         >>> run = sn.search("fashion", "evolution", "valid_loss + 0.1*params", budget=60)
         >>> len(run.trials), run.incumbent.score == min(trial.score for trial in run.trials)
         (60, True)
-        >>> small = sn.search("fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60)
+        >>> small = sn.search(
+        ...     "fashion", "evolution", "valid_loss", subject_to="params <= 20000", budget=60
+        ... )
         >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
         (True, True)
     """
     check_whole("A seed", seed)
-    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
+    bound = bind(
+        benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final
+    )
     experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
     experiment.announce(1, best=1)
     run = experiment.one(strategy, seed, watch=callback)
@@ -119,24 +130,28 @@ def compare(
 
     Args:
         benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
-        strategies: Names (`snas strategies` lists them), with options as in ``evolution(population=50)``,
-            ``file.py:Class``, or classes.
-        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`; None for the
-            benchmark's default.
-        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after all feasible ones.
-        seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while everything that is reported
-            is by the mean over seeds; None for what the objective says.
-        search_on_final: Final metrics, such as a robust error, that this study searches on; the report says so first.
+        strategies: Names (`snas strategies` lists them), with options as in
+            ``evolution(population=50)``, ``file.py:Class``, or classes.
+        objective: Text such as ``valid_error[12] + 0.1*params``, an expression or an `Objective`;
+            None for the benchmark's default.
+        subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
+            all feasible ones.
+        seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while
+            everything that is reported is by the mean over seeds; None for what the objective says.
+        search_on_final: Final metrics, such as a robust error, that this study searches on; the
+            report says so first.
         runs: How many seeds.
         budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
-            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
-        folder: Where results are stored; None keeps them in memory. Given again with more strategies, runs or a larger
-            budget, only what is missing is made.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
+            colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
+            `workers`.
+        folder: Where results are stored; None keeps them in memory. Given again with more
+            strategies, runs or a larger budget, only what is missing is made.
         progress: Called with (runs done, runs in all).
-        callback: Called with (strategy, run, new trials) after each evaluation, where there is one worker.
+        callback: Called with (strategy, run, new trials) after each evaluation, where there is one
+            worker.
         **options: See ``Options``.
 
     Returns:
@@ -148,12 +163,18 @@ def compare(
     Example:
         >>> import surrogate_nas as sn
         >>> found = sn.compare("fashion", ["random", "bo"], "valid_error", runs=3, budget=60)
-        >>> bool(found.regrets("bo").mean() < found.regrets("random").mean())  # distances from the table's optimum
+        >>> bool(
+        ...     found.regrets("bo").mean() < found.regrets("random").mean()
+        ... )  # distances from the table's optimum
         True
     """
     place = None if folder is None else Path(folder)
-    bound = bind(benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final)
-    experiment = Experiment(resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options)
+    bound = bind(
+        benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final
+    )
+    experiment = Experiment(
+        resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
+    )
     made = experiment.execute(
         folder=place,
         workers=workers,
@@ -184,22 +205,28 @@ def run_suite(
     """Make every run that a folder does not hold yet, and read all of them.
 
     Args:
-        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``, ``standard``, a TOML file.
-        folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None keeps all in
-            memory.
+        suite: Problems and strategies, or what `read_suite` reads them from: ``starter``,
+            ``standard``, a TOML file.
+        folder: Each problem is kept in ``problems/NAME`` of it, as ``snas compare`` keeps one; None
+            keeps all in memory.
         workers: How many runs at once; the results do not depend on it.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`.
         progress: Called with (runs done, runs in all).
         **options: See ``Options``.
 
     Raises:
-        UserError: A problem asks for what its benchmark cannot give, the folder holds another suite's results or
-            cannot be written, or no problem's data is here.
+        UserError: A problem asks for what its benchmark cannot give, the folder holds another
+            suite's results or cannot be written, or no problem's data is here.
 
     Example:
         >>> from surrogate_nas.study.problem import Entry, Problem, Suite
-        >>> problems = [Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30) for w in (0.1, 0.5)]
-        >>> result = run_suite(Suite("mine", "two weights", problems, [Entry("random", 2), Entry("evolution", 2)]))
+        >>> problems = [
+        ...     Problem(f"lambda-{w}", "fashion", f"valid_loss + {w}*params", cells=30)
+        ...     for w in (0.1, 0.5)
+        ... ]
+        >>> result = run_suite(
+        ...     Suite("mine", "two weights", problems, [Entry("random", 2), Entry("evolution", 2)])
+        ... )
         >>> result.means().shape, result.failures  # problems × strategies
         ((2, 2), [])
     """
@@ -209,27 +236,35 @@ def run_suite(
     place = None if folder is None else Path(folder)
     parts, skipped = _opened(suite, place)
     if not parts:
-        raise UserError(f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}")
+        raise UserError(
+            f"No problem of {suite.name} can be run: {skipped[0].problem.name}: {skipped[0].reason}"
+        )
 
     def begun() -> None:
         if place is not None:
             Store(place).write_json(PLAN, _plan(suite, parts, skipped))
 
-    made = execute(parts, workers=workers, engine=engine, progress=progress, begun=begun, keep=_trace)
+    made = execute(
+        parts, workers=workers, engine=engine, progress=progress, begun=begun, keep=_trace
+    )
     problems = {problem.name: problem for problem in suite.problems}
     results = []
     for part in parts:
         traces = [trace for key, trace in made.items() if key.problem == part.name]
         if not any(trace.evaluations or trace.failure for trace in traces):
             raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
-        results.append(ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces))
+        results.append(
+            ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces)
+        )
     versions = [part.experiment.versions for part in parts]
     return SuiteResult(suite, results, skipped, most_versions(versions))
 
 
 def _trace(part: Part, run: Run) -> Trace:
     experiment = part.experiment
-    return Comparison(experiment.objective, experiment.describe(), [run]).trace(run, experiment.budget)
+    return Comparison(experiment.objective, experiment.describe(), [run]).trace(
+        run, experiment.budget
+    )
 
 
 def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
@@ -273,10 +308,14 @@ def _plan(suite: Suite, parts: Sequence[Part], skipped: Sequence[Skipped]) -> di
 
 
 def _bound(problem: Problem) -> Objective:
-    """The problem's objective; where more of its benchmark is to be had, what it lacks is absent, not wrong."""
+    """The problem's objective; where more of its benchmark is to be had, what it lacks is absent,
+    not wrong.
+    """
     benchmark = load(problem.benchmark)
     try:
-        objective = bind(benchmark, problem.objective, problem.subject_to, seed_policy=problem.seed_policy)
+        objective = bind(
+            benchmark, problem.objective, problem.subject_to, seed_policy=problem.seed_policy
+        )
     except UserError as error:
         if benchmark.more:
             said = str(error).removesuffix(benchmark.more).strip()
@@ -284,7 +323,9 @@ def _bound(problem: Problem) -> Objective:
         raise
     scores = objective.over_space()
     if scores is None and objective.parts > 1:
-        raise UserError("Several objectives take a table, whose exact front they are measured against.")
+        raise UserError(
+            "Several objectives take a table, whose exact front they are measured against."
+        )
     if scores is not None and not scores.feasible.any():
         raise UserError(f"No cell of {benchmark.name} meets {problem.subject_to or 'the limits'}.")
     return objective
@@ -300,28 +341,34 @@ def read_comparison(
     unfinished: bool = False,
     verify: bool = False,
 ) -> Comparison:
-    """Read a stored comparison, finished or not; where its benchmark is a table, every best score is looked up again.
+    """Read a stored comparison, finished or not; where its benchmark is a table, every best score
+    is looked up again.
 
-    Results are read without their table too, where that cannot be opened or holds other numbers by now: then what the
-    folder records of it is used, nothing is looked up again, and the benchmark's ``banner`` says what is left out.
+    Results are read without their table too, where that cannot be opened or holds other numbers by
+    now: then what the folder records of it is used, nothing is looked up again, and the benchmark's
+    ``banner`` says what is left out.
 
     Args:
-        against: Further such folders, of the same problem; their runs stand beside the first one's as if made with
-            them. A strategy that did different things in two folders has the folder's name behind its own.
-        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name that is read from the
-            folder never loads code.
+        against: Further such folders, of the same problem; their runs stand beside the first one's
+            as if made with them. A strategy that did different things in two folders has the
+            folder's name behind its own.
+        benchmark: The benchmark's name again, where opening it runs a file of the user's: a name
+            that is read from the folder never loads code.
         runs: How many runs of each strategy are read, from the first; None for all.
         unfinished: Whether it may be one of which no run has finished.
         verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: There is none, it is damaged, or its benchmark contradicts a score; or another folder is of another
-            problem; or scores are to be verified and the benchmark cannot be opened or holds other numbers by now.
+        UserError: There is none, it is damaged, or its benchmark contradicts a score; or another
+            folder is of another problem; or scores are to be verified and the benchmark cannot be
+            opened or holds other numbers by now.
 
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     made = compare("fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder)
+        ...     made = compare(
+        ...         "fashion", ["random"], "valid_loss", runs=2, budget=20, folder=folder
+        ...     )
         ...     read = read_comparison(folder)
         >>> read.strategies, bool((read.scores("random") == made.scores("random")).all())
         (['random'], True)
@@ -330,7 +377,9 @@ def read_comparison(
     if folders[1:]:
         return comparisons_beside(
             {
-                one: read_comparison(one, benchmark=benchmark, runs=runs, unfinished=unfinished, verify=verify)
+                one: read_comparison(
+                    one, benchmark=benchmark, runs=runs, unfinished=unfinished, verify=verify
+                )
                 for one in folders
             }
         )
@@ -351,8 +400,12 @@ def read_comparison(
     return Comparison(objective, description, made)
 
 
-def _stored_objective(folder: Path, description: dict[str, Any], benchmark: str | None, *, recorded: bool) -> Objective:
-    """A folder's objective: on its table, or as recorded in the folder where that cannot be read or is another one."""
+def _stored_objective(
+    folder: Path, description: dict[str, Any], benchmark: str | None, *, recorded: bool
+) -> Objective:
+    """A folder's objective: on its table, or as recorded in the folder where that cannot be read or
+    is another one.
+    """
     named = () if benchmark is None else (benchmark,)
     check_named(description["address"], named)
     told = description["objective"]
@@ -383,7 +436,11 @@ def _folders(folder: str | Path, against: Sequence[str | Path]) -> list[Path]:
 
 
 def stored_suite(
-    folder: str | Path, *, against: Sequence[str | Path] = (), benchmark: str | None = None, verify: bool = False
+    folder: str | Path,
+    *,
+    against: Sequence[str | Path] = (),
+    benchmark: str | None = None,
+    verify: bool = False,
 ) -> StoredSuite:
     """Read a suite's folder.
 
@@ -393,11 +450,14 @@ def stored_suite(
         verify: Whether all scores are looked up again, not the best of each run alone.
 
     Raises:
-        UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no problem in common.
+        UserError: It holds no suite, a damaged one, or no finished run yet; or the folders have no
+            problem in common.
     """
     folders = _folders(folder, against)
     if folders[1:]:
-        return suites_beside({one: stored_suite(one, benchmark=benchmark, verify=verify) for one in folders})
+        return suites_beside(
+            {one: stored_suite(one, benchmark=benchmark, verify=verify) for one in folders}
+        )
     folder = Path(folder)
     suite = _asked(folder / PLAN)
     comparisons = {}
@@ -415,28 +475,43 @@ def _asked(path: Path) -> Suite:
     """The suite of a plan."""
     try:
         plan = json.loads(read_regular(path))
-        problems = [{key: value for key, value in one.items() if value is not None} for one in plan["asked"]]
+        problems = [
+            {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
+        ]
         told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
         name, options = str(plan["suite"]), unusual(plan.get("options", {}))
     except FileNotFoundError as error:
-        raise UserError(f"{path.parent} does not tell its suite: run its snas suite command once more.") from error
+        raise UserError(
+            f"{path.parent} does not tell its suite: run its snas suite command once more."
+        ) from error
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(f"{path} is damaged or of an older version: run its snas suite command once more.") from error
+        raise UserError(
+            f"{path} is damaged or of an older version: run its snas suite command once more."
+        ) from error
     return replace(suite_told(name, str(path), told), options=options)
 
 
 def _entered(made: Comparison, suite: Suite) -> Comparison:
     """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
     runs = {entry.label: entry.runs for entry in suite.entries}
-    kept = [run for name in runs for run in made.runs if run.strategy == name and run.run < runs[name]]
-    told = {"strategies": [name for name in made.description["strategies"] if name in runs], "runs": max(runs.values())}
+    kept = [
+        run for name in runs for run in made.runs if run.strategy == name and run.run < runs[name]
+    ]
+    told = {
+        "strategies": [name for name in made.description["strategies"] if name in runs],
+        "runs": max(runs.values()),
+    }
     return Comparison(made.objective, made.description | told, kept)
 
 
-def stored_problems(result: SuiteResult, folder: Path, runs: int) -> Iterator[tuple[Problem, Comparison]]:
-    """The comparison of every problem that a folder keeps with a finished run, in the order of the suite."""
+def stored_problems(
+    result: SuiteResult, folder: Path, runs: int
+) -> Iterator[tuple[Problem, Comparison]]:
+    """The comparison of every problem that a folder keeps with a finished run, in the order of the
+    suite.
+    """
     for told in result.problems:
         place = folder / PROBLEMS / told.name
         traces = [trace for made in told.traces.values() for trace in made if trace.run < runs]

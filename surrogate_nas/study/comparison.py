@@ -1,4 +1,6 @@
-"""A comparison: all runs on one problem, what they found, and the numbers that a report needs of them."""
+"""A comparison: all runs on one problem, what they found, and the numbers that a report needs of
+them.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,24 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import Problem
 from surrogate_nas.study.run import Run
-from surrogate_nas.study.scale import Frame, Noise, checkpoints, frame_of, noise_of, undominated, vectors_of
-from surrogate_nas.study.statistics import Anytime, PairedTest, Summary, Values, anytime, paired_tests, summarise
+from surrogate_nas.study.scale import (
+    Frame,
+    Noise,
+    checkpoints,
+    frame_of,
+    noise_of,
+    undominated,
+    vectors_of,
+)
+from surrogate_nas.study.statistics import (
+    Anytime,
+    PairedTest,
+    Summary,
+    Values,
+    anytime,
+    paired_tests,
+    summarise,
+)
 from surrogate_nas.study.traces import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.verdict import Evidence, Verdict, figures_of, joined, verdict_of
 
@@ -31,7 +49,9 @@ if TYPE_CHECKING:
     import pandas
 
 _MOST_CONSIDERED = 1000
-"""So many of the best cells are sorted into functional classes; isomorphic ones that are worse are not listed."""
+"""So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
+not listed.
+"""
 
 
 @dataclass(frozen=True)
@@ -45,10 +65,15 @@ class Comparison:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40)
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=3, budget=40
+        ... )
         >>> found.to_frame().shape[0], found.summary_frame()["strategy"].tolist()
         (240, ['random', 'local_search'])
-        >>> found.regrets("random").shape, bool((found.regrets("random") >= 0).all())  # 0 is the exact optimum
+        >>> (
+        ...     found.regrets("random").shape,
+        ...     bool((found.regrets("random") >= 0).all()),
+        ... )  # 0 is the exact optimum
         ((3,), True)
     """
 
@@ -73,11 +98,15 @@ class Comparison:
 
     def runs_of(self, strategy: str) -> list[Run]:
         """The finished runs of a strategy, by number."""
-        return [run for run in self.runs if run.strategy == strategy and run.trials and not run.failure]
+        return [
+            run for run in self.runs if run.strategy == strategy and run.trials and not run.failure
+        ]
 
     @cached_property
     def optimum(self) -> float | None:
-        """The best score of the space; None where it is undefined. Of several objectives 0: nothing missed."""
+        """The best score of the space; None where it is undefined. Of several objectives 0: nothing
+        missed.
+        """
         if self.objective.parts > 1:
             return 0.0 if self.frame is not None and self.frame.exact else None
         return self.objective.optimum()
@@ -94,7 +123,9 @@ class Comparison:
 
     @cached_property
     def noise(self) -> Noise | None:
-        """How much the scores of good cells change with the training seed; None where the benchmark does not tell."""
+        """How much the scores of good cells change with the training seed; None where the benchmark
+        does not tell.
+        """
         return noise_of(self.objective)
 
     def feasible_runs_of(self, strategy: str) -> list[Run]:
@@ -106,7 +137,9 @@ class Comparison:
         return {}
 
     def reported(self, run: Run) -> Sequence[Trial]:
-        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the mean over seeds."""
+        """A run's trials as this comparison reports them: where its search saw drawn seeds, by the
+        mean over seeds.
+        """
         if not self.objective.draws:
             return run.trials
         key = run.strategy, run.run
@@ -119,14 +152,20 @@ class Comparison:
         return self.reported(run)[run.incumbent.index]
 
     def vectors(self, run: Run, n: int | None = None) -> Values:
-        """The objectives' scores of what a run found in its first `n` trials or in all, shape ``(k, objectives)``.
+        """The objectives' scores of what a run found in its first `n` trials or in all, shape
+        ``(k, objectives)``.
 
-        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over seeds.
+        Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
+        seeds.
         """
-        answers = [trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible]
+        answers = [
+            trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible
+        ]
         if self.objective.draws and answers:
             told, best = self.reported(run), undominated(vectors_of(answers))
-            answers = [told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best]
+            answers = [
+                told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best
+            ]
         return vectors_of(answers) if answers else np.empty((0, self.objective.parts))
 
     @property
@@ -142,14 +181,20 @@ class Comparison:
         return frame_of(self.objective, [trial for run in self.runs for trial in run.trials])
 
     def score(self, run: Run) -> float:
-        """What a run achieved: its best score; of several objectives the share of the front's hypervolume it misses."""
-        return self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+        """What a run achieved: its best score; of several objectives the share of the front's
+        hypervolume it misses.
+        """
+        return (
+            self.answer(run).score if self.frame is None else self.frame.missed(self.vectors(run))
+        )
 
     def optimism(self, strategy: str) -> Values | None:
-        """What a strategy's searches saw of their answers minus the means of these over seeds; below 0 flatters.
+        """What a strategy's searches saw of their answers minus the means of these over seeds;
+        below 0 flatters.
 
         Returns:
-            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what is reported.
+            One for each feasible run, shape ``(runs,)`` as `scores`; None where searches see what
+            is reported.
         """
         if not self.objective.draws:
             return None
@@ -161,7 +206,9 @@ class Comparison:
         return np.array(seen) - self.scores(strategy)
 
     def scores(self, strategy: str) -> Values:
-        """What every finished run of a strategy that found a feasible cell achieved, shape ``(runs,)``."""
+        """What every finished run of a strategy that found a feasible cell achieved, shape
+        ``(runs,)``.
+        """
         return np.array([self.score(run) for run in self.feasible_runs_of(strategy)])
 
     def anytime(self, run: Run) -> Anytime:
@@ -171,7 +218,10 @@ class Comparison:
             steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
             return replace(found, score=np.array(steps))
         told = self.reported(run)
-        return replace(found, score=np.where(np.isinf(found.score), np.inf, [told[i].score for i in found.best]))
+        return replace(
+            found,
+            score=np.where(np.isinf(found.score), np.inf, [told[i].score for i in found.best]),
+        )
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial of every finished run as a row, with strategy and run."""
@@ -181,7 +231,9 @@ class Comparison:
         return pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame()
 
     def summary_frame(self) -> pandas.DataFrame:
-        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score, mean regret."""
+        """One row a strategy: runs, mean, deviation, interquartile mean and interval of the score,
+        mean regret.
+        """
         import pandas
 
         return pandas.DataFrame(self.summary_rows())
@@ -199,7 +251,8 @@ class Comparison:
         return rows
 
     def report(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and its figures into a folder, which is made if it is missing; gives the page's path.
+        """Write ``report.html`` and its figures into a folder, which is made if it is missing;
+        gives the page's path.
 
         Raises:
             UserError: The folder cannot be written, or no run has finished.
@@ -210,7 +263,9 @@ class Comparison:
         return page
 
     def regrets(self, strategy: str) -> Values | None:
-        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it is undefined."""
+        """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it
+        is undefined.
+        """
         scores = self.scores(strategy)
         return None if self.optimum is None or not len(scores) else scores - self.optimum
 
@@ -221,7 +276,9 @@ class Comparison:
 
     @cached_property
     def tests(self) -> list[PairedTest]:
-        """Every pair of strategies over the runs that all finished; a run without a feasible cell loses to one with."""
+        """Every pair of strategies over the runs that all finished; a run without a feasible cell
+        loses to one with.
+        """
         if not self.found_feasible:
             return []
         finished = [{run.run for run in self.runs_of(name)} for name in self.strategies]
@@ -235,10 +292,16 @@ class Comparison:
     @cached_property
     def verdict(self) -> Verdict:
         """Who ends best, who is first, and whether the runs decide that; in words too."""
-        summaries = {name: summary for name in self.strategies if (summary := self.summary(name)) is not None}
+        summaries = {
+            name: summary for name in self.strategies if (summary := self.summary(name)) is not None
+        }
         told = {
             name: figures_of(
-                name, summary, len(self.runs_of(name)), len(self.feasible_runs_of(name)), list(summaries.values())
+                name,
+                summary,
+                len(self.runs_of(name)),
+                len(self.feasible_runs_of(name)),
+                list(summaries.values()),
             )
             for name, summary in summaries.items()
         }
@@ -267,9 +330,13 @@ class Comparison:
         description = self.description
         budget = Budget(description["budget"].get("cells"), description["budget"].get("seconds"))
         asked = Problem(
-            "comparison", self.objective.benchmark.name, seed_policy="draw" if self.objective.draws else "mean",
-            cells=budget.cells, seconds=budget.seconds, first_cells=int(description["first_cells"]),
-        )  # fmt: skip
+            "comparison",
+            self.objective.benchmark.name,
+            seed_policy="draw" if self.objective.draws else "mean",
+            cells=budget.cells,
+            seconds=budget.seconds,
+            first_cells=int(description["first_cells"]),
+        )
         traces = [self.trace(run, budget) for run in self.runs]
         return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
@@ -313,7 +380,9 @@ class Comparison:
         return f"<Comparison of {str(self.objective)!r} on {self.objective.benchmark.name}: {runs}>"
 
     def _repr_html_(self) -> str:
-        """The comparison in a notebook: what it found in words, and the scores of every strategy."""
+        """The comparison in a notebook: what it found in words, and the scores of every
+        strategy.
+        """
         told = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
@@ -325,8 +394,12 @@ class Comparison:
             for s in told
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
-        note = " ".join([f"minimise {self.objective}; lower is better.", *self.sentences, *self.failures])
-        return html_table(f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note)
+        note = " ".join(
+            [f"minimise {self.objective}; lower is better.", *self.sentences, *self.failures]
+        )
+        return html_table(
+            f"{self.objective.benchmark.name}: {len(rows)} strategies", heads, rows, note
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as ``snas compare --json`` prints it."""
@@ -374,11 +447,16 @@ class Comparison:
     def _best_json(self, best: Trial) -> dict[str, Any]:
         if not best.feasible:
             return {"cell": None, "score": None, "final": {}}
-        return {"cell": str(best.cell), "score": best.score, "final": final_metrics(self.objective, best.cell)}
+        return {
+            "cell": str(best.cell),
+            "score": best.score,
+            "final": final_metrics(self.objective, best.cell),
+        }
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
-    """The final (test) metrics of a found cell, each after its longest run; read for reports, never for a search.
+    """The final (test) metrics of a found cell, each after its longest run; read for reports, never
+    for a search.
 
     Args:
         objective: The objective; a final metric that its study searches on is none here.
@@ -400,7 +478,8 @@ class FoundCell:
     Attributes:
         rank: From 1.
         trial: The evaluation with the lowest score of its class.
-        found_by: By strategy, in how many of its runs the cell was evaluated; those with none are left out.
+        found_by: By strategy, in how many of its runs the cell was evaluated; those with none are
+            left out.
         isomorphic: The other evaluated cells that compute the same function, best first.
     """
 
@@ -411,14 +490,17 @@ class FoundCell:
 
 
 def best_cells(comparison: Comparison, n: int) -> list[FoundCell]:
-    """The best cell of each of the best functional classes that any strategy evaluated, best first."""
+    """The best cell of each of the best functional classes that any strategy evaluated, best
+    first.
+    """
     identity = comparison.objective.benchmark.space.identity
     classes: dict[str, list[Trial]] = {}
     for trial in _best_trials(comparison)[:_MOST_CONSIDERED]:
         classes.setdefault(identity(trial.cell), []).append(trial)
     top = list(classes.values())[:n]
     return [
-        FoundCell(rank, best, _found_by(comparison, best.cell), others) for rank, (best, *others) in enumerate(top, 1)
+        FoundCell(rank, best, _found_by(comparison, best.cell), others)
+        for rank, (best, *others) in enumerate(top, 1)
     ]
 
 
@@ -437,21 +519,31 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
 
 def _found_by(comparison: Comparison, cell: Cell) -> dict[str, int]:
     counts = {
-        name: sum(any(trial.cell == cell for trial in run.trials) for run in comparison.runs_of(name))
+        name: sum(
+            any(trial.cell == cell for trial in run.trials) for run in comparison.runs_of(name)
+        )
         for name in comparison.strategies
     }
     return {name: n for name, n in counts.items() if n}
 
 
 def final_questions(objective: Objective) -> list[Question]:
-    """Every final metric after its longest run, the main one first: ``test_error``, else an error, else a quality.
+    """Every final metric after its longest run, the main one first: ``test_error``, else an error,
+    else a quality.
 
-    Those under conditions of their own, such as an attack, stand last: their names have an ``@``. Before all others
-    stand those of the trainings that the objective reads, where it reads such as ``valid_error@focal``.
+    Those under conditions of their own, such as an attack, stand last: their names have an ``@``.
+    Before all others stand those of the trainings that the objective reads, where it reads such as
+    ``valid_error@focal``.
     """
     benchmark, seen = objective.benchmark, objective.search_on_final
-    final = [metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen]
-    read = {question.metric.partition("@")[2] for question in objective.questions() if question.epochs is not None}
+    final = [
+        metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen
+    ]
+    read = {
+        question.metric.partition("@")[2]
+        for question in objective.questions()
+        if question.epochs is not None
+    }
     final.sort(
         key=lambda metric: (
             metric.name.partition("@")[2] not in read,
@@ -470,14 +562,21 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
     distinct = list(dict.fromkeys(cells))
     answers = dict(
-        zip(distinct, benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0], strict=True)
+        zip(
+            distinct,
+            benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0],
+            strict=True,
+        )
     )
     return np.array([answers[cell] for cell in cells])
 
 
 def shared_cells(comparison: Comparison) -> int:
     """How many of a run's first cells are the same for all strategies."""
-    shortest = min((len(run.trials) for name in comparison.strategies for run in comparison.runs_of(name)), default=0)
+    shortest = min(
+        (len(run.trials) for name in comparison.strategies for run in comparison.runs_of(name)),
+        default=0,
+    )
     return min(int(comparison.description["first_cells"]), shortest)
 
 
@@ -490,10 +589,14 @@ def best_in_words(comparison: Comparison) -> str:
     losses = [term for term in objective.terms if term.is_loss]
     shown = []
     if len(losses) == 1:
-        shown.append(f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}")
+        shown.append(
+            f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}"
+        )
     for question in final_questions(objective)[:1]:
         value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
-        shown.append(f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}")
+        shown.append(
+            f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
+        )
     by = joined(list(found.found_by))
     optimum = comparison.optimum
     is_optimum = optimum is not None and found.trial.score - optimum <= comparison.rounding
@@ -503,4 +606,6 @@ def best_in_words(comparison: Comparison) -> str:
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
-    return f"Best cell of all: score {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
+    return (
+        f"Best cell of all: score {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
+    )

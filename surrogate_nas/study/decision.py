@@ -1,18 +1,21 @@
-"""Who is better, and is that decided? One procedure for one problem, for many, and for others of their kind.
+"""Who is better, and is that decided? One procedure for one problem, for many, and for others of
+their kind.
 
-Paired differences of the same runs are ranked by size within every problem, those of no difference lowest (Pratt,
-"Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and the signed ranks are summed over
-runs and problems. Where two strategies are the same the sign of every difference is a coin's, so the share of all flips
-with a sum as large is an exact p-value. The leader is whoever has the largest sum against all others, and must be told
-apart from its closest rival first, at the whole level; farther ones follow (a step-up; for the best against the closest
+Paired differences of the same runs are ranked by size within every problem, those of no difference
+lowest (Pratt, "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and
+the signed ranks are summed over runs and problems. Where two strategies are the same the sign of
+every difference is a coin's, so the share of all flips with a sum as large is an exact p-value. The
+leader is whoever has the largest sum against all others, and must be told apart from its closest
+rival first, at the whole level; farther ones follow (a step-up; for the best against the closest
 alone: Hung and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
 
-Ranks do not see by how much: a strategy that is slightly better in most runs and fails in the others wins them. So the
-mean has a say: a rival is told apart only if the 95 % interval of the mean difference, corrected for skewness (Hall,
-"On the Removal of Skewness by Transformation", JRSS B 1992), lies above 0 as well. Two strategies are practically the
-same if few runs differ, and if the mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing: The
-Stringer Bound", International Statistical Review 1992). For other problems of the kind, a space is one number: tables
-of one space are no independent witnesses.
+Ranks do not see by how much: a strategy that is slightly better in most runs and fails in the
+others wins them. So the mean has a say: a rival is told apart only if the 95 % interval of the mean
+difference, corrected for skewness (Hall, "On the Removal of Skewness by Transformation", JRSS B
+1992), lies above 0 as well. Two strategies are practically the same if few runs differ, and if the
+mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing: The Stringer Bound",
+International Statistical Review 1992). For other problems of the kind, a space is one number:
+tables of one space are no independent witnesses.
 
 How often it errs, and how often it sees what is there: ``python analysis/calibrate_verdict.py``.
 """
@@ -40,18 +43,26 @@ FEWEST_SPACES = 6
 ALIKE = 0.01
 """Runs that differ by no more of the normalised regret have found the same in practice."""
 SHARE_ALIKE = 0.2
-"""Strategies are practically the same if, at 95 %, no more of the runs differ by more than `ALIKE`, ..."""
+"""Strategies are practically the same if, at 95 %, no more of the runs differ by more than `ALIKE`,
+...
+"""
 MARGIN = 0.05
 """... and if, at 95 %, their mean normalised regrets differ by no more."""
 _DIGITS = 12
 """Of a difference; what is below is the order of sums."""
 _NORMAL = NormalDist()
 _EXACT = 1_000
-"""Of more differing runs a p-value is the normal approximation's, which then errs by less than a hundredth of it."""
+"""Of more differing runs a p-value is the normal approximation's, which then errs by less than a
+hundredth of it.
+"""
 _FEWEST_RUNS = 3
-"""With fewer on some problem the runs of all problems are one sample; with fewer in all there is no interval."""
+"""With fewer on some problem the runs of all problems are one sample; with fewer in all there is no
+interval.
+"""
 _FEWEST_DIFFERING = 3
-"""From fewer runs that differ, nothing can be said about the number of runs that would be needed."""
+"""From fewer runs that differ, nothing can be said about the number of runs that would be
+needed.
+"""
 _SMALL_P, _LARGE_P = 0.2, 0.5
 """Between these p-values the number of runs that are needed cannot be told."""
 _STEPS = 100_000
@@ -71,10 +82,12 @@ Statement = Literal["decided", "most runs", "split", "mean", "same", "equal", "o
 
 
 def signed_ranks(differences: Values) -> NDArray[np.int64]:
-    """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none counts as 0.
+    """Twice the ranks of the sizes of paired differences, with their signs; ties share a rank, none
+    counts as 0.
 
     Args:
-        differences: Shape ``(n,)``; infinite ones are larger than all others, NaN (both infinite) is no difference.
+        differences: Shape ``(n,)``; infinite ones are larger than all others, NaN (both infinite)
+            is no difference.
 
     Example:
         >>> signed_ranks(np.array([0.0, -0.1, 0.3, 0.3])).tolist()
@@ -88,7 +101,8 @@ def signed_ranks(differences: Values) -> NDArray[np.int64]:
 
 
 def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
-    """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1 unless above 0.
+    """The two-sided p-value of a sum of signed ranks under random signs, exact up to a thousand; 1
+    unless above 0.
 
     Args:
         ranks: Of every problem the signed ranks of its runs, whole numbers.
@@ -97,7 +111,11 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
         >>> flip_p([np.array([2, 4, 6, 8, 10, 12])]), flip_p([np.array([2, -4])])
         (0.03125, 1.0)
     """
-    signed = np.concatenate([np.asarray(part, dtype=np.int64).reshape(-1) for part in ranks]) if ranks else np.zeros(0)
+    signed = (
+        np.concatenate([np.asarray(part, dtype=np.int64).reshape(-1) for part in ranks])
+        if ranks
+        else np.zeros(0)
+    )
     steps = np.abs(signed[signed != 0]).astype(np.int64)
     total = int(signed.sum())
     if total <= 0 or not len(steps):
@@ -106,7 +124,8 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
         return math.erfc(total / math.sqrt(2 * float((steps.astype(np.float64) ** 2).sum())))
     unit = reduce(math.gcd, steps.tolist())
     steps //= unit
-    # The share of all signs by the sum of those that are positive: sum of signed = 2 * positive - all.
+    # The share of all signs by the sum of those that are positive: sum of signed = 2 * positive -
+    # all.
     share = np.zeros(int(steps.sum()) + 1)
     share[0], reach = 1.0, 0
     for step in np.sort(steps).tolist():
@@ -118,11 +137,13 @@ def flip_p(ranks: Sequence[NDArray[np.int64]]) -> float:
 
 
 class Needed(NamedTuple):
-    """Runs a problem, or spaces, with which a difference as observed is decided with the probability `POWER`.
+    """Runs a problem, or spaces, with which a difference as observed is decided with the
+    probability `POWER`.
 
     Attributes:
         low: The least.
-        high: The most, four times the least or less; None where what was observed gives a lower bound alone.
+        high: The most, four times the least or less; None where what was observed gives a lower
+            bound alone.
     """
 
     low: int
@@ -130,7 +151,9 @@ class Needed(NamedTuple):
 
     @property
     def about(self) -> int | None:
-        """The number itself, which is right to a factor of two; None where only a lower bound is known."""
+        """The number itself, which is right to a factor of two; None where only a lower bound is
+        known.
+        """
         return None if self.high is None else self.high // 2
 
 
@@ -141,20 +164,24 @@ class Rival:
     Attributes:
         name: The other strategy.
         statement: What is said of the two.
-        apart: Whether the leader is told apart from it, at the level for all claims together (``decided``).
+        apart: Whether the leader is told apart from it, at the level for all claims together
+            (``decided``).
         p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
-        p_mean: Of the mean difference, two-sided; None where only ranks are asked, 1 where runs are too few.
-        difference: The other's mean minus the leader's, problems weighing equally; None where only ranks are asked.
+        p_mean: Of the mean difference, two-sided; None where only ranks are asked, 1 where runs are
+            too few.
+        difference: The other's mean minus the leader's, problems weighing equally; None where only
+            ranks are asked.
         interval: The 95 % interval of the mean difference; None with fewer than three pairs.
         bound: The upper 95 % bound of the mean size of a difference; None but for regrets.
         wins: Pairs of runs (of spaces) in which the leader is better.
         ties: Those without a difference.
         losses: Those in which the other is better.
-        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by more than `ALIKE`,
-            and the means by at most `MARGIN`. It may hold beside ``decided``: better, but mostly the same.
+        alike: Whether the two are practically the same: at 95 %, at most a fifth of runs differ by
+            more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``:
+            better, but mostly the same.
         largest: The largest difference of a pair.
-        needed: Runs a problem (spaces) that would decide; None where they are told apart or practically the same, or
-            where what was observed does not say.
+        needed: Runs a problem (spaces) that would decide; None where they are told apart or
+            practically the same, or where what was observed does not say.
     """
 
     name: str
@@ -190,10 +217,13 @@ class Decision:
     """What paired runs say of a leader and the others.
 
     Attributes:
-        leader: Whoever has the largest sum of signed ranks against all others; of equals the first given.
-        rivals: The others, the closest (largest p) first. Strategies that are equal in every run count as one.
+        leader: Whoever has the largest sum of signed ranks against all others; of equals the first
+            given.
+        rivals: The others, the closest (largest p) first. Strategies that are equal in every run
+            count as one.
         same: The strategies that are equal to the leader in every run.
-        same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None without any.
+        same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None
+            without any.
         level: How often a claim may be false.
         units: What was paired: runs of each problem, or spaces.
         pairs: How many were paired in all.
@@ -231,7 +261,8 @@ class Decision:
     def chances(self) -> dict[str, float]:
         """How probably each strategy is the best one, as far as the p-values say; in all 1.
 
-        Against the leader a rival has the odds of p / 2 to 1 - p / 2: 1 to 1 where they tie in all runs but one.
+        Against the leader a rival has the odds of p / 2 to 1 - p / 2: 1 to 1 where they tie in all
+        runs but one.
         """
         odds = dict.fromkeys((self.leader, *self.same), 1.0)
         for rival in self.rivals:
@@ -249,10 +280,11 @@ def decide(
     """Decide who is best on these problems, where only seeds vary, or on others of their kind.
 
     Args:
-        values: Per strategy, per problem, what each run ended with, lower is better; runs in the same order for all.
-            Where strategies have unequal numbers of runs the first ones that both have are paired.
-        spaces: Per problem its space, to decide about problems of spaces that were not tried; with fewer than
-            `FEWEST_SPACES` no result can.
+        values: Per strategy, per problem, what each run ended with, lower is better; runs in the
+            same order for all. Where strategies have unequal numbers of runs the first ones that
+            both have are paired.
+        spaces: Per problem its space, to decide about problems of spaces that were not tried; with
+            fewer than `FEWEST_SPACES` no result can.
         ranks_only: Leave the mean out, as of times, which have none where a target was not reached.
 
     Raises:
@@ -266,12 +298,16 @@ def decide(
         >>> values = {"a": [np.zeros(4)] * 6, "b": [np.ones(4)] * 6}
         >>> decide(values, list("uvwxyz")).decided, decide(values, list("uuuvwx")).decided
         (True, False)
-        >>> fails = np.repeat([0.0, 1.0], [16, 4])  # better than .1 in 16 of 20 runs, and worse in the mean
+        >>> fails = np.repeat(
+        ...     [0.0, 1.0], [16, 4]
+        ... )  # better than .1 in 16 of 20 runs, and worse in the mean
         >>> decide({"fails": [fails] * 4, "steady": [np.full(20, 0.1)] * 4}).rivals[0].statement
         'split'
     """
     if not any(map(len, values.values())) or len({len(of) for of in values.values()}) != 1:
-        raise UserError("A decision needs strategies that have the same problems, and at least one.")
+        raise UserError(
+            "A decision needs strategies that have the same problems, and at least one."
+        )
 
     twins = _distinct(values)
     names = list(twins)
@@ -288,7 +324,9 @@ def decide(
     found = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
     p_values = {name: flip_p(of.ranks) for name, of in found.items()}
     order = sorted(found, key=lambda name: -p_values[name])
-    first = next((n for n, name in enumerate(order) if p_values[name] <= LEVEL / _tests(n)), len(order))
+    first = next(
+        (n for n, name in enumerate(order) if p_values[name] <= LEVEL / _tests(n)), len(order)
+    )
     kind: Kind = "ranks" if ranks_only else "regrets" if spaces is None else "spaces"
     rivals = []
     for place, name in enumerate(order):
@@ -314,7 +352,8 @@ def decide(
 
 
 def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ...]]:
-    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on, each at the whole level.
+    """Strategies as `decide` ranks them: the leader, then the leader of all others, and so on, each
+    at the whole level.
 
     Returns:
         With each strategy those after it that it is not told apart from.
@@ -333,7 +372,8 @@ def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ..
 
 
 def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
-    """One number a space, in order of first appearance: how clearly and how far the runs of its problems point one way.
+    """One number a space, in order of first appearance: how clearly and how far the runs of its
+    problems point one way.
 
     Args:
         differences: Per problem the paired differences of runs.
@@ -342,7 +382,9 @@ def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
     Returns:
         Shape ``(spaces,)``; from -1 to 1, 1 where every run of every problem is above 0.
     """
-    return _space_means([float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences], spaces)
+    return _space_means(
+        [float(signed_ranks(d).sum()) / max(len(d) * (len(d) + 1), 1) for d in differences], spaces
+    )
 
 
 def _space_means(numbers: Sequence[float], spaces: Sequence[str]) -> Values:
@@ -373,7 +415,9 @@ class MeanDifference:
 
     @property
     def sign(self) -> int:
-        """1 where the interval lies above 0, -1 where it lies below, 0 where it holds 0 or is not there."""
+        """1 where the interval lies above 0, -1 where it lies below, 0 where it holds 0 or is not
+        there.
+        """
         if self.interval is None:
             return 0
         low, high = self.interval
@@ -384,12 +428,15 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     """The mean of paired differences with the interval of Hall (1992), which needs no resampling.
 
     Args:
-        differences: Per problem, shape ``(runs,)``, finite. With fewer than three on some problem those of all problems
-            are one sample.
+        differences: Per problem, shape ``(runs,)``, finite. With fewer than three on some problem
+            those of all problems are one sample.
 
     Example:
         >>> found = mean_difference([np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])])
-        >>> found.difference, [round(end, 2) for end in found.interval]  # rare large ones may be more frequent
+        >>> (
+        ...     found.difference,
+        ...     [round(end, 2) for end in found.interval],
+        ... )  # rare large ones may be more frequent
         (0.125, [-0.05, 0.93])
     """
     from scipy.special import stdtr, stdtrit
@@ -413,7 +460,9 @@ def mean_difference(differences: Sequence[Values]) -> MeanDifference:
     high = difference - error * _corrected(-quantile, skewness)
     t = difference / error
     t += skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
-    return MeanDifference(difference, (low, high), 2 * float(stdtr(freedom, -abs(t))), error, freedom)
+    return MeanDifference(
+        difference, (low, high), 2 * float(stdtr(freedom, -abs(t))), error, freedom
+    )
 
 
 def _samples(differences: Sequence[Values]) -> list[Values]:
@@ -446,7 +495,8 @@ def _mean_flip_p(differences: Sequence[Values]) -> float:
 
 
 def mean_bound(differences: Values, worst: float) -> float:
-    """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as large as `worst`.
+    """Stringer's upper 95 % bound of the mean size of differences, of which an unseen one may be as
+    large as `worst`.
 
     Args:
         differences: Shape ``(n,)``, of paired runs.
@@ -462,7 +512,8 @@ def mean_bound(differences: Values, worst: float) -> float:
 
 
 def runs_for_same(worst: float) -> int:
-    """Pairs of runs without any difference after which two strategies are called practically the same.
+    """Pairs of runs without any difference after which two strategies are called practically the
+    same.
 
     Example:
         >>> runs_for_same(1.0), runs_for_same(2.0)
@@ -473,7 +524,9 @@ def runs_for_same(worst: float) -> int:
 
 @lru_cache(maxsize=64)
 def _upper_shares(n: int) -> Values:
-    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n, shape ``(n + 1,)``."""
+    """Clopper and Pearson's upper 95 % bounds of a share, of 0, 1, … and all of n, shape
+    ``(n + 1,)``.
+    """
     from scipy.special import betaincinv
 
     counts = np.arange(n)
@@ -481,7 +534,8 @@ def _upper_shares(n: int) -> Values:
 
 
 def detectable(differences: Sequence[Values]) -> float | None:
-    """The mean difference that so many runs decide with the probability `POWER`; None where they cannot decide.
+    """The mean difference that so many runs decide with the probability `POWER`; None where they
+    cannot decide.
 
     Args:
         differences: Per problem the paired differences, whose spread about their means is taken.
@@ -502,7 +556,10 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
     kept: dict[str, list[str]] = {}
     for name, of in values.items():
         for other, same in kept.items():
-            if all(len(a) == len(b) and not signed_ranks(a - b).any() for a, b in zip(of, values[other], strict=True)):
+            if all(
+                len(a) == len(b) and not signed_ranks(a - b).any()
+                for a, b in zip(of, values[other], strict=True)
+            ):
                 same.append(name)
                 break
         else:
@@ -511,7 +568,9 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
 
 
 def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
-    """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that both have."""
+    """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that
+    both have.
+    """
     found = []
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
@@ -523,7 +582,9 @@ def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
 
 
 def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
-    """Signed ranks of every problem; with unequal numbers of runs a problem of fewer is not drowned."""
+    """Signed ranks of every problem; with unequal numbers of runs a problem of fewer is not
+    drowned.
+    """
     ranks = [signed_ranks(d) for d in differences]
     lengths = {len(d) + 1 for d in differences}
     if len(lengths) == 1:
@@ -578,14 +639,18 @@ def _rounded(differences: Values) -> Values:
 
 
 def _without_infinite(differences: Sequence[Values]) -> list[Values]:
-    """Differences of which the infinite (one of two found nothing) count as the largest that are finite, at least 1."""
+    """Differences of which the infinite (one of two found nothing) count as the largest that are
+    finite, at least 1.
+    """
     sizes = np.abs(np.concatenate(differences))
     largest = max(float(sizes[np.isfinite(sizes)].max(initial=0.0)), 1.0)
     return [np.clip(d, -largest, largest) for d in differences]
 
 
 def _worst(*strategies: Sequence[Values]) -> float:
-    """The worst that a run of some strategies ended with, at least 1: what an unseen run may end with."""
+    """The worst that a run of some strategies ended with, at least 1: what an unseen run may end
+    with.
+    """
     every = np.concatenate([run for of in strategies for run in of])
     return max(float(every[np.isfinite(every)].max(initial=0.0)), 1.0)
 
@@ -637,7 +702,9 @@ def _rival(
 
 
 def _statement(passes: bool, sign: int, alike: bool, *, is_equal: bool) -> Statement:
-    """What is said where signed ranks pass or do not, and the mean difference is above 0, below 0, or neither."""
+    """What is said where signed ranks pass or do not, and the mean difference is above 0, below 0,
+    or neither.
+    """
     if passes:
         return "decided" if sign > 0 else "split" if sign < 0 else "most runs"
     if alike:
@@ -648,15 +715,17 @@ def _statement(passes: bool, sign: int, alike: bool, *, is_equal: bool) -> State
 
 
 def _needed(p: float, signs: Values, problems: int, level: float) -> Needed | None:
-    """Runs a problem that would decide with the probability `POWER` if the true difference is the observed one.
+    """Runs a problem that would decide with the probability `POWER` if the true difference is the
+    observed one.
 
-    Where p is small the number is right to a factor of two in three of four studies, where it is large only a lower
-    bound can be told, and between these nothing.
+    Where p is small the number is right to a factor of two in three of four studies, where it is
+    large only a lower bound can be told, and between these nothing.
     """
     if int((signs != 0).sum()) < _FEWEST_DIFFERING:
         return None
     runs = len(signs) / problems
-    # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2 / 2**n.
+    # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2
+    # / 2**n.
     fewest = max(math.floor(runs) + 1, math.ceil((1 + math.log2(1 / level)) / problems))
     observed = _NORMAL.inv_cdf(1 - p / 2)
     wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)

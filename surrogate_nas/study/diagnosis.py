@@ -1,4 +1,6 @@
-"""Does λ matter? Whether the regulariser moves the optimum of the loss, and whether it drowns the loss."""
+"""Does λ matter? Whether the regulariser moves the optimum of the loss, and whether it drowns the
+loss.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,21 @@ class Diagnosis:
         """The findings in words, warnings first."""
         found = []
         if self.changes_nothing:
-            found.append("λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to matter.")
+            found.append(
+                "λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to"
+                " matter."
+            )
         if self.drowns:
-            found.append("R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ.")
+            found.append(
+                "R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ."
+            )
         if self.feasible_share < 1:
             found.append(f"{self.feasible_share:.1%} of the cells meet the constraints.")
         if not np.isnan(self.penalty_correlation):
             found.append(
-                f"Over the feasible cells the score ranks as L with ρ = {self.loss_correlation:.3f}, "
-                f"as R with ρ = {self.penalty_correlation:.3f}; "
-                f"{self.loss_rank:.2%} of them have a lower L than the optimum."
+                "Over the feasible cells the score ranks as L with ρ ="
+                f" {self.loss_correlation:.3f}, as R with ρ = {self.penalty_correlation:.3f};"
+                f" {self.loss_rank:.2%} of them have a lower L than the optimum."
             )
         return found
 
@@ -81,7 +88,8 @@ def diagnose(objective: Objective) -> Diagnosis | None:
 
 
 def spearman(first: Values, second: Values) -> float:
-    """Spearman's ρ of two samples: the correlation of their ranks, equals sharing the mean of their places.
+    """Spearman's ρ of two samples: the correlation of their ranks, equals sharing the mean of their
+    places.
 
     Example:
         >>> round(spearman(np.array([1.0, 2, 2, 9]), np.array([1.0, 2, 3, 4])), 3)
@@ -96,7 +104,9 @@ def _places(values: Values) -> Values:
 
 
 def trivial_cells(space: Space) -> dict[str, Cell]:
-    """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be listed."""
+    """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be
+    listed.
+    """
     found: dict[str, Cell] = {}
     for cell in space if isinstance(space, Enumerable) else ():
         graph = space.graph(cell)

@@ -1,8 +1,10 @@
-"""Strategies over a grid of λ on an exact table: where the winner changes, and the front that the optima trace.
+"""Strategies over a grid of λ on an exact table: where the winner changes, and the front that the
+optima trace.
 
-The expression is read as L + λ·R: λ is the sum of the weights of R's terms, each over its median, and R their mean by
-these weights. Each λ of the grid replaces that common factor and leaves the proportions within R as they are. So
-``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is ``valid_error + 0.05*params + 0.15*macs``.
+The expression is read as L + λ·R: λ is the sum of the weights of R's terms, each over its median,
+and R their mean by these weights. Each λ of the grid replaces that common factor and leaves the
+proportions within R as they are. So ``valid_error + 0.1*params + 0.3*macs`` at λ = 0.2 is
+``valid_error + 0.05*params + 0.15*macs``.
 """
 
 from __future__ import annotations
@@ -67,7 +69,11 @@ class Step:
     def winners(self) -> list[str]:
         """The strategies of the least mean regret; several where they tie."""
         least = min(self.mean_regrets.values(), default=0.0)
-        return [name for name, mean in self.mean_regrets.items() if mean <= least + self.comparison.rounding]
+        return [
+            name
+            for name, mean in self.mean_regrets.items()
+            if mean <= least + self.comparison.rounding
+        ]
 
     @property
     def decided(self) -> bool:
@@ -104,7 +110,9 @@ class LambdaPath:
         return np.asarray(self.points[listed(self.plane.benchmark.space).index(cell)])
 
     def traced(self, strategy: str) -> list[Values]:
-        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape ``(steps, 2)``."""
+        """What each run of a strategy found over the grid: L and R of its answer at each λ, shape
+        ``(steps, 2)``.
+        """
         found: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.comparison.feasible_runs_of(strategy):
@@ -114,7 +122,9 @@ class LambdaPath:
     @property
     def strategies(self) -> list[str]:
         """The strategies with a finished run."""
-        return list(dict.fromkeys(name for step in self.steps for name in step.comparison.strategies))
+        return list(
+            dict.fromkeys(name for step in self.steps for name in step.comparison.strategies)
+        )
 
     @property
     def changes(self) -> list[dict[str, Any]]:
@@ -149,7 +159,9 @@ class LambdaPath:
             "objective": str(objective),
             "fingerprint": objective.fingerprint,
             "optimum": {
-                "cell": str(listed(objective.benchmark.space)[place]), "score": objective.optimum(), "L": loss,
+                "cell": str(listed(objective.benchmark.space)[place]),
+                "score": objective.optimum(),
+                "L": loss,
                 "R": cost,
             },
             "winners": step.winners,
@@ -158,13 +170,15 @@ class LambdaPath:
                 {
                     "name": name,
                     "runs": len(step.comparison.runs_of(name)),
-                    "score": None if name not in means else float(step.comparison.scores(name).mean()),
+                    "score": (
+                        None if name not in means else float(step.comparison.scores(name).mean())
+                    ),
                     "regret": means.get(name),
                     "found": self._found(step, name),
                 }
                 for name in step.comparison.strategies
             ],
-        }  # fmt: skip
+        }
 
     @staticmethod
     def _found(step: Step, name: str) -> float:
@@ -193,7 +207,15 @@ class LambdaPath:
                 for run in step.comparison.feasible_runs_of(name):
                     found = step.comparison.answer(run)
                     place = self.point(found.cell).tolist()
-                    yield step.value, name, run.run, found.cell, found.score, found.score - best, *place
+                    yield (
+                        step.value,
+                        name,
+                        run.run,
+                        found.cell,
+                        found.score,
+                        found.score - best,
+                        *place,
+                    )
 
 
 @checked
@@ -223,8 +245,9 @@ def lambda_path(
         runs: How many seeds at each λ, the same at all.
         budget: The most evaluations of a run.
         workers: How many runs at once; None for one, or for as many as a cluster takes.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place, such as
-            ``dask:tcp://HOST:8786``. Results depend neither on it nor on `workers`.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
+            colon its place, such as ``dask:tcp://HOST:8786``. Results depend neither on it nor on
+            `workers`.
         folder: Where results are stored, a folder a λ; None keeps them in memory.
         progress: Called with (runs done, runs in all).
         **options: See ``Options``.
@@ -242,7 +265,13 @@ def lambda_path(
         name = f"{STEP}{exact(value)}"
         place = None if folder is None else Path(folder) / name
         store = None if place is None else Store(place)
-        parts.append(Part(name, Experiment(resumed(under, place), strategies, runs, Budget(budget), **options), store))
+        parts.append(
+            Part(
+                name,
+                Experiment(resumed(under, place), strategies, runs, Budget(budget), **options),
+                store,
+            )
+        )
     made = execute(parts, workers=workers, engine=engine, progress=progress)
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
@@ -253,16 +282,23 @@ def lambda_path(
 def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
     """L and R of an expression as two objectives, and the frame of their exact front."""
     loss, cost = _parts(expression, benchmark)
-    plane = Objective((Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark)
+    plane = Objective(
+        (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark
+    )
     if plane.over_space() is None:
-        raise UserError(f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name} is not.")
+        raise UserError(
+            f"A path over λ needs exact optima: a table with all its cells, which {benchmark.name}"
+            " is not."
+        )
     frame = frame_of(plane)
     if frame is None:
         raise UserError(f"No cell of {benchmark.name} keeps the limits of {expression}.")
     return plane, frame
 
 
-def _expression(benchmark: Benchmark, objective: str | Expression | None, subject_to: str | None) -> Expression:
+def _expression(
+    benchmark: Benchmark, objective: str | Expression | None, subject_to: str | None
+) -> Expression:
     given = benchmark.objective if objective is None else objective
     expression = parse(str(given), subject_to)
     if any(term.metric == DIVERSITY for term in expression.terms):
@@ -286,12 +322,19 @@ def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression
     return replace(expression, terms=(*loss, *scaled(cost, value)))
 
 
-def _parts(expression: Expression, benchmark: Benchmark) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
+def _parts(
+    expression: Expression, benchmark: Benchmark
+) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """The terms of L and those of R."""
     is_loss = {term: benchmark.metric(term.metric).is_loss for term in expression.terms}
-    loss, cost = (tuple(term for term in expression.terms if is_loss[term] == wanted) for wanted in (True, False))
+    loss, cost = (
+        tuple(term for term in expression.terms if is_loss[term] == wanted)
+        for wanted in (True, False)
+    )
     if not sum(term.weight for term in cost):
-        raise UserError(f"{expression} has no regulariser for λ to weigh; add one, such as 0.1*params.")
+        raise UserError(
+            f"{expression} has no regulariser for λ to weigh; add one, such as 0.1*params."
+        )
     return loss, cost
 
 

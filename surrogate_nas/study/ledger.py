@@ -1,7 +1,9 @@
-"""One run's dealings with an objective: every look-up is counted and charged here, and becomes a trial.
+"""One run's dealings with an objective: every look-up is counted and charged here, and becomes a
+trial.
 
-Asking for a known cell again gives the same answer and is charged again, for every strategy alike, as training it
-again would be. Only training a cell on, where the benchmark holds all epochs of one run, costs just the difference.
+Asking for a known cell again gives the same answer and is charged again, for every strategy alike,
+as training it again would be. Only training a cell on, where the benchmark holds all epochs of one
+run, costs just the difference.
 """
 
 from __future__ import annotations
@@ -77,18 +79,25 @@ class Ledger:
         self._draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
-        self._one_by_one, self._one_curve = objective.benchmark.one_by_one, objective.benchmark.one_curve
+        self._one_by_one, self._one_curve = (
+            objective.benchmark.one_by_one,
+            objective.benchmark.one_curve,
+        )
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
         self._trained: dict[Cell, int] = {}
 
     def look_up(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells in order; where answers are made when asked for, no sooner than each is taken."""
+        """Evaluate cells in order; where answers are made when asked for, no sooner than each is
+        taken.
+        """
         if len(asked) > 1 and (self._one_by_one or any(type(one) is Request for one in asked)):
             return (outcome for one in asked for outcome in self._group([one]))
         return self._group(asked)
 
     def evaluate(self, asked: Sequence[Asked], cost_limit: float = float("inf")) -> Iterator[Trial]:
-        """Evaluate cells one after another, as far as the cost allows; each trial is made when it is taken."""
+        """Evaluate cells one after another, as far as the cost allows; each trial is made when it
+        is taken.
+        """
         for outcome in self.look_up(asked) if self.cost < cost_limit else ():
             if self.cost + outcome.cost > cost_limit:
                 return
@@ -131,9 +140,14 @@ class Ledger:
             if value is None:
                 value = self._free(question, cell)
             if isinstance(value, Real) and not _is_finite(value):
-                raise UserError(f"{question} of {cell} is {value}; report a failed evaluation by fail(cell, reason).")
+                raise UserError(
+                    f"{question} of {cell} is {value}; report a failed evaluation by fail(cell,"
+                    " reason)."
+                )
             row.append(check_number(f"{question} of {cell}", value, -math.inf))
-        (outcome,) = self._outcomes([cell], self.objective.epochs, self._names, np.array([row]), np.array([cost]))
+        (outcome,) = self._outcomes(
+            [cell], self.objective.epochs, self._names, np.array([row]), np.array([cost])
+        )
         return outcome
 
     def _free(self, question: Question, cell: Cell) -> float:
@@ -142,25 +156,40 @@ class Ledger:
         is_trained = question.epochs is not None or benchmark.metric(question.metric).is_loss
         free = None if is_trained else benchmark.free(question, self.objective.seed)
         if free is None:
-            raise UserError(f"{question} of {cell} is missing; report a failed evaluation by fail(cell, reason).")
+            raise UserError(
+                f"{question} of {cell} is missing; report a failed evaluation by fail(cell,"
+                " reason)."
+            )
         return float(free([cell])[0])
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
-        """An evaluation that ended without a result, by an error, say, or for want of memory or time.
+        """An evaluation that ended without a result, by an error, say, or for want of memory or
+        time.
 
         Args:
             asked: What was to be evaluated.
             reason: Why it failed.
             cost: What it is charged all the same.
         """
-        cell, epochs = (asked.cell, asked.epochs) if isinstance(asked, Request) else (asked, self.objective.epochs)
+        cell, epochs = (
+            (asked.cell, asked.epochs)
+            if isinstance(asked, Request)
+            else (asked, self.objective.epochs)
+        )
         vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
         score, nothing = self.objective.bound + _BEHIND, math.nan
         charged, self.owed = cost + self.owed, 0.0
-        return Outcome(cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason)
+        return Outcome(
+            cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason
+        )
 
     def _outcomes(
-        self, cells: Sequence[Cell], epochs: int | None, names: Sequence[str], values: Values, cost: Values
+        self,
+        cells: Sequence[Cell],
+        epochs: int | None,
+        names: Sequence[str],
+        values: Values,
+        cost: Values,
     ) -> Iterator[Outcome]:
         rows: Iterable[tuple[Any, ...]]
         if len(cells) == 1:
@@ -170,9 +199,16 @@ class Ledger:
             scores = self.objective.combine(values)
             vectors = map(tuple, scores.vector.tolist()) if self._several else [()] * len(cells)
             rows = zip(
-                cells, values.tolist(), scores.score.tolist(), scores.loss.tolist(), scores.penalty.tolist(),
-                scores.feasible.tolist(), vectors, cost.tolist(), strict=True,
-            )  # fmt: skip
+                cells,
+                values.tolist(),
+                scores.score.tolist(),
+                scores.loss.tolist(),
+                scores.penalty.tolist(),
+                scores.feasible.tolist(),
+                vectors,
+                cost.tolist(),
+                strict=True,
+            )
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
             charged = self._continued(cell, epochs, spent) if self._one_curve else spent
             charged, self.owed = charged + self.owed, 0.0
@@ -183,14 +219,20 @@ class Ledger:
         since = self._trained.get(cell)
         if epochs is None or since is None or epochs <= since:
             return cost
-        asked = [question.metric for question in self.objective.questions() if question.epochs is not None]
+        asked = [
+            question.metric
+            for question in self.objective.questions()
+            if question.epochs is not None
+        ]
         return self.objective.benchmark.continued(cell, since, epochs, asked)
 
     def trial(self, outcome: Outcome, started: float) -> Trial:
         """Count and charge an evaluation that has finished, and give it its place in the run."""
         extra = 0.0
         if self._archive is not None and outcome.feasible:
-            extra = self.objective.diversity_weight * self._archive.visit(outcome.cell, outcome.loss)
+            extra = self.objective.diversity_weight * self._archive.visit(
+                outcome.cell, outcome.loss
+            )
         trial = Trial(
             index=self.evaluations,
             cell=outcome.cell,
@@ -221,7 +263,9 @@ def _is_finite(value: Real) -> bool:
 
 
 class _Archive:
-    """The ten feasible cells of lowest loss that a run has found, against which a new one's similarity is taken."""
+    """The ten feasible cells of lowest loss that a run has found, against which a new one's
+    similarity is taken.
+    """
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -229,7 +273,9 @@ class _Archive:
         self._known: dict[Cell, float] = {}
 
     def visit(self, cell: Cell, loss: float) -> float:
-        """The largest similarity of a cell to those archived before it, as it was when the cell first came."""
+        """The largest similarity of a cell to those archived before it, as it was when the cell
+        first came.
+        """
         if cell not in self._known:
             alike = (self._space.similarity(cell, other) for *_, other in self._best)
             self._known[cell] = max(alike, default=0.0)
@@ -240,7 +286,9 @@ class _Archive:
 
 
 _MEASURED, _PREDICTED = 1e-9, 1e-5
-"""How far numbers may differ, as a share of the larger or of 1; predictions differ a little between machines."""
+"""How far numbers may differ, as a share of the larger or of 1; predictions differ a little between
+machines.
+"""
 
 
 def check_run(run: Run, objective: Objective, path: Path) -> None:
@@ -252,21 +300,29 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
     done = [trial for trial in run.answers if not trial.failure]
     right = all(names <= trial.values.keys() and len(trial.scores) == scores for trial in done)
     if run.epochs != objective.epochs or not run.answers or not right:
-        raise UserError(f"{path} is damaged: it is of another objective than its comparison. Delete it and run again.")
-
-
-def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
-    """Look a run's best trial, or all of them, up in the table again; without one nothing is looked up."""
-    if wrong := contradiction(run, objective, root, whole=whole):
-        trial, name, told, true = wrong
         raise UserError(
-            f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g} in "
-            f"{objective.benchmark.name}. It was altered: delete it and run again."
+            f"{path} is damaged: it is of another objective than its comparison. Delete it and run"
+            " again."
         )
 
 
-def contradiction(run: Run, objective: Objective, root: int, *, whole: bool) -> tuple[Trial, str, float, float] | None:
-    """The first trial with another number than the table has, the number's name, and both; None where there is none.
+def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
+    """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
+    up.
+    """
+    if wrong := contradiction(run, objective, root, whole=whole):
+        trial, name, told, true = wrong
+        raise UserError(
+            f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g}"
+            f" in {objective.benchmark.name}. It was altered: delete it and run again."
+        )
+
+
+def contradiction(
+    run: Run, objective: Objective, root: int, *, whole: bool
+) -> tuple[Trial, str, float, float] | None:
+    """The first trial with another number than the table has, the number's name, and both; None
+    where there is none.
 
     Args:
         run: A run; of one that failed nothing is looked up.
@@ -279,7 +335,11 @@ def contradiction(run: Run, objective: Objective, root: int, *, whole: bool) -> 
     trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
     ledger, epochs = Ledger(objective, root=root, run=run.run), objective.epochs
     asked: list[Asked] = [
-        trial.cell if trial.epochs == epochs or trial.epochs is None else Request(trial.cell, trial.epochs)
+        (
+            trial.cell
+            if trial.epochs == epochs or trial.epochs is None
+            else Request(trial.cell, trial.epochs)
+        )
         for trial in trials
     ]
     within = _PREDICTED if objective.benchmark.banner else _MEASURED
@@ -293,13 +353,23 @@ def contradiction(run: Run, objective: Objective, root: int, *, whole: bool) -> 
 def _contradicted(
     trial: Trial, outcome: Outcome, found: Trial | None, within: float
 ) -> tuple[str, float, float] | None:
-    """The first number that is another than the table's, with both; with diversity, only in the order of the run."""
-    pairs = [(name, trial.values[name], value) for name, value in zip(outcome.names, outcome.values, strict=True)]
+    """The first number that is another than the table's, with both; with diversity, only in the
+    order of the run.
+    """
+    pairs = [
+        (name, trial.values[name], value)
+        for name, value in zip(outcome.names, outcome.values, strict=True)
+    ]
     pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
     if found is not None:
         pairs += [("λR", trial.penalty, found.penalty), ("the score", trial.score, found.score)]
-        pairs += [("a score", told, true) for told, true in zip(trial.scores, found.scores, strict=True)]
+        pairs += [
+            ("a score", told, true) for told, true in zip(trial.scores, found.scores, strict=True)
+        ]
     for name, told, true in pairs:
-        if not (math.isclose(told, true, rel_tol=within, abs_tol=within) or (math.isnan(told) and math.isnan(true))):
+        if not (
+            math.isclose(told, true, rel_tol=within, abs_tol=within)
+            or (math.isnan(told) and math.isnan(true))
+        ):
             return name, told, true
     return None

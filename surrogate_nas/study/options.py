@@ -1,7 +1,8 @@
 """The options of a run, each said once: its type, range, text and flag are one field of `Options`.
 
-From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags, what a folder says
-of them and may say. Further, the budget, and what ``experiment.json`` must be like.
+From there follow what ``sn.search``, ``sn.compare`` and a path over λ take and check, their flags,
+what a folder says of them and may say. Further, the budget, and what ``experiment.json`` must be
+like.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ USUAL_CELLS = 150
 MOST, MOST_RUNS = 10**9, 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
 BEST_SHOWN = 4
-"""How many of the best cells of a study a report shows with their final metrics, beside the best of each strategy."""
+"""How many of the best cells of a study a report shows with their final metrics, beside the best of
+each strategy.
+"""
 _LONGEST = 1000
 """Characters of a name that is shown."""
 
@@ -35,8 +38,8 @@ class Budget:
 
     Attributes:
         cells: The most evaluations, or None.
-        seconds: The most simulated seconds (queries, where the benchmark counts those), or None. A trial that
-            would pass it does not count, as it would not have finished.
+        seconds: The most simulated seconds (queries, where the benchmark counts those), or None. A
+            trial that would pass it does not count, as it would not have finished.
     """
 
     cells: int | None = None
@@ -63,13 +66,22 @@ def budget_of(cells: int | None, seconds: float | None) -> Budget:
 
 
 def _option(
-    default: Any, text: str, *, flag: str = "", help: str = "", what: str = "", least: float = -math.inf,
-    most: int | None = None, above: bool = False, is_stored: bool = True,
-) -> Any:  # fmt: skip
+    default: Any,
+    text: str,
+    *,
+    flag: str = "",
+    help: str = "",
+    what: str = "",
+    least: float = -math.inf,
+    most: int | None = None,
+    above: bool = False,
+    is_stored: bool = True,
+) -> Any:
     """An option of a run.
 
     Args:
-        default: What holds where nobody says anything, also of folders that are older than the option.
+        default: What holds where nobody says anything, also of folders that are older than the
+            option.
         text: What it is, as the documentation of Python functions says it.
         flag: The command line's, or empty.
         help: What that says of it; `text` where it is empty.
@@ -78,13 +90,22 @@ def _option(
         above: Whether the smallest itself will not do.
         is_stored: Whether results depend on it, so that a folder says it and never mixes two.
     """
-    told = {"text": text, "flag": flag, "help": help or text, "what": what, "least": least, "most": most}
+    told = {
+        "text": text,
+        "flag": flag,
+        "help": help or text,
+        "what": what,
+        "least": least,
+        "most": most,
+    }
     return field(default=default, metadata=told | {"above": above, "stored": is_stored})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What every run of a study is given, whoever makes it; each field says all there is to say of it."""
+    """What every run of a study is given, whoever makes it; each field says all there is to say of
+    it.
+    """
 
     seed: int = _option(0, "The root of all randomness.", what="A seed", least=0)
     first_cells: int = _option(
@@ -121,7 +142,8 @@ class Options:
     )
     target: float | None = _option(
         None,
-        "A run ends when a feasible trial scores this or less, as its search sees it; None for never.",
+        "A run ends when a feasible trial scores this or less, as its search sees it; None for"
+        " never.",
         flag="--target",
         help="A run ends when a feasible cell scores this or less.",
         what="A target",
@@ -141,9 +163,13 @@ class Options:
         return {option.name: getattr(self, option.name) for option in STORED}
 
 
-STORED: tuple[Field[Any], ...] = tuple(option for option in fields(Options) if option.metadata["stored"])
+STORED: tuple[Field[Any], ...] = tuple(
+    option for option in fields(Options) if option.metadata["stored"]
+)
 """The options that results depend on."""
-FLAGS: tuple[Field[Any], ...] = tuple(option for option in fields(Options) if option.metadata["flag"])
+FLAGS: tuple[Field[Any], ...] = tuple(
+    option for option in fields(Options) if option.metadata["flag"]
+)
 """Those that the command line takes."""
 
 
@@ -155,18 +181,26 @@ def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
         TypeError: There is no such option.
     """
     given = Options(**options)
-    return {one.name: value for one in fields(Options) if (value := getattr(given, one.name)) != one.default}
+    return {
+        one.name: value
+        for one in fields(Options)
+        if (value := getattr(given, one.name)) != one.default
+    }
 
 
 def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Function]:
-    """Let ``**options`` of a function stand for the fields of `Options`: in its signature, and in its documentation."""
+    """Let ``**options`` of a function stand for the fields of `Options`: in its signature, and in
+    its documentation.
+    """
 
     def told(function: Function) -> Function:
         taken = [option for option in fields(Options) if option.name not in without]
         signature = inspect.signature(function)
         own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         added = [
-            inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type)
+            inspect.Parameter(
+                one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type
+            )
             for one in taken
         ]
         function.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
@@ -178,7 +212,9 @@ def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Functi
 
 
 def wrong_in(content: dict[str, Any]) -> list[str]:
-    """The names of what ``experiment.json`` lacks, or says in another type or size than it is ever written."""
+    """The names of what ``experiment.json`` lacks, or says in another type or size than it is ever
+    written.
+    """
     return sorted(name for name, is_right in _RIGHT.items() if not is_right(content.get(name)))
 
 
@@ -248,7 +284,9 @@ def _is_budget(value: Any) -> bool:
 def _is_objective(value: Any) -> bool:
     if not isinstance(value, dict) or "expression" not in value:
         return False
-    return all(is_right(value[name]) for name, is_right in _OF_AN_OBJECTIVE.items() if name in value)
+    return all(
+        is_right(value[name]) for name, is_right in _OF_AN_OBJECTIVE.items() if name in value
+    )
 
 
 _OF_AN_OBJECTIVE: dict[str, Check] = {

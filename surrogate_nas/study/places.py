@@ -1,7 +1,9 @@
-"""Where a command keeps results that the user gives no folder: each question has one of its own, found again by it.
+"""Where a command keeps results that the user gives no folder: each question has one of its own,
+found again by it.
 
-The first question about a benchmark has ``results/compare-fashion``; another objective on it has the next free one,
-``results/compare-fashion-2``. A folder is a question's own by what it holds, so the same command finds it again.
+The first question about a benchmark has ``results/compare-fashion``; another objective on it has
+the next free one, ``results/compare-fashion-2``. A folder is a question's own by what it holds, so
+the same command finds it again.
 """
 
 from __future__ import annotations
@@ -29,11 +31,18 @@ def own_place(base: Path, is_own: Callable[[Path], bool]) -> Path:
         is_own: Whether a folder that holds results is of the question that is asked now.
     """
     further = (base.with_name(f"{base.name}-{number}") for number in count(2))
-    return next(place for place in chain([base], further) if not _holds_results(place) or is_own(place))
+    return next(
+        place for place in chain([base], further) if not _holds_results(place) or is_own(place)
+    )
 
 
 def _holds_results(folder: Path) -> bool:
-    return (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir() or Store(folder).exists or bool(steps_in(folder))
+    return (
+        (folder / PLAN).is_file()
+        or (folder / PROBLEMS).is_dir()
+        or Store(folder).exists
+        or bool(steps_in(folder))
+    )
 
 
 def is_of_objective(objective: Objective) -> Callable[[Path], bool]:
@@ -74,7 +83,9 @@ def is_of_suite(suite: Suite) -> Callable[[Path], bool]:
     return is_own
 
 
-def is_of_path(benchmark: Benchmark, objective: str | None, subject_to: str | None) -> Callable[[Path], bool]:
+def is_of_path(
+    benchmark: Benchmark, objective: str | None, subject_to: str | None
+) -> Callable[[Path], bool]:
     """Whether a folder is that of a path over λ of an expression."""
     expression = parse(benchmark.objective if objective is None else objective, subject_to)
 
@@ -82,11 +93,14 @@ def is_of_path(benchmark: Benchmark, objective: str | None, subject_to: str | No
         steps = {value: Store(place) for value, place in steps_in(folder).items()}
         told = {value: store.read()["objective"] for value, store in steps.items() if store.exists}
         try:
-            asked = {value: str(Objective(at(expression, benchmark, value), benchmark)) for value in told}
+            asked = {
+                value: str(Objective(at(expression, benchmark, value), benchmark)) for value in told
+            }
         except UserError:
             return True  # what is wrong with the expression is said when it is run
         return all(
-            (one["expression"], one["benchmark"]) == (asked[value], benchmark.name) for value, one in told.items()
+            (one["expression"], one["benchmark"]) == (asked[value], benchmark.name)
+            for value, one in told.items()
         )
 
     return is_own

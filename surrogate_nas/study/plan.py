@@ -1,10 +1,10 @@
 """Before a study: how many runs tell a difference of a given size apart on these problems.
 
-A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two strategies whose runs
-both spread so, the second one's worse by the difference that is asked about, and judged by the verdict's own procedure
-(`surrogate_nas.study.decision`); the share of studies that are decided is the power. Of several strategies the one
-whose runs spread most is taken. The shift is the same for all runs: a difference that comes from a few failed runs
-needs more.
+A pilot on the tables shows how the final regrets of a strategy spread. A study is then drawn: two
+strategies whose runs both spread so, the second one's worse by the difference that is asked about,
+and judged by the verdict's own procedure (`surrogate_nas.study.decision`); the share of studies
+that are decided is the power. Of several strategies the one whose runs spread most is taken. The
+shift is the same for all runs: a difference that comes from a few failed runs needs more.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Needed:
 
     Attributes:
         difference: Of the mean normalised regrets.
-        runs_needed: Of each strategy on each problem, to decide with the probability `POWER`; None beyond `MOST_RUNS`.
+        runs_needed: Of each strategy on each problem, to decide with the probability `POWER`; None
+            beyond `MOST_RUNS`.
         low: The lower end of its 95 % interval, by the spread that the pilot shows; None likewise.
         high: The upper end.
         power: Of the numbers of runs that were asked about.
@@ -85,7 +86,8 @@ class Plan:
     """What a study of two strategies can show.
 
     Attributes:
-        spreads: By strategy and problem the standard deviation of the normalised regrets that the pilot's runs end at.
+        spreads: By strategy and problem the standard deviation of the normalised regrets that the
+            pilot's runs end at.
         widest: The strategy whose runs spread most over all problems, from which studies are drawn.
         pilot_runs: Of each strategy on every problem.
         differences: What was asked about.
@@ -106,11 +108,17 @@ class Plan:
     @property
     def sentences(self) -> list[str]:
         """The plan in words: a sentence for each difference, and what is taken for granted."""
-        scope = "On this problem" if len(self.problems) == 1 else f"On these {len(self.problems)} problems"
+        scope = (
+            "On this problem"
+            if len(self.problems) == 1
+            else f"On these {len(self.problems)} problems"
+        )
         return [
             *(f"{scope}, {_needed_clause(one)}." for one in self.differences),
-            f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a difference that comes "
-            "from a few failed runs needs more.",
+            (
+                f"Runs are taken to spread as those of {self.widest} do, and to differ all alike; a"
+                " difference that comes from a few failed runs needs more."
+            ),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -128,7 +136,10 @@ def _needed_clause(one: Needed) -> str:
     if one.runs_needed is None:
         return f"{text} needs more than {plural(MOST_RUNS, 'run')} per problem"
     between = f" ({one.low} to {one.high})" if one.low != one.high else ""
-    return f"{text} is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')} per problem on{between}"
+    return (
+        f"{text} is decided with {share(POWER)} power from {plural(one.runs_needed, 'run')} per"
+        f" problem on{between}"
+    )
 
 
 @checked
@@ -148,7 +159,8 @@ def plan(
     Args:
         problems: A suite, what `read_suite` reads it from, or problems; all on tables.
         strategies: Whose runs show the spread; swift ones will do.
-        differences: Of mean normalised regrets, above 0: 0 is the optimum, 1 what random sampling is expected to reach.
+        differences: Of mean normalised regrets, above 0: 0 is the optimum, 1 what random sampling
+            is expected to reach.
         runs: Numbers of runs per problem whose power is wanted too.
         pilot_runs: Of each strategy on every problem, at least ten.
         seed: The root of all randomness.
@@ -156,11 +168,13 @@ def plan(
         progress: Called with (runs of the pilot done, runs in all).
 
     Raises:
-        UserError: A problem is no table, or its data is not here; a number is out of range; or the runs of the pilot
-            do not differ, so that they say nothing about a study.
+        UserError: A problem is no table, or its data is not here; a number is out of range; or the
+            runs of the pilot do not differ, so that they say nothing about a study.
 
     Example:
-        >>> found = plan([Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10)
+        >>> found = plan(
+        ...     [Problem("fashion", "fashion", cells=40)], differences=[0.5], pilot_runs=10
+        ... )
         >>> [one.difference for one in found.differences], found.pilot_runs
         ([0.5], 10)
     """
@@ -180,8 +194,8 @@ def plan(
     regrets = ends[widest]
     if not _variance(regrets):
         raise UserError(
-            f"All runs of {joined(pilot.strategies)} end alike here, so they do not show how runs spread; name others "
-            "with --strategies, or a smaller budget."
+            f"All runs of {joined(pilot.strategies)} end alike here, so they do not show how runs"
+            " spread; name others with --strategies, or a smaller budget."
         )
     n_runs = pilot_runs * len(ends) * len(regrets)
     scales = _scales(regrets, np.random.default_rng([seed, 1]))
@@ -193,7 +207,9 @@ def plan(
     names = [problem.name for problem in pilot.problems]
     spreads = {}
     for name, of in ends.items():
-        spreads[name] = {problem: float(np.std(runs, ddof=1)) for problem, runs in zip(names, of, strict=True)}
+        spreads[name] = {
+            problem: float(np.std(runs, ddof=1)) for problem, runs in zip(names, of, strict=True)
+        }
     return Plan(spreads, widest, pilot_runs, tuple(needed), time.perf_counter() - started)
 
 
@@ -216,8 +232,9 @@ def _pilot(
         opened = load(problem.benchmark)
         if not opened.has_columns or isinstance(opened, Computed):
             raise UserError(
-                f"A plan makes {runs * len(strategies)} runs on each problem, for which {problem.benchmark} would have "
-                "to be evaluated; plan on a table instead (snas benchmarks lists them)."
+                f"A plan makes {runs * len(strategies)} runs on each problem, for which"
+                f" {problem.benchmark} would have to be evaluated; plan on a table instead (snas"
+                " benchmarks lists them)."
             )
     result = run_suite(suite, workers=workers, progress=progress)
     if result.failures:
@@ -228,12 +245,16 @@ def _pilot(
 
 
 def _variance(regrets: Sequence[Values]) -> float:
-    """Of the mean difference of two strategies that both spread so, in one run of each on every problem."""
+    """Of the mean difference of two strategies that both spread so, in one run of each on every
+    problem.
+    """
     return float(np.mean([2 * run.var(ddof=1) for run in regrets]) / len(regrets))
 
 
 def _scales(regrets: Sequence[Values], rng: np.random.Generator) -> Values:
-    """How far the standard error that other pilots show lies from this one's, as a factor, shape ``(pilots,)``."""
+    """How far the standard error that other pilots show lies from this one's, as a factor, shape
+    ``(pilots,)``.
+    """
     again = [[rng.choice(runs, len(runs)) for runs in regrets] for _ in range(_PILOTS)]
     return np.sqrt([_variance(one) for one in again]) / math.sqrt(_variance(regrets))
 
@@ -255,7 +276,10 @@ def _needed(
         needed = _first(suffices, fewest, min(max(guess, fewest), MOST_RUNS))
     low = high = needed
     if needed is not None:
-        low, high = (max(round(needed * float(end) ** 2), fewest) for end in np.quantile(scales, (0.025, 0.975)))
+        low, high = (
+            max(round(needed * float(end) ** 2), fewest)
+            for end in np.quantile(scales, (0.025, 0.975))
+        )
     asked = []
     for n in runs:
         share_decided = float(np.mean(_decided(regrets, difference, n, seed, _STUDIES)))
@@ -265,7 +289,9 @@ def _needed(
 
 
 def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | None:
-    """The smallest number of runs that suffices, looked for around a guess; None beyond `MOST_RUNS`."""
+    """The smallest number of runs that suffices, looked for around a guess; None beyond
+    `MOST_RUNS`.
+    """
     low, high = fewest - 1, guess
     while not suffices(high):
         if high >= MOST_RUNS:
@@ -278,7 +304,9 @@ def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | No
 
 
 def _suffices(regrets: Sequence[Values], difference: float, seed: int, runs: int) -> bool:
-    """Whether so many runs decide with the probability `POWER`; fewer studies are drawn where that is plain."""
+    """Whether so many runs decide with the probability `POWER`; fewer studies are drawn where that
+    is plain.
+    """
     decided: list[bool] = []
     while len(decided) < _STUDIES:
         decided += _decided(regrets, difference, runs, seed + len(decided), _BLOCK)
@@ -289,7 +317,9 @@ def _suffices(regrets: Sequence[Values], difference: float, seed: int, runs: int
     return power >= POWER
 
 
-def _decided(regrets: Sequence[Values], difference: float, runs: int, seed: int, studies: int) -> list[bool]:
+def _decided(
+    regrets: Sequence[Values], difference: float, runs: int, seed: int, studies: int
+) -> list[bool]:
     """Whether the verdict's procedure decides drawn studies for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []
@@ -297,7 +327,8 @@ def _decided(regrets: Sequence[Values], difference: float, runs: int, seed: int,
         better, worse = [], []
         for ends in regrets:
             first = rng.integers(len(ends), size=runs)
-            second = first + rng.integers(1, len(ends), size=runs)  # never the same run of the pilot twice in a pair
+            # never the same run of the pilot twice in a pair
+            second = first + rng.integers(1, len(ends), size=runs)
             better.append(ends[first])
             worse.append(ends[second % len(ends)] + difference)
         found = decide({"better": better, "worse": worse})
@@ -306,7 +337,8 @@ def _decided(regrets: Sequence[Values], difference: float, runs: int, seed: int,
 
 
 def _error(power: float, signal: float, scales: Values) -> float:
-    """The standard error of a power: of the simulation, and of the spread that another pilot would have shown.
+    """The standard error of a power: of the simulation, and of the spread that another pilot would
+    have shown.
 
     Args:
         power: As it was simulated.

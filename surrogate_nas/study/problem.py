@@ -1,8 +1,10 @@
-"""What a study asks: problems, the strategies that enter with so many runs each, and suites of both.
+"""What a study asks: problems, the strategies that enter with so many runs each, and suites of
+both.
 
-Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and the key. A file says
-what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``, ``seed``), then the strategies, each a name
-or a table of ``name`` and ``runs``, and the problems, each a table of the fields of `Problem`.
+Suites are read by name or from a TOML file; whatever is wrong is one line that names the file and
+the key. A file says what all problems share (``cells``, ``seconds``, ``first_cells``, ``runs``,
+``seed``), then the strategies, each a name or a table of ``name`` and ``runs``, and the problems,
+each a table of the fields of `Problem`.
 """
 
 from __future__ import annotations
@@ -41,7 +43,13 @@ class Problem:
         first_cells: How many random cells every strategy of a run is told first.
 
     Example:
-        >>> small = Problem("small-cells", "fashion", "valid_loss + 0.1*params", subject_to="params <= 20000", cells=50)
+        >>> small = Problem(
+        ...     "small-cells",
+        ...     "fashion",
+        ...     "valid_loss + 0.1*params",
+        ...     subject_to="params <= 20000",
+        ...     cells=50,
+        ... )
         >>> small.budget
         Budget(cells=50, seconds=None)
     """
@@ -57,7 +65,9 @@ class Problem:
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
-            raise UserError(f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}.")
+            raise UserError(
+                f"A problem's name has letters, digits and ._+- only, not {self.name!r:.80}."
+            )
         check_whole(f"The number of first cells of {self.name}", self.first_cells)
         try:
             self.budget  # noqa: B018 - checks itself
@@ -105,7 +115,8 @@ class Suite:
         problems: In the order of the report.
         entries: The strategies with their runs.
         seed: The root of all randomness, the same for all problems.
-        options: Further options of all runs (`surrogate_nas.study.options`), where they are not the usual ones.
+        options: Further options of all runs (`surrogate_nas.study.options`), where they are not the
+            usual ones.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -123,7 +134,10 @@ class Suite:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for what, names in (("problem", [p.name for p in self.problems]), ("strategy", self.labels)):
+        for what, names in (
+            ("problem", [p.name for p in self.problems]),
+            ("strategy", self.labels),
+        ):
             if not names:
                 raise UserError(f"{self.name} has no {what}; it needs at least one.")
             if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -139,8 +153,8 @@ class Suite:
         """The same problems with other strategies or runs.
 
         Args:
-            strategies: Who enters instead; those of the suite keep their runs, others make as many as its largest
-                number. Empty for those of the suite.
+            strategies: Who enters instead; those of the suite keep their runs, others make as many
+                as its largest number. Empty for those of the suite.
             runs: As many for everybody; None for each one's own.
         """
         own = {entry.label: entry for entry in self.entries}
@@ -165,7 +179,13 @@ _SUFFIX = ".toml"
 _RUNS = 10
 
 _SHARED = {"cells": WHOLE, "seconds": NUMBER, "first_cells": WHOLE, "seed_policy": TEXT}
-_KEYS = _SHARED | {"title": TEXT, "runs": WHOLE, "seed": WHOLE, "strategies": LIST, "problems": LIST}
+_KEYS = _SHARED | {
+    "title": TEXT,
+    "runs": WHOLE,
+    "seed": WHOLE,
+    "strategies": LIST,
+    "problems": LIST,
+}
 _PROBLEM = _SHARED | {field.name: TEXT for field in fields(Problem) if field.name not in _SHARED}
 _STRATEGY = {"name": TEXT, "runs": WHOLE}
 
@@ -200,8 +220,13 @@ def suite_told(name: str, source: str, told: Any) -> Suite:
     """A suite from what a file says of it."""
     check_table(source, "", told, _KEYS, ("strategies", "problems"))
     try:
-        entries = [_entry(source, f"strategies[{i}]", one, told) for i, one in enumerate(told["strategies"])]
-        problems = [_problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])]
+        entries = [
+            _entry(source, f"strategies[{i}]", one, told)
+            for i, one in enumerate(told["strategies"])
+        ]
+        problems = [
+            _problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])
+        ]
         return Suite(name, told.get("title", name), problems, entries, told.get("seed", 0))
     except UserError as error:
         said = str(error)
@@ -224,7 +249,9 @@ def _problem(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Prob
 
 
 ObjectiveLike = str | Expression | Objective | None
-"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's default."""
+"""Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's
+default.
+"""
 
 
 @checked
@@ -240,7 +267,8 @@ def bind(
 
     Args:
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where nobody says it.
+        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where
+            nobody says it.
         search_on_final: Final metrics that a search may see.
 
     Raises:
@@ -253,12 +281,26 @@ def bind(
     """
     opened = load(benchmark) if isinstance(benchmark, str) else benchmark
     if not isinstance(opened, Benchmark):
-        raise UserError(f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}.")
+        raise UserError(
+            f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}."
+        )
     if isinstance(objective, Objective):
-        if objective.benchmark.fingerprint != opened.fingerprint or subject_to or seed_policy or search_on_final:
-            raise UserError(f"This objective is tied to {objective.benchmark.name} and complete; give its expression.")
+        if (
+            objective.benchmark.fingerprint != opened.fingerprint
+            or subject_to
+            or seed_policy
+            or search_on_final
+        ):
+            raise UserError(
+                f"This objective is tied to {objective.benchmark.name} and complete; give its"
+                " expression."
+            )
         return objective
     expression = opened.objective if objective is None else objective
     return Objective(
-        expression, opened, subject_to=subject_to, seed_policy=seed_policy or "mean", search_on_final=search_on_final
+        expression,
+        opened,
+        subject_to=subject_to,
+        seed_policy=seed_policy or "mean",
+        search_on_final=search_on_final,
     )

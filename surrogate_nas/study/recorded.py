@@ -1,9 +1,10 @@
-"""What a folder of results records of its table, so that it is read and reported without that table.
+"""What a folder of results records of its table, so that it is read and reported without that
+table.
 
-Beside every trial's values, scores and charge a folder holds the objective's constants, the space, and what follows
-from all cells: the optimum, what random sampling is expected to find, the noise of training, or a front's frame. A page
-without the table lacks pictures of all cells, final metrics of found cells, and, where searches saw drawn seeds, the
-means over seeds.
+Beside every trial's values, scores and charge a folder holds the objective's constants, the space,
+and what follows from all cells: the optimum, what random sampling is expected to find, the noise of
+training, or a front's frame. A page without the table lacks pictures of all cells, final metrics of
+found cells, and, where searches saw drawn seeds, the means over seeds.
 """
 
 from __future__ import annotations
@@ -34,16 +35,26 @@ _MOST_POINTS = 20_000
 
 
 def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
-    """What follows from all cells of a table; None where there is no table, or it would be too much."""
+    """What follows from all cells of a table; None where there is no table, or it would be too
+    much.
+    """
     benchmark = objective.benchmark
-    scores = objective.over_space() if benchmark.contents or isinstance(benchmark, TableBenchmark) else None
+    scores = (
+        objective.over_space()
+        if benchmark.contents or isinstance(benchmark, TableBenchmark)
+        else None
+    )
     if scores is None or not scores.feasible.any() or (budget.cells or 0) > _MOST_POINTS:
         return None
     if objective.parts > 1:
         frame = frame_of(objective)
         if frame is None or len(frame.front) > _MOST_POINTS:
             return None
-        return {name: np.asarray(value).tolist() for name, value in vars(frame).items() if name != "exact"}
+        return {
+            name: np.asarray(value).tolist()
+            for name, value in vars(frame).items()
+            if name != "exact"
+        }
     reference, noise = reference_of(objective, budget, []), noise_of(objective)
     return {
         **{name: value for name, value in asdict(reference).items() if name != "exact"},
@@ -72,38 +83,60 @@ class RecordedBenchmark(Benchmark):
         """
         told = description["objective"]
         self.name, self.space, self.network = description["benchmark"], space, Network()
-        self.cost: Literal["seconds", "queries"] = "queries" if told.get("cost") == "queries" else "seconds"
+        self.cost: Literal["seconds", "queries"] = (
+            "queries" if told.get("cost") == "queries" else "seconds"
+        )
         self.charge = "An evaluation was charged what the folder records of it."
         self.title, self.source = "as recorded with the results", "the folder of the results"
-        self.objective, self.licence, self.citation, self.address = told["expression"], "", "", description["address"]
-        drawn = " Scores are what each search saw of its drawn seed." if told.get("seed_policy") == "draw" else ""
+        self.objective, self.licence, self.citation, self.address = (
+            told["expression"],
+            "",
+            "",
+            description["address"],
+        )
+        drawn = (
+            " Scores are what each search saw of its drawn seed."
+            if told.get("seed_policy") == "draw"
+            else ""
+        )
         self.banner = (
-            f"Read without its table. {why} Scores, optimum and constants are those recorded with the results; final "
-            f"metrics and what shows all cells are left out.{drawn}"
+            f"Read without its table. {why} Scores, optimum and constants are those recorded with"
+            f" the results; final metrics and what shows all cells are left out.{drawn}"
         )
         terms = {term["name"]: term for term in told.get("terms", ())}
-        self.metrics = [_metric(question, terms.get(str(question))) for question in questions_of(told["expression"])]
+        self.metrics = [
+            _metric(question, terms.get(str(question)))
+            for question in questions_of(told["expression"])
+        ]
 
     @property
     def fingerprint(self) -> str:
         """None: it has no numbers."""
         return ""
 
-    def measure(self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean") -> Measurement:
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
         """Refuse.
 
         Raises:
             UserError: Always.
         """
-        raise UserError(f"{self.name} cannot be asked for {questions[0]} of {len(cells)} cells (seed {seed}).")
+        raise UserError(
+            f"{self.name} cannot be asked for {questions[0]} of {len(cells)} cells (seed {seed})."
+        )
 
 
 def questions_of(expression: str) -> list[Question]:
-    """What an expression reads, with all lengths of trainings told, as a folder holds it: terms, then limits."""
+    """What an expression reads, with all lengths of trainings told, as a folder holds it: terms,
+    then limits.
+    """
     parts = parse_several(expression)
     terms = [term for part in parts for term in part.terms if term.metric != DIVERSITY]
     limits = [limit for part in parts for limit in part.constraints]
-    asked = [(term.metric, term.epochs) for term in terms] + [(limit.metric, limit.epochs) for limit in limits]
+    asked = [(term.metric, term.epochs) for term in terms] + [
+        (limit.metric, limit.epochs) for limit in limits
+    ]
     return [Question(*one) for one in asked]
 
 
@@ -122,7 +155,9 @@ def _metric(question: Question, term: Mapping[str, Any] | None) -> Metric:
 
 
 class RecordedObjective(Objective):
-    """An objective whose table is not here, with the constants and the scale that a folder records."""
+    """An objective whose table is not here, with the constants and the scale that a folder
+    records.
+    """
 
     def __init__(self, description: Mapping[str, Any], benchmark: RecordedBenchmark) -> None:
         """Take over what a folder says.
@@ -141,12 +176,16 @@ class RecordedObjective(Objective):
         self.parts = len(parts)
         self.terms = [BoundTerm(**term) for term in told["terms"]]
         limits = [limit for part in parts for limit in part.constraints]
-        self.constraints = [(limit, len(self.terms) + place, 1.0) for place, limit in enumerate(limits)]
+        self.constraints = [
+            (limit, len(self.terms) + place, 1.0) for place, limit in enumerate(limits)
+        ]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
         self.bounds = finite([self._bound(number) for number in range(self.parts)])
         self.fingerprint = description["fingerprint"]
         known = (description.get("data") or {}).get("known", {})
-        self.known = Known(tuple(known.get("terms", ())), tuple(known.get("missing", ())), (), (), ())
+        self.known = Known(
+            tuple(known.get("terms", ())), tuple(known.get("missing", ())), (), (), ()
+        )
         self.recorded = description.get("reference") or {}
 
     def optimum(self) -> float | None:
@@ -159,22 +198,33 @@ class RecordedObjective(Objective):
         return list(trials)
 
 
-def recorded_objective(description: Mapping[str, Any], opened: Benchmark | None, why: UserError) -> Objective:
+def recorded_objective(
+    description: Mapping[str, Any], opened: Benchmark | None, why: UserError
+) -> Objective:
     """A folder's objective without its table.
 
     Args:
         description: What the folder says of its comparison.
         opened: A benchmark of the same space, if one is here.
-        why: What keeps the table from being read; raised where the folder does not say enough without it.
+        why: What keeps the table from being read; raised where the folder does not say enough
+            without it.
 
     Raises:
         UserError: `why`.
     """
     told = description.get("data") or {}
     try:
-        space = space_named(told["space"]) if told.get("space") else None if opened is None else opened.space
+        space = (
+            space_named(told["space"])
+            if told.get("space")
+            else None
+            if opened is None
+            else opened.space
+        )
         if space is None:
             raise why
-        return RecordedObjective(description, RecordedBenchmark(description, space, f"{str(why).rstrip('.')}."))
+        return RecordedObjective(
+            description, RecordedBenchmark(description, space, f"{str(why).rstrip('.')}.")
+        )
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise why from error

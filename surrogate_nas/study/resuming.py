@@ -1,15 +1,18 @@
-"""Whether an objective is the one that a folder's results are of, though the benchmark's table may hold more by now.
+"""Whether an objective is the one that a folder's results are of, though the benchmark's table may
+hold more by now.
 
-A table is told by what it means: of every metric and length of training the numbers of all cells, as mean and by seed,
-with unit, kind and quantity (`surrogate_nas.tables.Contents`). Neither the file plays a part nor its titles, and what
-was added to a table changes nothing of what it held: `snas data fetch nb201` adds tests, losses, devices and a shorter
-training to three tables that the installed package makes alone. A folder goes on with that part of the table that it
-was begun with. So charges, the epochs that a strategy may ask for, constants, scores and the fingerprint stay as they
-were, to the last bit, whether a run was made before or after the table grew.
+A table is told by what it means: of every metric and length of training the numbers of all cells,
+as mean and by seed, with unit, kind and quantity (`surrogate_nas.tables.Contents`). Neither the
+file plays a part nor its titles, and what was added to a table changes nothing of what it held:
+`snas data fetch nb201` adds tests, losses, devices and a shorter training to three tables that the
+installed package makes alone. A folder goes on with that part of the table that it was begun with.
+So charges, the epochs that a strategy may ask for, constants, scores and the fingerprint stay as
+they were, to the last bit, whether a run was made before or after the table grew.
 
-Numbers are the same where their bits are. Both tables take a metric from the same reader, so there is nothing to round,
-and two cells that tie in one tie in the other; a tolerance would let runs of unequal ties stand side by side. What
-results cannot depend on (final metrics, and costs that the objective does not read) may differ.
+Numbers are the same where their bits are. Both tables take a metric from the same reader, so there
+is nothing to round, and two cells that tie in one tie in the other; a tolerance would let runs of
+unequal ties stand side by side. What results cannot depend on (final metrics, and costs that the
+objective does not read) may differ.
 """
 
 from __future__ import annotations
@@ -37,7 +40,8 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
 
     Args:
         objective: What is asked for now.
-        folder: A comparison's; nothing is compared where there is none yet, or it holds failed runs alone.
+        folder: A comparison's; nothing is compared where there is none yet, or it holds failed runs
+            alone.
 
     Raises:
         UserError: The folder is of the same question and of other numbers; the line says which.
@@ -46,7 +50,9 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
         return objective
     held = store.read()
     asked = held["objective"]
-    is_same = asked["expression"] == str(objective) and held["benchmark"] == objective.benchmark.name
+    is_same = (
+        asked["expression"] == str(objective) and held["benchmark"] == objective.benchmark.name
+    )
     if not is_same or asked.get("seed_policy", "mean") != objective.seed_policy:
         return objective  # the store says what differs
     return as_begun(objective, held, folder)
@@ -81,7 +87,10 @@ def as_begun(objective: Objective, held: Mapping[str, Any], folder: Path) -> Obj
 
 def _is_of(objective: Objective, held: Mapping[str, Any]) -> bool:
     """Whether a folder has an objective's fingerprint, or the one that earlier releases gave it."""
-    return held["fingerprint"] in (objective.fingerprint, objective.fingerprint_under(held["benchmark"]))
+    return held["fingerprint"] in (
+        objective.fingerprint,
+        objective.fingerprint_under(held["benchmark"]),
+    )
 
 
 def _runs(contents: Contents) -> list[Run]:
@@ -92,7 +101,9 @@ def _runs(contents: Contents) -> list[Run]:
 
 
 def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
-    """Of folders that do not tell it, what the table may have held before: what each single source of losses gives."""
+    """Of folders that do not tell it, what the table may have held before: what each single source
+    of losses gives.
+    """
     held = [Question(*run) for run in _runs(benchmark.contents)]
     losses = [question for question in held if benchmark.metric(question.metric).is_loss]
     for source in sorted({benchmark.source_of(question) for question in losses}):
@@ -107,7 +118,9 @@ def _difference(objective: Objective, held: Mapping[str, Any], folder: Path) -> 
     runs: Contents = told.get("runs", {})
     changed = differing(runs, benchmark.contents)
     if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:
-        return f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. {benchmark.more}".strip(" .")
+        return f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. {benchmark.more}".strip(  # noqa: E501
+            " ."
+        )
     if example := _example(objective, folder, held):
         return f"{benchmark.name} has other numbers than it was begun with: {example}"
     constants = _constants(objective, held)
@@ -115,8 +128,8 @@ def _difference(objective: Objective, held: Mapping[str, Any], folder: Path) -> 
         what = f"{_listed(changed)}, of cells that no run has met" if changed else constants
         return f"{benchmark.name} has other numbers than it was begun with: {what}"
     return (
-        f"{benchmark.name} has other numbers than it was begun with, or scores are taken otherwise by now "
-        f"(fingerprint {held['fingerprint']}, now {objective.fingerprint})"
+        f"{benchmark.name} has other numbers than it was begun with, or scores are taken otherwise"
+        f" by now (fingerprint {held['fingerprint']}, now {objective.fingerprint})"
     )
 
 

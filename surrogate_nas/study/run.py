@@ -1,6 +1,7 @@
 """One run: its trials, and the file that keeps them as they come.
 
-A file holds one sealed line a trial, in the order of evaluation, and a last line when the run has ended.
+A file holds one sealed line a trial, in the order of evaluation, and a last line when the run has
+ended.
 """
 
 from __future__ import annotations
@@ -35,16 +36,20 @@ class Run:
 
     Attributes:
         strategy: The label of the strategy.
-        run: The number of the run, which seeds it and pairs it with the same run of other strategies.
+        run: The number of the run, which seeds it and pairs it with the same run of other
+            strategies.
         trials: In the order of evaluation.
         real_seconds: Wall-clock seconds of strategy and evaluation together.
         strategy_seconds: Those spent in `ask` and `tell`.
         failure: What went wrong, or empty.
-        epochs: The objective's own; only trials after these can be the answer. None where training plays no part.
+        epochs: The objective's own; only trials after these can be the answer. None where training
+            plays no part.
         budget_cells: The most evaluations that it might make, or None.
         budget_seconds: The most simulated seconds that it might take, or None.
-        scalarised: Whether the strategy knew one objective only and was run on several by random weights.
-        diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups by name.
+        scalarised: Whether the strategy knew one objective only and was run on several by random
+            weights.
+        diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups
+            by name.
     """
 
     strategy: str
@@ -71,7 +76,8 @@ class Run:
 
     @cached_property
     def incumbent(self) -> Trial:
-        """The best trial of the whole history after the objective's own epochs, the earliest among equals.
+        """The best trial of the whole history after the objective's own epochs, the earliest among
+        equals.
 
         One whose evaluation failed only where all did.
         """
@@ -96,7 +102,9 @@ class Run:
         for trial in self.answers:
             if trial.score < best and trial.feasible:
                 best = trial.score
-                improving.append((trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty))
+                improving.append(
+                    (trial.index + 1, trial.cell, trial.score, trial.loss, trial.penalty)
+                )
         heads = ("trial", "cell", "score", "L", "λR")
         return html_table(f"{self.strategy}, run {self.run}", heads, improving[::-1], self._outcome)
 
@@ -107,7 +115,9 @@ class Run:
         rows = []
         for trial in self.trials:
             row = {"strategy": self.strategy, "run": self.run, **_TRIALS.write(trial)}
-            rows.append({**{name: value for name, value in row.items() if name != "values"}, **trial.values})
+            rows.append(
+                {**{name: value for name, value in row.items() if name != "values"}, **trial.values}
+            )
         return pandas.DataFrame(rows)
 
     @property
@@ -122,8 +132,8 @@ Reader = Callable[[Any], Any]
 class Lines:
     """Writes and reads the fields of one dataclass as a line of a run's file.
 
-    What a line must be like follows from the fields' types: a number is finite, a count is no truth value, nothing is
-    missing or unknown.
+    What a line must be like follows from the fields' types: a number is finite, a count is no truth
+    value, nothing is missing or unknown.
 
     Example:
         >>> from surrogate_nas.space.trial import Trial
@@ -154,11 +164,15 @@ class Lines:
         self._cells = [name for name in self.names if hints[name] is Cell]
         self._mappings = [name for name in self.names if _is(hints[name], Mapping)]
         self._optional = frozenset(optional)
-        readers = {name: _number if name in unknown else _reader(hints[name]) for name in self.names}
+        readers = {
+            name: _number if name in unknown else _reader(hints[name]) for name in self.names
+        }
         self._readers = [(name, hints[name], reader) for name, reader in readers.items()]
         self._always = [one for one in self._readers if one[0] not in self._optional]
         self._known, self._needed = frozenset(self.names), frozenset(self.names) - self._optional
-        self._at_least = {name: bound for name, bound in (at_least or {}).items() if name in self.names}
+        self._at_least = {
+            name: bound for name, bound in (at_least or {}).items() if name in self.names
+        }
 
     def write(self, item: Any) -> dict[str, Any]:
         """The fields as JSON can hold them."""
@@ -176,14 +190,17 @@ class Lines:
         """The fields' values; a cell stays text."""
         is_whole = entry.keys() == self._needed
         if not (is_whole or self._needed <= entry.keys() <= self._known):
-            differing = sorted(map(str, (self._needed - entry.keys()) | (entry.keys() - self._known)))
+            differing = sorted(
+                map(str, (self._needed - entry.keys()) | (entry.keys() - self._known))
+            )
             raise ValueError(f"missing or unknown: {', '.join(differing)[:80]}")
         values, name = {}, ""
         readers = self._always if is_whole else [one for one in self._readers if one[0] in entry]
         try:
             for name, kind, reader in readers:
                 value = entry[name]
-                plain = type(value) is kind and (kind is not float or value - value == 0.0)  # the last: it is finite
+                # the last: it is finite
+                plain = type(value) is kind and (kind is not float or value - value == 0.0)
                 values[name] = value if plain else reader(value)
         except ValueError as error:
             raise ValueError(f"{name} {error}") from error
@@ -208,7 +225,12 @@ def _reader(hint: Any) -> Reader:
     if hint in (int, bool, str, NoneType):
         return _of(hint)
     if get_origin(hint) in (Union, UnionType):
-        return _any_of([_reader(argument) for argument in sorted(arguments, key=lambda kind: kind is not NoneType)])
+        return _any_of(
+            [
+                _reader(argument)
+                for argument in sorted(arguments, key=lambda kind: kind is not NoneType)
+            ]
+        )
     if _is(hint, Mapping):
         return _mapping(_number if arguments[1] is float else _reader(arguments[1]))
     if _is(hint, Sequence):
@@ -312,14 +334,18 @@ class RunLog:
         self.known = len(self._known)
 
     def observed(self) -> Iterator[tuple[str, Mapping[str, float]]]:
-        """The cells, as text, and the values of the trials that the file held when it was opened."""
+        """The cells, as text, and the values of the trials that the file held when it was
+        opened.
+        """
         for entry in self._known:
             cell, values = entry.get("cell"), entry.get("values")
             if isinstance(cell, str) and isinstance(values, dict):
                 yield cell, values
 
     def append(self, trials: Sequence[Trial]) -> None:
-        """Write trials that the file does not hold yet, and hold those that it does against them."""
+        """Write trials that the file does not hold yet, and hold those that it does against
+        them.
+        """
         entries = [_TRIALS.write(trial) for trial in trials]
         if trials and trials[0].index < self.known:
             known = [entry for entry in entries if entry["index"] < self.known]
@@ -334,7 +360,11 @@ class RunLog:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
         if len(run.trials) < self.known:
             raise self._other_history()
-        told = {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}} if run.diagnosis else {}
+        told = (
+            {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}}
+            if run.diagnosis
+            else {}
+        )
         with _writing(self.path):
             self._chain.append({_END: len(run.trials), **told, **_RUNS.write(run)})
             self._chain.commit()
@@ -359,7 +389,9 @@ def _unended(entries: list[dict[str, Any]]) -> int:
     return len(entries) - bool(entries and _END in entries[-1])
 
 
-def read_run(path: Path, root: str, strategy: str, run: int, cell: Callable[[str], Cell]) -> Run | None:
+def read_run(
+    path: Path, root: str, strategy: str, run: int, cell: Callable[[str], Cell]
+) -> Run | None:
     """Read a run, whose cells are parsed by a function; None while it has not ended."""
     try:
         entries = [link.entry for link in read_chain(read_regular(path), root)]
@@ -377,7 +409,9 @@ def read_run(path: Path, root: str, strategy: str, run: int, cell: Callable[[str
 
 
 def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
-    """What the last line of an ended run says of it, by the fields of `Run`; None where the line is a trial's."""
+    """What the last line of an ended run says of it, by the fields of `Run`; None where the line is
+    a trial's.
+    """
     if _END not in entry:
         return None
     told = dict(entry)
@@ -398,7 +432,9 @@ def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> T
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is damaged or of another comparison ({error}). Delete it and run again.")
+    return UserError(
+        f"{path} is damaged or of another comparison ({error}). Delete it and run again."
+    )
 
 
 @contextmanager
@@ -410,7 +446,9 @@ def _writing(path: Path) -> Iterator[None]:
         raise _damaged(path, error) from error
     except OSError as error:
         why = error.strerror or error
-        raise UserError(f"Cannot write {path}: {why}. What was finished is kept; run again to go on.") from error
+        raise UserError(
+            f"Cannot write {path}: {why}. What was finished is kept; run again to go on."
+        ) from error
 
 
 class _Stamp(NamedTuple):
@@ -422,15 +460,17 @@ class _Stamp(NamedTuple):
 
 
 class RunWatch:
-    """Follows one run while it is made, without its lock: what its file tells by now, each line read once.
+    """Follows one run while it is made, without its lock: what its file tells by now, each line
+    read once.
 
-    The writer is not disturbed. A line that it is just writing is read the next time; a file that was begun anew, or
-    whose end was taken back because the budget was raised, is read from its start.
+    The writer is not disturbed. A line that it is just writing is read the next time; a file that
+    was begun anew, or whose end was taken back because the budget was raised, is read from its
+    start.
 
     Attributes:
         path: Its file.
-        best: The best feasible score after each trial, infinite before there is one; trials after other epochs than
-            the objective's do not count.
+        best: The best feasible score after each trial, infinite before there is one; trials after
+            other epochs than the objective's do not count.
         finished: When each trial ended, on the simulated clock of the run.
         end: What its last line says, by the fields of `Run`; None while it has not ended.
         damage: What is wrong with its file, or empty.
@@ -467,7 +507,13 @@ class RunWatch:
         before, self._stamp, self.is_read = self._stamp, stamp, True
         if stamp == before:
             return False
-        grown = stamp and before and stamp.inode == before.inode and stamp.size >= self._read and not self.damage
+        grown = (
+            stamp
+            and before
+            and stamp.inode == before.inode
+            and stamp.size >= self._read
+            and not self.damage
+        )
         if not (grown and self._read_on()):
             self._forget()
             if stamp:
@@ -483,7 +529,9 @@ class RunWatch:
             for link in links:
                 self._take(link.entry)
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
-            self.damage = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+            self.damage = (
+                (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+            )
             return False
         if links:
             self._read, self._seal = self._read + links[-1].end, links[-1].seal.decode()

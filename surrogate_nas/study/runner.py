@@ -1,8 +1,10 @@
-"""The one runner of studies: problems × strategies × seeds, the same for one worker or many and after any crash.
+"""The one runner of studies: problems × strategies × seeds, the same for one worker or many and
+after any crash.
 
-Run number k of every strategy starts from the same first cells, drawn from a stream that only the root seed and k
-determine. A strategy is asked, validated, charged and told where its run is made; it never holds the benchmark. Run k
-of all problems comes before run k + 1 of any, so that an interrupted study has seen them all.
+Run number k of every strategy starts from the same first cells, drawn from a stream that only the
+root seed and k determine. A strategy is asked, validated, charged and told where its run is made;
+it never holds the benchmark. Run k of all problems comes before run k + 1 of any, so that an
+interrupted study has seen them all.
 """
 
 from __future__ import annotations
@@ -57,7 +59,9 @@ class Experiment(Options):
 
     def __post_init__(self) -> None:
         if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
-            raise UserError(f"strategies is a list of names or classes, not {self.strategies!r:.80}.")
+            raise UserError(
+                f"strategies is a list of names or classes, not {self.strategies!r:.80}."
+            )
         super().__post_init__()
         check_whole("The number of runs", self.runs, 1, MOST_RUNS)
         if not self.strategies:
@@ -80,7 +84,9 @@ class Experiment(Options):
 
     @cached_property
     def versions(self) -> dict[str, int]:
-        """How many versions of every strategy of a user's were run on this problem and seeds, as far as counted."""
+        """How many versions of every strategy of a user's were run on this problem and seeds, as
+        far as counted.
+        """
         return {}
 
     @property
@@ -93,7 +99,8 @@ class Experiment(Options):
         """The experiment as its store records it."""
         engine = self.objective.benchmark.engine
         return {
-            **({"engine": engine} if engine else {}),  # before the fingerprint that holds it, as it says more
+            # before the fingerprint that holds it, as it says more
+            **({"engine": engine} if engine else {}),
             "fingerprint": self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "address": self.objective.benchmark.address,
@@ -115,7 +122,9 @@ class Experiment(Options):
         progress: Progress | None = None,
         within: Within | None = None,
     ) -> list[Run]:
-        """Make every run that a folder does not hold yet; gives all by strategy, then by number (see `execute`)."""
+        """Make every run that a folder does not hold yet; gives all by strategy, then by number
+        (see `execute`).
+        """
         part = Part("", self, None if folder is None else Store(folder))
         made = execute([part], workers=workers, engine=engine, progress=progress, within=within)
         if not any(run.trials or run.failure for run in made.values()):
@@ -123,7 +132,9 @@ class Experiment(Options):
         return part.in_order(made)
 
     def check_budget(self) -> None:
-        """Refuse a budget in seconds of which a table tells beforehand that no run could pay its first evaluation."""
+        """Refuse a budget in seconds of which a table tells beforehand that no run could pay its
+        first evaluation.
+        """
         seconds, benchmark = self.budget.seconds, self.objective.benchmark
         if seconds is None or not benchmark.has_columns or not self.first_cells:
             return
@@ -148,7 +159,8 @@ class Experiment(Options):
         return run
 
     def announce(self, runs: int, best: int) -> None:
-        """Say on standard error how often a user's functions will be called, and where no cell can keep the limits.
+        """Say on standard error how often a user's functions will be called, and where no cell can
+        keep the limits.
 
         Args:
             runs: How many runs are made.
@@ -163,27 +175,45 @@ class Experiment(Options):
         said = []
         if dear:
             whole = f" in each run, {int(most) * runs:,} in all" if runs > 1 else ""
-            said.append(f"{', '.join(dear)}: computed for at most {plural(int(most), 'cell')}{whole}.")
+            said.append(
+                f"{', '.join(dear)}: computed for at most {plural(int(most), 'cell')}{whole}."
+            )
         if late:
-            said.append(f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}.")
+            said.append(
+                f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}."
+            )
         if self.objective.unreachable:
             said.append(self.objective.unreachable)
         if said:
             sys.stderr.write(f"{' '.join(said)}\n")
 
-    def one(self, strategy: StrategyLike, number: int, store: Store | None = None, watch: Watch | None = None) -> Run:
-        """A single run, as a folder holds it whole, or made now; one whose budget was raised goes on, if it can.
+    def one(
+        self,
+        strategy: StrategyLike,
+        number: int,
+        store: Store | None = None,
+        watch: Watch | None = None,
+    ) -> Run:
+        """A single run, as a folder holds it whole, or made now; one whose budget was raised goes
+        on, if it can.
 
-        Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with the new trials after
-        each evaluation and ends the run by returning True.
+        Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
+        the new trials after each evaluation and ends the run by returning True.
         """
         held, name = self.held(strategy, number, store), label(strategy)
         if held is not None and self.is_whole(held):
             return held
         make = partial(
-            make_run, self.objective, self.budget, self, strategy, number, store=store,
-            sources=None if store is None else self.sources.get(name), watch=watch,
-        )  # fmt: skip
+            make_run,
+            self.objective,
+            self.budget,
+            self,
+            strategy,
+            number,
+            store=store,
+            sources=None if store is None else self.sources.get(name),
+            watch=watch,
+        )
         try:
             return make()
         except OtherHistoryError:  # with the larger budget it goes another way
@@ -194,7 +224,9 @@ class Experiment(Options):
 
     def is_whole(self, run: Run) -> bool:
         """Whether a run that has ended need not go on, as it must where the budget was raised."""
-        if self.target is not None and any(t.feasible and t.score <= self.target for t in run.answers):
+        if self.target is not None and any(
+            t.feasible and t.score <= self.target for t in run.answers
+        ):
             return True
         return (run.budget_cells, run.budget_seconds) == (self.budget.cells, self.budget.seconds)
 
@@ -226,12 +258,16 @@ class Part:
         self.count_versions()
 
     def count_versions(self, *, ended: bool = False) -> None:
-        """Note the version of every strategy of a user's, with what its runs read where they have ended."""
+        """Note the version of every strategy of a user's, with what its runs read where they have
+        ended.
+        """
         experiment, store = self.experiment, self.store
         problem = experiment.objective.fingerprint, experiment.seed
         for name, folder in experiment.folders.items():
             files = store.files_of(name) if ended and store is not None else None
-            experiment.versions[name] = count_version(name, folder, problem, experiment.sources.get(name, {}), files)
+            experiment.versions[name] = count_version(
+                name, folder, problem, experiment.sources.get(name, {}), files
+            )
         if store is not None:
             store.keep("versions", {name: n for name, n in experiment.versions.items() if n > 1})
 
@@ -245,7 +281,11 @@ class Part:
     def in_order(self, made: Mapping[Key, Any]) -> list[Any]:
         """What was made of this problem, by strategy, then by number."""
         own = {key[1:]: value for key, value in made.items() if key.problem == self.name}
-        pairs = ((name, number) for name in self.experiment.labels for number in range(self.experiment.runs))
+        pairs = (
+            (name, number)
+            for name in self.experiment.labels
+            for number in range(self.experiment.runs)
+        )
         return [own[pair] for pair in pairs if pair in own]
 
 
@@ -276,17 +316,22 @@ def execute(
     Args:
         parts: Its problems.
         workers: How many runs at once; the results do not depend on it.
-        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
+        engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
+            colon its place.
         progress: Called with (runs done, runs in all).
-        within: Called with (strategy, run, new trials) after each evaluation, where one worker makes the runs here.
+        within: Called with (strategy, run, new trials) after each evaluation, where one worker
+            makes the runs here.
         begun: Called when all folders have been begun.
-        keep: What is kept of a run, taken where the run is made or read, as only that travels back; None for all of it.
+        keep: What is kept of a run, taken where the run is made or read, as only that travels back;
+            None for all of it.
 
     Returns:
-        In the order of the jobs. A run whose strategy failed, or whose worker was killed, carries `Run.failure`.
+        In the order of the jobs. A run whose strategy failed, or whose worker was killed, carries
+        `Run.failure`.
 
     Raises:
-        UserError: A folder holds another comparison, or cannot be written, or a budget pays for nothing.
+        UserError: A folder holds another comparison, or cannot be written, or a budget pays for
+            nothing.
     """
     check_engine(engine, workers)
     by_name = {part.name: part for part in parts}
@@ -312,7 +357,9 @@ def execute(
             progress(len(made), len(jobs))
         here = within if stays_here(engine, workers) else None
         todo = [job for job in jobs if job[0] not in made]
-        for outcome in run_jobs(partial(_do, by_name, keep, here), todo, workers=workers, engine=engine):
+        for outcome in run_jobs(
+            partial(_do, by_name, keep, here), todo, workers=workers, engine=engine
+        ):
             key = outcome.job[0]
             if outcome.failure:
                 lost = f"Strategy {key.strategy} failed in run {key.number}: {outcome.failure}."

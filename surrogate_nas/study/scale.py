@@ -1,17 +1,20 @@
-"""What scores are measured in: the noise of training, the frame of a front, and the scale of normalised regret.
+"""What scores are measured in: the noise of training, the frame of a front, and the scale of
+normalised regret.
 
-Several objectives: the one number of a run is the share of the exact front's hypervolume that it misses. Objectives are
-scaled between utopia and nadir of the exact front (of all runs' front where there is no table), and the hypervolume is
-taken to 1.1 in each: a reference fixed by the space, not by the run, so that loose bounds flatter nobody. Cells that
-cannot learn are on a front for costing nothing, and would stretch it over losses that nobody wants: a cell whose
-objective with a loss lies beyond Tukey's fence of all cells, three quartiles and 1.5 times the range between the first
-and the third, bounds no frame.
+Several objectives: the one number of a run is the share of the exact front's hypervolume that it
+misses. Objectives are scaled between utopia and nadir of the exact front (of all runs' front where
+there is no table), and the hypervolume is taken to 1.1 in each: a reference fixed by the space, not
+by the run, so that loose bounds flatter nobody. Cells that cannot learn are on a front for costing
+nothing, and would stretch it over losses that nobody wants: a cell whose objective with a loss lies
+beyond Tukey's fence of all cells, three quartiles and 1.5 times the range between the first and the
+third, bounds no frame.
 
-Normalised regret: 0 is the optimum, 1 what random sampling is expected to reach with the whole budget. The expectation
-is exact on a table: n cells are drawn uniformly, with replacement, so that the best of them by what the search sees is
-cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ, where W is the share of cells up to i in their order. Where seeds
-are drawn, each training of a cell takes part with its share, and what is expected is the mean over seeds of the cell
-that it chose. A run that has found nothing yet counts as one random feasible cell, and nothing counts as worse.
+Normalised regret: 0 is the optimum, 1 what random sampling is expected to reach with the whole
+budget. The expectation is exact on a table: n cells are drawn uniformly, with replacement, so that
+the best of them by what the search sees is cell i with probability (1 − W(i−1))ⁿ − (1 − W(i))ⁿ,
+where W is the share of cells up to i in their order. Where seeds are drawn, each training of a cell
+takes part with its share, and what is expected is the mean over seeds of the cell that it chose. A
+run that has found nothing yet counts as one random feasible cell, and nothing counts as worse.
 """
 
 from __future__ import annotations
@@ -58,13 +61,18 @@ class Frame:
         Args:
             vectors: Scores of feasible cells, shape ``(n, m)``.
         """
-        return 1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume if len(vectors) else 1.0
+        return (
+            1.0 - hypervolume((vectors - self.utopia) / self.span) / self.volume
+            if len(vectors)
+            else 1.0
+        )
 
     def distance(self, vectors: Values) -> float:
-        """IGD+: how far, on average, some cells fall short of a point of the front, in shares of the front's width.
+        """IGD+: how far, on average, some cells fall short of a point of the front, in shares of
+        the front's width.
 
-        Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted Generational Distance",
-        EMO 2015.
+        Ishibuchi et al., "Modified Distance Calculation in Generational Distance and Inverted
+        Generational Distance", EMO 2015.
 
         Args:
             vectors: Scores of feasible cells, shape ``(n, m)``.
@@ -77,26 +85,38 @@ class Frame:
 
 
 def hypervolume(scaled: Values) -> float:
-    """The volume between points of shape ``(n, m)``, scaled to 0 to 1 on the front, and the reference."""
+    """The volume between points of shape ``(n, m)``, scaled to 0 to 1 on the front, and the
+    reference.
+    """
     import moocore
 
     inside = scaled[(scaled < _REFERENCE).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=np.full(scaled.shape[1], _REFERENCE))) if len(inside) else 0.0
+    return (
+        float(moocore.hypervolume(inside, ref=np.full(scaled.shape[1], _REFERENCE)))
+        if len(inside)
+        else 0.0
+    )
 
 
 def nondominated(vectors: Values) -> Values:
-    """The points of shape ``(n, m)``, smaller being better, that no other one beats in every objective, ``(k, m)``."""
+    """The points of shape ``(n, m)``, smaller being better, that no other one beats in every
+    objective, ``(k, m)``.
+    """
     return np.asarray(vectors[undominated(vectors)])
 
 
 def undominated(vectors: Values) -> NDArray[np.bool_]:
-    """Whether no other point beats a point in every objective, shape ``(n,)``; of equal ones the first counts."""
+    """Whether no other point beats a point in every objective, shape ``(n,)``; of equal ones the
+    first counts.
+    """
     import moocore
 
     return np.asarray(moocore.is_nondominated(vectors), dtype=np.bool_)
 
 
-def frame_of(objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool = True) -> Frame | None:
+def frame_of(
+    objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool = True
+) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible."""
     if objective.recorded and "front" in objective.recorded:
         told = objective.recorded
@@ -109,7 +129,10 @@ def frame_of(objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool
         points = scores.vector[scores.feasible]
     if not len(points):
         return None
-    learned = [part in {term.part for term in objective.terms if term.is_loss} for part in range(objective.parts)]
+    learned = [
+        part in {term.part for term in objective.terms if term.is_loss}
+        for part in range(objective.parts)
+    ]
     first, third = np.quantile(points, (0.25, 0.75), axis=0)
     fence = np.where(np.array(learned) & fenced, third + _FENCE * (third - first), np.inf)
     front = nondominated(points[(points <= fence).all(axis=1)])
@@ -132,11 +155,13 @@ _FEWEST_CELLS = 10
 
 @dataclass(frozen=True)
 class Noise:
-    """The standard deviation of scores over training seeds, averaged over the best cells, in units of the score.
+    """The standard deviation of scores over training seeds, averaged over the best cells, in units
+    of the score.
 
     Attributes:
         one_seed: Of the score of one training.
-        mean_of_seeds: Of the mean over the seeds that a cell has: one training's, divided by the root of their number.
+        mean_of_seeds: Of the mean over the seeds that a cell has: one training's, divided by the
+            root of their number.
         cells: How many cells were looked at.
     """
 
@@ -146,7 +171,9 @@ class Noise:
 
 
 def noise_of(objective: Objective) -> Noise | None:
-    """The noise of an objective on its table; None of several, with history, or where no cell has two seeds."""
+    """The noise of an objective on its table; None of several, with history, or where no cell has
+    two seeds.
+    """
     if objective.recorded is not None:
         told = objective.recorded.get("noise")
         return None if told is None else Noise(**told)
@@ -186,10 +213,10 @@ class Reference:
     Attributes:
         optimum: The best score of the space; of the runs, where the space's is not known.
         start: The expected score of one random feasible cell.
-        random: What random sampling is expected to have found at every checkpoint, shape ``(checkpoints,)``; empty
-            where no table tells.
-        scale: From the optimum to what random sampling is expected to reach in the end; where no table tells, to the
-            mean of all runs.
+        random: What random sampling is expected to have found at every checkpoint, shape
+            ``(checkpoints,)``; empty where no table tells.
+        scale: From the optimum to what random sampling is expected to reach in the end; where no
+            table tells, to the mean of all runs.
         exact: Whether all this is the space's, not the runs'.
         rounding: Up to which normalised regret the optimum counts as found.
     """
@@ -216,9 +243,13 @@ class Reference:
 
 
 def reference_of(objective: Objective, budget: Budget, curves: Sequence[Values]) -> Reference:
-    """Take the scale from the table, or where none tells from what every run had found at the checkpoints."""
+    """Take the scale from the table, or where none tells from what every run had found at the
+    checkpoints.
+    """
     if objective.recorded and "scale" in objective.recorded:
-        told = {name: objective.recorded[name] for name in ("optimum", "start", "scale", "rounding")}
+        told = {
+            name: objective.recorded[name] for name in ("optimum", "start", "scale", "rounding")
+        }
         return Reference(random=np.array(objective.recorded["random"]), exact=True, **told)
     scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
@@ -231,9 +262,13 @@ def reference_of(objective: Objective, budget: Budget, curves: Sequence[Values])
 
 
 def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
-    """The best and the mean of the runs in place of the space's; of several objectives nothing is missed at best."""
+    """The best and the mean of the runs in place of the space's; of several objectives nothing is
+    missed at best.
+    """
     ends = np.array([curve[-1] for curve in curves])
-    begins = np.array([curve[np.isfinite(curve)][:1] for curve in curves if np.isfinite(curve).any()])
+    begins = np.array(
+        [curve[np.isfinite(curve)][:1] for curve in curves if np.isfinite(curve).any()]
+    )
     if not len(begins):
         return Reference(0.0, 1.0, np.empty(0), 1.0, exact=False)
     optimum = 0.0 if objective.parts > 1 else float(ends.min())
@@ -243,9 +278,11 @@ def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
 
 
 def expected(objective: Objective, budget: Budget, start: float) -> Values:
-    """What random sampling is expected to have found of one objective on a table, shape ``(checkpoints,)``.
+    """What random sampling is expected to have found of one objective on a table, shape
+    ``(checkpoints,)``.
 
-    Seconds are turned into cells by the mean charge; `start` counts where no drawn cell is feasible.
+    Seconds are turned into cells by the mean charge; `start` counts where no drawn cell is
+    feasible.
     """
     values, scores, cost = objective.look_up(listed(objective.benchmark.space))
     drawn = checkpoints(budget)
@@ -267,4 +304,6 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     missed = np.log1p(-share[:-1])  # ln(1 − W): of not drawing any of the best so far
     reported = np.where(feasible, reported, start)[order]
     steps = np.diff(reported)
-    return np.array([reported[0] + (np.exp(n * missed) * steps).sum() if n else start for n in drawn])
+    return np.array(
+        [reported[0] + (np.exp(n * missed) * steps).sum() if n else start for n in drawn]
+    )

@@ -1,4 +1,6 @@
-"""One run: a strategy is asked, what it asks for is validated, charged and stored, and it is told."""
+"""One run: a strategy is asked, what it asks for is validated, charged and stored, and it is
+told.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +87,9 @@ def make_run(
     sources: Sources | None = None,
     watch: Watch | None = None,
 ) -> Run:
-    """One run, from the start or from where a crash left it; if the strategy failed, with the trials until then."""
+    """One run, from the start or from where a crash left it; if the strategy failed, with the
+    trials until then.
+    """
     name = label(strategy)
     held = one_thread()  # sums round by the number of threads, and processes must not share cores
     with held, store.log(name, run) if store else nullcontext() as log:
@@ -107,11 +111,22 @@ def make_run(
         seconds = time.perf_counter() - started
         epochs = objective.epochs
         result = Run(
-            name, run, search.trials, seconds, search.strategy_seconds, failure, epochs, budget.cells, budget.seconds,
-            search.scalarised, search.diagnosis,
-        )  # fmt: skip
+            name,
+            run,
+            search.trials,
+            seconds,
+            search.strategy_seconds,
+            failure,
+            epochs,
+            budget.cells,
+            budget.seconds,
+            search.scalarised,
+            search.diagnosis,
+        )
         if not failure and search.trials and not result.answers:
-            missing = f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
+            missing = (
+                f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
+            )
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
         if log is not None:
             log.finish(result)
@@ -121,16 +136,22 @@ def make_run(
 
 
 def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
-    """Refuse a strategy that was edited after the comparison began: other runs may have been made by what it was."""
+    """Refuse a strategy that was edited after the comparison began: other runs may have been made
+    by what it was.
+    """
     if (now := sources_of(strategy)) and now != told:
         names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
-        raise StrategyError(f"{names[0]} was edited while runs were made; the same command makes all of them anew.")
+        raise StrategyError(
+            f"{names[0]} was edited while runs were made; the same command makes all of them anew."
+        )
 
 
 def _check_files(edited: Sequence[str]) -> None:
     """Refuse a run that read other content in a file than another run of the strategy did."""
     if edited:
-        raise StrategyError(f"{edited[0]} was edited while runs were made; the same command makes all of them anew.")
+        raise StrategyError(
+            f"{edited[0]} was edited while runs were made; the same command makes all of them anew."
+        )
 
 
 def _keep(store: Store, name: str, run: int, trace: str) -> None:
@@ -181,7 +202,9 @@ class _Search:
         with make(seed=seed) as plain, scalarised(plain, make, self.objective.parts, seed) as made:
             self.scalarised = isinstance(made, Scalarised)
             try:
-                (self._in_turn if options.simulated_workers == 1 else self._side_by_side)(made, cells)
+                (self._in_turn if options.simulated_workers == 1 else self._side_by_side)(
+                    made, cells
+                )
                 self.diagnosis = made.diagnosis()
             finally:
                 self.strategy_seconds = made.seconds
@@ -192,7 +215,9 @@ class _Search:
         return _UNLIMITED if cells is None else cells - len(self.trials) - running
 
     def _in_turn(self, strategy: Sandboxed, asked: Sequence[Asked]) -> None:
-        """One worker: what was asked for together is evaluated one after another and told together."""
+        """One worker: what was asked for together is evaluated one after another and told
+        together.
+        """
         at_once = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
             if not asked:
@@ -212,7 +237,9 @@ class _Search:
             asked = ()
 
     def _side_by_side(self, strategy: Sandboxed, queue: Sequence[Asked]) -> None:
-        """Several workers: asks while others run, and tells in the order of finishing, together what ends together."""
+        """Several workers: asks while others run, and tells in the order of finishing, together
+        what ends together.
+        """
         running: list[tuple[float, int, float, Outcome]] = []
         clock, begun, workers = 0.0, 0, self.options.simulated_workers
         while True:
@@ -275,14 +302,18 @@ class _Search:
 
 
 class Scalarised(Sandboxed):
-    """A run's view of a strategy that knows one of several objectives: random weights, anew for every stretch of a run.
+    """A run's view of a strategy that knows one of several objectives: random weights, anew for
+    every stretch of a run.
 
-    Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev norm of the
-    objectives, each scaled to what the run has seen. Departure: weights change every ten trials, not every one, and the
-    strategy, which knows nothing of weights, is then made anew and told the whole history under the new ones.
+    Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
+    norm of the objectives, each scaled to what the run has seen. Departure: weights change every
+    ten trials, not every one, and the strategy, which knows nothing of weights, is then made anew
+    and told the whole history under the new ones.
     """
 
-    def __init__(self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack) -> None:
+    def __init__(
+        self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack
+    ) -> None:
         """Begin with a strategy under a first set of weights."""
         self._strategy, self._make, self._parts, self._stack = first, make, parts, stack
         self.flags = first.flags
@@ -326,13 +357,19 @@ class Scalarised(Sandboxed):
         self._strategy.tell(self._scored(self._history))
 
     def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
-        seen = np.array([trial.scores for trial in self._history if trial.feasible] or [trials[0].scores])
+        seen = np.array(
+            [trial.scores for trial in self._history if trial.feasible] or [trials[0].scores]
+        )
         low, span = seen.min(axis=0), np.ptp(seen, axis=0)
         span[span == 0] = 1.0
         told = []
         for trial in trials:
             scaled = self._weights * (np.array(trial.scores) - low) / span
-            score = float(scaled.max() + _AUGMENTATION * scaled.sum()) if trial.feasible else _INFEASIBLE + trial.score
+            score = (
+                float(scaled.max() + _AUGMENTATION * scaled.sum())
+                if trial.feasible
+                else _INFEASIBLE + trial.score
+            )
             told.append(replace(trial, score=score, scores=(), values=dict(trial.values)))
         return told
 

@@ -1,4 +1,5 @@
-"""The source of users' strategies: the file of each, and the files of the user's own that it imports.
+"""The source of users' strategies: the file of each, and the files of the user's own that it
+imports.
 
 How it is found is told in `surrogate_nas.core.source`.
 """
@@ -26,7 +27,9 @@ _LARGEST = 10**6
 
 
 def sources_of(strategy: StrategyLike) -> Sources:
-    """The source of a strategy; empty for those that come with the project, whose version tells theirs."""
+    """The source of a strategy; empty for those that come with the project, whose version tells
+    theirs.
+    """
     strategy = behind(strategy) or strategy
     if not isinstance(strategy, str):
         return {} if is_builtin(strategy) else source_of(strategy)
@@ -39,7 +42,9 @@ def sources_of(strategy: StrategyLike) -> Sources:
 
 
 def folder_of(strategy: StrategyLike) -> Path | None:
-    """Where the file of a user's strategy lies; of a class that has none, the working directory; None for ours."""
+    """Where the file of a user's strategy lies; of a class that has none, the working directory;
+    None for ours.
+    """
     strategy = behind(strategy) or strategy
     if is_builtin(strategy):
         return None
@@ -58,7 +63,9 @@ def folder_of(strategy: StrategyLike) -> Path | None:
 
 @lru_cache(maxsize=64)
 def imported_by(strategy: StrategyLike) -> tuple[str, ...]:
-    """The modules that the files of a user's strategy import at their top, and what they take from these, by name."""
+    """The modules that the files of a user's strategy import at their top, and what they take from
+    these, by name.
+    """
     found: dict[str, None] = {}
     for text in sources_of(strategy).values():
         with suppress(SyntaxError, ValueError, RecursionError):
@@ -66,7 +73,9 @@ def imported_by(strategy: StrategyLike) -> tuple[str, ...]:
                 if isinstance(node, ast.Import):
                     found |= dict.fromkeys(alias.name for alias in node.names)
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found |= dict.fromkeys([node.module, *(f"{node.module}.{alias.name}" for alias in node.names)])
+                    found |= dict.fromkeys(
+                        [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+                    )
     return tuple(found)
 
 
@@ -74,7 +83,11 @@ def _named_in(command: object) -> Sources:
     """The files that the command of an external proposer names."""
     with suppress(ValueError):
         words = shlex.split(command)[1:] if isinstance(command, str) else []
-        files = [Path(word) for word in words if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST]
+        files = [
+            Path(word)
+            for word in words
+            if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST
+        ]
         return {file.name: text_of(file) for file in files}
     return {}
 

@@ -1,12 +1,14 @@
-"""All statistics of a study, in one place: summaries, intervals, tests, ranks and what could have been told apart.
+"""All statistics of a study, in one place: summaries, intervals, tests, ranks and what could have
+been told apart.
 
-Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021 (interquartile
-mean, which leaves out the best and the worst quarter; bootstrap intervals, over problems stratified by problem;
-probability of improvement); Demšar, "Statistical Comparisons of Classifiers over Multiple Data Sets", JMLR 2006 (paired
-tests with Holm's correction, over runs and over problems; ranks problem by problem, 1 the best, equals sharing the mean
-of their places). These describe; who is told apart is decided in `surrogate_nas.study.decision` alone. Lower is better
-throughout. Over problems, everything is taken of the regrets of each: a mapping from strategy to an array with a row a
-run.
+Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
+(interquartile mean, which leaves out the best and the worst quarter; bootstrap intervals, over
+problems stratified by problem; probability of improvement); Demšar, "Statistical Comparisons of
+Classifiers over Multiple Data Sets", JMLR 2006 (paired tests with Holm's correction, over runs and
+over problems; ranks problem by problem, 1 the best, equals sharing the mean of their places). These
+describe; who is told apart is decided in `surrogate_nas.study.decision` alone. Lower is better
+throughout. Over problems, everything is taken of the regrets of each: a mapping from strategy to an
+array with a row a run.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Summary:
         mean: The arithmetic mean.
         std: The sample standard deviation (n - 1); 0 for one value.
         iqm: The interquartile mean.
-        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples); None for one value.
+        ci95: The bootstrap 95 % interval of the mean (percentile, 10,000 resamples); None for one
+            value.
     """
 
     mean: float
@@ -79,7 +82,8 @@ def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
 
 
 def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
-    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape ``(m,)`` each.
+    """The bootstrap 95 % interval of the mean of every column of ``(n, m)``: its ends, shape
+    ``(m,)`` each.
 
     Of a thousand rows or more it is the normal one, to which resampling comes then.
     """
@@ -91,7 +95,9 @@ def interval(samples: Values, *, seed: int = 0) -> tuple[Values, Values]:
 
 
 def _weights(n: int, seed: int) -> Iterable[Values]:
-    """The shares of rows in every resample, in blocks; those of few rows are kept for the next sample of as many."""
+    """The shares of rows in every resample, in blocks; those of few rows are kept for the next
+    sample of as many.
+    """
     return _cached_weights(n, seed) if n * _RESAMPLES <= _BLOCK else _blocks(n, seed)
 
 
@@ -133,8 +139,10 @@ class PairedTest:
         wins: Runs in which the first is better.
         ties: Runs in which they are equal.
         losses: Runs in which the second is better.
-        effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1 (the first).
-        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the normal approximation.
+        effect: Matched-pairs rank-biserial correlation, from -1 (the second always better) to 1
+            (the first).
+        p: Wilcoxon's signed-rank test, two-sided; 1 where all runs tie. Exact, of many runs the
+            normal approximation.
         p_holm: `p` after Holm's correction over all pairs.
     """
 
@@ -149,7 +157,9 @@ class PairedTest:
 
 
 def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
-    """Compare every pair of strategies on their scores, each of shape ``(runs,)``, of the same runs in one order."""
+    """Compare every pair of strategies on their scores, each of shape ``(runs,)``, of the same runs
+    in one order.
+    """
     pairs = list(itertools.combinations(scores, 2))
     raw = [signed_rank(scores[b] - scores[a]) for a, b in pairs]
     corrected = holm([p for p, _ in raw])
@@ -169,7 +179,8 @@ def paired_tests(scores: Mapping[str, Values]) -> list[PairedTest]:
 
 
 def holm(p: Sequence[float]) -> Values:
-    """p-values after Holm's correction, in their order; statsmodels' collects garbage at every call.
+    """p-values after Holm's correction, in their order; statsmodels' collects garbage at every
+    call.
 
     Example:
         >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
@@ -183,7 +194,8 @@ def holm(p: Sequence[float]) -> Values:
 
 
 def signed_rank(advantage: Values) -> tuple[float, float]:
-    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the first is better.
+    """Wilcoxon's p-value and the rank-biserial effect of paired differences, above 0 where the
+    first is better.
 
     Example:
         >>> signed_rank(np.array([0.0, 1, 2, 3, 4, 5, 6]))
@@ -201,7 +213,8 @@ class Anytime:
     """What a run had found after each of its trials.
 
     Attributes:
-        cost: Simulated seconds (or queries) spent until the trial had finished, shape ``(n,)``, rising.
+        cost: Simulated seconds (or queries) spent until the trial had finished, shape ``(n,)``,
+            rising.
         best: Index into the run's trials of the incumbent, shape ``(n,)``.
         score: The incumbent's score, shape ``(n,)``.
     """
@@ -220,7 +233,8 @@ class Anytime:
         return np.asarray(values[np.minimum(cells, len(values)) - 1])
 
     def at_cost(self, values: Values, cost: Values) -> Values:
-        """A right-continuous curve over cost: only trials that have finished count; NaN before the first.
+        """A right-continuous curve over cost: only trials that have finished count; NaN before the
+        first.
 
         Args:
             values: Shape ``(n,)``, one per trial.
@@ -231,7 +245,9 @@ class Anytime:
 
 
 def anytime(run: Run) -> Anytime:
-    """The incumbent after every trial of a run; the earliest among equals, infinite before the first answer."""
+    """The incumbent after every trial of a run; the earliest among equals, infinite before the
+    first answer.
+    """
     answers = np.array([trial.epochs == run.epochs for trial in run.trials])
     scores = np.where(answers, run.scores, np.inf)
     score = np.minimum.accumulate(scores)
@@ -241,7 +257,8 @@ def anytime(run: Run) -> Anytime:
 
 
 class Resampling:
-    """How often each run of one problem is drawn in every resample; whoever has as many runs is resampled alike.
+    """How often each run of one problem is drawn in every resample; whoever has as many runs is
+    resampled alike.
 
     Example:
         >>> Resampling(0).weights(5).sum(axis=1)[:3].round(9).tolist()
@@ -257,11 +274,15 @@ class Resampling:
         """The share of each of so many runs in every resample, shape ``(resamples, runs)``."""
         if runs not in self._weights:
             rng = np.random.default_rng([self._problem, runs])
-            self._weights[runs] = rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
+            self._weights[runs] = (
+                rng.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES) / runs
+            )
         return self._weights[runs]
 
     def means(self, samples: Regrets) -> Values:
-        """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal ones stay equal."""
+        """The resampled means of all strategies, shape ``(strategies, resamples, points)``; equal
+        ones stay equal.
+        """
         return np.array([(self.weights(len(runs)) @ runs).round(12) for runs in samples.values()])
 
     def indices(self, runs: int) -> NDArray[np.intp]:
@@ -270,9 +291,14 @@ class Resampling:
 
 
 def ranks(means: Values) -> Values:
-    """Ranks along the first axis of ``(strategies, …)``, 1 for the lowest; equals share the mean of their places."""
+    """Ranks along the first axis of ``(strategies, …)``, 1 for the lowest; equals share the mean of
+    their places.
+    """
     rounded = means.round(12)
-    below, equal = (np.array([compare(rounded, one).sum(axis=0) for one in rounded]) for compare in (np.less, np.equal))
+    below, equal = (
+        np.array([compare(rounded, one).sum(axis=0) for one in rounded])
+        for compare in (np.less, np.equal)
+    )
     return np.asarray(below + (equal + 1) / 2)
 
 
@@ -281,7 +307,8 @@ class Ranks:
     """Average ranks over the budget.
 
     Attributes:
-        fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape ``(f,)``.
+        fractions: Shares of the budget, rising to 1, from where the shared first cells end; shape
+            ``(f,)``.
         mean: Shape ``(strategies, f)``.
     """
 
@@ -291,7 +318,9 @@ class Ranks:
 
 def ranks_of(problems: Sequence[Regrets], fractions: Values) -> Ranks:
     """Average ranks of every problem's regrets, shape ``(runs, fractions)`` each."""
-    ends = [ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems]
+    ends = [
+        ranks(np.array([curve.mean(axis=0) for curve in curves.values()])) for curves in problems
+    ]
     return Ranks(fractions, np.mean(ends, axis=0))
 
 
@@ -300,8 +329,10 @@ class Pair:
     """Two strategies over all problems.
 
     Attributes:
-        test: Over problems: on how many each has the lower mean regret, effect, Wilcoxon's p with Holm's correction.
-        difference: The first one's mean normalised regret minus the second one's, averaged over problems.
+        test: Over problems: on how many each has the lower mean regret, effect, Wilcoxon's p with
+            Holm's correction.
+        difference: The first one's mean normalised regret minus the second one's, averaged over
+            problems.
     """
 
     test: PairedTest
@@ -310,8 +341,14 @@ class Pair:
 
 def pairs_of(ends: Sequence[Regrets]) -> list[Pair]:
     """All pairs of strategies, over problems with the regret of every run at the end."""
-    means = {name: np.array([runs[name].mean() for runs in ends]).round(12) for name in (ends[0] if ends else ())}
-    return [Pair(test, float((means[test.first] - means[test.second]).mean())) for test in paired_tests(means)]
+    means = {
+        name: np.array([runs[name].mean() for runs in ends]).round(12)
+        for name in (ends[0] if ends else ())
+    }
+    return [
+        Pair(test, float((means[test.first] - means[test.second]).mean()))
+        for test in paired_tests(means)
+    ]
 
 
 @dataclass(frozen=True)
@@ -356,7 +393,8 @@ class Improvement:
     Attributes:
         first: The one.
         second: The other.
-        probability: That the first ends with the lower regret, a tie counting half; the mean over the problems.
+        probability: That the first ends with the lower regret, a tie counting half; the mean over
+            the problems.
         ci95: The 95 % interval of it; None where there is one run of each problem.
     """
 

@@ -1,8 +1,10 @@
-"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported can be recomputed.
+"""Results: an append-only, locked, sealed, crash-safe store, from which everything that is reported
+can be recomputed.
 
-A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions) and
-``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`). A line that a crash tore is dropped; an unfinished
-run is replayed by its strategy and continued; anything else that is not as it was written is refused.
+A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
+and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`). A line that a crash tore is
+dropped; an unfinished run is replayed by its strategy and continued; anything else that is not as
+it was written is refused.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ class Store:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder, which is made if need be, for this process alone; waits for another one."""
+        """Hold the folder, which is made if need be, for this process alone; waits for another
+        one.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -85,10 +89,10 @@ class Store:
     ) -> None:
         """Write what is compared, or check that the folder holds the same comparison.
 
-        A folder may be extended by further strategies and runs and a larger budget; everything else must agree. What it
-        was begun with stays; each extension is noted with the versions that made it. The runs of a user's strategy
-        whose source has changed, or a file that its runs read, are forgotten, which is said on standard error, so that
-        two versions are never mixed.
+        A folder may be extended by further strategies and runs and a larger budget; everything else
+        must agree. What it was begun with stays; each extension is noted with the versions that
+        made it. The runs of a user's strategy whose source has changed, or a file that its runs
+        read, are forgotten, which is said on standard error, so that two versions are never mixed.
 
         Args:
             experiment: The description, with ``fingerprint``, ``strategies`` and ``runs``.
@@ -100,11 +104,18 @@ class Store:
         """
         now, own = provenance(), sources or {}
         digests = {
-            label: {name: sha256(text.encode(errors="surrogatepass")).hexdigest() for name, text in files.items()}
+            label: {
+                name: sha256(text.encode(errors="surrogatepass")).hexdigest()
+                for name, text in files.items()
+            }
             for label, files in own.items()
         }
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
-        if self._description.is_file() and self.is_empty and _differs(held := self.read(), experiment):
+        if (
+            self._description.is_file()
+            and self.is_empty
+            and _differs(held := self.read(), experiment)
+        ):
             self._start_anew(held)
         if self._description.is_file():
             held = self.read()
@@ -138,9 +149,14 @@ class Store:
         self.__dict__.pop("_root", None)
 
     def _files_still_read(
-        self, stored: dict[str, Any], digests: Mapping[str, dict[str, str]], folders: Mapping[str, Path]
+        self,
+        stored: dict[str, Any],
+        digests: Mapping[str, dict[str, str]],
+        folders: Mapping[str, Path],
     ) -> dict[str, dict[str, str]]:
-        """Digests of the files that strategies read, by label; runs of changed code or files are forgotten."""
+        """Digests of the files that strategies read, by label; runs of changed code or files are
+        forgotten.
+        """
         sources, files = stored.get("sources", {}), dict(stored.get("files", {}))
         for label, now in digests.items():
             read = files.pop(label, {}) | self.files_of(label)
@@ -155,7 +171,9 @@ class Store:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds no run but failed ones, so that nothing is lost where another comparison takes its place."""
+        """Whether it holds no run but failed ones, so that nothing is lost where another comparison
+        takes its place.
+        """
         held = self.read()
         for name in held["strategies"]:
             for number in range(held["runs"]):
@@ -177,10 +195,15 @@ class Store:
         self.__dict__.pop("_root", None)
         self.__dict__.pop("_epochs", None)
 
-    def _forget(self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]) -> None:
+    def _forget(
+        self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]
+    ) -> None:
         """Forget all runs of a strategy whose source has changed, and say so."""
         names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))
-        sys.stderr.write(f"{label} has changed since {self.folder} was written ({names}): its runs are made anew.\n")
+        sys.stderr.write(
+            f"{label} has changed since {self.folder} was written ({names}): its runs are made"
+            " anew.\n"
+        )
         for run in range(runs):
             self.discard(label, run)
 
@@ -188,7 +211,9 @@ class Store:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
 
     def note_files(self, label: str, run: int, files: Files) -> list[str]:
-        """Note what a run of a user's strategy read; the names of what other runs read with another content."""
+        """Note what a run of a user's strategy read; the names of what other runs read with another
+        content.
+        """
         path = self._files_path(label, run)
         if files.read or files.written:
             noted = {"read": files.read, "written": sorted(files.written)}
@@ -198,7 +223,9 @@ class Store:
         return sorted(name for name, digest in self.files_of(label).items() if digest == SEVERAL)
 
     def files_of(self, label: str) -> dict[str, str]:
-        """What the runs of a user's strategy read in its folder and none of them wrote: digests by name."""
+        """What the runs of a user's strategy read in its folder and none of them wrote: digests by
+        name.
+        """
         runs = []
         for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
             try:
@@ -211,7 +238,9 @@ class Store:
         return merged_files(runs)
 
     def keep(self, name: str, found: Mapping[str, Any]) -> None:
-        """Write into the description what is known of users' strategies, by label; `name`: ``files``, ``versions``."""
+        """Write into the description what is known of users' strategies, by label; `name`:
+        ``files``, ``versions``.
+        """
         description = self.read()
         before = description.get(name, {})
         if {**before, **found} != before:
@@ -254,9 +283,13 @@ class Store:
 
     @cached_property
     def _root(self) -> str:
-        """What every seal of this comparison begins with, so that no other's file is taken for one of its own."""
+        """What every seal of this comparison begins with, so that no other's file is taken for one
+        of its own.
+        """
         held = self.read()
-        return " ".join(str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells"))
+        return " ".join(
+            str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
+        )
 
     @cached_property
     def _epochs(self) -> int | None:
@@ -290,7 +323,9 @@ class Store:
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run; None while it has not ended."""
         cell = self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
-        return read_run(self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, cell)
+        return read_run(
+            self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, cell
+        )
 
 
 def as_file_name(strategy: str) -> str:
@@ -342,11 +377,17 @@ def _differs(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
         before = held["budget"][unit]
         if (limit is None) != (before is None) or (limit is not None and limit < before):
             return f"a budget of {before} {unit}, now {limit}; it can only be raised"
-    was, now = (f"{told['objective']['expression']} on {told['benchmark']}" for told in (held, wanted))
+    was, now = (
+        f"{told['objective']['expression']} on {told['benchmark']}" for told in (held, wanted)
+    )
     if was != now and held["fingerprint"] != wanted["fingerprint"]:
         return f"it minimises {was}, and now {now} is asked for"
-    usual = {option.name: option.default for option in STORED}  # what held before a folder could say an option
+    # what held before a folder could say an option
+    usual = {option.name: option.default for option in STORED}
     for key in wanted:
-        if key not in _GROWING | _MOVING and (before := held.get(key, usual.get(key))) != wanted[key]:
+        if (
+            key not in _GROWING | _MOVING
+            and (before := held.get(key, usual.get(key))) != wanted[key]
+        ):
             return f"{key} {before}, now {wanted[key]}"
     return ""

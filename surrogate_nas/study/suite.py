@@ -1,4 +1,6 @@
-"""A suite: the runs on all its problems in a few numbers each, from which every statistic and picture follows."""
+"""A suite: the runs on all its problems in a few numbers each, from which every statistic and
+picture follows.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,14 @@ from surrogate_nas.study.statistics import (
     pairs_of,
     ranks_of,
 )
-from surrogate_nas.study.traces import Account, ProblemResult, Profile, Skipped, accounts_of, profile_of
+from surrogate_nas.study.traces import (
+    Account,
+    ProblemResult,
+    Profile,
+    Skipped,
+    accounts_of,
+    profile_of,
+)
 from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
 
@@ -56,12 +65,22 @@ class SuiteResult:
     versions: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on {len(self.problems)} problems>"
+        return (
+            f"<SuiteResult of {self.suite.name}: {len(self.strategies)} strategies on"
+            f" {len(self.problems)} problems>"
+        )
 
     def _repr_html_(self) -> str:
         """The result in a notebook: the strategies from the best rank on, and the verdict."""
         keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best", "failures")
-        heads = ("strategy", "mean rank", "optimum found", "IQM regret", "probability best", "failed")
+        heads = (
+            "strategy",
+            "mean rank",
+            "optimum found",
+            "IQM regret",
+            "probability best",
+            "failed",
+        )
         rows = [[told[key] for key in keys] for told in self.summary["strategies"]]
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
@@ -71,7 +90,9 @@ class SuiteResult:
         return self.suite.labels
 
     def means(self, fraction: float = 1.0) -> Values:
-        """Mean normalised regrets after a fraction of the budget, shape ``(problems, strategies)``."""
+        """Mean normalised regrets after a fraction of the budget, shape
+        ``(problems, strategies)``.
+        """
         return means_of(self.strategies, self.problems, fraction)
 
     @cached_property
@@ -141,7 +162,8 @@ class SuiteResult:
 
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
-        """How probably each strategy is the best one on these problems, and on others of their kind.
+        """How probably each strategy is the best one on these problems, and on others of their
+        kind.
 
         Both by the p-values of the verdict's procedure, so strategies that tie share what there is.
         """
@@ -182,7 +204,12 @@ class SuiteResult:
     @property
     def failures(self) -> list[str]:
         """What went wrong in every run that failed, with its problem."""
-        return [f"{p.name}: {said}" for p in self.problems for s in self.strategies for said in p.failures(s)]
+        return [
+            f"{p.name}: {said}"
+            for p in self.problems
+            for s in self.strategies
+            for said in p.failures(s)
+        ]
 
     def _strategies_json(self) -> list[dict[str, Any]]:
         here, elsewhere = self.chances
@@ -191,7 +218,9 @@ class SuiteResult:
                 "name": aggregate.strategy,
                 "runs": account.runs,
                 "rank_mean": float(self.ranks.mean[i, -1]),
-                "solved": None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i]),
+                "solved": (
+                    None if np.isnan(self.profile.solved[i]) else float(self.profile.solved[i])
+                ),
                 "probability_best": elsewhere[aggregate.strategy],
                 "probability_best_here": here[aggregate.strategy],
                 "regret_iqm": aggregate.iqm,
@@ -206,7 +235,9 @@ class SuiteResult:
                 "simulated_seconds": account.simulated_seconds,
                 "real_seconds": account.real_seconds,
             }
-            for i, (aggregate, account) in enumerate(zip(self.aggregates, self.accounts, strict=True))
+            for i, (aggregate, account) in enumerate(
+                zip(self.aggregates, self.accounts, strict=True)
+            )
         ]
 
     def _tests_json(self) -> dict[str, Any]:
@@ -243,9 +274,15 @@ class StoredSuite:
 
     @cached_property
     def result(self) -> SuiteResult | None:
-        """What it has found where all strategies that have begun have a run; None while that is nowhere."""
-        begun = {run.strategy for comparison in self.comparisons.values() for run in comparison.runs}
-        suite = replace(self.suite, entries=[entry for entry in self.suite.entries if entry.label in begun])
+        """What it has found where all strategies that have begun have a run; None while that is
+        nowhere.
+        """
+        begun = {
+            run.strategy for comparison in self.comparisons.values() for run in comparison.runs
+        }
+        suite = replace(
+            self.suite, entries=[entry for entry in self.suite.entries if entry.label in begun]
+        )
         results, skipped = [], []
         for problem in suite.problems:
             made = self.comparisons.get(problem.name)
@@ -254,5 +291,7 @@ class StoredSuite:
                 results.append(ProblemResult.of(problem, made.objective, suite.labels, traces))
             else:
                 skipped.append(Skipped(problem, "Not every strategy has a run there."))
-        versions = most_versions(made.description.get("versions", {}) for made in self.comparisons.values())
+        versions = most_versions(
+            made.description.get("versions", {}) for made in self.comparisons.values()
+        )
         return SuiteResult(suite, results, skipped, versions) if results else None

@@ -41,8 +41,17 @@ def problems(result: SuiteResult) -> Rows:
 
 def strategies(result: SuiteResult) -> Rows:
     """One row a strategy, the best rank first."""
-    keys = ("name", "rank_mean", "solved", "regret_iqm", "regret_mean", "regret_median", "probability_best_here",
-            "probability_best", "failures")  # fmt: skip
+    keys = (
+        "name",
+        "rank_mean",
+        "solved",
+        "regret_iqm",
+        "regret_mean",
+        "regret_median",
+        "probability_best_here",
+        "probability_best",
+        "failures",
+    )
     return [{key: told[key] for key in keys} for told in result.summary["strategies"]]
 
 
@@ -53,7 +62,9 @@ def regret(result: SuiteResult) -> Rows:
 
 
 def runtime(result: SuiteResult) -> Rows:
-    """Expected running time until three targets, in the unit of the budget; infinite where no run got there."""
+    """Expected running time until three targets, in the unit of the budget; infinite where no run
+    got there.
+    """
     return [
         {
             "problem": p.name,
@@ -72,7 +83,10 @@ def reached(result: SuiteResult) -> Rows:
         {
             "problem": p.name,
             "target": target,
-            **{name: float(np.isfinite(p.runtimes(name, target)).mean()) for name in result.strategies},
+            **{
+                name: float(np.isfinite(p.runtimes(name, target)).mean())
+                for name in result.strategies
+            },
         }
         for p in result.problems
         for target in MARKED
@@ -122,14 +136,23 @@ _HEADS = {
 """What a column is called where its name in JSON and CSV is none that a reader of a paper knows."""
 _LARGER = {"solved", "probability_best", "probability_best_here"}
 _SMALLER = {"rank_mean", "regret_iqm", "regret_mean", "regret_median"}
-_OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {"regret": min, "runtime": min, "reached": max}
+_OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {
+    "regret": min,
+    "runtime": min,
+    "reached": max,
+}
 """Tables with a column a strategy, and what is best in a row of them."""
 _KEYS = {"problem", "unit", "target"}
 
 _ESCAPED = str.maketrans(
     {letter: f"\\{letter}" for letter in "&%$#_{}"}
     | {letter: f"${letter}$" for letter in "<>|"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': r"\textquotedbl{}"}
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        '"': r"\textquotedbl{}",
+    }
     | {"[": "{[}", "]": "{]}"}  # a row that begins with one would lend it to the line break before
     | {"−": r"$-$", "–": "--", "…": r"\dots{}", "λ": r"$\lambda$", "×": r"$\times$", "≤": r"$\leq$"}
     | {"≥": r"$\geq$", "±": r"$\pm$"}
@@ -146,7 +169,9 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.study.problem import read_suite
         >>> from surrogate_nas.study.calls import run_suite
-        >>> result = run_suite(read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2))
+        >>> result = run_suite(
+        ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
+        ... )
         >>> with TemporaryDirectory() as folder:
         ...     write_tables(result, Path(folder))
         ...     len(list(Path(folder).glob("*.csv"))) == len(list(Path(folder).glob("*.tex"))) > 0
@@ -173,7 +198,9 @@ def best_of(name: str, rows: Rows) -> set[tuple[int, str]]:
         lists = [[(i, c) for c in row if c not in _KEYS] for i, row in enumerate(rows)]
         choose = dict.fromkeys(range(len(lists)), _OF_STRATEGIES[name])
     else:
-        compared = [c for c in (rows[0] if rows and name == "strategies" else ()) if c in _LARGER | _SMALLER]
+        compared = [
+            c for c in (rows[0] if rows and name == "strategies" else ()) if c in _LARGER | _SMALLER
+        ]
         lists = [[(i, c) for i in range(len(rows))] for c in compared]
         choose = {place: max if c in _LARGER else min for place, c in enumerate(compared)}
     found: set[tuple[int, str]] = set()
@@ -187,23 +214,35 @@ def best_of(name: str, rows: Rows) -> set[tuple[int, str]]:
 
 
 def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
-    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where there is no value.
+    """A table as a ``tabular`` of the package booktabs: numbers with four digits, a dash where
+    there is no value.
 
     Entries of `best`, by row and column, are bold.
     """
     columns = list(rows[0]) if rows else []
     numeric = [all(row[c] is None or isinstance(row[c], Real) for row in rows) for c in columns]
     lines = [
-        [bold(_rounded(v)) if (i, c) in best else _rounded(v) for c, v in row.items()] for i, row in enumerate(rows)
+        [bold(_rounded(v)) if (i, c) in best else _rounded(v) for c, v in row.items()]
+        for i, row in enumerate(rows)
     ]
     heads = [_rounded(_HEADS.get(column, column.replace("_", " "))) for column in columns]
-    return "\n".join([*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""])
+    return "\n".join(
+        [*tabular("".join("lr"[is_number] for is_number in numeric), heads, lines), ""]
+    )
 
 
 def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """The lines of a ``tabular`` of the package booktabs; all is escaped already."""
     top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
-    return [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
+    return [
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        top,
+        r"\midrule",
+        *lines,
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
 
 
 def escaped(text: str) -> str:

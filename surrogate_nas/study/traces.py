@@ -1,10 +1,12 @@
-"""A study's runs in a few numbers: what each had found at every checkpoint of its budget, and what that took.
+"""A study's runs in a few numbers: what each had found at every checkpoint of its budget, and what
+that took.
 
-Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a Black-Box Setting",
-Optimization Methods and Software 2021: the empirical distribution of runtimes over all pairs of problem and target, and
-the expected running time, what all runs spent divided by how many reached the target. Departures: targets are
-normalised regrets, from about three times what random sampling reaches down to a hundredth of it, and the optimum
-itself; no restarts are simulated.
+Runtime profiles: Hansen et al., "COCO: A Platform for Comparing Continuous Optimizers in a
+Black-Box Setting", Optimization Methods and Software 2021: the empirical distribution of runtimes
+over all pairs of problem and target, and the expected running time, what all runs spent divided by
+how many reached the target. Departures: targets are normalised regrets, from about three times what
+random sampling reaches down to a hundredth of it, and the optimum itself; no restarts are
+simulated.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ MARKED = (1.0, 0.1, 0.0)
 """The targets of the table of expected running times."""
 _STEPS = 100
 _WHOLE = 1e-9
-"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which round."""
+"""What a share of the budget may lie above a checkpoint that it means: shares are fractions, which
+round.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,15 +41,16 @@ class Trace:
     Attributes:
         strategy: The label of the strategy.
         run: The number of the run; runs of one number start from the same cells.
-        score: What it had found at every checkpoint, as it is reported; infinite before the first feasible cell.
+        score: What it had found at every checkpoint, as it is reported; infinite before the first
+            feasible cell.
         failure: What went wrong, or empty; a run that failed has found nothing.
         evaluations: How many cells it evaluated.
         distinct: How many different ones.
         simulated: What these were charged, in seconds or queries.
         real_seconds: Of strategy and evaluation together.
         strategy_seconds: Of `ask` and `tell`.
-        answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of equal cost are one;
-            empty where it has none, or a front.
+        answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
+            equal cost are one; empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
     """
 
@@ -79,16 +84,20 @@ class ProblemResult:
     Attributes:
         problem: What was asked.
         objective: The objective in full, as it was resolved.
-        loss: Its L alone, by which problems of one table that differ in λ only are known; all of several objectives.
-        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are several objectives.
+        loss: Its L alone, by which problems of one table that differ in λ only are known; all of
+            several objectives.
+        weight: Its λ: the weights of all of R together; 0 where there is no R, or where there are
+            several objectives.
         space: Of the benchmark: problems of one space are no independent witnesses.
         fingerprint: Of the objective.
         unit: Of the budget: ``cells``, ``seconds`` or ``queries``.
         cost_unit: Of what evaluations are charged: ``seconds`` or ``queries``.
-        checkpoints: Where curves are read, rising to the budget, in `unit`, shape ``(checkpoints,)``.
+        checkpoints: Where curves are read, rising to the budget, in `unit`, shape
+            ``(checkpoints,)``.
         reference: What regret is measured in, and what random sampling is expected to find.
-        noise: The standard deviation over training seeds of the best cells' scores, as normalised regret: differences
-            below it say nothing about the next training; None where the table does not tell.
+        noise: The standard deviation over training seeds of the best cells' scores, as normalised
+            regret: differences below it say nothing about the next training; None where the table
+            does not tell.
         traces: Per strategy its runs by number, those that failed included.
         remark: What a reader must know of how its results were read, or empty.
 
@@ -116,7 +125,13 @@ class ProblemResult:
     remark: str = ""
 
     @classmethod
-    def of(cls, problem: Problem, objective: Objective, strategies: Sequence[str], traces: Sequence[Trace]) -> Self:
+    def of(
+        cls,
+        problem: Problem,
+        objective: Objective,
+        strategies: Sequence[str],
+        traces: Sequence[Trace],
+    ) -> Self:
         """Measure the runs of a problem.
 
         Args:
@@ -128,11 +143,15 @@ class ProblemResult:
         cost_unit = objective.benchmark.cost
         reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
         noise, several = noise_of(objective), objective.parts > 1
-        penalty = objective.diversity_weight + sum(term.weight for term in objective.terms if not term.is_loss)
+        penalty = objective.diversity_weight + sum(
+            term.weight for term in objective.terms if not term.is_loss
+        )
         return cls(
             problem=problem,
             objective=str(objective),
-            loss=str(objective) if several else " + ".join(term.name for term in objective.terms if term.is_loss),
+            loss=str(objective)
+            if several
+            else " + ".join(term.name for term in objective.terms if term.is_loss),
             weight=0.0 if several else penalty,
             space=objective.benchmark.space.name,
             fingerprint=objective.fingerprint,
@@ -141,7 +160,9 @@ class ProblemResult:
             checkpoints=checkpoints(problem.budget),
             reference=reference,
             noise=None if noise is None else noise.mean_of_seeds / reference.scale,
-            traces={name: [trace for trace in traces if trace.strategy == name] for name in strategies},
+            traces={
+                name: [trace for trace in traces if trace.strategy == name] for name in strategies
+            },
             remark="" if objective.recorded is None else objective.benchmark.banner,
         )
 
@@ -160,8 +181,8 @@ class ProblemResult:
     def regrets(self, strategy: str) -> Values:
         """The normalised regret of every run at every checkpoint, shape ``(runs, checkpoints)``.
 
-        0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run that failed or found
-        no feasible cell has `Reference.ceiling`.
+        0 is the optimum, 1 what random sampling is expected to reach with the whole budget; a run
+        that failed or found no feasible cell has `Reference.ceiling`.
 
         Args:
             strategy: Its name.
@@ -169,29 +190,37 @@ class ProblemResult:
         return self._regrets[strategy]
 
     def at(self, strategy: str, fraction: float = 1.0) -> Values:
-        """A strategy's normalised regrets after a fraction of the budget, above 0 and up to 1, shape ``(runs,)``."""
+        """A strategy's normalised regrets after a fraction of the budget, above 0 and up to 1,
+        shape ``(runs,)``.
+        """
         return np.asarray(self.regrets(strategy)[:, self.place(fraction)])
 
     def place(self, fraction: float) -> int:
-        """The checkpoint at a fraction of the budget, above 0 and up to 1: the first that reaches it."""
+        """The checkpoint at a fraction of the budget, above 0 and up to 1: the first that reaches
+        it.
+        """
         return int(np.ceil(fraction * len(self.checkpoints) - _WHOLE)) - 1
 
     def runtimes(self, strategy: str, target: float) -> Values:
-        """What every run spent until its normalised regret reached a target for good, shape ``(runs,)``, or infinite.
+        """What every run spent until its normalised regret reached a target for good, shape
+        ``(runs,)``, or infinite.
 
-        What was reached and then given up for a cell that a drawn seed flattered does not count (see `given_up`).
+        What was reached and then given up for a cell that a drawn seed flattered does not count
+        (see `given_up`).
 
         Args:
             strategy: Its name.
             target: A normalised regret; 0 for the optimum.
         """
         beyond = self.regrets(strategy) > target + self.reference.rounding
-        last = beyond.shape[1] - beyond[:, ::-1].argmax(axis=1)  # how many checkpoints up to the last beyond it
+        # how many checkpoints up to the last beyond it
+        last = beyond.shape[1] - beyond[:, ::-1].argmax(axis=1)
         since = np.where(beyond.any(axis=1), last, 0)
         return np.append(self.checkpoints, np.inf)[since]
 
     def given_up(self, strategy: str, target: float = 0.0) -> int:
-        """How many runs reached a target and ended beyond it, as under drawn seeds the best is not always seen.
+        """How many runs reached a target and ended beyond it, as under drawn seeds the best is not
+        always seen.
 
         Args:
             strategy: Its name.
@@ -201,13 +230,19 @@ class ProblemResult:
         return int((beyond[:, -1] & ~beyond.all(axis=1)).sum())
 
     def answers(self, strategy: str) -> Values:
-        """What a strategy's runs ended with, as normalised regret, isomorphic cells counted as one, shape ``(runs,)``.
+        """What a strategy's runs ended with, as normalised regret, isomorphic cells counted as one,
+        shape ``(runs,)``.
 
-        Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those that the runs of
-        this problem ended with: to end with one or the other is noise.
+        Where a benchmark has trained isomorphic cells apart, a class of them has the mean of those
+        that the runs of this problem ended with: to end with one or the other is noise.
         """
         own = self.at(strategy)
-        return np.array([self._by_class.get(t.answer, r) for t, r in zip(self.traces[strategy], own, strict=True)])
+        return np.array(
+            [
+                self._by_class.get(t.answer, r)
+                for t, r in zip(self.traces[strategy], own, strict=True)
+            ]
+        )
 
     @cached_property
     def _by_class(self) -> dict[str, float]:
@@ -220,7 +255,8 @@ class ProblemResult:
         return {answer: float(np.mean(list(regrets))) for answer, regrets in found.items()}
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
-        """Of one value a run those of the runs that all strategies have, by number, shape ``(runs,)``.
+        """Of one value a run those of the runs that all strategies have, by number, shape
+        ``(runs,)``.
 
         Args:
             values: Shape ``(runs,)``, in the order of the strategy's runs.
@@ -228,7 +264,11 @@ class ProblemResult:
             names: All strategies that are compared.
         """
         shared = set.intersection(*({trace.run for trace in self.traces[name]} for name in names))
-        chosen = [(trace.run, place) for place, trace in enumerate(self.traces[strategy]) if trace.run in shared]
+        chosen = [
+            (trace.run, place)
+            for place, trace in enumerate(self.traces[strategy])
+            if trace.run in shared
+        ]
         return np.asarray(values[[place for _, place in sorted(chosen)]])
 
     def failures(self, strategy: str) -> list[str]:
@@ -255,10 +295,10 @@ class Profile:
 
     Attributes:
         fractions: Shares of the budget, rising to 1, shape ``(f,)``.
-        share: The share of all (problem, target, run) that each strategy had reached, problems weighing equally; shape
-            ``(strategies, f)``.
-        solved: The share of runs that ended with the optimum, over the problems whose optimum is known, which weigh
-            equally; shape ``(strategies,)``, NaN where there are none.
+        share: The share of all (problem, target, run) that each strategy had reached, problems
+            weighing equally; shape ``(strategies, f)``.
+        solved: The share of runs that ended with the optimum, over the problems whose optimum is
+            known, which weigh equally; shape ``(strategies,)``, NaN where there are none.
     """
 
     fractions: Values
@@ -273,7 +313,10 @@ def profile_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Profi
     solved = []
     for problem in problems:
         for row, name in enumerate(names):
-            spent = np.array([problem.runtimes(name, target) for target in TARGETS]) / problem.checkpoints[-1]
+            spent = (
+                np.array([problem.runtimes(name, target) for target in TARGETS])
+                / problem.checkpoints[-1]
+            )
             share[row] += (spent[..., None] <= fractions + 1e-9).mean(axis=(0, 1))
         if problem.reference.exact:
             solved.append([np.isfinite(problem.runtimes(name, 0.0)).mean() for name in names])
@@ -282,7 +325,9 @@ def profile_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> Profi
 
 
 def expected_runtime(problem: ProblemResult, strategy: str, target: float) -> float:
-    """What a target is expected to take, in the budget's unit, if runs are begun again until one reaches it; or inf."""
+    """What a target is expected to take, in the budget's unit, if runs are begun again until one
+    reaches it; or inf.
+    """
     runtimes = problem.runtimes(strategy, target)
     reached = np.isfinite(runtimes)
     if not reached.any():
@@ -323,8 +368,13 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list
     """The accounts of strategies over problems."""
     found = []
     for name in names:
-        traces = [(problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]]
-        charged = {unit: sum(t.simulated for u, t in traces if u == unit) for unit in ("queries", "seconds")}
+        traces = [
+            (problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]
+        ]
+        charged = {
+            unit: sum(t.simulated for u, t in traces if u == unit)
+            for unit in ("queries", "seconds")
+        }
         found.append(
             Account(
                 strategy=name,

@@ -1,9 +1,10 @@
 """The verdict in plain words: who leads, whether the data decide that, and what would change it.
 
-Computed once, by one procedure (`surrogate_nas.study.decision`), over the runs of one problem or of many; terminal,
-JSON, notebook, pages and tables print it. Up to three claims are made, each at 5 %: who ends with the least regret, who
-does so on other problems of the kind, and who is the first to come within a hundredth of the optimum, a target that is
-fixed beforehand and counted where the optimum is known. What a run answers at its end counts, under drawn seeds too.
+Computed once, by one procedure (`surrogate_nas.study.decision`), over the runs of one problem or of
+many; terminal, JSON, notebook, pages and tables print it. Up to three claims are made, each at 5 %:
+who ends with the least regret, who does so on other problems of the kind, and who is the first to
+come within a hundredth of the optimum, a target that is fixed beforehand and counted where the
+optimum is known. What a run answers at its end counts, under drawn seeds too.
 """
 
 from __future__ import annotations
@@ -50,20 +51,33 @@ def joined(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def figures_of(name: str, summary: Summary, runs: int, feasible: int, spread: Sequence[Summary]) -> str:
-    """The scores of a strategy in a sentence, with as many decimals as the intervals of all deserve."""
+def figures_of(
+    name: str, summary: Summary, runs: int, feasible: int, spread: Sequence[Summary]
+) -> str:
+    """The scores of a strategy in a sentence, with as many decimals as the intervals of all
+    deserve.
+    """
     decimals = decimals_for([end for each in spread for end in each.ci95 or ()] + [summary.mean])
     mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
     if runs == 1:
         return f"{name} has the final score {mean}, a figure from one run."
-    counted = f"{runs} runs" if feasible == runs else f"the {feasible} of {runs} runs that found a feasible cell"
+    counted = (
+        f"{runs} runs"
+        if feasible == runs
+        else f"the {feasible} of {runs} runs that found a feasible cell"
+    )
     if summary.ci95 is None:
         return f"{name} has the final score {mean}, from {counted}."
     low, high = (fixed(end, decimals) for end in summary.ci95)
-    return f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm}, {counted})."
+    return (
+        f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm},"
+        f" {counted})."
+    )
 
 
-def means_of(names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0) -> Values:
+def means_of(
+    names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0
+) -> Values:
     """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
 
@@ -109,20 +123,24 @@ class Verdict:
     Attributes:
         winner: Who ends best; a list where the runs do not tell several apart.
         runner_up: The closest rival that is none of these; None where there is none.
-        decided_here: Whether, on these problems, the winner is told apart from every other strategy.
+        decided_here: Whether, on these problems, the winner is told apart from every other
+            strategy.
         decided: Whether it would be on other problems of the kind, of spaces that were not tried.
-        statement: What is said of the leader and the closest rival that it is not told apart from, or where all are
-            worse of the closest; one of `surrogate_nas.study.decision.Statement`. None without a rival.
+        statement: What is said of the leader and the closest rival that it is not told apart from,
+            or where all are worse of the closest; one of `surrogate_nas.study.decision.Statement`.
+            None without a rival.
         level: How often each of the claims (`end`, `speed`, `elsewhere`) may be false.
         sentences: All this in words, the most important first.
-        runs_needed: How many runs a problem would decide a difference as observed, from low to high; high is None where
-            only a lower bound is known. None where it is decided, or where the runs do not say.
+        runs_needed: How many runs a problem would decide a difference as observed, from low to
+            high; high is None where only a lower bound is known. None where it is decided, or where
+            the runs do not say.
         problems_needed: How many spaces would; None likewise.
         end: Who ends with the least regret.
         speed: Who is first within a hundredth of the optimum; None where no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
         holds: What would change it.
-        blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names that it reads.
+        blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
+            that it reads.
         leading: How many of the sentences belong on a first screen, at most three.
     """
 
@@ -184,7 +202,8 @@ class Evidence:
         figures: What is said of each strategy's scores, where there is one problem; else empty.
         accounts: What each strategy spent, and what failed.
         skipped: How many problems were not run.
-        versions: How many versions of each strategy were run on these problems and seeds, where that is counted.
+        versions: How many versions of each strategy were run on these problems and seeds, where
+            that is counted.
         seed: The root seed.
     """
 
@@ -198,7 +217,9 @@ class Evidence:
 
 
 def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str, list[Values]]:
-    """What is decided by: per strategy and problem how the runs end that all strategies have, paired by number."""
+    """What is decided by: per strategy and problem how the runs end that all strategies have,
+    paired by number.
+    """
     return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
 
 
@@ -207,12 +228,23 @@ def verdict_of(found: Evidence) -> Verdict:
     names, problems = found.names, found.problems
     if not names:
         return _undecided(["No run has finished, so there is nothing to report."])
-    if all(trace.found_nothing for problem in problems for name in names for trace in problem.traces[name]):
+    if all(
+        trace.found_nothing
+        for problem in problems
+        for name in names
+        for trace in problem.traces[name]
+    ):
         runs = sum(len(problem.traces[name]) for problem in problems for name in names)
-        said = [f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a score."]
+        said = [
+            f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a"
+            " score."
+        ]
         return _undecided([*said, *_incomplete(found)])
     if len(names) == 1:
-        said = [f"{names[0]} is the only strategy, so there is nothing to compare it with.", *found.figures.values()]
+        said = [
+            f"{names[0]} is the only strategy, so there is nothing to compare it with.",
+            *found.figures.values(),
+        ]
         return _undecided([*said, *_incomplete(found)], names)
     ends = ends_of(names, problems)
     if not all(len(runs) for of in ends.values() for runs in of):
@@ -290,7 +322,10 @@ def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
 def _blind_sentence(pair: BlindPair) -> str:
     """What the names are worth to a strategy."""
     runs = pair.better + pair.ties + pair.worse
-    counted = f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in {pair.worse}"
+    counted = (
+        f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in"
+        f" {pair.worse}"
+    )
     said = f"{pair.name} beside itself under names that say nothing: {counted} ({_p(pair.p)})"
     if pair.p > LEVEL:
         return f"{said}; that it reads names cannot be seen here."
@@ -302,12 +337,18 @@ def _blind_sentence(pair: BlindPair) -> str:
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
     """What each run spent until it was within the target; twice the budget and one for never."""
     spent = problem.runtimes(name, TARGET)
-    return problem.paired(np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names)
+    return problem.paired(
+        np.where(np.isfinite(spent), spent, 2 * problem.checkpoints[-1] + 1), name, names
+    )
 
 
 def _few(names: Sequence[str]) -> str:
     """Names, or how many they are."""
-    return joined(names) if len(names) <= _MOST_NAMED else f"{names[0]}, {names[1]} and {len(names) - 2} others"
+    return (
+        joined(names)
+        if len(names) <= _MOST_NAMED
+        else f"{names[0]}, {names[1]} and {len(names) - 2} others"
+    )
 
 
 def _p(p: float) -> str:
@@ -316,7 +357,9 @@ def _p(p: float) -> str:
 
 
 def _size(value: float) -> str:
-    """A size with two significant digits; of less than a thousandth of the normalised regret no more is said."""
+    """A size with two significant digits; of less than a thousandth of the normalised regret no
+    more is said.
+    """
     return "less than 0.001" if 0 < value < _LEAST_DETECTABLE else f"{value:.2g}"
 
 
@@ -366,7 +409,10 @@ def _equal_clause(end: Decision) -> str:
     assert end.same_bound is not None
     text = f"{joined([end.leader, *end.same])} are equal in {_all_pairs(end.pairs)}"
     if end.same_bound <= MARGIN:
-        return f"{text}: practically the same, as their means differ by at most {_size(end.same_bound)} (at 95 %)"
+        return (
+            f"{text}: practically the same, as their means differ by at most"
+            f" {_size(end.same_bound)} (at 95 %)"
+        )
     return f"{text}, {_too_few(end.same_bound, end.pairs)}"
 
 
@@ -378,7 +424,8 @@ def _too_few(bound: float, runs: int) -> str:
     """What so many runs without a difference leave open."""
     from scipy.special import betaincinv
 
-    worst = bound / float(betaincinv(1, runs, 1 - LEVEL))  # the bound is the share that may be unseen, at the worst
+    # the bound is the share that may be unseen, at the worst
+    worst = bound / float(betaincinv(1, runs, 1 - LEVEL))
     return (
         f"too few to call them the same: at 95 %, their means may differ by {_size(bound)}, and "
         f"{runs_for_same(max(worst, 1.0))} such runs would exclude a difference above {MARGIN:g}"
@@ -388,7 +435,10 @@ def _too_few(bound: float, runs: int) -> str:
 def _winner_sentence(scope: str, end: Decision) -> str:
     closest, *others = end.rivals
     if end.same:
-        text = f"{scope}, {joined([end.leader, *end.same])} end with the lowest regret, equal in every run: "
+        text = (
+            f"{scope}, {joined([end.leader, *end.same])} end with the lowest regret, equal in every"
+            " run: "
+        )
     else:
         text = f"{scope}, {end.leader} ends with the lowest regret: "
     text += f"significantly better than {closest.name} ({_counts(closest)})"
@@ -396,7 +446,10 @@ def _winner_sentence(scope: str, end: Decision) -> str:
         text += f", and than {_few([rival.name for rival in others])}"
     if closest.alike:
         assert closest.bound is not None
-        text += f"; but {end.leader} and {closest.name} are practically the same, as their means differ by at most "
+        text += (
+            f"; but {end.leader} and {closest.name} are practically the same, as their means differ"
+            " by at most "
+        )
         text += f"{_size(closest.bound)} (at 95 %)"
     return f"{text}."
 
@@ -406,7 +459,10 @@ def _unseen_sentences(runs: int) -> list[str]:
     unseen = 1 - LEVEL ** (1 / runs)
     if unseen < ALIKE:
         return []
-    return [f"A failure that happens in fewer than {share(unseen)} of the runs may not have shown in these {runs}."]
+    return [
+        f"A failure that happens in fewer than {share(unseen)} of the runs may not have shown in"
+        f" these {runs}."
+    ]
 
 
 def _tie_sentence(scope: str, end: Decision) -> str:
@@ -418,12 +474,18 @@ def _tie_sentence(scope: str, end: Decision) -> str:
         text += f" ({joined([end.leader, *end.same])} are equal in every run)"
     if end.worse:
         verb = "is" if len(end.worse) == 1 else "are"
-        text += f"; {_few([rival.name for rival in end.worse])} {verb} significantly worse ({_p(end.worse[0].p)})"
+        text += (
+            f"; {_few([rival.name for rival in end.worse])} {verb} significantly worse"
+            f" ({_p(end.worse[0].p)})"
+        )
     return f"{text}."
 
 
 def _open_sentence(leader: str, rival: Rival) -> str:
-    return f"The closest rival of {leader} is {rival.name} ({_counts(rival)}){_needed_clause(rival, 'run')}."
+    return (
+        f"The closest rival of {leader} is {rival.name}"
+        f" ({_counts(rival)}){_needed_clause(rival, 'run')}."
+    )
 
 
 def _most_runs_sentence(leader: str, rival: Rival) -> str:
@@ -438,8 +500,9 @@ def _split_sentence(leader: str, rival: Rival) -> str:
     lower = _mean(-rival.difference, (-rival.interval[1], -rival.interval[0]))
     counted = f"{rival.wins} of {rival.pairs}; {_p(rival.p)}"
     return (
-        f"{leader} is better than {rival.name} in most runs ({counted}), but {rival.name} is better in the mean, by "
-        f"{lower}: some runs of {leader} fail badly, and which one is best depends on what a failure costs."
+        f"{leader} is better than {rival.name} in most runs ({counted}), but {rival.name} is better"
+        f" in the mean, by {lower}: some runs of {leader} fail badly, and which one is best depends"
+        " on what a failure costs."
     )
 
 
@@ -448,11 +511,15 @@ def _mean_sentence(leader: str, rival: Rival) -> str:
     better, worse, (low, high) = leader, rival.name, rival.interval
     if rival.difference < 0:
         better, worse, (low, high) = worse, better, (-high, -low)
-    counted = f"better in {rival.wins} of {plural(rival.pairs, 'paired run')}, equal in {rival.ties}, worse in "
+    counted = (
+        f"better in {rival.wins} of {plural(rival.pairs, 'paired run')}, equal in {rival.ties},"
+        " worse in "
+    )
     counted += f"{rival.losses}; {_p(rival.p)}"
     return (
-        f"Run by run, {leader} and {rival.name} do not differ significantly ({counted}), but the mean of {better} is "
-        f"lower by {_mean(abs(rival.difference), (low, high))}, as {worse} is far worse in a few runs."
+        f"Run by run, {leader} and {rival.name} do not differ significantly ({counted}), but the"
+        f" mean of {better} is lower by {_mean(abs(rival.difference), (low, high))}, as {worse} is"
+        " far worse in a few runs."
     )
 
 
@@ -461,15 +528,18 @@ def _same_sentence(leader: str, rival: Rival) -> str:
     n_different = rival.wins + rival.losses
     differ = "differs" if n_different == 1 else "differ"
     return (
-        f"{leader} and {rival.name} are practically the same: {n_different} of {plural(rival.pairs, 'paired run')} "
-        f"{differ}, none by more than {_size(rival.largest)}, and their means differ by at most {_size(rival.bound)} "
-        "(at 95 %)."
+        f"{leader} and {rival.name} are practically the same: {n_different} of"
+        f" {plural(rival.pairs, 'paired run')} {differ}, none by more than {_size(rival.largest)},"
+        f" and their means differ by at most {_size(rival.bound)} (at 95 %)."
     )
 
 
 def _same_clause(rival: Rival) -> str:
     assert rival.bound is not None
-    return f"the two are practically the same, as their means differ by at most {_size(rival.bound)} (at 95 %)"
+    return (
+        f"the two are practically the same, as their means differ by at most {_size(rival.bound)}"
+        " (at 95 %)"
+    )
 
 
 def _equal_sentence(leader: str, rival: Rival) -> str:
@@ -490,21 +560,28 @@ _CLOSEST: Mapping[Statement, Callable[[str, Rival], str]] = {
 
 
 def _needed_clause(rival: Rival, noun: str) -> str:
-    """How many runs per problem, or spaces, would decide; empty where the runs say nothing of it."""
+    """How many runs per problem, or spaces, would decide; empty where the runs say nothing of
+    it.
+    """
     per = f"{noun}s per problem" if noun == "run" else f"{noun}s"
     needed = rival.needed
     if needed is None:
         return ""
     if needed.about is None:
-        return f"; at least {needed.low:,} {per} would be needed, how many more is not known from these"
+        return (
+            f"; at least {needed.low:,} {per} would be needed, how many more is not known from"
+            " these"
+        )
     return (
-        f"; if the true difference equals the observed one, about {needed.about:,} {per} (half or twice as many) would "
-        f"show it with {share(POWER)} power"
+        f"; if the true difference equals the observed one, about {needed.about:,} {per} (half or"
+        f" twice as many) would show it with {share(POWER)} power"
     )
 
 
 def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -> list[str]:
-    """What difference so many runs decide; nothing where most pairs tie, whose spread is that of a few runs."""
+    """What difference so many runs decide; nothing where most pairs tie, whose spread is that of a
+    few runs.
+    """
     if not end.open:
         return []
     closest = end.open[0]
@@ -512,8 +589,8 @@ def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -
     if seen is None or seen < _LEAST_DETECTABLE or 2 * closest.ties > closest.pairs:
         return []
     return [
-        f"These {closest.pairs} paired runs could have shown a mean difference of {_size(seen)} between {end.leader} "
-        f"and {closest.name} with {share(POWER)} power."
+        f"These {closest.pairs} paired runs could have shown a mean difference of {_size(seen)}"
+        f" between {end.leader} and {closest.name} with {share(POWER)} power."
     ]
 
 
@@ -526,20 +603,27 @@ def _speed_sentences(speed: Decision, problems: Sequence[ProblemResult]) -> list
     if speed.decided:
         leader = _spent(speed.leader, problems)
         if leader is None:
-            first, second = (share(_reached_share(name, problems)) for name in (speed.leader, closest.name))
+            first, second = (
+                share(_reached_share(name, problems)) for name in (speed.leader, closest.name)
+            )
             return [
-                f"{speed.leader} comes within {near} in {first} of its runs, significantly more often or sooner than "
-                f"{closest.name} ({second}; {_p(closest.p)})."
+                f"{speed.leader} comes within {near} in {first} of its runs, significantly more"
+                f" often or sooner than {closest.name} ({second}; {_p(closest.p)})."
             ]
         follows = _spent(closest.name, problems) or "not within the budget"
         return [
-            f"{speed.leader} is the first to come within {near}: {leader} in the median, {closest.name} {follows} "
-            f"({_p(closest.p)})."
+            f"{speed.leader} is the first to come within {near}: {leader} in the median,"
+            f" {closest.name} {follows} ({_p(closest.p)})."
         ]
     medians = {name: _spent(name, problems) for name in speed.leaders}
     if not any(medians.values()):
-        return [f"No strategy comes within {near} reliably: at least half of the runs of each do not get there."]
-    shown = ", ".join(f"{name} {spent or 'not reached'}" for name, spent in [*medians.items()][:_MOST_NAMED])
+        return [
+            f"No strategy comes within {near} reliably: at least half of the runs of each do not"
+            " get there."
+        ]
+    shown = ", ".join(
+        f"{name} {spent or 'not reached'}" for name, spent in [*medians.items()][:_MOST_NAMED]
+    )
     if len(medians) > _MOST_NAMED:
         shown += ", …"
     who = "Neither" if len(medians) == 2 else f"None of {_few(speed.leaders)}"
@@ -553,7 +637,9 @@ def _speed_sentences(speed: Decision, problems: Sequence[ProblemResult]) -> list
 
 
 def _spent(name: str, problems: Sequence[ProblemResult]) -> str | None:
-    """What the median run spends until it is near the optimum; None where that is beyond the budget."""
+    """What the median run spends until it is near the optimum; None where that is beyond the
+    budget.
+    """
     one = len(problems) == 1
     spent = [p.runtimes(name, TARGET) / (1 if one else p.checkpoints[-1]) for p in problems]
     median = float(np.median(np.concatenate(spent)))
@@ -562,7 +648,10 @@ def _spent(name: str, problems: Sequence[ProblemResult]) -> str | None:
     if not one:
         return f"{share(median)} of the budget"
     unit = problems[0].unit
-    return f"{median:,.0f} {unit.removesuffix('s') if round(median) == 1 and unit == 'cells' else unit}"
+    return (
+        f"{median:,.0f}"
+        f" {unit.removesuffix('s') if round(median) == 1 and unit == 'cells' else unit}"
+    )
 
 
 def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
@@ -593,7 +682,9 @@ def _elsewhere_sentence(found: Decision | None, problems: int, spaces: int) -> s
 
 
 def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
-    """Whether training a found cell again moves its regret by more than what divides the two that are closest."""
+    """Whether training a found cell again moves its regret by more than what divides the two that
+    are closest.
+    """
     known = [(p, p.noise) for p in problems if p.noise is not None]
     closest = _closest(end)
     if not known or closest is None:
@@ -602,27 +693,33 @@ def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[s
     larger = sum(noise > gap for (_, noise), gap in zip(known, gaps, strict=True))
     noise = float(np.median([noise for _, noise in known]))
     how, count = ("larger", larger) if larger else ("smaller", len(known))
-    where = f"on {count} of {len(known)} problems" if count < len(known) else f"on all {len(known)} problems"
+    where = (
+        f"on {count} of {len(known)} problems"
+        if count < len(known)
+        else f"on all {len(known)} problems"
+    )
     if len(known) == 1:
         where = "on this problem"
     if len(known) < len(problems):
         where += " with several training seeds"
     gap = float(np.median(gaps))
     return [
-        f"Training noise ({_size(noise)}) is {how} than the difference between {end.leader} and {closest.name} "
-        f"({_size(gap)}) {where}."
+        f"Training noise ({_size(noise)}) is {how} than the difference between {end.leader} and"
+        f" {closest.name} ({_size(gap)}) {where}."
     ]
 
 
 def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
     """What was no find of a search, and what a search evaluated and did not choose."""
     said = []
-    ended = [(p, trace) for p in problems for name in names for trace in p.traces[name] if trace.answer]
+    ended = [
+        (p, trace) for p in problems for name in names for trace in p.traces[name] if trace.answer
+    ]
     first = [(p, trace) for p, trace in ended if trace.answer_index < p.problem.first_cells]
     if first and len(first) >= _SHARE_NAMED * len(ended):
         said.append(
-            f"In {len(first)} of {plural(len(ended), 'run')} the answer is one of the random cells that all strategies "
-            "begin with: the search found nothing better."
+            f"In {len(first)} of {plural(len(ended), 'run')} the answer is one of the random cells"
+            " that all strategies begin with: the search found nothing better."
         )
     known = [p for p in problems if p.reference.exact]
     lost = {name: sum(p.given_up(name) for p in known) for name in names}
@@ -630,8 +727,9 @@ def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -
         runs = sum(len(p.traces[name]) for p in known for name in names)
         most = max(given_up, key=lambda name: given_up[name])
         said.append(
-            f"In {sum(given_up.values())} of {plural(runs, 'run')} the optimum was evaluated, but noise made another "
-            f"cell look better (most often by {most}: {given_up[most]}); they count as not found."
+            f"In {sum(given_up.values())} of {plural(runs, 'run')} the optimum was evaluated, but"
+            f" noise made another cell look better (most often by {most}: {given_up[most]}); they"
+            " count as not found."
         )
     return said
 
@@ -646,15 +744,30 @@ def _holds(found: Evidence, end: Decision, elsewhere: Decision | None, spaces: i
     said.append(_with_less(found, end))
     known = [(p, p.noise) for p in found.problems if p.noise is not None]
     if known and closest is not None:
-        below = sum(abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise for p, noise in known)
-        why = f"training noise is larger than the difference on {below} of {plural(len(known), 'problem')}"
+        below = sum(
+            abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise
+            for p, noise in known
+        )
+        why = (
+            f"training noise is larger than the difference on {below} of"
+            f" {plural(len(known), 'problem')}"
+        )
         said.append(
-            Holds("cells trained again", "Yes" if not below else "No" if below == len(known) else "Partly", why)
+            Holds(
+                "cells trained again",
+                "Yes" if not below else "No" if below == len(known) else "Partly",
+                why,
+            )
         )
     else:
-        said.append(Holds("cells trained again", "Unknown", "the tables hold one training of each cell"))
+        said.append(
+            Holds("cells trained again", "Unknown", "the tables hold one training of each cell")
+        )
     if elsewhere is None:
-        why = f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')}; {FEWEST_SPACES} are needed"
+        why = (
+            f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')};"
+            f" {FEWEST_SPACES} are needed"
+        )
         said.append(Holds("other problems", "Unknown", why))
     else:
         other = _closest(elsewhere)
@@ -667,7 +780,11 @@ def _seeds_why(end: Decision, closest: Rival) -> str:
     """Against whom the runs decide, and against whom they do not."""
     if not end.open:
         text = f"closest rival {closest.name} ({_p(closest.p)})"
-        return f"{text}; {joined([end.leader, *end.same])} are equal in every run" if end.same else text
+        return (
+            f"{text}; {joined([end.leader, *end.same])} are equal in every run"
+            if end.same
+            else text
+        )
     text = f"not against {closest.name} ({_NOT_DECIDED.get(closest.statement, _p(closest.p))})"
     if len(end.worse) == 1:
         return f"{text}; {end.worse[0].name} is significantly worse"
@@ -688,7 +805,8 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
     leading = {}
     for fraction in (0.5, 0.25):
         regrets = {
-            name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems] for name in found.names
+            name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems]
+            for name in found.names
         }
         leading[fraction] = decide(regrets)
     kept = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
@@ -697,15 +815,21 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
     return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")
 
 
-def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemResult], end: Decision) -> list[str]:
-    """What leads with L alone, with λR and under limits, and whether another λ changes it; by the same procedure."""
+def _changes(
+    ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemResult], end: Decision
+) -> list[str]:
+    """What leads with L alone, with λR and under limits, and whether another λ changes it; by the
+    same procedure.
+    """
 
     def among(chosen: Sequence[int]) -> tuple[str, ...]:
         return decide({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
 
     said = []
     kinds = {
-        "L alone": [i for i, p in enumerate(problems) if p.weight == 0 and not p.problem.subject_to],
+        "L alone": [
+            i for i, p in enumerate(problems) if p.weight == 0 and not p.problem.subject_to
+        ],
         "L + λR": [i for i, p in enumerate(problems) if p.weight > 0],
         "a limit": [i for i, p in enumerate(problems) if p.problem.subject_to],
     }
@@ -714,19 +838,35 @@ def _changes(ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemRes
         if all({*leaders} == {*end.leaders} for leaders in told.values()):
             said.append(f"The same with {', with '.join(told)}.")
         else:
-            said.append("By kind: " + "; ".join(f"with {kind} {_leading(who)}" for kind, who in told.items()) + ".")
+            said.append(
+                "By kind: "
+                + "; ".join(f"with {kind} {_leading(who)}" for kind, who in told.items())
+                + "."
+            )
     alike: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
     for place, result in enumerate(problems):
         problem = result.problem
         if not problem.subject_to:
             table = problem.benchmark, result.loss, problem.seed_policy, result.unit
             alike.setdefault(table, {})[result.weight] = among([place])
-    several = {f"{table}, {loss}": best for (table, loss, *_), best in alike.items() if len(best) > 1}
-    changing = {table: best for table, best in several.items() if not set.intersection(*map(set, best.values()))}
+    several = {
+        f"{table}, {loss}": best for (table, loss, *_), best in alike.items() if len(best) > 1
+    }
+    changing = {
+        table: best
+        for table, best in several.items()
+        if not set.intersection(*map(set, best.values()))
+    }
     if several:
-        text = f"Another λ changes who leads on {len(changing)} of {plural(len(several), 'table')} asked with several"
+        text = (
+            f"Another λ changes who leads on {len(changing)} of {plural(len(several), 'table')}"
+            " asked with several"
+        )
         shown = [
-            f"{table}: " + ", ".join(f"at λ = {weight:g} {_leading(who)}" for weight, who in sorted(best.items()))
+            f"{table}: "
+            + ", ".join(
+                f"at λ = {weight:g} {_leading(who)}" for weight, who in sorted(best.items())
+            )
             for table, best in changing.items()
         ]
         said.append(f"{text} ({'; '.join(shown)})." if shown else f"{text}.")
@@ -741,8 +881,8 @@ def _versions(found: Evidence) -> list[str]:
     """Which strategies were edited and run again on the same seeds."""
     counted = {name: found.versions.get(name, 1) for name in found.names}
     return [
-        f"{name} was edited and run again on these seeds ({count} versions so far): a result that was chosen among "
-        f"versions needs fresh seeds (--seed {found.seed + 1})."
+        f"{name} was edited and run again on these seeds ({count} versions so far): a result that"
+        f" was chosen among versions needs fresh seeds (--seed {found.seed + 1})."
         for name, count in counted.items()
         if count > 1
     ]
@@ -756,9 +896,12 @@ def _incomplete(found: Evidence) -> list[str]:
     for account in found.accounts:
         if account.failures:
             said.append(
-                f"{account.strategy} failed in {account.failures} of {account.runs} runs, which count as having found "
-                "nothing."
+                f"{account.strategy} failed in {account.failures} of {account.runs} runs, which"
+                " count as having found nothing."
             )
         if account.empty:
-            said.append(f"{account.strategy} found no feasible cell in {account.empty} of {account.runs} runs.")
+            said.append(
+                f"{account.strategy} found no feasible cell in {account.empty} of {account.runs}"
+                " runs."
+            )
     return said

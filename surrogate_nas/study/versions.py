@@ -1,8 +1,10 @@
-"""How many versions of a user's strategy were run on the same problem and seeds: a search over one's own edits.
+"""How many versions of a user's strategy were run on the same problem and seeds: a search over
+one's own edits.
 
-A version is its source with the files that it read. The record lies in ``versions/`` of the home folder, a file for
-each strategy, problem and root seed, so that a folder that was deleted and another ``--out`` forget nothing. A
-comparison's folder has the count of its last command, so that its page says the same everywhere.
+A version is its source with the files that it read. The record lies in ``versions/`` of the home
+folder, a file for each strategy, problem and root seed, so that a folder that was deleted and
+another ``--out`` forget nothing. A comparison's folder has the count of its last command, so that
+its page says the same everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +28,11 @@ def _digest(content: object) -> str:
 
 
 def count_version(
-    name: str, place: Path, problem: tuple[str, int], sources: Sources, files: Mapping[str, str] | None
+    name: str,
+    place: Path,
+    problem: tuple[str, int],
+    sources: Sources,
+    files: Mapping[str, str] | None,
 ) -> int:
     """Note a version of a strategy, and count those that were run on the same problem and seeds.
 
@@ -45,17 +51,24 @@ def count_version(
     """
     key = _digest([name, str(place), *problem])
     path = home() / "versions" / f"{key}.jsonl"
-    entry = {"code": _digest(dict(sources)), "files": None if files is None else _digest(dict(files))}
+    entry = {
+        "code": _digest(dict(sources)),
+        "files": None if files is None else _digest(dict(files)),
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(Chain(path, f"{_ROOT} {key}")) as chain:
             known = list(chain.entries)
-            is_known = entry in known or (files is None and any(one["code"] == entry["code"] for one in known))
+            is_known = entry in known or (
+                files is None and any(one["code"] == entry["code"] for one in known)
+            )
             if not is_known:
                 chain.append(entry)
                 known.append(entry)
     except DamagedError as error:
-        raise UserError(f"{path} is damaged: {error}. Delete it; versions are then counted anew.") from error
+        raise UserError(
+            f"{path} is damaged: {error}. Delete it; versions are then counted anew."
+        ) from error
     except OSError:
         return 1
     whole = {(one["code"], one["files"]) for one in known if one["files"] is not None}

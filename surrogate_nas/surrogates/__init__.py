@@ -1,7 +1,8 @@
-"""Surrogates: models that learn one metric from a few cells and predict it, with uncertainty, for the others.
+"""Surrogates: models that learn one metric from a few cells and predict it, with uncertainty, for
+the others.
 
-`MODELS` names every model; its file is imported when the model is first made, so that none of the libraries behind
-them is loaded before it is used.
+`MODELS` names every model; its file is imported when the model is first made, so that none of the
+libraries behind them is loaded before it is used.
 """
 
 from __future__ import annotations

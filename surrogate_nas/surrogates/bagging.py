@@ -1,7 +1,8 @@
 """What boosted and extra trees share: several parts, each blind to one fold, averaged.
 
-Each part predicts the fold that it did not see, so a prediction for every training cell by something that never saw it
-comes for free (CV+, Barber et al., "Predictive inference with the jackknife+", Annals of Statistics 2021).
+Each part predicts the fold that it did not see, so a prediction for every training cell by
+something that never saw it comes for free (CV+, Barber et al., "Predictive inference with the
+jackknife+", Annals of Statistics 2021).
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ class Bagging(Surrogate):
         """Store the knobs.
 
         Args:
-            parts: How many are averaged; with one there is nothing held out, and calibrating refits on folds.
-            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
+            parts: How many are averaged; with one there is nothing held out, and calibrating refits
+                on folds.
+            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
+                of the rest.
             extra: Free metrics to add as columns.
 
         Raises:
@@ -59,14 +62,18 @@ class Bagging(Surrogate):
 
     @abstractmethod
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
-        """What each part predicts, shape ``(len(parts), n)``; `parts`: learned parts, `matrix` of shape ``(n, d)``."""
+        """What each part predicts, shape ``(len(parts), n)``; `parts`: learned parts, `matrix` of
+        shape ``(n, d)``.
+        """
 
     def _matrix(self, cells: Sequence[Cell]) -> Matrix:
         return columns(self._space, cells, self.encoding, self.extra)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         matrix, everything = self._matrix(cells), np.arange(len(cells))
-        self._blind_to = folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
+        self._blind_to = (
+            folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
+        )
         kept = [np.setdiff1d(everything, fold) for fold in self._blind_to] or [everything]
         seeds = np.random.SeedSequence(self.seed).generate_state(len(kept))
         self._learned = [
@@ -92,7 +99,9 @@ class Bagging(Surrogate):
         return self._combined(self._predict_parts(self._learned, self._matrix(cells)))
 
     def _combined(self, predicted: Floats) -> Prediction:
-        """The parts' mean; where they disagree more, more error is to be expected, and some is everywhere."""
+        """The parts' mean; where they disagree more, more error is to be expected, and some is
+        everywhere.
+        """
         spread = predicted.std(axis=0)
         return Prediction(predicted.mean(axis=0), np.sqrt(spread**2 + (0.5 * self._error) ** 2))
 
@@ -104,5 +113,7 @@ class Bagging(Surrogate):
 
 
 def default_encoding(quantity: Quantity) -> str:
-    """What trees and processes see: dead operations cost, but they neither help nor harm the accuracy."""
+    """What trees and processes see: dead operations cost, but they neither help nor harm the
+    accuracy.
+    """
     return "functional" if quantity in LOSSES else "path_and_graph"

@@ -1,10 +1,12 @@
-"""One interface for every surrogate: cells and values in, a mean and a standard deviation for any cell out.
+"""One interface for every surrogate: cells and values in, a mean and a standard deviation for any
+cell out.
 
-What all models share is done here once: the checks of what is given, the transform of the target by the metric's
-quantity, and the calibration of the uncertainty (Vovk, "Cross-conformal predictors", 2015, on errors divided by the
-model's own standard deviation, as in Lei et al., JASA 2018). It is made twice, once for the cells that are predicted to
-be among the best and once for the others (Mondrian conformal prediction: Vovk et al., "Algorithmic Learning in a Random
-World", 2005, section 4.5): one factor for all covers too few or too many of the cells that a search is about. A model
+What all models share is done here once: the checks of what is given, the transform of the target by
+the metric's quantity, and the calibration of the uncertainty (Vovk, "Cross-conformal predictors",
+2015, on errors divided by the model's own standard deviation, as in Lei et al., JASA 2018). It is
+made twice, once for the cells that are predicted to be among the best and once for the others
+(Mondrian conformal prediction: Vovk et al., "Algorithmic Learning in a Random World", 2005, section
+4.5): one factor for all covers too few or too many of the cells that a search is about. A model
 adds what it learns and how it predicts.
 """
 
@@ -35,9 +37,13 @@ LEVEL, Z90 = 0.90, 1.6449
 FEWEST_CELLS = 2
 _FOLDS = 5
 _BEST = 0.3
-"""The share of the training cells, the best by held-out prediction, that has a calibration of its own."""
+"""The share of the training cells, the best by held-out prediction, that has a calibration of its
+own.
+"""
 _FEWEST_TO_CALIBRATE = 20
-"""With fewer cells than that among the best one factor serves all: the 90 % of a few errors are a guess."""
+"""With fewer cells than that among the best one factor serves all: the 90 % of a few errors are a
+guess.
+"""
 _NEVER_NEGATIVE = ("error", "cost")
 _LARGER_IS_BETTER = ("quality", "proxy")
 
@@ -47,8 +53,8 @@ class Prediction(NamedTuple):
 
     Attributes:
         mean: Shape ``(n,)``.
-        std: Shape ``(n,)``, calibrated: ``mean ± 1.645 std`` is made to hold 90 % of unseen cells. Errors have heavier
-            tails than a normal distribution, so other levels are approximate.
+        std: Shape ``(n,)``, calibrated: ``mean ± 1.645 std`` is made to hold 90 % of unseen cells.
+            Errors have heavier tails than a normal distribution, so other levels are approximate.
 
     Example:
         >>> import surrogate_nas as sn
@@ -69,8 +75,8 @@ class Regions(NamedTuple):
     """The calibration by region: what standard deviations are multiplied by.
 
     Attributes:
-        cut: The predicted mean, in the metric's unit, up to which a cell is of the best; from which, where larger
-            values are better.
+        cut: The predicted mean, in the metric's unit, up to which a cell is of the best; from
+            which, where larger values are better.
         best: The factor of the best.
         others: The factor of the others.
     """
@@ -83,15 +89,17 @@ class Regions(NamedTuple):
 class Surrogate(ABC):
     """Learns one metric of cells.
 
-    Subclasses are one file each and give `_learn`, `_predict`, `_arrays` and `_restore`, all in the transformed
-    target (about zero mean and unit variance). Cells go in, never matrices: how a cell becomes columns is the model's
-    own choice among the space's encodings. A model that has predictions for its own training cells by parts of itself
-    that did not see them gives `_held_out` too; the others are refitted on folds, for the calibration.
+    Subclasses are one file each and give `_learn`, `_predict`, `_arrays` and `_restore`, all in the
+    transformed target (about zero mean and unit variance). Cells go in, never matrices: how a cell
+    becomes columns is the model's own choice among the space's encodings. A model that has
+    predictions for its own training cells by parts of itself that did not see them gives
+    `_held_out` too; the others are refitted on folds, for the calibration.
 
     Attributes:
         name: The key in `MODELS`.
         needs: The libraries of extras behind it, as Python imports them.
-        quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is learned.
+        quantity: ``error`` (%), ``loss``, ``quality``, ``cost``, ``structure``, ``proxy``: what is
+            learned.
         seed: The root of the model's randomness.
 
     Example:
@@ -102,7 +110,10 @@ class Surrogate(ABC):
         >>> train, test = drawn_cells(bench.space, 300)[:200], drawn_cells(bench.space, 300)[200:]
         >>> loss = bench.column("valid_loss", epochs=5)
         >>> model = make_model("ridge", "loss").fit(train, loss[[cell.index for cell in train]])
-        >>> bool(np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[0, 1] > 0.8)
+        >>> bool(
+        ...     np.corrcoef(model.predict(test).mean, loss[[cell.index for cell in test]])[0, 1]
+        ...     > 0.8
+        ... )
         True
     """
 
@@ -115,19 +126,25 @@ class Surrogate(ABC):
     _of_training: Prediction
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Let classes that know `_predict` by its earlier name, ``_foresee``, give and call it by that."""
+        """Let classes that know `_predict` by its earlier name, ``_foresee``, give and call it by
+        that.
+        """
         super().__init_subclass__(**options)
         earlier, now = (vars(cls).get(name) for name in ("_foresee", "_predict"))
         cls._foresee = now or earlier or cls._predict  # type: ignore[attr-defined]
         cls._predict = now or earlier or cls._predict  # type: ignore[method-assign]
 
-    def __init__(self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True) -> None:
+    def __init__(
+        self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True
+    ) -> None:
         """Store what is learned.
 
         Args:
-            quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's transform.
+            quantity: Of the metric (see `surrogate_nas.core.metrics.Metric`); decides the target's
+                transform.
             seed: The root of the model's randomness.
-            calibrate: Whether the standard deviation is calibrated; False where only the mean matters.
+            calibrate: Whether the standard deviation is calibrated; False where only the mean
+                matters.
 
         Raises:
             UserError: There is no such quantity, or the seed is no whole number.
@@ -139,9 +156,17 @@ class Surrogate(ABC):
         self.calibrate = check_flag("calibrate", calibrate)
 
     def settings(self) -> dict[str, Any]:
-        """The constructor's arguments, as stored under their own names, in plain JSON values: they make this again."""
-        own = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters if hasattr(self, name)}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+        """The constructor's arguments, as stored under their own names, in plain JSON values: they
+        make this again.
+        """
+        own = {
+            name: getattr(self, name)
+            for name in inspect.signature(type(self)).parameters
+            if hasattr(self, name)
+        }
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in own.items()
+        }
 
     @classmethod
     def reads(cls, space: Space) -> bool:  # noqa: ARG003 - a subclass looks at it
@@ -149,19 +174,27 @@ class Surrogate(ABC):
         return True
 
     def prepare(self, space: Space) -> None:  # noqa: B027 - most models have nothing to do
-        """Work out what follows from the space alone, once a process, so that no fit waits for it."""
+        """Work out what follows from the space alone, once a process, so that no fit waits for
+        it.
+        """
 
-    def fit(self, cells: Sequence[Cell], values: Sequence[float] | NDArray[Any], space: Space | None = None) -> Self:
+    def fit(
+        self,
+        cells: Sequence[Cell],
+        values: Sequence[float] | NDArray[Any],
+        space: Space | None = None,
+    ) -> Self:
         """Learn from measured cells, forgetting what was learned before; returns itself.
 
         Args:
-            cells: Cells of one space, at least 2 different ones; the values of a repeated cell are averaged.
+            cells: Cells of one space, at least 2 different ones; the values of a repeated cell are
+                averaged.
             values: Shape ``(n,)``, finite, not all equal, in the metric's unit.
             space: That of the cells; None to look for it among the registered ones.
 
         Raises:
-            UserError: The values are not finite, all equal, not as many as the cells, or too few; a cell is of another
-                space; or the model cannot read this one.
+            UserError: The values are not finite, all equal, not as many as the cells, or too few; a
+                cell is of another space; or the model cannot read this one.
         """
         space, cells = own_cells(cells, space)
         cells, values = check_data(cells, values)
@@ -181,14 +214,17 @@ class Surrogate(ABC):
         return self
 
     def _calibrated_by_region(self, values: Floats, held_out: Prediction) -> Regions | None:
-        """The factors of the best and the other cells; None where there are too few to tell them apart."""
+        """The factors of the best and the other cells; None where there are too few to tell them
+        apart.
+        """
         sign = -1.0 if self.quantity in _LARGER_IS_BETTER else 1.0
         cut = sign * float(np.quantile(sign * held_out.mean, _BEST))
         best = self._is_best(held_out.mean, cut)
         if min(best.sum(), (~best).sum()) < _FEWEST_TO_CALIBRATE:
             return None
         factors = [
-            _calibrated(values[part], Prediction(held_out.mean[part], held_out.std[part])) for part in (best, ~best)
+            _calibrated(values[part], Prediction(held_out.mean[part], held_out.std[part]))
+            for part in (best, ~best)
         ]
         return Regions(cut, *factors)
 
@@ -198,16 +234,21 @@ class Surrogate(ABC):
 
     @property
     def held_out(self) -> Prediction:
-        """What parts of the model that had not seen a training cell predict for it, in the order of the cells.
+        """What parts of the model that had not seen a training cell predict for it, in the order of
+        the cells.
 
-        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored. The standard deviation
-        is calibrated by one factor for all cells, as in ``predict(…, by_region=False)``.
+        Repeated cells count once. It is there after a fit with `calibrate`, and is not stored. The
+        standard deviation is calibrated by one factor for all cells, as in
+        ``predict(…, by_region=False)``.
 
         Raises:
             UserError: The model was not fitted with calibration, or comes from a file.
         """
         if not hasattr(self, "_of_training"):
-            raise UserError(f"This {self.name} surrogate has no held-out predictions: fit it with calibrate=True.")
+            raise UserError(
+                f"This {self.name} surrogate has no held-out predictions: fit it with"
+                " calibrate=True."
+            )
         return self._of_training
 
     def predict(self, cells: Sequence[Cell], *, by_region: bool = True) -> Prediction:
@@ -215,8 +256,9 @@ class Surrogate(ABC):
 
         Args:
             cells: Cells of the space that was learned from.
-            by_region: Whether cells that are predicted to be among the best have a calibration of their own. False for
-                what compares standard deviations of cells, such as an acquisition: at the border they have a step.
+            by_region: Whether cells that are predicted to be among the best have a calibration of
+                their own. False for what compares standard deviations of cells, such as an
+                acquisition: at the border they have a step.
 
         Raises:
             UserError: Nothing was learned yet, or a cell is of another space.
@@ -255,7 +297,9 @@ class Surrogate(ABC):
 
     @abstractmethod
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        """Predict the transformed target, with a standard deviation that is right up to a factor."""
+        """Predict the transformed target, with a standard deviation that is right up to a
+        factor.
+        """
 
     @abstractmethod
     def _arrays(self) -> dict[str, NDArray[Any]]:
@@ -266,7 +310,9 @@ class Surrogate(ABC):
         """Take back what `_arrays` gave."""
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
-        """Predictions of the training cells, in the transformed target, by models that did not see them."""
+        """Predictions of the training cells, in the transformed target, by models that did not see
+        them.
+        """
         mean, std = np.empty(len(cells)), np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
@@ -304,7 +350,13 @@ class Surrogate(ABC):
         model._space = space_named(bytes(state["space"]).decode())
         model._target = Target(*(float(number) for number in state["target"]))
         with one_thread():
-            model._restore({name.removeprefix("model/"): a for name, a in state.items() if name[:6] == "model/"})
+            model._restore(
+                {
+                    name.removeprefix("model/"): a
+                    for name, a in state.items()
+                    if name[:6] == "model/"
+                }
+            )
         model._widening = float(state["widening"])
         model._regions = Regions(*map(float, state["regions"])) if "regions" in state else None
         return model
@@ -328,7 +380,9 @@ def folds(n: int, k: int, seed: int) -> list[NDArray[np.intp]]:
     return [np.sort(order[i :: min(k, n)]) for i in range(min(k, n))]
 
 
-def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) -> tuple[list[Cell], Floats]:
+def check_data(
+    cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]
+) -> tuple[list[Cell], Floats]:
     """Check what a surrogate is to learn from, and average the values of repeated cells.
 
     Returns:
@@ -339,22 +393,34 @@ def check_data(cells: Sequence[Cell], values: Sequence[float] | NDArray[Any]) ->
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"The values to learn are not all numbers: {error}.") from error
     if numbers.shape != (len(cells),):
-        raise UserError(f"{len(cells)} cells need {len(cells)} values, not an array of shape {numbers.shape}.")
+        raise UserError(
+            f"{len(cells)} cells need {len(cells)} values, not an array of shape {numbers.shape}."
+        )
     if not np.isfinite(numbers).all():
         bad = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise UserError(f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers only.")
+        raise UserError(
+            f"The value of {cells[bad]} is {numbers[bad]}; a surrogate learns from finite numbers"
+            " only."
+        )
     index: dict[Cell, int] = {}
     place = [index.setdefault(cell, len(index)) for cell in cells]
     means = np.bincount(place, weights=numbers) / np.bincount(place)
     if len(index) < FEWEST_CELLS:
-        raise UserError(f"A surrogate needs at least {FEWEST_CELLS} different cells to learn from, not {len(index)}.")
+        raise UserError(
+            f"A surrogate needs at least {FEWEST_CELLS} different cells to learn from, not"
+            f" {len(index)}."
+        )
     if np.ptp(means) == 0:
-        raise UserError(f"All {len(index)} cells have the value {means[0]:g}: there is nothing to learn.")
+        raise UserError(
+            f"All {len(index)} cells have the value {means[0]:g}: there is nothing to learn."
+        )
     return list(index), means
 
 
 MODELS: Registry[type[Surrogate]] = Registry(
-    "model", subclass_of(Surrogate, "surrogate_nas.surrogates.Surrogate"), group="surrogate_nas.models"
+    "model",
+    subclass_of(Surrogate, "surrogate_nas.surrogates.Surrogate"),
+    group="surrogate_nas.models",
 )
 """Every model by name: its class, whose file is imported when it is first asked for."""
 
@@ -375,7 +441,9 @@ def model_class(name: str) -> type[Surrogate]:
     return MODELS.find(name)
 
 
-def make_model(name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any) -> Surrogate:
+def make_model(
+    name: str, quantity: Quantity = "error", *, seed: int = 0, **settings: Any
+) -> Surrogate:
     """Make an unfitted model.
 
     Args:

@@ -27,7 +27,9 @@ class Boosting(Bagging):
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
         >>> losses = bench.column("valid_loss")
-        >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(bench.space[::150], losses[::150])
+        >>> model = Boosting("loss", parts=4, trees=100, rate=0.1).fit(
+        ...     bench.space[::150], losses[::150]
+        ... )
         >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.8)
         True
     """
@@ -62,8 +64,13 @@ class Boosting(Bagging):
             column_sample: The share of the columns that a tree sees.
             threads: Of XGBoost.
         """
-        super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
-        self.trees, self.depth = check_whole("The number of trees", trees, 1), check_whole("The depth", depth, 1)
+        super().__init__(
+            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra
+        )
+        self.trees, self.depth = (
+            check_whole("The number of trees", trees, 1),
+            check_whole("The depth", depth, 1),
+        )
         self.rate = check_number("The learning rate", rate)
         self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
@@ -81,7 +88,9 @@ class Boosting(Bagging):
             "nthread": self.threads,
             "base_score": float(target.mean()),
         }
-        return xgboost.train(parameters, xgboost.DMatrix(matrix, target, nthread=self.threads), self.trees)
+        return xgboost.train(
+            parameters, xgboost.DMatrix(matrix, target, nthread=self.threads), self.trees
+        )
 
     def _predict_parts(self, parts: Sequence[Any], matrix: Matrix) -> Floats:
         import xgboost
@@ -90,7 +99,10 @@ class Boosting(Bagging):
         return np.array([part.predict(data) for part in parts], dtype=np.float64)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        boosters = {f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8) for i, part in enumerate(self._learned)}
+        boosters = {
+            f"{i:02}": np.frombuffer(part.save_raw("ubj"), np.uint8)
+            for i, part in enumerate(self._learned)
+        }
         return boosters | {"error": np.array(self._error)}
 
     def _restore(self, arrays: Arrays) -> None:

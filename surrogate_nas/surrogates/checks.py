@@ -1,4 +1,6 @@
-"""What a caller gave, looked at before it is used: a wrong kind of thing is one clear line, never a traceback."""
+"""What a caller gave, looked at before it is used: a wrong kind of thing is one clear line, never a
+traceback.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,17 @@ from surrogate_nas.space import space_of as space_of_cell
 
 
 def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
-    """Whether something has a length and is numbered from 0: a sequence that is no text, or an array."""
+    """Whether something has a length and is numbered from 0: a sequence that is no text, or an
+    array.
+    """
     if isinstance(value, np.ndarray):
         return value.ndim > 0
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
 def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space, Sequence[Cell]]:
-    """The space of cells, and its own cells by their strings: nothing else of what is handed in is trusted.
+    """The space of cells, and its own cells by their strings: nothing else of what is handed in is
+    trusted.
 
     Args:
         cells: Cells of one space, or an enumerable space itself.
@@ -38,12 +43,15 @@ def own_cells(cells: Sequence[Cell], space: Space | None = None) -> tuple[Space,
         raise UserError("A surrogate needs cells; none was given.")
     if space is None:
         if not isinstance(cells[0], Cell):
-            raise UserError(f"A surrogate needs cells, not {cells[0]!r:.80}; Space.parse reads a cell's string.")
+            raise UserError(
+                f"A surrogate needs cells, not {cells[0]!r:.80}; Space.parse reads a cell's string."
+            )
         try:
             space = space_of_cell(cells[0])
         except UserError as error:
             raise UserError(
-                f"{cells[0]!s:.200} is a cell of no registered space: give its own, as in fit(cells, values, space=…)."
+                f"{cells[0]!s:.200} is a cell of no registered space: give its own, as in"
+                " fit(cells, values, space=…)."
             ) from error
     return space, [_own(space, cell) for cell in cells]
 
@@ -52,4 +60,6 @@ def _own(space: Space, cell: Cell) -> Cell:
     try:
         return space.cell(cell)
     except UserError as error:
-        raise UserError(f"{cell!r:.200} is no cell of {space.name}; a surrogate learns one space.") from error
+        raise UserError(
+            f"{cell!r:.200} is no cell of {space.name}; a surrogate learns one space."
+        ) from error

@@ -17,7 +17,9 @@ from surrogate_nas.surrogates.gaussian import Scaling
 Matrix = NDArray[np.float32]
 
 
-def columns(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()) -> Matrix:
+def columns(
+    space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()
+) -> Matrix:
     """Encode cells, shape ``(n, d)``.
 
     Args:
@@ -41,7 +43,8 @@ def is_surveyed(space: Space) -> bool:
 
 @once(16)
 def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
-    """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its order.
+    """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its
+    order.
 
     Args:
         encoding: See `columns`.
@@ -61,7 +64,9 @@ def scaling(space: Space, encoding: str) -> Scaling:
 
 
 def _encoded(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str]) -> Matrix:
-    parts: list[NDArray[Any]] = [space.encode(cells, encoding if encoding in space.encodings else "one_hot")]
+    parts: list[NDArray[Any]] = [
+        space.encode(cells, encoding if encoding in space.encodings else "one_hot")
+    ]
     for name in extra:
         if name not in space.analytic:
             raise unknown("free metric", name, space.analytic)

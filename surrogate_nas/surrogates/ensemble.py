@@ -1,12 +1,12 @@
 """An ensemble of unlike models, which err on different cells.
 
-For errors and losses a graph network, boosted and extra trees, and two Gaussian processes; for costs and structure
-boosted trees, a Gaussian process and ridge regression. A member that cannot read a space (a graph network, where cells
-are no graphs) stays out.
+For errors and losses a graph network, boosted and extra trees, and two Gaussian processes; for
+costs and structure boosted trees, a Gaussian process and ridge regression. A member that cannot
+read a space (a graph network, where cells are no graphs) stays out.
 
-Weights come from what the members predicted for training cells that they had not seen (stacking: Wolpert, Neural
-Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the prior ones, which few cells cannot
-improve on.
+Weights come from what the members predicted for training cells that they had not seen (stacking:
+Wolpert, Neural Networks 1992; non-negative, as Breiman, Machine Learning 1996), drawn towards the
+prior ones, which few cells cannot improve on.
 """
 
 from __future__ import annotations
@@ -50,7 +50,12 @@ class Ensemble(Surrogate):
         >>> bench = sn.load("fashion")
         >>> model = Ensemble("loss", members=[("ridge", {}, 1.0), ("gp", {}, 1.0)])
         >>> model = model.fit(bench.space[::150], bench.column("valid_loss")[::150])
-        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150])[0, 1] > 0.9)
+        >>> bool(
+        ...     np.corrcoef(
+        ...         model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150]
+        ...     )[0, 1]
+        ...     > 0.9
+        ... )
         True
     """
 
@@ -90,7 +95,9 @@ class Ensemble(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         values, _ = self._target.backward(target, target)
         self._models = [
-            make_model(name, self.quantity, seed=self.seed, **settings).fit(cells, values, self._space)
+            make_model(name, self.quantity, seed=self.seed, **settings).fit(
+                cells, values, self._space
+            )
             for name, settings, _ in self._reading
         ]
         means, stds = self._in_target([model.held_out for model in self._models])
@@ -104,7 +111,9 @@ class Ensemble(Surrogate):
         return means, np.array([each.std for each in found]) / np.maximum(slopes, 1e-12)
 
     def _stacked(self, means: Floats, target: Floats) -> Floats:
-        """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior weights."""
+        """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior
+        weights.
+        """
         from scipy.optimize import nnls
 
         prior = np.array([weight for *_, weight in self._reading])
@@ -121,7 +130,9 @@ class Ensemble(Surrogate):
         return Prediction(mean, np.sqrt(self._weights @ (stds**2 + (means - mean) ** 2)))
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
-        return self._combined(*self._in_target([model.predict(cells, by_region=False) for model in self._models]))
+        return self._combined(
+            *self._in_target([model.predict(cells, by_region=False) for model in self._models])
+        )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._left_out
@@ -144,7 +155,9 @@ class Ensemble(Surrogate):
 def _member(entry: Any) -> Member:
     """A member as it was given, looked at."""
     if not is_sequence(entry) or len(entry) != 3 or not isinstance(entry[1], Mapping):
-        raise UserError(f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}.")
+        raise UserError(
+            f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}."
+        )
     name, settings, weight = entry
     model_class(name)
     return name, dict(settings), check_number(f"The weight of {name}", weight)

@@ -1,9 +1,11 @@
-"""How good a surrogate is: split, scores, learning curves, and the ceiling that training noise sets.
+"""How good a surrogate is: split, scores, learning curves, and the ceiling that training noise
+sets.
 
-Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret, rank and precision of the best k, nDCG)
-and calibration (coverage) can disagree, and Kendall's τ over a whole space hides the top: it is given for the better
-half and the best quarter too. Rank and precision as in Ning et al., "GATES", ECCV 2020: their N@K and P@K; nDCG is
-Järvelin and Kekäläinen's, 2002, with the gains of Burges et al., 2005.
+Ranks (Kendall, Spearman), errors (R², MAE), what a search would find (regret, rank and precision of
+the best k, nDCG) and calibration (coverage) can disagree, and Kendall's τ over a whole space hides
+the top: it is given for the better half and the best quarter too. Rank and precision as in Ning et
+al., "GATES", ECCV 2020: their N@K and P@K; nDCG is Järvelin and Kekäläinen's, 2002, with the gains
+of Burges et al., 2005.
 """
 
 from __future__ import annotations
@@ -32,14 +34,24 @@ TOP = 10
 SHARE = 0.005
 """Of the cells: the best for `precision_half_percent`."""
 _QUARTER = 0.25
-"""Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is taken."""
+"""Of the cells, the best by truth: where a search works, and where ``coverage90_top_quarter`` is
+taken.
+"""
 _GRADES = 20
 """The relevance of the best cell; each grade doubles the gain of nDCG."""
 _FEWEST_TO_SCORE = 3
 _SCORES = (
-    "spearman", "r2", "mae", "coverage90", "coverage90_top_quarter", "regret_top", "precision_top", "rank_top",
-    "precision_half_percent", "ndcg",
-)  # fmt: skip
+    "spearman",
+    "r2",
+    "mae",
+    "coverage90",
+    "coverage90_top_quarter",
+    "regret_top",
+    "precision_top",
+    "rank_top",
+    "precision_half_percent",
+    "ndcg",
+)
 
 
 class Holdout(NamedTuple):
@@ -49,19 +61,22 @@ class Holdout(NamedTuple):
     test: Indices
 
 
-def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0) -> Holdout:
+def split_cells(
+    space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0
+) -> Holdout:
     """Draw training cells among those that have a value; the test cells are the others.
 
-    Grouped by functional class, only those others are tested that compute other functions than every training cell:
-    isomorphic cells share their accuracy but for noise, so that a random split flatters. Both kinds learn from the
-    same cells.
+    Grouped by functional class, only those others are tested that compute other functions than
+    every training cell: isomorphic cells share their accuracy but for noise, so that a random split
+    flatters. Both kinds learn from the same cells.
 
     Args:
         values: Shape ``(len(space),)``, NaN where a cell has none.
         kind: ``random`` or ``grouped``.
 
     Raises:
-        UserError: The kind is unknown, the space has no functional classes, or there are not so many cells.
+        UserError: The kind is unknown, the space has no functional classes, or there are not so
+            many cells.
     """
     space, values = listed(space), _column_of(space, len(space), values)
     _check_kind(kind)
@@ -69,22 +84,28 @@ def split_cells(space: Enumerable, values: Floats, n_train: int, kind: SplitKind
     measured = np.flatnonzero(np.isfinite(values))
     if not 2 <= check_whole("The number of cells to learn from", n_train) <= len(measured):
         raise UserError(
-            f"Cannot learn from {n_train} cells: {len(measured)} have a value, and at least 2 are needed to learn."
+            f"Cannot learn from {n_train} cells: {len(measured)} have a value, and at least 2 are"
+            " needed to learn."
         )
     order = np.random.default_rng(seed).permutation(measured)
     if kind == "random":
         return Holdout(order[:n_train], order[n_train:])
     if space.classes is None:
-        raise UserError(f"The space {space.name} has no functional classes to group by; use the random split.")
+        raise UserError(
+            f"The space {space.name} has no functional classes to group by; use the random split."
+        )
     classes = space.classes
     train, others = order[:n_train], order[n_train:]
     return Holdout(train, others[~np.isin(classes[others], classes[train])])
 
 
-def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random") -> Holdout:
+def split_drawn(
+    space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random"
+) -> Holdout:
     """Holdout cells that were drawn at random: the first are learned from, the others tested.
 
-    Grouped, only those others are tested that compute other functions than every training cell (`Space.identity`).
+    Grouped, only those others are tested that compute other functions than every training cell
+    (`Space.identity`).
 
     Args:
         kind: ``random`` or ``grouped``.
@@ -94,11 +115,16 @@ def split_drawn(space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKi
     """
     _check_kind(kind)
     if not FEWEST_CELLS <= check_whole("The number of cells to learn from", n_train) <= len(cells):
-        raise UserError(f"Cannot learn from {n_train} of {len(cells)} cells; at least {FEWEST_CELLS} are needed.")
+        raise UserError(
+            f"Cannot learn from {n_train} of {len(cells)} cells; at least {FEWEST_CELLS} are"
+            " needed."
+        )
     train, test = np.arange(n_train), np.arange(n_train, len(cells))
     if kind == "grouped":
         learned = {space.identity(cell) for cell in cells[:n_train]}
-        test = np.array([i for i in test if space.identity(cells[int(i)]) not in learned], dtype=np.int64)
+        test = np.array(
+            [i for i in test if space.identity(cells[int(i)]) not in learned], dtype=np.int64
+        )
     return Holdout(train, test)
 
 
@@ -114,7 +140,9 @@ def _column_of(space: Space, n: int, values: Any) -> Floats:
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"The values of the cells are not all numbers: {error}.") from error
     if numbers.shape != (n,):
-        raise UserError(f"The space {space.name} needs {n} values, not an array of shape {numbers.shape}.")
+        raise UserError(
+            f"The space {space.name} needs {n} values, not an array of shape {numbers.shape}."
+        )
     return numbers
 
 
@@ -126,12 +154,13 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
         top: How many of the best to look at.
 
     Returns:
-        ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``, ``r2``, ``mae``,
-        ``coverage90`` (the share within ``mean ± 1.645 std``), ``coverage90_top_quarter`` (the same among the best
-        quarter by truth), ``regret_top`` (the best truth among the `top` cells liked best, minus the best of all),
-        ``rank_top`` (its true rank, 1 for the best of all: N@10 with the usual `top`) and ``precision_top`` (how many
-        of the `top` are among the true `top`); ``precision_half_percent`` (likewise, of the best .5 %: P@.5 %) and
-        ``ndcg`` (`ndcg_of`).
+        ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``,
+        ``r2``, ``mae``, ``coverage90`` (the share within ``mean ± 1.645 std``),
+        ``coverage90_top_quarter`` (the same among the best quarter by truth), ``regret_top`` (the
+        best truth among the `top` cells liked best, minus the best of all), ``rank_top`` (its true
+        rank, 1 for the best of all: N@10 with the usual `top`) and ``precision_top`` (how many of
+        the `top` are among the true `top`); ``precision_half_percent`` (likewise, of the best .5 %:
+        P@.5 %) and ``ndcg`` (`ndcg_of`).
     """
     from scipy.stats import spearmanr
 
@@ -161,8 +190,9 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
 def ndcg_of(truth: Floats, mean: Floats) -> float:
     """Normalised discounted cumulative gain: 1 where the predicted order is the true one.
 
-    A cell's relevance is 20 times the share of the cells that it is not better than; its gain is ``2^relevance - 1``,
-    and the discount of place i ``log2(i + 1)``. Relevance by rank, for errors are too skewed to be grades.
+    A cell's relevance is 20 times the share of the cells that it is not better than; its gain is
+    ``2^relevance - 1``, and the discount of place i ``log2(i + 1)``. Relevance by rank, for errors
+    are too skewed to be grades.
 
     Args:
         truth: Shape ``(n,)``, smaller is better.
@@ -172,11 +202,14 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
     gains = 2 ** (_GRADES * (1 - rankdata(truth, "max") / len(truth))) - 1
     discounts = 1 / np.log2(np.arange(len(truth)) + 2)
     ideal = float(np.sort(gains)[::-1] @ discounts)
-    return float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal if ideal else float("nan")
+    return (
+        float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal if ideal else float("nan")
+    )
 
 
 def kendall(first: Floats, second: Floats) -> float:
-    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or one is constant.
+    """Kendall's τ (b, so ties count) of two columns; NaN where fewer than three cells have both, or
+    one is constant.
 
     Args:
         first: Shape ``(n,)``.
@@ -202,15 +235,19 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     for name, share in BANDS.items():
         part = order[: max(2, round(share * len(order)))]
         undefined = np.ptp(truth[part]) == 0 or np.ptp(mean[part]) == 0
-        found[name] = float("nan") if undefined else float(kendalltau(mean[part], truth[part]).statistic)
+        found[name] = (
+            float("nan") if undefined else float(kendalltau(mean[part], truth[part]).statistic)
+        )
     return found
 
 
 def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
-    """How well the mean of the cells isomorphic to a cell predicts it: about what no model can beat.
+    """How well the mean of the cells isomorphic to a cell predicts it: about what no model can
+    beat.
 
     Args:
-        values: Shape ``(len(space),)``, NaN where a cell has none; smaller is better (`Metric.minimised`).
+        values: Shape ``(len(space),)``, NaN where a cell has none; smaller is better
+            (`Metric.minimised`).
 
     Returns:
         τ by the names of `BANDS`, over the cells of each band that have isomorphic ones.
@@ -218,7 +255,10 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     space, values = listed(space), _column_of(space, len(space), values)
     measured = np.flatnonzero(np.isfinite(values))
     if space.classes is None:
-        raise UserError(f"The space {space.name} has no functional classes, so no cells are known to be isomorphic.")
+        raise UserError(
+            f"The space {space.name} has no functional classes, so no cells are known to be"
+            " isomorphic."
+        )
     classes = space.classes[measured]
     truth = values[measured]
     counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
@@ -237,7 +277,9 @@ def _cells_of(space: Space, cells: Sequence[Cell], split: Holdout) -> tuple[list
         train, test = split
         return [cells[int(i)] for i in train], [cells[int(i)] for i in test]
     except (TypeError, ValueError, IndexError) as error:
-        raise UserError(f"A split is two lists of indices into the space {space.name} ({error}).") from error
+        raise UserError(
+            f"A split is two lists of indices into the space {space.name} ({error})."
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -270,7 +312,11 @@ class Evaluation:
 
 
 def evaluate(
-    model: Surrogate, space: Space, values: Floats, split: Holdout, cells: Sequence[Cell] | None = None
+    model: Surrogate,
+    space: Space,
+    values: Floats,
+    split: Holdout,
+    cells: Sequence[Cell] | None = None,
 ) -> Evaluation:
     """Fit a model on the training cells and score it on the test cells.
 

@@ -1,7 +1,8 @@
-"""Extremely randomised trees (Geurts, Ernst & Wehenkel, Machine Learning 2006), grown by scikit-learn.
+"""Extremely randomised trees (Geurts, Ernst & Wehenkel, Machine Learning 2006), grown by
+scikit-learn.
 
-Their mistakes are unlike those of boosted trees, which is what an ensemble wants. A grown forest is kept as plain
-arrays, so a stored one predicts without scikit-learn.
+Their mistakes are unlike those of boosted trees, which is what an ensemble wants. A grown forest is
+kept as plain arrays, so a stored one predicts without scikit-learn.
 """
 
 from __future__ import annotations
@@ -65,7 +66,12 @@ class ExtraTrees(Bagging):
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
         >>> model = ExtraTrees("loss").fit(bench.space[::150], bench.column("valid_loss")[::150])
-        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150])[0, 1] > 0.8)
+        >>> bool(
+        ...     np.corrcoef(
+        ...         model.predict(bench.space[7::150]).mean, bench.column("valid_loss")[7::150]
+        ...     )[0, 1]
+        ...     > 0.8
+        ... )
         True
     """
 
@@ -91,7 +97,9 @@ class ExtraTrees(Bagging):
             trees: Per forest.
             column_sample: The share of the columns that a split chooses from.
         """
-        super().__init__(quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra)
+        super().__init__(
+            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra
+        )
         self.trees = check_whole("The number of trees", trees, 1)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)
 
@@ -115,7 +123,9 @@ class ExtraTrees(Bagging):
     def _restore(self, arrays: Arrays) -> None:
         self._error = float(arrays["error"])
         numbers = sorted({name[:2] for name in arrays if "/" in name})
-        self._learned = [Forest(*(arrays[f"{i}/{name}"] for name in Forest._fields)) for i in numbers]
+        self._learned = [
+            Forest(*(arrays[f"{i}/{name}"] for name in Forest._fields)) for i in numbers
+        ]
 
 
 def _flattened(trees: Sequence[Any]) -> Forest:

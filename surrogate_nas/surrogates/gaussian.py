@@ -1,4 +1,6 @@
-"""One Gaussian process, for strategies and surrogates: kernel, likelihood, and predictions at once or in steps."""
+"""One Gaussian process, for strategies and surrogates: kernel, likelihood, and predictions at once
+or in steps.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,20 @@ from scipy.linalg.blas import dtrsm
 from scipy.optimize import minimize
 
 __all__ = [
-    "MOST_FOR_LIKELIHOOD", "Floats", "Posterior", "GrowingProcess", "Hyper", "Places", "FittedProcess", "Scaling",
-    "matern_of_squares", "most_likely", "most_likely_weights", "squared_distances", "weighted",
-]  # fmt: skip
+    "MOST_FOR_LIKELIHOOD",
+    "Floats",
+    "Posterior",
+    "GrowingProcess",
+    "Hyper",
+    "Places",
+    "FittedProcess",
+    "Scaling",
+    "matern_of_squares",
+    "most_likely",
+    "most_likely_weights",
+    "squared_distances",
+    "weighted",
+]
 
 
 # Points and the Matérn-5/2 kernel over them, in units of its variance.
@@ -53,15 +66,20 @@ class Scaling(NamedTuple):
         kept = np.ptp(block, axis=0) > 0
         varying = block[:, kept].astype(np.float64, copy=False)
         centre, span = varying.mean(axis=0), np.ptp(varying, axis=0)
-        return cls(kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0)
+        return cls(
+            kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0
+        )
 
     def ranged(self, block: NDArray[Any]) -> Floats:
-        """Points with the columns that vary, each centred and divided by its range, shape ``(n, kept)``.
+        """Points with the columns that vary, each centred and divided by its range, shape
+        ``(n, kept)``.
 
         Args:
             block: Shape ``(n, d)``.
         """
-        return np.asarray((block[:, self.kept].astype(np.float64, copy=False) - self.centre) / self.span)
+        return np.asarray(
+            (block[:, self.kept].astype(np.float64, copy=False) - self.centre) / self.span
+        )
 
     def unit(self, block: NDArray[Any]) -> Floats:
         """`ranged`, and the whole so that two random points are 1 apart (root mean square).
@@ -115,14 +133,16 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
         array([[1.5, 0.5],
                [0.5, 1.5]])
     """
-    return np.asarray(sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True)))
+    return np.asarray(
+        sum(weight * matrix for weight, matrix in zip(weights, matrices, strict=True))
+    )
 
 
 # A process that has seen all its values at once: its predictions, also without one of them.
 #
-# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006; leave-one-out predictions by their
-# section 5.4.2. The process has zero mean and a variance that is the most likely one given kernel and noise; noise is
-# relative to it everywhere.
+# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006; leave-one-out
+# predictions by their section 5.4.2. The process has zero mean and a variance that is the most
+# likely one given kernel and noise; noise is relative to it everywhere.
 
 
 _LEAST_VARIANCE, _LEAST_LEFT = 1e-12, 1e-9
@@ -143,7 +163,9 @@ class FittedProcess(NamedTuple):
         >>> kernel = matern_of_squares(squared_distances(seen, seen))
         >>> process = FittedProcess.seeing(kernel, np.sin(seen[:, 0]), noise=1e-4)
         >>> mean, std = process.predict(matern_of_squares(squared_distances(seen, new)))
-        >>> bool(abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1])  # sure near what was seen, not far away
+        >>> bool(
+        ...     abs(mean[0] - np.sin(1.1)) < 2 * std[0] < std[1]
+        ... )  # sure near what was seen, not far away
         True
     """
 
@@ -166,7 +188,8 @@ class FittedProcess(NamedTuple):
         return cls(root, alpha, noise, max(float(values @ alpha) / len(values), _LEAST_VARIANCE))
 
     def predict(self, to_seen: Floats) -> tuple[Floats, Floats]:
-        """Mean and standard deviation of values at other points, noise included, shape ``(m,)`` each.
+        """Mean and standard deviation of values at other points, noise included, shape ``(m,)``
+        each.
 
         Args:
             to_seen: The kernel between the seen points and those, shape ``(n, m)``.
@@ -187,8 +210,8 @@ def _solve(root: Floats, right: Floats) -> Floats:
 
 # The same process seen value by value: what one more costs is a row, and one more place a column.
 #
-# The covariance of seen cells and places is kept whitened: with K = RRᵀ of the seen cells, the rows of R⁻¹K(seen,
-# places) give means, variances and the next row of R at once.
+# The covariance of seen cells and places is kept whitened: with K = RRᵀ of the seen cells, the rows
+# of R⁻¹K(seen, places) give means, variances and the next row of R at once.
 
 
 Places = NDArray[np.intp]
@@ -222,7 +245,8 @@ class Posterior(NamedTuple):
 
 
 class GrowingProcess:
-    """A process over places, of which each seen cell is at one; its constant mean is that of generalised least squares.
+    """A process over places, of which each seen cell is at one; its constant mean is that of
+    generalised least squares.
 
     Attributes:
         held: How many cells are seen.
@@ -234,7 +258,9 @@ class GrowingProcess:
         >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
         >>> for place in (0, 10, 20, 30):
         ...     process.see(place, kernel[place])
-        >>> said = process.predict(np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31)))
+        >>> said = process.predict(
+        ...     np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31))
+        ... )
         >>> float(np.abs(said.mean - np.sin(line[:, 0])).max()) < 0.1
         True
         >>> int(said.variance.argmax()) in (5, 25)  # farthest from what was seen
@@ -265,7 +291,9 @@ class GrowingProcess:
         self._spent[:] = 0.0
 
     def see(self, place: int, covariance: Floats) -> None:
-        """Take in a further cell; `place`: where it is, `covariance`: between there and all places, shape ``(m,)``."""
+        """Take in a further cell; `place`: where it is, `covariance`: between there and all places,
+        shape ``(m,)``.
+        """
         n = self.held
         self._make_room(n + 1)
         before = self._rows[:n, place].copy()
@@ -280,12 +308,15 @@ class GrowingProcess:
 
         Args:
             places: Where they are, shape ``(n,)``.
-            covariance: Between there and a range of all places, shape ``(n, k)``; asked for range by range, as fresh
-                memory costs more than the sums.
+            covariance: Between there and a range of all places, shape ``(n, k)``; asked for range
+                by range, as fresh memory costs more than the sums.
         """
         n, m = len(places), len(self._spent)
         self._make_room(n)
-        rows, ranges = self._rows[:n], [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)]
+        rows, ranges = (
+            self._rows[:n],
+            [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)],
+        )
         for at in ranges:
             rows[:, at] = covariance(at)
         among = rows[:, places]
@@ -306,10 +337,12 @@ class GrowingProcess:
         self._spent = np.concatenate([self._spent, (new**2).sum(axis=0)])
 
     def predict(self, target: Floats, pending: Places, between: Floats) -> Posterior:
-        """Mean and variance at all places, given values, and pending cells as if these had come as expected.
+        """Mean and variance at all places, given values, and pending cells as if these had come as
+        expected.
 
         Args:
-            target: The values of the seen cells, shape ``(n,)``; these may all change from call to call.
+            target: The values of the seen cells, shape ``(n,)``; these may all change from call to
+                call.
             pending: Where cells are whose values are not known yet, shape ``(k,)``.
             between: The covariance between there and all places, shape ``(k, m)``.
         """
@@ -319,7 +352,9 @@ class GrowingProcess:
         left = white[:, 0] - level * white[:, 1]
         variance = max(float(left @ left) / n, LEAST)
         spent = self._spent + self._taken(pending, between) if len(pending) else self._spent
-        return Posterior(level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._noise))
+        return Posterior(
+            level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._noise)
+        )
 
     def _taken(self, pending: Places, between: Floats) -> Floats:
         """How much variance pending cells will take at every place, shape ``(m,)``."""
@@ -338,14 +373,16 @@ class GrowingProcess:
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
-    """What a lower root times it gives a matrix; solved for the transpose, which BLAS takes without a copy."""
+    """What a lower root times it gives a matrix; solved for the transpose, which BLAS takes without
+    a copy.
+    """
     return np.asarray(dtrsm(1.0, root, np.ascontiguousarray(right).T, side=1, lower=1, trans_a=1).T)
 
 
 # Which kernel and which noise make the values that were seen most likely.
 #
-# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, section 5.4.1. The variance of the
-# process is profiled out; noise is relative to it.
+# Rasmussen & Williams, "Gaussian Processes for Machine Learning", MIT Press 2006, section 5.4.1.
+# The variance of the process is profiled out; noise is relative to it.
 
 
 MOST_FOR_LIKELIHOOD = 400
@@ -356,8 +393,11 @@ _BOUNDS, _NOISE_BOUNDS = (-5.0, 4.0), (-7.0, 1.0)
 _WEIGHT_PRIOR = 2.0
 
 
-def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> tuple[Floats, float]:
-    """The weight of every block's squared distance, and the relative noise, by likelihood and weak priors.
+def most_likely_weights(
+    points: Sequence[Floats], values: Floats, seed: int
+) -> tuple[Floats, float]:
+    """The weight of every block's squared distance, and the relative noise, by likelihood and weak
+    priors.
 
     Args:
         points: A block each, shape ``(n, d)``, two random points about 1 apart.
@@ -367,7 +407,9 @@ def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> matters, noise = rng.standard_normal((2, 60, 1)) / np.sqrt(2)
-        >>> weights, relative_noise = most_likely_weights([matters, noise], np.sin(2 * matters[:, 0]), seed=0)
+        >>> weights, relative_noise = most_likely_weights(
+        ...     [matters, noise], np.sin(2 * matters[:, 0]), seed=0
+        ... )
         >>> bool(weights[0] > 10 * weights[1])
         True
     """
@@ -380,13 +422,20 @@ def most_likely_weights(points: Sequence[Floats], values: Floats, seed: int) -> 
         kernel[np.diag_indices(n)] += np.exp(logs[-1])
         root = np.linalg.cholesky(kernel)
         whitened = solve_triangular(root, values, lower=True)
-        likelihood = 0.5 * n * np.log(max(whitened @ whitened / n, _LEAST_VARIANCE)) + np.log(np.diag(root)).sum()
-        away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + ((logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2).sum()
+        likelihood = (
+            0.5 * n * np.log(max(whitened @ whitened / n, _LEAST_VARIANCE))
+            + np.log(np.diag(root)).sum()
+        )
+        away = ((logs[-1] - _NOISE_PRIOR[0]) / _NOISE_PRIOR[1]) ** 2 + (
+            (logs[:-1] / 2 / _WEIGHT_PRIOR) ** 2
+        ).sum()
         return float(likelihood + 0.5 * away)
 
     start = np.append(np.zeros(len(points)), _START_NOISE)
     bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
-    found = minimize(cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}).x
+    found = minimize(
+        cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
+    ).x
     return np.exp(found[:-1]), float(np.exp(found[-1]))
 
 
@@ -414,7 +463,8 @@ _MOST_SWEEPS = 4
 
 
 def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start: Hyper) -> Hyper:
-    """Climb the grid from a start, along one axis after another, until no step along any is more likely.
+    """Climb the grid from a start, along one axis after another, until no step along any is more
+    likely.
 
     The mean is that of generalised least squares.
 
@@ -454,7 +504,9 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
     for _ in range(_MOST_SWEEPS):
         before = best
         for axis in ("noise", "length", "shared"):
-            best = max((best._replace(**{axis: value}) for value in getattr(GRID, axis)), key=likelihood)
+            best = max(
+                (best._replace(**{axis: value}) for value in getattr(GRID, axis)), key=likelihood
+            )
         if best == before:
             break
     return best

@@ -1,14 +1,17 @@
 """A graph network that is equal on functionally equal cells, in plain dense PyTorch.
 
-It passes messages from the input to the output over the graph of terms that all cells share (`Space.terms`): a
-convolution transforms the sum of the embeddings that it reads, pooling moves an embedding, and the output reads its
-summands, and all live convolutions of the cell besides. Invariance to relabelling and to functional identity need no
-training: two such cells are one row. A head adds path, graph and signal features, averaged over the functional class.
-Since a space has few terms, several networks of different initialisation are trained at once, stacked in a
-leading dimension; each leaves a part of the cells out, which gives the spread and the calibration for nothing.
+It passes messages from the input to the output over the graph of terms that all cells share
+(`Space.terms`): a convolution transforms the sum of the embeddings that it reads, pooling moves an
+embedding, and the output reads its summands, and all live convolutions of the cell besides.
+Invariance to relabelling and to functional identity need no training: two such cells are one row. A
+head adds path, graph and signal features, averaged over the functional class. Since a space has few
+terms, several networks of different initialisation are trained at once, stacked in a leading
+dimension; each leaves a part of the cells out, which gives the spread and the calibration for
+nothing.
 
-Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; a pairwise ranking loss, Xu et al., "ReNAS",
-CVPR 2021; unsupervised pre-training on the whole space, Yan et al., "arch2vec", NeurIPS 2020.
+Sources: computing along the graph, Zhang et al., "D-VAE", NeurIPS 2019; a pairwise ranking loss, Xu
+et al., "ReNAS", CVPR 2021; unsupervised pre-training on the whole space, Yan et al., "arch2vec",
+NeurIPS 2020.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ from surrogate_nas.surrogates.losses import LOSSES, logistic_rank
 from surrogate_nas.surrogates.target import Floats
 
 _TAIL = 0.1
-"""Beyond the outermost knots the line goes on as steeply as it rises on average over this share of the cells."""
+"""Beyond the outermost knots the line goes on as steeply as it rises on average over this share of
+the cells.
+"""
 _LEAST_SLOPE = 0.05
 """There; scores and target have a standard deviation of about one."""
 
@@ -69,11 +74,12 @@ class Units(NamedTuple):
 
     @classmethod
     def fit(cls, scores: Floats, unseen: NDArray[np.bool_], target: Floats) -> Self:
-        """Lay the line: isotonic regression, joined through the middles of its steps, which would make cells equal.
+        """Lay the line: isotonic regression, joined through the middles of its steps, which would
+        make cells equal.
 
-        Every member is standardised over all cells; then the line is laid through what members say of the cells that
-        they have not seen. Barlow et al., "Statistical inference under order restrictions", 1972; for classifiers
-        Zadrozny and Elkan, KDD 2002.
+        Every member is standardised over all cells; then the line is laid through what members say
+        of the cells that they have not seen. Barlow et al., "Statistical inference under order
+        restrictions", 1972; for classifiers Zadrozny and Elkan, KDD 2002.
 
         Args:
             scores: Of the training cells, shape ``(members, n)``.
@@ -82,17 +88,25 @@ class Units(NamedTuple):
         """
         from scipy.optimize import isotonic_regression
 
-        centre, spread = scores.mean(axis=1, keepdims=True), np.maximum(scores.std(axis=1, keepdims=True), 1e-9)
+        centre, spread = (
+            scores.mean(axis=1, keepdims=True),
+            np.maximum(scores.std(axis=1, keepdims=True), 1e-9),
+        )
         members, cells = np.nonzero(unseen)
         found = ((scores - centre) / spread)[members, cells]
         order = np.argsort(found, kind="stable")
         found, wanted = found[order], target[cells][order]
         blocks = isotonic_regression(wanted).blocks
-        knots, values = (np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (found, wanted))
+        knots, values = (
+            np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (found, wanted)
+        )
         apart = np.concatenate([[True], np.diff(knots) > 0])
         knots, values = knots[apart], values[apart]
         slopes = []
-        for first, inner in ((knots[0], np.quantile(found, _TAIL)), (knots[-1], np.quantile(found, 1 - _TAIL))):
+        for first, inner in (
+            (knots[0], np.quantile(found, _TAIL)),
+            (knots[-1], np.quantile(found, 1 - _TAIL)),
+        ):
             nearest = knots[np.argsort(np.abs(knots - first))[:2]][-1]
             other = inner if abs(inner - first) > abs(nearest - first) else nearest
             rise = abs(np.interp(other, knots, values) - np.interp(first, knots, values))
@@ -102,29 +116,38 @@ class Units(NamedTuple):
     def of(self, scores: Floats) -> Floats:
         """The target that scores stand for, shape as given; `scores` of shape ``(members, n)``."""
         found = (scores - self.centre) / self.spread
-        below, above = np.minimum(found - self.knots[0], 0.0), np.maximum(found - self.knots[-1], 0.0)
+        below, above = (
+            np.minimum(found - self.knots[0], 0.0),
+            np.maximum(found - self.knots[-1], 0.0),
+        )
         inside = np.interp(found, self.knots, self.values)
-        return np.asarray(inside + self.slopes[0] * below + self.slopes[1] * above, dtype=np.float64)
+        return np.asarray(
+            inside + self.slopes[0] * below + self.slopes[1] * above, dtype=np.float64
+        )
 
 
 _PARTS = 5
 """Every member leaves out one of this many parts of the training cells."""
 _BATCH = 128
 _STEPS_PER_ROOT, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 800
-"""Optimiser steps grow with the root of the number of cells: few cells are soon learned by heart."""
+"""Optimiser steps grow with the root of the number of cells: few cells are soon learned by
+heart.
+"""
 
 
 class GraphNetwork(Surrogate):
     """An ensemble of graph networks, stacked and trained together.
 
-    For a cost, which dead operations add to, the head also reads the raw operation counts; the prediction is then not
-    equal on functionally equal cells, as the metric is not.
+    For a cost, which dead operations add to, the head also reads the raw operation counts; the
+    prediction is then not equal on functionally equal cells, as the metric is not.
 
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
         >>> losses = bench.column("valid_loss")
-        >>> model = GraphNetwork("loss", pretrain=False, steps=60).fit(bench.space[::150], losses[::150])
+        >>> model = GraphNetwork("loss", pretrain=False, steps=60).fit(
+        ...     bench.space[::150], losses[::150]
+        ... )
         >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, losses[7::150])[0, 1] > 0.5)
         True
     """
@@ -146,10 +169,11 @@ class GraphNetwork(Surrogate):
 
         Args:
             seed: Of the initialisations, batches and left-out parts.
-            loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only; their predictions get
-                the target's unit afterwards, by `Units`.
+            loss: A key of `LOSSES`: what is minimised. The ranking losses learn the order only;
+                their predictions get the target's unit afterwards, by `Units`.
             ranking: The weight of a pairwise logistic ranking loss beside the loss.
-            pretrain: Whether the networks learn the free metrics of the whole space first, once a process.
+            pretrain: Whether the networks learn the free metrics of the whole space first, once a
+                process.
             steps: Optimiser steps; None for what suits the number of cells.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
@@ -172,8 +196,8 @@ class GraphNetwork(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         if not has_terms(self._space):
             raise UserError(
-                f"The graph network needs a space of graphs (Space.terms); {self._space.name} has none. "
-                "Choose another model."
+                f"The graph network needs a space of graphs (Space.terms); {self._space.name} has"
+                " none. Choose another model."
             )
         inputs = self._inputs
         generator = torch.Generator().manual_seed(self.seed)
@@ -195,7 +219,9 @@ class GraphNetwork(Surrogate):
             total = LOSSES[self.loss](*given)
             return (total + self.ranking * logistic_rank(*given) if self.ranking else total).sum()
 
-        steps = self.steps or int(np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS))
+        steps = self.steps or int(
+            np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS)
+        )
         self._parts, self._units = parts, None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
         if self.loss != "mse":
@@ -204,7 +230,9 @@ class GraphNetwork(Surrogate):
         self._noise = float(np.sqrt(((self._members[:, rows.numpy()] - target) ** 2).mean()))
 
     def _take(self, weights: Weights) -> None:
-        """Keep the weights, and what they say of the whole space: then no prediction depends on the batch it is in."""
+        """Keep the weights, and what they say of the whole space: then no prediction depends on the
+        batch it is in.
+        """
         self._weights = weights
         with torch.no_grad():
             scores = values_of(weights, self._inputs, *self._table()).double().numpy()
@@ -215,7 +243,9 @@ class GraphNetwork(Surrogate):
         return inputs_of(self._space)
 
     def _table(self) -> tuple[Tensor, Tensor]:
-        """The class and the further columns of every row: rows are classes, and for a cost the single cells."""
+        """The class and the further columns of every row: rows are classes, and for a cost the
+        single cells.
+        """
         if self.quantity != "cost":
             n = len(self._inputs.classes)
             return torch.arange(n), torch.zeros(n, 0)
@@ -225,7 +255,11 @@ class GraphNetwork(Surrogate):
     def _rows(self, cells: Sequence[Cell]) -> NDArray[np.intp]:
         indices = np.array([cell.index for cell in cells], dtype=np.intp)
         classes = self._space.classes
-        return indices if self.quantity == "cost" or classes is None else classes[indices].astype(np.intp)
+        return (
+            indices
+            if self.quantity == "cost" or classes is None
+            else classes[indices].astype(np.intp)
+        )
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._members[:, self._rows(cells)]
@@ -243,12 +277,24 @@ class GraphNetwork(Surrogate):
         return Prediction(mean, np.sqrt(spread + fewer + self._noise**2))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        units = {} if self._units is None else {f"units/{name}": a for name, a in self._units._asdict().items()}
+        units = (
+            {}
+            if self._units is None
+            else {f"units/{name}": a for name, a in self._units._asdict().items()}
+        )
         weights = {name: weight.numpy() for name, weight in self._weights.items()}
         return weights | units | {"noise": np.array(self._noise)}
 
     def _restore(self, arrays: Arrays) -> None:
         self._noise = float(arrays["noise"])
-        self._units = None if self.loss == "mse" else Units(*(arrays[f"units/{name}"] for name in Units._fields))
-        weights = {name: array for name, array in arrays.items() if name != "noise" and not name.startswith("units/")}
+        self._units = (
+            None
+            if self.loss == "mse"
+            else Units(*(arrays[f"units/{name}"] for name in Units._fields))
+        )
+        weights = {
+            name: array
+            for name, array in arrays.items()
+            if name != "noise" and not name.startswith("units/")
+        }
         self._take({name: torch.as_tensor(array) for name, array in weights.items()})

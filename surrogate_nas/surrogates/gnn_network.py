@@ -1,6 +1,8 @@
-"""The network behind `surrogate_nas.surrogates.gnn`: what it reads of a space, its weights, and how they are learned.
+"""The network behind `surrogate_nas.surrogates.gnn`: what it reads of a space, its weights, and how
+they are learned.
 
-Every member of the ensemble is a slice of the leading dimension. All functions are pure: weights are a dictionary.
+Every member of the ensemble is a slice of the leading dimension. All functions are pure: weights
+are a dictionary.
 """
 
 from __future__ import annotations
@@ -51,11 +53,15 @@ class Inputs(NamedTuple):
 def standard(matrix: NDArray[Any]) -> NDArray[np.float32]:
     """Columns of zero mean and unit variance; `matrix` of shape ``(n, d)``."""
     spread = matrix.std(axis=0)
-    return np.asarray((matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0), dtype=np.float32)
+    return np.asarray(
+        (matrix - matrix.mean(axis=0)) / np.where(spread > 0, spread, 1.0), dtype=np.float32
+    )
 
 
 def has_terms(space: Space) -> TypeGuard[Enumerable]:
-    """Whether the network can read a space: its cells are listed, in functional classes that are sums of terms."""
+    """Whether the network can read a space: its cells are listed, in functional classes that are
+    sums of terms.
+    """
     return isinstance(space, Enumerable) and space.terms is not None and space.classes is not None
 
 
@@ -71,11 +77,17 @@ def inputs_of(space: Enumerable) -> Inputs:
     np.add.at(means, classes, columns)
     scaled = torch.as_tensor(standard(means / np.bincount(classes)[:, None]))
     sums = tuple(torch.as_tensor(level.sums) for level in terms.levels)
-    return Inputs(terms, sums, torch.as_tensor(terms.classes), scaled[:, : features.shape[1]], scaled)
+    return Inputs(
+        terms, sums, torch.as_tensor(terms.classes), scaled[:, : features.shape[1]], scaled
+    )
 
 
 def _layer(generator: Generator, inputs: int, outputs: int, gain: float = 1.0) -> Tensor:
-    return torch.randn(MEMBERS, inputs, outputs, generator=generator) * gain / math.sqrt(max(inputs, 1))
+    return (
+        torch.randn(MEMBERS, inputs, outputs, generator=generator)
+        * gain
+        / math.sqrt(max(inputs, 1))
+    )
 
 
 def _zeros(outputs: int) -> Tensor:
@@ -85,13 +97,22 @@ def _zeros(outputs: int) -> Tensor:
 def body(generator: Generator) -> Weights:
     """Fresh weights of what turns the terms and a row of counts into hidden units."""
     weights = {"input": _layer(generator, 1, _EMBEDDING)}
-    weights |= {"pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5), "pool/bias": _zeros(_EMBEDDING)}
+    weights |= {
+        "pool/weight": _layer(generator, _EMBEDDING, _EMBEDDING, 0.5),
+        "pool/bias": _zeros(_EMBEDDING),
+    }
     for size in ("1x1", "3x3"):
         weights[f"{size}/in/weight"] = _layer(generator, 2 * _EMBEDDING, _EMBEDDING)
         weights[f"{size}/out/weight"] = _layer(generator, _EMBEDDING, _EMBEDDING)
         weights |= {f"{size}/in/bias": _zeros(_EMBEDDING), f"{size}/out/bias": _zeros(_EMBEDDING)}
-    weights |= {"read/weight": _layer(generator, 3 * _EMBEDDING, _HIDDEN), "read/bias": _zeros(_HIDDEN)}
-    return weights | {"hidden/weight": _layer(generator, _HIDDEN, _HIDDEN), "hidden/bias": _zeros(_HIDDEN)}
+    weights |= {
+        "read/weight": _layer(generator, 3 * _EMBEDDING, _HIDDEN),
+        "read/bias": _zeros(_HIDDEN),
+    }
+    return weights | {
+        "hidden/weight": _layer(generator, _HIDDEN, _HIDDEN),
+        "hidden/bias": _zeros(_HIDDEN),
+    }
 
 
 def head(features: int, extra: int, generator: Generator) -> Weights:
@@ -123,14 +144,22 @@ def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
         before = found.shape[1]
         read = torch.cat([sums[:, :before] @ found, sums[:, before:] @ found], 2)
         for size, part in (("1x1", read[:, : level.ones]), ("3x3", read[:, level.ones :])):
-            found = torch.cat([found, _linear(weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part)))], 1)
+            found = torch.cat(
+                [
+                    found,
+                    _linear(weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))),
+                ],
+                1,
+            )
         for once_less in level.pooled:
             found = torch.cat([found, pool(found[:, once_less])], 1)
     return found
 
 
 def _hidden(weights: Weights, inputs: Inputs, classes: Tensor, columns: Tensor | float) -> Tensor:
-    """The hidden units of some classes, given what the columns add, shape ``(members, n, hidden)``."""
+    """The hidden units of some classes, given what the columns add, shape
+    ``(members, n, hidden)``.
+    """
     embeddings = _embeddings(weights, inputs)
     read = torch.cat([embeddings @ part for part in weights["read/weight"].chunk(3, 1)], 1)
     first = silu(inputs.classes[classes] @ read + weights["read/bias"] + columns)
@@ -151,12 +180,23 @@ def values_of(weights: Weights, inputs: Inputs, classes: Tensor, extra: Tensor) 
 
 
 def optimise(
-    weights: Weights, loss: Callable[[Weights, Tensor], Tensor], n: int, steps: int, size: int, generator: Generator
+    weights: Weights,
+    loss: Callable[[Weights, Tensor], Tensor],
+    n: int,
+    steps: int,
+    size: int,
+    generator: Generator,
 ) -> Weights:
-    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new weights."""
+    """Minimise a loss over batches of ``range(n)`` by Adam with one cycle of the rate; returns new
+    weights.
+    """
     weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
-    optimiser = torch.optim.AdamW(weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98))
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimiser, _RATE, total_steps=steps, pct_start=_WARM_UP)
+    optimiser = torch.optim.AdamW(
+        weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98)
+    )
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, _RATE, total_steps=steps, pct_start=_WARM_UP
+    )
     for _ in range(steps):
         batch = torch.randperm(n, generator=generator)[:size]
         optimiser.zero_grad()
@@ -168,7 +208,8 @@ def optimise(
 
 @lru_cache(maxsize=2)
 def pretrained(space: Enumerable) -> Weights:
-    """A body for every member that has learned the free metrics of the whole space, the same for every model.
+    """A body for every member that has learned the free metrics of the whole space, the same for
+    every model.
 
     Args:
         space: One that `has_terms`.
@@ -177,7 +218,10 @@ def pretrained(space: Enumerable) -> Weights:
     free = inputs.free
     weights = body(generator)
     kept = set(weights)
-    weights |= {"free/weight": _layer(generator, _HIDDEN, free.shape[1]), "free/bias": _zeros(free.shape[1])}
+    weights |= {
+        "free/weight": _layer(generator, _HIDDEN, free.shape[1]),
+        "free/bias": _zeros(free.shape[1]),
+    }
 
     def loss(weights: Weights, batch: Tensor) -> Tensor:
         guess = _linear(weights, "free", _hidden(weights, inputs, batch, 0.0))

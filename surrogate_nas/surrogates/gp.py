@@ -1,7 +1,8 @@
 """A Gaussian process over cells (Rasmussen & Williams, MIT Press 2006), in plain NumPy.
 
-Matérn-5/2 on a weighted sum of squared distances, one weight a block of columns; weights and noise maximise the
-marginal likelihood. Leave-one-out predictions, for the calibration, have a closed form (their section 5.4.2).
+Matérn-5/2 on a weighted sum of squared distances, one weight a block of columns; weights and noise
+maximise the marginal likelihood. Leave-one-out predictions, for the calibration, have a closed form
+(their section 5.4.2).
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _REACH = 3.0
 
 
 def normal_scores(values: Floats) -> Floats:
-    """The quantiles of a normal distribution at the ranks of values, shape ``(n,)``; equal ones share their mean rank.
+    """The quantiles of a normal distribution at the ranks of values, shape ``(n,)``; equal ones
+    share their mean rank.
 
     Args:
         values: Shape ``(n,)``.
@@ -88,12 +90,15 @@ class Warp(NamedTuple):
             mean: Shape ``(n,)``.
             std: Shape ``(n,)``.
         """
-        low, middle, high = (np.interp(mean + step * std, self.scores, self.knots) for step in (-1, 0, 1))
+        low, middle, high = (
+            np.interp(mean + step * std, self.scores, self.knots) for step in (-1, 0, 1)
+        )
         return middle, (high - low) / 2
 
 
 class GaussianProcess(Surrogate):
-    """A Gaussian process on blocks of columns, each scaled so that two random cells are about 1 apart.
+    """A Gaussian process on blocks of columns, each scaled so that two random cells are about 1
+    apart.
 
     Example:
         >>> import surrogate_nas as sn
@@ -122,7 +127,8 @@ class GaussianProcess(Surrogate):
         Args:
             seed: Chooses the cells whose likelihood is maximised, where there are more than 400.
             blocks: The encodings behind the kernel; empty for what suits the quantity.
-            warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from few cells.
+            warp: Whether ranks, as normal scores, are learned instead of the logarithm: better from
+                few cells.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         self.blocks = check_names("The blocks of the gp", blocks) or _default_blocks(quantity)
@@ -135,7 +141,10 @@ class GaussianProcess(Surrogate):
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
         """The position of cells in each block's space, shape ``(n, d)`` each."""
-        return [scaling(self._space, block).unit(columns(self._space, cells, block)) for block in self.blocks]
+        return [
+            scaling(self._space, block).unit(columns(self._space, cells, block))
+            for block in self.blocks
+        ]
 
     def _kernel(self, left: Sequence[Floats], right: Sequence[Floats]) -> Floats:
         distances = [squared_distances(a, b) for a, b in zip(left, right, strict=True)]
@@ -164,7 +173,9 @@ class GaussianProcess(Surrogate):
         return self._unwarped(self._left_out)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        warp = {} if self._warp is None else {"knots": self._warp.knots, "scores": self._warp.scores}
+        warp = (
+            {} if self._warp is None else {"knots": self._warp.knots, "scores": self._warp.scores}
+        )
         numbers = np.array([self._offset, self._process.noise, self._process.variance])
         names = np.frombuffer("\n".join(cell.text for cell in self._cells).encode(), dtype=np.uint8)
         process = {"root": self._process.root, "alpha": self._process.alpha}
@@ -172,7 +183,9 @@ class GaussianProcess(Surrogate):
 
     def _restore(self, arrays: Arrays) -> None:
         self._warp = Warp(arrays["knots"], arrays["scores"]) if self.warp else None
-        self._cells = [self._space.parse(text) for text in bytes(arrays["names"]).decode().split("\n")]
+        self._cells = [
+            self._space.parse(text) for text in bytes(arrays["names"]).decode().split("\n")
+        ]
         self._known, self._weights = self._points(self._cells), arrays["weights"]
         self._offset, noise, variance = (float(number) for number in arrays["numbers"])
         self._process = FittedProcess(arrays["root"], arrays["alpha"], noise, variance)

@@ -1,11 +1,13 @@
-"""The latency of cells on a new device from a handful of measurements, with what other devices have taught.
+"""The latency of cells on a new device from a handful of measurements, with what other devices have
+taught.
 
-The setting is HELP's (Lee et al., NeurIPS 2021): devices measured before are known, a new one gives ten samples. Where
-HELP meta-trains a network, this is linear regression in the operations of a cell with a prior learned from the known
-devices: their weights give the mean and the directions in which devices differ, and each of them in turn, hidden,
-tells how far to trust both. Which columns a cell has, and which of them vary alike, is the space's to say
-(`Space.cost_groups`). Everything is on the plain scale in shares of the mean measured latency, so cells that take no
-time at all are nothing special.
+The setting is HELP's (Lee et al., NeurIPS 2021): devices measured before are known, a new one gives
+ten samples. Where HELP meta-trains a network, this is linear regression in the operations of a cell
+with a prior learned from the known devices: their weights give the mean and the directions in which
+devices differ, and each of them in turn, hidden, tells how far to trust both. Which columns a cell
+has, and which of them vary alike, is the space's to say (`Space.cost_groups`). Everything is on the
+plain scale in shares of the mean measured latency, so cells that take no time at all are nothing
+special.
 """
 
 from __future__ import annotations
@@ -28,11 +30,13 @@ from surrogate_nas.surrogates.checks import own_cells
 from surrogate_nas.surrogates.columns import is_surveyed
 from surrogate_nas.surrogates.target import Floats, Target
 
-# Bayesian linear regression with groups of columns: how much each group varies is learned by maximum evidence.
+# Bayesian linear regression with groups of columns: how much each group varies is learned by
+# maximum evidence.
 #
-# A target is ``X w + noise`` with ``w ~ N(centre, a₀ TᵀT + diag(a_group))``: ``T`` holds directions in which weights
-# are known to vary together, and every group of columns may vary by itself. MacKay, "Bayesian interpolation", Neural
-# Computation 1992; the directions and the prior over the variances come from other targets of the same kind.
+# A target is ``X w + noise`` with ``w ~ N(centre, a₀ TᵀT + diag(a_group))``: ``T`` holds directions
+# in which weights are known to vary together, and every group of columns may vary by itself.
+# MacKay, "Bayesian interpolation", Neural Computation 1992; the directions and the prior over the
+# variances come from other targets of the same kind.
 
 
 _LOWEST, _HIGHEST = -22.0, 4.0
@@ -49,9 +53,11 @@ class Prior:
 
     Attributes:
         centre: The expected weights, shape ``(d,)``.
-        directions: Shape ``(k, d)``: the spread of other targets' weights around their mean; k may be 0.
+        directions: Shape ``(k, d)``: the spread of other targets' weights around their mean; k may
+            be 0.
         group: For every column the number of its group, shape ``(d,)``.
-        log_variances: Expected logarithms of the variances: of the directions, of every group, of the noise.
+        log_variances: Expected logarithms of the variances: of the directions, of every group, of
+            the noise.
         spread: Their standard deviations, same shape.
     """
 
@@ -89,7 +95,8 @@ class WeightPosterior(NamedTuple):
 
 
 def noise_shape(target: Floats) -> Floats:
-    """How the noise's variance grows with the target: in proportion, between a constant and a relative error.
+    """How the noise's variance grows with the target: in proportion, between a constant and a
+    relative error.
 
     Args:
         target: Shape ``(n,)``, about 1 on average.
@@ -101,7 +108,8 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     """The log-variances under which the measured values are most probable, given their prior.
 
     Args:
-        parts: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their variances.
+        parts: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their
+            variances.
         prior: What was known beforehand.
     """
     from scipy.linalg import cho_solve
@@ -111,7 +119,11 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     made = []
     for matrix, target in parts:
         scores = matrix @ prior.directions.T
-        kernels = [scores @ scores.T, *(matrix[:, g] @ matrix[:, g].T for g in members), np.diag(noise_shape(target))]
+        kernels = [
+            scores @ scores.T,
+            *(matrix[:, g] @ matrix[:, g].T for g in members),
+            np.diag(noise_shape(target)),
+        ]
         made.append((target - matrix @ prior.centre, np.array(kernels)))
 
     def cost(logs: Floats) -> tuple[float, Floats]:
@@ -125,12 +137,16 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
             inverse = cho_solve((lower, True), np.eye(len(rest)))
             solved = inverse @ rest
             total += 0.5 * float(rest @ solved) + float(np.log(np.diag(lower)).sum())
-            slope = slope + 0.5 * variances * np.einsum("ij,kij->k", inverse - np.outer(solved, solved), kernels)
+            slope = slope + 0.5 * variances * np.einsum(
+                "ij,kij->k", inverse - np.outer(solved, solved), kernels
+            )
         return total, slope
 
     bounds = [(_LOWEST, _HIGHEST)] * len(prior.log_variances)
     start = np.clip(prior.log_variances, _LOWEST, _HIGHEST)
-    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS})
+    found = minimize(
+        cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
+    )
     return np.asarray(found.x, dtype=np.float64)
 
 
@@ -152,7 +168,9 @@ def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats)
         scaled = (matrix @ lower) / weight[:, None]
         precision = np.linalg.cholesky(scaled.T @ scaled + np.eye(d))
         root = lower @ np.linalg.inv(precision).T
-        weights = prior.centre + root @ (root.T @ (matrix.T @ ((target - matrix @ prior.centre) / weight**2)))
+        weights = prior.centre + root @ (
+            root.T @ (matrix.T @ ((target - matrix @ prior.centre) / weight**2))
+        )
         shape = noise_shape(matrix @ weights)
     leverage = (((matrix @ root) / weight[:, None]) ** 2).sum(axis=1)
     return WeightPosterior(weights, np.asarray(root, dtype=np.float64), noise, leverage)
@@ -174,7 +192,9 @@ _SMALLEST_SIZE = 0.1
 _NEAR_ZERO = 0.02
 """In shares of the mean."""
 _MOST_REFITTED, _FOLDS = 100, 10
-"""Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in closed form."""
+"""Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in
+closed form.
+"""
 
 
 class Latency(Surrogate):
@@ -210,7 +230,9 @@ class Latency(Surrogate):
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
         if known is not None and not isinstance(known, Mapping):
-            raise UserError(f"Known devices are a mapping of names to cells and latencies, not {known!r:.80}.")
+            raise UserError(
+                f"Known devices are a mapping of names to cells and latencies, not {known!r:.80}."
+            )
         self._known = known
         self._prior: tuple[Space, Prior] | None = None
 
@@ -218,7 +240,8 @@ class Latency(Surrogate):
         """What the known devices say of a new one in a space; learned once.
 
         Raises:
-            UserError: A known device has too few cells, cells of another space, or values that are no numbers.
+            UserError: A known device has too few cells, cells of another space, or values that are
+                no numbers.
         """
         if self._prior is None or self._prior[0] != space:
             with one_thread():
@@ -226,7 +249,8 @@ class Latency(Surrogate):
         return self._prior[1]
 
     def choose(self, space: Space, n: int) -> list[Cell]:
-        """The cells to measure first on a new device: each leaves the least uncertainty over the whole space.
+        """The cells to measure first on a new device: each leaves the least uncertainty over the
+        whole space.
 
         Args:
             space: Where to choose; one that cannot be listed is surveyed.
@@ -268,18 +292,24 @@ class Latency(Surrogate):
     def _arrays(self) -> dict[str, NDArray[Any]]:
         prior = self.prior(self._space)
         priors = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
-        found = {name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()}
+        found = {
+            name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()
+        }
         return priors | found | {"size": np.array(self._learned.size)}
 
     def _restore(self, arrays: Arrays) -> None:
         priors = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
         self._prior = self._space, Prior(**priors)
-        found = WeightPosterior(arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"])
+        found = WeightPosterior(
+            arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"]
+        )
         self._learned = _Learned(found, float(arrays["size"]))
 
 
 class _Learned(NamedTuple):
-    """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured cell takes."""
+    """A posterior in the prior's unit, the mean over cells, and how many of it the mean measured
+    cell takes.
+    """
 
     posterior: WeightPosterior
     size: float
@@ -287,12 +317,16 @@ class _Learned(NamedTuple):
     def predict(self, matrix: Floats) -> Prediction:
         """Predict in shares of the mean measured latency."""
         mean = matrix @ self.posterior.weights
-        variance = ((matrix @ self.posterior.root) ** 2).sum(axis=1) + self.posterior.noise * noise_shape(mean)
+        variance = ((matrix @ self.posterior.root) ** 2).sum(
+            axis=1
+        ) + self.posterior.noise * noise_shape(mean)
         return Prediction(mean / self.size, np.sqrt(variance) / self.size)
 
 
 def _size(prior: Prior, matrix: Floats) -> float:
-    """What the prior expects cells to take on average; 1 for a fair sample, or where it expects nothing."""
+    """What the prior expects cells to take on average; 1 for a fair sample, or where it expects
+    nothing.
+    """
     expected = float((matrix @ prior.centre).mean())
     return expected if expected > _SMALLEST_SIZE else 1.0
 
@@ -305,7 +339,9 @@ def _update(prior: Prior, matrix: Floats, target: Floats) -> _Learned:
 
 def _above_zero(mean: Floats) -> Floats:
     """Bend what is nearly zero or below so that it stays above, in the same order."""
-    return np.where(mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0))
+    return np.where(
+        mean > _NEAR_ZERO, mean, _NEAR_ZERO * np.exp(np.minimum(mean / _NEAR_ZERO, 1.0) - 1.0)
+    )
 
 
 def _rows(space: Space, cells: Sequence[Cell]) -> Floats:
@@ -331,7 +367,9 @@ def _group_of_columns(space: Space) -> NDArray[np.int64]:
 
 
 def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
-    """The rows that, measured one after the other, each leave the least variance summed over all of them."""
+    """The rows that, measured one after the other, each leave the least variance summed over all of
+    them.
+    """
     covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
     noise, moments = float(np.exp(prior.log_variances[-1])), matrix.T @ matrix
     chosen: list[int] = []
@@ -346,7 +384,9 @@ def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
 
 
 def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
-    """Weights of every known device, and the variances under which each is best predicted from the others."""
+    """Weights of every known device, and the variances under which each is best predicted from the
+    others.
+    """
     rng = np.random.default_rng(seed)
     measured = [_check_known(space, device, known[device]) for device in sorted(known)]
     weights = np.array([_weights(matrix, values) for matrix, values in measured])
@@ -366,14 +406,20 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
 
 
 def _vague(space: Space, weights: Floats) -> Prior:
-    """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust them."""
+    """A prior that knows some devices' weights, shape ``(k, d)``, but not how much to trust
+    them.
+    """
     group = _group_of_columns(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
     logs[0], logs[-1] = 0.0, _NOISE_GUESS
     centre = weights.mean(axis=0) if len(weights) else np.zeros(len(group))
     if not len(weights):
         logs[1] = 0.0
-    directions = (weights - centre) / np.sqrt(len(weights) - 1) if len(weights) > 1 else np.zeros((0, len(group)))
+    directions = (
+        (weights - centre) / np.sqrt(len(weights) - 1)
+        if len(weights) > 1
+        else np.zeros((0, len(group)))
+    )
     return Prior(centre, directions, group, logs, np.full(len(logs), _FIRST_SPREAD))
 
 
@@ -384,18 +430,22 @@ def _weights(matrix: Floats, values: Floats) -> Floats:
 
 def _check_known(space: Space, device: str, given: object) -> tuple[Floats, Floats]:
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(f"The known device {device} needs cells and their latencies, not {given!r:.80}.")
+        raise UserError(
+            f"The known device {device} needs cells and their latencies, not {given!r:.80}."
+        )
     try:
         _, cells = own_cells(given[0], space)
     except UserError as error:
-        raise UserError(f"The known device {device} has cells that are not of the space {space.name}.") from error
+        raise UserError(
+            f"The known device {device} has cells that are not of the space {space.name}."
+        ) from error
     try:
         kept, numbers = check_data(cells, given[1])
     except UserError as error:
         raise UserError(f"The known device {device}: {error}") from error
     if len(kept) < _FEWEST_KNOWN or numbers.mean() <= 0:
         raise UserError(
-            f"The known device {device} needs positive latencies of at least {_FEWEST_KNOWN} different cells, "
-            f"not {len(kept)} with a mean of {numbers.mean():g}."
+            f"The known device {device} needs positive latencies of at least {_FEWEST_KNOWN}"
+            f" different cells, not {len(kept)} with a mean of {numbers.mean():g}."
         )
     return _rows(space, kept), numbers

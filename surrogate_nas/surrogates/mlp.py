@@ -1,8 +1,10 @@
-"""An ensemble of small fully connected networks, which differ in their initialisation and in the cells they leave out.
+"""An ensemble of small fully connected networks, which differ in their initialisation and in the
+cells they leave out.
 
-White, Neiswanger & Savani, "BANANAS", AAAI 2021: networks on the path encoding, whose spread is the uncertainty.
-Departures: three layers instead of ten; the logarithm of an error is learned by least squares, which looks closer at
-the best as their relative absolute error does; all members are slices of one stacked network and trained together.
+White, Neiswanger & Savani, "BANANAS", AAAI 2021: networks on the path encoding, whose spread is the
+uncertainty. Departures: three layers instead of ten; the logarithm of an error is learned by least
+squares, which looks closer at the best as their relative absolute error does; all members are
+slices of one stacked network and trained together.
 """
 
 from __future__ import annotations
@@ -39,7 +41,12 @@ class Perceptrons(Surrogate):
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
         >>> model = Perceptrons("loss").fit(bench.space[::500], bench.column("valid_loss")[::500])
-        >>> bool(np.corrcoef(model.predict(bench.space[7::500]).mean, bench.column("valid_loss")[7::500])[0, 1] > 0.5)
+        >>> bool(
+        ...     np.corrcoef(
+        ...         model.predict(bench.space[7::500]).mean, bench.column("valid_loss")[7::500]
+        ...     )[0, 1]
+        ...     > 0.5
+        ... )
         True
     """
 
@@ -60,7 +67,8 @@ class Perceptrons(Surrogate):
 
         Args:
             seed: Of the initialisations, batches and left-out parts.
-            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph`` of the rest.
+            encoding: The columns; None for ``functional`` of errors and losses, ``path_and_graph``
+                of the rest.
             members: Networks, at least two for each left-out part, so at least 10.
             width: Of each of the two hidden layers.
             steps: Of the optimiser.
@@ -72,7 +80,9 @@ class Perceptrons(Surrogate):
         self.steps = check_whole("The number of steps", steps, 1)
 
     def _matrix(self, cells: Sequence[Cell]) -> Tensor:
-        return torch.as_tensor((columns(self._space, cells, self.encoding) - self._centre) / self._spread)
+        return torch.as_tensor(
+            (columns(self._space, cells, self.encoding) - self._centre) / self._spread
+        )
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         raw = columns(self._space, cells, self.encoding)
@@ -110,7 +120,9 @@ class Perceptrons(Surrogate):
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         members = self._by_member(cells)
-        return Prediction(members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2))
+        return Prediction(
+            members.mean(axis=0), np.sqrt(members.var(axis=0) + (0.5 * self._noise) ** 2)
+        )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         members, mean = self._by_member(cells), np.empty(len(cells))
@@ -123,8 +135,16 @@ class Perceptrons(Surrogate):
         return scale | {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
 
     def _restore(self, arrays: Arrays) -> None:
-        self._centre, self._spread, self._noise = arrays["centre"], arrays["spread"], float(arrays["noise"])
-        learned = {name.removeprefix("weights/"): a for name, a in arrays.items() if name.startswith("weights/")}
+        self._centre, self._spread, self._noise = (
+            arrays["centre"],
+            arrays["spread"],
+            float(arrays["noise"]),
+        )
+        learned = {
+            name.removeprefix("weights/"): a
+            for name, a in arrays.items()
+            if name.startswith("weights/")
+        }
         self._weights = {name: torch.as_tensor(array) for name, array in learned.items()}
 
 

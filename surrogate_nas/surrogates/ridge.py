@@ -1,7 +1,8 @@
 """Ridge regression: operation counts for costs, paths and graph features for everything else.
 
-A cell's latency is nearly the sum of what its operations take, dead ones included, so counts and the plain scale suit
-it, from ten cells on. The penalty is the one of the least leave-one-out error, which has a closed form.
+A cell's latency is nearly the sum of what its operations take, dead ones included, so counts and
+the plain scale suit it, from ten cells on. The penalty is the one of the least leave-one-out error,
+which has a closed form.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ class Ridge(Surrogate):
         >>> import surrogate_nas as sn
         >>> bench = sn.load("fashion")
         >>> model = Ridge("cost").fit(bench.space[::150], bench.column("params")[::150])
-        >>> bool(np.corrcoef(model.predict(bench.space[7::150]).mean, bench.column("params")[7::150])[0, 1] > 0.9)
+        >>> bool(
+        ...     np.corrcoef(
+        ...         model.predict(bench.space[7::150]).mean, bench.column("params")[7::150]
+        ...     )[0, 1]
+        ...     > 0.9
+        ... )
         True
     """
 
@@ -49,7 +55,8 @@ class Ridge(Surrogate):
         Args:
             quantity: Of the metric; costs are learned on their own scale, the rest as logarithms.
             seed: Without meaning here: nothing is random.
-            encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of the rest.
+            encoding: The columns; None for ``operation_counts`` of costs and ``path_and_graph`` of
+                the rest.
             extra: Free metrics to add as columns.
         """
         super().__init__(quantity, seed=seed, calibrate=calibrate)
@@ -67,14 +74,18 @@ class Ridge(Surrogate):
         matrix = self._matrix(cells)
         self._centre, self._spread = matrix.mean(axis=0), matrix.std(axis=0)
         self._spread[self._spread < 1e-9] = 1.0
-        left, values, right = np.linalg.svd((matrix - self._centre) / self._spread, full_matrices=False)
+        left, values, right = np.linalg.svd(
+            (matrix - self._centre) / self._spread, full_matrices=False
+        )
         self._offset = float(target.mean())
         projected = left.T @ (target - self._offset)
         found = []
         for penalty in _PENALTIES:
             shrink = values**2 / (values**2 + penalty)
             leverage = (left**2) @ shrink + 1 / len(target)
-            errors = (target - self._offset - left @ (shrink * projected)) / np.maximum(1 - leverage, 1e-6)
+            errors = (target - self._offset - left @ (shrink * projected)) / np.maximum(
+                1 - leverage, 1e-6
+            )
             found.append((float((errors**2).mean()), float(penalty), errors, leverage))
         mean_square, self._penalty, self._errors, _ = min(found, key=lambda entry: entry[0])
         inverse = values / (values**2 + self._penalty)
@@ -92,11 +103,18 @@ class Ridge(Surrogate):
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {
-            "weights": self._weights, "centre": self._centre, "spread": self._spread, "root": self._root,
+            "weights": self._weights,
+            "centre": self._centre,
+            "spread": self._spread,
+            "root": self._root,
             "offset_and_noise": np.array([self._offset, self._noise]),
-        }  # fmt: skip
+        }
 
     def _restore(self, arrays: Arrays) -> None:
-        self._weights, self._centre, self._spread = arrays["weights"], arrays["centre"], arrays["spread"]
+        self._weights, self._centre, self._spread = (
+            arrays["weights"],
+            arrays["centre"],
+            arrays["spread"],
+        )
         self._root = arrays["root"]
         self._offset, self._noise = (float(number) for number in arrays["offset_and_noise"])

@@ -1,8 +1,9 @@
-"""Fitted models on disk: one HDF5 file with the model's arrays and a card that says what they are. No pickle.
+"""Fitted models on disk: one HDF5 file with the model's arrays and a card that says what they are.
+No pickle.
 
-Layout: ``/state/NAME`` holds the arrays of `Surrogate.state`, ``/train_cells`` the indices of the training cells in
-their space; the card and the model's settings are JSON in ``/card`` and ``/settings``, and the attribute ``digest`` is
-a sha256 over all of it.
+Layout: ``/state/NAME`` holds the arrays of `Surrogate.state`, ``/train_cells`` the indices of the
+training cells in their space; the card and the model's settings are JSON in ``/card`` and
+``/settings``, and the attribute ``digest`` is a sha256 over all of it.
 """
 
 from __future__ import annotations
@@ -83,7 +84,8 @@ class Fitted(NamedTuple):
     Attributes:
         model: Ready to predict.
         card: What it is.
-        train_cells: The indices of its training cells in the space, shape ``(n_train,)``; none where it is not listed.
+        train_cells: The indices of its training cells in the space, shape ``(n_train,)``; none
+            where it is not listed.
         digest: Of everything in the file.
     """
 
@@ -109,7 +111,8 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
 
     Args:
         card: What it is.
-        train_cells: The indices of its training cells, shape ``(n_train,)``; none where the space is not listed.
+        train_cells: The indices of its training cells, shape ``(n_train,)``; none where the space
+            is not listed.
         path: The file; its folder is made if need be.
 
     Raises:
@@ -121,11 +124,15 @@ def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) ->
 
     if card.model not in MODELS:
         raise UserError(
-            f"Only the project's own models can be saved, and {card.model} is none: a file must not name code."
+            f"Only the project's own models can be saved, and {card.model} is none: a file must not"
+            " name code."
         )
     arrays = {f"state/{name}": np.asarray(array) for name, array in model.state().items()}
     arrays["train_cells"] = np.asarray(train_cells, dtype=np.int64)
-    for name, content in (("card", asdict(card) | {"network": card.network.settings}), ("settings", model.settings())):
+    for name, content in (
+        ("card", asdict(card) | {"network": card.network.settings}),
+        ("settings", model.settings()),
+    ):
         arrays[name] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
@@ -172,15 +179,18 @@ def load(path: Path) -> Fitted:
         return fitted
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 - HDF5 and the libraries raise anything on damaged bytes
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"The surrogate file {printable(path)} is damaged ({reason:.300}). Make it anew with snas fit."
+            f"The surrogate file {printable(path)} is damaged ({reason:.300}). Make it anew with"
+            " snas fit."
         ) from error
 
 
 def _check_kind(path: Path, file: Any) -> None:
-    """Refuse what is no model, and a model of another version; the first one wrote its texts in another way."""
+    """Refuse what is no model, and a model of another version; the first one wrote its texts in
+    another way.
+    """
     from surrogate_nas.files import hdf5
 
     version = hdf5.number(file, "version") if "format" in file.attrs else None
@@ -217,7 +227,9 @@ def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
     card = _card(json.loads(arrays["card"].tobytes()))
     if card.model not in MODELS:
         raise ValueError(f"no model is named {card.model}")
-    state = {name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")}
+    state = {
+        name.removeprefix("state/"): a for name, a in arrays.items() if name.startswith("state/")
+    }
     model = model_class(card.model).from_state(json.loads(arrays["settings"].tobytes()), state)
     train_cells = arrays["train_cells"]
     if train_cells.ndim != 1 or train_cells.dtype != np.int64:
@@ -226,9 +238,13 @@ def _fitted(arrays: Mapping[str, NDArray[Any]], digest: str) -> Fitted:
 
 
 def _try_out(fitted: Fitted) -> None:
-    """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's work."""
+    """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's
+    work.
+    """
     space, held = space_named(fitted.card.space), fitted.train_cells
-    if len(held) and not 0 <= held.min() <= held.max() < (len(space) if isinstance(space, Enumerable) else 0):
+    if len(held) and not 0 <= held.min() <= held.max() < (
+        len(space) if isinstance(space, Enumerable) else 0
+    ):
         raise ValueError("its training cells are not of its space")
     rng = np.random.default_rng(0)
     for values in fitted.model.predict([space.sample(rng) for _ in range(2)]):

@@ -1,8 +1,9 @@
 """What a model really learns: the metric on a scale where equal steps matter equally, standardised.
 
-Errors, losses and costs are positive and skewed, so their logarithm is learned; counts, and qualities, which may be
-negative, stay as they are. A few values near zero (a device that drops dead graphs reads microseconds) would fill the
-whole logarithmic scale, so a share of the median is added first where there are any. All of it keeps the order.
+Errors, losses and costs are positive and skewed, so their logarithm is learned; counts, and
+qualities, which may be negative, stay as they are. A few values near zero (a device that drops dead
+graphs reads microseconds) would fill the whole logarithmic scale, so a share of the median is added
+first where there are any. All of it keeps the order.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ _LARGEST = 30.0
 """Exponents beyond the seen values are cut there; exp(30) is far from overflowing."""
 
 _LOWEST = 10.0
-"""A value below the scale (a negative latency that a linear model predicts) counts as so many deviations low."""
+"""A value below the scale (a negative latency that a linear model predicts) counts as so many
+deviations low.
+"""
 
 
 class Target(NamedTuple):
-    """A transform with its constants: ``(log(value + shift) - centre) / scale``, or without the logarithm.
+    """A transform with its constants: ``(log(value + shift) - centre) / scale``, or without the
+    logarithm.
 
     Attributes:
         logarithm: 1 for the logarithm, 0 for none.

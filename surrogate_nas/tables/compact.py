@@ -1,15 +1,18 @@
-"""Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes each.
+"""Compact tables: rounded columns of a few thousand cells, hundreds of them in a few kilobytes
+each.
 
-Where a table's file (`surrogate_nas.tables.file`) holds every column on its own, a compact one has a single dataset: of
-every column and seed whole numbers, int32, each of which is a power of ten and the significant digits before it. So a
-number keeps the digits that it is worth, whatever stands beside it, and gzip little more than its entropy; what was
-read and is written again stays as it is. The mean of a cell is what seed 0 gave, so that all cells are alike whether or
-not further seeds trained them.
+Where a table's file (`surrogate_nas.tables.file`) holds every column on its own, a compact one has
+a single dataset: of every column and seed whole numbers, int32, each of which is a power of ten and
+the significant digits before it. So a number keeps the digits that it is worth, whatever stands
+beside it, and gzip little more than its entropy; what was read and is written again stays as it is.
+The mean of a cell is what seed 0 gave, so that all cells are alike whether or not further seeds
+trained them.
 
-Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a cell has no value;
-``/index`` is JSON, all of `surrogate_nas.tables.table.TEXTS`, the network, and for every metric its details, how many
-``digits`` its numbers keep, and its columns as ``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older
-files have ``decimals`` in place of digits: their whole numbers are values times that power of ten.
+Layout: ``/values`` is int32 of shape ``(columns * cells,)``, column by column, `MISSING` where a
+cell has no value; ``/index`` is JSON, all of `surrogate_nas.tables.table.TEXTS`, the network, and
+for every metric its details, how many ``digits`` its numbers keep, and its columns as
+``[epochs, seed]``. The attribute ``digest`` is a sha256 of both. Older files have ``decimals`` in
+place of digits: their whole numbers are values times that power of ten.
 """
 
 from __future__ import annotations
@@ -50,7 +53,8 @@ _CHUNK = 1 << 16
 
 
 def write_compact(table: Table, path: Path) -> None:
-    """Write a table whose columns are all of trainings of some epochs; see `read_compact` for what is kept.
+    """Write a table whose columns are all of trainings of some epochs; see `read_compact` for what
+    is kept.
 
     Args:
         table: What to write; of its means only those that single seeds say are kept.
@@ -64,7 +68,9 @@ def write_compact(table: Table, path: Path) -> None:
         >>> from surrogate_nas.files import shipped
         >>> with TemporaryDirectory() as folder:
         ...     one, two = Path(folder) / "one.h5", Path(folder) / "two.h5"
-        ...     write_compact(read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table, one)
+        ...     write_compact(
+        ...         read_compact(next(iter(sorted(shipped("losses").glob("*.h5"))))).table, one
+        ...     )
         ...     write_compact(read_compact(one).table, two)
         ...     one.read_bytes() == two.read_bytes()
         True
@@ -72,9 +78,17 @@ def write_compact(table: Table, path: Path) -> None:
     keys: dict[str, list[ColumnKey]] = {name: [] for name in table.metrics}
     for key in sorted(key for key in table.columns if key.seed != "mean"):
         keys[key.metric].append(key)
-    whole = [_whole(table.columns[key], digits_of(table.metrics[name])) for name, own in keys.items() for key in own]
+    whole = [
+        _whole(table.columns[key], digits_of(table.metrics[name]))
+        for name, own in keys.items()
+        for key in own
+    ]
     metrics = {
-        name: {"details": details(metric), "digits": digits_of(metric), "columns": [key[1:] for key in keys[name]]}
+        name: {
+            "details": details(metric),
+            "digits": digits_of(metric),
+            "columns": [key[1:] for key in keys[name]],
+        }
         for name, metric in table.metrics.items()
     }
     texts = {key: printable(getattr(table, key)) for key in TEXTS}
@@ -83,10 +97,19 @@ def write_compact(table: Table, path: Path) -> None:
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
-        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(index, values)})
+        hdf5.set_texts(
+            file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(index, values)}
+        )
         for name, array in (("index", np.frombuffer(index, dtype=np.uint8)), ("values", values)):
             chunks = (min(len(array), _CHUNK),)
-            file.create_dataset(name, data=array, chunks=chunks, compression="gzip", compression_opts=9, shuffle=True)
+            file.create_dataset(
+                name,
+                data=array,
+                chunks=chunks,
+                compression="gzip",
+                compression_opts=9,
+                shuffle=True,
+            )
     with replacing(path) as temporary:
         temporary.write_bytes(image.getvalue())
 
@@ -110,12 +133,15 @@ def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
 
 
 def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
-    """The significant digits of every number as a whole one, and the power of ten that it is to be taken times."""
+    """The significant digits of every number as a whole one, and the power of ten that it is to be
+    taken times.
+    """
     known = np.isfinite(values) & (np.abs(values) >= _LEAST)
     values = np.where(known, values, 1.0)
     powers = np.floor(np.log10(np.abs(values))).astype(np.int64) + 1 - digits
     whole = np.rint(_scaled(values, -powers))
-    powers = powers + (np.abs(whole) >= 10.0**digits)  # rounded up, or a logarithm was an ulp too small
+    # rounded up, or a logarithm was an ulp too small
+    powers = powers + (np.abs(whole) >= 10.0**digits)
     whole = np.rint(_scaled(values, -powers))
     return np.where(known, whole, 0.0), np.where(known, powers, 0)
 
@@ -128,7 +154,9 @@ def _scaled(values: Values, powers: NDArray[np.int64]) -> Values:
 
 def _whole(column: Values, digits: int) -> NDArray[np.int32]:
     whole, powers = _parted(column, digits)
-    return np.where(np.isfinite(column), (powers + _POWERS) * _SHIFT + whole + _MIDDLE, MISSING).astype(np.int32)
+    return np.where(
+        np.isfinite(column), (powers + _POWERS) * _SHIFT + whole + _MIDDLE, MISSING
+    ).astype(np.int32)
 
 
 def _read(row: NDArray[np.int32], held: dict[str, Any]) -> Values:
@@ -171,7 +199,10 @@ def read_compact(path: Path) -> HeldTable:
             if not hdf5.says(file, "format", FORMAT):
                 raise UserError(f"{printable(path)} is no {FORMAT}.")
             check_version(path, "compact", hdf5.number(file, "version"), hdf5.release(file))
-            index, values = _bounded(file, "index", np.uint8).tobytes(), _bounded(file, "values", np.int32)
+            index, values = (
+                _bounded(file, "index", np.uint8).tobytes(),
+                _bounded(file, "values", np.int32),
+            )
             if _digest(index, values) != hdf5.text(file, "digest"):
                 raise ValueError("its content was altered")
             return HeldTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
@@ -179,7 +210,9 @@ def read_compact(path: Path) -> HeldTable:
         raise
     except hdf5.ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"The table {printable(path)} is damaged ({reason}). Make or fetch it again.") from error
+        raise UserError(
+            f"The table {printable(path)} is damaged ({reason}). Make or fetch it again."
+        ) from error
 
 
 def _bounded(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:

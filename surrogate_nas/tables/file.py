@@ -1,15 +1,17 @@
 """The table format: one HDF5 file a benchmark, a column for every (metric, epochs, seed).
 
-Layout: ``/columns/METRIC/EPOCHS/SEED`` holds float64 of shape ``(len(space),)`` in the order of the space, NaN where
-a cell has no value. EPOCHS is the length of the training run, or ``any`` where training plays no part; SEED is a
-number, or ``mean`` over the seeds that the source holds. Beside the columns of a run stands ``n_seeds``, int16 of
-shape ``(len(space),)``, 0 for a missing cell and -1 where the source does not say. A metric's group carries unit,
-kind, quantity, split, description and source as attributes; the file carries the rest of `Table`.
+Layout: ``/columns/METRIC/EPOCHS/SEED`` holds float64 of shape ``(len(space),)`` in the order of the
+space, NaN where a cell has no value. EPOCHS is the length of the training run, or ``any`` where
+training plays no part; SEED is a number, or ``mean`` over the seeds that the source holds. Beside
+the columns of a run stands ``n_seeds``, int16 of shape ``(len(space),)``, 0 for a missing cell and
+-1 where the source does not say. A metric's group carries unit, kind, quantity, split, description
+and source as attributes; the file carries the rest of `Table`.
 
-``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the attribute ``seal``
-is the sha256 of the index and ``digest`` that of the columns and their meaning. Opening checks the index and the file's
-attributes; a column, and the attributes beside it, are checked when it is read. A table that is open goes on being read
-as it was when another file takes its place.
+``/index`` holds all of that again, and a sha256 of every column (`surrogate_nas.tables.table`); the
+attribute ``seal`` is the sha256 of the index and ``digest`` that of the columns and their meaning.
+Opening checks the index and the file's attributes; a column, and the attributes beside it, are
+checked when it is read. A table that is open goes on being read as it was when another file takes
+its place.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ FORMAT = "surrogate_nas table"
 VERSION = FORMATS["table"].version
 """Of the format that is written."""
 _MOST_LISTED = 1_000_000
-"""The cells of a space that a file defines; listing more would take more memory than a table is worth."""
+"""The cells of a space that a file defines; listing more would take more memory than a table is
+worth.
+"""
 _CHUNK = 1 << 17
 _LARGEST_INDEX = 64_000_000
 
@@ -81,26 +85,40 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         >>> stacks.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> with TemporaryDirectory() as folder:
         ...     write_table(stacks, Path(folder) / "mine.h5")
-        ...     sn.load(f"{folder}/mine.h5").query("conv_stack(layers=6, channels=32)", "valid_error").value
+        ...     sn.load(f"{folder}/mine.h5").query(
+        ...         "conv_stack(layers=6, channels=32)", "valid_error"
+        ...     ).value
         15.085714285714287
     """
     index = table.index()
     content = index.dump()
-    packing = {"compression": "gzip", "shuffle": True, "chunks": (min(max(index.n_cells, 1), _CHUNK),)}
+    packing = {
+        "compression": "gzip",
+        "shuffle": True,
+        "chunks": (min(max(index.n_cells, 1), _CHUNK),),
+    }
     storage = packing if compressed else {}
     image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
         seal = hashlib.sha256(content).hexdigest()
-        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)})
+        hdf5.set_texts(
+            file,
+            {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)},
+        )
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.create_group("columns")
         for name, metric in index.metrics.items():
             group = file.create_group(f"columns/{name}")
             group.attrs["n_cells"] = metric.n_cells
-            hdf5.set_texts(group, {key: value for key, value in details(metric).items() if isinstance(value, str)})
+            hdf5.set_texts(
+                group,
+                {key: value for key, value in details(metric).items() if isinstance(value, str)},
+            )
         for (name, epochs, seed), values in table.columns.items():
-            file.create_dataset(f"columns/{name}/{epochs_text(epochs)}/{seed}", data=values, **storage)
+            file.create_dataset(
+                f"columns/{name}/{epochs_text(epochs)}/{seed}", data=values, **storage
+            )
         for (name, epochs), counts in table.n_seeds.items():
             run = file[f"columns/{name}/{epochs_text(epochs)}"]
             run.create_dataset(N_SEEDS, data=counts, **storage)
@@ -125,7 +143,11 @@ class TableFile(TableView):
     Example:
         >>> from surrogate_nas.files import shipped
         >>> table = TableFile(shipped("fashion.h5"))
-        >>> table.space, table.metrics["valid_loss"].epochs, len(table.column(ColumnKey("valid_loss", 5, "mean")))
+        >>> (
+        ...     table.space,
+        ...     table.metrics["valid_loss"].epochs,
+        ...     len(table.column(ColumnKey("valid_loss", 5, "mean"))),
+        ... )
         ('nb201', (1, 2, 3, 4, 5), 15625)
     """
 
@@ -136,8 +158,8 @@ class TableFile(TableView):
             path: A file that `write_table` wrote.
 
         Raises:
-            UserError: The file is missing, damaged, or of another format; or its space is unknown, cannot be listed,
-                or has another number of cells than the columns.
+            UserError: The file is missing, damaged, or of another format; or its space is unknown,
+                cannot be listed, or has another number of cells than the columns.
         """
         self.path = path
         self._file = self._opened()
@@ -177,14 +199,17 @@ class TableFile(TableView):
 
     @cached_property
     def contents(self) -> Contents:
-        """What it holds, a digest of the columns of every run (see `surrogate_nas.tables.table.Contents`)."""
+        """What it holds, a digest of the columns of every run (see
+        `surrogate_nas.tables.table.Contents`).
+        """
         return self._index.contents()
 
     def only(self, runs: Collection[Run]) -> PartOfTable:
         """The same table with some of its runs alone, as it was before others were added.
 
         Args:
-            runs: Each a metric and the length of its training run; those that it does not hold are passed over.
+            runs: Each a metric and the length of its training run; those that it does not hold are
+                passed over.
         """
         return PartOfTable(self, self._index.only(runs))
 
@@ -196,16 +221,20 @@ class TableFile(TableView):
             combinations = math.prod(map(len, space.options))
         if self.space.startswith("{") and combinations > _MOST_LISTED:
             raise UserError(
-                f"{self.path} defines a space of {combinations:,} cells; a table has {_MOST_LISTED:,} at most."
+                f"{self.path} defines a space of {combinations:,} cells; a table has"
+                f" {_MOST_LISTED:,} at most."
             )
-        if n_cells != combinations and n_cells != len(space):  # where every combination is a cell, none has to be made
+        # where every combination is a cell, none has to be made
+        if n_cells != combinations and n_cells != len(space):
             raise UserError(
-                f"{self.path} is for {n_cells:,} cells, but its space {space.name} has {len(space):,}. "
-                "Import it again with the space as it is now."
+                f"{self.path} is for {n_cells:,} cells, but its space {space.name} has"
+                f" {len(space):,}. Import it again with the space as it is now."
             )
         return space
 
-    def _read(self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]) -> NDArray[Any]:
+    def _read(
+        self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]
+    ) -> NDArray[Any]:
         with self._reading() as file:
             wanted = self._index.digests[metric, epochs][name]
             group = hdf5.child(hdf5.child(file, "columns"), metric)
@@ -241,12 +270,14 @@ class TableFile(TableView):
         except hdf5.ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
-                f"The table {printable(self.path)} is damaged ({reason}). Delete it and fetch or import it again."
+                f"The table {printable(self.path)} is damaged ({reason}). Delete it and fetch or"
+                " import it again."
             ) from error
 
 
 class PartOfTable(TableView):
-    """Some runs of a table on disk; of a table that has grown, what it held before, under the digest that it had.
+    """Some runs of a table on disk; of a table that has grown, what it held before, under the
+    digest that it had.
 
     Attributes:
         path, cells: The table's.
@@ -278,11 +309,16 @@ class PartOfTable(TableView):
         return self._index.contents()
 
     def _counted(self, metric: Metric) -> Metric:
-        """A metric with the cells that have it after every run that is taken, where the table has further ones."""
+        """A metric with the cells that have it after every run that is taken, where the table has
+        further ones.
+        """
         runs = [epochs for name, epochs in self._index.digests if name == metric.name]
         if len(runs) == len([name for name, _ in self._whole.sources if name == metric.name]):
             return metric
-        return replace(metric, n_cells=min(int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs))
+        return replace(
+            metric,
+            n_cells=min(int((self.n_seeds(metric.name, epochs) != 0).sum()) for epochs in runs),
+        )
 
     def column(self, key: ColumnKey) -> Values:
         """Read one column, as `TableFile.column` does.
@@ -303,7 +339,9 @@ class PartOfTable(TableView):
 
 
 def _check_kind(file: h5py.File, path: Path) -> None:
-    """Refuse what is no table, and a table of another version; the first one wrote its texts in another way."""
+    """Refuse what is no table, and a table of another version; the first one wrote its texts in
+    another way.
+    """
     if "format" not in file.attrs:
         raise UserError(f"{path} is not a {FORMAT} file.")
     version = hdf5.number(file, "version")

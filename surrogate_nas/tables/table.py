@@ -17,13 +17,27 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
 
-# The index of a table: all that there is to know of it but the numbers, and a digest of every column of these.
+# The index of a table: all that there is to know of it but the numbers, and a digest of every
+# column of these.
 #
-# It is one JSON document, written into the file beside a seal over it. Who has checked the seal knows what every column
-# must be, and so a column's own digest, checked when it is read, ties every number to the table's digest.
+# It is one JSON document, written into the file beside a seal over it. Who has checked the seal
+# knows what every column must be, and so a column's own digest, checked when it is read, ties every
+# number to the table's digest.
 
 
-TEXTS = ("name", "space", "title", "source", "licence", "citation", "objective", "cost", "epochs", "banner", "card")
+TEXTS = (
+    "name",
+    "space",
+    "title",
+    "source",
+    "licence",
+    "citation",
+    "objective",
+    "cost",
+    "epochs",
+    "banner",
+    "card",
+)
 """What a table says in plain text."""
 N_SEEDS = "n_seeds"
 _ANY = "any"
@@ -35,10 +49,12 @@ Seed = int | Literal["mean"]
 Run = tuple[str, int | None]
 """A metric and the length of the training run; None where training plays no part."""
 Contents = dict[str, dict[str, str]]
-"""What a table holds: of every metric, by the length of the training run as a file spells it, a digest.
+"""What a table holds: of every metric, by the length of the training run as a file spells it, a
+digest.
 
-The digest is of all columns of the run, mean and seeds, with how many seeds each cell has, and of the metric's unit,
-kind and quantity: what does not depend on the file that the columns lie in, nor on what else that holds.
+The digest is of all columns of the run, mean and seeds, with how many seeds each cell has, and of
+the metric's unit, kind and quantity: what does not depend on the file that the columns lie in, nor
+on what else that holds.
 """
 _SHORT = 16
 """Hexadecimal digits of such a digest."""
@@ -55,7 +71,10 @@ class ColumnKey(NamedTuple):
     Example:
         >>> import surrogate_nas as sn
         >>> key = ColumnKey("valid_error", epochs=5, seed="mean")
-        >>> key in sn.load("fashion").columns, ColumnKey("params", None, "mean") in sn.load("fashion").columns
+        >>> (
+        ...     key in sn.load("fashion").columns,
+        ...     ColumnKey("params", None, "mean") in sn.load("fashion").columns,
+        ... )
         (True, False)
     """
 
@@ -87,15 +106,24 @@ class Index:
     @property
     def keys(self) -> set[ColumnKey]:
         """The columns, those of `N_SEEDS` left out."""
-        seeds = ((run, seed) for run, held in self.digests.items() for seed in held if seed != N_SEEDS)
+        seeds = (
+            (run, seed) for run, held in self.digests.items() for seed in held if seed != N_SEEDS
+        )
         return {ColumnKey(*run, "mean" if seed == "mean" else int(seed)) for run, seed in seeds}
 
     def digest(self) -> str:
-        """A sha256 over all numbers and what they mean; titles, sources and other remarks play no part."""
+        """A sha256 over all numbers and what they mean; titles, sources and other remarks play no
+        part.
+        """
         values = {
-            f"{m} {epochs_text(e)} {seed}": d for (m, e), held in self.digests.items() for seed, d in held.items()
+            f"{m} {epochs_text(e)} {seed}": d
+            for (m, e), held in self.digests.items()
+            for seed, d in held.items()
         }
-        meaning = {name: [getattr(metric, key) for key in _MEANING] for name, metric in self.metrics.items()}
+        meaning = {
+            name: [getattr(metric, key) for key in _MEANING]
+            for name, metric in self.metrics.items()
+        }
         what = [
             *(self.texts[key] for key in ("name", "space", "cost", "epochs")),
             self.network.settings,
@@ -130,9 +158,20 @@ class Index:
         """The index as JSON."""
         runs: dict[str, dict[str, Any]] = {name: {} for name in self.metrics}
         for (name, epochs), digests in self.digests.items():
-            runs[name][epochs_text(epochs)] = {"source": self.sources[name, epochs], "digests": digests}
-        metrics = {name: {"details": details(metric), "runs": runs[name]} for name, metric in self.metrics.items()}
-        content = {"texts": self.texts, "network": self.network.settings, "cells": self.n_cells, "metrics": metrics}
+            runs[name][epochs_text(epochs)] = {
+                "source": self.sources[name, epochs],
+                "digests": digests,
+            }
+        metrics = {
+            name: {"details": details(metric), "runs": runs[name]}
+            for name, metric in self.metrics.items()
+        }
+        content = {
+            "texts": self.texts,
+            "network": self.network.settings,
+            "cells": self.n_cells,
+            "metrics": metrics,
+        }
         return json.dumps(content, sort_keys=True).encode()
 
     @classmethod
@@ -148,7 +187,10 @@ class Index:
         read = json.loads(content)
         texts = {key: _text(read["texts"][key]) for key in TEXTS}
         if texts["cost"] not in _COSTS or texts["epochs"] not in _EPOCHS:
-            raise ValueError(f"its cost is none of {', '.join(_COSTS)}, or its epochs none of {', '.join(_EPOCHS)}")
+            raise ValueError(
+                f"its cost is none of {', '.join(_COSTS)}, or its epochs none of"
+                f" {', '.join(_EPOCHS)}"
+            )
         if type(read["cells"]) is not int or read["cells"] < 1:
             raise ValueError("its index gives no number of cells")
         index = cls(texts, Network.of(read["network"]), read["cells"])
@@ -156,9 +198,15 @@ class Index:
             for spelled, run in metric["runs"].items():
                 key = name, None if spelled == _ANY else _number(spelled)
                 index.sources[key] = _text(run["source"])
-                index.digests[key] = {_seed(seed): _text(digest) for seed, digest in run["digests"].items()}
-            epochs = sorted(epochs for held, epochs in index.digests if held == name and epochs is not None)
-            index.metrics[name] = made(Metric, metric["details"], name=_text(name), epochs=tuple(epochs))
+                index.digests[key] = {
+                    _seed(seed): _text(digest) for seed, digest in run["digests"].items()
+                }
+            epochs = sorted(
+                epochs for held, epochs in index.digests if held == name and epochs is not None
+            )
+            index.metrics[name] = made(
+                Metric, metric["details"], name=_text(name), epochs=tuple(epochs)
+            )
         return index
 
 
@@ -189,11 +237,15 @@ def runs_of(contents: Contents) -> list[Run]:
         ValueError: It is none of `Contents`.
 
     Example:
-        >>> runs_of({"valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"}, "params": {"any": "a1"}})
+        >>> runs_of(
+        ...     {"valid_error": {"12": "97cac76af7edcb7f", "200": "0f3c"}, "params": {"any": "a1"}}
+        ... )
         [('valid_error', 12), ('valid_error', 200), ('params', None)]
     """
     return [
-        (name, None if spelled == _ANY else _number(spelled)) for name, runs in contents.items() for spelled in runs
+        (name, None if spelled == _ANY else _number(spelled))
+        for name, runs in contents.items()
+        for spelled in runs
     ]
 
 
@@ -216,7 +268,9 @@ def _seed(spelled: str) -> str:
 UNKNOWN_SEEDS = -1
 """In place of a number of seeds where the source does not say."""
 CLASS_METRIC = "functional_class"
-"""In a table where the cells of a functional class share one training: the index of the class's first cell."""
+"""In a table where the cells of a functional class share one training: the index of the class's
+first cell.
+"""
 
 Values = NDArray[np.float64]
 """A column, shape ``(len(space),)``."""
@@ -235,8 +289,10 @@ class Table:
         citation: The paper to cite, likewise.
         objective: The default objective over it, such as ``valid_error``.
         network: The macro architecture behind `params` and `macs`.
-        cost: ``seconds`` where training times are held, ``queries`` where every query costs one unit.
-        epochs: ``curve`` where all epochs are points of one run, ``runs`` where each is a run of its own.
+        cost: ``seconds`` where training times are held, ``queries`` where every query costs one
+            unit.
+        epochs: ``curve`` where all epochs are points of one run, ``runs`` where each is a run of
+            its own.
         banner: A warning that every report of it must carry, or empty.
         card: How it was measured, as a JSON object (machine, protocol, duration), or empty.
         metrics: Every metric by name; `Metric.epochs` and `Metric.n_cells` are filled in by `add`.
@@ -246,7 +302,9 @@ class Table:
 
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
-        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
+        >>> table = Table(
+        ...     "mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network()
+        ... )
         >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36), n_seeds=3)
         >>> table.metrics["valid_error"].epochs, table.metrics["valid_error"].n_cells
         ((5,), 36)
@@ -283,7 +341,8 @@ class Table:
             metric: The metric; its `epochs` and ``n_cells`` are replaced by what the table holds.
             epochs: The length of the training run; None where training plays no part.
             mean: Shape ``(len(space),)``, NaN where missing.
-            n_seeds: How many seeds each mean is over; `UNKNOWN_SEEDS` where the source does not say.
+            n_seeds: How many seeds each mean is over; `UNKNOWN_SEEDS` where the source does not
+                say.
             per_seed: The columns of single seeds.
         """
         mean = np.asarray(mean, dtype=np.float64)
@@ -297,14 +356,21 @@ class Table:
         self.n_seeds[metric.name, epochs] = counts
         self.sources[metric.name, epochs] = metric.source
         for seed, values in (per_seed or {}).items():
-            self.columns[ColumnKey(metric.name, epochs, seed)] = np.asarray(values, dtype=np.float64)
+            self.columns[ColumnKey(metric.name, epochs, seed)] = np.asarray(
+                values, dtype=np.float64
+            )
 
     def index(self) -> Index:
-        """All that there is to know of the table but its numbers, with a digest of each column of these."""
+        """All that there is to know of the table but its numbers, with a digest of each column of
+        these.
+        """
         n_cells = len(next(iter(self.columns.values()), ()))
         index = Index({key: printable(getattr(self, key)) for key in TEXTS}, self.network, n_cells)
         for name, metric in self.metrics.items():
-            texts = {key: printable(getattr(metric, key)) for key in ("split", "description", "source", "unit")}
+            texts = {
+                key: printable(getattr(metric, key))
+                for key in ("split", "description", "source", "unit")
+            }
             index.metrics[name] = replace(metric, **texts)  # type: ignore[arg-type]
         for (name, epochs), counts in self.n_seeds.items():
             index.sources[name, epochs] = printable(self.sources[name, epochs])
@@ -322,7 +388,8 @@ class TableView:
     """What can be read of a table, wherever its columns lie.
 
     Attributes:
-        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See `Table`.
+        name, space, title, source, licence, citation, objective, cost, epochs, banner, card: See
+            `Table`.
         digest: Of all that it holds.
         network: The macro architecture behind `params` and `macs`.
         metrics: Every metric by name.
@@ -351,7 +418,12 @@ class TableView:
         """
         for key in TEXTS:
             setattr(self, key, texts[key])
-        self.digest, self.network, self.metrics, self.sources = digest, of.network, of.metrics, of.sources
+        self.digest, self.network, self.metrics, self.sources = (
+            digest,
+            of.network,
+            of.metrics,
+            of.sources,
+        )
 
 
 class HeldTable(TableView):
@@ -364,7 +436,9 @@ class HeldTable(TableView):
     Example:
         >>> from surrogate_nas.core.metrics import metric_named
         >>> from surrogate_nas.space.network import Network
-        >>> table = Table("mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network())
+        >>> table = Table(
+        ...     "mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network()
+        ... )
         >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
         >>> held = HeldTable(table, table.digest())
         >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])

@@ -1,6 +1,8 @@
-"""Live training: the network of a cell, the tasks it learns, and an engine that trains many cells at once.
+"""Live training: the network of a cell, the tasks it learns, and an engine that trains many cells
+at once.
 
-What is here is imported when first used, so that whoever only lists tasks does not wait for PyTorch.
+What is here is imported when first used, so that whoever only lists tasks does not wait for
+PyTorch.
 """
 
 from __future__ import annotations
@@ -14,7 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["TASKS", "Curve", "Task", "task_named", "train"]
 
-_FILES = {"TASKS": "tasks", "Curve": "engine", "Task": "tasks", "task_named": "tasks", "train": "engine"}
+_FILES = {
+    "TASKS": "tasks",
+    "Curve": "engine",
+    "Task": "tasks",
+    "task_named": "tasks",
+    "train": "engine",
+}
 
 
 def __getattr__(name: str) -> Any:

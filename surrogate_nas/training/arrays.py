@@ -1,4 +1,6 @@
-"""NumPy arrays, and what turns into them: training on a CPU needs no PyTorch, but users' code may speak it."""
+"""NumPy arrays, and what turns into them: training on a CPU needs no PyTorch, but users' code may
+speak it.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 """Of any type and shape."""
 Slope: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
-"""From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by them, to the
-gradient of each network by its inputs ``(K, n, …)``."""
+"""From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by
+them, to the gradient of each network by its inputs ``(K, n, …)``.
+"""
 
 
 def as_array(given: Any) -> Array:
@@ -37,11 +40,13 @@ def log(x: Array) -> Array:
 
 def _of(name: str, plain: np.ufunc, x: Array) -> Array:
     found = np.array(x, np.float64)
-    if not is_installed("llvmlite"):  # where PyTorch trains, whose own numbers depend on the device anyway
+    # where PyTorch trains, whose own numbers depend on the device anyway
+    if not is_installed("llvmlite"):
         return np.asarray(plain(found, out=found))
     from surrogate_nas.training.fast.compiled import kernels
 
-    getattr(kernels(), name)(found.ctypes.data, found.size)  # as it lies in memory, in whatever order
+    # as it lies in memory, in whatever order
+    getattr(kernels(), name)(found.ctypes.data, found.size)
     return found
 
 
@@ -62,7 +67,9 @@ def softmax(scores: Array, axis: int) -> Array:
     return shifted
 
 
-def autograd_slope(again: Callable[[Tensor], Tensor], inputs: Tensor, gradient_of: Callable[[Array], Array]) -> Array:
+def autograd_slope(
+    again: Callable[[Tensor], Tensor], inputs: Tensor, gradient_of: Callable[[Array], Array]
+) -> Array:
     """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
 
     Args:
@@ -89,7 +96,8 @@ def differentiable(again: Callable[[Array], Array], slope: Slope) -> Callable[[T
 
     Args:
         again: From inputs to outputs ``(K, n, …)``.
-        slope: From inputs, and a function from outputs to the gradient by them, to that of each network by its inputs.
+        slope: From inputs, and a function from outputs to the gradient by them, to that of each
+            network by its inputs.
     """
     import torch
 

@@ -1,4 +1,6 @@
-"""What a training tells: the names, units and moments of the numbers on its curve and at its end."""
+"""What a training tells: the names, units and moments of the numbers on its curve and at its
+end.
+"""
 
 from __future__ import annotations
 
@@ -53,15 +55,31 @@ class Diagnostic:
         """
         kind: Kind = "final" if self.split == "test" else "search"
         return Metric(
-            self.name, self.unit, kind, self.quantity, epochs, split=self.split, description=description, source=source
-        )  # fmt: skip
+            self.name,
+            self.unit,
+            kind,
+            self.quantity,
+            epochs,
+            split=self.split,
+            description=description,
+            source=source,
+        )
 
 
-def diagnostics_of(loss_unit: str, worst_loss: float, measures: Sequence[Measure]) -> Iterator[Diagnostic]:
+def diagnostics_of(
+    loss_unit: str, worst_loss: float, measures: Sequence[Measure]
+) -> Iterator[Diagnostic]:
     """Everything that a training tells, by split."""
     for split in ("train", "valid", "test"):
         yield Diagnostic(f"{split}_loss", split, loss_unit, "loss", worst_loss, split != "test")
         for measure in measures:
             if split != "train" or measure.when == "batch":
                 every = split != "test" and measure.when != "end"
-                yield Diagnostic(f"{split}_{measure.name}", split, measure.unit, measure.quantity, measure.worst, every)
+                yield Diagnostic(
+                    f"{split}_{measure.name}",
+                    split,
+                    measure.unit,
+                    measure.quantity,
+                    measure.worst,
+                    every,
+                )

@@ -1,11 +1,12 @@
 """Training cells on a task: one by one on a CPU, many at once on a GPU, with the same result.
 
-On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack; on a GPU a stack
-fills the device (`surrogate_nas.training.fast.stack`); networks of a space without blueprints or cell graphs are
-trained one by one by PyTorch. Every cell starts from the weights that the seed gives it and sees the same batches in
-the same order, so the ways differ only in the order of sums (float32; ``tests/training/test_engine.py`` holds the
-tolerance). What is told of the training split is a mean over the batches of an epoch while the network trains, as
-NAS-Bench-201 records.
+On a CPU compiled kernels (`CompiledModel`) train one cell faster than PyTorch trains it in a stack;
+on a GPU a stack fills the device (`surrogate_nas.training.fast.stack`); networks of a space without
+blueprints or cell graphs are trained one by one by PyTorch. Every cell starts from the weights that
+the seed gives it and sees the same batches in the same order, so the ways differ only in the order
+of sums (float32; ``tests/training/test_engine.py`` holds the tolerance). What is told of the
+training split is a mean over the batches of an epoch while the network trains, as NAS-Bench-201
+records.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ from surrogate_nas.training.trainers import Trainer, trainer_of
 class Curve:
     """What training one cell gave.
 
-    A number that is not finite, or a loss beyond `Task.worst_loss`, is recorded as the worst there is, with a note.
+    A number that is not finite, or a loss beyond `Task.worst_loss`, is recorded as the worst there
+    is, with a note.
 
     Attributes:
         cell: The cell.
@@ -44,12 +46,16 @@ class Curve:
         epochs: How many were trained.
         seed: The root of initial weights and batches.
         parameters: Of the whole network, dead operations included.
-        multiply_accumulates: By the paper's convention, dead operations included; NaN where the space has no formula.
+        multiply_accumulates: By the paper's convention, dead operations included; NaN where the
+            space has no formula.
         device: What it was trained on.
         units: Of everything that is told, by name.
-        values: By name, one after each epoch: of the training split the mean over its batches while training.
-        finals: By name, what is told at the end only: of the test split, and of the validation split what costs more.
-        seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each cell's equal share.
+        values: By name, one after each epoch: of the training split the mean over its batches while
+            training.
+        finals: By name, what is told at the end only: of the test split, and of the validation
+            split what costs more.
+        seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each
+            cell's equal share.
         train_seconds: Of all epochs of training, without evaluation, likewise.
         valid_seconds: Of one evaluation of the validation split, likewise.
         note: What went wrong, or empty.
@@ -79,7 +85,9 @@ class Curve:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The metrics at the end of the run, by the names of the benchmarks, in the order of their units."""
+        """The metrics at the end of the run, by the names of the benchmarks, in the order of their
+        units.
+        """
         last = {name: values[-1] for name, values in self.values.items()} | self.finals
         return {name: last[name] for name in self.units}
 
@@ -110,21 +118,22 @@ def train(
     Args:
         cells: Cells of a registered space, or of `space`.
         task: The task.
-        epochs: The length of the run, which is also that of the cosine; None for the task's default.
+        epochs: The length of the run, which is also that of the cosine; None for the task's
+            default.
         seed: The root of initial weights and of the order of batches; the same for every cell.
         device: As PyTorch names it.
         network: The macro architecture; None for the task's default.
         space: The space of the cells; None to look it up, for each cell once.
-        at_once: How many cells to stack; 1 trains one by one, as spaces without a graph always are; None means 1 on a
-            CPU and 64 elsewhere. Where memory runs out the number is halved.
+        at_once: How many cells to stack; 1 trains one by one, as spaces without a graph always are;
+            None means 1 on a CPU and 64 elsewhere. Where memory runs out the number is halved.
         threads: Cores to use on a CPU.
         live_only: Whether to leave out dead operations, which changes no result.
         test: Whether to evaluate the test split at the end; its metrics are NaN otherwise.
         progress: Called with (cells done, cells in all) after every stack.
 
     Raises:
-        UserError: The device or the task's data is not here, a number is too small or too large, a cell is from no
-            registered space or cannot be built, or one cell alone is too large.
+        UserError: The device or the task's data is not here, a number is too small or too large, a
+            cell is from no registered space or cannot be built, or one cell alone is too large.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -133,7 +142,7 @@ def train(
         >>> again = train([nb201()[0], nb201()[11]], TASKS["digits"], epochs=1)
         >>> alone[0].metrics == again[1].metrics, sorted(alone[0].finals)
         (True, ['test_ece', 'test_error', 'test_loss', 'test_nll', 'test_robust_error', 'valid_robust_error'])
-    """
+    """  # noqa: E501
     epochs = task.schedule.epochs if epochs is None else epochs
     place = device_named(device)
     if at_once is None:
@@ -155,7 +164,9 @@ def train(
                 if not _out_of_memory(error):
                     raise
                 if at_once == 1:
-                    raise UserError(f"Out of memory on {device} with a single cell: {cells[now[0]]}.") from error
+                    raise UserError(
+                        f"Out of memory on {device} with a single cell: {cells[now[0]]}."
+                    ) from error
                 at_once = (len(now) + 1) // 2 if len(now) > 1 else 1
                 _empty_cache(place)
                 continue
@@ -169,13 +180,18 @@ def train(
 @lru_cache(maxsize=64)
 def _say_once(space: str) -> None:
     warnings.warn(
-        f"Cells of {space} have no blueprint: PyTorch's own layers train them, which takes several times as long.",
+        f"Cells of {space} have no blueprint: PyTorch's own layers train them, which takes several"
+        " times as long.",
         stacklevel=2,
     )
 
 
 def _out_of_memory(error: Exception) -> bool:
-    kinds = (MemoryError,) if "torch" not in sys.modules else (MemoryError, sys.modules["torch"].OutOfMemoryError)
+    kinds = (
+        (MemoryError,)
+        if "torch" not in sys.modules
+        else (MemoryError, sys.modules["torch"].OutOfMemoryError)
+    )
     return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
@@ -198,7 +214,13 @@ class _Run:
         live_only: bool,
         test: bool,
     ) -> None:
-        self.task, self.network, self.spaces, self.epochs, self.seed = task, network, spaces, epochs, seed
+        self.task, self.network, self.spaces, self.epochs, self.seed = (
+            task,
+            network,
+            spaces,
+            epochs,
+            seed,
+        )
         self.device, self.live_only, self.test = device, live_only, test
         self.trainer = trainer_of(task)
 
@@ -226,16 +248,23 @@ class _Run:
         self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
         if self.test:
             losses, answers = self._judged(model, trainer, "test")
-            numbers = {"test_loss": losses, **self._measured("test", answers, "batch", "epoch", "end")}
+            numbers = {
+                "test_loss": losses,
+                **self._measured("test", answers, "batch", "epoch", "end"),
+            }
             self._record(curves, epoch, losses, numbers)
         for curve, fault in zip(curves, trainer.faults(answers), strict=True):
             curve.note = curve.note or fault
-            curve.finals = {one.name: math.nan for one in self.task.diagnostics if not one.every_epoch} | curve.finals
+            curve.finals = {
+                one.name: math.nan for one in self.task.diagnostics if not one.every_epoch
+            } | curve.finals
             curve.seconds = (clock() - start) / len(cells)
         return curves
 
     def _warm_up(self, cells: Sequence[Cell]) -> None:
-        """Do one batch with a network that is thrown away, so that no cell is charged for what is loaded for all."""
+        """Do one batch with a network that is thrown away, so that no cell is charged for what is
+        loaded for all.
+        """
         key = self.task.kind, self.task.trained.name
         model = None if key in _WARM or self.device != "cpu" else self._model(cells)
         if not isinstance(model, CompiledModel):
@@ -243,7 +272,11 @@ class _Run:
         trainer = self.trainer(self.task, self.task.data, seed=self.seed)
         inputs, targets = next(iter(trainer.batches(0, model.answer)))
         outputs = model.step(inputs, targets, trainer.descent, 0.0)[1]
-        self._measured("train", Answers(outputs, targets, inputs, self.task, model.answer, model.slope), "batch")
+        self._measured(
+            "train",
+            Answers(outputs, targets, inputs, self.task, model.answer, model.slope),
+            "batch",
+        )
         _WARM.add(key)
 
     def _judged(self, model: Model, trainer: Trainer, split: str) -> tuple[Array, Answers]:
@@ -252,7 +285,9 @@ class _Run:
         return losses, answers.with_slope(model.slope)
 
     def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Array]:
-        """By metric, what the measures of some moments say of the networks, each of shape ``(K,)``."""
+        """By metric, what the measures of some moments say of the networks, each of shape
+        ``(K,)``.
+        """
         measures = (measure for measure in self.task.measured if measure.when in moments)
         return {f"{split}_{measure.name}": as_array(measure.of(answers)) for measure in measures}
 
@@ -264,25 +299,45 @@ class _Run:
                 return CompiledModel(plan, self.task, seed=self.seed)
             _say_once(self.spaces[cells[0]].name)
         return torch_model(
-            [self.spaces[cell].build(cell, self.network, seed=self.seed, live_only=self.live_only) for cell in cells],
+            [
+                self.spaces[cell].build(
+                    cell, self.network, seed=self.seed, live_only=self.live_only
+                )
+                for cell in cells
+            ],
             self.task,
             self.device,
         )
 
     def _curve(self, cell: Cell) -> Curve:
         units = {one.name: one.unit for one in self.task.diagnostics}
-        return Curve(cell, self.task.name, self.epochs, self.seed, *self._sizes(cell), device=self.device, units=units)
+        return Curve(
+            cell,
+            self.task.name,
+            self.epochs,
+            self.seed,
+            *self._sizes(cell),
+            device=self.device,
+            units=units,
+        )
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
-        """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where it has none."""
+        """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where
+        it has none.
+        """
         space, choices = self.spaces[cell], np.array([cell.choices], dtype=np.int8)
-        known = {name: space.analytic[name][1](choices, self.network)[0] for name in {*SIZES} & {*space.analytic}}
+        known = {
+            name: space.analytic[name][1](choices, self.network)[0]
+            for name in {*SIZES} & {*space.analytic}
+        }
         if "params" not in known:
             built = space.build(cell, self.network, seed=self.seed)
             known["params"] = sum(parameter.numel() for parameter in built.parameters())
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
-    def _train_epoch(self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int) -> None:
+    def _train_epoch(
+        self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int
+    ) -> None:
         start, steps = epoch * trainer.steps, self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
@@ -294,11 +349,16 @@ class _Run:
             sums.append(np.stack([*numbers.values()]))
             sizes.append(len(inputs))
         shares = np.array(sizes)[:, None, None] / sum(sizes)
-        means = np.add.reduce(shares * np.stack(sums))  # a matrix product would be the processor's own order of sums
+        # a matrix product would be the processor's own order of sums
+        means = np.add.reduce(shares * np.stack(sums))
         self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
 
-    def _record(self, curves: Sequence[Curve], epoch: int, losses: Array, numbers: Mapping[str, Array]) -> None:
-        """Record what is told of each network, the worst where it is not finite or its loss is not."""
+    def _record(
+        self, curves: Sequence[Curve], epoch: int, losses: Array, numbers: Mapping[str, Array]
+    ) -> None:
+        """Record what is told of each network, the worst where it is not finite or its loss is
+        not.
+        """
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
             known = math.isfinite(loss)

@@ -1,7 +1,9 @@
-"""How training uses the machine: its device, how many cores, and an allocator that keeps what it was given.
+"""How training uses the machine: its device, how many cores, and an allocator that keeps what it
+was given.
 
-Tensors of some megabytes come and go thousands of times a second. The C library hands each back to the system when
-freed and must fetch fresh, zeroed pages for the next, which costs time in every operation on a large tensor.
+Tensors of some megabytes come and go thousands of times a second. The C library hands each back to
+the system when freed and must fetch fresh, zeroed pages for the next, which costs time in every
+operation on a large tensor.
 """
 
 from __future__ import annotations
@@ -26,18 +28,23 @@ if TYPE_CHECKING:
 
 MOST_EPOCHS = 100_000
 COMPILED = "compiled 2"
-"""The name of the engine that trains on a CPU; another number is another order of sums, so another training."""
+"""The name of the engine that trains on a CPU; another number is another order of sums, so another
+training.
+"""
 EARLIER = "compiled 1"
-"""The same engine where processors have AVX-512; elsewhere it took 8 examples side by side, which its name did not say.
-The tables of losses that the project publishes were made with 16."""
+"""The same engine where processors have AVX-512; elsewhere it took 8 examples side by side, which
+its name did not say. The tables of losses that the project publishes were made with 16.
+"""
 HOW_TO_AGREE = (
-    "On all machines OPENBLAS_CORETYPE=Haswell with NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL AVX512_SPR' "
-    "makes engines with BLAS in their name one; X86_V3 among the features gives the exponentials of a processor "
-    "without AVX2."
+    "On all machines OPENBLAS_CORETYPE=Haswell with NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL"
+    " AVX512_SPR' makes engines with BLAS in their name one; X86_V3 among the features gives the"
+    " exponentials of a processor without AVX2."
 )
 """What makes two engines one, for messages."""
 _EXPONENTIALS = "6b93613d"
-"""A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2 or more."""
+"""A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2 or
+more.
+"""
 _MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
 """glibc's numbers for two parameters of mallopt(3)."""
 _ASKED: list[int] = []
@@ -45,7 +52,9 @@ _ASKED: list[int] = []
 
 
 def device_named(name: str) -> str:
-    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no PyTorch."""
+    """Check that a device is here, and give its name as PyTorch writes it; the CPU is, and needs no
+    PyTorch.
+    """
     if name == "cpu":
         return name
     import torch
@@ -64,8 +73,8 @@ def device_named(name: str) -> str:
 def engine_named(space: Space, device: str = "cpu", *, by_matrices: bool = False) -> str:
     """What trains the cells of a space, which belongs to whatever is kept of a training.
 
-    Where NumPy's own arithmetic is another on this processor, the name says so with a digest of it: losses take
-    exponentials by NumPy, and some trainers multiply matrices by it.
+    Where NumPy's own arithmetic is another on this processor, the name says so with a digest of it:
+    losses take exponentials by NumPy, and some trainers multiply matrices by it.
 
     Args:
         space: The space.
@@ -88,7 +97,9 @@ def is_compiled(engine: str) -> bool:
 
 
 def agree(earlier: str, now: str) -> bool:
-    """Whether what two engines train may be mixed, where the earlier is known to have run with AVX-512."""
+    """Whether what two engines train may be mixed, where the earlier is known to have run with
+    AVX-512.
+    """
     return earlier == now or (earlier == EARLIER and now == COMPILED)
 
 
@@ -101,14 +112,17 @@ def exponentials() -> str:
 
 @lru_cache(maxsize=1)
 def matrices() -> str:
-    """A digest of matrix products, eigenvalues and float64 exponentials, which depend on library and processor.
+    """A digest of matrix products, eigenvalues and float64 exponentials, which depend on library
+    and processor.
 
     The last are part of what scikit-learn learns for the measures of such a trainer.
     """
     numbers = (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
     square = numbers @ numbers.T
     values = np.linalg.eigvalsh(square[:64, :64].astype(float))
-    return _digest(square, numbers[:48, :64].T @ numbers[:48], values, np.exp(-numbers[:8].astype(float)))
+    return _digest(
+        square, numbers[:48, :64].T @ numbers[:48], values, np.exp(-numbers[:8].astype(float))
+    )
 
 
 def _digest(*arrays: Any) -> str:
@@ -126,9 +140,11 @@ def check_numbers(**numbers: int) -> None:
 
 @contextmanager
 def cores(number: int) -> Iterator[None]:
-    """Use a number of cores for arithmetic and keep freed memory; the number is restored afterwards.
+    """Use a number of cores for arithmetic and keep freed memory; the number is restored
+    afterwards.
 
-    PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the number.
+    PyTorch is not imported: what needs it only now and then imports it by `loaded`, which minds the
+    number.
     """
     keep_memory()
     came_late = "torch" not in sys.modules
@@ -143,7 +159,9 @@ def cores(number: int) -> Iterator[None]:
 
 
 def loaded() -> Any:
-    """PyTorch, imported now if it was not before, which uses the cores that the block of `cores` around asks for."""
+    """PyTorch, imported now if it was not before, which uses the cores that the block of `cores`
+    around asks for.
+    """
     import torch
 
     _threads_at_first()
@@ -162,8 +180,13 @@ def _threads_at_first() -> int:
 
 @lru_cache(maxsize=1)
 def keep_memory() -> bool:
-    """Ask glibc to keep freed memory for the rest of the process; returns whether it could be asked."""
+    """Ask glibc to keep freed memory for the rest of the process; returns whether it could be
+    asked.
+    """
     if platform.libc_ver()[0] != "glibc":
         return False
     library = ctypes.CDLL(None)
-    return bool(library.mallopt(_MMAP_THRESHOLD, 1 << 30) and library.mallopt(_TRIM_THRESHOLD, (1 << 31) - 1))
+    return bool(
+        library.mallopt(_MMAP_THRESHOLD, 1 << 30)
+        and library.mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
+    )

@@ -1,4 +1,6 @@
-"""What trains networks side by side: the protocol that the engine speaks, and PyTorch's way of it for any module."""
+"""What trains networks side by side: the protocol that the engine speaks, and PyTorch's way of it
+for any module.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 _ELSEWHERE = 1000
 Descent: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
-"""From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of their sum."""
+"""From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of
+their sum.
+"""
 
 
 class Model(Protocol):
@@ -32,28 +36,40 @@ class Model(Protocol):
 
     count: int
 
-    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it."""
+    def step(
+        self, inputs: Array, targets: Array, descent: Descent, rate: float
+    ) -> tuple[Array, Array]:
+        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
+        outputs before it.
+        """
 
     def answer(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are."""
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
+        are.
+        """
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``."""
+        """The gradient of each network by its inputs in evaluation mode, shape
+        ``(K, n, channels, height, width)``.
+        """
 
 
 class TorchModel:
-    """A module of PyTorch: one network, or a stack of several whose outputs begin with their number.
+    """A module of PyTorch: one network, or a stack of several whose outputs begin with their
+    number.
 
     Attributes:
         count: How many networks there are.
     """
 
-    def __init__(self, module: nn.Module, task: Task, schedule: Schedule, device: str, *, count: int = 0) -> None:
+    def __init__(
+        self, module: nn.Module, task: Task, schedule: Schedule, device: str, *, count: int = 0
+    ) -> None:
         """Begin with the module's weights as they are.
 
         Args:
-            module: From inputs ``(batch, channels, height, width)`` to ``(batch, …)``, or to ``(count, batch, …)``.
+            module: From inputs ``(batch, channels, height, width)`` to ``(batch, …)``, or to
+                ``(count, batch, …)``.
             task: Arranges what is answered.
             schedule: Momentum and weight decay.
             device: Where the module is, as PyTorch names it.
@@ -62,13 +78,19 @@ class TorchModel:
         self._torch = loaded()
         self.count, self._is_stack = count or 1, count > 0
         self._module, self._task, self._schedule, self._device = module, task, schedule, device
-        self._parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        self._parameters = [
+            parameter for parameter in module.parameters() if parameter.requires_grad
+        ]
         self._type = self._parameters[0].dtype if self._parameters else None
         self._velocities: dict[int, Tensor] = {}
         self._batch = EVALUATION_BATCH.get(device.partition(":")[0], _ELSEWHERE)
 
-    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged outputs before it."""
+    def step(
+        self, inputs: Array, targets: Array, descent: Descent, rate: float
+    ) -> tuple[Array, Array]:
+        """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
+        outputs before it.
+        """
         self._module.train()
         outputs = self._outputs(self._placed(inputs))
         seen = outputs.detach()
@@ -80,7 +102,9 @@ class TorchModel:
         return losses, as_array(seen)
 
     def answer(self, inputs: Array) -> Array:
-        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there are."""
+        """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
+        are.
+        """
         self._module.eval()
         with self._torch.no_grad():
             parts = [
@@ -90,7 +114,9 @@ class TorchModel:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, 1)
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of each network by its inputs in evaluation mode, shape ``(K, n, channels, height, width)``."""
+        """The gradient of each network by its inputs in evaluation mode, shape
+        ``(K, n, channels, height, width)``.
+        """
         self._module.eval()
         return autograd_slope(self._outputs, self._placed(inputs), gradient_of)
 
@@ -100,13 +126,21 @@ class TorchModel:
 
     def _outputs(self, inputs: Tensor) -> Tensor:
         answered: Tensor = self._module(inputs)
-        arranged: Tensor = self._task.arranged(answered if self._is_stack else answered.unsqueeze(0))
+        arranged: Tensor = self._task.arranged(
+            answered if self._is_stack else answered.unsqueeze(0)
+        )
         return arranged
 
     def _descend(self, rate: float) -> None:
-        """Move all parameters that have a gradient, as PyTorch's own SGD does, whose import takes a second."""
+        """Move all parameters that have a gradient, as PyTorch's own SGD does, whose import takes a
+        second.
+        """
         torch, schedule = self._torch, self._schedule
-        moved = [(i, parameter) for i, parameter in enumerate(self._parameters) if parameter.grad is not None]
+        moved = [
+            (i, parameter)
+            for i, parameter in enumerate(self._parameters)
+            if parameter.grad is not None
+        ]
         if not moved:
             return
         with torch.no_grad():
@@ -117,14 +151,20 @@ class TorchModel:
             if schedule.momentum:
                 known = [i in self._velocities for i, _ in moved]
                 begun = [slope for slope, is_known in zip(slopes, known, strict=True) if is_known]
-                going = [self._velocities[i] for (i, _), is_known in zip(moved, known, strict=True) if is_known]
+                going = [
+                    self._velocities[i]
+                    for (i, _), is_known in zip(moved, known, strict=True)
+                    if is_known
+                ]
                 if going:
                     torch._foreach_mul_(going, schedule.momentum)
                     torch._foreach_add_(going, begun)
                 for (i, _), slope, is_known in zip(moved, slopes, known, strict=True):
                     if not is_known:
                         self._velocities[i] = slope.clone()  # type: ignore[union-attr]
-                torch._foreach_add_(slopes, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum)
+                torch._foreach_add_(
+                    slopes, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum
+                )
             torch._foreach_add_(weights, slopes, alpha=-rate)
 
 

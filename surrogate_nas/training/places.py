@@ -35,9 +35,13 @@ def fashion_folders() -> list[Path]:
 
 
 def fashion_folder() -> Path | None:
-    """The first folder that holds Fashion-MNIST's four files, compressed or not; None where there is none."""
+    """The first folder that holds Fashion-MNIST's four files, compressed or not; None where there
+    is none.
+    """
     for folder in fashion_folders():
-        if all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FASHION_FILES):
+        if all(
+            (folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in FASHION_FILES
+        ):
             return folder
     return None
 
@@ -54,9 +58,15 @@ def has_cifar(folder: str) -> bool:
 
 
 def carried(name: str) -> Path | None:
-    """The folder of a data set of the UCR or UEA archive that an installed package carries; None where none does."""
+    """The folder of a data set of the UCR or UEA archive that an installed package carries; None
+    where none does.
+    """
     packages = ((package, package) for package in SERIES_PACKAGES)
-    folders = (package_folder(package) / "datasets" / "data" / name for package in packages if is_installed(package[1]))
+    folders = (
+        package_folder(package) / "datasets" / "data" / name
+        for package in packages
+        if is_installed(package[1])
+    )
     return next((folder for folder in folders if folder.is_dir()), None)
 
 

@@ -1,4 +1,6 @@
-"""Queries: every shape of question, an answer that knows what it answers, and never a silent substitute."""
+"""Queries: every shape of question, an answer that knows what it answers, and never a silent
+substitute.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,12 @@ def test_one_cell_one_metric_is_an_answer(seeded: TableBenchmark, space: NB201) 
     assert answer + 1 == 7.0
     assert answer.value == 6.0
     assert type(answer.value) is float
-    assert (answer.cell, answer.metric, answer.epochs, answer.seed) == (space[4], "valid_error", 200, 888)
+    assert (answer.cell, answer.metric, answer.epochs, answer.seed) == (
+        space[4],
+        "valid_error",
+        200,
+        888,
+    )
     assert (answer.unit, answer.n_seeds) == ("%", 1)
     assert answer.to_json() == {
         "cell": str(space[4]),
@@ -82,7 +89,9 @@ def test_a_mean_says_how_many_seeds_it_is_over(seeded: TableBenchmark, space: NB
 
 def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
     assert seeded.query(space[N - 1], "valid_error", seed=777) == N - 1
-    with pytest.raises(UserError, match=r"no valid_error\[200\] for .*seed 888.*holds 7812 of 15625"):
+    with pytest.raises(
+        UserError, match=r"no valid_error\[200\] for .*seed 888.*holds 7812 of 15625"
+    ):
         seeded.query(space[N - 1], "valid_error", seed=888)
     with pytest.raises(UserError, match="for the seeds 777, 888 and their mean"):
         seeded.query(space[0], "valid_error", seed=999)
@@ -92,7 +101,9 @@ def test_no_seed_is_ever_imputed(seeded: TableBenchmark, space: NB201) -> None:
         seeded.query([space[0], space[N - 1]], seed=888)
 
 
-def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(seeded: TableBenchmark, space: NB201) -> None:
+def test_a_cost_that_a_cell_lacks_is_left_out_where_no_metric_is_named(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     whole, lacking = seeded.query([space[0], space[7]])
     assert whole.keys() - lacking.keys() == {"latency@thing"} and lacking["valid_error"] == 8.0
 
@@ -105,7 +116,9 @@ def test_no_training_run_stands_in_for_another(seeded: TableBenchmark, space: NB
         seeded.query(space[0], epochs=12)
 
 
-def test_unknown_names_are_user_errors_with_the_nearest(seeded: TableBenchmark, space: NB201) -> None:
+def test_unknown_names_are_user_errors_with_the_nearest(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     with pytest.raises(UserError, match="Did you mean 'valid_error'"):
         seeded.query(space[0], "valid_eror")
     with pytest.raises(UserError, match="Malformed cell"):
@@ -114,7 +127,9 @@ def test_unknown_names_are_user_errors_with_the_nearest(seeded: TableBenchmark, 
         seeded.query([space[0], "|none|"], "valid_error")
 
 
-def test_a_column_is_the_whole_space_and_cannot_be_changed(seeded: TableBenchmark, space: NB201) -> None:
+def test_a_column_is_the_whole_space_and_cannot_be_changed(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     column = seeded.column("valid_error", epochs=200, seed=777)
     assert column.shape == (len(space),)
     assert (column == np.arange(N)).all()
@@ -123,7 +138,9 @@ def test_a_column_is_the_whole_space_and_cannot_be_changed(seeded: TableBenchmar
         column[0] = 1.0
 
 
-def test_a_query_costs_its_training_run_and_one_validation_pass(seeded: TableBenchmark, space: NB201) -> None:
+def test_a_query_costs_its_training_run_and_one_validation_pass(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     def cost(*names: str) -> list[float]:
         return seeded.measure(space[:2], [seeded.question(name) for name in names]).cost.tolist()
 
@@ -134,16 +151,22 @@ def test_a_query_costs_its_training_run_and_one_validation_pass(seeded: TableBen
 
 
 @pytest.mark.data
-def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(real: TableBenchmark, space: NB201) -> None:
+def test_the_mean_cost_at_twelve_epochs_is_the_published_convention(
+    real: TableBenchmark, space: NB201
+) -> None:
     cost = real.measure(list(space), [real.question("valid_error", 12)]).cost
     assert cost.mean() == pytest.approx(112.84, abs=0.005)
     long = real.measure(list(space), [real.question("valid_error", 200)]).cost
     assert long.mean() > 10 * cost.mean()
-    both = real.measure(list(space), [real.question("valid_error", 12), real.question("valid_error", 200)]).cost
+    both = real.measure(
+        list(space), [real.question("valid_error", 12), real.question("valid_error", 200)]
+    ).cost
     assert both == pytest.approx(cost + long)
 
 
-def test_analog_answers_cost_one_unit_each_and_carry_the_banner(analog: TableBenchmark, space: NB201) -> None:
+def test_analog_answers_cost_one_unit_each_and_carry_the_banner(
+    analog: TableBenchmark, space: NB201
+) -> None:
     assert analog.cost == "queries"
     assert analog.measure(space[:9], [analog.question("analog_error")]).cost.tolist() == [1.0] * 9
     assert "nothing held out" in analog.banner
@@ -161,14 +184,18 @@ def test_scales_are_median_and_maximum_over_the_whole_space(seeded: TableBenchma
         seeded.scale(seeded.question("latency@thing"))
 
 
-def test_a_benchmark_travels_to_another_process_by_its_path(seeded: TableBenchmark, space: NB201) -> None:
+def test_a_benchmark_travels_to_another_process_by_its_path(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     assert len(pickle.dumps(seeded)) < 2000
     again = pickle.loads(pickle.dumps(seeded))
     assert again.fingerprint == seeded.fingerprint
     assert again.query(space[5], "valid_error") == seeded.query(space[5], "valid_error")
 
 
-def test_load_says_how_to_get_what_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_says_how_to_get_what_is_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
@@ -179,14 +206,18 @@ def test_load_says_how_to_get_what_is_not_here(tmp_path: Path, monkeypatch: pyte
     assert listed["analog-cifar10"] is True and listed["nb201-cifar100"] is True
 
 
-def test_the_embedded_table_is_made_again_when_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_embedded_table_is_made_again_when_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     before = load("analog-cifar10").fingerprint
     table_path("analog-cifar10").write_bytes(b"half")
     assert load("analog-cifar10").fingerprint == before
 
 
-def test_a_changed_table_is_opened_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: NB201) -> None:
+def test_a_changed_table_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: NB201
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     for value in (1.0, 2.0):
         table = Table("mine", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
@@ -202,9 +233,15 @@ def test_the_public_example_works(analog: TableBenchmark) -> None:
     assert all(isinstance(metric.unit, str) for metric in analog.metrics)
 
 
-def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(seeded: TableBenchmark, space: NB201) -> None:
+def test_an_index_is_a_cell_and_a_list_prints_every_cell_once(
+    seeded: TableBenchmark, space: NB201
+) -> None:
     assert seeded.query(4, "valid_error", seed=888) == 6.0
-    assert seeded.query([np.int64(4), space[5], str(space[6])], "valid_error", seed=777) == [4.0, 5.0, 6.0]
+    assert seeded.query([np.int64(4), space[5], str(space[6])], "valid_error", seed=777) == [
+        4.0,
+        5.0,
+        6.0,
+    ]
     with pytest.raises(UserError, match="cells 0 to 15624, not 15625"):
         seeded.query(15625, "valid_error")
     with pytest.raises(UserError, match="cells 0 to 15624, not -1"):

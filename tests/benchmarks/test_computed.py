@@ -1,4 +1,6 @@
-"""Functions of a user's own, which may be trainings: how often they are called, and what ends a command well."""
+"""Functions of a user's own, which may be trainings: how often they are called, and what ends a
+command well.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from surrogate_nas.study.calls import read_comparison
 from tests.conftest import Snas
 
 DEEP = sn.ChoiceSpace("deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)})
-LISTED = sn.EnumerableChoiceSpace("listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)})
+LISTED = sn.EnumerableChoiceSpace(
+    "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
+)
 SAMPLE = 64
 WITH_R = "valid_error + 0.1*latency@mine"
 FILE = """
@@ -59,7 +63,9 @@ class Calls:
 
     def bench(self, space: sn.Space = DEEP, **more: Any) -> sn.Computed:
         metrics = {"valid_error": 60.0, "latency@mine": 4.0, "test_error": 61.0}
-        return sn.Computed(space, {name: self._counted(name, most) for name, most in metrics.items()}, **more)
+        return sn.Computed(
+            space, {name: self._counted(name, most) for name, most in metrics.items()}, **more
+        )
 
     def _counted(self, name: str, most: float) -> Callable[[sn.Cell], float]:
         def function(cell: sn.Cell) -> float:
@@ -76,7 +82,9 @@ def calls() -> Calls:
 
 
 @pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
-@pytest.mark.parametrize("strategy", ["random", "evolution", "local_search", "reinforce", "bo", "zero_cost", "guided"])
+@pytest.mark.parametrize(
+    "strategy", ["random", "evolution", "local_search", "reinforce", "bo", "zero_cost", "guided"]
+)
 def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
     space: sn.Space, strategy: str, calls: Calls
 ) -> None:
@@ -97,7 +105,10 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     bench = calls.bench(space)
     objective = Objective(WITH_R, bench)
     said = capsys.readouterr().err
-    assert said == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its median.\n"
+    assert (
+        said == f"latency@mine is computed for {calls.of['latency@mine']} cells beforehand, for its"
+        " median.\n"
+    )
     assert calls.of["valid_error"] == 0 and 0 < calls.of["latency@mine"] <= SAMPLE
     (term,) = (term for term in objective.terms if not term.is_loss)
     assert term.divisor_meaning == f"median over a fixed sample of {calls.of['latency@mine']} cells"
@@ -106,7 +117,9 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
     assert calls.of["latency@mine"] == beforehand and not capsys.readouterr().err
     run = sn.search(bench, "bo", objective, subject_to=None, budget=16)
     cells = {trial.cell for trial in run.trials}
-    assert calls.of["valid_error"] == len(cells) and calls.of["latency@mine"] <= beforehand + len(cells)
+    assert calls.of["valid_error"] == len(cells) and calls.of["latency@mine"] <= beforehand + len(
+        cells
+    )
     assert objective.over_space() is None and objective.optimum() is None
     assert "latency@mine" in objective.known.missing
 
@@ -123,12 +136,21 @@ def test_a_limit_needs_no_median(calls: Calls) -> None:
 def test_a_comparison_calls_as_often_as_it_said_with_its_report(
     calls: Calls, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    made = sn.compare(calls.bench(), ["random", "evolution", "bo"], WITH_R, runs=2, budget=12, folder=tmp_path / "out")
+    made = sn.compare(
+        calls.bench(),
+        ["random", "evolution", "bo"],
+        WITH_R,
+        runs=2,
+        budget=12,
+        folder=tmp_path / "out",
+    )
     said = capsys.readouterr().err.splitlines()
     assert said == [
         f"latency@mine is computed for {SAMPLE} cells beforehand, for its median.",
-        "valid_error, latency@mine: computed for at most 12 cells in each run, 72 in all. test_error: computed at the "
-        "end for at most 7 cells.",
+        (
+            "valid_error, latency@mine: computed for at most 12 cells in each run, 72 in all."
+            " test_error: computed at the end for at most 7 cells."
+        ),
     ]
     made.to_json()
     made.report(tmp_path / "page")
@@ -142,7 +164,9 @@ def test_other_metrics_are_as_dear_as_said(calls: Calls) -> None:
     objective = Objective(WITH_R, bench)
     assert calls.of["valid_error"] == 0 and objective.known.terms == ("latency@mine",)
     assert not bench.has_columns and bench.one_by_one
-    with pytest.raises(sn.UserError, match=r"valid_error of deep is computed cell by cell .*cheap=True"):
+    with pytest.raises(
+        sn.UserError, match=r"valid_error of deep is computed cell by cell .*cheap=True"
+    ):
         bench.column("valid_error")
     with pytest.raises(sn.UserError, match="Unknown metric among those of `cheap` 'latency'"):
         calls.bench(cheap=["latency"])
@@ -166,31 +190,66 @@ def on_the_command_line(folder: Path, snas: Snas, *arguments: object) -> tuple[C
 
 @pytest.mark.parametrize(("expression", "beforehand"), [("valid_error", 0), (WITH_R, SAMPLE)])
 def test_commands_hold_to_it(expression: str, beforehand: int, snas: Snas, tmp_path: Path) -> None:
-    found, said = on_the_command_line(tmp_path, snas, "search", "random", "--objective", expression, "--budget", 5)
+    found, said = on_the_command_line(
+        tmp_path, snas, "search", "random", "--objective", expression, "--budget", 5
+    )
     costs = 5 if beforehand else 0
     assert found["valid_error"] == 5 and found["test_error"] == 1
     assert found["latency@mine"] <= beforehand + costs
     assert ("64 cells beforehand" in said) == bool(beforehand) and "at most 5 cells" in said
-    short = ["--strategies", "random,evolution", "--runs", 2, "--budget", 11, "--objective", expression]
+    short = [
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        11,
+        "--objective",
+        expression,
+    ]
     found, said = on_the_command_line(tmp_path, snas, "compare", *short, "--out", tmp_path / "out")
-    assert found["valid_error"] <= 44 and found["test_error"] <= 6, "at most 11 cells in each of 4 runs, and 6 at last"
+    assert found["valid_error"] <= 44 and found["test_error"] <= 6, (
+        "at most 11 cells in each of 4 runs, and 6 at last"
+    )
     assert found["latency@mine"] <= beforehand + (44 if beforehand else 0)
-    assert "at most 11 cells in each run, 44 in all. test_error: computed at the end for at most 6 cells." in said
+    assert (
+        "at most 11 cells in each run, 44 in all. test_error: computed at the end for at most 6"
+        " cells." in said
+    )
 
 
 @pytest.mark.slow
 def test_several_workers_hold_to_it(snas: Snas, tmp_path: Path) -> None:
-    short = ["--strategies", "random,evolution", "--runs", 2, "--budget", 11, "--objective", WITH_R, "--workers", 2]
+    short = [
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        11,
+        "--objective",
+        WITH_R,
+        "--workers",
+        2,
+    ]
     found, _ = on_the_command_line(tmp_path, snas, "compare", *short, "--out", tmp_path / "out")
-    assert found["valid_error"] <= 44 and found["latency@mine"] <= SAMPLE + 44 and found["test_error"] <= 6
+    assert (
+        found["valid_error"] <= 44
+        and found["latency@mine"] <= SAMPLE + 44
+        and found["test_error"] <= 6
+    )
 
 
 def test_what_a_folder_holds_is_not_computed_again(calls: Calls, tmp_path: Path) -> None:
     sn.compare(calls.bench(), ["random"], "valid_error", runs=2, budget=8, folder=tmp_path)
     later = Calls()
-    found = sn.compare(later.bench(), ["random", "evolution"], "valid_error", runs=2, budget=12, folder=tmp_path)
+    found = sn.compare(
+        later.bench(), ["random", "evolution"], "valid_error", runs=2, budget=12, folder=tmp_path
+    )
     known = {cell for _, cell in calls.of_cell}
-    assert not known & {cell for _, cell in later.of_cell}, "eight cells of two runs go on to twelve"
+    assert not known & {cell for _, cell in later.of_cell}, (
+        "eight cells of two runs go on to twelve"
+    )
     assert {len(run.trials) for run in found.runs} == {12}
 
 
@@ -278,7 +337,15 @@ ENDS = {
 
 
 def ending(folder: Path, how: str) -> str:
-    lines = ["import os", "import sys", "import surrogate_nas as sn", "", "def error(cell):", f"    {how}", ""]
+    lines = [
+        "import os",
+        "import sys",
+        "import surrogate_nas as sn",
+        "",
+        "def error(cell):",
+        f"    {how}",
+        "",
+    ]
     lines += ["SPACE = sn.ChoiceSpace('deep', {'a': (1, 2), 'b': (1, 2)})"]
     lines += ["BENCH = sn.Computed(SPACE, {'valid_error': error})"]
     (folder / "ends.py").write_text("\n".join(lines))
@@ -287,13 +354,23 @@ def ending(folder: Path, how: str) -> str:
 
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("command", ["search", "compare"])
-def test_a_function_that_ends_the_process_is_one_line(command: str, how: str, snas: Snas, tmp_path: Path) -> None:
+def test_a_function_that_ends_the_process_is_one_line(
+    command: str, how: str, snas: Snas, tmp_path: Path
+) -> None:
     code, says = ENDS[how]
-    more = ["--out", tmp_path / "out", "--runs", 1, "--strategies", "random"] if command == "compare" else ["random"]
+    more = (
+        ["--out", tmp_path / "out", "--runs", 1, "--strategies", "random"]
+        if command == "compare"
+        else ["random"]
+    )
     made = snas(command, ending(tmp_path, code), *more, "--budget", 2)
     announced, *lines = made.err.strip().splitlines()
     assert made.code == 2 and not made.out and announced.startswith("valid_error: computed")
-    assert len(lines) == 1 and lines[0].startswith("snas: valid_error of deep fails for") and says in lines[0]
+    assert (
+        len(lines) == 1
+        and lines[0].startswith("snas: valid_error of deep fails for")
+        and says in lines[0]
+    )
 
 
 def test_a_space_that_ends_the_process_is_one_line(snas: Snas, tmp_path: Path) -> None:
@@ -307,21 +384,41 @@ BENCH = sn.Computed(Ends("ends", {"a": (1, 2)}), {"valid_error": lambda cell: 1.
 """
     (tmp_path / "space.py").write_text(text)
     made = snas("search", f"{tmp_path / 'space.py'}:BENCH", "random", "--budget", 2)
-    assert made.code == 2 and "Your code ended the process (SystemExit" in made.err and "space.py:5" in made.err
+    assert (
+        made.code == 2
+        and "Your code ended the process (SystemExit" in made.err
+        and "space.py:5" in made.err
+    )
 
 
 def test_a_query_and_a_fit_ask_as_often_as_named(snas: Snas, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(FILE)
     bench = f"{tmp_path / 'mine.py'}:BENCH"
     cell = str(DEEP.sample(np.random.default_rng(1)))
-    assert json.loads(snas("query", bench, cell, "--metric", "valid_error", "--json").out)[0]["cell"] == cell
+    assert (
+        json.loads(snas("query", bench, cell, "--metric", "valid_error", "--json").out)[0]["cell"]
+        == cell
+    )
     assert len((tmp_path / "calls.txt").read_text().splitlines()) == 1
 
 
-def test_a_report_of_another_day_says_what_it_computes_beforehand(snas: Snas, tmp_path: Path) -> None:
+def test_a_report_of_another_day_says_what_it_computes_beforehand(
+    snas: Snas, tmp_path: Path
+) -> None:
     (tmp_path / "mine.py").write_text(FILE)
     bench, out = f"{tmp_path / 'mine.py'}:BENCH", tmp_path / "out"
-    short = ["--strategies", "random", "--runs", 1, "--budget", 4, "--objective", WITH_R, "--out", out]
+    short = [
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--budget",
+        4,
+        "--objective",
+        WITH_R,
+        "--out",
+        out,
+    ]
     assert snas("compare", bench, *short).code == 0
     read = read_comparison(out, benchmark=bench)
     assert read.optimum is None and read.runs[0].incumbent.feasible

@@ -1,4 +1,6 @@
-"""What the doctor of tables finds: planted faults, those of published files, and nothing where there is nothing."""
+"""What the doctor of tables finds: planted faults, those of published files, and nothing where
+there is nothing.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +62,22 @@ def test_sound_columns_raise_neither_alarm_nor_warning() -> None:
 
 
 def test_random_numbers_and_shuffled_columns_are_no_data() -> None:
-    examination = found({"latency@random": RNG.uniform(3, 9, len(SPACE)), "latency@shuffled": RNG.permutation(LATENCY)})
-    uniform, shuffled = (about(examination, f"latency@{name}")["unrelated"] for name in ("random", "shuffled"))
+    examination = found(
+        {
+            "latency@random": RNG.uniform(3, 9, len(SPACE)),
+            "latency@shuffled": RNG.permutation(LATENCY),
+        }
+    )
+    uniform, shuffled = (
+        about(examination, f"latency@{name}")["unrelated"] for name in ("random", "shuffled")
+    )
     assert uniform.level == shuffled.level == "alarm"
     assert "uniform random numbers" in uniform.text and uniform.numbers["ks_p"] > 0.01
     assert "no data" in shuffled.text and "ks_p" not in shuffled.numbers
-    assert shuffled.numbers["r2"] <= 0 and abs(shuffled.numbers["tau"]) < 0.1 > shuffled.numbers["tau_other"]
+    assert (
+        shuffled.numbers["r2"] <= 0
+        and abs(shuffled.numbers["tau"]) < 0.1 > shuffled.numbers["tau_other"]
+    )
     assert len(examination.of("alarm")) == 2
     assert examination.findings[0] in (uniform, shuffled)  # what matters most comes first
 
@@ -114,7 +126,10 @@ def test_a_mark_for_what_failed_is_no_measurement() -> None:
 
 def test_a_device_counted_twice_and_a_formula() -> None:
     examination = found(
-        {"energy@cpu": np.round(7 * LATENCY, 4), "flops": 2e6 * SPACE.analytic["macs"][1](SPACE.choices, Network())}
+        {
+            "energy@cpu": np.round(7 * LATENCY, 4),
+            "flops": 2e6 * SPACE.analytic["macs"][1](SPACE.choices, Network()),
+        }
     )
     twice = about(examination, "energy@cpu")["same"]
     assert twice.level == "warning" and "energy@cpu = 7 × latency@cpu" in twice.text
@@ -124,7 +139,9 @@ def test_a_device_counted_twice_and_a_formula() -> None:
 def test_columns_of_nearly_one_value_are_not_multiples() -> None:
     columns = {f"latency@{name}": 1000 + (LOSS + RNG.random(len(LOSS))) / 9 for name in "ab"}
     examination = found(columns)
-    assert "same" not in about(examination, "latency@a") and "same" not in about(examination, "latency@b")
+    assert "same" not in about(examination, "latency@a") and "same" not in about(
+        examination, "latency@b"
+    )
 
 
 @pytest.mark.parametrize("test", [LOSS, np.round(1 - LOSS, 12)])
@@ -137,7 +154,11 @@ def test_what_is_searched_on_and_reported_must_differ(test: Values) -> None:
 
 def test_nearly_equal_orders_of_search_and_final_are_a_warning() -> None:
     made = table({"valid_loss": LOSS})
-    made.add(Metric("test_loss", "nats", "final", "loss"), None, LOSS * RNG.normal(1, 1e-4, len(LOSS)) + LOSS**2)
+    made.add(
+        Metric("test_loss", "nats", "final", "loss"),
+        None,
+        LOSS * RNG.normal(1, 1e-4, len(LOSS)) + LOSS**2,
+    )
     alike = about(examine(made), "test_loss")["alike"]
     assert alike.level == "warning" and alike.numbers["tau"] > 0.99
 
@@ -146,7 +167,11 @@ def test_the_best_of_all_epochs_is_found_and_its_test_columns() -> None:
     errors = 100 * LOSS / LOSS.max() + RNG.normal(0, 1, len(LOSS))
     best = np.where(RNG.random(len(LOSS)) < 0.2, errors, errors - RNG.exponential(0.5, len(LOSS)))
     made = table(
-        {"valid_error@last": errors, "valid_error@best": best, "test_error@best": best + RNG.normal(0, 1, len(LOSS))}
+        {
+            "valid_error@last": errors,
+            "valid_error@best": best,
+            "test_error@best": best + RNG.normal(0, 1, len(LOSS)),
+        }
     )
     examination = examine(made)
     assert about(examination, "valid_error@best")["peaked"].level == "note"
@@ -158,7 +183,9 @@ def test_missing_values_say_on_what_they_depend() -> None:
     slow = RNG.random(len(SPACE)) < 0.5 * (LATENCY > np.median(LATENCY))
     scattered = RNG.random(len(SPACE)) < 0.01
     columns = {"option": lacks, "slow": slow, "scattered": scattered}
-    examination = found({f"memory@{name}": np.where(out, np.nan, LATENCY**1.1) for name, out in columns.items()})
+    examination = found(
+        {f"memory@{name}": np.where(out, np.nan, LATENCY**1.1) for name, out in columns.items()}
+    )
     texts = {name: about(examination, f"memory@{name}")["missing"].text for name in columns}
     assert f"where {SPACE.positions[2]} is {SPACE.options[2][1]}" in texts["option"]
     assert "of cells whose" in texts["slow"] and "larger" in texts["slow"]
@@ -169,7 +196,9 @@ def test_seeds_set_the_ceiling() -> None:
     noise = np.std(LOSS) / 3
     one, two = (LOSS + RNG.normal(0, noise, len(LOSS)) for _ in range(2))
     made = table({})
-    made.add(Metric("valid_loss", "nats", "search", "loss"), 5, (one + two) / 2, 2, {0: one, 1: two})
+    made.add(
+        Metric("valid_loss", "nats", "search", "loss"), 5, (one + two) / 2, 2, {0: one, 1: two}
+    )
     findings = about(examine(made), "valid_loss")
     assert findings["lead"].numbers["noise"] == pytest.approx(noise, rel=0.2)
     assert findings["noise"].numbers["tau"] == pytest.approx(_tau(one, two), abs=0.03)
@@ -177,7 +206,9 @@ def test_seeds_set_the_ceiling() -> None:
     made.add(Metric("valid_loss", "nats", "search", "loss"), 5, one, 2, {0: one, 1: one})
     assert about(examine(made), "valid_loss")["seeds"].level == "alarm"
     coin = [LOSS + RNG.normal(0, 9 * noise, len(LOSS)) for _ in range(2)]
-    made.add(Metric("valid_loss", "nats", "search", "loss"), 5, sum(coin) / 2, 2, dict(enumerate(coin)))
+    made.add(
+        Metric("valid_loss", "nats", "search", "loss"), 5, sum(coin) / 2, 2, dict(enumerate(coin))
+    )
     assert about(examine(made), "valid_loss")["noise"].level == "warning"
 
 
@@ -195,7 +226,10 @@ def test_a_cost_that_nearly_is_the_loss() -> None:
 
 
 def test_early_epochs_and_costs_that_fall() -> None:
-    early = {"valid_loss[1]": RNG.permutation(LOSS), "valid_loss[5]": LOSS + RNG.normal(0, 0.01, len(LOSS))}
+    early = {
+        "valid_loss[1]": RNG.permutation(LOSS),
+        "valid_loss[5]": LOSS + RNG.normal(0, 0.01, len(LOSS)),
+    }
     made = table({**early, "valid_loss[9]": LOSS})
     seconds = Metric("train_seconds", "s", "record", "cost")
     made.add(seconds, 5, LATENCY)
@@ -203,13 +237,18 @@ def test_early_epochs_and_costs_that_fall() -> None:
     examination = examine(made)
     assert about(examination, "valid_loss[1]")["curve"].level == "warning"
     assert "valid_loss[5]" not in about(examination, "valid_loss[1]")["curve"].columns
-    assert about(examination, "train_seconds")["curve"].numbers["share"] == pytest.approx(0.1, rel=0.05)
+    assert about(examination, "train_seconds")["curve"].numbers["share"] == pytest.approx(
+        0.1, rel=0.05
+    )
     assert about(examination, "valid_loss")["curve"].numbers.keys() == {"1", "5"}
 
 
 def test_rows_that_other_cells_have_too_and_stretches_that_repeat() -> None:
     space = sampled(600)
-    values = {name: space.choices @ RNG.random(8) + RNG.normal(0, 0.1, 600) for name in ("valid_loss", "latency@a")}
+    values = {
+        name: space.choices @ RNG.random(8) + RNG.normal(0, 0.1, 600)
+        for name in ("valid_loss", "latency@a")
+    }
     fine = examine(table(values, space.definition))
     assert not {finding.kind for finding in fine.findings} & {"equal rows", "repeated"}
     for column in values.values():
@@ -226,7 +265,9 @@ def test_from_fifty_random_numbers_nothing_can_be_told(n_cells: int) -> None:
     space = "nb201" if n_cells == len(SPACE) else sampled(n_cells).definition
     examination = examine(table({"valid_loss": values, "test_loss": values**2}, space))
     few = about(examination, "valid_loss")["few"]
-    assert few.level == "warning" and few.text.startswith("nothing can be told from 50 cells (200 are needed)")
+    assert few.level == "warning" and few.text.startswith(
+        "nothing can be told from 50 cells (200 are needed)"
+    )
     assert about(examination, "test_loss")["few"].level == "note"
     assert examination.n_with_values == examination.to_json()["cells_with_values"] == 50
     counted = "50 cells" if n_cells == 50 else "50 of 15,625 cells with values"
@@ -238,7 +279,9 @@ def test_enough_cells_are_not_called_too_few() -> None:
     assert "few" not in {finding.kind for finding in examination.findings}
 
 
-def test_a_column_without_values_and_a_table_without_rows_are_alarms(tmp_path: Path, snas: Snas) -> None:
+def test_a_column_without_values_and_a_table_without_rows_are_alarms(
+    tmp_path: Path, snas: Snas
+) -> None:
     nothing = np.full(len(SPACE), np.nan)
     (alarm,) = found({"test_error": nothing}).of("alarm")
     assert alarm.kind == "empty" and alarm.columns == ("test_error",)
@@ -272,21 +315,32 @@ def degenerate(n: int) -> dict[str, Values]:
 @pytest.mark.parametrize("n", [1, 2, 12, 230])
 def test_degenerate_tables_raise_no_warning_of_numpy(n: int) -> None:
     columns = degenerate(n)
-    others = columns if n < 200 else {"huge": columns["huge"]}  # with so many cells forests grow, which takes longer
+    # with so many cells forests grow, which takes longer
+    others = columns if n < 200 else {"huge": columns["huge"]}
     for first, second in product(columns.values(), others.values()):
         made = table({"valid_loss[1]": second, "latency@x": second}, sampled(n).definition)
         made.add(metric_named("valid_loss"), 2, first, 2, {0: first, 1: second})
         for epochs, values in enumerate((first, second), 1):
             made.add(Metric("train_seconds", "s", "record", "cost"), epochs, values)
-        again = {("valid_loss", 2): float(second[0]), ("train_seconds", 2): 1.0, ("latency@x", None): 1.0}
+        again = {
+            ("valid_loss", 2): float(second[0]),
+            ("train_seconds", 2): 1.0,
+            ("latency@x", None): 1.0,
+        }
         assert json.dumps(examine(made, [Repeat(0, again)]).to_json())
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 12])
 def test_tiny_tables_are_looked_at_without_a_fall(n: int) -> None:
-    columns = {"valid_loss": RNG.random(n), "latency@a": RNG.random(n), "test_error": np.full(n, np.nan)}
+    columns = {
+        "valid_loss": RNG.random(n),
+        "latency@a": RNG.random(n),
+        "test_error": np.full(n, np.nan),
+    }
     examination = examine(table(columns, sampled(n).definition))
-    assert about(examination, "test_error")["empty"] and json.dumps(examination.to_json(), allow_nan=True)
+    assert about(examination, "test_error")["empty"] and json.dumps(
+        examination.to_json(), allow_nan=True
+    )
 
 
 def test_many_columns_take_bounded_time() -> None:
@@ -308,17 +362,26 @@ def rows_of(space: Any, columns: Mapping[str, Values], folder: Path) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["cell", *columns])
-        writer.writerows([str(cell), *values] for cell, *values in zip(space, *columns.values(), strict=True))
+        writer.writerows(
+            [str(cell), *values] for cell, *values in zip(space, *columns.values(), strict=True)
+        )
     return path
 
 
 def test_a_file_with_a_cell_twice_says_how_well_its_readings_agree(tmp_path: Path) -> None:
     cells = [SPACE[i] for i in (*range(300), *range(40))]
     losses = LOSS[[cell.index for cell in cells]]
-    path = rows_of(cells, {"valid_loss": np.append(losses[:300], losses[300:] + RNG.normal(0, 1e-3, 40))}, tmp_path)
+    path = rows_of(
+        cells,
+        {"valid_loss": np.append(losses[:300], losses[300:] + RNG.normal(0, 1e-3, 40))},
+        tmp_path,
+    )
     repeated = examine_file(path, SPACE).findings[0]
     assert repeated.level == "alarm" and repeated.kind == "repeated cells"
-    assert repeated.numbers["rows"] == repeated.numbers["cells"] == 40 and repeated.numbers["tau"] > 0.9
+    assert (
+        repeated.numbers["rows"] == repeated.numbers["cells"] == 40
+        and repeated.numbers["tau"] > 0.9
+    )
     path = rows_of(cells, {"valid_loss": losses}, tmp_path)
     assert "repeated records" in examine_file(path, SPACE).findings[0].text
     with pytest.raises(UserError, match="the cell of row 1 again"):
@@ -353,7 +416,9 @@ def test_every_import_says_what_it_found(snas: Snas, tmp_path: Path) -> None:
     path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": RNG.permutation(LATENCY)}, tmp_path)
     outcome = snas("data", "import", "csv", path, "--name", "shuffled", "--json")
     assert outcome.json["benchmarks"] == ["shuffled"]
-    assert "alarm    latency@me: no data" in outcome.err and "snas data doctor shuffled" in outcome.err
+    assert (
+        "alarm    latency@me: no data" in outcome.err and "snas data doctor shuffled" in outcome.err
+    )
 
 
 def test_of_a_table_of_losses_only_what_was_trained_is_looked_at() -> None:
@@ -364,14 +429,23 @@ def test_of_a_table_of_losses_only_what_was_trained_is_looked_at() -> None:
 
 
 @pytest.mark.slow
-def test_nas_bench_201_has_no_alarm_and_a_shuffled_column_of_it_has_one(real: TableBenchmark) -> None:
+def test_nas_bench_201_has_no_alarm_and_a_shuffled_column_of_it_has_one(
+    real: TableBenchmark,
+) -> None:
     examination = examine(real)
     assert not examination.of("alarm")
-    assert [w.columns for w in examination.of("warning")] == [("robust_error@fgsm-255",), ("latency@edgetpu",)]
+    assert [w.columns for w in examination.of("warning")] == [
+        ("robust_error@fgsm-255",),
+        ("latency@edgetpu",),
+    ]
     assert len(examination.columns) > 60
-    columns = {name: real.column(name) for name in ("valid_error", "latency@pixel3", "latency@edgegpu")}
+    columns = {
+        name: real.column(name) for name in ("valid_error", "latency@pixel3", "latency@edgegpu")
+    }
     columns["latency@edgegpu"] = RNG.permutation(columns["latency@edgegpu"])
-    assert [finding.columns for finding in examine(table(columns)).of("alarm")] == [("latency@edgegpu",)]
+    assert [finding.columns for finding in examine(table(columns)).of("alarm")] == [
+        ("latency@edgegpu",)
+    ]
 
 
 def test_energy_of_the_fpga_is_seven_times_its_latency(mirror: Path) -> None:
@@ -415,7 +489,9 @@ class Plain(pickle.Unpickler):
         return super().find_class(module, name)
 
 
-def gpt_records(mirror: Path, pattern: str, of: Callable[[dict[str, Any]], Iterable[float]]) -> dict[str, list[float]]:
+def gpt_records(
+    mirror: Path, pattern: str, of: Callable[[dict[str, Any]], Iterable[float]]
+) -> dict[str, list[float]]:
     """Numbers by cell."""
     found = {}
     for path in sorted(mirror.glob(f"automl/HW-GPT-Bench/*/{pattern}_[0-9]*.pkl")):
@@ -436,12 +512,16 @@ GPT = ChoiceSpace(
     | {f"heads{i}": ("0", "4", "8", "12") for i in range(12)}
     | {f"ratio{i}": ("0", "2", "3", "4") for i in range(12)}
     | {"bias": ("False", "True")},
-)  # fmt: skip
+)
 
 
-def test_hardware_of_gpt_has_noise_for_energy_and_two_units_for_latency(mirror: Path, tmp_path: Path) -> None:
+def test_hardware_of_gpt_has_noise_for_energy_and_two_units_for_latency(
+    mirror: Path, tmp_path: Path
+) -> None:
     raw = "data_collection/raw_results_hw"
-    loss = gpt_records(mirror, "arch_ppl_bench_s/ppl_observations_tracker", lambda r: [float(r["perplexity"])])
+    loss = gpt_records(
+        mirror, "arch_ppl_bench_s/ppl_observations_tracker", lambda r: [float(r["perplexity"])]
+    )
     h100 = gpt_records(
         mirror,
         f"{raw}/latency_h100/efficiency_observations",
@@ -458,7 +538,14 @@ def test_hardware_of_gpt_has_noise_for_energy_and_two_units_for_latency(mirror: 
         lambda r: [float(r["cpu_lat"]), literal(r["times_profiler_cpu"])[-1]],
     )
     assert len(loss) == len(h100) == len(tracker) == len(cpu) == 10_000
-    names = ("valid_loss", "latency@h100", "energy@observed", "energy@tracker", "latency@cpu_mean", "latency@cpu_last")
+    names = (
+        "valid_loss",
+        "latency@h100",
+        "energy@observed",
+        "energy@tracker",
+        "latency@cpu_mean",
+        "latency@cpu_last",
+    )
     numbers = np.array([[*loss[cell], *h100[cell], *tracker[cell], *cpu[cell]] for cell in loss]).T
     path = rows_of(loss, dict(zip(names, numbers, strict=True)), tmp_path)
     examination = examine_file(path, GPT)
@@ -467,7 +554,10 @@ def test_hardware_of_gpt_has_noise_for_energy_and_two_units_for_latency(mirror: 
     for column in ("latency@cpu_mean", "latency@cpu_last"):
         assert about(examination, column)["units"].numbers["power"] == -3
     assert about(examination, "valid_loss")["size"].numbers["tau"] < -0.8  # R nearly is L
-    assert {finding.columns[0] for finding in examination.of("alarm")} == {"latency@cpu_mean", "latency@cpu_last"}
+    assert {finding.columns[0] for finding in examination.of("alarm")} == {
+        "latency@cpu_mean",
+        "latency@cpu_last",
+    }
 
 
 BERT = ChoiceSpace(
@@ -478,10 +568,12 @@ BERT = ChoiceSpace(
         for i in range(4)
         for what, options in (
             ("kind", ("no", "SA-SDP", "SA-WMA", "LT-DCT", "LT-DFT", "DSC-5", "DSC-9")),
-            ("heads", ("0", "2", "4")), ("width", ("0", "512", "1024")), ("layers", ("0", "1", "3")),
+            ("heads", ("0", "2", "4")),
+            ("width", ("0", "512", "1024")),
+            ("layers", ("0", "1", "3")),
         )
     },
-)  # fmt: skip
+)
 
 
 def test_one_task_of_bert_is_mostly_noise(mirror: Path, tmp_path: Path) -> None:
@@ -491,16 +583,27 @@ def test_one_task_of_bert_is_mostly_noise(mirror: Path, tmp_path: Path) -> None:
         settings = record["hparams"]["model_hparam_overrides"]
         text = [f"hidden={settings['hidden_size']}"]
         for i, layer in enumerate((settings["nas_config"]["encoder_layers"] + [None] * 4)[:4]):
-            told = ("no", 0, 0, 0) if layer is None else (
-                f"{layer['operation_type']}-{layer['operation_parameter']}",
-                layer["num_operation_heads"], layer["feed_forward_dimension"], layer["num_feed_forward"],
-            )  # fmt: skip
+            told = (
+                ("no", 0, 0, 0)
+                if layer is None
+                else (
+                    f"{layer['operation_type']}-{layer['operation_parameter']}",
+                    layer["num_operation_heads"],
+                    layer["feed_forward_dimension"],
+                    layer["num_feed_forward"],
+                )
+            )
             text += [
-                f"{what}{i}={value}" for what, value in zip(("kind", "heads", "width", "layers"), told, strict=True)
+                f"{what}{i}={value}"
+                for what, value in zip(("kind", "heads", "width", "layers"), told, strict=True)
             ]
         cells.append(f"bert({', '.join(text)})")
         scores.append(record["scores"])
-    columns = {f"{task}_accuracy": np.array([score[task] for score in scores]) for task in scores[0] if task != "glue"}
+    columns = {
+        f"{task}_accuracy": np.array([score[task] for score in scores])
+        for task in scores[0]
+        if task != "glue"
+    }
     examination = examine_file(rows_of(cells, columns, tmp_path), BERT)
     noisy = [finding for finding in examination.findings if finding.kind in ("weak", "unrelated")]
     assert [finding.columns for finding in noisy] == [("rte_accuracy",)]

@@ -1,4 +1,6 @@
-"""A table of one's own: every class trained once, twins share it, interrupted work goes on, the card is right."""
+"""A table of one's own: every class trained once, twins share it, interrupted work goes on, the
+card is right.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,10 @@ def test_one_cell_stands_for_every_class() -> None:
     first = representatives(nb201())
     classes = nb201().classes
     assert len(first) == 5044 == len(set(classes[first]))
-    assert all(first[number] == np.flatnonzero(classes == classes[first[number]])[0] for number in (0, 17, 5043))
+    assert all(
+        first[number] == np.flatnonzero(classes == classes[first[number]])[0]
+        for number in (0, 17, 5043)
+    )
     assert representatives(macro()).tolist() == list(range(36))
 
 
@@ -64,8 +69,13 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
         assert set(table.columns["test_loss", 2, seed][twins]) == {curve.finals["test_loss"]}  # type: ignore[index]
     held = np.isfinite(table.columns["valid_loss", 2, 1])  # type: ignore[index]
     assert set(first[held]) == {job.cell for job in PLAN.jobs() if job.seed == 1}
-    assert table.metrics["test_error"].kind == "final" and table.metrics["valid_loss"].epochs == (1, 2)
-    assert card["trainings"] == 5 and card["classes_of_several_seeds"] == 2 and card["diverged"] == 0
+    assert table.metrics["test_error"].kind == "final" and table.metrics["valid_loss"].epochs == (
+        1,
+        2,
+    )
+    assert (
+        card["trainings"] == 5 and card["classes_of_several_seeds"] == 2 and card["diverged"] == 0
+    )
     assert card["settings"]["splits"] == {"train": 96, "valid": 64, "test": 64}
 
 
@@ -73,7 +83,8 @@ def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -
 def test_interrupted_work_goes_on_and_trains_nothing_twice(trained: Path, tmp_path: Path) -> None:
     lines = trained.read_text().splitlines(keepends=True)
     path = tmp_path / "journal.jsonl"
-    path.write_text("".join(lines[:3]) + lines[3][:20])  # two trainings, and a third that a crash tore
+    # two trainings, and a third that a crash tore
+    path.write_text("".join(lines[:3]) + lines[3][:20])
     told: list[tuple[int, int]] = []
     train_classes(PLAN, path, progress=lambda *done: told.append(done))
     assert told[-1] == (5, 5) and told[0][0] > 2
@@ -108,7 +119,11 @@ def test_the_finished_file_opens_and_says_how_it_was_made(trained: Path, tmp_pat
     latency, marked = bench.column("latency@cpu"), bench.column("latency_measured@cpu")
     assert np.isfinite(latency).all() and (latency > 0).mean() > 0.9 and marked.sum() == 12
     assert card["latency"]["n"] == 12 and {"drift", "device_card"} <= set(card["latency"])
-    assert json.loads(bench.card) == json.loads((tmp_path / "mine.json").read_text()) == json.loads(json.dumps(card))
+    assert (
+        json.loads(bench.card)
+        == json.loads((tmp_path / "mine.json").read_text())
+        == json.loads(json.dumps(card))
+    )
     cell = nb201()[PLAN.jobs()[0].cell]
     assert bench.query(cell, "valid_loss", epochs=1).n_seeds == 1
 
@@ -123,7 +138,9 @@ def stacks(own_home: Path) -> Path:
     return make_table(TASK, seeds=2, noisy_classes=2, latencies=0, space="macro")[0]
 
 
-def test_the_command_makes_a_benchmark_of_any_space(snas: Snas, stacks: Path, tmp_path: Path) -> None:
+def test_the_command_makes_a_benchmark_of_any_space(
+    snas: Snas, stacks: Path, tmp_path: Path
+) -> None:
     asked = [*ASKED, "--latencies", 0]
     made = snas(*asked, "--json").json
     assert made["table"] == str(stacks) and made["trainings"] == 38 and made["bytes"] > 0
@@ -147,7 +164,9 @@ def test_the_command_makes_a_benchmark_of_any_space(snas: Snas, stacks: Path, tm
         (["--space", "macros"], "Did you mean 'macro'"),
     ],
 )
-def test_absurd_numbers_get_one_line_before_anything_is_trained(snas: Snas, wrong: list[object], says: str) -> None:
+def test_absurd_numbers_get_one_line_before_anything_is_trained(
+    snas: Snas, wrong: list[object], says: str
+) -> None:
     refused = snas(*ASKED, *wrong)
     assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
 
@@ -156,13 +175,17 @@ def test_the_losses_of_a_regression_are_squared_errors(tmp_path: Path) -> None:
     plan = Plan("rotation", epochs=1, seeds=1, noisy_classes=0, classes=1, space="macro")
     train_classes(plan, tmp_path / "journal.jsonl")
     table, _ = assemble(plan, tmp_path / "journal.jsonl")
-    assert {table.metrics[f"{split}_loss"].unit for split in ("train", "valid", "test")} == {"squared error"}
+    assert {table.metrics[f"{split}_loss"].unit for split in ("train", "valid", "test")} == {
+        "squared error"
+    }
 
 
 def test_the_card_compares_with_another_table_of_the_space(
     stacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table, _ = assemble(Plan(TASK, 1, 2, 2, space="macro"), journal_path(Plan(TASK, 1, 2, 2, space="macro")))
+    table, _ = assemble(
+        Plan(TASK, 1, 2, 2, space="macro"), journal_path(Plan(TASK, 1, 2, 2, space="macro"))
+    )
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     assert stacks.is_file() and beside(table, 1, "not-here") == {}
     other = Table("other", "macro", "t", "s", "l", "c", "valid_error", Network())

@@ -1,4 +1,6 @@
-"""A measured table joined to a benchmark: its metrics are served, searched on and part of the fingerprint."""
+"""A measured table joined to a benchmark: its metrics are served, searched on and part of the
+fingerprint.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,13 @@ N = 15625
 OBJECTIVE = "digital_error + 0.1*latency@local"
 
 
-def latencies(path: Path, *, known: int = N, name: str = "latency@local", slowest: float = 9.0) -> Path:
+def latencies(
+    path: Path, *, known: int = N, name: str = "latency@local", slowest: float = 9.0
+) -> Path:
     """A table such as `snas measure` writes, of chosen values."""
-    table = Table("local", "nb201", "latencies", "measured", "none", "", "", Network(channels=4), "queries")
+    table = Table(
+        "local", "nb201", "latencies", "measured", "none", "", "", Network(channels=4), "queries"
+    )
     values = np.linspace(1.0, slowest, N)
     values[known:] = np.nan
     table.add(Metric(name, "ms", "search", "cost", source="measured here"), None, values)
@@ -50,9 +56,14 @@ def joined(file: Path) -> JoinedBenchmark:
 def test_both_answer_through_one_benchmark(joined: JoinedBenchmark, analog: TableBenchmark) -> None:
     cell = joined.space[7]
     answer = joined.query(cell, "latency@local")
-    assert float(answer) == np.linspace(1.0, 9.0, N)[7] and answer.unit == "ms" and answer.source == "measured here"
+    assert (
+        float(answer) == np.linspace(1.0, 9.0, N)[7]
+        and answer.unit == "ms"
+        and answer.source == "measured here"
+    )
     assert joined.query(cell, "digital_error") == analog.query(cell, "digital_error")
-    assert joined.query(cell, "params") == analog.query(cell, "params")  # not those of the measured network
+    # not those of the measured network
+    assert joined.query(cell, "params") == analog.query(cell, "params")
     assert joined.network == analog.network
     both = joined.query([cell, joined.space[8]])
     assert set(both[1]) == set(analog.query(cell)) | {"latency@local"}
@@ -73,7 +84,9 @@ def test_joined_metrics_are_free(file: Path, small: TableBenchmark) -> None:
     assert "latency@local" in joined.charge
 
 
-def test_the_fingerprint_covers_both(joined: JoinedBenchmark, analog: TableBenchmark, tmp_path: Path) -> None:
+def test_the_fingerprint_covers_both(
+    joined: JoinedBenchmark, analog: TableBenchmark, tmp_path: Path
+) -> None:
     same = load("analog-cifar10", with_=[latencies(tmp_path / "elsewhere.h5")])
     other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
     assert joined.fingerprint == same.fingerprint
@@ -88,7 +101,9 @@ def test_it_travels_to_other_processes(joined: JoinedBenchmark) -> None:
     assert there.query(there.space[7]) == joined.query(joined.space[7])
 
 
-def test_several_files_join_and_a_joined_benchmark_joins_again(joined: JoinedBenchmark, tmp_path: Path) -> None:
+def test_several_files_join_and_a_joined_benchmark_joins_again(
+    joined: JoinedBenchmark, tmp_path: Path
+) -> None:
     energy = latencies(tmp_path / "energy.h5", name="energy@local")
     at_once = load("analog-cifar10", with_=[*joined.joined, energy])
     twice = JoinedBenchmark(joined, [energy])
@@ -97,7 +112,9 @@ def test_several_files_join_and_a_joined_benchmark_joins_again(joined: JoinedBen
     assert twice.query(cell) == at_once.query(cell) and "energy@local" in twice.query(cell)
 
 
-def test_a_name_that_is_there_already_is_refused(joined: JoinedBenchmark, file: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_there_already_is_refused(
+    joined: JoinedBenchmark, file: Path, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
         load("analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")])
     with pytest.raises(UserError, match="latency@local of .* already"):
@@ -148,9 +165,13 @@ def test_a_table_that_lacks_cells_can_be_queried_but_not_searched(tmp_path: Path
     assert len(sn.search(joined, "random", "digital_error", budget=3).trials) == 3
 
 
-def test_a_comparison_over_it_is_reported_and_read_back(joined: JoinedBenchmark, tmp_path: Path) -> None:
+def test_a_comparison_over_it_is_reported_and_read_back(
+    joined: JoinedBenchmark, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
-    made = sn.compare(joined, ["random", "evolution"], OBJECTIVE, runs=2, budget=15, folder=out, workers=2)
+    made = sn.compare(
+        joined, ["random", "evolution"], OBJECTIVE, runs=2, budget=15, folder=out, workers=2
+    )
     assert made.optimum is not None
     assert all("latency@local" in trial.values for run in made.runs for trial in run.trials)
     again = read_comparison(out)
@@ -160,9 +181,14 @@ def test_a_comparison_over_it_is_reported_and_read_back(joined: JoinedBenchmark,
     moved = joined.joined[0].rename(tmp_path / "moved.h5")
     alone = read_comparison(out)
     assert "There is no table at" in alone.objective.benchmark.banner
-    assert alone.scores("random").tolist() == made.scores("random").tolist() and alone.optimum == made.optimum
+    assert (
+        alone.scores("random").tolist() == made.scores("random").tolist()
+        and alone.optimum == made.optimum
+    )
     elsewhere = load("analog-cifar10", with_=[moved])
-    longer = sn.compare(elsewhere, ["random", "evolution"], OBJECTIVE, runs=3, budget=15, folder=out)
+    longer = sn.compare(
+        elsewhere, ["random", "evolution"], OBJECTIVE, runs=3, budget=15, folder=out
+    )
     assert [run.real_seconds for run in longer.runs_of("random")][:2] == [
         run.real_seconds for run in made.runs_of("random")
     ]
@@ -171,18 +197,26 @@ def test_a_comparison_over_it_is_reported_and_read_back(joined: JoinedBenchmark,
 
 def test_other_latencies_are_another_comparison(joined: JoinedBenchmark, tmp_path: Path) -> None:
     limits = Budget(5)
-    Experiment(sn.Objective(OBJECTIVE, joined), ["random"], 1, limits).execute(folder=tmp_path / "out")
+    Experiment(sn.Objective(OBJECTIVE, joined), ["random"], 1, limits).execute(
+        folder=tmp_path / "out"
+    )
     other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
     with pytest.raises(UserError, match="another comparison"):
-        Experiment(sn.Objective(OBJECTIVE, other), ["random"], 1, limits).execute(folder=tmp_path / "out")
+        Experiment(sn.Objective(OBJECTIVE, other), ["random"], 1, limits).execute(
+            folder=tmp_path / "out"
+        )
 
 
-def test_live_training_is_searched_with_it(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_training_is_searched_with_it(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     task = Path(__file__).parents[1].joinpath("tiny_task.py")
     joined = load(f"live:{task}:TINY", with_=[file])
     run = sn.search(joined, "random", "valid_loss[2] + 0.1*latency@local", budget=3)
-    assert {*run.trials[0].values} == {"valid_loss[2]", "latency@local"} and run.trials[0].cost_seconds > 0
+    assert {*run.trials[0].values} == {"valid_loss[2]", "latency@local"} and run.trials[
+        0
+    ].cost_seconds > 0
     assert not joined.has_columns
     with pytest.raises(UserError, match="is no table"):
         joined.column("valid_loss")

@@ -54,7 +54,9 @@ def test_a_list_is_the_same_when_it_is_remembered(place: Path, snas: Snas, tmp_p
     assert "mine" not in {entry["name"] for entry in available()}
 
 
-@pytest.mark.parametrize("content", ["[1, 2]", '{"a": 1}', '[null, {"fashion": [1, 2]}]', "[" * 10**5])
+@pytest.mark.parametrize(
+    "content", ["[1, 2]", '{"a": 1}', '[null, {"fashion": [1, 2]}]', "[" * 10**5]
+)
 def test_a_spoilt_memory_is_none(content: str, place: Path) -> None:
     place.write_text(content)
     _known.cache_clear()

@@ -35,7 +35,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LiveBenchmark:
 def kept(home: Path) -> list[list[object]]:
     """Everything kept, without checksums."""
     files = (home / "live").glob("*.jsonl")
-    return [json.loads(line.partition(" ")[2]) for file in files for line in file.read_text().splitlines()]
+    return [
+        json.loads(line.partition(" ")[2])
+        for file in files
+        for line in file.read_text().splitlines()
+    ]
 
 
 def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -> None:
@@ -44,7 +48,11 @@ def test_a_cell_is_trained_once_and_kept(bench: LiveBenchmark, tmp_path: Path) -
     assert (first.epochs, first.seed, first.unit, first.n_seeds) == (1, 0, "nats", 1)
     again = LiveBenchmark(TINY)
     assert again.query(cell, "valid_loss") == first
-    assert {*again.query(cell)} == {*bench.query(cell)} > {"train_loss", "valid_error", "params", "macs"}
+    assert (
+        {*again.query(cell)}
+        == {*bench.query(cell)}
+        > {"train_loss", "valid_error", "params", "macs"}
+    )
     assert len(kept(tmp_path)) == 1
 
 
@@ -79,33 +87,53 @@ def test_analytic_metrics_train_nothing(bench: LiveBenchmark, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home where what one strategy had trained is kept for the next, as all begin with the same cells."""
+    """A home where what one strategy had trained is kept for the next, as all begin with the same
+    cells.
+    """
     return tmp_path_factory.mktemp("live")
 
 
 @pytest.mark.parametrize("strategy", EVERY_STRATEGY)
-def test_every_strategy_searches_live(strategy: str, shared_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_strategy_searches_live(
+    strategy: str, shared_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
     bench = LiveBenchmark(TINY)
     run = sn.search(bench, strategy, "valid_loss + 0.1*params subject to depth <= 2", budget=14)
     assert len(run.trials) == 14
     trained = bench.cache.find((run.incumbent.cell.text, 1, 0))
-    assert trained is not None and (run.incumbent.epochs, run.incumbent.cost_seconds) == (1, trained.seconds)
-    assert max(t.score for t in run.trials if t.feasible) < min(t.score for t in run.trials if not t.feasible)
+    assert trained is not None and (run.incumbent.epochs, run.incumbent.cost_seconds) == (
+        1,
+        trained.seconds,
+    )
+    assert max(t.score for t in run.trials if t.feasible) < min(
+        t.score for t in run.trials if not t.feasible
+    )
 
 
-def test_no_cell_is_trained_that_the_budget_does_not_reach(bench: LiveBenchmark, tmp_path: Path) -> None:
+def test_no_cell_is_trained_that_the_budget_does_not_reach(
+    bench: LiveBenchmark, tmp_path: Path
+) -> None:
     first = sn.search(bench, "random", "valid_loss", budget=3)
     assert len(kept(tmp_path)) == 3
     costs = [trial.cost_seconds for trial in first.trials]
-    again = sn.search(bench, "random", "valid_loss", budget_seconds=costs[0] + costs[1] + costs[2] / 2)
+    again = sn.search(
+        bench, "random", "valid_loss", budget_seconds=costs[0] + costs[1] + costs[2] / 2
+    )
     assert [trial.cost_seconds for trial in again.trials] == costs[:2]
     assert len(kept(tmp_path)) == 3
 
 
 def test_a_comparison_has_a_report_and_no_regret(bench: LiveBenchmark, tmp_path: Path) -> None:
     assert bench.name
-    made = sn.compare(f"live:{TINY}", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out", workers=2)
+    made = sn.compare(
+        f"live:{TINY}",
+        ["random", "evolution"],
+        runs=2,
+        budget=12,
+        folder=tmp_path / "out",
+        workers=2,
+    )
     assert made.optimum is None and made.objective.seed == 0
     from surrogate_nas.report import write_report
 
@@ -135,11 +163,15 @@ sn.compare(sys.argv[1], ["random", "bo"], runs=2, budget=12, folder=Path(sys.arg
 
 
 @pytest.mark.slow
-def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchmark, tmp_path: Path) -> None:
+def test_a_killed_comparison_goes_on_and_trains_nothing_twice(
+    bench: LiveBenchmark, tmp_path: Path
+) -> None:
     assert bench.name
     out = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-c", COMPARE, f"live:{TINY}", str(out), "5"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", COMPARE, f"live:{TINY}", str(out), "5"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     for _ in range(5):
@@ -155,7 +187,9 @@ def test_a_killed_comparison_goes_on_and_trains_nothing_twice(bench: LiveBenchma
     assert trained == {entry[0]: entry[4] for entry in kept(tmp_path) if entry[0] in trained}
 
 
-def test_a_torn_line_is_trained_again_and_a_damaged_one_is_an_error(bench: LiveBenchmark, tmp_path: Path) -> None:
+def test_a_torn_line_is_trained_again_and_a_damaged_one_is_an_error(
+    bench: LiveBenchmark, tmp_path: Path
+) -> None:
     first, second = bench.space[3], bench.space[11]
     answer = bench.query(first, "valid_loss")
     (file,) = (tmp_path / "live").glob("*.jsonl")
@@ -179,7 +213,9 @@ def test_a_flipped_digit_of_an_answer_is_found(bench: LiveBenchmark, tmp_path: P
     place = whole.index(b"valid_error") + len(b'valid_error": ')
     digit = b"1" if whole[place : place + 1] != b"1" else b"2"
     file.write_bytes(whole[:place] + digit + whole[place + 1 :])
-    with pytest.raises(UserError, match=f"Line 1 of {file} is damaged; delete that line or the file"):
+    with pytest.raises(
+        UserError, match=f"Line 1 of {file} is damaged; delete that line or the file"
+    ):
         LiveBenchmark(TINY).query(cell, "valid_loss")
 
 
@@ -198,7 +234,9 @@ def test_an_edited_task_is_answered_anew(tmp_path: Path, monkeypatch: pytest.Mon
     edits = {
         "data": text.replace("digits.images[:, None] / 16", "digits.images[:, None] / 8"),
         "schedule": text.replace("batch=32", "batch=16"),
-        "loss": text.replace("TINY = Task(", "class Mine(Task):\n    worst_loss = 0.5\n\n\nTINY = Mine("),
+        "loss": text.replace(
+            "TINY = Task(", "class Mine(Task):\n    worst_loss = 0.5\n\n\nTINY = Mine("
+        ),
     }
     found = {}
     for what, edited in edits.items():
@@ -226,7 +264,11 @@ TASK = Task("mine", "", load, 1, kind="regression", tolerance=0.5)
 
 def write_numbers(folder: Path, factor: float) -> None:
     rng = np.random.default_rng(0)
-    np.savez(folder / "numbers.npz", inputs=rng.normal(size=(20, 1, 4, 4)), targets=factor * rng.normal(size=20))
+    np.savez(
+        folder / "numbers.npz",
+        inputs=rng.normal(size=(20, 1, 4, 4)),
+        targets=factor * rng.normal(size=20),
+    )
 
 
 def test_data_and_tolerance_belong_to_the_fingerprint(tmp_path: Path) -> None:
@@ -245,7 +287,10 @@ def test_data_and_tolerance_belong_to_the_fingerprint(tmp_path: Path) -> None:
 
 def test_device_and_space_belong_to_the_fingerprint(bench: LiveBenchmark, tmp_path: Path) -> None:
     other = LiveBenchmark(TINY, device="cpu:0")
-    assert len({bench.fingerprint, other.fingerprint, LiveBenchmark(TINY, space="macro").fingerprint}) == 3
+    assert (
+        len({bench.fingerprint, other.fingerprint, LiveBenchmark(TINY, space="macro").fingerprint})
+        == 3
+    )
     for one in (bench, other):
         one.query(one.space[11], "valid_loss")
     assert len(kept(tmp_path)) == 2
@@ -274,14 +319,19 @@ for i in range(40):
 
 def test_processes_that_answer_at_once_agree_and_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "live" / "t.jsonl"
-    made = [subprocess.Popen([sys.executable, "-c", ADD, str(file), me], stdout=subprocess.PIPE) for me in "abc"]
+    made = [
+        subprocess.Popen([sys.executable, "-c", ADD, str(file), me], stdout=subprocess.PIPE)
+        for me in "abc"
+    ]
     said = [process.communicate()[0].split() for process in made]
     assert [process.returncode for process in made] == [0, 0, 0]
     assert said[0] == said[1] == said[2] and len(said[0]) == 40
     assert [entry[2] for entry in kept(tmp_path)] == list(range(40))
 
 
-def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_lock(tmp_path: Path) -> None:
+def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_lock(
+    tmp_path: Path,
+) -> None:
     files = [tmp_path / "live" / f"{name}.jsonl" for name in "ab"]
     for number, file in enumerate(files):
         AnswerCache(file).add(("cell", 1, 0), Trained({"x": float(number)}, 1.0), {})
@@ -331,14 +381,22 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: Liv
         bench.column("valid_loss")
 
 
-def test_a_task_can_be_trained_with_another_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_can_be_trained_with_another_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
     assert brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
     cell = plain.space[11]
-    both = [{name: bench.query(cell, name) for name in ("valid_loss", "valid_nll")} for bench in (plain, brier)]
+    both = [
+        {name: bench.query(cell, name) for name in ("valid_loss", "valid_nll")}
+        for bench in (plain, brier)
+    ]
     assert both[0]["valid_loss"] == pytest.approx(float(both[0]["valid_nll"]))
-    assert both[1]["valid_loss"] < 2 and both[1]["valid_loss"].unit != "nats" == both[1]["valid_nll"].unit
+    assert (
+        both[1]["valid_loss"] < 2
+        and both[1]["valid_loss"].unit != "nats" == both[1]["valid_nll"].unit
+    )
     assert sn.load("live:digits?loss=focal/macro").space.name == "macro"
     with pytest.raises(UserError, match="Did you mean 'brier'"):
         sn.load(f"live:{TINY}?loss=brie")
@@ -347,7 +405,9 @@ def test_a_task_can_be_trained_with_another_loss(tmp_path: Path, monkeypatch: py
 def test_a_relative_path_is_compared_on_and_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
 ) -> None:
-    """A task and a loss in the working directory; the fingerprint is of their content, not of how they are spelled."""
+    """A task and a loss in the working directory; the fingerprint is of their content, not of how
+    they are spelled.
+    """
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     shutil.copy(FILE, "tiny.py")
@@ -356,12 +416,15 @@ def test_a_relative_path_is_compared_on_and_read_again(
     for file in ("tiny.py", "mine.py"):
         shutil.copy(file, Path("elsewhere", f"other_{file}"))
     spelled = ["live:tiny.py:TINY?loss=mine.py:Mine", "live:./tiny.py:TINY?loss=./mine.py:Mine"]
-    spelled.append(f"live:{tmp_path}/elsewhere/other_tiny.py:TINY?loss={tmp_path}/elsewhere/other_mine.py:Mine")
+    spelled.append(
+        f"live:{tmp_path}/elsewhere/other_tiny.py:TINY?loss={tmp_path}/elsewhere/other_mine.py:Mine"
+    )
     arguments = ["--runs", 1, "--budget", 11, "--out", "out", "--json", "--strategies"]
     first = snas("compare", spelled[0], *arguments, "random")
     assert first.code == 0, first.err
     assert snas("report", "out", "--bench", spelled[1]).code == 0
-    grown = snas("compare", spelled[2], *arguments, "random,evolution")  # goes on in the same folder
+    # goes on in the same folder
+    grown = snas("compare", spelled[2], *arguments, "random,evolution")
     assert grown.code == 0 and grown.json["fingerprint"] == first.json["fingerprint"], grown.err
     Path("mine.py").write_text(Path("mine.py").read_text() + "# edited\n")
     assert "results of two are never mixed" in snas("compare", spelled[0], *arguments, "random").err

@@ -1,4 +1,6 @@
-"""Names of benchmarks: who opens what, and that a name which was read from a file never runs code."""
+"""Names of benchmarks: who opens what, and that a name which was read from a file never runs
+code.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,30 @@ def evil(folder: Path) -> tuple[Path, Path]:
     return file, mark
 
 
-def learned(bench: TableBenchmark, metric: str, path: Path, *, name: str, fingerprint: str = "") -> str:
+def learned(
+    bench: TableBenchmark, metric: str, path: Path, *, name: str, fingerprint: str = ""
+) -> str:
     """A ridge model of 100 cells, whose card says that it learned from `name`."""
     values = bench.column(metric)
     held = np.flatnonzero(np.isfinite(values))[:100]
-    model = make_model("ridge", bench.metric(metric).quantity).fit([bench.space[int(i)] for i in held], values[held])
+    model = make_model("ridge", bench.metric(metric).quantity).fit(
+        [bench.space[int(i)] for i in held], values[held]
+    )
     question = bench.question(metric)
-    card = Card("ridge", name, fingerprint or bench.fingerprint, bench.space.name, bench.metric(metric),
-                question.epochs, bench.network, "random", 0, 100, 0, {})  # fmt: skip
+    card = Card(
+        "ridge",
+        name,
+        fingerprint or bench.fingerprint,
+        bench.space.name,
+        bench.metric(metric),
+        question.epochs,
+        bench.network,
+        "random",
+        0,
+        100,
+        0,
+        {},
+    )
     save(model, card, held, path)
     return f"surrogate:{path}"
 
@@ -91,7 +109,19 @@ def test_a_model_s_card_that_names_code_runs_none(tmp_path: Path, small: TableBe
 def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) -> None:
     bench = f"{Path(__file__).parents[1] / 'examples_enumerable.py'}:BENCH"
     assert (
-        snas("compare", bench, "--strategies", "random", "--runs", 1, "--budget", 12, "--out", tmp_path / "o").code == 0
+        snas(
+            "compare",
+            bench,
+            "--strategies",
+            "random",
+            "--runs",
+            1,
+            "--budget",
+            12,
+            "--out",
+            tmp_path / "o",
+        ).code
+        == 0
     )
     assert snas("report", tmp_path / "o").code == 2
     assert snas("report", tmp_path / "o", "--bench", bench).code == 0
@@ -101,14 +131,27 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
 def test_a_table_at_a_path_is_compared_and_reported(
     snas: Snas, tmp_path: Path, small: TableBenchmark, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = snas("compare", small.path, "--strategies", "random", "--runs", 2, "--budget", 12, "--out", tmp_path / "out")
+    made = snas(
+        "compare",
+        small.path,
+        "--strategies",
+        "random",
+        "--runs",
+        2,
+        "--budget",
+        12,
+        "--out",
+        tmp_path / "out",
+    )
     assert made.code == 0, made.err
     monkeypatch.chdir(tmp_path)
     assert snas("report", tmp_path / "out").code == 0
 
 
 def partial_table(path: Path) -> TableBenchmark:
-    """A table that holds 2,000 cells of at most one 3x3 convolution: a linear model finds all better cells outside."""
+    """A table that holds 2,000 cells of at most one 3x3 convolution: a linear model finds all
+    better cells outside.
+    """
     convolutions = np.array([str(cell).count("nor_conv_3x3") for cell in space_named("nb201")])
     held = np.flatnonzero(convolutions <= 1)[:2000]
     table = Table("partial", "nb201", "t", "s", "l", "c", "valid_error", Network(), "queries")
@@ -120,7 +163,9 @@ def partial_table(path: Path) -> TableBenchmark:
     return TableBenchmark(path)
 
 
-def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(snas: Snas, tmp_path: Path) -> None:
+def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(
+    snas: Snas, tmp_path: Path
+) -> None:
     table = partial_table(tmp_path / "partial.h5")
     name = learned(table, "valid_error", tmp_path / "model.h5", name=str(table.path))
     bench = load(name)
@@ -128,8 +173,19 @@ def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(snas: Snas,
     inside, outside = bench.space[int(held.argmax())], bench.space[int(held.argmin())]
     assert bench.final(inside) == {"true valid_error[200]": 40.0, "test_error": 41.0}
     assert bench.final(outside) == {"true valid_error[200]": None, "test_error": None}
-    made = snas("compare", name, "--strategies", "random,evolution", "--runs", 2, "--budget", 15, "--out",
-                tmp_path / "out", "--json")  # fmt: skip
+    made = snas(
+        "compare",
+        name,
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        15,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert made.code == 0, made.err
     finals = [strategy["best"]["final"] for strategy in made.json["strategies"]]
     assert all(set(final) == {"true valid_error[200]", "test_error"} for final in finals)
@@ -140,7 +196,9 @@ def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(snas: Snas,
     assert found.err.count("a dash stands in place of it") == 1
 
 
-def test_a_surrogate_that_is_joined_still_reports_the_truth(tmp_path: Path, small: TableBenchmark) -> None:
+def test_a_surrogate_that_is_joined_still_reports_the_truth(
+    tmp_path: Path, small: TableBenchmark
+) -> None:
     name = learned(small, "valid_error", tmp_path / "model.h5", name=str(small.path))
     latency = Table("mine", "nb201", "t", "s", "l", "c", "", Network(), "queries")
     latency.add(Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1, 2, 15625))
@@ -160,7 +218,18 @@ def test_a_surrogate_of_the_macro_space_answers_its_own_sizes(tmp_path: Path) ->
     model = make_model("ridge", "cost").fit(cells, [1.0 + i for i in range(36)])
     metric = Metric("latency@mine", "ms", "search", "cost")
     card = Card(
-        "ridge", "nowhere", "", "macro", metric, None, sn.load("live:digits/macro").network, "random", 0, 36, 0, {}
+        "ridge",
+        "nowhere",
+        "",
+        "macro",
+        metric,
+        None,
+        sn.load("live:digits/macro").network,
+        "random",
+        0,
+        36,
+        0,
+        {},
     )
     save(model, card, np.arange(36), tmp_path / "macro.h5")
     assert load_model(tmp_path / "macro.h5").card.space == "macro"
@@ -168,6 +237,9 @@ def test_a_surrogate_of_the_macro_space_answers_its_own_sizes(tmp_path: Path) ->
     truth = sn.load("live:digits/macro")
     for cell in cells[::7]:
         answers = bench.query(cell)
-        assert {name: float(answers[name]) for name in ("params", "macs", "layers", "channels")} == {
-            name: float(truth.query(cell, name)) for name in ("params", "macs", "layers", "channels")
+        assert {
+            name: float(answers[name]) for name in ("params", "macs", "layers", "channels")
+        } == {
+            name: float(truth.query(cell, name))
+            for name in ("params", "macs", "layers", "channels")
         }

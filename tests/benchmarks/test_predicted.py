@@ -1,4 +1,6 @@
-"""NAS-Bench-301: every cell of DARTS's space has one code, and what is told of it is what the published model says."""
+"""NAS-Bench-301: every cell of DARTS's space has one code, and what is told of it is what the
+published model says.
+"""
 
 from __future__ import annotations
 
@@ -66,11 +68,15 @@ def test_codes_are_those_of_the_published_space(files: dict[str, Path]) -> None:
 def test_answers_are_what_the_model_says(bench: PredictedBenchmark, files: dict[str, Path]) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(files["model_v2.onnx"]), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(files["model_v2.onnx"]), providers=["CPUExecutionProvider"]
+    )
     cells = list(DARTS.survey[:30])
     codes = nb301.encoded(choices_of(cells))
     for epochs in (1, 50, 98):
-        (said,) = session.run(None, {"x_cat": codes, "x_cont": np.full((len(cells), 1), epochs, np.float32)})
+        (said,) = session.run(
+            None, {"x_cat": codes, "x_cont": np.full((len(cells), 1), epochs, np.float32)}
+        )
         expected_of = {
             "valid_error": 100 - 100 * said[:, 0].astype(float),
             "valid_loss": said[:, 1],
@@ -83,8 +89,15 @@ def test_answers_are_what_the_model_says(bench: PredictedBenchmark, files: dict[
 
 
 def test_what_it_says_of_itself(bench: PredictedBenchmark) -> None:
-    assert "A surrogate of a surrogate" in bench.banner and "every cell of the space darts" in bench.title
-    assert bench.metric("valid_error").epochs == tuple(range(1, 99)) and bench.one_curve and bench.cost == "seconds"
+    assert (
+        "A surrogate of a surrogate" in bench.banner
+        and "every cell of the space darts" in bench.title
+    )
+    assert (
+        bench.metric("valid_error").epochs == tuple(range(1, 99))
+        and bench.one_curve
+        and bench.cost == "seconds"
+    )
     assert bench.space is DARTS and not bench.has_columns and bench.licence == "Apache-2.0"
     assert "Zela" in bench.citation and "YAHPO" in bench.citation
     assert pickle.loads(pickle.dumps(bench)) is bench and len(bench.fingerprint) == 64
@@ -100,7 +113,9 @@ def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
     cells = list(DARTS.survey[300:330])
     question = bench.question("valid_error")
     alone = [bench.measure([cell], (question,)).values[0, 0] for cell in cells]
-    assert np.allclose(PredictedBenchmark("nb301").measure(cells, (question,)).values[:, 0], alone, rtol=1e-6)
+    assert np.allclose(
+        PredictedBenchmark("nb301").measure(cells, (question,)).values[:, 0], alone, rtol=1e-6
+    )
     assert bench.measure([], (question,)).values.shape == (0, 1)
     twice = bench.measure([cells[0], cells[0]], (question, bench.question("params")))
     assert twice.values[0].tolist() == twice.values[1].tolist() and twice.values.shape == (2, 2)
@@ -108,12 +123,18 @@ def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
 
 def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
     cell = DARTS.survey[7]
-    seconds = {epochs: float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (20, 98)}
+    seconds = {
+        epochs: float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (20, 98)
+    }
     asked = [bench.question("valid_error", 20), bench.question("valid_loss", 98)]
     assert bench.measure([cell], asked).cost[0] == seconds[98]
     assert bench.measure([cell], [bench.question("params")]).cost[0] == 0
     assert bench.continued(cell, 20, 98) == seconds[98] - seconds[20] > 0
-    steps = [bench.continued(DARTS.survey[place], epochs, epochs + 1) for place in range(20) for epochs in range(1, 98)]
+    steps = [
+        bench.continued(DARTS.survey[place], epochs, epochs + 1)
+        for place in range(20)
+        for epochs in range(1, 98)
+    ]
     assert min(steps) == 0.0, "where the model has seconds fall"
 
 
@@ -121,7 +142,9 @@ def test_bad_questions(bench: PredictedBenchmark, snas: Snas) -> None:
     with pytest.raises(UserError, match="knows no seeds, so there is no seed 3"):
         bench.query("DARTS_V2", "valid_error", seed=3)
     refused = snas("query", "nb301", "DARTS_V2", "--metric", "valid_error", "--epochs", 99)
-    assert refused.code == 2 and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
+    assert (
+        refused.code == 2 and "holds valid_error for runs of 1 to 98 epochs, not 99." in refused.err
+    )
     assert refused.err.count("\n") == 1
     assert snas("query", "nb301", "NASNet", "--metric", "valid_error").code == 2
 
@@ -139,11 +162,14 @@ def test_without_files_or_library_one_line_says_what_to_do(
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(
-            UserError, match=r"The benchmark nb301 needs onnxruntime: pip install 'surrogate_nas\[nb301\]'"
+            UserError,
+            match=r"The benchmark nb301 needs onnxruntime: pip install 'surrogate_nas\[nb301\]'",
         ):
             nb301.predict("nb301", choices_of([DARTS.reference]), 98)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    with pytest.raises(AbsentError, match=r"nb301 is not here yet: run snas data fetch nb301 \(3 MB\)"):
+    with pytest.raises(
+        AbsentError, match=r"nb301 is not here yet: run snas data fetch nb301 \(3 MB\)"
+    ):
         load("nb301")
     listed = {entry["name"]: entry for entry in snas("benchmarks", "--json").json}
     assert not listed["nb301"]["available"] and "snas data fetch nb301" in listed["nb301"]["get"]
@@ -154,7 +180,9 @@ def test_without_files_or_library_one_line_says_what_to_do(
     (tmp_path / "fetched").joinpath(*files["model_v2.onnx"].parts[-5:]).write_bytes(b"no model")
     nb301._session.cache_clear()
     refused = snas("query", "nb301", "DARTS_V1", "--metric", "valid_error", "--epochs", 3)
-    assert refused.code == 2 and "model_v2.onnx was altered. Run snas data fetch nb301" in refused.err
+    assert (
+        refused.code == 2 and "model_v2.onnx was altered. Run snas data fetch nb301" in refused.err
+    )
     assert refused.err.count("\n") == 1
     nb301._session.cache_clear()
 

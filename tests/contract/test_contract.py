@@ -1,6 +1,6 @@
-"""The contracts of spaces and surrogates hold for every registered one, and the checks catch what they are meant to."""
-
-# ruff: noqa: ARG002 - spaces that heed nothing are the point
+"""The contracts of spaces and surrogates hold for every registered one, and the checks catch what
+they are meant to.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +103,9 @@ class EncodesTogether(TinySpace):
     def _one_hot(self, choices):
         return super()._one_hot(choices) - choices[0, 0]
 
-    further_encodings = {"place": lambda choices: np.arange(len(choices))[:, None].astype(np.float32)}
+    further_encodings = {
+        "place": lambda choices: np.arange(len(choices))[:, None].astype(np.float32)
+    }
 
 
 class IsUnlikeItself(TinySpace):
@@ -206,7 +208,9 @@ def test_one_cause_is_shown_once(snas: Snas) -> None:
 
 
 @pytest.mark.parametrize("name", ["Crashes", "KillsItself", "RaisesABaseException", "PrintsALot"])
-def test_whatever_a_strategy_does_the_checks_go_on(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_whatever_a_strategy_does_the_checks_go_on(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     checks = contract.check(f"{HOSTILE}:{name}", TinySpace())
     assert len(checks) == len(strategies.CHECKS)
     assert bool(broken(checks)) == (name != "PrintsALot")
@@ -216,19 +220,32 @@ def test_whatever_a_strategy_does_the_checks_go_on(name: str, capfd: pytest.Capt
 def test_a_check_that_takes_too_long_says_where() -> None:
     checks = contract.check(f"{HOSTILE}:HangsForEver", TinySpace(), limit=0.3)
     made, *others = checks
-    assert made.passed and made.name.startswith("The constructor") and not any(check.passed for check in others)
-    assert all("more than 0.3 s" in check.detail and "hostile_strategies.py:" in check.detail for check in others)
+    assert (
+        made.passed
+        and made.name.startswith("The constructor")
+        and not any(check.passed for check in others)
+    )
+    assert all(
+        "more than 0.3 s" in check.detail and "hostile_strategies.py:" in check.detail
+        for check in others
+    )
 
 
 def test_a_file_is_checked_as_what_it_holds(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "from surrogate_nas.space import ChoiceSpace\nfrom surrogate_nas.surrogates.ridge import Ridge\n"
-        "SPACE = ChoiceSpace('mine', {'a': (1, 2), 'b': (3, 4, 5)})\nclass Model(Ridge):\n    pass\nnumber = 3\n"
+        "from surrogate_nas.space import ChoiceSpace\nfrom surrogate_nas.surrogates.ridge import"
+        " Ridge\nSPACE = ChoiceSpace('mine', {'a': (1, 2), 'b': (3, 4, 5)})\nclass Model(Ridge):\n "
+        "   pass\nnumber = 3\n"
     )
     assert [len(contract.check(f"{file}:{name}")) for name in ("SPACE", "Model")] == [
-        len(spaces.CHECKS), len(surrogates.CHECKS)
-    ]  # fmt: skip
-    for spec, says in ((f"{file}:number", "not a subclass"), (f"{file}:none", "defines no none"), ("nb20", "'nb201'")):
+        len(spaces.CHECKS),
+        len(surrogates.CHECKS),
+    ]
+    for spec, says in (
+        (f"{file}:number", "not a subclass"),
+        (f"{file}:none", "defines no none"),
+        ("nb20", "'nb201'"),
+    ):
         with pytest.raises(UserError, match=says):
             contract.check(spec)

@@ -38,17 +38,23 @@ def room(path: Path) -> str:
 
 
 def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
 
 
 MODULES = {module_of(path) for path in PACKAGE.rglob("*.py")}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module of this package that a file imports: at its top, inside a function, or by its name in a text."""
+    """Every module of this package that a file imports: at its top, inside a function, or by its
+    name in a text.
+    """
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas")
+            yield from (
+                name.name for name in node.names if name.name.split(".")[0] == "surrogate_nas"
+            )
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             if (node.module or "").split(".")[0] == "surrogate_nas":
@@ -60,7 +66,9 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
-    """Modules that lead to themselves, together with those that they do so through (Tarjan's components)."""
+    """Modules that lead to themselves, together with those that they do so through (Tarjan's
+    components).
+    """
     place: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -89,7 +97,9 @@ def circles(arrows: dict[str, set[str]]) -> list[set[str]]:
 FED_BY_US = {"inside.py"}
 """Files of a process that we started, where it reads what we sent it; what it answers is JSON."""
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE)
+FILES = sorted(
+    path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py" or path.parent != PACKAGE
+)
 
 
 def test_every_room_has_its_place() -> None:
@@ -123,15 +133,23 @@ def test_a_strategy_imports_nothing_that_knows_an_answer() -> None:
 def test_space_stands_alone() -> None:
     for path in FILES:
         if room(path) == "space":
-            assert {module.split(".")[1] for module in imports(path)} <= {"core", "files", "space"}, path
+            assert {module.split(".")[1] for module in imports(path)} <= {
+                "core",
+                "files",
+                "space",
+            }, path
 
 
 def test_no_file_of_tests_imports_from_another() -> None:
-    """What several share stands in a module of its own, so that a file of tests can be changed by itself."""
+    """What several share stands in a module of its own, so that a file of tests can be changed by
+    itself.
+    """
     for path in Path(__file__).parents[1].rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             taken = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in taken if name.startswith("tests.") and ".test_" in name], path
+            assert not [name for name in taken if name.startswith("tests.") and ".test_" in name], (
+                path
+            )
 
 
 def test_nothing_is_evaluated_as_code() -> None:
@@ -156,13 +174,20 @@ def test_pickles_are_read_through_the_allow_list_only() -> None:
                     fed_by_us = path.name in FED_BY_US or room(path) in ("contract", "runtime")
                     assert fed_by_us, f"{path}:{node.lineno} unpickles plainly"
                 if isinstance(owner, ast.Name) and owner.id == "torch":
-                    assert any(k.arg == "weights_only" and getattr(k.value, "value", 0) is True for k in node.keywords)
+                    assert any(
+                        k.arg == "weights_only" and getattr(k.value, "value", 0) is True
+                        for k in node.keywords
+                    )
 
 
 def loaded_after(code: str) -> set[str]:
     """The top-level modules that a fresh process has loaded after some code."""
     made = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(' '.join(m for m in sys.modules if '.' not in m))"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(' '.join(m for m in sys.modules if '.' not in m))",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -199,7 +224,7 @@ with cores(1):
     batches = list(TRAINERS["supervised"](task, task.data, seed=0).batches(0, answer))
 assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
 assert 0 < told["error"] < told["robust_error"] <= 100, told
-"""
+"""  # noqa: E501
     assert not loaded_after(code) & {"torch", "sklearn", "scipy", "pandas", "numba"}
 
 
@@ -218,7 +243,16 @@ LIGHT = (
 
 def test_what_only_reads_loads_nothing_slow(tmp_path: Path) -> None:
     """In Python and from the command line, one after the other in one process."""
-    slow = {"torch", "xgboost", "llvmlite", "sklearn", "pandas", "matplotlib", "statsmodels", "scipy"}
+    slow = {
+        "torch",
+        "xgboost",
+        "llvmlite",
+        "sklearn",
+        "pandas",
+        "matplotlib",
+        "statsmodels",
+        "scipy",
+    }
     code = f"""
 import os, sys
 os.chdir({str(tmp_path)!r})
@@ -250,12 +284,16 @@ def test_every_public_name_opens() -> None:
 
 
 def test_nothing_outside_a_space_s_folder_names_it() -> None:
-    """The front door, the sources and papers that are about it, and the contract's default spaces do."""
+    """The front door, the sources and papers that are about it, and the contract's default spaces
+    do.
+    """
     modules = {place.partition(":")[0] for place in SPACES.places.values()}
     for path in FILES:
         if room(path) in ("space", "tables", "papers", "contract"):
             continue
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("surrogate_nas.space"):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+                "surrogate_nas.space"
+            ):
                 taken = {node.module, *(name.name for name in node.names)}
                 assert not taken & {*modules, *SPACES, "NB201"}, path

@@ -1,4 +1,6 @@
-"""Arguments of a wrong type: a `UserError` that says what would be right, whatever public function is called."""
+"""Arguments of a wrong type: a `UserError` that says what would be right, whatever public function
+is called.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,25 @@ from surrogate_nas.study.calls import read_comparison
 from surrogate_nas.study.options import Budget
 
 WRONG: list[Any] = [
-    None, 5, -3, 2.5, float("nan"), True, "text", b"bytes", [], [1], {}, {"a": 1}, object(), ..., 1j, "x" * 5000,
-    "a\0b", "\udcff",
-]  # fmt: skip
+    None,
+    5,
+    -3,
+    2.5,
+    float("nan"),
+    True,
+    "text",
+    b"bytes",
+    [],
+    [1],
+    {},
+    {"a": 1},
+    object(),
+    ...,
+    1j,
+    "x" * 5000,
+    "a\0b",
+    "\udcff",
+]
 """Of each kind one; some are right for some arguments."""
 BENCH = sn.load("analog-cifar10")
 OBJECTIVE = sn.Objective("digital_error", BENCH)
@@ -47,20 +65,31 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (read_comparison, {"folder": "none"}),
 ]
 UNCHECKED = {("compare", "folder"), ("compare", "workers"), ("Computed", "network")}
-"""A text is a folder, a large number of workers is one, and a network is whatever the sizes ask of it."""
+"""A text is a folder, a large number of workers is one, and a network is whatever the sizes ask of
+it.
+"""
 
 
 def parameters(call: Callable[..., Any]) -> list[str]:
-    return [p.name for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD]
+    return [
+        p.name for p in inspect.signature(call).parameters.values() if p.kind is not p.VAR_KEYWORD
+    ]
 
 
 CASES = [
-    (call, given, name) for call, given in CALLS for name in parameters(call) if (call.__name__, name) not in UNCHECKED
+    (call, given, name)
+    for call, given in CALLS
+    for name in parameters(call)
+    if (call.__name__, name) not in UNCHECKED
 ]
 
 
-@pytest.mark.parametrize(("call", "given", "name"), CASES, ids=lambda part: getattr(part, "__name__", str(part)[:20]))
-def test_a_wrong_type_is_a_user_error(call: Callable[..., Any], given: dict[str, Any], name: str) -> None:
+@pytest.mark.parametrize(
+    ("call", "given", "name"), CASES, ids=lambda part: getattr(part, "__name__", str(part)[:20])
+)
+def test_a_wrong_type_is_a_user_error(
+    call: Callable[..., Any], given: dict[str, Any], name: str
+) -> None:
     for value in WRONG:
         try:
             call(**(given | {name: value}))
@@ -70,7 +99,9 @@ def test_a_wrong_type_is_a_user_error(call: Callable[..., Any], given: dict[str,
 
 @pytest.mark.parametrize("folder", [5, b"bytes", [], object()])
 def test_a_folder_is_a_path(folder: object) -> None:
-    with pytest.raises(sn.UserError, match="folder is None or a text or a path|folder is a text or a path"):
+    with pytest.raises(
+        sn.UserError, match="folder is None or a text or a path|folder is a text or a path"
+    ):
         sn.compare(BENCH, ["random"], OBJECTIVE, runs=1, budget=2, folder=folder)  # type: ignore[arg-type]
 
 
@@ -86,14 +117,22 @@ def test_numbers_of_numpy_are_numbers() -> None:
         return n, x, seed
 
     assert told(np.int64(3), np.float32(0.5)) == (3, 0.5, None)
-    assert [type(value) for value in told(np.int64(3), np.float64(0.5), np.int8(1))] == [int, float, int]
+    assert [type(value) for value in told(np.int64(3), np.float64(0.5), np.int8(1))] == [
+        int,
+        float,
+        int,
+    ]
     with pytest.raises(sn.UserError, match=r"^seed is a whole number or None, not 'one'\.$"):
         told(1, 1, "one")
 
 
 def test_a_folder_may_be_text_and_counts_may_be_numpys(tmp_path: Any) -> None:
-    made = sn.compare(BENCH, ["random"], OBJECTIVE, runs=np.int64(1), budget=np.int64(3), folder=str(tmp_path))
-    assert read_comparison(str(tmp_path)).scores("random").tolist() == made.scores("random").tolist()
+    made = sn.compare(
+        BENCH, ["random"], OBJECTIVE, runs=np.int64(1), budget=np.int64(3), folder=str(tmp_path)
+    )
+    assert (
+        read_comparison(str(tmp_path)).scores("random").tolist() == made.scores("random").tolist()
+    )
 
 
 def test_fields_are_checked_too() -> None:
@@ -110,7 +149,9 @@ def test_fields_are_checked_too() -> None:
         Knob("many")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("target", [10**400, -(10**400), 10**5000, float("inf"), float("nan")], ids=list("abcde"))
+@pytest.mark.parametrize(
+    "target", [10**400, -(10**400), 10**5000, float("inf"), float("nan")], ids=list("abcde")
+)
 def test_a_number_that_no_float_holds_is_refused_in_a_line(target: object) -> None:
     with pytest.raises(sn.UserError, match="^A target must be a finite number, not") as error:
         sn.search(**RUN, strategy="random", target=target)  # type: ignore[arg-type]
@@ -121,11 +162,31 @@ def test_a_number_that_no_float_holds_is_refused_in_a_line(target: object) -> No
 
 def test_a_wrong_keyword_names_the_function_and_the_nearest() -> None:
     for call, given, says in (
-        (sn.search, RUN | {"strategies": "random"}, "search() has no argument 'strategies'. Did you mean 'strategy'?"),
-        (sn.compare, RUN | {"strategies": ["random"], "budgte": 3}, "compare() has no argument 'budgte'. Did you mean"),
-        (sn.compare, RUN | {"strategies": ["random"], "frist_cells": 3}, "Did you mean 'first_cells'?"),
-        (sn.run_suite, {"suite": "starter", "target": 3.0}, "run_suite() has no argument 'target'."),
-        (sn.AskTell, {"objective": OBJECTIVE, "frist": 3}, "AskTell() has no argument 'frist'. Did you mean 'first'?"),
+        (
+            sn.search,
+            RUN | {"strategies": "random"},
+            "search() has no argument 'strategies'. Did you mean 'strategy'?",
+        ),
+        (
+            sn.compare,
+            RUN | {"strategies": ["random"], "budgte": 3},
+            "compare() has no argument 'budgte'. Did you mean",
+        ),
+        (
+            sn.compare,
+            RUN | {"strategies": ["random"], "frist_cells": 3},
+            "Did you mean 'first_cells'?",
+        ),
+        (
+            sn.run_suite,
+            {"suite": "starter", "target": 3.0},
+            "run_suite() has no argument 'target'.",
+        ),
+        (
+            sn.AskTell,
+            {"objective": OBJECTIVE, "frist": 3},
+            "AskTell() has no argument 'frist'. Did you mean 'first'?",
+        ),
         (sn.search, {"strategy": "random"}, "search() missing a required argument: 'benchmark'"),
     ):
         with pytest.raises(TypeError, match=re.escape(says)):

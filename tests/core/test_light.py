@@ -1,4 +1,6 @@
-"""A table-only install: what works without the libraries of extras, and the one line where one is needed."""
+"""A table-only install: what works without the libraries of extras, and the one line where one is
+needed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,7 @@ class Bare(PathFinder):
         return (d for d in PathFinder.find_distributions(*args, **kwargs) if d.name not in {DISTRIBUTIONS!r})
 
 sys.meta_path = [Bare if finder is PathFinder else finder for finder in sys.meta_path]
-"""
+"""  # noqa: E501
 """Makes a process one in which the libraries of extras are not installed."""
 COMMANDS = f"""{LIGHT}
 import contextlib, io, json
@@ -68,7 +70,7 @@ benchmark = "fashion"
 name = "capped"
 benchmark = "fashion"
 subject_to = "params <= 100000"
-"""
+"""  # noqa: E501
 
 OF_NO_EXTRA = {"ConfigSpace", "joblib", "pyarrow", "torchvision"}
 """Both come with smac; for files in Parquet; for CIFAR."""
@@ -86,15 +88,24 @@ WORKS = [
     "data import csv mine.csv --name mine --json",
     "query mine 11 --json",
     "fit fashion --target valid_error --train 30 --model gp --out gp.surrogate --json",
-    "lambda-path fashion --lambdas 0,0.1 --strategies random --runs 1 --budget 12 --out path --json",
+    (
+        "lambda-path fashion --lambdas 0,0.1 --strategies random --runs 1 --budget 12 --out path"
+        " --json"
+    ),
 ]
 NEED = {
-    "compare fashion --strategies random,forest --runs 1": "models: The strategy forest needs scikit-learn",
+    "compare fashion --strategies random,forest --runs 1": (
+        "models: The strategy forest needs scikit-learn"
+    ),
     "search fashion --strategy bananas": "train: The strategy bananas needs torch",
     "search fashion --strategy darts --budget-seconds 10": "train: The strategy darts needs torch",
     "search fashion --strategy optuna:TPESampler": "bridges: optuna:TPESampler needs optuna",
-    "fit fashion --target valid_error --train 30 --model xgboost --out x": "models: The model xgboost needs xgboost",
-    "fit fashion --target valid_error --train 30 --model gnn --out x": "train: The model gnn needs torch",
+    "fit fashion --target valid_error --train 30 --model xgboost --out x": (
+        "models: The model xgboost needs xgboost"
+    ),
+    "fit fashion --target valid_error --train 30 --model gnn --out x": (
+        "train: The model gnn needs torch"
+    ),
     "query live:digits 11 --metric valid_error --epochs 1": "train: live:digits needs llvmlite",
     "train 11 --task digits --epochs 1": "models: The task digits needs scikit-learn",
     "measure --cells 1 --out x": "train: This needs torch",
@@ -107,7 +118,9 @@ NEED = {
 
 @pytest.fixture(scope="module")
 def light(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What a light process answered: by command its exit code, output and errors, and by ``loaded`` what it loaded."""
+    """What a light process answered: by command its exit code, output and errors, and by ``loaded``
+    what it loaded.
+    """
     folder = tmp_path_factory.mktemp("light")
     (folder / "tiny.toml").write_text(SUITE)
     (folder / "mine.csv").write_text(
@@ -145,7 +158,10 @@ def test_a_command_on_a_table_works_without_extras(light: dict[str, Any], words:
 @pytest.mark.slow
 def test_reports_are_drawn_without_extras(light: dict[str, Any]) -> None:
     for page in ("out/report.html", "suite/report.html"):
-        assert "<svg" in (light["folder"] / page).read_text() or "svg+xml" in (light["folder"] / page).read_text()
+        assert (
+            "<svg" in (light["folder"] / page).read_text()
+            or "svg+xml" in (light["folder"] / page).read_text()
+        )
 
 
 @pytest.mark.slow
@@ -179,10 +195,15 @@ def test_every_library_that_is_imported_is_of_the_base_or_of_an_extra() -> None:
             elif isinstance(node, ast.ImportFrom):
                 imported.add((node.module or "").partition(".")[0])
     base = {name.lower() for name in names(PROJECT["dependencies"])}
-    foreign = imported - set(sys.stdlib_module_names) - set(OPTIONAL) - OF_NO_EXTRA - {"surrogate_nas"}
+    foreign = (
+        imported - set(sys.stdlib_module_names) - set(OPTIONAL) - OF_NO_EXTRA - {"surrogate_nas"}
+    )
     assert {name.lower() for name in foreign} <= base
 
 
 def test_a_library_of_no_extra_is_named_as_it_is() -> None:
     assert str(missing("It", "seaborn.objects")) == "It needs seaborn: pip install seaborn."
-    assert str(missing("It", "sklearn.svm")) == "It needs scikit-learn: pip install 'surrogate_nas[models]'."
+    assert (
+        str(missing("It", "sklearn.svm"))
+        == "It needs scikit-learn: pip install 'surrogate_nas[models]'."
+    )

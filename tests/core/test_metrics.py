@@ -1,4 +1,6 @@
-"""Analytic metrics: the published numbers exactly, and a count by hand of every convolution's shape."""
+"""Analytic metrics: the published numbers exactly, and a count by hand of every convolution's
+shape.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,12 @@ from torch import nn
 
 from surrogate_nas.space import nb201
 from surrogate_nas.space.nb201 import EDGES, OPERATIONS
-from surrogate_nas.space.nb201.sizes import ANALYTIC, live_multiply_accumulates, multiply_accumulates, parameters
+from surrogate_nas.space.nb201.sizes import (
+    ANALYTIC,
+    live_multiply_accumulates,
+    multiply_accumulates,
+    parameters,
+)
 from surrogate_nas.space.network import Network
 
 SPACE = nb201()
@@ -26,7 +33,8 @@ NETWORKS = st.builds(
 
 
 @pytest.mark.parametrize(
-    ("index", "params", "macs"), [(0, 129306, 15.64737), (11, 802426, 113.95137), (284, 101306, 11.71521)]
+    ("index", "params", "macs"),
+    [(0, 129306, 15.64737), (11, 802426, 113.95137), (284, 101306, 11.71521)],
 )
 def test_the_published_numbers_on_cifar10(index: int, params: int, macs: float) -> None:
     choices = SPACE.choices[[index]]
@@ -38,14 +46,22 @@ def test_the_published_macs_on_cifar100() -> None:
     assert multiply_accumulates(SPACE.choices[[0]], Network(classes=100))[0] / 1e6 == 15.65322
 
 
-def convolutions(operations: tuple[str, ...], network: Network) -> list[tuple[int, int, int, int, bool]]:
-    """Every convolution built, as (in, out, kernel, output side, has batch normalisation), read off the paper."""
+def convolutions(
+    operations: tuple[str, ...], network: Network
+) -> list[tuple[int, int, int, int, bool]]:
+    """Every convolution built, as (in, out, kernel, output side, has batch normalisation), read off
+    the paper.
+    """
     side, width = network.image_size, network.channels
     built = [(network.input_channels, width, 3, side, True)]
     for stage in range(3):
         if stage:
             before, width, side = width, 2 * width, -(-side // 2)
-            built += [(before, width, 3, side, True), (width, width, 3, side, True), (before, width, 1, side, False)]
+            built += [
+                (before, width, 3, side, True),
+                (width, width, 3, side, True),
+                (before, width, 1, side, False),
+            ]
         for _ in range(network.cells_per_stage):
             for operation in operations:
                 if operation.startswith("nor_conv"):
@@ -55,12 +71,16 @@ def convolutions(operations: tuple[str, ...], network: Network) -> list[tuple[in
 
 @given(st.integers(0, 15624), NETWORKS)
 @settings(deadline=None)
-def test_parameters_and_macs_are_a_count_of_convolution_shapes(index: int, network: Network) -> None:
+def test_parameters_and_macs_are_a_count_of_convolution_shapes(
+    index: int, network: Network
+) -> None:
     operations = tuple(OPERATIONS[choice] for choice in SPACE[index].choices)
     built = convolutions(operations, network)
     last = 4 * network.channels
     linear = (last + 1) * network.classes
-    expected = sum(i * o * k * k + (2 * o if bn else 0) for i, o, k, _, bn in built) + 2 * last + linear
+    expected = (
+        sum(i * o * k * k + (2 * o if bn else 0) for i, o, k, _, bn in built) + 2 * last + linear
+    )
     macs = sum(i * o * k * k * side * side for i, o, k, side, _ in built) + linear
     assert parameters(SPACE.choices[[index]], network)[0] == expected
     assert multiply_accumulates(SPACE.choices[[index]], network)[0] == macs
@@ -72,7 +92,10 @@ def stage(operations: tuple[str, ...], width: int) -> nn.Module:
     for operation in operations:
         if operation.startswith("nor_conv"):
             kernel = int(operation[-1])
-            built += [nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(width)]
+            built += [
+                nn.Conv2d(width, width, kernel, padding=kernel // 2, bias=False),
+                nn.BatchNorm2d(width),
+            ]
     return nn.ModuleList(built)
 
 
@@ -88,7 +111,9 @@ def test_a_network_of_torch_has_as_many_parameters(index: int) -> None:
         network.append(nn.Conv2d(width, 2 * width, 1, bias=False))
         network.extend(nn.BatchNorm2d(2 * width) for _ in range(2))
     network.extend([nn.BatchNorm2d(64), nn.Linear(64, 10)])
-    assert parameters(SPACE.choices[[index]], Network())[0] == sum(p.numel() for p in network.parameters())
+    assert parameters(SPACE.choices[[index]], Network())[0] == sum(
+        p.numel() for p in network.parameters()
+    )
     assert torch.is_tensor(next(network.parameters()))
 
 
@@ -116,7 +141,11 @@ def longest(choices: tuple[int, ...], node: int = 3) -> float:
 def paths(choices: tuple[int, ...], node: int = 3) -> int:
     if node == 0:
         return 1
-    return sum(paths(choices, EDGES[e][0]) for e, choice in enumerate(choices) if choice and EDGES[e][1] == node)
+    return sum(
+        paths(choices, EDGES[e][0])
+        for e, choice in enumerate(choices)
+        if choice and EDGES[e][1] == node
+    )
 
 
 def test_structure_metrics_by_walking_the_graph() -> None:
@@ -130,7 +159,10 @@ def test_structure_metrics_by_walking_the_graph() -> None:
         assert values["convolutions"][cell.index] == sum(c in (2, 3) for c in choices)
         assert values["operations"][cell.index] == sum(c >= 2 for c in choices)
         pruned = tuple(c if e in live_edges(choices) else 0 for e, c in enumerate(choices))
-        assert live[cell.index] == multiply_accumulates(SPACE.choices[[SPACE.cell(pruned).index]], Network())[0]
+        assert (
+            live[cell.index]
+            == multiply_accumulates(SPACE.choices[[SPACE.cell(pruned).index]], Network())[0]
+        )
 
 
 def test_every_metric_names_its_unit_and_kind() -> None:

@@ -1,4 +1,6 @@
-"""Mutants of `analysis/mutants.py`: each is another program, and nothing that does not run is changed."""
+"""Mutants of `analysis/mutants.py`: each is another program, and nothing that does not run is
+changed.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,13 @@ def test_operators_boundaries_numbers_conditions_and_returns_are_changed_and_no_
     monkeypatch.setattr(mutants, "ROOT", tmp_path)
     (tmp_path / "least.py").write_text(CODE)
     found = mutants.mutants_of(tmp_path / "least.py")
-    assert {(mutant.before, mutant.after) for mutant in found} == CHANGES and len(found) == len(CHANGES)
+    assert {(mutant.before, mutant.after) for mutant in found} == CHANGES and len(found) == len(
+        CHANGES
+    )
     for mutant in found:
-        changed = CODE.encode()[: mutant.start] + mutant.after.encode() + CODE.encode()[mutant.end :]
+        changed = (
+            CODE.encode()[: mutant.start] + mutant.after.encode() + CODE.encode()[mutant.end :]
+        )
         assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(CODE))
         assert CODE.splitlines()[mutant.line - 1].find(mutant.before.splitlines()[0]) >= 0
 
@@ -85,7 +91,9 @@ def test_a_survivor_is_told_from_what_a_test_notices(tmp_path: Path, copy: Path)
         and mutants.survives(mutant, copy, ["test_least.py::test_one"], 20.0)
     }
     assert alive == {("3", "4")} and (copy / "least.py").read_text() == CODE
-    (mutant,) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3")
+    (mutant,) = (
+        mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3"
+    )
     assert mutants.survives(mutant, copy, [], 20.0), "what no test runs"
     with pytest.raises(RuntimeError, match="not all of these can be collected"):
         mutants.survives(mutant, copy, ["test_least.py::test_two"], 20.0)
@@ -108,10 +116,16 @@ def test_a_test_that_fails_by_chance_or_without_the_mutant_too_has_noticed_nothi
 ) -> None:
     (copy / "test_chance.py").write_text(BY_CHANCE)
     tests = ["test_chance.py::test_once", "test_chance.py::test_wrong", "test_least.py::test_one"]
-    (three,) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3")
+    (three,) = (
+        mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "3"
+    )
     assert mutants.survives(three, copy, tests, 20.0)
-    assert tests == ["test_least.py::test_one"] and capsys.readouterr().err.count("not counted") == 2
-    (one, *_) = (mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "1")
+    assert (
+        tests == ["test_least.py::test_one"] and capsys.readouterr().err.count("not counted") == 2
+    )
+    (one, *_) = (
+        mutant for mutant in mutants.mutants_of(tmp_path / "least.py") if mutant.before == "1"
+    )
     assert not mutants.survives(one, copy, tests, 20.0)
 
 
@@ -120,8 +134,13 @@ def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: P
     watched = [tmp_path / "test_least.py"], [tmp_path / "least.py"], 20.0, out
     first = mutants.tests_watched(copy, *watched)
     end = CODE.count("\n")
-    lines = {test.name.partition("::")[2]: set(test.lines["least.py"]) & {end - 2, end - 1, end} for test in first}
-    assert lines == {"test_one": {end - 2, end}, "test_none": {end - 2, end - 1}}, "slow and failing ones are left out"
+    lines = {
+        test.name.partition("::")[2]: set(test.lines["least.py"]) & {end - 2, end - 1, end}
+        for test in first
+    }
+    assert lines == {"test_one": {end - 2, end}, "test_none": {end - 2, end - 1}}, (
+        "slow and failing ones are left out"
+    )
     assert mutants.tests_watched(copy, *watched) == first and out.read_text().count("\n") == 1
     more = "\n@pytest.mark.parametrize('path', [__file__])\ndef test_more(path): pass\n"
     (copy / "test_least.py").write_text(TESTS + more)
@@ -130,7 +149,9 @@ def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: P
     assert len(names) == 3 and out.read_text().count("\n") == 2
 
 
-def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quick_ones_first() -> None:
+def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quick_ones_first() -> (
+    None
+):
     tests = [
         mutants.Test("t.py::slow", 9.0, {"a.py": [3]}),
         mutants.Test("t.py::file", 1.0, {"a.py": [1]}),
@@ -141,10 +162,17 @@ def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quic
     mutant = mutants.Mutant("a.py", 3, 0, 9, "(1,\n2)", "None")
 
     def chosen(seconds: float, file: str = "a.py") -> list[str]:
-        return [name.partition("::")[2] for name in mutants.tests_of(mutant._replace(file=file), tests, seconds)]
+        return [
+            name.partition("::")[2]
+            for name in mutants.tests_of(mutant._replace(file=file), tests, seconds)
+        ]
 
     assert chosen(60.0) == ["quick", "slow", "file", "beside"]
-    assert chosen(10.9) == ["quick", "file", "beside"] and chosen(0.5) == ["quick", "file", "beside"]
+    assert chosen(10.9) == ["quick", "file", "beside"] and chosen(0.5) == [
+        "quick",
+        "file",
+        "beside",
+    ]
     assert chosen(60.0, file="c.py") == []
 
 

@@ -1,4 +1,6 @@
-"""Names that no file can have, or that are no UTF-8: one line, or an answer, wherever a file is named."""
+"""Names that no file can have, or that are no UTF-8: one line, or an answer, wherever a file is
+named.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,24 @@ SEARCH = ("search", "fashion", "--strategy", "random", "--budget", 3)
     ids=lambda command: " ".join(map(str, command[:3])).replace(CELL, "CELL"),
 )
 def test_one_line(
-    snas: Snas, command: tuple[object, ...], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    command: tuple[object, ...],
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended = snas(*(str(part).replace("{}", name) for part in command))
-    assert ended.code == 2 and len(ended.err.strip().splitlines()) == 1 and ended.err.startswith("snas: ")
+    assert (
+        ended.code == 2
+        and len(ended.err.strip().splitlines()) == 1
+        and ended.err.startswith("snas: ")
+    )
 
 
-def test_a_home_of_other_bytes_is_printed(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_home_of_other_bytes_is_printed(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "\udcff"))
     assert snas("path").out.strip().endswith("\\udcff")
     assert snas("path", "--json").json["path"].endswith("\udcff")

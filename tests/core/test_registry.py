@@ -1,4 +1,6 @@
-"""Registries: a name leads to one thing, listing names imports none, and what is wrong is one line."""
+"""Registries: a name leads to one thing, listing names imports none, and what is wrong is one
+line.
+"""
 
 from __future__ import annotations
 
@@ -30,20 +32,33 @@ def shapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[type]:
     """Two places, a folder of things with names, and an installed package."""
     package = tmp_path / "shapes_of_a_test"
     package.mkdir()
-    (package / "__init__.py").write_text("class Shape:\n    def __init__(self, name):\n        self.name = name\n")
-    (package / "round.py").write_text("from shapes_of_a_test import Shape\nSHAPE = Shape('circle'), Shape('disc')\n")
-    (package / "angular.py").write_text("from shapes_of_a_test import Shape\nSHAPE = Shape('square')\n")
+    (package / "__init__.py").write_text(
+        "class Shape:\n    def __init__(self, name):\n        self.name = name\n"
+    )
+    (package / "round.py").write_text(
+        "from shapes_of_a_test import Shape\nSHAPE = Shape('circle'), Shape('disc')\n"
+    )
+    (package / "angular.py").write_text(
+        "from shapes_of_a_test import Shape\nSHAPE = Shape('square')\n"
+    )
     (package / "base.py").write_text("HELPER = 1\n")
-    (tmp_path / "theirs_of_a_test.py").write_text("from shapes_of_a_test import Shape\nSTAR = Shape('star')\nBAD = 3\n")
+    (tmp_path / "theirs_of_a_test.py").write_text(
+        "from shapes_of_a_test import Shape\nSTAR = Shape('star')\nBAD = 3\n"
+    )
     for module in [name for name in sys.modules if name.partition(".")[0].endswith("_of_a_test")]:
         del sys.modules[module]  # of a test before
     monkeypatch.syspath_prepend(tmp_path)
     group = "surrogate_nas.shapes"
-    points = tuple(EntryPoint(name, f"theirs_of_a_test:{name.upper()}", group) for name in ("star", "bad", "gone"))
+    points = tuple(
+        EntryPoint(name, f"theirs_of_a_test:{name.upper()}", group)
+        for name in ("star", "bad", "gone")
+    )
     monkeypatch.setattr("surrogate_nas.core.registry.entry_points", lambda **_: points)
     from shapes_of_a_test import Shape
 
-    return Registry("shape", Shape, folder="shapes_of_a_test", attribute="SHAPE", first=("round",), group=group)
+    return Registry(
+        "shape", Shape, folder="shapes_of_a_test", attribute="SHAPE", first=("round",), group=group
+    )
 
 
 def test_names_come_from_the_folder_and_from_packages(shapes: Registry[type]) -> None:
@@ -75,7 +90,9 @@ def test_a_file_of_ones_own_has_what_it_names(shapes: Registry[type], tmp_path: 
             shapes.find(name)
 
 
-def test_two_things_of_one_name_are_a_mistake_of_ours(shapes: Registry[type], tmp_path: Path) -> None:
+def test_two_things_of_one_name_are_a_mistake_of_ours(
+    shapes: Registry[type], tmp_path: Path
+) -> None:
     (tmp_path / "shapes_of_a_test" / "again.py").write_text(
         "from shapes_of_a_test import Shape\nSHAPE = Shape('disc')\n"
     )
@@ -83,10 +100,14 @@ def test_two_things_of_one_name_are_a_mistake_of_ours(shapes: Registry[type], tm
         list(shapes)
 
 
-def test_what_a_file_says_is_read_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_file_says_is_read_without_importing_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "told_of_a_test.py").write_text(THINGS.replace("{name}", "Told"))
     monkeypatch.syspath_prepend(tmp_path)
-    things = Registry("thing", object, {"told": "told_of_a_test:Thing", "lost": "no_such_module_at_all:Thing"})
+    things = Registry(
+        "thing", object, {"told": "told_of_a_test:Thing", "lost": "no_such_module_at_all:Thing"}
+    )
     assert [entry["name"] for entry in things.described()] == ["told", "lost"]
     assert described_at("told_of_a_test:Thing") == {
         "description": "what it does",
@@ -100,7 +121,11 @@ def test_what_a_file_says_is_read_without_importing_it(tmp_path: Path, monkeypat
 
 
 def test_classes_are_checked_and_places_are_files() -> None:
-    errors = Registry("error", subclass_of(Exception, "Exception"), {"value": "builtins:ValueError", "no": "math:pi"})
+    errors = Registry(
+        "error",
+        subclass_of(Exception, "Exception"),
+        {"value": "builtins:ValueError", "no": "math:pi"},
+    )
     assert errors["value"] is ValueError
     with pytest.raises(UserError, match="no is not a subclass of Exception"):
         errors.find("no")
@@ -109,14 +134,24 @@ def test_classes_are_checked_and_places_are_files() -> None:
 
 def test_listing_sources_and_strategies_imports_nothing_of_theirs() -> None:
     code = (
-        "from surrogate_nas.tables.sources.base import declared, sources\n"
-        "names = [name for source in sources() for name in declared(source).names]\n"
-        "import json, sys; print(json.dumps([names, [m for m in sys.modules if m.startswith('surrogate_nas.')]]))"
+        "from surrogate_nas.tables.sources.base import declared, sources\nnames = [name for source"
+        " in sources() for name in declared(source).names]\nimport json, sys;"
+        " print(json.dumps([names, [m for m in sys.modules if m.startswith('surrogate_nas.')]]))"
     )
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600)
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=600
+    )
     names, loaded = json.loads(made.stdout)
-    assert names[0] == "nb201-cifar10" and "accel-imagenet-devices" in names and len(names) == len(set(names)) > 40
-    assert not [m for m in loaded if m.startswith("surrogate_nas.tables.sources.") and not m.endswith("base")]
+    assert (
+        names[0] == "nb201-cifar10"
+        and "accel-imagenet-devices" in names
+        and len(names) == len(set(names)) > 40
+    )
+    assert not [
+        m
+        for m in loaded
+        if m.startswith("surrogate_nas.tables.sources.") and not m.endswith("base")
+    ]
 
 
 def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> None:
@@ -126,4 +161,6 @@ def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> No
     file.write_text("MINE = 2\n")
     assert len(first) == 64 and shapes.code(f"{file}:MINE") != first
     assert len(shapes.code("star")) == 64 and shapes.code("star") != first
-    assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [""] * 4
+    assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [
+        ""
+    ] * 4

@@ -8,14 +8,24 @@ from functools import partial
 import numpy as np
 import pytest
 
-from surrogate_nas.core.arguments import check_flag, check_name, check_names, check_number, check_whole
+from surrogate_nas.core.arguments import (
+    check_flag,
+    check_name,
+    check_names,
+    check_number,
+    check_whole,
+)
 from surrogate_nas.core.errors import UserError
 
 
 @pytest.mark.parametrize(
     ("check", "value", "said"),
     [
-        (partial(check_whole, "N", least=1), True, "N must be a whole number of at least 1, not True."),
+        (
+            partial(check_whole, "N", least=1),
+            True,
+            "N must be a whole number of at least 1, not True.",
+        ),
         (partial(check_whole, "N", least=1), 0, "N must be a whole number of at least 1, not 0."),
         (partial(check_whole, "N", most=9), 10, "N must be a whole number from 0 to 9, not 10."),
         (partial(check_whole, "N"), 2.0, "N must be a whole number of at least 0, not 2.0."),
@@ -30,12 +40,20 @@ from surrogate_nas.core.errors import UserError
         (partial(check_names, "L"), ["one", 2], "L must be a list of names, not ['one', 2]."),
     ],
 )
-def test_a_value_is_checked_with_its_range(check: Callable[[object], object], value: object, said: str) -> None:
+def test_a_value_is_checked_with_its_range(
+    check: Callable[[object], object], value: object, said: str
+) -> None:
     with pytest.raises(UserError) as refused:
         check(value)
     assert str(refused.value).startswith(said)
 
 
 def test_a_number_of_numpys_becomes_pythons_own() -> None:
-    assert type(check_whole("N", np.int64(3))) is int and type(check_number("X", np.float32(0.5))) is float
-    assert check_flag("F", np.True_) is True and check_names("L", np.array(["a", "b"])) == ("a", "b")
+    assert (
+        type(check_whole("N", np.int64(3))) is int
+        and type(check_number("X", np.float32(0.5))) is float
+    )
+    assert check_flag("F", np.True_) is True and check_names("L", np.array(["a", "b"])) == (
+        "a",
+        "b",
+    )

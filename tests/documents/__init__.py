@@ -29,7 +29,9 @@ def texts() -> list[Path]:
 
 
 def _is_made(parts: tuple[str, ...]) -> bool:
-    return parts[0] in _ELSEWHERE or any(part.startswith(".") or part.endswith(".egg-info") for part in parts)
+    return parts[0] in _ELSEWHERE or any(
+        part.startswith(".") or part.endswith(".egg-info") for part in parts
+    )
 
 
 def read(name: str) -> str:
@@ -63,7 +65,11 @@ def anchors(text: str) -> set[str]:
     for title in _HEADING.findall(prose(text)):
         name = re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
         found[name] = found.get(name, -1) + 1
-    return {name if not again else f"{name}-{again}" for name, most in found.items() for again in range(most + 1)}
+    return {
+        name if not again else f"{name}-{again}"
+        for name, most in found.items()
+        for again in range(most + 1)
+    }
 
 
 def sections(text: str) -> Iterator[Section]:
@@ -73,7 +79,9 @@ def sections(text: str) -> Iterator[Section]:
 
 
 def shell(text: str) -> list[str]:
-    """The command lines in fences: continued lines joined, comments and the path of the environment left out."""
+    """The command lines in fences: continued lines joined, comments and the path of the environment
+    left out.
+    """
     joined = "\n".join(blocks(text, "sh")).replace("\\\n", " ")
     lines = (re.sub(r"\s+#.*$", "", line).strip() for line in joined.splitlines())
     return [line.removeprefix(".venv/bin/") for line in lines if line]

@@ -25,7 +25,10 @@ from tests.documents import TOP, anchors, blocks, links, prose, read, sections, 
 from tests.rooms import ROOMS
 
 COMMANDS: Any = typer.main.get_command(app)
-TARGETS = [name.replace("%", "[a-z0-9-]+") for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)]
+TARGETS = [
+    name.replace("%", "[a-z0-9-]+")
+    for name in re.findall(r"^([a-z0-9%-]+):", read("Makefile"), re.M)
+]
 TEXTS = [pytest.param(path, id=str(path.relative_to(TOP))) for path in texts()]
 README = read("README.md")
 USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also says what once was
@@ -55,9 +58,13 @@ def test_every_target_and_script_that_is_named_exists(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     named = [*spans(text), *shell(text)]
     targets = {one.split()[1] for one in named if re.match(r"make [a-z0-9-]+(?!\S)", one)}
-    assert [one for one in targets if not any(re.fullmatch(target, one) for target in TARGETS)] == []
+    assert [
+        one for one in targets if not any(re.fullmatch(target, one) for target in TARGETS)
+    ] == []
     for one in named:
-        for script in re.findall(r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b", one):
+        for script in re.findall(
+            r"\b(?:analysis|tests|surrogate_nas|data)/[\w./-]*\w\.(?:py|md|json|h5)\b", one
+        ):
             assert (TOP / script).exists(), script
 
 
@@ -70,16 +77,33 @@ def test_every_command_line_that_is_shown_is_understood(path: Path) -> None:
             found.make_context(found.name, rest)
 
 
-def test_no_two_of_the_shown_commands_share_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_two_of_the_shown_commands_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of README, guide, Makefile and the commands' own examples, given one after the other."""
     monkeypatch.chdir(tmp_path)
-    recipes = [line.strip() for line in read("Makefile").splitlines() if line.startswith("\t$(BIN)/snas")]
-    helps = [COMMANDS.commands[name].help for name in ("compare", "suite", "lambda-path")] + [COMMANDS.help]
-    lines = [*shell(read("README.md")), *shell(read("analysis/guide.md")), *"\n".join(helps).splitlines()]
+    recipes = [
+        line.strip() for line in read("Makefile").splitlines() if line.startswith("\t$(BIN)/snas")
+    ]
+    helps = [COMMANDS.commands[name].help for name in ("compare", "suite", "lambda-path")] + [
+        COMMANDS.help
+    ]
+    lines = [
+        *shell(read("README.md")),
+        *shell(read("analysis/guide.md")),
+        *"\n".join(helps).splitlines(),
+    ]
     lines += [line.replace("$(BIN)/", "").replace("$(WORKERS)", "2") for line in recipes]
     written = defaultdict(set)
     for line in (line.strip() for line in lines):
-        name = next((name for name in ("compare", "suite", "lambda-path") if line.startswith(f"snas {name} ")), "")
+        name = next(
+            (
+                name
+                for name in ("compare", "suite", "lambda-path")
+                if line.startswith(f"snas {name} ")
+            ),
+            "",
+        )
         if name:
             found, rest = command(shlex.split(re.sub(r"   .*| #.*", "", line))[1:])
             asked = found.make_context(found.name, rest).params
@@ -98,14 +122,18 @@ def test_every_command_that_is_named_has_the_options_named_with_it(path: Path) -
             for variant in code.split()[1].split("|"):
                 found, rest = command([variant, *code.split()[2:]])
                 assert found is not COMMANDS or rest[0].startswith("--"), code
-                options = {option for parameter in found.params for option in parameter.opts} | {"--help"}
+                options = {option for parameter in found.params for option in parameter.opts} | {
+                    "--help"
+                }
                 assert {word for word in rest if re.fullmatch(r"--[a-z-]+", word)} <= options, code
 
 
 @pytest.mark.parametrize("path", USER_TEXTS)
 def test_every_extra_that_is_named_can_be_installed(path: Path) -> None:
     extras = tomllib.loads(read("pyproject.toml"))["project"]["optional-dependencies"]
-    for named in re.findall(r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", path.read_text(encoding="utf-8")):
+    for named in re.findall(
+        r"pip install '(?:surrogate[-_]nas|\.)\[([\w,]+)\]'", path.read_text(encoding="utf-8")
+    ):
         assert set(named.split(",")) <= set(extras), named
 
 
@@ -113,27 +141,41 @@ def test_every_measured_section_names_a_command_or_a_day() -> None:
     for title, text in sections(read("analysis/README.md")):
         claims = re.sub(r"`[^`]*`|\[[^\]]*\]\([^)]*\)", "", text)
         if re.search(r"(?<![\w-])\d", claims):
-            assert re.search(r"`make [a-z]|analysis/\w+\.py|`snas [a-z]|[Mm]easured on \d+ \w+ \d{4}", text), title
+            assert re.search(
+                r"`make [a-z]|analysis/\w+\.py|`snas [a-z]|[Mm]easured on \d+ \w+ \d{4}", text
+            ), title
 
 
 @pytest.mark.parametrize("name", ["analysis/README.md", "analysis/guide.md"])
 def test_the_contents_name_every_section(name: str) -> None:
     text = read(name)
-    assert anchors(text.partition("\n## ")[2]) <= {link[1:] for link in links(text) if link.startswith("#")}
+    assert anchors(text.partition("\n## ")[2]) <= {
+        link[1:] for link in links(text) if link.startswith("#")
+    }
 
 
 def test_the_guide_names_the_rooms_in_their_order() -> None:
-    (text,) = [text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"]
-    assert [name for name in spans(text) if "/" not in name] == [room for room in ROOMS if not room.startswith("_")]
+    (text,) = [
+        text for title, text in sections(read("analysis/guide.md")) if title == "How it is built"
+    ]
+    assert [name for name in spans(text) if "/" not in name] == [
+        room for room in ROOMS if not room.startswith("_")
+    ]
 
 
 def test_every_picture_is_shown() -> None:
-    shown = {(path.parent / link).resolve() for path in texts() for link in links(path.read_text(encoding="utf-8"))}
+    shown = {
+        (path.parent / link).resolve()
+        for path in texts()
+        for link in links(path.read_text(encoding="utf-8"))
+    }
     assert set((TOP / "data" / "pictures").iterdir()) <= shown
 
 
 def test_the_text_for_language_models_keeps_its_convention() -> None:
-    """A title, a summary as a quotation, then sections that are lists of links, each with a note: llmstxt.org."""
+    """A title, a summary as a quotation, then sections that are lists of links, each with a note:
+    llmstxt.org.
+    """
     text = read("llms.txt")
     assert re.match(r"# \w+\n\n> ", text) and len(re.findall(r"^# ", text, re.M)) == 1
     listed = text.partition("\n## ")[2]
@@ -144,7 +186,9 @@ def test_the_text_for_language_models_keeps_its_convention() -> None:
 def test_every_block_of_code_says_its_language() -> None:
     for path in texts():
         text = path.read_text(encoding="utf-8")
-        assert text.count("\n```") == 2 * sum(len(blocks(text, kind)) for kind in ("sh", "python", "toml", "json"))
+        assert text.count("\n```") == 2 * sum(
+            len(blocks(text, kind)) for kind in ("sh", "python", "toml", "json")
+        )
         assert "```" not in prose(text), path
 
 
@@ -206,7 +250,9 @@ def test_every_line_of_the_page_of_methods_gives_what_it_says() -> None:
     """The blocks share their names; a comment behind a line is no part of what it prints."""
     runner, named, said = doctest.DocTestRunner(verbose=False), {}, []
     for number, code in enumerate(blocks(read("analysis/methods.md"), "python")):
-        test = doctest.DocTestParser().get_doctest(code, named, f"block {number}", "analysis/methods.md", 0)
+        test = doctest.DocTestParser().get_doctest(
+            code, named, f"block {number}", "analysis/methods.md", 0
+        )
         assert test.examples
         runner.run(test, out=said.append, clear_globs=False)
         named = test.globs

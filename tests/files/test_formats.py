@@ -1,4 +1,6 @@
-"""Files of every release are read by this one, with the values noted beside them; newer and older ones are told."""
+"""Files of every release are read by this one, with the values noted beside them; newer and older
+ones are told.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ from surrogate_nas.files.formats import FORMATS, RELEASE
 from tests.formats import FILES, FOLDER, tiny_home
 
 RELEASES = sorted(path.name for path in FOLDER.iterdir() if (path / "expected.json").is_file())
-HELD = [(release, name) for release in RELEASES for name in FILES if (FOLDER / release / name).exists()]
+HELD = [
+    (release, name) for release in RELEASES for name in FILES if (FOLDER / release / name).exists()
+]
 
 
 @pytest.fixture
@@ -33,16 +37,27 @@ def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
 
 
 def same(found: Any, expected: Any) -> bool:
-    """Whether two trees of plain values are alike, numbers up to the rounding of another processor."""
+    """Whether two trees of plain values are alike, numbers up to the rounding of another
+    processor.
+    """
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(same(found[key], expected[key]) for key in expected)
+        return found.keys() == expected.keys() and all(
+            same(found[key], expected[key]) for key in expected
+        )
     if isinstance(expected, list):
         return len(found) == len(expected) and all(map(same, found, expected))
-    return bool(found == (pytest.approx(expected, rel=1e-6, abs=1e-9) if isinstance(expected, float) else expected))
+    return bool(
+        found
+        == (
+            pytest.approx(expected, rel=1e-6, abs=1e-9) if isinstance(expected, float) else expected
+        )
+    )
 
 
 def test_this_release_has_a_file_of_every_format() -> None:
-    assert {FILES[name].format for release, name in HELD if release == sn.__version__} == set(FORMATS)
+    assert {FILES[name].format for release, name in HELD if release == sn.__version__} == set(
+        FORMATS
+    )
     assert sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file()) < 500_000
 
 
@@ -62,10 +77,16 @@ def marked(path: Path, version: int, release: str) -> None:
         return
     if path.name == "answers.jsonl":
         answer = json.loads(path.read_text().partition(" ")[2])
-        path.write_bytes(_sealed(json.dumps([*answer[:-1], answer[-1] | {"version": version, RELEASE: release}])))
+        path.write_bytes(
+            _sealed(json.dumps([*answer[:-1], answer[-1] | {"version": version, RELEASE: release}]))
+        )
         return
     for file in [path] if path.is_file() else path.rglob("experiment.json"):
-        first, _, rest = file.read_text().partition("\n") if file.suffix == ".jsonl" else (file.read_text(), "", "")
+        first, _, rest = (
+            file.read_text().partition("\n")
+            if file.suffix == ".jsonl"
+            else (file.read_text(), "", "")
+        )
         content = json.loads(first) | {"version": version, RELEASE: release}
         file.write_text(json.dumps(content) + "\n" + rest)
 
@@ -94,7 +115,9 @@ def test_a_newer_version_names_the_release_that_reads_it(copied: Path) -> None:
 def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
     format_ = FORMATS[FILES[copied.name].format]
     marked(copied, 0, "0.0.1")
-    with pytest.raises(UserError, match=re.escape(f"reads version {format_.version}. {format_.older}")):
+    with pytest.raises(
+        UserError, match=re.escape(f"reads version {format_.version}. {format_.older}")
+    ):
         FILES[copied.name].read(copied)
 
 
@@ -102,11 +125,15 @@ def test_an_older_version_says_how_it_is_carried_over(copied: Path) -> None:
 @pytest.mark.parametrize("release", ["", "9.9; rm -rf /", None, 3, "9" * 50])
 def test_a_release_that_is_none_is_not_repeated(copied: Path, release: Any) -> None:
     marked(copied, 99, release)
-    with pytest.raises(UserError, match=r"release wrote it; this is .*: pip install --upgrade surrogate_nas\.$"):
+    with pytest.raises(
+        UserError, match=r"release wrote it; this is .*: pip install --upgrade surrogate_nas\.$"
+    ):
         FILES["comparison"].read(copied)
 
 
-@pytest.mark.parametrize("copied", [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")], indirect=True)
+@pytest.mark.parametrize(
+    "copied", [(sn.__version__, "journal.jsonl"), (sn.__version__, "space.json")], indirect=True
+)
 def test_files_from_before_they_said_a_version_are_of_the_first(copied: Path) -> None:
     expected = json.loads((FOLDER / sn.__version__ / "expected.json").read_text())[copied.name]
     if copied.suffix == ".json":

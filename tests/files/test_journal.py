@@ -1,4 +1,6 @@
-"""The journal: it goes on after a crash, drops a torn line, and refuses what is damaged or of other work."""
+"""The journal: it goes on after a crash, drops a torn line, and refuses what is damaged or of other
+work.
+"""
 
 from __future__ import annotations
 

@@ -28,9 +28,13 @@ print("let go", flush=True)
 def hold(path: Path) -> subprocess.Popen[str]:
     """A process that holds a lock until it reads a line."""
     child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
     return child
 
 
@@ -38,13 +42,19 @@ def says(child: subprocess.Popen[str], stream: str = "stdout") -> str:
     return str(getattr(child, stream).readline()).strip()
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path], ids=["folder", "file", "nothing"])
-def test_a_second_process_is_refused_in_one_line_that_names_the_first(tmp_path: Path, make: object) -> None:
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, Path.touch, lambda path: path], ids=["folder", "file", "nothing"]
+)
+def test_a_second_process_is_refused_in_one_line_that_names_the_first(
+    tmp_path: Path, make: object
+) -> None:
     path = tmp_path / "work"
     make(path)  # type: ignore[operator]
     holder = hold(path)
     assert says(holder) == "held"
-    with pytest.raises(UserError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"):
+    with pytest.raises(
+        UserError, match=rf"process {holder.pid} on \S+ \(since 20.*\) is writing the book"
+    ):
         with locked(path, what="the book", wait=False):
             pass
     holder.communicate("\n")
@@ -66,11 +76,16 @@ def test_a_second_process_waits_and_says_once_for_whom(tmp_path: Path) -> None:
 
 def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None:
     path = tmp_path / "work"
-    code = HOLDER.replace("    print(", "    import os; os.fork() or sys.stdin.readline()\n    print(", 1)
+    code = HOLDER.replace(
+        "    print(", "    import os; os.fork() or sys.stdin.readline()\n    print(", 1
+    )
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
+    )
     assert says(holder) == "held"
     with pytest.raises(UserError), locked(path, wait=False):
         pass

@@ -43,7 +43,10 @@ def test_what_is_left_is_told_after_a_few_and_a_standstill_hardly_changes_it() -
     now += 20 * 3600  # the machine slept
     progress(11, 52)
     progress.say()
-    assert lines == ["runs 10/52, 90 s, about 7 min left", "runs 11/52, 20 h 2 min, about 8 min left"]
+    assert lines == [
+        "runs 10/52, 90 s, about 7 min left",
+        "runs 11/52, 20 h 2 min, about 8 min left",
+    ]
 
 
 def test_a_slow_share_of_the_work_counts_in_full() -> None:

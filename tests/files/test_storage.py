@@ -24,7 +24,9 @@ def stored(tmp_path: Path) -> Path:
     cells = nb201()[:100]
     model = make_model("ridge").fit(cells, [sum(cell.choices) + 1.0 for cell in cells])
     metric = Metric("valid_error", "%", "search", "error", (12,))
-    card = Card("ridge", "b", "0", "nb201", metric, 12, Network(), "random", 0, 100, 10, {"mae": 1.0})
+    card = Card(
+        "ridge", "b", "0", "nb201", metric, 12, Network(), "random", 0, 100, 10, {"mae": 1.0}
+    )
     save(model, card, np.arange(100), tmp_path / "m.h5")
     return tmp_path / "m.h5"
 
@@ -52,14 +54,26 @@ def test_a_name_that_no_file_has_is_one_line(tmp_path: Path) -> None:
 
 
 def forged(path: Path, name: str, value: object) -> None:
-    """A model file with one array replaced and the digest made anew, as somebody might who wants to do harm."""
+    """A model file with one array replaced and the digest made anew, as somebody might who wants to
+    do harm.
+    """
     arrays: dict[str, NDArray[np.generic]] = {}
     with h5py.File(path, "a") as file:
         del file[name]
-        file[name] = np.frombuffer(json.dumps(value).encode(), np.uint8) if isinstance(value, dict | list) else value
-        file.visititems(lambda at, item: arrays.update({at: item[()]}) if isinstance(item, h5py.Dataset) else None)
+        file[name] = (
+            np.frombuffer(json.dumps(value).encode(), np.uint8)
+            if isinstance(value, dict | list)
+            else value
+        )
+        file.visititems(
+            lambda at, item: (
+                arrays.update({at: item[()]}) if isinstance(item, h5py.Dataset) else None
+            )
+        )
         del file.attrs["digest"]
-        hdf5.set_texts(file, {"digest": storage._digest({at: np.asarray(a) for at, a in arrays.items()})})
+        hdf5.set_texts(
+            file, {"digest": storage._digest({at: np.asarray(a) for at, a in arrays.items()})}
+        )
 
 
 def described(stored: Path, **change: object) -> dict[str, object]:
@@ -97,11 +111,21 @@ def test_arrays_that_do_not_fit_are_one_line(stored: Path, name: str, value: obj
 @pytest.mark.parametrize(
     "change",
     [
-        {"n_train": "many"}, {"model": 3}, {"model": "file.py:Model"}, {"network": None}, {"metric": {}},
-        {"epochs": "all"}, {"scores": {"mae": "good"}}, {"versions": {"python": 3}}, {"benchmark": ["a"]}, {"more": 1},
+        {"n_train": "many"},
+        {"model": 3},
+        {"model": "file.py:Model"},
+        {"network": None},
+        {"metric": {}},
+        {"epochs": "all"},
+        {"scores": {"mae": "good"}},
+        {"versions": {"python": 3}},
+        {"benchmark": ["a"]},
+        {"more": 1},
     ],
-)  # fmt: skip
-def test_a_card_that_says_something_else_is_one_line(stored: Path, change: dict[str, object]) -> None:
+)
+def test_a_card_that_says_something_else_is_one_line(
+    stored: Path, change: dict[str, object]
+) -> None:
     forged(stored, "card", described(stored, **change))
     with pytest.raises(UserError, match="is damaged"):
         load(stored)

@@ -1,7 +1,8 @@
 """Small files of every format that is read again: how they are written, and what is read from them.
 
-Every release has a folder here, which stays, with ``expected.json`` beside its files. ``python -m tests.formats``
-writes that of this release anew, after a change of a format; tests/files/test_formats.py reads them all.
+Every release has a folder here, which stays, with ``expected.json`` beside its files.
+``python -m tests.formats`` writes that of this release anew, after a change of a format;
+tests/files/test_formats.py reads them all.
 """
 
 from __future__ import annotations
@@ -28,10 +29,19 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.study.calls import read_comparison
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save
-from surrogate_nas.tables import ColumnKey, Table, TableFile, read_compact, write_compact, write_table
+from surrogate_nas.tables import (
+    ColumnKey,
+    Table,
+    TableFile,
+    read_compact,
+    write_compact,
+    write_table,
+)
 
 FOLDER = Path(__file__).parent
-SPACE = EnumerableChoiceSpace("tiny", {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")})
+SPACE = EnumerableChoiceSpace(
+    "tiny", {"width": tuple("1234"), "kernel": tuple("1357"), "activation": ("relu", "silu")}
+)
 SETTINGS = {"task": "digits", "epochs": 3}
 KEY = ("cell", 3, 7)
 PROBLEMS = """
@@ -58,9 +68,16 @@ SPACE = type("Own", (sn.ChoiceSpace,), {})("own", {"a": ("x", "y"), "b": ("x", "
 def table() -> Table:
     """A table of 32 cells with an error by seeds and a size."""
     made = Table(
-        "tiny", SPACE.definition, "A tiny table", "made up", "MIT", "none", "valid_error + 0.2*size", Network(),
+        "tiny",
+        SPACE.definition,
+        "A tiny table",
+        "made up",
+        "MIT",
+        "none",
+        "valid_error + 0.2*size",
+        Network(),
         cost="queries",
-    )  # fmt: skip
+    )
     width, kernel, silu = np.array([cell.choices for cell in SPACE], dtype=float).T
     error = 60 - 7 * width - 5 * kernel + width * kernel - 3 * silu
     seeds = {seed: error + np.sin(seed + np.arange(len(SPACE))) for seed in (0, 1)}
@@ -68,7 +85,9 @@ def table() -> Table:
     made.add(valid, 3, sum(seeds.values()) / 2, 2, seeds)
     test = Metric("test_error", "%", "final", "error", source="made up")
     made.add(test, 3, error + 1, 2)
-    made.add(Metric("size", "MB", "search", "cost", source="made up"), None, 1 + width * (2 * kernel + 1))
+    made.add(
+        Metric("size", "MB", "search", "cost", source="made up"), None, 1 + width * (2 * kernel + 1)
+    )
     return made
 
 
@@ -80,13 +99,20 @@ def _read_table(path: Path) -> Any:
     file = TableFile(path)
     columns = {str(tuple(key)): file.column(key).tolist() for key in sorted(file.keys, key=str)}
     metrics = {name: asdict(metric) for name, metric in file.metrics.items()}
-    return {"columns": columns, "metrics": metrics, "cells": [cell.text for cell in file.cells][:3], "name": file.name}
+    return {
+        "columns": columns,
+        "metrics": metrics,
+        "cells": [cell.text for cell in file.cells][:3],
+        "name": file.name,
+    }
 
 
 def _write_compact(path: Path) -> None:
     seeds = table()
     seeds.metrics = {"valid_error": seeds.metrics["valid_error"]}
-    seeds.columns = {key: values for key, values in seeds.columns.items() if key.metric == "valid_error"}
+    seeds.columns = {
+        key: values for key, values in seeds.columns.items() if key.metric == "valid_error"
+    }
     write_compact(seeds, path)
 
 
@@ -99,7 +125,20 @@ def _write_model(name: str, path: Path) -> None:
     cells = list(SPACE)[::2]
     model = make_model(name).fit(cells, [sum(cell.choices) + 1.0 for cell in cells], SPACE)
     metric = Metric("valid_error", "%", "search", "error", (3,))
-    card = Card(name, "tiny", "0", SPACE.definition, metric, 3, Network(), "random", 0, len(cells), 9, {"mae": 1.0})
+    card = Card(
+        name,
+        "tiny",
+        "0",
+        SPACE.definition,
+        metric,
+        3,
+        Network(),
+        "random",
+        0,
+        len(cells),
+        9,
+        {"mae": 1.0},
+    )
     save(model, card, np.array([cell.index for cell in cells]), path)
 
 
@@ -118,7 +157,11 @@ def _read_comparison(path: Path) -> Any:
     made = read_comparison(path)
     runs = [made.runs_of(name) for name in made.strategies]
     return [
-        [run.strategy, run.run, [[t.cell.text, t.score, t.loss, t.penalty, dict(t.values)] for t in run.trials]]
+        [
+            run.strategy,
+            run.run,
+            [[t.cell.text, t.score, t.loss, t.penalty, dict(t.values)] for t in run.trials],
+        ]
         for of_strategy in runs
         for run in of_strategy
     ]
@@ -131,7 +174,9 @@ def _write_suite(path: Path) -> None:
 
 
 def _read_suite(path: Path) -> Any:
-    return {problem.name: _read_comparison(problem) for problem in sorted((path / "problems").iterdir())}
+    return {
+        problem.name: _read_comparison(problem) for problem in sorted((path / "problems").iterdir())
+    }
 
 
 def _write_journal(path: Path) -> None:
@@ -171,17 +216,23 @@ def _read_space(path: Path) -> Any:
 
 
 def _write_measured(path: Path) -> None:
-    from surrogate_nas.training.hardware import Protocol, draw_cells, measure  # PyTorch, which reading needs not
+    # PyTorch, which reading needs not
+    from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
     space = space_named("macro")
     drawn = draw_cells(3, 0, space)
-    write_table(measure(drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None).table(), path)
+    write_table(
+        measure(drawn, None, Protocol("cpu", 1, 1), space=space, seed=0, journal=None).table(), path
+    )
 
 
 def _read_measured(path: Path) -> Any:
     file = TableFile(path)
     latency = file.column(ColumnKey("latency@local", None, "mean"))
-    return {"ms": {str(i): latency[i] for i in np.flatnonzero(np.isfinite(latency))}, "card": json.loads(file.card)}
+    return {
+        "ms": {str(i): latency[i] for i in np.flatnonzero(np.isfinite(latency))},
+        "card": json.loads(file.card),
+    }
 
 
 class Kind(NamedTuple):
@@ -199,7 +250,9 @@ FILES = {
     "ridge.surrogate": Kind("surrogate", lambda path: _write_model("ridge", path), _read_model),
     "gp.surrogate": Kind("surrogate", lambda path: _write_model("gp", path), _read_model),
     "comparison": Kind("comparison", _write_comparison, _read_comparison),
-    "front": Kind("comparison", lambda path: _write_comparison(path, "valid_error, size"), _read_comparison),
+    "front": Kind(
+        "comparison", lambda path: _write_comparison(path, "valid_error, size"), _read_comparison
+    ),
     "suite": Kind("comparison", _write_suite, _read_suite),
     "journal.jsonl": Kind("journal", _write_journal, _read_journal),
     "answers.jsonl": Kind("answers", _write_answers, _read_answers),

@@ -1,4 +1,6 @@
-"""Objectives: the language, the constants, the constraints, and the evaluator that charges every look-up."""
+"""Objectives: the language, the constants, the constraints, and the evaluator that charges every
+look-up.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 
 N = 15625
-NAMES = st.sampled_from(["valid_error", "params", "macs", "latency@raspi4", "energy@edge-tpu.v2", "x_1", "diversity"])
+NAMES = st.sampled_from(
+    ["valid_error", "params", "macs", "latency@raspi4", "energy@edge-tpu.v2", "x_1", "diversity"]
+)
 WEIGHTS = st.one_of(st.floats(0, 1e9), st.floats(0, 1e300), st.integers(0, 10**15).map(float))
 LIMITS = st.floats(allow_nan=False, allow_infinity=False)
 EPOCHS = st.one_of(st.none(), st.integers(0, 10**6))
@@ -43,7 +47,26 @@ CONSTRAINTS = st.lists(
 ).map(tuple)
 EXPRESSIONS = st.builds(Expression, TERMS, CONSTRAINTS)
 PIECES = st.sampled_from(
-    ["valid_error", "params", "[12]", "[", "]", "(", ")", "+", "-", "*", "/", "0.1", "1e999", "5.", "<=", ">", "=", "@"]
+    [
+        "valid_error",
+        "params",
+        "[12]",
+        "[",
+        "]",
+        "(",
+        ")",
+        "+",
+        "-",
+        "*",
+        "/",
+        "0.1",
+        "1e999",
+        "5.",
+        "<=",
+        ">",
+        "=",
+        "@",
+    ]
     + [
         " subject to ",
         " and ",
@@ -136,13 +159,18 @@ def test_printing_and_parsing_is_a_round_trip(expression: Expression) -> None:
 
 def test_built_in_python_equals_text() -> None:
     built = (
-        sn.loss("valid_error", epochs=12) + 0.1 * sn.params() + sn.latency("raspi4") * 0.05 + 2 * sn.macs()
+        sn.loss("valid_error", epochs=12)
+        + 0.1 * sn.params()
+        + sn.latency("raspi4") * 0.05
+        + 2 * sn.macs()
     ).subject_to(sn.latency("raspi4") <= 20, sn.params() >= 1e5)
     text = "valid_error[12] + 0.1*params + 0.05*latency@raspi4 + 2*macs"
     limits = "latency@raspi4 <= 20 and params >= 100000"
     assert built == parse(f"{text} subject to {limits}") == parse(text, limits)
     assert str(built) == f"{text} subject to {limits}"
-    assert parse("2 * (valid_error + 0.5*params)") == 2 * (sn.loss("valid_error") + 0.5 * sn.params())
+    assert parse("2 * (valid_error + 0.5*params)") == 2 * (
+        sn.loss("valid_error") + 0.5 * sn.params()
+    )
     assert parse("valid_error + 3*diversity + energy@eyeriss") == (
         sn.loss("valid_error") + 3 * sn.diversity() + sn.energy("eyeriss")
     )
@@ -159,14 +187,18 @@ def test_a_weight_is_finite_and_not_negative() -> None:
 
 
 def test_an_error_message_points_at_the_place() -> None:
-    with pytest.raises(UserError, match=r"expected .*'subject to', found 'macs' at column 8: params ⟨here⟩macs"):
+    with pytest.raises(
+        UserError, match=r"expected .*'subject to', found 'macs' at column 8: params ⟨here⟩macs"
+    ):
         parse("params macs")
 
 
 def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
     small: TableBenchmark, space: NB201
 ) -> None:
-    objective = Objective("valid_error[12] + 0.5*train_loss + 0.1*params + 0.2*latency@thing", small)
+    objective = Objective(
+        "valid_error[12] + 0.5*train_loss + 0.1*params + 0.2*latency@thing", small
+    )
     cells = space[100:103]
     _, scores, _ = objective.look_up(cells)
     params = small.column("params")
@@ -178,24 +210,39 @@ def test_errors_are_fractions_losses_nats_and_regularisers_over_their_median(
         assert scores.loss[i] == pytest.approx(loss, rel=1e-14)
         assert scores.penalty[i] == pytest.approx(penalty, rel=1e-14)
         assert scores.score[i] == pytest.approx(loss + penalty, rel=1e-14)
-    assert [t["divisor"] for t in objective.describe()["terms"]] == [100.0, 1.0, float(np.median(params)), 4.0]
-    assert str(objective) == "valid_error[12] + 0.5*train_loss[200] + 0.1*params + 0.2*latency@thing"
+    assert [t["divisor"] for t in objective.describe()["terms"]] == [
+        100.0,
+        1.0,
+        float(np.median(params)),
+        4.0,
+    ]
+    assert (
+        str(objective) == "valid_error[12] + 0.5*train_loss[200] + 0.1*params + 0.2*latency@thing"
+    )
 
 
-def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(analog: TableBenchmark, space: NB201) -> None:
+def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(
+    analog: TableBenchmark, space: NB201
+) -> None:
     """Else an optimum could lie an ulp off, and a repeated cell could improve on itself."""
-    objective = Objective("digital_error + 0.37*analog_error + 0.1*params + 0.03*macs + 0.013*depth", analog)
+    objective = Objective(
+        "digital_error + 0.37*analog_error + 0.1*params + 0.03*macs + 0.013*depth", analog
+    )
     whole = objective.over_space()
     assert whole is not None
     for index in range(0, N, 61):
         assert objective.look_up([space[index]])[1].score[0] == whole.score[index]
     for start in range(0, 1000, 7):
-        assert (objective.look_up(space[start : start + 7])[1].score == whole.score[start : start + 7]).all()
+        assert (
+            objective.look_up(space[start : start + 7])[1].score == whole.score[start : start + 7]
+        ).all()
 
 
 def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog: TableBenchmark) -> None:
     params, latency = analog.column("params"), analog.column("depth")
-    objective = Objective("digital_error + params", analog, subject_to="params <= 200000 and depth >= 2")
+    objective = Objective(
+        "digital_error + params", analog, subject_to="params <= 200000 and depth >= 2"
+    )
     scores = objective.over_space()
     assert scores is not None
     feasible = (params <= 200000) & (latency >= 2)
@@ -226,14 +273,21 @@ def test_a_limit_of_zero_and_an_impossible_limit_give_finite_scores(analog: Tabl
 
 
 def test_a_final_metric_is_refused_in_sum_and_in_constraint(small: TableBenchmark) -> None:
-    for text in ("test_error", "valid_error + 0*test_error", "valid_error subject to test_error <= 40"):
+    for text in (
+        "test_error",
+        "valid_error + 0*test_error",
+        "valid_error subject to test_error <= 40",
+    ):
         with pytest.raises(UserError, match="final metric"):
             Objective(text, small)
 
 
 def test_an_objective_that_sees_a_final_metric_says_so(small: TableBenchmark) -> None:
     seen = Objective("test_error", small, search_on_final="test_error")
-    assert "searches on test_error, a final metric" in seen.warning and not Objective("valid_error", small).warning
+    assert (
+        "searches on test_error, a final metric" in seen.warning
+        and not Objective("valid_error", small).warning
+    )
     assert seen.describe()["search_on_final"] == ["test_error"]
 
 
@@ -250,7 +304,9 @@ def test_what_cannot_be_an_objective_is_refused_with_the_reason(small: TableBenc
             Objective(text, small)
 
 
-def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(small: TableBenchmark, space: NB201) -> None:
+def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(
+    small: TableBenchmark, space: NB201
+) -> None:
     evaluator = Ledger(Objective("valid_error[12] + 0.1*params", small))
     first = list(evaluator.evaluate(space[:3], cost_limit=13 * 5))
     assert [t.index for t in first] == [0, 1, 2]
@@ -262,7 +318,9 @@ def test_the_evaluator_charges_every_look_up_and_stops_before_the_limit(small: T
     assert (evaluator.evaluations, evaluator.cost) == (5, 65.0)
 
 
-def test_diversity_is_the_similarity_to_the_best_found_before(analog: TableBenchmark, space: NB201) -> None:
+def test_diversity_is_the_similarity_to_the_best_found_before(
+    analog: TableBenchmark, space: NB201
+) -> None:
     objective = Objective("digital_error + 0.5*diversity", analog)
     evaluator = Ledger(objective)
     one = space[0]
@@ -319,7 +377,9 @@ def test_the_fingerprint_changes_with_everything_that_changes_scores(
         of("valid_error[12] + 0.1*params", small),
     ]
     assert len({plain, *others}) == len(others) + 1
-    assert of("valid_error", small) == of("valid_error[200]", small), "epochs left out means the last"
+    assert of("valid_error", small) == of("valid_error[200]", small), (
+        "epochs left out means the last"
+    )
 
 
 def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
@@ -334,7 +394,9 @@ def test_the_fingerprint_changes_with_the_data(tmp_path: Path) -> None:
     assert found[0] != found[1]
 
 
-def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(analog: TableBenchmark) -> None:
+def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_loss(
+    analog: TableBenchmark,
+) -> None:
     nothing = diagnose(Objective("digital_error + 1e-9*params", analog))
     drowned = diagnose(Objective("digital_error + 100*params", analog))
     limited = diagnose(Objective("digital_error", analog, subject_to="params <= 100000"))
@@ -342,7 +404,11 @@ def test_the_diagnosis_says_when_lambda_changes_nothing_and_when_it_drowns_the_l
     assert drowned is not None
     assert limited is not None
     assert (nothing.changes_nothing, nothing.drowns) == (True, False)
-    assert nothing.best_by_loss == nothing.best_by_score == analog.space[int(analog.column("digital_error").argmin())]
+    assert (
+        nothing.best_by_loss
+        == nothing.best_by_score
+        == analog.space[int(analog.column("digital_error").argmin())]
+    )
     assert "λ changes nothing" in nothing.sentences()[0]
     assert (drowned.changes_nothing, drowned.drowns) == (False, True)
     assert "R drowns L" in drowned.sentences()[0]
@@ -360,7 +426,9 @@ def test_twenty_parentheses_may_be_nested_and_no_more() -> None:
 
 def test_a_benchmark_is_named_as_everywhere_else() -> None:
     named = sn.Objective("valid_loss + 0.1*params", "fashion")
-    assert named.fingerprint == sn.Objective("valid_loss + 0.1*params", sn.load("fashion")).fingerprint
+    assert (
+        named.fingerprint == sn.Objective("valid_loss + 0.1*params", sn.load("fashion")).fingerprint
+    )
     with pytest.raises(UserError, match="Unknown benchmark 'fashoin'. Did you mean 'fashion'?"):
         sn.Objective("valid_loss", "fashoin")
     with pytest.raises(UserError, match="benchmark"):

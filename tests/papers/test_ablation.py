@@ -13,10 +13,14 @@ from surrogate_nas.papers import ablation, reproduce
 
 def test_differences_are_of_paired_runs_within_problems() -> None:
     base = [np.array([10.0, 20.0, 30.0]), np.array([100.0, 110.0, 120.0])]
-    other = [each + more for each, more in zip(base, ([6.0, 6.0, 6.0], [-2.0, 0.0, 2.0]), strict=True)]
+    other = [
+        each + more for each, more in zip(base, ([6.0, 6.0, 6.0], [-2.0, 0.0, 2.0]), strict=True)
+    ]
     found = ablation.difference_of(other, base)
     assert found.mean == pytest.approx(3.0)
-    assert found.half == pytest.approx(1.96 * np.sqrt(4 / 3) / 2), "what problems differ by is no noise"
+    assert found.half == pytest.approx(1.96 * np.sqrt(4 / 3) / 2), (
+        "what problems differ by is no noise"
+    )
     assert found.text == "+3.0 ± 1.1 cells from bo: needs more cells"
     assert "not told apart" in ablation.difference_of(other[1:], base[1:]).text
     assert "needs fewer cells" in ablation.difference_of(base, other).text
@@ -37,8 +41,12 @@ def test_the_parts_stand_beside_the_whole(tmp_path: Path, monkeypatch: pytest.Mo
         hits = np.flatnonzero(scores <= (optimum or 0) + 1e-9)
         needed.append(int(hits[0]) + 1 if len(hits) else 41)
     assert rows["bo", "fashion"].ours == np.mean(needed) and rows["bo", "fashion"].runs == 2
-    assert rows["bo", "fashion"].verdict == (f"not found in {needed.count(41)} of 2" if 41 in needed else "")
+    assert rows["bo", "fashion"].verdict == (
+        f"not found in {needed.count(41)} of 2" if 41 in needed else ""
+    )
     assert "cells from bo" in rows["bo(pool=neighbours)", "all"].verdict
     assert (tmp_path / "ablation.png").stat().st_size > 10_000
-    monkeypatch.setattr(ablation, "until_optimum", lambda _: pytest.fail("a finished run was made again"))
+    monkeypatch.setattr(
+        ablation, "until_optimum", lambda _: pytest.fail("a finished run was made again")
+    )
     assert reproduce("ablation", folder=tmp_path, runs=2).rows == result.rows

@@ -30,14 +30,18 @@ from surrogate_nas.papers.trained.orders import (
 )
 
 
-def trained(rng: np.random.Generator, n: int, seeds: int, noise: float, truth: np.ndarray | None = None) -> np.ndarray:
+def trained(
+    rng: np.random.Generator, n: int, seeds: int, noise: float, truth: np.ndarray | None = None
+) -> np.ndarray:
     """What runs of `seeds` seeds tell of cells: the truth and noise; shape ``(seeds, n)``."""
     truth = rng.normal(size=n) if truth is None else truth
     return truth + noise * rng.normal(size=(seeds, n))
 
 
 @given(st.integers(0, 10_000), st.integers(10, 60), st.booleans())
-def test_tau_is_that_of_scipy_also_with_ties_and_missing_cells(seed: int, n: int, ties: bool) -> None:
+def test_tau_is_that_of_scipy_also_with_ties_and_missing_cells(
+    seed: int, n: int, ties: bool
+) -> None:
     rng = np.random.default_rng(seed)
     one, two = rng.normal(size=(2, n))
     if ties:
@@ -71,12 +75,18 @@ def test_many_cells_are_resampled_as_few_are(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_the_goal_is_the_mean_of_the_other_seeds() -> None:
-    goal = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, math.nan], [6.0, 3.0, math.nan, math.nan]])
+    goal = np.array(
+        [[1.0, 2.0, 3.0, 4.0], [2.0, 4.0, 6.0, math.nan], [6.0, 3.0, math.nan, math.nan]]
+    )
     whole = others(goal[:, :2])
     assert np.allclose(whole, [[4.0, 3.5], [3.5, 2.5], [1.5, 3.0]])
     mixed = others(goal)  # centred on the two cells of all seeds: 1.5, 3, 4.5
     assert np.allclose(mixed[0, :3], [(-1 + 1.5) / 2, (1 - 1.5) / 2, 3.0]) and np.isnan(mixed[0, 3])
-    assert np.isnan(mixed[1, 3]) is np.False_ and mixed[1, 3] == 2.5 and mixed[2, 2] == pytest.approx((1.5 + 3) / 2)
+    assert (
+        np.isnan(mixed[1, 3]) is np.False_
+        and mixed[1, 3] == 2.5
+        and mixed[2, 2] == pytest.approx((1.5 + 3) / 2)
+    )
     assert seeds_of_goal(goal[:, :2]) == 2 and seeds_of_goal(goal[:1]) != seeds_of_goal(goal[:1])
     tied = np.array([[0.1, 0.2], [0.3, 0.3], [0.2, 0.1]])
     assert others(tied)[1, 0] == others(tied)[1, 1]
@@ -95,7 +105,8 @@ def test_noise_is_taken_out(seeds: int) -> None:
             goal[lacking] = signal[lacking] = math.nan
         once = np.ones((1, n))
         taus, own, of_goal = (
-            taus_of(pairs, once) for pairs in (crossed(signal, goal), two_seeds(signal), two_seeds(goal))
+            taus_of(pairs, once)
+            for pairs in (crossed(signal, goal), two_seeds(signal), two_seeds(goal))
         )
         found.append(corrected(taus, own, of_goal, seeds_of_goal(goal))[0])
         raw.append(taus[0])
@@ -123,13 +134,16 @@ def test_intervals_of_cells_cover() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "between", "within"), [(15, 0.0, 0.05), (15, 0.05, 0.05), (15, 0.1, 0.02), (8, 0.05, 0.05)]
+    ("tasks", "between", "within"),
+    [(15, 0.0, 0.05), (15, 0.05, 0.05), (15, 0.1, 0.02), (8, 0.05, 0.05)],
 )
 def test_two_levels_cover_about_as_said(tasks: int, between: float, within: float) -> None:
     rng, hits, repeats = np.random.default_rng(2), 0, 600
     for i in range(repeats):
         found = rng.normal(0, math.hypot(between, within), size=(tasks, 1))
-        resampled = two_level(np.hstack([found, found + rng.normal(0, within, size=(tasks, 300))]), 800, i)
+        resampled = two_level(
+            np.hstack([found, found + rng.normal(0, within, size=(tasks, 300))]), 800, i
+        )
         low, high = ends(resampled, tasks, 0.05)
         hits += low <= 0 <= high
         assert resampled[0] == found.mean()
@@ -139,7 +153,9 @@ def test_two_levels_cover_about_as_said(tasks: int, between: float, within: floa
 def test_a_difference_from_what_is_said_is_seen_four_times_of_five() -> None:
     rng, tasks = np.random.default_rng(3), 15
     shift, repeats = seen_from(tasks) * 0.1 / tasks**0.5, 2000
-    power = np.mean([ttest_1samp(rng.normal(shift, 0.1, tasks), 0).pvalue < 0.05 for _ in range(repeats)])
+    power = np.mean(
+        [ttest_1samp(rng.normal(shift, 0.1, tasks), 0).pvalue < 0.05 for _ in range(repeats)]
+    )
     assert power == pytest.approx(0.8, abs=0.03)
     assert seen_from(math.inf) == pytest.approx(norm.isf(0.025) + norm.isf(0.2))
     assert seen_from(math.inf, 41) / seen_from(math.inf) == pytest.approx(0.228 / 0.157, abs=0.01)
@@ -150,7 +166,10 @@ def test_an_order_that_is_worse_is_told_from_one_that_is_not() -> None:
     goal = rng.normal(size=(2, n))
     near, far = (goal[::-1] + noise * rng.normal(size=(2, n)) for noise in (0.3, 1.5))
     counts = draws(n)
-    taus = {name: taus_of(crossed(values, goal), counts) for name, values in (("near", near), ("far", far))}
+    taus = {
+        name: taus_of(crossed(values, goal), counts)
+        for name, values in (("near", near), ("far", far))
+    }
     gap, p = apart_by(taus["near"] - taus["far"], n)
     assert gap.low > 0.1 and p < 0.01 and apart_by(taus["near"] - taus["near"], n)[1] == 1
     assert np.allclose(taus_of(each_other(near, goal), counts), taus["near"])

@@ -13,14 +13,21 @@ import surrogate_nas as sn
 from surrogate_nas.files import table_path
 from surrogate_nas.papers import nb101, predictors, reproduce
 from surrogate_nas.papers.common.paper import Work
-from surrogate_nas.papers.common.searches import Search, against_published, against_runs, run_searches
+from surrogate_nas.papers.common.searches import (
+    Search,
+    against_published,
+    against_runs,
+    run_searches,
+)
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources import nb101 as nb101_source
 
 
 @pytest.mark.slow
-def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, tmp_path: Path) -> None:
+def test_the_nas_bench_201_table_stands_beside_the_published_one(
+    fetched: Path, tmp_path: Path
+) -> None:
     assert fetched
     result = reproduce("nb201", folder=tmp_path, runs=4)
     rows = {(row.method, row.dataset): row for row in result.rows}
@@ -28,7 +35,9 @@ def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, 
     assert (random.published, random.published_std, random.runs) == (93.70, 0.36, 4)
     assert random.evaluations == pytest.approx(106, abs=3)
     assert random.ours == pytest.approx(93.75, abs=0.45)
-    assert rows["DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100"].ours == pytest.approx(15.61, abs=0.01)
+    assert rows["DARTS V1/V2, ENAS (all-skip cell)", "CIFAR-100"].ours == pytest.approx(
+        15.61, abs=0.01
+    )
     assert rows["optimum", "ImageNet16-120"].ours == pytest.approx(47.3111, abs=1e-4)
     assert rows["BO (ours)", "CIFAR-10"].runs == 4
     bohb = rows["BOHB", "CIFAR-10"]
@@ -36,7 +45,11 @@ def test_the_nas_bench_201_table_stands_beside_the_published_one(fetched: Path, 
     assert bohb.evaluations == pytest.approx(103, abs=4)
     noisy = rows["BO (ours), one seed's noise put back", "CIFAR-10"]
     assert noisy.runs == 4 and (noisy.ours or 0) < (rows["BO (ours)", "CIFAR-10"].ours or 0)
-    assert "REA's published 93.92" in noisy.verdict and "RoBoT 94.36" in noisy.verdict and "p " not in noisy.verdict
+    assert (
+        "REA's published 93.92" in noisy.verdict
+        and "RoBoT 94.36" in noisy.verdict
+        and "p " not in noisy.verdict
+    )
     early = rows["zero-cost BO (ours), 3,051 s", "CIFAR-10"]
     assert early.ours == pytest.approx(94.37, abs=0.05) and "RoBoT 94.36" in early.verdict
     assert rows["RoBoT, 3,051 s", "CIFAR-100"].published == 73.51
@@ -51,8 +64,12 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path
     search = Search("nb201-cifar10", "valid_error[12]", "random", 3000.0)
     calls: list[tuple[int, int]] = []
     for n in (2, 3, 3):
-        found = run_searches([(search, n)], "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c)))
-    assert calls[0] == (0, 2) and (2, 3) in calls and calls[-1] == (3, 3), "only what is missing is made"
+        found = run_searches(
+            [(search, n)], "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c))
+        )
+    assert calls[0] == (0, 2) and (2, 3) in calls and calls[-1] == (3, 3), (
+        "only what is missing is made"
+    )
     runs = found[search]
     assert len(runs) == 3 and runs[0].at(1.0) is None and runs[0].cells_at(1.0) == 0
     errors = sn.load("nb201-cifar10").column("valid_error", 12)
@@ -63,9 +80,16 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path
 
 def test_differences_are_told_with_their_tests() -> None:
     spread = np.array([94.0, 94.2, 94.4, 94.3])
-    assert against_published(spread, "REA", 93.925) == "+0.30 to REA 93.92", "they saw one seed: no test is fair"
-    assert against_published(np.full(5, 94.36), "RoBoT", 94.36) == "RoBoT 94.36 is reached in every run"
-    assert against_published(np.full(5, 93.09), "RoBoT", 94.36) == "-1.27 to RoBoT 94.36 in every run"
+    assert against_published(spread, "REA", 93.925) == "+0.30 to REA 93.92", (
+        "they saw one seed: no test is fair"
+    )
+    assert (
+        against_published(np.full(5, 94.36), "RoBoT", 94.36)
+        == "RoBoT 94.36 is reached in every run"
+    )
+    assert (
+        against_published(np.full(5, 93.09), "RoBoT", 94.36) == "-1.27 to RoBoT 94.36 in every run"
+    )
     assert "p < 0.001" in against_runs(np.arange(40.0), "others", np.arange(40.0) + 100)
 
 
@@ -74,9 +98,20 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_pa
     assert fetched
     result = reproduce("nats", folder=tmp_path, runs=1)
     made = [row for row in result.rows if row.ours is not None]
-    assert {(row.method, row.dataset) for row in made} >= {("REA", "CIFAR-100"), ("BO (ours)", "ImageNet16-120")}
-    assert all(row.mark == "?" for row in result.rows if row.published is not None and row.method != "MF-NAS")
-    cells = next(row.evaluations for row in made if row.method == "random search" and row.dataset == "CIFAR-10")
+    assert {(row.method, row.dataset) for row in made} >= {
+        ("REA", "CIFAR-100"),
+        ("BO (ours)", "ImageNet16-120"),
+    }
+    assert all(
+        row.mark == "?"
+        for row in result.rows
+        if row.published is not None and row.method != "MF-NAS"
+    )
+    cells = next(
+        row.evaluations
+        for row in made
+        if row.method == "random search" and row.dataset == "CIFAR-10"
+    )
     assert cells == pytest.approx(20_000 / 112.84, rel=0.1)
 
 
@@ -87,7 +122,10 @@ def test_predictors_stand_beside_the_published_ones(
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge", "gp"))
-    rows = {(r.method, r.dataset, r.metric): r for r in reproduce("predictors", folder=tmp_path, runs=2).rows}
+    rows = {
+        (r.method, r.dataset, r.metric): r
+        for r in reproduce("predictors", folder=tmp_path, runs=2).rows
+    }
     ours = rows["gp (ours)", "CIFAR-10", "kendall@78"]
     assert ours.runs == 2 and ours.evaluations == 78
     assert ours.ours is not None and 0.6 < ours.ours < 0.9 and "from PINAT" in ours.verdict
@@ -103,7 +141,9 @@ def test_predictors_stand_beside_the_published_ones(
     assert (tmp_path / "predictors.png").stat().st_size > 20_000
 
 
-def test_finished_fits_are_kept(fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_fits_are_kept(
+    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge",))
@@ -140,4 +180,6 @@ def test_predictors_on_nb101_stand_beside_what_needs_no_model(
     assert ours.ours is not None and ours.runs == 2 and 0.55 < ours.ours < 0.75
     assert rows["the most parameters", "kendall"].ours == pytest.approx(0.316, abs=5e-4)
     assert rows["a training of 36 epochs", "kendall"].ours == pytest.approx(0.695, abs=5e-4)
-    assert rows["NN-Former", "kendall"].published == 0.877 and rows["NN-Former", "kendall"].mark == "?"
+    assert (
+        rows["NN-Former", "kendall"].published == 0.877 and rows["NN-Former", "kendall"].mark == "?"
+    )

@@ -1,4 +1,6 @@
-"""The papers on landscapes, losses, transfer and limits: their computations by hand, and small parts on real tables."""
+"""The papers on landscapes, losses, transfer and limits: their computations by hand, and small
+parts on real tables.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ QUARTER = "kendall_best_quarter"
 def test_tau_leaves_out_what_is_missing_and_says_when_there_is_none() -> None:
     first, second = np.array([1.0, 2.0, np.nan, 3.0, 4.0]), np.array([1.0, 3.0, 0.0, 2.0, np.inf])
     assert kendall(first, second) == pytest.approx(1 / 3)
-    assert math.isnan(kendall(first[:2], second[:2])) and math.isnan(kendall(np.ones(9), np.arange(9.0)))
+    assert math.isnan(kendall(first[:2], second[:2])) and math.isnan(
+        kendall(np.ones(9), np.arange(9.0))
+    )
 
 
 def test_the_best_are_those_with_the_smallest_values() -> None:
@@ -72,7 +76,9 @@ def test_the_ceiling_is_the_agreement_of_two_seeds() -> None:
 
 @pytest.mark.parametrize("name", DESCENTS)
 def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None:
-    """One valley: from every start the way down leads to the optimum, along cells that are looked at once."""
+    """One valley: from every start the way down leads to the optimum, along cells that are looked
+    at once.
+    """
     n = 21
     around = np.array([[(i - 1) % n, (i + 1) % n] for i in range(n)])
     valley = np.abs(np.arange(n) - 10).astype(float)
@@ -80,7 +86,10 @@ def test_a_descent_on_a_ring_counts_every_different_cell_once(name: str) -> None
     assert min(counts) <= 3 and 8 <= max(counts) <= 13
     two_valleys = np.where(np.arange(n) == 3, -0.5, valley)
     two_valleys[10] = -1.0
-    assert max(DESCENTS[name](two_valleys, around, np.random.default_rng(seed)) for seed in range(60)) <= n
+    assert (
+        max(DESCENTS[name](two_valleys, around, np.random.default_rng(seed)) for seed in range(60))
+        <= n
+    )
 
 
 @pytest.mark.parametrize("name", SPACES)
@@ -92,28 +101,63 @@ def test_what_counts_as_complexity_is_a_metric_of_the_space(name: str) -> None:
 def finding(table: str, family: str, tau: float, **changes: Any) -> Finding:
     taus = dict.fromkeys(MEASURES, tau)
     made = Finding(
-        table, "test_accuracy", "error", f"{family}[9]", family, "", False, True, None, taus,
-        dict.fromkeys(MEASURES), {}, 90.0, None, 91.0, 1, 0.01, None, 1.0,
-    )  # fmt: skip
+        table,
+        "test_accuracy",
+        "error",
+        f"{family}[9]",
+        family,
+        "",
+        False,
+        True,
+        None,
+        taus,
+        dict.fromkeys(MEASURES),
+        {},
+        90.0,
+        None,
+        91.0,
+        1,
+        0.01,
+        None,
+        1.0,
+    )
     return replace(made, **changes)
 
 
 def test_the_advice_is_computed() -> None:
     findings = [
-        finding("a", "train loss", 0.5), finding("a", "valid error", 0.7), finding("a", "train loss", 0.6, share=0.1),
-        finding("b", "train loss", 0.2, ceiling=dict.fromkeys(MEASURES, 0.61)), finding("b", "valid error", 0.6),
-        finding("b", "test loss", 0.99, final=True), finding("b", f"valid error{SINGLE}", 0.65, seeds=2),
-    ]  # fmt: skip
+        finding("a", "train loss", 0.5),
+        finding("a", "valid error", 0.7),
+        finding("a", "train loss", 0.6, share=0.1),
+        finding("b", "train loss", 0.2, ceiling=dict.fromkeys(MEASURES, 0.61)),
+        finding("b", "valid error", 0.6),
+        finding("b", "test loss", 0.99, final=True),
+        finding("b", f"valid error{SINGLE}", 0.65, seeds=2),
+    ]
     by_name = {(family.name, family.early): family for family in families(findings)}
     assert by_name["train loss", False].behind == pytest.approx((0.2 + 0.4) / 2)
-    assert by_name["valid error", False].leads == 2 and by_name[f"valid error{SINGLE}", False].leads == 0
+    assert (
+        by_name["valid error", False].leads == 2
+        and by_name[f"valid error{SINGLE}", False].leads == 0
+    )
     assert by_name["train loss", True].tau() == 0.6 and ("test loss", False) not in by_name
     (told,) = advice(findings)
-    assert "After whole runs search on valid error (held by 2 of 2, the best L on 2): τ 0.650" in told
-    assert "Further behind: train loss (0.300)" in told and "For at most 50% of the cost of a run search on" in told
+    assert (
+        "After whole runs search on valid error (held by 2 of 2, the best L on 2): τ 0.650" in told
+    )
+    assert (
+        "Further behind: train loss (0.300)" in told
+        and "For at most 50% of the cost of a run search on" in told
+    )
     untold = advice([replace(f, tested=f.table == "b") for f in findings])
-    assert "(2 tables, 1 without a test, so validation stands for it)" in untold[0] and "without a test" not in told
-    swapped = [replace(f, family={"train loss": "valid error"}.get(f.family, "train loss")) for f in findings[:5]]
+    assert (
+        "(2 tables, 1 without a test, so validation stands for it)" in untold[0]
+        and "without a test" not in told
+    )
+    swapped = [
+        replace(f, family={"train loss": "valid error"}.get(f.family, "train loss"))
+        for f in findings[:5]
+    ]
     assert "After whole runs search on train loss" in advice(swapped)[0]
     assert len(summary(findings).rows) == 4
 
@@ -122,10 +166,20 @@ def test_a_table_shows_ceilings_and_seconds_only_where_there_are_some() -> None:
     plain = PaperResult("t", [Row("m", "d", "k", ours=0.5)], 1.0)
     assert "ceiling" not in plain.to_markdown() and "summary" not in plain.to_json()
     full = PaperResult(
-        "t", [Row("m", "d", "k", ours=0.5, ceiling=0.61, seconds=7.0)], 1.0, (), Summary(("a",), [("x",)])
+        "t",
+        [Row("m", "d", "k", ours=0.5, ceiling=0.61, seconds=7.0)],
+        1.0,
+        (),
+        Summary(("a",), [("x",)]),
     )
-    assert "| ceiling |" in full.to_markdown() and "| 0.610 |" in full.to_markdown() and "| 7.0 |" in full.to_markdown()
-    assert full.to_json()["summary"] == [{"a": "x"}] and full.to_json()["rows"][0]["ceiling"] == 0.61
+    assert (
+        "| ceiling |" in full.to_markdown()
+        and "| 0.610 |" in full.to_markdown()
+        and "| 7.0 |" in full.to_markdown()
+    )
+    assert (
+        full.to_json()["summary"] == [{"a": "x"}] and full.to_json()["rows"][0]["ceiling"] == 0.61
+    )
 
 
 def test_every_paper_is_named_by_the_command(snas: Snas) -> None:
@@ -170,7 +224,9 @@ def test_engines_papers_and_exports_are_found_in_files_and_packages(
     monkeypatch.setattr(
         "surrogate_nas.core.registry.entry_points",
         lambda *, group: [
-            EntryPoint(name, f"theirs_of_papers:{name}", group) for kind, name in points.items() if group.endswith(kind)
+            EntryPoint(name, f"theirs_of_papers:{name}", group)
+            for kind, name in points.items()
+            if group.endswith(kind)
         ],
     )
     for registry, name in ((ENGINES, "pool"), (PAPERS, "paper"), (EXPORTS, "form")):
@@ -183,17 +239,26 @@ def test_engines_papers_and_exports_are_found_in_files_and_packages(
             registry.find(f"{file}:{name}s")
     with pytest.raises(UserError, match="needs no_such_library: pip install"):
         EXPORTS.find(f"{file}:needy")
-    assert sorted(done.result for done in run_jobs(abs, [-1, 2], workers=2, engine=f"{file}:pool")) == [1, 2]
+    assert sorted(
+        done.result for done in run_jobs(abs, [-1, 2], workers=2, engine=f"{file}:pool")
+    ) == [1, 2]
     made = snas("paper", f"{file}:paper", "--out", tmp_path / "out", "--json").json
     assert (made["rows"][0]["published"], made["rows"][0]["ours"]) == (1.5, 2.0)
 
 
 def test_every_published_figure_has_a_paper_a_source_and_a_mark() -> None:
-    with (Path(landscape.__file__).parent / "published.csv").open(encoding="utf-8", newline="") as file:
+    with (Path(landscape.__file__).parent / "published.csv").open(
+        encoding="utf-8", newline=""
+    ) as file:
         rows = list(csv.DictReader(file))
     assert {row["paper"] for row in rows} <= {*PAPERS}
-    assert all(row["source"] and row["mark"] in "CID?" and bool(row["mark"]) == bool(row["value"]) for row in rows)
-    assert len(rows) == sum(len(published(name)) for name in PAPERS), "no two of one method, data set and metric"
+    assert all(
+        row["source"] and row["mark"] in "CID?" and bool(row["mark"]) == bool(row["value"])
+        for row in rows
+    )
+    assert len(rows) == sum(len(published(name)) for name in PAPERS), (
+        "no two of one method, data set and metric"
+    )
     told = published("nb201")["REA", "ImageNet16-120", "test_accuracy"]
     assert (told.value, told.std, told.mark) == (45.54, 1.03, "?")
 
@@ -208,7 +273,10 @@ def test_sums_of_training_losses_rank_as_computed_by_hand() -> None:
     assert np.allclose(made["TSE-E[3]"].values, epochs[1] + epochs[2])
     average = 0.1 * (0.1 * epochs[0] + 0.9 * epochs[1]) + 0.9 * epochs[2]
     assert np.allclose(made["TSE-EMA[3]"].values, average)
-    taus = [kendall(made[name].values, goal.values) for name in ("train_loss[1]", "train_loss[2]", "valid_loss[1]")]
+    taus = [
+        kendall(made[name].values, goal.values)
+        for name in ("train_loss[1]", "train_loss[2]", "valid_loss[1]")
+    ]
     assert taus == pytest.approx([0.793, 0.860, 0.622], abs=5e-4)
     early = made["valid_error[1]"]
     assert early.seconds is not None and made["train_loss[1]"].seconds is not None
@@ -220,14 +288,20 @@ def test_losses_of_nas_bench_201_rank_as_known(real: TableBenchmark) -> None:
     assert str(goal.question) == "test_error[200]" and goal.title == "test_accuracy"
     made = {candidate.name: candidate for candidate in candidates_of(real, goal)}
     known = {
-        "valid_error[200]": (0.894, 0.643, 94.37), "train_loss[200]": (0.837, 0.5695, 94.02),
-        "train_error[200]": (0.822, 0.4775, 94.09), "valid_loss[200]": (0.479, 0.2585, 93.84),
-    }  # fmt: skip
+        "valid_error[200]": (0.894, 0.643, 94.37),
+        "train_loss[200]": (0.837, 0.5695, 94.02),
+        "train_error[200]": (0.822, 0.4775, 94.09),
+        "valid_loss[200]": (0.479, 0.2585, 93.84),
+    }
     for name, (over_all, in_quarter, reached) in known.items():
         candidate = made[name]
         taus = agreement(candidate.values, goal.values, goal.values, None)
-        assert (taus["kendall"], taus[QUARTER]) == pytest.approx((over_all, in_quarter), abs=1e-3), name
-        assert goal.shown(goal.values[candidate.values.argmin()]) == pytest.approx(reached, abs=5e-3)
+        assert (taus["kendall"], taus[QUARTER]) == pytest.approx(
+            (over_all, in_quarter), abs=1e-3
+        ), name
+        assert goal.shown(goal.values[candidate.values.argmin()]) == pytest.approx(
+            reached, abs=5e-3
+        )
     assert made["test_loss_25k[200]"].final and not made["train_loss[200]"].final
     counts = real.column(real.space.complexity)
     six = counts == 6
@@ -255,24 +329,40 @@ def test_the_paper_on_losses_takes_whatever_is_here(
     assert rows["noisy_error", WITHIN].ours == pytest.approx(within(noisy, wanted, counts))
     assert "measured on test data" in rows["noisy_error", "kendall"].verdict
     assert rows["train_loss[200]", "test_accuracy_of_best"].ours == pytest.approx(94.0)
-    assert rows["valid_error[12]", "kendall"].seconds == 13.0 and rows["train_loss[200]", "kendall"].seconds == 200.0
-    assert any(note.startswith("Not here: far-away (run snas data fetch far") for note in result.notes)
+    assert (
+        rows["valid_error[12]", "kendall"].seconds == 13.0
+        and rows["train_loss[200]", "kendall"].seconds == 200.0
+    )
+    assert any(
+        note.startswith("Not here: far-away (run snas data fetch far") for note in result.notes
+    )
     assert (tmp_path / "losses.png").is_file() and result.summary is not None
 
 
-def test_losses_say_when_nothing_can_be_compared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_losses_say_when_nothing_can_be_compared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(losses, "study", lambda _: ([], "x holds one measure only"))
     only(monkeypatch, losses, "x")
-    with pytest.raises(UserError, match="No table that is here holds a loss besides what is wanted"):
+    with pytest.raises(
+        UserError, match="No table that is here holds a loss besides what is wanted"
+    ):
         reproduce("losses", folder=tmp_path)
 
 
-def test_transfer_compares_every_two_tables_of_a_space(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_transfer_compares_every_two_tables_of_a_space(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     only(monkeypatch, transfer, "analog-cifar10", "fashion")
     result = reproduce("transfer", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
-    digital, clothes = sn.load("analog-cifar10").column("digital_error"), sn.load("fashion").column("test_error", 5)
-    assert rows["from fashion", "analog-cifar10", "kendall"].ours == pytest.approx(kendall(digital, clothes))
+    digital, clothes = (
+        sn.load("analog-cifar10").column("digital_error"),
+        sn.load("fashion").column("test_error", 5),
+    )
+    assert rows["from fashion", "analog-cifar10", "kendall"].ours == pytest.approx(
+        kendall(digital, clothes)
+    )
     quarter = best(clothes, 0.25)
     by_hand = kendall(digital[quarter], clothes[quarter])
     assert rows["from analog-cifar10", "fashion", QUARTER].ours == pytest.approx(by_hand)
@@ -280,18 +370,30 @@ def test_transfer_compares_every_two_tables_of_a_space(monkeypatch: pytest.Monke
     carried = rows["from analog-cifar10", "fashion", "test_accuracy_of_best"]
     assert carried.ours == pytest.approx(reached)
     better = (clothes < 100.0 - reached).mean()
-    assert f"{better:.2%} of cells are better" in carried.verdict and "nb201 (2 tasks)" in result.notes[0]
+    assert (
+        f"{better:.2%} of cells are better" in carried.verdict
+        and "nb201 (2 tasks)" in result.notes[0]
+    )
     assert (tmp_path / "transfer.png").is_file()
     only(monkeypatch, transfer, "fashion")
     with pytest.raises(UserError, match="No two tables of one space"):
         reproduce("transfer", folder=tmp_path)
 
 
-def test_the_landscape_is_as_known(fetched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_landscape_is_as_known(
+    fetched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert fetched
     monkeypatch.setattr(landscape, "_drawn", lambda _: Figure())
-    rows = {(r.method, r.dataset, r.metric): r for r in reproduce("landscape", folder=tmp_path, runs=30).rows}
-    known = {"CIFAR-10": (13, 24, -0.416), "CIFAR-100": (26, 50, -0.465), "ImageNet16-120": (34, 56, -0.354)}
+    rows = {
+        (r.method, r.dataset, r.metric): r
+        for r in reproduce("landscape", folder=tmp_path, runs=30).rows
+    }
+    known = {
+        "CIFAR-10": (13, 24, -0.416),
+        "CIFAR-100": (26, 50, -0.465),
+        "ImageNet16-120": (34, 56, -0.354),
+    }
     for dataset, (means, one, correlation) in known.items():
         assert rows["mean of seeds", dataset, "local_optima"].ours == means
         assert rows["one seed", dataset, "local_optima"].ours == one
@@ -300,7 +402,11 @@ def test_the_landscape_is_as_known(fetched: Path, monkeypatch: pytest.MonkeyPatc
     noise = [rows["seed noise, all cells", dataset, "std_over_seeds"].ours for dataset in known]
     assert noise == pytest.approx([0.297, 0.491, 0.541], abs=6e-4)
     assert rows["two seeds", "CIFAR-100", QUARTER].ours == pytest.approx(0.508, abs=6e-4)
-    outside = {k: r.verdict for k, r in rows.items() if k[2].startswith("fitness") and "outside" in r.verdict}
+    outside = {
+        k: r.verdict
+        for k, r in rows.items()
+        if k[2].startswith("fitness") and "outside" in r.verdict
+    }
     assert outside.keys() == {
         ("mean of seeds", "CIFAR-100", "fitness_distance_correlation"),
         ("one seed", "ImageNet16-120", "fitness_distance_correlation"),
@@ -314,7 +420,9 @@ def test_the_landscape_needs_seeds(small: TableBenchmark) -> None:
         landscape.surface_of("small", small)
 
 
-def test_a_search_under_a_limit_is_held_against_the_truth(fetched: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_under_a_limit_is_held_against_the_truth(
+    fetched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert fetched
     monkeypatch.setattr(caps, "LOOKUPS", (4, 12))
     cap = caps.limits()["pixel2 ≤ 18 ms"]
@@ -335,15 +443,21 @@ def test_a_search_under_a_limit_is_held_against_the_truth(fetched: Path, monkeyp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "picture"), [("landscape", 30_000), ("losses", 30_000), ("transfer", 30_000)])
-def test_the_papers_run_over_all_that_is_here(fetched: Path, tmp_path: Path, name: str, picture: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "picture"), [("landscape", 30_000), ("losses", 30_000), ("transfer", 30_000)]
+)
+def test_the_papers_run_over_all_that_is_here(
+    fetched: Path, tmp_path: Path, name: str, picture: int
+) -> None:
     assert fetched
     result = reproduce(name, folder=tmp_path, workers=2)
     assert len(result.rows) > 30 and (tmp_path / f"{name}.png").stat().st_size > picture
 
 
 @pytest.mark.slow
-def test_all_limits_are_searched_under_and_finished_searches_kept(fetched: Path, tmp_path: Path) -> None:
+def test_all_limits_are_searched_under_and_finished_searches_kept(
+    fetched: Path, tmp_path: Path
+) -> None:
     assert fetched
     result = reproduce("caps", folder=tmp_path, runs=1, workers=2)
     mean = {(r.method, r.metric): r for r in result.rows if r.dataset == "mean of 15 limits"}

@@ -1,4 +1,6 @@
-"""Cells until the optimum: counts by hand, unfound runs, drawn seeds; and all papers one after the other."""
+"""Cells until the optimum: counts by hand, unfound runs, drawn seeds; and all papers one after the
+other.
+"""
 
 from __future__ import annotations
 
@@ -34,37 +36,63 @@ def test_medians_stand_beside_the_published_counts(
     monkeypatch.setattr(queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)})
     result = reproduce("queries", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
-    assert {row.metric for row in result.rows} >= {"cells_to_optimum", "cells_to_optimum_drawn", "regret@150"}
+    assert {row.metric for row in result.rows} >= {
+        "cells_to_optimum",
+        "cells_to_optimum_drawn",
+        "regret@150",
+    }
     local = rows["local_search", "CIFAR-100", "cells_to_optimum"]
     made = [
-        sn.search("nb201-cifar100", "local_search", "valid_error[200]", budget=15_625, seed=run, target=0.26506667)
+        sn.search(
+            "nb201-cifar100",
+            "local_search",
+            "valid_error[200]",
+            budget=15_625,
+            seed=run,
+            target=0.26506667,
+        )
         for run in range(3)
     ]
     assert local.ours == np.median([len(run.trials) for run in made]) and local.runs == 3
     assert local.published == 127 and "found in 3 of 3" in local.verdict
     never = rows["evolution", "ImageNet16-120", "cells_to_optimum"]
-    assert never.ours is None and never.evaluations is None and "found in 0 of 3 within 40 cells" in never.verdict
+    assert (
+        never.ours is None
+        and never.evaluations is None
+        and "found in 0 of 3 within 40 cells" in never.verdict
+    )
     short = rows["evolution", "ImageNet16-120", "regret@150"].ours
     assert short is not None and short > 0.1
     assert rows["random, exact", "CIFAR-10", "cells_to_optimum"].ours == 7813
     assert rows["TNAS", "CIFAR-10", "cells_to_optimum"].published == 29
     assert "prior" in rows["TNAS", "CIFAR-10", "cells_to_optimum"].verdict
-    assert rows["optimum by validation", "ImageNet16-120", "test_accuracy"].ours == pytest.approx(46.20, abs=0.005)
-    assert result.summary is not None and "> 40" in dict((line[0], line) for line in result.summary.rows)["evolution"]
+    assert rows["optimum by validation", "ImageNet16-120", "test_accuracy"].ours == pytest.approx(
+        46.20, abs=0.005
+    )
+    assert (
+        result.summary is not None
+        and "> 40" in dict((line[0], line) for line in result.summary.rows)["evolution"]
+    )
     assert (tmp_path / "queries.png").stat().st_size > 20_000
 
-    monkeypatch.setattr(queries, "run_until_found", lambda _: pytest.fail("a finished run was made again"))
+    monkeypatch.setattr(
+        queries, "run_until_found", lambda _: pytest.fail("a finished run was made again")
+    )
     assert reproduce("queries", folder=tmp_path).rows == result.rows
 
 
 def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> None:
-    """The best by the mean is looked for, while the answer is what one seed shows; it is read by the mean."""
+    """The best by the mean is looked for, while the answer is what one seed shows; it is read by
+    the mean.
+    """
     assert fetched
     bench = sn.load("nb201-cifar10")
     errors, made = bench.column("valid_error", 200), []
     for run in range(4):
         found = queries.run_until_found(OptimumJob("CIFAR-10", "draw", "local_search", 400, run))
-        whole = sn.search(bench, "local_search", "valid_error[200]", seed_policy="draw", budget=400, seed=run)
+        whole = sn.search(
+            bench, "local_search", "valid_error[200]", seed_policy="draw", budget=400, seed=run
+        )
         places = [trial.index + 1 for trial in whole.trials if trial.cell.index == errors.argmin()]
         assert found.cells == (places[0] if places else None)
         answer = min(whole.trials[: queries.GIVEN], key=lambda trial: trial.score)
@@ -75,8 +103,13 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
 
 def small(_: Work) -> PaperResult:
     numbers = {"published": 1.0, "ours": 1.1}
-    rows = [Row("a", "d", "m", **numbers, verdict=verdict) for verdict in ("agrees: +0.10", "differs: +0.10", "+0.10")]
-    return PaperResult("t", [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")], 0.1)
+    rows = [
+        Row("a", "d", "m", **numbers, verdict=verdict)
+        for verdict in ("agrees: +0.10", "differs: +0.10", "+0.10")
+    ]
+    return PaperResult(
+        "t", [*rows, Row("b", "d", "m", published=2.0, verdict="agrees with nothing of ours")], 0.1
+    )
 
 
 def absent(_: Work) -> PaperResult:
@@ -85,14 +118,29 @@ def absent(_: Work) -> PaperResult:
 
 def papers_of(**named: str) -> Registry[papers.Paper]:
     """Papers that are functions of this file."""
-    return Registry("paper", lambda found, _: found, {name: f"{__name__}:{own}" for name, own in named.items()})  # type: ignore[arg-type, return-value]
+    return Registry(
+        "paper", lambda found, _: found, {name: f"{__name__}:{own}" for name, own in named.items()}
+    )  # type: ignore[arg-type, return-value]
 
 
-def test_all_papers_go_on_after_one_that_fails(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_papers_go_on_after_one_that_fails(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(papers, "PAPERS", papers_of(first="small", second="absent", third="small"))
     told = snas("paper", "all", "--out", tmp_path, "--json")
-    assert told.code == 2 and "1 of 3 were not made; second: nb201 is not here." in told.err.splitlines()[-1]
-    third = {"name": "third", "rows": 4, "compared": 3, "agree": 1, "differ": 1, "seconds": 0.1, "failure": ""}
+    assert (
+        told.code == 2
+        and "1 of 3 were not made; second: nb201 is not here." in told.err.splitlines()[-1]
+    )
+    third = {
+        "name": "third",
+        "rows": 4,
+        "compared": 3,
+        "agree": 1,
+        "differ": 1,
+        "seconds": 0.1,
+        "failure": "",
+    }
     assert told.json["papers"][2] == third
     assert json.loads((tmp_path / "papers.json").read_text()) == told.json
     assert (tmp_path / "paper-third" / "table.md").is_file()

@@ -11,7 +11,14 @@ from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.files import table_path
-from surrogate_nas.papers.common.signals import MARKS, Signals, shares_of_cells, signals_of, summary, words
+from surrogate_nas.papers.common.signals import (
+    MARKS,
+    Signals,
+    shares_of_cells,
+    signals_of,
+    summary,
+    words,
+)
 from surrogate_nas.tables import write_table
 from surrogate_nas.tables.sources import fetching, graphgym
 
@@ -37,7 +44,10 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
     usual = bench.objective.partition("@")[2].partition(" ")[0].partition("[")[0]
     goal = bench.question(f"test_error@{usual}")
     wanted = bench.column(*goal, 1)
-    for what, name in (("train loss", f"train_loss@{usual}"), ("valid measure", f"valid_error@{usual}")):
+    for what, name in (
+        ("train loss", f"train_loss@{usual}"),
+        ("valid measure", f"valid_error@{usual}"),
+    ):
         for mark, told in found.held[what].items():
             metric, _, epochs = told.read.rstrip("]").partition("[")
             assert metric == name
@@ -45,13 +55,24 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
             assert told.tau == pytest.approx(kendalltau(column, wanted).statistic), (what, mark)
     assert set(found.held["train loss"]) == set(MARKS)
     assert found.ahead == pytest.approx(
-        found.held["train loss"][1.0].tau - max(found.held[what][1.0].tau for what in ("valid loss", "valid measure"))
+        found.held["train loss"][1.0].tau
+        - max(found.held[what][1.0].tau for what in ("valid loss", "valid measure"))
     )
 
 
 def made(table: str, family: str, ahead: float, error: float, gap: float | None = None) -> Signals:
     return Signals(
-        table, family, "test_accuracy", True, 100, False, {"train loss": {}, "valid loss": {}}, ahead, error, gap, None
+        table,
+        family,
+        "test_accuracy",
+        True,
+        100,
+        False,
+        {"train loss": {}, "valid loss": {}},
+        ahead,
+        error,
+        gap,
+        None,
     )
 
 
@@ -74,11 +95,17 @@ def test_the_line_of_a_table_shows_every_mark() -> None:
     found = signals_of("fashion")
     assert found is not None
     ((family, name, *_, leader),) = summary([found]).rows
-    assert (family, name) == ("nb201", "fashion") and leader in ("training", "validation", "neither")
+    assert (family, name) == ("nb201", "fashion") and leader in (
+        "training",
+        "validation",
+        "neither",
+    )
     assert summary([found]).rows[0][4].startswith("· ."), "a tenth of five epochs is not held"
 
 
-def test_the_line_of_every_graphgym_task_is_that_of_its_raw_files(mirror: Path, own_home: Path) -> None:
+def test_the_line_of_every_graphgym_task_is_that_of_its_raw_files(
+    mirror: Path, own_home: Path
+) -> None:
     assert own_home.is_dir()
     fetching.fetch("graphgym")
     (folder,) = mirror.glob("snap-stanford/GraphGym/*/run/results/design_v2_grid_round2/agg")
@@ -92,10 +119,18 @@ def test_the_line_of_every_graphgym_task_is_that_of_its_raw_files(mirror: Path, 
                 for losses in (alike["loss"], rows["loss"])
             )
         )
-    names = [name for name in graphgym.NAMES if not name.startswith(("graphgym-link", "graphgym-wide", "graphgym-ogb"))]
+    names = [
+        name
+        for name in graphgym.NAMES
+        if not name.startswith(("graphgym-link", "graphgym-wide", "graphgym-ogb"))
+    ]
     for name in names:
         write_table(graphgym.read(name), table_path(name))
     found = [signals_of(name) for name in names]
-    ours = [(one.held["train loss"][1.0].tau, one.held["valid loss"][1.0].tau) for one in found if one is not None]
+    ours = [
+        (one.held["train loss"][1.0].tau, one.held["valid loss"][1.0].tau)
+        for one in found
+        if one is not None
+    ]
     assert len(ours) == len(raw) == 32
     assert np.array(sorted(ours)) == pytest.approx(np.array(sorted(raw)), abs=1e-9)

@@ -1,4 +1,6 @@
-"""The explorer in a real browser: what it shows is what the results hold, and its views follow one another."""
+"""The explorer in a real browser: what it shows is what the results hold, and its views follow one
+another.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,12 @@ from matplotlib.figure import Figure
 from playwright.sync_api import Browser
 from playwright.sync_api import Page as Tab
 
-from surrogate_nas.report import write_explorer, write_report, write_suite_explorer, write_suite_report
+from surrogate_nas.report import (
+    write_explorer,
+    write_report,
+    write_suite_explorer,
+    write_suite_report,
+)
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, shown_cells
 from surrogate_nas.report.reading import undominated
@@ -41,7 +48,7 @@ PATHS = """() => Object.fromEntries([...document.querySelectorAll("[data-path]")
 RING = """() => {
   const { left, top, width, height } = document.querySelector("#plane .ring").getBoundingClientRect();
   return [left + width / 2, top + height / 2];
-}"""
+}"""  # noqa: E501
 SET = """([id, value]) => {
   const one = document.getElementById(id);
   if (one.type === "checkbox") one.checked = value; else one.value = value;
@@ -54,7 +61,10 @@ MOVE = """(time) => {
 }"""
 PANEL = """() => Object.fromEntries([...document.querySelectorAll("#cell dt")].map(
   (name) => [name.textContent, name.nextElementSibling.textContent]))"""
-COLUMN = "(place) => [...document.querySelectorAll('#table tbody tr')].map((row) => row.cells[place].textContent)"
+COLUMN = (
+    "(place) => [...document.querySelectorAll('#table tbody tr')].map((row) =>"
+    " row.cells[place].textContent)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +85,9 @@ def requested() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shared(explored: tuple[Comparison, Path], browser: Browser, requested: list[str]) -> Iterator[Tab]:
+def shared(
+    explored: tuple[Comparison, Path], browser: Browser, requested: list[str]
+) -> Iterator[Tab]:
     """The explorer, opened once for all tests that only look at it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page, errors = context.new_page(), []
@@ -124,7 +136,9 @@ def met(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) ->
     return {str(trial.cell) for trial in comparison.runs_of(strategy)[run].trials[:first]}
 
 
-def best_so_far(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) -> list[tuple[int, Trial]]:
+def best_so_far(
+    comparison: Comparison, strategy: str, run: int, first: int = BUDGET
+) -> list[tuple[int, Trial]]:
     """The trials of a run that were its best so far, each with its number from 1."""
     found: list[tuple[int, Trial]] = []
     for place, trial in enumerate(comparison.runs_of(strategy)[run].trials[:first], 1):
@@ -153,7 +167,9 @@ def test_the_page_is_small_and_asks_no_network(
     assert set(requested) == {path.as_uri()}
 
 
-def test_report_and_explorer_lead_to_each_other(explored: tuple[Comparison, Path], tab: Tab) -> None:
+def test_report_and_explorer_lead_to_each_other(
+    explored: tuple[Comparison, Path], tab: Tab
+) -> None:
     _, path = explored
     report = (path.parent / "report.html").as_uri()
     tab.goto(report)
@@ -161,7 +177,9 @@ def test_report_and_explorer_lead_to_each_other(explored: tuple[Comparison, Path
     assert f'href="{Path(report).name}"' in path.read_text(encoding="utf-8")
 
 
-def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Comparison, Path], whole: Tab) -> None:
+def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
     comparison, _ = explored
     space, benchmark = comparison.objective.benchmark.space, comparison.objective.benchmark
     mark = whole.locator("[data-mark]").last.bounding_box()
@@ -169,17 +187,27 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     whole.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
     whole.wait_for_selector("#cell svg[role=img]")
     cell = space.parse(str(whole.get_attribute("#cell", "data-cell")))
-    trials = [t for name in STRATEGIES for run in comparison.runs_of(name) for t in run.trials if t.cell == cell]
+    trials = [
+        t
+        for name in STRATEGIES
+        for run in comparison.runs_of(name)
+        for t in run.trials
+        if t.cell == cell
+    ]
     panel = whole.evaluate(PANEL)
     assert panel["score"] == f"{trials[0].score:.5f}"
     assert panel["L"] == f"{trials[0].loss:.5f} nats" and panel["λR"] == f"{trials[0].penalty:.5f}"
     assert panel["params"] == f"{trials[0].values['params']:,.0f} parameters"
     assert panel["test_error[5]"] == f"{float(benchmark.query(cell, 'test_error')):.2f} %"
     x, y = whole.evaluate(RING)
-    assert abs(x - mark["x"] - mark["width"] / 2) < 24 and abs(y - mark["y"] - mark["height"] / 2) < 24
+    assert (
+        abs(x - mark["x"] - mark["width"] / 2) < 24 and abs(y - mark["y"] - mark["height"] / 2) < 24
+    )
     sketch = space.sketch(cell)
     assert sketch is not None
-    drawn = whole.eval_on_selector_all("#cell svg[role=img] text", "all => all.map((text) => text.textContent)")
+    drawn = whole.eval_on_selector_all(
+        "#cell svg[role=img] text", "all => all.map((text) => text.textContent)"
+    )
     assert drawn == [mark.text for mark in sketch.marks if isinstance(mark, Text)]
     whole.mouse.click(x, y)  # kept, however the pointer moves on
     kept = whole.get_attribute("#cell", "data-cell")
@@ -187,17 +215,23 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(explored: tuple[Compa
     assert whole.get_attribute("#cell", "data-cell") == kept
     whole.evaluate(SET, ["rows-of", "all"])
     whole.focus("#table tbody tr")
-    best = min((told["best"] for told in comparison.to_json()["strategies"]), key=lambda one: one["score"])
+    best = min(
+        (told["best"] for told in comparison.to_json()["strategies"]), key=lambda one: one["score"]
+    )
     panel = whole.evaluate(PANEL)
     assert panel["score"] == f"{best['score']:.5f}"
     assert panel["test_error[5]"] == f"{best['final']['test_error']:.2f} %"
     whole.focus("#plane")
     whole.keyboard.press("ArrowDown")
-    assert whole.get_attribute("#cell", "data-cell") == whole.get_attribute("tbody tr:nth-child(2) code", "title")
+    assert whole.get_attribute("#cell", "data-cell") == whole.get_attribute(
+        "tbody tr:nth-child(2) code", "title"
+    )
 
 
 @pytest.mark.parametrize("run", [0, 1])
-def test_two_strategies_are_compared_in_one_run(explored: tuple[Comparison, Path], whole: Tab, run: int) -> None:
+def test_two_strategies_are_compared_in_one_run(
+    explored: tuple[Comparison, Path], whole: Tab, run: int
+) -> None:
     comparison, _ = explored
     compared(whole, "evolution", "random", run)
     pair = ["evolution", "random"]
@@ -213,7 +247,10 @@ def test_two_strategies_are_compared_in_one_run(explored: tuple[Comparison, Path
         for name in pair:
             place, trial = found[name][-1]
             card = whole.locator(f"[data-answer={name}]")
-            assert card.get_attribute("data-cell") == str(trial.cell) and card.locator("svg[role=img]").count() == 1
+            assert (
+                card.get_attribute("data-cell") == str(trial.cell)
+                and card.locator("svg[role=img]").count() == 1
+            )
             assert f"score {trial.score:.4f} = loss {trial.loss:.4f}" in card.inner_text()
             assert f"found at cell {place}" in card.inner_text()
         either = set().union(*(met(comparison, name, run, first) for name in pair))
@@ -222,9 +259,13 @@ def test_two_strategies_are_compared_in_one_run(explored: tuple[Comparison, Path
     assert finding.startswith(f"After cell {shared + 4} of this run ")
     scores = sorted((found[name][-1][1].score, name) for name in pair)
     if scores[0][0] < scores[1][0]:
-        assert f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}" in finding
+        assert (
+            f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}" in finding
+        )
     whole.select_option("#second", label="nobody")
-    assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text("#finding")
+    assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text(
+        "#finding"
+    )
     whole.evaluate(SET, ["tried", True])
     assert whole.locator("#plane .tried").count() > 5
     whole.evaluate(SET, ["tried", False])
@@ -246,7 +287,9 @@ def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
     assert whole.inner_text("#rows").startswith("3 cells")
     whole.evaluate(SET, ["rows-of", "all"])
     time = comparison.runs_of("evolution")[1].trials[2].finished + 1e-3
-    until = {str(t.cell) for r in comparison.runs for t in r.trials if np.float32(t.finished) <= time}
+    until = {
+        str(t.cell) for r in comparison.runs for t in r.trials if np.float32(t.finished) <= time
+    }
     assert whole.inner_text("#rows").startswith(f"{len(until)} cells")
 
 
@@ -264,32 +307,45 @@ def test_play_moves_the_clock_from_the_start(whole: Tab) -> None:
     assert whole.inner_text("#rows").startswith(f"{len(set(whole.evaluate(COLUMN, 0)))} cells")
 
 
-def test_front_and_equal_scores_are_what_the_table_says(explored: tuple[Comparison, Path], whole: Tab) -> None:
+def test_front_and_equal_scores_are_what_the_table_says(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
     comparison, _ = explored
     scores = comparison.objective.over_space()
     assert scores is not None
     front = undominated(np.column_stack([scores.penalty, scores.loss])[scores.feasible])
     assert whole.get_attribute("[data-front]", "data-front") == str(front.sum())
-    levels = whole.eval_on_selector_all("[data-score]", "all => all.map((one) => Number(one.dataset.score))")
+    levels = whole.eval_on_selector_all(
+        "[data-score]", "all => all.map((one) => Number(one.dataset.score))"
+    )
     assert levels[0] == scores.score.min() and levels == sorted(levels) and len(levels) > 2
     told = whole.inner_text("#caption")
     outside = re.search(r"([\d,]+) cells? of 15,625 lies? outside", told)
     assert outside is not None and 0 < number(outside[1]) < 15625 / 2
-    assert f"of the front's {front.sum()} cells" in told or f"the whole front, {front.sum()} cells" in told
+    assert (
+        f"of the front's {front.sum()} cells" in told
+        or f"the whole front, {front.sum()} cells" in told
+    )
     whole.evaluate(SET, ["frame", "all"])
     assert f"The frame holds the whole front, {front.sum()} cells." in whole.inner_text("#caption")
     assert "outside" not in whole.inner_text("#caption")
 
 
-def test_bars_are_shares_among_the_best_and_select(explored: tuple[Comparison, Path], whole: Tab) -> None:
+def test_bars_are_shares_among_the_best_and_select(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
     comparison, _ = explored
     scores, space = comparison.objective.over_space(), comparison.objective.benchmark.space
     assert scores is not None and isinstance(space, NB201)
     best = scores.score.argsort(kind="stable")[:156]
     assert whole.inner_text("#made h2") == "What the best 1 % are made of"
-    told = whole.eval_on_selector_all("#panels [data-share]", "all => all.map((one) => Number(one.dataset.share))")
+    told = whole.eval_on_selector_all(
+        "#panels [data-share]", "all => all.map((one) => Number(one.dataset.share))"
+    )
     n = len(space.options[0])
-    shares = [np.bincount(space.choices[best, p], minlength=n) / 156 for p in range(len(space.positions))]
+    shares = [
+        np.bincount(space.choices[best, p], minlength=n) / 156 for p in range(len(space.positions))
+    ]
     assert told == pytest.approx(np.concatenate(shares).tolist(), abs=1e-4)
     whole.click("#panels [data-position='0-1'] [data-option='3'] .hit")
     whole.click("#panels [data-position='0-1'] [data-option='4'] .hit")
@@ -304,10 +360,14 @@ def test_bars_are_shares_among_the_best_and_select(explored: tuple[Comparison, P
     assert whole.inner_text("#selected") == "" and not whole.is_visible("#clear")
 
 
-def test_the_table_sorts_by_every_column_and_is_downloaded(explored: tuple[Comparison, Path], whole: Tab) -> None:
+def test_the_table_sorts_by_every_column_and_is_downloaded(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
     comparison, _ = explored
     _csv_holds_the_numbers_of_the_results(comparison, whole)
-    heads = whole.eval_on_selector_all("#table th button", "all => all.map((button) => button.dataset.key)")
+    heads = whole.eval_on_selector_all(
+        "#table th button", "all => all.map((button) => button.dataset.key)"
+    )
     assert len(heads) >= 9
     for place, key in enumerate(heads):
         for direction in ("ascending", "descending"):
@@ -317,10 +377,14 @@ def test_the_table_sorts_by_every_column_and_is_downloaded(explored: tuple[Compa
             assert whole.eval_on_selector_all("th:not([aria-sort=none])", "all => all.length") == 1
             if place >= 2:
                 told = [number(text) for text in whole.evaluate(COLUMN, place)]
-                assert told == sorted(told, reverse=direction == "descending") and len(set(told)) > 1
+                assert (
+                    told == sorted(told, reverse=direction == "descending") and len(set(told)) > 1
+                )
 
 
-def test_a_brush_selects_in_all_views_and_is_downloaded(explored: tuple[Comparison, Path], whole: Tab) -> None:
+def test_a_brush_selects_in_all_views_and_is_downloaded(
+    explored: tuple[Comparison, Path], whole: Tab
+) -> None:
     comparison, _ = explored
     whole.evaluate(SET, ["rows-of", "all"])
     whole.evaluate("document.getElementById('plane').scrollIntoView()")
@@ -335,12 +399,21 @@ def test_a_brush_selects_in_all_views_and_is_downloaded(explored: tuple[Comparis
     limits = re.search(r"λR ([\d.]+) to ([\d.]+), L ([\d.]+) to ([\d.]+)\.", words)
     assert limits is not None
     left, right, low, high = map(float, limits.groups())
-    trials = {str(t.cell): t for name in STRATEGIES for run in comparison.runs_of(name) for t in run.trials}
-    inside = {cell for cell, t in trials.items() if low <= t.loss <= high and left <= t.penalty <= right}
+    trials = {
+        str(t.cell): t
+        for name in STRATEGIES
+        for run in comparison.runs_of(name)
+        for t in run.trials
+    }
+    inside = {
+        cell for cell, t in trials.items() if low <= t.loss <= high and left <= t.penalty <= right
+    }
     assert 0 < len(inside) < len(trials)
     told = comparison.objective.over_space()
     assert told is not None
-    within = (told.loss >= low) & (told.loss <= high) & (told.penalty >= left) & (told.penalty <= right)
+    within = (
+        (told.loss >= low) & (told.loss <= high) & (told.penalty >= left) & (told.penalty <= right)
+    )
     assert abs(number(words) - within.sum()) <= 2  # the limits are shown with five digits
     assert whole.evaluate(CELLS) == number(words)
     with whole.expect_download() as download:
@@ -363,19 +436,35 @@ def _csv_holds_the_numbers_of_the_results(comparison: Comparison, whole: Tab) ->
     whole.evaluate(SET, ["rows-of", "all"])
     with whole.expect_download() as download:
         whole.click("#csv")
-    rows = {row["cell"]: row for row in csv.DictReader(download.value.path().read_text("utf-8").splitlines())}
-    trials = {str(t.cell): t for name in STRATEGIES for run in comparison.runs_of(name) for t in run.trials}
+    rows = {
+        row["cell"]: row
+        for row in csv.DictReader(download.value.path().read_text("utf-8").splitlines())
+    }
+    trials = {
+        str(t.cell): t
+        for name in STRATEGIES
+        for run in comparison.runs_of(name)
+        for t in run.trials
+    }
     assert rows.keys() == trials.keys()
     for cell, trial in trials.items():
         row = rows[cell]
-        assert [float(row[name]) for name in ("score", "L (nats)", "λR")] == [trial.score, trial.loss, trial.penalty]
+        assert [float(row[name]) for name in ("score", "L (nats)", "λR")] == [
+            trial.score,
+            trial.loss,
+            trial.penalty,
+        ]
         assert float(row["latency@cpu (ms)"]) == trial.values["latency@cpu"]
-        runs = [f"{name}: {n}" for name in STRATEGIES if (n := _runs_that_met(comparison, name, cell))]
+        runs = [
+            f"{name}: {n}" for name in STRATEGIES if (n := _runs_that_met(comparison, name, cell))
+        ]
         assert row["evaluated_by"] == "; ".join(runs)
 
 
 def _runs_that_met(comparison: Comparison, strategy: str, cell: str) -> int:
-    return sum(any(str(trial.cell) == cell for trial in run.trials) for run in comparison.runs_of(strategy))
+    return sum(
+        any(str(trial.cell) == cell for trial in run.trials) for run in comparison.runs_of(strategy)
+    )
 
 
 def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
@@ -385,7 +474,9 @@ def test_a_phone_in_the_dark_has_room_for_all(whole: Tab) -> None:
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
     for text in whole.locator("#plane text").all():
         box = text.bounding_box()
-        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, text.text_content()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 390, (
+            text.text_content()
+        )
     whole.click("#further summary")
     assert whole.evaluate("document.documentElement.scrollWidth") <= 390
     whole.click("#further summary")
@@ -421,9 +512,14 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     scores_of = front_of.objective.over_space()
     assert scores_of is not None
     size = undominated(scores_of.vector[scores_of.feasible]).sum()
-    assert size > 5 and f"The frame holds the whole front, {size} cells." in tab.inner_text("#caption")
+    assert size > 5 and f"The frame holds the whole front, {size} cells." in tab.inner_text(
+        "#caption"
+    )
     assert f"of the {size} cells of the exact front" in tab.inner_text("#finding")
-    assert tab.locator("[data-path]").count() + tab.locator("#plane [data-layer=runs] path").count() > 2
+    assert (
+        tab.locator("[data-path]").count() + tab.locator("#plane [data-layer=runs] path").count()
+        > 2
+    )
     assert tab.inner_text("#made h2") == "What the exact front is made of"
     tab.select_option("#problem", label="bare")
     tab.wait_for_selector("body[data-opened='3']")
@@ -439,7 +535,9 @@ def _only_evaluated_cells_are_shown(tab: Tab, folder: Path) -> None:
     tab.evaluate(SET, ["rows-of", "all"])
     assert tab.evaluate(CELLS) == len(best) and tab.locator("[data-front]").count() == 0
     assert f"{len(best)} evaluated cells; all 3 runs of 2 strategies" in tab.inner_text("#counts")
-    assert [number(text) for text in tab.evaluate(COLUMN, 5)] == pytest.approx(sorted(best.values()), abs=1e-5)
+    assert [number(text) for text in tab.evaluate(COLUMN, 5)] == pytest.approx(
+        sorted(best.values()), abs=1e-5
+    )
 
 
 def chosen(tab: Tab, select: str) -> str:
@@ -447,7 +545,9 @@ def chosen(tab: Tab, select: str) -> str:
     return str(tab.evaluate("(id) => document.querySelector(id).selectedOptions[0].text", select))
 
 
-def test_a_page_shows_what_it_has_room_for(explored: tuple[Comparison, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_shows_what_it_has_room_for(
+    explored: tuple[Comparison, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     comparison, path = explored
     packed = lru_cache(ProblemData(comparison, STRATEGIES, 2).packed)
     many = page.Page("many", problems=40)
@@ -455,7 +555,9 @@ def test_a_page_shows_what_it_has_room_for(explored: tuple[Comparison, Path], mo
         many.add(f"problem {number}", packed)
     assert len(many.shown) == 40 and len(many.html()) < page.MOST_BYTES
     assert len(many.shown[0].block) < path.stat().st_size / 10
-    assert ProblemData(comparison, STRATEGIES, 2).packed(page._DETAILS[0]) != packed(page._DETAILS[6])
+    assert ProblemData(comparison, STRATEGIES, 2).packed(page._DETAILS[0]) != packed(
+        page._DETAILS[6]
+    )
     monkeypatch.setattr(page, "MOST_BYTES", 160_000)
     full = page.Page("full", problems=3)
     for name in ("one", "two", "three"):
@@ -467,7 +569,10 @@ def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tab: Tab
 ) -> None:
     entries = [Entry(name, 12) for name in STRATEGIES]
-    result = run_suite(Suite("tiny", "tiny", [Problem("one", "fashion", "valid_loss", cells=12)], entries), tmp_path)
+    result = run_suite(
+        Suite("tiny", "tiny", [Problem("one", "fashion", "valid_loss", cells=12)], entries),
+        tmp_path,
+    )
     path = write_suite_explorer(result, tmp_path)
     assert path is not None
     opened(tab, path)
@@ -480,7 +585,9 @@ def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
     assert "the first 15 of 36 runs, as more would not fit into 6 MB" in tab.inner_text("#counts")
 
 
-def test_evaluated_cells_and_the_front_are_never_left_out(explored: tuple[Comparison, Path]) -> None:
+def test_evaluated_cells_and_the_front_are_never_left_out(
+    explored: tuple[Comparison, Path],
+) -> None:
     comparison, _ = explored
     runs = [run for name in STRATEGIES for run in comparison.runs_of(name)]
     shown = shown_cells(comparison, runs, 100)
@@ -497,7 +604,9 @@ def test_blocks_are_the_same_every_time(explored: tuple[Comparison, Path], tmp_p
     assert again is not None and again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", [name for name in SPACES if space_named(name).drawing_size is not None])
+@pytest.mark.parametrize(
+    "name", [name for name in SPACES if space_named(name).drawing_size is not None]
+)
 def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None:
     space = space_named(name)
     assert space.drawing_size is not None
@@ -507,7 +616,11 @@ def test_sketches_stay_on_their_paper_and_are_what_files_show(name: str) -> None
         assert sketch is not None
         assert sketch.size == pytest.approx([POINTS_PER_INCH * side for side in space.drawing_size])
         for mark in sketch.marks:
-            ends = mark.curve[::2] if isinstance(mark, Arrow) else [mark.centre if isinstance(mark, Box) else mark.at]
+            ends = (
+                mark.curve[::2]
+                if isinstance(mark, Arrow)
+                else [mark.centre if isinstance(mark, Box) else mark.at]
+            )
             assert all(0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in ends)
     figure = Figure(figsize=space.drawing_size)
     space.draw(figure, cell)

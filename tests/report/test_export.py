@@ -1,4 +1,6 @@
-"""Exports: what other people's tools open holds what the comparison says, whole, the same twice, and unfinished too."""
+"""Exports: what other people's tools open holds what the comparison says, whole, the same twice,
+and unfinished too.
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,15 @@ STRATEGIES = ["random", "evolution(population=5)", "successive_halving"]
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One objective with a limit; a strategy that trains most cells for fewer epochs."""
     place = tmp_path_factory.mktemp("export") / "limited"
-    compare("fashion", STRATEGIES, "valid_error + 0.1*params", subject_to="latency@cpu <= 0.55", runs=RUNS,
-            budget=BUDGET, folder=place)  # fmt: skip
+    compare(
+        "fashion",
+        STRATEGIES,
+        "valid_error + 0.1*params",
+        subject_to="latency@cpu <= 0.55",
+        runs=RUNS,
+        budget=BUDGET,
+        folder=place,
+    )
     return place
 
 
@@ -68,21 +77,37 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("export") / "tiny"
-    problems = [Problem("plain", "fashion", cells=12), Problem("late", "fashion", "valid_error", cells=12)]
-    run_suite(Suite("tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]), place)
+    problems = [
+        Problem("plain", "fashion", cells=12),
+        Problem("late", "fashion", "valid_error", cells=12),
+    ]
+    run_suite(
+        Suite("tiny", "Tiny & small", problems, [Entry("random", 2), Entry("evolution", 1)]), place
+    )
     return place
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("export") / "path"
-    lambda_path("fashion", ["random"], "valid_error + 0.1*params", lambdas=[0.5, 0.05], runs=2, budget=12, folder=place)
+    lambda_path(
+        "fashion",
+        ["random"],
+        "valid_error + 0.1*params",
+        lambdas=[0.5, 0.05],
+        runs=2,
+        budget=12,
+        folder=place,
+    )
     return place
 
 
 def studies_of(file: Path) -> dict[str, optuna.Study]:
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
-    return {name: optuna.load_study(study_name=name, storage=storage) for name in optuna.get_all_study_names(storage)}
+    return {
+        name: optuna.load_study(study_name=name, storage=storage)
+        for name in optuna.get_all_study_names(storage)
+    }
 
 
 @pytest.mark.parametrize("name", ["csv", "latex", "optuna"])
@@ -92,7 +117,9 @@ def test_exporting_twice_gives_the_same_bytes(name: str, folder: Path, tmp_path:
     assert first and not list(tmp_path.rglob("*.part"))
 
 
-def test_csv_holds_every_trial_run_and_summary_with_units(folder: Path, made: Comparison, tmp_path: Path) -> None:
+def test_csv_holds_every_trial_run_and_summary_with_units(
+    folder: Path, made: Comparison, tmp_path: Path
+) -> None:
     EXPORTS["csv"].write(folder, tmp_path)
     trials, runs, summary, columns = (
         read_csv(tmp_path / f"{name}.csv") for name in ("trials", "runs", "summary", "columns")
@@ -110,15 +137,22 @@ def test_csv_holds_every_trial_run_and_summary_with_units(folder: Path, made: Co
     means = {entry["name"]: entry["score"]["mean"] for entry in made.to_json()["strategies"]}
     assert dict(zip(summary["strategy"], summary["mean"], strict=True)) == means
     tables = {"trials": trials, "runs": runs, "summary": summary}
-    assert [(row.file, row.column) for row in columns.itertuples()] == [(n, c) for n, t in tables.items() for c in t]
+    assert [(row.file, row.column) for row in columns.itertuples()] == [
+        (n, c) for n, t in tables.items() for c in t
+    ]
     units = {row.column: row.unit for row in columns.fillna("").itertuples()}
     assert (units["latency@cpu"], units["cost"], units["final_test_error"], units["params"]) == (
-        "ms", "seconds", "%", "parameters",
-    )  # fmt: skip
+        "ms",
+        "seconds",
+        "%",
+        "parameters",
+    )
     assert columns["meaning"].notna().all()
 
 
-def test_optuna_has_a_study_a_run_with_values_states_and_limits(folder: Path, made: Comparison, tmp_path: Path) -> None:
+def test_optuna_has_a_study_a_run_with_values_states_and_limits(
+    folder: Path, made: Comparison, tmp_path: Path
+) -> None:
     (file,) = EXPORTS["optuna"].write(folder, tmp_path / "optuna.log")
     studies = studies_of(file)
     assert sorted(studies) == sorted(f"{run.strategy} / run {run.run}" for run in made.runs)
@@ -135,10 +169,16 @@ def test_optuna_has_a_study_a_run_with_values_states_and_limits(folder: Path, ma
                 seen["infeasible"] += not trial.feasible
                 assert (max(frozen.system_attrs["constraints"]) > 0) != trial.feasible
             assert frozen.user_attrs["cell"] == trial.cell.text
-            assert list(frozen.params.values()) == [part.partition("~")[0] for part in trial.cell.text.replace(
-                "+", "").replace("||", "|").strip("|").split("|")]  # fmt: skip
+            assert list(frozen.params.values()) == [
+                part.partition("~")[0]
+                for part in (
+                    trial.cell.text.replace("+", "").replace("||", "|").strip("|").split("|")
+                )
+            ]
             assert frozen.duration is not None and frozen.datetime_start is not None
-            assert frozen.duration.total_seconds() == pytest.approx(trial.finished - trial.started, abs=1e-5)
+            assert frozen.duration.total_seconds() == pytest.approx(
+                trial.finished - trial.started, abs=1e-5
+            )
         assert study.best_value == made.score(run) == study.user_attrs["score"]
     assert min(seen["PRUNED"], seen["COMPLETE"], seen["infeasible"]) > 0
 
@@ -193,24 +233,26 @@ def dashboard(front: Path, tmp_path: Path) -> Iterator[str]:
         started.wait()
 
 
-def test_the_real_dashboard_shows_values_parameters_and_the_front(dashboard: str, front: Path, tab: Page) -> None:
+def test_the_real_dashboard_shows_values_parameters_and_the_front(
+    dashboard: str, front: Path, tab: Page
+) -> None:
     run = next(run for run in read_comparison(front).runs if run.strategy == "nsga2")
     tab.set_default_timeout(120_000)
     tab.goto(f"{dashboard}/dashboard")
     tab.get_by_text("nsga2 / run 0").click()
     tab.get_by_text("Pareto Front").first.wait_for()
-    traces = tab.evaluate_handle(
-        """() => new Promise(found => { const look = () => {
+    traces = tab.evaluate_handle("""() => new Promise(found => { const look = () => {
             for (const plot of document.querySelectorAll('.js-plotly-plot')) {
                 const title = trace => trace.marker?.colorbar?.title?.text || '';
                 const traces = (plot.data || []).map(trace =>
                     [title(trace), Array.from(trace.x, (x, i) => [x, trace.y[i]])]);
                 if (traces.some(([title]) => title === 'Best Trial')) return found(traces);
             }
-            setTimeout(look, 100); }; look(); })"""
-    ).json_value()
+            setTimeout(look, 100); }; look(); })""").json_value()
     best = {tuple(point) for title, points in traces for point in points if title == "Best Trial"}
-    dominated = {tuple(point) for title, points in traces for point in points if title != "Best Trial"}
+    dominated = {
+        tuple(point) for title, points in traces for point in points if title != "Best Trial"
+    }
     every = {trial.scores for trial in run.trials}
     beaten = {a for a in every for b in every if all(np.array(b) <= a) and a != b}
     assert best == every - beaten and dominated == beaten
@@ -220,7 +262,9 @@ def test_the_real_dashboard_shows_values_parameters_and_the_front(dashboard: str
     first = run.trials[0]
     assert ", ".join(str(score) for score in first.scores) in text
     assert first.cell.text in text
-    for position, part in zip(("0-1", "0-2", "1-2"), re.findall(r"\|?(\w+)~", first.cell.text), strict=False):
+    for position, part in zip(
+        ("0-1", "0-2", "1-2"), re.findall(r"\|?(\w+)~", first.cell.text), strict=False
+    ):
         assert f"{position} {part}" in text
 
 
@@ -252,13 +296,17 @@ def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
     rows = rows_of(text)
     assert list(rows) == [escaped(entry["name"]) for entry in told]
     assert (
-        r"successive\_halving" in rows and r"latency@cpu $\leq$ 0.55 on fashion, 24 evaluations a run, 3 runs" in text
+        r"successive\_halving" in rows
+        and r"latency@cpu $\leq$ 0.55 on fashion, 24 evaluations a run, 3 runs" in text
     )
     best = min(told, key=lambda entry: entry["score"]["mean"])["name"]
     for entry in told:
         runs, score, std, iqm, ends, regret = rows[escaped(entry["name"])]
         assert runs == "3"
-        numbers = [float(number) for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")]
+        numbers = [
+            float(number)
+            for number in re.findall(r"\d+\.\d+", f"{score} {std} {iqm} {ends} {regret}")
+        ]
         wanted = [entry["score"][key] for key in ("mean", "std", "iqm")] + entry["score"]["ci95"]
         decimals = len(re.findall(r"\.(\d+)", score)[0])
         assert numbers == [round(value, decimals) for value in [*wanted, entry["regret"]["mean"]]]
@@ -273,19 +321,35 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     from dataclasses import replace
 
     answer, space = made.answer(made.runs_of("random")[0]), made.objective.benchmark.space
-    cells = list({space.identity(cell): cell for cell in space[:500]}.values())  # of equal function none
+    # of equal function none
+    cells = list({space.identity(cell): cell for cell in space[:500]}.values())
     runs = [
-        replace(made.runs_of("random")[0], strategy=name, run=number, trials=[
-            replace(answer, index=0, cell=cells[8 * i + number], score=base + number / 1000, feasible=True,
-                    started=0.0)])
-        for i, (name, base) in enumerate((("a_b", 0.25), ("[x]", 0.5))) for number in range(8)
-    ]  # fmt: skip
+        replace(
+            made.runs_of("random")[0],
+            strategy=name,
+            run=number,
+            trials=[
+                replace(
+                    answer,
+                    index=0,
+                    cell=cells[8 * i + number],
+                    score=base + number / 1000,
+                    feasible=True,
+                    started=0.0,
+                )
+            ],
+        )
+        for i, (name, base) in enumerate((("a_b", 0.25), ("[x]", 0.5)))
+        for number in range(8)
+    ]
     told = made.description | {"strategies": ["a_b", "[x]"], "runs": 8}
     write_latex(Comparison(made.objective, told, runs), tmp_path)
     text = (tmp_path / "summary.tex").read_text()
     rows = rows_of(text)
     assert r"\dagger" not in rows[r"a\_b"][1] and r"\dagger" in rows["{[}x{]}"][1]
-    assert rows[r"a\_b"][1].startswith(r"\textbf{0.2") and rows["{[}x{]}"][1].startswith(r"\underline{0.5")
+    assert rows[r"a\_b"][1].startswith(r"\textbf{0.2") and rows["{[}x{]}"][1].startswith(
+        r"\underline{0.5"
+    )
     assert balanced(text)
 
 
@@ -297,12 +361,20 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
     for stem in stems:
         svg, pdf = (tmp_path / f"{stem}.svg").read_text(), (tmp_path / f"{stem}.pdf").read_bytes()
         assert "<svg" in svg and "<image" not in svg and "var(--" not in svg
-        assert pdf.startswith(b"%PDF") and b"/Subtype /Image" not in pdf and b"/CreationDate" not in pdf
+        assert (
+            pdf.startswith(b"%PDF")
+            and b"/Subtype /Image" not in pdf
+            and b"/CreationDate" not in pdf
+        )
         assert pdf.count(b"/FontFile2") or b"/Type /Font" not in pdf
-        assert f"{stem}: " in captions and (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+        assert f"{stem}: " in captions and (tmp_path / f"{stem}.png").read_bytes().startswith(
+            b"\x89PNG"
+        )
 
 
-def test_mlflow_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:
+def test_mlflow_reads_what_the_comparison_says(
+    folder: Path, made: Comparison, tmp_path: Path
+) -> None:
     (file,) = EXPORTS["mlflow"].write(folder, tmp_path / "mlflow.db")
     from surrogate_nas.report.export.mlflow import _client
 
@@ -317,21 +389,28 @@ def test_mlflow_reads_what_the_comparison_says(folder: Path, made: Comparison, t
         assert held.data.tags["fingerprint"] == made.objective.fingerprint
         assert held.info.status == "FINISHED" and held.info.end_time > held.info.start_time
         history = client.get_metric_history(held.info.run_id, "score")
-        assert [(point.step, point.value) for point in history] == [(t.index, t.score) for t in run.trials]
+        assert [(point.step, point.value) for point in history] == [
+            (t.index, t.score) for t in run.trials
+        ]
         assert "latency/cpu" in held.data.metrics
     assert str(tmp_path).encode() not in file.read_bytes()
 
 
 @pytest.mark.skipif(
-    find_spec("trackio") is None, reason="trackio is an extra that dev has not: it wants an older pillow"
+    find_spec("trackio") is None,
+    reason="trackio is an extra that dev has not: it wants an older pillow",
 )
-def test_trackio_reads_what_the_comparison_says(folder: Path, made: Comparison, tmp_path: Path) -> None:
+def test_trackio_reads_what_the_comparison_says(
+    folder: Path, made: Comparison, tmp_path: Path
+) -> None:
     (file,) = EXPORTS["trackio"].write(folder, tmp_path / "trackio")
     with sqlite3.connect(file) as held:
         rows = held.execute(
             "SELECT step, metrics FROM metrics WHERE run_name = 'random / run 1' ORDER BY step"
         ).fetchall()
-        (config,) = held.execute("SELECT config FROM configs WHERE run_name = 'random / run 1'").fetchone()
+        (config,) = held.execute(
+            "SELECT config FROM configs WHERE run_name = 'random / run 1'"
+        ).fetchone()
     run = made.runs_of("random")[1]
     assert [json.loads(told)["score"] for _, told in rows[:-1]] == run.scores.tolist()
     assert json.loads(rows[-1][1])["found/score"] == made.score(run)
@@ -340,15 +419,28 @@ def test_trackio_reads_what_the_comparison_says(folder: Path, made: Comparison, 
 
 @pytest.mark.parametrize(
     ("name", "missing", "extra"),
-    [("mlflow", "alembic", "mlflow"), ("trackio", "trackio", "trackio"), ("optuna", "optuna", "bridges")],
+    [
+        ("mlflow", "alembic", "mlflow"),
+        ("trackio", "trackio", "trackio"),
+        ("optuna", "optuna", "bridges"),
+    ],
 )
 def test_a_missing_library_is_named_with_its_extra(
-    name: str, missing: str, extra: str, folder: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    name: str,
+    missing: str,
+    extra: str,
+    folder: Path,
+    snas: Snas,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
     ended = snas("export", name, folder, "--out", tmp_path / "out")
     assert ended.code == 2
-    assert ended.err == f"snas: The format {name} needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
+    assert (
+        ended.err
+        == f"snas: The format {name} needs {missing}: pip install 'surrogate_nas[{extra}]'.\n"
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -362,9 +454,9 @@ def test_a_suite_read_from_its_folder_is_the_suite_that_was_run(suite: Path) -> 
 
 def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) -> None:
     told = {name: snas("export", name, suite, "--json").json for name in ("csv", "latex", "optuna")}
-    assert {(one["comparisons"], one["runs"], one["missing"], one["trials"]) for one in told.values()} == {
-        (2, 6, 0, 72)
-    }
+    assert {
+        (one["comparisons"], one["runs"], one["missing"], one["trials"]) for one in told.values()
+    } == {(2, 6, 0, 72)}
     out = suite / "export"
     trials = read_csv(out / "csv" / "trials.csv")
     assert trials.groupby("problem").size().to_dict() == {"late": 36, "plain": 36}
@@ -375,7 +467,9 @@ def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) ->
     assert result is not None and balanced(regret)
     for problem in result.problems:
         shown = [float(re.findall(r"\d+\.\d+", cell)[0]) for cell in rows_of(regret)[problem.name]]
-        assert shown == pytest.approx([problem.at(name).mean() for name in result.strategies], abs=5e-4)
+        assert shown == pytest.approx(
+            [problem.at(name).mean() for name in result.strategies], abs=5e-4
+        )
 
 
 def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -> None:
@@ -388,13 +482,19 @@ def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -
     rows = rows_of((out / "latex" / "regret.tex").read_text())
     for step in again.steps:
         (cell,) = rows[f"{step.value:g}"]
-        assert float(re.findall(r"\d+\.\d+", cell)[0]) == pytest.approx(step.mean_regrets["random"], abs=5e-4)
+        assert float(re.findall(r"\d+\.\d+", cell)[0]) == pytest.approx(
+            step.mean_regrets["random"], abs=5e-4
+        )
 
 
-def test_what_is_unfinished_is_exported_and_counted(folder: Path, suite: Path, tmp_path: Path, snas: Snas) -> None:
+def test_what_is_unfinished_is_exported_and_counted(
+    folder: Path, suite: Path, tmp_path: Path, snas: Snas
+) -> None:
     import shutil
 
-    torn = shutil.copytree(folder, tmp_path / "torn", ignore=shutil.ignore_patterns("export", "random-2*"))
+    torn = shutil.copytree(
+        folder, tmp_path / "torn", ignore=shutil.ignore_patterns("export", "random-2*")
+    )
     ended = snas("export", "csv", torn, "--json")
     assert ended.code == 0 and (ended.json["runs"], ended.json["missing"]) == (8, 1)
     assert "1 run of what was begun is not there yet" in ended.err
@@ -413,10 +513,18 @@ def test_what_is_unfinished_is_exported_and_counted(folder: Path, suite: Path, t
     ("arguments", "said"),
     [
         (["excel", "."], f"Unknown format 'excel'. Known: {', '.join(EXPORTS)}."),
-        (["csv", "nowhere"], "nowhere holds no comparison, suite or path over λ: give what was --out of one of them."),
+        (
+            ["csv", "nowhere"],
+            (
+                "nowhere holds no comparison, suite or path over λ: give what was --out of one of"
+                " them."
+            ),
+        ),
     ],
 )
-def test_bad_input_is_one_line(arguments: list[str], said: str, snas: Snas, tmp_path: Path, monkeypatch: Any) -> None:
+def test_bad_input_is_one_line(
+    arguments: list[str], said: str, snas: Snas, tmp_path: Path, monkeypatch: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     ended = snas("export", *arguments)
     assert (ended.code, ended.err) == (2, f"snas: {said}\n")
@@ -433,14 +541,18 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.usefixtures("quiet")
 def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits() -> None:
-    bound = sn.Objective("valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5")
+    bound = sn.Objective(
+        "valid_error + 0.1*params", sn.load("fashion"), subject_to="latency@cpu <= 0.5"
+    )
     objective = OptunaObjective(bound)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0, n_startup_trials=8))
     study.optimize(objective, n_trials=25)
     _, scores, cost = bound.look_up([trial.cell for trial in objective.trials])
     assert [trial.value for trial in study.trials] == (scores.loss + scores.penalty).tolist()
     assert objective.cost == pytest.approx(cost.sum()) == study.trials[-1].user_attrs["cost so far"]
-    assert [objective.constraints(trial)[0] == 0 for trial in study.trials] == scores.feasible.tolist()
+    assert [
+        objective.constraints(trial)[0] == 0 for trial in study.trials
+    ] == scores.feasible.tolist()
     assert 0 < scores.feasible.sum() < 25
     assert study.best_value == scores.score[scores.feasible].min()
 
@@ -448,9 +560,13 @@ def test_a_benchmark_is_an_optuna_objective_that_charges_and_knows_limits() -> N
 @pytest.mark.usefixtures("quiet")
 def test_several_objectives_and_combinations_that_are_no_cells() -> None:
     objective = OptunaObjective(sn.Objective("valid_error, params", sn.load("fashion")))
-    study = optuna.create_study(directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(
+        directions=objective.directions, sampler=optuna.samplers.RandomSampler(seed=0)
+    )
     study.optimize(objective, n_trials=5)
-    assert [tuple(trial.values) for trial in study.trials] == [trial.scores for trial in objective.trials]
+    assert [tuple(trial.values) for trial in study.trials] == [
+        trial.scores for trial in objective.trials
+    ]
     from surrogate_nas.strategies.bridges.base import nearest_cell
 
     class Even(ChoiceSpace):

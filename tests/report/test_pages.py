@@ -1,4 +1,6 @@
-"""Reports in a real browser: seen at first, followed by hand, on a telephone and in the dark, printed on few pages."""
+"""Reports in a real browser: seen at first, followed by hand, on a telephone and in the dark,
+printed on few pages.
+"""
 
 from __future__ import annotations
 
@@ -52,17 +54,27 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a comparison with everything that a usual one has, and a failure."""
     strategies = ["random", "local_search", "evolution", "reinforce", "iterated_local_search"]
     made = compare("fashion", strategies, runs=5, budget=60)
-    failed = made.runs[0].__class__("random", 9, [], 0.0, 0.0, "Strategy random failed in run 9: it broke.")
+    failed = made.runs[0].__class__(
+        "random", 9, [], 0.0, 0.0, "Strategy random failed in run 9: it broke."
+    )
     object.__setattr__(made, "runs", [*made.runs, failed])
-    return write_report(made, tmp_path_factory.mktemp("comparison"), command="snas compare fashion --runs 5")
+    return write_report(
+        made, tmp_path_factory.mktemp("comparison"), command="snas compare fashion --runs 5"
+    )
 
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a suite of seven problems."""
-    rng, ends = np.random.default_rng(0), {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1}
+    rng, ends = (
+        np.random.default_rng(0),
+        {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1},
+    )
     result = made(
-        {f"p{i}": {name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()} for i in range(7)}
+        {
+            f"p{i}": {name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()}
+            for i in range(7)
+        }
     )
     return write_suite_report(result, tmp_path_factory.mktemp("suite"), command="snas suite made")
 
@@ -80,22 +92,28 @@ def seen(tab: Page, selector: str) -> dict[str, float]:
           const one = [...document.querySelectorAll(selector)].find((one) => one.getClientRects().length);
           const { left, right, top, bottom } = one.getBoundingClientRect();
           return { left, right, top, bottom };
-        }""",
+        }""",  # noqa: E501
         selector,
     )
     return found
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_first_screen_holds_the_verdict_and_the_ranking(report: Path, tab: Page, scheme: str) -> None:
+def test_the_first_screen_holds_the_verdict_and_the_ranking(
+    report: Path, tab: Page, scheme: str
+) -> None:
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": 1400, "height": 900})
     tab.goto(report.as_uri())
-    verdict, holds, names = (seen(tab, one) for one in (".verdict p", ".holds table", "svg.desk .pick"))
+    verdict, holds, names = (
+        seen(tab, one) for one in (".verdict p", ".holds table", "svg.desk .pick")
+    )
     assert verdict["bottom"] < 300 and holds["left"] > verdict["right"] and holds["top"] < 200
     assert holds["bottom"] < 900 and names["bottom"] < 900
     rows = tab.locator(".first svg.desk .pick")
-    assert rows.count() >= 4 and all((box := row.bounding_box()) and box["y"] < 900 for row in rows.all())
+    assert rows.count() >= 4 and all(
+        (box := row.bounding_box()) and box["y"] < 900 for row in rows.all()
+    )
     assert tab.evaluate("document.documentElement.scrollWidth") == 1400
     tab.set_viewport_size({"width": 390, "height": 844})
     order = [seen(tab, one)["top"] for one in (".verdict p", "svg.slim .pick", ".holds table")]
@@ -108,7 +126,12 @@ def test_a_telephone_shows_it_without_scrolling_sideways(report: Path, tab: Page
     tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert tab.evaluate("document.documentElement.scrollWidth") == 390
     cut = "(one) => one.getBoundingClientRect().right > 391 && !one.closest('.scroll, svg')"
-    assert tab.evaluate(f"[...document.querySelectorAll('main *')].filter({cut}).map((one) => one.outerHTML)") == []
+    assert (
+        tab.evaluate(
+            f"[...document.querySelectorAll('main *')].filter({cut}).map((one) => one.outerHTML)"
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize("width", [1400, 390])
@@ -119,26 +142,30 @@ def test_what_a_picture_writes_stays_in_it(report: Path, tab: Page, width: int) 
     cut = """(text) => {
       const [a, b] = [text.getBoundingClientRect(), text.ownerSVGElement.getBoundingClientRect()];
       return b.width && (a.left < b.left - 2 || a.right > b.right + 2 || a.bottom > b.bottom + 4 || a.top < b.top - 2);
-    }"""
+    }"""  # noqa: E501
     assert (
-        tab.evaluate(f"[...document.querySelectorAll('figure text')].filter({cut}).map((one) => one.textContent)") == []
+        tab.evaluate(
+            f"[...document.querySelectorAll('figure text')].filter({cut}).map((one) =>"
+            " one.textContent)"
+        )
+        == []
     )
 
 
 @pytest.mark.parametrize("width", [1400, 390])
-def test_a_table_that_is_cut_shows_a_shadow_and_scrolls_in_itself(report: Path, tab: Page, width: int) -> None:
+def test_a_table_that_is_cut_shows_a_shadow_and_scrolls_in_itself(
+    report: Path, tab: Page, width: int
+) -> None:
     tab.set_viewport_size({"width": width, "height": 900})
     tab.goto(report.as_uri())
     tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    told = tab.evaluate(
-        """[...document.querySelectorAll("main table")].map((table) => {
+    told = tab.evaluate("""[...document.querySelectorAll("main table")].map((table) => {
           const box = table.closest(".scroll"), style = getComputedStyle(box);
           const first = getComputedStyle(table.querySelector("td"));
           const grounds = style.backgroundImage.split("linear").length;
           return [table.scrollWidth > box.clientWidth + 1, style.overflowX, grounds, style.backgroundAttachment,
             first.position];
-        })"""
-    )
+        })""")  # noqa: E501
     assert len(told) >= 6 and (width == 1400 or any(cut for cut, *_ in told))
     for _, *how in told:
         assert how == ["auto", 5, "local, local, scroll, scroll", "sticky"]
@@ -154,17 +181,27 @@ def test_a_strategy_is_followed_and_hidden_everywhere(report: Path, tab: Page) -
     others = f"[data-s]:not([data-s='{key}'])"
     first.hover()
     assert tab.locator(f"{others}.dim").count() == tab.locator(others).count() > 10
-    assert tab.locator(f"[data-s='{key}'].dim").count() == 0 < tab.locator(f".verdict [data-s='{key}']").count()
+    assert (
+        tab.locator(f"[data-s='{key}'].dim").count()
+        == 0
+        < tab.locator(f".verdict [data-s='{key}']").count()
+    )
     tab.locator("h1").hover()
     assert tab.locator(".dim").count() == 0
     mine = f"svg.desk [data-s='{key}']:not(.pick)"
-    hidden = f'[...document.querySelectorAll("{mine}")].map((one) => getComputedStyle(one).visibility)'
+    hidden = (
+        f'[...document.querySelectorAll("{mine}")].map((one) => getComputedStyle(one).visibility)'
+    )
     assert set(tab.evaluate(hidden)) == {"visible"}
     first.click()
-    assert set(tab.evaluate(hidden)) == {"hidden"} and first.get_attribute("aria-pressed") == "false"
+    assert (
+        set(tab.evaluate(hidden)) == {"hidden"} and first.get_attribute("aria-pressed") == "false"
+    )
     assert first.is_visible() and tab.locator(".verdict .strategy").first.is_visible()
     first.press("Enter")
-    assert set(tab.evaluate(hidden)) == {"visible"} and first.get_attribute("aria-pressed") == "true"
+    assert (
+        set(tab.evaluate(hidden)) == {"visible"} and first.get_attribute("aria-pressed") == "true"
+    )
     assert not said, "the policy of the page refuses nothing of its own"
 
 
@@ -178,7 +215,8 @@ def test_a_look_is_the_strategy_s_by_its_name_in_both_schemes(report: Path, tab:
             )
             assert colour.strip() == (look.dark if dark else look.colour)
     held = tab.evaluate(
-        "[...document.querySelectorAll('svg.desk .pick')].map((one) => [one.dataset.s, one.textContent])"
+        "[...document.querySelectorAll('svg.desk .pick')].map((one) => [one.dataset.s,"
+        " one.textContent])"
     )
     assert len({key for key, _ in held}) == len({text for _, text in held})
 
@@ -195,7 +233,9 @@ def test_text_stands_out_in_light_and_in_dark(report: Path, tab: Page) -> None:
     assert grounds["light"] == "rgb(255, 255, 255)" and grounds["dark"] != grounds["light"]
 
 
-def test_it_prints_on_few_pages_none_but_the_last_half_empty(report: Path, browser: Browser) -> None:
+def test_it_prints_on_few_pages_none_but_the_last_half_empty(
+    report: Path, browser: Browser
+) -> None:
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()
     page.goto(report.as_uri())
@@ -210,7 +250,9 @@ def test_a_large_suite_prints_on_few_pages_too(browser: Browser, tmp_path: Path)
     rng = np.random.default_rng(0)
     names = [f"a_long_name_{i}" for i in range(15)]
     problems = {
-        f"problem-{i}": {name: steps(*(0.1 + 0.1 * k + 0.05 * rng.random(10))) for k, name in enumerate(names)}
+        f"problem-{i}": {
+            name: steps(*(0.1 + 0.1 * k + 0.05 * rng.random(10))) for k, name in enumerate(names)
+        }
         for i in range(32)
     }
     page = browser.new_page()

@@ -1,4 +1,6 @@
-"""The report: one self-contained page, honest in every corner case, whose curves agree with hand computations."""
+"""The report: one self-contained page, honest in every corner case, whose curves agree with hand
+computations.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ EVIL = "_evil$x_{<script>alert(1)</script>"
 class Failing(RandomSearch):
     """Always fails when asked."""
 
-    def ask(self, n: int):  # noqa: ARG002
+    def ask(self, n: int):
         raise RuntimeError("<img src=x> & broke")
 
 
@@ -68,7 +70,11 @@ class Resources(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        named = [str(value) for name, value in attrs if name in ("src", "href", "srcset", "xlink:href", "data")]
+        named = [
+            str(value)
+            for name, value in attrs
+            if name in ("src", "href", "srcset", "xlink:href", "data")
+        ]
         self.loaded += [address for address in named if not address.startswith("#")]
 
     def handle_data(self, data):
@@ -84,12 +90,19 @@ def report(comparison: Comparison, folder: Path, **more: str) -> Resources:
     html = path.read_text(encoding="utf-8")
     page = Resources(html)
     assert set(page.loaded) <= {"explore.html", "summary.json"} and len(html) < 1_000_000
-    assert "link" not in page.tags and "img" not in page.tags and "@import" not in html and "url(" not in html
+    assert (
+        "link" not in page.tags
+        and "img" not in page.tags
+        and "@import" not in html
+        and "url(" not in html
+    )
     (script,) = re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL)
     (allowed,) = re.findall(r"script-src 'sha256-([^']+)'", html)
     assert base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() == allowed
     assert "default-src 'none'" in html and not re.findall(r" on[a-z]+=", html)
-    assert "nan" not in page.text.lower().split() and not re.findall(r'[ "(]-?(?:nan|inf)[ ")]', html)
+    assert "nan" not in page.text.lower().split() and not re.findall(
+        r'[ "(]-?(?:nan|inf)[ ")]', html
+    )
     assert comparison.objective.fingerprint in page.text
     for name in comparison.description["strategies"]:
         assert name in page.text
@@ -111,10 +124,16 @@ def test_a_small_comparison(small, tmp_path):
     assert small.objective.benchmark.banner in page.text
     assert "snas compare analog-cifar10 --runs <3>" in page.text
     assert "digital_error + 0.02*params" in page.text
-    assert "It is not decided which of 2 strategies ends best" in page.text and "Would it hold …" in page.text
+    assert (
+        "It is not decided which of 2 strategies ends best" in page.text
+        and "Would it hold …" in page.text
+    )
     assert "holds no final (test) metric" in page.text
     cells = {f"cell-{rank}" for rank in range(1, 5)}
-    assert pictures(small) == {"score-by-cells", "ranking", "pareto-front", "pareto-front-near"} | cells
+    assert (
+        pictures(small)
+        == {"score-by-cells", "ranking", "pareto-front", "pareto-front-near"} | cells
+    )
 
 
 def test_reports_repeat(small, tmp_path):
@@ -141,7 +160,9 @@ def test_one_run_says_so(strategies, tmp_path):
     page = report(compare("analog-cifar10", strategies, runs=1, budget=3), tmp_path)
     assert "a figure from one run" in page.text
     assert "Every figure is from one run." in page.text
-    assert "±" not in page.text.partition("Summary")[2].partition("L against R")[0].replace("mean ± std", "")
+    assert "±" not in page.text.partition("Summary")[2].partition("L against R")[0].replace(
+        "mean ± std", ""
+    )
 
 
 def test_one_strategy_claims_no_comparison(tmp_path):
@@ -150,7 +171,13 @@ def test_one_strategy_claims_no_comparison(tmp_path):
 
 
 def test_diversity_leaves_regret_undefined(tmp_path):
-    made = compare("analog-cifar10", ["random", "evolution"], "digital_error + 0.05*diversity", runs=3, budget=20)
+    made = compare(
+        "analog-cifar10",
+        ["random", "evolution"],
+        "digital_error + 0.05*diversity",
+        runs=3,
+        budget=20,
+    )
     page = report(made, tmp_path)
     assert "undefined: scores depend on history" in page.text
     row = summary_table(made, looks(made.strategies)).rows[0]
@@ -167,9 +194,12 @@ def test_no_regulariser_has_no_front(tmp_path):
 
 def test_constraints_that_few_cells_meet(tmp_path):
     made = compare(
-        "analog-cifar10", ["random", "evolution"], subject_to="params <= 80000 and digital_error <= 40",
-        runs=4, budget=25,
-    )  # fmt: skip
+        "analog-cifar10",
+        ["random", "evolution"],
+        subject_to="params <= 80000 and digital_error <= 40",
+        runs=4,
+        budget=25,
+    )
     infeasible = sum(not run.incumbent.feasible for run in made.runs)
     assert 0 < infeasible < 8
     page = report(made, tmp_path)
@@ -191,11 +221,17 @@ def test_constraints_that_no_cell_meets(tmp_path):
     made = compare("analog-cifar10", ["random"], subject_to="params <= 10", runs=2, budget=12)
     page = report(made, tmp_path)
     assert "No feasible cell was found" in page.text
-    assert "2 of 2 runs found no feasible cell" in page.text and "no cell of the space is feasible" in page.text
+    assert (
+        "2 of 2 runs found no feasible cell" in page.text
+        and "no cell of the space is feasible" in page.text
+    )
     assert pictures(made) == {f"cell-{rank}" for rank in range(1, 5)}
     assert page.text.count("no feasible cell") >= 8 and not re.search(r"score [0-9]", page.text)
     (told,) = made.to_json()["strategies"]
-    assert set(told["score"].values()) == {None} == set(told["regret"].values()) and made.optimum is None
+    assert (
+        set(told["score"].values()) == {None} == set(told["regret"].values())
+        and made.optimum is None
+    )
     assert told["best"] == {"cell": None, "score": None, "final": {}} and told["feasible_runs"] == 0
 
 
@@ -204,15 +240,30 @@ HOSTILE = """<script>alert(1)</script>"><img src=x onerror=alert(2)>$x_{$"""
 
 def test_what_a_table_says_is_only_text(tmp_path):
     table = Table(
-        "hostile", "nb201", HOSTILE, HOSTILE, HOSTILE, HOSTILE, "valid_error", Network(), "queries", banner=HOSTILE
+        "hostile",
+        "nb201",
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        HOSTILE,
+        "valid_error",
+        Network(),
+        "queries",
+        banner=HOSTILE,
     )
     fall = np.linspace(90.0, 10.0, 15625)
-    table.add(Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE), 12, fall)
+    table.add(
+        Metric("valid_error", HOSTILE, "search", "error", description=HOSTILE, source=HOSTILE),
+        12,
+        fall,
+    )
     table.add(Metric("test_error", HOSTILE, "final", "error", split=HOSTILE), 12, fall + 1)
     table.add(Metric("odd", HOSTILE, "search", "structure", description=HOSTILE), None, fall + 2)
     write_table(table, tmp_path / "hostile.h5")
     bench = sn.load(str(tmp_path / "hostile.h5"))
-    made = compare(bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15)
+    made = compare(
+        bench, ["random", "evolution", Failing, Evil], "valid_error + 0.1*odd", runs=2, budget=15
+    )
     path = write_report(made, tmp_path, command=f"snas compare {HOSTILE}\udcff")
     html = path.read_text(encoding="utf-8")
     assert (
@@ -225,9 +276,10 @@ def test_what_a_table_says_is_only_text(tmp_path):
 
 
 TAGS = set(
-    "html head meta title style body main header section h1 h2 h3 p code strong div span svg g path rect text table "
-    "thead tbody tr th td small figure figcaption article dl dt dd ul li pre a details summary script".split()
-)  # fmt: skip
+    "html head meta title style body main header section h1 h2 h3 p code strong div span svg g path"
+    " rect text table thead tbody tr th td small figure figcaption article dl dt dd ul li pre a"
+    " details summary script".split()
+)
 
 
 def test_failures_are_prominent_and_escaped(tmp_path):
@@ -241,7 +293,9 @@ def test_a_strategy_that_failed_in_some_runs_is_tested_on_the_others(tmp_path):
     made = compare("analog-cifar10", ["random", FailingOnce], runs=6, budget=40)
     assert 0 < len(made.runs_of("FailingOnce")) < 6
     report(made, tmp_path)
-    assert sum((t.wins, t.ties, t.losses)[i] for t in made.tests for i in range(3)) == len(made.runs_of("FailingOnce"))
+    assert sum((t.wins, t.ties, t.losses)[i] for t in made.tests for i in range(3)) == len(
+        made.runs_of("FailingOnce")
+    )
 
 
 def test_when_everything_failed(tmp_path):
@@ -267,7 +321,8 @@ def test_curves_are_right_continuous_means():
     over_cells = curve_over_cells(pairs)
     assert dict(zip(over_cells.x, over_cells.middle, strict=True)) == {1: 4.0, 2: 3.5, 3: 1.5}
     over_cost = curve_over_cost(pairs, divisor=2.0)
-    assert over_cost.x.tolist() == [1.5, 3.0]  # before 3 s a run has finished nothing; at 6 s both end
+    # before 3 s a run has finished nothing; at 6 s both end
+    assert over_cost.x.tolist() == [1.5, 3.0]
     assert over_cost.middle.tolist() == [4.0, 1.5]
     assert (over_cost.low <= over_cost.middle).all() and (over_cost.middle <= over_cost.high).all()
 
@@ -282,7 +337,11 @@ def test_best_cells_are_distinct_and_counted_by_run(small):
     assert [(cell.trial.score, cell.trial.cell.index) for cell in found] == list(best.values())[:5]
     for cell in found:
         for name in small.strategies:
-            runs = [run for run in small.runs_of(name) if cell.trial.cell in {trial.cell for trial in run.trials}]
+            runs = [
+                run
+                for run in small.runs_of(name)
+                if cell.trial.cell in {trial.cell for trial in run.trials}
+            ]
             assert cell.found_by.get(name, 0) == len(runs)
 
 
@@ -296,12 +355,20 @@ def test_functional_twins_share_a_card(tmp_path):
     ]
     objective = sn.Objective("digital_error", sn.load("analog-cifar10"))
     description = {
-        "strategies": ["s"], "runs": 1, "first_cells": 0, "seed": 0, "budget": {"cells": 2, "seconds": None},
-        "hidden": False, "simulated_workers": 1,
-    }  # fmt: skip
+        "strategies": ["s"],
+        "runs": 1,
+        "first_cells": 0,
+        "seed": 0,
+        "budget": {"cells": 2, "seconds": None},
+        "hidden": False,
+        "simulated_workers": 1,
+    }
     made = Comparison(objective, description, [Run("s", 0, trials, 1.0, 0.5)])
     (found,) = best_cells(made, 5)
-    assert str(found.trial.cell) == twins[0] and [str(trial.cell) for trial in found.isomorphic] == twins[1:]
+    assert (
+        str(found.trial.cell) == twins[0]
+        and [str(trial.cell) for trial in found.isomorphic] == twins[1:]
+    )
     page = report(made, tmp_path)
     assert page.tags.count("article") == 1 and f"{twins[1]} (1.10000)" in page.text
 
@@ -319,20 +386,35 @@ def test_the_front_is_exact(small):
 
 def test_the_headline_follows_the_test(small):
     space = sn.nb201()
-    cells = list({space.identity(cell): cell for cell in space[:500]}.values())  # of equal function none
+    # of equal function none
+    cells = list({space.identity(cell): cell for cell in space[:500]}.values())
 
     def runs(name: str, scores: list[float]) -> list[Run]:
         found = {score: cells[round(1000 * score) - 100] for score in scores}
         return [
-            Run(name, i, [Trial(0, found[s], s, s, 0.0, True, None, 1.0, {"digital_error": 100 * s})], 1.0, 0.5)
+            Run(
+                name,
+                i,
+                [Trial(0, found[s], s, s, 0.0, True, None, 1.0, {"digital_error": 100 * s})],
+                1.0,
+                0.5,
+            )
             for i, s in enumerate(scores)
         ]
 
     objective = sn.Objective("digital_error", small.objective.benchmark)
-    description = {"strategies": ["a", "b"], "runs": 8, "first_cells": 0, "budget": {"cells": 1, "seconds": None}}
+    description = {
+        "strategies": ["a", "b"],
+        "runs": 8,
+        "first_cells": 0,
+        "budget": {"cells": 1, "seconds": None},
+    }
     low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
     clear = Comparison(objective, description, runs("a", high) + runs("b", low))
-    assert "b ends with the lowest regret: significantly better than a (better in 8 of 8" in clear.sentences[0]
+    assert (
+        "b ends with the lowest regret: significantly better than a (better in 8 of 8"
+        in clear.sentences[0]
+    )
     assert "p = 0.0078; mean lower by " in clear.sentences[0]
     assert any(said.startswith("b has the mean final score") for said in clear.sentences)
     equal = Comparison(objective, description, runs("a", low) + runs("b", low))
@@ -342,7 +424,9 @@ def test_the_headline_follows_the_test(small):
 
 
 def test_only_code_may_break_inside_a_word(small, tmp_path):
-    """`anywhere` lets a narrow column break every word of its text; `break-word` breaks what is longer than a line."""
+    """`anywhere` lets a narrow column break every word of its text; `break-word` breaks what is
+    longer than a line.
+    """
     page = write_report(small, tmp_path).read_text()
     style = page.partition("<style>")[2].partition("</style>")[0]
     rules = re.findall(r"([^{}]+)\{([^{}]*)\}", style)
@@ -352,7 +436,11 @@ def test_only_code_may_break_inside_a_word(small, tmp_path):
 
 def test_numbers():
     assert fixed(-1e-17, 3) == "0.000" and fixed(None, 3) == "–" and fixed(-0.5, 1) == "−0.5"
-    assert decimals_for([0.1, 0.1]) == 4 and decimals_for([0.1, 0.102]) == 5 and decimals_for([0, 7]) == 3
+    assert (
+        decimals_for([0.1, 0.1]) == 4
+        and decimals_for([0.1, 0.102]) == 5
+        and decimals_for([0, 7]) == 3
+    )
     assert natural(344346.0, "parameters") == "344,346" and natural(8.556, "%") == "8.56 %"
     assert p_value(0.0001) == "< 0.001" and p_value(0.0234) == "0.023"
 
@@ -361,9 +449,16 @@ def test_looks_differ_and_follow_the_name():
     names = [f"s{i}" for i in range(20)]
     assert len(set(looks(names).values())) == 20
     alone, among = looks(["bo"]), looks(["mine", "evolution", "bo", "evolution(population=5)"])
-    assert alone["bo"] == among["bo"] and among["evolution"] == looks(["evolution(population=9)"]).popitem()[1]
+    assert (
+        alone["bo"] == among["bo"]
+        and among["evolution"] == looks(["evolution(population=9)"]).popitem()[1]
+    )
     assert len(set(among.values())) == 4
-    assert plain("_a$b") == " _a$b" and len(plain("x" * 99)) < 30 and plain("a\nb\udcff\x00") == "a·b··"
+    assert (
+        plain("_a$b") == " _a$b"
+        and len(plain("x" * 99)) < 30
+        and plain("a\nb\udcff\x00") == "a·b··"
+    )
 
 
 @pytest.mark.data
@@ -399,17 +494,26 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
             by_hand = []
             for run in made.runs_of(name):
                 ends = np.cumsum([trial.cost_seconds for trial in run.trials])
-                done = [t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)]
+                done = [
+                    t for t, end in zip(run.trials, ends, strict=True) if end <= at * (1 + 1e-12)
+                ]
                 by_hand.append(test[min(done, key=lambda trial: trial.score).cell.index])
             assert mean == pytest.approx(np.mean(by_hand))
 
 
 def test_several_objectives_show_their_front(tmp_path):
-    made = compare("analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25)
+    made = compare(
+        "analog-cifar10", ["random", "evolution"], "digital_error, params", runs=2, budget=25
+    )
     page = report(made, tmp_path)
     assert "hypervolume that is missed" in page.text and "exact front" in page.text
     assert {"fronts", "ranking", "front-points"} <= pictures(made)
-    for senseless in ("What λ does", "L against R", "What they found", "Test of the best-scoring cell"):
+    for senseless in (
+        "What λ does",
+        "L against R",
+        "What they found",
+        "Test of the best-scoring cell",
+    ):
         assert senseless not in page.text
     scores = made.scores("random")
     assert ((0 < scores) & (scores < 1)).all()
@@ -428,26 +532,50 @@ def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
     inside = (whole[:, 0] <= plane.up[1]) & (whole[:, 1] <= plane.across[1])
     inside &= (whole[:, 0] >= plane.up[0]) & (whole[:, 1] >= plane.across[0])
     assert len(plane.front) + plane.beyond == len(whole) and inside.sum() == len(plane.front)
-    caption = next(picture.caption for picture in Page(Study(made)).pictures if picture.name == "fronts")
+    caption = next(
+        picture.caption for picture in Page(Study(made)).pictures if picture.name == "fronts"
+    )
     assert f"the exact front, {len(plane.front)} points" in caption
-    assert (f"{plane.beyond} point" in caption) == (plane.beyond > 0) == ("outside the frame" in caption)
+    assert (
+        (f"{plane.beyond} point" in caption)
+        == (plane.beyond > 0)
+        == ("outside the frame" in caption)
+    )
 
 
 def test_names_of_strategies_stand_beside_their_marks_and_words_are_left_alone():
     by_name = looks(["a", "bo", "bo(k=2)", "local_search", "iterated_local_search"])
     words = with_marks("bo, bo(k=2) and iterated_local_search beat a robot by bo.", by_name)
     assert [part if isinstance(part, str) else f"<{part.text}>" for part in words.parts] == [
-        "<bo>", ", ", "<bo(k=2)>", " and ", "<iterated_local_search>", " beat a robot by ", "<bo>", ".",
-    ]  # fmt: skip
+        "<bo>",
+        ", ",
+        "<bo(k=2)>",
+        " and ",
+        "<iterated_local_search>",
+        " beat a robot by ",
+        "<bo>",
+        ".",
+    ]
 
 
 def test_the_conventions_say_what_strategies_were_given_and_how_they_were_run(tmp_path):
-    made = compare("fashion", ["random"], "valid_loss + 0.1*params, latency@cpu", runs=1, budget=15,
-                   simulated_workers=3)  # fmt: skip
+    made = compare(
+        "fashion",
+        ["random"],
+        "valid_loss + 0.1*params, latency@cpu",
+        runs=1,
+        budget=15,
+        simulated_workers=3,
+    )
     text = report(made, tmp_path).text
     assert "random: made for one objective, run on several by random scalarisation" in text
-    assert "that it reads it: params, latency@cpu" in text and "3 cells are evaluated side by side" in text
-    hidden = compare("fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True)
+    assert (
+        "that it reads it: params, latency@cpu" in text
+        and "3 cells are evaluated side by side" in text
+    )
+    hidden = compare(
+        "fashion", ["random"], "valid_loss + 0.1*params", runs=1, budget=15, hidden=True
+    )
     assert "for free (params) was withheld from all strategies" in report(hidden, tmp_path).text
 
 

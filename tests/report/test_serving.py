@@ -1,4 +1,6 @@
-"""`snas serve`: what is being made is seen as it is made, nothing is disturbed, and nothing but results is shown."""
+"""`snas serve`: what is being made is seen as it is made, nothing is disturbed, and nothing but
+results is shown.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,9 @@ def ask(
     hosts: Sequence[str] | None = None,
     cookie: str | None = None,
 ) -> Answer:
-    """Ask for exactly this path, as no browser would; by default with the cookie of one that knows the token."""
+    """Ask for exactly this path, as no browser would; by default with the cookie of one that knows
+    the token.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     connection.putrequest(method, path, skip_host=True)
     for host in [f"127.0.0.1:{server.server_port}"] if hosts is None else hosts:
@@ -118,7 +122,10 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
         tab.wait_for_selector("[data-count=running] >> text=2")
         before = (tmp_path / "out" / "runs").stat().st_mtime_ns
         assert f"Process {process.pid} is at work since" in tab.inner_text("#part")
-        assert tab.inner_text("[data-count=done]") in "012" and tab.inner_text("[data-count=failed]") == "0"
+        assert (
+            tab.inner_text("[data-count=done]") in "012"
+            and tab.inner_text("[data-count=failed]") == "0"
+        )
         assert re.fullmatch(r"0:\d\d:\d\d", tab.inner_text("[data-since]"))
         assert (tmp_path / "out" / "runs").stat().st_mtime_ns == before
         gated.open()
@@ -127,7 +134,9 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
         assert process.returncode == 0
         tab.wait_for_selector("text=All runs have ended.")
         assert tab.locator(".charts svg").count() == 1, "the benchmark counts queries"
-        assert tab.locator(".charts path[fill=none][stroke-width='2'][stroke^='var(--c']").count() == 2
+        assert (
+            tab.locator(".charts path[fill=none][stroke-width='2'][stroke^='var(--c']").count() == 2
+        )
         tab.click("text=report")
         tab.wait_for_selector("text=Would it hold")
         assert tab.locator("svg").count() > 3
@@ -137,8 +146,14 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
 def test_what_is_at_hand_is_told_in_numbers(server: Server) -> None:
     told = ask(server, "/state/one").json
     assert told["counts"] == {
-        "done": 6, "running": 0, "failed": 0, "halted": 0, "damaged": 0, "missing": 0, "runs": 6,
-    }  # fmt: skip
+        "done": 6,
+        "running": 0,
+        "failed": 0,
+        "halted": 0,
+        "damaged": 0,
+        "missing": 0,
+        "runs": 6,
+    }
     assert [one["evaluations"] for one in told["strategies"]] == [45, 45]
     runs = [Store(server.pages.places.root / "one").watch("random", number) for number in range(3)]
     for run in runs:
@@ -146,7 +161,11 @@ def test_what_is_at_hand_is_told_in_numbers(server: Server) -> None:
     assert told["strategies"][0]["best"] == min(run.best[-1] for run in runs)
     assert told["strategies"][0]["median"] == sorted(run.best[-1] for run in runs)[1]
     page = ask(server, "/at/one/").text
-    assert "All runs have ended; there is no report yet." in page and "random" in page and "<svg viewBox" in page
+    assert (
+        "All runs have ended; there is no report yet." in page
+        and "random" in page
+        and "<svg viewBox" in page
+    )
     part = ask(server, "/part/one")
     assert ask(server, f"/part/one?{part.headers['ETag']}").status == 204
     assert ask(server, "/part/one?other").body == part.body
@@ -167,7 +186,9 @@ def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBen
         growing.write(lines[4][30:] + b"".join(lines[5:]))
     assert run.refresh() and len(run.best) == 15 and run.end is not None
     trials = store.load("random", 1, analog.space).trials
-    assert run.best[-1] == min(trial.score for trial in trials) and run.finished == [t.finished for t in trials]
+    assert run.best[-1] == min(trial.score for trial in trials) and run.finished == [
+        t.finished for t in trials
+    ]
     file.write_bytes(b"".join(lines[:3]))
     assert run.refresh() and len(run.best) == 3 and run.end is None
     file.write_bytes(whole.replace(lines[4], lines[4].replace(b"true", b"True")))
@@ -198,7 +219,9 @@ def test_a_finished_folder_is_not_called_interrupted_while_it_is_read(server: Se
     page = ask(server, "/at/one/").text
     assert "still to be read" in page and "Nobody is at work" not in page
     server.pages.patience_seconds = math.inf
-    assert "All runs have ended" in ask(server, "/at/one/").text and "ended" in ask(server, "/").text
+    assert (
+        "All runs have ended" in ask(server, "/at/one/").text and "ended" in ask(server, "/").text
+    )
 
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
@@ -220,8 +243,8 @@ def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> 
 def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBenchmark) -> None:
     file = tmp_path / "breaks.py"
     file.write_text(
-        "import surrogate_nas as sn\nclass Breaks(sn.Strategy):\n def ask(self, n): raise ValueError('<i>no</i>')\n"
-        " def tell(self, trials): pass\n"
+        "import surrogate_nas as sn\nclass Breaks(sn.Strategy):\n def ask(self, n): raise"
+        " ValueError('<i>no</i>')\n def tell(self, trials): pass\n"
     )
     compare(analog, ["random", f"{file}:Breaks"], runs=2, budget=12, folder=tmp_path / "out")
     run = tmp_path / "out" / "runs" / "random-1.jsonl"
@@ -229,7 +252,10 @@ def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBen
     with Server(tmp_path / "out", 0) as server:
         server.in_background()
         told, page = ask(server, "/state/").json, ask(server, "/").text
-        assert [one["states"] for one in told["strategies"]] == [["done", "halted"], ["failed", "failed"]]
+        assert [one["states"] for one in told["strategies"]] == [
+            ["done", "halted"],
+            ["failed", "failed"],
+        ]
         assert "Nobody is at work, and 1 run is not finished: the same command goes on." in page
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = re.search(r'href="(/files/failures/[^"]+)">traceback', page)
@@ -238,14 +264,24 @@ def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBen
 
 
 def test_a_suite_counts_the_runs_of_each_strategy(tmp_path: Path) -> None:
-    problems = [Problem("one", "analog-cifar10", cells=12), Problem("two", "fashion", "valid_loss, params", cells=11)]
+    problems = [
+        Problem("one", "analog-cifar10", cells=12),
+        Problem("two", "fashion", "valid_loss, params", cells=11),
+    ]
     suite = Suite("s", "A <title>", problems, [Entry("random", 3), Entry("evolution", 1)])
     run_suite(suite, tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()
         told, page = ask(server, "/state/").json, ask(server, "/").text
-        assert {name: one["counts"]["runs"] for name, one in told["problems"].items()} == {"one": 4, "two": 4}
-        assert "A &lt;title&gt;" in page and "8 of 8 runs done" in page and page.count('viewBox="0 0 400') == 1
+        assert {name: one["counts"]["runs"] for name, one in told["problems"].items()} == {
+            "one": 4,
+            "two": 4,
+        }
+        assert (
+            "A &lt;title&gt;" in page
+            and "8 of 8 runs done" in page
+            and page.count('viewBox="0 0 400') == 1
+        )
         assert "4 of 4 runs done" in ask(server, "/at/problems/one/").text
         assert "There are several objectives" in ask(server, "/at/problems/two").text
         server.shutdown()
@@ -276,8 +312,14 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
     assert head.status == 200 and not head.body and int(head.headers["Content-Length"]) > 1000
     for path in ("/", "/part/one", "/state/one", "/nothing"):
         headers = ask(server, path).headers
-        assert "default-src 'none'" in headers["Content-Security-Policy"] and headers["X-Frame-Options"] == "DENY"
-        assert headers["X-Content-Type-Options"] == "nosniff" and "Access-Control-Allow-Origin" not in headers
+        assert (
+            "default-src 'none'" in headers["Content-Security-Policy"]
+            and headers["X-Frame-Options"] == "DENY"
+        )
+        assert (
+            headers["X-Content-Type-Options"] == "nosniff"
+            and "Access-Control-Allow-Origin" not in headers
+        )
 
 
 def test_nothing_outside_is_served(server: Server, results: Path) -> None:
@@ -289,15 +331,36 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
     (results / "one" / ".hidden.html").write_text("hidden")
     (results / "one" / "folder.html").mkdir()
     os.mkfifo(results / "one" / "pipe.html")
-    assert ask(server, "/files/one/report.html").body == ask(server, "/files/one/in.html").body == b"<p>fine</p>"
+    assert (
+        ask(server, "/files/one/report.html").body
+        == ask(server, "/files/one/in.html").body
+        == b"<p>fine</p>"
+    )
     assert "sandbox" in ask(server, "/files/one/report.html").headers["Content-Security-Policy"]
     for path in (
-        "../secret.html", "one/../../secret.html", "%2e%2e/secret.html", "one/%2e%2e/%2e%2e/secret.html",
-        "..%2fsecret.html", "one%2freport.html", f"{results.parent}/secret.html", f"/{results.parent}/secret.html",
-        "one/out.html", "outside/secret.html", "one/.hidden.html", "one/.lock", "one/folder.html", "one/pipe.html",
-        "one/runs/random-0.jsonl", "one/report.html%00.png", "one/%ff.html", "one", "", "one/", "one//report.html",
+        "../secret.html",
+        "one/../../secret.html",
+        "%2e%2e/secret.html",
+        "one/%2e%2e/%2e%2e/secret.html",
+        "..%2fsecret.html",
+        "one%2freport.html",
+        f"{results.parent}/secret.html",
+        f"/{results.parent}/secret.html",
+        "one/out.html",
+        "outside/secret.html",
+        "one/.hidden.html",
+        "one/.lock",
+        "one/folder.html",
+        "one/pipe.html",
+        "one/runs/random-0.jsonl",
+        "one/report.html%00.png",
+        "one/%ff.html",
+        "one",
+        "",
+        "one/",
+        "one//report.html",
         "one\\report.html",
-    ):  # fmt: skip
+    ):
         answer = ask(server, f"/files/{path}")
         assert answer.status == 404 and answer.body == b"There is nothing here.\n", path
     for path in (
@@ -317,13 +380,33 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
     (results / "one" / "report.html").write_text("secret")
     token = server.token
     assert token and server.address == f"http://127.0.0.1:{server.server_port}/?token={token}"
-    paths = ("/", "/at/one/", "/part/one", "/state/", "/state/one", "/files/one/report.html", "/live.js", "/none")
+    paths = (
+        "/",
+        "/at/one/",
+        "/part/one",
+        "/state/",
+        "/state/one",
+        "/files/one/report.html",
+        "/live.js",
+        "/none",
+    )
     name = server.cookie
-    strangers = ("", f"{name}=", f"{name}=x{token[1:]}", f"{name}={token[:-1]}", f"{name}={token}x", f"other={token}")
+    strangers = (
+        "",
+        f"{name}=",
+        f"{name}=x{token[1:]}",
+        f"{name}={token[:-1]}",
+        f"{name}={token}x",
+        f"other={token}",
+    )
     for path in paths:
         for cookie in (*strangers, f"{name}=\xe9"):
             answer = ask(server, path, cookie=cookie)
-            assert answer.status == 403 and b"secret" not in answer.body and "Set-Cookie" not in answer.headers
+            assert (
+                answer.status == 403
+                and b"secret" not in answer.body
+                and "Set-Cookie" not in answer.headers
+            )
             assert token not in answer.text
         for query in ("?token=", "?token=x", f"?x={token}", f"?token={token}x"):
             assert ask(server, path + query, cookie="").status == 403
@@ -331,7 +414,11 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
     first = ask(server, f"/?token={token}", cookie="")
     assert first.status == 200 and token not in first.text
     assert first.headers["Set-Cookie"] == f"{name}={token}; Path=/; HttpOnly; SameSite=Strict"
-    for cookie in (f"{name}={token}", f"other=1; {name}={token}", f"{name}=of another port; {name}={token}"):
+    for cookie in (
+        f"{name}={token}",
+        f"other=1; {name}={token}",
+        f"{name}=of another port; {name}={token}",
+    ):
         again = ask(server, "/at/one/", cookie=cookie)
         assert again.status == 200 and "Set-Cookie" not in again.headers
     version = ask(server, f"/part/one?token={token}", cookie="").headers["ETag"]
@@ -381,7 +468,10 @@ def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
         with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
             host = f"127.0.0.1:{server.server_port}"
             cookie = f"{server.cookie}={server.token}"
-            head = f"GET /files/one/large.csv HTTP/1.1\r\nHost: {host}\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+            head = (
+                f"GET /files/one/large.csv HTTP/1.1\r\nHost: {host}\r\nCookie:"
+                f" {cookie}\r\nConnection: close\r\n\r\n"
+            )
             connection.sendall(head.encode())
             received, buffer = 0, bytearray(2**16)
             while n := connection.recv_into(buffer):
@@ -392,11 +482,15 @@ def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
     assert received > size and most < size / 16
 
 
-def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(server: Server, results: Path) -> None:
+def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(
+    server: Server, results: Path
+) -> None:
     large = results / "one" / "large.csv"
     large.write_bytes(b"x" * 2**24)
     connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
-    connection.request("GET", "/files/one/large.csv", headers={"Cookie": f"{server.cookie}={server.token}"})
+    connection.request(
+        "GET", "/files/one/large.csv", headers={"Cookie": f"{server.cookie}={server.token}"}
+    )
     answer = connection.getresponse()
     os.truncate(large, 2**10)
     with pytest.raises(http.client.IncompleteRead):
@@ -406,7 +500,9 @@ def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(server: Server,
 
 
 def test_a_folder_that_is_read_holds_no_other_up(server: Server, results: Path) -> None:
-    """The state of all waits for a folder in the middle, and pages of others are answered meanwhile."""
+    """The state of all waits for a folder in the middle, and pages of others are answered
+    meanwhile.
+    """
     for name in ("before", "middle", "other"):
         shutil.copytree(results / "one", results / name)
     assert ask(server, "/state/middle").status == 200
@@ -422,7 +518,9 @@ def test_a_folder_that_is_read_holds_no_other_up(server: Server, results: Path) 
 
 
 @pytest.mark.slow
-def test_a_shown_file_reaches_neither_this_server_nor_another(server: Server, results: Path, tab: Page) -> None:
+def test_a_shown_file_reaches_neither_this_server_nor_another(
+    server: Server, results: Path, tab: Page
+) -> None:
     (results / "one" / "report.html").write_text(
         "<title>waits</title><script>fetch('/state/one').then(() => document.title = 'read',"
         " () => document.title = 'refused')</script>"
@@ -445,7 +543,9 @@ with locked(Path({str(tmp_path)!r}), wait=False):
     print("held", flush=True)
     input()
 """
-    child = subprocess.Popen([sys.executable, "-c", wait], stdin=-1, stdout=-1, stderr=-1, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", wait], stdin=-1, stdout=-1, stderr=-1, text=True
+    )
     assert child.stdout is not None and child.stdout.readline() == "held\n"
     found = holder(tmp_path)
     assert found is not None and found.pid == child.pid
@@ -457,12 +557,18 @@ with locked(Path({str(tmp_path)!r}), wait=False):
     with locked(tmp_path):
         mine = holder(tmp_path)
         assert mine is not None and mine.pid == os.getpid()
-        other = subprocess.run([sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=600)
-        assert other.returncode and "is writing" in other.stderr, "our lock was not given up by asking"
+        other = subprocess.run(
+            [sys.executable, "-c", wait], capture_output=True, text=True, input="\n", timeout=600
+        )
+        assert other.returncode and "is writing" in other.stderr, (
+            "our lock was not given up by asking"
+        )
 
 
 def heed_interrupts() -> None:
-    """What a shell started in the background, these tests perhaps, ignores interrupts, and so do its children."""
+    """What a shell started in the background, these tests perhaps, ignores interrupts, and so do
+    its children.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -481,8 +587,11 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     assert b"Results in results" in connection.getresponse().read()
     connection.close()
     taken = snas("serve", results, "--port", port)
-    assert taken.code == 2 and taken.err == (
-        f"snas: Port {port} of 127.0.0.1 is in use. Choose another with --port, or 0 for a free one.\n"
+    assert (
+        taken.code == 2
+        and taken.err
+        == f"snas: Port {port} of 127.0.0.1 is in use. Choose another with --port, or 0 for a free"
+        " one.\n"
     )
     process.send_signal(signal.SIGINT)
     rest, said = process.communicate(timeout=600)
@@ -505,8 +614,12 @@ def test_what_cannot_be_served_is_one_line(
 
 
 def test_half_open_connections_shut_nobody_out(server: Server) -> None:
-    """As many as there may be, half a request each: a further one is answered, and the oldest is closed for it."""
-    held = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)]
+    """As many as there may be, half a request each: a further one is answered, and the oldest is
+    closed for it.
+    """
+    held = [
+        socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(MOST_AT_ONCE)
+    ]
     for connection in held:
         connection.sendall(b"GET / HTTP/1.1\r\nX: ")
     while len(server._waiting) < MOST_AT_ONCE:
@@ -515,7 +628,10 @@ def test_half_open_connections_shut_nobody_out(server: Server) -> None:
     assert ask(server, "/state/one").status == 200
     closed = {connection.getsockname()[1] for connection in held if is_closed(connection)}
     assert closed <= oldest and len(closed) == 1
-    assert sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= MOST_AT_ONCE
+    assert (
+        sum("process_request_thread" in thread.name for thread in threading.enumerate())
+        <= MOST_AT_ONCE
+    )
     for connection in held:
         connection.close()
     while sum("process_request_thread" in thread.name for thread in threading.enumerate()):

@@ -21,9 +21,19 @@ from tests.results import made, steps
 
 FIGURES = ["ranking", "regret-by-budget", "ranks-by-budget"]
 HEADS = [
-    "b ends best", "On the way", "Average rank", "Who is told apart, and what else was found", "Strategies",
-    "Problem by problem", "Problems", "Expected running time", "Accounts", "Every pair", "Conventions", "Provenance",
-]  # fmt: skip
+    "b ends best",
+    "On the way",
+    "Average rank",
+    "Who is told apart, and what else was found",
+    "Strategies",
+    "Problem by problem",
+    "Problems",
+    "Expected running time",
+    "Accounts",
+    "Every pair",
+    "Conventions",
+    "Provenance",
+]
 _VOID = {"meta", "img"}
 
 
@@ -53,18 +63,26 @@ class Balanced(HTMLParser):
 @pytest.fixture(scope="module")
 def folder(result: SuiteResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
-    assert write_suite_report(result, folder, command="snas suite made --out <here>") == folder / "report.html"
+    assert (
+        write_suite_report(result, folder, command="snas suite made --out <here>")
+        == folder / "report.html"
+    )
     return folder
 
 
-def test_the_page_shows_the_verdict_every_figure_and_every_table(result: SuiteResult, folder: Path) -> None:
+def test_the_page_shows_the_verdict_every_figure_and_every_table(
+    result: SuiteResult, folder: Path
+) -> None:
     page = (folder / "report.html").read_text()
     parser = Balanced()
     parser.feed(page)
     assert not parser.open and parser.heads == HEADS
     text = text_of(page)
     assert all(sentence in text for sentence in result.verdict.sentences)
-    assert "snas suite made --out <here>" in text and "4 strategies × 7 problems × 10 runs × 4 cells" in text
+    assert (
+        "snas suite made --out <here>" in text
+        and "4 strategies × 7 problems × 10 runs × 4 cells" in text
+    )
     assert [picture.name for picture in Page(Study(result)).pictures] == FIGURES
     assert page.count('<svg class="desk"') == page.count('<svg class="slim"') == len(FIGURES)
     links = re.findall(r'href="([^"#][^"]*)"', page)
@@ -93,7 +111,9 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> 
     made = ranking_of(Study(result))
     assert made is not None and result.verdict.end is not None and result.verdict.speed is not None
     first, *others = made.entries
-    assert first.name == result.verdict.end.leader and set(first.alike) == {*result.verdict.end.leaders} - {first.name}
+    assert first.name == result.verdict.end.leader and set(first.alike) == {
+        *result.verdict.end.leaders
+    } - {first.name}
     assert [entry.name for entry in made.entries] == ["b", "a", "c", "d"]
     for entry in made.entries:
         at = [problem.at(entry.name) for problem in result.problems]
@@ -101,7 +121,9 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> 
         assert entry.over_all.low <= entry.over_all.mean <= entry.over_all.high
         assert [spot.mean for spot in entry.on] == pytest.approx([runs.mean() for runs in at])
         spent = [p.runtimes(entry.name, TARGET) / p.checkpoints[-1] for p in result.problems]
-        assert entry.spent and entry.spent[1] == np.median(np.concatenate(spent)), "as the verdict says it"
+        assert entry.spent and entry.spent[1] == np.median(np.concatenate(spent)), (
+            "as the verdict says it"
+        )
     assert not any(entry.alike for entry in others)
 
 
@@ -123,7 +145,9 @@ def test_the_least_suites_have_a_page(runs: dict[str, np.ndarray], tmp_path: Pat
 
 def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>"
-    page = write_suite_report(made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path).read_text()
+    page = write_suite_report(
+        made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path
+    ).read_text()
     assert page.count("<script") == 1 and "<script>alert" not in page and name in text_of(page)
 
 
@@ -132,7 +156,9 @@ def test_tables_are_written_as_pandas_writes_them(result: SuiteResult) -> None:
         rows = table(result)
         frame = pd.DataFrame(rows)
         assert as_csv(rows) == frame.to_csv(index=False), name
-        plain = frame.to_latex(index=False, na_rep="–", float_format="%.4g".__mod__, escape=True).splitlines()
+        plain = frame.to_latex(
+            index=False, na_rep="–", float_format="%.4g".__mod__, escape=True
+        ).splitlines()
         ours = as_latex(rows).splitlines()
         assert (*ours[:2], *ours[3:]) == (*plain[:2], *plain[3:]), name
         assert "_" not in ours[2].replace(r"\_", "") and ours[2].count("&") == plain[2].count("&")
@@ -143,11 +169,17 @@ def test_a_paper_s_table_has_words_for_heads_and_the_best_in_bold(result: SuiteR
     text = as_latex(rows, best_of("strategies", rows))
     assert r"probability\_best" not in text and "probability best, here" in text
     first = text.splitlines()[4]
-    assert first.startswith(str(rows[0]["name"])) and rf"\textbf{{{rows[0]['rank_mean']:.4g}}}" in first
+    assert (
+        first.startswith(str(rows[0]["name"]))
+        and rf"\textbf{{{rows[0]['rank_mean']:.4g}}}" in first
+    )
     regrets = TABLES["regret"](result)
     for i, row in enumerate(regrets):
         values = {name: value for name, value in row.items() if name != "problem"}
         bold = {name for line, name in best_of("regret", regrets) if line == i}
-        assert bold == {name for name, value in values.items() if value == min(values.values())} or not bold
+        assert (
+            bold == {name for name, value in values.items() if value == min(values.values())}
+            or not bold
+        )
     shown = [{"problem": "p", "target": 0.1, "a": 1.0, "b": 0.5, "c": float("nan")}]
     assert best_of("reached", shown) == {(0, "a")} and best_of("runtime", shown) == {(0, "b")}

@@ -30,7 +30,10 @@ def test_an_end_has_words(code: int, words: str) -> None:
 def test_a_kill_for_want_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "memory_kills", lambda: 4)
     assert ending(-9, 3) == "was killed by SIGKILL (9) as memory ran out"
-    assert ending(-9, 4) == "was killed by SIGKILL (9)" and ending(-15, 3) == "was killed by SIGTERM (15)"
+    assert (
+        ending(-9, 4) == "was killed by SIGKILL (9)"
+        and ending(-15, 3) == "was killed by SIGTERM (15)"
+    )
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
-"""Engines: the same results wherever jobs are done, a lost worker changes nothing, and a lost cluster is one line."""
+"""Engines: the same results wherever jobs are done, a lost worker changes nothing, and a lost
+cluster is one line.
+"""
 
 from __future__ import annotations
 
@@ -63,12 +65,15 @@ class Dask:
 
     def __init__(self, folder: Path) -> None:
         self.file = folder / "scheduler.json"
-        self.scheduler = self._start("scheduler", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard")
+        self.scheduler = self._start(
+            "scheduler", "--port", "0", "--scheduler-file", str(self.file), "--no-dashboard"
+        )
         while not self.file.is_file():
             assert self.scheduler.poll() is None
             time.sleep(0.01)
         self.workers = [
-            self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard") for _ in range(2)
+            self._start("worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+            for _ in range(2)
         ]
         from distributed import Client
 
@@ -80,12 +85,26 @@ class Dask:
         return str(json.loads(self.file.read_bytes())["address"])
 
     def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{what}", "--host", "127.0.0.1", *arguments]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("SURROGATE_NAS")}
+        command = [
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{what}",
+            "--host",
+            "127.0.0.1",
+            *arguments,
+        ]
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SURROGATE_NAS")
+        }
         return subprocess.Popen(
-            command, cwd="/", env=environment | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL,
+            command,
+            cwd="/",
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     def end(self) -> None:
         for process in (*self.workers, self.scheduler):
@@ -131,7 +150,11 @@ RAY, SLURM = (pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "sl
 
 @pytest.mark.parametrize("engine", ["processes", "dask", RAY, SLURM], indirect=True)
 def test_a_suite_is_the_same_on_every_engine(
-    engine: str, expected: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    engine: str,
+    expected: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     if not expected:
@@ -148,7 +171,10 @@ def test_a_suite_is_the_same_on_every_engine(
 def test_a_job_that_ends_its_process_costs_itself_alone(engine: str) -> None:
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=engine)}
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
-    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended with exit code 7"}
+    assert lost == {
+        3: "its worker was killed by SIGKILL (9)",
+        5: "its worker ended with exit code 7",
+    }
     assert all(outcomes[job].result == job for job in range(8) if job not in lost)
 
 
@@ -166,7 +192,9 @@ def pool(place, workers):
 def test_whatever_is_an_executor_is_an_engine(pool: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(POOL.format(pool))
-    outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2, engine=f"{file}:pool:somewhere")}
+    outcomes = {
+        o.job: o for o in run_jobs(fall, range(8), workers=2, engine=f"{file}:pool:somewhere")
+    }
     assert {job for job, outcome in outcomes.items() if outcome.failure} == {3, 5}
     assert all(outcomes[job].result == job for job in {*range(8)} - {3, 5})
     with pytest.raises(UserError, match="no two"):
@@ -207,7 +235,11 @@ def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -
     gated = Gated(tmp_path)
     process = gated.start_on("ray")
     gated.arrived(2)
-    rays = [pid for pid in marked(str(tmp_path)) if b"ray::do" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    rays = [
+        pid
+        for pid in marked(str(tmp_path))
+        if b"ray::do" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
     assert len(rays) == 2
     os.kill(rays[0], signal.SIGKILL)
     gated.open()
@@ -217,16 +249,19 @@ def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed: Any, dask: Dask, tmp_path: Path) -> None:
+def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
+    undisturbed: Any, dask: Dask, tmp_path: Path
+) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(1)
     dask.scheduler.kill()
     _, said = process.communicate()
     assert process.returncode == 2
-    assert said.splitlines()[-1] == (
-        f"snas: The Dask scheduler at {dask.address} went away. What was finished is kept; run the same command again "
-        "to go on, on any engine."
+    assert (
+        said.splitlines()[-1]
+        == f"snas: The Dask scheduler at {dask.address} went away. What was finished is kept; run"
+        " the same command again to go on, on any engine."
     )
     gated.open()
     again = gated.start_on(f"slurm:cluster=local,folder={tmp_path}")
@@ -236,7 +271,9 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(undisturbed: Any, d
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dask", "ray"])
-def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tmp_path: Path) -> None:
+def test_an_interrupted_engine_leaves_no_process(
+    name: str, undisturbed: Any, tmp_path: Path
+) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(name)
     gated.arrived(2)
@@ -249,8 +286,12 @@ def test_an_interrupted_engine_leaves_no_process(name: str, undisturbed: Any, tm
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)])
-def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)]
+)
+def test_slurm_leaves_no_folder(
+    kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither where the command was given nor elsewhere, however it ends."""
     here, there = tmp_path / "here", tmp_path / "there"
     for folder in (here, there):
@@ -288,27 +329,39 @@ def test_slurm_leaves_no_folder(kind: str, named: bool, tmp_path: Path, monkeypa
         ("{folder}/missing.py:pool", "There is no engine file"),
     ],
 )
-def test_a_bad_address_is_one_line(engine: str, says: str, tmp_path: Path, snas: Snas, closed_port: int) -> None:
+def test_a_bad_address_is_one_line(
+    engine: str, says: str, tmp_path: Path, snas: Snas, closed_port: int
+) -> None:
     engine, says = (text.format(folder=tmp_path, port=closed_port) for text in (engine, says))
-    told = snas("compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine)
+    told = snas(
+        "compare", "--runs", "1", "--budget", "11", "--out", tmp_path / "out", "--engine", engine
+    )
     assert told.code == 2 and says in told.err.splitlines()[-1], told.err
 
 
-@pytest.mark.parametrize(("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")])
+@pytest.mark.parametrize(
+    ("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
+)
 def test_a_missing_library_is_one_line(
     engine: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     told = snas("compare", "--out", tmp_path / "out", "--engine", engine)
-    assert told.code == 2 and told.err == (
-        f"snas: The engine {engine} needs {library}: pip install 'surrogate_nas[{engine}]'.\n"
+    assert (
+        told.code == 2
+        and told.err
+        == f"snas: The engine {engine} needs {library}: pip install 'surrogate_nas[{engine}]'.\n"
     )
     assert not (tmp_path / "out").exists()
 
 
 def test_a_worker_on_a_machine_that_lacks_something_says_what(tmp_path: Path) -> None:
     payload = Payload.of(abs)
-    with pytest.raises(UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"):
+    with pytest.raises(
+        UserError, match=r"There is no folder .*gone on \S+: workers need the working directory"
+    ):
         replace(payload, folder=str(tmp_path / "gone")).slot()
-    with pytest.raises(UserError, match=r"have Python 3.* here are Python 2.7, surrogate_nas 0. Install the same"):
+    with pytest.raises(
+        UserError, match=r"have Python 3.* here are Python 2.7, surrogate_nas 0. Install the same"
+    ):
         replace(payload, versions={"Python": "2.7", "surrogate_nas": "0"}).slot()

@@ -1,4 +1,6 @@
-"""The engine room: every job once, a lost worker costs its job only, and nothing outlives what asked."""
+"""The engine room: every job once, a lost worker costs its job only, and nothing outlives what
+asked.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def square(shared: int, number: int) -> tuple[int, int, int]:
 def test_every_job_is_done_once_by_workers_of_one_thread(capfd: pytest.CaptureFixture[str]) -> None:
     outcomes = list(run_jobs(partial(square, 100), range(20), workers=2))
     assert sorted((o.job, o.result[0]) for o in outcomes) == [(n, 100 + n * n) for n in range(20)]
-    assert os.getpid() not in {o.result[1] for o in outcomes} and {o.result[2] for o in outcomes} == {1}
+    assert os.getpid() not in {o.result[1] for o in outcomes} and {
+        o.result[2] for o in outcomes
+    } == {1}
     printed = capfd.readouterr()
     assert printed.out == "" and "a job may print 3" in printed.err
 
@@ -40,7 +44,10 @@ def test_a_lost_worker_costs_its_job_and_nothing_else() -> None:
     outcomes = {o.job: o for o in run_jobs(fall, range(8), workers=2)}
     assert sorted(outcomes) == list(range(8))
     lost = {job: outcome.failure for job, outcome in outcomes.items() if outcome.failure}
-    assert lost == {3: "its worker was killed by SIGKILL (9)", 5: "its worker ended with exit code 7"}
+    assert lost == {
+        3: "its worker was killed by SIGKILL (9)",
+        5: "its worker ended with exit code 7",
+    }
     assert all(outcomes[job].result == job for job in outcomes if job not in lost)
     with pytest.raises(UserError, match=r"^Its worker was killed by SIGKILL \(9\)\. Run the same"):
         assert outcomes[3].result
@@ -61,16 +68,22 @@ def test_what_was_defined_in_the_main_program_travels() -> None:
             "from surrogate_nas.runtime.engines import run_jobs",
             "class Own:",
             "    def __init__(self, n): self.n = n",
-            "print(sum(o.result.n for o in run_jobs(lambda own: Own(own.n + 1), [Own(1), Own(2)], workers=2)))",
+            (
+                "print(sum(o.result.n for o in run_jobs(lambda own: Own(own.n + 1), [Own(1),"
+                " Own(2)], workers=2)))"
+            ),
         ]
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
     assert (done.stdout, done.stderr) == ("5\n", "")
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"), [({"engine": "proceses"}, "Did you mean 'processes'"), ({"workers": 0}, "at least 1")]
+    ("settings", "says"),
+    [({"engine": "proceses"}, "Did you mean 'processes'"), ({"workers": 0}, "at least 1")],
 )
 def test_what_cannot_be_is_one_line(settings: dict[str, object], says: str) -> None:
     with pytest.raises(UserError, match=says):

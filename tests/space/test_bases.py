@@ -1,4 +1,6 @@
-"""What all spaces share, what held cells of a larger space take from it, and spaces and cells by name."""
+"""What all spaces share, what held cells of a larger space take from it, and spaces and cells by
+name.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from matplotlib.figure import Figure
 
 from surrogate_nas.contract.trying import TinySpace
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space import Cell, ChoiceSpace, Space, cell_named, drawn_cells, nb201, once, space_named
+from surrogate_nas.space import (
+    Cell,
+    ChoiceSpace,
+    Space,
+    cell_named,
+    drawn_cells,
+    nb201,
+    once,
+    space_named,
+)
 from surrogate_nas.space.base import listed, numbered
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import _MOST_DIGITS, space_of
@@ -28,7 +39,12 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
     "of",
     [
         lambda space, cell: space.encode([cell, cell], "paths").tolist(),
-        lambda space, _: (list(space.encodings), space.views, list(space.analytic), space.drawing_size),
+        lambda space, _: (
+            list(space.encodings),
+            space.views,
+            list(space.analytic),
+            space.drawing_size,
+        ),
         lambda space, cell: space.identity(cell),
         lambda space, cell: [space.similarity(cell, LARGER[9]), space.similarity(cell, cell)],
         lambda space, _: [group.tolist() for group in space.cost_groups(LARGER.choices[:3])],
@@ -40,7 +56,10 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
             for layer in space.blueprint(cell, SMALL, live_only=live).layers
         ],
         lambda space, cell: [
-            sum(parameter.numel() for parameter in space.build(cell, SMALL, seed=3, live_only=live).parameters())
+            sum(
+                parameter.numel()
+                for parameter in space.build(cell, SMALL, seed=3, live_only=live).parameters()
+            )
             for live in (False, True)
         ],
         lambda space, cell: space.sketch(cell),
@@ -50,7 +69,9 @@ ALONE = ChoiceSpace("alone", {"width": ("16", "64", "256")})
 )
 def test_held_cells_are_in_all_as_in_the_larger_space(of: Callable[[Space, Cell], Any]) -> None:
     text = "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|"
-    space = Sampled(LARGER, np.array([LARGER.parse(text).choices, *HELD.choices.tolist()], dtype=np.int8))
+    space = Sampled(
+        LARGER, np.array([LARGER.parse(text).choices, *HELD.choices.tolist()], dtype=np.int8)
+    )
     assert of(space, space.parse(text)) == of(LARGER, LARGER.parse(text)) is not None
 
 
@@ -61,10 +82,19 @@ def _patches(space: Space, cell: Cell) -> int:
 
 
 def test_held_cells_stand_in_their_own_order() -> None:
-    assert HELD.name == "nb201-5" and len(HELD) == 5 == HELD.size and "among the 5 architectures" in HELD.notice
+    assert (
+        HELD.name == "nb201-5"
+        and len(HELD) == 5 == HELD.size
+        and "among the 5 architectures" in HELD.notice
+    )
     assert [cell.index for cell in HELD] == [0, 1, 2, 3, 4] and HELD[1].text == LARGER[4000].text
     assert HELD.allows(LARGER[77].choices) and not HELD.allows(LARGER[78].choices)
-    assert HELD.at(LARGER[312].choices) is HELD[4] is HELD.cell(LARGER[312]) is HELD.cell(LARGER[312].choices)
+    assert (
+        HELD.at(LARGER[312].choices)
+        is HELD[4]
+        is HELD.cell(LARGER[312])
+        is HELD.cell(LARGER[312].choices)
+    )
     for wrong in (HELD.at, HELD.cell):
         with pytest.raises(UserError, match="is a cell of the space nb201, but not held"):
             wrong(LARGER[78].choices)
@@ -95,7 +125,9 @@ def test_what_cannot_be_held_is_refused(held: Any, says: str) -> None:
 def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     cell = ALONE.parse("alone(width=64)")
     assert ALONE.identity(cell) == cell.text and ALONE.graph(cell) is None and ALONE.terms is None
-    assert not ALONE.is_buildable and not ALONE.has_blueprints and ALONE.blueprint(cell, SMALL) is None
+    assert (
+        not ALONE.is_buildable and not ALONE.has_blueprints and ALONE.blueprint(cell, SMALL) is None
+    )
     constant, columns = ALONE.cost_groups(np.array([[2], [0]]))
     assert constant.tolist() == [[1], [1]] and columns.tolist() == [[0, 0, 1], [1, 0, 0]]
     assert ALONE.reference == ALONE.reference and ALONE.reference in ALONE
@@ -107,19 +139,25 @@ def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     ):
         with pytest.raises(UserError, match="alone cannot be"):
             refused()
-    with pytest.raises(UserError, match="Unknown encoding of alone 'one_hat'. Did you mean 'one_hot'"):
+    with pytest.raises(
+        UserError, match="Unknown encoding of alone 'one_hat'. Did you mean 'one_hot'"
+    ):
         ALONE.encode([cell], "one_hat")
     assert "survey" in vars(ALONE) and "survey" not in vars(pickle.loads(pickle.dumps(ALONE)))
 
 
 def test_cells_are_told_by_their_text_and_belong_where_their_choices_do() -> None:
     cell = ALONE.parse("alone(width=64)")
-    assert cell == Cell((9,), cell.text) != Cell(cell.choices, "alone(width=16)") and hash(cell) == hash(cell.text)
+    assert cell == Cell((9,), cell.text) != Cell(cell.choices, "alone(width=16)") and hash(
+        cell
+    ) == hash(cell.text)
     assert cell != cell.text and cell.index == -1
     assert cell in ALONE and Cell((0,), cell.text) not in ALONE and Cell((1,), "other") not in ALONE
     assert cell.text not in ALONE
     for wrong in (7, None, Cell((1,), 7)):  # type: ignore[arg-type]
-        with pytest.raises(UserError, match="is a Cell or its string|is a Cell, a string or indices"):
+        with pytest.raises(
+            UserError, match="is a Cell or its string|is a Cell, a string or indices"
+        ):
             Space.cell(ALONE, wrong)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"Cell\('other'\) is not a cell of the space alone"):
         ALONE.cell(Cell((1,), "other"))
@@ -131,8 +169,12 @@ def test_identities_are_numbered_as_they_come() -> None:
 
 def test_cells_are_drawn_once_each() -> None:
     tiny = TinySpace()
-    assert set(drawn_cells(tiny, len(tiny))) == set(tiny) and drawn_cells(tiny, 3) != drawn_cells(tiny, 3, seed=1)
-    assert set(map(str, drawn_cells(ALONE, 3))) == {f"alone(width={width})" for width in (16, 64, 256)}
+    assert set(drawn_cells(tiny, len(tiny))) == set(tiny) and drawn_cells(tiny, 3) != drawn_cells(
+        tiny, 3, seed=1
+    )
+    assert set(map(str, drawn_cells(ALONE, 3))) == {
+        f"alone(width={width})" for width in (16, 64, 256)
+    }
     for n in (0, 4, "3"):
         with pytest.raises(UserError, match="There can be 1 to 3.0 cells"):
             drawn_cells(ALONE, n)  # type: ignore[arg-type]
@@ -174,14 +216,24 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
         return f"{of.name} {numbers}"
 
     answer.__module__ = __name__
-    assert answer(space, 1, ("x", 2)) == answer(space, 1, ("x", 2)) == "asked (1, ('x', 2))" and len(before) == 1
+    assert (
+        answer(space, 1, ("x", 2)) == answer(space, 1, ("x", 2)) == "asked (1, ('x', 2))"
+        and len(before) == 1
+    )
     (question,) = once.asked_of(space)
     assert question[1] == (1, ("x", 2)) and not once.asked_of(ALONE)
     name = "surrogate_nas.space.once:answer"
     once._functions[name] = answer
-    once.work_out(space, [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.once:none", []]])
-    assert before == [(1, ("x", 2)), (3, ("y", (4,)))], "tuples come as lists, and nonsense is left out"
+    once.work_out(
+        space,
+        [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.once:none", []]],
+    )
+    assert before == [(1, ("x", 2)), (3, ("y", (4,)))], (
+        "tuples come as lists, and nonsense is left out"
+    )
     once.work_out(space, [[name, [5]]])
     answer(space, 5)
-    assert len(before) == 3 and answer(space, 1, ("x", 2)) and len(before) == 4, "the last two are remembered"
+    assert len(before) == 3 and answer(space, 1, ("x", 2)) and len(before) == 4, (
+        "the last two are remembered"
+    )
     del once._functions[name]

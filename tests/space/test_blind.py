@@ -1,4 +1,6 @@
-"""Blinded spaces: the same cells, neighbours, draws and models' columns, and no name of the space behind."""
+"""Blinded spaces: the same cells, neighbours, draws and models' columns, and no name of the space
+behind.
+"""
 
 from __future__ import annotations
 
@@ -24,15 +26,22 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
     cells = drawn_cells(base, 12, seed=1)
     for cell in cells:
         hidden = space.hide(cell)
-        assert space.reveal(hidden) == cell and space.parse(str(hidden)) == hidden and hidden in space
-        assert [space.reveal(one) for one in space.neighbours(hidden)] == list(base.neighbours(cell))
+        assert (
+            space.reveal(hidden) == cell and space.parse(str(hidden)) == hidden and hidden in space
+        )
+        assert [space.reveal(one) for one in space.neighbours(hidden)] == list(
+            base.neighbours(cell)
+        )
         one, other = np.random.default_rng(2), np.random.default_rng(2)
         assert space.reveal(space.mutate(hidden, one)) == base.mutate(cell, other)
         assert space.reveal(space.sample(one)) == base.sample(other)
     first, second = cells[:2]
     assert space.similarity(space.hide(first), space.hide(second)) == base.similarity(first, second)
     disguised = [space.hide(cell) for cell in cells]
-    classes = {(base.identity(cell), space.identity(its)) for cell, its in zip(cells, disguised, strict=True)}
+    classes = {
+        (base.identity(cell), space.identity(its))
+        for cell, its in zip(cells, disguised, strict=True)
+    }
     assert len(classes) == len({a for a, _ in classes}) == len({b for _, b in classes})
     for view in base.views:
         for encoding in view.split("+"):
@@ -44,9 +53,15 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
 def test_no_name_of_the_space_is_left(name: str) -> None:
     base = space_named(name)
     space = blind(base, 8)
-    words = {word for options in base.options for word in options if not word.isdigit()} | {*base.positions, base.name}  # type: ignore[attr-defined]
+    words = {word for options in base.options for word in options if not word.isdigit()} | {
+        *base.positions,
+        base.name,
+    }  # type: ignore[attr-defined]
     cell = space.hide(drawn_cells(base, 1)[0])
-    shown = f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named} {space.identity(cell)}"
+    shown = (
+        f"{space!r} {cell} {space.options} {space.positions} {space.citation} {space.named}"
+        f" {space.identity(cell)}"
+    )
     assert not {word for word in words if re.search(rf"\b{re.escape(word)}\b", shown)} - {"space"}
     if isinstance(space, Enumerable):
         assert [space.reveal(one).index for one in space[:8]] != list(range(8))

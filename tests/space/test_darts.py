@@ -1,4 +1,6 @@
-"""Spaces of genotypes: printing and parsing as DARTS does, exact sizes, the network, and everybody's work on them."""
+"""Spaces of genotypes: printing and parsing as DARTS does, exact sizes, the network, and
+everybody's work on them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ SPEC = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY/darts"
 
 
 def sizes(space: Space, cell: Cell, network: Network) -> dict[str, float]:
-    return {name: function(choices_of([cell]), network)[0] for name, (_, function) in space.analytic.items()}
+    return {
+        name: function(choices_of([cell]), network)[0]
+        for name, (_, function) in space.analytic.items()
+    }
 
 
 def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
@@ -51,8 +56,12 @@ def test_darts_has_as_many_cells_as_its_paper_counts() -> None:
 def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source_first() -> None:
     given_order = darts().named["DARTS_V2"]
     cell = darts().parse(given_order)
-    assert cell == darts().parse(cell.text) and cell.text.startswith("Genotype(normal=[('sep_conv_3x3', 0), ")
-    assert cell.text.endswith("('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))")
+    assert cell == darts().parse(cell.text) and cell.text.startswith(
+        "Genotype(normal=[('sep_conv_3x3', 0), "
+    )
+    assert cell.text.endswith(
+        "('max_pool_3x3', 1), ('skip_connect', 2)], reduce_concat=range(2, 6))"
+    )
     spread = given_order.replace("(", "(\n  ").replace("]", ",\n]").replace("'", '"')
     assert darts().parse(f"\n{spread} ") == darts().parse("DARTS_V2") == cell
 
@@ -60,7 +69,10 @@ def test_a_genotype_is_read_as_darts_prints_it_and_printed_with_the_lower_source
 @SPACES
 def test_published_cells_are_cells_found_by_their_names(space: Darts | NASNet) -> None:
     for name, text in space.named.items():
-        assert space.parse(name) == space.parse(text) and cell_named(name) == (space, space.parse(name))
+        assert space.parse(name) == space.parse(text) and cell_named(name) == (
+            space,
+            space.parse(name),
+        )
 
 
 V2 = darts().named["DARTS_V2"]
@@ -72,9 +84,18 @@ V2 = darts().named["DARTS_V2"]
         ("DARTS_V3", "Did you mean 'DARTS_V2'"),
         (V2[:-1], r"reads Genotype\(normal=.*or is one of DARTS_V1, DARTS_V2"),
         (V2.replace("dil_conv_3x3", "none"), "holds 'none'; an edge is one of max_pool_3x3"),
-        (V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"), "normal cell .* node 5 comes after 0 to 4, not 5"),
-        (V2.replace("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)"), "Node 2 of the normal cell .* not 0 twice"),
-        (V2.replace("reduce_concat=[2, 3", "reduce_concat=[3, 2, 3"), "reduce cell .* joins the nodes 2, 3, 4, 5 "),
+        (
+            V2.replace("('dil_conv_3x3', 2)", "('dil_conv_3x3', 5)"),
+            "normal cell .* node 5 comes after 0 to 4, not 5",
+        ),
+        (
+            V2.replace("('sep_conv_3x3', 1)", "('sep_conv_3x3', 0)"),
+            "Node 2 of the normal cell .* not 0 twice",
+        ),
+        (
+            V2.replace("reduce_concat=[2, 3", "reduce_concat=[3, 2, 3"),
+            "reduce cell .* joins the nodes 2, 3, 4, 5 ",
+        ),
         (nasnet().named["NASNet"], "8 edges, two for each of its 4 nodes, not 10"),
     ],
 )
@@ -84,7 +105,11 @@ def test_what_is_no_cell_is_refused_in_one_line(text: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@given(st.one_of(st.text(max_size=60), st.text("Genotype(normal=[])',0 1]reduce_concat" + V2, max_size=300)))
+@given(
+    st.one_of(
+        st.text(max_size=60), st.text("Genotype(normal=[])',0 1]reduce_concat" + V2, max_size=300)
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
     try:
@@ -97,19 +122,28 @@ def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
     genotype = nasnet().genotype(nasnet().parse("AmoebaNet"))
     assert (genotype.normal_concat, genotype.reduce_concat) == ((4, 5, 6), (3, 4, 6))
     with pytest.raises(UserError, match="normal cell of the space nasnet joins the nodes 4, 5, 6 "):
-        nasnet().parse(nasnet().named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4"))
+        nasnet().parse(
+            nasnet().named["AmoebaNet"].replace("normal_concat=[4", "normal_concat=[3, 4")
+        )
 
 
-def changed_edges(space: Darts | NASNet, one: Cell, other: Cell) -> list[tuple[Counter[object], Counter[object]]]:
+def changed_edges(
+    space: Darts | NASNet, one: Cell, other: Cell
+) -> list[tuple[Counter[object], Counter[object]]]:
     """By node what only one of two cells has."""
     nodes = []
     for mine, theirs in zip(space.halves(one.choices), space.halves(other.choices), strict=True):
-        nodes += [(Counter(a) - Counter(b), Counter(b) - Counter(a)) for a, b in zip(mine, theirs, strict=True)]
+        nodes += [
+            (Counter(a) - Counter(b), Counter(b) - Counter(a))
+            for a, b in zip(mine, theirs, strict=True)
+        ]
     return [(gone, come) for gone, come in nodes if gone or come]
 
 
 @SPACES
-def test_a_neighbour_has_one_edge_of_another_operation_or_from_another_source(space: Darts | NASNet) -> None:
+def test_a_neighbour_has_one_edge_of_another_operation_or_from_another_source(
+    space: Darts | NASNet,
+) -> None:
     for centre in drawn_cells(space, 3):
         around = space.neighbours(centre)
         assert len(set(around)) == len(around) and centre not in around
@@ -129,28 +163,49 @@ def test_darts_cells_have_120_neighbours_and_mutation_is_uniform_over_them() -> 
 
 
 def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
-    """A node of two edges among m has m·(m+1)/2 pairs; the first node of `nasnet` has 16 edges, 16 equal pairs."""
+    """A node of two edges among m has m·(m+1)/2 pairs; the first node of `nasnet` has 16 edges, 16
+    equal pairs.
+    """
     rng = np.random.default_rng(1)
     cells = [nasnet().sample(rng) for _ in range(3000)]
-    equal = sum(half[0][0] == half[0][1] for cell in cells for half in nasnet().halves(cell.choices))
+    equal = sum(
+        half[0][0] == half[0][1] for cell in cells for half in nasnet().halves(cell.choices)
+    )
     assert abs(equal / 6000 - 16 / 136) < 4 * np.sqrt(16 / 136 / 6000)
 
 
 def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
     text = darts().named["DARTS_V2"]
-    first, second = "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ", "('sep_conv_3x3', 1), ('skip_connect', 0), "
+    first, second = (
+        "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ",
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ",
+    )
     swapped = text.replace(first + second, second + first, 1)
     one, other = darts().parse(text), darts().parse(swapped)
-    assert one != other and darts().identity(one) == darts().identity(other) and darts().similarity(one, other) == 1
+    assert (
+        one != other
+        and darts().identity(one) == darts().identity(other)
+        and darts().similarity(one, other) == 1
+    )
     changed = darts().parse(text.replace("dil_conv_3x3", "dil_conv_5x5"))
-    assert darts().identity(one) != darts().identity(changed) and darts().similarity(one, changed) == 15 / 16
+    assert (
+        darts().identity(one) != darts().identity(changed)
+        and darts().similarity(one, changed) == 15 / 16
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "millions_of_parameters", "millions_of_macs"),
-    [("DARTS_V2", 3.349342, 528), ("PC_DARTS_cifar", 3.63, None), ("PDARTS", 3.43, 532), ("DARTS_V1", 3.17, None)],
+    [
+        ("DARTS_V2", 3.349342, 528),
+        ("PC_DARTS_cifar", 3.63, None),
+        ("PDARTS", 3.43, 532),
+        ("DARTS_V1", 3.17, None),
+    ],
 )
-def test_published_sizes(name: str, millions_of_parameters: float, millions_of_macs: float | None) -> None:
+def test_published_sizes(
+    name: str, millions_of_parameters: float, millions_of_macs: float | None
+) -> None:
     found = sizes(darts(), darts().parse(name), PUBLISHED)
     digits = len(str(millions_of_parameters).partition(".")[2])
     assert round(found["params"] / 1e6, digits) == millions_of_parameters
@@ -183,7 +238,11 @@ def test_a_reduction_cell_strides_only_what_enters_from_its_inputs_and_halves_th
     shapes = [layer.shape for layer in layers if layer.kind == "join" and len(layer.sources) == 4]
     c = SMALL.channels
     assert shapes == [(4 * c, 7, 7), (8 * c, 4, 4), (8 * c, 4, 4), (16 * c, 2, 2), (16 * c, 2, 2)]
-    pools = [(layers[layer.sources[0]].shape[1], layer.shape[1]) for layer in layers if layer.kind == "largest"]
+    pools = [
+        (layers[layer.sources[0]].shape[1], layer.shape[1])
+        for layer in layers
+        if layer.kind == "largest"
+    ]
     assert pools == [(7, 4)] * 5 + [(4, 2)] * 5
 
 
@@ -194,7 +253,9 @@ def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
     changed[..., 7:] += 1
     for cell in drawn_cells(space, 5):
         model = space.build(cell, CAUSAL, seed=0).double().eval()
-        assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(model(changed))
+        assert model(x)[..., :7].equal(model(changed)[..., :7]) and not model(x).equal(
+            model(changed)
+        )
 
 
 @pytest.mark.parametrize("network", [SMALL, CAUSAL], ids=["image", "causal signal"])
@@ -250,7 +311,11 @@ def test_paths_of_one_and_two_operations_are_counted_from_each_input() -> None:
 
 def test_cells_and_space_survive_pickling() -> None:
     again = pickle.loads(pickle.dumps(darts()))
-    assert again == darts() and again.parse("DARTS_V1") == darts().parse("DARTS_V1") and space_named("darts") is darts()
+    assert (
+        again == darts()
+        and again.parse("DARTS_V1") == darts().parse("DARTS_V1")
+        and space_named("darts") is darts()
+    )
 
 
 def test_a_cell_trains() -> None:
@@ -270,11 +335,17 @@ def free() -> sn.Computed:
 
 
 @pytest.mark.parametrize(
-    ("strategy", "budget"), [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)]
+    ("strategy", "budget"),
+    [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)],
 )
-def test_strategies_find_better_cells_than_random_ones(free: sn.Computed, strategy: str, budget: int) -> None:
+def test_strategies_find_better_cells_than_random_ones(
+    free: sn.Computed, strategy: str, budget: int
+) -> None:
     objective = sn.Objective("valid_error + 0.01*params", free)
-    best = [sn.search(free, name, objective, budget=budget, seed=0).incumbent.score for name in (strategy, "random")]
+    best = [
+        sn.search(free, name, objective, budget=budget, seed=0).incumbent.score
+        for name in (strategy, "random")
+    ]
     assert best[0] < best[1]
 
 
@@ -283,7 +354,14 @@ def test_live_trainings_are_searched_and_the_report_draws_the_cells(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     objective = "valid_loss[1] + 0.1*params"
-    made = sn.compare(f"live:{SPEC}", ["evolution"], objective=objective, runs=1, budget=2, folder=tmp_path / "out")
+    made = sn.compare(
+        f"live:{SPEC}",
+        ["evolution"],
+        objective=objective,
+        runs=1,
+        budget=2,
+        folder=tmp_path / "out",
+    )
     assert [len(run.trials) for run in made.runs] == [2]
     from surrogate_nas.report import write_report
 
@@ -296,8 +374,23 @@ def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     file = tmp_path / "model.h5"
-    made = snas("fit", f"live:{SPEC}", "--target", "valid_loss", "--epochs", 1, "--train", 8, "--test", 3, "--model",
-                "ridge", "--out", file, "--json")  # fmt: skip
+    made = snas(
+        "fit",
+        f"live:{SPEC}",
+        "--target",
+        "valid_loss",
+        "--epochs",
+        1,
+        "--train",
+        8,
+        "--test",
+        3,
+        "--model",
+        "ridge",
+        "--out",
+        file,
+        "--json",
+    )
     assert made.code == 0, made.err
     assert (made.json["n_train"], made.json["n_test"]) == (8, 3)
     bench = sn.load(f"surrogate:{file}")
@@ -305,12 +398,19 @@ def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
     together = bench.query(cells, "valid_loss")
     assert [bench.query(cell, "valid_loss") for cell in cells] == together
     noisy = sn.load(f"surrogate:{file}#1")
-    assert noisy.query(cells, "valid_loss") == [noisy.query(cell, "valid_loss") for cell in cells] != together
+    assert (
+        noisy.query(cells, "valid_loss")
+        == [noisy.query(cell, "valid_loss") for cell in cells]
+        != together
+    )
     with pytest.raises(UserError, match="cannot be listed"):
         bench.column("valid_loss")
-    found = sn.search(bench, "evolution", sn.Objective("valid_loss + 0.1*params", bench), budget=30, seed=0)
+    found = sn.search(
+        bench, "evolution", sn.Objective("valid_loss + 0.1*params", bench), budget=30, seed=0
+    )
     assert len(found.trials) == 30 and found.incumbent.cell in darts()
-    vars(bench)["truth"] = live = sn.load(f"live:{SPEC}")  # a task in a file is not opened by a model's card
+    # a task in a file is not opened by a model's card
+    vars(bench)["truth"] = live = sn.load(f"live:{SPEC}")
     true = bench.final(found.incumbent.cell)
     assert true["true valid_loss[1]"] == live.query(found.incumbent.cell, "valid_loss", epochs=1)
     assert true["test_error"] is not None

@@ -50,7 +50,9 @@ def slow_one_hot(cell: Cell) -> list[float]:
 
 
 def slow_counts(cell: Cell) -> list[float]:
-    return [float(sum(OPERATIONS[choice] == name for choice in cell.choices)) for name in OPERATIONS]
+    return [
+        float(sum(OPERATIONS[choice] == name for choice in cell.choices)) for name in OPERATIONS
+    ]
 
 
 def slow_paths(cell: Cell) -> dict[tuple[str, ...], int]:
@@ -64,8 +66,15 @@ def slow_paths(cell: Cell) -> dict[tuple[str, ...], int]:
 def slow_depth_and_live(cell: Cell) -> list[float]:
     found = walk(cell)
     edges = {edge for path in found for edge in path}
-    depth = max((sum(name != "skip_connect" for name in operations(cell, path)) for path in found), default=0)
-    return [depth, len(found), *(sum(OPERATIONS[cell.choices[e]] == name for e in edges) for name in LIVE)]
+    depth = max(
+        (sum(name != "skip_connect" for name in operations(cell, path)) for path in found),
+        default=0,
+    )
+    return [
+        depth,
+        len(found),
+        *(sum(OPERATIONS[cell.choices[e]] == name for e in edges) for name in LIVE),
+    ]
 
 
 def slow_graph(cell: Cell) -> list[float]:
@@ -80,7 +89,11 @@ def slow_graph(cell: Cell) -> list[float]:
     edges = {edge for path in found for edge in path}
     for name in LIVE:
         here = [EDGES[e] for e in edges if OPERATIONS[cell.choices[e]] == name]
-        columns += [len(here), sum(source == 0 for source, _ in here), sum(target == 3 for _, target in here)]
+        columns += [
+            len(here),
+            sum(source == 0 for source, _ in here),
+            sum(target == 3 for _, target in here),
+        ]
     return columns
 
 
@@ -136,7 +149,9 @@ def test_paths_do_not_see_what_is_dead() -> None:
 
 
 def test_the_signal_of_cells_worked_out_by_hand() -> None:
-    """Skips alone: x, 2x and 4x at the nodes. A convolution is normalised, so what went before it only deepens it."""
+    """Skips alone: x, 2x and 4x at the nodes. A convolution is normalised, so what went before it
+    only deepens it.
+    """
     skips, convolution, dead = (
         SPACE.parse(text)
         for text in (
@@ -148,7 +163,24 @@ def test_the_signal_of_cells_worked_out_by_hand() -> None:
     total, logarithm, input_share, *rest = signal(np.array([skips.choices]))[0]
     assert (total, input_share) == (16.0, 1.0) and logarithm == pytest.approx(np.log(16))
     assert rest[7:9] == [0.0, 4.0] and rest[-1] == 0.0
-    expected = [2.0, np.log(2), 0.5, 0.0, 0.5, 0.0, 1.0, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5, 1.0, 1.0, np.log(2)]
+    expected = [
+        2.0,
+        np.log(2),
+        0.5,
+        0.0,
+        0.5,
+        0.0,
+        1.0,
+        0.5,
+        1.0,
+        0.0,
+        0.0,
+        1.0,
+        0.5,
+        1.0,
+        1.0,
+        np.log(2),
+    ]
     np.testing.assert_allclose(signal(np.array([convolution.choices]))[0], expected, atol=1e-6)
     assert not signal(np.array([dead.choices])).any()
 

@@ -18,5 +18,7 @@ ROUNDED = {"encodings": 1e-6, "costs": 1e-6}
 def test_a_space_stays_as_it_is(name: str) -> None:
     found, golden = of_space(name), GOLDEN[name]
     assert list(found) == list(golden)
-    changed = [what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))]
+    changed = [
+        what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))
+    ]
     assert not changed, f"{changed} of {name}; if they were meant to change, make golden"

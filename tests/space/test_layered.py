@@ -1,4 +1,6 @@
-"""Spaces of layers that are chosen one by one: cells, neighbours, encodings, and sizes of the networks."""
+"""Spaces of layers that are chosen one by one: cells, neighbours, encodings, and sizes of the
+networks.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,14 @@ ONE_BY_ONE = Layered(
     depth="depth",
 )
 AT_ONCE = Layered(
-    "at-once", (once_chosen("depth", "3", "1"), of_every_layer("kind", "a", "b", "c", layers=3)), depth="depth"
+    "at-once",
+    (once_chosen("depth", "3", "1"), of_every_layer("kind", "a", "b", "c", layers=3)),
+    depth="depth",
 )
-EVEN = Layered("even", (once_chosen("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)))
+EVEN = Layered(
+    "even",
+    (once_chosen("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)),
+)
 
 
 def cells_of(space: Layered) -> list[Cell]:
@@ -82,11 +89,23 @@ def test_layers_that_are_not_there_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("one-by-one(width=8, depth=2, kind=b, ratio=2-4)", "kind of a cell .* has one option a layer: 2, not 1"),
-        ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4)", "ratio of a cell .* has one option a layer: 2, not 3"),
+        (
+            "one-by-one(width=8, depth=2, kind=b, ratio=2-4)",
+            "kind of a cell .* has one option a layer: 2, not 1",
+        ),
+        (
+            "one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4)",
+            "ratio of a cell .* has one option a layer: 2, not 3",
+        ),
         ("one-by-one(width=8, depth=2, kind=b-b, ratio=2-4-4-2)", "one option a layer: 2, not 4"),
-        ("one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)", "kind2 of the space one-by-one is a, b, c, not d"),
-        ("one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)", "width of the space one-by-one is 8, 16, not 9"),
+        (
+            "one-by-one(width=8, depth=2, kind=b-d, ratio=2-4)",
+            "kind2 of the space one-by-one is a, b, c, not d",
+        ),
+        (
+            "one-by-one(width=9, depth=2, kind=b-a, ratio=2-4)",
+            "width of the space one-by-one is 8, 16, not 9",
+        ),
         ("one-by-one(width=8-8, depth=2, kind=b-a, ratio=2-4)", "width of .* not 8-8"),
         ("one-by-one(depth=2, width=8, kind=b-a, ratio=2-4)", "Malformed cell"),
         ("one-by-one(width=8, depth=2, kind=, ratio=2-4)", "kind1 of .* not "),
@@ -109,13 +128,22 @@ def test_a_drawing_has_a_bar_a_layer(name: str) -> None:
         sketch = space.sketch(cell)
         bars = [mark for mark in sketch.marks if type(mark).__name__ == "Box"]
         assert len(bars) == lists * space.n_layers(cell.choices)
-        assert all(0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1] for x, y in (bar.centre for bar in bars))
+        assert all(
+            0 <= x <= sketch.size[0] and 0 <= y <= sketch.size[1]
+            for x, y in (bar.centre for bar in bars)
+        )
 
 
 @pytest.mark.parametrize("name", SPACES)
 def test_models_find_the_encodings_that_they_look_for(name: str) -> None:
     space = space_named(name)
-    assert {"functional", "path_and_graph", "operation_counts", "alive", "signal"} <= space.encodings.keys()
+    assert {
+        "functional",
+        "path_and_graph",
+        "operation_counts",
+        "alive",
+        "signal",
+    } <= space.encodings.keys()
     assert all(part in space.encodings for view in space.views for part in view.split("+"))
     assert "size" not in ONE_BY_ONE.encodings, "whose parameters are not known"
 
@@ -135,7 +163,9 @@ def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
     macs = 50254 * width
     for head, ratio in zip(heads, ratios, strict=True):
         maps = [nn.Linear(width, 3 * 64 * head, bias), nn.Linear(64 * head, width, bias)]
-        maps += [nn.Linear(width, ratio * width, bias) for _ in range(2)] + [nn.Linear(ratio * width, width, bias)]
+        maps += [nn.Linear(width, ratio * width, bias) for _ in range(2)] + [
+            nn.Linear(ratio * width, width, bias)
+        ]
         total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width))
         macs += sum(one.weight.numel() for one in maps)
     choices = choices_of([cell])
@@ -156,19 +186,29 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
         f"autoformer(hidden_dim={width}, mlp_ratio={'-'.join(map(str, ratios))}, depth=12, "
         f"num_heads={'-'.join(map(str, heads))})"
     )
-    total = weights(nn.Conv2d(3, width, 16), nn.LayerNorm(width), nn.Linear(width, 100)) + width * (1 + 14**2 + 1)
+    total = weights(nn.Conv2d(3, width, 16), nn.LayerNorm(width), nn.Linear(width, 100)) + width * (
+        1 + 14**2 + 1
+    )
     for head, ratio in zip(heads, ratios, strict=True):
         hidden, inner = int(width * ratio), 64 * head
-        maps = nn.Linear(width, 3 * inner), nn.Linear(inner, width), nn.Linear(width, hidden), nn.Linear(hidden, width)
+        maps = (
+            nn.Linear(width, 3 * inner),
+            nn.Linear(inner, width),
+            nn.Linear(width, hidden),
+            nn.Linear(hidden, width),
+        )
         total += weights(*maps, nn.LayerNorm(width), nn.LayerNorm(width)) + 2 * 2 * 30 * 64
-    assert autoformer().parameters(choices_of([cell]), Network(classes=100, image_size=224)).tolist() == [total]
+    assert autoformer().parameters(
+        choices_of([cell]), Network(classes=100, image_size=224)
+    ).tolist() == [total]
 
 
 @pytest.mark.parametrize("hidden", [128, 256])
 def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
     cell = flexibert().parse(
-        f"flexibert(hidden_size={hidden}, encoder_layers=4, operation=SA_SDP-SA_WMA-LT_DCT-DSC_9, "
-        "num_operation_heads=2-4-2-4, feed_forward_dimension=512-1024-512-1024, num_feed_forward=1-3-1-3)"
+        f"flexibert(hidden_size={hidden}, encoder_layers=4, operation=SA_SDP-SA_WMA-LT_DCT-DSC_9,"
+        " num_operation_heads=2-4-2-4, feed_forward_dimension=512-1024-512-1024,"
+        " num_feed_forward=1-3-1-3)"
     )
     output = weights(nn.Linear(hidden, hidden), nn.LayerNorm(hidden))
     three = 3 * weights(nn.Linear(hidden, hidden))
@@ -179,12 +219,19 @@ def test_parameters_of_a_flexibert_are_those_of_its_layers(hidden: int) -> None:
         nn.Conv1d(hidden, span, 1),
         nn.Linear(span, 2 * 9),
     )
-    operations = [three + output, three + hidden**2 + output, weights(nn.Linear(hidden, hidden)), convolution + output]
+    operations = [
+        three + output,
+        three + hidden**2 + output,
+        weights(nn.Linear(hidden, hidden)),
+        convolution + output,
+    ]
     total = weights(nn.Embedding(30522 + 512 + 2, 128), nn.LayerNorm(128)) + sum(operations)
     total += weights(nn.Linear(128, hidden)) if hidden != 128 else 0
     for inner, number in ((512, 1), (1024, 3), (512, 1), (1024, 3)):
         between = [nn.Linear(inner, inner) for _ in range(number - 1)]
-        total += weights(nn.Linear(hidden, inner), *between, nn.Linear(inner, hidden), nn.LayerNorm(hidden))
+        total += weights(
+            nn.Linear(hidden, inner), *between, nn.Linear(inner, hidden), nn.LayerNorm(hidden)
+        )
     assert flexibert().parameters(choices_of([cell]), FlexiBERT.network).tolist() == [total]
 
 
@@ -193,5 +240,6 @@ def test_sizes_of_the_spaces_are_those_of_their_descriptions() -> None:
     assert pit().size == 11_664
     assert gpt_s().size == 3 * 2 * sum(9**n for n in (10, 11, 12))
     assert re.fullmatch(
-        r"gpt-s\(embed_dim=\d+, n_layer=\d+, n_head=[\d-]+, mlp_ratio=[\d-]+, bias=\w+\)", str(gpt_s().reference)
+        r"gpt-s\(embed_dim=\d+, n_layer=\d+, n_head=[\d-]+, mlp_ratio=[\d-]+, bias=\w+\)",
+        str(gpt_s().reference),
     )

@@ -1,4 +1,6 @@
-"""The macro space of convolution stacks: its cells, its exact sizes, its training, and every strategy on it."""
+"""The macro space of convolution stacks: its cells, its exact sizes, its training, and every
+strategy on it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,10 @@ def test_the_cells_print_and_parse() -> None:
     assert str(SPACE[0]) == "conv_stack(layers=1, channels=4)"
     assert str(SPACE[-1]) == "conv_stack(layers=8, channels=32)"
     for i, own in enumerate(SPACE):
-        assert SPACE.parse(f" {own}\n") is own is SPACE.cell(own.choices) is SPACE[own.index] and own.index == i
+        assert (
+            SPACE.parse(f" {own}\n") is own is SPACE.cell(own.choices) is SPACE[own.index]
+            and own.index == i
+        )
         assert SPACE.cell(pickle.loads(pickle.dumps(own))) is own
 
 
@@ -56,7 +61,9 @@ def test_neighbours_differ_in_one_choice_and_mutation_is_uniform_over_them() -> 
     centre = cell(3, 16)
     around = SPACE.neighbours(centre)
     assert len(around) == len(set(around)) == 10
-    assert all(sum(a != b for a, b in zip(centre.choices, c.choices, strict=True)) == 1 for c in around)
+    assert all(
+        sum(a != b for a, b in zip(centre.choices, c.choices, strict=True)) == 1 for c in around
+    )
     rng = np.random.default_rng(5)
     counts = Counter(SPACE.mutate(centre, rng) for _ in range(4000))
     assert set(counts) == set(around) and chisquare(list(counts.values())).pvalue > 1e-3
@@ -65,7 +72,10 @@ def test_neighbours_differ_in_one_choice_and_mutation_is_uniform_over_them() -> 
 
 
 @given(
-    st.one_of(st.text(max_size=40), st.builds("conv_stack(layers={}, channels={})".format, st.integers(), st.text()))
+    st.one_of(
+        st.text(max_size=40),
+        st.builds("conv_stack(layers={}, channels={})".format, st.integers(), st.text()),
+    )
 )
 @settings(max_examples=200, deadline=None)
 def test_parsing_gives_a_cell_or_a_user_error_of_one_line(text: str) -> None:
@@ -85,8 +95,12 @@ def test_what_is_wrong_with_a_string_is_told() -> None:
 
 
 @pytest.mark.parametrize("network", [*SHAPES.values(), Network()], ids=[*SHAPES, "cifar"])
-def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = {name: function(SPACE.choices, network) for name, (_, function) in SPACE.analytic.items()}
+def test_sizes_of_built_networks_are_the_formulas(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns = {
+        name: function(SPACE.choices, network) for name, (_, function) in SPACE.analytic.items()
+    }
     for own in SPACE:
         model = SPACE.build(own, network, seed=0)
         assert size(model) == columns["params"][own.index]
@@ -101,7 +115,9 @@ def test_the_image_is_halved_after_each_third_of_the_layers() -> None:
     for n in (1, 2, 3, 4, 6, 8):
         layers = SPACE.blueprint(cell(n, 4), SMALL).layers
         convolutions = [layer for layer in layers if layer.kind == "convolution"]
-        places[n] = [i for i, one in enumerate(convolutions) if layers[one.sources[0]].kind == "average"]
+        places[n] = [
+            i for i, one in enumerate(convolutions) if layers[one.sources[0]].kind == "average"
+        ]
     assert places == {1: [], 2: [1], 3: [1, 2], 4: [2, 3], 6: [2, 4], 8: [3, 6]}
 
 
@@ -114,7 +130,10 @@ def test_the_future_does_not_change_past_answers() -> None:
 
 
 def curve_of(curve: Curve) -> list[float]:
-    return [*(value for values in curve.values.values() for value in values), *curve.finals.values()]
+    return [
+        *(value for values in curve.values.values() for value in values),
+        *curve.finals.values(),
+    ]
 
 
 def test_a_stack_trains_twice_alike_whatever_it_is_trained_with() -> None:
@@ -138,7 +157,12 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sn.Benchmark:
 
 def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path) -> None:
     assert bench.name == f"live:{SPEC}" and bench.space is SPACE
-    assert [m.name for m in bench.metrics if not m.epochs] == ["params", "macs", "layers", "channels"]
+    assert [m.name for m in bench.metrics if not m.epochs] == [
+        "params",
+        "macs",
+        "layers",
+        "channels",
+    ]
     with pytest.raises(UserError, match="metric"):
         bench.query(SPACE[0], "depth")
     assert bench.query(cell(3, 16), "params") == 5018 and bench.query(cell(3, 16), "layers") == 3
@@ -146,7 +170,16 @@ def test_the_live_benchmark_is_of_this_space(bench: sn.Benchmark, tmp_path: Path
     answer = bench.query(SPACE[3], "valid_loss")
     thawed = pickle.loads(pickle.dumps(bench))
     assert thawed.space is SPACE and thawed.query(SPACE[3], "valid_loss") == answer
-    assert len([line for file in (tmp_path / "live").iterdir() for line in file.read_text().splitlines()]) == 1
+    assert (
+        len(
+            [
+                line
+                for file in (tmp_path / "live").iterdir()
+                for line in file.read_text().splitlines()
+            ]
+        )
+        == 1
+    )
 
 
 def test_its_name_follows_the_task() -> None:
@@ -159,9 +192,14 @@ def test_its_name_follows_the_task() -> None:
 
 def test_every_strategy_is_compared_on_it(bench: sn.Benchmark, tmp_path: Path) -> None:
     made = sn.compare(
-        bench.name, SWIFT_STRATEGIES, objective="valid_loss + 0.1*params", subject_to="layers <= 4", runs=1, budget=14,
+        bench.name,
+        SWIFT_STRATEGIES,
+        objective="valid_loss + 0.1*params",
+        subject_to="layers <= 4",
+        runs=1,
+        budget=14,
         folder=tmp_path / "out",
-    )  # fmt: skip
+    )
     assert [len(run.trials) for run in made.runs] == [14] * len(SWIFT_STRATEGIES)
     from surrogate_nas.report import write_report
 
@@ -169,12 +207,19 @@ def test_every_strategy_is_compared_on_it(bench: sn.Benchmark, tmp_path: Path) -
 
 
 def test_reinforce_learns_on_real_trainings(bench: sn.Benchmark) -> None:
-    """Means over 150 cells of its policy's scores: the last third against the first, and against random cells."""
+    """Means over 150 cells of its policy's scores: the last third against the first, and against
+    random cells.
+    """
     objective = sn.Objective("valid_loss + 0.1*params", bench)
 
     def scores(strategy: str, seed: int) -> list[float]:
-        return [trial.score for trial in sn.search(bench, strategy, objective, budget=150, seed=seed).trials]
+        return [
+            trial.score
+            for trial in sn.search(bench, strategy, objective, budget=150, seed=seed).trials
+        ]
 
-    learned, drawn = (np.array([scores(name, seed) for seed in range(3)]) for name in ("reinforce", "random"))
+    learned, drawn = (
+        np.array([scores(name, seed) for seed in range(3)]) for name in ("reinforce", "random")
+    )
     last, clearly = learned[:, 100:].mean(), 0.25 * drawn.std()
     assert last < learned[:, :50].mean() - clearly and last < drawn.mean() - clearly

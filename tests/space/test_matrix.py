@@ -1,4 +1,5 @@
-"""Every strategy and a bridge to every library, on every kind of benchmark: short runs from start to answer.
+"""Every strategy and a bridge to every library, on every kind of benchmark: short runs from start
+to answer.
 
 It reads the registry, so that a new strategy is covered without being mentioned.
 """
@@ -63,7 +64,9 @@ PLACES = {
 
 
 REPEATED = {"table, two objectives", "live", "sampled"}
-"""Where a run is made twice; that of four workers on a table is repeated by `tests/strategies/test_requests.py`."""
+"""Where a run is made twice; that of four workers on a table is repeated by
+`tests/strategies/test_requests.py`.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,17 @@ def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benchma
 
 def sampled_table() -> Table:
     """300 of 65,536 cells, without epochs: what comes later in their order is better and slower."""
-    table = Table("part", sampled(300).definition, "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    table = Table(
+        "part",
+        sampled(300).definition,
+        "t",
+        "s",
+        "l",
+        "c",
+        "valid_error",
+        Network(),
+        cost="queries",
+    )
     table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, 300))
     table.add(Metric("latency@mine", "ms", "search", "cost"), None, np.linspace(1.0, 2.0, 300))
     return table
@@ -102,7 +115,9 @@ def sampled_table() -> Table:
 
 def made(bench: Benchmark, name: str, place: str, cells: int) -> Run:
     objective, limit, workers = PLACES[place]
-    return sn.search(bench, name, objective, subject_to=limit, budget=cells, simulated_workers=workers, seed=1)
+    return sn.search(
+        bench, name, objective, subject_to=limit, budget=cells, simulated_workers=workers, seed=1
+    )
 
 
 def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
@@ -119,7 +134,9 @@ def holds(run: Run, bench: Benchmark, place: str, cells: int) -> None:
     infeasible = [trial.score for trial in run.trials if not trial.feasible]
     assert feasible, "about half of all cells are"
     assert max(feasible) < min(infeasible, default=math.inf)
-    assert run.incumbent.feasible and run.incumbent.score == min(trial.score for trial in run.answers)
+    assert run.incumbent.feasible and run.incumbent.score == min(
+        trial.score for trial in run.answers
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in COSTLY])
@@ -129,7 +146,9 @@ def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "place"), [(n, p) for p in PLACES for n in NAMES if n in COSTLY or p != "table"])
+@pytest.mark.parametrize(
+    ("name", "place"), [(n, p) for p in PLACES for n in NAMES if n in COSTLY or p != "table"]
+)
 def test_everywhere(name: str, place: str, benches: Callable[[str], Benchmark]) -> None:
     bench, cells = benches(place), FEW if name in COSTLY else CELLS
     first = made(bench, name, place, cells)
@@ -167,27 +186,39 @@ def space_of(name: str) -> Space:
     if name not in PARTS:
         return sampled(400) if name == "wide" else space_named(name)
     space, rng = space_named(name), np.random.default_rng(0)
-    return Sampled(space, np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8))
+    return Sampled(
+        space, np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8)
+    )
 
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("name", SWIFT_STRATEGIES)
 def test_a_run_stays_inside_every_space_and_is_repeated(name: str, space: str) -> None:
     where = space_of(space)
-    run, again = (trajectory(resolve(name), one, seed=0, n=20) for one in (where, pickle.loads(pickle.dumps(where))))
+    run, again = (
+        trajectory(resolve(name), one, seed=0, n=20)
+        for one in (where, pickle.loads(pickle.dumps(where)))
+    )
     assert run == again
 
 
 @pytest.mark.parametrize("space", SPACES)
 def test_a_strategy_keeps_the_whole_contract_on_every_space(space: str) -> None:
-    """Of space and strategy the space is what differs; every strategy keeps it on three spaces elsewhere."""
+    """Of space and strategy the space is what differs; every strategy keeps it on three spaces
+    elsewhere.
+    """
     assert not [found for found in check("local_search", space_of(space)) if not found.passed]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "space"),
-    [(n, space) for i, n in enumerate(STRATEGIES) for k, space in enumerate(SPACES) if FULL or k == i % len(SPACES)],
+    [
+        (n, space)
+        for i, n in enumerate(STRATEGIES)
+        for k, space in enumerate(SPACES)
+        if FULL or k == i % len(SPACES)
+    ],
 )
 def test_every_strategy_keeps_the_contract_on_another_space(name: str, space: str) -> None:
     assert not [found for found in check(name, space_of(space)) if not found.passed]

@@ -1,4 +1,6 @@
-"""NATS-Bench's size space: its cells, sizes and network against the official records, and the import of these."""
+"""NATS-Bench's size space: its cells, sizes and network against the official records, and the
+import of these.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from surrogate_nas.tables import Table, write_table
 from surrogate_nas.tables.sources import nats
 from tests.conftest import Snas
 
-FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-sss-v1_0-50262-simple"
+FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-sss-v1_0-50262-simple"  # noqa: E501
 HELD = (0, 11, 284)
 SEEDS = {1: (777,), 12: (777, 888, 999), 90: (777,)}
 RUNS = {1: "01", 12: "12", 90: "90"}
@@ -34,8 +36,13 @@ NETWORKS = {
 
 @pytest.fixture(scope="module")
 def records(mirror: Path) -> dict[int, Any]:
-    """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code under test."""
-    return {i: pickle.loads(bz2.decompress((mirror / FOLDER / f"{i:06d}.pickle.pbz2").read_bytes())) for i in HELD}
+    """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code
+    under test.
+    """
+    return {
+        i: pickle.loads(bz2.decompress((mirror / FOLDER / f"{i:06d}.pickle.pbz2").read_bytes()))
+        for i in HELD
+    }
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +50,9 @@ def tables(mirror: Path) -> dict[str, Table]:
     return {table.name: table for table in nats.read(mirror / FOLDER)}
 
 
-@pytest.mark.parametrize(("index", "text"), [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")])
+@pytest.mark.parametrize(
+    ("index", "text"), [(0, "8:8:8:8:8"), (11, "8:8:8:16:32"), (32767, "64:64:64:64:64")]
+)
 def test_cells_print_and_stand_as_the_benchmark_has_them(index: int, text: str) -> None:
     space = nats_size()
     assert len(space) == 32768
@@ -66,13 +75,17 @@ def test_what_is_no_cell_is_refused(text: str, message: str) -> None:
 
 
 def test_sizes_are_those_of_the_records(records: dict[int, Any], mirror: Path) -> None:
-    listed = pickle.loads(bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes()))["meta_archs"]
+    listed = pickle.loads(bz2.decompress((mirror / FOLDER / "meta.pickle.pbz2").read_bytes()))[
+        "meta_archs"
+    ]
     assert listed == [str(cell) for cell in nats_size()]
     for index, record in records.items():
         for dataset, network in NETWORKS.items():
             trial = record["90"]["all_results"][dataset, 777]
             choices = nats_size().choices[[index]]
-            (params,), (macs,) = (nats_size().analytic[name][1](choices, network) for name in ("params", "macs"))
+            (params,), (macs,) = (
+                nats_size().analytic[name][1](choices, network) for name in ("params", "macs")
+            )
             assert params == round(1e6 * trial["params"])
             assert macs == pytest.approx(trial["flop"], rel=1e-12)
 
@@ -103,7 +116,9 @@ def test_the_network_has_the_parameters_and_learns(network: Network, text: str) 
     assert all(p.grad is not None for p in made.parameters())
 
 
-def test_every_number_of_the_records_is_imported(records: dict[int, Any], tables: dict[str, Table]) -> None:
+def test_every_number_of_the_records_is_imported(
+    records: dict[int, Any], tables: dict[str, Table]
+) -> None:
     assert list(tables) == ["nats-size-cifar10", "nats-size-cifar100", "nats-size-imagenet16"]
     read = {
         "nats-size-cifar10": "cifar10-valid",
@@ -112,7 +127,11 @@ def test_every_number_of_the_records_is_imported(records: dict[int, Any], tables
     }
     for name, dataset in read.items():
         table = tables[name]
-        assert table.space == "nats-size" and table.network == NETWORKS[dataset] and table.cost == "seconds"
+        assert (
+            table.space == "nats-size"
+            and table.network == NETWORKS[dataset]
+            and table.cost == "seconds"
+        )
         assert "3 of the 32,768" in table.title
         assert table.metrics["valid_error"].epochs == (1, 12, 90)
         assert {(k.epochs, k.seed) for k in table.columns if k.metric == "valid_error"} == {
@@ -124,10 +143,14 @@ def test_every_number_of_the_records_is_imported(records: dict[int, Any], tables
                 errors = [100 - trial["eval_acc1es"][f"x-valid@{epochs - 1}"] for trial in trials]
                 for seed, error in zip(seeds, errors, strict=True):
                     assert table.columns["valid_error", epochs, seed][index] == error
-                assert table.columns["valid_error", epochs, "mean"][index] == pytest.approx(np.mean(errors), rel=1e-12)
+                assert table.columns["valid_error", epochs, "mean"][index] == pytest.approx(
+                    np.mean(errors), rel=1e-12
+                )
                 assert table.n_seeds["valid_error", epochs][index] == len(seeds)
                 seconds = [sum(trial["train_times"].values()) for trial in trials]
-                assert table.columns["train_seconds", epochs, "mean"][index] == pytest.approx(np.mean(seconds))
+                assert table.columns["train_seconds", epochs, "mean"][index] == pytest.approx(
+                    np.mean(seconds)
+                )
 
 
 def test_a_table_opens_and_charges_its_runs(tables: dict[str, Table], tmp_path: Path) -> None:
@@ -135,7 +158,9 @@ def test_a_table_opens_and_charges_its_runs(tables: dict[str, Table], tmp_path: 
     bench = TableBenchmark(tmp_path / "t.h5")
     answer = bench.query("8:8:40:32:40", "valid_error", epochs=12, seed=888)
     assert answer.value == bench.column("valid_error", 12, 888)[284]
-    with pytest.raises(UserError, match=r"has no valid_error\[90\] for 8:8:8:8:16 .* holds 3 of 32768 cells"):
+    with pytest.raises(
+        UserError, match=r"has no valid_error\[90\] for 8:8:8:8:16 .* holds 3 of 32768 cells"
+    ):
         bench.query("8:8:8:8:16", "valid_error", epochs=90)
 
 

@@ -1,4 +1,6 @@
-"""NAS-Bench-101's space: the paper's counts, hashes, sizes and networks; isomorphic graphs are one cell."""
+"""NAS-Bench-101's space: the paper's counts, hashes, sizes and networks; isomorphic graphs are one
+cell.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,16 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Sampled, choices_of, drawn_cells, space_named
 from surrogate_nas.space.nb101 import graphs, hashes, nb101
-from surrogate_nas.space.nb101.graphs import MOST_EDGES, PAIRS, Graph, canonical, edge_bits, listed, module_hash, pruned
+from surrogate_nas.space.nb101.graphs import (
+    MOST_EDGES,
+    PAIRS,
+    Graph,
+    canonical,
+    edge_bits,
+    listed,
+    module_hash,
+    pruned,
+)
 from surrogate_nas.space.nb101.sizes import channels, links, multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.engine import train
@@ -32,7 +43,8 @@ OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 CELLS = st.integers(0, len(SPACE) - 1).map(SPACE.__getitem__)
 SPEC = (
     "ModelSpec(matrix=[[0,1,1,1,0,1,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],[0,0,0,0,1,0,0],[0,0,0,0,0,0,1],[0,0,0,0,0,0,1],"
-    "[0,0,0,0,0,0,0]], ops=['input','conv1x1-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu',"
+    "[0,0,0,0,0,0,0]],"
+    " ops=['input','conv1x1-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu','conv3x3-bn-relu',"
     "'maxpool3x3','output'])"
 )
 """The inception-like cell that the authors' code shows, with what it says of it."""
@@ -40,13 +52,17 @@ SPEC_HASH, SPEC_PARAMETERS = "28cfc7874f6d200472e1a9dcd8650aa0", 2_694_282
 
 
 def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
-    """The graph with its inner vertices in another order; None where an edge would be turned round."""
+    """The graph with its inner vertices in another order; None where an edge would be turned
+    round.
+    """
     place = {0: 0, graph.vertices - 1: graph.vertices - 1} | {v: i for i, v in enumerate(order, 1)}
     moved = [(place[x], place[y]) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
     if any(x >= y for x, y in moved):
         return None
     return Graph(
-        graph.vertices, sum(1 << PAIRS.index(pair) for pair in moved), tuple(graph.operations[v - 1] for v in order)
+        graph.vertices,
+        sum(1 << PAIRS.index(pair) for pair in moved),
+        tuple(graph.operations[v - 1] for v in order),
     )
 
 
@@ -133,7 +149,9 @@ def test_hashes_of_many_are_those_one_by_one(vertices: int) -> None:
 
 def test_the_authors_example() -> None:
     cell = SPACE.parse(SPEC)
-    assert SPACE.module_hash(cell) == SPEC_HASH and cell == SPACE.parse("inception") == SPACE.reference
+    assert (
+        SPACE.module_hash(cell) == SPEC_HASH and cell == SPACE.parse("inception") == SPACE.reference
+    )
     assert parameters(choices_of([cell]), PUBLISHED)[0] == SPEC_PARAMETERS
 
 
@@ -155,7 +173,9 @@ def spec_of(graph: Graph) -> str:
 
 @given(st.integers(0, (1 << 21) - 1), st.tuples(*[st.integers(0, 2)] * 5))
 @settings(max_examples=300, deadline=None)
-def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges: int, operations: tuple[int, ...]) -> None:
+def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(
+    edges: int, operations: tuple[int, ...]
+) -> None:
     linked = np.zeros((7, 7), dtype=int)
     for bit, (x, y) in enumerate(PAIRS):
         linked[x, y] = edges >> bit & 1
@@ -171,7 +191,9 @@ def test_any_matrix_of_seven_vertices_is_pruned_to_a_cell_or_refused(edges: int,
         with pytest.raises(UserError, match="at most 9 edges"):
             SPACE.parse(spec)
         return
-    graph = Graph(len(kept), edge_bits(inner.tolist()), tuple(operations[v - 1] for v in kept[1:-1]))
+    graph = Graph(
+        len(kept), edge_bits(inner.tolist()), tuple(operations[v - 1] for v in kept[1:-1])
+    )
     assert SPACE.parse(spec) == SPACE.isomorphic(graph)
 
 
@@ -221,7 +243,9 @@ def _graph_of(row: list[int]) -> Graph | None:
     pairs = [PAIRS[column] for column in range(21) if row[column]]
     if any(x not in place or y not in place for x, y in pairs):
         return None
-    return Graph(len(inner) + 2, sum(1 << PAIRS.index((place[x], place[y])) for x, y in pairs), tuple(inner))
+    return Graph(
+        len(inner) + 2, sum(1 << PAIRS.index((place[x], place[y])) for x, y in pairs), tuple(inner)
+    )
 
 
 def _canonical_of(row: list[int]) -> Graph | str:
@@ -235,7 +259,9 @@ def _canonical_of(row: list[int]) -> Graph | str:
 
 
 def steps_back(graph: Graph) -> set[Graph]:
-    """What taking an edge or a vertex away makes of a graph, in any order of its vertices, found plainly."""
+    """What taking an edge or a vertex away makes of a graph, in any order of its vertices, found
+    plainly.
+    """
     found = set()
     for one in all_labelled(graph):
         for bit in range(len(PAIRS)):
@@ -246,7 +272,11 @@ def steps_back(graph: Graph) -> set[Graph]:
         for v in range(1, one.vertices - 1):
             if matrix[v].sum() == 1 == matrix[:, v].sum():
                 rest = np.delete(np.delete(matrix, v, 0), v, 1).tolist()
-                less = Graph(one.vertices - 1, edge_bits(rest), (*one.operations[: v - 1], *one.operations[v:]))
+                less = Graph(
+                    one.vertices - 1,
+                    edge_bits(rest),
+                    (*one.operations[: v - 1], *one.operations[v:]),
+                )
                 if pruned(*less) == less:
                     found.add(less)
     return found
@@ -270,12 +300,21 @@ def test_neighbours_are_one_operation_edge_or_simple_vertex_apart() -> None:
 
 
 def test_no_neighbour_has_too_many_edges() -> None:
-    """Of six vertices, so that there is room for another one, and of eight and nine edges, so that two are too many."""
+    """Of six vertices, so that there is room for another one, and of eight and nine edges, so that
+    two are too many.
+    """
     smaller, all_of_six = sum(COUNTS[:4]), sum(COUNTS[:5])
-    full = [cell for cell in SPACE[smaller:all_of_six:50] if SPACE.graph_of(cell).edges.bit_count() >= MOST_EDGES - 1]
+    full = [
+        cell
+        for cell in SPACE[smaller:all_of_six:50]
+        if SPACE.graph_of(cell).edges.bit_count() >= MOST_EDGES - 1
+    ]
     assert len(full) > 100
     for cell in full[::20]:
-        assert all(SPACE.graph_of(other).edges.bit_count() <= MOST_EDGES for other in SPACE.neighbours(cell))
+        assert all(
+            SPACE.graph_of(other).edges.bit_count() <= MOST_EDGES
+            for other in SPACE.neighbours(cell)
+        )
 
 
 def test_every_cell_can_be_reached() -> None:
@@ -285,7 +324,9 @@ def test_every_cell_can_be_reached() -> None:
     left, seen = [SPACE[0]], {SPACE[0]}
     small = sum(COUNTS[:4])
     while left:
-        new = {other for cell in left for other in SPACE.neighbours(cell) if other.index < small} - seen
+        new = {
+            other for cell in left for other in SPACE.neighbours(cell) if other.index < small
+        } - seen
         seen |= new
         left = list(new)
     assert len(seen) == small
@@ -314,7 +355,13 @@ def test_channels_are_the_papers() -> None:
     assert channels(links(choices_of([three])), 128)[:, 0].tolist() == [43, 43, 42, 0, 0]
     chain = SPACE.parse("1000|100|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3")
     assert channels(links(choices_of([chain])), 256)[:, 0].tolist() == [256, 256, 256, 0, 0]
-    assert channels(links(choices_of([three])), 2)[:, 0].tolist() == [1, 1, 0, 0, 0], "what is left without any"
+    assert channels(links(choices_of([three])), 2)[:, 0].tolist() == [
+        1,
+        1,
+        0,
+        0,
+        0,
+    ], "what is left without any"
 
 
 @pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
@@ -332,12 +379,19 @@ def test_the_published_network_has_the_published_size() -> None:
 
 
 def test_wider_vertices_are_cut_for_narrower_ones() -> None:
-    """Three ways into the output of 128 channels: vertices of 43, 43 and 42; one of 43 is read by that of 42."""
+    """Three ways into the output of 128 channels: vertices of 43, 43 and 42; one of 43 is read by
+    that of 42.
+    """
     cells = [SPACE[place] for place in range(4000, 60_000, 331)]
     rows = links(choices_of(cells))
     widths = channels(rows, 128)
-    cut = [i for i, (linked, own) in enumerate(zip(np.moveaxis(rows, -1, 0), widths.T, strict=True))
-           if any(linked[x, y] and own[x - 1] > own[y - 1] for x in range(1, 6) for y in range(x + 1, 6))]  # fmt: skip
+    cut = [
+        i
+        for i, (linked, own) in enumerate(zip(np.moveaxis(rows, -1, 0), widths.T, strict=True))
+        if any(
+            linked[x, y] and own[x - 1] > own[y - 1] for x in range(1, 6) for y in range(x + 1, 6)
+        )
+    ]
     assert cut, "some cells have one"
     network = Network(channels=8, cells_per_stage=1, image_size=8)
     for i in cut[:5]:
@@ -348,7 +402,9 @@ def test_wider_vertices_are_cut_for_narrower_ones() -> None:
 def test_isomorphic_cells_compute_the_same_whatever_their_text() -> None:
     network = Network(channels=8, cells_per_stage=1, image_size=8)
     cell = SPACE.parse(SPEC)
-    model, again = (SPACE.build(one, network, seed=3).eval() for one in (cell, SPACE.parse(cell.text)))
+    model, again = (
+        SPACE.build(one, network, seed=3).eval() for one in (cell, SPACE.parse(cell.text))
+    )
     x = inputs(network, dtype=torch.float32)
     assert torch.equal(model(x), again(x))
     assert not torch.equal(model(x), SPACE.build(cell, network, seed=4).eval()(x))
@@ -378,7 +434,9 @@ def test_paths_are_counted_as_a_slow_second_writing_does() -> None:
         sequences = [way for n in range(4) for way in itertools.product(range(3), repeat=n)]
         assert SPACE.encode([cell], "paths")[0].tolist() == [ways[way] for way in sequences]
         whole = SPACE.encode([cell], "shape")[0]
-        assert whole[5] == 1 + min(map(len, ways)) and cell_metric(cell, "depth") == max(map(len, ways))
+        assert whole[5] == 1 + min(map(len, ways)) and cell_metric(cell, "depth") == max(
+            map(len, ways)
+        )
 
 
 def cell_metric(cell: Cell, name: str) -> float:

@@ -1,4 +1,6 @@
-"""The network: exact sizes, functionally equal cells, live-only twins, causality, and many stacked as one."""
+"""The network: exact sizes, functionally equal cells, live-only twins, causality, and many stacked
+as one.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +28,21 @@ def some_cells(n: int, seed: int = 0) -> list[Cell]:
 
 
 @pytest.mark.parametrize(
-    ("index", "params", "macs"), [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)]
+    ("index", "params", "macs"),
+    [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)],
 )
-def test_the_official_networks(index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_official_networks(
+    index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = nb201().build(SPACE[index], Network(), seed=0)
     assert size(model) == params
     assert count_macs(model, monkeypatch) == macs
 
 
 @ALL_SHAPES
-def test_sizes_of_built_networks_are_the_formulas(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_of_built_networks_are_the_formulas(
+    network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for cell in some_cells(12, seed=network.dimensions + network.causal):
         model = nb201().build(cell, network, seed=0)
         choices = SPACE.choices[[cell.index]]
@@ -54,7 +61,9 @@ def test_pooling_is_pytorchs(shape: tuple[int, int], layout: torch.memory_format
     ]:
         g = torch.randn_like(theirs)
         torch.testing.assert_close(ours, theirs)
-        torch.testing.assert_close(torch.autograd.grad(ours, x, g), torch.autograd.grad(theirs, x, g))
+        torch.testing.assert_close(
+            torch.autograd.grad(ours, x, g), torch.autograd.grad(theirs, x, g)
+        )
 
 
 def test_causal_pooling_gradient() -> None:
@@ -67,7 +76,9 @@ def test_dead_operations_change_no_output(network: Network) -> None:
     x = inputs(network, dtype=torch.float32)
     smaller = 0
     for cell in some_cells(15):
-        full, live = (nb201().build(cell, network, seed=5, live_only=only) for only in (False, True))
+        full, live = (
+            nb201().build(cell, network, seed=5, live_only=only) for only in (False, True)
+        )
         smaller += size(live) < size(full)
         assert live.stages[0][0].graph == SPACE.graph(cell, live_only=True)
         assert torch.equal(full(x), live(x))
@@ -75,11 +86,15 @@ def test_dead_operations_change_no_output(network: Network) -> None:
 
 
 TWINS = [  # a skip contracted; a pooling of a sum as a sum of poolings
-    ("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
-     "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|avg_pool_3x3~1|none~2|"),
-    ("|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
-     "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|"),
-]  # fmt: skip
+    (
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+        "|nor_conv_3x3~0|+|none~0|none~1|+|none~0|avg_pool_3x3~1|none~2|",
+    ),
+    (
+        "|nor_conv_3x3~0|+|skip_connect~0|skip_connect~1|+|none~0|none~1|avg_pool_3x3~2|",
+        "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|none~2|",
+    ),
+]
 
 
 @pytest.mark.parametrize(("one", "other"), TWINS)
@@ -90,10 +105,14 @@ def test_functionally_equal_cells_compute_the_same(one: str, other: str) -> None
     torch.testing.assert_close(a(inputs(SMALL)), b(inputs(SMALL)))
 
 
-@pytest.mark.parametrize("network", [*SHAPES.values(), replace(SMALL, positions=True, image_size=4)])
+@pytest.mark.parametrize(
+    "network", [*SHAPES.values(), replace(SMALL, positions=True, image_size=4)]
+)
 def test_answers_stand_at_the_positions_of_the_last_stage(network: Network) -> None:
     answers = nb201().build(SPACE[11], network, seed=0).double()(inputs(network))
-    size = network.image_size if network.causal or not network.strided else -(-network.image_size // 4)
+    size = (
+        network.image_size if network.causal or not network.strided else -(-network.image_size // 4)
+    )
     places = (size,) * network.dimensions if network.positions else ()
     assert answers.shape == (3, network.classes, *places)
     assert network.answers == answers[0, 0].numel()
@@ -103,11 +122,20 @@ def test_a_network_is_told_and_read_as_older_files_told_it() -> None:
     for network in SHAPES.values():
         assert Network.of(network.settings) == network
         assert set(network.settings) - set(CAUSAL.settings) == {
-            name for name, changed in [("positions", network.positions), ("strided", not network.strided)]
+            name
+            for name, changed in [
+                ("positions", network.positions),
+                ("strided", not network.strided),
+            ]
             if changed and not network.causal
-        }  # fmt: skip
+        }
     assert CAUSAL == replace(CAUSAL, positions=True, strided=False)
-    for wrong in ([3], {"classes": 3}, {**SMALL.settings, "strided": 1}, {**SMALL.settings, "mood": 1}):
+    for wrong in (
+        [3],
+        {"classes": 3},
+        {**SMALL.settings, "strided": 1},
+        {**SMALL.settings, "mood": 1},
+    ):
         with pytest.raises(ValueError, match="network"):
             Network.of(wrong)  # type: ignore[arg-type]
 
@@ -126,11 +154,18 @@ def test_the_future_does_not_change_past_answers() -> None:
 
 @ALL_SHAPES
 @pytest.mark.parametrize("live_only", [False, True])
-def test_a_stack_computes_and_learns_what_each_network_does(network: Network, live_only: bool) -> None:
-    singles = [nb201().build(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(5)]
+def test_a_stack_computes_and_learns_what_each_network_does(
+    network: Network, live_only: bool
+) -> None:
+    singles = [
+        nb201().build(cell, network, seed=2, live_only=live_only).double() for cell in some_cells(5)
+    ]
     stack = Stack(singles)
     models = [stack, *singles]
-    optimisers = [torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4) for model in models]
+    optimisers = [
+        torch.optim.SGD(model.parameters(), 0.1, 0.9, nesterov=True, weight_decay=5e-4)
+        for model in models
+    ]
     for step in range(3):
         x = inputs(network, 6) + step
         answers = stack(x), torch.stack([single(x) for single in singles])
@@ -156,7 +191,11 @@ def test_a_network_of_nan_leaves_its_neighbours_alone() -> None:
     answers.sum((1, 2)).sum().backward()
     finite = stack.weight.grad.isfinite().flatten(1).all(1)  # type: ignore[union-attr]
     assert finite.tolist() == [True, False, True]
-    assert stack.stem.weight.grad.unflatten(0, (3, -1)).isfinite().flatten(1).all(1).tolist() == [True, False, True]  # type: ignore[union-attr]
+    assert stack.stem.weight.grad.unflatten(0, (3, -1)).isfinite().flatten(1).all(1).tolist() == [
+        True,
+        False,
+        True,
+    ]  # type: ignore[union-attr]
 
 
 def test_seeds_and_names_give_the_initial_weights() -> None:

@@ -1,4 +1,6 @@
-"""Spaces of one's own: a listed one with its table in a file, and one of 10^18 cells that can only be sampled."""
+"""Spaces of one's own: a listed one with its table in a file, and one of 10^18 cells that can only
+be sampled.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +38,24 @@ def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None
 
 
 @pytest.mark.parametrize("bench", BENCHES, ids=["listed", "sampled"])
-def test_every_strategy_runs_on_it_through_the_command_line(snas: Snas, bench: str, tmp_path: Path) -> None:
+def test_every_strategy_runs_on_it_through_the_command_line(
+    snas: Snas, bench: str, tmp_path: Path
+) -> None:
     made = snas(
-        "compare", bench, "--strategies", ",".join(SWIFT_STRATEGIES), "--objective", "valid_error", "--runs", 1,
-        "--budget", 25, "--out", tmp_path / "out", "--json",
-    )  # fmt: skip
+        "compare",
+        bench,
+        "--strategies",
+        ",".join(SWIFT_STRATEGIES),
+        "--objective",
+        "valid_error",
+        "--runs",
+        1,
+        "--budget",
+        25,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert made.code == 0, made.err
     found = {s["name"]: s["score"]["mean"] for s in made.json["strategies"]}
     assert set(found) == set(SWIFT_STRATEGIES) and all(np.isfinite(list(found.values())))
@@ -51,11 +66,17 @@ def test_every_strategy_runs_on_it_through_the_command_line(snas: Snas, bench: s
 def test_constants_of_a_sampled_space_come_from_a_fixed_survey() -> None:
     bench = sn.load(BENCHES[1])
     objective = sn.Objective("valid_error + 0.1*latency@mine", bench)
-    assert len(SAMPLED.survey) == SURVEYED and SAMPLED.survey[:3] == pickle.loads(pickle.dumps(SAMPLED)).survey[:3]
+    assert (
+        len(SAMPLED.survey) == SURVEYED
+        and SAMPLED.survey[:3] == pickle.loads(pickle.dumps(SAMPLED)).survey[:3]
+    )
     values = bench.query(list(SAMPLED.survey), "latency@mine")
     assert objective.terms[1].divisor == np.median(values)
     assert "sample of 10,000" in objective.terms[1].divisor_meaning
-    assert sn.Objective("valid_error + 0.1*latency@mine", sn.load(BENCHES[1])).fingerprint == objective.fingerprint
+    assert (
+        sn.Objective("valid_error + 0.1*latency@mine", sn.load(BENCHES[1])).fingerprint
+        == objective.fingerprint
+    )
 
 
 def test_what_cannot_be_listed_has_no_column_and_says_so() -> None:
@@ -63,20 +84,42 @@ def test_what_cannot_be_listed_has_no_column_and_says_so() -> None:
         sn.load(BENCHES[1]).column("valid_error")
 
 
-def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(snas: Snas, tmp_path: Path) -> None:
+def test_a_csv_of_cells_of_a_space_of_ones_own_becomes_a_benchmark(
+    snas: Snas, tmp_path: Path
+) -> None:
     rows = "\n".join(f'"{cell}",{20 + i / 10}' for i, cell in enumerate(LISTED))
     (tmp_path / "mine.csv").write_text(f"cell,valid_error\n{rows}\n")
     spec = f"{HERE / 'examples_enumerable.py'}:SPACE"
-    made = snas("data", "import", "csv", tmp_path / "mine.csv", "--name", "perceptrons", "--space", spec)
+    made = snas(
+        "data", "import", "csv", tmp_path / "mine.csv", "--name", "perceptrons", "--space", spec
+    )
     assert made.code == 0, made.err
     bench = sn.load("perceptrons")
-    assert bench.space == LISTED and bench.query(str(LISTED[3]), "valid_error") == pytest.approx(20.3)
-    assert snas("compare", "perceptrons", "--strategies", "random,bo", "--runs", 1, "--budget", 15, "--out",
-                tmp_path / "out").code == 0  # fmt: skip
+    assert bench.space == LISTED and bench.query(str(LISTED[3]), "valid_error") == pytest.approx(
+        20.3
+    )
+    assert (
+        snas(
+            "compare",
+            "perceptrons",
+            "--strategies",
+            "random,bo",
+            "--runs",
+            1,
+            "--budget",
+            15,
+            "--out",
+            tmp_path / "out",
+        ).code
+        == 0
+    )
 
 
 def test_a_definition_without_code_opens_the_same_space() -> None:
-    assert space_named(LISTED.definition) == LISTED and json.loads(LISTED.definition)["name"] == "perceptron"
+    assert (
+        space_named(LISTED.definition) == LISTED
+        and json.loads(LISTED.definition)["name"] == "perceptron"
+    )
     assert space_named(SAMPLED.definition) == SAMPLED
     no_options = '{"name": "x", "listed": true, "options": {}}'
     for broken in ("{", '{"name": 3}', no_options, '{"name": "x", "listed": 1, "options": 7}'):
@@ -125,7 +168,13 @@ def test_a_malformed_space_is_refused_in_one_line(name: object, options: object,
 
 @pytest.mark.parametrize(
     "text",
-    ["", "mlp", "perceptron()", "perceptron(width=8)", "perceptron(width=9, depth=1, activation=relu, norm=none)"],
+    [
+        "",
+        "mlp",
+        "perceptron()",
+        "perceptron(width=8)",
+        "perceptron(width=9, depth=1, activation=relu, norm=none)",
+    ],
 )
 def test_a_malformed_cell_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UserError) as caught:
@@ -135,6 +184,11 @@ def test_a_malformed_cell_is_refused_in_one_line(text: str) -> None:
 
 def test_a_forged_cell_is_looked_up_by_its_string() -> None:
     true = LISTED[5]
-    for forged in (sn.Cell(LISTED[7].choices, true.text, 7), sn.Cell(true.choices, true.text, 10**9)):
+    for forged in (
+        sn.Cell(LISTED[7].choices, true.text, 7),
+        sn.Cell(true.choices, true.text, 10**9),
+    ):
         assert LISTED.cell(forged) is true and LISTED.index(forged) == 5
-        assert sn.load(BENCHES[0]).query(forged, "valid_error") == sn.load(BENCHES[0]).query(true, "valid_error")
+        assert sn.load(BENCHES[0]).query(forged, "valid_error") == sn.load(BENCHES[0]).query(
+            true, "valid_error"
+        )

@@ -1,4 +1,6 @@
-"""Spaces of options: encodings, cells that are made when they are asked for, and what is no space or no cell."""
+"""Spaces of options: encodings, cells that are made when they are asked for, and what is no space
+or no cell.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace
 from surrogate_nas.space.product import is_scale
 
-OPTIONS = {"width": ("16", "64", "256"), "act": ("relu", "tanh"), "norm": ("none", "batch", "layer")}
+OPTIONS = {
+    "width": ("16", "64", "256"),
+    "act": ("relu", "tanh"),
+    "norm": ("none", "batch", "layer"),
+}
 LISTED, DRAWN = EnumerableChoiceSpace("mlp", OPTIONS), ChoiceSpace("mlp", OPTIONS)
 TEXT = "mlp(width=256, act=relu, norm=batch)"
 
@@ -46,9 +52,14 @@ def test_a_scale_is_three_numbers_that_rise_or_fall(names: tuple[str, ...], scal
 
 def test_encodings_by_hand() -> None:
     cells = [LISTED.parse(TEXT), LISTED.parse("mlp(width=16, act=tanh, norm=layer)")]
-    assert LISTED.encode(cells, "one_hot").tolist() == [[0, 0, 1, 1, 0, 0, 1, 0], [1, 0, 0, 0, 1, 0, 0, 1]]
+    assert LISTED.encode(cells, "one_hot").tolist() == [
+        [0, 0, 1, 1, 0, 0, 1, 0],
+        [1, 0, 0, 0, 1, 0, 0, 1],
+    ]
     assert LISTED.encode(cells, "numbers").tolist() == [[2, 1, 0, 0, 1, 0], [0, 0, 1, 0, 0, 1]]
-    assert LISTED.views == ("numbers",) and ChoiceSpace("x", {"act": ("relu", "tanh")}).views == ("one_hot",)
+    assert LISTED.views == ("numbers",) and ChoiceSpace("x", {"act": ("relu", "tanh")}).views == (
+        "one_hot",
+    )
 
 
 @pytest.mark.parametrize("space", [LISTED, ODD], ids=["every combination", "some"])
@@ -56,7 +67,10 @@ def test_places_count_from_either_end(space: EnumerableChoiceSpace) -> None:
     size = len(space)
     fresh = type(space)(space.name, OPTIONS)  # whose cells are not made yet
     assert fresh[-1].index == size - 1 and fresh[-size].index == 0 and fresh[size - 1] is fresh[-1]
-    assert [cell.index for cell in fresh[1:7:2]] == [1, 3, 5] and fresh[-2:] == [fresh[size - 2], fresh[size - 1]]
+    assert [cell.index for cell in fresh[1:7:2]] == [1, 3, 5] and fresh[-2:] == [
+        fresh[size - 2],
+        fresh[size - 1],
+    ]
     with pytest.raises(IndexError):
         fresh[size]
 
@@ -74,7 +88,9 @@ def test_the_last_position_varies_fastest_and_only_allowed_cells_are_listed() ->
 
 
 @pytest.mark.parametrize(
-    "given", [(0, 0), (0, 0, 0, 0), (3, 0, 0), (0, 2, 0), (-1, 0, 0), (0, 0, -1)], ids=lambda given: str(given)
+    "given",
+    [(0, 0), (0, 0, 0, 0), (3, 0, 0), (0, 2, 0), (-1, 0, 0), (0, 0, -1)],
+    ids=lambda given: str(given),
 )
 @pytest.mark.parametrize("space", [LISTED, DRAWN], ids=["listed", "drawn"])
 def test_indices_outside_are_no_cell(space: ChoiceSpace, given: tuple[int, ...]) -> None:
@@ -92,7 +108,10 @@ def test_what_is_neither_cell_text_nor_indices_is_refused(given: object) -> None
     ("text", "says"),
     [
         (TEXT[:-1], "Malformed cell"),
-        (TEXT.replace("mlp", "cnn"), r"a cell of the space mlp reads mlp\(width=16, act=relu, norm=none\)"),
+        (
+            TEXT.replace("mlp", "cnn"),
+            r"a cell of the space mlp reads mlp\(width=16, act=relu, norm=none\)",
+        ),
         ("mlp(act=relu, width=16, norm=none)", "Malformed cell"),
         ("mlp(width=16, act=relu)", "Malformed cell"),
         (TEXT.replace("relu", "elu"), "act of the space mlp is relu, tanh, not elu"),
@@ -109,15 +128,21 @@ def test_neighbours_come_by_position_and_then_option() -> None:
     around = [(0, 0, 1), (1, 0, 1), (2, 1, 1), (2, 0, 0), (2, 0, 2)]
     for space in (LISTED, DRAWN):
         assert [cell.choices for cell in space.neighbours(space.parse(TEXT))] == around
-    assert [cell.choices for cell in ODD.neighbours(ODD.at((2, 0, 1)))] == [(0, 0, 1)]  # the others sum to even numbers
+    # the others sum to even numbers
+    assert [cell.choices for cell in ODD.neighbours(ODD.at((2, 0, 1)))] == [(0, 0, 1)]
     forged = Cell((2, 0, 1), TEXT, index=0)
-    assert [cell.choices for cell in LISTED.neighbours(forged)] == around, "its text says which cell it is"
+    assert [cell.choices for cell in LISTED.neighbours(forged)] == around, (
+        "its text says which cell it is"
+    )
     assert LISTED.mutate(forged, np.random.default_rng(0)).choices in around
 
 
 def test_alike_is_the_share_of_equal_positions() -> None:
     first, second = DRAWN.at((2, 0, 1)), DRAWN.at((2, 1, 1))
-    assert DRAWN.similarity(first, second) == pytest.approx(2 / 3) and DRAWN.similarity(first, first) == 1.0
+    assert (
+        DRAWN.similarity(first, second) == pytest.approx(2 / 3)
+        and DRAWN.similarity(first, first) == 1.0
+    )
     assert DRAWN.similarity(first, DRAWN.at((1, 1, 0))) == 0.0
 
 

@@ -1,4 +1,6 @@
-"""Sampled spaces and the tables on them: what is held, as the files have it, nothing else, and bad files refused."""
+"""Sampled spaces and the tables on them: what is held, as the files have it, nothing else, and bad
+files refused.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ from tests.sampled_space import WIDE, sampled
 
 def a_table(space: Sampled | None = None) -> Table:
     space = space or sampled()
-    table = Table("part", space.definition, "t", "s", "l", "c", "valid_error", Network(), cost="queries")
+    table = Table(
+        "part", space.definition, "t", "s", "l", "c", "valid_error", Network(), cost="queries"
+    )
     table.add(Metric("valid_error", "%", "search", "error"), None, np.linspace(90, 10, len(space)))
     latency = np.linspace(1.0, 2.0, len(space))
     latency[3] = np.nan
@@ -77,7 +81,10 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
     space = sampled(_QUICK + 1)
 
     def around(held: Sampled) -> list[list[int]]:
-        return [[cell.index for cell in held.neighbours(held[place])] for place in range(0, len(held), 50)]
+        return [
+            [cell.index for cell in held.neighbours(held[place])]
+            for place in range(0, len(held), 50)
+        ]
 
     expected = around(space)
     (path,) = tmp_path.glob("neighbours/*.npy")
@@ -87,7 +94,9 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
         assert around(Sampled(space.base, space.choices)) == expected
     for damaged in (content[:-40] + bytes(8) + content[-32:], content[:-1], b""):
         path.write_bytes(damaged)
-        assert around(Sampled(space.base, space.choices)) == expected and path.read_bytes() == content
+        assert (
+            around(Sampled(space.base, space.choices)) == expected and path.read_bytes() == content
+        )
     assert min(map(len, expected)) >= NEAREST
     assert around(sampled(_QUICK)) and len([*tmp_path.glob("neighbours/*.npy")]) == 1, "few are not"
 
@@ -109,8 +118,15 @@ def test_a_definition_opens_as_the_same_space() -> None:
 
 def test_what_is_not_held_is_told_from_what_is_no_cell() -> None:
     space = sampled()
-    absent = next(cell for cell in map(WIDE.at, np.ndindex((4,) * 8)) if cell.text not in {c.text for c in space})
-    with pytest.raises(UserError, match=r"is a cell of the space wide, but not held: 60 of its 6\.55e\+04 cells are"):
+    absent = next(
+        cell
+        for cell in map(WIDE.at, np.ndindex((4,) * 8))
+        if cell.text not in {c.text for c in space}
+    )
+    with pytest.raises(
+        UserError,
+        match=r"is a cell of the space wide, but not held: 60 of its 6\.55e\+04 cells are",
+    ):
         space.parse(absent.text)
     with pytest.raises(UserError, match="not held"):
         space.cell(absent.choices)
@@ -155,7 +171,12 @@ def test_reinforce_learns_which_of_the_held_cells_is_best() -> None:
         return 1.0 - (cell.choices[0] == rare // 4) / 2 - (cell.choices[1] == rare % 4) / 2
 
     run = trajectory(Reinforce, space, seed=0, n=400, score=score)
-    assert np.mean([score(cell) for cell in run[-100:]]) < 0.1 < 0.5 < np.mean([score(cell) for cell in run[:30]])
+    assert (
+        np.mean([score(cell) for cell in run[-100:]])
+        < 0.1
+        < 0.5
+        < np.mean([score(cell) for cell in run[:30]])
+    )
 
 
 def test_reinforce_on_all_combinations_is_the_same_policy_listed_or_not() -> None:
@@ -179,8 +200,12 @@ def test_a_table_holds_its_cells_and_opens_as_a_benchmark(tmp_path: Path) -> Non
     assert bench.space == space and bench.describe()["cells"] == 60
     assert bench.query(str(space[7]), "valid_error").value == bench.column("valid_error")[7]
     with pytest.raises(UserError, match="not held"):
-        bench.query(next(c for c in map(WIDE.at, np.ndindex((4,) * 8)) if c not in space), "valid_error")
-    with pytest.raises(UserError, match=r"has no latency@mine for wide\(.*it holds 59 of 60 cells there"):
+        bench.query(
+            next(c for c in map(WIDE.at, np.ndindex((4,) * 8)) if c not in space), "valid_error"
+        )
+    with pytest.raises(
+        UserError, match=r"has no latency@mine for wide\(.*it holds 59 of 60 cells there"
+    ):
         bench.query(space[3], "latency@mine")
     with pytest.raises(UserError, match="holds latency@mine for 59 of 60 cells only"):
         Objective("valid_error + 0.1*latency@mine", bench)
@@ -205,15 +230,22 @@ def test_other_cells_in_a_file_are_noticed(tmp_path: Path) -> None:
 def test_a_file_of_ones_own_can_hold_some_cells_of_a_space(snas: Snas, tmp_path: Path) -> None:
     cells = [str(multi_resolution().sample(np.random.default_rng(seed))) for seed in range(30)]
     path = tmp_path / "mine.csv"
-    path.write_text("cell,valid_error\n" + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells)))
+    path.write_text(
+        "cell,valid_error\n" + "".join(f"{cell},{40 + i / 7}\n" for i, cell in enumerate(cells))
+    )
     made = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr", "--json")
     assert made.code == 0, made.err
     bench = TableBenchmark(table_path("mine-mr"))
-    assert [str(cell) for cell in bench.space] == cells and "among the 30 architectures" in bench.banner
+    assert [
+        str(cell) for cell in bench.space
+    ] == cells and "among the 30 architectures" in bench.banner
     assert bench.column("valid_error").tolist() == [40 + i / 7 for i in range(30)]
     path.write_text(path.read_text() + f"{cells[3]},1\n8_8,2\n")
     refused = snas("data", "import", "csv", path, "--name", "mine-mr", "--space", "nbmr")
-    assert refused.code == 2 and "2 wrong entries: row 31: the cell of row 4 again; row 32: Malformed" in refused.err
+    assert (
+        refused.code == 2
+        and "2 wrong entries: row 31: the cell of row 4 again; row 32: Malformed" in refused.err
+    )
 
 
 # NAS-Bench-MR
@@ -264,13 +296,20 @@ def test_every_number_of_nas_bench_mr_is_there(
         for metric in table.metrics:
             field, start, sign = FIELDS[metric]
             expected = start + sign * np.array([record[field] for record in held])
-            assert np.array_equal(table.columns[ColumnKey(metric, None, "mean")], expected), (name, metric)
+            assert np.array_equal(table.columns[ColumnKey(metric, None, "mean")], expected), (
+                name,
+                metric,
+            )
         assert {metric.kind for metric in table.metrics.values()} == {"search"}
         assert "nothing was held out" in table.banner and "chooses among the 2,507" in table.banner
     for cell, record in zip(space, records["seg"], strict=True):  # type: ignore[call-overload]
-        first, *stages, last = ([int(number) for number in part.split("_")] for part in cell.text.split("-"))
+        first, *stages, last = (
+            [int(number) for number in part.split("_")] for part in cell.text.split("-")
+        )
         assert [stage[1] for stage in stages] == [1, 2, 3, 4]
-        assert [*first, *(n for stage in stages for n in (stage[0], *stage[2:])), *last] == record["embedding"]
+        assert [*first, *(n for stage in stages for n in (stage[0], *stage[2:])), *last] == record[
+            "embedding"
+        ]
 
 
 def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
@@ -278,16 +317,27 @@ def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
 ) -> None:
     space, network = space_named(tasks["nbmr-seg"].space), tasks["nbmr-seg"].network
     params = space.analytic["params"][1](space.choices, network)  # type: ignore[attr-defined]
-    assert np.array_equal(np.round(params), np.round([1e6 * record["params"] for record in records["seg"]]))
+    assert np.array_equal(
+        np.round(params), np.round([1e6 * record["params"] for record in records["seg"]])
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("64_64", "Malformed cell"),
-        ("9_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64", "input1 .*not 9"),
-        ("64_64-5_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64", "modules1 .*not 5"),
-        ("64_64-2_2_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64", "Malformed cell"),
+        (
+            "9_64-2_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64",
+            "input1 .*not 9",
+        ),
+        (
+            "64_64-5_1_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64",
+            "modules1 .*not 5",
+        ),
+        (
+            "64_64-2_2_2_64-2_2_2_2_64_64-2_3_2_2_2_64_64_64-2_4_2_2_2_2_64_64_64_64-64",
+            "Malformed cell",
+        ),
     ],
 )
 def test_what_is_no_network_of_several_resolutions_is_refused(text: str, message: str) -> None:
@@ -300,7 +350,10 @@ def _drop(records: list[dict[str, Any]]) -> None:
 
 
 def _swap(records: list[dict[str, Any]]) -> None:
-    records[5]["embedding"], records[6]["embedding"] = records[6]["embedding"], records[5]["embedding"]
+    records[5]["embedding"], records[6]["embedding"] = (
+        records[6]["embedding"],
+        records[5]["embedding"],
+    )
 
 
 def _twice(records: list[dict[str, Any]]) -> None:
@@ -342,10 +395,14 @@ def test_an_altered_file_is_refused(
     path.write_bytes(pickle.dumps(some))
     with pytest.raises(UserError, match=message) as caught:
         nbmr.read_file(path, "seg")
-    assert "trainval.pkl is damaged, or no file of NAS-Bench-MR" in str(caught.value) and "\n" not in str(caught.value)
+    assert "trainval.pkl is damaged, or no file of NAS-Bench-MR" in str(
+        caught.value
+    ) and "\n" not in str(caught.value)
 
 
-def test_half_a_file_and_a_hostile_one_are_refused(records: dict[str, list[dict[str, Any]]], tmp_path: Path) -> None:
+def test_half_a_file_and_a_hostile_one_are_refused(
+    records: dict[str, list[dict[str, Any]]], tmp_path: Path
+) -> None:
     path = tmp_path / "trainval.pkl"
     whole = pickle.dumps(records["seg"][:20])
     path.write_bytes(whole[: len(whole) // 2])
@@ -368,7 +425,9 @@ def archive(own_files: Path) -> dict[int, dict[str, Any]]:
     (path,) = fetching.files("accel")
     with tarfile.open(path) as packed:
         return {
-            int(member.name.split("_")[-1].removesuffix(".json")): json.load(packed.extractfile(member))  # type: ignore[arg-type]
+            int(member.name.split("_")[-1].removesuffix(".json")): json.load(
+                packed.extractfile(member)
+            )  # type: ignore[arg-type]
             for member in packed
             if member.isfile()
         }
@@ -380,12 +439,16 @@ def whole(own_files: Path) -> Table:
     return accel.read("accel-imagenet")
 
 
-def test_every_number_of_accel_nasbench_is_there(whole: Table, archive: dict[int, dict[str, Any]]) -> None:
+def test_every_number_of_accel_nasbench_is_there(
+    whole: Table, archive: dict[int, dict[str, Any]]
+) -> None:
     space = space_named(whole.space)
     rows: dict[str, list[dict[str, Any]]] = {}
     for number in sorted(archive):
         architecture = archive[number]["architecture"]
-        stages = [[architecture[f"block{i}_{what}"] for what in ("l", "k", "e", "se")] for i in range(7)]
+        stages = [
+            [architecture[f"block{i}_{what}"] for what in ("l", "k", "e", "se")] for i in range(7)
+        ]
         rows.setdefault(str(stages), []).append(archive[number])
     assert len(rows) == len(space) == 5125  # type: ignore[arg-type]
     assert sum(len(records) > 1 for records in rows.values()) == 13
@@ -395,26 +458,39 @@ def test_every_number_of_accel_nasbench_is_there(whole: Table, archive: dict[int
         "train_seconds": lambda r: r["metrics"]["train_time"],
         "recorded_macs": lambda r: r["model_info"]["macs"],
         "latency@zcu102": lambda r: r["platform_perf"]["latency_zcu102"]["latency_mean"] or np.nan,
-        "image_time@tpuv3": lambda r: 1000 / (r["platform_perf"]["throughput_tpuv3"]["throughput_mean"] or np.nan),
-        "image_time@vck190": lambda r: 1000 / (r["platform_perf"]["throughput_vck190"]["throughput_mean"] or np.nan),
+        "image_time@tpuv3": lambda r: (
+            1000 / (r["platform_perf"]["throughput_tpuv3"]["throughput_mean"] or np.nan)
+        ),
+        "image_time@vck190": lambda r: (
+            1000 / (r["platform_perf"]["throughput_vck190"]["throughput_mean"] or np.nan)
+        ),
     }
     for metric, value in read.items():
         expected = [
-            np.mean([value(r) for r in records if np.isfinite(value(r))] or [np.nan]) for records in rows.values()
+            np.mean([value(r) for r in records if np.isfinite(value(r))] or [np.nan])
+            for records in rows.values()
         ]
-        assert np.allclose(whole.columns[ColumnKey(metric, None, "mean")], expected, rtol=1e-12, equal_nan=True), metric
+        assert np.allclose(
+            whole.columns[ColumnKey(metric, None, "mean")], expected, rtol=1e-12, equal_nan=True
+        ), metric
         counts = [sum(np.isfinite(value(r)) for r in records) for records in rows.values()]
         assert whole.n_seeds[metric, None].tolist() == counts, metric
     assert sum(int(np.isnan(column).sum()) for column in whole.columns.values()) == 92
 
 
-def test_parameters_of_mnasnet_are_the_recorded_ones(whole: Table, archive: dict[int, dict[str, Any]]) -> None:
+def test_parameters_of_mnasnet_are_the_recorded_ones(
+    whole: Table, archive: dict[int, dict[str, Any]]
+) -> None:
     cell = mnasnet().reference
-    (params,) = mnasnet().analytic["params"][1](np.array([cell.choices], dtype=np.int8), whole.network)
+    (params,) = mnasnet().analytic["params"][1](
+        np.array([cell.choices], dtype=np.int8), whole.network
+    )
     assert params == 5_288_548, "EfficientNet-B0 as published"
     for record in list(archive.values())[::50]:
         of = accel._cell(record["architecture"])
-        (params,) = mnasnet().analytic["params"][1](np.array([of.choices], dtype=np.int8), whole.network)
+        (params,) = mnasnet().analytic["params"][1](
+            np.array([of.choices], dtype=np.int8), whole.network
+        )
         assert params == round(1e6 * record["model_info"]["params"])
 
 
@@ -423,11 +499,15 @@ def test_a_search_on_accelerators_is_charged_seconds(whole: Table, tmp_path: Pat
     bench = TableBenchmark(tmp_path / "w.h5")
     assert Objective("valid_error + 0.1*image_time@a100", bench).terms[1].name == "image_time@a100"
     seconds = bench.column("train_seconds")
-    measured = bench.measure([bench.space[3]], [bench.question("valid_error"), bench.question("image_time@a100")])
+    measured = bench.measure(
+        [bench.space[3]], [bench.question("valid_error"), bench.question("image_time@a100")]
+    )
     assert measured.cost[0] == seconds[3] and bench.cost == "seconds"
     assert bench.measure([bench.space[3]], [bench.question("image_time@a100")]).cost[0] == 0
     lacking = int(np.flatnonzero(np.isnan(bench.column("image_time@tpuv3")))[0])
-    with pytest.raises(UserError, match=r"has no image_time@tpuv3 for r\d.*it holds 5081 of 5125 cells there"):
+    with pytest.raises(
+        UserError, match=r"has no image_time@tpuv3 for r\d.*it holds 5081 of 5125 cells there"
+    ):
         bench.query(bench.space[lacking], "image_time@tpuv3")
     with pytest.raises(UserError, match="holds image_time@tpuv3 for 5081 of 5125 cells only"):
         Objective("valid_error + 0.1*image_time@tpuv3", bench)
@@ -455,7 +535,10 @@ def _link() -> tarfile.TarInfo:
         ({"../result_1.json": b"{}"}, "'../result_1.json' in it is no record"),
         ({"/a/result_1.json": b"{}"}, "'/a/result_1.json' in it is no record"),
         ({"a/../b/result_1.json": b"{}"}, "is no record"),
-        ({"a/result_1.json": b"{}", "b/result_1.json": b"{}"}, "'b/result_1.json' in it is no record, or is there"),
+        (
+            {"a/result_1.json": b"{}", "b/result_1.json": b"{}"},
+            "'b/result_1.json' in it is no record, or is there",
+        ),
         ({"a/result_1.json": _link()}, "is no record"),
         ({"a/result_1.json": b"x" * 200_000}, "more or larger records"),
         ({"a/result_1.json": b"\0" * 70_000_000}, "unpacks to more than 64 MB"),
@@ -466,10 +549,14 @@ def _link() -> tarfile.TarInfo:
         ({}, "holds no records"),
     ],
 )
-def test_a_hostile_archive_is_refused(tmp_path: Path, members: dict[str, Any], message: str) -> None:
+def test_a_hostile_archive_is_refused(
+    tmp_path: Path, members: dict[str, Any], message: str
+) -> None:
     with pytest.raises(UserError, match=message) as caught:
         accel.read_file(_packed(tmp_path / "x.tar.gz", members))
-    assert printable(str(caught.value)) == str(caught.value) and "x.tar.gz is damaged" in str(caught.value)
+    assert printable(str(caught.value)) == str(caught.value) and "x.tar.gz is damaged" in str(
+        caught.value
+    )
 
 
 @pytest.mark.parametrize(
@@ -486,7 +573,11 @@ def test_a_hostile_archive_is_refused(tmp_path: Path, members: dict[str, Any], m
     ],
 )
 def test_an_altered_record_is_refused(
-    archive: dict[int, dict[str, Any]], tmp_path: Path, place: tuple[str, ...], value: Any, message: str
+    archive: dict[int, dict[str, Any]],
+    tmp_path: Path,
+    place: tuple[str, ...],
+    value: Any,
+    message: str,
 ) -> None:
     record = json.loads(json.dumps(archive[0]))
     inner = record
@@ -494,7 +585,9 @@ def test_an_altered_record_is_refused(
         inner = inner[key]
     inner[place[-1]] = value
     with pytest.raises(UserError, match=message):
-        accel.read_file(_packed(tmp_path / "x.tar.gz", {"a/result_0.json": json.dumps(record).encode()}))
+        accel.read_file(
+            _packed(tmp_path / "x.tar.gz", {"a/result_0.json": json.dumps(record).encode()})
+        )
 
 
 def test_half_an_archive_is_refused(archive: dict[int, dict[str, Any]], tmp_path: Path) -> None:
@@ -535,18 +628,56 @@ def test_both_sources_are_verified_and_searched(
     for source in (nbmr, accel):
         checks = list(source.verify())
         assert checks and all(check.passed for check in checks), checks
-    found = snas("search", "nbmr-seg", "--strategy", "evolution", "--objective", "valid_miou", "--budget", 30, "--json")
+    found = snas(
+        "search",
+        "nbmr-seg",
+        "--strategy",
+        "evolution",
+        "--objective",
+        "valid_miou",
+        "--budget",
+        30,
+        "--json",
+    )
     assert found.json["best"]["metrics"]["valid_miou"] > 70
     objective = ("--objective", "valid_error + 0.1*latency@zcu102")
-    found = snas("search", "accel-imagenet-devices", "--strategy", "reinforce", *objective, "--budget", 30, "--json")
+    found = snas(
+        "search",
+        "accel-imagenet-devices",
+        "--strategy",
+        "reinforce",
+        *objective,
+        "--budget",
+        30,
+        "--json",
+    )
     assert found.json["regret"] >= 0 and found.json["simulated_seconds"] > 0
     absent = snas("query", "accel-imagenet", mnasnet().reference, "--metric", "valid_error")
-    assert absent.code == 2 and "but not held: 5,125 of its" in absent.err and absent.err.count("\n") == 1
+    assert (
+        absent.code == 2
+        and "but not held: 5,125 of its" in absent.err
+        and absent.err.count("\n") == 1
+    )
     out = tmp_path / "out"
-    compared = snas("compare", "nbmr-seg", "--strategies", "random,local_search", "--objective", "valid_miou",
-                    "--runs", 1, "--budget", 15, "--out", out, "--json")  # fmt: skip
+    compared = snas(
+        "compare",
+        "nbmr-seg",
+        "--strategies",
+        "random,local_search",
+        "--objective",
+        "valid_miou",
+        "--runs",
+        1,
+        "--budget",
+        15,
+        "--out",
+        out,
+        "--json",
+    )
     assert compared.code == 0
-    assert "chooses among the 2,507 architectures that are held" in (out / "report.html").read_text()
+    assert (
+        "chooses among the 2,507 architectures that are held" in (out / "report.html").read_text()
+    )
 
 
 def test_a_large_space_is_still_no_table(tmp_path: Path) -> None:

@@ -58,10 +58,14 @@ def test_the_order_and_the_isomorphism_strings_are_the_official_ones(mirror: Pat
 
 
 def test_known_cells_have_their_official_index() -> None:
-    assert SPACE[0].text == (
-        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"
+    assert (
+        SPACE[0].text
+        == "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"  # noqa: E501
     )
-    assert SPACE[11].text == ("|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+    assert (
+        SPACE[11].text
+        == "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+    )
 
 
 @given(CELLS)
@@ -116,9 +120,23 @@ def test_sampling_is_uniform_over_the_raw_cells() -> None:
 def test_naslib_tuples_by_hand() -> None:
     """Edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; operations skip 0, none 1, 3x3 2, 1x1 3, pool 4."""
     by_hand = {
-        "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|": (0, 1, 2, 3, 4, 1),
+        "|skip_connect~0|+|none~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|": (
+            0,
+            1,
+            2,
+            3,
+            4,
+            1,
+        ),
         "|none~0|+|none~0|none~1|+|avg_pool_3x3~0|none~1|none~2|": (1, 1, 4, 1, 1, 1),
-        "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|": (2, 2, 1, 4, 2, 4),
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|avg_pool_3x3~1|+|none~0|nor_conv_3x3~1|avg_pool_3x3~2|": (
+            2,
+            2,
+            1,
+            4,
+            2,
+            4,
+        ),
     }
     for text, numbers in by_hand.items():
         assert SPACE.to_naslib(SPACE.parse(text)) == numbers
@@ -134,7 +152,9 @@ def test_a_naslib_tuple_is_a_cell_or_a_user_error(numbers: list[int]) -> None:
             SPACE.from_naslib(numbers)
 
 
-PIECES = st.sampled_from([*OPERATIONS, "|", "+", "~", "0", "1", "2", "~0|", "|+|", "nor_conv_7x7", " ", "None", ""])
+PIECES = st.sampled_from(
+    [*OPERATIONS, "|", "+", "~", "0", "1", "2", "~0|", "|+|", "nor_conv_7x7", " ", "None", ""]
+)
 NEARLY = st.tuples(CELLS.map(str), st.integers(0, 90), st.integers(0, 5), st.text(max_size=3)).map(
     lambda t: t[0][: t[1]] + t[3] + t[0][t[1] + t[2] :]
 )
@@ -164,17 +184,29 @@ def test_a_cell_of_another_space_is_none_of_this_one() -> None:
 
 
 SAME_FUNCTION = {
-    "a skip before or after a convolution": (cell(SKIP, 0, THREE, 0, 0, SKIP), cell(THREE, 0, SKIP, 0, 0, SKIP)),
+    "a skip before or after a convolution": (
+        cell(SKIP, 0, THREE, 0, 0, SKIP),
+        cell(THREE, 0, SKIP, 0, 0, SKIP),
+    ),
     "two nodes around a skip": (cell(0, THREE, 0, 0, 0, SKIP), cell(THREE, 0, 0, 0, SKIP, 0)),
     "a dead convolution": (cell(THREE, 0, 0, ONE, 0, 0), cell(0, 0, 0, ONE, 0, 0)),
     "a dead end before node 2": (cell(0, 0, THREE, SKIP, 0, THREE), cell(0, 0, 0, SKIP, 0, 0)),
     "the order of a sum": (cell(ONE, THREE, 0, 0, SKIP, SKIP), cell(THREE, ONE, 0, 0, SKIP, SKIP)),
-    "pooling distributes over a sum": (cell(THREE, SKIP, SKIP, 0, 0, POOL), cell(THREE, 0, 0, POOL, POOL, 0)),
-    "pooling a sum of twice the input": (cell(SKIP, SKIP, SKIP, 0, 0, POOL), cell(POOL, 0, 0, POOL, SKIP, 0)),
+    "pooling distributes over a sum": (
+        cell(THREE, SKIP, SKIP, 0, 0, POOL),
+        cell(THREE, 0, 0, POOL, POOL, 0),
+    ),
+    "pooling a sum of twice the input": (
+        cell(SKIP, SKIP, SKIP, 0, 0, POOL),
+        cell(POOL, 0, 0, POOL, SKIP, 0),
+    ),
     "no path at all": (cell(THREE, ONE, POOL, 0, 0, 0), cell(0, 0, 0, 0, 0, 0)),
 }
 OTHER_FUNCTION = {
-    "one convolution used twice, or two": (cell(THREE, 0, SKIP, 0, SKIP, SKIP), cell(THREE, THREE, 0, 0, SKIP, SKIP)),
+    "one convolution used twice, or two": (
+        cell(THREE, 0, SKIP, 0, SKIP, SKIP),
+        cell(THREE, THREE, 0, 0, SKIP, SKIP),
+    ),
     "a kernel's size": (cell(0, 0, 0, ONE, 0, 0), cell(0, 0, 0, THREE, 0, 0)),
     "pooling once or twice": (cell(0, POOL, 0, 0, 0, POOL), cell(0, POOL, 0, 0, 0, SKIP)),
     "the input once or twice": (cell(0, 0, 0, SKIP, 0, 0), cell(SKIP, 0, 0, SKIP, SKIP, 0)),
@@ -182,7 +214,10 @@ OTHER_FUNCTION = {
         cell(POOL, SKIP, SKIP, 0, 0, THREE),
         cell(POOL, THREE, 0, 0, THREE, SKIP),
     ),
-    "pooling before or after a convolution": (cell(0, POOL, 0, 0, 0, THREE), cell(0, THREE, 0, 0, 0, POOL)),
+    "pooling before or after a convolution": (
+        cell(0, POOL, 0, 0, 0, THREE),
+        cell(0, THREE, 0, 0, 0, POOL),
+    ),
 }
 
 
@@ -196,6 +231,8 @@ def test_cells_of_other_functions_do_not(pair: tuple[Cell, Cell]) -> None:
     assert not same_function(*pair)
 
 
-def test_the_official_string_merges_shared_with_separate_convolutions_and_the_function_does_not() -> None:
+def test_the_official_string_merges_shared_with_separate_convolutions_and_the_function_does_not() -> (  # noqa: E501
+    None
+):
     shared, separate = OTHER_FUNCTION["one convolution used twice, or two"]
     assert SPACE.official_string(shared) == SPACE.official_string(separate)

@@ -1,4 +1,6 @@
-"""Surrogates of any space: listed or not, registered or not; what is handed in is looked up by its string."""
+"""Surrogates of any space: listed or not, registered or not; what is handed in is looked up by its
+string.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,9 @@ def test_a_space_that_is_no_more_than_its_options_is_found_again_from_the_file()
     cells = drawn(HUGE, 20)
     model = make_model("ridge").fit(cells, values_of(cells), HUGE)
     assert bytes(model.state()["space"]).decode() == HUGE.definition
-    assert type(model).from_state(model.settings(), model.state()).predict(cells[:1]).mean.shape == (1,)
+    assert type(model).from_state(model.settings(), model.state()).predict(
+        cells[:1]
+    ).mean.shape == (1,)
 
 
 def test_the_ensemble_leaves_out_members_that_cannot_read_the_space() -> None:
@@ -81,7 +85,9 @@ def test_known_devices_are_looked_up_too() -> None:
     space = nb201()
     cells = drawn(space, 200)
     forged = [Cell(cell.choices, cell.text, 0) for cell in cells]
-    priors = [Latency(known={"a": (them, values_of(cells))}).prior(space) for them in (cells, forged)]
+    priors = [
+        Latency(known={"a": (them, values_of(cells))}).prior(space) for them in (cells, forged)
+    ]
     np.testing.assert_array_equal(priors[0].centre, priors[1].centre)
 
 
@@ -99,7 +105,9 @@ def test_cells_of_two_spaces_are_refused_and_a_space_may_be_named() -> None:
     with pytest.raises(UserError, match="is no cell of nb201"):
         make_model("ridge").fit(macro()[:3], [1.0, 2.0, 3.0], nb201())
     unregistered = drawn(EnumerableChoiceSpace("nobody", {"a": tuple("xyz"), "b": tuple("xyz")}), 3)
-    with pytest.raises(UserError, match=r"no registered space: give its own, as in fit\(cells, values, space=…\)"):
+    with pytest.raises(
+        UserError, match=r"no registered space: give its own, as in fit\(cells, values, space=…\)"
+    ):
         make_model("ridge").fit(unregistered, [1.0, 2.0, 3.0])
 
 
@@ -114,14 +122,26 @@ def test_a_failed_fit_leaves_nothing_half_learned() -> None:
 @pytest.fixture
 def of_macro(tmp_path: Path) -> str:
     space, made = macro(), []
-    for metric in (Metric("valid_error", "%", "search", "error", (5,)), Metric("latency@cpu", "ms", "search", "cost")):
+    for metric in (
+        Metric("valid_error", "%", "search", "error", (5,)),
+        Metric("latency@cpu", "ms", "search", "cost"),
+    ):
         values = values_of(list(space))
         model = make_model("ridge", metric.quantity).fit(space[:20], values[:20])
         card = Card(
-            model="ridge", benchmark="b", fingerprint="f", space="macro", metric=metric,
-            epochs=5 if metric.epochs else None, network=Network(input_channels=1), split="random", seed=0,
-            n_train=20, n_test=16, scores={},
-        )  # fmt: skip
+            model="ridge",
+            benchmark="b",
+            fingerprint="f",
+            space="macro",
+            metric=metric,
+            epochs=5 if metric.epochs else None,
+            network=Network(input_channels=1),
+            split="random",
+            seed=0,
+            n_train=20,
+            n_test=16,
+            scores={},
+        )
         made.append(tmp_path / f"{metric.name}.h5")
         save(model, card, np.arange(20), made[-1])
     return f"surrogate:{','.join(map(str, made))}"
@@ -163,17 +183,34 @@ def test_wrong_kinds_of_cells_values_and_spaces_are_one_line(given: object) -> N
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
-        ("ridge", {"seed": "one"}), ("ridge", {"seed": -1}), ("ridge", {"seed": 1.5}), ("ridge", {"calibrate": "no"}),
-        ("ridge", {"encoding": 3}), ("ridge", {"extra": "params"}), ("ridge", {"penalty": 1}),
-        ("xgboost", {"parts": 0}), ("xgboost", {"parts": "many"}), ("xgboost", {"trees": 0}),
+        ("ridge", {"seed": "one"}),
+        ("ridge", {"seed": -1}),
+        ("ridge", {"seed": 1.5}),
+        ("ridge", {"calibrate": "no"}),
+        ("ridge", {"encoding": 3}),
+        ("ridge", {"extra": "params"}),
+        ("ridge", {"penalty": 1}),
+        ("xgboost", {"parts": 0}),
+        ("xgboost", {"parts": "many"}),
+        ("xgboost", {"trees": 0}),
         ("xgboost", {"rate": "a"}),
-        ("xgboost", {"depth": 2.5}), ("xgboost", {"subsample": 2}), ("xgboost", {"threads": None}),
-        ("extra_trees", {"column_sample": float("nan")}), ("extra_trees", {"extra": [1]}), ("gp", {"blocks": "alive"}),
-        ("gp", {"warp": 1}), ("gnn", {"steps": 0}), ("gnn", {"ranking": None}), ("gnn", {"pretrain": "yes"}),
-        ("latency", {"known": [1]}), ("ensemble", {"members": "gp"}), ("ensemble", {"members": [("gp", 1.0)]}),
-        ("ensemble", {"members": [("gp", {}, "heavy")]}), ("ensemble", {"members": [("none", {}, 1.0)]}),
+        ("xgboost", {"depth": 2.5}),
+        ("xgboost", {"subsample": 2}),
+        ("xgboost", {"threads": None}),
+        ("extra_trees", {"column_sample": float("nan")}),
+        ("extra_trees", {"extra": [1]}),
+        ("gp", {"blocks": "alive"}),
+        ("gp", {"warp": 1}),
+        ("gnn", {"steps": 0}),
+        ("gnn", {"ranking": None}),
+        ("gnn", {"pretrain": "yes"}),
+        ("latency", {"known": [1]}),
+        ("ensemble", {"members": "gp"}),
+        ("ensemble", {"members": [("gp", 1.0)]}),
+        ("ensemble", {"members": [("gp", {}, "heavy")]}),
+        ("ensemble", {"members": [("none", {}, 1.0)]}),
     ],
-)  # fmt: skip
+)
 def test_wrong_settings_are_one_line(model: str, settings: dict[str, object]) -> None:
     with pytest.raises(UserError) as said:
         make_model(model, **settings)  # type: ignore[arg-type]

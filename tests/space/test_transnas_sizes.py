@@ -1,4 +1,6 @@
-"""TransNAS-Bench-101's sizes against networks that are built from the published definition, without numbers in them."""
+"""TransNAS-Bench-101's sizes against networks that are built from the published definition, without
+numbers in them.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ SMALL = Network(image_size=64)
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
     return nn.Sequential(
-        nn.ReLU(), nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs)
+        nn.ReLU(),
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
     )
 
 
@@ -27,7 +31,9 @@ class Reduction(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.halves = nn.ModuleList(nn.Conv2d(inputs, outputs // 2, 1, 2, bias=False) for _ in range(2))
+        self.halves = nn.ModuleList(
+            nn.Conv2d(inputs, outputs // 2, 1, 2, bias=False) for _ in range(2)
+        )
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,11 +77,17 @@ def built(text: str) -> nn.Sequential:
     """The backbone of a cell as its string says."""
     base, modules, code = text.split("-")
     width = int(base)
-    layers: list[nn.Module] = [nn.Conv2d(3, width // 2, 3, 2, 1, bias=False), nn.BatchNorm2d(width // 2)]
+    layers: list[nn.Module] = [
+        nn.Conv2d(3, width // 2, 3, 2, 1, bias=False),
+        nn.BatchNorm2d(width // 2),
+    ]
     layers.append(convolution(width // 2, width, 3, 2))
     for digit in modules:
         outputs = width * 2 if digit in "24" else width
-        layers += [Block(code, width, outputs, 2 if digit in "34" else 1), Block(code, outputs, outputs, 1)]
+        layers += [
+            Block(code, width, outputs, 2 if digit in "34" else 1),
+            Block(code, outputs, outputs, 1),
+        ]
         width = outputs
     return nn.Sequential(*layers)
 
@@ -89,7 +101,11 @@ def decoder(head: Head, channels: int, enlarge: int, outputs: int) -> nn.Sequent
         up = [enlarge >= {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}.get(i, 7) for i in range(13)]
     layers: list[nn.Module] = []
     for a, b, larger in zip(widths, widths[1:], up, strict=False):
-        layers.append(nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=1) if larger else nn.Conv2d(a, b, 3, 1, 1))
+        layers.append(
+            nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=1)
+            if larger
+            else nn.Conv2d(a, b, 3, 1, 1)
+        )
         layers.append(nn.BatchNorm2d(b))
     return nn.Sequential(*layers, nn.Conv2d(widths[-1], outputs, 3, 1, 1))
 
@@ -98,14 +114,23 @@ def counted(module: nn.Module, image: tuple[int, int, int]) -> tuple[int, int, t
     """Parameters, multiply-accumulates, and the shape of the output."""
     with FlopCounterMode(display=False) as counter:
         output = module.eval()(torch.zeros(1, *image))
-    return sum(p.numel() for p in module.parameters()), counter.get_total_flops() // 2, tuple(output.shape)
+    return (
+        sum(p.numel() for p in module.parameters()),
+        counter.get_total_flops() // 2,
+        tuple(output.shape),
+    )
 
 
 @pytest.mark.parametrize(
-    "text", ["64-41414-1_02_331", "64-41414-0_00_000", "64-4111-basic", "64-1234-basic", "64-444311-basic"]
+    "text",
+    ["64-41414-1_02_331", "64-41414-0_00_000", "64-4111-basic", "64-1234-basic", "64-444311-basic"],
 )
 def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> None:
-    space, backbone = (transnas_macro(), macro_backbone) if "basic" in text else (transnas_micro(), micro_backbone)
+    space, backbone = (
+        (transnas_macro(), macro_backbone)
+        if "basic" in text
+        else (transnas_micro(), micro_backbone)
+    )
     cell = space.parse(text)
     choices = np.array([cell.choices], dtype=np.int8)
     with torch.device("meta"):
@@ -123,7 +148,12 @@ def test_sizes_are_those_of_networks_built_from_the_definition(text: str) -> Non
 
 
 def test_linear_heads_add_a_layer_and_the_jigsaw_runs_nine_times() -> None:
-    sizes = macro_backbone(np.array([transnas_macro().parse("64-2113-basic").choices], dtype=np.int8), SMALL)
+    sizes = macro_backbone(
+        np.array([transnas_macro().parse("64-2113-basic").choices], dtype=np.int8), SMALL
+    )
     linear, puzzle = (model_sizes(sizes, head, 10) for head in ("linear", "jigsaw"))
     assert linear[0] - sizes.parameters == 129 * 10 and linear[1] - sizes.macs == 128 * 10
-    assert puzzle[0] - sizes.parameters == (9 * 128 + 1) * 10 and puzzle[1] == 9 * sizes.macs + 9 * 128 * 10
+    assert (
+        puzzle[0] - sizes.parameters == (9 * 128 + 1) * 10
+        and puzzle[1] == 9 * sizes.macs + 9 * 128 * 10
+    )

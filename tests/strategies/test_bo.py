@@ -1,4 +1,6 @@
-"""What `bo` is made of: experts that grow, pools, batches while others run, and what it does where little is known."""
+"""What `bo` is made of: experts that grow, pools, batches while others run, and what it does where
+little is known.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def points() -> NDArray[np.float64]:
     return np.random.default_rng(0).standard_normal((60, 4)) / np.sqrt(8)
 
 
-def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(points: NDArray[np.float64]) -> None:
+def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(
+    points: NDArray[np.float64],
+) -> None:
     target = np.sin(3 * points[:, 0]) + points[:, 1]
     told = np.array([0, 5, 9, 14, 20, 21, 29])
     at_once, grown = Expert(points, 0), Expert(points[:30], 0)
@@ -43,7 +47,9 @@ def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(points: 
     assert at_once.hyper == grown.hyper
 
 
-def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(points: NDArray[np.float64]) -> None:
+def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(
+    points: NDArray[np.float64],
+) -> None:
     told = np.arange(10)
     expert = Expert(points, 0)
     before = expert.see(told, points[told, 0], NONE)
@@ -52,14 +58,20 @@ def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(points: ND
     assert after.variance[42] < before.variance[42] and after.variance[17] < before.variance[17]
 
 
-def test_where_it_takes_long_one_expert_a_question_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_takes_long_one_expert_a_question_is_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fitted(long: int) -> list[list[int]]:
         monkeypatch.setattr(pool, "_LONG", long)
         made, space = BayesianOptimisation(nb201(), seed=0, first_cells=2), nb201()
         cells = [space[int(i)] for i in np.random.default_rng(5).permutation(len(space))[:14]]
         found = []
         for n in range(10, 14):
-            made.tell(trials_of(cells[: n + 1] if n == 10 else [cells[n]], lambda cell: float(sum(cell.choices))))
+            made.tell(
+                trials_of(
+                    cells[: n + 1] if n == 10 else [cells[n]], lambda cell: float(sum(cell.choices))
+                )
+            )
             made.ask(1)
             found.append([expert._fitted[0] for expert in made._pool._experts[0]])  # type: ignore[union-attr]
         return found
@@ -68,7 +80,9 @@ def test_where_it_takes_long_one_expert_a_question_is_fitted(monkeypatch: pytest
     assert fitted(0) == [[11] * 3, [11] * 3, [13, 11, 11], [13, 14, 11]]
 
 
-def test_what_follows_from_the_space_is_worked_out_before_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_follows_from_the_space_is_worked_out_before_a_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     space = EnumerableChoiceSpace("not-seen-before", {"width": (16, 32, 64), "depth": (1, 2, 3, 4)})
     bench = sn.Computed(space, {"valid_error": lambda cell: 10.0 + sum(cell.choices)}, cheap=True)
     made = BayesianOptimisation(space, seed=0, first_cells=2)
@@ -97,13 +111,22 @@ def test_workers_that_run_side_by_side_are_given_different_cells() -> None:
     assert len(set(classes[10:30])) >= 15
     alone = sn.search("fashion", "bo", "valid_loss", budget=50, seed=1000)
     random = sn.search("fashion", "random", "valid_loss", budget=50, seed=1000)
-    assert run.incumbent.score < random.incumbent.score and alone.incumbent.score < random.incumbent.score
+    assert (
+        run.incumbent.score < random.incumbent.score
+        and alone.incumbent.score < random.incumbent.score
+    )
 
 
 def test_a_cell_that_is_known_to_break_a_limit_is_never_asked_for() -> None:
     asked = {
         hidden: sn.search(
-            "fashion", "bo", "valid_loss", subject_to="latency@cpu <= 0.6", budget=40, seed=1, hidden=hidden
+            "fashion",
+            "bo",
+            "valid_loss",
+            subject_to="latency@cpu <= 0.6",
+            budget=40,
+            seed=1,
+            hidden=hidden,
         )
         for hidden in (False, True)
     }
@@ -143,7 +166,9 @@ def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None
     assert min(map(synthetic, asked)) < min(synthetic(space.sample(rng)) for _ in range(400))
 
 
-def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(pool, "_MOST", 800)
     space = Noting()
     assert len(space.survey) == space.drawn
@@ -152,15 +177,22 @@ def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(mon
     assert space.drawn - before > 1400 and len(set(asked)) == 20
     kept: Sequence[Cell] = made._pool.cells  # type: ignore[union-attr]
     assert set(asked[:-1]) <= set(kept)
-    before = {part: [each.hyper for each in experts] for part, experts in made._pool._experts.items()}  # type: ignore[union-attr]
+    before = {
+        part: [each.hyper for each in experts] for part, experts in made._pool._experts.items()
+    }  # type: ignore[union-attr]
     monkeypatch.setattr(pool, "_MOST", 0)
     made._pool.grow(asked, asked[:1])  # type: ignore[union-attr]
     after = made._pool._experts  # type: ignore[union-attr]
-    assert before and {part: [each.hyper for each in experts] for part, experts in after.items()} == before
+    assert (
+        before
+        and {part: [each.hyper for each in experts] for part, experts in after.items()} == before
+    )
     assert len(made._pool.cells) < len(kept) and set(asked) <= set(made._pool.cells)  # type: ignore[union-attr]
 
 
-def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> None:
+def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_than_the_worst() -> (
+    None
+):
     made = BayesianOptimisation(TinySpace(), seed=0)
     scores = dict(zip(TinySpace()[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
     made.tell(trials_of(list(scores), scores.__getitem__))
@@ -168,7 +200,9 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 
-@pytest.mark.parametrize(("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (2, 1, 3), (2, 0, 5)])
+@pytest.mark.parametrize(
+    ("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (2, 1, 3), (2, 0, 5)]
+)
 def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
     first_cells: int, told: int, asked_before: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,10 +219,16 @@ def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
 
 def test_scales_are_read_as_numbers_and_names_as_options() -> None:
     assert is_scale(("1e-3", "0.1", "5")) and is_scale(("8", "4", "2"))
-    assert not is_scale(("relu", "tanh", "elu")) and not is_scale(("1", "2")) and not is_scale(("1", "3", "2"))
+    assert (
+        not is_scale(("relu", "tanh", "elu"))
+        and not is_scale(("1", "2"))
+        and not is_scale(("1", "3", "2"))
+    )
     space = ChoiceSpace("mlp", {"width": (16, 32, 64), "act": ("relu", "tanh")})
     np.testing.assert_array_equal(space.encode([space.at((2, 1))], "numbers"), [[2, 0, 1]])
-    assert space.views == ("numbers",) and ChoiceSpace("acts", {"act": ("relu", "tanh")}).views == ("one_hot",)
+    assert space.views == ("numbers",) and ChoiceSpace("acts", {"act": ("relu", "tanh")}).views == (
+        "one_hot",
+    )
 
 
 def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> None:
@@ -219,22 +259,33 @@ EXCHANGED = (
 
 
 @pytest.mark.parametrize("name", EXCHANGED)
-def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_seconds(name: str) -> None:
+def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_seconds(
+    name: str,
+) -> None:
     limited, plain = (
-        sn.search("fashion", one, subject_to="params <= 20000", simulated_workers=3, budget=20, seed=3)
+        sn.search(
+            "fashion", one, subject_to="params <= 20000", simulated_workers=3, budget=20, seed=3
+        )
         for one in (name, "bo")
     )
     front = sn.search("fashion", name, "valid_loss, params", budget=20, seed=3)
     timed = sn.search("fashion", name, budget_seconds=limited.trials[-1].finished, seed=3)
-    assert len({trial.cell for trial in limited.trials}) == len({trial.cell for trial in front.trials}) == 20
+    assert (
+        len({trial.cell for trial in limited.trials})
+        == len({trial.cell for trial in front.trials})
+        == 20
+    )
     assert len(front.trials[-1].scores) == 2 and len(timed.trials) > 5
     cells, usual = [trial.cell for trial in limited.trials], [trial.cell for trial in plain.trials]
     assert cells[:10] == usual[:10] and cells != usual
     if "uses_known" not in name:
-        assert all(trial.feasible for trial in limited.trials[13:])  # the first ten finish among them
+        # the first ten finish among them
+        assert all(trial.feasible for trial in limited.trials[13:])
 
 
-@pytest.mark.parametrize("name", ["model=ridge", "pool=mutations", "pool=neighbours", "acquisition=thompson"])
+@pytest.mark.parametrize(
+    "name", ["model=ridge", "pool=mutations", "pool=neighbours", "acquisition=thompson"]
+)
 def test_parts_are_exchanged_in_a_space_that_is_not_listed(name: str) -> None:
     option, value = name.split("=")
     made = BayesianOptimisation(LargeSpace(), seed=3, first_cells=6, **{option: value})  # type: ignore[arg-type]

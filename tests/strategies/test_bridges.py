@@ -69,7 +69,9 @@ def test_a_bridge_keeps_the_contract_on_a_space_that_it_exhausts(name: str) -> N
 @pytest.mark.parametrize("name", [*SWIFT, *OTHERS, *GAUSSIAN])
 def test_every_bridge_keeps_the_contract(name: str) -> None:
     if name == "pymoo:AGEMOEA":
-        pytest.importorskip("numba", reason="pymoo compiles this one with numba, which nothing else here needs")
+        pytest.importorskip(
+            "numba", reason="pymoo compiles this one with numba, which nothing else here needs"
+        )
     assert not broken(check(name, TinySpace() if name in GAUSSIAN else None))
 
 
@@ -97,7 +99,9 @@ def test_where_few_combinations_are_cells_the_nearest_are_asked_for(name: str) -
 
 @pytest.mark.parametrize("name", [name for name in SWIFT if "NSGAII" not in name])
 def test_what_was_told_is_learned_from(name: str) -> None:
-    """Told that one corner of the space is far better than all else, each library looks there more than at random."""
+    """Told that one corner of the space is far better than all else, each library looks there more
+    than at random.
+    """
     space, centre = nb201(), nb201()[4242]
 
     def distance(cell: sn.Cell) -> float:
@@ -111,13 +115,18 @@ def test_what_was_told_is_learned_from(name: str) -> None:
     for _ in range(30):
         asked += made.ask(1)
         made.tell(trials_of(asked[-1:], distance, start=30 + len(asked)))
-    assert np.mean([distance(cell) for cell in asked]) < np.mean([distance(cell) for cell in told]) - 0.5
+    assert (
+        np.mean([distance(cell) for cell in asked])
+        < np.mean([distance(cell) for cell in told]) - 0.5
+    )
 
 
 @pytest.mark.parametrize("name", SWIFT)
 def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
     objective = sn.Objective("valid_loss, macs subject to params <= 15000", sn.load("fashion"))
-    made, again = (sn.search("fashion", name, objective, budget=30, simulated_workers=3) for _ in range(2))
+    made, again = (
+        sn.search("fashion", name, objective, budget=30, simulated_workers=3) for _ in range(2)
+    )
     assert not made.failure and len(made.trials) == 30
     assert not made.scalarised, "the library sees the objectives themselves"
     assert {trial.feasible for trial in made.trials} == {True, False}
@@ -159,16 +168,22 @@ def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
 def test_wrong_names_are_one_line(name: str, said: str) -> None:
     with pytest.raises(UserError) as raised:
         resolve(name)
-    assert said in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
+    assert (
+        said in str(raised.value) and "\n" not in str(raised.value) and len(str(raised.value)) < 400
+    )
 
 
-@pytest.mark.parametrize("name", ["optuna:CmaEsSampler", "optuna:TPESampler", "pymoo:GA", "nevergrad:DE", "smac"])
+@pytest.mark.parametrize(
+    "name", ["optuna:CmaEsSampler", "optuna:TPESampler", "pymoo:GA", "nevergrad:DE", "smac"]
+)
 def test_a_library_that_is_missing_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     missing = "cmaes" if name == "optuna:CmaEsSampler" else name.partition(":")[0]
     monkeypatch.setitem(__import__("sys").modules, missing, None)
     module = __import__(BRIDGES[name.partition(":")[0]].partition(":")[0], fromlist=["bridge"])
     module.bridge.cache_clear()
-    with pytest.raises(UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"):
+    with pytest.raises(
+        UserError, match=rf"{name} needs {missing}: pip install 'surrogate_nas\[bridges\]'"
+    ):
         resolve(name)
     monkeypatch.undo()
     module.bridge.cache_clear()
@@ -223,7 +238,11 @@ def test_a_strategy_drives_a_study_as_it_drives_a_run(direction: str) -> None:
                 strict=True,
             )
         )
-        made.tell(trials_of([cell], lambda cell: float(loss.look_up([cell])[1].score[0]), start=trial.number))
+        made.tell(
+            trials_of(
+                [cell], lambda cell: float(loss.look_up([cell])[1].score[0]), start=trial.number
+            )
+        )
 
 
 @pytest.mark.usefixtures("quiet")
@@ -234,7 +253,9 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
     study.enqueue_trial(dict(zip(space.positions, ("left", "blue", "2"), strict=True)))
     study.add_trial(
         optuna.trial.create_trial(
-            params={"else": 1.0}, distributions={"else": optuna.distributions.FloatDistribution(0, 2)}, value=0.5
+            params={"else": 1.0},
+            distributions={"else": optuna.distributions.FloatDistribution(0, 2)},
+            value=0.5,
         )
     )
 
@@ -247,7 +268,11 @@ def test_a_study_of_anybody_can_be_taken_over() -> None:
     study.optimize(score, n_trials=23)
     states = [trial.state.name for trial in study.trials]
     assert states.count("PRUNED") == 1 and states.count("COMPLETE") == 23
-    asked = [tuple(t.params[p] for p in space.positions) for t in study.trials if "side" in t.params and t.number != 5]
+    asked = [
+        tuple(t.params[p] for p in space.positions)
+        for t in study.trials
+        if "side" in t.params and t.number != 5
+    ]
     assert asked[0] == ("left", "blue", "2")
     assert len(set(asked)) == len(asked), "random search repeats nothing that it was told"
 
@@ -256,7 +281,9 @@ NUMBERS = ChoiceSpace("numbers", {"depth": (1, 2, 3), "act": ("relu", "tanh")})
 
 
 def whole(trial: optuna.Trial) -> float:
-    return trial.suggest_int("depth", 1, 3) + (trial.suggest_categorical("act", ["tanh", "relu"]) == "relu")
+    return trial.suggest_int("depth", 1, 3) + (
+        trial.suggest_categorical("act", ["tanh", "relu"]) == "relu"
+    )
 
 
 @pytest.mark.usefixtures("quiet")
@@ -264,7 +291,8 @@ def test_whole_numbers_that_the_space_lists_are_positions() -> None:
     study = optuna.create_study(sampler=StrategySampler("local_search", NUMBERS, seed=0))
     study.optimize(whole, n_trials=6)
     assert {type(trial.params["depth"]) for trial in study.trials} == {int}
-    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6  # it was told, so it repeats nothing
+    # it was told, so it repeats nothing
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6
     assert study.best_params == {"depth": 1, "act": "tanh"}
 
 
@@ -272,17 +300,43 @@ def test_whole_numbers_that_the_space_lists_are_positions() -> None:
 @pytest.mark.parametrize(
     ("suggest", "said"),
     [
-        (lambda t: t.suggest_float("lr", 0.0, 1.0), "suggest_float('lr', …) is none of its positions (depth, act)"),
-        (lambda t: t.suggest_int("width", 1, 3), "suggest_int('width', …) is none of its positions"),
-        (lambda t: t.suggest_categorical("bias", [True, False]), "suggest_categorical('bias', …) is none of its pos"),
-        (lambda t: t.suggest_float("depth", 1, 3), "right is suggest_categorical('depth', ['1', '2', '3'])"),
-        (lambda t: t.suggest_int("depth", 1, 10**9), "suggest_int('depth', …) has other values than the position"),
-        (lambda t: t.suggest_int("depth", 2, 3), "has other values than the position depth of numbers"),
-        (lambda t: t.suggest_categorical("act", ["relu", "gelu"]), "suggest_categorical('act', ['relu', 'tanh'])"),
-        (lambda t: t.suggest_int("depth", 1, 3), "Trial 0 did not suggest act, so it makes no cell of numbers"),
+        (
+            lambda t: t.suggest_float("lr", 0.0, 1.0),
+            "suggest_float('lr', …) is none of its positions (depth, act)",
+        ),
+        (
+            lambda t: t.suggest_int("width", 1, 3),
+            "suggest_int('width', …) is none of its positions",
+        ),
+        (
+            lambda t: t.suggest_categorical("bias", [True, False]),
+            "suggest_categorical('bias', …) is none of its pos",
+        ),
+        (
+            lambda t: t.suggest_float("depth", 1, 3),
+            "right is suggest_categorical('depth', ['1', '2', '3'])",
+        ),
+        (
+            lambda t: t.suggest_int("depth", 1, 10**9),
+            "suggest_int('depth', …) has other values than the position",
+        ),
+        (
+            lambda t: t.suggest_int("depth", 2, 3),
+            "has other values than the position depth of numbers",
+        ),
+        (
+            lambda t: t.suggest_categorical("act", ["relu", "gelu"]),
+            "suggest_categorical('act', ['relu', 'tanh'])",
+        ),
+        (
+            lambda t: t.suggest_int("depth", 1, 3),
+            "Trial 0 did not suggest act, so it makes no cell of numbers",
+        ),
     ],
 )
-def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(suggest: Any, said: str) -> None:
+def test_what_a_strategy_cannot_choose_is_refused_instead_of_drawn_at_random(
+    suggest: Any, said: str
+) -> None:
     study = optuna.create_study(sampler=StrategySampler("random", NUMBERS, seed=0))
     with pytest.raises(UserError) as raised:
         study.optimize(lambda trial: float(suggest(trial) is None), n_trials=3)
@@ -311,7 +365,9 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
 
 @pytest.mark.usefixtures("quiet")
 def test_the_study_in_the_guide_runs() -> None:
-    (code,) = [block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block]
+    (code,) = [
+        block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block
+    ]
     named: dict[str, Any] = {}
     exec(code, named)
     study = named["study"]
@@ -320,7 +376,9 @@ def test_the_study_in_the_guide_runs() -> None:
 
 @pytest.mark.parametrize("name", ["pymoo:SPEA2", "pymoo:SMSEMOA"])
 def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
-    """pymoo's default arguments are objects that remember, and as many objectives as the first run had."""
+    """pymoo's default arguments are objects that remember, and as many objectives as the first run
+    had.
+    """
     alone = sn.search("fashion", name, "valid_loss", budget=45, seed=1)
     assert len(sn.search("fashion", name, "valid_loss, macs", budget=45).trials) == 45
     assert [t.cell for t in sn.search("fashion", name, "valid_loss", budget=45, seed=1).trials] == [
@@ -331,20 +389,27 @@ def test_a_run_leaves_nothing_to_the_next(name: str) -> None:
 SEARCH = """
 import surrogate_nas as sn
 print(*(trial.cell for trial in sn.search("fcnet-protein", "smac", "valid_loss", budget=60).trials), sep="; ")
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.slow
 def test_smac_asks_the_same_in_every_process() -> None:
     found = {
         subprocess.run(
-            [sys.executable, "-c", SEARCH], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", SEARCH],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in "12"
     }
     assert len(found) == 1
 
 
-@pytest.mark.parametrize(("objectives", "most", "n"), [(2, 10, 10), (3, 10, 10), (3, 9, 6), (1, 10, 1)])
-def test_directions_are_as_many_as_a_population_can_follow(objectives: int, most: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("objectives", "most", "n"), [(2, 10, 10), (3, 10, 10), (3, 9, 6), (1, 10, 1)]
+)
+def test_directions_are_as_many_as_a_population_can_follow(
+    objectives: int, most: int, n: int
+) -> None:
     assert len(_directions(objectives, most)) == n

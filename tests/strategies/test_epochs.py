@@ -1,4 +1,6 @@
-"""Strategies over epochs: their brackets and promotions, few epochs or none, and what they read early."""
+"""Strategies over epochs: their brackets and promotions, few epochs or none, and what they read
+early.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,21 @@ def drive(strategy: Strategy, n: int, score: Callable[[Request], float]) -> list
         (one,) = strategy.ask(1)
         assert isinstance(one, Request)
         value = score(one)
-        strategy.tell([Trial(i, one.cell, value, value, 0.0, True, one.epochs, 1.0, {f"x[{one.epochs}]": value})])
+        strategy.tell(
+            [
+                Trial(
+                    i,
+                    one.cell,
+                    value,
+                    value,
+                    0.0,
+                    True,
+                    one.epochs,
+                    1.0,
+                    {f"x[{one.epochs}]": value},
+                )
+            ]
+        )
         asked.append(one)
     return asked
 
@@ -53,7 +69,9 @@ def test_rungs_are_a_factor_apart_and_end_at_the_last_epochs() -> None:
 
     assert epochs((1, 2, 3, 4, 5), 3) == [1, 5]
     assert epochs((1, 2, 3, 4, 5), 2) == [1, 2, 5]
-    assert epochs((12, 200), 3) == [12, 200] and epochs((200,), 3) == [200] and epochs((), 3) == [None]
+    assert (
+        epochs((12, 200), 3) == [12, 200] and epochs((200,), 3) == [200] and epochs((), 3) == [None]
+    )
     assert epochs((1, 3, 9, 27), 3, 2) == [9, 27]
     assert [rung.resource for rung in rungs_of((12,), 3, 3)] == pytest.approx([12 / 9, 4, 12])
 
@@ -63,7 +81,9 @@ def test_hyperband_cycles_through_its_brackets() -> None:
     lengths = [request.epochs for request in asked]
     assert lengths == [1] * 9 + [3] * 3 + [9] + [3] * 5 + [9] + [9] * 3
     first = sorted(asked[:9], key=by_place)
-    assert [r.cell for r in asked[9:12]] == [r.cell for r in first[:3]], "the best third goes on, best first"
+    assert [r.cell for r in asked[9:12]] == [r.cell for r in first[:3]], (
+        "the best third goes on, best first"
+    )
     assert asked[12].cell == first[0].cell
     assert len({r.cell for r in asked}) == 9 + 5 + 3
 
@@ -78,10 +98,16 @@ def test_a_bracket_that_waits_lets_the_next_begin() -> None:
     strategy = made("successive_halving", (1, 3))
     waiting = list(strategy.ask(7))
     assert [one.epochs for one in waiting if isinstance(one, Request)] == [1] * 7
-    told = [Trial(i, r.cell, float(i), 0.0, 0.0, True, 1, 1.0) for i, r in enumerate(waiting) if isinstance(r, Request)]
+    told = [
+        Trial(i, r.cell, float(i), 0.0, 0.0, True, 1, 1.0)
+        for i, r in enumerate(waiting)
+        if isinstance(r, Request)
+    ]
     strategy.tell(told[3:6][::-1])
     (best_of_second,) = strategy.ask(1)
-    assert best_of_second == Request(told[3].cell, 3), "told in another order, and before the first bracket"
+    assert best_of_second == Request(told[3].cell, 3), (
+        "told in another order, and before the first bracket"
+    )
 
 
 def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits() -> None:
@@ -120,7 +146,9 @@ def test_a_density_sums_to_one_and_is_drawn_from() -> None:
     np.testing.assert_allclose(shares, density.at(every), atol=0.02)
     assert set(origin.tolist()) == {0, 1, 2}
     wide, _ = density.draw(6000, 100.0, np.random.default_rng(0))
-    np.testing.assert_allclose([(wide == cell).all(axis=1).mean() for cell in every], 1 / 6, atol=0.02)
+    np.testing.assert_allclose(
+        [(wide == cell).all(axis=1).mean() for cell in every], 1 / 6, atol=0.02
+    )
 
 
 def test_choices_that_are_no_cell_are_replaced_by_mutations(small_sample: sn.Space) -> None:
@@ -141,18 +169,24 @@ def small_sample() -> sn.Space:
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)
 @pytest.mark.parametrize("seconds", [False, True])
-def test_runs_over_two_runs_of_their_own_have_an_answer(name: str, seconds: bool, small: TableBenchmark) -> None:
+def test_runs_over_two_runs_of_their_own_have_an_answer(
+    name: str, seconds: bool, small: TableBenchmark
+) -> None:
     budget = Budget(seconds=4000.0) if seconds else Budget(45)
     (run,) = Experiment(Objective("valid_error + 0.1*params", small), [name], 1, budget).execute()
     assert not run.failure and run.incumbent.epochs == 200
     lengths = Counter(trial.epochs for trial in run.trials[10:])
-    assert lengths[12] > lengths[200] > 0 and [trial.epochs for trial in run.trials[:10]] == [200] * 10
+    assert (
+        lengths[12] > lengths[200] > 0 and [trial.epochs for trial in run.trials[:10]] == [200] * 10
+    )
     assert run.simulated_seconds <= 4000.0 if seconds else len(run.trials) == 45
 
 
 @pytest.mark.parametrize("name", OVER_EPOCHS)
 @pytest.mark.parametrize("expression", ["valid_error[12]", "digital_error"])
-def test_one_number_of_epochs_or_none_is_enough(name: str, expression: str, small: TableBenchmark) -> None:
+def test_one_number_of_epochs_or_none_is_enough(
+    name: str, expression: str, small: TableBenchmark
+) -> None:
     bench = small if "[12]" in expression else sn.load("analog-cifar10")
     run = sn.search(bench, name, expression, budget=24, seed=3)
     assert len(run.answers) == len(run.trials) == 24
@@ -170,14 +204,19 @@ def test_training_on_is_charged_the_difference_also_on_several_workers(name: str
         before = seen.get(trial.cell)
         if before is not None and (trial.epochs or 0) > (before.epochs or 0):
             continued += 1
-            whole = bench.measure([trial.cell], [bench.question("valid_loss", trial.epochs)]).cost[0]
+            whole = bench.measure([trial.cell], [bench.question("valid_loss", trial.epochs)]).cost[
+                0
+            ]
             assert trial.cost_seconds < whole
         seen[trial.cell] = trial
     assert continued > 0
 
 
 def test_what_a_request_may_read_is_told_and_nothing_else_is_read(small: TableBenchmark) -> None:
-    assert Objective("valid_error", small).readable == {12: ("valid_error",), 200: ("train_loss", "valid_error")}
+    assert Objective("valid_error", small).readable == {
+        12: ("valid_error",),
+        200: ("train_loss", "valid_error"),
+    }
     fashion = Objective("valid_loss", sn.load("fashion")).readable
     assert set(fashion) == {1, 2, 3, 4, 5} and set(fashion[1]) >= {"train_loss", "valid_error"}
     assert not any(name.startswith("test") for names in fashion.values() for name in names)
@@ -191,7 +230,9 @@ class ReadsTheTest(sn.Strategy):
 
 
 def test_reading_what_is_not_readable_is_the_strategy_s_own_failure(small: TableBenchmark) -> None:
-    runs = Experiment(Objective("valid_error", small), [ReadsTheTest, "random"], 1, Budget(12)).execute()
+    runs = Experiment(
+        Objective("valid_error", small), [ReadsTheTest, "random"], 1, Budget(12)
+    ).execute()
     assert "final metric" in runs[0].failure and not runs[1].failure
 
 
@@ -215,7 +256,11 @@ def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
 def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells() -> None:
     strategy = made("bo_epochs", (1, 9))
     rng = np.random.default_rng(0)
-    asked = drive(strategy, 60, lambda request: by_place(request) if request.epochs == 9 else float(rng.random()))
+    asked = drive(
+        strategy,
+        60,
+        lambda request: by_place(request) if request.epochs == 9 else float(rng.random()),
+    )
     assert {request.epochs for request in asked[-20:]} == {9}
 
 

@@ -1,4 +1,6 @@
-"""A proposer in a process of its own: what it answers is used, what it says wrongly is one line, and it always ends."""
+"""A proposer in a process of its own: what it answers is used, what it says wrongly is one line,
+and it always ends.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ def test_several_objectives_and_workers_and_any_space() -> None:
 )
 def test_what_it_says_wrongly_is_quoted(bad: str, said: str, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    external = External(nb201(), seed=0, command=command(bad, pids), timeout_seconds=0.7 if bad == "hangs" else 60)
+    external = External(
+        nb201(), seed=0, command=command(bad, pids), timeout_seconds=0.7 if bad == "hangs" else 60
+    )
     external.tell(trials_of(nb201()[:3]))
     with pytest.raises(UserError) as raised:
         for _ in range(2):

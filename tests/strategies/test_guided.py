@@ -1,4 +1,6 @@
-"""The frame of the model-guided strategies: what the model is told, what may be asked, and what is asked first."""
+"""The frame of the model-guided strategies: what the model is told, what may be asked, and what is
+asked first.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,14 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.contract.trying import INFEASIBLE, TinySpace, draw, synthetic, trajectory, trials_of
+from surrogate_nas.contract.trying import (
+    INFEASIBLE,
+    TinySpace,
+    draw,
+    synthetic,
+    trajectory,
+    trials_of,
+)
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.strategies import Strategy, resolve
@@ -38,10 +47,18 @@ def told(made: Strategy, cells: Sequence[Cell], score: Any = synthetic) -> Strat
 
 def test_expected_improvement_is_that_of_the_score() -> None:
     rng = np.random.default_rng(0)
-    posterior = LossPosterior(np.array([-1.0, 0.0]), np.array([0.5, 1.0]), np.array([0.2, 0.1]), 1.0, 1.8)
-    drawn = 1 + np.exp(posterior.mean + posterior.std * rng.standard_normal((400_000, 2))) + posterior.penalty
+    posterior = LossPosterior(
+        np.array([-1.0, 0.0]), np.array([0.5, 1.0]), np.array([0.2, 0.1]), 1.0, 1.8
+    )
+    drawn = (
+        1
+        + np.exp(posterior.mean + posterior.std * rng.standard_normal((400_000, 2)))
+        + posterior.penalty
+    )
     expected = np.maximum(posterior.best - drawn, 0).mean(axis=0)
-    np.testing.assert_allclose(-ACQUISITIONS["expected_improvement"](posterior, rng), expected, rtol=0.02)
+    np.testing.assert_allclose(
+        -ACQUISITIONS["expected_improvement"](posterior, rng), expected, rtol=0.02
+    )
 
 
 @pytest.mark.parametrize("name", ACQUISITIONS)
@@ -61,7 +78,9 @@ def test_the_floor_is_below_the_best_even_where_all_is_equal() -> None:
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_every_pool_gives_cells_and_only_those_never_asked_for_are_asked(pool: str, space: NB201) -> None:
+def test_every_pool_gives_cells_and_only_those_never_asked_for_are_asked(
+    pool: str, space: NB201
+) -> None:
     cells = draw(space, 30)
     made = told(Guided(space, seed=0, model="ridge", pool=pool), cells)
     asked = [cell for _ in range(4) for cell in made.ask(3)]
@@ -110,7 +129,10 @@ def test_a_model_that_cannot_read_the_space_is_replaced() -> None:
 @pytest.mark.parametrize("name", ["guided", "forest", "npenas", "bananas", SLOW])
 def test_the_zoo_beats_random_search(name: str, space: NB201) -> None:
     """By what it asks for late; one lucky cell decides nothing."""
-    late = [list(map(synthetic, trajectory(resolve(n), space, seed=0, n=60)))[30:] for n in (name, "random")]
+    late = [
+        list(map(synthetic, trajectory(resolve(n), space, seed=0, n=60)))[30:]
+        for n in (name, "random")
+    ]
     assert np.mean(late[0]) < np.mean(late[1]) - np.std(late[1]) / 3
 
 
@@ -120,7 +142,9 @@ def test_it_runs_under_a_cap_with_workers_and_several_objectives() -> None:
     run = sn.search(bench, "guided", objective, budget=40, seed=0, simulated_workers=4)
     assert len({trial.cell for trial in run.trials}) == 40
     assert all(trial.feasible for trial in run.trials[20:])
-    several = sn.search(bench, "guided", sn.Objective("valid_loss, params", bench), budget=40, seed=0)
+    several = sn.search(
+        bench, "guided", sn.Objective("valid_loss, params", bench), budget=40, seed=0
+    )
     assert len({trial.cell for trial in several.trials}) == 40
 
 
@@ -139,7 +163,10 @@ def test_a_functional_twin_of_a_told_cell_is_believed_to_lose_as_much(space: NB2
 def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
     assert resolve("bananas")(space, seed=0).settings() == {"encoding": "paths", "steps": 80}
     assert resolve("bananas")(TinySpace(), seed=0).settings()["encoding"] is None
-    assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0).settings() == {"encoding": "one_hot", "steps": 3}
+    assert resolve("bananas(encoding=one_hot,steps=3)")(space, seed=0).settings() == {
+        "encoding": "one_hot",
+        "steps": 3,
+    }
     with pytest.raises(UserError, match="Unknown encoding of nb201 'path'. Did you mean 'paths'"):
         resolve("bananas(encoding=path)")(space, seed=0)
     with pytest.raises(UserError, match="steps of bananas"):
@@ -152,8 +179,16 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
         ("npenas", 10, ("mlp", "greedy", "offspring", {})),
         ("bananas", 10, ("mlp", "thompson", "mutations", {"encoding": "paths", "steps": 80})),
         ("gnn_guided", 1, ("gnn", "expected_improvement", "mutations", {"steps": 30})),
-        ("forest(trees=23)", 1, ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4})),
-        ("forest(trees=5)", 1, ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1})),
+        (
+            "forest(trees=23)",
+            1,
+            ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 4}),
+        ),
+        (
+            "forest(trees=5)",
+            1,
+            ("extra_trees", "expected_improvement", "mixed", {"parts": 5, "trees": 1}),
+        ),
     ],
 )
 def test_strategies_are_made_of_the_parts_of_their_papers(
@@ -162,8 +197,11 @@ def test_strategies_are_made_of_the_parts_of_their_papers(
     one = resolve(name)(space, seed=0)
     assert isinstance(one, Guided) and one.batch_size == batch
     assert (one.model, one.acquisition, one.pool, one.settings()) == (
-        made[0], ACQUISITIONS[made[1]], POOLS[made[2]], made[3],
-    )  # fmt: skip
+        made[0],
+        ACQUISITIONS[made[1]],
+        POOLS[made[2]],
+        made[3],
+    )
 
 
 def test_pools_are_made_of_the_best(space: NB201) -> None:
@@ -171,10 +209,16 @@ def test_pools_are_made_of_the_best(space: NB201) -> None:
     ranked = draw(space, 40)
     near = list(POOLS["local"](space, ranked, rng))
     assert near == [cell for centre in ranked[:3] for cell in space.neighbours(centre)]
-    assert len(list(POOLS["sampled"](space, ranked, rng))) == 200 and POOLS["all"](space, ranked, rng) is space
+    assert (
+        len(list(POOLS["sampled"](space, ranked, rng))) == 200
+        and POOLS["all"](space, ranked, rng) is space
+    )
 
     def steps(child: Cell, parents: Sequence[Cell]) -> int:
-        return min(sum(a != b for a, b in zip(child.choices, cell.choices, strict=True)) for cell in parents)
+        return min(
+            sum(a != b for a, b in zip(child.choices, cell.choices, strict=True))
+            for cell in parents
+        )
 
     children = list(POOLS["mutations"](space, ranked, rng))
     assert len(children) == 100 and len(list(POOLS["mixed"](space, ranked, rng))) == 300
@@ -190,7 +234,10 @@ def test_pools_are_made_of_the_best(space: NB201) -> None:
     assert best > 0.75, "the best third wins most tournaments of three"
 
 
-def test_no_question_waits_for_a_survey_of_the_space(space: NB201, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_question_waits_for_a_survey_of_the_space(
+    space: NB201, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = told(Guided(space, seed=0), space[::1500])
-    monkeypatch.setattr("surrogate_nas.surrogates.columns._encoded", None)  # what surveys a space by one encoding
+    # what surveys a space by one encoding
+    monkeypatch.setattr("surrogate_nas.surrogates.columns._encoded", None)
     assert made.ask(1)[0] in space

@@ -1,4 +1,6 @@
-"""One-shot strategies: λR by edges, the supernet, what is charged, which cells are refused, and what a report shows."""
+"""One-shot strategies: λR by edges, the supernet, what is charged, which cells are refused, and
+what a report shows.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,10 @@ from surrogate_nas.training.tasks import Split, task_named
 from tests.conftest import Snas
 from tests.golden import trained
 
-QUICK = [*(name for name in ONE_SHOT if name != "spos"), "spos(epochs=4,population=8,generations=2)"]
+QUICK = [
+    *(name for name in ONE_SHOT if name != "spos"),
+    "spos(epochs=4,population=8,generations=2)",
+]
 EXACT = ("params", "macs", "convolutions", "operations")
 
 
@@ -55,7 +60,11 @@ def test_the_expected_penalty_is_that_of_all_cells_enumerated(own: Any, terms: s
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
     assert share.sum() == pytest.approx(1)
     assert abs(summed.expected(probabilities) - share @ objective.known.penalty(bench.space)) < 1e-9
-    assert np.allclose(summed.penalty(bench.space.choices[:99]), objective.known.penalty(bench.space[:99]), atol=1e-12)
+    assert np.allclose(
+        summed.penalty(bench.space.choices[:99]),
+        objective.known.penalty(bench.space[:99]),
+        atol=1e-12,
+    )
 
 
 def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> None:
@@ -64,11 +73,15 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
     summed = additive(objective.known, bench.space)
     assert summed.terms[0].startswith("latency@cpu by the additive model (R² 0.99")
     share = probabilities[np.arange(6), bench.space.choices].prod(axis=1)
-    assert summed.expected(probabilities) == pytest.approx(share @ objective.known.penalty(bench.space), rel=0.01)
+    assert summed.expected(probabilities) == pytest.approx(
+        share @ objective.known.penalty(bench.space), rel=0.01
+    )
 
 
 @pytest.mark.parametrize(("off", "exact"), [(0.0, True), (1e-4, True), (1.0, False)])
-def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(own: Any, off: float, exact: bool) -> None:
+def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(
+    own: Any, off: float, exact: bool
+) -> None:
     """Of numbers of a million a thousandth is rounding, and a unit is not."""
     choices = own[0].space.choices
     added = 1e6 * np.random.default_rng(1).random((6, 5))
@@ -76,7 +89,9 @@ def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(own: Any, off: f
     column[np.flatnonzero((choices > 0).sum(axis=1) > 1)[7]] += off
     constant, matrix, note = _taken_apart("sizes@mine", column, choices)
     assert (note == "") is exact and (exact or "R² 1.000" in note)
-    np.testing.assert_allclose(constant + matrix[np.arange(6), choices].sum(axis=1), column, rtol=1e-6)
+    np.testing.assert_allclose(
+        constant + matrix[np.arange(6), choices].sum(axis=1), column, rtol=1e-6
+    )
     if not exact:
         with pytest.raises(UserError, match="cannot minimise sizes: it is no sum over the edges"):
             _taken_apart("sizes", column, choices)
@@ -94,7 +109,9 @@ def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(own: Any, off: f
         ("valid_loss + train_loss", None, "minimises one loss"),
     ],
 )
-def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | None, says: str) -> None:
+def test_what_no_supernet_can_minimise_is_refused(
+    objective: str, limits: str | None, says: str
+) -> None:
     bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
     with pytest.raises(UserError, match=says):
         supernet_context_of(bound)
@@ -108,23 +125,39 @@ def test_what_no_supernet_can_minimise_is_refused(objective: str, limits: str | 
         ("valid_error + 0.1*params", SupernetLoss(1.0, "valid", is_error=True)),
     ],
 )
-def test_l_is_that_of_the_objective(objective: str, goal: SupernetLoss, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_l_is_that_of_the_objective(
+    objective: str, goal: SupernetLoss, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: list[SupernetLoss] = []
-    monkeypatch.setattr("surrogate_nas.training.supernet.Supernet", lambda *all_of_it, **_: given.append(all_of_it[4]))
+    monkeypatch.setattr(
+        "surrogate_nas.training.supernet.Supernet",
+        lambda *all_of_it, **_: given.append(all_of_it[4]),
+    )
     supernet_context_of(sn.Objective(objective, sn.load("live:digits"))).supernet(epochs=1, seed=0)
     assert given == [goal]
 
 
 def test_what_is_hidden_costs_nothing() -> None:
     objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
-    shown, hidden = supernet_context_of(objective).penalty, supernet_context_of(objective, hidden=True).penalty
+    shown, hidden = (
+        supernet_context_of(objective).penalty,
+        supernet_context_of(objective, hidden=True).penalty,
+    )
     assert shown.constant > 0 and (shown.matrix > 0).any()
-    assert hidden.constant == 0 and not hidden.matrix.any() and hidden.matrix.shape == shown.matrix.shape
+    assert (
+        hidden.constant == 0
+        and not hidden.matrix.any()
+        and hidden.matrix.shape == shown.matrix.shape
+    )
 
 
 def test_a_table_that_no_task_here_made_is_refused(snas: Snas) -> None:
     refused = snas("search", "analog-cifar10", "--strategy", "darts", "--budget", 12)
-    assert refused.code == 2 and "live:TASK" in refused.err and "analog-cifar10 has none" in refused.err
+    assert (
+        refused.code == 2
+        and "live:TASK" in refused.err
+        and "analog-cifar10 has none" in refused.err
+    )
 
 
 @pytest.mark.skipif(not has_fashion(), reason="Fashion-MNIST is not here")
@@ -149,16 +182,23 @@ def test_a_supernet_context_of_a_table_charges_on_its_clock_and_holds_no_answers
 def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB201) -> None:
     task = replace(task_named(name), channels=2)
     data = {split: Split(*(part[:8] for part in task.data[split])) for split in ("train", "valid")}
-    supernet = Supernet(space, task.network(), task, data, SupernetLoss(), (len, len), epochs=1, seed=0)
+    supernet = Supernet(
+        space, task.network(), task, data, SupernetLoss(), (len, len), epochs=1, seed=0
+    )
     cell = space.reference
     single = space.build(cell, task.network(), seed=1)
     weights = single.state_dict()
-    weights |= {name: value for name, value in supernet._model.state_dict().items() if name in weights}
+    weights |= {
+        name: value for name, value in supernet._model.state_dict().items() if name in weights
+    }
     for stage, mixed in enumerate(supernet._cells):
         for group in mixed.convolutions.values():
             for i, (edge, choice) in enumerate(group.places):
                 if cell.choices[edge] == choice:
-                    rows, place = slice(2 * 2**stage * i, 2 * 2**stage * (i + 1)), f"stages.{stage}.0.edges.{edge}."
+                    rows, place = (
+                        slice(2 * 2**stage * i, 2 * 2**stage * (i + 1)),
+                        f"stages.{stage}.0.edges.{edge}.",
+                    )
                     weights[f"{place}weight"] = group.all.weight[rows]
                     weights[f"{place}norm.weight"] = group.all.norm.weight[rows]
                     weights[f"{place}norm.bias"] = group.all.norm.bias[rows]
@@ -173,7 +213,9 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB
 def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
     supernet = toy_context().supernet(epochs=1, seed=0)
     supernet._model.double()
-    supernet._data = {name: Split(inputs.double(), targets) for name, (inputs, targets) in supernet._data.items()}
+    supernet._data = {
+        name: Split(inputs.double(), targets) for name, (inputs, targets) in supernet._data.items()
+    }
     supernet._batches = {name: supernet._endless(name, 0) for name in supernet._data}
     start = torch.full((6, 5), 0.2, dtype=torch.float64)
     weights = start.clone().requires_grad_()
@@ -182,7 +224,9 @@ def test_the_gradient_of_the_mixture_is_that_of_finite_differences() -> None:
         step = torch.zeros_like(start)
         step[place] = 1e-7  # a longer one crosses where a ReLU begins
         ends = [supernet.judge((start + sign * step).requires_grad_()) for sign in (1, -1)]
-        assert (ends[0] - ends[1]) / 2e-7 == pytest.approx(float(weights.grad[place]), rel=1e-4, abs=1e-8)
+        assert (ends[0] - ends[1]) / 2e-7 == pytest.approx(
+            float(weights.grad[place]), rel=1e-4, abs=1e-8
+        )
 
 
 def test_a_path_without_life_gives_no_gradient() -> None:
@@ -196,7 +240,9 @@ def test_a_path_without_life_gives_no_gradient() -> None:
 def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> None:
     plain = toy_context().supernet(epochs=1, seed=0)
     goal = SupernetLoss(weight=2.0, is_error=True)
-    made = Supernet(space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0)
+    made = Supernet(
+        space, plain._model.network, plain._task, plain._data, goal, (len, len), epochs=1, seed=0
+    )
     weights = torch.full((6, 5), 0.2, requires_grad=True)
     assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)
 
@@ -204,12 +250,16 @@ def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> Non
 @pytest.mark.parametrize("name", QUICK)
 def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB201) -> None:
     state = torch.get_rng_state()
-    (first, seconds), (again, charged), (other, _) = (trained(name, space, seed) for seed in (5, 5, 6))
+    (first, seconds), (again, charged), (other, _) = (
+        trained(name, space, seed) for seed in (5, 5, 6)
+    )
     assert seconds == charged > 0 and torch.equal(state, torch.get_rng_state())
     cells = first.ask(12)
     assert cells == again.ask(12) != other.ask(12) and len(set(cells)) == 12
     assert first.diagnosis() == again.diagnosis()
-    assert all(np.isfinite(value) for group in first.diagnosis().values() for value in group.values())
+    assert all(
+        np.isfinite(value) for group in first.diagnosis().values() for value in group.values()
+    )
 
 
 @pytest.mark.parametrize("choose", ["argmax", "without_none", "sampled"])
@@ -218,7 +268,9 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
     dear = replace(toy_context().penalty, matrix=100 * toy_context().penalty.matrix)
     made, _ = trained(f"darts(choose={choose},epochs=30,rate=0.2)", space, penalty=dear)
     told = made.diagnosis()
-    assert told["after epoch 30"]["without weights"] > told["after epoch 1"]["without weights"] > 0.6
+    assert (
+        told["after epoch 30"]["without weights"] > told["after epoch 1"]["without weights"] > 0.6
+    )
     assert told["after epoch 30"]["none"] > 0.8
     (cell,) = made.ask(1)
     assert any(space.graph(cell, live_only=True).operations)
@@ -231,7 +283,9 @@ def test_a_dear_network_collapses_and_dead_cells_are_passed_over(choose: str, sp
 def test_children_are_living_cells_that_are_new(space: NB201) -> None:
     made, _ = trained(QUICK[-1], space)
     children = [made._children() for _ in range(5)]
-    assert all(children) and all(made._alive.tolist().count(place) for some in children for place in some)
+    assert all(children) and all(
+        made._alive.tolist().count(place) for some in children for place in some
+    )
     assert not any(place in made._scores for some in children for place in some)
 
 
@@ -247,7 +301,9 @@ def test_inherited_weights_rank_what_spos_asks_for(space: NB201) -> None:
     cells = made.ask(5)
     losses = made.supernet.inherited([cell.choices for cell in cells], made.examples)
     scores = losses + made.supernet_context.penalty.penalty([cell.choices for cell in cells])
-    assert scores.tolist() == sorted(scores) and all(scores[0] <= score for score in made._scores.values())
+    assert scores.tolist() == sorted(scores) and all(
+        scores[0] <= score for score in made._scores.values()
+    )
 
 
 def test_training_losses_drive_alpha_without_steps_of_its_own(space: NB201) -> None:
@@ -269,17 +325,23 @@ def test_without_a_supernet_context_nothing_is_asked(space: NB201) -> None:
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(own: Any, tmp_path: Path) -> None:
+def test_the_first_cell_bears_the_supernet_and_a_budget_ends_within_it(
+    own: Any, tmp_path: Path
+) -> None:
     bench, _ = own
     objective = sn.Objective("valid_loss", bench)
 
     def made(budget: Budget, workers: int = 1, folder: Path | None = None) -> Any:
-        compared = Experiment(objective, ["darts", "random"], 1, budget, first_cells=2, simulated_workers=workers)
+        compared = Experiment(
+            objective, ["darts", "random"], 1, budget, first_cells=2, simulated_workers=workers
+        )
         return compared.execute(folder=folder)[0]
 
     run = made(Budget(cells=5))
     alone = objective.look_up([trial.cell for trial in run.trials])[2]
-    assert [trial.cost_seconds for trial in run.trials] == pytest.approx(alone + np.array([0, 0, 0.16, 0, 0]))
+    assert [trial.cost_seconds for trial in run.trials] == pytest.approx(
+        alone + np.array([0, 0, 0.16, 0, 0])
+    )
     assert run.trials[2].started == run.trials[1].finished
     assert run.diagnosis["edge 0-1"].keys() == set(bench.space.options[0])
     before = run.trials[1].finished
@@ -301,10 +363,17 @@ def test_asked_by_hand_it_is_charged_the_same(own: Any) -> None:
 
 
 @pytest.mark.usefixtures("toy")
-def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(own: Any, tmp_path: Path) -> None:
+def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(
+    own: Any, tmp_path: Path
+) -> None:
     bench, _ = own
     compared = sn.compare(
-        bench, ["darts", "random"], "valid_loss + 0.1*params", runs=1, budget=12, folder=tmp_path / "runs"
+        bench,
+        ["darts", "random"],
+        "valid_loss + 0.1*params",
+        runs=1,
+        budget=12,
+        folder=tmp_path / "runs",
     )
     page = compared.report(tmp_path).read_text()
     for text in (
@@ -322,7 +391,9 @@ def test_the_report_shows_what_was_refused_and_the_cells_that_take_no_search(own
 
 def test_a_strategy_of_a_user_s_file_gets_no_supernet_context(tmp_path: Path, snas: Snas) -> None:
     file = tmp_path / "mine.py"
-    file.write_text("from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n")
+    file.write_text(
+        "from surrogate_nas.strategies.oneshot.darts import Darts\nclass Mine(Darts):\n    pass\n"
+    )
     refused = snas("search", "fashion", "--strategy", f"{file}:Mine", "--budget", 12)
     assert refused.code == 2 and "needs a supernet context" in refused.err
 

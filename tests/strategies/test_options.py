@@ -30,9 +30,14 @@ class Mine(sn.Strategy):
 def test_options_reach_the_constructor_and_the_name() -> None:
     made = resolve("evolution( tournament=5, population = 7 )")(nb201(), seed=0)
     assert (made.tournament, made._population.maxlen) == (5, 7)
-    assert label("evolution( tournament=5, population = 7 )") == "evolution(population=7,tournament=5)"
+    assert (
+        label("evolution( tournament=5, population = 7 )") == "evolution(population=7,tournament=5)"
+    )
     assert is_builtin("evolution(population=7)") and not is_builtin("a(1).py:Mine(step=2)")
-    assert label("some/a(1).py:Mine(step=2,word=fast,path='a/b')") == "Mine(path='a/b',step=2,word=fast)"
+    assert (
+        label("some/a(1).py:Mine(step=2,word=fast,path='a/b')")
+        == "Mine(path='a/b',step=2,word=fast)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +62,12 @@ def test_wrong_options_are_one_line(text: str, said: str) -> None:
 
 def test_commas_within_parentheses_do_not_split() -> None:
     given = ["random,evolution(population=5,tournament=2), bo", "a.py:B(x=(1,2),y=3)"]
-    assert names(given) == ["random", "evolution(population=5,tournament=2)", "bo", "a.py:B(x=(1,2),y=3)"]
+    assert names(given) == [
+        "random",
+        "evolution(population=5,tournament=2)",
+        "bo",
+        "a.py:B(x=(1,2),y=3)",
+    ]
 
 
 def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
@@ -65,8 +75,16 @@ def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:
     spec = f"{tmp_path}/mine.py:Mine"
     strategies = ["evolution", "evolution(population=5)", f"{spec}(step=2)", f"{spec}(step=3)"]
     made = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
-    assert made.strategies == ["evolution", "evolution(population=5)", "Mine(step=2)", "Mine(step=3)"]
-    found = {name: [str(trial.cell) for trial in made.runs_of(name)[0].trials] for name in made.strategies}
+    assert made.strategies == [
+        "evolution",
+        "evolution(population=5)",
+        "Mine(step=2)",
+        "Mine(step=3)",
+    ]
+    found = {
+        name: [str(trial.cell) for trial in made.runs_of(name)[0].trials]
+        for name in made.strategies
+    }
     assert len({tuple(cells) for cells in found.values()}) == 4
     again = sn.compare("fashion", strategies, runs=2, budget=14, folder=tmp_path / "out")
     assert [run.trials for run in again.runs] == [run.trials for run in made.runs]
@@ -79,12 +97,18 @@ def test_the_contract_is_checked_with_options() -> None:
     assert checks and all(one.passed for one in checks)
 
 
-def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "outsider.py").write_text("from surrogate_nas.strategies.random import RandomSearch as Outsider\n")
+def test_an_installed_package_offers_strategies_by_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outsider.py").write_text(
+        "from surrogate_nas.strategies.random import RandomSearch as Outsider\n"
+    )
     metadata = tmp_path / "outsider-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outsider\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\noutside = outsider:Outsider\n")
+    (metadata / "entry_points.txt").write_text(
+        "[surrogate_nas.strategies]\noutside = outsider:Outsider\n"
+    )
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert "outside" in known()
     assert resolve("outside").__name__ == "RandomSearch"
@@ -93,13 +117,17 @@ def test_an_installed_package_offers_strategies_by_entry_point(tmp_path: Path, m
 LIMITS = {
     "bananas": {"steps": ("1", "0")},
     "bo": {
-        "first_cells": ("2", "1"), "sharpness": ("0.01", "0.0"), "mildness": ("0.01", "0.0"),
+        "first_cells": ("2", "1"),
+        "sharpness": ("0.01", "0.0"),
+        "mildness": ("0.01", "0.0"),
         "front_sharpness": ("0.01", "0.0"),
     },
     "bo_epochs": {"least_tau": ("-1.0", "-1.01", "1.0", "1.01"), "sharpness": ("0.01", "0.0")},
     "bohb": {
-        "num_samples": ("0", "-1"), "random_fraction": ("0.0", "-0.01", "1.0", "1.01"),
-        "bandwidth_factor": ("0.01", "0.0"), "min_bandwidth": ("0.01", "0.0"),
+        "num_samples": ("0", "-1"),
+        "random_fraction": ("0.0", "-0.01", "1.0", "1.01"),
+        "bandwidth_factor": ("0.01", "0.0"),
+        "min_bandwidth": ("0.01", "0.0"),
     },
     "darts": {"epochs": ("1", "0"), "rate": ("0.0", "-0.01"), "window": ("1", "0")},
     "evolution": {"population": ("1", "0"), "tournament": ("1", "0")},
@@ -112,14 +140,20 @@ LIMITS = {
     "nsga2": {"population": ("2", "1"), "crossover": ("0.0", "-0.01", "1.0", "1.01")},
     "reinforce": {"learning_rate": ("0.0", "-0.01"), "momentum": ("0.0", "-0.01", "1.0", "1.01")},
     "snas": {"warm": ("0.01", "0.0"), "cold": ("0.01", "0.0")},
-    "spos": {name: ("1", "0") for name in ("epochs", "population", "generations", "parents", "examples")},
+    "spos": {
+        name: ("1", "0") for name in ("epochs", "population", "generations", "parents", "examples")
+    },
     "successive_halving": {"eta": ("1.01", "1.0"), "rungs": ("1", "0")},
     "zero_cost": {"promising": ("0", "-1")},
-}  # fmt: skip
-"""By strategy and option the least value that it can have and one below, then the largest and one above."""
+}
+"""By strategy and option the least value that it can have and one below, then the largest and one
+above.
+"""
 
 
-@pytest.mark.parametrize(("strategy", "option"), [(one, name) for one, options in LIMITS.items() for name in options])
+@pytest.mark.parametrize(
+    ("strategy", "option"), [(one, name) for one, options in LIMITS.items() for name in options]
+)
 def test_a_value_that_an_option_cannot_have_is_refused_by_name(strategy: str, option: str) -> None:
     values = LIMITS[strategy][option]
     for possible in values[::2]:

@@ -1,4 +1,6 @@
-"""Requests with epochs, simulated workers, several objectives, what is known for free, and a loop by hand."""
+"""Requests with epochs, simulated workers, several objectives, what is known for free, and a loop
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -50,12 +52,17 @@ class OnlyEarly(Halving):
         return [sn.Request(self.space.sample(self.rng), self.epochs[0])]
 
 
-def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(small: TableBenchmark) -> None:
+def test_a_request_reads_other_epochs_and_only_the_objective_s_own_can_be_the_answer(
+    small: TableBenchmark,
+) -> None:
     run = sn.search(small, Halving, "valid_error", budget=40, seed=1)
     early, late = ([t for t in run.trials if t.epochs == epochs] for epochs in (12, 200))
     assert len(early) > 20 and len(late) >= 15
     assert {t.cost_seconds for t in early} == {13.0} and {t.cost_seconds for t in late} == {201.0}
-    assert all(t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)} for t in early)
+    assert all(
+        t.values == {"valid_error[12]": small.query(t.cell, "valid_error", epochs=12)}
+        for t in early
+    )
     assert run.incumbent == min(late, key=lambda t: t.score) and run.incumbent.epochs == 200
     ends = [t.finished for t in run.trials]
     assert ends == sorted(ends) and ends[-1] == pytest.approx(run.simulated_seconds)
@@ -74,7 +81,9 @@ def test_a_request_may_read_further_search_metrics_but_no_final_one(small: Table
 def test_what_a_strategy_may_not_request_is_its_own_failure(small: TableBenchmark) -> None:
     with pytest.raises(UserError, match="not one of 12, 200"):
         sn.search(small, WantsTheMoon, "valid_error", budget=15)
-    run = Experiment(Objective("valid_error", small), [OnlyEarly], 1, Budget(5), first_cells=0).execute()[0]
+    run = Experiment(
+        Objective("valid_error", small), [OnlyEarly], 1, Budget(5), first_cells=0
+    ).execute()[0]
     assert "no answer" in run.failure and len(run.trials) == 5
 
 
@@ -87,7 +96,9 @@ def test_fidelities_are_the_epochs_that_every_term_is_held_for(small: TableBench
 @pytest.mark.parametrize("strategy", EVERY_STRATEGY)
 def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str) -> None:
     bench = sn.load("fashion")
-    run = sn.search(bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2)
+    run = sn.search(
+        bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2
+    )
     assert len(run.trials) == 40
     finished = [trial.finished for trial in run.trials]
     assert finished == sorted(finished) and [trial.index for trial in run.trials] == list(range(40))
@@ -95,29 +106,41 @@ def test_workers_on_the_simulated_clock_tell_in_order_of_finishing(strategy: str
     moments = sorted({t.started for t in run.trials})
     busy = [sum(t.started <= m < t.finished for t in run.trials) for m in moments]
     assert max(busy) == 4 and finished[-1] < 0.5 * run.simulated_seconds
-    again = sn.search(bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2)
+    again = sn.search(
+        bench, strategy, "valid_loss + 0.1*params", budget=40, simulated_workers=4, seed=2
+    )
     assert again.trials == run.trials
 
 
 def test_a_budget_in_seconds_is_wall_time_of_the_simulated_workers(small: TableBenchmark) -> None:
-    one, four = (sn.search(small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n) for n in (1, 4))
+    one, four = (
+        sn.search(small, "random", "valid_error", budget_seconds=201 * 5, simulated_workers=n)
+        for n in (1, 4)
+    )
     assert len(one.trials) == 5 and len(four.trials) == 20
     assert max(t.finished for t in four.trials) <= 201 * 5
 
 
 def test_one_simulated_worker_makes_what_no_workers_made(small: TableBenchmark) -> None:
-    runs = [sn.search(small, "evolution", "valid_error", budget=30, simulated_workers=1) for _ in range(2)]
+    runs = [
+        sn.search(small, "evolution", "valid_error", budget=30, simulated_workers=1)
+        for _ in range(2)
+    ]
     assert runs[0].trials == runs[1].trials
     assert [t.started for t in runs[0].trials] == [201.0 * i for i in range(30)]
 
 
 def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -> None:
-    objective = Objective("valid_error + 0.1*params, latency@thing subject to latency@thing <= 5", small)
+    objective = Objective(
+        "valid_error + 0.1*params, latency@thing subject to latency@thing <= 5", small
+    )
     scores = objective.over_space()
     assert scores is not None and scores.vector.shape == (15625, 2)
     feasible = scores.feasible
     np.testing.assert_allclose(scores.vector.sum(axis=1)[feasible], scores.score[feasible])
-    assert scores.vector[feasible].max(axis=0) == pytest.approx([b for b in scores.vector[feasible].max(axis=0)])
+    assert scores.vector[feasible].max(axis=0) == pytest.approx(
+        [b for b in scores.vector[feasible].max(axis=0)]
+    )
     assert (scores.vector[~feasible] > scores.vector[feasible].max(axis=0)).all()
     assert str(objective).startswith("valid_error[200] + 0.1*params, latency@thing subject to")
     assert Objective(str(objective), small).fingerprint == objective.fingerprint
@@ -126,9 +149,16 @@ def test_several_objectives_give_every_trial_its_vector(small: TableBenchmark) -
             Objective(text, small)
 
 
-def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small: TableBenchmark, tmp_path: Path) -> None:
+def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(
+    small: TableBenchmark, tmp_path: Path
+) -> None:
     made = sn.compare(
-        small, ["random", "evolution"], "valid_error, latency@thing", runs=3, budget=60, folder=tmp_path / "out"
+        small,
+        ["random", "evolution"],
+        "valid_error, latency@thing",
+        runs=3,
+        budget=60,
+        folder=tmp_path / "out",
     )
     for name in made.strategies:
         missed = made.scores(name)
@@ -142,7 +172,9 @@ def test_a_strategy_of_one_objective_covers_a_front_by_random_weights(small: Tab
     assert content["objective"]["objectives"] == ["valid_error[200]", "latency@thing"]
 
 
-def test_the_whole_front_misses_nothing_and_a_point_outside_everything(small: TableBenchmark) -> None:
+def test_the_whole_front_misses_nothing_and_a_point_outside_everything(
+    small: TableBenchmark,
+) -> None:
     objective = Objective("valid_error, latency@thing", small)
     frame, scores = frame_of(objective, []), objective.over_space()
     assert frame is not None and scores is not None
@@ -151,8 +183,12 @@ def test_the_whole_front_misses_nothing_and_a_point_outside_everything(small: Ta
     assert hypervolume(np.array([[0.0, 0.0]])) == pytest.approx(1.1**2)
 
 
-def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(small: TableBenchmark) -> None:
-    objective = Objective("valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small)
+def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchmark(
+    small: TableBenchmark,
+) -> None:
+    objective = Objective(
+        "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small
+    )
     known, scores = objective.known, objective.over_space()
     assert scores is not None
     cells = list(SPACE[:500])
@@ -172,14 +208,18 @@ class Knows(Greedy):
 
     def ask(self, n):
         cells = super().ask(n)
-        return cells if self.known is None else sorted(cells, key=lambda c: self.known.penalty([c])[0])
+        return (
+            cells if self.known is None else sorted(cells, key=lambda c: self.known.penalty([c])[0])
+        )
 
 
 @pytest.mark.parametrize("hidden", [False, True])
 def test_a_strategy_reads_what_is_known_where_it_declares_it_unless_withheld(
     small: TableBenchmark, hidden: bool
 ) -> None:
-    made = sn.compare(small, [Knows, "random"], "valid_error + 0.1*params", runs=1, budget=15, hidden=hidden)
+    made = sn.compare(
+        small, [Knows, "random"], "valid_error + 0.1*params", runs=1, budget=15, hidden=hidden
+    )
     assert not made.failures
     assert made.to_json()["known"] == {"hidden": hidden, "terms": ["params"], "missing": []}
 
@@ -238,7 +278,14 @@ def test_the_caller_s_own_measurements_are_scored_by_the_objective(small: TableB
 def test_trials_as_frames(small: TableBenchmark) -> None:
     made = sn.compare(small, ["random", "evolution"], "valid_error + 0.1*params", runs=2, budget=12)
     frame = made.to_frame()
-    assert len(frame) == 48 and {"strategy", "run", "cell", "score", "params", "valid_error[200]"} <= set(frame.columns)
+    assert len(frame) == 48 and {
+        "strategy",
+        "run",
+        "cell",
+        "score",
+        "params",
+        "valid_error[200]",
+    } <= set(frame.columns)
     run = made.runs[0]
     assert run.to_frame()["score"].tolist() == [trial.score for trial in run.trials]
     assert "<table" in made._repr_html_() and len(made.summary_frame()) == 2
@@ -255,9 +302,13 @@ def test_vectors_of_nothing_feasible_are_empty(small: TableBenchmark) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["random", "local_search", "bo"])
-def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, tmp_path: Path, strategy: str) -> None:
+def test_a_raised_budget_goes_on_where_the_folder_ended(
+    small: TableBenchmark, tmp_path: Path, strategy: str
+) -> None:
     def made(folder: str, budget: int) -> Any:
-        return sn.compare(small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder)
+        return sn.compare(
+            small, [strategy], "valid_error", runs=2, budget=budget, folder=tmp_path / folder
+        )
 
     made("grown", 15)
     before = [path.read_bytes() for path in sorted((tmp_path / "grown" / "runs").iterdir())]
@@ -268,7 +319,9 @@ def test_a_raised_budget_goes_on_where_the_folder_ended(small: TableBenchmark, t
     with pytest.raises(UserError, match="can only be raised"):
         made("grown", 20)
     with pytest.raises(UserError, match="can only be raised"):
-        sn.compare(small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown")
+        sn.compare(
+            small, [strategy], "valid_error", runs=2, budget_seconds=1e6, folder=tmp_path / "grown"
+        )
 
 
 def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:
@@ -296,7 +349,10 @@ def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -
 def test_a_run_of_its_own_is_never_continued(small: TableBenchmark) -> None:
     assert not small.one_curve
     ledger = Ledger(Objective("valid_error", small))
-    costs = [ledger.trial(o, 0.0).cost_seconds for o in ledger.look_up([Request(SPACE[3], 12), Request(SPACE[3], 200)])]
+    costs = [
+        ledger.trial(o, 0.0).cost_seconds
+        for o in ledger.look_up([Request(SPACE[3], 12), Request(SPACE[3], 200)])
+    ]
     assert costs == [13.0, 201.0]
     with pytest.raises(UserError, match="none continues another"):
         small.continued(SPACE[3], 12, 200)

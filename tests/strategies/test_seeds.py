@@ -1,4 +1,6 @@
-"""Single training seeds: drawn for a search, averaged for a report, and the noise that they show."""
+"""Single training seeds: drawn for a search, averaged for a report, and the noise that they
+show.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,24 @@ ERROR = {epochs: _per_seed(level) for epochs, level in ((12, 30.0), (200, 0.0))}
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = Table("noisy", SPACE.definition, "t", "s", "l", "c", "valid_error", Network())
-    error, loss = Metric("valid_error", "%", "search", "error"), Metric("valid_loss", "nats", "search", "loss")
+    error, loss = (
+        Metric("valid_error", "%", "search", "error"),
+        Metric("valid_loss", "nats", "search", "loss"),
+    )
     for epochs, columns in ERROR.items():
         mean = np.nanmean(list(columns.values()), axis=0)
         table.add(error, epochs, mean, per_seed=columns)
-        table.add(Metric("train_seconds", "s", "record", "cost"), epochs, np.full(len(SPACE), float(epochs)))
+        table.add(
+            Metric("train_seconds", "s", "record", "cost"),
+            epochs,
+            np.full(len(SPACE), float(epochs)),
+        )
     table.add(loss, 200, mean / 10)
     table.add(Metric("robust_error@pgd-1", "%", "final", "error"), 200, mean + 20)
     table.add(Metric("test_error", "%", "final", "error"), 200, mean + 1)
-    table.add(Metric("latency@mine", "ms", "search", "cost"), None, 50.0 - SPACE.choices.sum(axis=1))
+    table.add(
+        Metric("latency@mine", "ms", "search", "cost"), None, 50.0 - SPACE.choices.sum(axis=1)
+    )
     table.add(Metric("valid_seconds", "s", "record", "cost"), None, np.full(len(SPACE), 1.0))
     file = tmp_path_factory.mktemp("noisy") / "noisy.h5"
     write_table(table, file)
@@ -65,18 +76,27 @@ def drawn(noisy: TableBenchmark, expression: str = "valid_error", **settings: st
     return sn.Objective(expression, noisy, seed_policy="draw", **settings)
 
 
-def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(noisy: TableBenchmark) -> None:
+def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
+    noisy: TableBenchmark,
+) -> None:
     objective, cells = drawn(noisy), list(noisy.space)
     held = np.array(list(ERROR[200].values()))
-    seen = {(root, run): objective.seen(Draw(root, run), cells).values[:, 0] for root in (0, 1) for run in (0, 1)}
+    seen = {
+        (root, run): objective.seen(Draw(root, run), cells).values[:, 0]
+        for root in (0, 1)
+        for run in (0, 1)
+    }
     for values in seen.values():
         assert (values == held).any(axis=0).all()  # never the mean, never one that is not there
     assert len({values.tobytes() for values in seen.values()}) == 4
     backwards = objective.seen(Draw(0, 1), cells[::-1]).values[::-1, 0]
     np.testing.assert_array_equal(backwards, seen[0, 1])
     assert objective.seen(Draw(0, 1), [cells[5]]).values[0, 0] == seen[0, 1][5]
-    counts = np.mean([[(values == column).sum() for column in held] for values in seen.values()], axis=0)
-    assert np.abs(counts - [90, 90, 36]).max() < 20  # half of 108 and a third of 108 each; 36 of the third seed
+    counts = np.mean(
+        [[(values == column).sum() for column in held] for values in seen.values()], axis=0
+    )
+    # half of 108 and a third of 108 each; 36 of the third seed
+    assert np.abs(counts - [90, 90, 36]).max() < 20
     seconds = objective.seen(Draw(0, 0), cells).cost
     np.testing.assert_array_equal(seconds, np.full(216, 201.0))  # that of one training
 
@@ -86,16 +106,24 @@ def test_runs_of_other_lengths_show_the_same_training(noisy: TableBenchmark) -> 
     assert objective.fidelities == (12, 200)
     ledger = Ledger(objective, root=3, run=2)
     for cell in SPACE[:20]:
-        early, late = (next(ledger.look_up([Request(cell, epochs)])).values[0] for epochs in (12, 200))
+        early, late = (
+            next(ledger.look_up([Request(cell, epochs)])).values[0] for epochs in (12, 200)
+        )
         (which,) = (seed for seed in SEEDS if ERROR[12][seed][cell.index] == early)
         assert ERROR[200][which][cell.index] == late
-    with pytest.raises(UserError, match=r"no single seeds of valid_error\[200\], valid_loss\[200\] together"):
+    with pytest.raises(
+        UserError, match=r"no single seeds of valid_error\[200\], valid_loss\[200\] together"
+    ):
         next(ledger.look_up([Request(SPACE[0], 200, ("valid_loss",))]))
 
 
-def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path: Path, tmp_path: Path) -> None:
+def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(
+    path: Path, tmp_path: Path
+) -> None:
     made, stored = (
-        sn.compare(str(path), ["random", "evolution"], seed_policy="draw", runs=2, budget=60, folder=folder)
+        sn.compare(
+            str(path), ["random", "evolution"], seed_policy="draw", runs=2, budget=60, folder=folder
+        )
         for folder in (None, tmp_path)
     )
     assert [run.trials for run in made.runs] == [run.trials for run in stored.runs]
@@ -111,17 +139,25 @@ def test_all_strategies_of_a_run_see_the_same_and_policies_are_never_mixed(path:
     with pytest.raises(UserError, match="holds another comparison"):
         sn.compare(str(path), ["random", "evolution"], runs=2, budget=60, folder=tmp_path)
     again = read_comparison(tmp_path)
-    assert again.objective.draws and again.to_json() | {"strategies": 0} == made.to_json() | {"strategies": 0}
+    assert again.objective.draws and again.to_json() | {"strategies": 0} == made.to_json() | {
+        "strategies": 0
+    }
 
 
-def test_what_is_reported_is_the_mean_of_what_the_search_chose(path: Path, noisy: TableBenchmark) -> None:
+def test_what_is_reported_is_the_mean_of_what_the_search_chose(
+    path: Path, noisy: TableBenchmark
+) -> None:
     made = sn.compare(str(path), ["random"], seed_policy="draw", runs=4, budget=100)
     mean = noisy.column("valid_error", 200) / 100
     assert made.optimum == mean.min()
-    for run, score, history in zip(made.runs, made.scores("random"), map(made.anytime, made.runs), strict=True):
+    for run, score, history in zip(
+        made.runs, made.scores("random"), map(made.anytime, made.runs), strict=True
+    ):
         chosen = min(run.trials, key=lambda trial: trial.score)
         assert score == pytest.approx(mean[chosen.cell.index]) == history.score[-1]
-        bests = [min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index for i in range(100)]
+        bests = [
+            min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index for i in range(100)
+        ]
         np.testing.assert_allclose(history.score, mean[bests])
     seen = [run.incumbent.score for run in made.runs]
     optimism = made.optimism("random")
@@ -130,10 +166,15 @@ def test_what_is_reported_is_the_mean_of_what_the_search_chose(path: Path, noisy
     assert made.to_json()["strategies"][0]["optimism"] == pytest.approx(optimism.mean())
     regrets = made.regrets("random")
     assert regrets is not None and (regrets >= 0).all()
-    assert sn.compare(str(path), ["random"], runs=1, budget=5).to_json()["strategies"][0]["optimism"] is None
+    assert (
+        sn.compare(str(path), ["random"], runs=1, budget=5).to_json()["strategies"][0]["optimism"]
+        is None
+    )
 
 
-def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path: Path, noisy: TableBenchmark) -> None:
+def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
+    path: Path, noisy: TableBenchmark
+) -> None:
     mean = noisy.column("valid_error", 200)
     objective = drawn(noisy, "valid_error + 0.1*latency@mine", subject_to="valid_error <= 14")
     run = sn.search(noisy, "random", objective, budget=150)
@@ -150,19 +191,28 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(path: Path,
             seen.feasible == (seen.values["valid_error[200]"] <= 14)
             and (seen.score <= objective.bound) == seen.feasible
         )
-    both = sn.compare(str(path), ["random"], "valid_error, latency@mine", seed_policy="draw", runs=2, budget=60)
+    both = sn.compare(
+        str(path), ["random"], "valid_error, latency@mine", seed_policy="draw", runs=2, budget=60
+    )
     scores = both.objective.over_space()
     assert scores is not None and both.optimum == 0
     for one in both.runs:
         index = [trial.cell.index for trial in one.trials]
-        assert all(any((scores.vector[i] == vector).all() for i in index) for vector in both.vectors(one))
+        assert all(
+            any((scores.vector[i] == vector).all() for i in index) for vector in both.vectors(one)
+        )
         assert 0 <= both.score(one) < 1 and len(both.vectors(one)) < len(one.trials)
 
 
-def test_a_draw_is_refused_where_it_cannot_be(noisy: TableBenchmark, path: Path, snas: Snas) -> None:
+def test_a_draw_is_refused_where_it_cannot_be(
+    noisy: TableBenchmark, path: Path, snas: Snas
+) -> None:
     for arguments, said in (
         (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
-        ((path, "--objective", "valid_error + valid_loss"), "no single seeds of valid_error[200], valid_loss[200]"),
+        (
+            (path, "--objective", "valid_error + valid_loss"),
+            "no single seeds of valid_error[200], valid_loss[200]",
+        ),
         ((path, "--objective", "valid_error + 0.1*diversity"), "diversity"),
     ):
         refused = snas("search", *arguments, "--seed-policy", "draw")
@@ -170,19 +220,41 @@ def test_a_draw_is_refused_where_it_cannot_be(noisy: TableBenchmark, path: Path,
     assert "A seed policy is mean or draw" in snas("search", path, "--seed-policy", "best").err
     with pytest.raises(UserError, match="drawn or named"):
         sn.Objective("valid_error", noisy, seed=777, seed_policy="draw")
-    assert noisy.describe()["seeds"] == [777, 888, 999] and sn.load("analog-cifar10").describe()["seeds"] == []
+    assert (
+        noisy.describe()["seeds"] == [777, 888, 999]
+        and sn.load("analog-cifar10").describe()["seeds"] == []
+    )
 
 
-def test_the_command_line_tells_what_was_seen_and_what_it_is(path: Path, snas: Snas, tmp_path: Path) -> None:
-    found = snas("search", path, "--strategy", "random", "--seed-policy", "draw", "--budget", 50, "--json").json
+def test_the_command_line_tells_what_was_seen_and_what_it_is(
+    path: Path, snas: Snas, tmp_path: Path
+) -> None:
+    found = snas(
+        "search", path, "--strategy", "random", "--seed-policy", "draw", "--budget", 50, "--json"
+    ).json
     best = found["best"]
     assert best["seen_score"] == min(trial["score"] for trial in found["trials"]) != best["score"]
     assert found["objective"]["seed_policy"] == "draw"
-    assert found["regret"] == pytest.approx(best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum())  # type: ignore[operator]
-    out = ("--strategies", "random", "--runs", 2, "--budget", 15, "--seed-policy", "draw", "--out", tmp_path)
+    assert found["regret"] == pytest.approx(
+        best["score"] - sn.Objective("valid_error", sn.load(str(path))).optimum()
+    )  # type: ignore[operator]
+    out = (
+        "--strategies",
+        "random",
+        "--runs",
+        2,
+        "--budget",
+        15,
+        "--seed-policy",
+        "draw",
+        "--out",
+        tmp_path,
+    )
     made = snas("compare", path, *out, "--json").json
     plain = sn.Objective("valid_error", sn.load(str(path)))
-    assert made["fingerprint"] != plain.fingerprint and made["strategies"][0]["optimism"] is not None
+    assert (
+        made["fingerprint"] != plain.fingerprint and made["strategies"][0]["optimism"] is not None
+    )
     page = (tmp_path / "report.html").read_text()
     assert "Searches saw one training of each cell" in page and "optimism" in page
 
@@ -193,7 +265,10 @@ def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
     scores = made.objective.over_space()
     assert scores is not None and made.noise is not None and made.noise.cells == 10
     best = np.argsort(scores.score, kind="stable")[:10]
-    spread, count = np.nanstd(columns[:, best], axis=0, ddof=1), np.isfinite(columns[:, best]).sum(axis=0)
+    spread, count = (
+        np.nanstd(columns[:, best], axis=0, ddof=1),
+        np.isfinite(columns[:, best]).sum(axis=0),
+    )
     assert made.noise.one_seed == pytest.approx(spread.mean())
     assert made.noise.mean_of_seeds == pytest.approx((spread / np.sqrt(count)).mean())
     assert made.to_json()["noise"]["cells"] == 10
@@ -205,7 +280,9 @@ def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> No
     for objective, there in (("valid_error", True), ("valid_loss", False)):
         made = sn.compare(str(path), ["random"], objective, runs=2, budget=12)
         by_cells = next(one for one in Page(Study(made)).pictures if one.name == "score-by-cells")
-        assert ("Grey below: what training a good cell again would change" in by_cells.caption) == there
+        assert (
+            "Grey below: what training a good cell again would change" in by_cells.caption
+        ) == there
         ranking = next(one for one in Page(Study(made)).pictures if one.name == "ranking")
         assert ("grey: seed noise" in ranking.svg) == ("grey" in ranking.caption) == there
         notes = " ".join(summary_notes(made))
@@ -215,10 +292,27 @@ def test_the_report_draws_the_noise_or_says_that_there_is_none(path: Path) -> No
 ROBUST = "robust_error@pgd-1"
 
 
-def test_a_study_may_declare_a_final_metric_and_says_so(path: Path, snas: Snas, tmp_path: Path) -> None:
-    compare = ("compare", path, "--strategies", "random", "--runs", 1, "--budget", 12, "--objective", ROBUST)
+def test_a_study_may_declare_a_final_metric_and_says_so(
+    path: Path, snas: Snas, tmp_path: Path
+) -> None:
+    compare = (
+        "compare",
+        path,
+        "--strategies",
+        "random",
+        "--runs",
+        1,
+        "--budget",
+        12,
+        "--objective",
+        ROBUST,
+    )
     refused = snas(*compare, "--out", tmp_path / "none")
-    assert refused.code == 2 and f"--search-on-final {ROBUST}" in refused.err and not (tmp_path / "none").exists()
+    assert (
+        refused.code == 2
+        and f"--search-on-final {ROBUST}" in refused.err
+        and not (tmp_path / "none").exists()
+    )
     told = snas(*compare, "--search-on-final", ROBUST, "--out", tmp_path, "--json")
     warning = f"This study searches on {ROBUST}, a final metric"
     assert told.code == 0 and warning in told.err and warning in told.json["warning"]
@@ -227,10 +321,23 @@ def test_a_study_may_declare_a_final_metric_and_says_so(path: Path, snas: Snas, 
     assert set(told.json["strategies"][0]["best"]["final"]) == {"test_error"}
     again = snas("report", tmp_path, "--json")
     assert again.json["fingerprint"] == told.json["fingerprint"] and warning in again.err
-    search = snas("search", path, "--strategy", "random", "--objective", f"valid_error + {ROBUST}", "--budget", 5,
-                  "--search-on-final", ROBUST, "--json")  # fmt: skip
+    search = snas(
+        "search",
+        path,
+        "--strategy",
+        "random",
+        "--objective",
+        f"valid_error + {ROBUST}",
+        "--budget",
+        5,
+        "--search-on-final",
+        ROBUST,
+        "--json",
+    )
     assert warning in search.err and warning in search.json["warning"]
-    assert snas("search", path, "--strategy", "random", "--budget", 5, "--json").json["warning"] == ""
+    assert (
+        snas("search", path, "--strategy", "random", "--budget", 5, "--json").json["warning"] == ""
+    )
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:

@@ -1,4 +1,6 @@
-"""The contract holds for every registered strategy, and the contract's checks catch what they are meant to."""
+"""The contract holds for every registered strategy, and the contract's checks catch what they are
+meant to.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
 """They learn before every question, and the contract makes many runs."""
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in STRATEGIES]
+)
 def test_every_strategy_keeps_the_contract(name: str) -> None:
     """On NAS-Bench-201's space, one to exhaust and one to sample."""
     checks = check(name)
@@ -53,7 +57,9 @@ def test_the_contract_catches(broken: type[Strategy]) -> None:
 def test_the_example_of_ten_lines_keeps_the_contract(tmp_path: Path) -> None:
     """The one in the docstring of `Strategy`."""
     lines = [
-        line.strip(" ") for line in (Strategy.__doc__ or "").splitlines() if line.strip().startswith((">>>", "..."))
+        line.strip(" ")
+        for line in (Strategy.__doc__ or "").splitlines()
+        if line.strip().startswith((">>>", "..."))
     ]
     code = "\n".join(line[4:] for line in lines)
     file = tmp_path / "mine.py"
@@ -104,7 +110,9 @@ def test_random_search_repeats_no_cell_while_there_are_others(space: Space) -> N
     assert len(set(cells)) == n
 
 
-def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_them(space: NB201) -> None:
+def test_local_search_asks_the_neighbours_of_the_best_and_moves_to_the_best_of_them(
+    space: NB201,
+) -> None:
     search = resolve("local_search")(space, seed=0)
     first = trials_of(space[:10])
     search.tell(first)

@@ -1,4 +1,6 @@
-"""What no other test noticed when a line was changed on purpose: terms, limits and choices that are easily lost."""
+"""What no other test noticed when a line was changed on purpose: terms, limits and choices that are
+easily lost.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,11 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
     trials = list(Ledger(objective).evaluate(list(TINY)))
     worst = max(trial.score for trial in trials if trial.feasible)
     assert worst > 2, "diversity counts"
-    assert all(trial.score == pytest.approx(trial.loss + trial.penalty) for trial in trials if trial.feasible)
+    assert all(
+        trial.score == pytest.approx(trial.loss + trial.penalty)
+        for trial in trials
+        if trial.feasible
+    )
     assert min(trial.score for trial in trials if not trial.feasible) > worst
 
 
@@ -72,22 +78,39 @@ def test_only_feasible_cells_are_archived_for_diversity() -> None:
     broken, kept = TINY.parse("left-blue-0"), TINY.parse("left-red-0")
     first, second = Ledger(objective).evaluate([broken, kept])
     assert (first.feasible, second.feasible) == (False, True)
-    assert second.penalty == 0.0, "nothing feasible was found before, however alike the infeasible cell is"
+    assert second.penalty == 0.0, (
+        "nothing feasible was found before, however alike the infeasible cell is"
+    )
 
 
 @pytest.mark.parametrize(("others", "share"), [(9, 2 / 3), (10, 1 / 3)])
-def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(others: int, share: float) -> None:
+def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
+    others: int, share: float
+) -> None:
     new, worst = TINY.parse("left-red-0"), TINY.parse("left-red-1")
-    unlike = [cell for cell in TINY if sum(a == b for a, b in zip(cell.choices, new.choices, strict=True)) == 1]
+    unlike = [
+        cell
+        for cell in TINY
+        if sum(a == b for a, b in zip(cell.choices, new.choices, strict=True)) == 1
+    ]
     bench = computed(lambda cell: 50.0 if cell == worst else error(cell))
-    *_, last = Ledger(Objective("valid_error + diversity", bench)).evaluate([worst, *unlike[:others], new])
+    *_, last = Ledger(Objective("valid_error + diversity", bench)).evaluate(
+        [worst, *unlike[:others], new]
+    )
     assert last.penalty == pytest.approx(share)
 
 
-def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(tmp_path: Path) -> None:
+def test_the_fingerprint_changes_with_the_seed_even_where_its_constants_do_not(
+    tmp_path: Path,
+) -> None:
     table = Table("seeded", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
     values = np.linspace(1, 2, N)
-    table.add(Metric("valid_error", "%", "search", "error"), 3, values, per_seed={777: values, 888: values})
+    table.add(
+        Metric("valid_error", "%", "search", "error"),
+        3,
+        values,
+        per_seed={777: values, 888: values},
+    )
     write_table(table, tmp_path / "seeded.h5")
     bench = TableBenchmark(tmp_path / "seeded.h5")
     made = [Objective("valid_error", bench, seed=seed) for seed in ("mean", 777, 888)]
@@ -99,13 +122,21 @@ def test_the_fingerprint_changes_with_what_an_evaluation_is_charged() -> None:
     class Timed(sn.Computed):
         cost = "seconds"
 
-    queries, seconds = (kind(TINY, {"valid_error": error}, cheap=True) for kind in (sn.Computed, Timed))
+    queries, seconds = (
+        kind(TINY, {"valid_error": error}, cheap=True) for kind in (sn.Computed, Timed)
+    )
     assert queries.fingerprint == seconds.fingerprint
-    assert Objective("valid_error", queries).fingerprint != Objective("valid_error", seconds).fingerprint
+    assert (
+        Objective("valid_error", queries).fingerprint
+        != Objective("valid_error", seconds).fingerprint
+    )
 
 
 def test_the_fingerprint_changes_with_the_data_even_where_its_constants_do_not() -> None:
-    one, other = (Objective("valid_error", computed(f)) for f in (error, lambda cell: error(TINY[-1 - cell.index])))
+    one, other = (
+        Objective("valid_error", computed(f))
+        for f in (error, lambda cell: error(TINY[-1 - cell.index]))
+    )
     assert one.terms == other.terms
     assert one.fingerprint != other.fingerprint
 
@@ -118,16 +149,22 @@ def test_the_fingerprint_changes_with_the_conventions(monkeypatch: pytest.Monkey
 
 def test_bounds_by_hand_are_the_largest_loss_and_penalty_of_each_objective() -> None:
     """Errors go to 16 %, weights to 3, which is 1.5 times their median."""
-    objective = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2")
+    objective = Objective(
+        "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
+    )
     assert objective.bounds == pytest.approx([0.16 + 0.5 * 1.5, 2 * 1.5])
     assert objective.bound == pytest.approx(0.16 + 2.5 * 1.5)
     _, scores, _ = objective.look_up([TINY.parse("left-blue-0")])
     assert scores.vector[0] == pytest.approx([objective.bounds[0] + 0.5, objective.bounds[1] + 0.5])
-    assert scores.score[0] == pytest.approx(objective.bound + 0.5), "3 is over the limit by half of it"
+    assert scores.score[0] == pytest.approx(objective.bound + 0.5), (
+        "3 is over the limit by half of it"
+    )
 
 
 def test_what_is_known_for_free_is_told_for_each_objective_and_in_shares_of_the_limit() -> None:
-    known = Objective("valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2").known
+    known = Objective(
+        "valid_error + 0.5*weights, 2*weights", computed(), subject_to="weights <= 2"
+    ).known
     cells = [TINY.parse("left-blue-0"), TINY.parse("right-red-3")]
     assert known.vector(cells) == pytest.approx(np.array([[0.75, 3.0], [0.25, 1.0]]))
     assert known.penalty(cells) == pytest.approx([3.75, 1.25])
@@ -140,8 +177,12 @@ def test_a_term_of_fewer_epochs_keeps_its_own_when_others_are_read_early(tmp_pat
     for epochs in (4, 12, 200):
         table.add(Metric("valid_error", "%", "search", "error"), epochs, np.full(N, float(epochs)))
     write_table(table, tmp_path / "three.h5")
-    objective = Objective("valid_error[4] + valid_error[200]", TableBenchmark(tmp_path / "three.h5"))
-    asked = {epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities}
+    objective = Objective(
+        "valid_error[4] + valid_error[200]", TableBenchmark(tmp_path / "three.h5")
+    )
+    asked = {
+        epochs: [q.epochs for q in objective.questions(epochs)] for epochs in objective.fidelities
+    }
     assert asked == {4: [4, 4], 12: [4, 12], 200: [4, 200]}
 
 
@@ -159,11 +200,13 @@ class OneCurve(TableBenchmark):
         super().__init__(path)
         self.one_curve = True
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
+    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
         return epochs - since + 1.0
 
 
-def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(small: TableBenchmark) -> None:
+def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
+    small: TableBenchmark,
+) -> None:
     ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
     cell, other = small.space[3], small.space[4]
     asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
@@ -174,7 +217,9 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(smal
 # Runs and their store
 
 
-def test_a_run_computes_with_one_thread_whatever_was_allowed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_computes_with_one_thread_whatever_was_allowed_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def threads() -> set[int]:
         return {pool["num_threads"] for pool in threadpool_info()}
 
@@ -193,16 +238,23 @@ def test_a_run_computes_with_one_thread_whatever_was_allowed_before(monkeypatch:
     assert seen == [{1}] * 2
 
 
-def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> None:
+def test_equal_workers_finish_in_the_order_of_asking_are_told_together_and_make_no_trial_too_many() -> (  # noqa: E501
+    None
+):
     told: list[int] = []
 
     def watch(trials: Sequence[Trial]) -> None:
         told.append(len(trials))
 
     alone, four = (
-        sn.search(computed(), "random", "valid_error", budget=15, simulated_workers=n, callback=watch) for n in (1, 4)
+        sn.search(
+            computed(), "random", "valid_error", budget=15, simulated_workers=n, callback=watch
+        )
+        for n in (1, 4)
     )
-    assert [t.cell for t in four.trials] == [t.cell for t in alone.trials] and len(four.trials) == 15
+    assert [t.cell for t in four.trials] == [t.cell for t in alone.trials] and len(
+        four.trials
+    ) == 15
     assert told[-4:] == [4, 4, 4, 3]
 
 
@@ -211,7 +263,9 @@ def test_a_target_is_reached_by_feasible_trials_only() -> None:
     objective = Objective("valid_error", computed(), subject_to="weights <= 1.5")
     ends = [
         [t.feasible for t in run.trials]
-        for run in Experiment(objective, ["random"], 6, Budget(20), first_cells=0, target=1e6).execute()
+        for run in Experiment(
+            objective, ["random"], 6, Budget(20), first_cells=0, target=1e6
+        ).execute()
     ]
     assert all(feasible[-1] and not any(feasible[:-1]) for feasible in ends)
     assert max(map(len, ends)) > 2
@@ -223,9 +277,13 @@ def test_a_target_is_reached_after_the_objective_s_own_epochs_only(small: TableB
     assert [t.epochs for t in run.trials] == [12, 12, 12, 12, 200]
 
 
-def test_measurements_told_by_hand_are_found_by_the_name_that_an_expression_writes(small: TableBenchmark) -> None:
+def test_measurements_told_by_hand_are_found_by_the_name_that_an_expression_writes(
+    small: TableBenchmark,
+) -> None:
     loop = sn.AskTell(Objective("valid_error[12] + valid_error[200]", small), "random")
-    assert loop.tell(small.space[3], {"valid_error[12]": 30.0, "valid_error[200]": 10.0}).score == pytest.approx(0.4)
+    assert loop.tell(
+        small.space[3], {"valid_error[12]": 30.0, "valid_error[200]": 10.0}
+    ).score == pytest.approx(0.4)
 
 
 def test_a_folder_that_holds_more_runs_keeps_their_number(tmp_path: Path) -> None:
@@ -254,7 +312,10 @@ class Recorder(Sandboxed):
 
 
 def vectors(rows: Sequence[Sequence[float]], feasible: bool = True) -> list[Trial]:
-    return [Trial(i, TINY[i], sum(row), 0.0, 0.0, feasible, None, 1.0, scores=tuple(row)) for i, row in enumerate(rows)]
+    return [
+        Trial(i, TINY[i], sum(row), 0.0, 0.0, feasible, None, 1.0, scores=tuple(row))
+        for i, row in enumerate(rows)
+    ]
 
 
 @pytest.fixture
@@ -274,17 +335,23 @@ def weighted() -> Iterator[tuple[Scalarised, list[Recorder]]]:
 Weighted = tuple[Scalarised, list[Recorder]]
 
 
-def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(weighted: Weighted) -> None:
+def test_the_scalarised_score_is_the_augmented_chebyshev_norm_of_what_was_seen(
+    weighted: Weighted,
+) -> None:
     strategy, (recorder,) = weighted
     strategy.tell(vectors([(1.0, 40.0), (3.0, 20.0), (2.0, 20.0)]))
     weights = np.random.default_rng([5, 2]).dirichlet(np.ones(2))
     scaled = np.array([[0.0, 1.0], [1.0, 0.0], [0.5, 0.0]]) * weights
-    assert [t.score for t in recorder.told[0]] == pytest.approx(scaled.max(axis=1) + 0.05 * scaled.sum(axis=1))
+    assert [t.score for t in recorder.told[0]] == pytest.approx(
+        scaled.max(axis=1) + 0.05 * scaled.sum(axis=1)
+    )
 
 
 def test_an_infeasible_vector_scales_nothing_and_ranks_after_all(weighted: Weighted) -> None:
     strategy, (recorder,) = weighted
-    strategy.tell([*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)])
+    strategy.tell(
+        [*vectors([(1.0, 2.0), (3.0, 0.0)]), *vectors([(90.0, 90.0), (2.0, 1.0)], feasible=False)]
+    )
     fine, other, worst, bad = (trial.score for trial in recorder.told[0])
     assert max(fine, other) > 0.2, "scaled to the feasible ones"
     assert worst > bad > max(fine, other)
@@ -320,8 +387,12 @@ def test_what_knows_several_objectives_is_left_alone() -> None:
 
 
 def test_the_frame_spans_the_feasible_front_and_nothing_else() -> None:
-    """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is forbidden."""
-    bench = computed(lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2])
+    """Errors of 20, 15 and 10 % at weights of 1, 2 and 3, whose median is 2; the last is
+    forbidden.
+    """
+    bench = computed(
+        lambda cell: 20.0 - 5 * cell.choices[1] + 3 * cell.choices[0] + cell.choices[2]
+    )
     frame = frame_of(Objective("valid_error, weights", bench, subject_to="weights <= 2.9"), [])
     assert frame is not None and frame.exact
     assert frame.utopia == pytest.approx([0.15, 0.5]) and frame.span == pytest.approx([0.05, 0.5])
@@ -336,9 +407,14 @@ def test_a_front_of_one_point_has_a_frame() -> None:
 
 def test_where_nothing_is_listed_the_front_is_that_of_the_feasible_trials() -> None:
     space = sn.ChoiceSpace("wide", {"a": (1, 2, 3), "b": (1, 2, 3)})
-    metrics = {"valid_error": lambda cell: 10.0 + cell.choices[0], "weights": lambda cell: 1.0 + cell.choices[1]}
+    metrics = {
+        "valid_error": lambda cell: 10.0 + cell.choices[0],
+        "weights": lambda cell: 1.0 + cell.choices[1],
+    }
     objective = Objective("valid_error, weights", sn.Computed(space, metrics, cheap=True))
-    frame = frame_of(objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)])
+    frame = frame_of(
+        objective, [*vectors([(1.0, 2.0), (2.0, 1.0)]), *vectors([(0.0, 0.0)], feasible=False)]
+    )
     assert frame is not None and not frame.exact and frame.utopia.tolist() == [1.0, 1.0]
 
 
@@ -348,7 +424,10 @@ def test_points_between_the_nadir_and_the_reference_count() -> None:
 
 def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
     rows = [(12, 1.0), (200, 5.0), (12, 0.0), (200, 4.0)]
-    trials = [Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0) for i, (epochs, score) in enumerate(rows)]
+    trials = [
+        Trial(i, TINY[i], score, score, 0.0, True, epochs, 1.0)
+        for i, (epochs, score) in enumerate(rows)
+    ]
     curve = anytime(Run("mine", 0, trials, 1.0, 1.0, epochs=200))
     assert curve.score.tolist() == [np.inf, 5.0, 5.0, 4.0]
     assert curve.best.tolist() == [0, 1, 1, 3]
@@ -396,7 +475,10 @@ def test_iterated_local_search_escapes_from_the_best_local_optimum_not_from_the_
     for centre in (best, last):
         made._centre = centre
         escaped = made._escape()
-        assert made._home == best and sum(a != b for a, b in zip(escaped.choices, best.choices, strict=True)) <= 3
+        assert (
+            made._home == best
+            and sum(a != b for a, b in zip(escaped.choices, best.choices, strict=True)) <= 3
+        )
 
 
 def test_zero_cost_without_proxies_begins_as_bo_does() -> None:
@@ -416,7 +498,9 @@ def test_evolution_draws_until_its_population_is_full_and_never_after() -> None:
     assert space.drawn == 6 and len(space.parents) == 5
 
 
-def bo_told(scores: Callable[[Cell], float], cells: Sequence[Cell], **knobs: float) -> BayesianOptimisation:
+def bo_told(
+    scores: Callable[[Cell], float], cells: Sequence[Cell], **knobs: float
+) -> BayesianOptimisation:
     made = BayesianOptimisation(nb201(), seed=0, **knobs)  # type: ignore[arg-type]
     made.tell(trials_of(cells, scores))
     return made
@@ -435,7 +519,10 @@ def twins_and_others() -> tuple[NDArray[np.intp], list[Cell]]:
     """The cells of the largest functional class; one of them, and cells of other classes."""
     space = nb201()
     twins = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())
-    return twins, [space[int(twins[0])], *(cell for cell in drawn(40, 3) if cell.index not in twins)]
+    return twins, [
+        space[int(twins[0])],
+        *(cell for cell in drawn(40, 3) if cell.index not in twins),
+    ]
 
 
 @pytest.mark.parametrize("name", ["nb201", "darts"])
@@ -447,13 +534,17 @@ def test_bo_sees_costs_where_what_they_add_to_the_score_is_unknown_listed_or_not
         made = BayesianOptimisation(space, seed=0)
         made.known = replace(Objective("valid_error + 0.1*params", bench).known, missing=missing)
         rng = np.random.default_rng(0)
-        made.tell(trials_of([space.sample(rng) for _ in range(4)], lambda cell: float(sum(cell.choices))))
+        made.tell(
+            trials_of([space.sample(rng) for _ in range(4)], lambda cell: float(sum(cell.choices)))
+        )
         widths.append(sum(view.shape[1] for view in made._grown()._views))
     assert widths[0] < widths[1]
 
 
 def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> None:
-    """Equal cells tie for the largest improvement; once one is believed, only others promise more."""
+    """Equal cells tie for the largest improvement; once one is believed, only others promise
+    more.
+    """
     _, cells = twins_and_others()
     made = bo_told(lambda cell: 0.0 if cell == cells[0] else 1.0 + smooth(cell), cells)
     asked = np.array([cell.choices for cell in made.ask(6)])
@@ -462,7 +553,11 @@ def test_bo_believes_each_cell_of_a_batch_so_that_the_next_lies_elsewhere() -> N
 
 def test_bo_believes_no_worse_than_it_predicts_so_that_a_batch_stays_among_the_promising() -> None:
     asked = bo_told(smooth, drawn(30, 1)).ask(8)
-    assert np.mean([smooth(cell) for cell in asked]) < 2.5 < np.mean([smooth(cell) for cell in drawn(500, 9)]) - 0.3
+    assert (
+        np.mean([smooth(cell) for cell in asked])
+        < 2.5
+        < np.mean([smooth(cell) for cell in drawn(500, 9)]) - 0.3
+    )
 
 
 def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
@@ -477,7 +572,9 @@ def test_bo_does_not_care_by_how_much_a_cell_is_infeasible() -> None:
 
 
 def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -> None:
-    """They share what was learned, so that only λR is left to gain, and of that the cheapest gains most."""
+    """They share what was learned, so that only λR is left to gain, and of that the cheapest gains
+    most.
+    """
     objective, space = Objective("valid_loss + 0.1*params", sn.load("fashion")), nb201()
     twins, cells = twins_and_others()
     cost = objective.known.penalty(space)

@@ -22,8 +22,13 @@ from surrogate_nas.study.ledger import Ledger, check_run, verify
 from surrogate_nas.study.run import Run, RunLog, read_run
 from surrogate_nas.study.sandbox.answers import trials_from_rows, trials_to_rows
 
-SPACE = sn.EnumerableChoiceSpace("listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)})
-CHEAP = {"valid_error": lambda cell: 20.0 - sum(cell.choices), "latency@mine": lambda cell: 1.0 + cell.choices[0]}
+SPACE = sn.EnumerableChoiceSpace(
+    "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}
+)
+CHEAP = {
+    "valid_error": lambda cell: 20.0 - sum(cell.choices),
+    "latency@mine": lambda cell: 1.0 + cell.choices[0],
+}
 BENCH = sn.Computed(SPACE, CHEAP, cheap=True)
 DEAR = sn.Computed(SPACE, CHEAP, name="dear")
 ALONE, WITH_R, FRONT = "valid_error", "valid_error + 0.1*latency@mine", "valid_error, latency@mine"
@@ -41,8 +46,14 @@ def loop() -> sn.AskTell:
         ({}, "valid_error of .* is missing"),
         ({"valid_error": None}, "valid_error of .* is missing; report a failed evaluation by fail"),
         ({"latency@mine": 2.0}, "valid_error of .* is missing"),
-        ({"valid_error": 9.0, "valid_eror": 8.0}, "Unknown metric of this objective 'valid_eror'. Did you mean 'valid"),
-        ({"valid_error": 9.0, "test_error": 9.5}, "Unknown metric of this objective 'test_error'.*Known: latency@mine"),
+        (
+            {"valid_error": 9.0, "valid_eror": 8.0},
+            "Unknown metric of this objective 'valid_eror'. Did you mean 'valid",
+        ),
+        (
+            {"valid_error": 9.0, "test_error": 9.5},
+            "Unknown metric of this objective 'test_error'.*Known: latency@mine",
+        ),
         ({"valid_error": math.nan}, "is nan; report a failed evaluation by fail"),
         ({"valid_error": -math.inf}, "is -inf; report a failed evaluation by fail"),
         ({"valid_error": 10**400}, "report a failed evaluation by fail"),
@@ -55,7 +66,9 @@ def loop() -> sn.AskTell:
         ([9.0], "values is a mapping of metrics to numbers"),
     ],
 )
-def test_what_is_no_result_is_refused_and_changes_nothing(loop: sn.AskTell, values: Any, says: str) -> None:
+def test_what_is_no_result_is_refused_and_changes_nothing(
+    loop: sn.AskTell, values: Any, says: str
+) -> None:
     (cell,) = loop.ask()
     with pytest.raises(sn.UserError, match=says):
         loop.tell(cell, values)
@@ -69,7 +82,10 @@ def test_one_number_is_the_one_metric_that_is_not_known(loop: sn.AskTell) -> Non
     (cell,) = loop.ask()
     trial = loop.tell(cell, 9.0)
     assert trial.values == {"valid_error": 9.0, "latency@mine": 1.0 + cell.choices[0]}
-    with pytest.raises(sn.UserError, match=r"One number will not do: tell valid_error, latency@mine, each by its name"):
+    with pytest.raises(
+        sn.UserError,
+        match=r"One number will not do: tell valid_error, latency@mine, each by its name",
+    ):
         sn.AskTell(Objective(WITH_R, DEAR), "random").tell(cell, 9.0)
 
 
@@ -77,12 +93,17 @@ def test_a_cost_that_a_function_computes_must_be_told() -> None:
     loop = sn.AskTell(Objective(WITH_R, DEAR), "random")
     with pytest.raises(sn.UserError, match="latency@mine of .* is missing"):
         loop.tell(SPACE[4], {"valid_error": 9.0})
-    assert loop.tell(SPACE[4], {"valid_error": 9.0, "latency@mine": 2.0}).values["latency@mine"] == 2.0
+    assert (
+        loop.tell(SPACE[4], {"valid_error": 9.0, "latency@mine": 2.0}).values["latency@mine"] == 2.0
+    )
 
 
 @pytest.mark.parametrize("cost", [-1.0, math.nan, math.inf, "long"])
 def test_a_cost_is_a_number(loop: sn.AskTell, cost: Any) -> None:
-    for tell in (lambda: loop.tell(SPACE[1], 9.0, cost=cost), lambda: loop.fail(SPACE[1], REASON, cost=cost)):
+    for tell in (
+        lambda: loop.tell(SPACE[1], 9.0, cost=cost),
+        lambda: loop.fail(SPACE[1], REASON, cost=cost),
+    ):
         with pytest.raises(sn.UserError, match="The cost of an evaluation must be"):
             tell()
     assert not loop.trials
@@ -91,16 +112,27 @@ def test_a_cost_is_a_number(loop: sn.AskTell, cost: Any) -> None:
 def test_of_two_trainings_each_is_told_by_its_own_name() -> None:
     loop = sn.AskTell(Objective("valid_error[1] + valid_error[5]", sn.load("fashion")), "random")
     cell = sn.nb201()[3]
-    with pytest.raises(sn.UserError, match=r"Unknown metric of this objective 'valid_error'.*Known: valid_error\[1\]"):
+    with pytest.raises(
+        sn.UserError,
+        match=r"Unknown metric of this objective 'valid_error'.*Known: valid_error\[1\]",
+    ):
         loop.tell(cell, {"valid_error": 9.0})
-    assert loop.tell(cell, {"valid_error[1]": 30.0, "valid_error[5]": 10.0}).loss == pytest.approx(0.4)
+    assert loop.tell(cell, {"valid_error[1]": 30.0, "valid_error[5]": 10.0}).loss == pytest.approx(
+        0.4
+    )
 
 
 def test_a_failed_evaluation_is_charged_and_never_the_best(loop: sn.AskTell) -> None:
     failed = loop.fail(loop.ask()[0], "  out of\n memory ", cost=7.0)
-    assert failed.failure == REASON and not failed.feasible and failed.cost_seconds == failed.finished == 7.0
+    assert (
+        failed.failure == REASON
+        and not failed.feasible
+        and failed.cost_seconds == failed.finished == 7.0
+    )
     assert not failed.values and math.isnan(failed.loss) and math.isnan(failed.penalty)
-    with pytest.raises(sn.UserError, match="All evaluations failed, the last one by 'out of memory'; none is"):
+    with pytest.raises(
+        sn.UserError, match="All evaluations failed, the last one by 'out of memory'; none is"
+    ):
         loop.best  # noqa: B018
     told = loop.tell(loop.ask()[0], {"valid_error": 99.0, "latency@mine": 3.0}, cost=2.0)
     assert loop.best is told and told.score < failed.score and told.finished == 9.0
@@ -149,7 +181,8 @@ def test_every_strategy_goes_on_where_every_third_evaluation_fails(strategy: str
 
 
 @pytest.mark.parametrize(
-    "strategy", ["random", "evolution", "bo", "guided", "bo_epochs", "asha", "hyperband", "reinforce"]
+    "strategy",
+    ["random", "evolution", "bo", "guided", "bo_epochs", "asha", "hyperband", "reinforce"],
 )
 def test_every_strategy_goes_on_where_all_fail(strategy: str) -> None:
     loop = failing(ALONE, strategy, lambda _: True, bench=sn.load("fashion"))
@@ -158,7 +191,8 @@ def test_every_strategy_goes_on_where_all_fail(strategy: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "strategy", ["gnn_guided", "npenas", "bananas", "nsga2", "optuna:TPESampler", "smac", "pymoo:GA"]
+    "strategy",
+    ["gnn_guided", "npenas", "bananas", "nsga2", "optuna:TPESampler", "smac", "pymoo:GA"],
 )
 def test_so_do_those_that_take_longer(strategy: str) -> None:
     assert failing(WITH_R, strategy, lambda n: n % 3 == 0).best.feasible
@@ -166,8 +200,12 @@ def test_so_do_those_that_take_longer(strategy: str) -> None:
         assert failing(FRONT, "nsga2", lambda n: n % 3 == 0).best.feasible
 
 
-@pytest.mark.parametrize("strategy", ["bo", "bo(first_cells=4)", "zero_cost", "guided", "forest", "reinforce", "bohb"])
-def test_models_never_read_the_number_of_a_failed_evaluation(strategy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "strategy", ["bo", "bo(first_cells=4)", "zero_cost", "guided", "forest", "reinforce", "bohb"]
+)
+def test_models_never_read_the_number_of_a_failed_evaluation(
+    strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def asked(made_up: float) -> list[str]:
         usual = Ledger.failed
 
@@ -217,7 +255,9 @@ def test_a_run_s_file_holds_it(tmp_path: Path) -> None:
     read = read_run(path, "root", "mine", 0, SPACE.parse)
     assert read is not None and alike(read.trials, trials) and read.incumbent.feasible
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert [REASON == line.get("failure") for line in lines[:12]] == [place % 3 == 1 for place in range(12)]
+    assert [REASON == line.get("failure") for line in lines[:12]] == [
+        place % 3 == 1 for place in range(12)
+    ]
     assert not any("failure" in line for line in lines[:12:3]), "lines of others are as they were"
     assert replace(run, trials=[trials[1]]).incumbent.failure and "no feasible cell" in repr(
         replace(run, trials=[trials[1]])
@@ -238,7 +278,9 @@ def test_a_number_and_a_failure_exclude_each_other(tmp_path: Path, change: dict[
 
 @pytest.mark.parametrize("expression", [ALONE, WITH_R, FRONT])
 @pytest.mark.parametrize("bench", [BENCH, DEAR], ids=["table", "dear"])
-def test_reports_and_exports_tell_of_it(expression: str, bench: sn.Computed, tmp_path: Path) -> None:
+def test_reports_and_exports_tell_of_it(
+    expression: str, bench: sn.Computed, tmp_path: Path
+) -> None:
     objective = Objective(expression, bench)
     trials = trials_of(objective)
     made = sn.compare(bench, ["random"], objective, runs=2, budget=12, first_cells=2)
@@ -258,4 +300,6 @@ def test_it_crosses_to_users_processes() -> None:
     trials = trials_of(Objective(FRONT, BENCH))
     assert alike(trials_from_rows(trials_to_rows(trials)), trials)
     line = json.loads(json.dumps(_written(trials[1]), allow_nan=False))
-    assert line["failure"] == REASON and line["loss"] is None and "failure" not in _written(trials[0])
+    assert (
+        line["failure"] == REASON and line["loss"] is None and "failure" not in _written(trials[0])
+    )

@@ -1,4 +1,6 @@
-"""What `analysis/attack.py` throws at folders of results, here without processes: nothing raises, nothing hangs."""
+"""What `analysis/attack.py` throws at folders of results, here without processes: nothing raises,
+nothing hangs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,16 @@ from typing import Any
 import pytest
 
 import surrogate_nas as sn
-from analysis.attack import DESCRIPTIONS, LINES, LOCKS, SUITE, best_by, first_raised, resealed, rewritten
+from analysis.attack import (
+    DESCRIPTIONS,
+    LINES,
+    LOCKS,
+    SUITE,
+    best_by,
+    first_raised,
+    resealed,
+    rewritten,
+)
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import HOME_VARIABLE, holder, locked
@@ -74,7 +85,9 @@ def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None
     looked_at(store.folder, snas)
 
 
-def test_what_is_no_file_among_the_tables_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_no_file_among_the_tables_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     tables = tmp_path / "tables"
     tables.mkdir()
@@ -83,7 +96,10 @@ def test_what_is_no_file_among_the_tables_is_passed_over(tmp_path: Path, monkeyp
     for name in ("fifo.h5", "transnas-micro-jigsaw.h5"):
         os.mkfifo(tables / name)
     listed = {entry["name"]: entry["available"] for entry in available()}
-    assert not {"dangling", "folder", "fifo"} & listed.keys() and listed["transnas-micro-jigsaw"] is False
+    assert (
+        not {"dangling", "folder", "fifo"} & listed.keys()
+        and listed["transnas-micro-jigsaw"] is False
+    )
     for name in ("dangling", "folder", "fifo"):
         with pytest.raises(UserError, match="Unknown benchmark"):
             load(name)
@@ -97,16 +113,23 @@ def test_what_is_no_file_among_the_tables_is_passed_over(tmp_path: Path, monkeyp
 
 
 def test_weights_under_which_scores_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    for objective in ("valid_error + 1e308*params + 1e308*macs", "valid_loss, valid_error + 1.7e308*params"):
+    for objective in (
+        "valid_error + 1e308*params + 1e308*macs",
+        "valid_loss, valid_error + 1.7e308*params",
+    ):
         with pytest.raises(UserError, match="no finite numbers"):
             sn.compare("fashion", ["random"], objective, runs=1, budget=11, folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    made = sn.compare("fashion", ["random"], "valid_error subject to params <= 1e-310", runs=1, budget=11)
+    made = sn.compare(
+        "fashion", ["random"], "valid_error subject to params <= 1e-310", runs=1, budget=11
+    )
     assert not made.failures and not made.found_feasible
 
 
 @pytest.mark.parametrize("what", DESCRIPTIONS)
-def test_a_sealed_description_of_anything_is_shown_or_refused(what: str, store: Store, snas: Snas) -> None:
+def test_a_sealed_description_of_anything_is_shown_or_refused(
+    what: str, store: Store, snas: Snas
+) -> None:
     resealed(store, DESCRIPTIONS[what])
     looked_at(store.folder, snas)
 
@@ -118,7 +141,9 @@ def test_a_sealed_run_of_anything_is_shown_or_refused(what: str, store: Store, s
 
 
 @pytest.mark.parametrize("count", [10**30, 10**9, -3, 0, "two", None, 1.5])
-def test_a_plan_of_any_number_of_runs_is_shown_or_refused(count: Any, tmp_path: Path, snas: Snas) -> None:
+def test_a_plan_of_any_number_of_runs_is_shown_or_refused(
+    count: Any, tmp_path: Path, snas: Snas
+) -> None:
     (tmp_path / "own.toml").write_text(SUITE)
     run_suite(str(tmp_path / "own.toml"), tmp_path / "out")
     plan = json.loads((tmp_path / "out" / "plan.json").read_text())
@@ -130,17 +155,27 @@ def test_a_plan_of_any_number_of_runs_is_shown_or_refused(count: Any, tmp_path: 
 def test_a_best_score_that_the_table_contradicts_is_refused(store: Store, snas: Snas) -> None:
     rewritten(store, "random", 0, best_by(0.001))
     said = looked_at(store.folder, snas)
-    assert "random-0.jsonl, trial 5: L of" in said and "is 0.001, and 0." in said and "in analog-cifar10" in said
+    assert (
+        "random-0.jsonl, trial 5: L of" in said
+        and "is 0.001, and 0." in said
+        and "in analog-cifar10" in said
+    )
     with pytest.raises(UserError, match="delete it and run again"):
         read_comparison(store.folder)
 
 
-def test_every_score_is_held_against_the_table_where_that_is_wanted(store: Store, snas: Snas) -> None:
+def test_every_score_is_held_against_the_table_where_that_is_wanted(
+    store: Store, snas: Snas
+) -> None:
     assert snas("report", store.folder, "--verify").code == 0
     rewritten(store, "evolution", 1, first_raised)
     assert snas("report", store.folder).code == 0
     refused = snas("report", store.folder, "--verify")
-    assert refused.code == 2 and "evolution-1.jsonl" in refused.err and "delete it and run again" in refused.err
+    assert (
+        refused.code == 2
+        and "evolution-1.jsonl" in refused.err
+        and "delete it and run again" in refused.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +184,11 @@ def test_every_score_is_held_against_the_table_where_that_is_wanted(store: Store
         ("valid_error + 0.1*params + 0.1*diversity", {}, ["random", "evolution"]),
         ("valid_error, params", {}, ["random", "nsga2"]),
         ("valid_error[5]", {}, ["hyperband", "asha"]),
-        ("valid_error subject to params <= 9000", {"simulated_workers": 3, "budget_seconds": 900.0}, ["random", "bo"]),
+        (
+            "valid_error subject to params <= 9000",
+            {"simulated_workers": 3, "budget_seconds": 900.0},
+            ["random", "bo"],
+        ),
     ],
 )
 def test_whatever_was_written_agrees_with_its_table(
@@ -160,5 +199,13 @@ def test_whatever_was_written_agrees_with_its_table(
 
 
 def test_drawn_seeds_are_verified_as_they_were_drawn(tmp_path: Path) -> None:
-    sn.compare("nb201-cifar10", ["random"], "valid_error", seed_policy="draw", runs=2, budget=20, folder=tmp_path)
+    sn.compare(
+        "nb201-cifar10",
+        ["random"],
+        "valid_error",
+        seed_policy="draw",
+        runs=2,
+        budget=20,
+        folder=tmp_path,
+    )
     assert len(read_comparison(tmp_path, verify=True).runs) == 2

@@ -15,7 +15,18 @@ from tests.conftest import Snas
 
 OURS = Found("random", "a cell", 2.0, 2.5, 6566, 0.7, 30, 9.5)
 THEIRS = Found("autokeras", "block_type=<vanilla>", 1.25, 1.5, 21386, 2.1, 2, 12.0)
-MADE = Baseline("autokeras", "autokeras 3.0.0", "ab", "digits", "error", "%", 10.0, 0, "One search.", (THEIRS, OURS))
+MADE = Baseline(
+    "autokeras",
+    "autokeras 3.0.0",
+    "ab",
+    "digits",
+    "error",
+    "%",
+    10.0,
+    0,
+    "One search.",
+    (THEIRS, OURS),
+)
 
 
 def test_a_folder_keeps_a_baseline_and_refuses_a_damaged_one(tmp_path: Path) -> None:
@@ -29,10 +40,15 @@ def test_a_folder_keeps_a_baseline_and_refuses_a_damaged_one(tmp_path: Path) -> 
 
 def test_the_report_shows_a_system_beside_our_strategies(tmp_path: Path) -> None:
     comparison = compare("analog-cifar10", ["random"], runs=1, budget=12, folder=tmp_path)
-    assert "Systems from elsewhere" not in write_report(comparison, tmp_path).read_text(encoding="utf-8")
+    assert "Systems from elsewhere" not in write_report(comparison, tmp_path).read_text(
+        encoding="utf-8"
+    )
     MADE.keep(tmp_path)
     page = write_report(comparison, tmp_path).read_text(encoding="utf-8")
-    assert "Systems from elsewhere" in page and "autokeras 3.0.0 on digits, 10 seconds for each, seed 0." in page
+    assert (
+        "Systems from elsewhere" in page
+        and "autokeras 3.0.0 on digits, 10 seconds for each, seed 0." in page
+    )
     assert "21,386" in page and "block_type=&lt;vanilla&gt;" in page and "One search." in page
 
 
@@ -40,8 +56,14 @@ def test_the_report_shows_a_system_beside_our_strategies(tmp_path: Path) -> None
     ("arguments", "line"),
     [
         (("nobody",), "Unknown baseline 'nobody'"),
-        (("autokeras", "--task", "languages"), "AutoKeras answers tasks of classification and regression"),
-        (("autokeras", "--task", "digits", "--seconds", "0.001"), "do not pay for one training of digits"),
+        (
+            ("autokeras", "--task", "languages"),
+            "AutoKeras answers tasks of classification and regression",
+        ),
+        (
+            ("autokeras", "--task", "digits", "--seconds", "0.001"),
+            "do not pay for one training of digits",
+        ),
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_line(
@@ -55,9 +77,20 @@ def test_what_cannot_be_run_is_refused_in_one_line(
 
 
 @pytest.mark.slow
-def test_autokeras_and_ours_share_a_report_and_are_not_run_again(snas: Snas, tmp_path: Path) -> None:
+def test_autokeras_and_ours_share_a_report_and_are_not_run_again(
+    snas: Snas, tmp_path: Path
+) -> None:
     pytest.importorskip("autokeras")
-    arguments = ("baseline", "autokeras", "--task", "digits", "--seconds", "12", "--strategies", "random")
+    arguments = (
+        "baseline",
+        "autokeras",
+        "--task",
+        "digits",
+        "--seconds",
+        "12",
+        "--strategies",
+        "random",
+    )
     outcome = snas(*arguments, "--out", str(tmp_path), "--json")
     assert outcome.code == 0
     printed = json.loads(outcome.out)["found"]

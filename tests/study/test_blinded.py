@@ -1,4 +1,6 @@
-"""Strategies behind a disguise: those that read no names search as before, and those that do are found out."""
+"""Strategies behind a disguise: those that read no names search as before, and those that do are
+found out.
+"""
 
 from __future__ import annotations
 
@@ -23,13 +25,18 @@ NAMES = ("random", "evolution", "local_search", "guided", "successive_halving")
 def test_a_search_that_reads_no_names_goes_the_same_way(name: str) -> None:
     for limit in (None, "params <= 30000"):
         plain, hidden = (
-            sn.search("fashion", each, ASKED, subject_to=limit, budget=40) for each in (name, f"blind:{name}")
+            sn.search("fashion", each, ASKED, subject_to=limit, budget=40)
+            for each in (name, f"blind:{name}")
         )
         assert [trial.cell for trial in plain.trials] == [trial.cell for trial in hidden.trials]
-        assert plain.scores.tolist() == hidden.scores.tolist() and hidden.strategy == f"blind:{name}"
+        assert (
+            plain.scores.tolist() == hidden.scores.tolist() and hidden.strategy == f"blind:{name}"
+        )
 
 
-@pytest.mark.parametrize("name", ["bo", "zero_cost", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"])
+@pytest.mark.parametrize(
+    "name", ["bo", "zero_cost", "nsga2", "bohb", "reinforce", "hyperband", "optuna:TPESampler"]
+)
 def test_every_kind_of_strategy_runs_blinded(name: str) -> None:
     run = sn.search("fashion", f"blind:{name}", ASKED, budget=30)
     assert not run.failure and {trial.cell.text[0] for trial in run.trials} == {"|"}
@@ -38,24 +45,26 @@ def test_every_kind_of_strategy_runs_blinded(name: str) -> None:
 def test_several_objectives_and_user_code_run_blinded(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     kind = "RegularisedEvolution"
-    file.write_text(f"from surrogate_nas.strategies.evolution import {kind}\nclass Own({kind}): pass\n")
+    file.write_text(
+        f"from surrogate_nas.strategies.evolution import {kind}\nclass Own({kind}): pass\n"
+    )
     front = sn.search("fashion", "blind:nsga2", "valid_loss, params", budget=30)
     assert len(front.trials) == 30 and len(front.trials[0].scores) == 2
-    own, ours = (sn.search("fashion", name, ASKED, budget=30) for name in (f"blind:{file}:Own", "blind:evolution"))
+    own, ours = (
+        sn.search("fashion", name, ASKED, budget=30)
+        for name in (f"blind:{file}:Own", "blind:evolution")
+    )
     assert own.strategy == "blind:Own" and own.scores.tolist() == ours.scores.tolist()
 
 
 def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
     proposer, heard = tmp_path / "listen.py", tmp_path / "heard.txt"
     proposer.write_text(
-        "import json, random, sys\n"
-        "for line in sys.stdin:\n"
-        f"    open({str(heard)!r}, 'a').write(line)\n"
-        "    said = json.loads(line)\n"
-        "    if 'space' in said: space = said['space']\n"
-        "    if 'ask' in said:\n"
-        "        chosen = ', '.join(f'{p}={random.choice(o)}' for p, o in space['positions'].items())\n"
-        "        print(json.dumps({'cells': [f\"{space['name']}({chosen})\"]}), flush=True)\n"
+        f"import json, random, sys\nfor line in sys.stdin:\n    open({str(heard)!r},"
+        " 'a').write(line)\n    said = json.loads(line)\n    if 'space' in said: space ="
+        " said['space']\n    if 'ask' in said:\n        chosen = ',"
+        " '.join(f'{p}={random.choice(o)}' for p, o in space['positions'].items())\n       "
+        " print(json.dumps({'cells': [f\"{space['name']}({chosen})\"]}), flush=True)\n"
     )
     command = f"external(command={f'{sys.executable} {proposer}'!r})"
     run = sn.search("fashion", f"blind:{command}", f"{ASKED} + 0.1*latency@cpu", budget=20)
@@ -64,7 +73,10 @@ def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
     words = "conv pool skip none edge nb201 fashion valid loss[ params latency cpu".split()
     assert [word for word in words if word in told] == []
     trials = [trial for line in told.splitlines() for trial in json.loads(line).get("tell", ())]
-    assert len(trials) >= 19 and [trial["score"] for trial in trials] == run.scores.tolist()[: len(trials)]
+    assert (
+        len(trials) >= 19
+        and [trial["score"] for trial in trials] == run.scores.tolist()[: len(trials)]
+    )
     assert sorted(trials[0]["values"].values()) == sorted(run.trials[0].values.values())
 
 
@@ -82,11 +94,27 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
         "        except sn.UserError:\n"
         "            return [self.space.sample(self.rng)]\n"
     )
-    asked = ["--objective", ASKED, "--runs", 10, "--budget", 13, "--strategies", f"{file}:Read,random"]
+    asked = [
+        "--objective",
+        ASKED,
+        "--runs",
+        10,
+        "--budget",
+        13,
+        "--strategies",
+        f"{file}:Read,random",
+    ]
     told = snas("compare", "fashion", *asked, "--blind", "--json", "--out", tmp_path / "out").json
-    assert [one["name"] for one in told["strategies"]] == ["Read", "blind:Read", "random", "blind:random"]
+    assert [one["name"] for one in told["strategies"]] == [
+        "Read",
+        "blind:Read",
+        "random",
+        "blind:random",
+    ]
     read, random = told["verdict"]["blinded"]
-    assert read["name"] == "Read" and read["better"] >= 6 and read["worse"] == 0 and read["p"] < 0.05
+    assert (
+        read["name"] == "Read" and read["better"] >= 6 and read["worse"] == 0 and read["p"] < 0.05
+    )
     assert (random["better"], random["ties"], random["worse"], random["p"]) == (0, 10, 0, 1)
     said = " ".join(read_comparison(tmp_path / "out").sentences)
     assert "part of what it finds, it finds by reading names" in said
@@ -101,6 +129,9 @@ def test_only_its_prefix_blinds_a_strategy() -> None:
 
 
 def test_what_cannot_be_blinded_is_refused() -> None:
-    for name, said in (("blind:darts", "cannot be blinded"), ("blind:nothing", "Unknown strategy 'nothing'")):
+    for name, said in (
+        ("blind:darts", "cannot be blinded"),
+        ("blind:nothing", "Unknown strategy 'nothing'"),
+    ):
         with pytest.raises(UserError, match=said):
             sn.search("fashion", name, ASKED, budget=5)

@@ -29,7 +29,9 @@ from surrogate_nas.study.decision import (
 @pytest.mark.parametrize("seed", range(30))
 def test_p_is_the_share_of_all_flips(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    parts = [signed_ranks(np.round(rng.normal(0.4, 1, size=n), 1)) for n in rng.integers(1, 5, size=3)]
+    parts = [
+        signed_ranks(np.round(rng.normal(0.4, 1, size=n), 1)) for n in rng.integers(1, 5, size=3)
+    ]
     signed = np.concatenate(parts)
     sums = [
         sum(s * abs(v) for s, v in zip(signs, signed, strict=True))
@@ -60,7 +62,11 @@ def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> Non
     second[:4] = 0.004
     found = decide({"zero_cost": [first], "bo": [second]})
     (rival,) = found.rivals
-    assert found.leader == "zero_cost" and not found.decided and set(found.leaders) == {"zero_cost", "bo"}
+    assert (
+        found.leader == "zero_cost"
+        and not found.decided
+        and set(found.leaders) == {"zero_cost", "bo"}
+    )
     assert rival.p == 0.125 and (rival.wins, rival.ties, rival.losses) == (4, 76, 0)
     assert rival.alike and rival.statement == "same" and rival.needed is None
 
@@ -88,7 +94,13 @@ def test_strategies_equal_in_every_run_count_once() -> None:
 def test_whoever_passes_carries_all_farther_ones() -> None:
     rng = np.random.default_rng(0)
     best = rng.normal(size=20)
-    found = decide({"a": [best], "b": [best + rng.normal(0.1, 1, 20)], **{f"c{i}": [best + 3 + i] for i in range(3)}})
+    found = decide(
+        {
+            "a": [best],
+            "b": [best + rng.normal(0.1, 1, 20)],
+            **{f"c{i}": [best + 3 + i] for i in range(3)},
+        }
+    )
     apart = [rival.apart for rival in found.rivals]
     assert apart == sorted(apart) and apart[-1]
 
@@ -106,9 +118,15 @@ def test_unequal_numbers_of_runs_pair_those_that_both_have() -> None:
 
 
 def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
-    few, many = np.array([3.0, 1.0, -2.0, 4.0, 5.0]), np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0])
+    few, many = (
+        np.array([3.0, 1.0, -2.0, 4.0, 5.0]),
+        np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0]),
+    )
     found = decide({"a": [np.zeros(5), np.zeros(11)], "b": [few, many]})
-    assert (found.leader, found.rivals[0].p) == ("a", flip_p([2 * signed_ranks(few), signed_ranks(many)]))
+    assert (found.leader, found.rivals[0].p) == (
+        "a",
+        flip_p([2 * signed_ranks(few), signed_ranks(many)]),
+    )
 
 
 def test_one_number_a_space_and_none_below_six() -> None:
@@ -150,7 +168,12 @@ def test_the_mean_has_a_say() -> None:
 
     far = np.where(np.arange(80) % 4 == 3, 1.0, -0.01) + 0.001 * rng.random(80)
     mean = rival_of(np.zeros(80), far)
-    assert mean.p > 0.05 and mean.statement == "mean" and not mean.apart and mean.difference is not None
+    assert (
+        mean.p > 0.05
+        and mean.statement == "mean"
+        and not mean.apart
+        and mean.difference is not None
+    )
 
     clear = rival_of(0.1 * rng.random(80), 0.3 + 0.1 * rng.random(80))
     assert clear.statement == "decided" and clear.apart and clear.needed is None
@@ -164,7 +187,11 @@ def test_the_mean_alone_needs_flips_that_agree() -> None:
         rival = rival_of(np.zeros(8), d, 1)
         interval = mean_difference([d if rival.name == "b" else -d]).interval
         leader_is_first = rival.name == "b"
-        if rival.statement == "open" and interval is not None and (interval[0] > 0 or interval[1] < 0):
+        if (
+            rival.statement == "open"
+            and interval is not None
+            and (interval[0] > 0 or interval[1] < 0)
+        ):
             widened += 1
             assert rival.interval is not None and rival.interval[0] <= 0 <= rival.interval[1]
             sums = [abs(np.dot(signs, d)) for signs in itertools.product((-1, 1), repeat=8)]
@@ -227,7 +254,12 @@ def test_p_and_interval_of_the_mean_agree() -> None:
 
 def test_one_run_has_no_interval_and_decides_nothing() -> None:
     rival = rival_of(np.zeros(1), np.ones(1), 1)
-    assert rival.interval is None and rival.p_mean == 1.0 and rival.statement == "open" and rival.needed is None
+    assert (
+        rival.interval is None
+        and rival.p_mean == 1.0
+        and rival.statement == "open"
+        and rival.needed is None
+    )
 
 
 def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
@@ -253,13 +285,17 @@ def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
 
 
 def test_the_number_of_runs_that_are_needed_decides_with_eighty_percent() -> None:
-    """Of 40 runs with the true spread and shift; the rule is asked, in new studies of as many runs as it said."""
+    """Of 40 runs with the true spread and shift; the rule is asked, in new studies of as many runs
+    as it said.
+    """
     rng = np.random.default_rng(11)
     quantiles = stats.norm.ppf((np.arange(20) + 0.5) / 20)
     needed = rival_of(np.zeros(20), quantiles / quantiles.std() + 0.4, 1).needed
     assert needed is not None and needed.about is not None
     runs = needed.about
-    decided = np.mean([rival_of(np.zeros(runs), rng.normal(0.4, 1, runs), 1).apart for _ in range(400)])
+    decided = np.mean(
+        [rival_of(np.zeros(runs), rng.normal(0.4, 1, runs), 1).apart for _ in range(400)]
+    )
     assert 0.65 < decided < 0.92
 
 
@@ -298,8 +334,12 @@ def test_different_problems_are_refused() -> None:
             decide(values)
 
 
-@pytest.mark.parametrize(("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)])
-def test_identical_strategies_are_told_apart_in_five_percent(k: int, m: int, r: int, tied: float) -> None:
+@pytest.mark.parametrize(
+    ("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)]
+)
+def test_identical_strategies_are_told_apart_in_five_percent(
+    k: int, m: int, r: int, tied: float
+) -> None:
     rng = np.random.default_rng([k, m, r])
     repeats, wrong = 600, 0
     for _ in range(repeats):

@@ -1,4 +1,6 @@
-"""Experiments: paired, exact in what they spend, the same however they are run, and proof against user code."""
+"""Experiments: paired, exact in what they spend, the same however they are run, and proof against
+user code.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,17 @@ FILE, HOSTILE = broken_strategies.__file__, hostile_strategies.__file__
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 
 
-def run_of(strategy: Any, objective: Objective, budget: Budget, run: int = 0, seed: int = 0, limit: float = 60) -> Run:
-    return Experiment(objective, [strategy], run + 1, budget, seed=seed, call_limit_seconds=limit).execute()[run]
+def run_of(
+    strategy: Any,
+    objective: Objective,
+    budget: Budget,
+    run: int = 0,
+    seed: int = 0,
+    limit: float = 60,
+) -> Run:
+    return Experiment(
+        objective, [strategy], run + 1, budget, seed=seed, call_limit_seconds=limit
+    ).execute()[run]
 
 
 @pytest.fixture
@@ -41,7 +52,9 @@ def objective(analog: TableBenchmark) -> Objective:
     return Objective("digital_error + 0.02*params", analog)
 
 
-def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(analog: TableBenchmark, space: NB201) -> None:
+def test_all_strategies_of_a_run_share_their_first_cells_and_runs_do_not(
+    analog: TableBenchmark, space: NB201
+) -> None:
     made = compare(analog, [*SWIFT, f"{FILE}:Fine"], runs=3, budget=12)
     firsts = {}
     for run in range(3):
@@ -59,7 +72,9 @@ def test_adding_a_strategy_or_a_run_changes_no_other(analog: TableBenchmark) -> 
     among = compare(analog, ["random", "evolution"], runs=3, budget=30)
     assert [t.cell for t in among.runs_of("evolution")[0].trials] == [t.cell for t in alone.trials]
     single = sn.search(analog, "evolution", budget=30, seed=2)
-    assert [t.score for t in among.runs_of("evolution")[2].trials] == [t.score for t in single.trials]
+    assert [t.score for t in among.runs_of("evolution")[2].trials] == [
+        t.score for t in single.trials
+    ]
 
 
 @pytest.mark.parametrize("strategy", [*SWIFT, f"{FILE}:Fine"])
@@ -70,10 +85,18 @@ def test_a_budget_of_cells_is_spent_exactly(strategy: str, objective: Objective)
 
 
 @pytest.mark.parametrize("strategy", ["evolution", f"{FILE}:Fine"])
-def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(strategy: str, small: TableBenchmark) -> None:
+def test_a_budget_of_seconds_is_spent_as_far_as_whole_trials_fit(
+    strategy: str, small: TableBenchmark
+) -> None:
     """Every trial of the table costs 13 seconds."""
     objective = Objective("valid_error[12]", small)
-    for seconds, cells in ((13, 1), (13 * 10, 10), (13 * 10 - 0.01, 9), (13 * 11, 11), (13 * 31 + 12.99, 31)):
+    for seconds, cells in (
+        (13, 1),
+        (13 * 10, 10),
+        (13 * 10 - 0.01, 9),
+        (13 * 11, 11),
+        (13 * 31 + 12.99, 31),
+    ):
         run = run_of(strategy, objective, Budget(seconds=seconds))
         assert len(run.trials) == cells
         assert run.simulated_seconds == 13 * cells <= seconds
@@ -104,7 +127,8 @@ def test_a_smaller_budget_is_the_start_of_a_larger_one(objective: Objective) -> 
 
 
 @pytest.mark.parametrize(
-    ("cells", "seconds"), [(None, None), (0, None), (-1, None), (None, 0.0), (None, -1.0), (None, float("nan"))]
+    ("cells", "seconds"),
+    [(None, None), (0, None), (-1, None), (None, 0.0), (None, -1.0), (None, float("nan"))],
 )
 def test_a_budget_that_is_none_is_refused(cells: int | None, seconds: float | None) -> None:
     with pytest.raises(UserError, match="budget"):
@@ -126,7 +150,10 @@ def test_bad_experiments_are_refused_before_anything_runs(analog: TableBenchmark
 
 
 def test_the_root_seed_is_heeded(analog: TableBenchmark) -> None:
-    scores = [compare(analog, ["random"], runs=2, budget=15, seed=seed).scores("random").tolist() for seed in (0, 1, 0)]
+    scores = [
+        compare(analog, ["random"], runs=2, budget=15, seed=seed).scores("random").tolist()
+        for seed in (0, 1, 0)
+    ]
     assert scores[0] == scores[2] != scores[1]
 
 
@@ -151,9 +178,17 @@ print(json.dumps(content))
 
 
 def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog: TableBenchmark) -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": "11", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "11",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     made = subprocess.run(
-        [sys.executable, "-c", FRESH, ",".join(SWIFT)], capture_output=True, check=True, env=environment, timeout=600
+        [sys.executable, "-c", FRESH, ",".join(SWIFT)],
+        capture_output=True,
+        check=True,
+        env=environment,
+        timeout=600,
     )
     assert json.loads(made.stdout) == bare(compare(analog, SWIFT, runs=2, budget=40))
 
@@ -163,7 +198,9 @@ def test_a_failing_strategy_fails_alone_with_one_clear_line(
     broken: type[sn.Strategy], analog: TableBenchmark, tmp_path: Path
 ) -> None:
     name = broken.__name__
-    made = compare(analog, [broken, "random"], runs=2, budget=20, folder=tmp_path, call_limit_seconds=0.3)
+    made = compare(
+        analog, [broken, "random"], runs=2, budget=20, folder=tmp_path, call_limit_seconds=0.3
+    )
     assert [len(r.trials) for r in made.runs_of("random")] == [20, 20]
     assert made.strategies == ["random"]
     assert len(made.failures) == 2
@@ -180,9 +217,13 @@ def test_a_failure_is_raised_by_search(analog: TableBenchmark) -> None:
         sn.search(analog, f"{FILE}:RaisesWhenAsked", budget=20)
 
 
-def test_a_failed_run_keeps_its_trials_and_is_made_anew(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_a_failed_run_keeps_its_trials_and_is_made_anew(
+    analog: TableBenchmark, tmp_path: Path
+) -> None:
     file = tmp_path / "mine.py"
-    source = "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        {}\n"
+    source = (
+        "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n        {}\n"
+    )
     file.write_text(source.format("raise RuntimeError('not yet')"))
     before = compare(analog, [f"{file}:Mine", "random"], runs=1, budget=20, folder=tmp_path / "out")
     assert len(before.runs[0].trials) == 10
@@ -206,7 +247,12 @@ def test_both_clocks_are_reported(objective: Objective) -> None:
 
 
 def test_the_store_refuses_another_comparison(analog: TableBenchmark, tmp_path: Path) -> None:
-    settled: dict[str, Any] = {"strategies": ["random"], "runs": 1, "budget": 12, "folder": tmp_path}
+    settled: dict[str, Any] = {
+        "strategies": ["random"],
+        "runs": 1,
+        "budget": 12,
+        "folder": tmp_path,
+    }
     before = bare(compare(analog, **settled))
     for change in (
         {"objective": "digital_error + 0.03*params"},
@@ -231,7 +277,12 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
     assert len(kept) == 2
     seen: list[int] = []
     made = compare(
-        analog, ["random", "evolution"], runs=3, budget=12, folder=tmp_path, progress=lambda done, _: seen.append(done)
+        analog,
+        ["random", "evolution"],
+        runs=3,
+        budget=12,
+        folder=tmp_path,
+        progress=lambda done, _: seen.append(done),
     )
     assert seen == [2, 3, 4, 5, 6]
     assert bare(made) == bare(compare(analog, ["random", "evolution"], runs=3, budget=12))
@@ -240,7 +291,9 @@ def test_the_store_is_extended_by_strategies_and_runs_without_repeating_any(
     assert bare(read_comparison(tmp_path)) == bare(made)
 
 
-def test_a_store_that_cannot_be_written_is_a_user_error(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_written_is_a_user_error(
+    analog: TableBenchmark, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="Cannot write"):
         compare(analog, ["random"], runs=1, budget=12, folder=tmp_path / "file" / "out")
@@ -250,7 +303,13 @@ def test_a_store_that_cannot_be_written_is_a_user_error(analog: TableBenchmark, 
 
 def test_a_comparison_reads_back_what_it_computed(analog: TableBenchmark, tmp_path: Path) -> None:
     made = compare(
-        analog, SWIFT, "digital_error + 0.05*params", subject_to="depth >= 1", runs=3, budget=30, folder=tmp_path
+        analog,
+        SWIFT,
+        "digital_error + 0.05*params",
+        subject_to="depth >= 1",
+        runs=3,
+        budget=30,
+        folder=tmp_path,
     )
     again = read_comparison(tmp_path)
     assert bare(again) == bare(made)
@@ -262,18 +321,26 @@ def test_a_comparison_reads_back_what_it_computed(analog: TableBenchmark, tmp_pa
         entry = next(s for s in made.to_json()["strategies"] if s["name"] == name)
         assert entry["evaluations"] == 90
         assert entry["simulated_seconds"] == 90
-        assert entry["score"]["mean"] == pytest.approx(np.mean([r.incumbent.score for r in made.runs_of(name)]))
+        assert entry["score"]["mean"] == pytest.approx(
+            np.mean([r.incumbent.score for r in made.runs_of(name)])
+        )
 
 
 def test_an_optimum_that_is_found_has_a_regret_of_exactly_zero(analog: TableBenchmark) -> None:
-    """Two terms, so that rounding would show: the score of a look-up and that of the whole table are the same."""
-    made = compare(analog, ["local_search"], "digital_error + 0.05*params + 0.01*macs", runs=1, budget=1500)
+    """Two terms, so that rounding would show: the score of a look-up and that of the whole table
+    are the same.
+    """
+    made = compare(
+        analog, ["local_search"], "digital_error + 0.05*params + 0.01*macs", runs=1, budget=1500
+    )
     regrets = made.regrets("local_search")
     assert regrets is not None
     assert regrets[0] == 0.0
 
 
-def test_python_takes_the_usual_budget_of_the_commands_where_none_is_given(analog: TableBenchmark) -> None:
+def test_python_takes_the_usual_budget_of_the_commands_where_none_is_given(
+    analog: TableBenchmark,
+) -> None:
     made = compare(analog, ["random"], runs=1)
     assert len(made.runs[0].trials) == DEFAULT_BUDGET == 150
     assert len(sn.search(analog, "random").trials) == DEFAULT_BUDGET

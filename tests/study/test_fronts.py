@@ -1,4 +1,6 @@
-"""Several objectives: NSGA-II, expected hypervolume improvement, frames, fronts of papers, and paths over λ."""
+"""Several objectives: NSGA-II, expected hypervolume improvement, frames, fronts of papers, and
+paths over λ.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ from surrogate_nas.study.scale import frame_of, hypervolume, nondominated
 from tests.conftest import Snas
 
 REFERENCE = np.array([1.1, 1.0, 0.9])
-POINTS = np.array([[0.2, 0.8, 0.5], [0.5, 0.4, 0.6], [0.7, 0.2, 0.3], [0.9, 0.9, 0.1], [0.6, 0.9, 0.95]])
+POINTS = np.array(
+    [[0.2, 0.8, 0.5], [0.5, 0.4, 0.6], [0.7, 0.2, 0.3], [0.9, 0.9, 0.1], [0.6, 0.9, 0.95]]
+)
 
 
 ANY = Cell((0,), "x")
@@ -38,11 +42,16 @@ def trial(vector: tuple[float, ...], feasible: bool = True, cell: Cell = ANY) ->
 def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
     line = np.array([[0.0, 10.0], [1.0, 6.0], [4.0, 1.0], [5.0, 0.0]])
     np.testing.assert_allclose(crowding(line), [np.inf, 4 / 5 + 9 / 10, 4 / 5 + 6 / 10, np.inf])
-    assert np.isinf(crowding(np.ones((1, 3)))).all() and not np.isnan(crowding(np.ones((4, 2)))).any()
+    assert (
+        np.isinf(crowding(np.ones((1, 3)))).all() and not np.isnan(crowding(np.ones((4, 2)))).any()
+    )
 
 
 def test_ranks_come_before_room_and_limits_before_ranks() -> None:
-    front, behind = [trial((0.0, 3.0)), trial((1.0, 1.0)), trial((3.0, 0.0))], [trial((2.0, 2.0)), trial((9.0, 9.0))]
+    front, behind = (
+        [trial((0.0, 3.0)), trial((1.0, 1.0)), trial((3.0, 0.0))],
+        [trial((2.0, 2.0)), trial((9.0, 9.0))],
+    )
     broken = trial((50.0, 50.0), feasible=False)
     kept = survivors([broken, *behind, *front], 5)
     assert {t.scores for t in kept[:3]} == {t.scores for t in front} and kept[3:] == behind
@@ -78,7 +87,9 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
     cells = np.random.default_rng(0).random((40, n)) * 1.2
     gain = ehvi.expected_gain([ehvi.Believed(column) for column in cells.T], points, reference)
     before = moocore.hypervolume(points, ref=reference)
-    added = [moocore.hypervolume(np.vstack([points, cell]), ref=reference) - before for cell in cells]
+    added = [
+        moocore.hypervolume(np.vstack([points, cell]), ref=reference) - before for cell in cells
+    ]
     np.testing.assert_allclose(gain, added, atol=1e-12)
     assert (gain > 0).any() and (gain == 0).any()
 
@@ -94,8 +105,13 @@ def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
     for cell in range(k):
         drawn = np.tile(known[cell], (3000, 1))
         for j, each in enumerate(seen):
-            drawn[:, j] += np.exp(rng.normal(each.mean[cell], each.variance[cell] ** 0.5, 3000)) - 0.1
-        added = [moocore.hypervolume(np.vstack([POINTS[:, :n], one]), ref=REFERENCE[:n]) - before for one in drawn]
+            drawn[:, j] += (
+                np.exp(rng.normal(each.mean[cell], each.variance[cell] ** 0.5, 3000)) - 0.1
+            )
+        added = [
+            moocore.hypervolume(np.vstack([POINTS[:, :n], one]), ref=REFERENCE[:n]) - before
+            for one in drawn
+        ]
         assert gain[cell] == pytest.approx(np.mean(added), abs=5 * np.std(added) / 3000**0.5)
 
 
@@ -146,13 +162,18 @@ def test_bo_covers_fronts_better_than_chance(text: str, hidden: bool) -> None:
 @pytest.mark.parametrize("strategy", ["nsga2", "bo"])
 def test_fronts_are_searched_side_by_side(strategy: str) -> None:
     one, two = (
-        sn.search("fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4) for _ in range(2)
+        sn.search("fashion", strategy, "valid_error, macs", budget=19, simulated_workers=3, seed=4)
+        for _ in range(2)
     )
     assert one.trials == two.trials and len({trial.cell for trial in one.trials}) == 19
 
 
 def test_known_says_which_objectives_it_tells_entirely(small: TableBenchmark) -> None:
-    assert Objective("valid_error + params, latency@thing, params", small).known.whole == (False, True, True)
+    assert Objective("valid_error + params, latency@thing, params", small).known.whole == (
+        False,
+        True,
+        True,
+    )
 
 
 def test_a_cell_that_cannot_learn_bounds_no_frame(real: TableBenchmark) -> None:
@@ -164,7 +185,9 @@ def test_a_cell_that_cannot_learn_bounds_no_frame(real: TableBenchmark) -> None:
     alive = nondominated(scores.vector[bench.column("paths") > 0])
     np.testing.assert_allclose(fenced.utopia + fenced.span, alive.max(axis=0))
     assert whole.span[0] > 0.8 and fenced.span[0] < 0.1
-    assert fenced.missed(scores.vector) == pytest.approx(0.0) and fenced.distance(scores.vector) == pytest.approx(0.0)
+    assert fenced.missed(scores.vector) == pytest.approx(0.0) and fenced.distance(
+        scores.vector
+    ) == pytest.approx(0.0)
     one = scores.vector[[int(scores.score.argmin())]]
     short = np.maximum((one - fenced.utopia) / fenced.span - fenced.front, 0)
     assert fenced.distance(one) == pytest.approx(np.linalg.norm(short, axis=1).mean())
@@ -172,7 +195,11 @@ def test_a_cell_that_cannot_learn_bounds_no_frame(real: TableBenchmark) -> None:
 
 
 def test_half_of_the_runs_attain_the_median_surface() -> None:
-    runs = [np.array([[0.0, 2.0], [2.0, 0.0]]), np.array([[1.0, 1.0]]), np.array([[1.0, 2.0], [3.0, 3.0]])]
+    runs = [
+        np.array([[0.0, 2.0], [2.0, 0.0]]),
+        np.array([[1.0, 1.0]]),
+        np.array([[1.0, 2.0], [3.0, 3.0]]),
+    ]
     surface = attained(runs)
     reached = [[any((run <= point).all(axis=1)) for run in runs] for point in surface]
     assert all(sum(each) >= 2 for each in reached) and [1.0, 2.0] in surface.tolist()
@@ -191,16 +218,25 @@ def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for front in ("valid_error, latency@fpga", "valid_error, energy@eyeriss"):
         firsts = {rows[name, front, pareto.MISSING, 10].ours for name in pareto.STRATEGIES}
         assert len(firsts) == 1, "the ten first cells are shared"
-        assert (rows["bo", front, pareto.MISSING, 20].ours or 0) < (rows["bo", front, pareto.MISSING, 10].ours or 0) < 0
+        assert (
+            (rows["bo", front, pareto.MISSING, 20].ours or 0)
+            < (rows["bo", front, pareto.MISSING, 10].ours or 0)
+            < 0
+        )
         assert "from nsga2" in rows["bo", front, pareto.DISTANCE, 20].verdict
     assert (tmp_path / "fronts.png").stat().st_size > 10_000 and result.summary is not None
     again = reproduce("pareto", folder=tmp_path, runs=2)
     assert [row.ours for row in again.rows] == [row.ours for row in result.rows]
 
 
-def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(small: TableBenchmark) -> None:
+def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
+    small: TableBenchmark,
+) -> None:
     given = parse("valid_error + 0.1*params + 0.3*latency@thing subject to latency@thing <= 5")
-    assert str(at(given, small, 0.2)) == "valid_error + 0.05*params + 0.15*latency@thing subject to latency@thing <= 5"
+    assert (
+        str(at(given, small, 0.2))
+        == "valid_error + 0.05*params + 0.15*latency@thing subject to latency@thing <= 5"
+    )
     assert str(at(parse("valid_error + 0.1*params"), small, 0.3)) == "valid_error + 0.3*params"
     assert str(at(given, small, 0.0)).startswith("valid_error + 0*params + 0*latency@thing")
 
@@ -209,9 +245,22 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     small: TableBenchmark, snas: Snas, tmp_path: Path
 ) -> None:
     done = snas(
-        "lambda-path", tmp_path / "small.h5", "--objective", "valid_error + 0.1*latency@thing", "--lambdas", "0.5,0,.2",
-        "--strategies", "random,evolution", "--runs", 2, "--budget", 25, "--out", tmp_path / "out", "--json",
-    )  # fmt: skip
+        "lambda-path",
+        tmp_path / "small.h5",
+        "--objective",
+        "valid_error + 0.1*latency@thing",
+        "--lambdas",
+        "0.5,0,.2",
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        25,
+        "--out",
+        tmp_path / "out",
+        "--json",
+    )
     assert done.code == 0, done.err
     told = done.json
     assert [step["value"] for step in told["lambdas"]] == [0.0, 0.2, 0.5]
@@ -220,20 +269,31 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     assert told["lambdas"][1]["optimum"]["score"] == pytest.approx(scores.score.min())
     assert told["lambdas"][0]["optimum"]["cell"] == str(small.space[15624])
     for step in told["lambdas"]:
-        assert [one["name"] for one in step["strategies"]] == ["random", "evolution"] and step["winners"]
+        assert [one["name"] for one in step["strategies"]] == ["random", "evolution"] and step[
+            "winners"
+        ]
         assert all(one["regret"] >= 0 and one["runs"] == 2 for one in step["strategies"])
-        assert step["optimum"]["score"] == pytest.approx(step["optimum"]["L"] + step["value"] * step["optimum"]["R"])
+        assert step["optimum"]["score"] == pytest.approx(
+            step["optimum"]["L"] + step["value"] * step["optimum"]["R"]
+        )
     covered = told["hypervolume"]
-    assert 0 < covered["optima"] <= 1 and all(0 <= one["mean"] <= 1 for one in covered["strategies"])
+    assert 0 < covered["optima"] <= 1 and all(
+        0 <= one["mean"] <= 1 for one in covered["strategies"]
+    )
     lines = list(csv.DictReader((tmp_path / "out" / "lambda-path.csv").open()))
     assert len(lines) == 3 * 2 * 2 and {"lambda", "cell", "regret", "L", "R"} <= set(lines[0])
     assert (tmp_path / "out" / "lambda-path.png").stat().st_size > 10_000
     kept = sorted((tmp_path / "out").rglob("*.jsonl"))
     stamps = [file.stat().st_mtime_ns for file in kept]
     again = lambda_path(
-        sn.load(str(tmp_path / "small.h5")), ["random", "evolution"], "valid_error + 0.1*latency@thing",
-        lambdas=[0, 0.2, 0.5], runs=2, budget=25, folder=tmp_path / "out",
-    )  # fmt: skip
+        sn.load(str(tmp_path / "small.h5")),
+        ["random", "evolution"],
+        "valid_error + 0.1*latency@thing",
+        lambdas=[0, 0.2, 0.5],
+        runs=2,
+        budget=25,
+        folder=tmp_path / "out",
+    )
     assert again.to_json() == told and [file.stat().st_mtime_ns for file in kept] == stamps
 
 
@@ -259,7 +319,14 @@ def test_a_path_that_makes_no_sense_is_refused(
 
 def test_a_path_takes_numbers_and_a_table(snas: Snas) -> None:
     refused = snas("lambda-path", "fashion", "--lambdas", "0,x")
-    assert refused.code == 2 and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not x."
-    live = sn.Computed(Even(), {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0}, cheap=True)
+    assert (
+        refused.code == 2
+        and refused.err.strip().splitlines()[-1] == "snas: A λ is a number, not x."
+    )
+    live = sn.Computed(
+        Even(),
+        {"valid_error": lambda cell: 1.0 + cell.choices[0], "cost": lambda _: 1.0},
+        cheap=True,
+    )
     with pytest.raises(UserError, match="a table"):
         lambda_path(live, ["random"], "valid_error + cost", lambdas=[0.1], runs=1, budget=5)

@@ -1,7 +1,8 @@
-"""Killed in any way at any moment, a comparison leaves no process, and the same command makes the same of it.
+"""Killed in any way at any moment, a comparison leaves no process, and the same command makes the
+same of it.
 
-The moment does not depend on the clock: a strategy waits at its tenth trial until a file says that it may go on. The
-long version with random moments and other commands is analysis/torture.py.
+The moment does not depend on the clock: a strategy waits at its tenth trial until a file says that
+it may go on. The long version with random moments and other commands is analysis/torture.py.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from analysis.torture import hit, marked, start, workers
 from tests.conftest import Snas
 from tests.gated import Gated
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +36,28 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ("kind", "code", "says"),
     [
         ("parent -9", -9, ""),
-        ("parent -15", 143, "snas: ended by SIGTERM. What was finished is kept; the same command goes on from there."),
+        (
+            "parent -15",
+            143,
+            (
+                "snas: ended by SIGTERM. What was finished is kept; the same command goes on from"
+                " there."
+            ),
+        ),
         ("group", -9, ""),
-        ("parent -1", 129, "snas: ended by SIGHUP. What was finished is kept; the same command goes on from there."),
-        ("parent -2", 130, "snas: interrupted. What was finished is kept; the same command goes on from there."),
+        (
+            "parent -1",
+            129,
+            (
+                "snas: ended by SIGHUP. What was finished is kept; the same command goes on from"
+                " there."
+            ),
+        ),
+        (
+            "parent -2",
+            130,
+            "snas: interrupted. What was finished is kept; the same command goes on from there.",
+        ),
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
@@ -70,7 +92,9 @@ def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbed: Any, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
+    undisturbed: Any, tmp_path: Path
+) -> None:
     gated, mark = Gated(tmp_path / "work"), str(tmp_path)
     process = gated.start(mark)
     gated.arrived(2)
@@ -87,7 +111,9 @@ def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(undisturbe
     assert gated.finish() == undisturbed
 
 
-def test_a_second_process_waits_for_the_first_and_both_say_the_same(undisturbed: Any, tmp_path: Path) -> None:
+def test_a_second_process_waits_for_the_first_and_both_say_the_same(
+    undisturbed: Any, tmp_path: Path
+) -> None:
     gated = Gated(tmp_path / "work")
     first = gated.start("first")
     gated.arrived(2)
@@ -121,11 +147,17 @@ except KeyboardInterrupt:
     ("after", "code", "says"),
     [
         ("while True: time.sleep(.01)", 0, "came again 143"),
-        ("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: time.sleep(.01)", 143, ""),
+        (
+            "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n        while True: time.sleep(.01)",
+            143,
+            "",
+        ),
     ],
     ids=["again", "at last"],
 )
-def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(after: str, code: int, says: str) -> None:
+def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(
+    after: str, code: int, says: str
+) -> None:
     process = start([sys.executable, "-c", UNCAUGHT.format(after=after)], Path(), "uncaught")
     printed, errors = process.communicate()
     assert (process.returncode, printed.strip()) == (code, says)

@@ -1,4 +1,6 @@
-"""Results survive a crash at any moment: killed and resumed, a comparison says what an uninterrupted one says."""
+"""Results survive a crash at any moment: killed and resumed, a comparison says what an
+uninterrupted one says.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,11 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.calls import compare, read_comparison
 from tests.results import bare
 
-SETTLED: dict[str, Any] = {"runs": 2, "budget": 400, "objective": "digital_error + 0.02*params + 0.01*macs"}
+SETTLED: dict[str, Any] = {
+    "runs": 2,
+    "budget": 400,
+    "objective": "digital_error + 0.02*params + 0.01*macs",
+}
 SHORT: dict[str, Any] = {"runs": 2, "budget": 100}
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 CHILD = f"""
@@ -42,7 +48,9 @@ sn.compare(sn.load("analog-cifar10"), {SWIFT!r}, folder=Path(sys.argv[1]), **{SE
 
 
 def kill(folder: Path, line: int, torn: int) -> None:
-    """Let a comparison kill itself while it writes its nth line, a share (%) of which still reaches the file."""
+    """Let a comparison kill itself while it writes its nth line, a share (%) of which still reaches
+    the file.
+    """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     arguments = [sys.executable, "-c", CHILD, str(folder), str(line), str(torn)]
     assert subprocess.run(arguments, env=environment).returncode == -signal.SIGKILL
@@ -56,7 +64,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> t
 
 
 def trial_lines(folder: Path) -> dict[str, list[str]]:
-    return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").glob("*.jsonl"))}
+    return {
+        path.name: path.read_text().splitlines()[:-1]
+        for path in sorted((folder / "runs").glob("*.jsonl"))
+    }
 
 
 @pytest.mark.slow
@@ -67,8 +78,12 @@ def test_killed_four_times_and_resumed_it_says_the_same(
     folder, rng = tmp_path / "killed", np.random.default_rng(8)
     for torn in (0, 1, 60, 100):
         kill(folder, int(rng.integers(2, 700)), torn)
-        last = max((folder / "runs").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns).read_bytes()
-        assert last.endswith(b"\n") == (torn in (0, 100)) and not last.splitlines()[-1].startswith(b'{"end"')
+        last = max(
+            (folder / "runs").glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns
+        ).read_bytes()
+        assert last.endswith(b"\n") == (torn in (0, 100)) and not last.splitlines()[-1].startswith(
+            b'{"end"'
+        )
     resumed = compare(analog, SWIFT, folder=folder, **SETTLED)
     assert bare(resumed) == expected
     assert trial_lines(folder) == trial_lines(undisturbed)
@@ -100,24 +115,40 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
     content = path.read_bytes()
     rng = np.random.default_rng(0)
     last = content.rstrip(b"\n").rfind(b"\n") + 1
-    for cut in [0, 1, last - 1, last, last + 3, len(content) - 1, *rng.integers(len(content), size=4)]:
+    for cut in [
+        0,
+        1,
+        last - 1,
+        last,
+        last + 3,
+        len(content) - 1,
+        *rng.integers(len(content), size=4),
+    ]:
         path.write_bytes(content[:cut])
         assert again(copy, analog) == short[1]
         assert path.read_bytes().splitlines()[:-1] == content.splitlines()[:-1]
 
 
 @pytest.mark.parametrize("ended", [True, False])
-@pytest.mark.parametrize("line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"])
-def test_a_corrupted_middle_line_is_a_clear_error(copy: Path, analog: TableBenchmark, ended: bool, line: str) -> None:
+@pytest.mark.parametrize(
+    "line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"]
+)
+def test_a_corrupted_middle_line_is_a_clear_error(
+    copy: Path, analog: TableBenchmark, ended: bool, line: str
+) -> None:
     path = copy / "runs" / "random-0.jsonl"
     lines = path.read_text().splitlines()
     lines[70] = line
     path.write_text("\n".join(lines if ended else lines[:-1]) + "\n")
-    with pytest.raises(UserError, match=r"random-0\.jsonl .*(Delete it and run again|another history)"):
+    with pytest.raises(
+        UserError, match=r"random-0\.jsonl .*(Delete it and run again|another history)"
+    ):
         again(copy, analog)
 
 
-def test_an_altered_trial_of_an_unfinished_run_is_noticed(copy: Path, analog: TableBenchmark) -> None:
+def test_an_altered_trial_of_an_unfinished_run_is_noticed(
+    copy: Path, analog: TableBenchmark
+) -> None:
     path = copy / "runs" / "random-0.jsonl"
     lines = path.read_text().splitlines()
     entry = json.loads(lines[40])
@@ -136,13 +167,17 @@ def test_a_missing_line_of_a_finished_run_is_noticed(copy: Path, analog: TableBe
         again(copy, analog)
 
 
-def test_a_missing_run_is_made_again(copy: Path, short: tuple[Path, Any], analog: TableBenchmark) -> None:
+def test_a_missing_run_is_made_again(
+    copy: Path, short: tuple[Path, Any], analog: TableBenchmark
+) -> None:
     (copy / "runs" / "reinforce-1.jsonl").unlink()
     assert again(copy, analog) == short[1]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"version": 1}', '{"version": 99}'])
-def test_a_damaged_description_is_a_user_error(copy: Path, analog: TableBenchmark, content: str) -> None:
+def test_a_damaged_description_is_a_user_error(
+    copy: Path, analog: TableBenchmark, content: str
+) -> None:
     (copy / "experiment.json").write_text(content)
     with pytest.raises(UserError):
         read_comparison(copy)

@@ -1,4 +1,6 @@
-"""A folder goes on and is read whatever happens to its table: it grows, is replaced, has other numbers, or is gone."""
+"""A folder goes on and is read whatever happens to its table: it grows, is replaced, has other
+numbers, or is gone.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 from tests.results import bare
 
-SPACE = EnumerableChoiceSpace("tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")})
+SPACE = EnumerableChoiceSpace(
+    "tiny", {"a": tuple("012345"), "b": tuple("012345"), "c": tuple("012345")}
+)
 OBJECTIVE = "valid_error + 0.1*size"
 ASKED: dict[str, Any] = {"objective": OBJECTIVE, "budget": 40, "first_cells": 5}
 STRATEGIES = ["random", "asha", "evolution"]
@@ -35,28 +39,51 @@ def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> 
     """A table of 216 cells with errors of two seeds and seconds.
 
     Args:
-        grown: Whether it holds what a fetch would add: tests, a shorter training, the seconds of a validation pass.
+        grown: Whether it holds what a fetch would add: tests, a shorter training, the seconds of a
+            validation pass.
         wrong: What is added to the errors of a cell, or of all.
         at: Which cell.
     """
     rng, n = np.random.default_rng(3), len(SPACE)
     made = Table(
-        "growing", SPACE.definition, "216 cells", "measured here", "MIT", "", "valid_error", Network(), epochs="curve"
+        "growing",
+        SPACE.definition,
+        "216 cells",
+        "measured here",
+        "MIT",
+        "",
+        "valid_error",
+        Network(),
+        epochs="curve",
     )
     seeds = {seed: rng.uniform(5, 60, n) for seed in (777, 888)}
     later, shift = rng.uniform(20, 80, n), np.zeros(n)
     shift[slice(None) if at is None else at] = wrong
     valid = Metric("valid_error", "%", "search", "error", source="the package")
-    made.add(valid, 200, sum(seeds.values()) / 2 + shift, 2, {seed: values + shift for seed, values in seeds.items()})
+    made.add(
+        valid,
+        200,
+        sum(seeds.values()) / 2 + shift,
+        2,
+        {seed: values + shift for seed, values in seeds.items()},
+    )
     seconds = Metric("train_seconds", "s", "record", "cost", source="the package")
     made.add(seconds, 200, rng.uniform(100, 200, n))
-    made.add(Metric("size", "MB", "search", "cost", source="the package"), None, rng.uniform(1, 9, n))
+    made.add(
+        Metric("size", "MB", "search", "cost", source="the package"), None, rng.uniform(1, 9, n)
+    )
     if grown:
         made.add(replace(valid, source="a repository"), 12, later)
         made.add(seconds, 12, rng.uniform(5, 10, n))
         made.add(Metric("test_error", "%", "final", "error", source="a repository"), 200, later / 2)
-        made.add(Metric("valid_seconds", "s", "record", "cost", source="a repository"), None, rng.uniform(1, 2, n))
-        made.add(Metric("train_loss", "nats", "search", "loss", source="a repository"), 200, later / 50)
+        made.add(
+            Metric("valid_seconds", "s", "record", "cost", source="a repository"),
+            None,
+            rng.uniform(1, 2, n),
+        )
+        made.add(
+            Metric("train_loss", "nats", "search", "loss", source="a repository"), 200, later / 50
+        )
     return made
 
 
@@ -75,13 +102,18 @@ def compared(folder: Path | None, runs: int = 3, **more: Any) -> Any:
 
 def files(folder: Path) -> dict[str, list[str]]:
     """The trials of every run, as they are written."""
-    return {path.name: path.read_text().splitlines()[:-1] for path in sorted((folder / "runs").glob("*.jsonl"))}
+    return {
+        path.name: path.read_text().splitlines()[:-1]
+        for path in sorted((folder / "runs").glob("*.jsonl"))
+    }
 
 
 def as_of_an_earlier_release(folder: Path) -> None:
     """Take from a folder what it says of its table, which earlier releases did not write."""
     store = Store(folder)
-    content = {key: value for key, value in store.read().items() if key not in ("data", "reference")}
+    content = {
+        key: value for key, value in store.read().items() if key not in ("data", "reference")
+    }
     store.write_json("experiment.json", {**content, "check": _check(content)})
 
 
@@ -98,12 +130,16 @@ def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
         as_of_an_earlier_release(tmp_path / "parted")
     write_table(table(grown=True), place)
     made = compared(tmp_path / "parted", seed_policy=policy)
-    assert files(tmp_path / "parted") == files(tmp_path / "whole"), "the same charges, epochs and scores"
+    assert files(tmp_path / "parted") == files(tmp_path / "whole"), (
+        "the same charges, epochs and scores"
+    )
     assert {trial.epochs for run in made.runs for trial in run.trials} == {200}
     again = read_comparison(tmp_path / "whole", verify=True).to_json()
     assert again == before
     fresh = compared(tmp_path / "fresh", seed_policy="mean")
-    assert {trial.epochs for run in fresh.runs for trial in run.trials} == {12, 200}, "a new folder sees all"
+    assert {trial.epochs for run in fresh.runs for trial in run.trials} == {12, 200}, (
+        "a new folder sees all"
+    )
 
 
 def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -> None:
@@ -129,12 +165,16 @@ def test_other_numbers_are_refused_with_the_first_that_differs(place: Path, tmp_
     assert "--out" in said and "growing" in said
 
 
-def test_other_numbers_of_cells_that_no_run_met_are_refused_too(place: Path, tmp_path: Path) -> None:
+def test_other_numbers_of_cells_that_no_run_met_are_refused_too(
+    place: Path, tmp_path: Path
+) -> None:
     made = compared(tmp_path / "one", runs=1)
     met = {trial.cell.index for run in made.runs for trial in run.trials}
     unmet = next(i for i in range(len(SPACE)) if i not in met)
     write_table(table(wrong=0.5, at=unmet), place)
-    with pytest.raises(UserError, match=re.escape("other numbers than it was begun with: valid_error[200]")):
+    with pytest.raises(
+        UserError, match=re.escape("other numbers than it was begun with: valid_error[200]")
+    ):
         compared(tmp_path / "one", runs=2)
 
 
@@ -142,7 +182,9 @@ def test_what_a_folder_needs_and_the_table_lacks_is_named(place: Path, tmp_path:
     write_table(table(grown=True), place)
     compared(tmp_path / "one", runs=1)
     write_table(table(), place)
-    with pytest.raises(UserError, match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]"):
+    with pytest.raises(
+        UserError, match=r"growing lacks train_loss\[200\], train_seconds\[12\], valid_error\[12\]"
+    ):
         compared(tmp_path / "one", runs=2)
 
 
@@ -167,14 +209,23 @@ def test_stored_results_are_read_reported_and_exported_without_their_table(
     change(place)
     told = read_comparison(tmp_path / "one")
     after = told.to_json()
-    figures = [{key: entry[key] for key in ("name", "score", "regret", "evaluations")} for entry in after["strategies"]]
+    figures = [
+        {key: entry[key] for key in ("name", "score", "regret", "evaluations")}
+        for entry in after["strategies"]
+    ]
     wanted = [{key: entry[key] for key in figures[0]} for entry in before["strategies"]]
-    assert figures == wanted and after["optimum"] == before["optimum"] and after["tests"] == before["tests"]
+    assert (
+        figures == wanted
+        and after["optimum"] == before["optimum"]
+        and after["tests"] == before["tests"]
+    )
     assert after["verdict"] == before["verdict"] and after["noise"] == before["noise"]
     assert after["fingerprint"] == before["fingerprint"] and after["known"] == before["known"]
     reported = snas("report", tmp_path / "one")
     assert reported.code == 0 and "Read without its table." in reported.err
-    assert "Read without its table." in (tmp_path / "one" / "report.html").read_text(encoding="utf-8")
+    assert "Read without its table." in (tmp_path / "one" / "report.html").read_text(
+        encoding="utf-8"
+    )
     for name in ("csv", "latex"):
         EXPORTS[name].write(tmp_path / "one", tmp_path / name)
     assert (tmp_path / "csv" / "trials.csv").is_file()
@@ -217,7 +268,9 @@ subject_to = "size <= 6"
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_suite_is_reported_and_goes_on(place: Path, tmp_path: Path, snas: Snas, gone: bool) -> None:
+def test_a_suite_is_reported_and_goes_on(
+    place: Path, tmp_path: Path, snas: Snas, gone: bool
+) -> None:
     (tmp_path / "own.toml").write_text(SUITE)
     arguments = ["suite", tmp_path / "own.toml", "--out", tmp_path / "suite"]
     before = snas(*arguments, "--json").json
@@ -234,9 +287,13 @@ def test_a_suite_is_reported_and_goes_on(place: Path, tmp_path: Path, snas: Snas
     assert snas("export", "csv", tmp_path / "suite").code == 0
 
 
-def test_a_path_over_lambda_is_exported_without_its_table(place: Path, tmp_path: Path, snas: Snas) -> None:
+def test_a_path_over_lambda_is_exported_without_its_table(
+    place: Path, tmp_path: Path, snas: Snas
+) -> None:
     arguments = ["--lambdas", "0,0.5", "--strategies", "random", "--runs", 2, "--budget", 20]
-    made = snas("lambda-path", "growing", "--objective", OBJECTIVE, *arguments, "--out", tmp_path / "path")
+    made = snas(
+        "lambda-path", "growing", "--objective", OBJECTIVE, *arguments, "--out", tmp_path / "path"
+    )
     assert made.code == 0, made.err
     place.unlink()
     assert snas("export", "csv", tmp_path / "path").code == 0
@@ -259,14 +316,20 @@ def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
     assert bare(compared(tmp_path / "one")) == wanted, "and the folder goes on"
 
 
-def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(place: Path, tmp_path: Path) -> None:
+def test_a_table_of_other_numbers_in_its_place_is_told_by_workers(
+    place: Path, tmp_path: Path
+) -> None:
     def change(*_: int) -> None:
         write_table(table(wrong=1.0), place)
 
-    with pytest.raises(UserError, match=r"replaced while it was in use by a table with other numbers \(valid_error"):
+    with pytest.raises(
+        UserError, match=r"replaced while it was in use by a table with other numbers \(valid_error"
+    ):
         compared(tmp_path / "one", workers=2, progress=change)
     write_table(table(), place)
-    assert bare(compared(tmp_path / "one")) == bare(compared(None)), "with the first one back it goes on"
+    assert bare(compared(tmp_path / "one")) == bare(compared(None)), (
+        "with the first one back it goes on"
+    )
 
 
 @pytest.mark.usefixtures("place")
@@ -287,7 +350,9 @@ def test_a_folder_of_failed_runs_alone_blocks_nothing(tmp_path: Path, capfd: Any
 def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What ``make compare``, ``make data``, ``make compare`` do in an empty home; then its report and its export."""
+    """What ``make compare``, ``make data``, ``make compare`` do in an empty home; then its report
+    and its export.
+    """
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     out = tmp_path / "results"
     suite = ["suite", "starter", "--workers", 2, "--out", out, "--json"]
@@ -299,7 +364,12 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     assert reported.code == 0 and reported.json["strategies"] == went_on.json["strategies"]
     assert snas("export", "csv", out).code == 0
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "empty"))
-    parted, at_once = went_on.json, snas(*suite[:-2], tmp_path / "at-once", "--json", "--runs", 3).json
+    parted, at_once = (
+        went_on.json,
+        snas(*suite[:-2], tmp_path / "at-once", "--json", "--runs", 3).json,
+    )
     for entry in (*at_once["strategies"], *parted["strategies"]):
         del entry["real_seconds"]
-    assert at_once["strategies"] == parted["strategies"] and at_once["problems"] == parted["problems"]
+    assert (
+        at_once["strategies"] == parted["strategies"] and at_once["problems"] == parted["problems"]
+    )

@@ -1,4 +1,6 @@
-"""A run and its file: what is read of it while it is made, and what its summary, frame and notebook say."""
+"""A run and its file: what is read of it while it is made, and what its summary, frame and notebook
+say.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,23 @@ SCORES = (5.0, 3.0, 9.0, 3.0, 2.0, 1.0)
 """The third cell is infeasible; the last is trained for other epochs than the answer's."""
 TRIALS = [
     Trial(
-        i, SPACE[i], score, score - 0.5, 0.5, i != 2, 3 if i == 5 else 12, 2.0 + i, {"valid_error": score}, i, i + 2.0
+        i,
+        SPACE[i],
+        score,
+        score - 0.5,
+        0.5,
+        i != 2,
+        3 if i == 5 else 12,
+        2.0 + i,
+        {"valid_error": score},
+        i,
+        i + 2.0,
     )
     for i, score in enumerate(SCORES)
 ]
-RUN = Run("mine", 4, TRIALS, 1.5, 0.25, epochs=12, budget_cells=6, diagnosis={"alpha": {"entropy": 0.5}})
+RUN = Run(
+    "mine", 4, TRIALS, 1.5, 0.25, epochs=12, budget_cells=6, diagnosis={"alpha": {"entropy": 0.5}}
+)
 BEST = [5.0, 3.0, 3.0, 3.0, 2.0, 2.0]
 
 
@@ -42,7 +56,9 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_run(path, "root", "mine", 4, SPACE.parse) == RUN
     assert read_run(tmp_path / "none.jsonl", "root", "mine", 4, SPACE.parse) is None
     write(tmp_path / "open.jsonl", run=None)
-    assert read_run(tmp_path / "open.jsonl", "root", "mine", 4, SPACE.parse) is None, "it has not ended"
+    assert read_run(tmp_path / "open.jsonl", "root", "mine", 4, SPACE.parse) is None, (
+        "it has not ended"
+    )
     with pytest.raises(UserError, match="is damaged or of another comparison"):
         read_run(path, "other", "mine", 4, SPACE.parse)
     with pytest.raises(UserError, match="Cannot read"):
@@ -64,7 +80,10 @@ def test_what_the_file_holds_is_compared_and_not_written_again(tmp_path: Path) -
     log.append(longer[3:])
     log.finish(replace(RUN, trials=longer, diagnosis={}))
     log.close()
-    assert len(path.read_bytes().splitlines()) == 8 and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer  # type: ignore[union-attr]
+    assert (
+        len(path.read_bytes().splitlines()) == 8
+        and read_run(path, "root", "mine", 4, SPACE.parse).trials == longer
+    )  # type: ignore[union-attr]
     log = RunLog(path, "root")
     with pytest.raises(OtherHistoryError, match="another history"):
         log.append([replace(TRIALS[0], score=4.0)])
@@ -81,7 +100,12 @@ def test_a_run_is_followed_line_by_line(tmp_path: Path) -> None:
     watch = RunWatch(path, "root", 12)
     assert not watch.is_read and not watch.refresh() and watch.is_read and not watch.is_begun
     path.write_bytes(b"".join(lines[:3]) + lines[3][:20])
-    assert watch.refresh() and watch.is_begun and watch.best == BEST[:3] and watch.finished == [2.0, 3.0, 4.0]
+    assert (
+        watch.refresh()
+        and watch.is_begun
+        and watch.best == BEST[:3]
+        and watch.finished == [2.0, 3.0, 4.0]
+    )
     assert not watch.refresh() and watch.end is None
     with path.open("ab") as file:
         file.write(lines[3][20:] + lines[4])
@@ -97,7 +121,12 @@ def test_a_run_is_followed_line_by_line(tmp_path: Path) -> None:
     path.write_bytes(whole)
     assert watch.refresh() and watch.best == BEST and not watch.damage
     path.unlink()
-    assert watch.refresh() and not watch.is_begun and watch.best == watch.finished == [] and watch.end is None
+    assert (
+        watch.refresh()
+        and not watch.is_begun
+        and watch.best == watch.finished == []
+        and watch.end is None
+    )
 
 
 def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Path) -> None:
@@ -108,31 +137,54 @@ def test_nothing_feasible_is_no_best_score_and_no_number_is_damage(tmp_path: Pat
     for key in ("score", "finished"):
         other = tmp_path / f"{key}.jsonl"
         chain = Chain(other, "root")
-        chain.append_all([{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}])
+        chain.append_all(
+            [{"score": 1.0, "finished": 1.0, "feasible": True, "epochs": 12, key: math.inf}]
+        )
         chain.close()
         broken = RunWatch(other, "root", 12)
         assert broken.refresh() and broken.damage == "trial 0 is no number" and not broken.best
     ended = tmp_path / "ended.jsonl"
     chain = Chain(ended, "root")
-    chain.append_all([{"end": 0, "real_seconds": 1.0, "strategy_seconds": 1.0, "failure": "", "epochs": None,
-                       "budget_cells": None, "budget_seconds": None, "scalarised": False}] * 2)  # fmt: skip
+    chain.append_all(
+        [
+            {
+                "end": 0,
+                "real_seconds": 1.0,
+                "strategy_seconds": 1.0,
+                "failure": "",
+                "epochs": None,
+                "budget_cells": None,
+                "budget_seconds": None,
+                "scalarised": False,
+            }
+        ]
+        * 2
+    )
     chain.close()
     watch = RunWatch(ended, "root", 12)
     assert watch.refresh() and watch.damage == "it goes on after its end"
 
 
 def test_what_a_run_says_of_itself() -> None:
-    assert RUN.answers == TRIALS[:5] and RUN.incumbent is TRIALS[4] and RUN.scores.tolist() == list(SCORES)
+    assert (
+        RUN.answers == TRIALS[:5]
+        and RUN.incumbent is TRIALS[4]
+        and RUN.scores.tolist() == list(SCORES)
+    )
     assert RUN.simulated_seconds == 2 + 3 + 4 + 5 + 6 + 7
     assert repr(RUN) == "<Run 4 of mine: 6 trials, best score 2>"
     assert repr(replace(RUN, epochs=7)) == "<Run 4 of mine: 6 trials, no answer>"
     assert "failed: it stopped" in repr(replace(RUN, failure="it stopped"))
     assert "no feasible cell" in repr(replace(RUN, trials=[TRIALS[2]]))
     html = RUN._repr_html_()
-    assert html.index(TRIALS[4].cell.text) < html.index(TRIALS[1].cell.text) < html.index(TRIALS[0].cell.text)
+    assert (
+        html.index(TRIALS[4].cell.text)
+        < html.index(TRIALS[1].cell.text)
+        < html.index(TRIALS[0].cell.text)
+    )
     assert TRIALS[3].cell.text not in html, "it is no better than what was found before"
     frame = RUN.to_frame()
-    assert frame["score"].tolist() == frame["valid_error"].tolist() == list(SCORES) and set(frame["strategy"]) == {
-        "mine"
-    }
+    assert frame["score"].tolist() == frame["valid_error"].tolist() == list(SCORES) and set(
+        frame["strategy"]
+    ) == {"mine"}
     assert frame["cell"].tolist() == [cell.text for cell in SPACE] and "values" not in frame

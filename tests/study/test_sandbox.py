@@ -1,4 +1,6 @@
-"""A user's strategy harms nobody but itself: it runs in a process of its own, and what it did is told in a line."""
+"""A user's strategy harms nobody but itself: it runs in a process of its own, and what it did is
+told in a line.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def objective(analog: TableBenchmark) -> Objective:
 
 
 def run_of(strategy: Any, objective: Objective, budget: int = 14, limit: float = 60.0) -> Run:
-    return Experiment(objective, [strategy], 1, Budget(budget), call_limit_seconds=limit).execute()[0]
+    return Experiment(objective, [strategy], 1, Budget(budget), call_limit_seconds=limit).execute()[
+        0
+    ]
 
 
 def told(run: Run) -> list[tuple[str, float]]:
@@ -55,17 +59,27 @@ def told(run: Run) -> list[tuple[str, float]]:
 
 @pytest.mark.parametrize("harmful", HARMFUL, ids=lambda harmful: harmful.__name__)
 def test_what_a_strategy_does_to_its_process_is_its_own_failure(
-    harmful: type[Strategy], analog: TableBenchmark, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    harmful: type[Strategy],
+    analog: TableBenchmark,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     name = harmful.__name__
     limit = 0.4 if "0.4 s" in HARMFUL[harmful] else 60.0
     made = compare(
-        analog, [f"{FILE}:{name}", "evolution"], runs=1, budget=14, folder=tmp_path, call_limit_seconds=limit
+        analog,
+        [f"{FILE}:{name}", "evolution"],
+        runs=1,
+        budget=14,
+        folder=tmp_path,
+        call_limit_seconds=limit,
     )
     (failure,) = made.failures
     assert failure.startswith(f"Strategy {name} failed in run 0: ") and HARMFUL[harmful] in failure
     assert "\n" not in failure and len(failure) < 800
-    assert len(made.runs[0].trials) == (0 if "made" in failure else 10), "it was told the first cells"
+    assert len(made.runs[0].trials) == (0 if "made" in failure else 10), (
+        "it was told the first cells"
+    )
     alone = compare(analog, ["evolution"], runs=1, budget=14)
     assert made.runs[1].trials == alone.runs[0].trials
     assert not capfd.readouterr().out
@@ -122,13 +136,14 @@ def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     """The strategy's process tells where it is, and hangs with every signal blocked."""
     file, mark = tmp_path / "mine.py", tmp_path / "mark"
     file.write_text(
-        "import os, signal, time\nimport surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
-        "        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))\n"
-        f"        with open({str(mark)!r}, 'w') as file:\n"
-        "            file.write(f'{os.getpid()} {os.getppid()} whole')\n"
-        "        time.sleep(10**6)\n"
+        "import os, signal, time\nimport surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def"
+        " ask(self, n):\n        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))\n"
+        f"        with open({str(mark)!r}, 'w') as file:\n            file.write(f'{{os.getpid()}}"
+        " {os.getppid()} whole')\n        time.sleep(10**6)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", PARENT, f"{file}:Mine"], env=_environment()) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, f"{file}:Mine"], env=_environment()
+    ) as parent:
         while not (mark.exists() and mark.read_text().endswith("whole")):
             assert parent.poll() is None
             time.sleep(0.01)
@@ -159,20 +174,31 @@ if __name__ == "__main__":
     ("named", "workers"),
     [
         ("threaded.py:Mine", 1),
-        *(pytest.param(*more, marks=pytest.mark.slow) for more in (("threaded", 2), ("object", 1), ("object", 2))),
+        *(
+            pytest.param(*more, marks=pytest.mark.slow)
+            for more in (("threaded", 2), ("object", 1), ("object", 2))
+        ),
     ],
 )
-def test_a_users_strategy_has_one_thread_whatever_the_machine_has(named: str, workers: int, tmp_path: Path) -> None:
+def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
+    named: str, workers: int, tmp_path: Path
+) -> None:
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: threaded\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\nthreaded = threaded:Mine\n")
+    (metadata / "entry_points.txt").write_text(
+        "[surrogate_nas.strategies]\nthreaded = threaded:Mine\n"
+    )
     made = subprocess.run(
-        [sys.executable, "threaded.py", named, str(workers)], cwd=tmp_path, capture_output=True, text=True, timeout=120,
+        [sys.executable, "threaded.py", named, str(workers)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={name: value for name, value in _environment().items() if name not in VARIABLES}
         | {"TOLD": str(tmp_path / "told")},
-    )  # fmt: skip
+    )
     assert not made.returncode, made.stderr
     told = [json.loads(line) for line in (tmp_path / "told").read_text().splitlines()]
     assert told == [[[1], "1"]] * 4
@@ -203,7 +229,11 @@ def test_what_one_run_of_a_users_strategy_needed_the_next_starts_with(tmp_path: 
     """Of ours and of our libraries: an import, and what is worked out of a space."""
     (tmp_path / "warm.py").write_text(WARMED)
     made = subprocess.run(
-        [sys.executable, tmp_path / "warm.py"], capture_output=True, text=True, timeout=120, env=_environment()
+        [sys.executable, tmp_path / "warm.py"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=_environment(),
     )
     first, second = made.stderr.splitlines()
     assert first == "False []"
@@ -218,7 +248,9 @@ def _environment() -> dict[str, str]:
 def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     left = tmp_path / "left"
     environment = _environment() | {"LEFT_BEHIND": str(left)}
-    with subprocess.Popen([sys.executable, "-c", PARENT, f"{FILE}:LeavesADetachedProcess"], env=environment) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, f"{FILE}:LeavesADetachedProcess"], env=environment
+    ) as parent:
         while not (left.exists() and left.read_text().count("\n") >= 2):
             time.sleep(0.01)
         parent.kill()
@@ -229,7 +261,10 @@ def test_what_a_strategy_detached_ends_with_a_parent_that_is_killed(tmp_path: Pa
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_one_that_stops_its_parent_is_told_and_holds_nobody(objective: Objective) -> None:
     failure = run_of(f"{FILE}:StopsItsParent", objective).failure
-    assert failure == "Strategy StopsItsParent failed in run 0: it stopped the process that started its own."
+    assert (
+        failure
+        == "Strategy StopsItsParent failed in run 0: it stopped the process that started its own."
+    )
     assert not run_of(f"{FILE}:Quiet", objective).failure
 
 
@@ -246,7 +281,9 @@ def test_the_fork_server_leaves_without_a_word_when_nobody_waits_for_its_answer(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     server = ForkServer()
-    pid = server.fork(Spawn("time:sleep", None, "", sys.path, "", {}), [os.dup(2) for _ in range(3)])
+    pid = server.fork(
+        Spawn("time:sleep", None, "", sys.path, "", {}), [os.dup(2) for _ in range(3)]
+    )
     server._send(pickle.dumps(("wait", (pid, 0.2))), [])
     server._socket.close()
     server._child.link.close()
@@ -254,7 +291,9 @@ def test_the_fork_server_leaves_without_a_word_when_nobody_waits_for_its_answer(
     assert "BrokenPipe" not in capfd.readouterr().err
 
 
-def test_a_file_that_exits_when_imported_is_refused_in_one_line(analog: TableBenchmark, tmp_path: Path) -> None:
+def test_a_file_that_exits_when_imported_is_refused_in_one_line(
+    analog: TableBenchmark, tmp_path: Path
+) -> None:
     file = tmp_path / "mine.py"
     for source, says in (
         ("import os; os._exit(5)", "exit code 5"),
@@ -297,7 +336,9 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) ->
     assert all(cell is space[cell.index] for cell in asked[1])
 
 
-def test_a_class_of_a_function_or_a_script_is_sandboxed(objective: Objective, tmp_path: Path) -> None:
+def test_a_class_of_a_function_or_a_script_is_sandboxed(
+    objective: Objective, tmp_path: Path
+) -> None:
     step = 3
 
     class Local(sn.Strategy):
@@ -313,7 +354,9 @@ def test_a_class_of_a_function_or_a_script_is_sandboxed(objective: Objective, tm
         "        return [self.space.sample(self.rng)]\n"
         "print(len(sn.search('analog-cifar10', Mine, budget=12).trials))\n"
     )
-    made = subprocess.run([sys.executable, script], capture_output=True, text=True, env=_environment(), timeout=600)
+    made = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, env=_environment(), timeout=600
+    )
     assert (made.stdout, made.returncode) == ("12\n", 0), made.stderr
 
 
@@ -333,12 +376,15 @@ def test_a_class_that_cannot_be_sent_says_so_in_one_line(objective: Objective) -
 def test_a_users_space_reaches_the_process(tmp_path: Path) -> None:
     file = tmp_path / "shape.py"
     file.write_text(
-        "from surrogate_nas.space import ChoiceSpace\nclass Shape(ChoiceSpace):\n    name = 'shape'\n"
-        "    positions = ('a', 'b')\n    options = (('1', '2'), ('3', '4', '5'))\n"
+        "from surrogate_nas.space import ChoiceSpace\nclass Shape(ChoiceSpace):\n    name ="
+        " 'shape'\n    positions = ('a', 'b')\n    options = (('1', '2'), ('3', '4', '5'))\n"
     )
     from surrogate_nas.core.plugin import import_file
 
-    spaces = [import_file(file, "space").Shape(), ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)})]
+    spaces = [
+        import_file(file, "space").Shape(),
+        ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)}),
+    ]
     for space in spaces:
         with sandboxed(f"{FILE}:Quiet", space, seed=0, limit=60) as made:
             assert all(cell in space for cell in made.ask(1))
@@ -372,9 +418,26 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [None, [], "text", 3, {"cell": 1}, [None], [3], [["x", 12, []]], ["nowhere"], ["{0}", "{0}"], [["{0}", 0, []]],
-     [["{0}", 12, [1]]], [["{0}", 13, []]], [["{0}", True, "x"]], [["{0}", 10**30, []]], [[]], [["{0}"]]],
-)  # fmt: skip
+    [
+        None,
+        [],
+        "text",
+        3,
+        {"cell": 1},
+        [None],
+        [3],
+        [["x", 12, []]],
+        ["nowhere"],
+        ["{0}", "{0}"],
+        [["{0}", 0, []]],
+        [["{0}", 12, [1]]],
+        [["{0}", 13, []]],
+        [["{0}", True, "x"]],
+        [["{0}", 10**30, []]],
+        [[]],
+        [["{0}"]],
+    ],
+)
 def test_what_a_process_sends_is_believed_in_nothing(sent: Any, space: NB201) -> None:
     content = json.loads(json.dumps(sent).replace("{0}", space[3].text))
     with pytest.raises(StrategyError, match=r"its process sent .* (instead of|no cell)"):

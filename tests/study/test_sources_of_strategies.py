@@ -1,4 +1,6 @@
-"""The source of users' strategies belongs to a folder: what changed is told, and its runs are made anew."""
+"""The source of users' strategies belongs to a folder: what changed is told, and its runs are made
+anew.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,10 @@ def asked(folder: Path, first: int = 10) -> list[set[int]]:
     """The cells that each run asked for, after the random ones."""
     space = sn.load("fashion").space
     files = sorted((folder / "runs").glob("Mine-*.jsonl"))
-    runs = [[json.loads(line[line.index("{") :]) for line in file.read_text().splitlines()] for file in files]
+    runs = [
+        [json.loads(line[line.index("{") :]) for line in file.read_text().splitlines()]
+        for file in files
+    ]
     return [{space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs]
 
 
@@ -67,11 +72,18 @@ def test_a_file_that_was_edited_is_never_mixed(
     compared(strategy, out, *{"runs": (4, 14), "budget": (2, 18), "nothing": (2, 14)}[change])
     assert len(asked(out)) == (4 if change == "runs" else 2)
     assert all(cells <= {*HIGH} for cells in asked(out))
-    assert capsys.readouterr().err == f"Mine has changed since {out} was written (helper.py): its runs are made anew.\n"
+    assert (
+        capsys.readouterr().err
+        == f"Mine has changed since {out} was written (helper.py): its runs are made anew.\n"
+    )
     assert (change == "budget") or (out / "runs" / "random-0.jsonl").read_bytes() == others
     held = Store(out).read()
-    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][-1]["sources"]
-    assert (out / "sources" / "Mine" / "helper.py").read_text() == (tmp_path / "helper.py").read_text()
+    assert [*held["sources"]["Mine"]] == ["helper.py", "mine.py"] and held["extensions"][-1][
+        "sources"
+    ]
+    assert (out / "sources" / "Mine" / "helper.py").read_text() == (
+        tmp_path / "helper.py"
+    ).read_text()
 
 
 def test_a_file_that_is_as_it_was_is_not_made_anew(
@@ -97,7 +109,9 @@ def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_p
     )
     made = sn.compare("fashion", [f"{file}:Mine", "random"], runs=2, budget=11, folder=out)
     (failure,) = made.failures
-    assert failure.startswith("Strategy Mine failed in run 1: mine.py was edited while runs were made;")
+    assert failure.startswith(
+        "Strategy Mine failed in run 1: mine.py was edited while runs were made;"
+    )
 
 
 def test_problems_of_a_suite_are_made_anew_too(
@@ -142,7 +156,9 @@ def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
     told = []
     for cell, said in ((3, "first"), (3, "then"), (4, "then")):
         (tmp_path / "script.py").write_text(SCRIPT.format(cell=cell, said=said))
-        made = subprocess.run([sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            [sys.executable, tmp_path / "script.py"], capture_output=True, text=True, check=True
+        )
         told.append(made.stdout.splitlines()[1])
     assert told[0] == told[1] != told[2] and "script.py" in told[0]
 
@@ -152,24 +168,38 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     package = tmp_path / "outside"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "inner.py").write_text("from outside import other\nfrom . import same\nclass Mine: pass\n")
+    (package / "inner.py").write_text(
+        "from outside import other\nfrom . import same\nclass Mine: pass\n"
+    )
     (package / "other.py").write_text("A = 1\n")
     (package / "same.py").write_text("import numpy, surrogate_nas, os\n")
     metadata = tmp_path / "outside-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[surrogate_nas.strategies]\noutside = outside.inner:Mine\n")
+    (metadata / "entry_points.txt").write_text(
+        "[surrogate_nas.strategies]\noutside = outside.inner:Mine\n"
+    )
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     assert [*sources_of("outside")] == ["inner.py", "other.py", "same.py"]
     assert [*sources_of(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
     assert imported_by("outside") == ("outside", "outside.other", "numpy", "surrogate_nas", "os")
     (tmp_path / "propose.py").write_text("print(1)\n")
-    assert sources_of(f"external(command='python {tmp_path}/propose.py')") == {"propose.py": "print(1)\n"}
+    assert sources_of(f"external(command='python {tmp_path}/propose.py')") == {
+        "propose.py": "print(1)\n"
+    }
     typed: dict[str, type] = {}
-    exec("class Mine:\n    def ask(self, n): return 1\nclass Other:\n    def ask(self, n): return 2\n", typed)
-    assert [*sources_of(typed["Mine"])] == ["Mine"] and sources_of(typed["Mine"]) != sources_of(typed["Other"])
+    exec(
+        "class Mine:\n    def ask(self, n): return 1\nclass Other:\n    def ask(self, n):"
+        " return 2\n",
+        typed,
+    )
+    assert [*sources_of(typed["Mine"])] == ["Mine"] and sources_of(typed["Mine"]) != sources_of(
+        typed["Other"]
+    )
     made = type("Made", (RandomSearch,), {"ask": typed["Mine"].ask})
-    assert made.__module__ == "abc" and [*sources_of(made)] == ["Made"], "and not all that Python's own abc imports"
+    assert made.__module__ == "abc" and [*sources_of(made)] == ["Made"], (
+        "and not all that Python's own abc imports"
+    )
 
 
 READS = """
@@ -214,7 +244,9 @@ def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
 ) -> None:
     out, conf = tmp_path / "out", "setting/conf.json"
     compared(reading, out)
-    assert [*Store(out).read()["files"]["Mine"]] == [conf], "neither its code, nor what it wrote, nor what it left"
+    assert [*Store(out).read()["files"]["Mine"]] == [conf], (
+        "neither its code, nor what it wrote, nor what it left"
+    )
     before = {path.name: path.read_bytes() for path in (out / "runs").iterdir()}
     (tmp_path / "own" / "unread.json").write_text("2")
     (tmp_path / "own" / "memory.txt").write_text("0")
@@ -231,7 +263,9 @@ def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
     assert capsys.readouterr().err == told and len(failed.failures) == 3
 
 
-def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(reading: str, tmp_path: Path) -> None:
+def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
+    reading: str, tmp_path: Path
+) -> None:
     out = tmp_path / "out"
 
     def edit(strategy: str, run: int, _: object) -> None:
@@ -240,7 +274,9 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(read
 
     made = sn.compare("fashion", [reading], runs=2, budget=14, folder=out, callback=edit)
     (failure,) = made.failures
-    assert failure.startswith("Strategy Mine failed in run 1: setting/conf.json was edited while runs were made;")
+    assert failure.startswith(
+        "Strategy Mine failed in run 1: setting/conf.json was edited while runs were made;"
+    )
     again = compared(reading, out)
     assert not again.failures and all(cells <= {0, *HIGH} for cells in asked(out))
 
@@ -249,7 +285,18 @@ def test_the_page_lists_what_was_read_and_a_note_that_was_altered_is_refused(
     reading: str, tmp_path: Path, snas: Snas
 ) -> None:
     out = tmp_path / "out"
-    arguments = ["compare", "fashion", "--strategies", f"{reading},random", "--runs", 2, "--budget", 14, "--out", out]
+    arguments = [
+        "compare",
+        "fashion",
+        "--strategies",
+        f"{reading},random",
+        "--runs",
+        2,
+        "--budget",
+        14,
+        "--out",
+        out,
+    ]
     assert snas(*arguments).code == 0
     assert "files that Mine read" in (out / "report.html").read_text()
     note = out / "files" / "Mine" / "0.json"
@@ -262,6 +309,11 @@ def test_what_a_process_reports_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "out.txt").write_text("1")
     files = Files(tmp_path / "in")
-    for answer in (None, {}, [["../out.txt", str(tmp_path / "out.txt"), "", 3, None, "a\0b"], ["../out.txt", 4]], [3]):
+    for answer in (
+        None,
+        {},
+        [["../out.txt", str(tmp_path / "out.txt"), "", 3, None, "a\0b"], ["../out.txt", 4]],
+        [3],
+    ):
         files.take(answer)
     assert not files.read and not files.written

@@ -29,7 +29,9 @@ def run_of(scores: list[float], costs: list[float] | None = None) -> Run:
 def test_a_summary_by_hand() -> None:
     summary = summarise([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 100.0])
     assert summary.mean == 16.0
-    assert summary.std == pytest.approx(np.sqrt(((np.array([1, 2, 3, 4, 5, 6, 7, 100]) - 16) ** 2).sum() / 7))
+    assert summary.std == pytest.approx(
+        np.sqrt(((np.array([1, 2, 3, 4, 5, 6, 7, 100]) - 16) ** 2).sum() / 7)
+    )
     assert summary.iqm == (3 + 4 + 5 + 6) / 4
     assert set(summary.to_json()) == {"mean", "std", "iqm", "ci95"}
 
@@ -56,7 +58,9 @@ def test_intervals_repeat_with_the_seed_and_lie_within_the_sample(sample: list[f
 def test_the_interval_is_scipys_percentile_bootstrap() -> None:
     sample = np.random.default_rng(0).normal(size=25)
     summary = summarise(sample)
-    scipys = stats.bootstrap((sample,), np.mean, method="percentile", n_resamples=10_000, random_state=0)
+    scipys = stats.bootstrap(
+        (sample,), np.mean, method="percentile", n_resamples=10_000, random_state=0
+    )
     assert summary.ci95 == pytest.approx(tuple(scipys.confidence_interval), abs=0.02)
     assert summarise(sample, seed=1).ci95 != summary.ci95
     assert summarise(sample, seed=1).ci95 == pytest.approx(summary.ci95, abs=0.03)

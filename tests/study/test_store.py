@@ -29,7 +29,9 @@ NAMES = ["random", "evolution"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark) -> tuple[Store, Run, bytes]:
+def finished(
+    tmp_path_factory: pytest.TempPathFactory, analog: TableBenchmark
+) -> tuple[Store, Run, bytes]:
     """A finished run, its store and its file."""
     folder = tmp_path_factory.mktemp("finished")
     compare(analog, NAMES, runs=2, budget=LINES, folder=folder)
@@ -71,7 +73,9 @@ def altered(content: bytes, rng: random.Random) -> bytes:
     entry = json.loads(lines[number])
     name = rng.choice(sorted(entry))
     others = [None, -1, float("nan"), 10**400, "x", [], True, 1e999]
-    entry[name] = rng.choice([other for other in others if json.dumps(other) != json.dumps(entry[name])])
+    entry[name] = rng.choice(
+        [other for other in others if json.dumps(other) != json.dumps(entry[name])]
+    )
     lines[number] = json.dumps(entry).encode() + b"\n"
     return b"".join(lines)
 
@@ -85,7 +89,9 @@ def test_whatever_is_done_to_a_finished_run_is_found(
     try:
         for _ in range(200):
             path.write_bytes(damage(content, rng))
-            with pytest.raises(UserError, match=r"evolution-1\.jsonl is damaged .* Delete it and run again") as caught:
+            with pytest.raises(
+                UserError, match=r"evolution-1\.jsonl is damaged .* Delete it and run again"
+            ) as caught:
                 store.load("evolution", 1, analog.space)
             assert "\n" not in str(caught.value)
     finally:
@@ -93,7 +99,16 @@ def test_whatever_is_done_to_a_finished_run_is_found(
     assert store.load("evolution", 1, analog.space) == run
 
 
-NASTY = [b'["end"]', b'{"end": 40}', b'{"cell": null}', b"[" * 100_000, b"\xff\xfe", b"9" * 5000, b"{}", b""]
+NASTY = [
+    b'["end"]',
+    b'{"end": 40}',
+    b'{"cell": null}',
+    b"[" * 100_000,
+    b"\xff\xfe",
+    b"9" * 5000,
+    b"{}",
+    b"",
+]
 
 
 @pytest.mark.parametrize("line", NASTY, ids=lambda line: str(line[:12]))
@@ -117,7 +132,11 @@ def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
 ) -> None:
     store, _, content = finished
     compare(analog, NAMES, runs=1, budget=LINES, seed=1, folder=tmp_path)
-    for here, name, number in ((store, "evolution", 0), (store, "random", 1), (Store(tmp_path), "evolution", 0)):
+    for here, name, number in (
+        (store, "evolution", 0),
+        (store, "random", 1),
+        (Store(tmp_path), "evolution", 0),
+    ):
         path = here.path(name, number)
         before = path.read_bytes()
         path.write_bytes(content)
@@ -137,15 +156,36 @@ def sealed(path: Path, entries: list[dict[str, Any]], root: str) -> bytes:
 @pytest.mark.parametrize(
     ("number", "change"),
     [
-        (3, {"score": None}), (3, {"score": "1"}), (3, {"score": True}), (3, {"score": float("nan")}),
-        (3, {"score": 10**400}), (3, {"cost_seconds": -1.0}), (3, {"cost_seconds": float("inf")}), (3, {"index": 4}),
-        (3, {"index": True}), (3, {"cell": None}), (3, {"cell": "|none~0|"}), (3, {"epochs": 0}), (3, {"epochs": 1.5}),
-        (3, {"feasible": 1}), (3, {"values": []}), (3, {"values": {"a": "b"}}), (3, {"extra": 1}), (3, {"end": 3}),
-        (-1, {"end": 39}), (-1, {"end": None}), (-1, {"failure": None}), (-1, {"real_seconds": -1.0}),
+        (3, {"score": None}),
+        (3, {"score": "1"}),
+        (3, {"score": True}),
+        (3, {"score": float("nan")}),
+        (3, {"score": 10**400}),
+        (3, {"cost_seconds": -1.0}),
+        (3, {"cost_seconds": float("inf")}),
+        (3, {"index": 4}),
+        (3, {"index": True}),
+        (3, {"cell": None}),
+        (3, {"cell": "|none~0|"}),
+        (3, {"epochs": 0}),
+        (3, {"epochs": 1.5}),
+        (3, {"feasible": 1}),
+        (3, {"values": []}),
+        (3, {"values": {"a": "b"}}),
+        (3, {"extra": 1}),
+        (3, {"end": 3}),
+        (-1, {"end": 39}),
+        (-1, {"end": None}),
+        (-1, {"failure": None}),
+        (-1, {"real_seconds": -1.0}),
     ],
-)  # fmt: skip
+)
 def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
-    finished: tuple[Store, Run, bytes], analog: TableBenchmark, tmp_path: Path, number: int, change: dict[str, Any]
+    finished: tuple[Store, Run, bytes],
+    analog: TableBenchmark,
+    tmp_path: Path,
+    number: int,
+    change: dict[str, Any],
 ) -> None:
     store, _, content = finished
     root = f"{store._root} evolution 1"
@@ -166,7 +206,11 @@ def test_lines_follow_the_fields_and_their_types() -> None:
     trial = Trial(0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")})
     entry = json.loads(json.dumps(lines.write(trial)))
     read = lines.read(entry)
-    assert read["cell"] == cell.text and str(read["values"]) == "{'valid_error': nan}" and read["epochs"] is None
+    assert (
+        read["cell"] == cell.text
+        and str(read["values"]) == "{'valid_error': nan}"
+        and read["epochs"] is None
+    )
     with pytest.raises(ValueError, match="missing or unknown: score"):
         lines.read({name: value for name, value in entry.items() if name != "score"})
     with pytest.raises(TypeError, match="cannot hold a field"):
@@ -179,7 +223,9 @@ def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> 
     body = b'{"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     from surrogate_nas.files import journal as module
 
-    chain._waiting.append(body[:-1] + module._SEAL + module._sealed(b"root", body) + module._CLOSE + b"\n")
+    chain._waiting.append(
+        body[:-1] + module._SEAL + module._sealed(b"root", body) + module._CLOSE + b"\n"
+    )
     chain.close()
     with pytest.raises(DamagedError, match="no JSON"):
         read_chain(path.read_bytes(), "root")
@@ -188,11 +234,21 @@ def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "change",
     [
-        {"seed": 3}, {"runs": 1}, {"strategies": ["random"]}, {"fingerprint": "0" * 16}, {"objective": {}},
-        {"provenance": None}, {"version": True}, {"version": 1}, {"check": 3}, {"budget": None},
+        {"seed": 3},
+        {"runs": 1},
+        {"strategies": ["random"]},
+        {"fingerprint": "0" * 16},
+        {"objective": {}},
+        {"provenance": None},
+        {"version": True},
+        {"version": 1},
+        {"check": 3},
+        {"budget": None},
     ],
-)  # fmt: skip
-def test_an_altered_description_is_found(finished: tuple[Store, Run, bytes], change: dict[str, Any]) -> None:
+)
+def test_an_altered_description_is_found(
+    finished: tuple[Store, Run, bytes], change: dict[str, Any]
+) -> None:
     store, *_ = finished
     path = store.folder / "experiment.json"
     before = path.read_bytes()
@@ -205,7 +261,9 @@ def test_an_altered_description_is_found(finished: tuple[Store, Run, bytes], cha
         path.write_bytes(before)
 
 
-@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff", b'{"version": 2}', b'{"version": ' + b"9" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"\xff", b'{"version": 2}', b'{"version": ' + b"9" * 5000 + b"}"]
+)
 def test_a_foreign_description_is_one_line(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "experiment.json").write_bytes(content)
     with pytest.raises(UserError, match=r"is damaged|of version"):
@@ -242,7 +300,9 @@ def test_what_is_reported_has_been_synced(
 
     def reported(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
         told.append(done)
-        ended = [path for path in (tmp_path / "runs").glob("*.jsonl") if b'{"end"' in path.read_bytes()]
+        ended = [
+            path for path in (tmp_path / "runs").glob("*.jsonl") if b'{"end"' in path.read_bytes()
+        ]
         assert len(ended) == done
         for path in [*ended, tmp_path / "experiment.json"]:
             found = path.stat()
@@ -284,11 +344,31 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
 def test_a_full_disk_ends_the_command_with_one_line(tmp_path: Path, workers: int) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))"
     code = f"{limit}; from surrogate_nas.cli import main; main()"
-    arguments = ["compare", "analog-cifar10", "--strategies", ",".join(NAMES), "--runs", "2", "--budget", "90"]
+    arguments = [
+        "compare",
+        "analog-cifar10",
+        "--strategies",
+        ",".join(NAMES),
+        "--runs",
+        "2",
+        "--budget",
+        "90",
+    ]
     ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments, "--workers", str(workers), "--out", str(tmp_path / "out")],
-        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            code,
+            *arguments,
+            "--workers",
+            str(workers),
+            "--out",
+            str(tmp_path / "out"),
+        ],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
     # A busy machine takes long enough for lines of progress.
     lines = [line for line in ended.stderr.strip().splitlines() if not line.startswith("runs ")]
     assert ended.returncode == 2 and len(lines) == 1, ended.stderr

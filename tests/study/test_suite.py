@@ -1,4 +1,6 @@
-"""Suites: what is read, run, resumed and refused; the statistics on results made by hand; the verdict's words."""
+"""Suites: what is read, run, resumed and refused; the statistics on results made by hand; the
+verdict's words.
+"""
 
 from __future__ import annotations
 
@@ -69,15 +71,23 @@ def tiny(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, tmp_path: Path, snas: Snas) -> None:
+def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
+    tiny: Path, tmp_path: Path, snas: Snas
+) -> None:
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
     assert printed.code == 0
     told = json.loads(printed.out)
     assert {"problems", "strategies", "tests", "verdict"} <= told.keys()
     assert [problem["name"] for problem in told["problems"]] == ["plain", "capped", "seconds"]
-    assert {s["name"]: s["runs"] for s in told["strategies"]} == {"random": 6, "evolution": 6, "local_search": 3}
-    assert [s["rank_mean"] for s in told["strategies"]] == sorted(s["rank_mean"] for s in told["strategies"])
+    assert {s["name"]: s["runs"] for s in told["strategies"]} == {
+        "random": 6,
+        "evolution": 6,
+        "local_search": 3,
+    }
+    assert [s["rank_mean"] for s in told["strategies"]] == sorted(
+        s["rank_mean"] for s in told["strategies"]
+    )
     assert sum(s["probability_best"] for s in told["strategies"]) == pytest.approx(1)
     assert told["verdict"]["sentences"][0] in text_of((out / "report.html").read_text())
     for name in TABLES:
@@ -92,7 +102,9 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(tiny: Path, 
     held = {file: file.read_bytes() for file in (out / "problems").rglob("*.jsonl")}
     assert len(held) == 15
     more = run_suite(read_suite(str(tiny)).entered((), 2), out)
-    assert {s: len(more.problems[0].traces[s]) for s in more.strategies} == dict.fromkeys(more.strategies, 2)
+    assert {s: len(more.problems[0].traces[s]) for s in more.strategies} == dict.fromkeys(
+        more.strategies, 2
+    )
     assert all(file.read_bytes() == content for file, content in held.items())
     assert len(read_comparison(out / "problems" / "plain").runs) == 6
 
@@ -106,7 +118,11 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
     file = tmp_path / "gated.toml"
     file.write_text(TINY.replace('"evolution"', json.dumps(f"{tmp_path / 'gate.py'}:Gate")))
     out = tmp_path / "out"
-    process = start([*COMMAND, "suite", str(file), "--workers", "2", "--out", str(out)], tmp_path / "home", str(out))
+    process = start(
+        [*COMMAND, "suite", str(file), "--workers", "2", "--out", str(out)],
+        tmp_path / "home",
+        str(out),
+    )
     while len(list(here.iterdir())) < 2:
         time.sleep(0.01)
     assert hit(process, "group", str(out))
@@ -124,10 +140,18 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
     suite = read_suite(str(tiny)).only(["plain"]).entered(["random", f"{BROKEN}:RaisesWhenAsked"])
     result = run_suite(suite)
     problem, name = result.problems[0], "RaisesWhenAsked"
-    assert len(result.failures) == 2 and all("plain: Strategy RaisesWhenAsked failed" in f for f in result.failures)
+    assert len(result.failures) == 2 and all(
+        "plain: Strategy RaisesWhenAsked failed" in f for f in result.failures
+    )
     assert (problem.regrets(name) == problem.reference.ceiling).all()
-    assert result.verdict.end is not None and result.verdict.end.leader == "random" and not result.verdict.decided
-    assert any("RaisesWhenAsked failed in 2 of 2 runs" in sentence for sentence in result.verdict.sentences)
+    assert (
+        result.verdict.end is not None
+        and result.verdict.end.leader == "random"
+        and not result.verdict.decided
+    )
+    assert any(
+        "RaisesWhenAsked failed in 2 of 2 runs" in sentence for sentence in result.verdict.sentences
+    )
     assert result.summary["strategies"][1]["failures"] == 2
 
 
@@ -137,9 +161,23 @@ def test_what_was_not_fetched_is_told_and_left_out(
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     absent = '[[problems]]\nname = "absent"\nbenchmark = "transnas-micro-jigsaw"\n'
     tiny.write_text(TINY + absent)
-    told = snas("suite", tiny, "--problems", "plain,absent", "--strategies", "random", "--runs", "1", "--out", tmp_path)
+    told = snas(
+        "suite",
+        tiny,
+        "--problems",
+        "plain,absent",
+        "--strategies",
+        "random",
+        "--runs",
+        "1",
+        "--out",
+        tmp_path,
+    )
     assert told.code == 0
-    assert "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas" in told.err
+    assert (
+        "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas"
+        in told.err
+    )
     alone = snas("suite", tiny, "--problems", "absent", "--out", tmp_path / "none")
     assert alone.code == 2 and "No problem of tiny can be run: absent: transnas" in alone.err
     assert not (tmp_path / "none").exists()
@@ -150,8 +188,16 @@ def test_what_was_not_fetched_is_told_and_left_out(
     [
         ("cells = 14", "cells = ", "tiny.toml is no TOML: Invalid value (at line 3, column 9)."),
         ("cells = 14", 'cells = "14"', "tiny.toml: cells is a whole number, not '14'."),
-        ("cells = 14", "cells = 0", "tiny.toml: plain: A budget in cells must be a whole number from 1"),
-        ("cells = 14", "", "tiny.toml: plain: A run needs a budget: a number of cells, or simulated seconds."),
+        (
+            "cells = 14",
+            "cells = 0",
+            "tiny.toml: plain: A budget in cells must be a whole number from 1",
+        ),
+        (
+            "cells = 14",
+            "",
+            "tiny.toml: plain: A run needs a budget: a number of cells, or simulated seconds.",
+        ),
         ("cells = 14", "cell = 14", "tiny.toml: Unknown key 'cell'. Did you mean 'cells'?"),
         ("runs = 2", "runs = 0", "tiny.toml: The number of runs of random must be a whole number"),
         ('"random"', "7", "tiny.toml: strategies[0] is a table, not 7."),
@@ -159,16 +205,30 @@ def test_what_was_not_fetched_is_told_and_left_out(
         ('"random"', '"evolution"', "tiny.toml: tiny has the strategy evolution twice."),
         ('"random"', '"randon"', "Unknown strategy 'randon'. Did you mean 'random'?"),
         ('name = "capped"', 'name = "plain"', "tiny.toml: tiny has the problem plain twice."),
-        ('name = "capped"', 'name = "../up"', "tiny.toml: A problem's name has letters, digits and ._+- only"),
+        (
+            'name = "capped"',
+            'name = "../up"',
+            "tiny.toml: A problem's name has letters, digits and ._+- only",
+        ),
         ('name = "capped"', "", "tiny.toml: problems[1].name is missing."),
         ('name = "capped"', "name = 1", "tiny.toml: problems[1].name is a text, not 1."),
-        ("objective", "objektive", "tiny.toml: Unknown key 'problems[1].objektive'. Did you mean 'problems[1].obj"),
+        (
+            "objective",
+            "objektive",
+            "tiny.toml: Unknown key 'problems[1].objektive'. Did you mean 'problems[1].obj",
+        ),
         ("<= 0.6", "<= 0", "tiny, capped: No cell of fashion meets latency@cpu <= 0."),
         ("valid_error[5]", "valid_eror", "tiny, capped: Unknown metric of fashion 'valid_eror'."),
-        ("title", "seed = -1\ntitle", "tiny.toml: A seed must be a whole number of at least 0, not -1."),
+        (
+            "title",
+            "seed = -1\ntitle",
+            "tiny.toml: A seed must be a whole number of at least 0, not -1.",
+        ),
     ],
-)  # fmt: skip
-def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str) -> None:
+)
+def test_a_wrong_file_is_one_line(
+    tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str
+) -> None:
     tiny.write_text(TINY.replace(old, new, 1))
     told = snas("suite", tiny, "--out", tmp_path / "out")
     assert told.code == 2 and not (tmp_path / "out").exists()
@@ -181,11 +241,20 @@ def test_a_wrong_file_is_one_line(tiny: Path, tmp_path: Path, snas: Snas, old: s
     [
         (
             ["strater"],
-            "Unknown suite 'strater'. Did you mean 'starter'? Known: FILE.toml, families, standard, starter.",
+            (
+                "Unknown suite 'strater'. Did you mean 'starter'? Known: FILE.toml, families,"
+                " standard, starter."
+            ),
         ),
         (["nowhere.toml"], "Cannot read nowhere.toml: No such file or directory."),
-        (["starter", "--problems", "fashoin"], "Unknown problem of starter 'fashoin'. Did you mean 'fashion'?"),
-        (["starter", "--runs", "0"], "The number of runs of random must be a whole number from 1 to 1,000,000, not 0."),
+        (
+            ["starter", "--problems", "fashoin"],
+            "Unknown problem of starter 'fashoin'. Did you mean 'fashion'?",
+        ),
+        (
+            ["starter", "--runs", "0"],
+            "The number of runs of random must be a whole number from 1 to 1,000,000, not 0.",
+        ),
         (["starter", "--engine", "abacus"], "Unknown engine 'abacus'."),
         (["starter", "--workers", "0"], "There must be at least 1 worker, not 0."),
     ],
@@ -212,7 +281,9 @@ def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     assert all(issubclass(resolve(entry.strategy), Strategy) for entry in suite.entries)
     if name != "starter":
         space_of = {entry["name"]: re.sub(r"-\d+$", "", entry["space"]) for entry in tables()}
-        spaces = Counter(space_of.get(problem.benchmark, problem.benchmark) for problem in suite.problems)
+        spaces = Counter(
+            space_of.get(problem.benchmark, problem.benchmark) for problem in suite.problems
+        )
         assert len(spaces) >= 8 and max(spaces.values()) <= (4 if name == "standard" else 1)
 
 
@@ -249,17 +320,24 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     assert (np.diff(curve) <= 1e-12).all()
     reference = reference_of(objective, Budget(20), [])
     assert reference.exact and reference.regret(curve)[-1] == pytest.approx(1)
-    assert reference.regret(np.array([objective.optimum(), np.inf])).tolist() == [0, reference.ceiling]
+    assert reference.regret(np.array([objective.optimum(), np.inf])).tolist() == [
+        0,
+        reference.ceiling,
+    ]
 
 
 def test_a_front_and_a_run_s_history_are_measured_against_what_is_known_of_them() -> None:
     front = Problem("front", "fashion", "valid_error, latency@cpu", cells=12)
     history = Problem("history", "fashion", "valid_error + 0.1*diversity", cells=12)
-    result = run_suite(Suite("two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)]))
+    result = run_suite(
+        Suite("two", "Two", [front, history], [Entry("random", 2), Entry("evolution", 2)])
+    )
     first, second = result.problems
     assert not first.reference.exact and first.reference.optimum == 0 and first.weight == 0
     assert not second.reference.exact and second.weight == 0.1 and result.means()[1].min() < 1
-    assert second.reference.optimum == min(t.score[-1] for traces in second.traces.values() for t in traces)
+    assert second.reference.optimum == min(
+        t.score[-1] for traces in second.traces.values() for t in traces
+    )
     assert {told["solved"] for told in result.summary["strategies"]} == {None}
     assert not [said for said in result.verdict.sentences if "Another λ" in said]
 
@@ -279,11 +357,16 @@ def test_what_was_given_up_was_not_found() -> None:
     runs = np.array([[5.0, 0.0, 0.5, 0.5], [5.0, 0.0, 3.0, 0.0], [5.0, 2.0, 0.0, 0.0]])
     result = made({"p": {"a": runs, "b": steps(1, 1, 1)}})
     (problem,) = result.problems
-    assert problem.runtimes("a", 0.0).tolist() == [np.inf, 4, 3] and problem.runtimes("a", 1.0).tolist() == [2, 4, 3]
+    assert problem.runtimes("a", 0.0).tolist() == [np.inf, 4, 3] and problem.runtimes(
+        "a", 1.0
+    ).tolist() == [2, 4, 3]
     assert (problem.given_up("a"), problem.given_up("a", 1.0), problem.given_up("b")) == (1, 0, 0)
     assert result.profile.solved.tolist() == [pytest.approx(2 / 3), 0]
     (told,) = [said for said in result.verdict.sentences if "was evaluated" in said]
-    assert told.startswith("In 1 of 6 runs the optimum was evaluated, but noise") and "(most often by a: 1)" in told
+    assert (
+        told.startswith("In 1 of 6 runs the optimum was evaluated, but noise")
+        and "(most often by a: 1)" in told
+    )
 
 
 def test_isomorphic_answers_are_one() -> None:
@@ -291,7 +374,9 @@ def test_isomorphic_answers_are_one() -> None:
     (problem,) = result.problems
     assert result.verdict.winner == "a" and result.verdict.decided_here
     alike = {
-        name: [replace(trace, answer="one" if trace.run else name, answer_index=3) for trace in traces]
+        name: [
+            replace(trace, answer="one" if trace.run else name, answer_index=3) for trace in traces
+        ]
         for name, traces in problem.traces.items()
     }
     result = replace(result, problems=[replace(problem, traces=alike)])
@@ -307,17 +392,21 @@ def test_isomorphic_answers_that_cost_differently_are_two() -> None:
     alike = np.flatnonzero(space.classes == np.bincount(space.classes).argmax())[:2].tolist()
 
     class One(Strategy):
-        def ask(self, n: int) -> list[Cell]:  # noqa: ARG002
+        def ask(self, n: int) -> list[Cell]:
             return [space[alike[0]]]
 
     class Other(Strategy):
-        def ask(self, n: int) -> list[Cell]:  # noqa: ARG002
+        def ask(self, n: int) -> list[Cell]:
             return [space[alike[1]]]
 
     for objective, same in (("valid_loss", True), ("valid_loss + 0.1*latency@cpu", False)):
-        found = compare("fashion", [One, Other], objective, runs=2, budget=1, first_cells=0).problem_result
+        found = compare(
+            "fashion", [One, Other], objective, runs=2, budget=1, first_cells=0
+        ).problem_result
         one, other = (found.answers(name).tolist() for name in ("One", "Other"))
-        assert [found.traces[name][0].answer for name in ("One", "Other")][0] and (one == other) == same
+        assert [found.traces[name][0].answer for name in ("One", "Other")][0] and (
+            one == other
+        ) == same
         assert same or one == found.at("One").tolist()
 
 
@@ -330,27 +419,49 @@ def test_answers_among_the_first_cells_are_said() -> None:
     }
     told = replace(problem, problem=replace(problem.problem, first_cells=1), traces=traces)
     said = " ".join(replace(result, problems=[told]).verdict.sentences)
-    assert "In 2 of 4 runs the answer is one of the random cells that all strategies begin with" in said
+    assert (
+        "In 2 of 4 runs the answer is one of the random cells that all strategies begin with"
+        in said
+    )
 
 
 def test_runtimes_ranks_and_probabilities_by_hand() -> None:
     result = made(
-        {"p": {"a": steps(0, 0, 0.5, 2), "b": steps(1, 1, 1, 1)}, "q": {"a": steps(1, 1, 1, 1), "b": steps(1, 1, 1, 1)}}
+        {
+            "p": {"a": steps(0, 0, 0.5, 2), "b": steps(1, 1, 1, 1)},
+            "q": {"a": steps(1, 1, 1, 1), "b": steps(1, 1, 1, 1)},
+        }
     )
     first = result.problems[0]
     assert expected_runtime(first, "a", 0.0) == (3 + 3 + 4 + 4) / 2
     assert expected_runtime(first, "b", 0.0) == float("inf")
-    assert first.at("a", 0.5).tolist() == [5, 5, 5, 5] and first.at("a", 0.51).tolist() == [0, 0, 0.5, 2]
+    assert first.at("a", 0.5).tolist() == [5, 5, 5, 5] and first.at("a", 0.51).tolist() == [
+        0,
+        0,
+        0.5,
+        2,
+    ]
     assert result.profile.solved.tolist() == [0.25, 0]
-    assert result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
-    assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[:, 0].tolist() == [1.5, 1.5]
+    assert (
+        result.profile.share[:, 49].tolist() == [0, 0] and (result.profile.share[:, -1] > 0).all()
+    )
+    assert result.ranks.mean[:, -1].tolist() == [1.25, 1.75] and result.ranks.mean[
+        :, 0
+    ].tolist() == [1.5, 1.5]
     assert ">a</td>" in result._repr_html_() and "2 strategies on 2 problems" in repr(result)
     (improved,) = result.improvements
     assert improved.probability == (0.75 + 0.5) / 2 and improved.ci95 is not None
     assert improved.ci95[0] <= improved.probability <= improved.ci95[1]
-    assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[0].mean == pytest.approx(6.5 / 8)
+    assert [a.iqm for a in result.aggregates] == [0.875, 1] and result.aggregates[
+        0
+    ].mean == pytest.approx(6.5 / 8)
     account = result.accounts[0]
-    assert (account.runs, account.duplicates, account.simulated_seconds, account.queries) == (8, 8, 16, 0)
+    assert (account.runs, account.duplicates, account.simulated_seconds, account.queries) == (
+        8,
+        8,
+        16,
+        0,
+    )
 
 
 def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
@@ -358,23 +469,37 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
     clear = made({f"p{i}": noisy(rng, 0.1, 0.5 + i / 50, 0.9, 1.2) for i in range(12)})
     assert clear.verdict.winner == "a" and clear.verdict.decided and clear.verdict.decided_here
     said = " ".join(clear.verdict.sentences)
-    assert "On these 12 problems, a ends with the lowest regret: significantly better than b (better in 120" in said
+    assert (
+        "On these 12 problems, a ends with the lowest regret: significantly better than b (better"
+        " in 120" in said
+    )
     assert ", and than c and d." in said
     assert "On other problems of the kind, a leads too (b: better in 12 of 12 spaces" in said
     assert [holds.answer for holds in clear.verdict.holds] == ["Yes", "No", "Yes", "Likely"]
-    split = made({f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)})
+    split = made(
+        {f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)}
+    )
     verdict = split.verdict
     assert not verdict.decided and not verdict.decided_here and sorted(verdict.winner) == ["a", "b"]
     assert "do not differ significantly" in verdict.sentences[0] and verdict.runner_up is None
     assert split.pairs[0].test.wins == split.pairs[0].test.losses == 6
     few = made({f"p{i}": noisy(rng, 0.1, 0.5) for i in range(3)})
     assert few.verdict.decided_here and not few.verdict.decided and few.verdict.elsewhere is None
-    assert "These 3 problems have 3 search spaces; at least 6 spaces are needed" in " ".join(few.verdict.sentences)
+    assert "These 3 problems have 3 search spaces; at least 6 spaces are needed" in " ".join(
+        few.verdict.sentences
+    )
     short = made({"p": {n: rows[:5] for n, rows in noisy(rng, 0.1, 0.5).items()}}).verdict
     assert not short.decided_here and short.runs_needed == [6, 24]
     told = clear.summary["verdict"]
-    keys = "winner runner_up decided_here decided statement level sentences runs_needed problems_needed".split()
-    assert told.keys() >= set(keys) and (told["winner"], told["runner_up"], told["level"]) == ("a", "b", 0.05)
+    keys = (
+        "winner runner_up decided_here decided statement level sentences runs_needed"
+        " problems_needed".split()
+    )
+    assert told.keys() >= set(keys) and (told["winner"], told["runner_up"], told["level"]) == (
+        "a",
+        "b",
+        0.05,
+    )
 
 
 def test_ends_alike_are_a_tie_and_the_faster_is_named() -> None:
@@ -389,26 +514,34 @@ def test_ends_alike_are_a_tie_and_the_faster_is_named() -> None:
     verdict = made({"p": slow}).verdict
     assert verdict.end is not None and verdict.end.same == ("b",) and not verdict.decided_here
     assert verdict.speed is not None and verdict.speed.decided and verdict.speed.leader == "a"
-    assert "a is the first to come within 1 % of the optimum: 3 cells in the median, b 4" in " ".join(verdict.sentences)
+    assert (
+        "a is the first to come within 1 % of the optimum: 3 cells in the median, b 4"
+        in " ".join(verdict.sentences)
+    )
 
 
 def test_another_weight_and_half_the_budget_change_the_winner() -> None:
     rng = np.random.default_rng(0)
     problems = {"l": noisy(rng, 0.1, 0.5), "r": noisy(rng, 0.5, 0.1), "s": noisy(rng, 0.1, 0.4)}
-    late = {name: runs | {"b": runs["b"] - np.array([0, 3.0, 0, 0])} for name, runs in problems.items()}
+    late = {
+        name: runs | {"b": runs["b"] - np.array([0, 3.0, 0, 0])} for name, runs in problems.items()
+    }
     result = made(late, weights={"r": 0.2, "s": 0.5})
     said = " ".join(result.verdict.sentences)
     assert "Another λ changes who leads on 1 of 1 table asked with several" in said
     assert "(table, loss: at λ = 0 a leads, at λ = 0.2 b leads" in said
     assert "By kind: with L alone a leads; with L + λR a and b are not decided." in said
     (less,) = [holds for holds in result.verdict.holds if holds.question == "less budget"]
-    assert (less.answer, less.why) == ("Yes", "after half b; after a quarter a and b")  # neither leads for sure
+    # neither leads for sure
+    assert (less.answer, less.why) == ("Yes", "after half b; after a quarter a and b")
 
 
 def test_equal_strategies_are_equal() -> None:
     same = made({f"p{i}": {name: steps(0, 0, 0, 0, 0, 0) for name in "abc"} for i in range(7)})
     assert same.ranks.mean[:, -1].tolist() == [2, 2, 2]
-    assert [told["probability_best"] for told in same.summary["strategies"]] == pytest.approx([1 / 3] * 3)
+    assert [told["probability_best"] for told in same.summary["strategies"]] == pytest.approx(
+        [1 / 3] * 3
+    )
     assert not same.verdict.decided and not same.verdict.decided_here
     assert (same.pairs[0].difference, same.pairs[0].test.p) == (0, 1)
     with pytest.raises(UserError, match="has no problem"):
@@ -434,7 +567,13 @@ class Mine(sn.Strategy):
 
 @pytest.mark.parametrize(
     ("apart", "largest", "found"),
-    [(1e-10, 2.0, True), (1e-8, 2.0, False), (1e-4, 1e6, True), (1e-2, 1e6, False), (1e-11, 1.001, False)],
+    [
+        (1e-10, 2.0, True),
+        (1e-8, 2.0, False),
+        (1e-4, 1e6, True),
+        (1e-2, 1e6, False),
+        (1e-11, 1.001, False),
+    ],
 )
 def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     apart: float, largest: float, found: bool, tmp_path: Path
@@ -445,11 +584,21 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
     bench, mine = f"{file}:BENCH", f"{file}:Mine"
     compared = compare(bench, [mine], "valid_loss", runs=2, budget=11)
     (best,) = best_cells(compared, 1)
-    assert best.trial.score == 1.0 + apart and (compared.regrets("Mine") <= compared.rounding).all() == found
+    assert (
+        best.trial.score == 1.0 + apart
+        and (compared.regrets("Mine") <= compared.rounding).all() == found
+    )
     marks = card(compared, best, looks(["Mine"]), None).marks
-    assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (found, ["the optimum"] * found)
-    path = lambda_path(bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11)
-    assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [float(found)] * 2
+    assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (
+        found,
+        ["the optimum"] * found,
+    )
+    path = lambda_path(
+        bench, [mine], "valid_loss + 1*width@mine", lambdas=[0.0, 1.0], runs=2, budget=11
+    )
+    assert [told["strategies"][0]["found"] for told in path.to_json()["lambdas"]] == [
+        float(found)
+    ] * 2
     problems = [Problem("one", bench, "valid_loss", cells=11)]
     result = run_suite(Suite("beside", "Beside", problems, [Entry(mine, 2)]))
     assert result.profile.solved.tolist() == [float(found)]
@@ -464,8 +613,15 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     asked = {"call_limit_seconds": 60.0, "simulated_workers": 2, "hidden": True}
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
-    assert "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
+    assert (
+        "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
+    )
     refused = snas(*suite)
-    assert refused.code == 2 and "holds another comparison (simulated_workers 2, now 1)" in refused.err
+    assert (
+        refused.code == 2 and "holds another comparison (simulated_workers 2, now 1)" in refused.err
+    )
     wrong = snas(*suite, "--simulated-workers", 0)
-    assert wrong.code == 2 and "The number of simulated workers must be a whole number from 1" in wrong.err
+    assert (
+        wrong.code == 2
+        and "The number of simulated workers must be a whole number from 1" in wrong.err
+    )

@@ -1,4 +1,6 @@
-"""The verdict's sentences: the subject first, one thought each, at most three on a first screen, and no nonsense."""
+"""The verdict's sentences: the subject first, one thought each, at most three on a first screen,
+and no nonsense.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,11 @@ def test_nothing_is_needed_where_two_are_practically_the_same() -> None:
     verdict = RESULTS["alike"].verdict
     assert verdict.statement == "same" and verdict.runs_needed is None
     said = " ".join(verdict.sentences)
-    assert "practically the same" in said and "would show" not in said and "would be needed" not in said
+    assert (
+        "practically the same" in said
+        and "would show" not in said
+        and "would be needed" not in said
+    )
 
 
 def test_a_detectable_difference_is_not_told_where_most_pairs_tie_or_it_is_tiny() -> None:
@@ -54,25 +60,43 @@ def test_a_detectable_difference_is_not_told_where_most_pairs_tie_or_it_is_tiny(
     assert not any("could have shown" in said for said in judged(a=np.zeros(32), b=ties).sentences)
     assert not any("could have shown" in said or "e-" in said for said in tiny.sentences)
     spread = judged(a=rng.random(20), b=rng.random(20))
-    assert any(re.match(r"These 20 paired runs could have shown a mean .* 80 % power", s) for s in spread.sentences)
+    assert any(
+        re.match(r"These 20 paired runs could have shown a mean .* 80 % power", s)
+        for s in spread.sentences
+    )
 
 
 def test_needed_is_a_lower_bound_or_a_number_and_json_has_it() -> None:
     kinds = RESULTS["kinds"].verdict
     assert kinds.runs_needed is not None and kinds.runs_needed[1] is None
-    assert f"at least {kinds.runs_needed[0]} runs per problem would be needed, how many more" in kinds.sentences[1]
+    assert (
+        f"at least {kinds.runs_needed[0]} runs per problem would be needed, how many more"
+        in kinds.sentences[1]
+    )
     assert kinds.to_json()["runs_needed"] == kinds.runs_needed
     about = RESULTS["one problem, not decided"].verdict
     assert about.runs_needed == [26, 104]
-    assert "; if the true difference equals the observed one, about 52 runs per problem" in about.sentences[1]
+    assert (
+        "; if the true difference equals the observed one, about 52 runs per problem"
+        in about.sentences[1]
+    )
     assert "80 % power" in about.sentences[1]
 
 
 def test_mean_against_rank_is_not_decided_and_said() -> None:
     verdict = judged(fails=failing(80, 5), steady=np.full(80, 0.1))
-    assert verdict.statement == "split" and not verdict.decided_here and verdict.winner == ["fails", "steady"]
-    assert verdict.sentences[0] == "On this problem, it is not decided which of fails and steady ends best."
-    assert verdict.sentences[1].startswith("fails is better than steady in most runs (64 of 80; p = 0.018), but steady")
+    assert (
+        verdict.statement == "split"
+        and not verdict.decided_here
+        and verdict.winner == ["fails", "steady"]
+    )
+    assert (
+        verdict.sentences[0]
+        == "On this problem, it is not decided which of fails and steady ends best."
+    )
+    assert verdict.sentences[1].startswith(
+        "fails is better than steady in most runs (64 of 80; p = 0.018), but steady"
+    )
     assert "depends on what a failure costs" in verdict.sentences[1]
     told = verdict.to_json()["end"]["rivals"][0]
     assert told["statement"] == "split" and told["difference"] < 0 and told["interval"][1] < 0
@@ -108,7 +132,10 @@ def test_decided_and_practically_the_same_stand_side_by_side() -> None:
     worse = np.r_[np.full(9, 0.02), np.zeros(71)]
     verdict = judged(a=np.zeros(80), b=worse)
     assert verdict.decided_here and verdict.end is not None and verdict.end.rivals[0].alike
-    assert "but a and b are practically the same, as their means differ by at most 0.04" in verdict.sentences[0]
+    assert (
+        "but a and b are practically the same, as their means differ by at most 0.04"
+        in verdict.sentences[0]
+    )
 
 
 def test_an_equal_twin_of_the_leader_hides_no_rival() -> None:
@@ -116,18 +143,27 @@ def test_an_equal_twin_of_the_leader_hides_no_rival() -> None:
     best = 0.1 * rng.random(12)
     verdict = judged(a=best, twin=best, b=best + 0.3, c=best + 0.5)
     assert verdict.winner == ["a", "twin"] and not verdict.decided_here
-    assert verdict.sentences[0].startswith("On this problem, a and twin end with the lowest regret, equal in every run")
+    assert verdict.sentences[0].startswith(
+        "On this problem, a and twin end with the lowest regret, equal in every run"
+    )
     assert "better than b" in verdict.sentences[0] and "and than c" in verdict.sentences[0]
 
 
 def test_half_of_the_runs_is_not_less_than_half() -> None:
     half = made({"p": {"a": steps(*[0.0] * 4, *[1.0] * 4), "b": steps(*[0.0] * 3, *[1.0] * 5)}})
     said = " ".join(half.verdict.sentences)
-    assert "less than half" not in said and "at least half of the runs of each do not get there" in said
+    assert (
+        "less than half" not in said
+        and "at least half of the runs of each do not get there" in said
+    )
 
 
 def test_strategies_that_tie_in_39_of_40_runs_share_the_probability_of_being_best() -> None:
-    one = {"a": steps(*[0.0] * 10), "b": steps(*[0.0] * 10), "c": steps(*[1.0 + i / 10 for i in range(10)])}
+    one = {
+        "a": steps(*[0.0] * 10),
+        "b": steps(*[0.0] * 10),
+        "c": steps(*[1.0 + i / 10 for i in range(10)]),
+    }
     problems = {f"p{i}": one for i in range(3)}
     result = made({**problems, "last": one | {"b": steps(*[0.0] * 9, 0.7)}})
     for key in ("probability_best_here", "probability_best"):

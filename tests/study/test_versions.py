@@ -40,7 +40,11 @@ def edited(folder: Path, add: int) -> None:
 
 
 def told(found: sn.Comparison) -> list[str]:
-    return [sentence for sentence in found.verdict.sentences if "was edited and run again on these seeds" in sentence]
+    return [
+        sentence
+        for sentence in found.verdict.sentences
+        if "was edited and run again on these seeds" in sentence
+    ]
 
 
 def compared(strategy: str, out: Path | None, **more: int) -> sn.Comparison:
@@ -49,25 +53,46 @@ def compared(strategy: str, out: Path | None, **more: int) -> sn.Comparison:
 
 def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> None:
     out, other = tmp_path / "out", tmp_path / "other"
-    assert not told(compared(strategy, out)) and not told(compared(strategy, out)), "the same again is no version"
+    assert not told(compared(strategy, out)) and not told(compared(strategy, out)), (
+        "the same again is no version"
+    )
     edited(tmp_path, add=1)
     (second,) = told(compared(strategy, out))
     assert "(2 versions so far)" in second and second.endswith("needs fresh seeds (--seed 1).")
     assert told(read_comparison(out)) == [second] and Store(out).read()["versions"] == {"Mine": 2}
     (tmp_path / "conf.json").write_text("2")
-    assert "(3 versions so far)" in told(compared(strategy, out))[0], "a file that it reads makes a version too"
+    assert "(3 versions so far)" in told(compared(strategy, out))[0], (
+        "a file that it reads makes a version too"
+    )
     edited(tmp_path, add=2)
-    assert "(4 versions so far)" in told(compared(strategy, other))[0], "another folder forgets nothing"
+    assert "(4 versions so far)" in told(compared(strategy, other))[0], (
+        "another folder forgets nothing"
+    )
     shutil.rmtree(out)
     shutil.rmtree(other)
-    assert "(4 versions so far)" in told(compared(strategy, None))[0], "nor does a folder that was deleted"
-    assert not told(compared(strategy, tmp_path / "fresh", seed=1)), "with fresh seeds it is a first look"
+    assert "(4 versions so far)" in told(compared(strategy, None))[0], (
+        "nor does a folder that was deleted"
+    )
+    assert not told(compared(strategy, tmp_path / "fresh", seed=1)), (
+        "with fresh seeds it is a first look"
+    )
     assert "(2 versions so far)" not in str(told(compared(strategy, None, seed=1)))
 
 
 def test_terminal_page_and_suite_say_it(strategy: str, tmp_path: Path, snas: Snas) -> None:
     out = tmp_path / "out"
-    arguments = ["compare", "fashion", "--strategies", f"{strategy},random", "--runs", 2, "--budget", 12, "--out", out]
+    arguments = [
+        "compare",
+        "fashion",
+        "--strategies",
+        f"{strategy},random",
+        "--runs",
+        2,
+        "--budget",
+        12,
+        "--out",
+        out,
+    ]
     assert snas(*arguments).code == 0 and "edited" not in (out / "report.html").read_text()
     edited(tmp_path, add=1)
     sentence = "Mine was edited and run again on these seeds (2 versions so far)"
@@ -87,16 +112,26 @@ def test_terminal_page_and_suite_say_it(strategy: str, tmp_path: Path, snas: Sna
 
 
 def test_strategies_of_the_project_have_no_versions(tmp_path: Path) -> None:
-    found = sn.compare("fashion", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out")
+    found = sn.compare(
+        "fashion", ["random", "evolution"], runs=2, budget=12, folder=tmp_path / "out"
+    )
     assert not told(found) and not Store(tmp_path / "out").read().get("versions")
 
 
 def test_the_record_is_sealed(tmp_path: Path) -> None:
     arguments = "Sealed", tmp_path, ("fingerprint", 0)
     before = {*(home() / "versions").glob("*.jsonl")}
-    assert [count_version(*arguments, {"a.py": text}, files) for text, files in (
-        ("1", None), ("1", {}), ("1", None), ("1", {"c": "0"}), ("2", None), ("1", {}),
-    )] == [1, 1, 1, 2, 3, 3]  # fmt: skip
+    assert [
+        count_version(*arguments, {"a.py": text}, files)
+        for text, files in (
+            ("1", None),
+            ("1", {}),
+            ("1", None),
+            ("1", {"c": "0"}),
+            ("2", None),
+            ("1", {}),
+        )
+    ] == [1, 1, 1, 2, 3, 3]
     (record,) = {*(home() / "versions").glob("*.jsonl")} - before
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert len(lines) == 4

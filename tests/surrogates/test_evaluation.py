@@ -1,4 +1,6 @@
-"""How surrogates are scored: splits that do not leak, scores worked out by hand, and the ceiling of real data."""
+"""How surrogates are scored: splits that do not leak, scores worked out by hand, and the ceiling of
+real data.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,10 @@ def test_scores_worked_out_by_hand() -> None:
 def test_real_accuracy_is_learned_and_its_interval_is_honest(real: TableBenchmark) -> None:
     values = real.column("valid_error", 200)
     splits = [split_cells(real.space, values, 156, seed=seed) for seed in range(3)]
-    made = [evaluate(make_model("gp", seed=seed), real.space, values, split) for seed, split in enumerate(splits)]
+    made = [
+        evaluate(make_model("gp", seed=seed), real.space, values, split)
+        for seed, split in enumerate(splits)
+    ]
     assert all(one.scores["kendall"] > 0.82 for one in made)
     assert 0.84 < np.mean([one.scores["coverage90"] for one in made]) < 0.96
     assert made[0].to_json()["n_test"] == 15625 - 156
@@ -71,14 +76,19 @@ def test_real_accuracy_is_learned_and_its_interval_is_honest(real: TableBenchmar
 
 def test_real_latency_is_learned_from_ten_cells(real: TableBenchmark) -> None:
     values = real.column("latency@gold_6226")
-    made = evaluate(make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10))
+    made = evaluate(
+        make_model("ridge", "cost"), real.space, values, split_cells(real.space, values, 10)
+    )
     assert made.scores["spearman"] > 0.95
 
 
 def test_a_quick_booster_beats_the_first_try(real: TableBenchmark) -> None:
     values = real.column("valid_error", 200)
     model = make_model("xgboost", parts=1, trees=150, rate=0.1, calibrate=False)
-    assert evaluate(model, real.space, values, split_cells(real.space, values, 1563)).scores["kendall"] > 0.91
+    assert (
+        evaluate(model, real.space, values, split_cells(real.space, values, 1563)).scores["kendall"]
+        > 0.91
+    )
 
 
 def test_the_ceiling_of_real_data_is_the_published_one(real: TableBenchmark, space: NB201) -> None:

@@ -47,7 +47,9 @@ def test_predictions_are_the_conditional_distribution(points: Floats, values: Fl
     seen, other = points[:20], points[20:]
     process = FittedProcess.seeing(kernel(seen, seen), values[:20], NOISE)
     gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
-    variance = values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
+    variance = (
+        values[:20] @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20)) @ values[:20] / 20
+    )
     left = 1 - np.diag(gain @ kernel(seen, other))
     mean, std = process.predict(kernel(seen, other))
     np.testing.assert_allclose(mean, gain @ values[:20], rtol=1e-8)
@@ -60,7 +62,9 @@ def test_left_out_is_what_a_process_without_the_point_says(points: Floats, value
     for i in (0, 7, 24):
         kept = np.arange(25) != i
         without = FittedProcess.seeing(kernel(points[kept], points[kept]), values[kept], NOISE)
-        there = without._replace(variance=process.variance).predict(kernel(points[kept], points[[i]]))
+        there = without._replace(variance=process.variance).predict(
+            kernel(points[kept], points[[i]])
+        )
         np.testing.assert_allclose([mean[i], std[i]], [there[0][0], there[1][0]], rtol=1e-8)
     np.testing.assert_allclose(process.left_out(values + 3)[0], mean + 3)
 
@@ -72,15 +76,25 @@ PLACES = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 3])
 def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats:
     """Of cells at some places, written out."""
     same = hyper.shared * np.equal.outer(places, places)
-    return kernel(points[places], points[places], hyper.length) + same + hyper.noise * np.eye(len(places))
+    return (
+        kernel(points[places], points[places], hyper.length)
+        + same
+        + hyper.noise * np.eye(len(places))
+    )
 
 
-def conditioned(points: Floats, places: NDArray[np.intp], target: Floats, hyper: Hyper) -> tuple[Floats, Floats]:
-    """Mean and variance of a further cell at every point, by generalised least squares with inverses."""
+def conditioned(
+    points: Floats, places: NDArray[np.intp], target: Floats, hyper: Hyper
+) -> tuple[Floats, Floats]:
+    """Mean and variance of a further cell at every point, by generalised least squares with
+    inverses.
+    """
     everywhere = np.arange(len(points))
     inverse, ones = np.linalg.inv(covariance(points, places, hyper)), np.ones(len(places))
     level = ones @ inverse @ target / (ones @ inverse @ ones)
-    to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(everywhere, places)
+    to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(
+        everywhere, places
+    )
     variance = (target - level) @ inverse @ (target - level) / len(places)
     left = 1 + hyper.shared + hyper.noise - np.einsum("ij,jk,ik->i", to_all, inverse, to_all)
     return level + to_all @ inverse @ (target - level), variance * left
@@ -91,7 +105,9 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     points: Floats, values: Floats, at_once: int
 ) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
-    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
+    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
+        PLACES, everywhere
+    )
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
         process.see_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
@@ -104,18 +120,30 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     np.testing.assert_allclose(variance, expected[1], rtol=1e-8)
 
 
-def test_pending_cells_take_their_variance_and_leave_the_mean(points: Floats, values: Floats) -> None:
+def test_pending_cells_take_their_variance_and_leave_the_mean(
+    points: Floats, values: Floats
+) -> None:
     hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
-    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(PLACES, everywhere)
-    told, pending, process = PLACES[:8], PLACES[8:], GrowingProcess(25, 1 + hyper.shared, hyper.noise)
+    to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
+        PLACES, everywhere
+    )
+    told, pending, process = (
+        PLACES[:8],
+        PLACES[8:],
+        GrowingProcess(25, 1 + hyper.shared, hyper.noise),
+    )
     process.see_all(told, lambda at: to_all[:8, at])
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
     believed = np.concatenate([values[:8], before.mean[pending]])
     np.testing.assert_allclose(mean, conditioned(points, PLACES, believed, hyper)[0], atol=1e-8)
-    (of_all, of_told) = (conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told))
+    (of_all, of_told) = (
+        conditioned(points, p, np.sin(np.arange(len(p))), hyper)[1] for p in (PLACES, told)
+    )
     shares = (of_all / of_all[15]) / (of_told / of_told[15])  # each has a variance of its own
-    np.testing.assert_allclose((variance / variance[15]) / (before.variance / before.variance[15]), shares)
+    np.testing.assert_allclose(
+        (variance / variance[15]) / (before.variance / before.variance[15]), shares
+    )
 
 
 def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
@@ -127,7 +155,9 @@ def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
     for place in range(6, 10):
         process.see(place, to_all[place])
     expected = conditioned(points, np.arange(10), values[:10], hyper)
-    np.testing.assert_allclose(process.predict(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8)
+    np.testing.assert_allclose(
+        process.predict(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8
+    )
 
 
 def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> None:
@@ -135,8 +165,13 @@ def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> Non
     points = rng.standard_normal((120, 2)) / 2
     places = np.concatenate([np.arange(120), np.arange(60)])
     for made in (Hyper(0.5, 0.0, 1e-2), Hyper(2.0, 0.1, 1e-4), Hyper(1.0, 0.03, 0.3)):
-        target = 5.0 + np.linalg.cholesky(covariance(points, places, made)) @ rng.standard_normal(180)
-        squares, same = squared_distances(points[places], points[places]), np.equal.outer(places, places)
+        target = 5.0 + np.linalg.cholesky(covariance(points, places, made)) @ rng.standard_normal(
+            180
+        )
+        squares, same = (
+            squared_distances(points[places], points[places]),
+            np.equal.outer(places, places),
+        )
         found = most_likely(squares, same, target, Hyper())
         assert abs(np.log2(found.length / made.length)) <= 1
         assert found.noise == pytest.approx(made.noise, rel=2.5), made

@@ -1,4 +1,6 @@
-"""The graph network: equal on functionally equal cells, right about what it computes on, and better than a mean."""
+"""The graph network: equal on functionally equal cells, right about what it computes on, and better
+than a mean.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,12 @@ QUICK = 60
 
 def errors_of(cells: list[Cell]) -> Values:
     """Errors (%) that fall with the convolutions of a cell."""
-    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+    return np.array(
+        [
+            60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10
+            for cell in cells
+        ]
+    )
 
 
 def some(space: NB201, n: int, seed: int = 0) -> list[Cell]:
@@ -38,7 +45,9 @@ def terms(space: NB201) -> Terms:
 
 
 def row_of(space: NB201, terms: Terms, cell: str) -> dict[int, tuple[float, float, float]]:
-    """For a cell, the non-zero counts by term: uses, different ones, different live convolutions."""
+    """For a cell, the non-zero counts by term: uses, different ones, different live
+    convolutions.
+    """
     counts = terms.classes[space.classes[space.parse(cell).index]].reshape(3, -1)
     return {int(t): tuple(map(float, counts[:, t])) for t in np.flatnonzero(counts.any(axis=0))}  # type: ignore[misc]
 
@@ -62,13 +71,17 @@ def test_counts_of_cells_worked_out_by_hand(space: NB201, terms: Terms) -> None:
     assert row_of(space, terms, skip) == {0: (1, 1, 0)}
     pooled_thrice = "|avg_pool_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|avg_pool_3x3~2|"
     assert row_of(space, terms, pooled_thrice) == {3: (1, 1, 0)}
-    twice_the_same = "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
+    twice_the_same = (
+        "|nor_conv_1x1~0|+|none~0|skip_connect~1|+|none~0|skip_connect~1|skip_connect~2|"
+    )
     assert row_of(space, terms, twice_the_same) == {terms.poolings: (2, 1, 1)}
     two_of_a_kind = "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_1x1~0|skip_connect~1|none~2|"
     assert row_of(space, terms, two_of_a_kind) == {terms.poolings: (2, 2, 2)}
 
 
-def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(space: NB201, terms: Terms) -> None:
+def test_the_counts_belong_to_the_class_and_tell_nearly_all_classes_apart(
+    space: NB201, terms: Terms
+) -> None:
     assert len(np.unique(terms.classes, axis=0)) == 5032
     live = (terms.classes.reshape(5044, 3, -1)[:, 2] > 0).any(axis=1)
     assert (~live[space.classes]).sum() == 1983
@@ -87,7 +100,9 @@ def whole(space: NB201, fitted: GraphNetwork) -> Prediction:
     return fitted.predict(space)
 
 
-def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201, whole: Prediction) -> None:
+def test_functional_twins_are_predicted_equal_over_the_whole_space(
+    space: NB201, whole: Prediction
+) -> None:
     _, first, of_class = np.unique(space.classes, return_index=True, return_inverse=True)
     for numbers in whole:
         np.testing.assert_array_equal(numbers, numbers[first][of_class])
@@ -97,19 +112,29 @@ def test_functional_twins_are_predicted_equal_over_the_whole_space(space: NB201,
 def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, whole: Prediction) -> None:
     """Without an edge between the inner nodes, they can change places."""
     for a, b, c, d, e in itertools.product(range(5), repeat=5):
-        here, there = (space.cell(choices).index for choices in ((a, b, 0, c, d, e), (b, a, 0, c, e, d)))
+        here, there = (
+            space.cell(choices).index for choices in ((a, b, 0, c, d, e), (b, a, 0, c, e, d))
+        )
         assert whole.mean[here] == whole.mean[there]
 
 
-def test_a_prediction_does_not_depend_on_the_batch(space: NB201, fitted: GraphNetwork, whole: Prediction) -> None:
+def test_a_prediction_does_not_depend_on_the_batch(
+    space: NB201, fitted: GraphNetwork, whole: Prediction
+) -> None:
     drawn = some(space, 30, seed=9)
-    np.testing.assert_array_equal(fitted.predict(drawn).mean, whole.mean[[cell.index for cell in drawn]])
+    np.testing.assert_array_equal(
+        fitted.predict(drawn).mean, whole.mean[[cell.index for cell in drawn]]
+    )
     np.testing.assert_array_equal(fitted.predict(drawn[:1]).std, whole.std[drawn[0].index])
 
 
-def test_the_seed_decides_and_a_loaded_model_predicts_the_same(space: NB201, fitted: GraphNetwork) -> None:
+def test_the_seed_decides_and_a_loaded_model_predicts_the_same(
+    space: NB201, fitted: GraphNetwork
+) -> None:
     cells = some(space, 80)
-    again, other = (GraphNetwork("error", seed=s, steps=QUICK).fit(cells, errors_of(cells)) for s in (1, 2))
+    again, other = (
+        GraphNetwork("error", seed=s, steps=QUICK).fit(cells, errors_of(cells)) for s in (1, 2)
+    )
     loaded = GraphNetwork.from_state(fitted.settings(), fitted.state())
     asked = space[::50]
     np.testing.assert_array_equal(again.predict(asked).mean, fitted.predict(asked).mean)
@@ -138,7 +163,10 @@ def test_a_cost_counts_dead_operations(space: NB201) -> None:
     model = make_model("gnn", "cost", seed=0, steps=300).fit(
         cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
     )
-    dead = [space.parse(f"|{op}~0|+|none~0|{op}~1|+|none~0|none~1|none~2|") for op in ("none", "nor_conv_3x3")]
+    dead = [
+        space.parse(f"|{op}~0|+|none~0|{op}~1|+|none~0|none~1|none~2|")
+        for op in ("none", "nor_conv_3x3")
+    ]
     less, more = model.predict(dead).mean
     assert more > 1.5 * less
 
@@ -151,7 +179,9 @@ def test_a_space_without_terms_is_refused_by_name() -> None:
 
 
 def test_another_space_of_graphs_is_read(space: NB201) -> None:
-    """Nothing of the network knows the field's space: its graphs under another name are learned too."""
+    """Nothing of the network knows the field's space: its graphs under another name are learned
+    too.
+    """
 
     class Renamed(NB201):
         """The same graphs, with nothing known for free."""

@@ -1,4 +1,6 @@
-"""The latency surrogate: known devices help a new one, honestly and repeatably; ties, no-time cells and nonsense."""
+"""The latency surrogate: known devices help a new one, honestly and repeatably; ties, no-time cells
+and nonsense.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +18,27 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.papers import PaperResult, reproduce
 from surrogate_nas.papers import latency as paper
 from surrogate_nas.papers.common.paper import published
-from surrogate_nas.papers.latency import HELP_POOL, UNSEEN, Setting, chip, known_devices, score, split
+from surrogate_nas.papers.latency import (
+    HELP_POOL,
+    UNSEEN,
+    Setting,
+    chip,
+    known_devices,
+    score,
+    split,
+)
 from surrogate_nas.space import NB201, Cell
 from surrogate_nas.space.four_nodes import edge_live
 from surrogate_nas.space.nb201.encodings import operation_counts
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates.latency import KnownDevices, Latency, Prior, measure, most_evident, noise_shape
+from surrogate_nas.surrogates.latency import (
+    KnownDevices,
+    Latency,
+    Prior,
+    measure,
+    most_evident,
+    noise_shape,
+)
 from surrogate_nas.surrogates.storage import Card, load, save
 
 Values = NDArray[np.float64]
@@ -35,11 +52,17 @@ COSTS = {
 
 
 def latency_of(space: NB201, costs: tuple[float, ...], *, compiled: bool = False) -> Values:
-    """The sum of what a cell's operations take; a compiled graph has no dead ones, and no path is no time at all."""
+    """The sum of what a cell's operations take; a compiled graph has no dead ones, and no path is
+    no time at all.
+    """
     if not compiled:
         return operation_counts(space.choices).astype(float) @ np.array(costs) + 1.0
     live = np.where(edge_live(space.choices), space.choices, 0)
-    return np.asarray(np.where(live.any(axis=1), operation_counts(live).astype(float) @ np.array(costs) + 1.0, 0.0))
+    return np.asarray(
+        np.where(
+            live.any(axis=1), operation_counts(live).astype(float) @ np.array(costs) + 1.0, 0.0
+        )
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +95,19 @@ def rho(model: Latency, space: NB201, values: Values, measured: list[int]) -> fl
 def test_known_devices_help_a_new_one(taught: Latency, space: NB201) -> None:
     noise = np.exp(0.1 * np.random.default_rng(0).standard_normal(len(space)))
     new = noise * latency_of(space, (0.0, 0.3, 1.8, 5.0, 2.0), compiled=True)
-    draws = [[int(i) for i in np.random.default_rng(k).choice(len(space), 8, replace=False)] for k in range(5)]
-    with_them, without = (np.mean([rho(m, space, new, drawn) for drawn in draws]) for m in (taught, Latency()))
+    draws = [
+        [int(i) for i in np.random.default_rng(k).choice(len(space), 8, replace=False)]
+        for k in range(5)
+    ]
+    with_them, without = (
+        np.mean([rho(m, space, new, drawn) for drawn in draws]) for m in (taught, Latency())
+    )
     assert with_them > 0.94 and with_them > without + 0.01
 
 
-def test_additive_latencies_are_learned_from_ten_cells(taught: Latency, space: NB201, drawn: list[int]) -> None:
+def test_additive_latencies_are_learned_from_ten_cells(
+    taught: Latency, space: NB201, drawn: list[int]
+) -> None:
     assert rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
 
 
@@ -101,11 +131,17 @@ def test_the_interval_holds_nine_in_ten(taught: Latency, space: NB201, n: int) -
     assert 0.86 < np.mean(inside) < 0.95
 
 
-def test_it_repeats_itself_and_forgets(known: KnownDevices, space: NB201, columns: dict[str, Values]) -> None:
+def test_it_repeats_itself_and_forgets(
+    known: KnownDevices, space: NB201, columns: dict[str, Values]
+) -> None:
     first, cells = Latency(known=known), [space[i] for i in range(10)]
     before = first.fit(cells, columns["pi"][:10]).predict(space)
     reversed_order = dict(reversed(known.items()))
-    second = Latency(known=reversed_order).fit(cells, columns["phone"][:10]).fit(cells, columns["pi"][:10])
+    second = (
+        Latency(known=reversed_order)
+        .fit(cells, columns["phone"][:10])
+        .fit(cells, columns["pi"][:10])
+    )
     for ours, theirs in zip(before, second.predict(space), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -114,20 +150,32 @@ def test_what_it_knows_is_stored_with_it(taught: Latency, space: NB201, tmp_path
     values, cells = latency_of(space, COSTS["server"]), [space[i] for i in range(12)]
     taught.fit(cells, values[:12])
     card = Card(
-        model="latency", benchmark="b", fingerprint="f", space="nb201",
-        metric=Metric("latency@new", "ms", "search", "cost"), epochs=None, network=Network(), split="random", seed=0,
-        n_train=12, n_test=0, scores={},
-    )  # fmt: skip
+        model="latency",
+        benchmark="b",
+        fingerprint="f",
+        space="nb201",
+        metric=Metric("latency@new", "ms", "search", "cost"),
+        epochs=None,
+        network=Network(),
+        split="random",
+        seed=0,
+        n_train=12,
+        n_test=0,
+        scores={},
+    )
     save(taught, card, np.arange(12), tmp_path / "new.h5")
     stored = load(tmp_path / "new.h5").model
     np.testing.assert_array_equal(stored.predict(space).std, taught.predict(space).std)
     other = [space[i] for i in range(20, 30)]
     np.testing.assert_array_equal(
-        stored.fit(other, values[20:30]).predict(space).mean, taught.fit(other, values[20:30]).predict(space).mean
+        stored.fit(other, values[20:30]).predict(space).mean,
+        taught.fit(other, values[20:30]).predict(space).mean,
     )
 
 
-def test_chosen_cells_are_different_and_teach_more_than_the_first(taught: Latency, space: NB201) -> None:
+def test_chosen_cells_are_different_and_teach_more_than_the_first(
+    taught: Latency, space: NB201
+) -> None:
     chosen = taught.choose(space, 10)
     assert len(set(chosen)) == 10 and chosen == taught.choose(space, 10)
     values = latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3), compiled=True)
@@ -137,7 +185,9 @@ def test_chosen_cells_are_different_and_teach_more_than_the_first(taught: Latenc
             taught.choose(space, n)
 
 
-def test_one_known_device_is_enough(known: KnownDevices, space: NB201, columns: dict[str, Values]) -> None:
+def test_one_known_device_is_enough(
+    known: KnownDevices, space: NB201, columns: dict[str, Values]
+) -> None:
     model = Latency(known={"phone": known["phone"]})
     assert rho(model, space, columns["tablet"], list(range(10))) > 0.95
 
@@ -147,7 +197,10 @@ def test_one_known_device_is_enough(known: KnownDevices, space: NB201, columns: 
     [
         ([1.0, 2.0], "known device odd: 3 cells need 3 values"),
         ([1.0, 2.0, float("inf")], "known device odd: The value of"),
-        ([1.0, 2.0, 3.0], "odd needs positive latencies of at least 100 different cells, not 3 with a mean of 2"),
+        (
+            [1.0, 2.0, 3.0],
+            "odd needs positive latencies of at least 100 different cells, not 3 with a mean of 2",
+        ),
         ([2.0, 2.0, 2.0], "known device odd: All 3 cells have the value 2"),
     ],
 )
@@ -166,14 +219,24 @@ def test_the_posterior_is_that_of_a_gaussian_process() -> None:
     rng = np.random.default_rng(0)
     matrix, truth = rng.standard_normal((30, 4)), np.array([1.0, 0.5, -0.3, 0.0])
     target = matrix @ truth + 0.1 * rng.standard_normal(30)
-    prior = Prior(np.ones(4), rng.standard_normal((2, 4)), np.array([0, 0, 1, 1]), np.zeros(4), np.full(4, 4.0))
+    prior = Prior(
+        np.ones(4),
+        rng.standard_normal((2, 4)),
+        np.array([0, 0, 1, 1]),
+        np.zeros(4),
+        np.full(4, 4.0),
+    )
     logs = np.array([-1.0, 0.0, -2.0, -4.0])
     found = measure(matrix, target, prior, logs)
     shape = np.exp(logs[-1]) * noise_shape(matrix @ measure(matrix, target, prior, logs).weights)
     covariance = prior.covariance(logs)
     gain = covariance @ matrix.T @ np.linalg.inv(matrix @ covariance @ matrix.T + np.diag(shape))
-    np.testing.assert_allclose(found.weights, prior.centre + gain @ (target - matrix @ prior.centre), atol=1e-2)
-    np.testing.assert_allclose(found.root @ found.root.T, covariance - gain @ matrix @ covariance, atol=1e-2)
+    np.testing.assert_allclose(
+        found.weights, prior.centre + gain @ (target - matrix @ prior.centre), atol=1e-2
+    )
+    np.testing.assert_allclose(
+        found.root @ found.root.T, covariance - gain @ matrix @ covariance, atol=1e-2
+    )
 
 
 def test_the_evidence_finds_the_noise() -> None:
@@ -204,7 +267,9 @@ def test_helps_protocol_trims_both_ends_and_keeps_test_cells_apart() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True)))
+@pytest.mark.parametrize(
+    ("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True))
+)
 def test_ten_cells_of_a_real_unseen_device(real: TableBenchmark, device: str, least: float) -> None:
     assert len(known_devices(real, HELP_POOL)) == 7
     assert score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean() > least
@@ -225,7 +290,9 @@ def numbers(result: PaperResult) -> dict[tuple[str, str, str], float | None]:
 
 
 @pytest.fixture(scope="module")
-def alone(real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PaperResult]:
+def alone(
+    real: TableBenchmark, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, PaperResult]:
     """The paper on few devices by one worker: its folder, and what it says."""
     assert len(real.space) == 15625
     folder = tmp_path_factory.mktemp("alone")
@@ -255,7 +322,9 @@ def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
     kept = (tmp_path / "stopped" / "scores.jsonl").read_text().splitlines()
     assert len(kept) == 1 + 5 and told == [(done, 20) for done in range(6)]
     told.clear()
-    again = reproduce("latency", folder=tmp_path / "stopped", runs=1, progress=lambda *at: told.append(at))
+    again = reproduce(
+        "latency", folder=tmp_path / "stopped", runs=1, progress=lambda *at: told.append(at)
+    )
     assert numbers(again) == expected and told[0] == (5, 20) and told[-1] == (20, 20)
     seconds = [row.ours for row in reproduce("latency", folder=tmp_path / "stopped", runs=1).rows]
     assert seconds == [row.ours for row in again.rows], "nothing is measured twice"
@@ -277,12 +346,18 @@ def test_a_damaged_file_of_scores_is_one_line(
 def test_the_paper_is_redone(real: TableBenchmark, tmp_path: Path) -> None:
     assert len(real.space) == 15625
     result = reproduce("latency", folder=tmp_path, runs=1)
-    ours = {(row.method, row.dataset): row.ours or 0.0 for row in result.rows if row.metric == "spearman"}
+    ours = {
+        (row.method, row.dataset): row.ours or 0.0
+        for row in result.rows
+        if row.metric == "spearman"
+    }
     assert ours["ours, 10 cells", "mean of the six"] > 0.94
     assert ours["ours, 10 cells, whole space", "mean of the six"] > 0.955
     assert ours["ours, 900 cells, whole space", "mean of the six"] > 0.97
     assert ours["all other chips known, 10 cells, whole space", "mean of 23 devices"] > 0.95
     for device in UNSEEN:
-        assert ours["FLOPs", device] == pytest.approx(published("latency")["FLOPs", device, "spearman"].value, abs=0.06)
+        assert ours["FLOPs", device] == pytest.approx(
+            published("latency")["FLOPs", device, "spearman"].value, abs=0.06
+        )
     assert ours["HELP, 10 cells", "fpga"] == 0.0
     assert {"rows.json", "table.md", "latency.png"} <= {path.name for path in tmp_path.iterdir()}

@@ -1,4 +1,6 @@
-"""A surrogate as a benchmark: it predicts once, adds noise only when asked, and asks the truth about what was found."""
+"""A surrogate as a benchmark: it predicts once, adds noise only when asked, and asks the truth
+about what was found.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def test_noise_is_asked_for_and_repeats(files: str) -> None:
         load(f"{files}#much")
 
 
-def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(files: str, small: TableBenchmark) -> None:
+def test_a_search_on_it_reads_the_incumbent_again_from_the_truth(
+    files: str, small: TableBenchmark
+) -> None:
     bench = load(files)
     run = sn.search(bench, "random", "valid_error + 0.1*latency@thing", budget=15)
     cell = run.incumbent.cell
@@ -82,7 +86,9 @@ def test_workers_open_it_again(files: str) -> None:
     assert again.fingerprint == bench.fingerprint and again.default_seed == 5
 
 
-def test_files_that_do_not_go_together_are_refused(small: TableBenchmark, files: str, tmp_path: Path) -> None:
+def test_files_that_do_not_go_together_are_refused(
+    small: TableBenchmark, files: str, tmp_path: Path
+) -> None:
     first = files.removeprefix("surrogate:").split(",")[0]
     shutil.copy(first, tmp_path / "twice.h5")
     with pytest.raises(UserError, match="so does another file"):
@@ -102,8 +108,21 @@ def test_fit_and_predict_on_the_command_line(snas: Snas, tmp_path: Path) -> None
     target = ("fit", "analog-cifar10", "--target", "digital_error")
     fitted = snas(*target, "--train", 60, "--model", "ridge", "--out", out, "--json")
     assert fitted.code == 0
-    keys = {"kendall", "spearman", "r2", "mae", "coverage90", "train_seconds", "predict_seconds", "n_train", "n_test"}
-    assert keys | {"coverage90_top_quarter"} <= set(fitted.json) and fitted.json["n_test"] == 15625 - 60
+    keys = {
+        "kendall",
+        "spearman",
+        "r2",
+        "mae",
+        "coverage90",
+        "train_seconds",
+        "predict_seconds",
+        "n_train",
+        "n_test",
+    }
+    assert (
+        keys | {"coverage90_top_quarter"} <= set(fitted.json)
+        and fitted.json["n_test"] == 15625 - 60
+    )
     cell = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
     (found,) = snas("predict", out, cell, "--json").json
     assert found["cell"] == cell and found["unit"] == "%" and found["std"] > 0
@@ -129,7 +148,12 @@ def test_what_cannot_be_fitted_is_one_line(
     says: str,
 ) -> None:
     ended = snas("fit", "analog-cifar10", *arguments, "--out", tmp_path / "m.h5")
-    assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1 and not list(tmp_path.iterdir())
+    assert (
+        ended.code == 2
+        and says in ended.err
+        and ended.err.count("\n") == 1
+        and not list(tmp_path.iterdir())
+    )
 
 
 def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
@@ -141,19 +165,39 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
 
 def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
     local, model = tmp_path / "local.h5", tmp_path / "latency.h5"
-    assert snas("measure", "--cells", 12, "--task", "tests/tiny_task.py:TINY", "--out", local).code == 0
+    assert (
+        snas("measure", "--cells", 12, "--task", "tests/tiny_task.py:TINY", "--out", local).code
+        == 0
+    )
     asked = ["--target", "latency@local", "--train", 8, "--model", "ridge", "--out", model]
     assert snas("fit", local, *asked, "--json").json["n_test"] == 4
     objective = ["--objective", "digital_error + 0.1*latency@local", "--with", model]
-    found = snas("search", "analog-cifar10", "--strategy", "evolution", "--budget", 20, *objective, "--json").json
+    found = snas(
+        "search", "analog-cifar10", "--strategy", "evolution", "--budget", 20, *objective, "--json"
+    ).json
     assert found["best"]["metrics"]["latency@local"] > 0 and found["regret"] >= 0
     joined = sn.load("analog-cifar10", with_=[model])
-    assert "predicted" in joined.banner and joined.query(joined.space[0], "latency@local").unit == "ms"
+    assert (
+        "predicted" in joined.banner and joined.query(joined.space[0], "latency@local").unit == "ms"
+    )
 
 
-def test_the_latency_model_is_given_known_devices(snas: Snas, real: TableBenchmark, tmp_path: Path) -> None:
+def test_the_latency_model_is_given_known_devices(
+    snas: Snas, real: TableBenchmark, tmp_path: Path
+) -> None:
     out = tmp_path / "model.h5"
-    asked = ["fit", real.name, "--target", "latency@fpga", "--train", 10, "--model", "latency", "--out", out]
+    asked = [
+        "fit",
+        real.name,
+        "--target",
+        "latency@fpga",
+        "--train",
+        10,
+        "--model",
+        "latency",
+        "--out",
+        out,
+    ]
     fitted = snas(*asked, "--known", "raspi4,eyeriss", "--json")
     assert fitted.json["spearman"] > 0.9
     assert "cannot be a known one" in snas(*asked, "--known", "fpga,raspi4").err

@@ -20,26 +20,54 @@ class Mean(Surrogate):
     def _foresee(self, cells): return Prediction(np.full(len(cells), self.mean), np.ones(len(cells)))
     def _arrays(self): return {}
     def _restore(self, arrays): pass
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("target", ["valid_error", "latency@thing"])
-def test_the_recommended_command_runs(snas: Snas, small: TableBenchmark, tmp_path: Path, target: str) -> None:
-    made = snas("fit", small.path, "--target", target, "--train", 30, "--model", "ridge", "--out", tmp_path / "m.h5")
+def test_the_recommended_command_runs(
+    snas: Snas, small: TableBenchmark, tmp_path: Path, target: str
+) -> None:
+    made = snas(
+        "fit",
+        small.path,
+        "--target",
+        target,
+        "--train",
+        30,
+        "--model",
+        "ridge",
+        "--out",
+        tmp_path / "m.h5",
+    )
     assert made.code == 0
     advised = shlex.split(" ".join(made.err.split(" or snas ")[1].split()))
     assert ("--with" in advised) == (target != "valid_error")
-    ran = snas(*advised, "--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path / "out")
+    ran = snas(
+        *advised, "--strategies", "random", "--runs", 1, "--budget", 5, "--out", tmp_path / "out"
+    )
     assert ran.code == 0, ran.err
 
 
-def test_a_metric_that_the_embedded_table_has_is_joined_to_another(snas: Snas, tmp_path: Path) -> None:
-    asked = ["--target", "latency@cpu", "--train", 30, "--model", "ridge", "--out", tmp_path / "m.h5"]
+def test_a_metric_that_the_embedded_table_has_is_joined_to_another(
+    snas: Snas, tmp_path: Path
+) -> None:
+    asked = [
+        "--target",
+        "latency@cpu",
+        "--train",
+        30,
+        "--model",
+        "ridge",
+        "--out",
+        tmp_path / "m.h5",
+    ]
     said = " ".join(snas("fit", "fashion", *asked).err.split())
     assert "snas compare BENCH --with" in said and "but no latency@cpu" in said
 
 
-def test_a_model_of_one_s_own_is_tested_but_not_stored(snas: Snas, small: TableBenchmark, tmp_path: Path) -> None:
+def test_a_model_of_one_s_own_is_tested_but_not_stored(
+    snas: Snas, small: TableBenchmark, tmp_path: Path
+) -> None:
     (tmp_path / "own.py").write_text(OWN)
     asked = ["--target", "valid_error", "--train", 30, "--model", f"{tmp_path / 'own.py'}:Mean"]
     made = snas("fit", small.path, *asked, "--out", tmp_path / "m.h5", "--json")
@@ -65,6 +93,8 @@ def test_what_cannot_be_fitted_is_one_line(
     snas: Snas, small: TableBenchmark, tmp_path: Path, arguments: list[object], says: str
 ) -> None:
     given = ["--model", "ridge"] if "--model" not in arguments else []
-    ended = snas("fit", small.path, "--target", "valid_error", *given, *arguments, "--out", tmp_path / "m.h5")
+    ended = snas(
+        "fit", small.path, "--target", "valid_error", *given, *arguments, "--out", tmp_path / "m.h5"
+    )
     assert ended.code == 2 and says in " ".join(ended.err.split()) and "Traceback" not in ended.err
     assert not (tmp_path / "m.h5").exists()

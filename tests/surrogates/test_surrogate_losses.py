@@ -1,4 +1,6 @@
-"""Losses of surrogates: values by published formulas, gradients by finite differences, and predictions with a unit."""
+"""Losses of surrogates: values by published formulas, gradients by finite differences, and
+predictions with a unit.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +30,17 @@ from tests.conftest import Snas
 RANKING = [name for name in LOSSES if name != "mse"]
 EVERY = [*LOSSES.values(), logistic_rank]
 GOAL = torch.tensor([0.3, -1.0, 2.0, 0.9, 0.1], dtype=torch.float64)
-GUESS = torch.tensor([[0.1, -0.45, 0.3, 1.0, 0.35], [0.0, 1.1, -0.2, 0.4, -2.0]], dtype=torch.float64)
+GUESS = torch.tensor(
+    [[0.1, -0.45, 0.3, 1.0, 0.35], [0.0, 1.1, -0.2, 0.4, -2.0]], dtype=torch.float64
+)
 SEEN = torch.tensor([[1.0, 1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
 
 
 @pytest.mark.parametrize("loss", EVERY, ids=lambda loss: loss.__name__)
 def test_gradients_are_those_of_finite_differences(loss: Callable[..., Tensor]) -> None:
-    assert torch.autograd.gradcheck(lambda guess: loss(guess, GOAL, SEEN), (GUESS.clone().requires_grad_(),))
+    assert torch.autograd.gradcheck(
+        lambda guess: loss(guess, GOAL, SEEN), (GUESS.clone().requires_grad_(),)
+    )
 
 
 @pytest.mark.parametrize("loss", EVERY, ids=lambda loss: loss.__name__)
@@ -62,7 +68,9 @@ def test_values_of_the_squared_and_the_pairwise_losses_are_those_of_pytorch() ->
     seen = SEEN[:1]
     torch.testing.assert_close(LOSSES["mse"](GUESS[:1], GOAL, seen)[0], mse_loss(GUESS[0], GOAL))
     # what is to be larger comes first in PyTorch, and the worse cell is
-    expected = margin_ranking_loss(GUESS[0, second], GUESS[0, first], torch.ones(len(first)), margin=0.5)
+    expected = margin_ranking_loss(
+        GUESS[0, second], GUESS[0, first], torch.ones(len(first)), margin=0.5
+    )
     torch.testing.assert_close(LOSSES["hinge-rank"](GUESS[:1], GOAL, seen)[0], expected)
     odds = 4 * (GUESS[0, second] - GUESS[0, first])
     expected = torch.nn.functional.binary_cross_entropy_with_logits(odds, torch.ones_like(odds)) / 4
@@ -70,20 +78,26 @@ def test_values_of_the_squared_and_the_pairwise_losses_are_those_of_pytorch() ->
 
 
 def test_listmle_is_the_probability_of_the_true_order() -> None:
-    """Plackett and Luce's: the probabilities of all orders add up to one, and each is a product of softmaxes."""
+    """Plackett and Luce's: the probabilities of all orders add up to one, and each is a product of
+    softmaxes.
+    """
     total = 0.0
     for order in itertools.permutations(range(5)):
         goal = torch.empty(5, dtype=torch.float64)
         goal[list(order)] = torch.arange(5.0, dtype=torch.float64)
         found = torch.exp(-5 * LOSSES["listmle"](GUESS[:1], goal, SEEN[:1]))[0]
         strength = torch.exp(-GUESS[0, list(order)])
-        torch.testing.assert_close(found, torch.stack([strength[i] / strength[i:].sum() for i in range(5)]).prod())
+        torch.testing.assert_close(
+            found, torch.stack([strength[i] / strength[i:].sum() for i in range(5)]).prod()
+        )
         total += float(found)
     assert total == pytest.approx(1.0)
 
 
 def test_warp_weighs_hinges_by_the_harmonic_number_of_violators() -> None:
-    """As Weston et al. write it, with the exact rank: L(r) = 1 + 1/2 + … + 1/r times the mean hinge."""
+    """As Weston et al. write it, with the exact rank: L(r) = 1 + 1/2 + … + 1/r times the mean
+    hinge.
+    """
     expected = 0.0
     for i in range(5):
         hinges = [0.5 - float(GUESS[0, j] - GUESS[0, i]) for first, j in pairs() if first == i]
@@ -115,14 +129,23 @@ def test_units_of_two_cells_in_the_wrong_order_still_rise() -> None:
 
 def errors_of(cells: list[Cell]) -> NDArray[np.float64]:
     """Errors (%) that fall with the convolutions of a cell."""
-    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+    return np.array(
+        [
+            60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10
+            for cell in cells
+        ]
+    )
 
 
 @pytest.mark.parametrize("loss", RANKING)
-def test_a_network_that_learned_an_order_predicts_values_with_an_interval(space: NB201, loss: str) -> None:
+def test_a_network_that_learned_an_order_predicts_values_with_an_interval(
+    space: NB201, loss: str
+) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:300]]
     train, test = drawn[:100], drawn[100:]
-    model = make_model("gnn", seed=0, steps=60, pretrain=False, loss=loss).fit(train, errors_of(train))
+    model = make_model("gnn", seed=0, steps=60, pretrain=False, loss=loss).fit(
+        train, errors_of(train)
+    )
     found, truth = model.predict(test), errors_of(test)
     assert kendalltau(found.mean, truth).statistic > 0.5
     assert np.abs(found.mean - truth).mean() < 0.8 * np.abs(truth - errors_of(train).mean()).mean()
@@ -130,14 +153,18 @@ def test_a_network_that_learned_an_order_predicts_values_with_an_interval(space:
     again = GraphNetwork.from_state(model.settings(), model.state()).predict(test)
     np.testing.assert_array_equal(again.mean, found.mean)
     np.testing.assert_array_equal(again.std, found.std)
-    few = make_model("gnn", seed=0, steps=2, pretrain=False, loss=loss).fit(train[:3], errors_of(train[:3]))
+    few = make_model("gnn", seed=0, steps=2, pretrain=False, loss=loss).fit(
+        train[:3], errors_of(train[:3])
+    )
     assert np.isfinite(few.predict(test)).all()
 
 
 def test_the_best_of_a_quality_is_the_largest(space: NB201) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:200]]
     accuracy = 100 - errors_of(drawn)
-    model = make_model("gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp").fit(drawn[:100], accuracy[:100])
+    model = make_model("gnn", "quality", seed=0, steps=60, pretrain=False, loss="warp").fit(
+        drawn[:100], accuracy[:100]
+    )
     assert kendalltau(model.predict(drawn[100:]).mean, accuracy[100:]).statistic > 0.5
 
 
@@ -151,14 +178,45 @@ def test_fit_takes_a_loss_and_stores_it(
 ) -> None:
     monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
     monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
-    asked = ["--target", "valid_error", "--train", 20, "--model", "gnn", "--loss", "listmle", "--test", 200]
+    asked = [
+        "--target",
+        "valid_error",
+        "--train",
+        20,
+        "--model",
+        "gnn",
+        "--loss",
+        "listmle",
+        "--test",
+        200,
+    ]
     made = snas("fit", small.path, *asked, "--out", tmp_path / "m.h5", "--json")
     assert made.code == 0, made.err
-    assert made.json["loss"] == "listmle" and made.json["rank_top"] >= 1 and 0 <= made.json["ndcg"] <= 1
+    assert (
+        made.json["loss"] == "listmle"
+        and made.json["rank_top"] >= 1
+        and 0 <= made.json["ndcg"] <= 1
+    )
     assert snas("predict", tmp_path / "m.h5", 11, "--json").json[0]["std"] > 0
-    refused = snas("fit", small.path, "--target", "valid_error", "--train", 20, "--model", "ridge", "--loss", "warp",
-                   "--out", tmp_path / "n.h5")  # fmt: skip
-    assert refused.code == 2 and "setting of the model ridge 'loss'" in refused.err and not (tmp_path / "n.h5").exists()
+    refused = snas(
+        "fit",
+        small.path,
+        "--target",
+        "valid_error",
+        "--train",
+        20,
+        "--model",
+        "ridge",
+        "--loss",
+        "warp",
+        "--out",
+        tmp_path / "n.h5",
+    )
+    assert (
+        refused.code == 2
+        and "setting of the model ridge 'loss'" in refused.err
+        and not (tmp_path / "n.h5").exists()
+    )
 
 
 def test_rank_and_precision_of_the_top_are_those_of_gates() -> None:
@@ -185,7 +243,9 @@ def test_ndcg_is_that_of_scikit_learn() -> None:
 def test_an_effect_is_seen_only_where_a_test_over_seeds_says_so() -> None:
     scores = {}
     for seed, loss in itertools.product(range(10), ("", *RANKING)):
-        made = Score(*[0.0] * len(Score._fields))._replace(rank_top=3.0 + seed % 2, kendall=0.8 + seed / 1000)
+        made = Score(*[0.0] * len(Score._fields))._replace(
+            rank_top=3.0 + seed % 2, kendall=0.8 + seed / 1000
+        )
         better = {"": 0, "warp": 2}.get(loss, seed % 2)
         worse = 0.01 * (1 + seed) * (loss == "listmle")
         scores[Fit("CIFAR-10", seed, 156, "gnn", loss)] = made._replace(

@@ -1,4 +1,6 @@
-"""What every surrogate promises, over the registry: it learns, repeats itself, is stored whole, refuses nonsense."""
+"""What every surrogate promises, over the registry: it learns, repeats itself, is stored whole,
+refuses nonsense.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,12 @@ Values = NDArray[np.float64]
 
 def errors_of(cells: list[Cell]) -> Values:
     """Errors (%) that fall with the convolutions of a cell."""
-    return np.array([60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10 for cell in cells])
+    return np.array(
+        [
+            60.0 / (1 + sum(c in (2, 3) for c in cell.choices)) + sum(cell.choices) / 10
+            for cell in cells
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +48,19 @@ def fitted(request: pytest.FixtureRequest, cells: list[Cell]) -> Surrogate:
 
 def card(model: Surrogate) -> Card:
     return Card(
-        model=model.name, benchmark="b", fingerprint="f", space="nb201",
-        metric=Metric("valid_error", "%", "search", "error", (200,)), epochs=200, network=Network(), split="random",
-        seed=3, n_train=60, n_test=60, scores={"kendall": 0.5},
-    )  # fmt: skip
+        model=model.name,
+        benchmark="b",
+        fingerprint="f",
+        space="nb201",
+        metric=Metric("valid_error", "%", "search", "error", (200,)),
+        epochs=200,
+        network=Network(),
+        split="random",
+        seed=3,
+        n_train=60,
+        n_test=60,
+        scores={"kendall": 0.5},
+    )
 
 
 def test_it_orders_cells_that_it_never_saw(fitted: Surrogate, cells: list[Cell]) -> None:
@@ -64,7 +80,9 @@ def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_is_stored_predicts_the_same(fitted: Surrogate, cells: list[Cell], tmp_path: Path) -> None:
+def test_what_is_stored_predicts_the_same(
+    fitted: Surrogate, cells: list[Cell], tmp_path: Path
+) -> None:
     save(fitted, card(fitted), np.arange(60), tmp_path / "m.h5")
     found = load(tmp_path / "m.h5")
     assert found.card == replace(card(fitted), versions=found.card.versions)
@@ -113,7 +131,9 @@ def test_repeated_cells_are_averaged(cells: list[Cell]) -> None:
 def test_an_unknown_model_is_named_with_those_that_are_known() -> None:
     with pytest.raises(UserError, match="Unknown model 'rigde'. Did you mean 'ridge'"):
         make_model("rigde")
-    with pytest.raises(UserError, match="Card is not a subclass of surrogate_nas.surrogates.Surrogate"):
+    with pytest.raises(
+        UserError, match="Card is not a subclass of surrogate_nas.surrogates.Surrogate"
+    ):
         make_model(f"{__file__}:Card")
 
 
@@ -154,7 +174,8 @@ def test_a_changed_number_is_noticed(stored: Path) -> None:
 
 @pytest.mark.parametrize("quantity", ["error", "loss", "cost", "structure"])
 @pytest.mark.parametrize(
-    "values", [[1.0, 2.0, 50.0], [0.0, 0.0, 3.0], [0.003, 20.0, 21.0], [-5.0, 1.0, 2.0], [-3.0, -2.0, -1.0]]
+    "values",
+    [[1.0, 2.0, 50.0], [0.0, 0.0, 3.0], [0.003, 20.0, 21.0], [-5.0, 1.0, 2.0], [-3.0, -2.0, -1.0]],
 )
 def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float]) -> None:
     array = np.array(values)
@@ -166,7 +187,9 @@ def test_the_target_keeps_order_and_comes_back(quantity: str, values: list[float
 
 @pytest.mark.parametrize("name", ["ridge", "gp"])
 def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
-    """Of cells that cost next to nothing there are some whose prediction would be: a loss of these numbers is."""
+    """Of cells that cost next to nothing there are some whose prediction would be: a loss of these
+    numbers is.
+    """
     space = nb201()
     cells = drawn_cells(space, 60)
     values = np.array([max(0.0, float(sum(cell.choices)) - 10.0) ** 2 for cell in cells])
@@ -179,7 +202,9 @@ def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
 
 
 @pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
-def test_the_best_cells_have_an_interval_of_their_own(quantity: Quantity, sign: float, space: NB201) -> None:
+def test_the_best_cells_have_an_interval_of_their_own(
+    quantity: Quantity, sign: float, space: NB201
+) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
     counts = np.array([sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64)
     noise = np.random.default_rng(2).standard_normal(700) * np.where(counts >= 3, 0.6, 0.05)
@@ -198,10 +223,14 @@ def test_the_best_cells_have_an_interval_of_their_own(quantity: Quantity, sign: 
     stored = model_class("ridge").from_state(model.settings(), model.state())
     for ours, theirs in zip(model.predict(drawn[200:]), stored.predict(drawn[200:]), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean)
+    np.testing.assert_array_equal(
+        model.predict(drawn[200:]).mean, model.predict(drawn[200:], by_region=False).mean
+    )
 
 
-def test_few_cells_have_one_interval_and_what_was_stored_before_has_it_too(cells: list[Cell]) -> None:
+def test_few_cells_have_one_interval_and_what_was_stored_before_has_it_too(
+    cells: list[Cell],
+) -> None:
     few = make_model("ridge").fit(cells[:60], errors_of(cells[:60]))
     assert few._regions is None and "regions" not in few.state()
     many = make_model("ridge").fit(cells, errors_of(cells))

@@ -1,4 +1,6 @@
-"""Small files that would take gigabytes, or read other files: each is one line, within 500 MB, in one process."""
+"""Small files that would take gigabytes, or read other files: each is one line, within 500 MB, in
+one process.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,7 @@ try:  # the largest size of this program alone; a usage counts what the process 
 except (OSError, ValueError):
     said["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps(said))
-"""
+"""  # noqa: E501
 
 
 def edited(path: Path, edit: Callable[[h5py.File], object]) -> None:
@@ -177,7 +179,9 @@ def make_packed(folder: Path) -> None:
         archive.writestr("x/data.pkl", bytes(100_000_000))
     cell = str(nb201()[0])
     (folder / "rows-many.csv").write_text("cell,valid_error\n" + f"{cell},1\n" * 400_000)
-    (folder / "rows-wide.csv").write_text("cell," + ",".join(f"m{i}" for i in range(200_000)) + "\n")
+    (folder / "rows-wide.csv").write_text(
+        "cell," + ",".join(f"m{i}" for i in range(200_000)) + "\n"
+    )
     (folder / "rows-long.csv").write_text(f"cell,valid_error\n{cell}," + "1" * 20_000_000 + "\n")
 
 
@@ -189,9 +193,14 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         make(folder)
     root = str(Path(__file__).parents[2])
     ended = subprocess.run(
-        [sys.executable, "-c", READ_ALL, str(folder)], capture_output=True, text=True, timeout=120, check=False,
-        cwd=root, env={**os.environ, "PYTHONPATH": root},
-    )  # fmt: skip
+        [sys.executable, "-c", READ_ALL, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    )
     assert ended.returncode == 0, ended.stderr[-2000:]
     return dict(json.loads(ended.stdout))
 

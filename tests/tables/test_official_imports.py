@@ -1,4 +1,6 @@
-"""Imports of the official files: every number against the records themselves, every kind of bad file refused."""
+"""Imports of the official files: every number against the records themselves, every kind of bad
+file refused.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ from surrogate_nas.tables.sources import nats
 from surrogate_nas.tables.sources.nb201 import pth as nb201_pth
 from surrogate_nas.tables.sources.official import RecordTables
 
-FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-tss-v1_0-3ffb9-simple"
+FOLDER = "D-X-Y/NATS-Bench/1d4a304ad1906aa5866563438fcbf0d624b7eda2/fake_torch_dir/NATS-tss-v1_0-3ffb9-simple"  # noqa: E501
 HELD = (0, 11, 284)
 READ = {
     "cifar10": {
@@ -54,8 +56,13 @@ KINDS = {"train": "search", "valid": "search", "test": "final"}
 
 @lru_cache(maxsize=1)
 def real_records(folder: Path) -> dict[int, Any]:
-    """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code under test."""
-    return {i: pickle.loads(bz2.decompress((folder / f"{i:06d}.pickle.pbz2").read_bytes())) for i in HELD}
+    """The records of the mirror, whose files are checked by sha256 elsewhere, read without the code
+    under test.
+    """
+    return {
+        i: pickle.loads(bz2.decompress((folder / f"{i:06d}.pickle.pbz2").read_bytes()))
+        for i in HELD
+    }
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +122,9 @@ def save(folder: Path, number: int, content: object) -> Path:
 
 
 def save_pth(path: Path, records: dict[int, Any]) -> Path:
-    """The published file's layout: ``less`` and ``full`` by index, in the older format of torch.save."""
+    """The published file's layout: ``less`` and ``full`` by index, in the older format of
+    torch.save.
+    """
     content = {
         "meta_archs": [str(cell) for cell in nb201()],
         "total_archs": len(nb201()),
@@ -162,7 +171,9 @@ def test_every_loss_and_error_is_the_records_own(folder: Path, name: str, epochs
                     value = held[epochs - 1 if is_train else f"{images}@{epochs - 1}"]
                     values.append(100.0 - value if what == "error" else value)
                 expected.append(values)
-                np.testing.assert_array_equal(table.columns[ColumnKey(metric, epochs, seed)][list(HELD)], values)
+                np.testing.assert_array_equal(
+                    table.columns[ColumnKey(metric, epochs, seed)][list(HELD)], values
+                )
             mean = table.columns[ColumnKey(metric, epochs, "mean")]
             np.testing.assert_allclose(mean[list(HELD)], np.mean(expected, axis=0), rtol=1e-14)
             counts = table.n_seeds[metric, epochs]
@@ -171,12 +182,16 @@ def test_every_loss_and_error_is_the_records_own(folder: Path, name: str, epochs
 
 
 @pytest.mark.data
-@pytest.mark.parametrize(("name", "dataset"), [("cifar10", "cifar10-valid"), ("cifar100", "cifar100")])
+@pytest.mark.parametrize(
+    ("name", "dataset"), [("cifar10", "cifar10-valid"), ("cifar100", "cifar100")]
+)
 def test_seconds_and_latency_are_the_records_own(folder: Path, name: str, dataset: str) -> None:
     table = real_tables(folder)[name]
     for i in HELD:
         for epochs in (12, 200):
-            raw = real_records(folder)[i][str(epochs)]["all_results"][dataset, 777 if epochs == 200 else 111]
+            raw = real_records(folder)[i][str(epochs)]["all_results"][
+                dataset, 777 if epochs == 200 else 111
+            ]
             train = table.columns[ColumnKey("train_seconds", epochs, "mean")][i]
             assert train == pytest.approx(sum(raw["train_times"].values()), rel=1e-12)
             valid = table.columns[ColumnKey("valid_seconds", None, "mean")][i]
@@ -189,9 +204,14 @@ def test_seconds_and_latency_are_the_records_own(folder: Path, name: str, datase
 def test_numbers_published_elsewhere(folder: Path) -> None:
     """Architecture 0 in the mirror's README and CSV files; seconds of a query added up by hand."""
     cifar10 = real_tables(folder)["cifar10"]
-    assert cifar10.columns[ColumnKey("valid_error", 12, "mean")][0] == pytest.approx(100 - 63.364, abs=1e-3)
+    assert cifar10.columns[ColumnKey("valid_error", 12, "mean")][0] == pytest.approx(
+        100 - 63.364, abs=1e-3
+    )
     assert cifar10.columns[ColumnKey("valid_error", 200, "mean")][0] == pytest.approx(18.01733334)
-    cost = cifar10.columns[ColumnKey("train_seconds", 12, "mean")] + cifar10.columns["valid_seconds", None, "mean"]
+    cost = (
+        cifar10.columns[ColumnKey("train_seconds", 12, "mean")]
+        + cifar10.columns["valid_seconds", None, "mean"]
+    )
     assert cost[list(HELD)] == pytest.approx([89.2021, 153.6959, 60.8990], abs=1e-3)
 
 
@@ -240,7 +260,11 @@ def test_the_pth_gives_the_tables_of_the_folder(folder: Path, tmp_path: Path) ->
     path = save_pth(tmp_path / "NAS-Bench-201-v1_1-096897.pth", real_records(folder))
     seen: list[tuple[int, int]] = []
     tables = nb201_pth.read(path, lambda done, total: seen.append((done, total)))
-    assert [table.name for table in tables] == ["nb201full-cifar10", "nb201full-cifar100", "nb201full-imagenet16"]
+    assert [table.name for table in tables] == [
+        "nb201full-cifar10",
+        "nb201full-cifar100",
+        "nb201full-imagenet16",
+    ]
     for table in tables:
         assert_same(table, real_tables(folder)[table.name.removeprefix("nb201full-")])
         assert "3 of the 15,625 architectures" in table.title
@@ -257,12 +281,20 @@ def test_metrics_follow_the_projects_names(folder: Path) -> None:
             assert metric.n_cells == 3 and metric.source and metric.description
             split, _, rest = metric.name.partition("_")
             if metric.name == "latency@record":
-                assert (metric.unit, metric.kind, metric.quantity, metric.epochs) == ("ms", "search", "cost", ())
+                assert (metric.unit, metric.kind, metric.quantity, metric.epochs) == (
+                    "ms",
+                    "search",
+                    "cost",
+                    (),
+                )
             elif rest == "seconds":
                 assert (metric.unit, metric.kind, metric.quantity) == ("s", "record", "cost")
             else:
                 assert metric.kind == KINDS[split] and metric.epochs == (12, 200)
-                assert metric.unit == {"loss": "nats", "error": "%"}[metric.quantity] and metric.quantity in rest
+                assert (
+                    metric.unit == {"loss": "nats", "error": "%"}[metric.quantity]
+                    and metric.quantity in rest
+                )
                 assert metric.split == READ[name][metric.name.replace(metric.quantity, "{}")][1]
 
 
@@ -271,7 +303,9 @@ def test_metrics_follow_the_projects_names(folder: Path) -> None:
 
 def test_a_seed_that_is_not_held_stays_missing() -> None:
     table = gathered(record(5), record(6, seeds=(777,)))["cifar10"]
-    valid = {seed: table.columns[ColumnKey("valid_error", 200, seed)][[5, 6]] for seed in (777, 888, 999)}
+    valid = {
+        seed: table.columns[ColumnKey("valid_error", 200, seed)][[5, 6]] for seed in (777, 888, 999)
+    }
     np.testing.assert_allclose(valid[777], [49.223, 49.223])
     for seed in (888, 999):
         assert np.isfinite(valid[seed]).tolist() == [True, False]
@@ -288,7 +322,9 @@ def test_a_missing_run_data_set_set_or_trial_is_left_out() -> None:
 
     partial = record()
     for run in partial.values():
-        run["dataset_seed"] = {k: v for k, v in run["dataset_seed"].items() if not k.startswith("cifar100")}
+        run["dataset_seed"] = {
+            k: v for k, v in run["dataset_seed"].items() if not k.startswith("cifar100")
+        }
     assert list(gathered(partial)) == ["cifar10", "imagenet16"]
 
     no_test = record()
@@ -396,7 +432,9 @@ def test_a_folder_of_both_spaces_is_refused(tmp_path: Path, shown_by: str) -> No
         meta = {"meta_archs": ["64:64:64:64:64"], "evaluated_indexes": set()}
         (folder / "meta.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(meta, protocol=4)))
     says = (
-        "000001.*is of NATS-Bench's size space" if shown_by == "record" else "first record that it is of the topology"
+        "000001.*is of NATS-Bench's size space"
+        if shown_by == "record"
+        else "first record that it is of the topology"
     )
     with pytest.raises(UserError, match=says):
         nats.read(folder, None)
@@ -422,10 +460,19 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
         ({"12": state(5, 12, (111,)), "200": state(6, 200, (777,))}, "different architectures"),
         ({"12": state(5, 200, (111,))}, "the run of 12 epochs on cifar10-valid has 200"),
         ({"7": state(5, 12, (111,))}, "unknown runs"),
-        ({"12": state(5, 12, (111,)) | {"arch_str": "|conv_9x9~0|+|none~0|none~1|"}}, "Malformed cell"),
-        ({"12": state(5, 12, (111,)) | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}}, "Unknown operation"),
+        (
+            {"12": state(5, 12, (111,)) | {"arch_str": "|conv_9x9~0|+|none~0|none~1|"}},
+            "Malformed cell",
+        ),
+        (
+            {"12": state(5, 12, (111,)) | {"arch_str": str(nb201()[5]).replace("~0", "x~0", 1)}},
+            "Unknown operation",
+        ),
         ({"12": state(5, 12, (111,)) | {"all_results": 7}}, "no official record"),
-        ({"12": {"arch_str": str(nb201()[5]), "all_results": {}, "dataset_seed": {}}}, "hold no results"),
+        (
+            {"12": {"arch_str": str(nb201()[5]), "all_results": {}, "dataset_seed": {}}},
+            "hold no results",
+        ),
     ],
 )
 def test_what_is_no_record_is_refused(tmp_path: Path, content: object, message: str) -> None:

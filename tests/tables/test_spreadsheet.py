@@ -32,7 +32,9 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
     text = "cell,valid_error,valid_loss[12],latency@mine,test_error,channels,valid_accuracy\n"
     text += f"{CELLS[0]},10.5,.4,3,11,16,\n {CELLS[2]} ,9,,4.5,nan,32,91\n"
     table = read(written(tmp_path, text), "mine")
-    found = {name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells) for name, m in table.metrics.items()}
+    found = {
+        name: (m.unit, m.kind, m.quantity, m.epochs, m.n_cells) for name, m in table.metrics.items()
+    }
     assert found == {
         "valid_error": ("%", "search", "error", (), 2),
         "valid_loss": ("", "search", "loss", (12,), 1),
@@ -48,17 +50,33 @@ def test_columns_become_metrics_by_their_names(tmp_path: Path) -> None:
 
 def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None:
     errors = 5 + SPACE.choices.astype(float) @ [1.0, 2, 3, 4, 5, 6]
-    rows = "\n".join(f"{cell.text},{error},{2 * error}" for cell, error in zip(SPACE, errors, strict=True))
+    rows = "\n".join(
+        f"{cell.text},{error},{2 * error}" for cell, error in zip(SPACE, errors, strict=True)
+    )
     path = written(tmp_path, f"cell,valid_error,latency@mine\n{rows}\n")
     made = snas("data", "import", "csv", path, "--name", "own", "--json").json
     assert made["benchmarks"] == ["own"] and made["files"] == 1
     assert sn.load("own").query(CELLS[1], "valid_error") == pytest.approx(errors[1])
     model = tmp_path / "model.h5"
-    fitted = snas("fit", "own", "--target", "valid_error", "--train", 100, "--model", "ridge", "--out", model, "--json")
+    fitted = snas(
+        "fit",
+        "own",
+        "--target",
+        "valid_error",
+        "--train",
+        100,
+        "--model",
+        "ridge",
+        "--out",
+        model,
+        "--json",
+    )
     assert fitted.json["kendall"] > 0.6
     assert snas("predict", model, CELLS[0], "--json").json[0]["unit"] == "%"
     objective = ["--objective", "valid_error + 0.1*latency@mine"]
-    searched = snas("search", "own", "--strategy", "evolution", "--budget", 60, *objective, "--json").json
+    searched = snas(
+        "search", "own", "--strategy", "evolution", "--budget", 60, *objective, "--json"
+    ).json
     assert len(searched["trials"]) == 60 and searched["regret"] >= 0
 
 
@@ -85,7 +103,10 @@ def test_import_query_fit_predict_and_search(snas: Snas, tmp_path: Path) -> None
         (f"cell,valid_error (nats)\n{CELLS[0]},1\n", "errors are in %"),
         (f"cell,a_loss (<b>)\n{CELLS[0]},1\n", "names no metric"),
         (f'cell,valid_error\n"{CELLS[0]},1\n', "Cannot read"),
-        ("cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626, "more rows than the space nb201 has cells"),
+        (
+            "cell,valid_error\n" + f"{CELLS[0]},1\n" * 15626,
+            "more rows than the space nb201 has cells",
+        ),
         ("cell," + ",".join(f"m{i}" for i in range(1001)) + "\n", "1,002 columns"),
         ("cell,valid_error\n" + "x" * 1_000_001, "a line has 1,000,000 characters or more"),
     ],
@@ -104,10 +125,18 @@ def test_what_is_wrong_is_told(text: str, says: str, tmp_path: Path, snas: Snas)
 
 
 def test_a_loss_has_the_unit_that_its_header_gives(tmp_path: Path) -> None:
-    text = f"cell,valid_loss[3] (nats),train_loss (squared error),other_loss,latency@x (µs)\n{CELLS[0]},1,2,3,4\n"
+    text = (
+        "cell,valid_loss[3] (nats),train_loss (squared error),other_loss,latency@x"
+        f" (µs)\n{CELLS[0]},1,2,3,4\n"
+    )
     table = read(written(tmp_path, text), "mine")
     units = {name: metric.unit for name, metric in table.metrics.items()}
-    assert units == {"valid_loss": "nats", "train_loss": "squared error", "other_loss": "", "latency@x": "µs"}
+    assert units == {
+        "valid_loss": "nats",
+        "train_loss": "squared error",
+        "other_loss": "",
+        "latency@x": "µs",
+    }
     assert "unit that is not given" in table.metrics["other_loss"].description
 
 
@@ -122,15 +151,21 @@ ONLY_SAMPLED = ChoiceSpace("drawn", OPTIONS)
 def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Path) -> None:
     file = written(tmp_path, SPACE_FILE, "spaces.py")
     space = f"{file}:MLP"
-    quoted = "".join(f'"mlp(width={w}, act={a})",{e}\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
+    quoted = "".join(
+        f'"mlp(width={w}, act={a})",{e}\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
+    )
     by_text = written(tmp_path, f"cell,valid_error\n{quoted}", "text.csv")
     by_choice = written(tmp_path, "act,valid_error,width\nrelu,4,16\n tanh,2,64.0\n", "choice.csv")
     for name, path in (("text", by_text), ("choice", by_choice)):
-        assert snas("data", "import", "csv", path, "--name", f"by-{name}", "--space", space).code == 0
+        assert (
+            snas("data", "import", "csv", path, "--name", f"by-{name}", "--space", space).code == 0
+        )
     one, two = (sn.load(f"by-{name}").column("valid_error") for name in ("text", "choice"))
     assert np.array_equal(one, two, equal_nan=True) and sorted(one[np.isfinite(one)]) == [2, 4]
     assert snas("data", "doctor", by_choice, "--space", space).code == 0
-    drawn = snas("data", "import", "csv", by_choice, "--name", "drawn", "--space", f"{file}:ONLY_SAMPLED")
+    drawn = snas(
+        "data", "import", "csv", by_choice, "--name", "drawn", "--space", f"{file}:ONLY_SAMPLED"
+    )
     assert drawn.code == 0 and len(sn.load("drawn").space) == 2  # type: ignore[arg-type]
     for text, says in (
         ("act,valid_error,width\nrelu,4,17\n", "row 1: width is 16, 64, not '17'"),
@@ -141,7 +176,9 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
         ("act,valid_error,width\nrelu,4,16\nrelu,5,16.0\n", "row 2: the cell of row 1 again"),
     ):
         refused = snas("data", "import", "csv", written(tmp_path, text), "--space", space)
-        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, refused.err
+        assert refused.code == 2 and says in refused.err and refused.err.count("\n") == 1, (
+            refused.err
+        )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +189,9 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
         "width,act,params,valid_error\n16,relu,3,4\n",
     ],
 )
-def test_a_table_of_another_space_than_the_usual_one_says_so(snas: Snas, tmp_path: Path, text: str) -> None:
+def test_a_table_of_another_space_than_the_usual_one_says_so(
+    snas: Snas, tmp_path: Path, text: str
+) -> None:
     refused = snas("data", "import", "csv", written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
     assert "Its cells were read as those of nb201; --space names another space." in refused.err
@@ -160,18 +199,33 @@ def test_a_table_of_another_space_than_the_usual_one_says_so(snas: Snas, tmp_pat
 
 def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
     file = written(tmp_path, SPACE_FILE, "spaces.py")
-    rows = "".join(f"mlp(width={w}, act={a}),{e}\n" for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
-    path = written(tmp_path, f"cell,valid_error,params\n{rows.replace(',4', ',4,1').replace(',2', ',2,3')}")
+    rows = "".join(
+        f"mlp(width={w}, act={a}),{e}\n" for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
+    )
+    path = written(
+        tmp_path, f"cell,valid_error,params\n{rows.replace(',4', ',4,1').replace(',2', ',2,3')}"
+    )
     refused = snas("data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP")
-    assert refused.code == 2 and "has 4 entries in row 1" in refused.err, "a cell with a comma needs quotes"
-    quoted = "".join(f'"mlp(width={w}, act={a})",{e},7\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2)))
+    assert refused.code == 2 and "has 4 entries in row 1" in refused.err, (
+        "a cell with a comma needs quotes"
+    )
+    quoted = "".join(
+        f'"mlp(width={w}, act={a})",{e},7\n' for w, a, e in (("16", "relu", 4), ("64", "tanh", 2))
+    )
     path = written(tmp_path, f"cell,valid_error,params\n{quoted}")
-    made = snas("data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP", "--json").json
+    made = snas(
+        "data", "import", "csv", path, "--name", "own-mlp", "--space", f"{file}:MLP", "--json"
+    ).json
     assert made["benchmarks"] == ["own-mlp"]
     bench = sn.load("own-mlp")
     assert len(bench.space) == 4 and bench.query("mlp(width=64, act=tanh)", "valid_error") == 2  # type: ignore[arg-type]
-    assert bench.query("mlp(width=64, act=tanh)", "params") == 7, "no size that follows from the cell"
-    wrong = ((f"{file}:ONLY_SAMPLED", "names no cell of the space drawn: "), (f"{file}:NO", "defines no NO"))
+    assert bench.query("mlp(width=64, act=tanh)", "params") == 7, (
+        "no size that follows from the cell"
+    )
+    wrong = (
+        (f"{file}:ONLY_SAMPLED", "names no cell of the space drawn: "),
+        (f"{file}:NO", "defines no NO"),
+    )
     for spec, says in (*wrong, ("x", "Unknown")):
         ended = snas("data", "import", "csv", path, "--name", "own-2", "--space", spec)
         assert ended.code == 2 and says in ended.err and ended.err.count("\n") == 1
@@ -181,7 +235,11 @@ def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
 def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: str) -> None:
     for kind in (("csv", "--name", "mine"), ("nats",), ("nb201-pth",)):
         ended = snas("data", "import", *kind, tmp_path / name)
-        assert ended.code == 2 and "There is no" in ended.err and len(ended.err.strip().splitlines()) == 1
+        assert (
+            ended.code == 2
+            and "There is no" in ended.err
+            and len(ended.err.strip().splitlines()) == 1
+        )
 
 
 def test_a_path_of_other_bytes_is_imported(snas: Snas, tmp_path: Path) -> None:
@@ -206,4 +264,7 @@ def test_names_and_files_that_cannot_be(tmp_path: Path, snas: Snas) -> None:
         refused = snas("data", "import", "csv", path, "--name", name)
         assert refused.code == 2 and says in refused.err
     assert "There is no file" in snas("data", "import", "csv", tmp_path / "none.csv").err
-    assert "--name and --space are for csv" in snas("data", "import", "nats", tmp_path, "--name", "x").err
+    assert (
+        "--name and --space are for csv"
+        in snas("data", "import", "nats", tmp_path, "--name", "x").err
+    )

@@ -36,9 +36,13 @@ def error_of(trial: optuna.Trial) -> float:
     return 30.0 - width / 4 + 3 * (act == "tanh") + trial.suggest_int("depth", 1, 4)
 
 
-def studied(storage: Any, objective: Callable[..., Any] = error_of, n: int = 60, **kwargs: Any) -> optuna.Study:
+def studied(
+    storage: Any, objective: Callable[..., Any] = error_of, n: int = 60, **kwargs: Any
+) -> optuna.Study:
     study = optuna.create_study(
-        storage=storage, sampler=optuna.samplers.RandomSampler(seed=0), **{"study_name": "mine", **kwargs}
+        storage=storage,
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        **{"study_name": "mine", **kwargs},
     )
     study.optimize(objective, n_trials=n)
     return study
@@ -49,18 +53,25 @@ def read(place: Any, **kwargs: Any) -> Imported:
 
 
 @pytest.mark.parametrize("kind", ["journal", "sqlite file", "sqlite url"])
-def test_a_study_is_imported_and_compared_on(snas: Snas, tmp_path: Path, own_home: Path, kind: str) -> None:
+def test_a_study_is_imported_and_compared_on(
+    snas: Snas, tmp_path: Path, own_home: Path, kind: str
+) -> None:
     assert own_home.is_dir()
     path = tmp_path / "study.db"
     study = studied(journal(path) if kind == "journal" else f"sqlite:///{path}")
     place = f"sqlite:///{path}" if kind == "sqlite url" else str(path)
     before = path.read_bytes()
-    told = snas("import", "optuna", place, "--name", "ours", "--metric", "valid_error", "--json").json
+    told = snas(
+        "import", "optuna", place, "--name", "ours", "--metric", "valid_error", "--json"
+    ).json
     assert told["benchmarks"] == ["ours"] and told["files"] == 1 and path.read_bytes() == before
     bench = sn.load("ours")
     by_cell: dict[str, list[float]] = {}
     for trial in study.trials:
-        text = f"ours(width={trial.params['width']}, act={trial.params['act']}, depth={trial.params['depth']})"
+        text = (
+            f"ours(width={trial.params['width']}, act={trial.params['act']},"
+            f" depth={trial.params['depth']})"
+        )
         by_cell.setdefault(text, []).append(trial.value)
     assert {str(cell) for cell in bench.space} == set(by_cell)
     for cell, value in zip(bench.space, bench.column("valid_error"), strict=True):
@@ -75,7 +86,9 @@ def test_what_is_maximised_is_a_quality_and_repeats_are_averaged(tmp_path: Path)
     noise = np.random.default_rng(0)
 
     def score(trial: optuna.Trial) -> float:
-        return {"relu": 0.9, "tanh": 0.7}[trial.suggest_categorical("act", ACTS)] + float(noise.normal(0, 0.01))
+        return {"relu": 0.9, "tanh": 0.7}[trial.suggest_categorical("act", ACTS)] + float(
+            noise.normal(0, 0.01)
+        )
 
     study = studied(journal(tmp_path / "s.log"), score, n=10, direction="maximize")
     found = read(tmp_path / "s.log")
@@ -86,7 +99,9 @@ def test_what_is_maximised_is_a_quality_and_repeats_are_averaged(tmp_path: Path)
     assert len(column) == 2 and column.max() == pytest.approx(
         np.mean([trial.value for trial in study.trials if trial.params["act"] == "relu"])
     )
-    with pytest.raises(UserError, match="maximises its objective 0, and of valid_error smaller is better"):
+    with pytest.raises(
+        UserError, match="maximises its objective 0, and of valid_error smaller is better"
+    ):
         read(tmp_path / "s.log", metrics=["valid_error"])
 
 
@@ -99,7 +114,9 @@ def test_failed_and_pruned_trials_are_left_out_and_counted(tmp_path: Path) -> No
             raise ValueError
         return float("inf") if trial.number == 6 else value
 
-    study = optuna.create_study(storage=journal(tmp_path / "s.log"), sampler=optuna.samplers.RandomSampler(seed=0))
+    study = optuna.create_study(
+        storage=journal(tmp_path / "s.log"), sampler=optuna.samplers.RandomSampler(seed=0)
+    )
     study.optimize(some, n_trials=9, catch=ValueError)
     study.ask()
     found = read(tmp_path / "s.log")
@@ -122,7 +139,10 @@ def test_steps_that_all_reported_are_epochs_of_a_curve(tmp_path: Path) -> None:
     assert first == pytest.approx(last + 2)
     studied(journal(tmp_path / "t.log"), lambda trial: curve(trial, 1.0))
     other = read(tmp_path / "t.log")
-    assert other.table.metrics["value"].epochs == () and "intermediate values are left out" in other.notes[-1]
+    assert (
+        other.table.metrics["value"].epochs == ()
+        and "intermediate values are left out" in other.notes[-1]
+    )
 
 
 def test_several_objectives_have_a_column_each(tmp_path: Path) -> None:
@@ -146,22 +166,35 @@ def test_a_space_of_one_s_own_gives_the_cells(tmp_path: Path) -> None:
     from surrogate_nas.space import space_named
 
     assert all(cell.text.startswith("net(depth=") for cell in space_named(found.space))
-    with pytest.raises(UserError, match="has the parameters width, act, depth; the space nb201 has the positions"):
+    with pytest.raises(
+        UserError, match="has the parameters width, act, depth; the space nb201 has the positions"
+    ):
         read(tmp_path / "s.log", space=sn.load("fashion").space)
     with pytest.raises(UserError, match="the space net has the options relu"):
-        read(tmp_path / "s.log", space=ChoiceSpace("net", {"depth": (1, 2, 3, 4), "act": ("relu",), "width": WIDTHS}))
+        read(
+            tmp_path / "s.log",
+            space=ChoiceSpace("net", {"depth": (1, 2, 3, 4), "act": ("relu",), "width": WIDTHS}),
+        )
 
 
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        (lambda t: t.suggest_float("lr", 0, 1), "lr was drawn from a range of real numbers \\(suggest_float\\)"),
+        (
+            lambda t: t.suggest_float("lr", 0, 1),
+            "lr was drawn from a range of real numbers \\(suggest_float\\)",
+        ),
         (lambda t: float(t.suggest_int("lr", 0, 1000)), "lr has 1,001 values; 127 are the most"),
-        (lambda t: float(t.suggest_int(f"p{t.number}", 0, 5)), "Trials 0 and 1 have other parameters or ranges"),
+        (
+            lambda t: float(t.suggest_int(f"p{t.number}", 0, 5)),
+            "Trials 0 and 1 have other parameters or ranges",
+        ),
         (lambda t: float(t.number), "Trial 0 has no parameter"),
     ],
 )
-def test_parameters_that_are_no_choices_are_refused(tmp_path: Path, objective: Any, said: str) -> None:
+def test_parameters_that_are_no_choices_are_refused(
+    tmp_path: Path, objective: Any, said: str
+) -> None:
     studied(journal(tmp_path / "s.log"), objective, n=3)
     with pytest.raises(UserError, match=said):
         read(tmp_path / "s.log")
@@ -189,7 +222,9 @@ def test_what_is_no_study_is_one_line(snas: Snas, tmp_path: Path, own_home: Path
         (("nosuch://user:secret@host/db",), "nosuch://user@host/db holds no studies of Optuna"),
     ):
         outcome = snas("import", "optuna", *arguments)
-        assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err, arguments
+        assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err, (
+            arguments
+        )
         assert "secret" not in outcome.err and len(outcome.err.splitlines()) == 1
     assert not missing.exists() and not (own_home / "tables" / "first.h5").exists()
     assert snas("import", "csv", csv, "--study", "first").code == 2

@@ -1,4 +1,6 @@
-"""The table format: what goes in comes out, what is damaged is refused, a failed write leaves the old file."""
+"""The table format: what goes in comes out, what is damaged is refused, a failed write leaves the
+old file.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,11 @@ from tests.tiny_tables import N, small_table, tiny_table
 
 def assert_holds(file: TableFile, table: Table) -> None:
     """Whatever the file answers is what the table holds."""
-    assert file.digest == table.digest() and file.metrics == table.metrics and file.keys == set(table.columns)
+    assert (
+        file.digest == table.digest()
+        and file.metrics == table.metrics
+        and file.keys == set(table.columns)
+    )
     assert (file.name, file.space, file.network) == (table.name, table.space, table.network)
     for key, values in table.columns.items():
         assert file.column(key).tobytes() == values.tobytes()
@@ -172,32 +178,45 @@ BROKEN: dict[str, Callable[[h5py.File], object]] = {
     "a column of nothing": replaced(MEAN, h5py.Empty("f8")),
     "a column that is not stored": replaced(MEAN, None, shape=(N,), dtype="f8"),
     "a column with a value changed": one_value,
-    "a column in chunks that are not stored": replaced(MEAN, None, shape=(N,), dtype="f8", chunks=(N,)),
+    "a column in chunks that are not stored": replaced(
+        MEAN, None, shape=(N,), dtype="f8", chunks=(N,)
+    ),
     "a column packed otherwise": replaced(MEAN, np.zeros(N), chunks=(N,), compression="lzf"),
     "a column that is a virtual dataset": virtual,
     "a column that is a soft link": linked(MEAN, h5py.SoftLink("/columns/valid_error/12/mean")),
     "a column that is a link to another file": linked(MEAN, h5py.ExternalLink("else.h5", "/x")),
-    "columns that are a link to another file": linked("columns", h5py.ExternalLink("else.h5", "/columns")),
+    "columns that are a link to another file": linked(
+        "columns", h5py.ExternalLink("else.h5", "/columns")
+    ),
     "a metric without a unit": lambda file: file["columns/valid_error"].attrs.__delitem__("unit"),
     "a metric with another unit": attribute("columns/valid_error", "unit", np.bytes_(b"ms")),
     "a metric with a number for a unit": attribute("columns/valid_error", "unit", 3),
     "a metric with a list for a unit": attribute("columns/valid_error", "unit", ["a", "b"]),
-    "a metric with a text for a number of cells": attribute("columns/valid_error", "n_cells", "all"),
-    "a run of another source": attribute("columns/valid_error/200", "source", np.bytes_(b"hearsay")),
+    "a metric with a text for a number of cells": attribute(
+        "columns/valid_error", "n_cells", "all"
+    ),
+    "a run of another source": attribute(
+        "columns/valid_error/200", "source", np.bytes_(b"hearsay")
+    ),
     "a network that is no JSON": attribute("/", "network", np.bytes_(b"{")),
     "a network with more": attribute("/", "network", np.bytes_(b'{"mood": 1}')),
     "another title": attribute("/", "title", np.bytes_(b"Another")),
     "another digest": attribute("/", "digest", np.bytes_(b"0" * 64)),
     "a title of any length": attribute("/", "title", "A title"),
     "no index": lambda file: file.__delitem__("index"),
-    "an index that is a group": lambda file: (file.__delitem__("index"), file.create_group("index")),
+    "an index that is a group": lambda file: (
+        file.__delitem__("index"),
+        file.create_group("index"),
+    ),
     "an index of one number": replaced("index", np.uint8(3)),
     "an index elsewhere": linked("index", h5py.ExternalLink("else.h5", "/index")),
 }
 
 
 @pytest.mark.parametrize("break_it", BROKEN.values(), ids=BROKEN)
-def test_a_file_of_another_layout_is_refused(path: Path, break_it: Callable[[h5py.File], object]) -> None:
+def test_a_file_of_another_layout_is_refused(
+    path: Path, break_it: Callable[[h5py.File], object]
+) -> None:
     with h5py.File(path.with_name("else.h5"), "w") as file:
         file.update({"x": np.zeros(N), "index": np.zeros(9, dtype=np.uint8)})
     with h5py.File(path, "a") as file:
@@ -221,26 +240,34 @@ def sealed(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "no cells": lambda index: index.__setitem__("cells", 0),
     "a text for the cells": lambda index: index.__setitem__("cells", "many"),
-    "a metric of a new kind": lambda index: index["metrics"]["valid_error"]["details"].__setitem__("kind", "free"),
+    "a metric of a new kind": lambda index: index["metrics"]["valid_error"]["details"].__setitem__(
+        "kind", "free"
+    ),
     "a metric without details": lambda index: index["metrics"]["valid_error"].pop("details"),
     "a metric that is a list": lambda index: index["metrics"].__setitem__("valid_error", []),
-    "a run that is no number": lambda index: index["metrics"]["valid_error"]["runs"].__setitem__("often", {}),
-    "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
-        "lucky", "0"
+    "a run that is no number": lambda index: index["metrics"]["valid_error"]["runs"].__setitem__(
+        "often", {}
     ),
+    "a seed that is no number": lambda index: index["metrics"]["valid_error"]["runs"]["12"][
+        "digests"
+    ].__setitem__("lucky", "0"),
     "a network that is a list": lambda index: index.__setitem__("network", [3]),
     "a network with texts": lambda index: index["network"].__setitem__("classes", "ten"),
     "texts that are numbers": lambda index: index["texts"].__setitem__("title", 3),
     "a cost of a new kind": lambda index: index["texts"].__setitem__("cost", "euros"),
-    "another unit": lambda index: index["metrics"]["valid_error"]["details"].__setitem__("unit", "ms"),
-    "another column's digest": lambda index: index["metrics"]["valid_error"]["runs"]["12"]["digests"].__setitem__(
-        "mean", "0" * 64
+    "another unit": lambda index: index["metrics"]["valid_error"]["details"].__setitem__(
+        "unit", "ms"
     ),
+    "another column's digest": lambda index: index["metrics"]["valid_error"]["runs"]["12"][
+        "digests"
+    ].__setitem__("mean", "0" * 64),
 }
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_an_index_that_says_something_else_is_refused(path: Path, forge: Callable[[dict[str, Any]], object]) -> None:
+def test_an_index_that_says_something_else_is_refused(
+    path: Path, forge: Callable[[dict[str, Any]], object]
+) -> None:
     sealed(path, forge)
     with pytest.raises(UserError, match="damaged") as caught:
         TableFile(path)
@@ -263,7 +290,10 @@ def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
     place = whole.index(column[7000:7002].tobytes())
     path.write_bytes(whole[: place + 6] + bytes([whole[place + 6] ^ 4]) + whole[place + 7 :])
     file = TableFile(path)
-    assert same(file.column(ColumnKey("valid_error", 200, "mean")), small_table().columns["valid_error", 200, "mean"])  # type: ignore[index]
+    assert same(
+        file.column(ColumnKey("valid_error", 200, "mean")),
+        small_table().columns["valid_error", 200, "mean"],
+    )  # type: ignore[index]
     with pytest.raises(UserError, match="has changed since it was written"):
         file.column(ColumnKey("valid_error", 12, "mean"))
 
@@ -294,7 +324,10 @@ def test_threads_and_children_read_an_open_table_each_at_a_place_of_its_own(path
 
 def test_a_table_gives_its_descriptor_back(path: Path) -> None:
     def open_descriptors() -> int:
-        return sum(link.is_symlink() and link.readlink() == path for link in Path("/proc/self/fd").iterdir())
+        return sum(
+            link.is_symlink() and link.readlink() == path
+            for link in Path("/proc/self/fd").iterdir()
+        )
 
     files = [TableFile(path) for _ in range(5)]
     assert open_descriptors() == 5
@@ -334,7 +367,9 @@ def test_a_table_for_another_number_of_cells_is_refused(tmp_path: Path) -> None:
         TableFile(tmp_path / "t.h5")
 
 
-@pytest.mark.parametrize("space", ["macros", "{}", '{"name": "x", "listed": true, "options": 3}', "", "../x"])
+@pytest.mark.parametrize(
+    "space", ["macros", "{}", '{"name": "x", "listed": true, "options": 3}', "", "../x"]
+)
 def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> None:
     table = tiny_table()
     table.space = space
@@ -346,7 +381,9 @@ def test_a_table_of_an_unknown_space_is_refused(tmp_path: Path, space: str) -> N
 
 def test_a_table_of_a_space_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     table = tiny_table()
-    table.space = ChoiceSpace("tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}).definition
+    table.space = ChoiceSpace(
+        "tiny", {"a": tuple("0123"), "b": tuple("0123"), "c": tuple("0123")}
+    ).definition
     write_table(table, tmp_path / "t.h5")
     with pytest.raises(UserError, match="cannot be listed"):
         TableFile(tmp_path / "t.h5")
@@ -360,7 +397,12 @@ def test_opening_lists_no_cells(path: Path) -> None:
         "assert '_cells' not in vars(file.cells)"
     )
     root = str(Path(__file__).parents[2])
-    subprocess.run([sys.executable, "-c", code, path], check=True, cwd=root, env={**os.environ, "PYTHONPATH": root})
+    subprocess.run(
+        [sys.executable, "-c", code, path],
+        check=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
+    )
 
 
 def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:
@@ -378,7 +420,9 @@ def test_rewriting_replaces_the_file_and_leaves_nothing_else(path: Path) -> None
     assert [p.name for p in path.parent.iterdir()] == ["small.h5"]
 
 
-def test_an_interrupted_write_leaves_the_file_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_file_as_it_was(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = path.read_bytes()
     table = small_table(2.0)
     monkeypatch.setattr(Table, "index", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -411,7 +455,9 @@ WRITE_LARGER = textwrap.dedent(
 )
 
 
-def write_in_a_process(path: Path, before: str, prefix: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+def write_in_a_process(
+    path: Path, before: str, prefix: list[str] | None = None
+) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).parents[2])
     return subprocess.run(
         [*(prefix or []), sys.executable, "-c", WRITE_LARGER, str(path), before],
@@ -424,7 +470,9 @@ def write_in_a_process(path: Path, before: str, prefix: list[str] | None = None)
     )
 
 
-def assert_refused_and_unchanged(made: subprocess.CompletedProcess[str], path: Path, before: bytes) -> None:
+def assert_refused_and_unchanged(
+    made: subprocess.CompletedProcess[str], path: Path, before: bytes
+) -> None:
     assert made.returncode == 2, made.stderr
     assert "Nothing was changed there" in made.stdout
     assert "Traceback" not in made.stderr
@@ -434,7 +482,9 @@ def assert_refused_and_unchanged(made: subprocess.CompletedProcess[str], path: P
 
 @pytest.mark.parametrize("limit", [0, 4096, 300_000])
 def test_a_full_disk_leaves_the_file_as_it_was(path: Path, limit: int) -> None:
-    """The largest file that the process may write stands for the disk; the kernel refuses the rest."""
+    """The largest file that the process may write stands for the disk; the kernel refuses the
+    rest.
+    """
     before = path.read_bytes()
     limited = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
     limited += f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
@@ -445,7 +495,9 @@ def test_a_full_disk_leaves_the_file_as_it_was(path: Path, limit: int) -> None:
 def tiny_disk(tmp_path: Path):  # type: ignore[no-untyped-def]
     folder = tmp_path / "disk"
     folder.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, check=False
+    )
     yield folder if made.returncode == 0 else None
     if made.returncode == 0:
         subprocess.run(["umount", folder], check=True)
@@ -470,7 +522,11 @@ def test_a_read_only_folder_is_a_user_error_and_unchanged(path: Path) -> None:
     for folder in [path.parent, *path.parents[:4]]:
         if os.access(folder, os.X_OK) and folder != Path("/"):
             folder.chmod(0o555)
-    drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)" if os.geteuid() == 0 else ""
+    drop = (
+        "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)"
+        if os.geteuid() == 0
+        else ""
+    )
     try:
         made = write_in_a_process(path, drop)
     finally:

@@ -1,4 +1,6 @@
-"""Tables of transformers: HW-GPT-Bench, ViT-Bench-101, NAS-Bench-BERT hold what the published files say, repaired."""
+"""Tables of transformers: HW-GPT-Bench, ViT-Bench-101, NAS-Bench-BERT hold what the published files
+say, repaired.
+"""
 
 from __future__ import annotations
 
@@ -62,11 +64,15 @@ def folders(own_files: Path) -> dict[str, list[Path]]:
 
 @pytest.fixture(scope="module")
 def records(folders: dict[str, list[Path]]) -> Records:
-    """The records by folder, which are checked by sha256, read without the code under test; energies apart."""
+    """The records by folder, which are checked by sha256, read without the code under test;
+    energies apart.
+    """
     found: Records = {}
     for folder, paths in folders.items():
         for path in paths:
-            name = f"{folder} tracker" if "tracker" in path.name and "energy" in path.name else folder
+            name = (
+                f"{folder} tracker" if "tracker" in path.name and "energy" in path.name else folder
+            )
             found.setdefault(name, []).extend(pickle.loads(path.read_bytes()))
     return found
 
@@ -75,10 +81,15 @@ def text(architecture: dict[str, Any]) -> str:
     """What a cell's text must be, of the authors' record."""
     n, width = architecture["sample_n_layer"], architecture["sample_embed_dim"]
     scale = {192: "s", 384: "s", 768: "s", 256: "m", 512: "m", 1024: "m"}.get(width, "l")
-    lists = ("-".join(map(str, architecture[f"sample_{key}"][:n])) for key in ("n_head", "mlp_ratio"))
+    lists = (
+        "-".join(map(str, architecture[f"sample_{key}"][:n])) for key in ("n_head", "mlp_ratio")
+    )
     heads, ratios = lists
     bias = architecture["sample_bias"]
-    return f"gpt-{scale}(embed_dim={width}, n_layer={n}, n_head={heads}, mlp_ratio={ratios}, bias={bias})"
+    return (
+        f"gpt-{scale}(embed_dim={width}, n_layer={n}, n_head={heads}, mlp_ratio={ratios},"
+        f" bias={bias})"
+    )
 
 
 # HW-GPT-Bench
@@ -106,7 +117,9 @@ def test_best_median_and_worst_perplexity_and_what_goes_with_it(own_files: Path,
         assert (params.min() / 1e6, params.max() / 1e6) == pytest.approx((24.6, 176.3), abs=0.06)
         for width in range(3):
             alike = bench.space.choices[:, 0] == width
-            assert 0.745 <= tau(perplexity[alike], -params[alike]) <= 0.785, "R nearly is L within a width too"
+            assert 0.745 <= tau(perplexity[alike], -params[alike]) <= 0.785, (
+                "R nearly is L within a width too"
+            )
 
 
 def test_every_perplexity_is_there(own_files: Path, records: Records, mirror: Path) -> None:
@@ -123,8 +136,12 @@ def test_every_perplexity_is_there(own_files: Path, records: Records, mirror: Pa
 
 
 def test_only_as_many_entries_count_as_there_are_layers(records: Records) -> None:
-    longer = [one["arch"] for one in records["arch_ppl_bench_s"] if one["arch"]["sample_n_layer"] < 12]
-    assert len(longer) > 6000 and all(len(one["sample_n_head"]) == len(one["sample_mlp_ratio"]) == 12 for one in longer)
+    longer = [
+        one["arch"] for one in records["arch_ppl_bench_s"] if one["arch"]["sample_n_layer"] < 12
+    ]
+    assert len(longer) > 6000 and all(
+        len(one["sample_n_head"]) == len(one["sample_mlp_ratio"]) == 12 for one in longer
+    )
 
 
 def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None:
@@ -134,16 +151,22 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None
             continue
         space = space_named("gpt-m" if folder.endswith("_m") else "gpt-s")
         assert isinstance(space, GPT)
-        choices = np.array([space.parse(text(record["arch"])).choices for record in held], dtype=np.int8)
+        choices = np.array(
+            [space.parse(text(record["arch"])).choices for record in held], dtype=np.int8
+        )
         assert space.parameters(choices, NETWORK).tolist() == [record["params"] for record in held]
         macs = space.multiply_accumulates(choices, NETWORK) * (4 if folder.endswith("_m") else 8)
-        assert all(record["macs"] in (0, expected) for record, expected in zip(held, macs, strict=True))
+        assert all(
+            record["macs"] in (0, expected) for record, expected in zip(held, macs, strict=True)
+        )
         checked += sum(record["macs"] > 0 for record in held)
     assert checked == 30_647, "others record none"
 
 
 @pytest.mark.parametrize("scale", ["s", "m"])
-def test_units_are_repaired_reading_by_reading(own_files: Path, records: Records, scale: str) -> None:
+def test_units_are_repaired_reading_by_reading(
+    own_files: Path, records: Records, scale: str
+) -> None:
     assert own_files.is_dir()
     bench, folder = load(f"hwgpt-{scale}"), f"latency_cpu_meta{'_m' * (scale == 'm')}"
     held = {text(record["arch"]): record for record in records[folder]}
@@ -153,12 +176,16 @@ def test_units_are_repaired_reading_by_reading(own_files: Path, records: Records
     for cell, value in list(zip(bench.space, found, strict=True))[::50]:
         one = held[str(cell)]
         readings = [
-            t if u == "ms" else 1000 * t for t, u in zip(one["times_profiler_cpu"], one["unit_cpu"], strict=True)
+            t if u == "ms" else 1000 * t
+            for t, u in zip(one["times_profiler_cpu"], one["unit_cpu"], strict=True)
         ]
         assert value == pytest.approx(np.median(readings))
     assert (750 if scale == "s" else 950) < found.min() and found.max() < 5000
     if scale == "s":
-        assert units["ms"] / units.total() == pytest.approx(0.066, abs=5e-4) and set(units) == {"s", "ms"}
+        assert units["ms"] / units.total() == pytest.approx(0.066, abs=5e-4) and set(units) == {
+            "s",
+            "ms",
+        }
         assert tau(raw, perplexity) == pytest.approx(-0.26, abs=0.005)
         assert tau(found, perplexity) == pytest.approx(-0.82, abs=0.005)
 
@@ -171,7 +198,10 @@ def test_energy_is_the_tracker_s(own_files: Path, records: Records, scale: str) 
     noise = {text(record["arch"]): record["mean_energy_gpu"] for record in records[folder]}
     latency, energy = bench.column("latency@h100"), bench.column("energy@h100")
     cells = list(map(str, bench.space))
-    assert all(len(record["energy_gpu"]) == 50 and record["unit_energy"] == "KWh" for record in held.values())
+    assert all(
+        len(record["energy_gpu"]) == 50 and record["unit_energy"] == "KWh"
+        for record in held.values()
+    )
     assert energy == pytest.approx([1000 * np.median(held[cell]["energy_gpu"]) for cell in cells])
     assert -0.9 <= tau(energy, bench.column("valid_perplexity")) <= -0.71
     assert tau(energy, latency) > 0.7 > 0.2 > abs(tau([noise[cell] for cell in cells], latency))
@@ -216,18 +246,26 @@ def test_a_further_device_is_read_where_its_files_are(
     place = space_named(table.space).cell(text(first[0]["arch"])).index
     there = np.isfinite(column) & (np.arange(len(column)) != place)
     assert (column[there] == own[there]).all()
-    assert column[place] == pytest.approx(np.median(first[0]["times_profiler_gpu"] + [1000.0] * 10)), "one cell twice"
+    assert column[place] == pytest.approx(
+        np.median(first[0]["times_profiler_gpu"] + [1000.0] * 10)
+    ), "one cell twice"
 
 
 def test_a_server_that_lacks_the_further_devices_will_do(
     mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror))
+    )
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         monkeypatch.setenv(fetching.MIRROR_VARIABLE, f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))
-        assert len(fetching.fetch("hwgpt")) == 60 and not fetching.optional("hwgpt") and not fetching.lacks("hwgpt")
+        assert (
+            len(fetching.fetch("hwgpt")) == 60
+            and not fetching.optional("hwgpt")
+            and not fetching.lacks("hwgpt")
+        )
     finally:
         server.shutdown()
         server.server_close()
@@ -301,7 +339,9 @@ def test_an_altered_file_is_refused(
     path = tmp_path / "efficiency_observations_0_2500.pkl"
     path.write_bytes(pickle.dumps(some))
     with pytest.raises(UserError, match=message) as caught:
-        hwgpt.read_files({"arch_ppl_bench_s": folders["arch_ppl_bench_s"][:10], folder: [path]}, "s")
+        hwgpt.read_files(
+            {"arch_ppl_bench_s": folders["arch_ppl_bench_s"][:10], folder: [path]}, "s"
+        )
     assert path.name in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -327,7 +367,9 @@ def vit_files() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_what_the_two_losses_order_alike(own_files: Path) -> None:
-    """The ranks differ by the loss that was minimised: on AutoFormer's CIFAR-100 they are reversed."""
+    """The ranks differ by the loss that was minimised: on AutoFormer's CIFAR-100 they are
+    reversed.
+    """
     assert own_files.is_dir()
     expected = {
         "vitbench-autoformer": {"cifar100": -0.27, "flowers": 0.28, "chaoyang": -0.08},
@@ -354,18 +396,26 @@ def test_every_accuracy_of_vit_bench_is_there(own_files: Path) -> None:
     for name, records in held.items():
         bench = load(name)
         ends = {"_distilled": "kd"} | ({} if name.endswith("distilled") else {"": "base"})
-        names = {f"valid_error_{data}{end}": f"{fields[data]}_{ends[end]}_acc" for data in fields for end in ends}
+        names = {
+            f"valid_error_{data}{end}": f"{fields[data]}_{ends[end]}_acc"
+            for data in fields
+            for end in ends
+        }
         names |= {} if name == "vitbench-pit" else {"supernet_error_imagenet": "imagenet_super_acc"}
         assert {metric.name for metric in bench.metrics} == {*names, "params", "n_layer"}
         for metric, field in names.items():
-            assert bench.column(metric) == pytest.approx([100 - record[field] for record in records])
+            assert bench.column(metric) == pytest.approx(
+                [100 - record[field] for record in records]
+            )
         for cell, record in zip(bench.space, records, strict=True):
             written = dict(part.split("=") for part in cell.text.partition("(")[2][:-1].split(", "))
             assert written == {
                 key: "-".join(map(str, value)) if isinstance(value, list) else str(value)
                 for key, value in record["arch"].items()
             }
-    assert all(record["c100_base_acc"] is None for record in files["gt_autoformer_2"]), "distilled only"
+    assert all(record["c100_base_acc"] is None for record in files["gt_autoformer_2"]), (
+        "distilled only"
+    )
 
 
 @pytest.mark.parametrize(
@@ -375,7 +425,10 @@ def test_every_accuracy_of_vit_bench_is_there(own_files: Path) -> None:
         (lambda some: some[3].update(c100_kd_acc=101.0), "101.0 is no accuracy in %"),
         (lambda some: some[3]["arch"].update(base_dim=17), "base_dim of the space pit is"),
         (lambda some: some[3]["arch"].update(base_dim=[16]), r"base_dim is \[16\]"),
-        (lambda some: some[3]["arch"].pop("depth"), "an architecture has base_dim, mlp_ratio, num_heads"),
+        (
+            lambda some: some[3]["arch"].pop("depth"),
+            "an architecture has base_dim, mlp_ratio, num_heads",
+        ),
         (lambda some: some[3].pop("flower_kd_acc"), "flower_kd_acc"),
     ],
 )
@@ -389,7 +442,9 @@ def test_altered_records_of_vit_bench_are_refused(
     (path,) = (path for path in fetching.files("vitbench") if path.stem == "gt_pit")
     with pytest.raises(UserError, match=message) as caught:
         vitbench.read_files([path], "vitbench-pit")
-    assert "gt_pit.pth is damaged, or no file of ViT-Bench-101" in str(caught.value) and "\n" not in str(caught.value)
+    assert "gt_pit.pth is damaged, or no file of ViT-Bench-101" in str(
+        caught.value
+    ) and "\n" not in str(caught.value)
 
 
 def test_no_file_and_no_archive_are_refused(tmp_path: Path) -> None:
@@ -410,16 +465,24 @@ def bert_files(own_files: Path) -> tuple[list[dict[str, Any]], list[dict[str, st
     return json.loads(trainings.read_text()), list(csv.DictReader(rows.read_text().splitlines()))
 
 
-def test_facts_of_nas_bench_bert(bert_files: tuple[list[dict[str, Any]], list[dict[str, str]]]) -> None:
+def test_facts_of_nas_bench_bert(
+    bert_files: tuple[list[dict[str, Any]], list[dict[str, str]]],
+) -> None:
     trainings, rows = bert_files
-    scores = {key: np.array([one["scores"][key] for one in trainings]) for key in trainings[0]["scores"]}
+    scores = {
+        key: np.array([one["scores"][key] for one in trainings]) for key in trainings[0]["scores"]
+    }
     assert len(scores) == 9 and len(trainings) == len(rows) == 500
     assert tau(scores["mnli"], scores["qqp"]) == pytest.approx(0.86, abs=0.005)
     assert tau(scores["mnli"], scores["qnli"]) == pytest.approx(0.67, abs=0.005)
     others = [tau(scores["rte"], scores[key]) for key in scores if key != "rte"]
     assert 0.105 < min(others) and max(others) < 0.255, "anything with RTE is noise"
-    assert tau([float(row["Number of Parameters"]) for row in rows], scores["glue"]) == pytest.approx(0.45, abs=0.005)
-    assert np.mean([scores[key] for key in scores if key != "glue"], axis=0) == pytest.approx(scores["glue"])
+    assert tau(
+        [float(row["Number of Parameters"]) for row in rows], scores["glue"]
+    ) == pytest.approx(0.45, abs=0.005)
+    assert np.mean([scores[key] for key in scores if key != "glue"], axis=0) == pytest.approx(
+        scores["glue"]
+    )
 
 
 def test_the_table_of_nas_bench_bert(
@@ -432,23 +495,39 @@ def test_the_table_of_nas_bench_bert(
     for place, one in enumerate(trainings):
         together.setdefault(json.dumps(one["hparams"]["model_hparam_overrides"]), []).append(place)
     assert Counter(map(len, together.values())) == {1: 482, 2: 9}
-    for key, name in (("glue", "valid_glue"), ("rte", "valid_rte"), ("sts", "valid_sts"), ("cola", "valid_cola")):
-        expected = [np.mean([trainings[at]["scores"][key] for at in places]) for places in together.values()]
+    for key, name in (
+        ("glue", "valid_glue"),
+        ("rte", "valid_rte"),
+        ("sts", "valid_sts"),
+        ("cola", "valid_cola"),
+    ):
+        expected = [
+            np.mean([trainings[at]["scores"][key] for at in places]) for places in together.values()
+        ]
         assert bench.column(name) == pytest.approx(expected)
     for (described, places), cell in zip(together.items(), bench.space, strict=True):
         layers = json.loads(described)["nas_config"]["encoder_layers"]
         assert cell.text.count("-") == 4 * (len(layers) - 1)
-        operations = "-".join(f"{one['operation_type']}_{one['operation_parameter']}" for one in layers)
+        operations = "-".join(
+            f"{one['operation_type']}_{one['operation_parameter']}" for one in layers
+        )
         assert f"operation={operations}," in cell.text
         recorded = float(rows[places[0]]["Number of Parameters"])
         assert bench.column("recorded_params")[cell.index] == recorded
     kinds = {metric.name: metric.kind for metric in bench.metrics}
-    assert kinds["synaptic_saliency_proxy"] == kinds["recorded_params"] == kinds["train_seconds"] == "record"
+    assert (
+        kinds["synaptic_saliency_proxy"]
+        == kinds["recorded_params"]
+        == kinds["train_seconds"]
+        == "record"
+    )
     assert bench.column("valid_glue").max() == 75.13
 
 
 def test_recorded_parameters_do_not_look_at_two_of_the_sizes(own_files: Path) -> None:
-    """The authors' code leaves the hidden size at 256 and the MLPs at 1,024; `params` has the cell's own."""
+    """The authors' code leaves the hidden size at 256 and the MLPs at 1,024; `params` has the
+    cell's own.
+    """
     assert own_files.is_dir()
     bench = load("bert-glue")
     recorded, params = bench.column("recorded_params"), bench.column("params")
@@ -465,10 +544,16 @@ def test_recorded_parameters_do_not_look_at_two_of_the_sizes(own_files: Path) ->
     ("change", "message"),
     [
         (lambda files: files[0][3]["scores"].pop("rte"), "rte"),
-        (lambda files: files[0][3]["scores"].update(rte="high"), "'high' stands where a number should"),
+        (
+            lambda files: files[0][3]["scores"].update(rte="high"),
+            "'high' stands where a number should",
+        ),
         (lambda files: files[0].pop(), "longer"),
         (lambda files: files[1].reverse(), "is not of training 0"),
-        (lambda files: files[1][3].update({"Number of Parameters": "5"}), "is said to have 5 parameters"),
+        (
+            lambda files: files[1][3].update({"Number of Parameters": "5"}),
+            "is said to have 5 parameters",
+        ),
         (
             lambda files: files[0][3]["hparams"]["model_hparam_overrides"].update(hidden_size=64),
             "hidden_size of the space flexibert is 128, 256, not 64",
@@ -491,7 +576,9 @@ def test_altered_files_of_nas_bench_bert_are_refused(
         writer.writerows(rows)
     with pytest.raises(UserError, match=message) as caught:
         bert.read_files(records, proxies)
-    assert "is damaged, or no file of NAS-Bench-BERT" in str(caught.value) and "\n" not in str(caught.value)
+    assert "is damaged, or no file of NAS-Bench-BERT" in str(caught.value) and "\n" not in str(
+        caught.value
+    )
     with pytest.raises(UserError, match="Cannot read .*nowhere.*Run snas data fetch bert"):
         bert.read_files(records, tmp_path / "nowhere.csv")
 
@@ -513,7 +600,9 @@ def test_a_search_stays_among_what_is_held(own_files: Path, name: str) -> None:
     cell = bench.space.sample(rng)
     near = bench.space.neighbours(cell)
     assert len(near) >= 12 and all(other in bench.space for other in near)
-    found = trajectory(RegularisedEvolution, bench.space, seed=0, n=30, score=lambda one: float(one.index))
+    found = trajectory(
+        RegularisedEvolution, bench.space, seed=0, n=30, score=lambda one: float(one.index)
+    )
     assert all(one in bench.space for one in found)
     absent = next(one for one in bench.space.base.neighbours(cell) if one not in bench.space)
     with pytest.raises(UserError, match="but not held"):
@@ -527,10 +616,14 @@ def test_the_checks_of_the_sources_hold(own_files: Path) -> None:
     assert len(checks) >= 40 and not [check for check in checks if not check.passed]
 
 
-def test_a_wrong_table_does_not_pass(own_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_table_does_not_pass(
+    own_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copytree(own_files / "tables", tmp_path / "tables")
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))
-    table: Table = Table("hwgpt-l", load("hwgpt-l").space.definition, "t", "s", "l", "c", "valid_error", NETWORK)
+    table: Table = Table(
+        "hwgpt-l", load("hwgpt-l").space.definition, "t", "s", "l", "c", "valid_error", NETWORK
+    )
     held = load("hwgpt-l")
     for name in ("valid_perplexity", "valid_error"):
         table.add(held.metric(name), None, held.column(name)[::-1].copy(), 1)

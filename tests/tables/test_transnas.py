@@ -1,4 +1,6 @@
-"""TransNAS-Bench-101: its spaces, its tables against the public files, and every way that these can be spoilt."""
+"""TransNAS-Bench-101: its spaces, its tables against the public files, and every way that these can
+be spoilt.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,15 @@ from surrogate_nas.tables.sources import fetching, transnas
 from tests.conftest import Snas
 
 ARCHIVE = "all_benchmarks_zen.zip"
-TASKS = ("class_object", "class_scene", "jigsaw", "room_layout", "segmentsemantic", "normal", "autoencoder")
+TASKS = (
+    "class_object",
+    "class_scene",
+    "jigsaw",
+    "room_layout",
+    "segmentsemantic",
+    "normal",
+    "autoencoder",
+)
 BEST_COLUMN = {
     "valid_error@best": ("valid_top1", lambda x: 100 - x),
     "test_top5_error@best": ("test_top5", lambda x: 100 - x),
@@ -43,7 +53,11 @@ def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
     micro, macro = transnas_micro(), transnas_macro()
     assert (len(micro), len(macro)) == (4096, 3256)
     assert str(micro[0b011011]) == "64-41414-0_00_123" and str(micro[4095]) == "64-41414-3_33_333"
-    assert [str(macro[i]) for i in (0, 1, 3255)] == ["64-4111-basic", "64-2311-basic", "64-113444-basic"]
+    assert [str(macro[i]) for i in (0, 1, 3255)] == [
+        "64-4111-basic",
+        "64-2311-basic",
+        "64-113444-basic",
+    ]
     lengths = [len(str(cell)) for cell in macro]
     assert lengths == sorted(lengths)
 
@@ -101,7 +115,11 @@ def test_a_policy_gives_macro_cells_only() -> None:
 
 def test_every_cell_can_be_drawn() -> None:
     for space, text, shown in (
-        (transnas_micro(), "64-41414-3_21_103", {"conv 3×3", "conv 1×1", "skip", "in", "out", "1", "2"}),
+        (
+            transnas_micro(),
+            "64-41414-3_21_103",
+            {"conv 3×3", "conv 1×1", "skip", "in", "out", "1", "2"},
+        ),
         (transnas_macro(), "64-1234-basic", {"1", "2", "3", "4", "64", "128", "256"}),
     ):
         figure = Figure(figsize=space.drawing_size)
@@ -142,19 +160,28 @@ def finals(mirror: Path, kind: str, task: str) -> dict[str, float]:
                 for record in json.loads(archive.read(member)):
                     a = record["arch"].strip("()").split(", ")
                     micro = f"64-41414-{a[0]}_{''.join(a[1:3])}_{''.join(a[3:])}"
-                    found[micro if kind == "micro" else f"64-{''.join(a)}-basic"] = record["val_accuracy"]
+                    found[micro if kind == "micro" else f"64-{''.join(a)}-basic"] = record[
+                        "val_accuracy"
+                    ]
     return found
 
 
-def test_two_hundred_values_of_each_source_are_those_of_the_files(mirror: Path, tables: dict[str, Table]) -> None:
+def test_two_hundred_values_of_each_source_are_those_of_the_files(
+    mirror: Path, tables: dict[str, Table]
+) -> None:
     rng = np.random.default_rng(11)
     for _ in range(200):
         kind, task = ("micro", "macro")[rng.integers(2)], TASKS[rng.integers(7)]
-        table, space = tables[f"transnas-{kind}-{task}"], {"micro": transnas_micro, "macro": transnas_macro}[kind]()
+        table, space = (
+            tables[f"transnas-{kind}-{task}"],
+            {"micro": transnas_micro, "macro": transnas_macro}[kind](),
+        )
         cell = space.sample(rng)
         held = {key.metric: values[cell.index] for key, values in table.columns.items()}
         row = maxima(mirror, task)[cell.index + (3256 if kind == "micro" else 0)]
-        wanted = {m: ours(float(row[theirs])) for m, (theirs, ours) in BEST_COLUMN.items() if m in held}
+        wanted = {
+            m: ours(float(row[theirs])) for m, (theirs, ours) in BEST_COLUMN.items() if m in held
+        }
         assert len(wanted) > 0 and wanted.items() <= held.items()
         assert (held["train_seconds"], held["valid_seconds"]) == (float(row["time_elapsed"]), 0)
         measure, ours = LAST.get(task, ("error", lambda x: 100 - x))
@@ -168,16 +195,28 @@ def test_what_is_offered_says_its_convention_and_its_direction(tables: dict[str,
                 assert metric.name.endswith(("@best", "@last")) and metric.n_cells == len(
                     table.columns[next(iter(table.columns))]
                 )
-                assert (metric.kind == "final") == metric.name.startswith("test_") == ("peeked" in metric.description)
-                assert metric.quantity != "loss" or "room_layout" in name, "a maximum of a loss is its worst epoch"
+                assert (
+                    (metric.kind == "final")
+                    == metric.name.startswith("test_")
+                    == ("peeked" in metric.description)
+                )
+                assert metric.quantity != "loss" or "room_layout" in name, (
+                    "a maximum of a loss is its worst epoch"
+                )
         assert "peeked" in table.banner
-    qualities = {m.name for m in tables["transnas-micro-segmentsemantic"].metrics.values() if m.larger_is_better}
+    qualities = {
+        m.name
+        for m in tables["transnas-micro-segmentsemantic"].metrics.values()
+        if m.larger_is_better
+    }
     assert {"valid_miou@best", "valid_pixel_accuracy@last"} <= qualities
 
 
 def test_the_source_verifies_itself_and_sees_a_wrong_table(tables: dict[str, Table]) -> None:
     checks = list(transnas.verify())
-    assert len(checks) == 23 and all(check.passed for check in checks), [c for c in checks if not c.passed]
+    assert len(checks) == 23 and all(check.passed for check in checks), [
+        c for c in checks if not c.passed
+    ]
     spoilt = transnas.read("transnas-micro-class_scene")
     for values in spoilt.columns.values():
         values[:] = values[::-1].copy()
@@ -213,16 +252,30 @@ def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table], snas: 
     expected = 1 - quality / 100 + 0.1 * size / np.median(size)
     scores = objective.over_space()
     assert scores is not None and scores.score == pytest.approx(expected)
-    out = snas("search", bench.name, "--strategy", "random", "--budget", 5, "--objective", "valid_miou@best", "--json")
+    out = snas(
+        "search",
+        bench.name,
+        "--strategy",
+        "random",
+        "--budget",
+        5,
+        "--objective",
+        "valid_miou@best",
+        "--json",
+    )
     best = out.json["best"]
     assert best["score"] == pytest.approx(1 - bench.query(best["cell"], "valid_miou@best") / 100)
     assert out.json["simulated_seconds"] == pytest.approx(
         sum(bench.query(trial["cell"], "train_seconds") for trial in out.json["trials"])
     )
-    refused = snas("search", bench.name, "--strategy", "random", "--budget", 5, "--objective", "test_miou@best")
+    refused = snas(
+        "search", bench.name, "--strategy", "random", "--budget", 5, "--objective", "test_miou@best"
+    )
     assert refused.code == 2 and "final metric" in refused.err
     refused = snas("query", bench.name, "64-1234-basic", "--metric", "valid_miou@best")
-    assert refused.code == 2 and "64-41414-a_bc_def" in refused.err and "Traceback" not in refused.err
+    assert (
+        refused.code == 2 and "64-41414-a_bc_def" in refused.err and "Traceback" not in refused.err
+    )
 
 
 Spoil = Callable[[Path, Path], None]
@@ -246,7 +299,9 @@ def records(change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> S
             names = [name for name in packed.namelist() if "micro--class_scene--" in name]
             held = [record for name in names for record in json.loads(packed.read(name))]
         with ZipFile(archive, "w") as packed:
-            packed.writestr("zen/benchmark--transbench101_micro--class_scene--0.json", json.dumps(change(held)))
+            packed.writestr(
+                "zen/benchmark--transbench101_micro--class_scene--0.json", json.dumps(change(held))
+            )
 
     return spoil
 
@@ -271,37 +326,63 @@ def changed(held: list[dict[str, Any]], **entries: object) -> list[dict[str, Any
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "half a file": (half(0), r"class_scene\.csv (has \d+ entries in row|lists|is damaged)"),
-    "half an archive": (half(1), r"all_benchmarks_zen\.zip is damaged, .*Run snas data fetch transnas"),
+    "half an archive": (
+        half(1),
+        r"all_benchmarks_zen\.zip is damaged, .*Run snas data fetch transnas",
+    ),
     "missing": (removed(0), r"class_scene\.csv is missing: run snas data fetch transnas"),
     "no archive": (removed(1), r"zen\.zip is missing: run snas data fetch transnas"),
     "a row less": (lines(lambda held: held[:-1]), r"lists 7,351 architectures, not 3,256 .* 4,096"),
     "rows in another order": (lines(lambda held: [held[0], *held[:0:-1]]), "in their order"),
-    "no number": (lines(lambda held: [held[0], held[1].replace("5425.0", "long"), *held[2:]]), "is damaged, .*long"),
-    "another task's file": (lines(lambda held: [held[0].replace("top1", "ssim"), *held[1:]]), "valid_top1|train_top1"),
-    "a missing task": (records(lambda _: []), "disagree on the architectures of class_scene: .* lists 0 of"),
-    "an architecture less": (records(lambda held: held[1:]), "disagree on the architectures .* 4,095 of the 4,096"),
-    "one twice": (records(lambda held: [*held, held[0]]), "disagree on the architectures .* 4,097 records"),
+    "no number": (
+        lines(lambda held: [held[0], held[1].replace("5425.0", "long"), *held[2:]]),
+        "is damaged, .*long",
+    ),
+    "another task's file": (
+        lines(lambda held: [held[0].replace("top1", "ssim"), *held[1:]]),
+        "valid_top1|train_top1",
+    ),
+    "a missing task": (
+        records(lambda _: []),
+        "disagree on the architectures of class_scene: .* lists 0 of",
+    ),
+    "an architecture less": (
+        records(lambda held: held[1:]),
+        "disagree on the architectures .* 4,095 of the 4,096",
+    ),
+    "one twice": (
+        records(lambda held: [*held, held[0]]),
+        "disagree on the architectures .* 4,097 records",
+    ),
     "another space's cell": (
         records(lambda held: changed(held, arch="(4, 1, 1, 1, 2, 3)")),
-        r"lists '\(4, 1, 1, 1, 2, 3\)' for class_scene, which is no cell of the space transnas-micro",
+        (
+            r"lists '\(4, 1, 1, 1, 2, 3\)' for class_scene, which is no cell of the space"
+            r" transnas-micro"
+        ),
     ),
-    "code": (records(lambda held: changed(held, arch="exit()")), r"lists 'exit\(\)' for class_scene, which is no cell"),
+    "code": (
+        records(lambda held: changed(held, arch="exit()")),
+        r"lists 'exit\(\)' for class_scene, which is no cell",
+    ),
     "another value": (
         records(lambda held: changed(held, val_accuracy=99.0)),
         "disagree on class_scene for 1 of 4,096 cells: .* has 99",
     ),
     "no record": (records(lambda _: ["nonsense"]), r"zen\.zip is damaged"),  # type: ignore[list-item,return-value]
-    "a bomb": (
-        records(lambda _: [{"a": "0" * 3_000_000}]), r"unpacks to more than 2 MB"
-    ),
-}  # fmt: skip
+    "a bomb": (records(lambda _: [{"a": "0" * 3_000_000}]), r"unpacks to more than 2 MB"),
+}
 
 
 @pytest.fixture
 def copied(mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The file and the archive of one task in a home of their own, which a test may spoil."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    paths = [path for path in fetching.files("transnas") if path.name in ("transbench101_class_scene.csv", ARCHIVE)]
+    paths = [
+        path
+        for path in fetching.files("transnas")
+        if path.name in ("transbench101_class_scene.csv", ARCHIVE)
+    ]
     for path in paths:
         path.parent.mkdir(parents=True)
         path.write_bytes((mirror / path.relative_to(fetching.folder())).read_bytes())
@@ -320,7 +401,9 @@ def test_a_spoilt_file_is_one_clear_line(what: str, copied: list[Path]) -> None:
 def test_what_is_no_number_is_missing(copied: list[Path]) -> None:
     lines(lambda held: [*held[:-1], held[-1].replace(held[-1].split(",")[3], "inf")])(*copied)
     table = transnas.read("transnas-micro-class_scene")
-    (values,) = (values for key, values in table.columns.items() if key.metric == "valid_error@best")
+    (values,) = (
+        values for key, values in table.columns.items() if key.metric == "valid_error@best"
+    )
     assert np.isnan(values[-1]) and np.isfinite(values[:-1]).all()
     assert table.metrics["valid_error@best"].n_cells == len(values) - 1
 

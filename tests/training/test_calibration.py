@@ -1,4 +1,6 @@
-"""The calibration of tasks: what it says of simulated trainings, and a small one from end to end that goes on."""
+"""The calibration of tasks: what it says of simulated trainings, and a small one from end to end
+that goes on.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +22,28 @@ TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 def test_a_row_tells_cells_training_and_split_apart() -> None:
     rng, n, task = np.random.default_rng(0), 200, task_named(TASK)
     measure = task.measured[0].name
-    network = rng.normal(size=n) + rng.normal(scale=0.5, size=(2, n))  # the cell, and the noise of each seed
+    # the cell, and the noise of each seed
+    network = rng.normal(size=n) + rng.normal(scale=0.5, size=(2, n))
     valid, test = (network + rng.normal(scale=0.3, size=(2, n)) for _ in range(2))
     entries = {
         Job(cell, seed): {
-            f"valid_{measure}": [9.0, valid[seed, cell]], f"test_{measure}": test[seed, cell], "valid_loss": [3.0],
-            "train_loss": [1.0], "processor_seconds": 0.5,
+            f"valid_{measure}": [9.0, valid[seed, cell]],
+            f"test_{measure}": test[seed, cell],
+            "valid_loss": [3.0],
+            "train_loss": [1.0],
+            "processor_seconds": 0.5,
         }
-        for cell in range(n) for seed in (0, 1)
-    }  # fmt: skip
+        for cell in range(n)
+        for seed in (0, 1)
+    }
     entries[Job(n, 0)] = entries[Job(0, 0)]  # of one seed only
     entries[Job(1, 0)] = {**entries[Job(1, 0)], f"test_{measure}": float("nan")}
     row = calibrate_tasks.row_of(task, 2, Plan(TASK, 6, 2, n, n), entries)
-    assert row is not None and (row["classes"], row["trainings"], row["epochs"]) == (n - 1, 2 * n + 1, 6)
+    assert row is not None and (row["classes"], row["trainings"], row["epochs"]) == (
+        n - 1,
+        2 * n + 1,
+        6,
+    )
     held = np.arange(n) != 1
     assert row["two_seeds"] == pytest.approx(kendalltau(*test[:, held]).statistic)
     same = np.mean([kendalltau(valid[seed, held], test[seed, held]).statistic for seed in (0, 1)])
@@ -55,7 +66,10 @@ def test_it_trains_goes_on_and_reads(
     journals = {path: path.read_bytes() for path in (tmp_path / "home").rglob("*.jsonl")}
     assert len(journals) == 2
     assert calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path / "again")]) == 0
-    rows = [json.loads((folder / "calibration.json").read_text()) for folder in (tmp_path, tmp_path / "again")]
+    rows = [
+        json.loads((folder / "calibration.json").read_text())
+        for folder in (tmp_path, tmp_path / "again")
+    ]
     assert rows[0] == rows[1] and [row["length"] for row in rows[0]] == [1, 2]
     assert {path: path.read_bytes() for path in journals} == journals
     with pytest.raises(SystemExit):

@@ -1,4 +1,6 @@
-"""Detection and segmentation: scenes, what finds their digits, and cells against knowing nothing and linear models."""
+"""Detection and segmentation: scenes, what finds their digits, and cells against knowing nothing
+and linear models.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from surrogate_nas.training.tasks.base import pixels, places
 from surrogate_nas.training.tasks.checking import SPLITS
 
 DETECTION, SEGMENTATION = TASKS["detection"], TASKS["segmentation"]
-GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"  # noqa: E501
 
 
 def judged(task: Task, outputs: np.ndarray, split: str = "test") -> list[float]:
@@ -30,7 +32,9 @@ def judged(task: Task, outputs: np.ndarray, split: str = "test") -> list[float]:
 
 def patches(inputs: np.ndarray, side: int, stride: int) -> np.ndarray:
     """The surroundings of every place, row by row, shape ``(n, places, side²)``."""
-    around = torch.nn.functional.unfold(torch.from_numpy(inputs), side, padding=(side - stride) // 2, stride=stride)
+    around = torch.nn.functional.unfold(
+        torch.from_numpy(inputs), side, padding=(side - stride) // 2, stride=stride
+    )
     return around.transpose(1, 2).numpy()
 
 
@@ -42,7 +46,9 @@ def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
                 top, left = int(y - height / 2), int(x - width / 2)
                 inside = classes[top : top + int(height), left : left + int(width)]
                 assert set(np.unique(inside)) <= {0, digit + 1}
-                assert all(side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+                assert all(
+                    side.any() for side in (inside[0], inside[-1], inside[:, 0], inside[:, -1])
+                )
                 covered[top : top + int(height), left : left + int(width)] += 1
             assert covered.max() == 1 and not classes[covered == 0].any()
             places = boxes[boxes[:, 0] >= 0, 1:3] // 4
@@ -53,7 +59,11 @@ def test_both_tasks_see_the_same_scenes_and_splits_share_none() -> None:
     seen: set[bytes] = set()
     for split in SPLITS:
         (inputs, boxes), (same, classes) = (task.data[split] for task in (DETECTION, SEGMENTATION))
-        assert np.array_equal(inputs, same) and boxes.shape[1:] == (2, 5) and classes.shape[1:] == (16, 16)
+        assert (
+            np.array_equal(inputs, same)
+            and boxes.shape[1:] == (2, 5)
+            and classes.shape[1:] == (16, 16)
+        )
         mine = {x.tobytes() for x in inputs}
         assert len(mine) > 0.9 * len(inputs) and not mine & seen
         seen |= mine
@@ -70,17 +80,31 @@ def test_pixels_are_shuffled_out_of_places_once() -> None:
     assert torch.equal(places(shuffled, 8), answered) and torch.equal(places(shuffled, 2), shuffled)
     assert np.array_equal(pixels(answered.numpy(), 2), shuffled)
     assert np.array_equal(places(shuffled.numpy(), 8), answered)
-    gradient = np.zeros((1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32).repeat(4, 1)[None]
-    assert SEGMENTATION.restored(gradient).shape == (1, 1, 64, 4, 4) and DETECTION.restored(gradient) is gradient
+    gradient = np.zeros((1, 1, *SEGMENTATION.data["train"].targets.shape[1:]), np.float32).repeat(
+        4, 1
+    )[None]
+    assert (
+        SEGMENTATION.restored(gradient).shape == (1, 1, 64, 4, 4)
+        and DETECTION.restored(gradient) is gradient
+    )
 
 
 def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor:
-    """An image's outputs on a grid of 2×2: (logit of objectness, class of 3, centre x and y, width, height) a place."""
+    """An image's outputs on a grid of 2×2: (logit of objectness, class of 3, centre x and y, width,
+    height) a place.
+    """
     outputs = torch.zeros(1, 1, 8, 2, 2)
     for place, (odds, kind, x, y, width, height) in enumerate(boxes):
         row, column = divmod(place, 2)
-        numbers = [(x - 4 * column - 2) / 8, (y - 4 * row - 2) / 8, np.log(width / 8), np.log(height / 8)]
-        outputs[0, 0, :, row, column] = torch.tensor([odds, *(9.0 * (kind == c) for c in range(3)), *numbers])
+        numbers = [
+            (x - 4 * column - 2) / 8,
+            (y - 4 * row - 2) / 8,
+            np.log(width / 8),
+            np.log(height / 8),
+        ]
+        outputs[0, 0, :, row, column] = torch.tensor(
+            [odds, *(9.0 * (kind == c) for c in range(3)), *numbers]
+        )
     return outputs
 
 
@@ -91,17 +115,26 @@ RIGHT, OTHER, NOTHING = (1, 2.0, 2.0, 4.0, 4.0), (2, 6.0, 6.0, 4.0, 4.0), (0, 6.
     ("boxes", "missed", "overlap"),
     [
         ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)], 0, 1),
-        ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])], 50, 1),  # another class
-        ([(3.0, *RIGHT), (9.0, *NOTHING), (-3.0, *NOTHING), (2.0, *OTHER)], 50, 0.5),  # a surer box of nothing
+        # another class
+        ([(3.0, *RIGHT), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, 1, *OTHER[1:])], 50, 1),
+        # a surer box of nothing
+        ([(3.0, *RIGHT), (9.0, *NOTHING), (-3.0, *NOTHING), (2.0, *OTHER)], 50, 0.5),
         ([(3.0, *RIGHT), (2.0, *RIGHT), (2.0, *RIGHT), (1.0, *OTHER)], 0, 1),  # the same box thrice
-        ([(3.0, 1, 4.0, 2.0, 4.0, 4.0), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)], 50, 2 / 3),  # half beside
+        # half beside
+        (
+            [(3.0, 1, 4.0, 2.0, 4.0, 4.0), (-3.0, *NOTHING), (-3.0, *NOTHING), (3.0, *OTHER)],
+            50,
+            2 / 3,
+        ),
     ],
-)  # fmt: skip
+)
 def test_digits_are_found_among_as_many_boxes(
     boxes: list[tuple[float, int, float, float, float, float]], missed: float, overlap: float
 ) -> None:
     targets = torch.tensor([[RIGHT, OTHER]])
-    answers = Answers(scored(boxes), targets, torch.zeros(1, 1, 8, 8), SimpleNamespace(), lambda x: x)  # type: ignore[arg-type]
+    answers = Answers(
+        scored(boxes), targets, torch.zeros(1, 1, 8, 8), SimpleNamespace(), lambda x: x
+    )  # type: ignore[arg-type]
     assert [MEASURES[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
         [missed, overlap], abs=1e-6
     )
@@ -116,7 +149,9 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
     found = MEASURES["miou"].of(Answers(outputs, targets, targets, SEGMENTATION, lambda x: x))
     for k in range(2):
         said = outputs[k].argmax(1).flatten()
-        assert found[k].item() == pytest.approx(jaccard_score(targets.ravel(), said, average="macro"))
+        assert found[k].item() == pytest.approx(
+            jaccard_score(targets.ravel(), said, average="macro")
+        )
 
 
 @pytest.mark.slow
@@ -126,7 +161,9 @@ def test_a_cell_segments_better_than_background_and_a_linear_model() -> None:
     wanted = np.eye(4)[classes.ravel()]
     model = Ridge().fit(patches(seen, 7, 1).reshape(-1, 49), wanted)
     scores = model.predict(patches(inputs, 7, 1).reshape(-1, 49)).reshape(len(inputs), 16, 16, 4)
-    baselines = [judged(SEGMENTATION, outputs) for outputs in (background, np.moveaxis(scores, 3, 1))]
+    baselines = [
+        judged(SEGMENTATION, outputs) for outputs in (background, np.moveaxis(scores, 3, 1))
+    ]
     assert baselines[0][0] == pytest.approx(100 * (targets > 0).mean())
     beats(SEGMENTATION, baselines)
 
@@ -138,7 +175,12 @@ def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> 
     for image, each in enumerate(boxes.tolist()):
         for digit, x, y, width, height in (one for one in each if one[0] >= 0):
             row, column = int(y // 4), int(x // 4)
-            numbers = [(x - 4 * column - 2) / 8, (y - 4 * row - 2) / 8, np.log(width / 8), np.log(height / 8)]
+            numbers = [
+                (x - 4 * column - 2) / 8,
+                (y - 4 * row - 2) / 8,
+                np.log(width / 8),
+                np.log(height / 8),
+            ]
             wanted[image, 4 * row + column] = [1, *(digit == c for c in range(3)), *numbers]
     share = wanted[:, :, :1].mean(0)
     usual = np.concatenate([share, wanted.mean(0)[:, 1:] / share.clip(1e-9)], 1)
@@ -149,7 +191,9 @@ def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> 
 
 
 def beats(task: Task, baselines: list[list[float]]) -> None:
-    """Assert that the known good cell is better than others by both measures, and more so than its seeds differ."""
+    """Assert that the known good cell is better than others by both measures, and more so than its
+    seeds differ.
+    """
     ends = [train([nb201().parse(GOOD)], task, seed=seed)[0].finals for seed in range(6)]
     error, quality = ([end[f"test_{measure.name}"] for end in ends] for measure in task.measured)
     assert np.mean(error) + np.std(error, ddof=1) < min(theirs[0] for theirs in baselines)

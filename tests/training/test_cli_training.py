@@ -1,4 +1,6 @@
-"""The commands that train and measure: any space by its cell's text, units, and one line for whatever is wrong."""
+"""The commands that train and measure: any space by its cell's text, units, and one line for
+whatever is wrong.
+"""
 
 from __future__ import annotations
 
@@ -58,16 +60,29 @@ def test_train_says_the_unit_of_every_number(snas: Snas) -> None:
     assert made["units"]["test_loss"] == made["units"]["train_loss"] == "squared error"
     assert made["units"]["valid_error"] == "%" and set(made["units"]) == set(made["metrics"])
     shown = snas(*asked).out
-    assert "squared error, test_error" in shown and "train_loss (squared error)" in shown and "nats" not in shown
+    assert (
+        "squared error, test_error" in shown
+        and "train_loss (squared error)" in shown
+        and "nats" not in shown
+    )
     assert "train_loss (nats)" in snas("train", STACK, "--task", TINY_TASK).out
 
 
-def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas: Snas, tmp_path: Path) -> None:
+def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
+    snas: Snas, tmp_path: Path
+) -> None:
     file = tmp_path / "tasks.py"
     header = "import numpy as np\nfrom surrogate_nas.training import Task\n"
     pair = "(np.random.default_rng(0).normal(size=(8, 1, 4, 4)), np.arange(8) % 2)"
-    file.write_text(f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'), {pair}), 2)\n")
-    assert 0 <= snas("train", STACK, "--task", f"{file}:TASK", "--json").json["metrics"]["test_error"] <= 100
+    file.write_text(
+        f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'),"
+        f" {pair}), 2)\n"
+    )
+    assert (
+        0
+        <= snas("train", STACK, "--task", f"{file}:TASK", "--json").json["metrics"]["test_error"]
+        <= 100
+    )
     for wrong, says in [
         ("(1, 2)", "inputs of its train split must have a shape"),
         ("7", "pair of inputs and targets, not int"),
@@ -75,7 +90,8 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(snas: Snas,
         (pair.replace("normal", "choice").replace("size=", "[np.nan], "), "not finite"),
     ]:
         file.write_text(
-            f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'), {wrong}), 2)\n"
+            f"{header}TASK = Task('mine', '', lambda: dict.fromkeys(('train', 'valid', 'test'),"
+            f" {wrong}), 2)\n"
         )
         for command in (
             ["train", STACK, "--task"],
@@ -99,19 +115,41 @@ def test_absurd_numbers_get_one_line(snas: Snas, arguments: list[object], says: 
     assert_one_clear_line(snas("train", STACK, "--task", TINY_TASK, *arguments), says)
 
 
-def test_cells_of_any_space_are_measured_trained_and_searched(snas: Snas, pairs: Path, tmp_path: Path) -> None:
+def test_cells_of_any_space_are_measured_trained_and_searched(
+    snas: Snas, pairs: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "pairs.h5"
-    made = snas("measure", "--cells", 6, "--space", f"{pairs}:Pairs", "--task", TINY_TASK, "--out", out, "--json")
+    made = snas(
+        "measure",
+        "--cells",
+        6,
+        "--space",
+        f"{pairs}:Pairs",
+        "--task",
+        TINY_TASK,
+        "--out",
+        out,
+        "--json",
+    )
     assert made.json["space"] == "pairs" and made.json["n"] == 6
     assert made.json["steadiness"].startswith(("steady (", "drifted by "))
     bench = load(str(out))
     assert [str(cell) for cell in bench.space][:1] == ["pairs(wide=1, bias=no)"]
     assert np.isfinite(bench.column("latency@local")).all()
-    assert snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json["params"] == 650
-    found = snas("search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json").json
+    assert (
+        snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json["params"]
+        == 650
+    )
+    found = snas(
+        "search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json"
+    ).json
     assert len(found["trials"]) == 3 and found["best"]["cell"].startswith("pairs(")
-    assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pairs", "--out", out), "1 to 6 cells")
-    assert_one_clear_line(snas("measure", "--cells", 7, "--space", "pear", "--out", out), "Did you mean 'pairs'")
+    assert_one_clear_line(
+        snas("measure", "--cells", 7, "--space", "pairs", "--out", out), "1 to 6 cells"
+    )
+    assert_one_clear_line(
+        snas("measure", "--cells", 7, "--space", "pear", "--out", out), "Did you mean 'pairs'"
+    )
 
 
 HOLD = """

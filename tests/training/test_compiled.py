@@ -1,4 +1,6 @@
-"""Compiled networks: outputs, gradients and running statistics are those of the same network in PyTorch, in float64."""
+"""Compiled networks: outputs, gradients and running statistics are those of the same network in
+PyTorch, in float64.
+"""
 
 from __future__ import annotations
 
@@ -34,17 +36,39 @@ ROOT = Path(__file__).parents[2]
 SPACES = ("nb201", "macro", "nats-size", "darts", "nasnet", "nb101")
 NETWORKS = {
     "image": Network(channels=4, cells_per_stage=1, image_size=14, input_channels=1),
-    "odd image, odd channels, two cells": Network(channels=3, cells_per_stage=2, image_size=9, classes=3),
-    "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
-    "plain reductions": Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2, residual=False),
-    "causal, plain reductions": Network(
-        channels=4, cells_per_stage=1, image_size=6, input_channels=1, dimensions=1, causal=True, residual=False
+    "odd image, odd channels, two cells": Network(
+        channels=3, cells_per_stage=2, image_size=9, classes=3
     ),
-    "causal": Network(channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True),
-    "image, positions": Network(channels=4, cells_per_stage=1, image_size=9, input_channels=1, positions=True),
-    "image, unstrided": Network(channels=4, cells_per_stage=1, image_size=5, input_channels=8, strided=False),
+    "signal": Network(channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1),
+    "plain reductions": Network(
+        channels=4, cells_per_stage=1, image_size=7, input_channels=2, residual=False
+    ),
+    "causal, plain reductions": Network(
+        channels=4,
+        cells_per_stage=1,
+        image_size=6,
+        input_channels=1,
+        dimensions=1,
+        causal=True,
+        residual=False,
+    ),
+    "causal": Network(
+        channels=5, cells_per_stage=1, image_size=11, input_channels=2, dimensions=1, causal=True
+    ),
+    "image, positions": Network(
+        channels=4, cells_per_stage=1, image_size=9, input_channels=1, positions=True
+    ),
+    "image, unstrided": Network(
+        channels=4, cells_per_stage=1, image_size=5, input_channels=8, strided=False
+    ),
     "image, unstrided positions, plain reductions": Network(
-        channels=4, cells_per_stage=1, image_size=6, input_channels=1, positions=True, strided=False, residual=False
+        channels=4,
+        cells_per_stage=1,
+        image_size=6,
+        input_channels=1,
+        positions=True,
+        strided=False,
+        residual=False,
     ),
     "signal, positions": Network(
         channels=4, cells_per_stage=1, image_size=13, input_channels=2, dimensions=1, positions=True
@@ -53,7 +77,13 @@ NETWORKS = {
         channels=4, cells_per_stage=1, image_size=7, input_channels=2, dimensions=1, strided=False
     ),
     "signal, unstrided positions": Network(
-        channels=3, cells_per_stage=1, image_size=8, input_channels=2, dimensions=1, positions=True, strided=False
+        channels=3,
+        cells_per_stage=1,
+        image_size=8,
+        input_channels=2,
+        dimensions=1,
+        positions=True,
+        strided=False,
     ),
     "one pixel at last": Network(channels=8, cells_per_stage=1, image_size=3, input_channels=1),
 }
@@ -86,11 +116,17 @@ def flat(tensors: dict[str, np.ndarray]) -> np.ndarray:
 
 def gradients(module: nn.Module) -> dict[str, np.ndarray]:
     held = module.named_parameters()
-    return {name: np.zeros(one.shape) if one.grad is None else one.grad.numpy() for name, one in held}
+    return {
+        name: np.zeros(one.shape) if one.grad is None else one.grad.numpy() for name, one in held
+    }
 
 
-def compare(space: Space, cell: Cell, network: Network, batches: tuple[int, ...] = (7, 7, 4)) -> dict[str, float]:
-    """Steps of several batches, then answers and their slope by the running statistics: the largest distances."""
+def compare(
+    space: Space, cell: Cell, network: Network, batches: tuple[int, ...] = (7, 7, 4)
+) -> dict[str, float]:
+    """Steps of several batches, then answers and their slope by the running statistics: the largest
+    distances.
+    """
     theirs, plan = plain(space, cell, network), space.blueprint(cell, network)
     assert plan is not None
     ours = CompiledNetwork(plan, seed=0, batch=max(batches), at_once=3)
@@ -98,16 +134,24 @@ def compare(space: Space, cell: Cell, network: Network, batches: tuple[int, ...]
     for step, examples in enumerate(batches):  # rooms are used again, also by a smaller batch
         x = inputs(network, examples, step)
         wanted = theirs(x)
-        come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(step))
+        come = torch.randn(
+            wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(step)
+        )
         theirs.zero_grad()
         (wanted * come).sum().backward()
-        found["forward"] = max(found["forward"], off(ours.forward(x.float().numpy()), wanted.detach().numpy()))
+        found["forward"] = max(
+            found["forward"], off(ours.forward(x.float().numpy()), wanted.detach().numpy())
+        )
         ours.backward(come.float().numpy())
-        found["gradient"] = max(found["gradient"], off(flat(ours.weights("gradients")), flat(gradients(theirs))))
+        found["gradient"] = max(
+            found["gradient"], off(flat(ours.weights("gradients")), flat(gradients(theirs)))
+        )
     theirs.eval()
     x = inputs(network, 5, 9).requires_grad_()
     wanted = theirs(x)
-    come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    come = torch.randn(
+        wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(9)
+    )
     slope = torch.zeros_like(x)
     if wanted.requires_grad:
         slope = torch.autograd.grad((wanted * come).sum(), x, allow_unused=True)[0]
@@ -124,7 +168,8 @@ def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) 
     found = [compare(space, space[i], network) for i in (11, 284, 5, 0, 6111, 777, 9999, 123, 4567)]
     for what in found[0]:
         *most, worst = sorted(one[what] for one in found)
-        # A number within rounding of 0 may pass a ReLU on one side and not on the other: one in some hundred cells.
+        # A number within rounding of 0 may pass a ReLU on one side and not on the other: one in
+        # some hundred cells.
         assert np.median(most) < 6e-6 and most[-1] < MOST and worst < 1e-2, what
 
 
@@ -141,8 +186,12 @@ def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
 @ALL_SPACES
 def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
     space, rng, kinds = space_named(name), np.random.default_rng(0), [*NETWORKS.values()]
-    distances = [compare(space, space.sample(rng), kinds[i % len(kinds)], (16, 9)) for i in range(500 if FULL else 50)]
-    # A number within rounding of 0 passes a ReLU on one side and not on the other: rare, and then the gradient is off.
+    distances = [
+        compare(space, space.sample(rng), kinds[i % len(kinds)], (16, 9))
+        for i in range(500 if FULL else 50)
+    ]
+    # A number within rounding of 0 passes a ReLU on one side and not on the other: rare, and then
+    # the gradient is off.
     for what in distances[0]:
         each = np.array([one[what] for one in distances])
         assert np.median(each) < (1e-6 if name in ("nb201", "macro") else 2e-6), what
@@ -151,7 +200,9 @@ def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
 
 def single(kind: str) -> Blueprint:
     """A network of one operation on an image, answered at every position."""
-    plan = Blueprint(Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False))
+    plan = Blueprint(
+        Network(classes=3, image_size=6, input_channels=4, positions=True, strided=False)
+    )
     x = plan.input()
     layers = {
         "convolution": lambda: plan.convolution(x, "w", 5, (3, 3)),
@@ -186,7 +237,9 @@ def reference(kind: str, x: Tensor, w: dict[str, Tensor]) -> Tensor:
         "row": lambda: F.conv2d(x, w["w"], padding=(0, 3)),
         "depthwise": lambda: F.conv2d(x, w["w"], padding=1, groups=4),
         "shifted": lambda: F.conv2d(x[:, :, 1:, 1:], w["w"], stride=2),
-        "normalisation": lambda: F.batch_norm(x, None, None, w["n.weight"], w["n.bias"], training=True),
+        "normalisation": lambda: F.batch_norm(
+            x, None, None, w["n.weight"], w["n.bias"], training=True
+        ),
         "plain normalisation": lambda: F.batch_norm(x, None, None, training=True),
         "relu": lambda: x.relu(),
         "average": lambda: F.avg_pool2d(x, 3, 1, 1, count_include_pad=False),
@@ -203,10 +256,24 @@ def reference(kind: str, x: Tensor, w: dict[str, Tensor]) -> Tensor:
 
 
 KINDS = (
-    "convolution", "strided", "dilated", "row", "depthwise", "shifted", "normalisation", "plain normalisation", "relu",
-    "average", "strided average", "largest", "halve", "sum", "join", "part",
+    "convolution",
+    "strided",
+    "dilated",
+    "row",
+    "depthwise",
+    "shifted",
+    "normalisation",
+    "plain normalisation",
+    "relu",
+    "average",
+    "strided average",
+    "largest",
+    "halve",
+    "sum",
+    "join",
+    "part",
     "halve largest",
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -214,15 +281,22 @@ KINDS = (
 def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -> None:
     plan = single(kind)
     network = CompiledNetwork(plan, seed=1, batch=70)
-    weights = {name: torch.from_numpy(one).double().requires_grad_() for name, one in network.weights().items()}
+    weights = {
+        name: torch.from_numpy(one).double().requires_grad_()
+        for name, one in network.weights().items()
+    }
     x = inputs(plan.network, examples, examples)
     ours, wanted = network.forward(x.float().numpy()), reference(kind, x, weights)
-    come = torch.randn(wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    come = torch.randn(
+        wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
     slopes = torch.autograd.grad((wanted * come).sum(), [*weights.values()])
     network.backward(come.float().numpy())
     assert off(ours, wanted.detach().numpy()) < 1e-6
     for one, slope in zip(network.weights("gradients").values(), slopes, strict=True):
-        relative = np.abs(one - slope.numpy()) / (np.abs(slope.numpy()) + 1e-2 * float(slope.abs().max()) + 1e-12)
+        relative = np.abs(one - slope.numpy()) / (
+            np.abs(slope.numpy()) + 1e-2 * float(slope.abs().max()) + 1e-12
+        )
         assert np.median(relative) < 1e-6
         assert relative.max() < 1e-3
 
@@ -233,7 +307,10 @@ def test_weights_start_as_the_plain_networks(name: str) -> None:
     cell = space.sample(np.random.default_rng(1))
     plan = space.blueprint(cell, NETWORKS["image"])
     assert plan is not None
-    ours, theirs = plan.weights(3), dict(space.build(cell, NETWORKS["image"], seed=3).named_parameters())
+    ours, theirs = (
+        plan.weights(3),
+        dict(space.build(cell, NETWORKS["image"], seed=3).named_parameters()),
+    )
     assert set(ours) == set(theirs)
     for key, one in ours.items():
         assert one.shape == tuple(theirs[key].shape)
@@ -244,7 +321,9 @@ def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
     space, network = nb201(), NETWORKS["plain reductions"]
     theirs = plain(space, space[11], network)
     ours = CompiledNetwork(around(space.graph(space[11]), network), seed=0, batch=7)
-    optimiser = torch.optim.SGD(theirs.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
+    optimiser = torch.optim.SGD(
+        theirs.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
     for step in range(3):
         x = inputs(network, 7, step)
         optimiser.zero_grad()
@@ -270,7 +349,10 @@ def test_what_lies_behind_a_batch_does_not_count() -> None:
 def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
     edges = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
     network = NETWORKS["image"]
-    for operations in ((CONV3, NONE, NONE, SKIP, NONE, NONE), (CONV3, NONE, POOL, NONE, NONE, NONE)):
+    for operations in (
+        (CONV3, NONE, NONE, SKIP, NONE, NONE),
+        (CONV3, NONE, POOL, NONE, NONE, NONE),
+    ):
         ours = CompiledNetwork(around(Graph(edges, operations), network), seed=0, batch=8)
         x = inputs(network, 8, 0).float().numpy()
         ours.backward(np.ones_like(ours.forward(x)))
@@ -282,7 +364,11 @@ def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
 
 def test_windows_say_where_a_layer_looks() -> None:
     causal = windows((1, 4), (1, 3), (1, 1), 1, True)
-    assert [tuple(row[:2]) for row in causal.looks.tolist() if row[0] == 2] == [(2, 0), (2, 1), (2, 2)]
+    assert [tuple(row[:2]) for row in causal.looks.tolist() if row[0] == 2] == [
+        (2, 0),
+        (2, 1),
+        (2, 2),
+    ]
     strided = windows((5, 5), (3, 3), (2, 2))
     assert strided.size == (3, 3) and strided.inputs == 25
     assert windows((5, 5), (3, 3), (2, 2)) is strided
@@ -329,8 +415,12 @@ def runs_avx2() -> bool:
     return platform.machine() == "x86_64" and told.exists() and " avx2 " in told.read_text()
 
 
-needs_avx2 = pytest.mark.skipif(not runs_avx2(), reason="names processors with AVX2, as Linux tells")
-needs_x86 = pytest.mark.skipif(platform.machine() != "x86_64", reason="names a processor of this family")
+needs_avx2 = pytest.mark.skipif(
+    not runs_avx2(), reason="names processors with AVX2, as Linux tells"
+)
+needs_x86 = pytest.mark.skipif(
+    platform.machine() != "x86_64", reason="names a processor of this family"
+)
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +432,9 @@ def trained_here() -> str:
 
 @needs_avx2
 @pytest.mark.parametrize("processor", ["haswell", "x86-64-v3", "znver3"])
-def test_trainings_are_the_same_bit_for_bit_on_every_processor(processor: str, trained_here: str) -> None:
+def test_trainings_are_the_same_bit_for_bit_on_every_processor(
+    processor: str, trained_here: str
+) -> None:
     lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
     made = fresh(WHOLE, **{compiled.CPU_VARIABLE: processor}, **lesser)
     assert made.stdout == trained_here, made.stderr
@@ -351,23 +443,31 @@ def test_trainings_are_the_same_bit_for_bit_on_every_processor(processor: str, t
 @needs_avx2
 @pytest.mark.slow
 def test_what_multiplies_matrices_is_the_same_where_the_message_is_followed() -> None:
-    code = WHOLE.replace("('digits', (11, 5000)), ('rotation', (11,)), ('cartpole', (284,))", "('generation', (11,)),")
+    code = WHOLE.replace(
+        "('digits', (11, 5000)), ('rotation', (11,)), ('cartpole', (284,))",
+        "('generation', (11,)),",
+    )
     lesser = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": PLAIN}
-    assert all(f"{name}={value}" in machine.HOW_TO_AGREE.replace("'", "") for name, value in lesser.items())
-    code += "from surrogate_nas.benchmarks.live import LiveBenchmark\nprint(LiveBenchmark('generation').engine)\n"
-    one, other = (fresh(code, **{compiled.CPU_VARIABLE: name}, **lesser) for name in ("", "haswell"))
+    assert all(
+        f"{name}={value}" in machine.HOW_TO_AGREE.replace("'", "") for name, value in lesser.items()
+    )
+    code += (
+        "from surrogate_nas.benchmarks.live import"
+        " LiveBenchmark\nprint(LiveBenchmark('generation').engine)\n"
+    )
+    one, other = (
+        fresh(code, **{compiled.CPU_VARIABLE: name}, **lesser) for name in ("", "haswell")
+    )
     assert "valid_frechet" in one.stdout and one.stdout == other.stdout, other.stderr
 
 
 EMULATED = (
-    "import numpy as np\n"
-    "from surrogate_nas.training.fast.compiled import kernels\n"
-    "rng = np.random.default_rng(0)\n"
-    "def some(n):\n"
-    "    return np.ldexp(rng.uniform(-2, 2, n), rng.integers(-149, 40, n)).astype(np.float32)\n"
-    "weights, gradients, momenta = (some(160_000) for _ in range(3))\n"
-    "kernels().descend(*(one.ctypes.data for one in (weights, gradients, momenta)), 160_000, 0.1, 0.9, 3e-4)\n"
-    "print(kernels().shape.fused, weights.tobytes().hex(), momenta.tobytes().hex())\n"
+    "import numpy as np\nfrom surrogate_nas.training.fast.compiled import kernels\nrng ="
+    " np.random.default_rng(0)\ndef some(n):\n    return np.ldexp(rng.uniform(-2, 2, n),"
+    " rng.integers(-149, 40, n)).astype(np.float32)\nweights, gradients, momenta = (some(160_000)"
+    " for _ in range(3))\nkernels().descend(*(one.ctypes.data for one in (weights, gradients,"
+    " momenta)), 160_000, 0.1, 0.9, 3e-4)\nprint(kernels().shape.fused, weights.tobytes().hex(),"
+    " momenta.tobytes().hex())\n"
 )
 
 
@@ -398,7 +498,9 @@ def test_what_has_no_fused_multiply_add_is_told(tmp_path: Path) -> None:
         ("aarch64-unknown-linux-gnu", "apple-m1", "fmla"),
     ],
 )
-def test_processors_that_cannot_be_tried_here_are_compiled_for(triple: str, processor: str, wanted: str) -> None:
+def test_processors_that_cannot_be_tried_here_are_compiled_for(
+    triple: str, processor: str, wanted: str
+) -> None:
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
@@ -495,12 +597,18 @@ def test_native_is_the_processor_at_hand(tmp_path: Path) -> None:
     assert len([*(tmp_path / "compiled").glob("*.o")]) == 1
 
 
-def test_a_processor_that_this_machine_cannot_run_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_processor_that_this_machine_cannot_run_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import llvmlite.binding as llvm
 
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(compiled, "_TRIAL", "os:abort")  # which ends as code for another processor does, by a signal
-    with pytest.raises(UserError, match=r"cannot run code for SURROGATE_NAS_CPU=future: a trial was killed by SIGABRT"):
+    # which ends as code for another processor does, by a signal
+    monkeypatch.setattr(compiled, "_TRIAL", "os:abort")
+    with pytest.raises(
+        UserError,
+        match=r"cannot run code for SURROGATE_NAS_CPU=future: a trial was killed by SIGABRT",
+    ):
         compiled._try("future", llvm)
 
 
@@ -552,7 +660,9 @@ def test_code_that_others_can_write_is_made_anew_and_its_garbage_never_run(cache
     assert cached.read_bytes() == whole and cached.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to another user")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files to another user"
+)
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_what_is_anothers_is_not_loaded(cached: Path, what: str) -> None:
     os.chown(cached if what == "file" else cached.parent, 12345, 12345)
@@ -564,7 +674,15 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> N
     cached.write_bytes(sealed(head, code))
     assert is_loaded(cached)
     renamed = head.replace(b'"key": "', b'"key": "0')
-    for other in (renamed, head.replace(b'"descend"', b'"ascend"'), b"{}", b"[1]", b"[" * 9999, b"\xff", b""):
+    for other in (
+        renamed,
+        head.replace(b'"descend"', b'"ascend"'),
+        b"{}",
+        b"[1]",
+        b"[" * 9999,
+        b"\xff",
+        b"",
+    ):
         cached.write_bytes(sealed(other, code))
         assert not is_loaded(cached)
 
@@ -604,12 +722,16 @@ def test_engines_of_other_arithmetic_have_other_names_and_refuse_each_others_wor
         "print(bench.engine, bench.fingerprint, pickle.dumps(bench).hex(), sep='\\n')\n"
     )
     usual, lesser = (
-        fresh(code, NPY_DISABLE_CPU_FEATURES=lacks).stdout.splitlines() for lacks in ("", f"X86_V3 {PLAIN}")
+        fresh(code, NPY_DISABLE_CPU_FEATURES=lacks).stdout.splitlines()
+        for lacks in ("", f"X86_V3 {PLAIN}")
     )
     assert usual[0] == "compiled 2" and lesser[0].startswith("compiled 2, NumPy ")
     assert usual[1] != lesser[1]
     opened = fresh(f"import pickle; pickle.loads(bytes.fromhex({lesser[2]!r}))")
-    assert "results of two are never mixed" in opened.stderr and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
+    assert (
+        "results of two are never mixed" in opened.stderr
+        and "NPY_DISABLE_CPU_FEATURES" in opened.stderr
+    )
     assert fresh(f"import pickle; pickle.loads(bytes.fromhex({usual[2]!r}))").returncode == 0
 
 

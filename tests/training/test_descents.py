@@ -1,4 +1,6 @@
-"""Local searches that move at once, that perturb instead of restarting, and random sampling with replacement."""
+"""Local searches that move at once, that perturb instead of restarting, and random sampling with
+replacement.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def cells_to_optimum(name: str, seed: int) -> int:
     return len(seen)
 
 
-@pytest.mark.parametrize(("name", "direct"), [("local_search", "steepest"), ("first_improvement", "first improvement")])
+@pytest.mark.parametrize(
+    ("name", "direct"), [("local_search", "steepest"), ("first_improvement", "first improvement")]
+)
 def test_a_search_needs_as_many_cells_as_its_direct_version(name: str, direct: str) -> None:
     rng = np.random.default_rng(0)
     around = np.array([[cell.index for cell in RUGGED.neighbours(centre)] for centre in RUGGED])

@@ -1,4 +1,6 @@
-"""The discriminator by hand: its first weights, its gradients and its training against PyTorch's."""
+"""The discriminator by hand: its first weights, its gradients and its training against
+PyTorch's.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ class Same(nn.Module):
         real = real.clone().requires_grad_()
         fooled, right = self(made), self(real)
         (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
-        return loss.discriminating(fooled, right) + PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
+        return (
+            loss.discriminating(fooled, right)
+            + PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
+        )
 
 
 def images(n: int, size: tuple[int, int, int], seed: int = 0) -> np.ndarray:
@@ -87,10 +92,16 @@ def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, i
         optimiser.step()
         scores = ours.learn(made, real, loss.discriminating_slope)
         np.testing.assert_allclose(scores, expected, rtol=1e-8, atol=1e-10)
-        for gradient, weights, right in zip(ours.gradients, ours.layers, same.parameters(), strict=True):
+        for gradient, weights, right in zip(
+            ours.gradients, ours.layers, same.parameters(), strict=True
+        ):
             assert right.grad is not None
-            np.testing.assert_allclose(gradient.ravel(), right.grad.numpy().ravel(), rtol=1e-8, atol=1e-10)
-            np.testing.assert_allclose(weights.ravel(), right.detach().numpy().ravel(), rtol=1e-8, atol=1e-9)
+            np.testing.assert_allclose(
+                gradient.ravel(), right.grad.numpy().ravel(), rtol=1e-8, atol=1e-10
+            )
+            np.testing.assert_allclose(
+                weights.ravel(), right.detach().numpy().ravel(), rtol=1e-8, atol=1e-9
+            )
 
 
 def test_float32_stays_float32_and_images_may_lie_in_any_order() -> None:

@@ -1,4 +1,6 @@
-"""The engine: the same curve stacked or alone, twice for a seed; finite when it diverges, smaller without memory."""
+"""The engine: the same curve stacked or alone, twice for a seed; finite when it diverges, smaller
+without memory.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +34,9 @@ def numbers(curve: Curve) -> np.ndarray:
 
 
 def test_stacked_curves_are_those_of_training_alone() -> None:
-    # Sums in another order differ by about 1e-7 in a step and grow as training amplifies them: after 4 steps
-    # 1e-3 holds where two seeds differ by more than 1e-2. Equality of the mathematics is tested in float64.
+    # Sums in another order differ by about 1e-7 in a step and grow as training amplifies them:
+    # after 4 steps 1e-3 holds where two seeds differ by more than 1e-2. Equality of the mathematics
+    # is tested in float64.
     alone = train(CELLS, TINY, epochs=2, at_once=1)
     stacked = train(CELLS, TINY, epochs=2, at_once=4)
     other = train(CELLS, TINY, epochs=2, at_once=4, seed=1)
@@ -52,22 +55,38 @@ def test_a_seed_gives_the_same_curve_twice(at_once: int) -> None:
 
 
 def test_dead_operations_change_no_curve() -> None:
-    cell = SPACE.parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|none~2|")
-    full, live = (train([cell], TINY, epochs=2, at_once=1, live_only=only)[0] for only in (False, True))
+    cell = SPACE.parse(
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_1x1~1|+|nor_conv_3x3~0|none~1|none~2|"
+    )
+    full, live = (
+        train([cell], TINY, epochs=2, at_once=1, live_only=only)[0] for only in (False, True)
+    )
     assert np.array_equal(numbers(full), numbers(live))
     assert full.parameters == live.parameters
 
 
 def test_a_curve_carries_its_record() -> None:
     told: list[tuple[int, int]] = []
-    curves = train(CELLS[:3], TINY, epochs=2, at_once=2, progress=lambda done, total: told.append((done, total)))
+    curves = train(
+        CELLS[:3],
+        TINY,
+        epochs=2,
+        at_once=2,
+        progress=lambda done, total: told.append((done, total)),
+    )
     assert told == [(2, 3), (3, 3)]
     assert [curve.cell for curve in curves] == CELLS[:3]
     for curve in curves:
         choices = SPACE.choices[[curve.cell.index]]
         assert curve.parameters == parameters(choices, TINY.network())[0]
         assert curve.multiply_accumulates == multiply_accumulates(choices, TINY.network())[0]
-        assert (curve.task, curve.epochs, curve.seed, curve.device, curve.note) == ("tiny", 2, 0, "cpu", "")
+        assert (curve.task, curve.epochs, curve.seed, curve.device, curve.note) == (
+            "tiny",
+            2,
+            0,
+            "cpu",
+            "",
+        )
         assert len(curve.values["train_loss"]) == len(curve.values["valid_error"]) == 2
         assert curve.seconds > 0
         assert curve.metrics["test_loss"] == curve.finals["test_loss"] > 0
@@ -157,7 +176,10 @@ def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
     cells = [space.at([0]), space.at([1])]
     curves = train(cells, TINY, epochs=1, space=space)
     assert [curve.parameters for curve in curves] == [640, 650]
-    assert all(math.isnan(curve.multiply_accumulates) and 0 < curve.finals["test_loss"] < 10 for curve in curves)
+    assert all(
+        math.isnan(curve.multiply_accumulates) and 0 < curve.finals["test_loss"] < 10
+        for curve in curves
+    )
     with pytest.raises(UserError, match="no registered space"):
         train(cells, TINY, epochs=1)
     with pytest.raises(UserError, match="cannot be built and trained here"):
@@ -175,7 +197,13 @@ def test_cells_of_several_spaces_are_trained_together() -> None:
 def test_threads_are_set_and_restored() -> None:
     before = torch.get_num_threads()
     during: list[int] = []
-    train(CELLS[:1], TINY, epochs=1, threads=2, progress=lambda *_: during.append(torch.get_num_threads()))
+    train(
+        CELLS[:1],
+        TINY,
+        epochs=1,
+        threads=2,
+        progress=lambda *_: during.append(torch.get_num_threads()),
+    )
     assert during == [2]
     assert torch.get_num_threads() == before
     assert keep_memory() in (True, False)
@@ -195,7 +223,9 @@ with cores(3):
     assert torch.get_num_threads() == 3
 print(before == torch.get_num_threads() != 3)
 """
-    made = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    made = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
     assert made.stdout.strip() == "True"
 
 
@@ -206,12 +236,18 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
     schedule = replace(TINY.schedule, momentum=momentum, weight_decay=decay)
     model, (inputs, targets) = TorchModel(networks[0], TINY, schedule, "cpu"), TINY.data["valid"]
     optimiser = torch.optim.SGD(
-        networks[1].parameters(), lr=0.1, momentum=momentum, weight_decay=decay, nesterov=momentum > 0
+        networks[1].parameters(),
+        lr=0.1,
+        momentum=momentum,
+        weight_decay=decay,
+        nesterov=momentum > 0,
     )
     for _ in range(3):
         losses, _ = model.step(inputs, targets, TINY.descent, 0.1)
         optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(networks[1](torch.from_numpy(inputs)), torch.from_numpy(targets))
+        loss = torch.nn.functional.cross_entropy(
+            networks[1](torch.from_numpy(inputs)), torch.from_numpy(targets)
+        )
         loss.backward()
         optimiser.step()
         assert losses.item() == pytest.approx(loss.item(), rel=1e-5)
@@ -226,13 +262,17 @@ def test_every_task_states_its_schedule() -> None:
 
 def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_engine_too() -> None:
     task = TASKS["digits"]
-    built = SPACE.build(SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), task.network(), seed=0)
+    built = SPACE.build(
+        SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), task.network(), seed=0
+    )
     inputs = task.data["valid"].inputs[:4]
     assert not torch_model([built], task, "cpu").slope(inputs, np.ones_like).any()
 
 
 @pytest.mark.slow
-def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(7)
     cells = [SPACE[int(i)] for i in rng.choice(len(SPACE), 200 if FULL else 60, replace=False)]
 
@@ -241,14 +281,18 @@ def test_the_compiled_engine_is_no_better_and_no_worse_than_pytorchs(monkeypatch
 
     def plain(run: _Run, cells: list[Cell]) -> Model:
         return torch_model(
-            [SPACE.build(cell, run.network, seed=run.seed, live_only=True) for cell in cells], run.task, "cpu"
+            [SPACE.build(cell, run.network, seed=run.seed, live_only=True) for cell in cells],
+            run.task,
+            "cpu",
         )
 
     compiled = trained()
     monkeypatch.setattr(_Run, "_model", plain)
     reference = trained()
     for name in ("train_loss", "valid_loss", "valid_error", "test_loss"):
-        ours, theirs = (np.array([curve.metrics[name] for curve in curves]) for curves in (compiled, reference))
+        ours, theirs = (
+            np.array([curve.metrics[name] for curve in curves]) for curves in (compiled, reference)
+        )
         off = ours - theirs
         assert abs(off.mean()) < 4 * off.std(ddof=1) / np.sqrt(len(off)), name
         assert np.median(np.abs(off)) < 0.01 * np.median(theirs), name

@@ -1,4 +1,6 @@
-"""Generation and denoising: losses against formulas, measures against baselines, and what good cells make of it."""
+"""Generation and denoising: losses against formulas, measures against baselines, and what good
+cells make of it.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,31 @@ from surrogate_nas.training.measures.generation import frechet
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.adversarial import Adversarial
 
-CELL = nb201().parse("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|")
+CELL = nb201().parse(
+    "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|"
+)
 DEAD = nb201().parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|")
-CLEANER = nb201().parse("|nor_conv_1x1~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|skip_connect~1|none~2|")
+CLEANER = nb201().parse(
+    "|nor_conv_1x1~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|none~0|skip_connect~1|none~2|"
+)
 
 
 def judged(task: Task, measure: str, outputs: np.ndarray) -> float:
     inputs, targets = task.data["test"]
-    return MEASURES[measure].of(Answers(outputs[None], targets, inputs, task, lambda _: np.zeros(0))).item()
+    return (
+        MEASURES[measure]
+        .of(Answers(outputs[None], targets, inputs, task, lambda _: np.zeros(0)))
+        .item()
+    )
 
 
 def made(task: Task) -> dict[str, np.ndarray]:
     """Images that need no generator, by name, as many as the test split has."""
     train_images, test = (task.data[name].targets for name in ("train", "test"))
-    pixels, rng = train_images.reshape(len(train_images), -1).astype(np.float64), np.random.default_rng(0)
+    pixels, rng = (
+        train_images.reshape(len(train_images), -1).astype(np.float64),
+        np.random.default_rng(0),
+    )
     normal = rng.multivariate_normal(pixels.mean(0), np.cov(pixels.T), len(test))
     return {
         "noise": rng.random(test.shape),
@@ -59,7 +72,9 @@ def test_adversarial_losses_are_the_published_ones(name: str) -> None:
     fake = scores[0].detach()
     if name == "adversarial":
         assert torch.allclose(loss.each(scores, real)[0], -fake.sigmoid().log())
-        assert torch.allclose(loss.discriminating(fake, real), odds(fake, 0 * ones) + odds(real, ones))
+        assert torch.allclose(
+            loss.discriminating(fake, real), odds(fake, 0 * ones) + odds(real, ones)
+        )
     else:
         assert torch.equal(loss.each(scores, real), -scores)
         expected = F.relu(1 + fake).mean() + F.relu(1 - real).mean()
@@ -67,9 +82,14 @@ def test_adversarial_losses_are_the_published_ones(name: str) -> None:
 
 
 def test_the_frechet_distance_is_that_of_its_formula() -> None:
-    a, b = (np.random.default_rng(seed).standard_normal((50, 3)) @ np.diag([1, 2, seed]) + seed for seed in (1, 2))
+    a, b = (
+        np.random.default_rng(seed).standard_normal((50, 3)) @ np.diag([1, 2, seed]) + seed
+        for seed in (1, 2)
+    )
     roots = scipy.linalg.sqrtm(np.cov(a.T) @ np.cov(b.T)).real
-    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(np.cov(a.T) + np.cov(b.T) - 2 * roots)
+    expected = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(
+        np.cov(a.T) + np.cov(b.T) - 2 * roots
+    )
     assert frechet(a, b) == pytest.approx(expected)
     assert frechet(a, a) == pytest.approx(0, abs=1e-6)
     assert np.isnan(frechet(a * np.nan, b))
@@ -80,7 +100,14 @@ def test_measures_order_images_that_need_no_generator() -> None:
     images = made(task)
     distance = {name: judged(task, "frechet", one) for name, one in images.items()}
     covered = {name: judged(task, "coverage", one) for name, one in images.items()}
-    assert distance["real"] < distance["normal"] < 10 < distance["mean"] < distance["noise"] < distance["repeated"]
+    assert (
+        distance["real"]
+        < distance["normal"]
+        < 10
+        < distance["mean"]
+        < distance["noise"]
+        < distance["repeated"]
+    )
     assert (
         covered["real"]
         > 0.9
@@ -98,9 +125,13 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
     distances = [curve.finals["test_frechet"] for curve in found]
     rivals = [judged(task, "frechet", images[name]) for name in ("noise", "repeated", "mean")]
     assert max(distances) + abs(distances[0] - distances[1]) < min(rivals)
-    assert min(curve.finals["test_coverage"] for curve in found) > judged(task, "coverage", images["mean"])
+    assert min(curve.finals["test_coverage"] for curve in found) > judged(
+        task, "coverage", images["mean"]
+    )
     dead = train([DEAD], task, seed=0, epochs=1)[0]
-    assert dead.note.startswith("collapsed: test coverage 0.0") and dead.finals["test_coverage"] < 0.1
+    assert (
+        dead.note.startswith("collapsed: test coverage 0.0") and dead.finals["test_coverage"] < 0.1
+    )
 
 
 def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
@@ -111,8 +142,14 @@ def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
     for outputs, loss in ((noise, task.trained), (noise, own), (torch.from_numpy(noise), own)):
         trainer = Adversarial(replace(task, loss=loss), task.data, seed=0)
         batches = (batch for epoch in (0, 1) for batch in trainer.batches(epoch, len))
-        values, gradients = zip(*(trainer.descent(outputs, targets) for _, targets in batches), strict=True)
-        assert values[0].shape == (1,) and values[0].dtype == np.float64 and values[-1][0] > values[0][0] + 1
+        values, gradients = zip(
+            *(trainer.descent(outputs, targets) for _, targets in batches), strict=True
+        )
+        assert (
+            values[0].shape == (1,)
+            and values[0].dtype == np.float64
+            and values[-1][0] > values[0][0] + 1
+        )
         assert type(gradients[0]) is type(outputs) and gradients[0].shape == outputs.shape
         found.append((np.stack(values), np.asarray(gradients[-1])))
     for values, gradient in found[1:]:
@@ -141,8 +178,18 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
         padded = np.pad(images[:, 0], ((0, 0), (1, 1), (1, 1)))
         return np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2)).reshape(-1, 9)
 
-    linear = Ridge(1.0).fit(windows(patches), targets.ravel()).predict(windows(noisy)).reshape(clean.shape)
-    filters = [noisy, gaussian_filter(noisy, (0, 0, 0.7, 0.7)), median_filter(noisy, (1, 1, 3, 3)), linear]
+    linear = (
+        Ridge(1.0)
+        .fit(windows(patches), targets.ravel())
+        .predict(windows(noisy))
+        .reshape(clean.shape)
+    )
+    filters = [
+        noisy,
+        gaussian_filter(noisy, (0, 0, 0.7, 0.7)),
+        median_filter(noisy, (1, 1, 3, 3)),
+        linear,
+    ]
     rivals = [judged(task, "psnr", one) for one in filters]
     found = [train([CLEANER], task, seed=seed)[0].finals["test_psnr"] for seed in (0, 1)]
     assert max(rivals) + abs(found[0] - found[1]) < min(found)
@@ -151,7 +198,9 @@ def test_a_good_cell_denoises_better_than_filters_and_a_linear_one() -> None:
 
 def test_images_of_another_size_are_told() -> None:
     split = as_split(np.zeros((4, 1, 8, 8)), np.zeros((4, 1, 4, 4)))
-    task = Task("small", "", lambda: dict.fromkeys(("train", "valid", "test"), split), 1, kind="generation")
+    task = Task(
+        "small", "", lambda: dict.fromkeys(("train", "valid", "test"), split), 1, kind="generation"
+    )
     with pytest.raises(UserError, match=r"images of shape \(4, 1, 8, 8\)"):
         _ = task.data
 

@@ -1,4 +1,6 @@
-"""Measuring on this machine: the protocol's counts and order, the device card, memory, energy, and going on."""
+"""Measuring on this machine: the protocol's counts and order, the device card, memory, energy, and
+going on.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,13 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.tables import TableFile, write_table
 from surrogate_nas.training.hardware import Measured, Protocol, device_card, draw_cells, measure
 from surrogate_nas.training.hardware.latency import device_model, time_inference, usable_cores
-from surrogate_nas.training.hardware.measure import REFERENCE_EVERY, Rapl, energy_mj, find_meter, peak_memory_mb
+from surrogate_nas.training.hardware.measure import (
+    REFERENCE_EVERY,
+    Rapl,
+    energy_mj,
+    find_meter,
+    peak_memory_mb,
+)
 from surrogate_nas.training.hardware.measured import drift_in_words
 
 SMALL = Network(channels=2, cells_per_stage=1, image_size=4, input_channels=1)
@@ -82,7 +90,9 @@ def test_every_cell_is_visited_in_every_round_in_random_order() -> None:
 def test_the_drift_is_the_references_largest_deviation(measured: Measured) -> None:
     assert len(measured.reference) == 6
     middle = np.median(measured.reference)
-    assert measured.drift == pytest.approx(max(abs(value / middle - 1) for value in measured.reference))
+    assert measured.drift == pytest.approx(
+        max(abs(value / middle - 1) for value in measured.reference)
+    )
     assert measured.summary()["reference"]["cell"] == str(nb201().reference)
     assert len(set(nb201().reference.choices)) == len(nb201().options[0])
 
@@ -95,15 +105,25 @@ def test_a_drift_is_told_in_words() -> None:
 
 
 def test_drift_and_load_are_warned_of(measured: Measured) -> None:
-    quiet = replace(measured, card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0})
-    doubled = [replace(visit, processor=[], wall=[2.0]) if not visit.cell else visit for visit in quiet.visits]
+    quiet = replace(
+        measured, card=measured.card | {"cores": 2, "load_average": 0.5, "load_average_end": 1.0}
+    )
+    doubled = [
+        replace(visit, processor=[], wall=[2.0]) if not visit.cell else visit
+        for visit in quiet.visits
+    ]
     places = [i for i, visit in enumerate(doubled) if not visit.cell]
     assert not replace(quiet, visits=doubled).warnings
     doubled[places[-1]] = replace(doubled[places[-1]], wall=[3.0])
     drifted = replace(quiet, visits=doubled)
-    assert drifted.warnings == ["the reference cell drifted by 50 %: other load changed; measure again."]
+    assert drifted.warnings == [
+        "the reference cell drifted by 50 %: other load changed; measure again."
+    ]
     busy = replace(drifted, card=quiet.card | {"load_average_end": 2.6})
-    assert busy.warnings[1] == "2.6 processes wanted 2 cores at a time; measure again when it is quiet."
+    assert (
+        busy.warnings[1]
+        == "2.6 processes wanted 2 cores at a time; measure again when it is quiet."
+    )
 
 
 class Pairs(EnumerableChoiceSpace):
@@ -116,7 +136,9 @@ class Pairs(EnumerableChoiceSpace):
 
 
 @pytest.mark.parametrize("space", [macro(), Pairs()], ids=["macro", "a user's"])
-def test_cells_of_any_space_with_networks_are_measured(space: EnumerableChoiceSpace, tmp_path: Path) -> None:
+def test_cells_of_any_space_with_networks_are_measured(
+    space: EnumerableChoiceSpace, tmp_path: Path
+) -> None:
     cells = draw_cells(3, 1, space)
     assert draw_cells(2, 1, space) == cells[:2] and draw_cells(len(space), 0, space) != list(space)
     made = measure(cells, SMALL, PROTOCOL, space=space, journal=tmp_path / "t.jsonl")
@@ -144,11 +166,20 @@ def test_the_metrics_are_statistics_of_the_timings(measured: Measured, tmp_path:
     index = [cell.index for cell in measured.cells]
     found = {key.metric: file.column(key) for key in file.keys}
     assert set(found) == {
-        f"{name}@local" for name in ("latency", "latency_p95", "latency_iqr", "latency_wall", "memory", "energy")
+        f"{name}@local"
+        for name in ("latency", "latency_p95", "latency_iqr", "latency_wall", "memory", "energy")
     }
-    assert all(np.isfinite(column).sum() == N and np.isfinite(column[index]).all() for column in found.values())
+    assert all(
+        np.isfinite(column).sum() == N and np.isfinite(column[index]).all()
+        for column in found.values()
+    )
     for visit_cell, row in zip(measured.cells, measured.timings(), strict=True):
-        own = [ms for visit in measured.visits if visit.cell == visit_cell.text for ms in visit.processor]
+        own = [
+            ms
+            for visit in measured.visits
+            if visit.cell == visit_cell.text
+            for ms in visit.processor
+        ]
         assert sorted(row) == sorted(own)
         assert found["latency@local"][visit_cell.index] == np.median(own)
         low, high, p95 = np.quantile(own, (0.25, 0.75, 0.95))
@@ -157,15 +188,29 @@ def test_the_metrics_are_statistics_of_the_timings(measured: Measured, tmp_path:
     assert file.metrics["latency@local"].unit == "ms" and file.metrics["latency@local"].n_cells == N
     assert "median of 50 inferences, batch 1" in file.metrics["latency@local"].description
     card = json.loads(file.card)
-    assert card["n"] == N and card["device_card"] == measured.card and card["drift"] == measured.drift
+    assert (
+        card["n"] == N and card["device_card"] == measured.card and card["drift"] == measured.drift
+    )
     assert file.network == SMALL
 
 
 def test_the_card_tells_machine_and_software() -> None:
     card = device_card(torch.device("cpu"), 1)
     assert card["device"] == "cpu" and card["model"] == device_model(torch.device("cpu")) != ""
-    assert card["torch"] == torch.__version__ and card["threads"] == 1 and card["cores"] == usable_cores() >= 1
-    assert {"clock_mhz", "governor", "load_average", "memory_gb", "system", "python", "date"} <= set(card)
+    assert (
+        card["torch"] == torch.__version__
+        and card["threads"] == 1
+        and card["cores"] == usable_cores() >= 1
+    )
+    assert {
+        "clock_mhz",
+        "governor",
+        "load_average",
+        "memory_gb",
+        "system",
+        "python",
+        "date",
+    } <= set(card)
     json.dumps(card, allow_nan=False)
 
 
@@ -257,7 +302,9 @@ def test_more_cells_of_a_seed_begin_with_the_fewer() -> None:
         ({"device": "meta"}, "computes nothing"),
     ],
 )
-def test_a_protocol_that_breaks_the_rules_is_refused(settings: dict[str, object], says: str) -> None:
+def test_a_protocol_that_breaks_the_rules_is_refused(
+    settings: dict[str, object], says: str
+) -> None:
     with pytest.raises(UserError, match=says):
         Protocol(**settings)  # type: ignore[arg-type]
 

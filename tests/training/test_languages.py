@@ -1,4 +1,6 @@
-"""The languages of names: nothing is seen twice, nothing betrays its language, and cells beat counting letters."""
+"""The languages of names: nothing is seen twice, nothing betrays its language, and cells beat
+counting letters.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from surrogate_nas.training import TASKS, train
 from surrogate_nas.training.tasks import languages
 
 TASK = TASKS["languages"]
-GOOD = nb201().parse("|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+GOOD = nb201().parse(
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+)
 pytestmark = pytest.mark.skipif(not TASK.is_here(), reason="needs the package pycountry")
 
 
@@ -46,7 +50,8 @@ def test_what_two_languages_write_alike_is_left_out() -> None:
 
 def test_a_cell_beats_the_majority_and_a_linear_model_by_more_than_its_seeds_differ() -> None:
     (x, y), (unseen, wanted) = (
-        (split.inputs.sum((2, 3)), split.targets) for split in (TASK.data["train"], TASK.data["test"])
+        (split.inputs.sum((2, 3)), split.targets)
+        for split in (TASK.data["train"], TASK.data["test"])
     )
     linear = 100 - 100 * LogisticRegression(C=0.1, max_iter=1000).fit(x, y).score(unseen, wanted)
     majority = 100 - 100 * np.bincount(wanted).max() / len(wanted)
@@ -58,7 +63,9 @@ def test_a_cell_beats_the_majority_and_a_linear_model_by_more_than_its_seeds_dif
 def test_too_few_names_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     names = languages.names()[:100]
     monkeypatch.setattr(languages, "names", lambda: names)
-    with pytest.raises(UserError, match=r"pycountry has only \d+ of 150 names in de for the train split"):
+    with pytest.raises(
+        UserError, match=r"pycountry has only \d+ of 150 names in de for the train split"
+    ):
         languages.load()
 
 

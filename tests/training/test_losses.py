@@ -1,4 +1,6 @@
-"""Every loss: gradient against differences, value against PyTorch or a formula, and what knowing nothing costs."""
+"""Every loss: gradient against differences, value against PyTorch or a formula, and what knowing
+nothing costs.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,12 @@ EXAMPLES: dict[str, list[tuple[Tensor, Tensor]]] = {
         )
     ],
     "sequence": [(randn(K, BATCH, CLASSES, 6), TEXTS)],
-    "policy": [(randn(K, BATCH, CLASSES), torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]))],
+    "policy": [
+        (
+            randn(K, BATCH, CLASSES),
+            torch.tensor([[0.0, 1.5, -1.0], [3.0, -0.7, -2.0], [1.0, 0.3, -0.1]]),
+        )
+    ],
     "images": [
         (randn(K, BATCH, 1, 9, 8).sigmoid(), randn(BATCH, 1, 9, 8, seed=1).sigmoid()),
         (randn(K, BATCH, 1, 1, 12).sigmoid(), randn(BATCH, 1, 1, 12, seed=1).sigmoid()),
@@ -75,11 +82,15 @@ CASES = [
 def test_gradients_are_those_of_differences(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
     given = outputs.clone().requires_grad_()
     assert loss.each(given, targets).shape == outputs.shape[:2]
-    assert torch.autograd.gradcheck(lambda x: loss.each(x, targets), (given,), eps=1e-6, atol=1e-7, rtol=1e-4)
+    assert torch.autograd.gradcheck(
+        lambda x: loss.each(x, targets), (given,), eps=1e-6, atol=1e-7, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
-def test_a_network_is_judged_by_its_own_answers_alone(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+def test_a_network_is_judged_by_its_own_answers_alone(
+    loss: Loss, outputs: Tensor, targets: Tensor
+) -> None:
     together = loss.each(outputs, targets)
     for k in range(K):
         torch.testing.assert_close(together[k], loss.each(outputs[k : k + 1], targets)[0])
@@ -123,7 +134,9 @@ def corners(box: list[float]) -> list[float]:
 
 
 def giou(a: list[float], b: list[float]) -> float:
-    """The generalised intersection over union of two boxes by their corners (Rezatofighi et al., 2019)."""
+    """The generalised intersection over union of two boxes by their corners (Rezatofighi et al.,
+    2019).
+    """
     one, two = corners(a), corners(b)
     sides = [min(one[i + 2], two[i + 2]) - max(one[i], two[i]) for i in (0, 1)]
     shared = max(sides[0], 0) * max(sides[1], 0)
@@ -143,10 +156,14 @@ def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
                 full[row, column] = 1
                 answer = outputs[k, b, :, row, column]
                 middle = [4 * column + 2, 4 * row + 2]
-                off = [(box[i] - middle[i]) / 8 for i in (0, 1)] + [math.log(box[i] / 8) for i in (2, 3)]
+                off = [(box[i] - middle[i]) / 8 for i in (0, 1)] + [
+                    math.log(box[i] / 8) for i in (2, 3)
+                ]
                 said = answer[-4:].tolist()
                 if name == "detection":
-                    far = F.smooth_l1_loss(answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum").item()
+                    far = F.smooth_l1_loss(
+                        answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum"
+                    ).item()
                 else:
                     centre, sides = (
                         (middle[i] + 8 * said[i] for i in (0, 1)),
@@ -163,7 +180,9 @@ def test_an_image_without_objects_costs_objectness_alone() -> None:
     ((outputs, targets),) = EXAMPLES["detection"]
     empty = torch.full_like(targets[:, :, :1], -1)
     for name in fitting("detection"):
-        none = LOSSES[name].each(outputs, torch.cat([empty, torch.zeros_like(targets[:, :, 1:])], 2))
+        none = LOSSES[name].each(
+            outputs, torch.cat([empty, torch.zeros_like(targets[:, :, 1:])], 2)
+        )
         torch.testing.assert_close(none, -F.logsigmoid(-outputs[:, :, 0]).flatten(2).mean(2) / 2)
 
 
@@ -181,7 +200,9 @@ def test_losses_of_numbers_are_pytorchs(outputs: Tensor, targets: Tensor) -> Non
         torch.testing.assert_close(LOSSES[name].each(outputs, targets), values.mean(2))
     pinball = LOSSES["pinball"].each(outputs, targets)
     for k in range(K):
-        expected = [mean_pinball_loss(w, o, alpha=0.9) for w, o in zip(wanted[k], outputs[k], strict=True)]
+        expected = [
+            mean_pinball_loss(w, o, alpha=0.9) for w, o in zip(wanted[k], outputs[k], strict=True)
+        ]
         assert pinball[k].tolist() == pytest.approx(expected)
 
 
@@ -192,11 +213,17 @@ def test_ctc_is_pytorchs_and_the_sum_over_all_paths() -> None:
     lengths = (targets > 0).sum(1)
     for k in range(K):
         logs = outputs[k].permute(2, 0, 1).log_softmax(2)
-        theirs = F.ctc_loss(logs, targets, torch.full((BATCH,), positions), lengths, reduction="none")
+        theirs = F.ctc_loss(
+            logs, targets, torch.full((BATCH,), positions), lengths, reduction="none"
+        )
         torch.testing.assert_close(each[k], theirs)
     p = outputs[0, 0].softmax(0)
     paths = itertools.product(range(CLASSES), repeat=positions)
-    total = sum(math.prod(p[c, t].item() for t, c in enumerate(path)) for path in paths if decode(path) == [1, 1, 2])
+    total = sum(
+        math.prod(p[c, t].item() for t, c in enumerate(path))
+        for path in paths
+        if decode(path) == [1, 1, 2]
+    )
     assert each[0, 0].item() == pytest.approx(-math.log(total))
 
 
@@ -209,8 +236,15 @@ def test_the_one_alignment_is_one_of_ctcs_paths() -> None:
     written = aligned(targets, 6)
     assert written.tolist() == [[1, 0, 1, 2, 0, 0], [3, 1, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0]]
     assert [decode(tuple(row)) for row in written.tolist()] == [[1, 1, 2], [3, 1], [2]]
-    expected = -outputs.log_softmax(2).gather(2, written.expand(K, 1, BATCH, 6).movedim(1, 2)).mean(3).squeeze(2)
-    one, all_paths = (LOSSES[name].each(outputs, targets) for name in ("aligned_cross_entropy", "ctc"))
+    expected = (
+        -outputs.log_softmax(2)
+        .gather(2, written.expand(K, 1, BATCH, 6).movedim(1, 2))
+        .mean(3)
+        .squeeze(2)
+    )
+    one, all_paths = (
+        LOSSES[name].each(outputs, targets) for name in ("aligned_cross_entropy", "ctc")
+    )
     torch.testing.assert_close(one, expected)
     assert (one > all_paths).all()
 
@@ -264,11 +298,15 @@ def test_chance_is_the_loss_of_the_best_constant_answer_to_normal_targets(name: 
     targets = torch.distributions.Normal(0.0, 1.0).icdf(quantiles)
     answers = torch.linspace(-2, 2, 41, dtype=torch.float64)
     outputs = answers[:, None, None].expand(-1, len(targets), 1)
-    assert LOSSES[name].each(outputs, targets).mean(1).min().item() == pytest.approx(LOSSES[name].chance(1), rel=2e-3)
+    assert LOSSES[name].each(outputs, targets).mean(1).min().item() == pytest.approx(
+        LOSSES[name].chance(1), rel=2e-3
+    )
 
 
 @pytest.mark.parametrize("name", fitting("sequence"))
-def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(name: str) -> None:
+def test_uniform_answers_cost_chance_where_a_text_fills_all_positions_and_never_more(
+    name: str,
+) -> None:
     each = LOSSES[name].each(torch.zeros(1, 2, CLASSES, 3), torch.tensor([[1, 2, 3], [1, 2, 0]]))
     assert each[0, 0].item() == pytest.approx(LOSSES[name].chance(CLASSES))
     assert each[0, 1].item() <= LOSSES[name].chance(CLASSES) + 1e-6
@@ -282,7 +320,9 @@ def test_chance_of_images_is_that_of_grey(name: str) -> None:
 
 
 def test_every_loss_says_what_it_is_and_is_tested_here() -> None:
-    assert {case.values[0] for case in CASES} == {loss for loss in LOSSES.values() if not ELSEWHERE & {*loss.fits}}
+    assert {case.values[0] for case in CASES} == {
+        loss for loss in LOSSES.values() if not ELSEWHERE & {*loss.fits}
+    }
     for name, loss in LOSSES.items():
         assert loss.name == name and loss.title and loss.unit
         assert 0 < loss.worst(CLASSES) == 10 * loss.chance(CLASSES) < math.inf
@@ -297,7 +337,7 @@ from surrogate_nas.training.losses import Loss
 
 MINE = Loss("mine", "a hinge", "margins", ("classification",), lambda o, t: o.sum(2), lambda classes: 1.0, "mine")
 NUMBER = 3
-"""
+"""  # noqa: E501
 
 
 def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
@@ -350,6 +390,13 @@ def test_the_loss_of_knowing_nothing_is_a_positive_number(chance: object) -> Non
 )
 def test_a_wrong_loss_says_what_is_wrong(changed: dict[str, object], said: str) -> None:
     each: Callable[[Tensor, Tensor], Tensor] = LOSSES["focal"].each
-    right = {"name": "x", "title": "x", "unit": "x", "fits": ("language",), "each": each, "chance": math.log}
+    right = {
+        "name": "x",
+        "title": "x",
+        "unit": "x",
+        "fits": ("language",),
+        "each": each,
+        "chance": math.log,
+    }
     with pytest.raises(UserError, match=said):
         Loss(**{**right, "comparable": "x", **changed})  # type: ignore[arg-type]

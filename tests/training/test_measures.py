@@ -1,4 +1,6 @@
-"""Every measure against scikit-learn, an independent formula or a computation by hand, for each of several networks."""
+"""Every measure against scikit-learn, an independent formula or a computation by hand, for each of
+several networks.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
 
 def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Answers:
     inputs = torch.zeros(len(targets), 1, 1, 1)
-    return Answers(outputs, targets, inputs, SimpleNamespace(tolerance=tolerance), lambda _: outputs)  # type: ignore[arg-type]
+    return Answers(
+        outputs, targets, inputs, SimpleNamespace(tolerance=tolerance), lambda _: outputs
+    )  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +40,17 @@ def classified() -> Answers:
     """Networks of growing confidence, right more often than by chance."""
     targets = torch.arange(N) % CLASSES
     right = torch.eye(CLASSES)[targets]
-    return answers(torch.stack([(k + 1) * (right + randn(N, CLASSES, seed=k)) for k in range(K)]), targets)
+    return answers(
+        torch.stack([(k + 1) * (right + randn(N, CLASSES, seed=k)) for k in range(K)]), targets
+    )
 
 
 @pytest.fixture(scope="module")
 def numbered() -> Answers:
     targets = randn(N, 2)
-    return answers(torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]), targets)
+    return answers(
+        torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]), targets
+    )
 
 
 def of(name: str, given: Answers) -> list[float]:
@@ -78,7 +86,9 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified: Answers) -> 
 @pytest.mark.parametrize("name", ["error", "nll", "brier", "ece", "perplexity"])
 def test_every_position_counts_as_an_answer(classified: Answers, name: str) -> None:
     folded = classified.outputs.view(K, N // 5, 5, CLASSES).transpose(2, 3)
-    assert of(name, answers(folded, classified.targets.view(-1, 5))) == pytest.approx(of(name, classified))
+    assert of(name, answers(folded, classified.targets.view(-1, 5))) == pytest.approx(
+        of(name, classified)
+    )
 
 
 def test_of_equal_scores_the_first_is_the_answer() -> None:
@@ -105,7 +115,9 @@ def test_measures_of_numbers_are_sklearns(numbered: Answers) -> None:
         "r2": metrics.r2_score,
         "pinball": lambda t, o: metrics.mean_pinball_loss(t, o, alpha=0.9),
     }.items():
-        assert of(name, numbered) == pytest.approx([formula(wanted, o) for o in numbered.outputs.double().numpy()])
+        assert of(name, numbered) == pytest.approx(
+            [formula(wanted, o) for o in numbered.outputs.double().numpy()]
+        )
 
 
 def test_a_number_is_wrong_beyond_the_tasks_tolerance() -> None:
@@ -114,7 +126,9 @@ def test_a_number_is_wrong_beyond_the_tasks_tolerance() -> None:
 
 
 def test_perplexity_of_uniform_answers_is_the_number_of_classes() -> None:
-    assert of("perplexity", answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long))) == pytest.approx([7])
+    assert of(
+        "perplexity", answers(torch.zeros(1, 2, 7, 5), torch.ones(2, 5, dtype=torch.long))
+    ) == pytest.approx([7])
 
 
 def levenshtein(a: str, b: str) -> int:
@@ -132,7 +146,9 @@ def numbers(texts: list[str], length: int) -> np.ndarray:
 
 def test_edit_distances_are_those_of_the_definition() -> None:
     rng = np.random.default_rng(0)
-    said, meant = (["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)] for m in (6, 5))
+    said, meant = (
+        ["".join(rng.choice(list("abc"), rng.integers(m + 1))) for _ in range(60)] for m in (6, 5)
+    )
     expected = [levenshtein(a, b) for a, b in zip(said, meant, strict=True)]
     assert distances(numbers(said, 7), numbers(meant, 5)).tolist() == expected
     known = numbers(["kitten", "saturday", ""], 8), numbers(["sitting", "sunday", "abc"], 7)
@@ -156,12 +172,16 @@ def linear(weights: Tensor, inputs: Tensor) -> Tensor:
 
 
 def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -> None:
-    """Of two classes a linear network's worst step is known: the margin falls by the step times the weights' norm."""
+    """Of two classes a linear network's worst step is known: the margin falls by the step times the
+    weights' norm.
+    """
     weights = randn(K, 2, 6)
     inputs, targets = randn(MOST + 100, 1, 2, 3, seed=1), torch.randint(2, (MOST + 100,))
     with torch.inference_mode():
         frozen = inputs.clone()
-        given = Answers(linear(weights, frozen), targets.clone(), frozen, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+        given = Answers(
+            linear(weights, frozen), targets.clone(), frozen, None, lambda x: linear(weights, x)
+        )  # type: ignore[arg-type]
         attacked = MEASURES["robust_error"].of(given)
     scores = linear(weights, inputs)[:, :MOST]
     sign = 1 - 2 * targets[:MOST]
@@ -182,16 +202,22 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
 
 def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
     weights, inputs, targets = randn(K, 2, 6), randn(5, 1, 2, 3, seed=1), torch.arange(5) % 2
-    of_tensors = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+    of_tensors = Answers(
+        linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x)
+    )  # type: ignore[arg-type]
     told = of_tensors.arrays
     of_arrays = Answers(told.outputs, told.targets, told.inputs, None, told.again, told.slope)  # type: ignore[arg-type]
     for one in (of_tensors, of_arrays):
-        assert torch.equal(one.outputs, linear(weights, inputs)) and torch.equal(one.targets, targets)
+        assert torch.equal(one.outputs, linear(weights, inputs)) and torch.equal(
+            one.targets, targets
+        )
         assert np.array_equal(one.arrays.again(inputs.numpy()), told.outputs)
         leaf = inputs.clone().requires_grad_()
         one.again(leaf).square().sum().backward()
         slopes = one.arrays.slope(inputs.numpy(), lambda outputs: 2 * outputs)
-        expected = 2 * torch.einsum("knc,kcd->knd", linear(weights, inputs), weights).view(K, *inputs.shape)
+        expected = 2 * torch.einsum("knc,kcd->knd", linear(weights, inputs), weights).view(
+            K, *inputs.shape
+        )
         np.testing.assert_allclose(slopes, expected, rtol=1e-5)
         assert leaf.grad is not None
         torch.testing.assert_close(leaf.grad, expected.sum(0))
@@ -201,7 +227,9 @@ def test_measures_of_images_follow_their_formulas() -> None:
     targets = randn(2, 1, 9, 8).sigmoid()
     outputs = torch.stack([targets, (targets + 0.1 * randn(2, 1, 9, 8, seed=1)).clamp(0, 1)])
     given = answers(outputs, targets)
-    assert of("ssim", given) == pytest.approx([1, 1 - LOSSES["ssim"].each(outputs, targets)[1].mean().item()], abs=1e-6)
+    assert of("ssim", given) == pytest.approx(
+        [1, 1 - LOSSES["ssim"].each(outputs, targets)[1].mean().item()], abs=1e-6
+    )
     off = (outputs[1] - targets).double().square().mean((1, 2, 3)).numpy()
     assert of("psnr", given) == pytest.approx([100, np.mean(10 * np.log10(1 / off))])
     assert of("mae", given)[1] == pytest.approx((outputs[1] - targets).abs().mean().item())
@@ -227,10 +255,21 @@ def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changed", "said"),
-    [({"name": ""}, "name of a measure"), ({"quantity": "cost"}, "quantity of"), ({"when": "never"}, "when of")],
+    [
+        ({"name": ""}, "name of a measure"),
+        ({"quantity": "cost"}, "quantity of"),
+        ({"when": "never"}, "when of"),
+    ],
 )
 def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) -> None:
-    right = {"name": "x", "title": "x", "unit": "%", "quantity": "error", "worst": 1.0, "of": MEASURES["error"].of}
+    right = {
+        "name": "x",
+        "title": "x",
+        "unit": "%",
+        "quantity": "error",
+        "worst": 1.0,
+        "of": MEASURES["error"].of,
+    }
     with pytest.raises(UserError, match=said):
         Measure(**{**right, **changed})  # type: ignore[arg-type]
 
@@ -240,5 +279,7 @@ def test_answers_of_blanks_alone_are_noted() -> None:
     outputs[:, :, BLANK] = 1
     outputs[1, 2, 3, 4] = 2
     task, targets = TASKS["translation"], torch.ones(3, 2, dtype=torch.long)
-    noted = unaligned(Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs))
+    noted = unaligned(
+        Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs)
+    )
     assert [bool(note) for note in noted] == [True, False]

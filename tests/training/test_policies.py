@@ -1,4 +1,6 @@
-"""Policies: their environments against other computations, their advantages against exact gradients, and baselines."""
+"""Policies: their environments against other computations, their advantages against exact
+gradients, and baselines.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +21,32 @@ from surrogate_nas.training.tasks.environment import Array, Environment, startin
 from surrogate_nas.training.trainers import policy
 from surrogate_nas.training.trainers.policy import Policy, act, advantages
 
-CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+CELL = nb201().parse(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+)
 CONTROL = ["cartpole", "gridworld"]
 SEEDS = (0, 1)
 
 
 def test_the_cart_and_the_pole_obey_the_equations_of_motion() -> None:
-    """Against Lagrange's equations of a cart and a uniform rod, solved for both accelerations at once."""
+    """Against Lagrange's equations of a cart and a uniform rod, solved for both accelerations at
+    once.
+    """
     rng = np.random.default_rng(0)
     states, actions = rng.normal(size=(50, 4)), rng.integers(2, size=50)
     found = (cartpole.pushed(states, actions) - states) / cartpole.SECONDS
     _, velocity, angle, turning = states.T
     inertia = cartpole.POLE_MASS * cartpole.HALF_LENGTH
     left = np.empty((50, 2, 2))
-    left[:, 0, 0], left[:, 1, 1] = cartpole.CART_MASS + cartpole.POLE_MASS, 4 / 3 * inertia * cartpole.HALF_LENGTH
+    left[:, 0, 0], left[:, 1, 1] = (
+        cartpole.CART_MASS + cartpole.POLE_MASS,
+        4 / 3 * inertia * cartpole.HALF_LENGTH,
+    )
     left[:, 0, 1] = left[:, 1, 0] = inertia * np.cos(angle)
     force = cartpole.PUSH * (2 * actions - 1) + inertia * turning**2 * np.sin(angle)
-    moved, turned = np.linalg.solve(left, np.stack([force, inertia * cartpole.GRAVITY * np.sin(angle)], 1)[:, :, None])[
-        :, :, 0
-    ].T
+    moved, turned = np.linalg.solve(
+        left, np.stack([force, inertia * cartpole.GRAVITY * np.sin(angle)], 1)[:, :, None]
+    )[:, :, 0].T
     np.testing.assert_allclose(found, np.stack([velocity, moved, turning, turned], 1), atol=1e-9)
 
 
@@ -97,8 +106,13 @@ def always(*odds: float) -> policy.Answer:
 
 
 def bandit(**changes: object) -> Task:
-    noise = {name: np.random.default_rng(i).normal(size=(40, 4)) for i, name in enumerate(("train", "valid", "test"))}
-    task = Task("bandit", "", lambda: starting(Bandit(), noise), 3, kind="policy", environment=Bandit())
+    noise = {
+        name: np.random.default_rng(i).normal(size=(40, 4))
+        for i, name in enumerate(("train", "valid", "test"))
+    }
+    task = Task(
+        "bandit", "", lambda: starting(Bandit(), noise), 3, kind="policy", environment=Bandit()
+    )
     return replace(task, **changes)  # type: ignore[arg-type]
 
 
@@ -114,7 +128,9 @@ def test_the_gradient_is_that_of_the_expected_return(name: str) -> None:
     better = advantages(episodes, 1.0)
     told = np.stack([episodes.actions[0], better[0], episodes.likelihoods[0]], 1)
     given = odds.clone().requires_grad_()
-    LOSSES[name].each(given.expand(1, len(starts), -1), torch.from_numpy(told).float()).mean().backward()
+    LOSSES[name].each(
+        given.expand(1, len(starts), -1), torch.from_numpy(told).float()
+    ).mean().backward()
     chances, rewards = odds.softmax(0), torch.tensor([0.0, 1.0, 4.0])
     exact = chances * (rewards - chances @ rewards) / (episodes.rewards.std())
     assert given.grad is not None
@@ -156,7 +172,11 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     assert loss.shape == (1,) and np.isnan(trainer.descent(odds * np.nan, targets)[0]).all()
     same = torch.zeros(1, len(inputs), 3, requires_grad=True)
     task.losses(same, torch.from_numpy(targets)).sum().backward()
-    assert same.grad is not None and np.allclose(gradient, same.grad, rtol=1e-5, atol=1e-9) and gradient.any()
+    assert (
+        same.grad is not None
+        and np.allclose(gradient, same.grad, rtol=1e-5, atol=1e-9)
+        and gradient.any()
+    )
 
 
 def test_a_policy_is_judged_by_its_returns_and_collapse_is_noted() -> None:
@@ -207,7 +227,9 @@ def returns_of(task: Task, answer: policy.Answer) -> float:
 
 
 def linear(task: Task) -> float:
-    """The test return of the linear policy that does best on the training starts, of 40 random ones."""
+    """The test return of the linear policy that does best on the training starts, of 40 random
+    ones.
+    """
     rng, starts = np.random.default_rng(0), task.data["train"].targets[:40]
 
     def policy_of(weights: np.ndarray) -> policy.Answer:
@@ -216,15 +238,22 @@ def linear(task: Task) -> float:
     size = task.data["train"].inputs[0].size, task.classes
     tried = [rng.normal(size=size).astype(np.float32) for _ in range(40)]
     assert task.environment is not None
-    gained = [act(task.environment, starts, policy_of(w), np.random.default_rng(0)).returns(1.0).sum() for w in tried]
+    gained = [
+        act(task.environment, starts, policy_of(w), np.random.default_rng(0)).returns(1.0).sum()
+        for w in tried
+    ]
     return returns_of(task, policy_of(tried[int(np.argmax(gained))]))
 
 
-def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(trained: tuple[Task, list[Curve]]) -> None:
+def test_a_good_cell_beats_chance_and_constants_by_more_than_seeds_differ(
+    trained: tuple[Task, list[Curve]],
+) -> None:
     task, curves = trained
     found = [curve.metrics["test_return"] for curve in curves]
     chance = returns_of(task, always(*[0.0] * task.classes))
-    constant = max(returns_of(task, always(*np.eye(task.classes)[a] * 99)) for a in range(task.classes))
+    constant = max(
+        returns_of(task, always(*np.eye(task.classes)[a] * 99)) for a in range(task.classes)
+    )
     assert min(found) > max(chance, constant) + abs(found[0] - found[1])
     assert linear(task) > constant
     assert not any(curve.note for curve in curves)
@@ -234,9 +263,13 @@ def test_what_a_control_task_tells(trained: tuple[Task, list[Curve]]) -> None:
     task, curves = trained
     for curve in curves:
         assert curve.metrics["test_loss"] == pytest.approx(1 - curve.metrics["test_return"] / 100)
-        assert 0 <= curve.metrics["train_loss"] <= 1 and curve.values["train_loss"][0] > curve.values["train_loss"][-1]
+        assert (
+            0 <= curve.metrics["train_loss"] <= 1
+            and curve.values["train_loss"][0] > curve.values["train_loss"][-1]
+        )
     assert (
-        train([CELL], task, seed=SEEDS[0], epochs=1)[0].values == train([CELL], task, seed=SEEDS[0], epochs=1)[0].values
+        train([CELL], task, seed=SEEDS[0], epochs=1)[0].values
+        == train([CELL], task, seed=SEEDS[0], epochs=1)[0].values
     )
 
 
@@ -245,7 +278,9 @@ def test_starts_are_fixed_and_disjoint(name: str) -> None:
     task = TASKS[name]
     again, seen = task.load(), set()
     for split, part in task.data.items():
-        assert np.array_equal(part.targets, again[split].targets) and np.array_equal(part.inputs, again[split].inputs)
+        assert np.array_equal(part.targets, again[split].targets) and np.array_equal(
+            part.inputs, again[split].inputs
+        )
         mine = {start.tobytes() for start in part.targets}
         assert len(mine) == len(part.targets) and not mine & seen
         seen |= mine

@@ -1,4 +1,6 @@
-"""Zero-cost proxies: values by hand, the table of them, and what benchmarks, objectives and strategies make of it."""
+"""Zero-cost proxies: values by hand, the table of them, and what benchmarks, objectives and
+strategies make of it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ NAMES = sorted(f"{proxy}@fashion" for proxy in PROXIES)
 
 
 def test_synflow_is_conserved_from_layer_to_layer(space: NB201) -> None:
-    """On a single path every layer carries what reaches the output, so the sum is that times the number of layers."""
+    """On a single path every layer carries what reaches the output, so the sum is that times the
+    number of layers.
+    """
     small = Network(classes=3, channels=4, cells_per_stage=2, image_size=8, residual=False)
     model = space.build(space.parse(PATH), small, seed=0, live_only=True).train()
     flow = math.expm1(synflow(model, torch.Size((3, 8, 8))))
@@ -54,7 +58,11 @@ def test_synflow_is_conserved_from_layer_to_layer(space: NB201) -> None:
 
 def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
     torch.manual_seed(0)
-    layer, x, y = nn.Linear(5, 3).double(), torch.randn(7, 5, dtype=torch.float64), torch.arange(7) % 3
+    layer, x, y = (
+        nn.Linear(5, 3).double(),
+        torch.randn(7, 5, dtype=torch.float64),
+        torch.arange(7) % 3,
+    )
 
     def gradient(weight: torch.Tensor) -> torch.Tensor:
         weight = weight.detach().clone().requires_grad_()
@@ -69,25 +77,42 @@ def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
     assert found["grad_norm"] == pytest.approx(float(g.norm()))
     assert found["snip"] == pytest.approx(float((w * g).abs().sum()))
     assert found["grasp"] == pytest.approx(-float((w * hessian_gradient).sum()), rel=1e-6)
-    assert found["fisher"] == pytest.approx(float((out.detach() * of_output).square().mean(0).sum() / 2))
+    assert found["fisher"] == pytest.approx(
+        float((out.detach() * of_output).square().mean(0).sum() / 2)
+    )
 
 
 def test_naswot_and_jacob_cov_prefer_examples_that_differ() -> None:
-    apart, alike = torch.tensor([[1.0, -1, 1], [-1, 1, -1]]), torch.tensor([[1.0, -1, 1], [1, -1, 1]])
-    assert naswot([apart, apart]) == pytest.approx(math.log(36), abs=1e-3)  # they agree on none of six
+    apart, alike = (
+        torch.tensor([[1.0, -1, 1], [-1, 1, -1]]),
+        torch.tensor([[1.0, -1, 1], [1, -1, 1]]),
+    )
+    # they agree on none of six
+    assert naswot([apart, apart]) == pytest.approx(math.log(36), abs=1e-3)
     assert naswot([alike, apart]) == pytest.approx(math.log(36 - 9), abs=1e-3)
     assert naswot([alike]) < 0
     torch.manual_seed(0)
     different = torch.randn(6, 40)
-    assert jacob_cov(different) > jacob_cov(different[[0, 0, 2, 3, 4, 5]]) > jacob_cov(torch.zeros(6, 40))
-    assert jacob_cov(different) == pytest.approx(jacob_cov(3 * different - 1))  # only correlations count
+    assert (
+        jacob_cov(different)
+        > jacob_cov(different[[0, 0, 2, 3, 4, 5]])
+        > jacob_cov(torch.zeros(6, 40))
+    )
+    # only correlations count
+    assert jacob_cov(different) == pytest.approx(jacob_cov(3 * different - 1))
 
 
 def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space: NB201) -> None:
     task = task_named(TASK)
     every = [score(space.parse(text), space, task) for text in (DEAD, PATH, str(space.reference))]
-    assert all(set(found) == {*PROXIES} and all(map(math.isfinite, found.values())) for found in every)
-    assert every[1] == score(space.parse(PATH), space, task) != score(space.parse(PATH), space, task, seed=1)
+    assert all(
+        set(found) == {*PROXIES} and all(map(math.isfinite, found.values())) for found in every
+    )
+    assert (
+        every[1]
+        == score(space.parse(PATH), space, task)
+        != score(space.parse(PATH), space, task, seed=1)
+    )
     for proxy in ("synflow", "naswot", "jacob_cov", "zen", "grad_norm", "snip"):
         assert every[0][proxy] < min(every[1][proxy], every[2][proxy]), proxy
 
@@ -97,19 +122,35 @@ def test_dead_operations_change_nothing(space: NB201) -> None:
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
-def test_a_table_is_made_goes_on_and_is_joined(snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_is_made_goes_on_and_is_joined(
+    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
     file, out = tmp_path / "spaces.py", tmp_path / "pairs.h5"
     file.write_text((Path(__file__).parents[1] / "pairs_space.py").read_text())
-    asked = ["proxies", f"{file}:Pairs", "--task", TASK, "--batch", "16", "--out", out, "--workers", "1", "--json"]
+    asked = [
+        "proxies",
+        f"{file}:Pairs",
+        "--task",
+        TASK,
+        "--batch",
+        "16",
+        "--out",
+        out,
+        "--workers",
+        "1",
+        "--json",
+    ]
     first = snas(*asked, "--seeds", "1").json
     again = snas("proxies", "pairs", *asked[2:], "--seeds", "2").json
     assert first["classes"] == again["classes"] == 6 and first["kendall_between_seeds"] == {}
     assert again["kendall_between_seeds"]["snip"] == pytest.approx(1, abs=0.5)
     bench, task = load(str(out)), task_named(TASK)
     cell = bench.space[5]
-    means = np.mean([score(cell, bench.space, task, seed=seed, batch=16)["snip"] for seed in (0, 1)])
+    means = np.mean(
+        [score(cell, bench.space, task, seed=seed, batch=16)["snip"] for seed in (0, 1)]
+    )
     assert bench.query(cell, "snip@tiny") == pytest.approx(means, rel=1e-6)
     assert bench.metric("snip@tiny").larger_is_better and bench.metric("snip@tiny").kind == "search"
     joined = load("live:" + TASK + "/" + bench.space.definition, with_=[out])
@@ -126,7 +167,9 @@ def test_a_table_is_made_goes_on_and_is_joined(snas: Snas, tmp_path: Path, monke
         (["macro", "--task", "digit"], "digits"),
     ],
 )
-def test_what_cannot_be_computed_is_refused(snas: Snas, tmp_path: Path, asked: list[str], said: str) -> None:
+def test_what_cannot_be_computed_is_refused(
+    snas: Snas, tmp_path: Path, asked: list[str], said: str
+) -> None:
     found = snas("proxies", *asked, "--out", tmp_path / "p.h5")
     assert found.code == 2 and said in found.err and not (tmp_path / "p.h5").exists()
 
@@ -142,7 +185,9 @@ def test_the_shipped_proxies_are_whole_small_and_shared_by_twins(analog: TableBe
         assert len(np.unique(values)) > 4000
 
 
-def test_every_benchmark_of_the_space_has_them_for_free(analog: TableBenchmark, small: TableBenchmark) -> None:
+def test_every_benchmark_of_the_space_has_them_for_free(
+    analog: TableBenchmark, small: TableBenchmark
+) -> None:
     live = load("live:digits")
     cell = analog.space[11]
     for bench in (analog, small, live, load("fashion")):
@@ -151,7 +196,8 @@ def test_every_benchmark_of_the_space_has_them_for_free(analog: TableBenchmark, 
         assert values == analog.column(NAMES[0])[[11, 0]].tolist()
     assert not {*NAMES} & {*analog.query(cell)}  # no listing is longer than before
     assert "fashion" in analog.query(cell, NAMES[0]).source
-    assert load("analog-cifar10").measure([cell], [analog.question(NAMES[0])]).cost[0] == 1  # as any question there
+    # as any question there
+    assert load("analog-cifar10").measure([cell], [analog.question(NAMES[0])]).cost[0] == 1
     assert not [m for m in load("nbgraph-cora").metrics if m.quantity == "proxy"]
 
 
@@ -167,7 +213,11 @@ def test_only_objectives_that_name_one_depend_on_them(monkeypatch: pytest.Monkey
     monkeypatch.setattr(TableFile, "digest", "other", raising=False)
     monkeypatch.setattr(proxies._file("nb201"), "digest", "another")
     after = [sn.Objective(text, load("analog-cifar10")).fingerprint for text in texts]
-    assert before[0] == after[0] and before[1] != after[1] and load("analog-cifar10").fingerprint == held
+    assert (
+        before[0] == after[0]
+        and before[1] != after[1]
+        and load("analog-cifar10").fingerprint == held
+    )
 
 
 def test_a_proxy_in_an_objective_rewards_larger_values(analog: TableBenchmark) -> None:
@@ -192,7 +242,9 @@ def test_what_is_known_can_be_read_by_name(analog: TableBenchmark) -> None:
         known.metric("synflow", cells)
 
 
-def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(analog: TableBenchmark) -> None:
+def test_zero_cost_begins_with_what_is_promised_and_is_bo_where_nothing_is(
+    analog: TableBenchmark,
+) -> None:
     made = ZeroCost(nb201(), seed=0)
     made.known = sn.Objective("digital_error", analog).known
     asked = made.ask(5)
@@ -222,8 +274,13 @@ def test_the_paper_puts_counting_beside_every_proxy() -> None:
     "objective",
     ["digital_error + 0.1*params subject to macs <= 40", "digital_error, params"],
 )
-def test_zero_cost_guided_repeats_and_keeps_what_is_known(analog: TableBenchmark, objective: str) -> None:
-    runs = [sn.search(analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3) for _ in range(2)]
+def test_zero_cost_guided_repeats_and_keeps_what_is_known(
+    analog: TableBenchmark, objective: str
+) -> None:
+    runs = [
+        sn.search(analog, "zero_cost", objective, budget=22, seed=1, simulated_workers=3)
+        for _ in range(2)
+    ]
     first, again = [[trial.cell for trial in run.trials] for run in runs]
     assert first == again and len(set(first)) == 22
     assert all(trial.feasible for trial in runs[0].trials[10:])

@@ -1,4 +1,6 @@
-"""Forecasting and anomaly detection: nothing leaks, and known good cells beat what needs no network."""
+"""Forecasting and anomaly detection: nothing leaks, and known good cells beat what needs no
+network.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from surrogate_nas.training.tasks import anomaly, forecasting
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.base import Reconstruction
 
-GOOD = nb201().parse("|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|skip_connect~2|")
+GOOD = nb201().parse(
+    "|nor_conv_3x3~0|+|none~0|none~1|+|avg_pool_3x3~0|avg_pool_3x3~1|skip_connect~2|"
+)
 
 
 def judged(task: Task, measure: str, split: str, outputs: np.ndarray) -> float:
@@ -28,7 +32,9 @@ def judged(task: Task, measure: str, split: str, outputs: np.ndarray) -> float:
 def test_what_is_forecast_lies_behind_what_was_trained_on() -> None:
     parts = forecasting.windows(np.arange(200.0))
     ahead = {name: rows[:, -forecasting.SEASON :] for name, rows in parts.items()}
-    assert ahead["train"].max() < ahead["valid"].min() and ahead["valid"].max() < ahead["test"].min()
+    assert (
+        ahead["train"].max() < ahead["valid"].min() and ahead["valid"].max() < ahead["test"].min()
+    )
     assert parts["train"].max() < ahead["valid"].min()
     inputs, _ = TASKS["forecasting"].data["test"]
     assert np.abs(inputs.mean(3)).max() < 1e-4 and np.abs(inputs.std(3) - 1).max() < 1e-4
@@ -38,8 +44,12 @@ def test_the_scaled_error_is_that_of_the_paper() -> None:
     past = np.array([1.0, 2, 3, 4, 3, 5, 7, 3])
     task = Task("line", "", dict, 2, kind="regression")
     split = as_split(past[None, None, None], np.array([[6.0, 9.0]]))
-    answers = Answers(np.array([[[7.0, 6.0]]]), split.targets, split.inputs, task, lambda _: np.zeros(0))
-    assert MEASURES["mase"].of(answers).tolist() == pytest.approx([2.0 / np.abs(past[2:] - past[:-2]).mean()])
+    answers = Answers(
+        np.array([[[7.0, 6.0]]]), split.targets, split.inputs, task, lambda _: np.zeros(0)
+    )
+    assert MEASURES["mase"].of(answers).tolist() == pytest.approx(
+        [2.0 / np.abs(past[2:] - past[:-2]).mean()]
+    )
 
 
 def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts() -> None:
@@ -48,7 +58,11 @@ def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts() -> None:
     linear = Ridge(3.0).fit(*(part.reshape(len(part), -1) for part in task.data["train"]))
     naive, seasonal, ridge = (
         judged(task, "mase", "test", outputs)
-        for outputs in (np.broadcast_to(inputs[:, -1:], targets.shape), inputs[:, -12:], linear.predict(inputs))
+        for outputs in (
+            np.broadcast_to(inputs[:, -1:], targets.shape),
+            inputs[:, -12:],
+            linear.predict(inputs),
+        )
     )
     found = [train([GOOD], task, seed=seed)[0].finals["test_mase"] for seed in (0, 1)]
     assert naive > seasonal > ridge > max(found)
@@ -64,7 +78,9 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     found = MEASURES["auc"].of(answers)
     errors = np.square(outputs[0] - split.inputs).mean((1, 2, 3))
     assert found[0].item() == pytest.approx(roc_auc_score(labels, errors)) and np.isnan(found[1])
-    alike = Answers(outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.arrays.again)
+    alike = Answers(
+        outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.arrays.again
+    )
     assert MEASURES["auc"].of(alike) == 0.5
 
 
@@ -76,7 +92,13 @@ def test_only_normal_examples_are_trained_on() -> None:
     (batch,) = trainer.batches(0, lambda _: np.zeros(0))
     assert sorted(batch[0].ravel().tolist()) == sorted(batch[1].ravel().tolist()) == [0, 2, 4]
     loss, answers = trainer.judged("valid", lambda given: given.reshape(1, len(given), -1) * 0)
-    assert loss.tolist() == pytest.approx([20 / 3]) and answers.arrays.outputs.shape == (1, 6, 1, 1, 1)
+    assert loss.tolist() == pytest.approx([20 / 3]) and answers.arrays.outputs.shape == (
+        1,
+        6,
+        1,
+        1,
+        1,
+    )
     losses, gradient = trainer.descent(np.zeros((1, 3, 1), np.float32), batch[1])
     assert losses.tolist() == pytest.approx([20 / 3]) and gradient.shape == (1, 3, 1)
 
@@ -85,18 +107,24 @@ def test_only_normal_examples_are_trained_on() -> None:
 def test_a_good_cell_finds_winter_days() -> None:
     task = TASKS["anomaly"]
     assert {name: tuple(np.bincount(split.targets)) for name, split in task.data.items()} == {
-        "train": (300,), "valid": (124, 273), "test": (125, 274),
-    }  # fmt: skip
+        "train": (300,),
+        "valid": (124, 273),
+        "test": (125, 274),
+    }
     days, test = (task.data[name].inputs.reshape(-1, anomaly.HOURS) for name in ("train", "test"))
     shape = task.data["test"].inputs.shape
     mean = judged(task, "auc", "test", np.tile(days.mean(0), (len(test), 1)).reshape(shape))
     linear = PCA(3).fit(days)
-    components = judged(task, "auc", "test", linear.inverse_transform(linear.transform(test)).reshape(shape))
+    components = judged(
+        task, "auc", "test", linear.inverse_transform(linear.transform(test)).reshape(shape)
+    )
     curve = train([GOOD], task)[0]
     assert 0.5 < mean < components and mean + 0.05 < curve.finals["test_auc"] and not curve.note
 
 
-@pytest.mark.parametrize("text", ["", "1,2:1", "a:1", ",".join(["1"] * 24) + ":7", ",".join(["nan"] * 24) + ":1"])
+@pytest.mark.parametrize(
+    "text", ["", "1,2:1", "a:1", ",".join(["1"] * 24) + ":7", ",".join(["nan"] * 24) + ":1"]
+)
 def test_a_damaged_file_of_days_is_told(text: str) -> None:
     with pytest.raises(UserError, match="ItalyPowerDemand is damaged"):
         anomaly.parse(text)

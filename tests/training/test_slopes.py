@@ -1,4 +1,6 @@
-"""Slopes by hand: each against PyTorch's autograd of the same loss, in either order of memory and at the extremes."""
+"""Slopes by hand: each against PyTorch's autograd of the same loss, in either order of memory and
+at the extremes.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def innermost(values: Array, gap: int) -> Array:
     """The same with the batch innermost in memory, and a gap between two rows of it."""
     axes = (*range(3, values.ndim), *((2,) if values.ndim > 2 else ()), 0, 1)
     there = values.transpose(axes)
-    held = np.empty((*there.shape[:-1], there.shape[-1] + gap), values.dtype)[..., : there.shape[-1]]
+    held = np.empty((*there.shape[:-1], there.shape[-1] + gap), values.dtype)[
+        ..., : there.shape[-1]
+    ]
     held[...] = there
     return held.transpose(np.argsort(axes))
 
@@ -40,12 +44,18 @@ def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Arra
 
 
 def hold(
-    loss: Loss, outputs: Array, targets: Array, floor: float = 1e-4, single: float = 1e-6, double: float = 1e-9
+    loss: Loss,
+    outputs: Array,
+    targets: Array,
+    floor: float = 1e-4,
+    single: float = 1e-6,
+    double: float = 1e-9,
 ) -> None:
-    """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch finds in float64.
+    """In float64 within `double`, in float32 half of the numbers within `single`, of what PyTorch
+    finds in float64.
 
-    Relative to each number and the largest; a `floor` is what all of them may count as at least: where every example
-    is right beyond doubt, what is left is rounding.
+    Relative to each number and the largest; a `floor` is what all of them may count as at least:
+    where every example is right beyond doubt, what is left is rounding.
     """
     assert loss.slope
     for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
@@ -61,7 +71,10 @@ def hold(
                 assert value.dtype == kind and value.shape == right.shape
                 scale = np.abs(right).max() + (floor if kind is np.float64 else 1) / right[0].size
                 off = np.abs(value - right) / (np.abs(right) + scale)
-                assert off.max() < near if kind is np.float64 else np.median(off) < near, (loss.name, off.max())
+                assert off.max() < near if kind is np.float64 else np.median(off) < near, (
+                    loss.name,
+                    off.max(),
+                )
             if given.strides[1] == given.itemsize and given[0].size > 1:
                 assert found[1].strides[1] == found[1].itemsize or given.shape[1] == 1
 
@@ -78,7 +91,10 @@ SEEDS, COUNTS, BATCHES = st.integers(0, 2**32 - 1), st.integers(1, 3), st.intege
 def test_every_loss_has_a_slope() -> None:
     assert [name for name, loss in LOSSES.items() if loss.slope is None] == []
     assert (
-        sum(isinstance(loss, AdversarialLoss) and loss.discriminating_slope is not None for loss in LOSSES.values())
+        sum(
+            isinstance(loss, AdversarialLoss) and loss.discriminating_slope is not None
+            for loss in LOSSES.values()
+        )
         == 2
     )
 
@@ -86,7 +102,9 @@ def test_every_loss_has_a_slope() -> None:
 @pytest.mark.parametrize("name", OF_CLASSES)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 7), st.lists(st.integers(1, 5), max_size=2), SCALES)
-def test_of_classes(name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float) -> None:
+def test_of_classes(
+    name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float
+) -> None:
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
     outputs = outputs_of(rng, scale, count, batch, classes, *sides)
@@ -118,8 +136,12 @@ def test_of_numbers(
 
 
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(5, 10), st.booleans())
-def test_ssim(seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool) -> None:
+@given(
+    SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(5, 10), st.booleans()
+)
+def test_ssim(
+    seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool
+) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
     outputs = rng.random((count, *targets.shape)) - negative
@@ -130,9 +152,20 @@ def test_ssim(seed: int, count: int, batch: int, channels: int, height: int, wid
 
 @pytest.mark.parametrize("name", ["detection", "detection_giou"])
 @settings(max_examples=30, deadline=None)
-@given(SEEDS, COUNTS, BATCHES, st.integers(1, 4), st.integers(1, 4), st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]))
-def test_of_boxes(name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float) -> None:
-    """Several objects may be in one place, some have no area, and with a scale of 0 edges fall together."""
+@given(
+    SEEDS,
+    COUNTS,
+    BATCHES,
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]),
+)
+def test_of_boxes(
+    name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float
+) -> None:
+    """Several objects may be in one place, some have no area, and with a scale of 0 edges fall
+    together.
+    """
     rng = np.random.default_rng(seed)
     classes, objects = 3, int(rng.integers(1, 4))
     kinds = rng.integers(-1, classes, (batch, objects, 1))
@@ -140,7 +173,9 @@ def test_of_boxes(name: str, seed: int, count: int, batch: int, rows: int, colum
     boxes = np.concatenate([middles, rng.uniform(0, 12, (batch, objects, 2))], 2)
     if scale == 0:
         boxes = np.concatenate([middles // 4 * 4 + 2, np.full((batch, objects, 2), 8.0)], 2)
-    targets = np.where(kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)).astype(np.float32)
+    targets = np.where(kinds < 0, [-1.0, 0, 0, 0, 0], np.concatenate([kinds, boxes], 2)).astype(
+        np.float32
+    )
     outputs = outputs_of(rng, scale, count, batch, 1 + classes + 4, rows, columns)
     loss = LOSSES[name]
     hold(loss, outputs, targets.astype(np.float64) if name == "detection" else targets)
@@ -150,13 +185,21 @@ def test_of_boxes(name: str, seed: int, count: int, batch: int, rows: int, colum
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.integers(1, 5), st.integers(1, 12), SCALES)
 def test_of_sequences(
-    name: str, seed: int, count: int, batch: int, classes: int, longest: int, positions: int, scale: float
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    classes: int,
+    longest: int,
+    positions: int,
+    scale: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.integers(1, classes, (batch, longest))
     targets[np.arange(longest) >= rng.integers(0, longest + 1, (batch, 1))] = 0
     outputs = outputs_of(rng, scale, count, batch, classes, positions)
-    hold(LOSSES[name], outputs, targets, double=1e-8)  # likelihoods of many alignments are sums of products
+    # likelihoods of many alignments are sums of products
+    hold(LOSSES[name], outputs, targets, double=1e-8)
 
 
 def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
@@ -169,7 +212,9 @@ def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
 @pytest.mark.parametrize("name", ["expected_return", "entropy_return", "clipped_return"])
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
-def test_of_returns(name: str, seed: int, count: int, batch: int, actions: int, scale: float) -> None:
+def test_of_returns(
+    name: str, seed: int, count: int, batch: int, actions: int, scale: float
+) -> None:
     rng = np.random.default_rng(seed)
     outputs = outputs_of(rng, scale, count, batch, actions)
     taken = rng.integers(actions, size=batch)

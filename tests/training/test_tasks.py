@@ -1,4 +1,6 @@
-"""Every task: fixed splits, the right shapes, and a mid-range cell that beats knowing nothing by a wide margin."""
+"""Every task: fixed splits, the right shapes, and a mid-range cell that beats knowing nothing by a
+wide margin.
+"""
 
 from __future__ import annotations
 
@@ -19,24 +21,35 @@ from surrogate_nas.training.tasks import Schedule, fashion, text
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.tasks.checking import SPLITS
 
-CELL = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
+CELL = nb201().parse(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+)
 INSTANT = ["digits", "rotation", "mnist1d", "text"]
 
 
 def idx(array: np.ndarray) -> bytes:
-    return b"\0\0\x08" + bytes([array.ndim]) + np.array(array.shape, ">i4").tobytes() + array.astype(np.uint8).tobytes()
+    return (
+        b"\0\0\x08"
+        + bytes([array.ndim])
+        + np.array(array.shape, ">i4").tobytes()
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 @pytest.fixture(scope="module")
 def clothes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of Fashion-MNIST's form and size, made here: a bright square whose place is the class."""
+    """Files of Fashion-MNIST's form and size, made here: a bright square whose place is the
+    class.
+    """
     folder = tmp_path_factory.mktemp("fashion")
     rng = np.random.default_rng(0)
     for part, n in (("train", 60000), ("t10k", 10000)):
         labels = rng.integers(10, size=n)
         images = rng.integers(0, 80, size=(n, 28, 28))
         for label in range(10):
-            images[labels == label, 4 * (label // 5) + 8 :, 5 * (label % 5) : 5 * (label % 5) + 6] += 90
+            images[
+                labels == label, 4 * (label // 5) + 8 :, 5 * (label % 5) : 5 * (label % 5) + 6
+            ] += 90
         (folder / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(images), 1))
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
     return folder
@@ -71,8 +84,12 @@ def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
     seen: set[bytes] = set()
     for split in SPLITS:
         inputs, targets = task.data[split]
-        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(targets, again[split].targets)
-        assert inputs.dtype == np.float32 and np.isfinite(inputs).all() and inputs.flags.c_contiguous
+        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(
+            targets, again[split].targets
+        )
+        assert (
+            inputs.dtype == np.float32 and np.isfinite(inputs).all() and inputs.flags.c_contiguous
+        )
         assert len(inputs) == len(targets)
         if task.kind != "regression":
             assert 0 <= targets.min() and targets.max() < task.classes
@@ -88,12 +105,16 @@ def test_text_targets_are_the_next_characters() -> None:
     assert text.encode("Ab9\t").tolist() == [text.ALPHABET.index(c) for c in "ab0?"]
 
 
-def test_fashion_learns_from_files_of_its_form(clothes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fashion_learns_from_files_of_its_form(
+    clothes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(places.FASHION_VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
-        "train": (4000, 1, 7, 7), "valid": (5000, 1, 7, 7), "test": (10000, 1, 7, 7),
-    }  # fmt: skip
+        "train": (4000, 1, 7, 7),
+        "valid": (5000, 1, 7, 7),
+        "test": (10000, 1, 7, 7),
+    }
     assert train([CELL], task, epochs=1, test=False)[0].values["valid_error"][0] < 50
 
 
@@ -119,12 +140,15 @@ def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_p
 
     monkeypatch.setattr(fashion, "_fetch", unreachable)
     with pytest.raises(
-        UserError, match=r"torchvision.*apt-get install dataset-fashion-mnist.*network that reaches http"
+        UserError,
+        match=r"torchvision.*apt-get install dataset-fashion-mnist.*network that reaches http",
     ):
         fashion.load()
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0\0\0\x05ab", b"<html>"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\x08\x03\0\0", b"\0\0\x08\x01\0\0\0\x05ab", b"<html>"]
+)
 def test_a_damaged_file_is_told(content: bytes) -> None:
     with pytest.raises(UserError, match="damaged"):
         fashion.parse_idx(content, "train-images")
@@ -168,14 +192,24 @@ def task_of(train_split: object, kind: str = "classification", classes: int = 2)
 
 @pytest.mark.parametrize(
     "pair",
-    [images(), [*images()], ([[[[0.0] * 3] * 3]] * 4, [0, 1, 1, 0]), (images()[0], [0.0] * 4),
-     (torch.zeros(4, 1, 3, 3, requires_grad=True).transpose(2, 3), torch.zeros(4, dtype=torch.int32))],
-)  # fmt: skip
+    [
+        images(),
+        [*images()],
+        ([[[[0.0] * 3] * 3]] * 4, [0, 1, 1, 0]),
+        (images()[0], [0.0] * 4),
+        (
+            torch.zeros(4, 1, 3, 3, requires_grad=True).transpose(2, 3),
+            torch.zeros(4, dtype=torch.int32),
+        ),
+    ],
+)
 def test_pairs_of_arrays_become_splits(pair: object) -> None:
     inputs, targets = task_of(pair).data["train"]
     assert inputs.dtype == np.float32 and targets.dtype == np.int64 and inputs.shape == (4, 1, 3, 3)
     assert inputs.flags.c_contiguous and targets.flags.c_contiguous
-    assert task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
+    assert (
+        task_of((images()[0], [0, 1, 2, 3]), "regression").data["train"].targets.dtype == np.float32
+    )
 
 
 NAN = np.full((4, 1, 2, 3), np.nan)
@@ -184,15 +218,27 @@ NAN = np.full((4, 1, 2, 3), np.nan)
 @pytest.mark.parametrize(
     ("split", "kind", "says"),
     [
-        (3, "classification", "its train split must be a Split or a pair of inputs and targets, not int"),
+        (
+            3,
+            "classification",
+            "its train split must be a Split or a pair of inputs and targets, not int",
+        ),
         ((1, 2, 3), "classification", "pair of inputs and targets"),
         (("ab", [0, 1]), "classification", "no array of numbers"),
         (([[1], [1, 2]], [0, 1]), "classification", "no array of numbers"),
-        (images(inputs=np.zeros((4, 6))), "classification", r"shape \(n, channels, height, width\), not \(4, 6\)"),
+        (
+            images(inputs=np.zeros((4, 6))),
+            "classification",
+            r"shape \(n, channels, height, width\), not \(4, 6\)",
+        ),
         (images(0), "classification", r"not \(0, 1, 3, 3\)"),
         (images(targets=np.zeros(3, int)), "classification", "has 4 inputs but 3 targets"),
         (images(inputs=NAN), "classification", "not finite"),
-        (images(targets=np.array([0, 1, 2, 0])), "classification", "go from 0 to 2, but its 2 classes from 0 to 1"),
+        (
+            images(targets=np.array([0, 1, 2, 0])),
+            "classification",
+            "go from 0 to 2, but its 2 classes from 0 to 1",
+        ),
         (images(targets=np.array([0, -1, 1, 0])), "classification", "go from -1 to 1"),
         (images(targets=np.array([0, 0.5, 1, 0])), "classification", "whole numbers"),
         (images(targets=np.array([0, np.nan, 1, 0])), "classification", "whole numbers"),
@@ -230,9 +276,14 @@ def test_settings_that_are_wrong_are_told() -> None:
 def test_the_digest_is_of_data_and_settings() -> None:
     one, two = images(), images(targets=np.array([1, 0, 1, 0]))
     assert task_of(one).digest == task_of(one).digest != task_of(two).digest
-    changed = [replace(task_of(one), tolerance=0.5), replace(task_of(one), channels=5),
-               replace(task_of(one), schedule=Schedule(batch=3)), replace(task_of(one), classes=3),
-               task_of(one).with_loss("focal"), replace(task_of(one), measures=("error",))]  # fmt: skip
+    changed = [
+        replace(task_of(one), tolerance=0.5),
+        replace(task_of(one), channels=5),
+        replace(task_of(one), schedule=Schedule(batch=3)),
+        replace(task_of(one), classes=3),
+        task_of(one).with_loss("focal"),
+        replace(task_of(one), measures=("error",)),
+    ]
     assert len({task.digest for task in (task_of(one), *changed)}) == 7
 
 
@@ -260,10 +311,16 @@ def test_losses_and_errors_by_hand() -> None:
 
 def test_a_task_with_another_loss_is_another_task(tmp_path: Path) -> None:
     focal = task_named("digits?loss=focal")
-    assert (focal.name, focal.trained.name, focal.kind) == ("digits?loss=focal", "focal", "classification")
+    assert (focal.name, focal.trained.name, focal.kind) == (
+        "digits?loss=focal",
+        "focal",
+        "classification",
+    )
     assert task_named("digits?loss=cross_entropy") is TASKS["digits"]
     assert focal.with_loss("cross_entropy").name == "digits?loss=cross_entropy"
-    assert [told.name for told in focal.diagnostics] == [told.name for told in TASKS["digits"].diagnostics]
+    assert [told.name for told in focal.diagnostics] == [
+        told.name for told in TASKS["digits"].diagnostics
+    ]
     for name, says in [
         ("digits?loss=focul", "Did you mean 'focal'"),
         ("digits?loss=", r"only \?loss=LOSS may stand"),
@@ -291,15 +348,45 @@ def noise(kind: str, height: int, width: int) -> dict[str, tuple[np.ndarray, np.
 @pytest.mark.parametrize(
     ("kind", "size", "settings", "said"),
     [
-        ("segmentation", (1, 8), {}, "its inputs have height 1, and the kind segmentation needs square images"),
+        (
+            "segmentation",
+            (1, 8),
+            {},
+            "its inputs have height 1, and the kind segmentation needs square images",
+        ),
         ("detection", (1, 8), {}, "its inputs have height 1"),
         ("images", (1, 8), {"classes": 1}, "its inputs have height 1"),
         ("generation", (1, 8), {"classes": 1}, "its inputs have height 1"),
-        ("classification", (4, 8), {}, "its inputs are 4 × 8; they must be square images, or signals of height 1"),
-        ("segmentation", (8, 8), {}, "answers 2 numbers at 2 × 2 places for images of 8 × 8; right is outputs=32 or"),
-        ("segmentation", (10, 10), {"outputs": 32}, "places for images of 10 × 10; right is strided=False and no out"),
-        ("images", (8, 8), {"classes": 1, "strided": True}, "right is strided=False and no outputs"),
-        ("reconstruction", (8, 8), {}, "answers 2 numbers for inputs of 1 × 8 × 8; right is outputs=64"),
+        (
+            "classification",
+            (4, 8),
+            {},
+            "its inputs are 4 × 8; they must be square images, or signals of height 1",
+        ),
+        (
+            "segmentation",
+            (8, 8),
+            {},
+            "answers 2 numbers at 2 × 2 places for images of 8 × 8; right is outputs=32 or",
+        ),
+        (
+            "segmentation",
+            (10, 10),
+            {"outputs": 32},
+            "places for images of 10 × 10; right is strided=False and no out",
+        ),
+        (
+            "images",
+            (8, 8),
+            {"classes": 1, "strided": True},
+            "right is strided=False and no outputs",
+        ),
+        (
+            "reconstruction",
+            (8, 8),
+            {},
+            "answers 2 numbers for inputs of 1 × 8 × 8; right is outputs=64",
+        ),
     ],
 )
 def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
@@ -308,10 +395,22 @@ def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
     task = Task("mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings})
     with pytest.raises(UserError, match=re.escape(said)) as raised:
         train([CELL], task, epochs=1)
-    assert str(raised.value).startswith("The task mine is wrong: ") and "\n" not in str(raised.value)
+    assert str(raised.value).startswith("The task mine is wrong: ") and "\n" not in str(
+        raised.value
+    )
 
 
 @pytest.mark.parametrize("settings", [{"outputs": 32}, {"strided": False}])
-def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(settings: dict[str, Any]) -> None:
-    task = Task("mine", "t", lambda: noise("segmentation", 8, 8), 2, kind="segmentation", channels=2, **settings)
+def test_segmentation_of_one_s_own_trains_where_every_pixel_is_answered(
+    settings: dict[str, Any],
+) -> None:
+    task = Task(
+        "mine",
+        "t",
+        lambda: noise("segmentation", 8, 8),
+        2,
+        kind="segmentation",
+        channels=2,
+        **settings,
+    )
     assert np.isfinite(train([CELL], task, epochs=1)[0].finals["test_loss"])

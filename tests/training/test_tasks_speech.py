@@ -1,6 +1,8 @@
-"""Tasks of speech, sounds and translation: real data in splits that share nothing, and baselines that are beaten.
+"""Tasks of speech, sounds and translation: real data in splits that share nothing, and baselines
+that are beaten.
 
-What lies in Debian's packages is read where it is installed; the readers are held by recordings made here.
+What lies in Debian's packages is read where it is installed; the readers are held by recordings
+made here.
 """
 
 from __future__ import annotations
@@ -20,17 +22,30 @@ from surrogate_nas.training.losses.sequences import needed
 from surrogate_nas.training.measures.sequences import distances
 from surrogate_nas.training.tasks import audio, letters, sounds, translation, vowels
 
-MIXED = nb201().parse("|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|")
-SHORT = nb201().parse("|skip_connect~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|")
-DEEP = nb201().parse("|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|")
+MIXED = nb201().parse(
+    "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
+)
+SHORT = nb201().parse(
+    "|skip_connect~0|+|nor_conv_3x3~0|skip_connect~1|+|skip_connect~0|nor_conv_3x3~1|skip_connect~2|"
+)
+DEEP = nb201().parse(
+    "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"
+)
 GOOD = {"translation": SHORT, "speech-vowels": MIXED, "speech-letters": SHORT}
 SEQUENCES = [
-    pytest.param(name, marks=pytest.mark.skipif(not TASKS[name].is_here(), reason=f"{TASKS[name].source} is not here"))
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            not TASKS[name].is_here(), reason=f"{TASKS[name].source} is not here"
+        ),
+    )
     for name in ("translation", "speech-vowels", "speech-letters")
 ]
 LETTERS = dict(zip(translation.GERMAN, "абцдефгхијклмнопкрстуввсизаеус -_", strict=True))
 """What each letter most plainly becomes; an apostrophe nothing."""
-HERE = pytest.mark.skipif(not TASKS["sounds"].is_here(), reason="Debian's hydrogen-drumkits is not here")
+HERE = pytest.mark.skipif(
+    not TASKS["sounds"].is_here(), reason="Debian's hydrogen-drumkits is not here"
+)
 
 
 def wrong(said: np.ndarray, meant: np.ndarray) -> float:
@@ -39,7 +54,9 @@ def wrong(said: np.ndarray, meant: np.ndarray) -> float:
 
 
 def most_frequent(task: Task) -> float:
-    """The character error on the test split of the training text that is best everywhere among the frequent ones."""
+    """The character error on the test split of the training text that is best everywhere among the
+    frequent ones.
+    """
     known, meant = task.data["train"].targets, task.data["test"].targets
     texts = [text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)]
     here = [wrong(np.tile(text, (len(known), 1)), known) for text in texts]
@@ -47,12 +64,18 @@ def most_frequent(task: Task) -> float:
 
 
 def by_position(task: Task) -> float:
-    """The character error on the test split of a linear model that sees one position of the input at a time."""
+    """The character error on the test split of a linear model that sees one position of the input
+    at a time.
+    """
     rows = {}
     for name in ("train", "test"):
         inputs, targets = task.data[name]
         width = inputs.shape[3] // targets.shape[1]
-        cut = inputs[:, :, 0, : width * targets.shape[1]].reshape(*inputs.shape[:2], -1, width).mean(3)
+        cut = (
+            inputs[:, :, 0, : width * targets.shape[1]]
+            .reshape(*inputs.shape[:2], -1, width)
+            .mean(3)
+        )
         rows[name] = cut.transpose(0, 2, 1).reshape(-1, inputs.shape[1]), targets
     model = RidgeClassifier().fit(rows["train"][0], rows["train"][1].ravel())
     said = model.predict(rows["test"][0]).reshape(rows["test"][1].shape)
@@ -65,9 +88,13 @@ def packed(said: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_a_known_good_cell_writes_better_than_baselines_by_more_than_seeds_differ(name: str) -> None:
+def test_a_known_good_cell_writes_better_than_baselines_by_more_than_seeds_differ(
+    name: str,
+) -> None:
     task = TASKS[name]
-    errors = [train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"] for seed in (0, 1)]
+    errors = [
+        train([GOOD[name]], task, seed=seed)[0].metrics["test_character_error"] for seed in (0, 1)
+    ]
     baselines = most_frequent(task), by_position(task)
     assert max(errors) + abs(errors[0] - errors[1]) < min(baselines), (errors, baselines)
 
@@ -76,7 +103,9 @@ def test_names_are_translated_better_than_by_copying_or_a_table_of_letters() -> 
     task = translation.TASK
     german, serbian = task.data["test"]
     read = german[:, :, 0].argmax(1) + german[:, :, 0].max(1).astype(int) - 1  # -1 behind the name
-    table = np.array([translation.SERBIAN.find(LETTERS[letter]) + 1 for letter in translation.GERMAN] + [0])
+    table = np.array(
+        [translation.SERBIAN.find(LETTERS[letter]) + 1 for letter in translation.GERMAN] + [0]
+    )
     tabled = wrong(packed(table[read]), serbian)
     copied = wrong(np.where(read < 0, 0, 1000 + read), serbian)
     error = train([SHORT], task, seed=0)[0].metrics["test_character_error"]
@@ -96,7 +125,9 @@ def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
     task = TASKS[name]
     again, seen = task.load(), set()
     for split, (inputs, targets) in task.data.items():
-        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(targets, again[split].targets)
+        assert np.array_equal(inputs, again[split].inputs) and np.array_equal(
+            targets, again[split].targets
+        )
         assert np.isfinite(inputs).all() and len(inputs) == len(targets)
         positions = inputs.shape[3] // (1 if task.strided is None else 4)
         assert int(needed(torch.from_numpy(targets)).max()) <= positions
@@ -106,10 +137,18 @@ def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
 
 
 def test_utterances_are_joined_to_the_speakers_that_said_them() -> None:
-    spoken = [(np.full((12, 2 * length), speaker, np.float32), speaker) for speaker in (3, 7) for length in (4, 5)]
+    spoken = [
+        (np.full((12, 2 * length), speaker, np.float32), speaker)
+        for speaker in (3, 7)
+        for length in (4, 5)
+    ]
     inputs, targets = vowels.joined(spoken, 50, np.random.default_rng(0))
     for frames, speakers in zip(inputs[:, 0, 0], targets, strict=True):
-        heard = [value for value, before in zip(frames, [0, *frames], strict=False) if value != before and value]
+        heard = [
+            value
+            for value, before in zip(frames, [0, *frames], strict=False)
+            if value != before and value
+        ]
         assert heard == [speaker for speaker in speakers if speaker]
         assert 2 <= len(heard) <= 4
 
@@ -120,7 +159,9 @@ def test_a_damaged_file_of_vowels_is_told(text: str) -> None:
         vowels.read(text)
 
 
-def test_missing_packages_name_one_line_that_brings_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_packages_name_one_line_that_brings_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(letters, "FOLDER", tmp_path / "none")
     monkeypatch.setattr(sounds, "FOLDER", tmp_path / "none")
@@ -140,7 +181,11 @@ def tone(path: Path, hertz: float, seconds: float = 0.3, rate: int = 22050) -> N
     soundfile = pytest.importorskip("soundfile")
     times = np.arange(int(seconds * rate)) / rate
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.pad(np.sin(2 * np.pi * hertz * times) * np.exp(-3 * times) / 2, (rate // 5, rate)), rate)
+    soundfile.write(
+        path,
+        np.pad(np.sin(2 * np.pi * hertz * times) * np.exp(-3 * times) / 2, (rate // 5, rate)),
+        rate,
+    )
 
 
 def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> None:
@@ -159,14 +204,18 @@ def test_a_recording_is_trimmed_and_seen_in_the_right_bands(tmp_path: Path) -> N
         audio.read(tmp_path / "none.wav", "test", 1)
 
 
-def test_letters_are_read_from_recordings_of_the_packages_form(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_letters_are_read_from_recordings_of_the_packages_form(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(letters, "FOLDER", tmp_path)
     for voice, language in enumerate(sum(letters.VOICES.values(), ())):
         names = "АИМОСУ" if language in ("ru", "uk") else letters.LETTERS
         sound = '<sound name="{0}" file="{1}/{0}.ogg"/>'
         table = "".join(sound.format(name, language) for name in names)
         (tmp_path / language).mkdir()
-        (tmp_path / language / "sounds.xml").write_text(f"<klettres><alphabet>{table}</alphabet></klettres>")
+        (tmp_path / language / "sounds.xml").write_text(
+            f"<klettres><alphabet>{table}</alphabet></klettres>"
+        )
         for i, name in enumerate(names):
             tone(tmp_path / language / f"{name}.ogg", 150 * 2**i * (1 + voice / 50))
     inputs, targets = letters.load()["test"]
@@ -179,9 +228,20 @@ def test_letters_are_read_from_recordings_of_the_packages_form(monkeypatch: pyte
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("PearlKick-Hard", 0), ("EE_Snare_Low", 1), ("sd_03", 1), ("closehihat3", 2), ("SabianHatOpen-Med", 2),
-     ("t1_02", 3), ("floortom_01", 3), ("rc_01", 4), ("ZildjianSplash", 4), ("Cowbell-Hard", None), ("rim_01", None)],
-)  # fmt: skip
+    [
+        ("PearlKick-Hard", 0),
+        ("EE_Snare_Low", 1),
+        ("sd_03", 1),
+        ("closehihat3", 2),
+        ("SabianHatOpen-Med", 2),
+        ("t1_02", 3),
+        ("floortom_01", 3),
+        ("rc_01", 4),
+        ("ZildjianSplash", 4),
+        ("Cowbell-Hard", None),
+        ("rim_01", None),
+    ],
+)
 def test_a_strokes_name_says_what_was_struck(name: str, kind: int | None) -> None:
     assert sounds.kind_of(name) == kind
 
@@ -194,6 +254,10 @@ def test_a_good_cell_hears_drums_better_than_a_linear_model_and_no_kit_is_in_two
     majority = 100 * float((meant != np.bincount(kinds).argmax()).mean())
     model = RidgeClassifier(10).fit(known.reshape(len(known), -1), kinds)
     linear = 100 - 100 * model.score(heard.reshape(len(heard), -1), meant)
-    assert max(errors) + abs(errors[0] - errors[1]) < min(majority, linear), (errors, majority, linear)
+    assert max(errors) + abs(errors[0] - errors[1]) < min(majority, linear), (
+        errors,
+        majority,
+        linear,
+    )
     assert len({*sum(sounds.KITS.values(), ())}) == sum(map(len, sounds.KITS.values()))
     assert np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]

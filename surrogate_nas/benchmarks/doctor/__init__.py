@@ -1,10 +1,11 @@
 """What the columns of a table are worth, before anybody searches on them.
 
-A column can be no data at all (random numbers, another column once more, a constant), hold two units, give the answer
-away, or be so noisy that no strategy can be better than another. Each check looks for one such thing and gives a
-`Finding`. An ``alarm`` says that a search on the column as it is means nothing, a ``warning`` that somebody has to look
-first, a ``note`` what a reader of results should know. What each threshold is for stands beside it; all were set so
-that the columns of NAS-Bench-201, whose measurements are sound, raise no alarm.
+A column can be no data at all (random numbers, another column once more, a constant), hold two
+units, give the answer away, or be so noisy that no strategy can be better than another. Each check
+looks for one such thing and gives a `Finding`. An ``alarm`` says that a search on the column as it
+is means nothing, a ``warning`` that somebody has to look first, a ``note`` what a reader of results
+should know. What each threshold is for stands beside it; all were set so that the columns of
+NAS-Bench-201, whose measurements are sound, raise no alarm.
 """
 
 from __future__ import annotations
@@ -15,7 +16,14 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.doctor.alone import forests, marks, too_few, units, without_order, without_relation
+from surrogate_nas.benchmarks.doctor.alone import (
+    forests,
+    marks,
+    too_few,
+    units,
+    without_order,
+    without_relation,
+)
 from surrogate_nas.benchmarks.doctor.case import Case
 from surrogate_nas.benchmarks.doctor.findings import LEVELS, Examination, Finding
 from surrogate_nas.benchmarks.doctor.pairs import alike, explained, peaked, twice
@@ -31,17 +39,31 @@ from surrogate_nas.tables.sources import spreadsheet
 __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    without_order, without_relation, too_few, marks, units, twice, again, peaked, alike, noise, explained, missing,
-    curves, ties, forests,
-)  # fmt: skip
+    without_order,
+    without_relation,
+    too_few,
+    marks,
+    units,
+    twice,
+    again,
+    peaked,
+    alike,
+    noise,
+    explained,
+    missing,
+    curves,
+    ties,
+    forests,
+)
 """In the order of what matters most."""
 
 
 def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()) -> Examination:
     """Look at every column of a table; 15,625 cells with 60 columns take some ten seconds.
 
-    Looked at is what every metric is after its longest run, the mean over seeds; seeds and shorter runs where the check
-    is about them. Of a table of losses whose other cells are predicted, the trained cells alone are looked at.
+    Looked at is what every metric is after its longest run, the mean over seeds; seeds and shorter
+    runs where the check is about them. Of a table of losses whose other cells are predicted, the
+    trained cells alone are looked at.
 
     Args:
         table: A benchmark that is a table, or a table in memory.
@@ -64,18 +86,22 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
         case = Case(table.name, table.table, repeats)
     else:
         case = Case(table.name, HeldTable(table, ""), repeats)
-    with np.errstate(all="ignore"):  # of values near the limits of a float, what is not finite says nothing
+    # of values near the limits of a float, what is not finite says nothing
+    with np.errstate(all="ignore"):
         found = [finding for check in CHECKS for finding in check(case)]
-    found.sort(key=lambda finding: LEVELS.index(finding.level))  # checks stand in the order of what matters
+    # checks stand in the order of what matters
+    found.sort(key=lambda finding: LEVELS.index(finding.level))
     columns = [case.described(column) for column in case.columns]
     return Examination(table.name, len(case.space), case.n_with_values, columns, found)
 
 
 def examine_file(path: Path, space: Space) -> Examination:
-    """Look at a CSV or Parquet file of one's own before it is imported (`surrogate_nas.tables.sources.spreadsheet`).
+    """Look at a CSV or Parquet file of one's own before it is imported
+    (`surrogate_nas.tables.sources.spreadsheet`).
 
     Raises:
-        UserError: An import would refuse the file, for another reason than a cell that it has twice.
+        UserError: An import would refuse the file, for another reason than a cell that it has
+            twice.
 
     Example:
         >>> from tempfile import TemporaryDirectory

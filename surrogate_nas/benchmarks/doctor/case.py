@@ -22,18 +22,25 @@ from surrogate_nas.tables import ColumnKey, HeldTable, PartOfTable, TableFile, V
 from surrogate_nas.tables.sources.spreadsheet import Repeat
 
 ROWS = 1_500
-"""What forests learn from: the standard error of τ is .017 then, and a forest takes a tenth of a second."""
+"""What forests learn from: the standard error of τ is .017 then, and a forest takes a tenth of a
+second.
+"""
 _FOREST: dict[str, Any] = {"parts": 3, "trees": 10, "column_sample": 0.25}
 """Three forests of ten trees, each blind to a third of the cells."""
 _MOST_FORESTS = 60
-"""Columns that get forests of `ROWS` cells each; of more columns each gets fewer cells, so that the time is bounded."""
+"""Columns that get forests of `ROWS` cells each; of more columns each gets fewer cells, so that the
+time is bounded.
+"""
 FEWEST = 200
-"""Cells below which a forest says nothing: τ has a standard error of .05 there, and a sound column of a hard task,
-learned from so few cells, may look like noise."""
+"""Cells below which a forest says nothing: τ has a standard error of .05 there, and a sound column
+of a hard task, learned from so few cells, may look like noise.
+"""
 PAIR_ROWS = 3_000
 """Cells that two columns are compared on by rank."""
 _SIGNIFICANT = 3.0
-"""Standard errors: of a dozen tables of sixty columns of noise, one has a column that passes for data."""
+"""Standard errors: of a dozen tables of sixty columns of noise, one has a column that passes for
+data.
+"""
 LEAST_CLUSTER = 5
 """Cells of a cluster: fewer are outliers."""
 PAIRED = 400
@@ -46,7 +53,9 @@ BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column, its values in the order of the space; `is_computed` where it is said to follow from the cell alone."""
+    """A column, its values in the order of the space; `is_computed` where it is said to follow from
+    the cell alone.
+    """
 
     name: str
     metric: Metric
@@ -70,7 +79,7 @@ class Column:
 
     @property
     def is_constant(self) -> bool:
-        return len(self.distinct[0]) < 2  # noqa: PLR2004 - two differ
+        return len(self.distinct[0]) < 2
 
     @property
     def searched(self) -> bool:
@@ -88,7 +97,9 @@ def down(column: Column) -> Values:
 
 @dataclass(frozen=True)
 class Forest:
-    """What a forest says of cells that it did not see: ranks on both sides, so that no outlier decides."""
+    """What a forest says of cells that it did not see: ranks on both sides, so that no outlier
+    decides.
+    """
 
     rows: NDArray[np.intp]
     predicted: Values
@@ -99,7 +110,9 @@ class Forest:
 class Case:
     """A table under examination."""
 
-    def __init__(self, name: str, table: TableFile | PartOfTable | HeldTable, repeats: Sequence[Repeat]) -> None:
+    def __init__(
+        self, name: str, table: TableFile | PartOfTable | HeldTable, repeats: Sequence[Repeat]
+    ) -> None:
         self.name, self.table, self.repeats = name, table, repeats
         self.space: Enumerable = table.cells
         self.order = np.random.default_rng(0).permutation(len(self.space))
@@ -130,14 +143,22 @@ class Case:
     @cached_property
     def measured(self) -> list[Column]:
         """What tells cells apart, but for records of what answers cost."""
-        return [column for column in self.columns if not column.is_record and not column.is_constant]
+        return [
+            column for column in self.columns if not column.is_record and not column.is_constant
+        ]
 
     @cached_property
     def computed(self) -> list[Column]:
         """What follows from the cell alone, where the table has nothing measured by that name."""
         held = {column.metric.name for column in self.columns}
         found = [
-            Column(name, metric, None, np.asarray(of(self.space.choices, self.table.network), dtype=np.float64), True)
+            Column(
+                name,
+                metric,
+                None,
+                np.asarray(of(self.space.choices, self.table.network), dtype=np.float64),
+                True,
+            )
             for name, (metric, of) in self.space.analytic.items()
             if name not in held
         ]
@@ -150,7 +171,9 @@ class Case:
 
     @cached_property
     def main(self) -> Column | None:
-        """The loss that is searched on: the first that the objective names, else the first at all."""
+        """The loss that is searched on: the first that the objective names, else the first at
+        all.
+        """
         losses = [column for column in self.sound if column.searched and column.metric.is_loss]
         words = re.findall(r"[\w.@-]+", self.table.objective)
         named = {column.metric.name: column for column in losses}
@@ -162,7 +185,9 @@ class Case:
         return kendall(first[rows], second[rows])
 
     def forest(self, column: Column) -> Forest | None:
-        """A forest on the encoding of cells; None where there are too few cells, or no library for it."""
+        """A forest on the encoding of cells; None where there are too few cells, or no library for
+        it.
+        """
         if column.name not in self._forests:
             self._forests[column.name] = self._grown(column)
         return self._forests[column.name]
@@ -199,7 +224,11 @@ class Case:
     def is_unrelated(self, column: Column) -> bool:
         """Whether cells say nothing of a column: R² not above 0 and τ within its error of 0."""
         forest = self.forest(column)
-        return forest is not None and forest.r2 <= 0 and forest.tau < _SIGNIFICANT * _error_of_tau(len(forest.rows))
+        return (
+            forest is not None
+            and forest.r2 <= 0
+            and forest.tau < _SIGNIFICANT * _error_of_tau(len(forest.rows))
+        )
 
     def others(self, column: Column) -> list[Column]:
         """All measured columns but one."""

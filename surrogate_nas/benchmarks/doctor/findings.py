@@ -23,7 +23,8 @@ class Finding:
     Attributes:
         level: ``alarm``, ``warning`` or ``note``.
         kind: What was found, in a word: ``unrelated``, ``units``, ``multiple`` …
-        columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole table.
+        columns: Which columns it is about, as ``valid_error[12]``; empty where about the whole
+            table.
         text: What was found, in a sentence.
         numbers: The measured numbers behind it, by name.
 
@@ -56,8 +57,9 @@ class Examination:
         name: The table's.
         n_cells: How many cells its space has.
         n_with_values: How many of these have a value in some column.
-        columns: Of every column that was looked at its name, kind, unit, share of cells with a value, number of
-            different values, and R² and τ of a forest out of fold (None where there is none).
+        columns: Of every column that was looked at its name, kind, unit, share of cells with a
+            value, number of different values, and R² and τ of a forest out of fold (None where
+            there is none).
         findings: What matters most first.
     """
 
@@ -104,5 +106,5 @@ def span(values: Sequence[float]) -> str:
 
 
 def percent(share: float) -> str:
-    digits = 0 if share >= 0.1 or share == 0 else 1  # noqa: PLR2004 - two digits
-    return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"  # noqa: PLR2004 - rounds to 0
+    digits = 0 if share >= 0.1 or share == 0 else 1
+    return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"

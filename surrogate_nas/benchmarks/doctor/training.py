@@ -14,7 +14,9 @@ from surrogate_nas.surrogates.evaluation import noise_ceiling
 from surrogate_nas.tables import CLASS_METRIC, Values
 
 _SEEDS_DISAGREE = 0.5
-"""τ of two seeds below which three of four comparisons of cells or fewer would be repeated by another seed."""
+"""τ of two seeds below which three of four comparisons of cells or fewer would be repeated by
+another seed.
+"""
 _NOTHING = 0.1
 """|τ| below which an early epoch says nothing of the last."""
 _SAYS = 0.8
@@ -27,13 +29,16 @@ def noise(case: Case) -> Iterator[Finding]:
     agreed: dict[str, float] = {}
     for column in case.sound:
         seeds = _seeds(case, column)
-        if not column.metric.is_loss or len(seeds) < 2:  # noqa: PLR2004 - a pair
+        if not column.metric.is_loss or len(seeds) < 2:
             continue
         taus = []
         for (one, first), (two, second) in combinations(seeds.items(), 2):
             both = np.isfinite(first) & np.isfinite(second)
             if both.sum() >= FEW_VALUES and np.array_equal(first[both], second[both]):
-                text = f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells: not two trainings"
+                text = (
+                    f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells: not two"
+                    " trainings"
+                )
                 yield Finding("alarm", "seeds", (column.name,), text)
             taus.append(case.tau(first, second))
         if finite := [tau for tau in taus if math.isfinite(tau)]:
@@ -49,7 +54,9 @@ def _seeds(case: Case, column: Column) -> dict[int, Values]:
     """The columns of single seeds behind a column of means."""
     run = column.metric.name, column.epochs
     keys = [key for key in case.table.keys if key[:2] == run and key.seed != "mean"]
-    return {int(key.seed): case.table.column(key) for key in sorted(keys, key=lambda key: int(key.seed))}
+    return {
+        int(key.seed): case.table.column(key) for key in sorted(keys, key=lambda key: int(key.seed))
+    }
 
 
 def _ceilings(agreed: dict[str, float]) -> Iterator[Finding]:
@@ -73,20 +80,34 @@ def _lead(column: Column, seeds: Values) -> Iterator[Finding]:
     several = np.flatnonzero(column.known & (counts > 1))
     if not len(several):
         return
-    best = several[np.argsort(down(column)[several], kind="stable")][: max(FEW_VALUES, len(several) // BINS)]
+    best = several[np.argsort(down(column)[several], kind="stable")][
+        : max(FEW_VALUES, len(several) // BINS)
+    ]
     freedom = counts[best] - 1
-    middle = chi2.ppf(0.5, freedom) / freedom  # what the median of a variance of so few seeds is of the true one
+    # what the median of a variance of so few seeds is of the true one
+    middle = chi2.ppf(0.5, freedom) / freedom
     noise = math.sqrt(float(np.median(np.nanvar(seeds[:, best], axis=0, ddof=1) / middle)))
     values = np.unique(down(column)[column.known])
-    if not noise or len(values) < 2:  # noqa: PLR2004 - a best one and another
+    if not noise or len(values) < 2:
         return
     at = np.nanargmin(down(column))
     own = noise / math.sqrt(max(int(counts[at]), 1))
-    lead, near = float(values[1] - values[0]) / own, int((down(column) <= values[0] + 2 * own).sum())
-    text = f"among the best tenth the noise of one seed is {noise:.3g} {column.metric.unit}".rstrip()
+    lead, near = (
+        float(values[1] - values[0]) / own,
+        int((down(column) <= values[0] + 2 * own).sum()),
+    )
+    text = (
+        f"among the best tenth the noise of one seed is {noise:.3g} {column.metric.unit}".rstrip()
+    )
     text += f"; the best cell leads by {lead:.2g} times that of its mean, and "
-    text += f"{near:,} cells are within two: the best is the luckiest of them" if near > 1 else "no other is within two"
-    yield Finding("note", "lead", (column.name,), text, {"noise": noise, "lead": lead, "near": float(near)})
+    text += (
+        f"{near:,} cells are within two: the best is the luckiest of them"
+        if near > 1
+        else "no other is within two"
+    )
+    yield Finding(
+        "note", "lead", (column.name,), text, {"noise": noise, "lead": lead, "near": float(near)}
+    )
 
 
 def _isomorphic(case: Case, column: Column) -> Iterator[Finding]:
@@ -94,7 +115,9 @@ def _isomorphic(case: Case, column: Column) -> Iterator[Finding]:
     if case.space.classes is None or CLASS_METRIC in case.table.metrics:
         return
     trainings = np.full(len(case.space), np.nan)
-    _, first = np.unique(np.column_stack([case.space.classes, column.values]), axis=0, return_index=True)
+    _, first = np.unique(
+        np.column_stack([case.space.classes, column.values]), axis=0, return_index=True
+    )
     trainings[first] = down(column)[first]  # cells that share a training count once
     counts = np.bincount(case.space.classes[np.isfinite(trainings)])
     if counts[counts > 1].sum() < FEWEST:
@@ -110,20 +133,35 @@ def curves(case: Case) -> Iterator[Finding]:
     """Costs that fall while training goes on, and epochs that say nothing of the last."""
     silent: list[str] = []
     for last in case.columns:
-        epochs = sorted(e for m, e, seed in case.table.keys if m == last.metric.name and seed == "mean" and e)
-        if len(epochs) < 2:  # noqa: PLR2004 - a pair
+        epochs = sorted(
+            e for m, e, seed in case.table.keys if m == last.metric.name and seed == "mean" and e
+        )
+        if len(epochs) < 2:
             continue
         if last.is_record and last.metric.name.startswith("train_"):
             yield from _falling(last, [case.column(last.metric.name, e).values for e in epochs])
         if last not in case.sound or not last.metric.is_loss:
             continue
-        spread = np.unique(np.linspace(0, len(epochs) - 2, min(_SHOWN_EPOCHS, len(epochs) - 1)).astype(int))
-        taus = {e: case.tau(case.column(last.metric.name, e).values, last.values) for e in (epochs[i] for i in spread)}
-        silent += [f"{last.metric.name}[{e}]" for e, tau in taus.items() if not abs(tau) >= _NOTHING]
+        spread = np.unique(
+            np.linspace(0, len(epochs) - 2, min(_SHOWN_EPOCHS, len(epochs) - 1)).astype(int)
+        )
+        taus = {
+            e: case.tau(case.column(last.metric.name, e).values, last.values)
+            for e in (epochs[i] for i in spread)
+        }
+        silent += [
+            f"{last.metric.name}[{e}]" for e, tau in taus.items() if not abs(tau) >= _NOTHING
+        ]
         if last is case.main:
-            text = f"τ with {last.name}: " + ", ".join(f"{short(tau)} after {e}" for e, tau in taus.items())
-            text += "" if any(tau >= _SAYS for tau in taus.values()) else ": no early epoch says most"
-            yield Finding("note", "curve", (last.metric.name,), text, {str(e): tau for e, tau in taus.items()})
+            text = f"τ with {last.name}: " + ", ".join(
+                f"{short(tau)} after {e}" for e, tau in taus.items()
+            )
+            text += (
+                "" if any(tau >= _SAYS for tau in taus.values()) else ": no early epoch says most"
+            )
+            yield Finding(
+                "note", "curve", (last.metric.name,), text, {str(e): tau for e, tau in taus.items()}
+            )
     if silent:
         text = f"|τ| below {short(_NOTHING)} with the last epoch: says nothing of it"
         yield Finding("warning", "curve", tuple(silent), text)
@@ -133,7 +171,10 @@ def _falling(last: Column, each: list[Values]) -> Iterator[Finding]:
     finite = np.where(np.isfinite(each), each, np.nan)
     falls = float((np.diff(finite, axis=0) < 0).any(axis=0).mean())
     if falls:
-        text = f"falls while training goes on for {percent(falls)} of the cells: what an answer costs is wrong there"
+        text = (
+            f"falls while training goes on for {percent(falls)} of the cells: what an answer costs"
+            " is wrong there"
+        )
         yield Finding("warning", "curve", (last.metric.name,), text, {"share": falls})
 
 
@@ -145,7 +186,9 @@ def ties(case: Case) -> Iterator[Finding]:
     values, counts = column.distinct
     share = float(counts[counts > 1].sum() / counts.sum())
     best = int(counts[-1] if column.metric.larger_is_better else counts[0])
-    digits = next((d for d in range(7) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-9)), None)
+    digits = next(
+        (d for d in range(7) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-9)), None
+    )
     precise = "more than 6 decimals" if digits is None else f"{digits} decimals"
     text = f"{len(values):,} different values of {precise}; {percent(share)} of the cells tie"
     if best > 1:

@@ -1,4 +1,6 @@
-"""What the card of a table says: how noisy a seed is, what was spent, and how its order agrees with another table's."""
+"""What the card of a table says: how noisy a seed is, what was spent, and how its order agrees with
+another table's.
+"""
 
 from __future__ import annotations
 
@@ -35,14 +37,18 @@ def noise(plan: Plan, table: Table) -> dict[str, Any]:
             card["classes_of_several_seeds"] = both.shape[1]
         card[f"kendall_between_seeds_{metric}"] = taus
         values = column(metric, 0)
-        card[f"quantiles_{metric}"] = [float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))]
+        card[f"quantiles_{metric}"] = [
+            float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))
+        ]
         card[f"tied_pairs_{metric}"] = {"cells": _tied(values), "classes": _tied(values[classes])}
     return card
 
 
 def _curves(table: Table, split: str) -> list[str]:
     """What is told of a split after every epoch."""
-    told = [name for name, metric in table.metrics.items() if metric.is_loss and metric.split == split]
+    told = [
+        name for name, metric in table.metrics.items() if metric.is_loss and metric.split == split
+    ]
     return [name for name in told if ColumnKey(name, 1, 0) in table.columns]
 
 
@@ -65,17 +71,27 @@ def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
 
 
 def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
-    """Kendall's τ of every learning curve's end with another table's validation error after its longest run."""
+    """Kendall's τ of every learning curve's end with another table's validation error after its
+    longest run.
+    """
     path = table_path(other)
     if not path.is_file():
         return {}
     file = TableFile(path)
-    runs = sorted(key.epochs for key in file.keys if key.metric == _BESIDE and key.seed == "mean" and key.epochs)
+    runs = sorted(
+        key.epochs
+        for key in file.keys
+        if key.metric == _BESIDE and key.seed == "mean" and key.epochs
+    )
     if file.space != table.space or not runs:
-        raise UserError(f"{other} cannot stand beside {table.name}: it needs the same space, and a {_BESIDE}.")
+        raise UserError(
+            f"{other} cannot stand beside {table.name}: it needs the same space, and a {_BESIDE}."
+        )
     *shorter, final = (file.column(ColumnKey(_BESIDE, run, "mean")) for run in runs)
     curves = (*_curves(table, "train"), *_curves(table, "valid"))
     columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in curves}
-    columns |= {f"its own {_BESIDE}[{run}]": values for run, values in zip(runs, shorter, strict=False)}
+    columns |= {
+        f"its own {_BESIDE}[{run}]": values for run, values in zip(runs, shorter, strict=False)
+    }
     taus = {name: kendall(column, final) for name, column in columns.items()}
     return {"kendall_with": {"benchmark": other, "metric": f"{_BESIDE}[{runs[-1]}]", "of": taus}}

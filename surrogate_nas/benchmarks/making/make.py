@@ -1,4 +1,6 @@
-"""A table from nothing: train, measure latencies, assemble, write; killed at any moment, it goes on."""
+"""A table from nothing: train, measure latencies, assemble, write; killed at any moment, it goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.making.card import beside, noise, spent
-from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, Plan, describe, first_of_class, journal_path
+from surrogate_nas.benchmarks.making.plan import (
+    ORDER_SEED,
+    Job,
+    Plan,
+    describe,
+    first_of_class,
+    journal_path,
+)
 from surrogate_nas.benchmarks.making.train import Progress, train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -31,7 +40,9 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
     jobs = plan.jobs()
     if missing := len(set(jobs) - set(found)):
-        raise UserError(f"{path} lacks {missing} of {len(jobs)} trainings; run the same command again to go on.")
+        raise UserError(
+            f"{path} lacks {missing} of {len(jobs)} trainings; run the same command again to go on."
+        )
     table = Table(
         name=task.name,
         space=plan.space,
@@ -45,7 +56,9 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
     )
     results = _Results(plan.cells, {job: found[job] for job in jobs})
     for metric, epochs, values in columns_of(task, plan, results.column):
-        seeds = {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
+        seeds = (
+            {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
+        )
         table.add(metric, epochs, values(0), 1, seeds)
     described = "index of the first cell of the functional class, which was trained for all of it"
     table.add(
@@ -64,7 +77,9 @@ class _Results:
         self.entries = entries
 
     def column(self, seed: int, value: Callable[[dict[str, Any]], float]) -> NDArray[np.float64]:
-        """A value of every cell's class under one seed, shape ``(len(space),)``, NaN where it was not trained."""
+        """A value of every cell's class under one seed, shape ``(len(space),)``, NaN where it was
+        not trained.
+        """
         values = np.full(len(self.first_of_class), np.nan)
         for job, entry in self.entries.items():
             if job.seed == seed:
@@ -80,16 +95,32 @@ def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, i
     """Every metric with its epochs and a function from a seed to the column."""
 
     def seconds(split: str, description: str) -> Metric:
-        return Metric(f"{split}_seconds", "s", "record", "cost", split=split, description=description, source=source)
+        return Metric(
+            f"{split}_seconds",
+            "s",
+            "record",
+            "cost",
+            split=split,
+            description=description,
+            source=source,
+        )
 
     source, run = f"{task.name}, trained by this project", f"of one run of {plan.epochs} epochs"
     curves = [told for told in task.diagnostics if told.every_epoch]
     for epoch in range(1, plan.epochs + 1):
         for told in curves:
             how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
-            described = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
-            yield described, epoch, lambda seed, n=told.name, e=epoch: read(seed, lambda x: x[n][e - 1])  # type: ignore[misc]
-        spent = seconds("train", f"processor time of the first n epochs {run}, live operations only")
+            described = told.metric(
+                (), f"{how}; [n] is epoch n {run}, a point on its curve", source
+            )
+            yield (
+                described,
+                epoch,
+                lambda seed, n=told.name, e=epoch: read(seed, lambda x: x[n][e - 1]),
+            )  # type: ignore[misc]
+        spent = seconds(
+            "train", f"processor time of the first n epochs {run}, live operations only"
+        )
         share = epoch / plan.epochs
         yield spent, epoch, lambda seed, s=share: read(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
         spent = seconds("valid", "processor time of one pass over the validation split")
@@ -126,10 +157,19 @@ def add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
     others = ", the others predicted by ridge" if count < len(space) else ""
     how = f"median of one image on one thread of {name}: {count} cells measured{others}"
     source = f"measured and predicted by surrogate_nas on {name}"
-    table.add(Metric("latency@cpu", "ms", "search", "cost", description=how, source=source), None, values)
-    marked = Metric("latency_measured@cpu", "", "record", "cost", description="1 where latency@cpu was measured")
+    table.add(
+        Metric("latency@cpu", "ms", "search", "cost", description=how, source=source), None, values
+    )
+    marked = Metric(
+        "latency_measured@cpu", "", "record", "cost", description="1 where latency@cpu was measured"
+    )
     table.add(marked, None, was_measured)
-    return {"latency": {**summary, "spearman_of_one_half_from_the_other": _between_halves(cells, measured.latency)}}
+    return {
+        "latency": {
+            **summary,
+            "spearman_of_one_half_from_the_other": _between_halves(cells, measured.latency),
+        }
+    }
 
 
 def _between_halves(cells: Sequence[Cell], latency: NDArray[np.float64]) -> float:
@@ -156,21 +196,33 @@ def make_table(
     other: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train every functional class, measure latencies, and write the table; may be interrupted and called again.
+    """Train every functional class, measure latencies, and write the table; may be interrupted and
+    called again.
 
     Returns:
         The file and the table's card.
     """
     check_engine(engine, workers)
     if not isinstance(latencies, int) or (latencies != 0 and latencies < FEWEST):
-        raise UserError(f"Latencies must be 0 or at least {FEWEST}, not {latencies!r:.80}: the others are predicted.")
+        raise UserError(
+            f"Latencies must be 0 or at least {FEWEST}, not {latencies!r:.80}: the others are"
+            " predicted."
+        )
     found = task_named(task)
     plan = Plan(
-        task, found.schedule.epochs if epochs is None else epochs, seeds, noisy_classes, space=space or DEFAULT_SPACE
+        task,
+        found.schedule.epochs if epochs is None else epochs,
+        seeds,
+        noisy_classes,
+        space=space or DEFAULT_SPACE,
     )
     path = journal_path(plan)
     train_classes(plan, path, workers=workers, engine=engine, progress=progress)
-    name = f"trained-{found.name}" if plan.space == DEFAULT_SPACE else f"trained-{found.name}-{plan.cells.name}"
+    name = (
+        f"trained-{found.name}"
+        if plan.space == DEFAULT_SPACE
+        else f"trained-{found.name}-{plan.cells.name}"
+    )
     return finish_table(plan, path, out or table_path(name), latencies, other)
 
 

@@ -1,4 +1,6 @@
-"""What is trained for a table: one cell of every functional class with one seed, some of them with several."""
+"""What is trained for a table: one cell of every functional class with one seed, some of them with
+several.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +65,19 @@ class Plan:
     def jobs(self) -> list[Job]:
         """All trainings in the order they are made: seed 0 first, classes in random order."""
         cells = representatives(self.cells)
-        order = [int(cell) for cell in np.random.default_rng(ORDER_SEED).permutation(cells)][: self.classes]
+        order = [int(cell) for cell in np.random.default_rng(ORDER_SEED).permutation(cells)][
+            : self.classes
+        ]
         noisy = order[: self.noisy_classes]
-        return [Job(cell, seed) for seed in range(self.seeds) for cell in (noisy if seed else order)]
+        return [
+            Job(cell, seed) for seed in range(self.seeds) for cell in (noisy if seed else order)
+        ]
 
 
 def first_of_class(space: Enumerable) -> NDArray[np.intp]:
-    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the space."""
+    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the
+    space.
+    """
     if space.classes is None:
         return np.arange(len(space))
     _, first, number = np.unique(space.classes, return_index=True, return_inverse=True)
@@ -82,14 +90,18 @@ def representatives(space: Enumerable) -> NDArray[np.intp]:
 
 
 def journal_path(plan: Plan) -> Path:
-    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in seeds share it."""
+    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in
+    seeds share it.
+    """
     digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
     name = task_named(plan.task).name.replace("?loss=", "-")[:60]
     return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The settings that a training's result depends on; the numbers of seeds and classes are none of them."""
+    """The settings that a training's result depends on; the numbers of seeds and classes are none
+    of them.
+    """
     task = task_named(plan.task)
     return {
         "task": task.name,

@@ -1,4 +1,6 @@
-"""Zero-cost proxies of every functional class of a space, as a table; killed at any moment, it goes on."""
+"""Zero-cost proxies of every functional class of a space, as a table; killed at any moment, it goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -56,11 +58,15 @@ class Passes:
         """The space."""
         space = listed(space_named(self.space))
         if not space.is_buildable:
-            raise UserError(f"Cells of the space {space.name} cannot be built here: it has no network.")
+            raise UserError(
+                f"Cells of the space {space.name} cannot be built here: it has no network."
+            )
         return space
 
     def jobs(self) -> list[Job]:
-        """All (cell, seed) in the order they are computed: every class's first cell with seed 0, then with others."""
+        """All (cell, seed) in the order they are computed: every class's first cell with seed 0,
+        then with others.
+        """
         order = np.random.default_rng(ORDER_SEED).permutation(representatives(self.cells))
         return [Job(int(cell), seed) for seed in range(self.seeds) for cell in order]
 
@@ -85,7 +91,8 @@ def make_proxies(
     engine: str = "processes",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Compute all proxies of one cell of every functional class and write the table; may be interrupted and go on.
+    """Compute all proxies of one cell of every functional class and write the table; may be
+    interrupted and go on.
 
     Returns:
         The card: settings, seconds of all cores, and how one seed's order agrees with another's.
@@ -93,7 +100,8 @@ def make_proxies(
     check_engine(engine, workers)
     found = _computed(passes, workers, engine, progress)
     by_seed = [
-        {job.cell: entry["scores"] for job, entry in found.items() if job.seed == s} for s in range(passes.seeds)
+        {job.cell: entry["scores"] for job, entry in found.items() if job.seed == s}
+        for s in range(passes.seeds)
     ]
     table = _table(passes.cells, task_named(passes.task), by_seed)
     card = {
@@ -109,15 +117,23 @@ def make_proxies(
     return card
 
 
-def _computed(passes: Passes, workers: int | None, engine: str, progress: Progress | None) -> dict[Job, dict[str, Any]]:
+def _computed(
+    passes: Passes, workers: int | None, engine: str, progress: Progress | None
+) -> dict[Job, dict[str, Any]]:
     """All scores of the plan, from the journal and what it lacked."""
     settings, jobs = passes.describe(), passes.jobs()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = home() / "proxies" / f"{passes.cells.name[:40]}-{settings['task'][:40]}-{digest}.jsonl"
     found = entries_of(
-        partial(_of_cells, passes), jobs, path, settings, size=_PASSES_A_JOB, workers=workers, engine=engine,
+        partial(_of_cells, passes),
+        jobs,
+        path,
+        settings,
+        size=_PASSES_A_JOB,
+        workers=workers,
+        engine=engine,
         progress=progress,
-    )  # fmt: skip
+    )
     return {job: found[job] for job in jobs}
 
 
@@ -129,7 +145,9 @@ def _of_cells(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     for job in jobs:
         started = time.process_time()
         scores = score(space[job.cell], space, task, seed=job.seed, batch=passes.batch)
-        entries.append({"job": list(job), "scores": scores, "seconds": time.process_time() - started})
+        entries.append(
+            {"job": list(job), "scores": scores, "seconds": time.process_time() - started}
+        )
     return entries
 
 
@@ -154,21 +172,31 @@ def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
     for proxy, what in PROXIES.items():
         values = np.full(len(space), np.nan)
         for cell in by_seed[0]:
-            values[cell] = np.float32(np.mean([scores[cell][proxy] for scores in by_seed]))  # half the bytes
-        how = f"before any training, one batch of {task.name}, {seeds} seed{'s' * (seeds > 1)}: {what}"
+            # half the bytes
+            values[cell] = np.float32(np.mean([scores[cell][proxy] for scores in by_seed]))
+        how = (
+            f"before any training, one batch of {task.name}, {seeds} seed{'s' * (seeds > 1)}:"
+            f" {what}"
+        )
         source = f"{task.name}, computed by this project"
-        metric = Metric(f"{proxy}@{task.name}", "", "search", "proxy", description=how, source=source)
+        metric = Metric(
+            f"{proxy}@{task.name}", "", "search", "proxy", description=how, source=source
+        )
         table.add(metric, None, values[first], seeds)
     return table
 
 
 def _between_seeds(by_seed: Sequence[Scores]) -> dict[str, float]:
-    """By proxy Kendall's τ of the first seed's order with the second's; empty where there is one seed.
+    """By proxy Kendall's τ of the first seed's order with the second's; empty where there is one
+    seed.
 
     A proxy that is the same for all cells has none.
     """
     if len(by_seed) == 1:
         return {}
-    both = {proxy: [[scores[c][proxy] for c in by_seed[0]] for scores in by_seed[:2]] for proxy in PROXIES}
+    both = {
+        proxy: [[scores[c][proxy] for c in by_seed[0]] for scores in by_seed[:2]]
+        for proxy in PROXIES
+    }
     taus = {proxy: kendall(*np.array(pair)) for proxy, pair in both.items()}
     return {proxy: tau for proxy, tau in taus.items() if math.isfinite(tau)}

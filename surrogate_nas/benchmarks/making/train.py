@@ -1,4 +1,6 @@
-"""Training what a plan holds: finished trainings are kept line by line, and interrupted work goes on."""
+"""Training what a plan holds: finished trainings are kept line by line, and interrupted work goes
+on.
+"""
 
 from __future__ import annotations
 
@@ -60,13 +62,24 @@ _CELLS_A_BATCH = 2
 
 
 def train_classes(
-    plan: Plan, path: Path, *, workers: int | None = None, engine: str = "processes", progress: Progress | None = None
+    plan: Plan,
+    path: Path,
+    *,
+    workers: int | None = None,
+    engine: str = "processes",
+    progress: Progress | None = None,
 ) -> None:
     """Train what the journal does not hold yet; may be interrupted and called again."""
     entries_of(
-        partial(_train, plan), plan.jobs(), path, describe(plan), size=_CELLS_A_BATCH, workers=workers, engine=engine,
+        partial(_train, plan),
+        plan.jobs(),
+        path,
+        describe(plan),
+        size=_CELLS_A_BATCH,
+        workers=workers,
+        engine=engine,
         progress=progress,
-    )  # fmt: skip
+    )
 
 
 def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
@@ -78,7 +91,8 @@ def train_job(plan: Plan, job: Job) -> dict[str, Any]:
     """Train one cell in this process.
 
     Returns:
-        Everything that is kept of it: the curve of every metric, what is told at the end, processor seconds, a note.
+        Everything that is kept of it: the curve of every metric, what is told at the end, processor
+        seconds, a note.
     """
     space, task = plan.cells, _learned(plan.task, code_of(plan.task))
     started = time.process_time()

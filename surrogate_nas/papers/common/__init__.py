@@ -1,1 +1,3 @@
-"""What the papers share: rows and the runner of their jobs, orders of cells, and searches within simulated seconds."""
+"""What the papers share: rows and the runner of their jobs, orders of cells, and searches within
+simulated seconds.
+"""

@@ -1,7 +1,8 @@
-"""A redone paper: what it is given, its rows beside the published ones, and how it is told and drawn.
+"""A redone paper: what it is given, its rows beside the published ones, and how it is told and
+drawn.
 
-A paper is one file of `surrogate_nas.papers` and its rows of ``published.csv``. Its function takes a `Work`, through
-which it runs its jobs, and gives a `PaperResult`.
+A paper is one file of `surrogate_nas.papers` and its rows of ``published.csv``. Its function takes
+a `Work`, through which it runs its jobs, and gives a `PaperResult`.
 """
 
 from __future__ import annotations
@@ -38,22 +39,33 @@ class Published(NamedTuple):
     metric: str  # What is measured
     value: float | None  # The mean, or None where nothing is printed
     std: float | None  # Its standard deviation, or None
-    mark: str  # How sure it is: C read in print, I read off an image, D computed from the data, ? not confirmed
+    # How sure it is: C read in print, I read off an image, D computed from the data, ? not
+    # confirmed
+    mark: str
     note: str  # What a reader must know
     source: str  # The paper and its table
 
     def row(self, **ours: Any) -> Row:
-        """The row that it stands in, by itself or with ours; the verdict is its note where none is given."""
+        """The row that it stands in, by itself or with ours; the verdict is its note where none is
+        given.
+        """
         told = {"verdict": self.note, "mark": self.mark, **ours}
         return Row(self.method, self.dataset, self.metric, self.value, self.std, **told)
 
 
 @cache
-def published(paper: str, folder: Path = Path(__file__).parents[1]) -> Mapping[tuple[str, str, str], Published]:
-    """What is printed beside a paper's rows, by method, data set and metric, in the order of the folder's file."""
+def published(
+    paper: str, folder: Path = Path(__file__).parents[1]
+) -> Mapping[tuple[str, str, str], Published]:
+    """What is printed beside a paper's rows, by method, data set and metric, in the order of the
+    folder's file.
+    """
     text = (folder / "published.csv").read_text(encoding="utf-8")
     rows = [row for row in csv.DictReader(text.splitlines()) if row.pop("paper") == paper]
-    made = [Published(**{**row, "value": _number(row["value"]), "std": _number(row["std"])}) for row in rows]  # type: ignore[arg-type]
+    made = [
+        Published(**{**row, "value": _number(row["value"]), "std": _number(row["std"])})
+        for row in rows
+    ]  # type: ignore[arg-type]
     return {(one.method, one.dataset, one.metric): one for one in made}
 
 
@@ -76,9 +88,10 @@ class Row:
         evaluations: Mean number of evaluated cells, or None.
         runs: How many runs ours is over, or None.
         verdict: Agreement and what differs, in words.
-        mark: How sure the published number is: C read in print, I read off an image, D computed from the data,
-            ? quoted without confirmation.
-        ceiling: What one training seed reaches against another in the same cells, or None where seeds are not held.
+        mark: How sure the published number is: C read in print, I read off an image, D computed
+            from the data, ? quoted without confirmation.
+        ceiling: What one training seed reaches against another in the same cells, or None where
+            seeds are not held.
         seconds: What it costs to know of one cell, on average, in the benchmark's seconds, or None.
     """
 
@@ -98,7 +111,12 @@ class Row:
 
     @classmethod
     def over(
-        cls, method: str, dataset: str, metric: str, values: NDArray[np.float64] | Sequence[float], **more: Any
+        cls,
+        method: str,
+        dataset: str,
+        metric: str,
+        values: NDArray[np.float64] | Sequence[float],
+        **more: Any,
     ) -> Row:
         """The row of runs: their mean, spread and number.
 
@@ -110,7 +128,12 @@ class Row:
             more: Further fields.
         """
         mean, runs = math.fsum(values) / len(values), len(values)
-        return cls(method, dataset, metric, **{"ours": mean, "ours_std": spread(values), "runs": runs, **more})
+        return cls(
+            method,
+            dataset,
+            metric,
+            **{"ours": mean, "ours_std": spread(values), "runs": runs, **more},
+        )
 
     @property
     def published_text(self) -> str:
@@ -140,7 +163,8 @@ def spread(values: NDArray[np.float64] | Sequence[float]) -> float | None:
 
 @dataclass(frozen=True)
 class Summary:
-    """A short table that stands before the rows, and in their place where there are too many to read.
+    """A short table that stands before the rows, and in their place where there are too many to
+    read.
 
     Attributes:
         heads: The headings.
@@ -155,7 +179,10 @@ class Summary:
     def to_json(self) -> list[dict[str, str]]:
         """A JSON object a row."""
         more = self.more or [{}] * len(self.rows)
-        return [{**dict(zip(self.heads, row, strict=True)), **rest} for row, rest in zip(self.rows, more, strict=True)]
+        return [
+            {**dict(zip(self.heads, row, strict=True)), **rest}
+            for row, rest in zip(self.rows, more, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -216,12 +243,19 @@ class PaperResult:
             ("published", [r.published_text for r in self.rows]),
             ("ours", [r.ours_text for r in self.rows]),
             ("ceiling", [_with_std(r.ceiling, None) for r in self.rows]),
-            ("cells", [None if r.evaluations is None else round(r.evaluations, 1) for r in self.rows]),
+            (
+                "cells",
+                [None if r.evaluations is None else round(r.evaluations, 1) for r in self.rows],
+            ),
             ("runs", [r.runs for r in self.rows]),
             ("seconds", [None if r.seconds is None else round(r.seconds, 1) for r in self.rows]),
             ("verdict", [r.verdict for r in self.rows]),
         ]
-        held = [column for column in columns if column[0] not in _OPTIONAL or {*column[1]} - {None, _NOTHING}]
+        held = [
+            column
+            for column in columns
+            if column[0] not in _OPTIONAL or {*column[1]} - {None, _NOTHING}
+        ]
         heads, cells = zip(*held, strict=True)
         return heads, list(zip(*cells, strict=True))
 
@@ -252,7 +286,9 @@ class PaperResult:
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    return lines + [f"| {' | '.join(_NOTHING if cell is None else str(cell) for cell in row)} |" for row in rows]
+    return lines + [
+        f"| {' | '.join(_NOTHING if cell is None else str(cell) for cell in row)} |" for row in rows
+    ]
 
 
 @dataclass(frozen=True)
@@ -282,10 +318,12 @@ class Work:
         kept: str = "",
         settings: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Call a function for every job that no earlier run has finished; the results by the names of the jobs.
+        """Call a function for every job that no earlier run has finished; the results by the names
+        of the jobs.
 
         Args:
-            function: Of one job, to what JSON can hold where results are kept; the same wherever it is called.
+            function: Of one job, to what JSON can hold where results are kept; the same wherever it
+                is called.
             jobs: By a name that says all that the result depends on, beside `settings`.
             kept: The file of finished jobs in the folder; empty to keep nothing.
             settings: What a file of finished jobs must agree with, beside the version.
@@ -304,7 +342,9 @@ class Work:
             count = len(jobs) - len(missing)
             if self.progress:
                 self.progress(count, len(jobs))
-            for outcome in run_jobs(partial(_named, function), missing, workers=self.workers, engine=self.engine):
+            for outcome in run_jobs(
+                partial(_named, function), missing, workers=self.workers, engine=self.engine
+            ):
                 if outcome.failure:
                     lost.append(outcome)
                     continue
@@ -317,7 +357,9 @@ class Work:
             raise_lost(lost)
         return {name: done[name] for name in jobs}
 
-    def result(self, title: str, rows: Sequence[Row], notes: Sequence[str], **more: Any) -> PaperResult:
+    def result(
+        self, title: str, rows: Sequence[Row], notes: Sequence[str], **more: Any
+    ) -> PaperResult:
         """The result, with the seconds that it took.
 
         Args:
@@ -340,7 +382,9 @@ def canvas(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def draw_curves(axes: Axes, x: NDArray[np.float64], by_name: Mapping[str, NDArray[np.float64]], **how: Any) -> None:
+def draw_curves(
+    axes: Axes, x: NDArray[np.float64], by_name: Mapping[str, NDArray[np.float64]], **how: Any
+) -> None:
     """The mean over runs and its 95 % interval, a line a name; of each shape ``(runs, len(x))``."""
     import numpy as np
 
@@ -349,20 +393,37 @@ def draw_curves(axes: Axes, x: NDArray[np.float64], by_name: Mapping[str, NDArra
     for (name, samples), colour, style in zip(by_name.items(), COLOURS, STYLES, strict=False):
         known = np.isfinite(samples).all(axis=0)
         low, high = interval(samples[:, known])
-        axes.plot(x[known], samples[:, known].mean(axis=0), color=colour, linestyle=style, label=name,
-                  drawstyle="steps-post" if how.get("step") else "default")  # fmt: skip
+        axes.plot(
+            x[known],
+            samples[:, known].mean(axis=0),
+            color=colour,
+            linestyle=style,
+            label=name,
+            drawstyle="steps-post" if how.get("step") else "default",
+        )
         axes.fill_between(x[known], low, high, color=colour, alpha=0.2, linewidth=0, **how)
     axes.grid(alpha=0.3)
 
 
-def draw_map(axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]) -> None:
+def draw_map(
+    axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]
+) -> None:
     """A coloured table of τ, −1 to 1."""
     import numpy as np
 
     axes.imshow(values, cmap="RdYlBu", vmin=-1, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns, rotation=60, ha="right", fontsize=8, rotation_mode="anchor")
+    axes.set_xticks(
+        range(len(columns)), columns, rotation=60, ha="right", fontsize=8, rotation_mode="anchor"
+    )
     axes.set_yticks(range(len(rows)), rows, fontsize=8)
     for (i, j), value in np.ndenumerate(values):
         if math.isfinite(value):
-            axes.text(j, i, f"{value:.2f}".replace("0.", ".", 1), ha="center", va="center", fontsize=7,
-                      color="white" if abs(value) > 0.8 else "black")  # fmt: skip
+            axes.text(
+                j,
+                i,
+                f"{value:.2f}".replace("0.", ".", 1),
+                ha="center",
+                va="center",
+                fontsize=7,
+                color="white" if abs(value) > 0.8 else "black",
+            )

@@ -1,15 +1,17 @@
-"""What a table lets one search on, what one finally wants of it, and how alike the orders of cells by both are.
+"""What a table lets one search on, what one finally wants of it, and how alike the orders of cells
+by both are.
 
-Kendall's τ throughout: over all cells, over the best, and among cells of equal complexity. A high τ over a whole space
-mostly says that bad cells are told from good ones; a search ends among the best quarter. And what merely counts
-operations ranks well over a space, but not within equal counts.
+Kendall's τ throughout: over all cells, over the best, and among cells of equal complexity. A high τ
+over a whole space mostly says that bad cells are told from good ones; a search ends among the best
+quarter. And what merely counts operations ranks well over a space, but not within equal counts.
 
-The goal is found by what metrics are, not by their names: the test measure that belongs to the table's default
-objective; where only a loss belongs to it and an error or a quality is there, that. A candidate is every other loss,
-error and quality, after every run that is held; its mean over seeds and, where they are held, single seeds; and of a
-training loss with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
-NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving average of their
-published code, 0.1 of it and 0.9 of the new loss.
+The goal is found by what metrics are, not by their names: the test measure that belongs to the
+table's default objective; where only a loss belongs to it and an error or a quality is there, that.
+A candidate is every other loss, error and quality, after every run that is held; its mean over
+seeds and, where they are held, single seeds; and of a training loss with a curve three sums (Ru et
+al., "Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all
+epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving average of their published
+code, 0.1 of it and 0.9 of the new loss.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ SHARES = {"kendall": 1.0, "kendall_best_half": 0.5, "kendall_best_quarter": 0.25
 WITHIN = "kendall_equal_complexity"
 MEASURES = (*SHARES, WITHIN)
 TITLES = {
-    "kendall": "all", "kendall_best_half": "best half", "kendall_best_quarter": "best quarter",
+    "kendall": "all",
+    "kendall_best_half": "best half",
+    "kendall_best_quarter": "best quarter",
     WITHIN: "equal complexity",
-}  # fmt: skip
+}
 """How a table heads each."""
 _MOST_PAIRS = 3
 
@@ -63,7 +67,9 @@ def within(first: Values, second: Values, groups: Values | None) -> float:
     return float(np.average(taus, weights=pairs)) if taus else math.nan
 
 
-def agreement(first: Values, second: Values, wanted: Values, groups: Values | None) -> dict[str, float]:
+def agreement(
+    first: Values, second: Values, wanted: Values, groups: Values | None
+) -> dict[str, float]:
     """τ of two columns by every one of `MEASURES`."""
     found = {}
     for measure, share in SHARES.items():
@@ -76,24 +82,37 @@ def mean_of(columns: Sequence[Values]) -> Values:
     """The mean over the seeds that a cell has; NaN where it has none."""
     held = np.isfinite(columns)
     total = np.where(held, columns, 0.0).sum(axis=0)
-    means: Values = np.divide(total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0))
+    means: Values = np.divide(
+        total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0)
+    )
     return means
 
 
 def ceiling(seeds: Sequence[Values], wanted: Values, groups: Values | None) -> dict[str, float]:
-    """How well one training seed ranks as another does: no loss of one seed can be asked for much more.
+    """How well one training seed ranks as another does: no loss of one seed can be asked for much
+    more.
 
     Returns:
-        By every one of `MEASURES` the mean over at most three pairs of seeds; empty where there are none.
+        By every one of `MEASURES` the mean over at most three pairs of seeds; empty where there are
+        none.
     """
     pairs = list(itertools.combinations(seeds, 2))[:_MOST_PAIRS]
     each = [agreement(first, second, wanted, groups) for first, second in pairs]
-    return {measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES} if each else {}
+    return (
+        {measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES}
+        if each
+        else {}
+    )
 
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
-_SAME, _LOSS, _OTHER, _SUM = "the measure that is wanted", "loss", "another measure", "sums of losses"
+_SAME, _LOSS, _OTHER, _SUM = (
+    "the measure that is wanted",
+    "loss",
+    "another measure",
+    "sums of losses",
+)
 ROLES = (
     *(f"train: {what}" for what in (_LOSS, _SUM, _SAME, _OTHER)),
     *(f"valid: {what}" for what in (_LOSS, _SAME, _OTHER)),
@@ -124,7 +143,9 @@ class Goal:
     @property
     def title(self) -> str:
         """The metric as rows show it."""
-        return self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
+        return (
+            self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
+        )
 
     def shown(self, value: float) -> float:
         """A value as rows show it: an accuracy, a quality, or a loss."""
@@ -138,13 +159,15 @@ class Candidate:
     """One thing to search on."""
 
     name: str  # As rows show it, such as `valid_error[200]`
-    family: str  # What is measured on which split, such as `train loss`; rows of different tables meet in it
+    # What is measured on which split, such as `train loss`; rows of different tables meet in it
+    family: str
     role: str  # The same beside what is wanted: one of `ROLES`, or empty
     values: Values  # Smaller is better, shape `(n,)`
     seeds: tuple[Values, ...]  # The same of single seeds, if held
     seconds: float | None  # What a cell costs on average, or None where the table does not say
     share: float  # Of the cost of the table's longest run, or of its epochs; 1 for a run to the end
-    final: bool  # Whether it was measured on test data, which a search may not see unless a study declares it
+    # Whether it was measured on test data, which a search may not see unless a study declares it
+    final: bool
 
 
 def measure_of(name: str) -> str:
@@ -172,7 +195,9 @@ def own_loss(bench: Benchmark) -> Metric:
 def itself(bench: Benchmark, goal: Goal) -> Candidate:
     """The goal as something to search on, of which single seeds can be compared with the others."""
     epochs = goal.question.epochs
-    return _candidate(bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench))
+    return _candidate(
+        bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench)
+    )
 
 
 def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
@@ -208,13 +233,22 @@ def _sums(bench: Benchmark, goal: Goal, metric: Metric, longest: int) -> Iterato
         for kind, values in kinds.items():
             if kind == "TSE-E" and i + 1 <= _LAST_EPOCHS:
                 continue  # the same sum as TSE
-            yield _candidate(bench, goal, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest)
+            yield _candidate(
+                bench, goal, metric, f"{kind}[{epochs}]", f", {kind}", epochs, values, (), longest
+            )
 
 
 def _candidate(
-    bench: Benchmark, goal: Goal, metric: Metric, name: str, end: str, epochs: int | None, values: Values,
-    seeds: tuple[Values, ...], longest: int,
-) -> Candidate:  # fmt: skip
+    bench: Benchmark,
+    goal: Goal,
+    metric: Metric,
+    name: str,
+    end: str,
+    epochs: int | None,
+    values: Values,
+    seeds: tuple[Values, ...],
+    longest: int,
+) -> Candidate:
     family = f"{_family(metric)}{end}"
     seconds, whole = _seconds(bench, metric, epochs), _seconds(bench, metric, longest)
     share = 1.0 if epochs is None else epochs / longest
@@ -254,11 +288,16 @@ def _family(metric: Metric) -> str:
 
 def _longest(bench: Benchmark) -> int:
     """The epochs of the longest run."""
-    return max((epochs for metric in bench.metrics if metric.is_loss for epochs in metric.epochs), default=1)
+    return max(
+        (epochs for metric in bench.metrics if metric.is_loss for epochs in metric.epochs),
+        default=1,
+    )
 
 
 def _seconds(bench: Benchmark, metric: Metric, epochs: int | None) -> float | None:
-    """Of a training run and, but for what training itself tells, one validation pass; the mean over cells."""
+    """Of a training run and, but for what training itself tells, one validation pass; the mean over
+    cells.
+    """
     held = {m.name: m for m in bench.metrics}
     if bench.cost != "seconds" or epochs not in getattr(held.get("train_seconds"), "epochs", ()):
         return None

@@ -1,9 +1,11 @@
-"""Who leads along a run, the training or the validation signal: for every table of every family that holds them.
+"""Who leads along a run, the training or the validation signal: for every table of every family
+that holds them.
 
-A signal is the training loss, the validation loss, or the validation measure of what is finally wanted, after about a
-tenth, a fifth, half and all of a run. Its τ with the goal has an interval over cells, and so has the difference of two
-signals in the same cells, from what each cell adds to the pairs that it is in (the delta method for a U-statistic:
-Hoeffding, "A Class of Statistics with Asymptotically Normal Distribution", Annals of Mathematical Statistics 1948).
+A signal is the training loss, the validation loss, or the validation measure of what is finally
+wanted, after about a tenth, a fifth, half and all of a run. Its τ with the goal has an interval
+over cells, and so has the difference of two signals in the same cells, from what each cell adds to
+the pairs that it is in (the delta method for a U-statistic: Hoeffding, "A Class of Statistics with
+Asymptotically Normal Distribution", Annals of Mathematical Statistics 1948).
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ _QUARTER = 0.25
 _PAIRED = 1500
 """Cells that intervals are worked out over, which shrink by the root of all there are."""
 _REPEATED = 200
-"""So many cells of several trainings, or half of all, are enough to be judged by another training's goal."""
+"""So many cells of several trainings, or half of all, are enough to be judged by another training's
+goal.
+"""
 _FEWEST, _FEWEST_TABLES = 30, 6
 _SURE = 1.959964
 _SEED = 20
@@ -79,11 +83,13 @@ class Signals:
         goal: What is finally wanted.
         tested: Whether that was measured on test data.
         cells: How many have it.
-        others: Whether the goal is that of other trainings than the signals', so that none shares its noise.
+        others: Whether the goal is that of other trainings than the signals', so that none shares
+            its noise.
         held: By signal and mark how well it orders.
         ahead: The training loss's τ minus that of the better validation signal, at the end.
         ahead_error: Its standard error over cells, which the two share.
-        gap: How far the validation loss is above the training loss at the end, as a share of their sum; the median.
+        gap: How far the validation loss is above the training loss at the end, as a share of their
+            sum; the median.
         ceiling: τ of two seeds of the goal; None where none are held.
     """
 
@@ -101,7 +107,9 @@ class Signals:
 
     @property
     def leader(self) -> str:
-        """Who leads at the end: ``training``, ``validation``, or ``neither``, by an interval of 95 %."""
+        """Who leads at the end: ``training``, ``validation``, or ``neither``, by an interval of 95
+        %.
+        """
         if not math.isfinite(self.ahead) or abs(self.ahead) <= _SURE * self.ahead_error:
             return "neither"
         return "training" if self.ahead > 0 else "validation"
@@ -110,45 +118,55 @@ class Signals:
         """All of it."""
         told = asdict(self) | {"leader": self.leader}
         told["held"] = {
-            name: {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()} for name, by_mark in self.held.items()
+            name: {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
+            for name, by_mark in self.held.items()
         }
         return told
 
 
 def shares_of_cells(first: Values, second: Values) -> tuple[Values, float]:
-    """What each cell adds to Kendall's τ of two columns: its mean concordance with all others, shape ``(n,)``.
+    """What each cell adds to Kendall's τ of two columns: its mean concordance with all others,
+    shape ``(n,)``.
 
     Args:
         first: Shape ``(n,)``, finite.
         second: Likewise.
 
     Returns:
-        These means, and τ-b, to which they are scaled; the standard error of τ is twice their deviation over √n.
+        These means, and τ-b, to which they are scaled; the standard error of τ is twice their
+        deviation over √n.
     """
-    one, other = (np.sign(column[:, None] - column[None, :]).astype(np.int8) for column in (first, second))
+    one, other = (
+        np.sign(column[:, None] - column[None, :]).astype(np.int8) for column in (first, second)
+    )
     n = len(first) - 1
     shares = (one * other).sum(axis=1, dtype=np.int64) / n
-    untied = math.sqrt(float(np.abs(one).sum(dtype=np.int64)) * float(np.abs(other).sum(dtype=np.int64)))
+    untied = math.sqrt(
+        float(np.abs(one).sum(dtype=np.int64)) * float(np.abs(other).sum(dtype=np.int64))
+    )
     scale = len(first) * n / untied if untied else math.nan
     return shares * scale, float(shares.mean()) * scale
 
 
 def signals_of(name: str) -> Signals | None:
-    """Read a table's signals; None where it lacks a training or a validation loss, or is not here."""
+    """Read a table's signals; None where it lacks a training or a validation loss, or is not
+    here.
+    """
     try:
         bench = load(name)
         goal = _wanted(bench)
     except UserError:
         return None
     chosen = _chosen(bench, goal)
-    if "train loss" not in chosen or len(chosen) < 2:  # noqa: PLR2004 - both sides are needed
+    if "train loss" not in chosen or len(chosen) < 2:
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
     others = mean_of(seeds[1:]) if len(seeds) > 1 else np.full(len(goal.values), math.nan)
     repeated = int(np.isfinite(others).sum())
     enough = repeated >= _REPEATED or repeated >= np.isfinite(goal.values).sum() / 2
     one = _first_seed(bench, chosen, goal) if repeated and enough else None
-    # Of one training all see the same noise: where others of the cell are held, what one tells is judged by them.
+    # Of one training all see the same noise: where others of the cell are held, what one tells is
+    # judged by them.
     finally_wanted = goal.values if one is None else others
     columns = {
         what: {
@@ -176,14 +194,20 @@ def signals_of(name: str) -> Signals | None:
             shares, _ = shares_of_cells(values[looked][whole], wanted[looked][whole])
             error = 2 * float(shares.std(ddof=1)) / math.sqrt(int(np.isfinite(values).sum()))
             tau = kendall(values, wanted)
-            held[what][mark] = Agreement(str(asked), tau, error, kendall(values[quarter], wanted[quarter]))
+            held[what][mark] = Agreement(
+                str(asked), tau, error, kendall(values[quarter], wanted[quarter])
+            )
             if mark == 1.0:
                 ends[what] = shares, tau
     usual = max((what for what in ends if what != "train loss"), key=lambda what: ends[what][1])
     difference = ends["train loss"][0] - ends[usual][0]
     return Signals(
         table=bench.name,
-        family=_LIVE if bench.name.endswith(TRAINED) else getattr(bench.space, "base", bench.space).name,
+        family=(
+            _LIVE
+            if bench.name.endswith(TRAINED)
+            else getattr(bench.space, "base", bench.space).name
+        ),
         goal=goal.title,
         tested=goal.metric.kind == "final",
         cells=len(cells),
@@ -197,11 +221,15 @@ def signals_of(name: str) -> Signals | None:
 
 
 def _wanted(bench: Benchmark) -> Goal:
-    """What is finally wanted; of a table of losses the test measure of its task, after the usual loss."""
+    """What is finally wanted; of a table of losses the test measure of its task, after the usual
+    loss.
+    """
     condition = own_loss(bench).name.partition("@")[2]
     held = {metric.name: metric for metric in bench.metrics}
     usual = [name for name in held if condition and name.endswith(f"@{condition}")]
-    measures = [name for name in usual if name.startswith("valid_") and not name.startswith("valid_loss@")]
+    measures = [
+        name for name in usual if name.startswith("valid_") and not name.startswith("valid_loss@")
+    ]
     metric = held.get(measures[0].replace("valid_", "test_", 1)) if measures else None
     if metric is None:
         return goal_of(bench)
@@ -216,12 +244,17 @@ def _chosen(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
     for metric in sorted(bench.metrics, key=lambda metric: len(metric.name)):
         if not metric.is_loss or metric.kind == "final" or metric.name == goal.metric.name:
             continue
-        if metric.name.partition("@")[2] != condition:  # under other conditions, or earlier in a run
+        # under other conditions, or earlier in a run
+        if metric.name.partition("@")[2] != condition:
             continue
         split = split_of(metric)
         if split in ("train", "valid") and metric.quantity == "loss":
             found.setdefault(f"{split} loss", metric)
-        if split == "valid" and metric.quantity != "loss" and measure_of(metric.name) == goal.measure:
+        if (
+            split == "valid"
+            and metric.quantity != "loss"
+            and measure_of(metric.name) == goal.measure
+        ):
             found.setdefault("valid measure", metric)
     return found
 
@@ -234,7 +267,9 @@ def _first_seed(bench: Benchmark, chosen: Mapping[str, Metric], goal: Goal) -> i
 
 
 def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
-    """The shares of a run at which it is held, and as what: by epochs, or by metrics that end in per cent (``@25``)."""
+    """The shares of a run at which it is held, and as what: by epochs, or by metrics that end in
+    per cent (``@25``).
+    """
     held = {
         share: Question(one.name, None)
         for one in bench.metrics
@@ -249,8 +284,12 @@ def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]
     yield 1.0, held.get(1.0, Question(metric.name, None))
 
 
-def _gap(columns: Mapping[str, Mapping[float, tuple[Question, Values]]], cells: Indices) -> float | None:
-    """The relative gap between validation and training loss at the end, where both are losses above 0."""
+def _gap(
+    columns: Mapping[str, Mapping[float, tuple[Question, Values]]], cells: Indices
+) -> float | None:
+    """The relative gap between validation and training loss at the end, where both are losses above
+    0.
+    """
     if "valid loss" not in columns:
         return None
     train, valid = (columns[what][1.0][1][cells] for what in ("train loss", "valid loss"))
@@ -277,21 +316,36 @@ def _goal_in_words(found: Signals) -> str:
 
 
 def summary(found: Sequence[Signals]) -> Summary:
-    """A line a table: τ at 10, 20, 50 and 100 % of a run with the interval of the last, and who leads."""
+    """A line a table: τ at 10, 20, 50 and 100 % of a run with the interval of the last, and who
+    leads.
+    """
     heads = (
-        "family", "table", "cells", "wanted", *(f"τ {what}" for what in SIGNALS), "best quarter", "two seeds",
-        "training ahead by", "leads",
-    )  # fmt: skip
+        "family",
+        "table",
+        "cells",
+        "wanted",
+        *(f"τ {what}" for what in SIGNALS),
+        "best quarter",
+        "two seeds",
+        "training ahead by",
+        "leads",
+    )
     rows = [
         (
-            one.family, one.table, f"{one.cells:,}", _goal_in_words(one),
+            one.family,
+            one.table,
+            f"{one.cells:,}",
+            _goal_in_words(one),
             *(_figures(one, what) for what in SIGNALS),
-            " ".join(_short(one.held[what][1.0].quarter) if what in one.held else "·" for what in SIGNALS),
+            " ".join(
+                _short(one.held[what][1.0].quarter) if what in one.held else "·" for what in SIGNALS
+            ),
             "–" if one.ceiling is None else _short(one.ceiling),
-            f"{one.ahead:+.3f} ± {_SURE * one.ahead_error:.3f}", one.leader,
+            f"{one.ahead:+.3f} ± {_SURE * one.ahead_error:.3f}",
+            one.leader,
         )
         for one in sorted(found, key=lambda one: (one.family, one.table))
-    ]  # fmt: skip
+    ]
     return Summary(heads, rows)
 
 
@@ -299,15 +353,18 @@ def words(found: Sequence[Signals]) -> list[str]:
     """Who leads, family by family, and whether the gap between the losses foretells it."""
     if not found:
         return []
-    counts = {who: sum(one.leader == who for one in found) for who in ("training", "validation", "neither")}
+    counts = {
+        who: sum(one.leader == who for one in found)
+        for who in ("training", "validation", "neither")
+    }
     families: dict[str, list[Signals]] = {}
     for one in found:
         families.setdefault(one.family, []).append(one)
     said = [
-        f"At the end of a run, on {len(found)} tables of {len(families)} spaces: the training loss orders cells better "
-        f"than every validation signal on {counts['training']}, worse than one on {counts['validation']}, and on "
-        f"{counts['neither']} the interval of the difference holds 0 (cells are what varies; one training each, "
-        "where no seeds are held)."
+        f"At the end of a run, on {len(found)} tables of {len(families)} spaces: the training loss"
+        f" orders cells better than every validation signal on {counts['training']}, worse than one"
+        f" on {counts['validation']}, and on {counts['neither']} the interval of the difference"
+        " holds 0 (cells are what varies; one training each, where no seeds are held)."
     ]
     each = [
         f"{family} {' / '.join(str(sum(one.leader == who for one in of)) for who in counts)}"
@@ -315,16 +372,28 @@ def words(found: Sequence[Signals]) -> list[str]:
     ]
     said.append(f"By space (training / validation / neither): {'; '.join(each)}.")
     early = [
-        (one.held["train loss"][mark].tau - max(
-            (one.held[what][mark].tau for what in SIGNALS[1:] if mark in one.held.get(what, {})), default=math.nan
-        ), one)
-        for mark in MARKS[:1] for one in found if mark in one.held["train loss"]
-    ]  # fmt: skip
+        (
+            one.held["train loss"][mark].tau
+            - max(
+                (
+                    one.held[what][mark].tau
+                    for what in SIGNALS[1:]
+                    if mark in one.held.get(what, {})
+                ),
+                default=math.nan,
+            ),
+            one,
+        )
+        for mark in MARKS[:1]
+        for one in found
+        if mark in one.held["train loss"]
+    ]
     compared = [difference for difference, _ in early if math.isfinite(difference)]
     if compared:
         ahead = sum(difference > 0 for difference in compared)
         said.append(
-            f"After a tenth of a run the training loss is ahead on {ahead} of the {len(compared)} that hold it."
+            f"After a tenth of a run the training loss is ahead on {ahead} of the {len(compared)}"
+            " that hold it."
         )
     said += _moderated(families)
     return said
@@ -336,13 +405,24 @@ def _moderated(families: Mapping[str, Sequence[Signals]]) -> list[str]:
 
     told = {}
     for family, of in sorted(families.items()):
-        pairs = [(one.gap, one.ahead) for one in of if one.gap is not None and math.isfinite(one.ahead)]
+        pairs = [
+            (one.gap, one.ahead) for one in of if one.gap is not None and math.isfinite(one.ahead)
+        ]
         if len(pairs) >= _FEWEST_TABLES:
             gaps, ahead = np.array(pairs).T
             told[family] = float(spearmanr(gaps, ahead).statistic), len(pairs)
     if not told:
         return []
     signs = {rho > 0 for rho, _ in told.values()}
-    shown = ", ".join(f"{rho:+.2f} over {n} tables of {family}" for family, (rho, n) in told.items())
-    end = "it has both signs, so it foretells nothing yet" if len(signs) > 1 else "few tables: a hypothesis, no finding"
-    return [f"The gap between validation and training loss as a sign of who leads: Spearman's ρ {shown}; {end}."]
+    shown = ", ".join(
+        f"{rho:+.2f} over {n} tables of {family}" for family, (rho, n) in told.items()
+    )
+    end = (
+        "it has both signs, so it foretells nothing yet"
+        if len(signs) > 1
+        else "few tables: a hypothesis, no finding"
+    )
+    return [
+        "The gap between validation and training loss as a sign of who leads: Spearman's ρ"
+        f" {shown}; {end}."
+    ]

@@ -1,14 +1,17 @@
-"""The answer as a table, as rows, as JSON and in plain words, computed from the studies and the searches alone.
+"""The answer as a table, as rows, as JSON and in plain words, computed from the studies and the
+searches alone.
 
 In words: what was named beforehand, with what could have been seen; then what is exploratory.
 
-The contrasts and the moderator were named before the tables were made. Three signals of the usual loss's runs are held
-against the validation measure: the validation loss and the training loss at the end, and the training loss at a fifth
-of the run. Each is a difference of τ (with the final measure of the other seeds), the mean over tasks; runs of
-different lengths are told apart. Holm's correction is over the three.
+The contrasts and the moderator were named before the tables were made. Three signals of the usual
+loss's runs are held against the validation measure: the validation loss and the training loss at
+the end, and the training loss at a fifth of the run. Each is a difference of τ (with the final
+measure of the other seeds), the mean over tasks; runs of different lengths are told apart. Holm's
+correction is over the three.
 
-The moderator is how far validation loss lies above training loss at the moment of looking: Spearman's ρ with the
-contrasts, over tasks and run lengths, tasks resampled with all their lengths. It is told as found only beyond chance.
+The moderator is how far validation loss lies above training loss at the moment of looking:
+Spearman's ρ with the contrasts, over tasks and run lengths, tasks resampled with all their lengths.
+It is told as found only beyond chance.
 """
 
 from __future__ import annotations
@@ -25,8 +28,23 @@ from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.papers.common.paper import Row, Summary
 from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.papers.trained.orders import LEVEL, ends, p_of, seen_from, spearman_of, tail_of, two_level
-from surrogate_nas.papers.trained.searched import FEWEST_TABLES, TRAININGS, USUAL, Meeting, Searched, meetings
+from surrogate_nas.papers.trained.orders import (
+    LEVEL,
+    ends,
+    p_of,
+    seen_from,
+    spearman_of,
+    tail_of,
+    two_level,
+)
+from surrogate_nas.papers.trained.searched import (
+    FEWEST_TABLES,
+    TRAININGS,
+    USUAL,
+    Meeting,
+    Searched,
+    meetings,
+)
 from surrogate_nas.papers.trained.study import (
     CONTRASTED,
     DRAWN,
@@ -45,28 +63,54 @@ OF_INTEREST = 0.05
 """A difference of τ below this is of no interest."""
 FEWEST_TASKS = 5
 BAND = "kendall_best_half"
-"""Where losses are looked for: a search ends among the good cells, and a quarter of two hundred is too few to tell."""
+"""Where losses are looked for: a search ends among the good cells, and a quarter of two hundred is
+too few to tell.
+"""
 ALL = "kendall"
 CHEAP = 0.5
 TITLES = {
-    MEASURE: "validation measure", "loss": "validation loss", "train": "final training loss",
+    MEASURE: "validation measure",
+    "loss": "validation loss",
+    "train": "final training loss",
     "early": f"training loss at {EARLY:.0%} of the run",
-}  # fmt: skip
+}
 """The signals in words."""
 _HEADS = (
-    "task", "wanted", "cells × seeds", "two seeds", "same run", "gap", "measure: τ → r", "valid loss: τ → r",
-    "train loss: τ → r", f"train loss, {EARLY:.0%}: τ → r",
-)  # fmt: skip
+    "task",
+    "wanted",
+    "cells × seeds",
+    "two seeds",
+    "same run",
+    "gap",
+    "measure: τ → r",
+    "valid loss: τ → r",
+    "train loss: τ → r",
+    f"train loss, {EARLY:.0%}: τ → r",
+)
 _MORE = (
-    "judged by", "cells", "two seeds: τ", "two seeds: best half", "best L after whole runs", "its τ", "its best half",
-    "its regret", f"best L for at most {CHEAP:.0%}", "its cost", "early τ", "early best half", "early regret",
+    "judged by",
+    "cells",
+    "two seeds: τ",
+    "two seeds: best half",
+    "best L after whole runs",
+    "its τ",
+    "its best half",
+    "its regret",
+    f"best L for at most {CHEAP:.0%}",
+    "its cost",
+    "early τ",
+    "early best half",
+    "early regret",
     "trained otherwise: apart",
-)  # fmt: skip
+)
 SHORT = 0.2
-"""A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of the two."""
+"""A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of
+the two.
+"""
 CLEAN, NOISY = 0.85, 0.65
-"""From which τ of validation measure and test within a run what differs is mostly noise of training, and under which
-that of evaluation."""
+"""From which τ of validation measure and test within a run what differs is mostly noise of
+training, and under which that of evaluation.
+"""
 _WHOLE = (MEASURE, "loss", "train")
 
 
@@ -80,7 +124,9 @@ class Contrast:
     difference: float  # The mean over tasks of τ less that of the validation measure
     low: float  # Where its interval of 95 % begins
     high: float  # Where it ends
-    within: float  # The larger end, whatever its sign, of the interval corrected for all three: what it surely is below
+    # The larger end, whatever its sign, of the interval corrected for all three: what it surely is
+    # below
+    within: float
     p: float  # Two-sided, of no difference
     corrected: float  # The same after Holm's correction over the three
     detectable: float  # A difference from this is seen with a power of 80 % after correction
@@ -107,7 +153,8 @@ class Moderation:
     high: float  # Where it ends
     p: float  # Two-sided, by resampling tasks
     corrected: float  # The same after Holm's correction over the three
-    detectable: float  # A ρ from this is seen with a power of 80 % after correction; above 1 none is
+    # A ρ from this is seen with a power of 80 % after correction; above 1 none is
+    detectable: float
 
     @property
     def seen(self) -> bool:
@@ -144,7 +191,11 @@ def _corrected(length: int, held: Sequence[Study]) -> list[Contrast]:
         low, high = ends(values, tasks, LEVEL)
         within = max(map(abs, ends(values, tasks, LEVEL / len(CONTRASTED))))
         needed = seen_from(tasks, len(CONTRASTED)) * float(values[1:].std())
-        made.append(Contrast(key, length, tasks, float(values[0]), low, high, within, each[key], float(p), needed))
+        made.append(
+            Contrast(
+                key, length, tasks, float(values[0]), low, high, within, each[key], float(p), needed
+            )
+        )
     return made
 
 
@@ -157,7 +208,9 @@ def _of_tasks(held: Sequence[Study], key: str) -> Values:
 
 
 def moderations_of(studies: Sequence[Study]) -> list[Moderation]:
-    """Whether each contrast goes with the gap, over tasks and run lengths; none of fewer than `FEWEST_TASKS` tasks."""
+    """Whether each contrast goes with the gap, over tasks and run lengths; none of fewer than
+    `FEWEST_TASKS` tasks.
+    """
     tasks = [one.task for one in studies]
     if len(set(tasks)) < FEWEST_TASKS:
         return []
@@ -170,24 +223,43 @@ def moderations_of(studies: Sequence[Study]) -> list[Moderation]:
     for (key, values), raw, after in zip(found.items(), p, holm(p), strict=True):
         low, high = np.nanquantile(values[1:], [LEVEL / 2, 1 - LEVEL / 2])
         needed = seen_from(len(set(tasks)), len(CONTRASTED)) * float(np.nanstd(values[1:]))
-        made.append(Moderation(key, len(studies), float(values[0]), float(low), float(high), raw, float(after), needed))
+        made.append(
+            Moderation(
+                key,
+                len(studies),
+                float(values[0]),
+                float(low),
+                float(high),
+                raw,
+                float(after),
+                needed,
+            )
+        )
     return made
 
 
 def summary(studies: Sequence[Study]) -> Summary:
     """One line a task: τ of the signals, and the correlation without the noise of seeds."""
     apart = differing(studies)
-    return Summary(_HEADS, [_line(found) for found in studies], [_more(found, apart[found.name]) for found in studies])
+    return Summary(
+        _HEADS,
+        [_line(found) for found in studies],
+        [_more(found, apart[found.name]) for found in studies],
+    )
 
 
 def _line(found: Study) -> tuple[str, ...]:
     noise = " (noise)" if is_noise(found) else ""
     least, most, _ = found.seeds
     return (
-        found.name, found.judged, f"{found.classes[0]:,} × {least if least == most else f'{least}–{most}'}",
-        f"{about(found.two_seeds)}{noise}", number(found.signals[MEASURE].same_run),
-        number(found.signals["train"].gap), *(_told(signal) for signal in found.signals.values()),
-    )  # fmt: skip
+        found.name,
+        found.judged,
+        f"{found.classes[0]:,} × {least if least == most else f'{least}–{most}'}",
+        f"{about(found.two_seeds)}{noise}",
+        number(found.signals[MEASURE].same_run),
+        number(found.signals["train"].gap),
+        *(_told(signal) for signal in found.signals.values()),
+    )
 
 
 def _told(signal: Signal) -> str:
@@ -200,7 +272,9 @@ def number(value: float, digits: int = 2) -> str:
         return "–"
     text = f"{abs(value):.{digits}f}"
     return (
-        ("−" if value < 0 and float(text) else "") + text.removeprefix("0") if abs(value) < 1 else f"{value:.{digits}f}"
+        ("−" if value < 0 and float(text) else "") + text.removeprefix("0")
+        if abs(value) < 1
+        else f"{value:.{digits}f}"
     )
 
 
@@ -217,9 +291,14 @@ def _more(found: Study, apart: Sequence[str]) -> Mapping[str, str]:
     after = (named(whole), *_figures(whole)) if whole else ("–",) * 4
     before = (named(early), f"{early.share:.0%}", *_figures(early)) if early else ("–",) * 5
     values = (
-        goal.metric, f"{found.classes[0]} of {found.classes[1]}", f"{found.two_seeds.tau:.2f}{noise}",
-        f"{goal.ceiling[BAND]:.2f}", *after, *before, ", ".join(apart) or "none",
-    )  # fmt: skip
+        goal.metric,
+        f"{found.classes[0]} of {found.classes[1]}",
+        f"{found.two_seeds.tau:.2f}{noise}",
+        f"{goal.ceiling[BAND]:.2f}",
+        *after,
+        *before,
+        ", ".join(apart) or "none",
+    )
     return dict(zip(_MORE, values, strict=True))
 
 
@@ -238,17 +317,26 @@ def is_noise(found: Study) -> bool:
 
 
 def leading(told: Iterable[Reading], *, early: bool) -> Reading | None:
-    """What orders the better half best, after whole runs or of what costs at most half of one; the best of many."""
-    fitting = [t for t in told if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)]
+    """What orders the better half best, after whole runs or of what costs at most half of one; the
+    best of many.
+    """
+    fitting = [
+        t for t in told if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)
+    ]
     return max(fitting, key=lambda t: t.taus[BAND], default=None)
 
 
 def differing(studies: Sequence[Study]) -> dict[str, list[str]]:
-    """By task the losses whose runs order cells otherwise than the usual loss's, after Holm's correction over all.
+    """By task the losses whose runs order cells otherwise than the usual loss's, after Holm's
+    correction over all.
 
     A plus: they order them better by what is wanted; a minus: worse.
     """
-    pairs = [(found.name, loss, *tested) for found in studies for loss, tested in found.goals[0].apart.items()]
+    pairs = [
+        (found.name, loss, *tested)
+        for found in studies
+        for loss, tested in found.goals[0].apart.items()
+    ]
     corrected = holm([p for *_, p in pairs])
     found: dict[str, list[str]] = {one.name: [] for one in studies}
     for (task, loss, gap, _), p in zip(pairs, corrected, strict=True):
@@ -258,7 +346,9 @@ def differing(studies: Sequence[Study]) -> dict[str, list[str]]:
 
 
 def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row]:
-    """Everything as rows: τ by band and regret of all that is told, differences, λ, and what searches found."""
+    """Everything as rows: τ by band and regret of all that is told, differences, λ, and what
+    searches found.
+    """
     for found in studies:
         yield from _signal_rows(found)
         for goal in found.goals:
@@ -267,7 +357,10 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
                 if told.whole or (own and told.epochs in (1, found.signals["early"].epochs)):
                     yield from _told_rows(found, goal, told, own)
         for loss, (gap, p) in found.goals[0].apart.items():
-            says = f"95 % {gap.low:+.2f} to {gap.high:+.2f}, p = {p:.3f}, uncorrected; above 0 the usual loss is better"
+            says = (
+                f"95 % {gap.low:+.2f} to {gap.high:+.2f}, p = {p:.3f}, uncorrected; above 0 the"
+                " usual loss is better"
+            )
             name = f"valid_{found.judged}@{loss} against @{found.usual}"
             yield Row(name, found.name, "kendall_difference", ours=gap.tau, mark="D", verdict=says)
         for (weight, loss), (lost, size) in found.goals[0].by_lambda.items():
@@ -277,11 +370,21 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
     for one in searches:
         flat = [value for values in one.regret.values() for value in values if math.isfinite(value)]
         if flat:
-            says = f"mean rank {one.rank:.2f} of the losses of this table, p = {one.p:.3f} against the usual measure"
+            says = (
+                f"mean rank {one.rank:.2f} of the losses of this table, p = {one.p:.3f} against the"
+                " usual measure"
+            )
             yield Row(
-                one.drive, one.table, "regret_of_search", ours=float(np.mean(flat)), ours_std=float(np.std(flat)),
-                evaluations=one.cells, runs=len(flat), mark="D", verdict=says,
-            )  # fmt: skip
+                one.drive,
+                one.table,
+                "regret_of_search",
+                ours=float(np.mean(flat)),
+                ours_std=float(np.std(flat)),
+                evaluations=one.cells,
+                runs=len(flat),
+                mark="D",
+                verdict=says,
+            )
 
 
 def _signal_rows(found: Study) -> Iterator[Row]:
@@ -291,7 +394,14 @@ def _signal_rows(found: Study) -> Iterator[Row]:
         if math.isfinite(r.high):
             says = f"95 % {r.low:.2f} to {r.high:.2f}, with {goal} without the noise of seeds"
             yield Row(name, found.name, "correlation_corrected", ours=r.tau, mark="D", verdict=says)
-        yield Row(name, found.name, "kendall_same_run", ours=signal.same_run, mark="D", verdict=f"with its own {goal}")
+        yield Row(
+            name,
+            found.name,
+            "kendall_same_run",
+            ours=signal.same_run,
+            mark="D",
+            verdict=f"with its own {goal}",
+        )
 
 
 def _told_rows(found: Study, goal: Wanted, told: Reading, own: bool) -> Iterator[Row]:
@@ -299,17 +409,33 @@ def _told_rows(found: Study, goal: Wanted, told: Reading, own: bool) -> Iterator
     for band, tau in told.taus.items():
         if math.isfinite(tau) and (own or band == ALL):
             yield Row(
-                named(told), found.name, band, ours=tau, mark="D", verdict=verdict, ceiling=goal.ceiling[band],
+                named(told),
+                found.name,
+                band,
+                ours=tau,
+                mark="D",
+                verdict=verdict,
+                ceiling=goal.ceiling[band],
                 seconds=told.seconds,
-            )  # fmt: skip
+            )
     yield Row(
-        named(told), found.name, f"regret_{goal.metric}", ours=told.regret, mark="D", ceiling=goal.regret,
-        seconds=told.seconds, verdict=f"of the cell chosen among {DRAWN:.0%} of them",
-    )  # fmt: skip
+        named(told),
+        found.name,
+        f"regret_{goal.metric}",
+        ours=told.regret,
+        mark="D",
+        ceiling=goal.regret,
+        seconds=told.seconds,
+        verdict=f"of the cell chosen among {DRAWN:.0%} of them",
+    )
 
 
-def findings(studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None) -> dict[str, Any]:
-    """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in full."""
+def findings(
+    studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None
+) -> dict[str, Any]:
+    """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in
+    full.
+    """
     told = [found for found in studies if not is_noise(found)]
     return {
         "signals": [_signals(found) for found in studies],
@@ -323,12 +449,20 @@ def findings(studies: Sequence[Study], searches: Sequence[Searched], again: Repl
 def _signals(found: Study) -> dict[str, Any]:
     least, most, trainings = found.seeds
     return {
-        "task": found.name, "table": found.table, "wanted": found.goals[0].metric, "epochs": found.epochs,
-        "classes": found.classes[0], "classes_in_all": found.classes[1], "least_seeds": least, "most_seeds": most,
-        "trainings_by_the_usual_loss": trainings, "is_noise": is_noise(found),
-        "two_seeds": _plain(found.two_seeds), "ceiling": _plain(found.ceiling),
+        "task": found.name,
+        "table": found.table,
+        "wanted": found.goals[0].metric,
+        "epochs": found.epochs,
+        "classes": found.classes[0],
+        "classes_in_all": found.classes[1],
+        "least_seeds": least,
+        "most_seeds": most,
+        "trainings_by_the_usual_loss": trainings,
+        "is_noise": is_noise(found),
+        "two_seeds": _plain(found.two_seeds),
+        "ceiling": _plain(found.ceiling),
         "signals": {key: _plain(asdict(signal)) for key, signal in found.signals.items()},
-    }  # fmt: skip
+    }
 
 
 def _contrast(one: Contrast | Moderation) -> dict[str, Any]:
@@ -337,8 +471,12 @@ def _contrast(one: Contrast | Moderation) -> dict[str, Any]:
 
 def _ranked(one: Meeting) -> dict[str, Any]:
     means = {role: float(ranks.mean()) for role, ranks in one.ranks.items()}
-    return {"tables": list(one.tables), "mean_ranks": _plain(means), "p": _plain(one.p),
-            "detectable": _plain(one.detectable)}  # fmt: skip
+    return {
+        "tables": list(one.tables),
+        "mean_ranks": _plain(means),
+        "p": _plain(one.p),
+        "detectable": _plain(one.detectable),
+    }
 
 
 def _plain(value: Any) -> Any:
@@ -354,31 +492,50 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def words(studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None = None) -> list[str]:
+def words(
+    studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None = None
+) -> list[str]:
     """The answer in plain words."""
     told = [found for found in studies if not is_noise(found)]
     noise = [found.name for found in studies if is_noise(found)]
     usual = [found for found in told if not found.longer]
     lines = [
-        "The table: τ of one seed's signal with the mean final measure of the other seeds, and → r, the correlation "
-        "without the noise of seeds; ± is half an interval of 95 % over cells. Two seeds: τ of the final measure. Same "
-        "run: τ of validation measure and test. Gap: (validation − training loss) / their sum, at the end."
+        "The table: τ of one seed's signal with the mean final measure of the other seeds, and → r,"
+        " the correlation without the noise of seeds; ± is half an interval of 95 % over cells. Two"
+        " seeds: τ of the final measure. Same run: τ of validation measure and test. Gap:"
+        " (validation − training loss) / their sum, at the end."
     ]
     if noise:
-        lines.append(f"Named noise, since two seeds agree with τ under {LEAST:g}: {', '.join(noise)}; left out below.")
+        lines.append(
+            f"Named noise, since two seeds agree with τ under {LEAST:g}: {', '.join(noise)}; left"
+            " out below."
+        )
     lines += [*_means(told), *_contrasts(told), *_one_quantity(told), *_moderated(told)]
     lines += [*_replicated(again), *_where_noise_is(studies)]
-    lines += [*_trained_otherwise(usual), *_by_search(searches), *_other_goals(usual), *_with_lambda(usual)]
+    lines += [
+        *_trained_otherwise(usual),
+        *_by_search(searches),
+        *_other_goals(usual),
+        *_with_lambda(usual),
+    ]
     return lines
 
 
 def _means(told: Sequence[Study]) -> Iterator[str]:
     for length, held in by_length(told).items():
         if len(held) > 1:
-            each = {key: two_level(np.array([one.taus[key] for one in held])) for key in (*TITLES, "goal")}
-            said = {key: number(v[0]) + _between(*ends(v, len(held), LEVEL)) for key, v in each.items()}
+            each = {
+                key: two_level(np.array([one.taus[key] for one in held]))
+                for key in (*TITLES, "goal")
+            }
+            said = {
+                key: number(v[0]) + _between(*ends(v, len(held), LEVEL)) for key, v in each.items()
+            }
             listed = ", ".join(f"{title} {said[key]}" for key, title in TITLES.items())
-            yield f"Mean τ over {len(held)} tasks{_of(length)}: {listed}. The final measure itself: {said['goal']}."
+            yield (
+                f"Mean τ over {len(held)} tasks{_of(length)}: {listed}. The final measure itself:"
+                f" {said['goal']}."
+            )
 
 
 def _of(length: int) -> str:
@@ -397,14 +554,17 @@ def _contrasts(told: Sequence[Study]) -> Iterator[str]:
     for one in contrasts_of(told):
         seen = f"from {number(one.detectable, 3)} it would be seen (power 80 %, corrected)"
         if one.seen:
-            says = f"{'better' if one.difference > 0 else 'worse'} (p = {one.corrected:.3f} after Holm)"
+            says = (
+                f"{'better' if one.difference > 0 else 'worse'} (p = {one.corrected:.3f} after"
+                " Holm)"
+            )
         elif one.negligible:
             says = f"smaller than the {number(OF_INTEREST)} that is of interest; {seen}"
         else:
             says = f"not seen (p = {one.corrected:.2f} after Holm); {seen}"
         yield (
-            f"{TITLES[one.signal].capitalize()} − validation measure{_of(one.length)}: {_signed(one.difference)}"
-            f"{_between(one.low, one.high, 3)}, {says}."
+            f"{TITLES[one.signal].capitalize()} − validation measure{_of(one.length)}:"
+            f" {_signed(one.difference)}{_between(one.low, one.high, 3)}, {says}."
         )
 
 
@@ -413,18 +573,20 @@ def _one_quantity(told: Sequence[Study]) -> Iterator[str]:
     if not short:
         return
     quartiles = {
-        key: np.nanquantile([one.signals[key].corrected.tau for one in short], [0.5, 0.25, 0.75]) for key in _WHOLE
+        key: np.nanquantile([one.signals[key].corrected.tau for one in short], [0.5, 0.25, 0.75])
+        for key in _WHOLE
     }
     listed = ", ".join(
-        f"{TITLES[key]} {number(mid)}{_between(low, high)}" for key, (mid, low, high) in quartiles.items()
+        f"{TITLES[key]} {number(mid)}{_between(low, high)}"
+        for key, (mid, low, high) in quartiles.items()
     )
     others = [one.name for one in told if one not in short]
     left = f" ({', '.join(others)} left out)" if others else ""
     alike = all(abs(mid - 1) <= OF_INTEREST for mid, _, _ in quartiles.values())
     verdict = "these runs cannot tell them apart, longer ones may" if alike else "they differ"
     yield (
-        f"Runs too short to overfit, {len(short)} of {len(told)}{left}: without noise the final measure's correlation "
-        f"with {listed} (median and middle half): {verdict}."
+        f"Runs too short to overfit, {len(short)} of {len(told)}{left}: without noise the final"
+        f" measure's correlation with {listed} (median and middle half): {verdict}."
     )
 
 
@@ -438,12 +600,20 @@ def _moderated(told: Sequence[Study]) -> Iterator[str]:
         for one in found
     )
     needed = [one.detectable for one in found if not one.seen]
-    verdict = "found where p is told" if any(one.seen for one in found) else "a hypothesis still, not seen here"
+    verdict = (
+        "found where p is told"
+        if any(one.seen for one in found)
+        else "a hypothesis still, not seen here"
+    )
     if needed:
-        verdict += f"; power 80 % needs a ρ of {number(min(needed))}" if min(needed) < 1 else "; no ρ has 80 % power"
+        verdict += (
+            f"; power 80 % needs a ρ of {number(min(needed))}"
+            if min(needed) < 1
+            else "; no ρ has 80 % power"
+        )
     yield (
-        f"Moderator (gap between validation and training loss, Spearman's ρ with the contrast, {found[0].tables} tasks "
-        f"and lengths): {listed}: {verdict}."
+        "Moderator (gap between validation and training loss, Spearman's ρ with the contrast,"
+        f" {found[0].tables} tasks and lengths): {listed}: {verdict}."
     )
 
 
@@ -452,22 +622,31 @@ def _replicated(again: Replication | None) -> Iterator[str]:
         return
     last, soon = again.epochs
     taus = {key: number(one.tau, 3) for key, one in again.taus.items()}
-    gaps = {key: f"{_signed(one.tau)}{_between(one.low, one.high, 3)}" for key, one in again.differences.items()}
-    verdict = "decided" if again.differences["train"].low > 0 or again.differences["train"].high < 0 else "undecided"
+    gaps = {
+        key: f"{_signed(one.tau)}{_between(one.low, one.high, 3)}"
+        for key, one in again.differences.items()
+    }
+    verdict = (
+        "decided"
+        if again.differences["train"].low > 0 or again.differences["train"].high < 0
+        else "undecided"
+    )
     yield (
-        f"`{again.table}` ({again.classes:,} classes × {again.seeds} seeds, τ with another seed's test error): "
-        f"training loss {taus['train']}, validation loss {taus['loss']}, validation error {taus['measure']}. "
-        f"Training loss − error {gaps['train']}: {verdict}; validation loss − error {gaps['loss']}."
+        f"`{again.table}` ({again.classes:,} classes × {again.seeds} seeds, τ with another seed's"
+        f" test error): training loss {taus['train']}, validation loss {taus['loss']}, validation"
+        f" error {taus['measure']}. Training loss − error {gaps['train']}: {verdict}; validation"
+        f" loss − error {gaps['loss']}."
     )
     r = ", ".join(number(again.corrected[key].tau) for key in ("train", "loss", "measure"))
     early = again.differences["early"]
     alike = max(-early.low, early.high) < OF_INTEREST
     within = "are within" if alike else "are not shown to be within"
     yield (
-        f"Without noise all three correlate with that goal alike (r {r}); the training loss has less noise. "
-        f"{soon} epochs of training loss {within} {number(OF_INTEREST)} of the whole run's error ({gaps['early']}) at "
-        f"{soon / last:.0%} of the cost. Its τ with its own run's test, {number(again.same_run['early'], 3)}, is that "
-        f"run's noise: with another run's it is {taus['early']}."
+        f"Without noise all three correlate with that goal alike (r {r}); the training loss has"
+        f" less noise. {soon} epochs of training loss {within} {number(OF_INTEREST)} of the whole"
+        f" run's error ({gaps['early']}) at {soon / last:.0%} of the cost. Its τ with its own run's"
+        f" test, {number(again.same_run['early'], 3)}, is that run's noise: with another run's it"
+        f" is {taus['early']}."
     )
 
 
@@ -480,13 +659,13 @@ def _where_noise_is(studies: Sequence[Study]) -> Iterator[str]:
     noisy = [one for one in ordered if not one.signals[MEASURE].same_run > NOISY]
     if clean:
         yield (
-            f"Noise of training: validation and test of one run agree (τ from {number(CLEAN)}), so what two seeds "
-            f"differ by takes more seeds: {listed(clean)}."
+            f"Noise of training: validation and test of one run agree (τ from {number(CLEAN)}), so"
+            f" what two seeds differ by takes more seeds: {listed(clean)}."
         )
     if noisy:
         yield (
-            f"Evaluation: they do not (τ up to {number(NOISY)}), so larger splits or more episodes come first: "
-            f"{listed(noisy)}."
+            f"Evaluation: they do not (τ up to {number(NOISY)}), so larger splits or more episodes"
+            f" come first: {listed(noisy)}."
         )
 
 
@@ -499,10 +678,12 @@ def _trained_otherwise(usual: Sequence[Study]) -> Iterator[str]:
     said = "; ".join(f"{task}: {', '.join(losses)}" for task, losses in apart.items() if losses)
     many = sum(map(len, apart.values()))
     yield (
-        f"Trained by another loss, {many} of {len(gaps)} pairs of task and loss order cells otherwise than the usual "
-        f"loss does (Holm over all{f': {said}; τ lost −, gained +' if said else ''}). Not seen in the others; with a "
-        f"power of 80 % a difference is seen from {number(spread * seen_from(math.inf), 3)} in one pair, from "
-        f"{number(spread * seen_from(math.inf, len(gaps)), 3)} after correction (median pair)."
+        f"Trained by another loss, {many} of {len(gaps)} pairs of task and loss order cells"
+        " otherwise than the usual loss does (Holm over"
+        f" all{f': {said}; τ lost −, gained +' if said else ''}). Not seen in the others; with a"
+        f" power of 80 % a difference is seen from {number(spread * seen_from(math.inf), 3)} in one"
+        f" pair, from {number(spread * seen_from(math.inf, len(gaps)), 3)} after correction (median"
+        " pair)."
     )
 
 
@@ -516,26 +697,37 @@ def _by_search(searches: Sequence[Searched]) -> Iterator[str]:
         return
     many, runs = len(searches[0].regret), len(next(iter(searches[0].regret.values())))
     yield (
-        f"Searches ({TRAININGS} whole runs' worth of seconds, {many} strategies, {runs} runs) see one seed and are "
-        "judged by the mean test of the others; ranks are over the same tables."
+        f"Searches ({TRAININGS} whole runs' worth of seconds, {many} strategies, {runs} runs) see"
+        " one seed and are judged by the mean test of the others; ranks are over the same tables."
     )
     few = []
     for one in meetings(searches):
         if len(one.tables) < FEWEST_TABLES:
-            few += [role.removeprefix("validation loss of ") for role in one.ranks if not role.startswith("usual")]
+            few += [
+                role.removeprefix("validation loss of ")
+                for role in one.ranks
+                if not role.startswith("usual")
+            ]
             continue
         means = {role: float(ranks.mean()) for role, ranks in one.ranks.items()}
         ordered = sorted(means, key=lambda role: means[role])
         listed = ", ".join(f"{role} {means[role]:.2f}{_marked(one.p[role])}" for role in ordered)
         seen = [role for role in ordered if one.p[role] <= LEVEL]
-        hidden = min((p for role, p in one.p.items() if role != USUAL and p > LEVEL), default=math.nan)
+        hidden = min(
+            (p for role, p in one.p.items() if role != USUAL and p > LEVEL), default=math.nan
+        )
         verdict = "none is shown to differ"
         if seen:
             verdict = f"{plural(len(seen), 'signal')} shown to differ from the {USUAL} (p given)"
         if math.isfinite(hidden):
             verdict += f" (p ≥ {hidden:.2f} after Holm)" if not seen else ""
-            verdict += f"; from {one.detectable:.1f} ranks one would be seen (power 80 %, corrected)"
-        yield f"Mean ranks over the same {len(one.tables)} tables, of {len(means)}: {listed}: {verdict}."
+            verdict += (
+                f"; from {one.detectable:.1f} ranks one would be seen (power 80 %, corrected)"
+            )
+        yield (
+            f"Mean ranks over the same {len(one.tables)} tables, of {len(means)}: {listed}:"
+            f" {verdict}."
+        )
     if few:
         yield f"On fewer than {FEWEST_TABLES} tables, so not ranked: {', '.join(few)}."
 
@@ -547,7 +739,9 @@ def _marked(p: float) -> str:
 def _other_goals(usual: Sequence[Study]) -> Iterator[str]:
     """For other measures than a task's own: does searching on that measure itself pay?"""
     said = []
-    for measure in dict.fromkeys(goal.metric.partition("@")[0] for found in usual for goal in found.goals[1:]):
+    for measure in dict.fromkeys(
+        goal.metric.partition("@")[0] for found in usual for goal in found.goals[1:]
+    ):
         pairs = []
         for found in usual:
             for goal in found.goals[1:]:
@@ -555,14 +749,18 @@ def _other_goals(usual: Sequence[Study]) -> Iterator[str]:
                     name = measure.replace("test_", "valid_")
                     whole = {t.metric: t.taus[ALL] for t in goal.told if t.whole}
                     own = whole.get(f"valid_{found.judged}@{found.usual}", math.nan)
-                    pairs.append((whole.get(f"{name}@{found.usual}", math.nan), own, goal.ceiling[ALL]))
+                    pairs.append(
+                        (whole.get(f"{name}@{found.usual}", math.nan), own, goal.ceiling[ALL])
+                    )
         itself, judged, ceiling = np.nanmean(np.array(pairs), axis=0)
         named = measure.removeprefix("test_").replace("_", " ")
-        said.append(f"{named} {number(itself)} / {number(judged)} / {number(ceiling)} ({len(pairs)})")
+        said.append(
+            f"{named} {number(itself)} / {number(judged)} / {number(ceiling)} ({len(pairs)})"
+        )
     if said:
         yield (
-            "Exploratory, not tested: if another measure is wanted, τ of its own validation value / of the task's "
-            f"measure / of two seeds (tasks): {'; '.join(said)}."
+            "Exploratory, not tested: if another measure is wanted, τ of its own validation value"
+            f" / of the task's measure / of two seeds (tasks): {'; '.join(said)}."
         )
 
 
@@ -572,10 +770,16 @@ def _with_lambda(usual: Sequence[Study]) -> Iterator[str]:
         return
     parts = []
     for weight in LAMBDAS:
-        sizes = [[size for (w, _), (_, size) in f.goals[0].by_lambda.items() if w == weight] for f in held]
+        sizes = [
+            [size for (w, _), (_, size) in f.goals[0].by_lambda.items() if w == weight]
+            for f in held
+        ]
         spread = np.mean([max(size) - min(size) for size in sizes])
-        parts.append(f"λ {weight:g}: {np.mean([np.mean(size) for size in sizes]):.2f} (±{spread / 2:.2f})")
+        parts.append(
+            f"λ {weight:g}: {np.mean([np.mean(size) for size in sizes]):.2f} (±{spread / 2:.2f})"
+        )
     yield (
-        "λ acts through the unit of L: at one λ, losses of different units choose cells of different size. Parameters "
-        f"chosen, over the median's, mean over tasks and half the range over losses: {'; '.join(parts)}."
+        "λ acts through the unit of L: at one λ, losses of different units choose cells of"
+        " different size. Parameters chosen, over the median's, mean over tasks and half the range"
+        f" over losses: {'; '.join(parts)}."
     )

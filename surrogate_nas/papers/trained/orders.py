@@ -1,26 +1,32 @@
-"""How well what one training seed tells orders cells by what the other seeds finally have, and what noise takes of it.
+"""How well what one training seed tells orders cells by what the other seeds finally have, and what
+noise takes of it.
 
-The noise of a run flatters what the same run told. So a seed's signal is held against the mean of the *other* seeds'
-goal, and averaged over which seed signals (weighted by its cells). Cells may have different numbers of seeds: one
-enters under every seed whose signal it has, as long as another seed has its goal. Where a cell has the goal of one seed
-only, that seed's own signal cannot enter: nothing would tell its noise from its merit.
+The noise of a run flatters what the same run told. So a seed's signal is held against the mean of
+the *other* seeds' goal, and averaged over which seed signals (weighted by its cells). Cells may
+have different numbers of seeds: one enters under every seed whose signal it has, as long as another
+seed has its goal. Where a cell has the goal of one seed only, that seed's own signal cannot enter:
+nothing would tell its noise from its merit.
 
-Noise makes every τ smaller. Under a normal copula a τ is a correlation, r = sin(πτ/2) (Greiner 1909; Kruskal, "Ordinal
-measures of association", 1958); the correlation of two things without their noise is r / √(reliability of the signal ·
-reliability of the goal) (Spearman, "The proof and measurement of association between two things", 1904), where the
-reliability is that of two seeds, and of a mean of k seeds k·r / (1 + (k − 1)·r) (Spearman 1910, Brown 1910). This
-assumes that seeds err independently, alike in all cells, and by no more than noise: what all seeds share, such as a
-split that flatters some cells, stays in. It can exceed 1 by chance, and says nothing where two seeds do not agree.
+Noise makes every τ smaller. Under a normal copula a τ is a correlation, r = sin(πτ/2) (Greiner
+1909; Kruskal, "Ordinal measures of association", 1958); the correlation of two things without their
+noise is r / √(reliability of the signal · reliability of the goal) (Spearman, "The proof and
+measurement of association between two things", 1904), where the reliability is that of two seeds,
+and of a mean of k seeds k·r / (1 + (k − 1)·r) (Spearman 1910, Brown 1910). This assumes that seeds
+err independently, alike in all cells, and by no more than noise: what all seeds share, such as a
+split that flatters some cells, stays in. It can exceed 1 by chance, and says nothing where two
+seeds do not agree.
 
-Intervals resample cells. τ_b is a ratio of sums over pairs of cells. Of few cells a resample's sums are taken over its
-pairs; of many they are read from each cell's part of the sums (the first-order term of a U-statistic, Hoeffding 1948):
-the standard error that this gives is 5 % smaller at 50 cells, and the same at hundreds.
+Intervals resample cells. τ_b is a ratio of sums over pairs of cells. Of few cells a resample's sums
+are taken over its pairs; of many they are read from each cell's part of the sums (the first-order
+term of a U-statistic, Hoeffding 1948): the standard error that this gives is 5 % smaller at 50
+cells, and the same at hundreds.
 
-Over tasks, intervals and p-values resample tasks *and* cells. To draw both naively counts the noise of cells twice,
-since it is in the differences between tasks already; so these are shrunk towards their mean until their variance is the
-part that cells do not explain (Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8). Few
-tasks make quantiles of the normal too narrow: those of t with one degree of freedom less than tasks are read
-(Hesterberg, "What teachers should know about the bootstrap", 2015).
+Over tasks, intervals and p-values resample tasks *and* cells. To draw both naively counts the noise
+of cells twice, since it is in the differences between tasks already; so these are shrunk towards
+their mean until their variance is the part that cells do not explain (Davison & Hinkley, Bootstrap
+Methods and their Application, 1997, section 3.8). Few tasks make quantiles of the normal too
+narrow: those of t with one degree of freedom less than tasks are read (Hesterberg, "What teachers
+should know about the bootstrap", 2015).
 """
 
 from __future__ import annotations
@@ -61,12 +67,16 @@ _KNOWN = 0.95
 def others(goal: Columns) -> Columns:
     """The mean of the other seeds' goal, by seed; NaN where there is none.
 
-    Where cells have different seeds, each seed is centred first on the cells that all of them have, so that no cell is
-    better for the seeds that it has.
+    Where cells have different seeds, each seed is centred first on the cells that all of them have,
+    so that no cell is better for the seeds that it has.
     """
     held = np.isfinite(goal)
     whole = held.all(axis=0)
-    centred = goal - goal[:, whole].mean(axis=1, keepdims=True) if whole.any() and not whole.all() else goal
+    centred = (
+        goal - goal[:, whole].mean(axis=1, keepdims=True)
+        if whole.any() and not whole.all()
+        else goal
+    )
     means = np.full(goal.shape, math.nan)
     for seed in range(len(goal)):
         rest, known = np.delete(centred, seed, axis=0), np.delete(held, seed, axis=0)
@@ -99,8 +109,8 @@ class Order(NamedTuple):
     """Kendall's τ_b of a signal and a goal, told by cells or by pairs of cells."""
 
     held: NDArray[np.intp]  # The cells that have both, shape `(n,)`
-    # By cell, over all others: how many it is ordered alike with by both, less those otherwise; how many differ from
-    # it by the signal; and by the goal. Shape `(3, n)`
+    # By cell, over all others: how many it is ordered alike with by both, less those otherwise; how
+    # many differ from it by the signal; and by the goal. Shape `(3, n)`
     sums: Values
     pairs: NDArray[np.int8] | None  # The same by pair, shape `(3, n, n)`; None of many cells
 
@@ -110,7 +120,10 @@ class Order(NamedTuple):
         if self.pairs is None:
             found = (2 * drawn - 1) @ self.sums.T
         else:
-            found = np.stack([((drawn @ pairs) * drawn).sum(axis=1) for pairs in self.pairs.astype(np.float64)], axis=1)
+            found = np.stack(
+                [((drawn @ pairs) * drawn).sum(axis=1) for pairs in self.pairs.astype(np.float64)],
+                axis=1,
+            )
         both, first, second = found.T
         with np.errstate(invalid="ignore", divide="ignore"):
             taus: Values = both / np.sqrt(first * second)
@@ -140,13 +153,17 @@ def _signs(some: Values, values: Values) -> NDArray[np.int8]:
 
 @lru_cache(maxsize=4)
 def draws(n: int, resamples: int = RESAMPLES, seed: int = 0) -> Values:
-    """How often each cell is drawn, shape ``(1 + resamples, n)``: once each in the first row, then by resamples."""
+    """How often each cell is drawn, shape ``(1 + resamples, n)``: once each in the first row, then
+    by resamples.
+    """
     rng = np.random.default_rng(seed)
     return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), resamples)])
 
 
 def taus_of(pairs: Pairs, counts: Values) -> Values:
-    """The mean τ over pairs, weighted by their cells, by resample, shape ``(len(counts),)``; NaN where none is told."""
+    """The mean τ over pairs, weighted by their cells, by resample, shape ``(len(counts),)``; NaN
+    where none is told.
+    """
     orders = [order for pair in pairs if (order := order_of(*pair))]
     if not orders:
         return np.full(len(counts), math.nan)
@@ -158,11 +175,15 @@ def taus_of(pairs: Pairs, counts: Values) -> Values:
 def paired(one: Columns, two: Columns, goal: Columns) -> tuple[Pairs, Pairs]:
     """Two signals held against the other seeds' goal, over the same cells."""
     both = np.isfinite(one) & np.isfinite(two)
-    return crossed(np.where(both, one, math.nan), goal), crossed(np.where(both, two, math.nan), goal)
+    return crossed(np.where(both, one, math.nan), goal), crossed(
+        np.where(both, two, math.nan), goal
+    )
 
 
 def corrected(taus: Values, of_signal: Values, of_goal: Values, seeds: float) -> Values:
-    """The correlation of a signal with a goal without the noise of their seeds; NaN where two seeds do not agree."""
+    """The correlation of a signal with a goal without the noise of their seeds; NaN where two seeds
+    do not agree.
+    """
     raw, signal, goal = (np.sin(np.pi / 2 * tau) for tau in (taus, of_signal, of_goal))
     mean = seeds * goal / (1 + (seeds - 1) * goal)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -171,7 +192,9 @@ def corrected(taus: Values, of_signal: Values, of_goal: Values, seeds: float) ->
 
 
 def seeds_of_goal(goal: Columns) -> float:
-    """Over how many seeds the mean of the others is, the harmonic mean over all that it is held against."""
+    """Over how many seeds the mean of the others is, the harmonic mean over all that it is held
+    against.
+    """
     held = np.isfinite(goal)
     counts = (held.sum(axis=0) - held)[held]
     known = counts[counts > 0]
@@ -179,7 +202,9 @@ def seeds_of_goal(goal: Columns) -> float:
 
 
 def with_interval(resampled: Values) -> Agreement:
-    """The first of some numbers, and the interval of 95 % of the others; no ends where too many are not known."""
+    """The first of some numbers, and the interval of 95 % of the others; no ends where too many are
+    not known.
+    """
     found, known = float(resampled[0]), resampled[1:][np.isfinite(resampled[1:])]
     if not math.isfinite(found) or len(known) < _KNOWN * (len(resampled) - 1):
         return Agreement(found, math.nan, math.nan)
@@ -188,7 +213,9 @@ def with_interval(resampled: Values) -> Agreement:
 
 
 def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
-    """A difference with its interval, and the two-sided p-value of there being none, by its standard error and t."""
+    """A difference with its interval, and the two-sided p-value of there being none, by its
+    standard error and t.
+    """
     found, spread = with_interval(resampled), float(np.nanstd(resampled[1:]))
     if not spread > 0:
         return found, 1.0
@@ -196,16 +223,23 @@ def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
 
 
 def seen_from(units: float, tests: int = 1) -> float:
-    """How many standard errors a difference must have to be seen with a power of 80 %, by the least p-value of some."""
+    """How many standard errors a difference must have to be seen with a power of 80 %, by the least
+    p-value of some.
+    """
     least = 1 - LEVEL / (2 * tests)
     needed = student.ppf(least, units - 1) if math.isfinite(units) else norm.ppf(least)
     return float(needed + norm.ppf(POWER))
 
 
 def two_level(estimates: Values, resamples: int = OF_TASKS, seed: int = 0) -> Values:
-    """Resample the mean over tasks, and in each the cells; shape ``(1 + resamples,)``, the mean itself first."""
+    """Resample the mean over tasks, and in each the cells; shape ``(1 + resamples,)``, the mean
+    itself first.
+    """
     rng, (tasks, n) = np.random.default_rng(seed), estimates.shape
-    found, noise = estimates[:, 0], estimates[:, 1:] - np.nanmean(estimates[:, 1:], axis=1, keepdims=True)
+    found, noise = (
+        estimates[:, 0],
+        estimates[:, 1:] - np.nanmean(estimates[:, 1:], axis=1, keepdims=True),
+    )
     noise = np.nan_to_num(noise)
     total = float(found.var())
     between = max(0.0, total * tasks / max(tasks - 1, 1) - float(noise.var(axis=1).mean()))
@@ -235,8 +269,12 @@ def tail_of(resampled: Values) -> float:
     return float(min(0.5, (1 + min((known < 0).sum() + at, (known > 0).sum() + at)) / (1 + n)))
 
 
-def spearman_of(first: Values, second: Values, tasks: Sequence[str], resamples: int = 2000, seed: int = 0) -> Values:
-    """Spearman's ρ, and those of tasks drawn again with all of theirs; shape ``(1 + resamples,)``."""
+def spearman_of(
+    first: Values, second: Values, tasks: Sequence[str], resamples: int = 2000, seed: int = 0
+) -> Values:
+    """Spearman's ρ, and those of tasks drawn again with all of theirs; shape
+    ``(1 + resamples,)``.
+    """
     rng, names = np.random.default_rng(seed), list(dict.fromkeys(tasks))
     of_task = np.array([[task == name for task in tasks] for name in names], dtype=np.float64)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples) @ of_task
@@ -250,7 +288,9 @@ def spearman_of(first: Values, second: Values, tasks: Sequence[str], resamples: 
 
 
 def _ranked(values: Values, counts: Values) -> Values:
-    """By resample the ranks less their mean, where each value is there so many times; shape of `counts`."""
+    """By resample the ranks less their mean, where each value is there so many times; shape of
+    `counts`.
+    """
     below = (values[:, None] > values) + 0.5 * (values[:, None] == values)
     ranks: Values = counts @ below.T
     ranks -= (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)

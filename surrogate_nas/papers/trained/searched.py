@@ -1,11 +1,13 @@
-"""The same question asked of searches: every strategy on every loss, at equal seconds, judged by one final measure.
+"""The same question asked of searches: every strategy on every loss, at equal seconds, judged by
+one final measure.
 
-A search is paid by the training that it reads: one on the first epoch sees more cells, one on validation pays a pass
-more. It sees one seed of every cell. What it found is judged by the mean test of the usual loss's runs with the other
-seeds, so that no search shares the noise of what judges it; a cell that has no other seed is not judged.
+A search is paid by the training that it reads: one on the first epoch sees more cells, one on
+validation pays a pass more. It sees one seed of every cell. What it found is judged by the mean
+test of the usual loss's runs with the other seeds, so that no search shares the noise of what
+judges it; a cell that has no other seed is not judged.
 
-Ranks are compared over the same tables only: what all tables hold, over all of them; and what some hold besides, over
-these. The unit of a test is the table, since runs on one table share its cells.
+Ranks are compared over the same tables only: what all tables hold, over all of them; and what some
+hold besides, over these. The unit of a test is the table, since runs on one table share its cells.
 """
 
 from __future__ import annotations
@@ -41,12 +43,13 @@ class Searched(NamedTuple):
 
     table: str  # The benchmark
     drive: str  # What was minimised, such as `valid_loss@focal`
-    # By strategy, of each run: the mean final measure, with seeds that the search did not see, of what was found over
-    # the best of the table, as an objective counts it; NaN where no other seed was trained
+    # By strategy, of each run: the mean final measure, with seeds that the search did not see, of
+    # what was found over the best of the table, as an objective counts it; NaN where no other seed
+    # was trained
     regret: dict[str, list[float]]
     rank: float  # The mean rank among the losses of the table, over strategies and runs; 1 is best
-    # Of a paired test against the usual loss's own validation measure over strategies and runs, with Holm's correction
-    # within the table; 1 for that itself
+    # Of a paired test against the usual loss's own validation measure over strategies and runs,
+    # with Holm's correction within the table; 1 for that itself
     p: float
     cells: float  # Evaluated, the mean over strategies and runs
 
@@ -55,15 +58,20 @@ class Meeting(NamedTuple):
     """Losses that the same tables hold, ranked among themselves."""
 
     tables: tuple[str, ...]  # The benchmarks
-    ranks: dict[str, Values]  # By what a loss is (`role_of`), the mean rank on each table; 1 is best
-    # The same, of a paired t-test against the usual validation measure over tables, after Holm's correction
+    # By what a loss is (`role_of`), the mean rank on each table; 1 is best
+    ranks: dict[str, Values]
+    # The same, of a paired t-test against the usual validation measure over tables, after Holm's
+    # correction
     p: dict[str, float]
-    # From this difference on, two mean ranks are told apart with a power of 80 %, corrected; the median
+    # From this difference on, two mean ranks are told apart with a power of 80 %, corrected; the
+    # median
     detectable: float
 
 
 def drives_of(found: Study) -> Iterator[str]:
-    """What drives searches of a task: every loss that trained all cells, and what else the usual one's runs tell."""
+    """What drives searches of a task: every loss that trained all cells, and what else the usual
+    one's runs tell.
+    """
     bench = load(found.table)
     yield f"valid_{found.judged}@{found.usual}"
     for loss in found.losses:
@@ -80,7 +88,9 @@ def _seen(bench: Benchmark, found: Study) -> int:
 
 
 def searched(studies: Sequence[Study], work: Work) -> list[Searched]:
-    """Search with every strategy on each loss, five runs of each if not said otherwise, and judge what was found."""
+    """Search with every strategy on each loss, five runs of each if not said otherwise, and judge
+    what was found.
+    """
     asked = {
         Search(found.table, drive, strategy, _budget(found), _seen(load(found.table), found)): found
         for found in studies
@@ -89,22 +99,32 @@ def searched(studies: Sequence[Study], work: Work) -> list[Searched]:
     }
     runs = RUNS if work.runs is None else work.runs
     made = run_searches([(one, runs) for one in asked], "searches.jsonl", work)
-    return [one for found in studies for one in _judged(found, {s: made[s] for s, of in asked.items() if of is found})]
+    return [
+        one
+        for found in studies
+        for one in _judged(found, {s: made[s] for s, of in asked.items() if of is found})
+    ]
 
 
 def _budget(found: Study) -> float:
-    whole = next(t for t in found.goals[0].told if t.metric == f"valid_loss@{found.usual}" and t.whole)
+    whole = next(
+        t for t in found.goals[0].told if t.metric == f"valid_loss@{found.usual}" and t.whole
+    )
     return round(TRAININGS * whole.seconds, 3)
 
 
 def judging(found: Study) -> Values:
-    """The final measure of every cell by the seeds that searches do not see, as an objective counts it."""
+    """The final measure of every cell by the seeds that searches do not see, as an objective counts
+    it.
+    """
     bench = load(found.table)
     metric = bench.metric(found.goals[0].metric)
     question = bench.question(metric.name)
     seeds = bench.seeds(question)
     columns = np.array([metric.minimised(bench.column(*question, seed)) for seed in seeds])
-    final: Values = others(columns)[seeds.index(_seen(bench, found))] / (100 if metric.unit == "%" else 1)
+    final: Values = others(columns)[seeds.index(_seen(bench, found))] / (
+        100 if metric.unit == "%" else 1
+    )
     return final
 
 
@@ -126,13 +146,24 @@ def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]
     p = [_REFUSED, *holm([signed_rank(one - kept[0])[0] for one in kept[1:]])]
     ranks = _ranks(values)
     for i, drive in enumerate(drives):
-        yield Searched(found.table, drive, regrets[drive], float(ranks[i]), float(p[i]), float(np.mean(cells[drive])))
+        yield Searched(
+            found.table,
+            drive,
+            regrets[drive],
+            float(ranks[i]),
+            float(p[i]),
+            float(np.mean(cells[drive])),
+        )
 
 
 def _ranks(values: Values) -> Values:
     """Mean ranks of the rows, ties shared, over the columns that all rows have."""
     kept = values[:, np.isfinite(values).all(axis=0)]
-    return np.asarray(rankdata(kept, axis=0).mean(axis=1)) if kept.size else np.full(len(values), math.nan)
+    return (
+        np.asarray(rankdata(kept, axis=0).mean(axis=1))
+        if kept.size
+        else np.full(len(values), math.nan)
+    )
 
 
 def role_of(one: Searched, searches: Sequence[Searched]) -> str:
@@ -144,33 +175,55 @@ def role_of(one: Searched, searches: Sequence[Searched]) -> str:
         return USUAL
     named_loss = loss.partition("[")[0]
     early = f" at {EARLY:.0%} of the run" if "[" in loss else ""
-    return f"usual {metric.replace('_', ' ')}{early}" if named_loss == usual else f"validation loss of {named_loss}"
+    return (
+        f"usual {metric.replace('_', ' ')}{early}"
+        if named_loss == usual
+        else f"validation loss of {named_loss}"
+    )
 
 
 def meetings(searches: Sequence[Searched]) -> list[Meeting]:
-    """What all tables hold, ranked over all; then what some hold besides, over these; the most tables first."""
+    """What all tables hold, ranked over all; then what some hold besides, over these; the most
+    tables first.
+    """
     values: dict[str, dict[str, Values]] = {}
     for one in searches:
-        values.setdefault(one.table, {})[role_of(one, searches)] = np.concatenate([*one.regret.values()])
+        values.setdefault(one.table, {})[role_of(one, searches)] = np.concatenate(
+            [*one.regret.values()]
+        )
     tables: dict[str, tuple[str, ...]] = {}
     for role in dict.fromkeys(role for held in values.values() for role in held):
         tables[role] = tuple(table for table, held in values.items() if role in held)
     usual = [role for role, held in tables.items() if len(held) == len(values)]
     found = [_meeting(tuple(values), usual, values)]
     for same in dict.fromkeys(held for role, held in tables.items() if role not in usual):
-        found.append(_meeting(same, [*usual, *(role for role, held in tables.items() if held == same)], values))
+        found.append(
+            _meeting(
+                same, [*usual, *(role for role, held in tables.items() if held == same)], values
+            )
+        )
     return sorted(found, key=lambda one: -len(one.tables))
 
 
-def _meeting(tables: tuple[str, ...], roles: Sequence[str], values: dict[str, dict[str, Values]]) -> Meeting:
-    ranks = np.array([_ranks(np.array([values[table][role] for role in roles])) for table in tables])
+def _meeting(
+    tables: tuple[str, ...], roles: Sequence[str], values: dict[str, dict[str, Values]]
+) -> Meeting:
+    ranks = np.array(
+        [_ranks(np.array([values[table][role] for role in roles])) for table in tables]
+    )
     gaps = ranks[:, 1:] - ranks[:, :1]
     p, needed = np.ones(gaps.shape[1]), math.nan
     if len(tables) > 1:
         spread = gaps.std(axis=0, ddof=1) / math.sqrt(len(tables))
-        steps = np.divide(np.abs(gaps.mean(axis=0)), spread, out=np.zeros_like(spread), where=spread > 0)
+        steps = np.divide(
+            np.abs(gaps.mean(axis=0)), spread, out=np.zeros_like(spread), where=spread > 0
+        )
         p = holm(2 * student.sf(steps, len(tables) - 1)) if len(steps) else p
-        needed = float(np.median(spread)) * seen_from(len(tables), len(steps)) if len(steps) else math.nan
+        needed = (
+            float(np.median(spread)) * seen_from(len(tables), len(steps))
+            if len(steps)
+            else math.nan
+        )
     return Meeting(
         tables,
         dict(zip(roles, ranks.T, strict=True)),

@@ -1,4 +1,5 @@
-"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked at by hand.
+"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked
+at by hand.
 
 It carries its packed data and its script inside, and asks no network for anything.
 """
@@ -37,7 +38,9 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> import surrogate_nas as sn
-        >>> found = sn.compare("fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=2, budget=20)
+        >>> found = sn.compare(
+        ...     "fashion", ["random", "local_search"], "valid_loss + 0.1*params", runs=2, budget=20
+        ... )
         >>> with TemporaryDirectory() as folder:
         ...     write_explorer(found, Path(folder)).name
         'explore.html'
@@ -55,7 +58,8 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
 def write_suite_explorer(
     result: SuiteResult, folder: Path, comparisons: Mapping[str, Comparison] | None = None
 ) -> Path | None:
-    """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was before.
+    """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was
+    before.
 
     Args:
         result: What the suite has found.

@@ -15,13 +15,26 @@ MOST_BYTES = 6_000_000
 _SPARE = 150_000
 """Of that, for everything but problems."""
 _DETAILS = (
-    Detail(0, 3, 1, False), Detail(0, 3, 2, False), Detail(0, 3, 5, False), Detail(0, 3, 10, False),
-    Detail(0, 3, 20, False), Detail(0, 3, 50, False), Detail(0, 3, maxsize, False), Detail(1000, 3, maxsize, False),
-    Detail(2000, 4, maxsize, False), Detail(4000, 5, maxsize, False), Detail(8000, 5, maxsize, False),
-    Detail(16_000, 5, maxsize, False), Detail(16_000, 6, maxsize, True), Detail(16_000, 12, maxsize, True),
-    Detail(maxsize, 12, maxsize, True), Detail(maxsize, maxsize, maxsize, True),
-)  # fmt: skip
-"""From the least to the most that is shown of a problem: runs first, then cells that none met, then metrics."""
+    Detail(0, 3, 1, False),
+    Detail(0, 3, 2, False),
+    Detail(0, 3, 5, False),
+    Detail(0, 3, 10, False),
+    Detail(0, 3, 20, False),
+    Detail(0, 3, 50, False),
+    Detail(0, 3, maxsize, False),
+    Detail(1000, 3, maxsize, False),
+    Detail(2000, 4, maxsize, False),
+    Detail(4000, 5, maxsize, False),
+    Detail(8000, 5, maxsize, False),
+    Detail(16_000, 5, maxsize, False),
+    Detail(16_000, 6, maxsize, True),
+    Detail(16_000, 12, maxsize, True),
+    Detail(maxsize, 12, maxsize, True),
+    Detail(maxsize, maxsize, maxsize, True),
+)
+"""From the least to the most that is shown of a problem: runs first, then cells that none met, then
+metrics.
+"""
 
 
 class _Problem(NamedTuple):
@@ -59,7 +72,9 @@ class Page:
         self.shown.append(_Problem(name, block))
 
     def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
-        """The block of most detail that fits, in base 64; empty where none does. A problem is about like the last."""
+        """The block of most detail that fits, in base 64; empty where none does. A problem is about
+        like the last.
+        """
         found, at, step = "", self._level, 0
         while 0 <= at < len(_DETAILS):
             block = base64.b64encode(packed(_DETAILS[at])).decode()

@@ -1,4 +1,6 @@
-"""What one comparison tells its explorer: cells with their numbers, drawings and choices, and who met them when."""
+"""What one comparison tells its explorer: cells with their numbers, drawings and choices, and who
+met them when.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +39,10 @@ _END = "\0"
 class Block:
     """Arrays and JSON as one compressed block, which the page's script unpacks where it is needed.
 
-    A block is gzip of: the length of its JSON as four bytes, the JSON, and the arrays, each at a multiple of eight
-    bytes. All numbers are little-endian. A column of few values is their list and a code for every cell, and so exact;
-    another one has eight bytes a value where it must be exact, else four. What `array`, `column` and `texts` return
-    goes into the JSON in their place.
+    A block is gzip of: the length of its JSON as four bytes, the JSON, and the arrays, each at a
+    multiple of eight bytes. All numbers are little-endian. A column of few values is their list and
+    a code for every cell, and so exact; another one has eight bytes a value where it must be exact,
+    else four. What `array`, `column` and `texts` return goes into the JSON in their place.
     """
 
     def __init__(self) -> None:
@@ -63,7 +65,9 @@ class Block:
 
     def texts(self, texts: Sequence[str]) -> dict[str, Any]:
         """Keep texts."""
-        content = _END.join(text.replace(_END, " ") for text in texts).encode("utf-8", "backslashreplace")
+        content = _END.join(text.replace(_END, " ") for text in texts).encode(
+            "utf-8", "backslashreplace"
+        )
         return self._stored(content, "texts", len(content))
 
     def _stored(self, content: bytes, kind: str, n: int) -> dict[str, Any]:
@@ -75,7 +79,9 @@ class Block:
 
     def packed(self, told: Mapping[str, Any]) -> bytes:
         """The block."""
-        head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+        head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode(
+            "utf-8", "backslashreplace"
+        )
         head += b" " * (-(4 + len(head)) % _ALIGNED)
         return compressed(len(head).to_bytes(4, "little") + head + b"".join(self._parts))
 
@@ -88,12 +94,19 @@ def compressed(content: bytes) -> bytes:
 _LOSS, _PENALTY, _PART, _SCORE = "L", "λR", "objective {}", "score"
 """The names of what is minimised, and of the group that these are."""
 _NOWHERE = 0
-"""The cell of a trial after other epochs than the objective's, which has no score here; all others count from 1."""
+"""The cell of a trial after other epochs than the objective's, which has no score here; all others
+count from 1.
+"""
 
 
 READ, FINAL, COST, TRAINED, STRUCTURE, PROXY = (
-    "read by the objective", "final, never searched on", "costs", "other trainings", "structure", "proxies",
-)  # fmt: skip
+    "read by the objective",
+    "final, never searched on",
+    "costs",
+    "other trainings",
+    "structure",
+    "proxies",
+)
 """Groups of metrics."""
 _UNTRAINED: dict[Quantity, str] = {"structure": STRUCTURE, "proxy": PROXY}
 _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
@@ -102,14 +115,18 @@ _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
 
 _DRAW_SEED = 201
 _BEST_SHARE, _FEWEST_BEST = 0.01, 20
-"""The best cells, whose choices are set against all others': a hundredth, but not fewer than these."""
+"""The best cells, whose choices are set against all others': a hundredth, but not fewer than
+these.
+"""
 _SURVEYED = 20_000
 """Of how many cells the choices of all are counted, where a space has more."""
 Places = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
-    """How much a page has room for: most cells that no run met, metrics, runs of a strategy, and whether all digits."""
+    """How much a page has room for: most cells that no run met, metrics, runs of a strategy, and
+    whether all digits.
+    """
 
     background: int
     metrics: int
@@ -127,7 +144,9 @@ class ProblemData:
         self.benchmark = self.objective.benchmark
         self._looks = looks(strategies)
         finished = {name: comparison.runs_of(name) for name in strategies}
-        self._runs = {name: [run for run in made if run.run < runs] for name, made in finished.items() if made}
+        self._runs = {
+            name: [run for run in made if run.run < runs] for name, made in finished.items() if made
+        }
 
     @cached_property
     def _scores(self) -> Scores | None:
@@ -140,7 +159,9 @@ class ProblemData:
         shown = shown_cells(self.comparison, runs, detail.background)
         block = Block()
         answers = {cell for run in runs for cell in _best_so_far(run)}
-        identities = [self.benchmark.space.identity(cell) if cell in answers else "" for cell in shown.cells]
+        identities = [
+            self.benchmark.space.identity(cell) if cell in answers else "" for cell in shown.cells
+        ]
         return block.packed(
             {
                 **self._headings(shown),
@@ -151,7 +172,10 @@ class ProblemData:
                 "identities": block.array(numbered(identities, len(identities))),
                 "space": self._space(shown.cells, block),
                 "shares": self._shares,
-                "columns": [*self._score_columns(shown, detail, block), *self._metric_columns(shown, detail, block)],
+                "columns": [
+                    *self._score_columns(shown, detail, block),
+                    *self._metric_columns(shown, detail, block),
+                ],
                 "drawings": _drawings(self.benchmark.space, shown.cells, block),
                 "trials": self._trials(shown.cells, runs, block),
             }
@@ -179,7 +203,9 @@ class ProblemData:
         }
 
     def _front(self, shown: Shown) -> NDArray[np.uint8]:
-        """Which of the shown cells are of the exact front, which they hold as a whole; none where no table tells it."""
+        """Which of the shown cells are of the exact front, which they hold as a whole; none where
+        no table tells it.
+        """
         on = np.zeros(len(shown.cells), dtype=np.uint8)
         if self._scores is not None:
             on[_front_among(self.objective, shown.scores)] = 1
@@ -187,7 +213,9 @@ class ProblemData:
 
     @cached_property
     def _shares(self) -> dict[str, Any] | None:
-        """How frequent each option is at every position, among the best cells of the table and among all."""
+        """How frequent each option is at every position, among the best cells of the table and
+        among all.
+        """
         scores, space = self._scores, self.benchmark.space
         if scores is None or not isinstance(space, ChoiceSpace):
             return None
@@ -201,15 +229,29 @@ class ProblemData:
         if not len(best):
             return None
         some = np.arange(n) if n <= _SURVEYED else _drawn(n, _SURVEYED)
-        told = {"best": int(len(best)), "of": n, "surveyed": int(len(some)), "front": self.objective.parts > 1}
-        return told | {"among_best": _counted(space, cells, best), "among_all": _counted(space, cells, some)}
+        told = {
+            "best": int(len(best)),
+            "of": n,
+            "surveyed": int(len(some)),
+            "front": self.objective.parts > 1,
+        }
+        return told | {
+            "among_best": _counted(space, cells, best),
+            "among_all": _counted(space, cells, some),
+        }
 
     def _axes(self) -> list[str | None]:
-        """The columns that the page begins with, across and up; None for the first cost that there is."""
+        """The columns that the page begins with, across and up; None for the first cost that there
+        is.
+        """
         if self.objective.parts > 1:
             return [_PART.format(1), _PART.format(2)]
         asked = self.objective.questions()
-        limited = (str(question) for question in asked if not self.benchmark.metric(question.metric).is_loss)
+        limited = (
+            str(question)
+            for question in asked
+            if not self.benchmark.metric(question.metric).is_loss
+        )
         return [_PENALTY if self._has_penalty else next(limited, None), _LOSS]
 
     @property
@@ -226,19 +268,27 @@ class ProblemData:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
             told = [(_LOSS, loss, self._loss_unit, scores.loss)]
         if objective.parts == 1 and self._has_penalty:
-            rest = [_weighted(term.weight, term.name) for term in objective.terms if not term.is_loss]
+            rest = [
+                _weighted(term.weight, term.name) for term in objective.terms if not term.is_loss
+            ]
             if objective.has_history:
                 rest.append(_weighted(objective.diversity_weight, "diversity"))
             told.append((_PENALTY, " + ".join(rest), "", scores.penalty))
         lossy = {term.part for term in losses}
         return [
-            _column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact)) | {"cut": number in lossy}
+            _column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact))
+            | {"cut": number in lossy}
             for number, (n, text, unit, v) in enumerate(told)
         ]
 
     def _part_told(self, part: int) -> tuple[str, str]:
-        """What an objective of several is, with what it is divided by, and its unit where it is one undivided term."""
-        text, terms = self.objective.part_text(part), [term for term in self.objective.terms if term.part == part]
+        """What an objective of several is, with what it is divided by, and its unit where it is one
+        undivided term.
+        """
+        text, terms = (
+            self.objective.part_text(part),
+            [term for term in self.objective.terms if term.part == part],
+        )
         if len(terms) != 1:
             return text, ""
         divisor = terms[0].divisor
@@ -247,7 +297,11 @@ class ProblemData:
     @property
     def _loss_unit(self) -> str:
         """The unit of L where that is its losses' own."""
-        units = {term.unit if term.divisor == 1.0 else "" for term in self.objective.terms if term.is_loss}
+        units = {
+            term.unit if term.divisor == 1.0 else ""
+            for term in self.objective.terms
+            if term.is_loss
+        }
         return units.pop() if len(units) == 1 else ""
 
     def _metric_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
@@ -258,7 +312,9 @@ class ProblemData:
                 metric = self.benchmark.metric(asked.question.metric)
                 kept = block.column(values, exact=detail.exact and asked.group == READ)
                 name, unit = str(asked.question), metric.unit
-                column = _column(name, metric.description, unit, _DECIMALS.get(unit), asked.group, kept)
+                column = _column(
+                    name, metric.description, unit, _DECIMALS.get(unit), asked.group, kept
+                )
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
 
@@ -272,36 +328,60 @@ class ProblemData:
         told: dict[str, Any] = {"name": space.name, "positions": [], "options": [], "choices": None}
         if isinstance(space, ChoiceSpace):
             choices = np.array([cell.choices for cell in cells], dtype=np.int8)
-            told |= {"positions": space.positions, "options": space.options, "choices": block.array(choices.T)}
+            told |= {
+                "positions": space.positions,
+                "options": space.options,
+                "choices": block.array(choices.T),
+            }
         return told
 
     def _trials(self, cells: Sequence[Cell], runs: Sequence[Run], block: Block) -> dict[str, Any]:
-        """Every trial of the runs: which cell, and when it had finished; those of a run one after the other."""
+        """Every trial of the runs: which cell, and when it had finished; those of a run one after
+        the other.
+        """
         numbers = {cell: number for number, cell in enumerate(cells, _NOWHERE + 1)}
         met, finished = [], []
         for run in runs:
             answers = (trial.epochs == run.epochs for trial in run.trials)
-            met += [numbers[t.cell] if is_one else _NOWHERE for t, is_one in zip(run.trials, answers, strict=True)]
+            met += [
+                numbers[t.cell] if is_one else _NOWHERE
+                for t, is_one in zip(run.trials, answers, strict=True)
+            ]
             finished += [trial.finished for trial in run.trials]
         names = list(self._runs)
         looks_of = [(name, self._looks[name]) for name in names]
         kind = np.uint16 if len(cells) < _WIDE else np.uint32
         return {
             "strategies": [
-                {"name": name, "colour": look.variable, "path": look.svg_mark, "hollow": look.hollow,
-                 "dash": " ".join(f"{2 * length:g}" for length in look.dash), "ring": look.dotted}
+                {
+                    "name": name,
+                    "colour": look.variable,
+                    "path": look.svg_mark,
+                    "hollow": look.hollow,
+                    "dash": " ".join(f"{2 * length:g}" for length in look.dash),
+                    "ring": look.dotted,
+                }
                 for name, look in looks_of
             ],
-            "runs": [{"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)} for r in runs],
+            "runs": [
+                {"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)}
+                for r in runs
+            ],
             "cells": block.array(np.array(met, dtype=kind)),
-            "finished": block.array(np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)),
-        }  # fmt: skip
+            "finished": block.array(
+                np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)
+            ),
+        }
 
 
-def _column(name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]) -> dict[str, Any]:
-    """A column of the page: its name, what that is, its unit, its decimals, its group and its values.
+def _column(
+    name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]
+) -> dict[str, Any]:
+    """A column of the page: its name, what that is, its unit, its decimals, its group and its
+    values.
 
-    Besides, whether larger is better, and whether cells that cannot learn stretch it, so that a frame cuts it.
+    Besides, whether larger is better, and whether cells that cannot learn stretch it, so that a
+    frame cuts it.
     """
     told = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
     return {**told, "larger": False, "cut": False, "values": values}
@@ -319,7 +399,8 @@ class Shown(NamedTuple):
         scores: Their scores.
         trials: One trial of each; empty where a table tells all cells.
         places: Their places in the order of the table; None where there is no table.
-        drawn: Which of them are of the fixed draw that stands for all; None where all are shown, or there is no table.
+        drawn: Which of them are of the fixed draw that stands for all; None where all are shown, or
+            there is no table.
     """
 
     cells: Sequence[Cell]
@@ -334,7 +415,9 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
     best: dict[Cell, Trial] = {}
     for run in runs:
         for trial in comparison.reported(run):
-            if trial.epochs == run.epochs and (trial.cell not in best or trial.score < best[trial.cell].score):
+            if trial.epochs == run.epochs and (
+                trial.cell not in best or trial.score < best[trial.cell].score
+            ):
                 best[trial.cell] = trial
     objective = comparison.objective
     told = objective.over_space()
@@ -344,7 +427,11 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
     space = listed(objective.benchmark.space)
     places = _places(objective, told, [space.index(cell) for cell in best], background)
     scores = Scores(
-        told.score[places], told.loss[places], told.penalty[places], told.feasible[places], told.vector[places]
+        told.score[places],
+        told.loss[places],
+        told.penalty[places],
+        told.feasible[places],
+        told.vector[places],
     )
     n = len(told.loss)
     drawn = None if len(places) == n else np.isin(places, _drawn(n, background))
@@ -352,12 +439,16 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
 
 
 def _places(objective: Objective, told: Scores, met: Sequence[int], background: int) -> Places:
-    """The evaluated cells, the exact front, and a fixed draw of all others, in the order of the space."""
+    """The evaluated cells, the exact front, and a fixed draw of all others, in the order of the
+    space.
+    """
     n = len(told.loss)
     if n - len(met) <= background:
         return np.arange(n)
     evaluated = np.array(met, dtype=np.intp)
-    return np.unique(np.concatenate([evaluated, _front_among(objective, told), _drawn(n, background)]))
+    return np.unique(
+        np.concatenate([evaluated, _front_among(objective, told), _drawn(n, background)])
+    )
 
 
 def _front_among(objective: Objective, told: Scores) -> Places:
@@ -375,12 +466,16 @@ def _drawn(n: int, wanted: int) -> Places:
 def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list[float]]:
     """The share of every option at every position, among cells of the space."""
     choices = np.array([cells[place].choices for place in places.tolist()])
-    counts = (np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1]))
+    counts = (
+        np.bincount(choices[:, p], minlength=len(space.options[p])) for p in range(choices.shape[1])
+    )
     return [[round(count / len(choices), 4) for count in held.tolist()] for held in counts]
 
 
 def _best_so_far(run: Run) -> list[Cell]:
-    """The cells that were the best of a run until then, any of which the page may show as its answer."""
+    """The cells that were the best of a run until then, any of which the page may show as its
+    answer.
+    """
     found, best = [], np.inf
     for trial in run.trials:
         if trial.feasible and trial.score < best:
@@ -391,7 +486,8 @@ def _best_so_far(run: Run) -> list[Cell]:
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:
     score, loss, penalty = (
-        _numbers([getattr(trial, name) for trial in trials]) for name in ("score", "loss", "penalty")
+        _numbers([getattr(trial, name) for trial in trials])
+        for name in ("score", "loss", "penalty")
     )
     feasible = np.array([trial.feasible for trial in trials], dtype=np.bool_)
     vector = np.array([trial.scores or (trial.score,) for trial in trials], dtype=np.float64)
@@ -411,14 +507,19 @@ class _Wanted:
 
 
 def _wanted(objective: Objective) -> list[_Wanted]:
-    """Everything that can be told of a cell, each once: what the objective reads, finals, costs, and the rest."""
+    """Everything that can be told of a cell, each once: what the objective reads, finals, costs,
+    and the rest.
+    """
     benchmark = objective.benchmark
     found = [_Wanted(question, READ) for question in objective.questions()]
     if benchmark.has_columns:
         found += [_Wanted(question, FINAL) for question in final_questions(objective)]
     search = [metric for metric in benchmark.metrics if metric.kind == "search"]
     rest = [
-        _Wanted(benchmark.question(m.name), TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST))
+        _Wanted(
+            benchmark.question(m.name),
+            TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST),
+        )
         for m in search
     ]
     order = (COST, TRAINED, STRUCTURE, PROXY)
@@ -430,7 +531,9 @@ def _wanted(objective: Objective) -> list[_Wanted]:
 
 
 def _table_values(objective: Objective, asked: _Wanted, places: NDArray[np.intp]) -> Values | None:
-    """A metric of some cells of a table, shape ``(n,)``, NaN where none is held; None where the table lacks it."""
+    """A metric of some cells of a table, shape ``(n,)``, NaN where none is held; None where the
+    table lacks it.
+    """
     question, seed = asked.question, objective.seed if asked.group == READ else None
     try:
         column = objective.benchmark.column(question.metric, question.epochs, seed)
@@ -439,23 +542,34 @@ def _table_values(objective: Objective, asked: _Wanted, places: NDArray[np.intp]
     return np.asarray(column[places])
 
 
-def _told_values(benchmark: Benchmark, asked: _Wanted, trials: Sequence[Trial], seed: Seed) -> Values | None:
-    """A metric of evaluated cells, shape ``(n,)``, from what their trials read or what needs no training."""
+def _told_values(
+    benchmark: Benchmark, asked: _Wanted, trials: Sequence[Trial], seed: Seed
+) -> Values | None:
+    """A metric of evaluated cells, shape ``(n,)``, from what their trials read or what needs no
+    training.
+    """
     name = str(asked.question)
     if any(name in trial.values for trial in trials):
         return np.array([trial.values.get(name, np.nan) for trial in trials], dtype=np.float64)
     free = benchmark.free(asked.question, seed)
-    return None if free is None else np.asarray(free([trial.cell for trial in trials]), dtype=np.float64)
+    return (
+        None
+        if free is None
+        else np.asarray(free([trial.cell for trial in trials]), dtype=np.float64)
+    )
 
 
 class _Marks:
-    """The drawings of a space's cells: every mark once, and for each cell the numbers of its marks."""
+    """The drawings of a space's cells: every mark once, and for each cell the numbers of its
+    marks.
+    """
 
     def __init__(self, space: Space) -> None:
         self._space = space
         self.marks: list[Mark] = []
         self._numbers: dict[Mark, int] = {}
-        self._seen: dict[int, int] = {}  # a mark's number by its object, as spaces share equal marks between cells
+        # a mark's number by its object, as spaces share equal marks between cells
+        self._seen: dict[int, int] = {}
         self._places: dict[Cell, list[int]] = {}
         self._sketches: list[Any] = []
 
@@ -481,7 +595,9 @@ _marks = lru_cache(maxsize=2)(_Marks)
 
 
 def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, Any] | None:
-    """Sketch cells, at least one; None where the space draws none, and where its drawings have no marks."""
+    """Sketch cells, at least one; None where the space draws none, and where its drawings have no
+    marks.
+    """
     first = space.sketch(cells[0])
     if first is None:
         return None
@@ -504,7 +620,13 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
 
 def _written(mark: Mark) -> list[Any]:
     if isinstance(mark, Box):
-        return ["box", *_short(*mark.centre, *mark.size, mark.rounding), mark.fill, mark.stroke, mark.line]
+        return [
+            "box",
+            *_short(*mark.centre, *mark.size, mark.rounding),
+            mark.fill,
+            mark.stroke,
+            mark.line,
+        ]
     if isinstance(mark, Arrow):
         curve = _short(*(number for point in mark.curve for number in point))
         return ["arrow", curve, mark.colour, mark.line, list(mark.dash), mark.opacity, mark.head]

@@ -1,7 +1,9 @@
-"""Exports: results in the forms that other people's tools open; one file a format, which itself says its ``EXPORT``.
+"""Exports: results in the forms that other people's tools open; one file a format, which itself
+says its ``EXPORT``.
 
-An installed package brings a format by an entry point of the group ``surrogate_nas.exports``, and a user names one as
-``FILE.py:NAME``. The other way about is `surrogate_nas.report.export.optuna.OptunaObjective`.
+An installed package brings a format by an entry point of the group ``surrogate_nas.exports``, and a
+user names one as ``FILE.py:NAME``. The other way about is
+`surrogate_nas.report.export.optuna.OptunaObjective`.
 """
 
 from __future__ import annotations
@@ -26,8 +28,9 @@ class Format(NamedTuple):
         ('csv', 'Open it: optuna-dashboard optuna.log')
 
     Attributes:
-        write: Given a results folder (of a comparison, a suite, or a path over λ) or a comparison in memory, and where
-            to write, writes it and gives the files. What is unfinished is exported as far as it is made.
+        write: Given a results folder (of a comparison, a suite, or a path over λ) or a comparison
+            in memory, and where to write, writes it and gives the files. What is unfinished is
+            exported as far as it is made.
         default: The name of what it writes, where nobody names it.
         then: What to do with that, for a reader; ``{out}`` stands for where it is.
         needs: The libraries that it takes, as Python imports them.
@@ -40,4 +43,6 @@ class Format(NamedTuple):
 
 
 EXPORTS = Registry("format", Format, places_in(__name__, "EXPORT"), group="surrogate_nas.exports")
-"""Every format by its name: the ``EXPORT`` of the file of that name, which is imported when it is asked for."""
+"""Every format by its name: the ``EXPORT`` of the file of that name, which is imported when it is
+asked for.
+"""

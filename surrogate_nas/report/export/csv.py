@@ -1,4 +1,6 @@
-"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a suite its own; units in ``columns.csv``."""
+"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a suite its own; units in
+``columns.csv``.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,24 @@ _MEANINGS = {
     "problem": ("", "of the suite"),
     "lambda": ("", "the step of the path"),
     "strategy": ("", "as results name it"),
-    "run": ("", "the number of the run, which seeds it; runs of one number start from the same cells"),
+    "run": (
+        "",
+        "the number of the run, which seeds it; runs of one number start from the same cells",
+    ),
     "runs": ("", "finished runs"),
     "index": ("", "the trial's place in its run, from 0"),
     "cell": ("", "as the space prints it; of a run, what it found"),
-    "score": ("", "L + λR, lower is better; infeasible cells rank after all others. Of several objectives their sum, "
-              "and of a run the share of the front's hypervolume that it misses"),
-    "reported_score": ("", "the score by the mean over training seeds, where the search saw drawn ones"),
+    "score": (
+        "",
+        (
+            "L + λR, lower is better; infeasible cells rank after all others. Of several objectives"
+            " their sum, and of a run the share of the front's hypervolume that it misses"
+        ),
+    ),
+    "reported_score": (
+        "",
+        "the score by the mean over training seeds, where the search saw drawn ones",
+    ),
     "loss": ("", "L"),
     "penalty": ("", "λR"),
     "feasible": ("", "whether every limit holds"),
@@ -40,7 +53,7 @@ _MEANINGS = {
     "iqm": ("", "interquartile mean of the score"),
     "ci95_low": ("", "bootstrap 95 % interval of the mean score"),
     "ci95_high": ("", "bootstrap 95 % interval of the mean score"),
-}  # fmt: skip
+}
 """Unit and meaning of every column that has always the same name."""
 
 
@@ -62,7 +75,11 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         ['trials.csv', 'runs.csv', 'summary.csv', 'columns.csv']
     """
     results, out = results_of(source), Path(out)
-    tables = {"trials": _trials_of(results), "runs": _runs_of(results), "summary": _summary_of(results)}
+    tables = {
+        "trials": _trials_of(results),
+        "runs": _runs_of(results),
+        "summary": _summary_of(results),
+    }
     tables["columns"] = _columns_of(results, tables)
     if results.suite is not None:
         tables |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
@@ -73,7 +90,10 @@ def _trials_of(results: Results) -> Rows:
     """Every trial of every run, those of failed runs included."""
     rows = []
     for part, run in results.runs():
-        comparison, where = part.comparison, results.where(part) | {"strategy": run.strategy, "run": run.run}
+        comparison, where = (
+            part.comparison,
+            results.where(part) | {"strategy": run.strategy, "run": run.run},
+        )
         draws = comparison.objective.draws
         told = comparison.reported(run) if draws else run.trials
         for trial, reported in zip(run.trials, told, strict=True):
@@ -83,18 +103,30 @@ def _trials_of(results: Results) -> Rows:
             failure = {"failure": trial.failure} if trial.failure else {}
             rows.append(
                 {
-                    **where, "index": trial.index, "cell": trial.cell.text, "score": trial.score, **scores,
-                    "loss": trial.loss, "penalty": trial.penalty, "feasible": trial.feasible, "epochs": trial.epochs,
-                    "cost": trial.cost_seconds, "started": trial.started, "finished": trial.finished, **failure,
+                    **where,
+                    "index": trial.index,
+                    "cell": trial.cell.text,
+                    "score": trial.score,
+                    **scores,
+                    "loss": trial.loss,
+                    "penalty": trial.penalty,
+                    "feasible": trial.feasible,
+                    "epochs": trial.epochs,
+                    "cost": trial.cost_seconds,
+                    "started": trial.started,
+                    "finished": trial.finished,
+                    **failure,
                     **trial.values,
                 }
-            )  # fmt: skip
+            )
     return _aligned(rows)
 
 
 def _runs_of(results: Results) -> Rows:
     """Every run: what it found, with its final metrics, and what it spent."""
-    return _aligned([results.where(part) | run_row(part.comparison, run) for part, run in results.runs()])
+    return _aligned(
+        [results.where(part) | run_row(part.comparison, run) for part, run in results.runs()]
+    )
 
 
 def _summary_of(results: Results) -> Rows:
@@ -121,8 +153,11 @@ def _meaning(results: Results, column: str) -> tuple[str, str]:
         costs = sorted({part.comparison.objective.benchmark.cost for part in results.parts})
         return " or ".join(costs) if unit == "COST" else unit, meaning
     if column.startswith("score_"):
-        texts = {part.comparison.objective.part_text(int(column[6:]) - 1) for part in results.parts
-                 if part.comparison.objective.parts >= int(column[6:])}  # fmt: skip
+        texts = {
+            part.comparison.objective.part_text(int(column[6:]) - 1)
+            for part in results.parts
+            if part.comparison.objective.parts >= int(column[6:])
+        }
         return "", f"objective {column[6:]}: {' or '.join(sorted(texts))}"
     name, kind = column.removeprefix(FINAL), "read for the report alone, of what the run found"
     metric = name.partition("[")[0]
@@ -130,14 +165,19 @@ def _meaning(results: Results, column: str) -> tuple[str, str]:
         benchmark = part.comparison.objective.benchmark
         if metric in {held.name for held in benchmark.metrics}:
             held = benchmark.metric(metric)
-            return held.unit, kind if column.startswith(FINAL) else held.description or held.quantity
+            return held.unit, (
+                kind if column.startswith(FINAL) else held.description or held.quantity
+            )
     return "", ""
 
 
 def _aligned(rows: Rows) -> Rows:
     """The same rows, each with the columns of all."""
     columns = {column: None for order in dict.fromkeys(map(tuple, rows)) for column in order}
-    return [row if [*row] == [*columns] else {column: row.get(column) for column in columns} for row in rows]
+    return [
+        row if [*row] == [*columns] else {column: row.get(column) for column in columns}
+        for row in rows
+    ]
 
 
 EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv")

@@ -1,4 +1,6 @@
-"""Every picture of a report as files: an SVG, a PDF and a PNG each, drawn by matplotlib, and their captions."""
+"""Every picture of a report as files: an SVG, a PDF and a PNG each, drawn by matplotlib, and their
+captions.
+"""
 
 from __future__ import annotations
 
@@ -27,17 +29,25 @@ _UNTOLD: dict[str, dict[str, None]] = {
     "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
     "png": dict.fromkeys(("Software",)),
 }
-"""What would differ between two files of the same picture, or between two versions of the library, by ending."""
+"""What would differ between two files of the same picture, or between two versions of the library,
+by ending.
+"""
 _RC: Any = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "svg.hashsalt": "surrogate_nas",
-    "svg.fonttype": "path", "text.parse_math": False, "pdf.fonttype": 42,
-}  # fmt: skip
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.hashsalt": "surrogate_nas",
+    "svg.fonttype": "path",
+    "text.parse_math": False,
+    "pdf.fonttype": 42,
+}
 _NARROW = 0.88
 """How large text is set beside a page's: this font is wider than those of pages."""
 
 
 def rendered(picture: Picture) -> dict[str, bytes]:
-    """A picture by ending: vectors with fixed colours and embedded letters, or pixels; always the same."""
+    """A picture by ending: vectors with fixed colours and embedded letters, or pixels; always the
+    same.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -83,16 +93,35 @@ def _draw_shape(axes: Any, shape: Shape) -> None:
     """One shape of a page as matplotlib draws it; later ones lie above."""
     order = len(axes.patches) + len(axes.lines) + len(axes.texts) + 1
     if isinstance(shape, Text):
-        axes.text(*shape.at, shape.text, fontsize=shape.size * _POINTS * _NARROW, ha=shape.align, va="baseline",
-                  color=_colour(shape.paint), weight="bold" if shape.bold else "normal", zorder=order)  # fmt: skip
+        axes.text(
+            *shape.at,
+            shape.text,
+            fontsize=shape.size * _POINTS * _NARROW,
+            ha=shape.align,
+            va="baseline",
+            color=_colour(shape.paint),
+            weight="bold" if shape.bold else "normal",
+            zorder=order,
+        )
     elif isinstance(shape, Mark):
         look = shape.look
         face, edge = ("white", look.colour) if look.hollow else (look.colour, "white")
-        axes.plot(*shape.at, marker=look.marker, markersize=shape.size * _POINTS, markerfacecolor=face,
-                  markeredgecolor=edge, markeredgewidth=1.4 if look.hollow else 0.6, zorder=order)  # fmt: skip
+        axes.plot(
+            *shape.at,
+            marker=look.marker,
+            markersize=shape.size * _POINTS,
+            markerfacecolor=face,
+            markeredgecolor=edge,
+            markeredgewidth=1.4 if look.hollow else 0.6,
+            zorder=order,
+        )
     elif isinstance(shape, Area):
         axes.fill(
-            *zip(*shape.points, strict=True), color=_colour(shape.paint), alpha=shape.opacity, linewidth=0, zorder=order
+            *zip(*shape.points, strict=True),
+            color=_colour(shape.paint),
+            alpha=shape.opacity,
+            linewidth=0,
+            zorder=order,
         )
     else:
         _draw_line(axes, shape, order)
@@ -103,21 +132,33 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
     from matplotlib.path import Path as Curve
 
     points = [point for part in line.parts for point in part]
-    codes = [code for part in line.parts for code in [Curve.MOVETO, *[Curve.LINETO] * (len(part) - 1)]]
+    codes = [
+        code for part in line.parts for code in [Curve.MOVETO, *[Curve.LINETO] * (len(part) - 1)]
+    ]
     width = line.width * _POINTS
     casing = ((width + 1.5, "white", "solid"),) if line.cased else ()
     dash: Any = (0, [length / line.width for length in line.dash]) if line.dash else "solid"
     for wide, colour, style in (*casing, (width, _colour(line.paint), dash)):
-        axes.add_patch(PathPatch(Curve(points, codes), fill=False, edgecolor=colour, linewidth=wide, linestyle=style,
-                                 alpha=line.opacity, capstyle="butt", zorder=order))  # fmt: skip
+        axes.add_patch(
+            PathPatch(
+                Curve(points, codes),
+                fill=False,
+                edgecolor=colour,
+                linewidth=wide,
+                linestyle=style,
+                alpha=line.opacity,
+                capstyle="butt",
+                zorder=order,
+            )
+        )
 
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:
     """Draw the figures of the report again for papers; each file is whole or as it was before.
 
     Args:
-        source: A results folder, or a comparison. Of a suite the figures of all problems together come first, then each
-            problem's own in a folder of its name; of a path over λ likewise.
+        source: A results folder, or a comparison. Of a suite the figures of all problems together
+            come first, then each problem's own in a folder of its name; of a path over λ likewise.
 
     Returns:
         The files, ``captions.txt`` the last.

@@ -1,6 +1,8 @@
-"""Tables as papers print them: the best in bold, what is significantly worse than the leader marked, all else below.
+"""Tables as papers print them: the best in bold, what is significantly worse than the leader
+marked, all else below.
 
-What is significant the verdict says (`surrogate_nas.study.decision`); the table of pairs is descriptive.
+What is significant the verdict says (`surrogate_nas.study.decision`); the table of pairs is
+descriptive.
 """
 
 from __future__ import annotations
@@ -11,7 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.core.numbers import NOTHING, budget_in_words, decimals_for, fixed, p_value, plural, some_of
+from surrogate_nas.core.numbers import (
+    NOTHING,
+    budget_in_words,
+    decimals_for,
+    fixed,
+    p_value,
+    plural,
+    some_of,
+)
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.reading import (
@@ -34,8 +44,10 @@ _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
 """The place of a strategy without a mean, which no mean has."""
 _MARKS = (
-    rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the leader (exact signed-rank test of "
-    r"paired runs under random signs, 5\,\% for all rivals together, and a 95\,\% interval of the mean difference "
+    rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the leader (exact"
+    r" signed-rank test of "
+    r"paired runs under random signs, 5\,\% for all rivals together, and a 95\,\% interval of the"
+    r" mean difference "
     r"above 0)."
 )
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -45,9 +57,9 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
     """Write the tables; each file is whole or as it was before.
 
     Args:
-        source: A results folder, or a comparison. Of a comparison ``summary.tex`` and ``tests.tex``; of a suite or a
-            path over λ these of each part, and ``regret.tex`` over all of them; of a suite the tables of its report
-            too, as ``suite-NAME.tex``.
+        source: A results folder, or a comparison. Of a comparison ``summary.tex`` and
+            ``tests.tex``; of a suite or a path over λ these of each part, and ``regret.tex`` over
+            all of them; of a suite the tables of its report too, as ``suite-NAME.tex``.
 
     Raises:
         UserError: There is nothing to export, or the folder cannot be written.
@@ -82,7 +94,15 @@ def _summary(results: Results, part: Part) -> _Tabular:
     decimals = decimals_for([value for name in made.strategies for value in made.scores(name)])
     shown = _ranked({name: entry["score"]["mean"] for name, entry in told.items()}, decimals)
     worse = _worse(made)
-    heads = ["Strategy", "Runs", "Score, mean", "Std", "IQM", r"95\,\% interval of mean", "Regret, mean"]
+    heads = [
+        "Strategy",
+        "Runs",
+        "Score, mean",
+        "Std",
+        "IQM",
+        r"95\,\% interval of mean",
+        "Regret, mean",
+    ]
     rows = [
         [
             escaped(name),
@@ -102,7 +122,9 @@ def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
     if entry["feasible_runs"] < 2:
         return [escaped(NOTHING)] * 3
     score = entry["score"]
-    std, iqm, low, high = (escaped(fixed(v, decimals)) for v in (score["std"], score["iqm"], *score["ci95"]))
+    std, iqm, low, high = (
+        escaped(fixed(v, decimals)) for v in (score["std"], score["iqm"], *score["ci95"])
+    )
     return [std, iqm, f"{low} -- {high}"]
 
 
@@ -111,7 +133,9 @@ def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
     places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
     styles = dict(zip(places, (bold, underlined), strict=False))
     return {
-        name: styles.get(_NOWHERE if mean is None else round(mean, 12), str)(escaped(fixed(mean, decimals)))
+        name: styles.get(_NOWHERE if mean is None else round(mean, 12), str)(
+            escaped(fixed(mean, decimals))
+        )
         for name, mean in means.items()
     }
 
@@ -137,25 +161,34 @@ def _tests(results: Results, part: Part) -> _Tabular:
         for test in part.comparison.tests
     ]
     caption = (
-        f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse; effect: matched-pairs "
-        "rank-biserial correlation; Wilcoxon's signed-rank test, two-sided, and after Holm's correction over all "
-        "pairs. Descriptive only; see the verdict for significance."
+        f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse;"
+        " effect: matched-pairs rank-biserial correlation; Wilcoxon's signed-rank test, two-sided,"
+        " and after Holm's correction over all pairs. Descriptive only; see the verdict for"
+        " significance."
     )
     return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 
 
 def _regret(results: Results) -> _Tabular | None:
-    """A row a problem or a λ, a column a strategy; None for a suite of which nothing can be compared yet."""
+    """A row a problem or a λ, a column a strategy; None for a suite of which nothing can be
+    compared yet.
+    """
     samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
     rows, names = [], list(dict.fromkeys(name for sample in samples.values() for name in sample))
     for part in results.parts:
         if part.name in samples:
-            rows.append([escaped(f"{part.key:g}" if isinstance(part.key, float) else part.name),
-                         *_row(names, samples[part.name], _worse(part.comparison))])  # fmt: skip
+            rows.append(
+                [
+                    escaped(f"{part.key:g}" if isinstance(part.key, float) else part.name),
+                    *_row(names, samples[part.name], _worse(part.comparison)),
+                ]
+            )
     if not rows:
         return None
     if results.path is None:
-        caption = "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
+        caption = (
+            "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
+        )
     else:
         caption = rf"Mean regret at every $\lambda$ of {escaped(results.path.expression)}."
     runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
@@ -166,23 +199,29 @@ def _regret(results: Results) -> _Tabular | None:
 
 def _row(names: Sequence[str], samples: Mapping[str, Values], worse: set[str]) -> list[str]:
     decimals = decimals_for([value for sample in samples.values() for value in sample])
-    shown = _ranked({name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals)
+    shown = _ranked(
+        {name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals
+    )
     return [shown.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
 
 
 def _of_problems(suite: SuiteResult | None) -> dict[str, dict[str, Values]]:
     """By problem and strategy the normalised regret of each run."""
     problems = [] if suite is None else suite.problems
-    return {problem.name: {name: problem.at(name) for name in problem.traces} for problem in problems}
+    return {
+        problem.name: {name: problem.at(name) for name in problem.traces} for problem in problems
+    }
 
 
 def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
     """By λ and strategy the regret of each run."""
     return {
-        part.name: {name: part.comparison.scores(name) - (part.comparison.optimum or 0.0)
-                    for name in part.comparison.strategies}
+        part.name: {
+            name: part.comparison.scores(name) - (part.comparison.optimum or 0.0)
+            for name in part.comparison.strategies
+        }
         for part in results.parts
-    }  # fmt: skip
+    }
 
 
 def _asked(made: Comparison) -> str:

@@ -1,7 +1,8 @@
 """An SQLite store that MLflow opens: an experiment a comparison, a run a run, its metrics by step.
 
-Zaharia et al., "Accelerating the Machine Learning Lifecycle with MLflow", IEEE Data Engineering Bulletin 2018. MLflow 3
-refuses to write folders, so it is SQLite; mlflow-skinny writes it with SQLAlchemy and Alembic beside it.
+Zaharia et al., "Accelerating the Machine Learning Lifecycle with MLflow", IEEE Data Engineering
+Bulletin 2018. MLflow 3 refuses to write folders, so it is SQLite; mlflow-skinny writes it with
+SQLAlchemy and Alembic beside it.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
         The file, which ``mlflow ui --backend-store-uri sqlite:///FILE`` opens.
 
     Raises:
-        UserError: There is nothing to export, MLflow is not installed, or the file cannot be written.
+        UserError: There is nothing to export, MLflow is not installed, or the file cannot be
+            written.
 
     Example:
         >>> import surrogate_nas as sn
@@ -96,7 +98,9 @@ def _client(path: Path) -> Iterator[MlflowClient]:
 
 
 def _hasty(connection: Any, _: Any) -> None:
-    """Do not wait for the disk at every write: the file takes its place only when it is whole and synchronised."""
+    """Do not wait for the disk at every write: the file takes its place only when it is whole and
+    synchronised.
+    """
     connection.execute("PRAGMA synchronous=OFF")
     connection.execute("PRAGMA journal_mode=MEMORY")
 
@@ -112,14 +116,24 @@ def _add(client: MlflowClient, part: Part, name: str) -> None:
 def _add_run(client: MlflowClient, experiment: str, run: Tracked) -> None:
     from mlflow.entities import Metric, Param
 
-    told = {**run.provenance, "strategy": run.strategy} | ({"failure": run.failure} if run.failure else {})
+    told = {**run.provenance, "strategy": run.strategy} | (
+        {"failure": run.failure} if run.failure else {}
+    )
     tags = {_name(name): str(value)[:_LONGEST] for name, value in told.items()}
-    made = client.create_run(experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name)
+    made = client.create_run(
+        experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name
+    )
     identity = made.info.run_id
     asked = [Param(name, str(value)[:_LONGEST]) for name, value in run.asked.items()]
     client.log_batch(identity, params=asked)
     points = [(point.values, point.seconds, point.step) for point in run.points]
-    points.append(({f"found/{name}": value for name, value in run.found.items()}, run.seconds, len(run.points)))
+    points.append(
+        (
+            {f"found/{name}": value for name, value in run.found.items()},
+            run.seconds,
+            len(run.points),
+        )
+    )
     metrics = [
         Metric(_name(name), value, _milliseconds(seconds), step)
         for values, seconds, step in points
@@ -145,5 +159,9 @@ def _milliseconds(seconds: float) -> int:
     return round(1000 * clock(seconds).timestamp())
 
 
-EXPORT = Format(write_mlflow, "mlflow.db", "Open it: mlflow ui --backend-store-uri sqlite:///{out}",
-                needs=("mlflow", "sqlalchemy", "alembic"))  # fmt: skip
+EXPORT = Format(
+    write_mlflow,
+    "mlflow.db",
+    "Open it: mlflow ui --backend-store-uri sqlite:///{out}",
+    needs=("mlflow", "sqlalchemy", "alembic"),
+)

@@ -1,14 +1,17 @@
-"""A file of Optuna's journal storage that ``optuna-dashboard`` opens: a study a run, so that a trial keeps its number.
+"""A file of Optuna's journal storage that ``optuna-dashboard`` opens: a study a run, so that a
+trial keeps its number.
 
-Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. A
-study is one search: its best value, its history and its timeline are then those of a run, and the dashboard lays
-several studies over one another. What is infeasible has its L + λR and the limits that it breaks as constraints; what
-was trained for fewer epochs than the objective asks is a pruned trial with its score as an intermediate value. Times
-are those of the simulated clock.
+Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
+Framework", KDD 2019. A study is one search: its best value, its history and its timeline are then
+those of a run, and the dashboard lays several studies over one another. What is infeasible has its
+L + λR and the limits that it breaks as constraints; what was trained for fewer epochs than the
+objective asks is a pruned trial with its score as an intermediate value. Times are those of the
+simulated clock.
 
-`OptunaObjective` is the other way about: a benchmark as the objective of anybody's study, in three lines. Every
-position of the space is a categorical parameter of its name, as in `surrogate_nas.strategies.bridges.sampler`; a
-combination that is no cell stands for the nearest cell, as in our own bridges to other libraries.
+`OptunaObjective` is the other way about: a benchmark as the objective of anybody's study, in three
+lines. Every position of the space is a categorical parameter of its name, as in
+`surrogate_nas.strategies.bridges.sampler`; a combination that is no cell stands for the nearest
+cell, as in our own bridges to other libraries.
 """
 
 from __future__ import annotations
@@ -45,13 +48,15 @@ _BROKEN = "broken limits"
 
 
 def write_optuna(source: Source, out: str | Path) -> list[Path]:
-    """Write every run as a study; the file is whole or as it was before, and the same results give the same bytes.
+    """Write every run as a study; the file is whole or as it was before, and the same results give
+    the same bytes.
 
     Returns:
         The file, which ``optuna-dashboard FILE`` opens.
 
     Raises:
-        UserError: There is nothing to export, Optuna is not installed, or the file cannot be written.
+        UserError: There is nothing to export, Optuna is not installed, or the file cannot be
+            written.
 
     Example:
         >>> import optuna, surrogate_nas as sn
@@ -107,8 +112,12 @@ def _add_study(storage: Any, part: Part, run: Run) -> None:
 
     objective = part.comparison.objective
     name = part.named(run.strategy, f"run {run.run}")
-    study = optuna.create_study(storage=storage, study_name=name, directions=["minimize"] * objective.parts)
-    study.set_metric_names(_distinct([objective.part_text(number) for number in range(objective.parts)]))
+    study = optuna.create_study(
+        storage=storage, study_name=name, directions=["minimize"] * objective.parts
+    )
+    study.set_metric_names(
+        _distinct([objective.part_text(number) for number in range(objective.parts)])
+    )
     for key, value in _told(part.comparison, run).items():
         study.set_user_attr(key, value)
     space = objective.benchmark.space
@@ -118,21 +127,35 @@ def _add_study(storage: Any, part: Part, run: Run) -> None:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names of objectives, which Optuna wants to be different."""
-    return list(names) if len(set(names)) == len(names) else [f"{number}: {name}" for number, name in enumerate(names)]
+    return (
+        list(names)
+        if len(set(names)) == len(names)
+        else [f"{number}: {name}" for number, name in enumerate(names)]
+    )
 
 
 def _told(made: Comparison, run: Run) -> dict[str, Any]:
     """What is known of a run as a whole."""
     told, objective = made.description, made.objective
     asked = {
-        "benchmark": objective.benchmark.name, "objective": str(objective), "budget": told["budget"],
-        "seed": told["seed"], "first_cells": told["first_cells"], "fingerprint": objective.fingerprint,
-        "unit of times": objective.benchmark.cost, "optimum": made.optimum, "provenance": told["provenance"],
-    }  # fmt: skip
-    return {key: value for key, value in (asked | run_row(made, run)).items() if value not in (None, "")}
+        "benchmark": objective.benchmark.name,
+        "objective": str(objective),
+        "budget": told["budget"],
+        "seed": told["seed"],
+        "first_cells": told["first_cells"],
+        "fingerprint": objective.fingerprint,
+        "unit of times": objective.benchmark.cost,
+        "optimum": made.optimum,
+        "provenance": told["provenance"],
+    }
+    return {
+        key: value for key, value in (asked | run_row(made, run)).items() if value not in (None, "")
+    }
 
 
-def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
+def _frozen(
+    objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]
+) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
     from surrogate_nas.strategies.bridges.sampler import parameters_of
@@ -156,7 +179,9 @@ def _frozen(objective: Objective, run: Run, trial: Trial, distributions: dict[st
 
 
 def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
-    """Each objective's score as if there were no limits: an infeasible cell is not put behind the feasible ones."""
+    """Each objective's score as if there were no limits: an infeasible cell is not put behind the
+    feasible ones.
+    """
     if objective.parts == 1:
         return [trial.loss + trial.penalty]
     if trial.feasible:
@@ -169,8 +194,15 @@ def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
 
 def _violations(objective: Objective, trial: Trial) -> list[float]:
     """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it."""
-    read = [(limit, trial.values.get(str(limit).partition(" ")[0]), scale) for limit, _, scale in objective.constraints]
-    return [float(limit.excess(np.array([value]))[0]) / scale for limit, value, scale in read if value is not None]
+    read = [
+        (limit, trial.values.get(str(limit).partition(" ")[0]), scale)
+        for limit, _, scale in objective.constraints
+    ]
+    return [
+        float(limit.excess(np.array([value]))[0]) / scale
+        for limit, value, scale in read
+        if value is not None
+    ]
 
 
 def _attributes(trial: Trial) -> dict[str, Any]:
@@ -179,7 +211,11 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     told = {"cell": trial.cell.text, "L": trial.loss, "λR": trial.penalty, "score": trial.score}
     if trial.failure:
         told = {"cell": trial.cell.text, "failure": trial.failure}
-    return told | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds} | values
+    return (
+        told
+        | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds}
+        | values
+    )
 
 
 @contextmanager
@@ -198,11 +234,13 @@ def _quiet() -> Iterator[None]:
 
 
 class OptunaObjective:
-    """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many values.
+    """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many
+    values.
 
-    Every evaluation is charged as in a run of ours, and each trial's user attributes tell the cell, L, λR, the metrics,
-    what it cost and what all have cost so far. Limits become constraints: Optuna 5 is told them by the trial, an
-    earlier one by ``constraints_func=objective.constraints`` of its sampler.
+    Every evaluation is charged as in a run of ours, and each trial's user attributes tell the cell,
+    L, λR, the metrics, what it cost and what all have cost so far. Limits become constraints:
+    Optuna 5 is told them by the trial, an earlier one by ``constraints_func=objective.constraints``
+    of its sampler.
 
     Example:
         >>> import optuna, surrogate_nas as sn
@@ -232,7 +270,10 @@ class OptunaObjective:
             raise UserError(f"This wraps a surrogate_nas.Objective, not {objective!r:.80}.")
         space = objective.benchmark.space
         if not isinstance(space, ChoiceSpace):
-            raise UserError(f"Optuna's parameters are choices (ChoiceSpace), which cells of {space.name} are not.")
+            raise UserError(
+                f"Optuna's parameters are choices (ChoiceSpace), which cells of {space.name} are"
+                " not."
+            )
         self.objective, self.trials = objective, list[Trial]()
         self._space, self._ledger, self._lock = space, Ledger(objective, run=seed), Lock()
 
@@ -256,7 +297,8 @@ class OptunaObjective:
         """Evaluate the cell that a trial suggests.
 
         Returns:
-            L + λR, or one number for each of several objectives; of an infeasible cell too, which its constraints tell.
+            L + λR, or one number for each of several objectives; of an infeasible cell too, which
+            its constraints tell.
 
         Raises:
             UserError: The benchmark does not hold the cell.

@@ -1,4 +1,5 @@
-"""A folder that Trackio opens: a project a comparison, a run a run, its metrics by step; nothing leaves the machine.
+"""A folder that Trackio opens: a project a comparison, a run a run, its metrics by step; nothing
+leaves the machine.
 
 Trackio learns where to write when it is imported, so a process of its own does that.
 """
@@ -30,7 +31,12 @@ for line in sys.stdin:
 """
 """Writes the runs on standard input, a JSON document a line."""
 _UNSAFE = re.compile(r"[^A-Za-z0-9_-]+")
-_LOCAL = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TRACKIO_SPACE_ID": "", "TRACKIO_SERVER_URL": ""}
+_LOCAL = {
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TRACKIO_SPACE_ID": "",
+    "TRACKIO_SERVER_URL": "",
+}
 
 
 def write_trackio(source: Source, out: str | Path) -> list[Path]:
@@ -40,7 +46,8 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         The files, which ``TRACKIO_DIR=FOLDER trackio show`` opens.
 
     Raises:
-        UserError: There is nothing to export, Trackio is not installed or fails, or the folder cannot be written.
+        UserError: There is nothing to export, Trackio is not installed or fails, or the folder
+            cannot be written.
 
     Example:
         >>> import surrogate_nas as sn
@@ -48,7 +55,9 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         >>> from surrogate_nas.core.extras import is_installed
         >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
         >>> with TemporaryDirectory() as folder:
-        ...     files = write_trackio(made, folder) if is_installed("trackio") else [Path("fashion.db")]
+        ...     files = (
+        ...         write_trackio(made, folder) if is_installed("trackio") else [Path("fashion.db")]
+        ...     )
         >>> [file.name for file in files]
         ['fashion.db']
     """
@@ -56,14 +65,24 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
     written = []
     with TemporaryDirectory(prefix="snas-trackio-") as made:
         projects = zip(_names(results), results.parts, strict=True)
-        lines = "".join(json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part))
+        lines = "".join(
+            json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part)
+        )
         environment = {**os.environ, **_LOCAL, "TRACKIO_DIR": made}
         ended = subprocess.run(
-            [sys.executable, "-P", "-c", _CHILD], input=lines, capture_output=True, text=True, encoding="utf-8",
-            env=environment, check=False,
-        )  # fmt: skip
+            [sys.executable, "-P", "-c", _CHILD],
+            input=lines,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            check=False,
+        )
         if ended.returncode:
-            raise UserError(f"Trackio failed: {(ended.stderr.strip() or 'it said nothing').splitlines()[-1]:.300}.")
+            raise UserError(
+                "Trackio failed:"
+                f" {(ended.stderr.strip() or 'it said nothing').splitlines()[-1]:.300}."
+            )
         for file in sorted(Path(made).glob("*.db")):
             written.append(write_whole(out / file.name, file.read_bytes()))
     return written
@@ -82,17 +101,34 @@ def _names(results: Results) -> list[str]:
 def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
     """What the child is told of every run."""
     for run in tracked(part):
-        asked = {**run.asked, **run.provenance, "_Group": run.strategy, "_Created": clock(0.0).isoformat()}
+        asked = {
+            **run.asked,
+            **run.provenance,
+            "_Group": run.strategy,
+            "_Created": clock(0.0).isoformat(),
+        }
         if run.failure:
             asked["failure"] = run.failure
         points = [(point.step, point.seconds, dict(point.values)) for point in run.points]
-        points.append((len(run.points), run.seconds, {f"found/{name}": value for name, value in run.found.items()}))
+        points.append(
+            (
+                len(run.points),
+                run.seconds,
+                {f"found/{name}": value for name, value in run.found.items()},
+            )
+        )
         steps, seconds, values = zip(*points, strict=True)
         moments = [clock(moment).isoformat() for moment in seconds]
         yield {
-            "project": project, "run": run.name, "config": asked, "steps": steps, "timestamps": moments,
+            "project": project,
+            "run": run.name,
+            "config": asked,
+            "steps": steps,
+            "timestamps": moments,
             "metrics_list": values,
-        }  # fmt: skip
+        }
 
 
-EXPORT = Format(write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show", needs=("trackio",))
+EXPORT = Format(
+    write_trackio, "trackio", "Open it: TRACKIO_DIR={out} trackio show", needs=("trackio",)
+)

@@ -1,4 +1,5 @@
-"""What is answered to an address: the page, the part of it that changes, and the same as JSON; every text is escaped.
+"""What is answered to an address: the page, the part of it that changes, and the same as JSON;
+every text is escaped.
 
 Nothing outside the served folder is shown, whatever is asked for.
 """
@@ -61,13 +62,16 @@ class Places:
         self.root = root.resolve()
 
     def find(self, path: str) -> Path | None:
-        """What an address names, each part of it quoted; None where that is nothing, lies outside, or is hidden.
+        """What an address names, each part of it quoted; None where that is nothing, lies outside,
+        or is hidden.
 
         A link is followed as long as it ends inside.
         """
         try:
             parts = [unquote(part, errors="strict") for part in path.split("/")] if path else []
-            if any(not part or part.startswith(".") or set(part) & {"/", "\\", "\0"} for part in parts):
+            if any(
+                not part or part.startswith(".") or set(part) & {"/", "\\", "\0"} for part in parts
+            ):
                 return None
             found = self.root.joinpath(*parts).resolve(strict=True)
         except (OSError, RuntimeError, UnicodeError):
@@ -86,7 +90,9 @@ class Places:
             return None
 
     def address(self, folder: Path) -> str:
-        """The part of an address that names a folder, quoted, with a slash at its end; empty for the root."""
+        """The part of an address that names a folder, quoted, with a slash at its end; empty for
+        the root.
+        """
         return "".join(f"{quote(part)}/" for part in folder.relative_to(self.root).parts)
 
     def file(self, folder: Path, name: str) -> str:
@@ -95,15 +101,23 @@ class Places:
 
     def offered(self, folder: Path) -> list[tuple[str, str]]:
         """Names and addresses of what a finished comparison or suite offers."""
-        found = [(said, self.file(folder, name)) for name, said in _SHOWN.items() if (folder / name).is_file()]
+        found = [
+            (said, self.file(folder, name))
+            for name, said in _SHOWN.items()
+            if (folder / name).is_file()
+        ]
         tables = sorted((folder / "tables").glob("*.csv"))
-        return found + [(f"{table.stem}.csv", self.file(folder, f"tables/{table.name}")) for table in tables]
+        return found + [
+            (f"{table.stem}.csv", self.file(folder, f"tables/{table.name}")) for table in tables
+        ]
 
     @property
     def results(self) -> list[Path]:
         """The folders of results right in it, by name; hidden ones and links are left out."""
         try:
-            inside = sorted(one for one in self.root.iterdir() if one.is_dir() and not one.is_symlink())
+            inside = sorted(
+                one for one in self.root.iterdir() if one.is_dir() and not one.is_symlink()
+            )
         except OSError:
             return []
         return [one for one in inside if not one.name.startswith(".") and kind_of(one)]
@@ -171,9 +185,15 @@ class Pages:
             return said(watch)
 
     def _entries(self, folder: Path) -> dict[str, int]:
-        """How many runs each strategy is to make, where a comparison is a problem of a suite that is served too."""
+        """How many runs each strategy is to make, where a comparison is a problem of a suite that
+        is served too.
+        """
         above = folder.parent.parent
-        if folder == self.places.root or not above.is_relative_to(self.places.root) or kind_of(above) != "suite":
+        if (
+            folder == self.places.root
+            or not above.is_relative_to(self.places.root)
+            or kind_of(above) != "suite"
+        ):
             return {}
         return entries_of(above)
 
@@ -185,7 +205,10 @@ class Pages:
 
 def _told(watch: Watch) -> dict[str, Any]:
     if watch.is_suite:
-        return {"title": watch.title, "problems": {name: _numbers(one) for name, one in watch.problems.items()}}
+        return {
+            "title": watch.title,
+            "problems": {name: _numbers(one) for name, one in watch.problems.items()},
+        }
     return _numbers(*watch.problems.values())
 
 
@@ -196,7 +219,10 @@ def _numbers(watch: ProblemWatch) -> dict[str, Any]:
         "counts": _counts(standings),
         "running_since": watch.writer.since if watch.writer else None,
         "strategies": [
-            {key: None if isinstance(value, float) and math.isinf(value) else value for key, value in told.items()}
+            {
+                key: None if isinstance(value, float) and math.isinf(value) else value
+                for key, value in told.items()
+            }
             for told in map(asdict, standings)
         ],
         "failures": [said for said, _ in watch.failures],
@@ -211,12 +237,14 @@ def _counts(standings: list[Standing]) -> dict[str, int]:
 
 def _part(watch: Watch, places: Places) -> str:
     """What the page of results shows."""
-    (first, *_) = [*watch.problems.values(), None]
+    first, *_ = [*watch.problems.values(), None]
     if not watch.is_suite and first is not None and first.trouble:
         return render("live-trouble.html", what=watch.folder.name, trouble=first.trouble)
     counts = _counts(watch.standings)
     several = [
-        _failure(f"{name}: {said}" if watch.is_suite else said, trace and places.file(one.folder, trace))
+        _failure(
+            f"{name}: {said}" if watch.is_suite else said, trace and places.file(one.folder, trace)
+        )
         for name, one in watch.problems.items()
         for said, trace in one.failures
     ]
@@ -259,7 +287,9 @@ def _of_comparison(watch: ProblemWatch) -> dict[str, Any]:
 
 def _of_suite(watch: Watch, places: Places) -> dict[str, Any]:
     standings = {name: one.standings for name, one in watch.problems.items()}
-    names = list(dict.fromkeys([*watch.entries, *(one.name for some in standings.values() for one in some)]))
+    names = list(
+        dict.fromkeys([*watch.entries, *(one.name for some in standings.values() for one in some)])
+    )
     by_name = looks(names)
     problems = [
         {
@@ -275,7 +305,13 @@ def _of_suite(watch: Watch, places: Places) -> dict[str, Any]:
     ]
     not_run = [f"{name}: {reason}" for name, reason in watch.not_run]
     left_out = Box("Not run:", items=not_run, bad=False) if not_run else None
-    return {"title": watch.title, "problems": problems, "names": names, "looks": by_name, "not_run": left_out}
+    return {
+        "title": watch.title,
+        "problems": problems,
+        "names": names,
+        "looks": by_name,
+        "not_run": left_out,
+    }
 
 
 def _entry(watch: Watch, places: Places) -> dict[str, Any]:
@@ -304,21 +340,39 @@ def _index(entries: list[dict[str, Any]], places: Places) -> str:
     return render("live-index.html", folder=places.root.name, entries=entries, unread=unread)
 
 
-def _state(writer: Holder | None, told: Mapping[str, int], folder: Path, unread: int) -> dict[str, Any]:
-    """Whether runs are being made, in words, and since when; nothing of a folder that is still being read."""
+def _state(
+    writer: Holder | None, told: Mapping[str, int], folder: Path, unread: int
+) -> dict[str, Any]:
+    """Whether runs are being made, in words, and since when; nothing of a folder that is still
+    being read.
+    """
     left = told["runs"] - told["done"] - told["failed"]
     if writer is not None:
         where = "" if writer.host == platform.node() else f" on {writer.host}"
         since = datetime.fromtimestamp(writer.since).astimezone().isoformat(timespec="seconds")
-        return {"short": "running", "said": f"Process {writer.pid}{where} is at work", "since": since}
+        return {
+            "short": "running",
+            "said": f"Process {writer.pid}{where} is at work",
+            "since": since,
+        }
     if unread:
-        said = f"{plural(unread, 'run')} of this folder {'is' if unread == 1 else 'are'} still to be read."
+        said = (
+            f"{plural(unread, 'run')} of this folder {'is' if unread == 1 else 'are'} still to be"
+            " read."
+        )
         return {"short": "being read", "said": said, "since": ""}
     if left:
         verb = "is" if left == 1 else "are"
-        said = f"Nobody is at work, and {plural(left, 'run')} {verb} not finished: the same command goes on."
+        said = (
+            f"Nobody is at work, and {plural(left, 'run')} {verb} not finished: the same command"
+            " goes on."
+        )
         return {"short": "interrupted", "said": said, "since": ""}
-    said = "All runs have ended." if (folder / _REPORT).is_file() else "All runs have ended; there is no report yet."
+    said = (
+        "All runs have ended."
+        if (folder / _REPORT).is_file()
+        else "All runs have ended; there is no report yet."
+    )
     return {"short": "ended", "said": said, "since": ""}
 
 
@@ -349,9 +403,15 @@ def _small(watch: ProblemWatch, by_name: Mapping[str, Look]) -> Markup | None:
 
 
 def _chart(
-    curves: Mapping[str, Curve], by_name: Mapping[str, Look], unit: str, steep_until: float, width: float = HALF,
-    height: float = _HEIGHT, *, named: bool = True,
-) -> Markup | None:  # fmt: skip
+    curves: Mapping[str, Curve],
+    by_name: Mapping[str, Look],
+    unit: str,
+    steep_until: float,
+    width: float = HALF,
+    height: float = _HEIGHT,
+    *,
+    named: bool = True,
+) -> Markup | None:
     """Scores so far, without their steep start; None while no run holds a feasible cell."""
     ends = seen(curves.values(), steep_until)
     if ends is None:

@@ -1,11 +1,12 @@
 """The server: the standard library's, on this machine's own address alone, for reading alone.
 
-A page of elsewhere that a browser shows must not read what is served here: other names than this machine's own are
-refused, as a name of elsewhere may come to point here (DNS rebinding), and nothing may be framed, embedded or read
-across origins. Files of results are shown in a sandbox, as anybody may have made them.
+A page of elsewhere that a browser shows must not read what is served here: other names than this
+machine's own are refused, as a name of elsewhere may come to point here (DNS rebinding), and
+nothing may be framed, embedded or read across origins. Files of results are shown in a sandbox, as
+anybody may have made them.
 
-Every user of this machine reaches its own address. So the address of the first page ends in a token, which a browser
-keeps as a cookie, and nothing is shown without it.
+Every user of this machine reaches its own address. So the address of the first page ends in a
+token, which a browser keeps as a cookie, and nothing is shown without it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ PORT = 8765
 """Where it answers if nothing else is said."""
 _NAMES = (ADDRESS, "localhost")
 _PATIENCE_SECONDS = 10.0
-"""The longest that a request may take to come, however it drips, and that a browser may take to read an answer."""
+"""The longest that a request may take to come, however it drips, and that a browser may take to
+read an answer.
+"""
 MOST_AT_ONCE = 32
 """Connections; for a further one, the one that has waited longest for a request is closed."""
 _PIECE = 2**16
@@ -51,13 +54,13 @@ _ALWAYS = {
     "X-Frame-Options": "DENY",
 }
 _OURS = (
-    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; connect-src 'self'; img-src"
+    " data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _THEIRS = (
-    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' blob:; "
-    "worker-src blob:; style-src 'unsafe-inline'; img-src data: blob:; font-src data:; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'"
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'"
+    " 'unsafe-eval' blob:; worker-src blob:; style-src 'unsafe-inline'; img-src data: blob:;"
+    " font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _TOKEN = "token="
 _COOKIE = "Path=/; HttpOnly; SameSite=Strict"
@@ -70,7 +73,8 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         address: Of its first page, with the token.
-        token: What a browser must know to be answered; None where every user of this machine is answered.
+        token: What a browser must know to be answered; None where every user of this machine is
+            answered.
         pages: What is served.
         names: What a browser may call this machine, each with the port.
 
@@ -107,7 +111,11 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
-            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be had ({error.strerror or error})"
+            why = (
+                "is in use"
+                if error.errno == errno.EADDRINUSE
+                else f"cannot be had ({error.strerror or error})"
+            )
             other = "Choose another with --port, or 0 for a free one"
             raise UserError(f"Port {port} of {ADDRESS} {why}. {other}.") from error
         self.names = {f"{name}:{self.server_port}" for name in _NAMES}
@@ -124,12 +132,18 @@ class Server(ThreadingHTTPServer):
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie with the token: browsers send one to all ports, so each port has its own."""
+        """The name of the cookie with the token: browsers send one to all ports, so each port has
+        its own.
+        """
         return f"snas-{self.server_port}"
 
     def admits(self, token: str) -> bool:
-        """Whether a browser that knows this is answered; the time that it takes tells nothing about the token."""
-        return self.token is None or hmac.compare_digest(token.encode(errors="replace"), self.token.encode())
+        """Whether a browser that knows this is answered; the time that it takes tells nothing about
+        the token.
+        """
+        return self.token is None or hmac.compare_digest(
+            token.encode(errors="replace"), self.token.encode()
+        )
 
     def begin_waiting(self, connection: socket.socket) -> None:
         """Note that a connection waits for a request, and may be closed in favour of another."""
@@ -142,7 +156,8 @@ class Server(ThreadingHTTPServer):
             self._waiting.pop(connection, None)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in a thread of its own; one that only waits is closed where there are too many.
+        """Answer a connection in a thread of its own; one that only waits is closed where there are
+        too many.
 
         Args:
             client_address: Whose it is.
@@ -156,7 +171,9 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def _close_a_waiting_one(self) -> bool:
-        """Close what has waited longest for a request, whose thread ends then; False where none waits."""
+        """Close what has waited longest for a request, whose thread ends then; False where none
+        waits.
+        """
         with self._waiting_lock:
             oldest = next(iter(self._waiting), None)
             if oldest is None:
@@ -180,7 +197,9 @@ class Server(ThreadingHTTPServer):
 
     def in_background(self) -> threading.Thread:
         """Begin to answer in a thread of its own, until `shutdown`."""
-        thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
+        )
         thread.start()
         return thread
 
@@ -271,14 +290,19 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
     def _admitted(self, query: str) -> str | None:
-        """The query without its token where the request may be answered; None where it is refused, which is told."""
+        """The query without its token where the request may be answered; None where it is refused,
+        which is told.
+        """
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1:
             self.close_connection = True
             self._send(HTTPStatus.BAD_REQUEST, b"A request names its host once.\n")
             return None
         if hosts[0].lower() not in self.server.names:
-            self._send(HTTPStatus.MISDIRECTED_REQUEST, b"This server answers to this machine's own address alone.\n")
+            self._send(
+                HTTPStatus.MISDIRECTED_REQUEST,
+                b"This server answers to this machine's own address alone.\n",
+            )
             return None
         words = query.split("&")
         tokens = [word.removeprefix(_TOKEN) for word in words if word.startswith(_TOKEN)]
@@ -287,12 +311,16 @@ class _Handler(BaseHTTPRequestHandler):
             if self._follows_a_link_of_a_file():
                 self._send(HTTPStatus.FORBIDDEN, _AGAIN, _HTML)
             else:
-                self._send(HTTPStatus.FORBIDDEN, b"Open the address that snas printed, which ends in ?token=\n")
+                self._send(
+                    HTTPStatus.FORBIDDEN,
+                    b"Open the address that snas printed, which ends in ?token=\n",
+                )
             return None
         return "&".join(word for word in words if not word.startswith(_TOKEN))
 
     def _follows_a_link_of_a_file(self) -> bool:
-        """Whether another file may have led here, whose sandbox is another site to a browser: it sends no cookie.
+        """Whether another file may have led here, whose sandbox is another site to a browser: it
+        sends no cookie.
 
         A page of ours that leads on, which nobody else can read, brings the cookie if there is one.
         """
@@ -301,12 +329,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cookies(self) -> list[str]:
         """The values of our cookie; a page of another port can have set one of its name too."""
-        pairs = [one.strip().partition("=") for line in self.headers.get_all("Cookie") or [] for one in line.split(";")]
+        pairs = [
+            one.strip().partition("=")
+            for line in self.headers.get_all("Cookie") or []
+            for one in line.split(";")
+        ]
         return [value for name, _, value in pairs if name == self.server.cookie]
 
     def _refuse(self) -> None:
         self.close_connection = True  # what it would send us is not read
-        self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"This server is for reading alone.\n", allow="GET, HEAD")
+        self._send(
+            HTTPStatus.METHOD_NOT_ALLOWED, b"This server is for reading alone.\n", allow="GET, HEAD"
+        )
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refuse
 
@@ -335,7 +369,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    def _send_head(self, status: HTTPStatus, length: int, kind: str, policy: str, **more: str) -> None:
+    def _send_head(
+        self, status: HTTPStatus, length: int, kind: str, policy: str, **more: str
+    ) -> None:
         self.send_response(status)
         if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Type", kind)

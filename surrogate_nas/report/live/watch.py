@@ -1,7 +1,8 @@
-"""Results as their folder tells them by now: how far runs are, what they have found, and what went wrong.
+"""Results as their folder tells them by now: how far runs are, what they have found, and what went
+wrong.
 
-One watch follows a comparison, which is its one problem, or a suite. Nothing is locked, and only what has changed is
-read again.
+One watch follows a comparison, which is its one problem, or a suite. Nothing is locked, and only
+what has changed is read again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _POINTS = 150
 
 @dataclass(frozen=True)
 class Standing:
-    """How far a strategy is: the state of every run by number, and the best and median scores, infinite for none."""
+    """How far a strategy is: the state of every run by number, and the best and median scores,
+    infinite for none.
+    """
 
     name: str
     states: tuple[str, ...]
@@ -75,14 +78,20 @@ class ProblemWatch:
     def refresh(self, entries: Mapping[str, int], until: float = math.inf) -> None:
         """Read what has come since the last time.
 
-        Entries say how many runs each strategy is to make; where they do not, the folder does. After `until`, on the
-        clock of `time.monotonic`, no further run is read for the first time; the next time goes on.
+        Entries say how many runs each strategy is to make; where they do not, the folder does.
+        After `until`, on the clock of `time.monotonic`, no further run is read for the first time;
+        the next time goes on.
         """
         self.writer = holder(self.folder)
         self._describe()
-        strategies = {} if self.trouble else {
-            name: entries.get(name, self.description["runs"]) for name in self.description["strategies"]
-        }  # fmt: skip
+        strategies = (
+            {}
+            if self.trouble
+            else {
+                name: entries.get(name, self.description["runs"])
+                for name in self.description["strategies"]
+            }
+        )
         store = Store(self.folder)
         self.runs = {name: self.runs.get(name, [])[:n] for name, n in strategies.items()}
         for name, n in strategies.items():
@@ -123,12 +132,19 @@ class ProblemWatch:
             return "failed"
         budget = self.description["budget"]
         spent = run.end["budget_cells"], run.end["budget_seconds"]
-        is_whole = self.description.get("target") is not None or spent == (budget["cells"], budget["seconds"])
+        is_whole = self.description.get("target") is not None or spent == (
+            budget["cells"],
+            budget["seconds"],
+        )
         return "done" if is_whole else "halted"
 
     def running(self, name: str) -> list[tuple[int, int]]:
         """The runs of a strategy that are being made, each with its number of trials."""
-        return [(i, len(run.best)) for i, run in enumerate(self.runs[name]) if self.state(run) == "running"]
+        return [
+            (i, len(run.best))
+            for i, run in enumerate(self.runs[name])
+            if self.state(run) == "running"
+        ]
 
     @property
     def standings(self) -> list[Standing]:
@@ -136,7 +152,9 @@ class ProblemWatch:
         told = []
         for name, runs in self.runs.items():
             found = [run.best[-1] for run in runs if run.best]
-            ended = [run.best[-1] for run in runs if run.best and run.end and not run.end["failure"]]
+            ended = [
+                run.best[-1] for run in runs if run.best and run.end and not run.end["failure"]
+            ]
             median = float(np.quantile(ended, 0.5, method="inverted_cdf")) if ended else math.inf
             evaluations = sum(len(run.best) for run in runs)
             states = tuple(map(self.state, runs))
@@ -151,11 +169,18 @@ class ProblemWatch:
         found = {}
         for name, runs in self.runs.items():
             version, key = self._versions.get(name, 0), (name, clock)
-            held = [run for run in runs if run.best and not run.damage and not (run.end and run.end["failure"])]
+            held = [
+                run
+                for run in runs
+                if run.best and not run.damage and not (run.end and run.end["failure"])
+            ]
             if not held:
                 continue
             if key not in self._curves or self._curves[key][0] != version:
-                self._curves[key] = version, (_over_cells if clock == "cells" else _over_seconds)(held)
+                self._curves[key] = (
+                    version,
+                    (_over_cells if clock == "cells" else _over_seconds)(held),
+                )
             found[name] = self._curves[key][1]
         return found
 
@@ -165,10 +190,14 @@ class ProblemWatch:
         told = []
         for run in (run for runs in self.runs.values() for run in runs):
             if run.damage:
-                told.append((f"runs/{run.path.name} is damaged: {run.damage}. Delete it and run again.", ""))
+                told.append(
+                    (f"runs/{run.path.name} is damaged: {run.damage}. Delete it and run again.", "")
+                )
             elif run.end and run.end["failure"]:
                 trace = f"failures/{run.path.stem}.txt"
-                told.append((str(run.end["failure"]), trace if (self.folder / trace).is_file() else ""))
+                told.append(
+                    (str(run.end["failure"]), trace if (self.folder / trace).is_file() else "")
+                )
         return told
 
 
@@ -184,14 +213,20 @@ def _over_cells(runs: Sequence[RunWatch]) -> Curve:
 
 
 def _over_seconds(runs: Sequence[RunWatch]) -> Curve:
-    """The best score so far once so many simulated seconds are spent; only what has finished counts."""
+    """The best score so far once so many simulated seconds are spent; only what has finished
+    counts.
+    """
     at = np.linspace(0.0, max(run.finished[-1] for run in runs), _POINTS)
     trials = [np.searchsorted(run.finished, at, side="right") for run in runs]
-    return quartiles(at, [_read(run, n, at > run.finished[-1]) for run, n in zip(runs, trials, strict=True)])
+    return quartiles(
+        at, [_read(run, n, at > run.finished[-1]) for run, n in zip(runs, trials, strict=True)]
+    )
 
 
 def _read(run: RunWatch, trials: NDArray[np.int64], beyond: NDArray[np.bool_]) -> Values:
-    """What a run held after so many trials; NaN before its first, and beyond the last of one that is being made."""
+    """What a run held after so many trials; NaN before its first, and beyond the last of one that
+    is being made.
+    """
     values = np.asarray(run.best)[np.maximum(trials, 1) - 1]
     return np.where((trials < 1) | (beyond & (run.end is None)), np.nan, values)
 
@@ -233,13 +268,17 @@ class Watch:
         return [standing for watch in self.problems.values() for standing in watch.standings]
 
     def refresh(self, entries: Mapping[str, int], until: float = math.inf) -> None:
-        """Read what has come since the last time, as `ProblemWatch.refresh` does; a suite knows its entries itself."""
+        """Read what has come since the last time, as `ProblemWatch.refresh` does; a suite knows its
+        entries itself.
+        """
         if self.is_suite:
             places, entries = self._places(), self.entries
         else:
             places = {self.title: self.folder}
         before = self.problems
-        self.problems = {name: before.get(name) or ProblemWatch(place) for name, place in places.items()}
+        self.problems = {
+            name: before.get(name) or ProblemWatch(place) for name, place in places.items()
+        }
         for watch in self.problems.values():
             watch.refresh(entries, until)
 
@@ -251,11 +290,15 @@ class Watch:
         except OSError:
             inside = []
         found = sorted(one.name for one in inside if (one / "experiment.json").is_file())
-        ordered = [name for name in names if name in found] + [name for name in found if name not in names]
+        ordered = [name for name in names if name in found] + [
+            name for name in found if name not in names
+        ]
         return {name: self.folder / PROBLEMS / name for name in ordered}
 
     def _planned(self) -> list[str]:
-        """The problems of the plan, which an older suite has not; what is not as it should be is passed over."""
+        """The problems of the plan, which an older suite has not; what is not as it should be is
+        passed over.
+        """
         try:
             plan = json.loads(read_regular(self.folder / PLAN))
             self.entries = _entries(plan)

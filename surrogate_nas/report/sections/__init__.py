@@ -1,1 +1,3 @@
-"""The sections of the pages, each a function that `surrogate_nas.report.markup.section` lists; a new file is found."""
+"""The sections of the pages, each a function that `surrogate_nas.report.markup.section` lists; a
+new file is found.
+"""

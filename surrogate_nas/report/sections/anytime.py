@@ -1,4 +1,6 @@
-"""What the incumbent of a comparison's runs was worth, by score and by a final metric, over both clocks."""
+"""What the incumbent of a comparison's runs was worth, by score and by a final metric, over both
+clocks.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,26 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from surrogate_nas.core.numbers import MISSED, clock, plural
-from surrogate_nas.report.curves import Curve, Panel, chart, curve_over_cells, curve_over_cost, is_cut_off
+from surrogate_nas.report.curves import (
+    Curve,
+    Panel,
+    chart,
+    curve_over_cells,
+    curve_over_cost,
+    is_cut_off,
+)
 from surrogate_nas.report.look import plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import Picture
-from surrogate_nas.report.reading import Anytime, Run, Study, Values, final_questions, shared_cells, values_of
+from surrogate_nas.report.reading import (
+    Anytime,
+    Run,
+    Study,
+    Values,
+    final_questions,
+    shared_cells,
+    values_of,
+)
 from surrogate_nas.space import listed
 
 _LONGEST_LABEL = 60
@@ -35,7 +52,9 @@ def anytime(study: Study) -> Section | None:
     """Regret, or score where regret is undefined, over evaluated cells."""
     speed = None if study.verdict is None else study.verdict.speed
     first = speed is not None and speed.decided
-    return _half(f"{speed.leader} is there first" if speed and first else "On the way", study, score_curves)
+    return _half(
+        f"{speed.leader} is there first" if speed and first else "On the way", study, score_curves
+    )
 
 
 @section(30, "comparison")
@@ -51,7 +70,9 @@ def over_time(study: Study) -> Section | None:
         return None
     makers = (score_curves,) if study.kind == "front" else (score_curves, test_curves)
     told = [drawing for make in makers if isinstance(drawing := make(study, "cost"), Drawing)]
-    return Section("Over simulated time", [Figures([_picture(one, study) for one in told])], folded=True)
+    return Section(
+        "Over simulated time", [Figures([_picture(one, study) for one in told])], folded=True
+    )
 
 
 def _half(title: str, study: Study, of: Callable[[Study], Drawing | str]) -> Section | None:
@@ -73,15 +94,31 @@ def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     made, optimum = study.comparison, study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
     if made.objective.parts > 1:
-        return _drawing("score", f"{MISSED}; an axis of roots", "", study, values, over, Panel("", "missed", True))
+        return _drawing(
+            "score",
+            f"{MISSED}; an axis of roots",
+            "",
+            study,
+            values,
+            over,
+            Panel("", "missed", True),
+        )
     if optimum is None:
         return _drawing(
-            "score", "Mean score of the best cell so far", "", study, values, over, Panel("", "score", False)
+            "score",
+            "Mean score of the best cell so far",
+            "",
+            study,
+            values,
+            over,
+            Panel("", "score", False),
         )
     noise = None if made.noise is None else made.noise.mean_of_seeds
     rule = "" if noise is None else " Grey below: what training a good cell again would change."
     what = "Mean regret of the best cell so far; an axis of roots"
-    return _drawing("score", what, rule, study, values, over, Panel("", "regret", True, noise=noise))
+    return _drawing(
+        "score", what, rule, study, values, over, Panel("", "regret", True, noise=noise)
+    )
 
 
 def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
@@ -89,25 +126,44 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     objective, benchmark = study.comparison.objective, study.comparison.objective.benchmark
     questions = final_questions(objective)
     if not questions:
-        return f"{benchmark.name} holds no final (test) metric that no search saw, so nothing was held out."
+        return (
+            f"{benchmark.name} holds no final (test) metric that no search saw, so nothing was held"
+            " out."
+        )
     question, metric = questions[0], benchmark.metric(questions[0].metric)
     if benchmark.is_dear(metric.name):
-        return f"No curve of {question}: a function of yours computes it, which is called for the best cells alone."
+        return (
+            f"No curve of {question}: a function of yours computes it, which is called for the best"
+            " cells alone."
+        )
     values = _showing(
-        study, lambda run, history: values_of(benchmark, question, [run.trials[i].cell for i in history.best])
+        study,
+        lambda run, history: values_of(
+            benchmark, question, [run.trials[i].cell for i in history.best]
+        ),
     )
     if not all(len(curve_over_cells(runs, band=False).x) for runs in values.values()):
-        return f"No curve of {question}: some strategy has no moment at which it is held of all its incumbents."
-    in_words = ", ".join(filter(None, [metric.unit, "larger is better" if metric.larger_is_better else ""]))
+        return (
+            f"No curve of {question}: some strategy has no moment at which it is held of all its"
+            " incumbents."
+        )
+    in_words = ", ".join(
+        filter(None, [metric.unit, "larger is better" if metric.larger_is_better else ""])
+    )
     split = f", split {metric.split}" if metric.split else ""
-    what = f"{question} of the cell with the best score so far ({in_words}{split}), never the best {metric.name} so far"
+    what = (
+        f"{question} of the cell with the best score so far ({in_words}{split}), never the best"
+        f" {metric.name} so far"
+    )
     rule, reference = " No strategy saw it.", None
     over_space = objective.over_space()
     if over_space is not None and study.comparison.optimum is not None:
         best = listed(benchmark.space)[int(over_space.score.argmin())]
         reference = float(values_of(benchmark, question, [best])[0])
         rule += " Dotted: the cell of the optimal score."
-    panel = Panel("", plain(str(question), _LONGEST_LABEL), False, 0.0, reference, metric.larger_is_better)
+    panel = Panel(
+        "", plain(str(question), _LONGEST_LABEL), False, 0.0, reference, metric.larger_is_better
+    )
     return _drawing("test", what, rule, study, values, over, panel)
 
 
@@ -115,7 +171,9 @@ _Histories = dict[str, list[tuple[Anytime, Values]]]
 
 
 def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Histories:
-    """Every history with the value shown after each of its trials: NaN until it holds a feasible answer."""
+    """Every history with the value shown after each of its trials: NaN until it holds a feasible
+    answer.
+    """
     values: _Histories = {}
     for name, runs in study.histories.items():
         values[name] = []
@@ -126,26 +184,40 @@ def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Historie
     return values
 
 
-def _drawing(name: str, what: str, rule: str, study: Study, values: _Histories, over: _Clock, panel: Panel) -> Drawing:
+def _drawing(
+    name: str, what: str, rule: str, study: Study, values: _Histories, over: _Clock, panel: Panel
+) -> Drawing:
     """Curves over a clock, with bands of the leader and of random search."""
     leader = next(iter(study.standings))
     panel = replace(panel, banded={leader, "random"})
     shared = shared_cells(study.comparison)
     if over == "cells":
-        curves = {one: curve_over_cells(runs, band=one in {leader, "random"}) for one, runs in values.items()}
+        curves = {
+            one: curve_over_cells(runs, band=one in {leader, "random"})
+            for one, runs in values.items()
+        }
         panel = replace(panel, x_label="cells", shared_until=shared)
         rule = (" Shaded: the first cells, the same for all." if shared > 1 else "") + rule
     else:
         longest = max(history.cost[-1] for runs in values.values() for history, _ in runs)
         divisor, unit = clock(longest)
-        curves = {one: curve_over_cost(runs, divisor, band=one in {leader, "random"}) for one, runs in values.items()}
+        curves = {
+            one: curve_over_cost(runs, divisor, band=one in {leader, "random"})
+            for one, runs in values.items()
+        }
         panel = replace(panel, x_label=unit)
         rule += (
-            f" Over simulated {unit}: a line starts when every run has finished a trial, an ended run keeps its value."
+            f" Over simulated {unit}: a line starts when every run has finished a trial, an ended"
+            " run keeps its value."
         )
     if not panel.root and is_cut_off(curves.values(), panel):
         rule += " The steep start is cut off."
-    return Drawing(f"{name}-by-{over}", f"{what}. {_mean_of(study)}{rule}{_until_feasible(study)}", curves, panel)
+    return Drawing(
+        f"{name}-by-{over}",
+        f"{what}. {_mean_of(study)}{rule}{_until_feasible(study)}",
+        curves,
+        panel,
+    )
 
 
 def _until_feasible(study: Study) -> str:
@@ -154,7 +226,11 @@ def _until_feasible(study: Study) -> str:
     if not made.objective.constraints:
         return ""
     none = sum(len(made.runs_of(name)) - len(runs) for name, runs in study.feasible.items())
-    left_out = f" {plural(none, 'run')} that found none {'is' if none == 1 else 'are'} left out." if none else ""
+    left_out = (
+        f" {plural(none, 'run')} that found none {'is' if none == 1 else 'are'} left out."
+        if none
+        else ""
+    )
     return f" A line starts when every run holds a feasible cell.{left_out}"
 
 

@@ -29,7 +29,9 @@ _Pairs = list[tuple[Content, str]]
 
 @dataclass(frozen=True)
 class Card:
-    """One cell: rank, score, what is special, picture, text, numbers in titled groups, and those isomorphic to it."""
+    """One cell: rank, score, what is special, picture, text, numbers in titled groups, and those
+    isomorphic to it.
+    """
 
     rank: int
     title: str
@@ -51,10 +53,14 @@ def cells(study: Study) -> Section | None:
         card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank))
         for found in best_cells(made, BEST_SHOWN)
     ]
-    text = "The cells of lowest score that any strategy evaluated, one for each function that cells compute."
+    text = (
+        "The cells of lowest score that any strategy evaluated, one for each function that cells"
+        " compute."
+    )
     if cards and cards[0].graph is not None:
         text += (
-            " An edge carries an operation, a node sums what enters it; grey and dashed: dead, yet built and counted."
+            " An edge carries an operation, a node sums what enters it; grey and dashed: dead, yet"
+            " built and counted."
         )
     if made.objective.has_history:
         text += " A cell's score depends on the run's history; its lowest is shown."
@@ -64,10 +70,16 @@ def cells(study: Study) -> Section | None:
 def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
     """The graph of a cell; None where its space draws none."""
     sketch = space.sketch(cell)
-    return None if sketch is None else Picture(f"cell-{rank}", f"Graph of the cell {cell}.", lambda _: sketch)
+    return (
+        None
+        if sketch is None
+        else Picture(f"cell-{rank}", f"Graph of the cell {cell}.", lambda _: sketch)
+    )
 
 
-def card(comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None) -> Card:
+def card(
+    comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None
+) -> Card:
     """One cell and those isomorphic to it."""
     trial = found.trial
     optimum = comparison.optimum if comparison.objective.parts == 1 else None
@@ -122,7 +134,8 @@ def _isomorphic(found: FoundCell) -> str:
     if not found.isomorphic:
         return ""
     shown = [
-        f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})" for t in found.isomorphic[:_MOST_ISOMORPHIC]
+        f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})"
+        for t in found.isomorphic[:_MOST_ISOMORPHIC]
     ]
     more = len(found.isomorphic) - len(shown)
     rest = f" and {more} more" if more else ""

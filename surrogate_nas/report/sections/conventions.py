@@ -1,4 +1,6 @@
-"""The constants and conventions behind every number, and where a page's data and results come from."""
+"""The constants and conventions behind every number, and where a page's data and results come
+from.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +10,54 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NOTHING, scientific
 from surrogate_nas.objective import Objective
-from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, files_of, note, section
+from surrogate_nas.report.markup import (
+    Block,
+    Content,
+    Head,
+    Section,
+    Shown,
+    Table,
+    Words,
+    files_of,
+    note,
+    section,
+)
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
 from surrogate_nas.strategies import described, is_builtin, resolve
 from surrogate_nas.strategies.reference import Reference
 
 _SUITE = (
-    "All strategies of a problem have the same L, R, λ, limits and budget. Run k of every strategy starts from the "
-    "same first cells, and they count.",
-    "Ranks are taken problem by problem, of mean normalised regrets; equals share the mean of their places.",
-    "Random sampling draws with replacement; its expectation is exact on a table. The strategy random does not ask for "
-    "a known cell again.",
-    "Where a search sees one drawn training seed of each cell, what it hands over is reported by the mean over seeds.",
-    "A run that failed, or found no feasible cell, counts as one random feasible cell: it is never left out.",
-    f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the runs within each "
-    "problem; they say nothing about other problems.",
+    (
+        "All strategies of a problem have the same L, R, λ, limits and budget. Run k of every"
+        " strategy starts from the same first cells, and they count."
+    ),
+    (
+        "Ranks are taken problem by problem, of mean normalised regrets; equals share the mean of"
+        " their places."
+    ),
+    (
+        "Random sampling draws with replacement; its expectation is exact on a table. The strategy"
+        " random does not ask for a known cell again."
+    ),
+    (
+        "Where a search sees one drawn training seed of each cell, what it hands over is reported"
+        " by the mean over seeds."
+    ),
+    (
+        "A run that failed, or found no feasible cell, counts as one random feasible cell: it is"
+        " never left out."
+    ),
+    (
+        f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the"
+        " runs within each problem; they say nothing about other problems."
+    ),
 )
 _WITHHELD = "What is known of any cell for free was withheld from all strategies."
 _DRAWN = (
-    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the cell among those "
-    "that the benchmark holds for it, the same for all strategies of a run. A run's answer is chosen by what its "
-    "search saw; every score, curve, regret and the optimum is by the mean over seeds, and a cell is feasible if it "
-    "was seen to be and is so by the mean."
+    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
+    " cell among those that the benchmark holds for it, the same for all strategies of a run. A"
+    " run's answer is chosen by what its search saw; every score, curve, regret and the optimum is"
+    " by the mean over seeds, and a cell is feasible if it was seen to be and is so by the mean."
 )
 
 
@@ -50,17 +78,28 @@ def constants(study: Study) -> Section | None:
         for term in objective.terms
     ]
     if objective.has_history:
-        meaning, weight = "similarity to the run's ten best cells by L", f"{objective.diversity_weight:g}"
+        meaning, weight = (
+            "similarity to the run's ten best cells by L",
+            f"{objective.diversity_weight:g}",
+        )
         rows.append([Shown("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
     heads = [
-        Head("term"), Head("part of"), Head("divisor is"), Head("weight", "λ of a regulariser"), Head("divisor"),
-        Head("unit"), Head("score per unit", "weight / divisor"),
-    ]  # fmt: skip
+        Head("term"),
+        Head("part of"),
+        Head("divisor is"),
+        Head("weight", "λ of a regulariser"),
+        Head("divisor"),
+        Head("unit"),
+        Head("score per unit", "weight / divisor"),
+    ]
     blocks: list[Table | Words] = [Table(heads, rows, texts=3)]
     if limits := objective.describe()["constraints"]:
         between = [part for limit in limits for part in ("; ", Shown(str(limit), "code"))]
         blocks.append(Words(["Subject to ", *between[1:], "."]))
-    frozen = "Frozen from the space before any run, never from the runs. Results of two fingerprints are never mixed; "
+    frozen = (
+        "Frozen from the space before any run, never from the runs. Results of two fingerprints are"
+        " never mixed; "
+    )
     blocks.append(note(f"{frozen}this one is ", Shown(objective.fingerprint, "code"), "."))
     return Section("Constants of the objective", blocks, folded=True)
 
@@ -77,7 +116,9 @@ def suite_conventions(study: Study) -> Section | None:
     options = study.suite.suite.options
     items = [*_SUITE, _WITHHELD] if options.get("hidden") else [*_SUITE]
     return Section(
-        "Conventions", [Block("items", items + _side_by_side(options.get("simulated_workers", 1)))], folded=True
+        "Conventions",
+        [Block("items", items + _side_by_side(options.get("simulated_workers", 1)))],
+        folded=True,
     )
 
 
@@ -94,29 +135,48 @@ def comparison_provenance(study: Study) -> Section | None:
 def suite_provenance(study: Study) -> Section | None:
     """Where data and results come from, and the files beside the page."""
     result = study.suite
-    rows: list[tuple[str, str]] = [("suite", result.suite.name), ("root seed", str(result.suite.seed))]
+    rows: list[tuple[str, str]] = [
+        ("suite", result.suite.name),
+        ("root seed", str(result.suite.seed)),
+    ]
     rows += [(name.replace("_", " "), str(value)) for name, value in result.suite.options.items()]
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
         rows += _benchmark(name)
-    rows += [("to cite", paper) for paper in _papers(Reference.parse(name).head for name in result.strategies)]
+    rows += [
+        ("to cite", paper)
+        for paper in _papers(Reference.parse(name).head for name in result.strategies)
+    ]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further = Words(
         [
-            "Further tables: mean regret by problem (", *files_of("regret"),
-            "), the share of runs that reached a target (", *files_of("reached"),
-            "), pairs of strategies (", *files_of("pairs"), "). Every trial of every run is in ",
-            Shown("problems/", "code"), ".",
+            "Further tables: mean regret by problem (",
+            *files_of("regret"),
+            "), the share of runs that reached a target (",
+            *files_of("reached"),
+            "), pairs of strategies (",
+            *files_of("pairs"),
+            "). Every trial of every run is in ",
+            Shown("problems/", "code"),
+            ".",
         ]
-    )  # fmt: skip
+    )
     blocks: list[Table | Words | Block | str] = [_facts(rows), further]
     if study.command:
-        again = "Made by this command; given again it makes only what is missing, with more runs or strategies too:"
+        again = (
+            "Made by this command; given again it makes only what is missing, with more runs or"
+            " strategies too:"
+        )
         blocks += [again, Block("command", study.command)]
     return Section("Provenance", blocks, folded=True)
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
-    return Table([Head(""), Head("")], [[name, Shown(value, "code")] for name, value in rows], texts=2, facts=True)
+    return Table(
+        [Head(""), Head("")],
+        [[name, Shown(value, "code")] for name, value in rows],
+        texts=2,
+        facts=True,
+    )
 
 
 def _benchmark(name: str) -> list[tuple[str, str]]:
@@ -126,13 +186,20 @@ def _benchmark(name: str) -> list[tuple[str, str]]:
     except UserError:
         return []
     source = f"{name}: {benchmark.title}. Source: {benchmark.source}. Licence: {benchmark.licence}."
-    return [("data", source), ("to cite", f"{benchmark.citation}; {benchmark.space.citation}".strip("; "))]
+    return [
+        ("data", source),
+        ("to cite", f"{benchmark.citation}; {benchmark.space.citation}".strip("; ")),
+    ]
 
 
 def _papers(strategies: Iterable[str]) -> list[str]:
     """The papers of strategies that name one, each once."""
     papers = {entry["name"]: entry["paper"] for entry in described()}
-    return list(dict.fromkeys(paper.replace('"', "") for name in strategies if (paper := papers.get(name, ""))))
+    return list(
+        dict.fromkeys(
+            paper.replace('"', "") for name in strategies if (paper := papers.get(name, ""))
+        )
+    )
 
 
 def conventions(comparison: Comparison) -> list[str]:
@@ -140,24 +207,40 @@ def conventions(comparison: Comparison) -> list[str]:
     objective, first = comparison.objective, comparison.description["first_cells"]
     items = [
         objective.benchmark.charge,
-        "Asking for a known cell again gives the same answer and is charged again, for every strategy alike.",
-        f"Run k of every strategy is first told the same {first} random cells, drawn from the root seed and k alone."
-        if first
-        else "Strategies start without shared first cells.",
+        (
+            "Asking for a known cell again gives the same answer and is charged again, for every"
+            " strategy alike."
+        ),
+        (
+            f"Run k of every strategy is first told the same {first} random cells, drawn from the"
+            " root seed and k alone."
+            if first
+            else "Strategies start without shared first cells."
+        ),
         _seeds(objective),
-        "A run's answer is the best cell of its whole history, the earliest among equals. Curves are right-continuous: "
-        "a trial counts once it has finished.",
-        "Intervals are percentile bootstrap intervals of the mean over runs (95 %, 10,000 resamples, fixed seed), so "
-        "they repeat. IQM is the mean of the middle half of the runs.",
-        objective.warning or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
+        (
+            "A run's answer is the best cell of its whole history, the earliest among equals."
+            " Curves are right-continuous: a trial counts once it has finished."
+        ),
+        (
+            "Intervals are percentile bootstrap intervals of the mean over runs (95 %, 10,000"
+            " resamples, fixed seed), so they repeat. IQM is the mean of the middle half of the"
+            " runs."
+        ),
+        objective.warning
+        or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
     ]
     items += _told(comparison)
     if objective.constraints:
-        items.append("A cell that violates a constraint scores above every feasible one, by how much it violates it.")
+        items.append(
+            "A cell that violates a constraint scores above every feasible one, by how much it"
+            " violates it."
+        )
     if objective.has_history:
         items.append(
-            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that the run held when it "
-            "first met the cell: the order of evaluation is part of the score."
+            "Diversity is a cell's largest similarity (0 to 1) to the ten cells of lowest L that"
+            " the run held when it first met the cell: the order of evaluation is part of the"
+            " score."
         )
     return items
 
@@ -168,17 +251,25 @@ def _seeds(objective: Objective) -> str:
         return _DRAWN
     if objective.seed == "mean":
         return (
-            "Every value is the mean over the training seeds that the benchmark holds for the cell; the optimum and "
-            "regret follow the same convention."
+            "Every value is the mean over the training seeds that the benchmark holds for the cell;"
+            " the optimum and regret follow the same convention."
         )
-    return f"Every value is that of training seed {objective.seed}; the optimum and regret follow that convention."
+    return (
+        f"Every value is that of training seed {objective.seed}; the optimum and regret follow that"
+        " convention."
+    )
 
 
 def _side_by_side(workers: int) -> list[str]:
-    return [] if workers == 1 else [
-        f"{workers} cells are evaluated side by side on the simulated clock: strategies are asked while others run "
-        "and told in the order of finishing; a budget in seconds is wall time of that clock."
-    ]  # fmt: skip
+    return (
+        []
+        if workers == 1
+        else [
+            f"{workers} cells are evaluated side by side on the simulated clock: strategies are"
+            " asked while others run and told in the order of finishing; a budget in seconds is"
+            " wall time of that clock."
+        ]
+    )
 
 
 def _told(comparison: Comparison) -> list[str]:
@@ -186,31 +277,45 @@ def _told(comparison: Comparison) -> list[str]:
     known, hidden = comparison.objective.known, comparison.description["hidden"]
     items = []
     if known.terms and hidden:
-        items.append(f"What is known of any cell for free ({', '.join(known.terms)}) was withheld from all strategies.")
+        items.append(
+            f"What is known of any cell for free ({', '.join(known.terms)}) was withheld from all"
+            " strategies."
+        )
     elif known.terms:
         items.append(
-            f"Known of any cell for free, to every strategy that declares that it reads it: {', '.join(known.terms)}."
+            "Known of any cell for free, to every strategy that declares that it reads it:"
+            f" {', '.join(known.terms)}."
         )
     items += _side_by_side(comparison.description["simulated_workers"])
     if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_supernet]:
         items.append(
-            f"{', '.join(trained)}: a supernet is trained on the task's training and validation data; its steps are "
-            "charged what their operations take in the trainings of this benchmark, by an additive model, and fall to "
-            "the first cell that is asked for afterwards. E[λR] is exact where R adds up over edges."
+            f"{', '.join(trained)}: a supernet is trained on the task's training and validation"
+            " data; its steps are charged what their operations take in the trainings of this"
+            " benchmark, by an additive model, and fall to the first cell that is asked for"
+            " afterwards. E[λR] is exact where R adds up over edges."
         )
-    if weighted := [s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))]:
+    if weighted := [
+        s for s in comparison.strategies if any(run.scalarised for run in comparison.runs_of(s))
+    ]:
         items.append(
-            f"{', '.join(weighted)}: made for one objective, run on several by random scalarisation (the augmented "
-            "Chebyshev norm of ParEGO, with weights drawn anew every ten trials and the history told again)."
+            f"{', '.join(weighted)}: made for one objective, run on several by random scalarisation"
+            " (the augmented Chebyshev norm of ParEGO, with weights drawn anew every ten trials"
+            " and the history told again)."
         )
     return items
 
 
 def citations(comparison: Comparison) -> list[str]:
-    """The papers to cite for all that a comparison used: its data, its space, its strategies; each once."""
+    """The papers to cite for all that a comparison used: its data, its space, its strategies; each
+    once.
+    """
     benchmark = comparison.objective.benchmark
     papers = {strategy["name"]: strategy["paper"] for strategy in described()}
-    used = [*benchmark.citation.split("; "), benchmark.space.citation, *map(papers.get, comparison.strategies)]
+    used = [
+        *benchmark.citation.split("; "),
+        benchmark.space.citation,
+        *map(papers.get, comparison.strategies),
+    ]
     return list(dict.fromkeys(paper.replace('"', "").rstrip(".") for paper in used if paper))
 
 
@@ -227,13 +332,21 @@ def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
         ("root seed", str(description["seed"])),
         ("runs", str(description["runs"])),
         ("budget, evaluations", "no limit" if budget["cells"] is None else str(budget["cells"])),
-        (f"budget, {benchmark.cost}", "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}"),
+        (
+            f"budget, {benchmark.cost}",
+            "no limit" if budget["seconds"] is None else f"{budget['seconds']:g}",
+        ),
     ]
     for label, files in description.get("sources", {}).items():
         rows.append(
-            (f"source of {label}", ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items()))
+            (
+                f"source of {label}",
+                ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items()),
+            )
         )
     for label, files in description.get("files", {}).items():
         named = ", ".join(f"{name} (sha256 {digest:.12})" for name, digest in files.items())
         rows.append((f"files that {label} read", named))
-    return rows + [(str(name), str(value)) for name, value in (description.get("provenance") or {}).items()]
+    return rows + [
+        (str(name), str(value)) for name, value in (description.get("provenance") or {}).items()
+    ]

@@ -1,4 +1,6 @@
-"""How the strategies of a suite came to their ends: mean regret and average ranks along the budget."""
+"""How the strategies of a suite came to their ends: mean regret and average ranks along the
+budget.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def regret_along_the_budget(study: Study) -> Section | None:
     names, problems = list(study.standings), study.problems
     fractions = np.arange(1, _STEPS + 1) / _STEPS
     samples = [
-        {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names} for p in problems
+        {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names}
+        for p in problems
     ]
     banded = {names[0], "random"}
     curves = {}
@@ -29,13 +32,16 @@ def regret_along_the_budget(study: Study) -> Section | None:
         mean = np.mean([by_name[name].mean(axis=0) for by_name in samples], axis=0)
         low, high = mean, mean
         if name in banded:
-            drawn = [Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)]
+            drawn = [
+                Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)
+            ]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)
     panel = Panel("%", "regret", True, reference=1.0, banded=banded)
     caption = (
-        f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')} after each share of "
-        "the budget; an axis of roots. Bands: 95 % of resampled runs, of the leader and of random search."
+        f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}"
+        " after each share of the budget; an axis of roots. Bands: 95 % of resampled runs, of the"
+        " leader and of random search."
     )
     told = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
     return Section("On the way", [Figures([told])], half=True)
@@ -49,14 +55,22 @@ def ranks_along_the_budget(study: Study) -> Section | None:
     if len(by_name) < 2:
         return None
     curves = {
-        name: Curve(100 * found.fractions, by_name[name], by_name[name], by_name[name]) for name in study.standings
+        name: Curve(100 * found.fractions, by_name[name], by_name[name], by_name[name])
+        for name in study.standings
     }
-    panel = Panel("%", "rank", False, 100 * float(found.fractions[0]), banded=(),
-                  ends=(0.9, len(by_name) + 0.1), falling=True)  # fmt: skip
+    panel = Panel(
+        "%",
+        "rank",
+        False,
+        100 * float(found.fractions[0]),
+        banded=(),
+        ends=(0.9, len(by_name) + 0.1),
+        falling=True,
+    )
     caption = (
-        f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')} after each share of the "
-        "budget; 1 is the best. Shaded: the first cells, the same for all. Descriptive only; see the verdict for "
-        "significance."
+        f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')} after each"
+        " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
+        " Descriptive only; see the verdict for significance."
     )
     told = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
     return Section("Average rank", [Figures([told])], half=True)

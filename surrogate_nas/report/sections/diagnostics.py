@@ -1,4 +1,6 @@
-"""What strategies say of their runs besides trials (`Strategy.diagnosis`), and the cells that take no search."""
+"""What strategies say of their runs besides trials (`Strategy.diagnosis`), and the cells that take
+no search.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,18 @@ from itertools import groupby
 import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, scientific
-from surrogate_nas.report.markup import Block, Content, Head, Section, Shown, Table, Words, note, section, strategy
+from surrogate_nas.report.markup import (
+    Block,
+    Content,
+    Head,
+    Section,
+    Shown,
+    Table,
+    Words,
+    note,
+    section,
+    strategy,
+)
 from surrogate_nas.report.reading import Comparison, Run, Study, trivial_cells
 
 _MOST_ROWS = 8
@@ -32,14 +45,19 @@ def diagnostics(study: Study) -> Section | None:
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:
-    """Groups of the same names are the rows of one table; of many rows a few are shown, the first and last included."""
+    """Groups of the same names are the rows of one table; of many rows a few are shown, the first
+    and last included.
+    """
     first = runs[0].diagnosis
     for names, groups in groupby(first, key=lambda group: tuple(first[group])):
         held = list(groups)
         if len(held) > _MOST_ROWS:
-            held = [held[int(i)] for i in np.unique(np.linspace(0, len(held) - 1, _MOST_ROWS).round())]
+            held = [
+                held[int(i)] for i in np.unique(np.linspace(0, len(held) - 1, _MOST_ROWS).round())
+            ]
         rows: list[list[Content]] = [
-            [group, *(scientific(float(np.median(_values(runs, group, name)))) for name in names)] for group in held
+            [group, *(scientific(float(np.median(_values(runs, group, name)))) for name in names)]
+            for group in held
         ]
         yield Table([Head(""), *map(Head, names)], rows)
 
@@ -49,15 +67,24 @@ def _values(runs: Sequence[Run], group: str, name: str) -> list[float]:
 
 
 def _trivial(comparison: Comparison) -> Table | None:
-    """The scores of cells that take no search; None where the space has none or there are several objectives.
+    """The scores of cells that take no search; None where the space has none or there are several
+    objectives.
 
-    On a live task these cells are trained now, unless they were before; nobody is charged. A user's function, which may
-    train, is not called for them.
+    On a live task these cells are trained now, unless they were before; nobody is charged. A user's
+    function, which may train, is not called for them.
     """
     objective = comparison.objective
     cells = trivial_cells(objective.benchmark.space)
-    is_dear = any(objective.benchmark.is_dear(question.metric) for question in objective.questions())
-    if not cells or objective.parts > 1 or objective.has_history or objective.recorded is not None or is_dear:
+    is_dear = any(
+        objective.benchmark.is_dear(question.metric) for question in objective.questions()
+    )
+    if (
+        not cells
+        or objective.parts > 1
+        or objective.has_history
+        or objective.recorded is not None
+        or is_dear
+    ):
         return None
     scores, optimum = objective.look_up(list(cells.values()))[1], comparison.optimum
     decimals = decimals_for(scores.score.tolist())
@@ -65,9 +92,16 @@ def _trivial(comparison: Comparison) -> Table | None:
         [
             name,
             Shown(cell.text, "code"),
-            *(fixed(float(values[i]), decimals) for values in (scores.score, scores.loss, scores.penalty)),
+            *(
+                fixed(float(values[i]), decimals)
+                for values in (scores.score, scores.loss, scores.penalty)
+            ),
             NOTHING if optimum is None else fixed(float(scores.score[i]) - optimum, decimals),
         ]
         for i, (name, cell) in enumerate(cells.items())
     ]
-    return Table([Head(""), Head("cell"), Head("score"), Head("L"), Head("λR"), Head("regret")], rows, texts=2)
+    return Table(
+        [Head(""), Head("cell"), Head("score"), Head("L"), Head("λR"), Head("regret")],
+        rows,
+        texts=2,
+    )

@@ -1,8 +1,9 @@
-"""What is traded: L against λR with the exact front, several objectives, what λ does, and a path over λ.
+"""What is traded: L against λR with the exact front, several objectives, what λ does, and a path
+over λ.
 
-Of two objectives the median attainment surface of each strategy is drawn, what half of its runs dominate, in a band
-from the best to the worst run: Grunert da Fonseca, Fonseca & Hall, "Inferential Performance Assessment of Stochastic
-Optimisers and the Attainment Function", EMO 2001.
+Of two objectives the median attainment surface of each strategy is drawn, what half of its runs
+dominate, in a band from the best to the worst run: Grunert da Fonseca, Fonseca & Hall, "Inferential
+Performance Assessment of Stochastic Optimisers and the Attainment Function", EMO 2001.
 """
 
 from __future__ import annotations
@@ -24,7 +25,15 @@ from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.look import plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Point, Scale, text_width
-from surrogate_nas.report.reading import LambdaPath, Run, Study, Values, diagnose, interval, nondominated
+from surrogate_nas.report.reading import (
+    LambdaPath,
+    Run,
+    Study,
+    Values,
+    diagnose,
+    interval,
+    nondominated,
+)
 from surrogate_nas.space import Cell, listed
 
 _SHOWN_SHARE = 0.6
@@ -65,8 +74,8 @@ class Plane:
     Attributes:
         axes: How the two are shown, the first upwards, the second across.
         points: All feasible cells, shape ``(n, 2)``; None where there is no table.
-        front: The exact front by rising second objective, as far as the frame goes, shape ``(k, 2)``; of no table that
-            of all runs.
+        front: The exact front by rising second objective, as far as the frame goes, shape
+            ``(k, 2)``; of no table that of all runs.
         beyond: How many points of the front lie outside the frame.
         found: By strategy what each run found, shape ``(k, 2)`` each.
         across: From the least to the most that is shown of the second.
@@ -101,11 +110,14 @@ def plane_of(study: Study) -> Plane | None:
     units = np.array([axis.unit for axis in axes])
     found = {
         name: [made.vectors(run)[:, :2] / units for run in study.feasible[name]]
-        for name in study.standings if study.feasible.get(name)
-    }  # fmt: skip
+        for name in study.standings
+        if study.feasible.get(name)
+    }
     scores = objective.over_space()
     every = None if scores is None else scores.vector[scores.feasible][:, :2] / units
-    whole = nondominated(np.concatenate([run for runs in found.values() for run in runs]) if every is None else every)
+    whole = nondominated(
+        np.concatenate([run for runs in found.values() for run in runs]) if every is None else every
+    )
     inside = nondominated((made.frame.utopia + made.frame.front * made.frame.span)[:, :2] / units)
     low, high = inside.min(axis=0), inside.max(axis=0)
     seen = (whole <= high + _SAME * np.abs(high)).all(axis=1)
@@ -115,7 +127,9 @@ def plane_of(study: Study) -> Plane | None:
     floor = low - 0.06 * spread
     if low[1] > 0 and high[1] / low[1] > _LOG:
         floor[1], room[1] = low[1] / 1.25, high[1] * 1.15
-    return Plane(axes, every, front, int((~seen).sum()), found, (floor[1], room[1]), (floor[0], room[0]))
+    return Plane(
+        axes, every, front, int((~seen).sum()), found, (floor[1], room[1]), (floor[0], room[0])
+    )
 
 
 @section(5, "front")
@@ -126,19 +140,32 @@ def nearness(study: Study) -> Section | None:
         return None
     two, exact_one = study.comparison.objective.parts == 2, plane.points is not None
     which = "the exact front" if exact_one else "the front of all runs"
-    said = [f"{plane.axes[0].label} against {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}."]
+    said = [
+        f"{plane.axes[0].label} against"
+        f" {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}."
+    ]
     if not two:
-        said.append("The first two of several objectives; a point that looks dominated may be best in another.")
+        said.append(
+            "The first two of several objectives; a point that looks dominated may be best in"
+            " another."
+        )
     said.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
-    said.append("Colour: what half of the runs attain; band: best to worst run; filled: front points that were hit.")
+    said.append(
+        "Colour: what half of the runs attain; band: best to worst run; filled: front points that"
+        " were hit."
+    )
     if exact_one:
-        said.append(f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells.")
+        said.append(
+            f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells."
+        )
     if plane.beyond:
         said.append(
-            f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'} outside the frame, "
-            "of cells that hardly learn: no run is judged by them."
+            f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'}"
+            " outside the frame, of cells that hardly learn: no run is judged by them."
         )
-    told = Picture("fronts", " ".join(said), partial(_draw_fronts, plane=plane, study=study, stairs=two), WIDE)
+    told = Picture(
+        "fronts", " ".join(said), partial(_draw_fronts, plane=plane, study=study, stairs=two), WIDE
+    )
     return Section("How near each comes to the front", [Figures([told])])
 
 
@@ -175,13 +202,17 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
     return canvas
 
 
-def _draw_frame(canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: bool, last: float) -> None:
+def _draw_frame(
+    canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: bool, last: float
+) -> None:
     """Grid, labels and all cells."""
     across, up = x.ticks(58.0), y.ticks(36.0)
     canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), paint="line")
     canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), paint="line")
     for value, text in across:
-        canvas.text(min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center")
+        canvas.text(
+            min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center"
+        )
     for value, text in up if labelled else ():
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
     if plane.points is not None:
@@ -191,7 +222,9 @@ def _draw_frame(canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: b
 def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale) -> None:
     """All cells as squares, the darker the more of them; what lies outside is left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
-    columns = ((np.array([x(value) for value in across[seen].tolist()]) - x.start) // _GRAIN).astype(int)
+    columns = (
+        (np.array([x(value) for value in across[seen].tolist()]) - x.start) // _GRAIN
+    ).astype(int)
     rows = ((np.array([y(value) for value in up[seen].tolist()]) - y.end) // _GRAIN).astype(int)
     cells = Counter(zip(rows.tolist(), columns.tolist(), strict=True))
     for i, (least, opacity) in enumerate(_SHADES):
@@ -213,13 +246,18 @@ def _draw_front(canvas: Canvas, front: Values, x: Scale, y: Scale, stairs: bool 
         canvas.line(_stairs(front, x, y), paint="ink", width=1.3)
     for first, second in front.tolist():
         if len(front) <= _MOST_POINTS:
-            ring = [(x(second) + 2.6 * np.cos(a), y(first) + 2.6 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 13)]
+            ring = [
+                (x(second) + 2.6 * np.cos(a), y(first) + 2.6 * np.sin(a))
+                for a in np.linspace(0, 2 * np.pi, 13)
+            ]
             canvas.area(ring, "paper")
             canvas.line(ring, paint="ink", width=1.1)
 
 
 def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
-    """Steps through points by rising second objective, from above the first to the right of the last."""
+    """Steps through points by rising second objective, from above the first to the right of the
+    last.
+    """
     found: list[Point] = []
     for first, second in points[np.argsort(points[:, 1])].tolist():
         found += [(x(second), found[-1][1] if found else y.end), (x(second), y(first))]
@@ -227,7 +265,9 @@ def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
 
 
 def attained(runs: Sequence[Values], share: float = 50) -> Values:
-    """The front of the points that at least a share (in %) of some runs, shape ``(n, 2)`` each, dominate or reach."""
+    """The front of the points that at least a share (in %) of some runs, shape ``(n, 2)`` each,
+    dominate or reach.
+    """
     of_run = np.repeat(np.arange(1, len(runs) + 1), [len(points) for points in runs])
     return np.asarray(moocore.eaf(np.concatenate(runs), sets=of_run, percentiles=[share])[:, :2])
 
@@ -235,7 +275,10 @@ def attained(runs: Sequence[Values], share: float = 50) -> Values:
 def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
     """How many runs found each point of a front."""
     return [
-        sum(bool((np.abs(run - point) <= _SAME * (1 + np.abs(point))).all(axis=1).any()) for run in runs)
+        sum(
+            bool((np.abs(run - point) <= _SAME * (1 + np.abs(point))).all(axis=1).any())
+            for run in runs
+        )
         for point in front
     ]
 
@@ -244,11 +287,16 @@ def _hits(front: Values, runs: Sequence[Values]) -> list[int]:
 def front_points(study: Study) -> Section | None:
     """Which points of the exact front were hit by how many runs."""
     plane = plane_of(study)
-    if plane is None or plane.points is None or len(plane.front) > _MOST_POINTS or study.comparison.objective.parts > 2:
+    if (
+        plane is None
+        or plane.points is None
+        or len(plane.front) > _MOST_POINTS
+        or study.comparison.objective.parts > 2
+    ):
         return None
     caption = (
-        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that hit the point. "
-        "Last column: points that a run hits, on average."
+        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that hit"
+        " the point. Last column: points that a run hits, on average."
     )
     told = Picture("front-points", caption, partial(_draw_points, plane=plane, study=study), HALF)
     return Section("Front points hit", [Figures([told])], half=True)
@@ -257,13 +305,21 @@ def front_points(study: Study) -> Section | None:
 def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
     names, top, row = list(plane.found), 30.0, 30.0
     slim = width <= SLIM
-    left = 26 + min(max(text_width(plain(name, 22), 13.6) for name in names), 178.0 if not slim else 130.0) + 14
+    left = (
+        26
+        + min(
+            max(text_width(plain(name, 22), 13.6) for name in names), 178.0 if not slim else 130.0
+        )
+        + 14
+    )
     canvas = Canvas(width, top + row * len(names) + 26)
     k = len(plane.front)
     at = [left + (width - 52 - left) * (i / max(k - 1, 1)) for i in range(k)]
     bottom = top + row * len(names)
     canvas.line(*([(x, top), (x, bottom)] for x in at), paint="line")
-    labelled = np.unique(np.linspace(0, k - 1, min(k, 4 if not slim else 3)).round().astype(int)).tolist()
+    labelled = np.unique(
+        np.linspace(0, k - 1, min(k, 4 if not slim else 3)).round().astype(int)
+    ).tolist()
     for i in labelled:
         canvas.text(at[i], top - 12, f"{plane.front[i, 0]:.3g}", align="center")
         canvas.text(at[i], bottom + 16, _few(plane.front[i, 1]), align="center")
@@ -274,19 +330,32 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
         hits = _hits(plane.front, runs)
         with canvas.of(look, name):
             canvas.mark(8, y, look, 12)
-            canvas.text(22, y + 4.5, plain(name, 22 if not slim else 17), size=13, paint="ink", bold=True)
+            canvas.text(
+                22, y + 4.5, plain(name, 22 if not slim else 17), size=13, paint="ink", bold=True
+            )
             for x, n in zip(at, hits, strict=True):
                 radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
-                disc = [(x + radius * np.cos(a), y + radius * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 17)[:-1]]
+                disc = [
+                    (x + radius * np.cos(a), y + radius * np.sin(a))
+                    for a in np.linspace(0, 2 * np.pi, 17)[:-1]
+                ]
                 canvas.area(disc, look if n else "axis")
                 if n and radius > 6:
                     canvas.text(x, y + 4, str(n), align="center", paint="paper", bold=True)
-            canvas.text(width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", paint="ink")
+            canvas.text(
+                width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", paint="ink"
+            )
     return canvas
 
 
 def _few(value: float) -> str:
-    return f"{value / 1e6:.3g}M" if value >= 1e6 else f"{value / 1e3:.3g}k" if value >= 1e3 else f"{value:.3g}"
+    return (
+        f"{value / 1e6:.3g}M"
+        if value >= 1e6
+        else f"{value / 1e3:.3g}k"
+        if value >= 1e3
+        else f"{value:.3g}"
+    )
 
 
 @section(80, "comparison")
@@ -299,9 +368,9 @@ def front(study: Study) -> Section | None:
     if found is None:
         return None
     caption = (
-        f"Grey: all {len(listed(objective.benchmark.space)):,} cells; black: the exact front of L and λR "
-        f"({plural(int(found.on_front.sum()), 'cell')}); dashed: equal score, through the optimum; marks: the best "
-        "cell of each run, larger where several runs ended at it."
+        f"Grey: all {len(listed(objective.benchmark.space)):,} cells; black: the exact front of L"
+        f" and λR ({plural(int(found.on_front.sum()), 'cell')}); dashed: equal score, through the"
+        " optimum; marks: the best cell of each run, larger where several runs ended at it."
     )
     if found.hidden:
         caption += f" {plural(found.hidden, 'cell')} of higher L lie above the frame."
@@ -309,10 +378,16 @@ def front(study: Study) -> Section | None:
     draw = partial(_draw_trade, found=found, study=study)
     return Section(
         "L against R",
-        [Figures([Picture("pareto-front", caption, partial(draw, frame=found.whole)),
-                  Picture("pareto-front-near", near, partial(draw, frame=found.around_found))])],
+        [
+            Figures(
+                [
+                    Picture("pareto-front", caption, partial(draw, frame=found.whole)),
+                    Picture("pareto-front-near", near, partial(draw, frame=found.around_found)),
+                ]
+            )
+        ],
         folded=True,
-    )  # fmt: skip
+    )
 
 
 _Frame = tuple[float, float, float, float]
@@ -339,7 +414,9 @@ class Front:
     def whole(self) -> _Frame:
         """The frame of the trade-off; cells of the highest L lie above it."""
         shown = float(np.quantile(self.scores.loss[self.scores.feasible], _SHOWN_SHARE))
-        highest = max([shown, *self.scores.loss[self.found], *self.scores.loss[self.on_front & self._learned]])
+        highest = max(
+            [shown, *self.scores.loss[self.found], *self.scores.loss[self.on_front & self._learned]]
+        )
         return _with_margin(self.scores.penalty, np.array([self.scores.loss.min(), highest]))
 
     @property
@@ -362,11 +439,18 @@ class Front:
 
 def _with_margin(x: Values, y: Values) -> _Frame:
     across, up = 0.05 * float(np.ptp(x)) or 0.001, 0.08 * float(np.ptp(y)) or 0.001
-    return float(x.min()) - across, float(x.max()) + across, float(y.min()) - up, float(y.max()) + up
+    return (
+        float(x.min()) - across,
+        float(x.max()) + across,
+        float(y.min()) - up,
+        float(y.max()) + up,
+    )
 
 
 def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
-    """The exact front of a table; None where there is no regulariser, no table, a history, or no feasible cell."""
+    """The exact front of a table; None where there is no regulariser, no table, a history, or no
+    feasible cell.
+    """
     scores = objective.over_space()
     if scores is None or all(term.is_loss for term in objective.terms) or not scores.feasible.any():
         return None
@@ -388,14 +472,20 @@ def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canv
     points = np.column_stack([scores.loss[places], scores.penalty[places]])
     canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), paint="ink", width=1.3)
     optimum = float(scores.score[found.optimum])
-    ends = [(r, optimum - r) for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))]
+    ends = [
+        (r, optimum - r)
+        for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))
+    ]
     canvas.line([(x(r), y(loss)) for r, loss in ends], paint="axis", width=1.2, dash=(4.0, 3.0))
     for name, runs in study.feasible.items():
         look = study.looks[name]
         ended = [run.incumbent.cell.index for run in runs]
         at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in ended]
-        # What stands within a few pixels is one mark, so that thousands of runs do not weigh as much.
-        together = Counter((round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at)
+        # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
+        # much.
+        together = Counter(
+            (round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at
+        )
         for (right, down), n in together.items():
             with canvas.of(look, f"{name}: {plural(n, 'run')}"):
                 canvas.mark(right, down, look, min(8 + 1.5 * n, 18))
@@ -405,7 +495,9 @@ def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canv
 def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:
     horizontal, vertical = x.ticks(60.0), y.ticks(34.0)
     canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), paint="line")
-    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), paint="line")
+    canvas.line(
+        *([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), paint="line"
+    )
     for value, text in vertical:
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
     for value, text in horizontal:
@@ -426,7 +518,7 @@ def what_lambda_does(study: Study) -> Section | None:
     if all(term.is_loss for term in objective.terms):
         said = found.sentences()
         return Section("Limits", said, folded=True) if said and objective.constraints else None
-    (alone, with_r) = (_place(objective, cell) for cell in (found.best_by_loss, found.best_by_score))
+    alone, with_r = (_place(objective, cell) for cell in (found.best_by_loss, found.best_by_score))
     said = [*found.sentences(), f"The optimum of L alone has {alone}; that of L + λR has {with_r}."]
     return Section("What λ does", said, folded=True)
 
@@ -442,9 +534,10 @@ def path_over_lambda(study: Study) -> Section | None:
     """The front that the optima and the strategies trace, and each one's regret at every λ."""
     path = study.path
     caption = (
-        f"{path.expression} on {path.plane.benchmark.name}. Left: all cells (grey), their exact front (black), the "
-        "optimum at each λ (rings), and the front that half of a strategy's runs reach or dominate with their answers "
-        "at all λ. Right: mean regret at each λ and its bootstrap 95 % interval."
+        f"{path.expression} on {path.plane.benchmark.name}. Left: all cells (grey), their exact"
+        " front (black), the optimum at each λ (rings), and the front that half of a strategy's"
+        " runs reach or dominate with their answers at all λ. Right: mean regret at each λ and its"
+        " bootstrap 95 % interval."
     )
     told = Picture("lambda-path", caption, partial(_draw_path, study=study), WIDE)
     return Section("The path over λ", [Figures([told])])
@@ -480,7 +573,10 @@ def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
     named: list[Values] = []
     for step in path.steps:
         loss, cost = point = path.points[step.optimum]
-        ring = [(x(cost) + 5 * np.cos(a), y(loss) + 5 * np.sin(a)) for a in np.linspace(0, 2 * np.pi, 17)]
+        ring = [
+            (x(cost) + 5 * np.cos(a), y(loss) + 5 * np.sin(a))
+            for a in np.linspace(0, 2 * np.pi, 17)
+        ]
         canvas.line(ring, paint="ink", width=1.4)
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
             canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), paint="ink")
@@ -492,4 +588,6 @@ def _regrets(path: LambdaPath, name: str) -> Curve:
     held = [(step.value, step.comparison.regrets(name)) for step in path.steps]
     values, samples = zip(*((value, each) for value, each in held if each is not None), strict=True)
     ends = np.array([interval(each[:, None]) for each in samples])[:, :, 0]
-    return Curve(np.array(values), np.array([each.mean() for each in samples]), ends[:, 0], ends[:, 1])
+    return Curve(
+        np.array(values), np.array([each.mean() for each in samples]), ends[:, 0], ends[:, 1]
+    )

@@ -1,4 +1,6 @@
-"""All strategies in one picture: how they end, on every problem, how soon they are there, and what is decided."""
+"""All strategies in one picture: how they end, on every problem, how soon they are there, and what
+is decided.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,22 @@ from surrogate_nas.core.numbers import NOTHING, fixed
 from surrogate_nas.report.look import Look, plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scale, text_width
-from surrogate_nas.report.reading import TARGET, ProblemResult, Resampling, Study, Values, ends, joined
+from surrogate_nas.report.reading import (
+    TARGET,
+    ProblemResult,
+    Resampling,
+    Study,
+    Values,
+    ends,
+    joined,
+)
 
 _HEAD, _FOOT = 38.0, 26.0
 """Pixels above and below rows."""
 _ROW, _ROW_SLIM, _ROW_MANY, _ROW_SMALL, _MANY = 30.0, 36.0, 22.0, 17.0, 10
-"""The height of a row: on a desk, on a telephone, of many strategies, and in a panel without names."""
+"""The height of a row: on a desk, on a telephone, of many strategies, and in a panel without
+names.
+"""
 _BESIDE = 5
 """So many problems stand beside the names; more stand below them."""
 _LONGEST = 22
@@ -40,9 +52,11 @@ class Spot:
 
 @dataclass(frozen=True)
 class Entry:
-    """A strategy of the picture: over all problems, on each, what it spends until the target, how often it is there.
+    """A strategy of the picture: over all problems, on each, what it spends until the target, how
+    often it is there.
 
-    What is spent is the quartiles, infinite where so many runs never were there; empty where no optimum is known.
+    What is spent is the quartiles, infinite where so many runs never were there; empty where no
+    optimum is known.
     """
 
     name: str
@@ -58,7 +72,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ranking:
-    """What the picture shows; regrets are normalised where there are several problems, else in units of the score."""
+    """What the picture shows; regrets are normalised where there are several problems, else in
+    units of the score.
+    """
 
     entries: Sequence[Entry]
     problems: Sequence[ProblemResult]
@@ -89,16 +105,24 @@ def ranking(study: Study) -> Section | None:
 
 
 def ranking_of(study: Study) -> Ranking | None:
-    """The strategies in the order of the verdict's procedure; None where none has a finished run."""
+    """The strategies in the order of the verdict's procedure; None where none has a finished
+    run.
+    """
     problems = study.problems
     order = study.standings
-    if not order or all(t.found_nothing for p in problems for name in order for t in p.traces[name]):
+    if not order or all(
+        t.found_nothing for p in problems for name in order for t in p.traces[name]
+    ):
         return None
     several = study.kind == "suite"
     units = [1.0 if several else problem.reference.scale for problem in problems]
     drawn = [
         dict(
-            zip(order, Resampling(i).means({name: p.at(name)[:, None] * unit for name in order})[:, :, 0], strict=True)
+            zip(
+                order,
+                Resampling(i).means({name: p.at(name)[:, None] * unit for name in order})[:, :, 0],
+                strict=True,
+            )
         )
         for i, (p, unit) in enumerate(zip(problems, units, strict=True))
     ]
@@ -113,19 +137,28 @@ def ranking_of(study: Study) -> Ranking | None:
         over = np.mean([means[name] for means in drawn], axis=0)
         low, high = ends(over)
         over_all = Spot(
-            float(np.mean([spot.mean for spot in on])), float(low), float(high), np.empty(0) if several else on[0].runs
+            float(np.mean([spot.mean for spot in on])),
+            float(low),
+            float(high),
+            np.empty(0) if several else on[0].runs,
         )
-        entries.append(Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), alike))
+        entries.append(
+            Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), alike)
+        )
     return Ranking(entries, problems, units, several, study.kind == "front")
 
 
 def _spent(
     problems: Sequence[ProblemResult], name: str, several: bool
 ) -> tuple[tuple[float, float, float] | tuple[()], int, int, int]:
-    """Quartiles of what runs spend until the target; how many find the optimum, reach the target, and are there."""
+    """Quartiles of what runs spend until the target; how many find the optimum, reach the target,
+    and are there.
+    """
     if not problems:
         return (), 0, 0, 0
-    spent = np.concatenate([p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0) for p in problems])
+    spent = np.concatenate(
+        [p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0) for p in problems]
+    )
     found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
     low, high = (float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75))
     return (low, float(np.median(spent)), high), found, int(np.isfinite(spent).sum()), len(spent)
@@ -162,22 +195,30 @@ def _caption(made: Ranking) -> str:
     said += "; dotted: random sampling." if exact and not made.front and not made.several else "."
     if any(entry.alike for entry in made.entries):
         said += (
-            " Vertical bars join strategies that do not differ significantly: the first is the verdict, each further "
-            "one is the same without those above."
+            " Vertical bars join strategies that do not differ significantly: the first is the"
+            " verdict, each further one is the same without those above."
         )
     if any(
-        trace.failure or trace.found_nothing for p in made.problems for e in made.entries for trace in p.traces[e.name]
+        trace.failure or trace.found_nothing
+        for p in made.problems
+        for e in made.entries
+        for trace in p.traces[e.name]
     ):
         said += " A run that failed or found no feasible cell counts as one random feasible cell."
     return said
 
 
 def _draw(width: float, made: Ranking) -> Canvas:
-    """Names with bars, all problems together, then each problem and the target beside them or below."""
+    """Names with bars, all problems together, then each problem and the target beside them or
+    below.
+    """
     slim = width <= SLIM
     n, beside = len(made.entries), made.several and not slim and 1 < len(made.problems) <= _BESIDE
     row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
-    names = 26 + min(max(text_width(plain(e.name, _LONGEST), 13.6) for e in made.entries), 178.0 if not slim else 150.0)
+    names = 26 + min(
+        max(text_width(plain(e.name, _LONGEST), 13.6) for e in made.entries),
+        178.0 if not slim else 150.0,
+    )
     names = max(names, _JOINED - 8.0)
     lanes = _lanes(made.entries)
     left = names + 7 * (1 + max(lanes.values(), default=-1)) + 10
@@ -200,7 +241,9 @@ def _draw(width: float, made: Ranking) -> Canvas:
     if made.several:
         sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
     scale = Scale(0.0, _edge(made), left, right)
-    _draw_panel(canvas, scale, _HEAD, row, [e.over_all for e in made.entries], made, noise, title, sub)
+    _draw_panel(
+        canvas, scale, _HEAD, row, [e.over_all for e in made.entries], made, noise, title, sub
+    )
     _draw_numbers(canvas, made, row, right, slim)
     if made.several and not slim:
         leading = max((last for first, last in lanes if not first), default=0) + 1
@@ -209,7 +252,9 @@ def _draw(width: float, made: Ranking) -> Canvas:
     if beside:
         _draw_beside(canvas, made, right + 56, width, row)
     elif made.several and not slim and made.timed:
-        _draw_target(canvas, made, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True)
+        _draw_target(
+            canvas, made, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True
+        )
     for i, panel in enumerate(below):
         x = (width + 18) / columns * (i % columns)
         y = high + 18 + (small + 18) * (i // columns)
@@ -218,7 +263,9 @@ def _draw(width: float, made: Ranking) -> Canvas:
 
 
 def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
-    """Which rows a bar joins, from the first to the last, and in which lane it stands; none within another."""
+    """Which rows a bar joins, from the first to the last, and in which lane it stands; none within
+    another.
+    """
     place = {entry.name: i for i, entry in enumerate(entries)}
     bars: list[tuple[int, int]] = []
     for i, entry in enumerate(entries):
@@ -232,7 +279,9 @@ def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
     return lanes
 
 
-def _draw_names(canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapping[tuple[int, int], int]) -> None:
+def _draw_names(
+    canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapping[tuple[int, int], int]
+) -> None:
     for i, entry in enumerate(made.entries):
         y = _HEAD + row * (i + 0.5)
         with canvas.of(entry.look, f"{entry.name}: click to hide or show", pick=True):
@@ -246,13 +295,18 @@ def _draw_names(canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapp
         if all(made.entries[i].name in joined for i in rows):
             canvas.line([(at, top), (at, bottom)], paint="ink", width=2)
             continue
-        canvas.line([(at, top), (at, bottom)], paint="axis", width=1)  # thin beside rows that it does not join
+        # thin beside rows that it does not join
+        canvas.line([(at, top), (at, bottom)], paint="axis", width=1)
         members = [i for i in rows if made.entries[i].name in joined]
         canvas.line(
-            *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members), paint="ink", width=2
+            *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
+            paint="ink",
+            width=2,
         )
     if lanes:
-        canvas.text(x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not decided", align="right")
+        canvas.text(
+            x + 10 + 7 * max(lanes.values()), _HEAD - 10, "joined: not decided", align="right"
+        )
 
 
 def _grey(problem: ProblemResult) -> str:
@@ -269,9 +323,18 @@ def _edge(made: Ranking) -> float:
 
 
 def _draw_panel(
-    canvas: Canvas, scale: Scale, top: float, row: float, spots: Sequence[Spot], made: Ranking, noise: float | None,
-    title: str, sub: str, *, size: float = 11.0,
-) -> None:  # fmt: skip
+    canvas: Canvas,
+    scale: Scale,
+    top: float,
+    row: float,
+    spots: Sequence[Spot],
+    made: Ranking,
+    noise: float | None,
+    title: str,
+    sub: str,
+    *,
+    size: float = 11.0,
+) -> None:
     """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark."""
     bottom = top + row * len(spots)
     unit = 1.0 if made.several else made.units[0]
@@ -281,7 +344,9 @@ def _draw_panel(
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), paint="line")
     canvas.line([(scale(0), top), (scale(0), bottom)], paint="axis", width=1.4)
     if not made.front and scale.high >= unit and made.problems[0].reference.exact:
-        canvas.line([(scale(unit), top), (scale(unit), bottom)], paint="axis", width=1.2, dash=(2.0, 3.0))
+        canvas.line(
+            [(scale(unit), top), (scale(unit), bottom)], paint="axis", width=1.2, dash=(2.0, 3.0)
+        )
     for value, text in ticks:
         shown = f"{100 * value:g} %" if made.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
@@ -293,8 +358,18 @@ def _draw_panel(
             entry.look,
             f"{entry.name}: {_number(spot.mean, made)}{_interval(spot, made)}",
         ):
-            _draw_ticks(canvas, [scale(value) for value in spot.runs.tolist()], y - min(row / 2.4, 11), entry.look)
-            canvas.line([(scale(spot.low), y), (scale(spot.high), y)], paint=entry.look, width=3, opacity=0.55)
+            _draw_ticks(
+                canvas,
+                [scale(value) for value in spot.runs.tolist()],
+                y - min(row / 2.4, 11),
+                entry.look,
+            )
+            canvas.line(
+                [(scale(spot.low), y), (scale(spot.high), y)],
+                paint=entry.look,
+                width=3,
+                opacity=0.55,
+            )
             canvas.mark(scale(spot.mean), y, entry.look, size)
 
 
@@ -320,7 +395,9 @@ def _number(value: float, made: Ranking) -> str:
 
 
 def _draw_numbers(canvas: Canvas, made: Ranking, row: float, x: float, slim: bool) -> None:
-    """Columns of numbers: the mean, or of one problem how often the optimum was found, and how soon."""
+    """Columns of numbers: the mean, or of one problem how often the optimum was found, and how
+    soon.
+    """
     if made.several or not made.timed:
         columns = [("", "", [_number(e.over_all.mean, made) for e in made.entries])]
     else:
@@ -334,7 +411,14 @@ def _draw_numbers(canvas: Canvas, made: Ranking, row: float, x: float, slim: boo
         canvas.text(at, _HEAD - 10, sub, align="right")
         for number, (entry, text) in enumerate(zip(made.entries, texts, strict=True)):
             with canvas.of(entry.look):
-                canvas.text(at, _HEAD + row * (number + 0.5) + 4.5, text, size=13, align="right", paint="ink")
+                canvas.text(
+                    at,
+                    _HEAD + row * (number + 0.5) + 4.5,
+                    text,
+                    size=13,
+                    align="right",
+                    paint="ink",
+                )
 
 
 def _spent_text(entry: Entry) -> str:
@@ -352,7 +436,13 @@ def _draw_beside(canvas: Canvas, made: Ranking, x: float, right: float, row: flo
         spots = [entry.on[i] for entry in made.entries]
         _draw_panel(canvas, scale, _HEAD, row, spots, made, problem.noise, title, sub, size=8.5)
     if made.timed:
-        _draw_target(canvas, made, Scale(0.0, 1.0, x + room * (count - 1), right - 84, "root"), row, numbers=True)
+        _draw_target(
+            canvas,
+            made,
+            Scale(0.0, 1.0, x + room * (count - 1), right - 84, "root"),
+            row,
+            numbers=True,
+        )
 
 
 def _edge_of(made: Ranking, i: int) -> float:
@@ -360,16 +450,25 @@ def _edge_of(made: Ranking, i: int) -> float:
     return min(max(1.04 * highest, 1.1), _WIDEST)
 
 
-def _draw_target(canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool) -> None:
-    """The quartiles of what a strategy spends until it is near the optimum, as shares of the budget."""
+def _draw_target(
+    canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool
+) -> None:
+    """The quartiles of what a strategy spends until it is near the optimum, as shares of the
+    budget.
+    """
     bottom = top + row * len(made.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), paint="line")
     canvas.text(scale.start, top - 24, "Budget needed", size=12, paint="ink", bold=True)
-    canvas.text(scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %")
+    canvas.text(
+        scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %"
+    )
     for share in shares:
         canvas.text(
-            scale(share), bottom + 16, f"{100 * share:g}" + (" %" if numbers and share == 1 else ""), align="center"
+            scale(share),
+            bottom + 16,
+            f"{100 * share:g}" + (" %" if numbers and share == 1 else ""),
+            align="center",
         )
     for i, entry in enumerate(made.entries):
         if not entry.spent:
@@ -378,23 +477,42 @@ def _draw_target(canvas: Canvas, made: Ranking, scale: Scale, row: float, top: f
         said = f"{entry.name}: {entry.reached} of {entry.runs} runs come so near"
         with canvas.of(entry.look, said):
             if np.isfinite(low):
-                canvas.line([(scale(low), y), (scale(min(high, 1.0)), y)], paint=entry.look, width=2, opacity=0.6)
+                canvas.line(
+                    [(scale(low), y), (scale(min(high, 1.0)), y)],
+                    paint=entry.look,
+                    width=2,
+                    opacity=0.6,
+                )
             if np.isfinite(middle):
                 canvas.mark(scale(middle), y, entry.look, 8.5)
             if numbers:
                 known = bool(np.isfinite(middle))
-                text = f"{100 * middle:.0f} %" if known else f"{100 * entry.reached / entry.runs:.0f} % get there"
-                canvas.text(canvas.width, y + 4.5, text, size=13 if known else 11, align="right",
-                            paint="ink" if known else "quiet")  # fmt: skip
+                text = (
+                    f"{100 * middle:.0f} %"
+                    if known
+                    else f"{100 * entry.reached / entry.runs:.0f} % get there"
+                )
+                canvas.text(
+                    canvas.width,
+                    y + 4.5,
+                    text,
+                    size=13 if known else 11,
+                    align="right",
+                    paint="ink" if known else "quiet",
+                )
 
 
 def _small(made: Ranking, slim: bool) -> list[int | None]:
-    """The panels that stand below the names: the problems by number, and on a telephone the target as None."""
+    """The panels that stand below the names: the problems by number, and on a telephone the target
+    as None.
+    """
     problems: list[int | None] = list(range(len(made.problems))) if len(made.problems) > 1 else []
     return [*problems, *([None] if slim and made.timed else [])]
 
 
-def _draw_small(canvas: Canvas, made: Ranking, panel: int | None, x: float, top: float, width: float) -> None:
+def _draw_small(
+    canvas: Canvas, made: Ranking, panel: int | None, x: float, top: float, width: float
+) -> None:
     """A panel whose rows are known by their marks."""
     first = top + _HEAD
     for i, entry in enumerate(made.entries):
@@ -402,9 +520,27 @@ def _draw_small(canvas: Canvas, made: Ranking, panel: int | None, x: float, top:
             canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
     start, end = x + 20, x + width - 13
     if panel is None:
-        _draw_target(canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False)
+        _draw_target(
+            canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False
+        )
         return
     problem = made.problems[panel]
-    spots = [Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0)) for e in made.entries]
-    scale, title = Scale(0.0, _edge_of(made, panel), start, end), plain(problem.name, int(width / 7.6))
-    _draw_panel(canvas, scale, first, _ROW_SMALL, spots, made, problem.noise, title, _grey(problem), size=8.5)
+    spots = [
+        Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0)) for e in made.entries
+    ]
+    scale, title = (
+        Scale(0.0, _edge_of(made, panel), start, end),
+        plain(problem.name, int(width / 7.6)),
+    )
+    _draw_panel(
+        canvas,
+        scale,
+        first,
+        _ROW_SMALL,
+        spots,
+        made,
+        problem.noise,
+        title,
+        _grey(problem),
+        size=8.5,
+    )

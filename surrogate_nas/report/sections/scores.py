@@ -1,4 +1,6 @@
-"""How good each strategy of a comparison is, how sure, at what cost; systems from elsewhere; and the paired tests."""
+"""How good each strategy of a comparison is, how sure, at what cost; systems from elsewhere; and
+the paired tests.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,23 @@ from surrogate_nas.core.numbers import (
     some_of,
 )
 from surrogate_nas.report.look import Look
-from surrogate_nas.report.markup import Content, Head, Section, Shown, Table, note, section, strategy
+from surrogate_nas.report.markup import (
+    Content,
+    Head,
+    Section,
+    Shown,
+    Table,
+    note,
+    section,
+    strategy,
+)
 from surrogate_nas.report.reading import Comparison, Study
 
 _TESTS_NOTE = (
-    "Descriptive only; see the verdict for significance. "
-    "Runs are paired by number: run k of every strategy starts from the same cells. Effect: matched-pairs "
-    "rank-biserial correlation, +1 where the first is always better, −1 where the second is. p: Wilcoxon's "
-    "signed-rank test, two-sided, then corrected by Holm over all pairs."
+    "Descriptive only; see the verdict for significance. Runs are paired by number: run k of every"
+    " strategy starts from the same cells. Effect: matched-pairs rank-biserial correlation, +1"
+    " where the first is always better, −1 where the second is. p: Wilcoxon's signed-rank test,"
+    " two-sided, then corrected by Holm over all pairs."
 )
 
 
@@ -35,7 +46,11 @@ def summary(study: Study) -> Section | None:
     if not study.comparison.strategies:
         return None
     made = study.comparison
-    return Section("Summary", [summary_table(made, study.looks), note(" ".join(summary_notes(made)))], folded=True)
+    return Section(
+        "Summary",
+        [summary_table(made, study.looks), note(" ".join(summary_notes(made)))],
+        folded=True,
+    )
 
 
 def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
@@ -44,17 +59,29 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
     decimals = decimals_for([value for name in names for value in comparison.scores(name)])
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
-        Head("strategy"), Head("runs"), Head("score", "mean ± std"), Head("score", "IQM"),
-        Head("mean’s", "95 % interval"), Head("regret", "mean"), Head("regret", "median"),
-        *([Head("optimism", "seen − mean")] if comparison.objective.draws else []), Head("cells", "evaluated"),
-        Head("cells", "distinct"), Head("queries") if queries else Head("time", "simulated, s"),
-        Head("time", "strategy, s"), Head("time", "in all, s"),
-    ]  # fmt: skip
+        Head("strategy"),
+        Head("runs"),
+        Head("score", "mean ± std"),
+        Head("score", "IQM"),
+        Head("mean’s", "95 % interval"),
+        Head("regret", "mean"),
+        Head("regret", "median"),
+        *([Head("optimism", "seen − mean")] if comparison.objective.draws else []),
+        Head("cells", "evaluated"),
+        Head("cells", "distinct"),
+        Head("queries") if queries else Head("time", "simulated, s"),
+        Head("time", "strategy, s"),
+        Head("time", "in all, s"),
+    ]
     rows: list[list[Content]] = [
-        [strategy(name, looks[name]), some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
-         *_scores(comparison, name, decimals), *_costs(comparison, name)]
+        [
+            strategy(name, looks[name]),
+            some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
+            *_scores(comparison, name, decimals),
+            *_costs(comparison, name),
+        ]
         for name in names
-    ]  # fmt: skip
+    ]
     failed = [name for name in comparison.description["strategies"] if name not in names]
     rows += [[strategy(name, looks[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
     return Table(heads, rows)
@@ -98,14 +125,19 @@ def summary_notes(comparison: Comparison) -> list[str]:
         else f"The score: {MISSED[0].lower()}{MISSED[1:]}"
     )
     notes = [
-        f"{score}; lower is better. Cells and times are means per run: time that the strategy took to ask and to "
-        "learn, and in all, on the machine that ran it."
+        f"{score}; lower is better. Cells and times are means per run: time that the strategy took"
+        " to ask and to learn, and in all, on the machine that ran it."
     ]
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
     if objective.parts > 1:
-        notes.append("Objectives are scaled between the best and the worst of the exact front, or of all runs' front.")
+        notes.append(
+            "Objectives are scaled between the best and the worst of the exact front, or of all"
+            " runs' front."
+        )
     elif comparison.optimum is not None:
-        notes.append(f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}.")
+        notes.append(
+            f"Regret is the score minus the optimum of the space, {fixed(comparison.optimum, 6)}."
+        )
     elif objective.has_history:
         notes.append("Regret is undefined: scores depend on history.")
     elif objective.over_space() is not None:
@@ -119,13 +151,14 @@ def summary_notes(comparison: Comparison) -> list[str]:
     infeasible = sum(not comparison.answer(run).feasible for run in runs)
     if infeasible:
         notes.append(
-            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores and regrets are "
-            "over the others, and the count of runs says of how many."
+            f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
+            " and regrets are over the others, and the count of runs says of how many."
         )
     if objective.draws:
         notes.append(
-            "Optimism: the score that a search saw of its answer, minus that of the mean over seeds, which every other "
-            "number here is by; below 0 the answer looked better than it is."
+            "Optimism: the score that a search saw of its answer, minus that of the mean over"
+            " seeds, which every other number here is by; below 0 the answer looked better than"
+            " it is."
         )
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")
@@ -136,30 +169,45 @@ def _noise_note(comparison: Comparison) -> str:
     """What a regret is to be held against."""
     noise = comparison.noise
     if noise is None:
-        return "There is no noise band: the benchmark does not hold two training seeds of a cell for this objective."
+        return (
+            "There is no noise band: the benchmark does not hold two training seeds of a cell for"
+            " this objective."
+        )
     return (
-        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a cell's seeds, "
-        f"{fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on average over the "
-        f"{plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at least ten); regrets that differ by "
-        "less say little."
+        f"Noise of training, in the same unit: {fixed(noise.mean_of_seeds, 6)} for the mean over a"
+        f" cell's seeds, {fixed(noise.one_seed, 6)} for one seed (standard deviation over seeds, on"
+        f" average over the {plural(noise.cells, 'best cell')} with several seeds: the best 1 %, at"
+        " least ten); regrets that differ by less say little."
     )
 
 
 @section(50, "comparison", "front")
 def baselines(study: Study) -> Section | None:
-    """Systems from elsewhere beside our strategies: the system's network first, then what each strategy found."""
+    """Systems from elsewhere beside our strategies: the system's network first, then what each
+    strategy found.
+    """
     if not study.baselines or not study.comparison.strategies:
         return None
     blocks: list[str | Table] = []
     for one in study.baselines:
         unit = one.unit or "1"
         heads = [
-            Head("found by"), Head(f"valid {one.measure}", unit), Head(f"test {one.measure}", unit),
-            Head("parameters"), Head("latency", "ms"), Head("networks trained"), Head("spent", "s"), Head("network"),
-        ]  # fmt: skip
+            Head("found by"),
+            Head(f"valid {one.measure}", unit),
+            Head(f"test {one.measure}", unit),
+            Head("parameters"),
+            Head("latency", "ms"),
+            Head("networks trained"),
+            Head("spent", "s"),
+            Head("network"),
+        ]
         rows: list[list[Content]] = [
             [
-                strategy(found.by, study.looks[found.by]) if found.by in study.looks else Shown(found.by, "strong"),
+                (
+                    strategy(found.by, study.looks[found.by])
+                    if found.by in study.looks
+                    else Shown(found.by, "strong")
+                ),
                 fixed(found.valid, 3),
                 fixed(found.test, 3),
                 f"{found.parameters:,}",
@@ -184,9 +232,15 @@ def tests(study: Study) -> Section | None:
     if not made.tests:
         return None
     heads = [
-        Head("first"), Head("second"), Head("first better"), Head("equal"), Head("second better"),
-        Head("effect", "rank-biserial"), Head("p", "Wilcoxon"), Head("p", "after Holm"),
-    ]  # fmt: skip
+        Head("first"),
+        Head("second"),
+        Head("first better"),
+        Head("equal"),
+        Head("second better"),
+        Head("effect", "rank-biserial"),
+        Head("p", "Wilcoxon"),
+        Head("p", "after Holm"),
+    ]
     rows: list[list[Content]] = [
         [
             strategy(test.first, study.looks[test.first]),

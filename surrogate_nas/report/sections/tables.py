@@ -1,4 +1,6 @@
-"""The tables of a suite: strategies, problems, pairs, running times and accounts, each with its files."""
+"""The tables of a suite: strategies, problems, pairs, running times and accounts, each with its
+files.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,18 @@ def _section(title: str, table: Table, files: str, text: str) -> Section:
 def strategies(study: Study) -> Section | None:
     """One row a strategy, the best rank first."""
     heads = [
-        Head("strategy"), Head("mean rank"), Head("optimum", "found"), Head("regret", "IQM"),
-        Head("regret", "95 % interval"), Head("regret", "mean"), Head("regret", "median"),
-        Head("probability", "best, these problems"), Head("probability", "best, such problems"), Head("failed", "runs"),
+        Head("strategy"),
+        Head("mean rank"),
+        Head("optimum", "found"),
+        Head("regret", "IQM"),
+        Head("regret", "95 % interval"),
+        Head("regret", "mean"),
+        Head("regret", "median"),
+        Head("probability", "best, these problems"),
+        Head("probability", "best, such problems"),
+        Head("failed", "runs"),
         Head("no feasible cell", "runs"),
-    ]  # fmt: skip
+    ]
     rows: list[list[Content]] = [
         [
             strategy(entry["name"], study.looks[entry["name"]]),
@@ -54,10 +63,13 @@ def strategies(study: Study) -> Section | None:
         for entry in study.suite.summary["strategies"]
     ]
     return _section(
-        "Strategies", Table(heads, rows), "strategies",
-        "Probability best: from the verdict's p-values, as a rival of the leader has the odds of p / 2 to 1 − p / 2; "
-        "on these problems by their runs, on such problems by one number a space. Strategies that tie share it.",
-    )  # fmt: skip
+        "Strategies",
+        Table(heads, rows),
+        "strategies",
+        "Probability best: from the verdict's p-values, as a rival of the leader has the odds of p"
+        " / 2 to 1 − p / 2; on these problems by their runs, on such problems by one number a"
+        " space. Strategies that tie share it.",
+    )
 
 
 @section(72, "suite")
@@ -68,21 +80,37 @@ def regret(study: Study) -> Section | None:
     for problem in study.problems:
         means = {name: float(problem.at(name).mean()) for name in study.standings}
         least = min(means.values())
-        shown = [Shown(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2) for m in means.values()]
-        rows.append([problem.name, *shown, NOTHING if problem.noise is None else fixed(problem.noise, 2)])
+        shown = [
+            Shown(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2)
+            for m in means.values()
+        ]
+        rows.append(
+            [problem.name, *shown, NOTHING if problem.noise is None else fixed(problem.noise, 2)]
+        )
     return _section(
-        "Problem by problem", Table(heads, rows), "regret",
-        "Mean normalised regret at the end: 0 the optimum, 1 what random sampling is expected to reach; bold: least.",
-    )  # fmt: skip
+        "Problem by problem",
+        Table(heads, rows),
+        "regret",
+        "Mean normalised regret at the end: 0 the optimum, 1 what random sampling is expected to"
+        " reach; bold: least.",
+    )
 
 
 @section(75, "suite")
 def problems(study: Study) -> Section | None:
     """One row a problem: what was asked, and what its regret is measured in."""
     heads = [
-        Head("problem"), Head("benchmark"), Head("minimise"), Head("budget"), Head("seeds"), Head("optimum"),
-        Head("random sampling", "expected"), Head("scale"), Head("seed noise", "as regret"), Head("fingerprint"),
-    ]  # fmt: skip
+        Head("problem"),
+        Head("benchmark"),
+        Head("minimise"),
+        Head("budget"),
+        Head("seeds"),
+        Head("optimum"),
+        Head("random sampling", "expected"),
+        Head("scale"),
+        Head("seed noise", "as regret"),
+        Head("fingerprint"),
+    ]
     rows: list[list[Content]] = [
         [
             p.name,
@@ -99,11 +127,14 @@ def problems(study: Study) -> Section | None:
         for p in study.suite.problems
     ]
     return _section(
-        "Problems", Table(heads, rows, texts=3), "problems",
-        "Normalised regret is (score − optimum) / (random sampling − optimum); where no table tells these, the "
-        "best of all runs and their mean stand for them. Seed noise: the standard deviation over training "
-        "seeds of the best cells, in the same unit; differences below it say nothing about the next training.",
-    )  # fmt: skip
+        "Problems",
+        Table(heads, rows, texts=3),
+        "problems",
+        "Normalised regret is (score − optimum) / (random sampling − optimum); where no table tells"
+        " these, the best of all runs and their mean stand for them. Seed noise: the standard"
+        " deviation over training seeds of the best cells, in the same unit; differences below it"
+        " say nothing about the next training.",
+    )
 
 
 @section(95, "suite")
@@ -112,10 +143,15 @@ def pairs(study: Study) -> Section | None:
     if len(study.problems) < _FEWEST_PROBLEMS:
         return None
     heads = [
-        Head("first"), Head("second"), Head("problems", "better / equal / worse"), Head("effect", "rank-biserial"),
-        Head("p", "Wilcoxon"), Head("p", "after Holm"), Head("difference", "mean regret"),
+        Head("first"),
+        Head("second"),
+        Head("problems", "better / equal / worse"),
+        Head("effect", "rank-biserial"),
+        Head("p", "Wilcoxon"),
+        Head("p", "after Holm"),
+        Head("difference", "mean regret"),
         Head("improvement", "probability"),
-    ]  # fmt: skip
+    ]
     rows: list[list[Content]] = []
     for pair, improved in zip(study.suite.pairs, study.suite.improvements, strict=True):
         test = pair.test
@@ -132,11 +168,14 @@ def pairs(study: Study) -> Section | None:
             ]
         )
     return _section(
-        "Every pair", Table(heads, rows, texts=2), "pairs",
-        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean regrets over "
-        "problems, Holm's correction over all pairs. Improvement: how probably a run of the first ends better than one "
-        "of the second on the same problem, a tie counting half.",
-    )  # fmt: skip
+        "Every pair",
+        Table(heads, rows, texts=2),
+        "pairs",
+        "Descriptive only; see the verdict for significance. Wilcoxon's signed-rank test of mean"
+        " regrets over problems, Holm's correction over all pairs. Improvement: how probably a run"
+        " of the first ends better than one of the second on the same problem, a tie counting"
+        " half.",
+    )
 
 
 def _with_interval(value: float, ci95: tuple[float, float] | None) -> str:
@@ -146,30 +185,48 @@ def _with_interval(value: float, ci95: tuple[float, float] | None) -> str:
 @section(85, "suite")
 def running_time(study: Study) -> Section | None:
     """Expected running time of every strategy until three targets on every problem."""
-    heads = [Head("problem"), Head("unit"), Head("regret", "at most"), *(Head(name) for name in study.standings)]
+    heads = [
+        Head("problem"),
+        Head("unit"),
+        Head("regret", "at most"),
+        *(Head(name) for name in study.standings),
+    ]
     rows: list[list[Content]] = []
     for problem in study.suite.problems:
         for target in MARKED:
-            row: list[Content] = [problem.name, problem.unit, f"{target:g}" if target else "0, the optimum"]
+            row: list[Content] = [
+                problem.name,
+                problem.unit,
+                f"{target:g}" if target else "0, the optimum",
+            ]
             for name in study.standings:
                 expected = expected_runtime(problem, name, target)
                 row.append(quantity(expected) if math.isfinite(expected) else "never")
             rows.append(row)
     return _section(
-        "Expected running time", Table(heads, rows, texts=2), "runtime",
-        "What all runs spent until the target, divided by how many reached it: what it takes when runs are "
-        "begun again until one does.",
-    )  # fmt: skip
+        "Expected running time",
+        Table(heads, rows, texts=2),
+        "runtime",
+        "What all runs spent until the target, divided by how many reached it: what it takes when"
+        " runs are begun again until one does.",
+    )
 
 
 @section(90, "suite")
 def accounts(study: Study) -> Section | None:
     """One row a strategy: what all of its runs spent."""
     heads = [
-        Head("strategy"), Head("runs"), Head("cells", "evaluated"), Head("duplicates", "asked for again"),
-        Head("duplicates", "share"), Head("queries"), Head("time", "simulated, s"), Head("time", "strategy, s"),
-        Head("time", "strategy, ms a cell"), Head("time", "in all, s"),
-    ]  # fmt: skip
+        Head("strategy"),
+        Head("runs"),
+        Head("cells", "evaluated"),
+        Head("duplicates", "asked for again"),
+        Head("duplicates", "share"),
+        Head("queries"),
+        Head("time", "simulated, s"),
+        Head("time", "strategy, s"),
+        Head("time", "strategy, ms a cell"),
+        Head("time", "in all, s"),
+    ]
     rows: list[list[Content]] = [
         [
             strategy(one.strategy, study.looks[one.strategy]),
@@ -186,7 +243,9 @@ def accounts(study: Study) -> Section | None:
         for one in study.suite.accounts
     ]
     return _section(
-        "Accounts", Table(heads, rows), "accounts",
-        "Over all runs. A cell that is asked for again answers the same and is charged again. Time in all is "
-        "that of strategy and evaluation on the machine that ran them.",
-    )  # fmt: skip
+        "Accounts",
+        Table(heads, rows),
+        "accounts",
+        "Over all runs. A cell that is asked for again answers the same and is charged again. Time"
+        " in all is that of strategy and evaluation on the machine that ran them.",
+    )

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value
-from surrogate_nas.report.markup import Block, Content, Head, Section, Table, note, section, strategy, with_marks
+from surrogate_nas.report.markup import (
+    Block,
+    Content,
+    Head,
+    Section,
+    Table,
+    note,
+    section,
+    strategy,
+    with_marks,
+)
 from surrogate_nas.report.reading import Rival, Statement, Study
 
 _STATEMENTS: Mapping[Statement, str] = {
@@ -58,19 +68,39 @@ def who_is_told_apart(study: Study) -> Section | None:
                 _difference(rival),
                 _statement(rival),
                 NOTHING if fast is None else p_value(fast.p),
-                NOTHING if fast is None else "significantly slower" if fast.apart else "not decided",
+                (
+                    NOTHING
+                    if fast is None
+                    else "significantly slower"
+                    if fast.apart
+                    else "not decided"
+                ),
             ]
         )
     heads = [
-        Head("strategy"), Head(f"{end.leader}", "better / equal / worse"), Head("end", "p"),
-        Head("end", "mean regret above"), Head("end", "verdict"), Head("speed", "p"), Head("speed", "verdict"),
-    ]  # fmt: skip
-    first = "" if speed is None or speed.leader == end.leader else f" First near the optimum is {speed.leader}."
-    text = (
-        f"Paired runs of {end.leader} and each other strategy, the closest rival first: exact p-values of signed "
-        "ranks under random signs, two-sided, and the mean difference with its 95 % interval (Hall 1992). A rival is "
-        "significantly worse if it, or a closer one, passes by its ranks, and its interval lies above 0. Each of the "
-        f"claims (end, speed, other problems) is false in at most {end.level:.0%} of studies, for all rivals "
-        f"together.{first}"
+        Head("strategy"),
+        Head(f"{end.leader}", "better / equal / worse"),
+        Head("end", "p"),
+        Head("end", "mean regret above"),
+        Head("end", "verdict"),
+        Head("speed", "p"),
+        Head("speed", "verdict"),
+    ]
+    first = (
+        ""
+        if speed is None or speed.leader == end.leader
+        else f" First near the optimum is {speed.leader}."
     )
-    return Section("Who is told apart, and what else was found", [*said, Table(heads, rows), note(text)], folded=True)
+    text = (
+        f"Paired runs of {end.leader} and each other strategy, the closest rival first: exact"
+        " p-values of signed ranks under random signs, two-sided, and the mean difference with its"
+        " 95 % interval (Hall 1992). A rival is significantly worse if it, or a closer one, passes"
+        " by its ranks, and its interval lies above 0. Each of the claims (end, speed, other"
+        f" problems) is false in at most {end.level:.0%} of studies, for all rivals"
+        f" together.{first}"
+    )
+    return Section(
+        "Who is told apart, and what else was found",
+        [*said, Table(heads, rows), note(text)],
+        folded=True,
+    )

@@ -1,13 +1,16 @@
-"""Engines: jobs go in, outcomes come out in the order that they are finished, wherever the jobs are run.
+"""Engines: jobs go in, outcomes come out in the order that they are finished, wherever the jobs are
+run.
 
-An engine is named ``NAME`` or ``NAME:PLACE``: which kind, and which of these (a scheduler's address, options of a
-queue). Whatever the engine, each job is done by a process of ours with one thread, a job that ends its process is
-reported as failed while the others go on, and an exception that a job raises ends the work and is raised here. What
-engines do with jobs whose machine was lost is told in their files. Results never depend on the engine, which is no part
-of what identifies them.
+An engine is named ``NAME`` or ``NAME:PLACE``: which kind, and which of these (a scheduler's
+address, options of a queue). Whatever the engine, each job is done by a process of ours with one
+thread, a job that ends its process is reported as failed while the others go on, and an exception
+that a job raises ends the work and is raised here. What engines do with jobs whose machine was lost
+is told in their files. Results never depend on the engine, which is no part of what identifies
+them.
 
-Whatever gives a `concurrent.futures.Executor` for a place and a number of workers is an engine, in one file of one's
-own that is named ``FILE.py:NAME``, or by an entry point of the group ``surrogate_nas.engines``:
+Whatever gives a `concurrent.futures.Executor` for a place and a number of workers is an engine, in
+one file of one's own that is named ``FILE.py:NAME``, or by an entry point of the group
+``surrogate_nas.engines``:
 
     from concurrent.futures import ProcessPoolExecutor
 
@@ -36,17 +39,23 @@ __all__ = ["ENGINES", "Outcome", "check_engine", "raise_lost", "run_jobs", "stay
 J = TypeVar("J")
 R = TypeVar("R")
 Maker = Callable[[str, int | None], Executor]
-"""Gives an executor for a place, which may be empty, and a number of workers; None for as many as the place takes."""
+"""Gives an executor for a place, which may be empty, and a number of workers; None for as many as
+the place takes.
+"""
 _HERE = "processes"
 
 
 def _is_maker(found: object, name: str) -> Maker:
     if not callable(found):
-        raise UserError(f"{name} is no engine: it must be called with a place and a number of workers.")
+        raise UserError(
+            f"{name} is no engine: it must be called with a place and a number of workers."
+        )
     return found
 
 
-ENGINES: Registry[Maker] = Registry("engine", _is_maker, places_in(__name__, "ENGINE"), group="surrogate_nas.engines")
+ENGINES: Registry[Maker] = Registry(
+    "engine", _is_maker, places_in(__name__, "ENGINE"), group="surrogate_nas.engines"
+)
 """Where jobs can be run: the ``ENGINE`` of the file of that name."""
 
 
@@ -72,7 +81,9 @@ def check_engine(engine: str, workers: int | None) -> None:
     if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise UserError(f"There must be at least 1 worker, not {workers}.")
     if name == _HERE and place:
-        raise UserError(f"The engine {_HERE} is on this machine and takes no address, such as {place:.80}.")
+        raise UserError(
+            f"The engine {_HERE} is on this machine and takes no address, such as {place:.80}."
+        )
 
 
 def stays_here(engine: str, workers: int | None) -> bool:
@@ -81,19 +92,25 @@ def stays_here(engine: str, workers: int | None) -> bool:
 
 
 def run_jobs(
-    function: Callable[[J], R], jobs: Sequence[J], *, workers: int | None = None, engine: str = _HERE
+    function: Callable[[J], R],
+    jobs: Sequence[J],
+    *,
+    workers: int | None = None,
+    engine: str = _HERE,
 ) -> Iterator[Outcome[J, R]]:
     """Call a function once for every job.
 
-    The function is sent to each worker once, and so should carry what all jobs share, as a `functools.partial` does.
-    Arithmetic has one thread per worker. Closing the iterator, or leaving its loop, ends the workers.
+    The function is sent to each worker once, and so should carry what all jobs share, as a
+    `functools.partial` does. Arithmetic has one thread per worker. Closing the iterator, or leaving
+    its loop, ends the workers.
 
     Args:
         function: Of one job; its answer travels back to this process.
         jobs: What to call it with, begun in this order.
-        workers: How many jobs at once; None for one, or where a cluster was named for as many as it takes.
-        engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With processes, one worker or
-            one job stays in this process.
+        workers: How many jobs at once; None for one, or where a cluster was named for as many as it
+            takes.
+        engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place. With
+            processes, one worker or one job stays in this process.
 
     Yields:
         The outcome of every job, as they are finished.
@@ -124,8 +141,12 @@ def _executor(name: str, place: str, workers: int | None) -> Executor:
     return ENGINES.find(name)(place, workers)
 
 
-def run_apart(function: Callable[[J], R], jobs: Sequence[J], workers: int) -> Iterator[Outcome[J, R]]:
-    """Call a function once for every job, in worker processes of this machine even where there is one of them."""
+def run_apart(
+    function: Callable[[J], R], jobs: Sequence[J], workers: int
+) -> Iterator[Outcome[J, R]]:
+    """Call a function once for every job, in worker processes of this machine even where there is
+    one of them.
+    """
     executor = _executor(_HERE, "", min(workers, len(jobs)))
     for found in results(executor, Payload.of(function), jobs, _do_here):
         if found is not None:
@@ -144,7 +165,7 @@ def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: 1 job was lost: killed by signal 9. Run the same command again to go on.
-    """
+    """  # noqa: E501
     if lost:
         jobs = "1 job was" if len(lost) == 1 else f"{len(lost)} jobs were"
         raise UserError(f"{jobs} lost: {lost[0].failure}. Run the same command again to go on.")

@@ -1,9 +1,11 @@
-"""Jobs on a Dask cluster: one that runs already, or one of this machine's that is started and ended here.
+"""Jobs on a Dask cluster: one that runs already, or one of this machine's that is started and ended
+here.
 
-Distributed's futures are used directly: joblib's Dask backend ends all work when one worker is lost. A job whose Dask
-worker is lost is begun anew elsewhere, by Dask, up to its ``allowed-failures`` times (3 if nothing else is set): that
-is safe, because a run is replayed from its locked file, and anything else gives the same answer again. A job that ends
-its own process is reported as lost at once, and no Dask worker with it.
+Distributed's futures are used directly: joblib's Dask backend ends all work when one worker is
+lost. A job whose Dask worker is lost is begun anew elsewhere, by Dask, up to its
+``allowed-failures`` times (3 if nothing else is set): that is safe, because a run is replayed from
+its locked file, and anything else gives the same answer again. A job that ends its own process is
+reported as lost at once, and no Dask worker with it.
 """
 
 from __future__ import annotations
@@ -61,10 +63,15 @@ class Dask(Engine):
 
         if isinstance(error, KilledWorker):
             times = error.allowed_failures + 1
-            return f"its Dask worker was lost, and those that began it anew were too ({times} times)"
+            return (
+                f"its Dask worker was lost, and those that began it anew were too ({times} times)"
+            )
         if getattr(future, "status", "") == "error":
             if isinstance(error, ImportError):
-                raise UserError(f"The Dask workers cannot import surrogate_nas ({error}). Install it where they run.")
+                raise UserError(
+                    f"The Dask workers cannot import surrogate_nas ({error}). Install it where they"
+                    " run."
+                )
             raise UserError(f"The Dask workers cannot do the work: {in_a_line(error)}")
         place = f" at {self._place}" if self._place else ""
         raise UserError(f"The Dask scheduler{place} went away. {AGAIN}") from error
@@ -85,13 +92,20 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
 
     if not place:
         cluster = LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
-            worker_dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL,
-        )  # fmt: skip
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=None,
+            worker_dashboard_address=None,
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
+        )
         return stack.enter_context(Client(stack.enter_context(cluster)))
     named = {"scheduler_file" if place.endswith(".json") else "address": place}
     try:
-        client = stack.enter_context(Client(**named, timeout=_CONNECT_SECONDS, set_as_default=False))
+        client = stack.enter_context(
+            Client(**named, timeout=_CONNECT_SECONDS, set_as_default=False)
+        )
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(f"There is no Dask scheduler at {place}: {in_a_line(error)}") from error
     if not client.nthreads():
@@ -100,7 +114,9 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
 
 
 def _plugin(payload: Payload) -> WorkerPlugin:
-    """What Dask sends to every worker once, also to those that come later: the payload, and its end."""
+    """What Dask sends to every worker once, also to those that come later: the payload, and its
+    end.
+    """
     from distributed import WorkerPlugin
 
     class Known(WorkerPlugin):  # type: ignore[misc]

@@ -1,9 +1,10 @@
-"""Jobs on a Ray cluster: one that runs already, or one of this machine's that is started and ended here.
+"""Jobs on a Ray cluster: one that runs already, or one of this machine's that is started and ended
+here.
 
-Tasks are used directly: joblib's Ray backend is a pool that cannot tell which job was lost with a worker. A job whose
-Ray worker or node is lost is begun anew elsewhere, by Ray, up to 3 times: that is safe, because a run is replayed from
-its locked file, and anything else gives the same answer again. A job that ends its own process is reported as lost at
-once, and no Ray worker with it.
+Tasks are used directly: joblib's Ray backend is a pool that cannot tell which job was lost with a
+worker. A job whose Ray worker or node is lost is begun anew elsewhere, by Ray, up to 3 times: that
+is safe, because a run is replayed from its locked file, and anything else gives the same answer
+again. A job that ends its own process is reported as lost at once, and no Ray worker with it.
 """
 
 from __future__ import annotations
@@ -27,13 +28,17 @@ if TYPE_CHECKING:
 _RETRIES = 3
 _CONNECT_SECONDS = 10
 _STORE_BYTES = 10**8
-"""Of a Ray that is started here: it holds a payload, which is small, and answers of jobs that are in flight."""
+"""Of a Ray that is started here: it holds a payload, which is small, and answers of jobs that are
+in flight.
+"""
 _AHEAD = 2
 """Jobs that wait for each that is done, so that no worker is ever idle."""
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-}  # fmt: skip
+}
 """Nothing is sent home or asked about, and a cluster that is gone is gone after ten seconds."""
 
 
@@ -55,9 +60,12 @@ class Ray(Engine):
         where: dict[str, Any] = {"address": place}
         if not place:
             where = {
-                "address": "local", "num_cpus": workers, "include_dashboard": False, "_temp_dir": self._folder.name,
+                "address": "local",
+                "num_cpus": workers,
+                "include_dashboard": False,
+                "_temp_dir": self._folder.name,
                 "object_store_memory": _STORE_BYTES,
-            }  # fmt: skip
+            }
         try:
             ray.init(**where, logging_level=logging.CRITICAL, log_to_driver=False)
         except Exception as error:
@@ -77,7 +85,9 @@ class Ray(Engine):
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         """Let a Ray worker call a function."""
         if function not in self._tasks:
-            self._tasks[function] = self._ray.remote(function).options(num_cpus=1, max_retries=_RETRIES)
+            self._tasks[function] = self._ray.remote(function).options(
+                num_cpus=1, max_retries=_RETRIES
+            )
         reference = self._tasks[function].remote(*arguments, **named)
         future: Future[Any] = reference.future()
         self._given[future] = reference
@@ -86,17 +96,30 @@ class Ray(Engine):
 
     def lost(self, future: Future[Any], error: BaseException) -> str:  # noqa: ARG002 - the interface
         """How a job was lost in spite of all that Ray does."""
-        from ray.exceptions import NodeDiedError, ObjectLostError, OutOfMemoryError, RayTaskError, WorkerCrashedError
+        from ray.exceptions import (
+            NodeDiedError,
+            ObjectLostError,
+            OutOfMemoryError,
+            RayTaskError,
+            WorkerCrashedError,
+        )
 
-        if isinstance(error, NodeDiedError | ObjectLostError | OutOfMemoryError | WorkerCrashedError):
-            return f"its Ray worker was lost, and those that began it anew were too ({type(error).__name__})"
+        if isinstance(
+            error, NodeDiedError | ObjectLostError | OutOfMemoryError | WorkerCrashedError
+        ):
+            return (
+                "its Ray worker was lost, and those that began it anew were too"
+                f" ({type(error).__name__})"
+            )
         if isinstance(error, RayTaskError):
             raise UserError(
-                f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is surrogate_nas installed "
-                "where they run?"
+                f"The Ray workers cannot do the work: {in_a_line(error.cause or error)}. Is"
+                " surrogate_nas installed where they run?"
             ) from error
         place = f" at {self._place}" if self._place else ""
-        raise UserError(f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}") from error
+        raise UserError(
+            f"The Ray cluster{place} went away ({in_a_line(error)}). {AGAIN}"
+        ) from error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - the interface
         """Take back what is not done, and leave."""

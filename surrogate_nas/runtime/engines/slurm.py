@@ -1,10 +1,11 @@
-"""Jobs on a Slurm cluster, by submitit: one array of ``--workers`` tasks, each of which takes jobs until none is left.
+"""Jobs on a Slurm cluster, by submitit: one array of ``--workers`` tasks, each of which takes jobs
+until none is left.
 
-The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in GB, folder in which
-tasks and this process meet in one that is removed at the end (shared by all machines; the data folder if left out),
-cluster=local to make the tasks on this machine without Slurm; anything else is handed to ``sbatch`` under its name. A
-task that is lost costs the job that it was doing; jobs that no task has begun when the last one ends are made by the
-same command again.
+The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in
+GB, folder in which tasks and this process meet in one that is removed at the end (shared by all
+machines; the data folder if left out), cluster=local to make the tasks on this machine without
+Slurm; anything else is handed to ``sbatch`` under its name. A task that is lost costs the job that
+it was doing; jobs that no task has begun when the last one ends are made by the same command again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _MINUTES = 24 * 60
 _QUICK_SECONDS, _SLOW_SECONDS = 0.02, 1.0
 _LOOK_SECONDS, _IDLE_SECONDS = 5.0, 10.0
 _GRACE_SECONDS = 2.0
-"""How long after a task's end its last answer may take to be seen here, and a task to end that is cancelled."""
+"""How long after a task's end its last answer may take to be seen here, and a task to end that is
+cancelled.
+"""
 _BEAT_SECONDS, _SILENCE_SECONDS = 5.0, 180.0
 _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
 
@@ -83,7 +86,10 @@ class Slurm(Engine):
             with suppress(Exception):
                 task.cancel()
         until = time.monotonic() + _GRACE_SECONDS
-        while not all(task.done(force_check=False) for task in self._tasks) and time.monotonic() < until:
+        while (
+            not all(task.done(force_check=False) for task in self._tasks)
+            and time.monotonic() < until
+        ):
             time.sleep(_QUICK_SECONDS)
         shutil.rmtree(self._queue.folder, ignore_errors=True)
 
@@ -101,9 +107,14 @@ class Slurm(Engine):
             executor: Executor = AutoExecutor(folder / "logs", cluster=cluster)
             executor.update_parameters(**wanted)
             with executor.batch():
-                return [executor.submit(serve, str(folder), n, self._workers) for n in range(self._workers)]
+                return [
+                    executor.submit(serve, str(folder), n, self._workers)
+                    for n in range(self._workers)
+                ]
         except Exception as error:
-            raise UserError(f"Slurm does not take the tasks: {' '.join(str(error).split()):.400}") from error
+            raise UserError(
+                f"Slurm does not take the tasks: {' '.join(str(error).split()):.400}"
+            ) from error
 
     def _watch(self) -> None:
         """Hand on jobs and answers until the end; the life of a thread."""
@@ -133,7 +144,9 @@ class Slurm(Engine):
         for number, task in enumerate(self._tasks):
             if number not in self._ended and task.done(force_check=False):
                 self._ended[number] = now
-        gone = {str(number) for number, since in self._ended.items() if now - since >= _GRACE_SECONDS}
+        gone = {
+            str(number) for number, since in self._ended.items() if now - since >= _GRACE_SECONDS
+        }
         if not gone:
             return
         claims = self._queue.claims()
@@ -145,7 +158,8 @@ class Slurm(Engine):
         unbegun = left - claims.keys()
         if unbegun and len(gone) == len(self._tasks):
             raise UserError(
-                f"All Slurm tasks ended ({self._tasks[0].state}) with {len(unbegun)} jobs not begun. {AGAIN}"
+                f"All Slurm tasks ended ({self._tasks[0].state}) with {len(unbegun)} jobs not"
+                f" begun. {AGAIN}"
             )
 
 
@@ -153,21 +167,28 @@ ENGINE = Slurm
 
 
 def _folder(place: str, here: bool) -> Path:
-    """A new folder in a place; where none is named, in the data folder, or among temporary files for tasks here."""
+    """A new folder in a place; where none is named, in the data folder, or among temporary files
+    for tasks here.
+    """
     parent = Path(place or (gettempdir() if here else home())).absolute()
     try:
         if not place:
             parent.mkdir(parents=True, exist_ok=True)
         return Path(mkdtemp(prefix="snas-slurm-", dir=parent))
     except OSError as error:
-        raise UserError(f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}.") from error
+        raise UserError(
+            f"Slurm's tasks need a folder: {error.strerror or error}: {error.filename}."
+        ) from error
 
 
 def _options(place: str) -> dict[str, str]:
     pairs = [text.partition("=") for text in place.split(",") if text]
-    if wrong := [name for name, equals, value in pairs if not (name.isidentifier() and equals and value)]:
+    if wrong := [
+        name for name, equals, value in pairs if not (name.isidentifier() and equals and value)
+    ]:
         raise UserError(
-            f"Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not {wrong[0]:.40}."
+            "Options of slurm are NAME=VALUE with commas between, such as partition=cpu, not"
+            f" {wrong[0]:.40}."
         )
     return {name: value for name, _, value in pairs}
 
@@ -175,15 +196,20 @@ def _options(place: str) -> dict[str, str]:
 class Queue:
     """A folder through which tasks on machines of a cluster take jobs and give answers.
 
-    A cluster starts a task in seconds or hours, so few tasks take many jobs: each claims the next job by making a file
-    that only one can make, and leaves its answer in a file that is whole when it is seen. The heartbeat's file changes
-    as long as the process that reads the answers lives; tasks that see it stand still end.
+    A cluster starts a task in seconds or hours, so few tasks take many jobs: each claims the next
+    job by making a file that only one can make, and leaves its answer in a file that is whole when
+    it is seen. The heartbeat's file changes as long as the process that reads the answers lives;
+    tasks that see it stand still end.
     """
 
     def __init__(self, folder: Path) -> None:
         """Name the folder, on a file system that all machines share."""
         self.folder = folder
-        self._jobs, self._claims, self._answers = folder / "jobs", folder / "claims", folder / "answers"
+        self._jobs, self._claims, self._answers = (
+            folder / "jobs",
+            folder / "claims",
+            folder / "answers",
+        )
         self._heartbeat = folder / "heartbeat"
         self._beaten, self._put = 0.0, 0
         self._seen: set[int] = set()
@@ -224,7 +250,9 @@ class Queue:
         return held
 
     def serve(self, task: int, tasks: int) -> None:
-        """Do jobs until none has come for a while or nobody waits for answers any more; the life of a task."""
+        """Do jobs until none has come for a while or nobody waits for answers any more; the life of
+        a task.
+        """
         payload: Payload = pickle.loads((self.folder / "payload").read_bytes())
         last, since, worked = self._heartbeat.read_bytes(), time.monotonic(), time.monotonic()
         try:
@@ -240,11 +268,15 @@ class Queue:
             end(payload.key)
 
     def _unclaimed(self, task: int, tasks: int) -> Iterator[tuple[int, bytes]]:
-        """Jobs that are now this task's: of its own share, and then those that others have not begun."""
+        """Jobs that are now this task's: of its own share, and then those that others have not
+        begun.
+        """
         came = {int(entry.name) for entry in os.scandir(self._jobs) if entry.name.isdigit()}
         for first in sorted(came - self._seen):
             jobs: list[bytes] = pickle.loads((self._jobs / str(first)).read_bytes())
-            for place in sorted(range(len(jobs)), key=lambda place: ((first + place) % tasks != task, place)):  # noqa: B023
+            for place in sorted(
+                range(len(jobs)), key=lambda place: ((first + place) % tasks != task, place)
+            ):
                 if self._claim(first + place, str(task)):
                     yield first + place, jobs[place]
             self._seen.add(first)

@@ -1,8 +1,9 @@
 """Encodings of genotypes: named choices of columns that a model sees, for many cells at once.
 
-Every operation of a genotype is live, so ``functional`` and ``path_and_graph``, which models of errors and of costs
-read where nothing else is said, are the same columns: all that is here together. ``alive`` is what of it is no single
-edge. Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, cut off as there: long ones are rare.
+Every operation of a genotype is live, so ``functional`` and ``path_and_graph``, which models of
+errors and of costs read where nothing else is said, are the same columns: all that is here
+together. ``alive`` is what of it is no single edge. Paths are those of White, Neiswanger & Savani,
+"BANANAS", AAAI 2021, cut off as there: long ones are rare.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
-    """How often each operation leads from each node to each later one, one column each: 196 of DARTS's cells."""
+    """How often each operation leads from each node to each later one, one column each: 196 of
+    DARTS's cells.
+    """
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node = np.ogrid[:n, :2, :nodes]
@@ -55,9 +58,11 @@ def adjacency(cells: Wiring, operations: int) -> Matrix:
 
 
 def operation_counts(cells: Wiring, operations: int) -> Matrix:
-    """How many edges hold each operation: in the normal cell, and in the reduction cell from nodes and from inputs.
+    """How many edges hold each operation: in the normal cell, and in the reduction cell from nodes
+    and from inputs.
 
-    Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21 of DARTS's cells.
+    Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21
+    of DARTS's cells.
     """
     holds = cells.operations[..., None] == np.arange(operations)
     strided = cells.sources[:, 1] < INPUTS
@@ -66,7 +71,9 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
-    """How often each sequence of one or two operations leads from each input into the output; 224 of DARTS's cells."""
+    """How often each sequence of one or two operations leads from each input into the output; 224
+    of DARTS's cells.
+    """
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
@@ -86,7 +93,9 @@ def paths(cells: Wiring, operations: int) -> Matrix:
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape is the same whatever they are
-    """Of each cell: the longest and the mean way to its nodes, ways from each input, joined nodes; 10 columns."""
+    """Of each cell: the longest and the mean way to its nodes, ways from each input, joined nodes;
+    10 columns.
+    """
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
@@ -96,17 +105,30 @@ def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape
         for edge in range(2):
             ways[:, :, INPUTS + node] += ways[rows, which, cells.sources[:, :, node, edge]]
     found = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
-    columns = [depths.max(axis=2), depths.mean(axis=2), found[..., 0], found[..., 1], cells.joined.sum(axis=2)]
+    columns = [
+        depths.max(axis=2),
+        depths.mean(axis=2),
+        found[..., 0],
+        found[..., 1],
+        cells.joined.sum(axis=2),
+    ]
     return np.stack(columns, axis=2).reshape(n, 2 * len(columns)).astype(np.float32)
 
 
 def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
     """The longest way from an input to each node, in edges, shape ``(n, 2, nodes)``."""
     n, _, nodes, _ = cells.sources.shape
-    steps = np.ones(cells.sources.shape, dtype=np.int64) if counted is None else counted[cells.operations].astype(int)
+    steps = (
+        np.ones(cells.sources.shape, dtype=np.int64)
+        if counted is None
+        else counted[cells.operations].astype(int)
+    )
     found = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)
     rows, which = np.ogrid[:n, :2]
     for node in range(nodes):
-        before = [found[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge] for edge in range(2)]
+        before = [
+            found[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge]
+            for edge in range(2)
+        ]
         found[:, :, INPUTS + node] = np.maximum(*before)
     return found[:, :, INPUTS:]

@@ -1,4 +1,6 @@
-"""What the spaces of genotypes share: reading, printing, neighbours, identity, sizes, drawing and the network."""
+"""What the spaces of genotypes share: reading, printing, neighbours, identity, sizes, drawing and
+the network.
+"""
 
 from __future__ import annotations
 
@@ -12,55 +14,98 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.darts.genotype import CELLS, INPUTS, SHAPE, Edge, Genotype, Half, nodes_of, read, relabelled
+from surrogate_nas.space.darts.genotype import (
+    CELLS,
+    INPUTS,
+    SHAPE,
+    Edge,
+    Genotype,
+    Half,
+    nodes_of,
+    read,
+    relabelled,
+)
 from surrogate_nas.space.darts.sizes import STEM, plan
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import ChoiceSpace
-from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
+from surrogate_nas.space.sketch import (
+    INK,
+    MIDDLE,
+    PAPER,
+    Arrow,
+    Box,
+    Frame,
+    Mark,
+    Point,
+    Sketch,
+    Text,
+    curved,
+)
 
 
 def genotyped(genotype: Genotype, network: Network) -> Blueprint:
-    """The whole network of a genotype (Liu et al., ICLR 2019, ``NetworkCIFAR``), without auxiliary head and drop path.
+    """The whole network of a genotype (Liu et al., ICLR 2019, ``NetworkCIFAR``), without auxiliary
+    head and drop path.
 
-    A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of twice the channels
-    before the second and the third; global average pooling; a linear layer. Every cell reads the outputs of the two
-    before it, each brought to its channels by ReLU, a 1×1 convolution and batch normalisation; in a cell pooling has no
-    normalisation behind it. Departure: the last output is normalised before it is pooled, without parameters, since
-    tasks train with up to four times DARTS's learning rate and clip no gradient; many cells diverged without. Beyond
-    the published network: signals, odd sizes (a stride of 2 rounds up), a head at every position, and a causal variant;
-    where nothing is strided, a reduction cell only widens.
+    A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of
+    twice the channels before the second and the third; global average pooling; a linear layer.
+    Every cell reads the outputs of the two before it, each brought to its channels by ReLU, a 1×1
+    convolution and batch normalisation; in a cell pooling has no normalisation behind it.
+    Departure: the last output is normalised before it is pooled, without parameters, since tasks
+    train with up to four times DARTS's learning rate and clip no gradient; many cells diverged
+    without. Beyond the published network: signals, odd sizes (a stride of 2 rounds up), a head at
+    every position, and a causal variant; where nothing is strided, a reduction cell only widens.
     """
     drawn = Blueprint(network)
-    earlier = last = drawn.convolution_bn(drawn.input(), "stem", STEM * network.channels, 3, relu=False)
+    earlier = last = drawn.convolution_bn(
+        drawn.input(), "stem", STEM * network.channels, 3, relu=False
+    )
     halved = False
     for n, (which, width, _, _) in enumerate(plan(network)):
-        earlier, last = last, _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved)
+        earlier, last = (
+            last,
+            _cell(drawn, genotype, which, (earlier, last), width, f"cells.{n}", halved),
+        )
         halved = which == 1 and network.strided
     drawn.answer(drawn.normalisation(last, "normed", affine=False))
     return drawn
 
 
 def _cell(
-    drawn: Blueprint, genotype: Genotype, which: int, inputs: tuple[int, int], width: int, name: str, halved: bool
+    drawn: Blueprint,
+    genotype: Genotype,
+    which: int,
+    inputs: tuple[int, int],
+    width: int,
+    name: str,
+    halved: bool,
 ) -> int:
     """One cell; its first input is larger than the second where the last cell halved."""
     edges, joined = genotype.part(which)
     first = f"{name}.earlier"
     nodes = [
-        _reduced(drawn, inputs[0], width, first) if halved else drawn.convolution_bn(inputs[0], first, width, 1),
+        (
+            _reduced(drawn, inputs[0], width, first)
+            if halved
+            else drawn.convolution_bn(inputs[0], first, width, 1)
+        ),
         drawn.convolution_bn(inputs[1], f"{name}.last", width, 1),
     ]
     terms = []
     for e, (operation, source) in enumerate(edges):
         stride = 2 if which and source < INPUTS and drawn.network.strided else 1
-        terms.append(_operation(drawn, nodes[source], operation, width, stride, f"{name}.edges.{e}"))
+        terms.append(
+            _operation(drawn, nodes[source], operation, width, stride, f"{name}.edges.{e}")
+        )
         if e % 2:
             nodes.append(drawn.sum(*terms[-2:]))
     return drawn.join(*(nodes[node] for node in joined))
 
 
-def _operation(drawn: Blueprint, x: int, operation: str, channels: int, stride: int, name: str) -> int:
+def _operation(
+    drawn: Blueprint, x: int, operation: str, channels: int, stride: int, name: str
+) -> int:
     kernel = int(operation[-1]) if operation[-1].isdigit() else 0
     match operation.partition("_")[0]:
         case "skip":
@@ -71,27 +116,47 @@ def _operation(drawn: Blueprint, x: int, operation: str, channels: int, stride: 
         case "dil":
             return _separable(drawn, x, channels, kernel, name, stride=stride, dilation=2)
         case "conv":
-            x = drawn.convolution(drawn.relu(x), f"{name}.along", channels, (1, kernel), stride=(1, stride))
+            x = drawn.convolution(
+                drawn.relu(x), f"{name}.along", channels, (1, kernel), stride=(1, stride)
+            )
             if drawn.network.dimensions == 2:
-                x = drawn.convolution(x, f"{name}.across", channels, (kernel, 1), stride=(stride, 1))
+                x = drawn.convolution(
+                    x, f"{name}.across", channels, (kernel, 1), stride=(stride, 1)
+                )
             return drawn.normalisation(x, f"{name}.norm")
     return drawn.pool(x, kernel, stride, largest=operation.startswith("max"))
 
 
 def _separable(
-    drawn: Blueprint, x: int, channels: int, kernel: int, name: str, *, stride: int = 1, dilation: int = 1
+    drawn: Blueprint,
+    x: int,
+    channels: int,
+    kernel: int,
+    name: str,
+    *,
+    stride: int = 1,
+    dilation: int = 1,
 ) -> int:
     """ReLU, a convolution of each channel by itself, a 1×1 convolution, batch normalisation."""
     rows = kernel if drawn.network.dimensions == 2 else 1
     x = drawn.convolution(
-        drawn.relu(x), f"{name}.depthwise", channels, (rows, kernel), stride=(stride, stride), dilation=dilation,
+        drawn.relu(x),
+        f"{name}.depthwise",
+        channels,
+        (rows, kernel),
+        stride=(stride, stride),
+        dilation=dilation,
         depthwise=True,
-    )  # fmt: skip
-    return drawn.normalisation(drawn.convolution(x, f"{name}.pointwise", channels, (1, 1)), f"{name}.norm")
+    )
+    return drawn.normalisation(
+        drawn.convolution(x, f"{name}.pointwise", channels, (1, 1)), f"{name}.norm"
+    )
 
 
 def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
-    """ReLU, two 1×1 convolutions of stride 2, the second one pixel further, joined; batch normalisation."""
+    """ReLU, two 1×1 convolutions of stride 2, the second one pixel further, joined; batch
+    normalisation.
+    """
     rows = int(drawn.network.dimensions == 2)
     x = drawn.relu(x)
     halves = [
@@ -101,7 +166,14 @@ def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
     return drawn.normalisation(drawn.join(*halves), f"{name}.norm")
 
 
-_COLOURS = {"sep": "#d55e00", "dil": "#cc79a7", "conv": "#e69f00", "max": "#0072b2", "avg": "#009e73", "skip": INK}
+_COLOURS = {
+    "sep": "#d55e00",
+    "dil": "#cc79a7",
+    "conv": "#e69f00",
+    "max": "#0072b2",
+    "avg": "#009e73",
+    "skip": INK,
+}
 _TITLES = ("normal cell", "reduction cell")
 _WIDTH, _HEIGHT, _STEP = 1.0, 0.62, 1.62
 """Of a box, and from one column to the next."""
@@ -126,17 +198,28 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
     places = _places(edges)
     right = _STEP * (1 + max(column for column, _ in places))
     heights = [height for _, height in places]
-    frame = Frame.around((-0.45, right + 0.45), (min(heights) - 0.55, max(heights) + 0.65), (_PAPER[0], _HALF), top=top)
+    frame = Frame.around(
+        (-0.45, right + 0.45),
+        (min(heights) - 0.55, max(heights) + 0.65),
+        (_PAPER[0], _HALF),
+        top=top,
+    )
     out = right, 0.0
     arrows: list[Mark] = []
     boxes: list[Mark] = []
     for node in concat:
         column, height = places[node]
-        arrows.append(_arrow(frame, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9))
+        arrows.append(
+            _arrow(
+                frame, (_STEP * column + _WIDTH / 2, height), (out[0] - 0.3, out[1]), MIDDLE, 0.9
+            )
+        )
     for node in range(INPUTS, len(places)):
         x, y = _STEP * places[node][0], places[node][1]
         boxes.append(_box(frame, (x, y), (_WIDTH, _HEIGHT)))
-        for row, (operation, source) in enumerate(edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]):
+        for row, (operation, source) in enumerate(
+            edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]
+        ):
             start = places[source]
             entry = y + _HEIGHT * (0.25 - 0.5 * row)
             colour = _COLOURS[operation.partition("_")[0]]
@@ -146,12 +229,16 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
         corner = frame.at((x - _WIDTH / 2 + 0.03, y + _HEIGHT / 2))
         boxes.append(Text((corner[0], corner[1] - 4.5), str(node), 7.0, MIDDLE, "left"))
     for node in range(INPUTS):
-        boxes += _named(frame, (_STEP * places[node][0], places[node][1]), str(node), 2 * _half_of(node))
+        boxes += _named(
+            frame, (_STEP * places[node][0], places[node][1]), str(node), 2 * _half_of(node)
+        )
     return (*arrows, *boxes, *_named(frame, out, "out", 0.6))
 
 
 def _places(edges: tuple[Edge, ...]) -> list[tuple[int, float]]:
-    """The column and the height of every node: a column after its sources, a little apart within one."""
+    """The column and the height of every node: a column after its sources, a little apart within
+    one.
+    """
     columns = [0] * INPUTS
     for node in range(0, len(edges), 2):
         columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
@@ -194,7 +281,8 @@ _Place: TypeAlias = tuple[int, int, int]
 
 
 class GenotypeSpace(ChoiceSpace):
-    """A normal and a reduction cell of so many nodes, each the sum of two operations on earlier nodes.
+    """A normal and a reduction cell of so many nodes, each the sum of two operations on earlier
+    nodes.
 
     Subclasses say what the choices are: `halves`, `chosen` and `joined`.
 
@@ -235,7 +323,9 @@ class GenotypeSpace(ChoiceSpace):
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
         named = self.operations
-        normal, reduce = (tuple((named[o], source) for node in half for source, o in node) for half in halves)
+        normal, reduce = (
+            tuple((named[o], source) for node in half for source, o in node) for half in halves
+        )
         return Genotype(normal, self.joined(halves[0]), reduce, self.joined(halves[1]))
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -254,17 +344,23 @@ class GenotypeSpace(ChoiceSpace):
         if genotype is None:
             names = ", ".join(self.named)
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {SHAPE}, or is one of {names}."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {SHAPE}, or"
+                f" is one of {names}."
             )
         parts = (genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)
         halves: list[Half] = []
         for name, (edges, concat) in zip(CELLS, parts, strict=True):
             said = f"The {name} cell of the space {self.name}"
             nodes = nodes_of(edges, self.nodes, self.operations, said)
-            halves.append(tuple((self._numbered(*first), self._numbered(*second)) for first, second in nodes))
+            halves.append(
+                tuple((self._numbered(*first), self._numbered(*second)) for first, second in nodes)
+            )
             if tuple(sorted(concat)) != self.joined(halves[-1]):
                 joined = ", ".join(map(str, self.joined(halves[-1])))
-                raise UserError(f"{said} joins the nodes {joined} ({name}_concat), not {', '.join(map(str, concat))}.")
+                raise UserError(
+                    f"{said} joins the nodes {joined} ({name}_concat), not"
+                    f" {', '.join(map(str, concat))}."
+                )
         return self._cell((halves[0], halves[1]))
 
     def _cell(self, halves: tuple[Half, Half]) -> Cell:
@@ -291,24 +387,28 @@ class GenotypeSpace(ChoiceSpace):
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
         """All cells with another operation at one edge, or with one edge from another source.
 
-        In the order of the edges, normal cell first: at each its other operations, then its other sources, where the
-        operation is kept. Of two equal edges of a node only one is changed.
+        In the order of the edges, normal cell first: at each its other operations, then its other
+        sources, where the operation is kept. Of two equal edges of a node only one is changed.
         """
         halves = self.halves(cell.choices)
         return [
             self._changed(halves, place, edge)
             for place in self._places(halves)
             for edge in self._others(halves, place)
-        ]  # fmt: skip
+        ]
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """Draw uniformly among `neighbours`."""
         halves = self.halves(cell.choices)
         places = self._places(halves)
-        ends = np.cumsum([len(self.operations) - 1 + node + self.same_source for _, node, _ in places])
+        ends = np.cumsum(
+            [len(self.operations) - 1 + node + self.same_source for _, node, _ in places]
+        )
         number = int(rng.integers(ends[-1]))
         which = int(np.searchsorted(ends, number, side="right"))
-        return self._changed(halves, places[which], self._others(halves, places[which])[number - int(ends[which])])
+        return self._changed(
+            halves, places[which], self._others(halves, places[which])[number - int(ends[which])]
+        )
 
     def _places(self, halves: tuple[Half, Half]) -> list[_Place]:
         """The edges that can be changed."""
@@ -325,7 +425,9 @@ class GenotypeSpace(ChoiceSpace):
         source, operation = halves[which][node][slot]
         taken = source if self.same_source else halves[which][node][1 - slot][0]
         edges = [(source, other) for other in range(len(self.operations)) if other != operation]
-        return edges + [(other, operation) for other in range(node + INPUTS) if other not in (source, taken)]
+        return edges + [
+            (other, operation) for other in range(node + INPUTS) if other not in (source, taken)
+        ]
 
     def _changed(self, halves: tuple[Half, Half], place: _Place, edge: tuple[int, int]) -> Cell:
         which, node, slot = place
@@ -335,7 +437,9 @@ class GenotypeSpace(ChoiceSpace):
         return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
-        """The first of the genotypes that differ from it only in the order of their nodes, printed."""
+        """The first of the genotypes that differ from it only in the order of their nodes,
+        printed.
+        """
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
@@ -343,19 +447,25 @@ class GenotypeSpace(ChoiceSpace):
         shared = 0
         for one, other in zip(self.halves(first.choices), self.halves(second.choices), strict=True):
             for node, same in zip(one, other, strict=True):
-                shared += max(sum(a == b for a, b in zip(node, way, strict=True)) for way in (same, same[::-1]))
+                shared += max(
+                    sum(a == b for a, b in zip(node, way, strict=True))
+                    for way in (same, same[::-1])
+                )
         return shared / (4 * self.nodes)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """A constant, operations by where they are, and single edges: a cost is about the sum of its operations.
+        """A constant, operations by where they are, and single edges: a cost is about the sum of
+        its operations.
 
         Returns:
             Matrices of shape ``(n, d)``, the first of them constant.
         """
         own = self.encodings
         return [
-            np.ones((len(choices), 1), dtype=np.float32), own["operation_counts"](choices), own["adjacency"](choices)
-        ]  # fmt: skip
+            np.ones((len(choices), 1), dtype=np.float32),
+            own["operation_counts"](choices),
+            own["adjacency"](choices),
+        ]
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
         """DARTS's network of a cell, layer by layer."""

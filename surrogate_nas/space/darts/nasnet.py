@@ -1,9 +1,11 @@
-"""NASNet's space: five nodes, whose two sources may be the same, eight operations; about 4.3·10²⁶ cells.
+"""NASNet's space: five nodes, whose two sources may be the same, eight operations; about 4.3·10²⁶
+cells.
 
-Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and Real et al.,
-"Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. Of their operations those that NASNet-A and
-AmoebaNet-A hold, and a dilated convolution. What is joined is no choice: all nodes that no edge leaves. Cells are read
-as DARTS's repository writes them and built of DARTS's operations, so these are not the authors' own networks.
+Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and
+Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. Of their
+operations those that NASNet-A and AmoebaNet-A hold, and a dilated convolution. What is joined is no
+choice: all nodes that no edge leaves. Cells are read as DARTS's repository writes them and built of
+DARTS's operations, so these are not the authors' own networks.
 """
 
 from __future__ import annotations
@@ -23,15 +25,23 @@ from surrogate_nas.space.darts.family import GenotypeSpace
 from surrogate_nas.space.darts.genotype import CELLS, INPUTS, NASNET_CELLS, Half, Wiring, loose_ends
 
 OPERATIONS = (
-    "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "sep_conv_7x7", "dil_conv_3x3",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "sep_conv_7x7",
+    "dil_conv_3x3",
     "conv_7x1_1x7",
-)  # fmt: skip
+)
 NODES = 5
 _EDGES = tuple((INPUTS + node) * len(OPERATIONS) for node in range(NODES))
 """By node how many edges may enter it."""
 _WIDTH = 4 * NODES
 _OPTIONS = {
-    f"{cell}.{node + INPUTS}.{edge}.{part}": tuple(map(str, range(INPUTS + node))) if part == "source" else OPERATIONS
+    f"{cell}.{node + INPUTS}.{edge}.{part}": tuple(map(str, range(INPUTS + node)))
+    if part == "source"
+    else OPERATIONS
     for cell in CELLS
     for node in range(NODES)
     for edge in ("first", "second")
@@ -56,7 +66,9 @@ class NASNet(GenotypeSpace):
     """
 
     name = "nasnet"
-    citation = "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018"
+    citation = (
+        "Zoph et al., Learning Transferable Architectures for Scalable Image Recognition, CVPR 2018"
+    )
     positions = tuple(_OPTIONS)
     options = tuple(_OPTIONS.values())
     nodes = NODES
@@ -91,7 +103,9 @@ class NASNet(GenotypeSpace):
 
 @lru_cache(maxsize=1)
 def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
-    """By node every pair of edges, the lesser first; not made before a cell is drawn, since it takes a while."""
+    """By node every pair of edges, the lesser first; not made before a cell is drawn, since it
+    takes a while.
+    """
     edges = (product(range(INPUTS + node), range(len(OPERATIONS))) for node in range(NODES))
     return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
 

@@ -1,6 +1,8 @@
-"""Sizes of genotypes' networks and their structure, which need no measurement; exact for the network built here.
+"""Sizes of genotypes' networks and their structure, which need no measurement; exact for the
+network built here.
 
-With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on CIFAR-10.
+With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on
+CIFAR-10.
 """
 
 from __future__ import annotations
@@ -12,7 +14,15 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.darts.encodings import Wire, depth, operation_counts
 from surrogate_nas.space.network import Network
@@ -33,15 +43,21 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
             cells = wire(choices)
             edges, rest = _tables(network, operations, cells.sources.shape[2])[part]
             normal, reduce = cells.joined.sum(axis=2).T
-            return np.asarray(operation_counts(cells, len(operations)) @ edges + rest[normal, reduce])
+            return np.asarray(
+                operation_counts(cells, len(operations)) @ edges + rest[normal, reduce]
+            )
 
         return column
 
     def counted(name: str, description: str, held: NDArray[np.bool_]) -> Analysed:
-        return structural(name, description, lambda choices: held[wire(choices).operations].sum(axis=(1, 2, 3)))
+        return structural(
+            name, description, lambda choices: held[wire(choices).operations].sum(axis=(1, 2, 3))
+        )
 
     def deepest(name: str, description: str, which: int) -> Analysed:
-        return structural(name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1))
+        return structural(
+            name, description, lambda choices: depth(wire(choices), works)[:, which].max(axis=1)
+        )
 
     return by_name(
         params_of(sized(0), "trainable, no auxiliary head"),
@@ -55,15 +71,20 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
 
 @lru_cache(maxsize=64)
-def _tables(network: Network, operations: tuple[str, ...], nodes: int) -> tuple[tuple[_Table, _Table], ...]:
-    """Parameters and multiply-accumulates: by column of `operation_counts`, and of the rest by joined nodes."""
+def _tables(
+    network: Network, operations: tuple[str, ...], nodes: int
+) -> tuple[tuple[_Table, _Table], ...]:
+    """Parameters and multiply-accumulates: by column of `operation_counts`, and of the rest by
+    joined nodes.
+    """
     edges = np.zeros((2, 3, len(operations)))
     for which, width, before, after in plan(network):
         for strided in range(1 + which):
             for place, name in enumerate(operations):
                 halved = bool(strided) and network.strided
-                edges[:, which + strided, place] += _of_edge(name, width, before if strided else after, after, halved,
-                                                             network)  # fmt: skip
+                edges[:, which + strided, place] += _of_edge(
+                    name, width, before if strided else after, after, halved, network
+                )
     rest = np.zeros((2, nodes + 1, nodes + 1))
     for normal in range(1, nodes + 1):
         for reduce in range(1, nodes + 1):
@@ -72,7 +93,9 @@ def _tables(network: Network, operations: tuple[str, ...], nodes: int) -> tuple[
 
 
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
-    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size before and after."""
+    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size
+    before and after.
+    """
     before = network.image_size
     for stage, (width, size) in enumerate(network.stages):
         if stage:
@@ -82,7 +105,9 @@ def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
         before = size
 
 
-def _of_edge(name: str, c: int, before: int, after: int, halved: bool, network: Network) -> tuple[int, int]:
+def _of_edge(
+    name: str, c: int, before: int, after: int, halved: bool, network: Network
+) -> tuple[int, int]:
     """Parameters and multiply-accumulates of one edge."""
     flat = network.dimensions == 1
     area = after**network.dimensions
@@ -93,14 +118,20 @@ def _of_edge(name: str, c: int, before: int, after: int, halved: bool, network: 
     kernel = int(name[-1])
     if name == "conv_7x1_1x7":
         weights = kernel * c * c
-        return (weights + 2 * c, area * weights) if flat else (2 * weights + 2 * c, (before + after) * after * weights)
+        return (
+            (weights + 2 * c, area * weights)
+            if flat
+            else (2 * weights + 2 * c, (before + after) * after * weights)
+        )
     weights = kernel**network.dimensions * c + c * c
     times = 2 if name.startswith("sep") else 1
     return times * (weights + 2 * c), times * area * weights
 
 
 def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
-    """The same of stem, preprocessing of the cells' inputs, and head, where so many nodes are joined."""
+    """The same of stem, preprocessing of the cells' inputs, and head, where so many nodes are
+    joined.
+    """
     earlier = last = STEM * network.channels
     stem = network.taps * network.input_channels * last
     parameters, macs = stem + 2 * last, stem * network.image_size**network.dimensions

@@ -1,8 +1,9 @@
-"""DARTS's space: four nodes with two different sources each, seven operations; 180² · 7¹⁶ ≈ 1.08·10¹⁸ cells.
+"""DARTS's space: four nodes with two different sources each, seven operations; 180² · 7¹⁶ ≈
+1.08·10¹⁸ cells.
 
-Liu, Simonyan & Yang, ICLR 2019. Their eighth operation, ``none``, is one that a search weighs and that no genotype
-holds: their 10¹⁸ too are counted without it. A node's sources are one choice among the pairs, so that every combination
-of choices is a cell, and none is there twice.
+Liu, Simonyan & Yang, ICLR 2019. Their eighth operation, ``none``, is one that a search weighs and
+that no genotype holds: their 10¹⁸ too are counted without it. A node's sources are one choice among
+the pairs, so that every combination of choices is a cell, and none is there twice.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ from surrogate_nas.space.darts.family import GenotypeSpace
 from surrogate_nas.space.darts.genotype import CELLS, DARTS_CELLS, INPUTS, Half, Wiring
 
 OPERATIONS = (
-    "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5",
-)  # fmt: skip
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
 NODES = 4
 _PAIRS = tuple(tuple(combinations(range(INPUTS + node), 2)) for node in range(NODES))
 """By node the pairs of sources; the first node has one, which is no choice."""
@@ -37,7 +44,9 @@ def _positions() -> dict[str, tuple[str, ...]]:
         for node, pairs in enumerate(_PAIRS):
             if len(pairs) > 1:
                 found[f"{cell}.{node + INPUTS}.sources"] = tuple(f"{a}+{b}" for a, b in pairs)
-            found |= dict.fromkeys((f"{cell}.{node + INPUTS}.{edge}" for edge in ("first", "second")), OPERATIONS)
+            found |= dict.fromkeys(
+                (f"{cell}.{node + INPUTS}.{edge}" for edge in ("first", "second")), OPERATIONS
+            )
     return found
 
 
@@ -45,7 +54,9 @@ _OPTIONS = _positions()
 _WIDTH = len(_OPTIONS) // 2
 _SOURCE_COLUMNS = [place for place, name in enumerate(_OPTIONS) if name.endswith("sources")]
 _OPERATION_COLUMNS = [place for place in range(len(_OPTIONS)) if place not in _SOURCE_COLUMNS]
-_PAIR_TABLE = np.array([[*pairs, *[(0, 0)] * (len(_PAIRS[-1]) - len(pairs))] for pairs in _PAIRS], dtype=np.int8)
+_PAIR_TABLE = np.array(
+    [[*pairs, *[(0, 0)] * (len(_PAIRS[-1]) - len(pairs))] for pairs in _PAIRS], dtype=np.int8
+)
 
 
 def _wiring(choices: Choices) -> Wiring:
@@ -53,7 +64,9 @@ def _wiring(choices: Choices) -> Wiring:
     pairs = np.zeros((n, 2, NODES), dtype=np.intp)
     pairs[:, :, 1:] = choices[:, _SOURCE_COLUMNS].reshape(n, 2, NODES - 1)
     operations = choices[:, _OPERATION_COLUMNS].reshape(n, 2, NODES, 2)
-    return Wiring(operations, _PAIR_TABLE[np.arange(NODES), pairs], np.ones((n, 2, NODES), dtype=bool))
+    return Wiring(
+        operations, _PAIR_TABLE[np.arange(NODES), pairs], np.ones((n, 2, NODES), dtype=bool)
+    )
 
 
 class Darts(GenotypeSpace):
@@ -105,10 +118,15 @@ class Darts(GenotypeSpace):
             for place, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
                     said = (
-                        f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two different sources"
+                        f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two"
+                        " different sources"
                     )
                     raise UserError(f"{said}, not {low} twice.")
-                found += [first, second] if not place else [_PAIRS[place].index((low, high)), first, second]
+                found += (
+                    [first, second]
+                    if not place
+                    else [_PAIRS[place].index((low, high)), first, second]
+                )
         return tuple(found)
 
     def joined(self, half: Half) -> tuple[int, ...]:  # noqa: ARG002 - all of them, in any cell

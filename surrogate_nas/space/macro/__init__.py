@@ -1,7 +1,8 @@
 """The macro space: plain stacks of equal convolutions, by their number and their width; 36 cells.
 
-The tiny space of the tutorial that this lab began with, where an agent chooses ``num_layers`` and ``num_channels``.
-Here a "cell" is the whole network between input and pooling. The space lists its cells by layers, then channels.
+The tiny space of the tutorial that this lab began with, where an agent chooses ``num_layers`` and
+``num_channels``. Here a "cell" is the whole network between input and pooling. The space lists its
+cells by layers, then channels.
 """
 
 from __future__ import annotations
@@ -11,7 +12,13 @@ from typing import ClassVar
 
 from surrogate_nas.space.base import Analytic
 from surrogate_nas.space.cell import Cell
-from surrogate_nas.space.macro.sizes import ANALYTIC, CHANNELS, LAYERS, layers_and_channels, stage_of_layer
+from surrogate_nas.space.macro.sizes import (
+    ANALYTIC,
+    CHANNELS,
+    LAYERS,
+    layers_and_channels,
+    stage_of_layer,
+)
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
@@ -23,7 +30,11 @@ def stack(cell: Cell, network: Network) -> Blueprint:
     x = plan.input()
     layers, channels = layers_and_channels(cell.choices)
     for layer in range(layers):
-        if network.strided and layer and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers):
+        if (
+            network.strided
+            and layer
+            and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers)
+        ):
             x = plan.halve(x)
         x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
     plan.answer(x)

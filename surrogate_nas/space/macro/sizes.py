@@ -1,7 +1,7 @@
 """Sizes of the macro space's stacks, which need no measurement.
 
-A stack is everything before pooling and a linear layer: its convolutions, each with batch normalisation, shared out
-evenly among three stages, the image halved between them.
+A stack is everything before pooling and a linear layer: its convolutions, each with batch
+normalisation, shared out evenly among three stages, the image halved between them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
 
 
 def stage_of_layer(layer: int, layers: int) -> int:
-    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so on."""
+    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so
+    on.
+    """
     return 3 * layer // layers
 
 
@@ -51,7 +53,15 @@ def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
 ANALYTIC: Analytic = by_name(
     params_of(_stack_parameters),
     macs_of(_stack_multiply_accumulates),
-    structural("layers", "convolutions, one after another", lambda choices: np.array(LAYERS, float)[choices[:, 0]]),
-    structural("channels", "of every convolution", lambda choices: np.array(CHANNELS, float)[choices[:, 1]]),
+    structural(
+        "layers",
+        "convolutions, one after another",
+        lambda choices: np.array(LAYERS, float)[choices[:, 0]],
+    ),
+    structural(
+        "channels", "of every convolution", lambda choices: np.array(CHANNELS, float)[choices[:, 1]]
+    ),
 )
-"""The metrics of the macro space's stacks that need no measurement, with functions from choices to shape ``(n,)``."""
+"""The metrics of the macro space's stacks that need no measurement, with functions from choices to
+shape ``(n,)``.
+"""

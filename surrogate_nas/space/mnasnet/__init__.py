@@ -1,8 +1,10 @@
-"""The MnasNet space as Accel-NASBench samples it: seven stages with four decisions each, about 10^11 cells.
+"""The MnasNet space as Accel-NASBench samples it: seven stages with four decisions each, about
+10^11 cells.
 
-Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as MnasNet's and
-EfficientNet's code prints it, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel, strides, expansion, channels in and out,
-and the ratio of squeeze-and-excitation where there is any; a cell is its seven stages, joined by ``|``.
+Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as
+MnasNet's and EfficientNet's code prints it, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel,
+strides, expansion, channels in and out, and the ratio of squeeze-and-excitation where there is any;
+a cell is its seven stages, joined by ``|``.
 """
 
 from __future__ import annotations
@@ -32,7 +34,12 @@ def _printed(stage: Stage) -> dict[tuple[int, ...], str]:
     """Every combination of a stage's decisions, as it prints."""
     fixed = f"i{stage.inputs}_o{stage.outputs}"
     return {
-        (n, k, e, x): f"r{layers}_k{kernel}_s{stage.stride}{stage.stride}_e{expansion}_{fixed}{ratio}"
+        (
+            n,
+            k,
+            e,
+            x,
+        ): f"r{layers}_k{kernel}_s{stage.stride}{stage.stride}_e{expansion}_{fixed}{ratio}"
         for n, layers in enumerate(stage.layers)
         for k, kernel in enumerate(KERNELS)
         for e, expansion in enumerate(EXPANSIONS)
@@ -55,47 +62,64 @@ class MnasNet(ChoiceSpace):
 
     name = "mnasnet"
     positions = tuple(
-        f"{what}{stage + 1}" for stage in range(len(STAGES)) for what in ("layers", "kernel", "expansion", "excitation")
+        f"{what}{stage + 1}"
+        for stage in range(len(STAGES))
+        for what in ("layers", "kernel", "expansion", "excitation")
     )
-    options = tuple(options for stage in STAGES for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED))
+    options = tuple(
+        options for stage in STAGES for options in (stage.layers, KERNELS, EXPANSIONS, EXCITED)
+    )
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"numbers": numbers}
     analytic: ClassVar[Analytic] = ANALYTIC
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The seven stages of a combination."""
         each = (choices[at : at + DECISIONS] for at in range(0, len(choices), DECISIONS))
-        return "|".join([printed[decisions] for printed, decisions in zip(_PRINTED, each, strict=True)])
+        return "|".join(
+            [printed[decisions] for printed, decisions in zip(_PRINTED, each, strict=True)]
+        )
 
     def parse(self, text: str) -> Cell:
         """Read seven stages, joined by ``|``.
 
         Raises:
-            UserError: The string has another shape, or an option is unknown; the message names the stage.
+            UserError: The string has another shape, or an option is unknown; the message names the
+                stage.
         """
         stripped = cell_text(text)
         stages = stripped.split("|")
         if len(stages) != len(STAGES):
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)} stages joined by |, "
-                f"the second such as {_PRINTED[1][1, 1, 2, 1]}."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} is {len(STAGES)}"
+                f" stages joined by |, the second such as {_PRINTED[1][1, 1, 2, 1]}."
             )
         for number, (stage, known) in enumerate(zip(stages, _READ, strict=True), 1):
             if stage not in known:
                 raise UserError(
-                    f"Stage {number} of a cell of the space {self.name} reads {next(iter(known))}, with r up to "
-                    f"{STAGES[number - 1].layers[-1]}, k 3 or 5, e 1, 4 or 6, and _se{SQUEEZE} or nothing behind; "
-                    f"not {stage!r:.80}."
+                    f"Stage {number} of a cell of the space {self.name} reads {next(iter(known))},"
+                    f" with r up to {STAGES[number - 1].layers[-1]}, k 3 or 5, e 1, 4 or 6, and"
+                    f" _se{SQUEEZE} or nothing behind; not {stage!r:.80}."
                 )
-        return self.at([choice for stage, known in zip(stages, _READ, strict=True) for choice in known[stage]])
+        return self.at(
+            [choice for stage, known in zip(stages, _READ, strict=True) for choice in known[stage]]
+        )
 
     @cached_property
     def reference(self) -> Cell:
         """EfficientNet-B0, which is a cell of the space."""
-        layers, expansions, kernels = (1, 2, 2, 3, 3, 4, 1), (1, 6, 6, 6, 6, 6, 6), (3, 3, 5, 3, 5, 5, 3)
+        layers, expansions, kernels = (
+            (1, 2, 2, 3, 3, 4, 1),
+            (1, 6, 6, 6, 6, 6, 6),
+            (3, 3, 5, 3, 5, 5, 3),
+        )
         return self.decided(layers, kernels, expansions, (True,) * len(STAGES))
 
     def decided(
-        self, layers: tuple[int, ...], kernels: tuple[int, ...], expansions: tuple[int, ...], excited: tuple[bool, ...]
+        self,
+        layers: tuple[int, ...],
+        kernels: tuple[int, ...],
+        expansions: tuple[int, ...],
+        excited: tuple[bool, ...],
     ) -> Cell:
         """The cell of the decisions of all stages.
 
@@ -115,8 +139,12 @@ class MnasNet(ChoiceSpace):
         ]
         for position, options, name in zip(self.positions, self.options, names, strict=True):
             if name not in options:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(options)}, not {name:.80}.")
-        return self.at([options.index(name) for options, name in zip(self.options, names, strict=True)])
+                raise UserError(
+                    f"{position} of the space {self.name} is {', '.join(options)}, not {name:.80}."
+                )
+        return self.at(
+            [options.index(name) for options, name in zip(self.options, names, strict=True)]
+        )
 
 
 @lru_cache(maxsize=1)

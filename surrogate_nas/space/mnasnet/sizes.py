@@ -1,10 +1,11 @@
 """What MnasNet's networks are made of, and sizes that need no measurement.
 
-The network (Tan et al., CVPR 2019, with EfficientNet-B0's widths, as Accel-NASBench trains it): a 3×3 stem of stride 2;
-seven stages of inverted bottlenecks; a 1×1 convolution to 1,280 channels, global pooling and a linear layer. A
-bottleneck widens by the expansion factor (1×1, left out where that is 1), convolves each channel by itself (k×k) and
-narrows again (1×1); squeeze-and-excitation, where chosen, squeezes to a quarter of the bottleneck's input channels.
-Every convolution but those two is followed by batch normalisation and has no bias.
+The network (Tan et al., CVPR 2019, with EfficientNet-B0's widths, as Accel-NASBench trains it): a
+3×3 stem of stride 2; seven stages of inverted bottlenecks; a 1×1 convolution to 1,280 channels,
+global pooling and a linear layer. A bottleneck widens by the expansion factor (1×1, left out where
+that is 1), convolves each channel by itself (k×k) and narrows again (1×1); squeeze-and-excitation,
+where chosen, squeezes to a quarter of the bottleneck's input channels. Every convolution but those
+two is followed by batch normalisation and has no bias.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class _Sizes(NamedTuple):
 
 
 def numbers(choices: Choices) -> NDArray[np.float32]:
-    """Layers, kernel, expansion and squeeze-and-excitation (0 or 1) of every stage, shape ``(n, 28)``."""
+    """Layers, kernel, expansion and squeeze-and-excitation (0 or 1) of every stage, shape
+    ``(n, 28)``.
+    """
     found = choices.astype(np.float32)
     found[:, 0::DECISIONS] += 1
     found[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
@@ -75,7 +78,9 @@ def _sizes(choices: Choices, network: Network) -> _Sizes:
     parameters = np.full(len(choices), float(stem + 2 * _STEM))
     operations = np.full(len(choices), float(stem * size**2))
     for place, stage in enumerate(STAGES):
-        layers, kernel, expansion, excited = decisions[:, DECISIONS * place : DECISIONS * (place + 1)].T
+        layers, kernel, expansion, excited = decisions[
+            :, DECISIONS * place : DECISIONS * (place + 1)
+        ].T
         before, size = size, (size + stage.stride - 1) // stage.stride
         for inputs, times, wide in ((stage.inputs, 1.0, before), (stage.outputs, layers - 1, size)):
             layer = _layer(inputs, stage.outputs, kernel, expansion, excited, wide, size)
@@ -87,9 +92,17 @@ def _sizes(choices: Choices, network: Network) -> _Sizes:
 
 
 def _layer(
-    inputs: int, outputs: int, kernel: Column, expansion: Column, excited: Column, wide: int, size: int
+    inputs: int,
+    outputs: int,
+    kernel: Column,
+    expansion: Column,
+    excited: Column,
+    wide: int,
+    size: int,
 ) -> _Sizes:
-    """An inverted bottleneck whose input has the width `wide` and whose output has the width `size`."""
+    """An inverted bottleneck whose input has the width `wide` and whose output has the width
+    `size`.
+    """
     middle, widens, squeezed = inputs * expansion, expansion > 1, int(SQUEEZE * inputs)
     parameters = (
         widens * (inputs + 2) * middle
@@ -120,8 +133,16 @@ ANALYTIC: Analytic = by_name(
     params_of(parameters),
     macs_of(multiply_accumulates),
     structural(
-        "layers", "inverted bottlenecks of all stages", lambda choices: numbers(choices)[:, 0::DECISIONS].sum(axis=1)
+        "layers",
+        "inverted bottlenecks of all stages",
+        lambda choices: numbers(choices)[:, 0::DECISIONS].sum(axis=1),
     ),
-    structural("excited", "stages with squeeze-and-excitation", lambda choices: choices[:, 3::DECISIONS].sum(axis=1)),
+    structural(
+        "excited",
+        "stages with squeeze-and-excitation",
+        lambda choices: choices[:, 3::DECISIONS].sum(axis=1),
+    ),
 )
-"""The metrics of MnasNet's networks that need no measurement, with functions from choices to shape ``(n,)``."""
+"""The metrics of MnasNet's networks that need no measurement, with functions from choices to shape
+``(n,)``.
+"""

@@ -1,7 +1,8 @@
 """NATS-Bench's size space: the channels of five layers, 8 to 64 in steps of eight, 32,768 cells.
 
-Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021. A cell prints as
-the benchmark prints it, ``8:8:40:32:40``; the space lists its cells in the official index order, last layer fastest.
+Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
+2021. A cell prints as the benchmark prints it, ``8:8:40:32:40``; the space lists its cells in the
+official index order, last layer fastest.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ def sized(cell: Cell, network: Network) -> Blueprint:
     x = plan.convolution_bn(plan.input(), "stem", widths[0], 3, relu=False)
     for layer, width in enumerate(widths):
         name = f"layers.{layer}"
-        x = reduction(plan, x, name, width) if layer in REDUCTIONS else one_cell(plan, x, name, CELL, width)
+        x = (
+            reduction(plan, x, name, width)
+            if layer in REDUCTIONS
+            else one_cell(plan, x, name, CELL, width)
+        )
     return answered(plan, x)
 
 
@@ -49,7 +54,10 @@ class NatsSize(EnumerableChoiceSpace):
     """
 
     name = "nats-size"
-    citation = "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size, TPAMI 2021"
+    citation = (
+        "Dong et al., NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size,"
+        " TPAMI 2021"
+    )
     positions = tuple(f"channels{layer + 1}" for layer in range(len(STAGE_OF_LAYER)))
     options = (CHANNELS,) * len(STAGE_OF_LAYER)
     further_encodings: ClassVar[Mapping[str, Encoding]] = {"widths": _widths}
@@ -63,15 +71,22 @@ class NatsSize(EnumerableChoiceSpace):
         """Read the benchmark's string, such as ``64:64:64:64:64``.
 
         Raises:
-            UserError: The string has another shape, or a layer has channels that the space does not have.
+            UserError: The string has another shape, or a layer has channels that the space does not
+                have.
         """
         stripped = cell_text(text)
         widths = stripped.split(":")
         if len(widths) != len(self.positions):
-            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64:64:64:64:64.")
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads"
+                " 64:64:64:64:64."
+            )
         for position, width in zip(self.positions, widths, strict=True):
             if width not in CHANNELS:
-                raise UserError(f"{position} of the space {self.name} is {', '.join(CHANNELS)}, not {width!r:.80}.")
+                raise UserError(
+                    f"{position} of the space {self.name} is {', '.join(CHANNELS)}, not"
+                    f" {width!r:.80}."
+                )
         return self.at([CHANNELS.index(width) for width in widths])
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002

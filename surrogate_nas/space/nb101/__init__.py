@@ -1,14 +1,18 @@
-"""NAS-Bench-101's space: cells of up to seven vertices and nine edges, three operations; 423,624 of them.
+"""NAS-Bench-101's space: cells of up to seven vertices and nine edges, three operations; 423,624 of
+them.
 
-Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell prints as the upper
-triangle of its adjacency matrix, a row for each vertex that edges leave, and the operations between input and output:
-``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such graphs, those that the paper's ``ModelSpec`` would prune
-included, and ``ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output'])`` itself: isomorphic graphs are one cell,
-the one that the paper's enumeration lists first. Cells are listed in that enumeration's order.
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell
+prints as the upper triangle of its adjacency matrix, a row for each vertex that edges leave, and
+the operations between input and output: ``110|01|1:conv3x3-bn-relu,maxpool3x3``. Read are any such
+graphs, those that the paper's ``ModelSpec`` would prune included, and
+``ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output'])`` itself: isomorphic graphs are one
+cell, the one that the paper's enumeration lists first. Cells are listed in that enumeration's
+order.
 
-Departure: the paper draws a matrix of seven vertices, mostly one whose graph is pruned, and mutates that. Here sampling
-is uniform over cells. Neighbours are the cells that differ in one operation, in one edge, or in one vertex that has one
-edge in and one out, which is what flipping an edge beside a vertex that nothing used does.
+Departure: the paper draws a matrix of seven vertices, mostly one whose graph is pruned, and mutates
+that. Here sampling is uniform over cells. Neighbours are the cells that differ in one operation, in
+one edge, or in one vertex that has one edge in and one out, which is what flipping an edge beside a
+vertex that nothing used does.
 """
 
 from __future__ import annotations
@@ -45,25 +49,41 @@ from surrogate_nas.space.nb101.sizes import ANALYTIC
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.space.sketch import INK, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
+from surrogate_nas.space.sketch import (
+    INK,
+    PAPER,
+    Arrow,
+    Box,
+    Frame,
+    Mark,
+    Point,
+    Sketch,
+    Text,
+    curved,
+)
 
 _CELLS = 423_624
 _NONE = len(OPERATIONS)
 _INNER = MOST_VERTICES - 2
 _EXAMPLE = "110|01|1:conv3x3-bn-relu,maxpool3x3"
 _SHAPE = r"([01]{1,6}(?:\|[01]{1,5}){0,5}):((?:[a-z0-9-]{1,20}(?:,[a-z0-9-]{1,20}){0,4})?)"
-_SPEC = r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)"
+_SPEC = r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\s*(\[[^\[\]]*\])\s*,?\s*\)"  # noqa: E501
 """Compiled when a text is first read: opening a table reads none."""
 _LONGEST_TEXT = 2000
-_INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"
+_INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
 _SURVEY_SEED = 201
 
 
 def _columns(vertices: int) -> list[int]:
-    """Where choices have the edges of a graph of so many vertices: their output is the last of seven."""
+    """Where choices have the edges of a graph of so many vertices: their output is the last of
+    seven.
+    """
     place = {pair: column for column, pair in enumerate(PAIRS)}
     last = MOST_VERTICES - 1
-    return [place[x, last if y == vertices - 1 else y] for x, y in PAIRS[: vertices * (vertices - 1) // 2]]
+    return [
+        place[x, last if y == vertices - 1 else y]
+        for x, y in PAIRS[: vertices * (vertices - 1) // 2]
+    ]
 
 
 _PLACES = {vertices: _columns(vertices) for vertices in range(2, MOST_VERTICES + 1)}
@@ -72,19 +92,26 @@ _PLACES = {vertices: _columns(vertices) for vertices in range(2, MOST_VERTICES +
 class NB101(EnumerableChoiceSpace):
     """NAS-Bench-101's space; use the shared instance `surrogate_nas.space.nb101.nb101()`.
 
-    Its choices are an adjacency matrix of seven vertices, the last one the output, and operations; vertices that a cell
-    lacks have the operation ``none`` and no edges.
+    Its choices are an adjacency matrix of seven vertices, the last one the output, and operations;
+    vertices that a cell lacks have the operation ``none`` and no edges.
 
     Example:
         >>> space = NB101()
-        >>> cell = space.parse("ModelSpec([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ['input', 'maxpool3x3', 'output'])")
+        >>> cell = space.parse(
+        ...     "ModelSpec([[0, 1, 1], [0, 0, 1], [0, 0, 0]], ['input', 'maxpool3x3', 'output'])"
+        ... )
         >>> str(cell), space.module_hash(cell)[:8], len(space)
         ('11|1:maxpool3x3', '6f6257bc', 423624)
     """
 
     name = "nb101"
-    citation = "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
-    positions = (*(f"edge.{x}-{y}" for x, y in PAIRS), *(f"operation.{v}" for v in range(1, MOST_VERTICES - 1)))
+    citation = (
+        "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
+    )
+    positions = (
+        *(f"edge.{x}-{y}" for x, y in PAIRS),
+        *(f"operation.{v}" for v in range(1, MOST_VERTICES - 1)),
+    )
     options = (*(("0", "1"),) * len(PAIRS), *((*OPERATIONS, "none"),) * _INNER)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
     views = ("shape+operation_counts+paths",)
@@ -104,7 +131,11 @@ class NB101(EnumerableChoiceSpace):
     @cached_property
     def survey(self) -> Sequence[Cell]:
         """A fixed sample of 10,000 cells."""
-        return [self.sample(rng) for rng in [np.random.default_rng(_SURVEY_SEED)] for _ in range(SURVEYED)]
+        return [
+            self.sample(rng)
+            for rng in [np.random.default_rng(_SURVEY_SEED)]
+            for _ in range(SURVEYED)
+        ]
 
     @property
     def surveyed_choices(self) -> Choices:
@@ -182,10 +213,13 @@ class NB101(EnumerableChoiceSpace):
         """The upper triangle of the adjacency matrix and the operations."""
         graph = _graph(choices)
         rows = ("".join(map(str, row[x + 1 :])) for x, row in enumerate(graph.matrix[:-1]))
-        return f"{'|'.join(rows)}:{','.join(OPERATIONS[operation] for operation in graph.operations)}"
+        return (
+            f"{'|'.join(rows)}:{','.join(OPERATIONS[operation] for operation in graph.operations)}"
+        )
 
     def parse(self, text: str) -> Cell:
-        """Read a graph as `write` writes it, or the paper's ``ModelSpec``; isomorphic ones are one cell.
+        """Read a graph as `write` writes it, or the paper's ``ModelSpec``; isomorphic ones are one
+        cell.
 
         Raises:
             UserError: It is neither, or a graph that is no cell of this space.
@@ -215,17 +249,22 @@ class NB101(EnumerableChoiceSpace):
         return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ in one operation, one edge, or one vertex with one edge in and one out.
+        """All cells that differ in one operation, one edge, or one vertex with one edge in and one
+        out.
 
-        Changed operations come first, then edges that are added or removed, then vertices; isomorphic results count
-        once. Nothing else may be pruned by a change.
+        Changed operations come first, then edges that are added or removed, then vertices;
+        isomorphic results count once. Nothing else may be pruned by a change.
         """
         return super().neighbours(cell)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """A constant, the shape with channels and weights, and single edges and operations."""
         own = self.encodings
-        return [np.ones((len(choices), 1), dtype=np.float32), own["shape"](choices), own["one_hot"](choices)]
+        return [
+            np.ones((len(choices), 1), dtype=np.float32),
+            own["shape"](choices),
+            own["one_hot"](choices),
+        ]
 
     def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
         """The paper's network of a cell, layer by layer."""
@@ -240,7 +279,9 @@ class NB101(EnumerableChoiceSpace):
 def _graph(choices: tuple[int, ...]) -> Graph:
     held = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
     places = _PLACES[len(held) + 2]
-    return Graph(len(held) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), held)
+    return Graph(
+        len(held) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), held
+    )
 
 
 def _neighbours(graph: Graph) -> dict[Graph, None]:
@@ -276,7 +317,9 @@ def _other_operations(graph: Graph) -> Iterator[Graph]:
 def _other_edges(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
     for pair in free:
         if pair in held:
-            yield from _whole(graph.vertices, [edge for edge in held if edge != pair], graph.operations)
+            yield from _whole(
+                graph.vertices, [edge for edge in held if edge != pair], graph.operations
+            )
         elif len(held) < MOST_EDGES:
             yield from _whole(graph.vertices, [*held, pair], graph.operations)
 
@@ -286,7 +329,9 @@ def _fewer_vertices(graph: Graph, held: _Edges) -> Iterator[Graph]:
     for vertex in range(1, graph.vertices - 1):
         rest = [(x - (x > vertex), y - (y > vertex)) for x, y in held if vertex not in (x, y)]
         if len(rest) == len(held) - 2:
-            yield from _whole(graph.vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:]))
+            yield from _whole(
+                graph.vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
+            )
 
 
 def _more_vertices(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
@@ -307,7 +352,9 @@ def _reached(vertices: int, held: _Edges) -> set[tuple[int, int]]:
 
 
 def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator[Graph]:
-    """The graph of some edges, its vertices in an order that they follow, if all lie between input and output."""
+    """The graph of some edges, its vertices in an order that they follow, if all lie between input
+    and output.
+    """
     left, order = set(range(1, vertices - 1)), [0]
     while left:
         free = [v for v in sorted(left) if all(x not in left for x, y in held if y == v)]
@@ -330,39 +377,60 @@ def _read(text: str) -> Graph:
         operations = found[2].split(",") if found[2] else []
         if [len(row) for row in rows] != list(range(len(rows), 0, -1)):
             raise UserError(
-                f"Malformed cell {text!r:.200}: each row of a cell of nb101 has one bit less than the last."
+                f"Malformed cell {text!r:.200}: each row of a cell of nb101 has one bit less than"
+                " the last."
             )
     else:
         matrix, operations = _spec(text)
     vertices = len(operations) + 2
     if len(matrix) != vertices - 1:
-        raise UserError(f"{text!r:.200} has {len(matrix) + 1} vertices and {len(operations)} operations between them.")
+        raise UserError(
+            f"{text!r:.200} has {len(matrix) + 1} vertices and {len(operations)} operations between"
+            " them."
+        )
     if unknown := [operation for operation in operations if operation not in OPERATIONS]:
-        raise UserError(f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}.")
-    graph = pruned(vertices, edge_bits(matrix), [OPERATIONS.index(operation) for operation in operations])
+        raise UserError(
+            f"An operation of the space nb101 is {', '.join(OPERATIONS)}, not {unknown[0]!s:.80}."
+        )
+    graph = pruned(
+        vertices, edge_bits(matrix), [OPERATIONS.index(operation) for operation in operations]
+    )
     if graph is None:
-        raise UserError(f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101.")
+        raise UserError(
+            f"{text!r:.200} has no way from its input to its output, so it is not a cell of nb101."
+        )
     if (edges := graph.edges.bit_count()) > MOST_EDGES:
         raise UserError(f"A cell of the space nb101 has at most {MOST_EDGES} edges, not {edges}.")
     return canonical(graph)
 
 
 def _spec(text: str) -> tuple[list[list[int]], list[str]]:
-    """The rows of the matrix but the last, and the operations but the ends, of the paper's constructor."""
+    """The rows of the matrix but the last, and the operations but the ends, of the paper's
+    constructor.
+    """
     found = re.fullmatch(_SPEC, text, re.DOTALL) if len(text) <= _LONGEST_TEXT else None
     try:
-        matrix, operations = (ast.literal_eval(part) for part in found.groups()) if found else ([], [])
+        matrix, operations = (
+            (ast.literal_eval(part) for part in found.groups()) if found else ([], [])
+        )
         square = all(len(row) == len(matrix) for row in matrix)
         upper = square and all(
-            bit in (0, 1) and (y > x or not bit) for x, row in enumerate(matrix) for y, bit in enumerate(row)
+            bit in (0, 1) and (y > x or not bit)
+            for x, row in enumerate(matrix)
+            for y, bit in enumerate(row)
         )
-        ends = operations[:1] == ["input"] and operations[-1:] == ["output"] and len(operations) == len(matrix)
+        ends = (
+            operations[:1] == ["input"]
+            and operations[-1:] == ["output"]
+            and len(operations) == len(matrix)
+        )
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         upper = ends = False
     if not (upper and ends and 1 < len(matrix) <= MOST_VERTICES):
         raise UserError(
-            f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE} or ModelSpec(matrix=[[0, 1], "
-            "[0, 0]], ops=['input', 'output']): rows above the diagonal, up to seven vertices."
+            f"Malformed cell {text!r:.200}: a cell of the space nb101 reads {_EXAMPLE} or"
+            " ModelSpec(matrix=[[0, 1], [0, 0]], ops=['input', 'output']): rows above the"
+            " diagonal, up to seven vertices."
         )
     return [[int(bit) for bit in row] for row in matrix[:-1]], operations[1:-1]
 
@@ -386,7 +454,9 @@ def _sketch(graph: Graph) -> Sketch:
         lift = 0.3 * (-1) ** column if len(beside) == 1 and 0 < vertex < graph.vertices - 1 else 0.0
         places.append((float(column), lift + (len(beside) - 1) / 2 - beside.index(vertex)))
     heights = [y for _, y in places]
-    frame = Frame.around((-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER)
+    frame = Frame.around(
+        (-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER
+    )
     at = [frame.at(place) for place in places]
     marks: list[Mark] = []
     for x, y in held:
@@ -396,7 +466,10 @@ def _sketch(graph: Graph) -> Sketch:
     colours = [INK, *(_COLOURS[o] for o in graph.operations), INK]
     for point, text, colour in zip(at, names, colours, strict=True):
         width = _NARROW if text in ("in", "out") else _WIDE
-        marks += [Box(point, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(point, text, colour=colour)]
+        marks += [
+            Box(point, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6),
+            Text(point, text, colour=colour),
+        ]
     return Sketch(_PAPER, marks)
 
 

@@ -1,8 +1,10 @@
-"""Encodings of NAS-Bench-101's cells: named choices of columns that a model sees, for many cells at once.
+"""Encodings of NAS-Bench-101's cells: named choices of columns that a model sees, for many cells at
+once.
 
-Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was made for this space; cut off as there,
-since long ones are rare. Graph features are in the spirit of Kadlecová et al., "Surprisingly Strong Performance
-Prediction with Neural Graph Features" (GRAF), ICML 2024. None of them depends on the order of the vertices.
+Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was made for this space;
+cut off as there, since long ones are rare. Graph features are in the spirit of Kadlecová et al.,
+"Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024. None of
+them depends on the order of the vertices.
 """
 
 from __future__ import annotations
@@ -22,23 +24,32 @@ Matrix = NDArray[np.float32]
 _KINDS = len(OPERATIONS)
 _LONGEST = 3
 """Operations of the longest paths that have columns of their own."""
-_SUBSETS = tuple(subset for size in (1, 2, 3) for subset in itertools.combinations(range(_KINDS), size))
+_SUBSETS = tuple(
+    subset for size in (1, 2, 3) for subset in itertools.combinations(range(_KINDS), size)
+)
 _WIDTH = 128
 
 
 def operation_counts(choices: Choices) -> Matrix:
     """How many vertices hold each operation, and how many edges there are; 4 columns."""
     held, edges = operations(choices), choices[:, : len(PAIRS)].sum(axis=1)
-    return np.column_stack([*((held == kind).sum(axis=0) for kind in range(_KINDS)), edges]).astype(np.float32)
+    return np.column_stack([*((held == kind).sum(axis=0) for kind in range(_KINDS)), edges]).astype(
+        np.float32
+    )
 
 
 def paths(choices: Choices) -> Matrix:
-    """How many ways from input to output have each sequence of up to three operations; 40 columns."""
+    """How many ways from input to output have each sequence of up to three operations; 40
+    columns.
+    """
     n, linked, held = len(choices), links(choices), operations(choices)
     found: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
     for vertex in range(1, MOST_VERTICES):
         arrived = [
-            sum((linked[v, vertex] * found[v][length] for v in range(1, vertex)), linked[0, vertex] * start)
+            sum(
+                (linked[v, vertex] * found[v][length] for v in range(1, vertex)),
+                linked[0, vertex] * start,
+            )
             for length, start in enumerate(found[0])
         ]
         if vertex == OUTPUT:
@@ -54,24 +65,35 @@ def _none(n: int) -> list[Matrix]:
 
 
 def shape(choices: Choices) -> Matrix:
-    """Vertices, edges into the output and out of the input, ways and depth in all, by operation and by what is wide.
+    """Vertices, edges into the output and out of the input, ways and depth in all, by operation and
+    by what is wide.
 
-    Per subset of the operations: the most vertices that hold one of them on a way from input to output, and the ways
-    that hold no other. For each operation: vertices that hold it and read the input, and that the output reads. Besides
-    the ways in all, the shortest, whether the input is added to the output, and the channels and weights of vertices
-    where the output has 128; 32 columns.
+    Per subset of the operations: the most vertices that hold one of them on a way from input to
+    output, and the ways that hold no other. For each operation: vertices that hold it and read the
+    input, and that the output reads. Besides the ways in all, the shortest, whether the input is
+    added to the output, and the channels and weights of vertices where the output has 128; 32
+    columns.
     """
     linked, held = links(choices), operations(choices)
     there = held < _KINDS
-    columns = [there.sum(axis=0), linked[1:OUTPUT, OUTPUT].sum(axis=0), linked[0, 1:OUTPUT].sum(axis=0),
-               linked[0, OUTPUT], choices[:, : len(PAIRS)].sum(axis=1), _shortest(linked)]  # fmt: skip
+    columns = [
+        there.sum(axis=0),
+        linked[1:OUTPUT, OUTPUT].sum(axis=0),
+        linked[0, 1:OUTPUT].sum(axis=0),
+        linked[0, OUTPUT],
+        choices[:, : len(PAIRS)].sum(axis=1),
+        _shortest(linked),
+    ]
     for subset in _SUBSETS:
         inside = np.isin(held, subset)
         columns += [longest(linked, inside), _ways(linked, inside)]
     own = channels(linked, _WIDTH) / _WIDTH
     for kind in range(_KINDS):
         here = held == kind
-        columns += [(here & linked[0, 1:OUTPUT]).sum(axis=0), (here & linked[1:OUTPUT, OUTPUT]).sum(axis=0)]
+        columns += [
+            (here & linked[0, 1:OUTPUT]).sum(axis=0),
+            (here & linked[1:OUTPUT, OUTPUT]).sum(axis=0),
+        ]
         columns += [(here * own).sum(axis=0), (here * own**2).sum(axis=0)]
     return np.column_stack([column.astype(np.float32) for column in columns])
 
@@ -90,7 +112,9 @@ def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The fewest edges from input to output, shape ``(n,)``."""
     found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], MOST_VERTICES).min(axis=0) + 1
+        found[vertex] = (
+            np.where(linked[:vertex, vertex], found[:vertex], MOST_VERTICES).min(axis=0) + 1
+        )
     return np.asarray(found[OUTPUT])
 
 

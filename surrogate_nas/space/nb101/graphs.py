@@ -1,10 +1,11 @@
 """Graphs of NAS-Bench-101: their canonical forms, their list, and the paper's hash of them.
 
-Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. Vertex 0 is the input, the
-last one the output; an edge leads from a lower to a higher vertex and is a bit of a number, (x, y) the bit
-x + y(y - 1)/2, as in the paper's code. That lists graphs by their vertices, by this number and by their operations, and
-keeps the first of isomorphic ones, which is the canonical form here. So sizes, which can depend on the order of the
-vertices, are those of its networks.
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. Vertex 0
+is the input, the last one the output; an edge leads from a lower to a higher vertex and is a bit of
+a number, (x, y) the bit x + y(y - 1)/2, as in the paper's code. That lists graphs by their
+vertices, by this number and by their operations, and keeps the first of isomorphic ones, which is
+the canonical form here. So sizes, which can depend on the order of the vertices, are those of its
+networks.
 """
 
 from __future__ import annotations
@@ -56,13 +57,17 @@ class Graph(NamedTuple):
 
 
 def edge_bits(matrix: Sequence[Sequence[int]]) -> int:
-    """The bits of an adjacency matrix, its last row or none left out; what is on and below the diagonal is not read."""
+    """The bits of an adjacency matrix, its last row or none left out; what is on and below the
+    diagonal is not read.
+    """
     held = {(x, y) for x, row in enumerate(matrix) for y, bit in enumerate(row) if bit}
     return sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in held)
 
 
 def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
-    """The graph without what lies on no way from input to output; None where there is no such way."""
+    """The graph without what lies on no way from input to output; None where there is no such
+    way.
+    """
     held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
     fed, used = {0}, {vertices - 1}
     for x, y in sorted(held):
@@ -89,12 +94,16 @@ def canonical(graph: Graph) -> Graph:
         Graph(vertices=4, edges=51, operations=(0, 2))
     """
     edges, orders = _first(graph.vertices, graph.edges)
-    return Graph(graph.vertices, edges, min(tuple(graph.operations[v] for v in order) for order in orders))
+    return Graph(
+        graph.vertices, edges, min(tuple(graph.operations[v] for v in order) for order in orders)
+    )
 
 
 @lru_cache(maxsize=1 << 15)
 def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least bits that an order of the vertices gives, and the orders that do, as places among the operations."""
+    """The least bits that an order of the vertices gives, and the orders that do, as places among
+    the operations.
+    """
     orders = _orders(vertices)
     bits = np.array([edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64)
     moved = bits[orders.gathers]
@@ -107,9 +116,11 @@ class _Orders:
     """All orders of so many vertices, input first and output last.
 
     Attributes:
-        inner: For every order, the vertices between input and output, counted from 0, in their new order.
+        inner: For every order, the vertices between input and output, counted from 0, in their new
+            order.
         weights: The value of every bit.
-        gathers: For every order and bit, which bit comes there; one beyond the last for an edge that is turned round.
+        gathers: For every order and bit, which bit comes there; one beyond the last for an edge
+            that is turned round.
     """
 
     def __init__(self, vertices: int) -> None:
@@ -122,7 +133,9 @@ class _Orders:
 
     @cached_property
     def tables(self) -> NDArray[np.int32]:
-        """Where bits come, by order, for every value of each seven of them, shape ``(orders, 3, 128)``."""
+        """Where bits come, by order, for every value of each seven of them, shape
+        ``(orders, 3, 128)``.
+        """
         places = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
         rows, bits = np.nonzero(self.gathers < len(PAIRS))
         places[rows, self.gathers[rows, bits]] = 1 << bits
@@ -142,7 +155,9 @@ class _Orders:
         return np.asarray((digits.T[orders] * weights[:, None]).sum(axis=1))
 
     def moved(self, codes: Codes) -> NDArray[np.int32]:
-        """The bits of graphs by every order, shape ``(orders, n)``; more than any bits where an edge is turned."""
+        """The bits of graphs by every order, shape ``(orders, n)``; more than any bits where an
+        edge is turned.
+        """
         chunk = (1 << _CHUNK) - 1
         parts = [codes >> _CHUNK * i & chunk for i in range(_CHUNKS)]
         found: NDArray[np.int32] = self.tables[:, 0].take(parts[0], axis=1)
@@ -176,7 +191,9 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
 
 
 def is_whole(vertices: int, edges: Codes) -> NDArray[np.bool_]:
-    """Whether every vertex lies on a way from input to output, and the edges are not too many, shape ``(n,)``."""
+    """Whether every vertex lies on a way from input to output, and the edges are not too many,
+    shape ``(n,)``.
+    """
     found = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
     found &= np.array(_ones(edges) <= MOST_EDGES)
     for vertex in range(vertices):
@@ -205,7 +222,9 @@ class Listed:
 
     def __init__(self) -> None:
         parts = [self._of(vertices) for vertices in range(2, MOST_VERTICES + 1)]
-        self.edges, self.operations = (np.concatenate(column) for column in zip(*parts, strict=True))
+        self.edges, self.operations = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
         counts = [len(edges) for edges, _ in parts]
         self.vertices = np.repeat(np.arange(2, MOST_VERTICES + 1), counts)
 
@@ -229,7 +248,9 @@ class Listed:
     def graph(self, place: int) -> Graph:
         """The graph at a place."""
         vertices = int(self.vertices[place])
-        return Graph(vertices, int(self.edges[place]), digits(int(self.operations[place]), vertices - 2))
+        return Graph(
+            vertices, int(self.edges[place]), digits(int(self.operations[place]), vertices - 2)
+        )
 
     def place(self, graph: Graph) -> int:
         """The place of a canonical form."""
@@ -274,8 +295,8 @@ def listed() -> Listed:
 def module_hash(graph: Graph) -> str:
     """The paper's hash of a graph, equal for isomorphic ones: the key of its tables.
 
-    Every vertex begins with the MD5 of its degrees and its operation, and takes in those of its neighbours as often as
-    there are vertices.
+    Every vertex begins with the MD5 of its degrees and its operation, and takes in those of its
+    neighbours as often as there are vertices.
 
     Example:
         >>> module_hash(Graph(2, 1, ()))
@@ -288,7 +309,10 @@ def module_hash(graph: Graph) -> str:
     after = [[y for y in vertices if matrix[x][y]] for x in vertices]
     hashes = [_md5(str((len(after[v]), len(before[v]), labels[v]))) for v in vertices]
     for _ in vertices:
-        hashes = [_md5(f"{_joined(hashes, before[v])}|{_joined(hashes, after[v])}|{hashes[v]}") for v in vertices]
+        hashes = [
+            _md5(f"{_joined(hashes, before[v])}|{_joined(hashes, after[v])}|{hashes[v]}")
+            for v in vertices
+        ]
     return _md5(str(sorted(hashes)))
 
 

@@ -1,7 +1,9 @@
-"""The paper's hash of all 423,624 cells at once: MD5 of many messages in NumPy, a tenth of the time of one by one.
+"""The paper's hash of all 423,624 cells at once: MD5 of many messages in NumPy, a tenth of the time
+of one by one.
 
-What `surrogate_nas.space.nb101.graphs.module_hash` says of a graph is said here of all; the tables of the benchmark are
-keyed by it, and a hash does not tell its graph. The list is remembered in the home folder.
+What `surrogate_nas.space.nb101.graphs.module_hash` says of a graph is said here of all; the tables
+of the benchmark are keyed by it, and a hash does not tell its graph. The list is remembered in the
+home folder.
 """
 
 from __future__ import annotations
@@ -17,7 +19,15 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home, replacing
-from surrogate_nas.space.nb101.graphs import _INPUT, _OUTPUT, MOST_VERTICES, PAIRS, _md5, digits, listed
+from surrogate_nas.space.nb101.graphs import (
+    _INPUT,
+    _OUTPUT,
+    MOST_VERTICES,
+    PAIRS,
+    _md5,
+    digits,
+    listed,
+)
 
 Digests = NDArray[np.uint8]
 """MD5 sums, shape ``(n, 16)``."""
@@ -47,7 +57,9 @@ def md5_of(messages: NDArray[np.uint8]) -> Digests:
     padded[:, -8:] = np.frombuffer((8 * length).to_bytes(8, "little"), dtype=np.uint8)
     found = np.empty((n, 4), dtype="<u4")
     for start in range(0, n, _AT_ONCE):
-        words = np.ascontiguousarray(padded[start : start + _AT_ONCE].view("<u4").T, dtype=np.uint32)
+        words = np.ascontiguousarray(
+            padded[start : start + _AT_ONCE].view("<u4").T, dtype=np.uint32
+        )
         found[start : start + _AT_ONCE] = _digested(words).T
     return found.view(np.uint8)
 
@@ -63,7 +75,7 @@ def _digested(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
                 mixed = d ^ (b & (c ^ d))
             elif which == 1:
                 mixed = c ^ (d & (b ^ c))
-            elif which == 2:  # noqa: PLR2004
+            elif which == 2:
                 mixed = b ^ c ^ d
             else:
                 mixed = c ^ (b | ~d)
@@ -92,7 +104,9 @@ def _hashed(vertices: int, edges: NDArray[np.int64], operations: NDArray[np.int6
     linked = np.zeros((n, vertices, vertices), dtype=bool)
     for bit, (x, y) in enumerate(PAIRS[: vertices * (vertices - 1) // 2]):
         linked[:, x, y] = edges >> bit & 1
-    labels = np.array([digits(code, vertices - 2) for code in range(3 ** (vertices - 2))], dtype=np.int64)[operations]
+    labels = np.array(
+        [digits(code, vertices - 2) for code in range(3 ** (vertices - 2))], dtype=np.int64
+    )[operations]
     labels = np.column_stack([np.full(n, _INPUT), labels.reshape(n, -1), np.full(n, _OUTPUT)])
     after, before = linked.sum(axis=2), linked.sum(axis=1)
     hashes = _first(after, before, labels)
@@ -113,11 +127,19 @@ def _hashed(vertices: int, edges: NDArray[np.int64], operations: NDArray[np.int6
     return md5_of(np.column_stack(ends).astype(np.uint8))
 
 
-def _first(after: NDArray[np.int64], before: NDArray[np.int64], labels: NDArray[np.int64]) -> Digests:
+def _first(
+    after: NDArray[np.int64], before: NDArray[np.int64], labels: NDArray[np.int64]
+) -> Digests:
     """The hashes that vertices begin with, shape ``(n, vertices, 16)``."""
-    kinds, which = np.unique(np.stack([after, before, labels], axis=-1).reshape(-1, 3), axis=0, return_inverse=True)
+    kinds, which = np.unique(
+        np.stack([after, before, labels], axis=-1).reshape(-1, 3), axis=0, return_inverse=True
+    )
     each = [bytes.fromhex(_md5(str(tuple(kind)))) for kind in kinds.tolist()]
-    return np.frombuffer(b"".join(each), dtype=np.uint8).reshape(-1, 16)[which.ravel()].reshape(*after.shape, 16)
+    return (
+        np.frombuffer(b"".join(each), dtype=np.uint8)
+        .reshape(-1, 16)[which.ravel()]
+        .reshape(*after.shape, 16)
+    )
 
 
 def _stepped(written: NDArray[np.uint8], linked: NDArray[np.bool_]) -> Digests:
@@ -157,7 +179,9 @@ def _place() -> Path:
 
 @lru_cache(maxsize=1)
 def all_hashes() -> Digests:
-    """The hashes of all cells in the order of the list, shape ``(423624, 16)``; made once, then read from the home."""
+    """The hashes of all cells in the order of the list, shape ``(423624, 16)``; made once, then
+    read from the home.
+    """
     path = _place()
     try:
         found = np.load(path)

@@ -1,11 +1,13 @@
-"""NAS-Bench-101's network of a cell, layer by layer, without weights (Ying et al., ICML 2019, ``build_model``).
+"""NAS-Bench-101's network of a cell, layer by layer, without weights (Ying et al., ICML 2019,
+``build_model``).
 
-A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a pooling that halves the
-size; global average pooling; a linear layer. Convolutions are followed by batch normalisation and ReLU. A vertex adds
-what it reads, the cell's input through a 1×1 convolution, wider vertices without their last channels; the output joins
-the vertices that lead to it and adds the input likewise. Beyond the published network: signals, odd sizes (a stride of
-2 rounds up), a head at every position, and a causal variant; vertices that are left without a channel in a narrow
-network are left out.
+A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a
+pooling that halves the size; global average pooling; a linear layer. Convolutions are followed by
+batch normalisation and ReLU. A vertex adds what it reads, the cell's input through a 1×1
+convolution, wider vertices without their last channels; the output joins the vertices that lead to
+it and adds the input likewise. Beyond the published network: signals, odd sizes (a stride of 2
+rounds up), a head at every position, and a causal variant; vertices that are left without a channel
+in a narrow network are left out.
 """
 
 from __future__ import annotations
@@ -47,11 +49,13 @@ def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int
         found = total(v, [plan.part(made[u], widths[v]) for u in sources[v] if u])
         operation = graph.operations[v - 1]
         if operation in (CONV3, CONV1):
-            made[v] = _followed(plan, found, f"{name}.{v}.operation", widths[v], 3 if operation == CONV3 else 1)
+            made[v] = _followed(
+                plan, found, f"{name}.{v}.operation", widths[v], 3 if operation == CONV3 else 1
+            )
         else:
             made[v] = plan.pool(found, largest=True)
     joined = [made[v] for v in sources[last] if v in made]
-    return total(last, joined if len(joined) < 2 else [plan.join(*joined)])  # noqa: PLR2004 - two are joined
+    return total(last, joined if len(joined) < 2 else [plan.join(*joined)])
 
 
 def _followed(plan: Blueprint, x: int, name: str, width: int, kernel: int) -> int:

@@ -1,8 +1,10 @@
-"""Channels and sizes of NAS-Bench-101's networks, which need no measurement; exact for the published network.
+"""Channels and sizes of NAS-Bench-101's networks, which need no measurement; exact for the
+published network.
 
-With 128 channels and three cells a stage, `params` are the benchmark's own ``trainable_parameters``. The channels of a
-cell's output are shared out among the vertices that lead to it, the first ones taking what is left over; every other
-vertex has as many as the widest that it leads to.
+With 128 channels and three cells a stage, `params` are the benchmark's own
+``trainable_parameters``. The channels of a cell's output are shared out among the vertices that
+lead to it, the first ones taking what is left over; every other vertex has as many as the widest
+that it leads to.
 """
 
 from __future__ import annotations
@@ -10,7 +12,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nb101.graphs import MOST_VERTICES, OPERATIONS, PAIRS
 from surrogate_nas.space.network import Network
@@ -21,7 +31,9 @@ CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def links(choices: Choices) -> NDArray[np.bool_]:
-    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``, cells last for sums over vertices."""
+    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``, cells last for sums over
+    vertices.
+    """
     found = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
     rows, columns = zip(*PAIRS, strict=True)
     found[rows, columns] = choices[:, : len(PAIRS)].T == 1
@@ -29,12 +41,16 @@ def links(choices: Choices) -> NDArray[np.bool_]:
 
 
 def operations(choices: Choices) -> Choices:
-    """The operation of every vertex between input and output, shape ``(5, n)``; 3 for a missing one."""
+    """The operation of every vertex between input and output, shape ``(5, n)``; 3 for a missing
+    one.
+    """
     return np.ascontiguousarray(choices[:, len(PAIRS) :].T)
 
 
 def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """The channels of the vertices between input and output, shape ``(5, n)``; 0 for missing ones."""
+    """The channels of the vertices between input and output, shape ``(5, n)``; 0 for missing
+    ones.
+    """
     last = linked[1:OUTPUT, OUTPUT]
     parts = np.maximum(last.sum(axis=0), 1)
     first = np.cumsum(last, axis=0) <= outputs % parts
@@ -50,7 +66,9 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
     linked, held = links(choices), operations(choices)
     stem = network.taps * network.input_channels * network.channels
     areas = [size**network.dimensions for _, size in network.stages]
-    total = np.full(len(choices), stem * areas[0] if macs else stem + 2 * network.channels, dtype=np.float64)
+    total = np.full(
+        len(choices), stem * areas[0] if macs else stem + 2 * network.channels, dtype=np.float64
+    )
     before = network.channels
     kernel = np.array([network.taps, 1, 0, 0])[held]
     for (width, _), area in zip(network.stages, areas, strict=True):
@@ -59,7 +77,11 @@ def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
         cell = inner.sum(axis=0)
         projected = np.where(linked[0, 1:OUTPUT], own, 0).sum(axis=0) + width * linked[0, OUTPUT]
         for inputs, times in ((before, 1), (width, network.cells_per_stage - 1)):
-            total += times * (area if macs else 1) * (cell + projected * (inputs if macs else inputs + 2))
+            total += (
+                times
+                * (area if macs else 1)
+                * (cell + projected * (inputs if macs else inputs + 2))
+            )
         before = width
     head = (before + 1) * network.classes
     return total + (head * network.answers if macs else head)
@@ -79,14 +101,18 @@ def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np
     """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
     found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], -MOST_VERTICES).max(axis=0)
+        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], -MOST_VERTICES).max(
+            axis=0
+        )
         if vertex < OUTPUT:
             found[vertex] += counted[vertex - 1]
     return np.asarray(found[OUTPUT])
 
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:
-    return structural(name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=0))
+    return structural(
+        name, description, lambda choices: np.isin(operations(choices), kinds).sum(axis=0)
+    )
 
 
 ANALYTIC: Analytic = by_name(
@@ -96,9 +122,12 @@ ANALYTIC: Analytic = by_name(
     _counted("convolutions3x3", "vertices that hold a 3×3 one", CONV3),
     _counted("pools", "vertices that hold a pooling", POOL),
     structural(
-        "depth", "most vertices on a way from input to output",
+        "depth",
+        "most vertices on a way from input to output",
         lambda choices: longest(links(choices), operations(choices) < len(OPERATIONS)),
     ),
     structural("edges", "of the cell", lambda choices: choices[:, : len(PAIRS)].sum(axis=1)),
-)  # fmt: skip
-"""The metrics of NAS-Bench-101's cells that need no measurement, with functions from choices to shape ``(n,)``."""
+)
+"""The metrics of NAS-Bench-101's cells that need no measurement, with functions from choices to
+shape ``(n,)``.
+"""

@@ -1,8 +1,9 @@
 """The NAS-Bench-201 cell space: four nodes, six edges, five operations, 15,625 cells.
 
-Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR 2020.
-The space lists its cells in the official index order. That order is a product over the edges, shuffled by
-Python's Mersenne Twister with the seed 88, so it needs no index file; `snas data verify` holds it against one.
+Dong & Yang, "NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search", ICLR
+2020. The space lists its cells in the official index order. That order is a product over the edges,
+shuffled by Python's Mersenne Twister with the seed 88, so it needs no index file;
+`snas data verify` holds it against one.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ if TYPE_CHECKING:
 
 _NONE, _SKIP, _POOL = 0, 1, 4
 _NODES = ((), ((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
-"""For every node its incoming (edge, source node) pairs, edges numbered in the order of the string."""
+"""For every node its incoming (edge, source node) pairs, edges numbered in the order of the
+string.
+"""
 _OFFICIAL_NAMES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 Term: TypeAlias = tuple[Any, ...]
-"""A summand of a node: ``()`` is the input, ``(op, edge, terms)`` an operation on a sum of terms."""
+"""A summand of a node: ``()`` is the input, ``(op, edge, terms)`` an operation on a sum of
+terms.
+"""
 
 
 def official_string(choices: tuple[int, ...]) -> str:
-    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted, sums sorted."""
+    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted,
+    sums sorted.
+    """
     names = ["0"]
     for incoming in _NODES[1:]:
         summands = []
@@ -61,10 +68,12 @@ def official_string(choices: tuple[int, ...]) -> str:
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form that two cells share exactly when they compute the same functions of their weights.
+    """A canonical form that two cells share exactly when they compute the same functions of their
+    weights.
 
-    ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are named (so a
-    result used twice differs from two convolutions), and average pooling, being linear, distributes over sums.
+    ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are
+    named (so a result used twice differs from two convolutions), and average pooling, being linear,
+    distributes over sums.
     """
     nodes: list[tuple[Term, ...]] = [((),)]
     for incoming in _NODES[1:]:
@@ -95,7 +104,8 @@ def _convolutions(terms: tuple[Term, ...]) -> Iterator[Term]:
 def _namings(output: tuple[Term, ...]) -> Iterator[dict[int, str]]:
     """Every naming of the live convolutions that could be the smallest.
 
-    Convolutions are grouped by what they look like without names; only members of a group can change places.
+    Convolutions are grouped by what they look like without names; only members of a group can
+    change places.
     """
     shapes: dict[int, str] = {term[1]: _write((term,), {}) for term in _convolutions(output)}
     groups: dict[str, list[int]] = {}
@@ -146,7 +156,10 @@ class NB201(EnumerableChoiceSpace):
     """
 
     name = "nb201"
-    citation = "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search, ICLR 2020"
+    citation = (
+        "Dong & Yang, NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture"
+        " Search, ICLR 2020"
+    )
     positions = tuple(f"{source}-{target}" for source, target in EDGES)
     options = (OPERATIONS,) * len(EDGES)
     further_encodings: ClassVar[Mapping[str, Encoding]] = ENCODINGS
@@ -179,23 +192,29 @@ class NB201(EnumerableChoiceSpace):
         for operation in match.groups():
             if operation not in OPERATIONS:
                 known = ", ".join(OPERATIONS)
-                raise UserError(f"Unknown operation {operation!r} in cell {text!r}. Known: {known}.")
+                raise UserError(
+                    f"Unknown operation {operation!r} in cell {text!r}. Known: {known}."
+                )
         return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
 
     @cached_property
     def reference(self) -> Cell:
         """A cell that holds every operation."""
-        return self.parse("|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")
+        return self.parse(
+            "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+        )
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
         return functional_class(cell.choices)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Operations counted as they are built and as they are live, because some devices compile dead graphs away.
+        """Operations counted as they are built and as they are live, because some devices compile
+        dead graphs away.
 
         Returns:
-            A constant, counts built, counts live, structure, edges built, edges live: shape ``(n, d)`` each.
+            A constant, counts built, counts live, structure, edges built, edges live: shape
+            ``(n, d)`` each.
         """
         return cost_groups(choices)
 
@@ -217,7 +236,9 @@ class NB201(EnumerableChoiceSpace):
 
         return around(self.graph(cell, live_only=live_only), network)
 
-    def build(self, cell: Cell, network: Network, *, seed: int, live_only: bool = False) -> nn.Module:
+    def build(
+        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+    ) -> nn.Module:
         """The published network around a cell, with fresh weights."""
         from surrogate_nas.space.network.cells import CellNetwork
 
@@ -237,20 +258,23 @@ class NB201(EnumerableChoiceSpace):
 
     @cached_property
     def official_classes(self) -> NDArray[np.int32]:
-        """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466 classes."""
+        """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466
+        classes.
+        """
         return numbered(map(self.official_string, self), len(self))
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
         """For every cell the number of its functional class, shape ``(15625,)``, 5,044 classes.
 
-        Cells of one class compute the same family of functions of their live weights; their parameters,
-        MACs and latency can still differ, because dead operations are built.
+        Cells of one class compute the same family of functions of their live weights; their
+        parameters, MACs and latency can still differ, because dead operations are built.
         """
         return numbered(map(self.identity, self), len(self))
 
     def to_naslib(self, cell: Cell) -> tuple[int, ...]:
-        """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3; AnalogNAS-Bench's too).
+        """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3;
+        AnalogNAS-Bench's too).
 
         Args:
             cell: Any cell of the space.
@@ -268,7 +292,9 @@ class NB201(EnumerableChoiceSpace):
         """
         numbers = tuple(numbers)
         if len(numbers) != len(EDGES) or not all(0 <= n < len(NASLIB_OPERATIONS) for n in numbers):
-            raise UserError(f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}.")
+            raise UserError(
+                f"A NASLib tuple has {len(EDGES)} numbers from 0 to 4, not {numbers!r}."
+            )
         names = [NASLIB_OPERATIONS[n] for n in numbers]
         return self._by_choices[tuple(OPERATIONS.index(names[e]) for e in _FROM_NASLIB_EDGE)]
 

@@ -1,9 +1,10 @@
-"""Encodings of NAS-Bench-201 cells: named choices of columns that a model sees, for the whole space at once.
+"""Encodings of NAS-Bench-201 cells: named choices of columns that a model sees, for the whole space
+at once.
 
-Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a matrix ``(n, d)`` of float32. None
-contains a label, an index or anything measured. Sources: path features, White et al., "BANANAS", AAAI 2021;
-graph features per subset of operations in the spirit of Kadlecová et al., "Surprisingly Strong Performance
-Prediction with Neural Graph Features" (GRAF), ICML 2024.
+Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a matrix ``(n, d)`` of
+float32. None contains a label, an index or anything measured. Sources: path features, White et al.,
+"BANANAS", AAAI 2021; graph features per subset of operations in the spirit of Kadlecová et al.,
+"Surprisingly Strong Performance Prediction with Neural Graph Features" (GRAF), ICML 2024.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Matrix = NDArray[np.float32]
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 """The operations in the order of `surrogate_nas.space.nb201.OPERATIONS`."""
 _LIVE_OPERATIONS = (SKIP, CONV1, CONV3, POOL)
-_SUBSETS = tuple(subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size))
+_SUBSETS = tuple(
+    subset for size in (1, 2, 3, 4) for subset in itertools.combinations(_LIVE_OPERATIONS, size)
+)
 _MISSING = -1.0
 """The length of a path that does not exist."""
 
@@ -43,7 +46,8 @@ def operation_counts(choices: Choices) -> Matrix:
 
 
 def paths(choices: Choices) -> Matrix:
-    """How often each sequence of operations leads from input to output, skips contracted, 40 columns.
+    """How often each sequence of operations leads from input to output, skips contracted, 40
+    columns.
 
     A sequence has zero to three of the operations 1×1, 3×3 and pooling.
     """
@@ -62,12 +66,13 @@ def depth_and_live(choices: Choices) -> Matrix:
 
 
 def graph(choices: Choices) -> Matrix:
-    """Graph features per subset of operations and per operation, in the spirit of GRAF, 102 columns.
+    """Graph features per subset of operations and per operation, in the spirit of GRAF, 102
+    columns.
 
-    For each of the 15 subsets of the live operations: the live paths made only of them, the shortest and the
-    longest of these in edges (-1 where there is none), and the largest, smallest and summed number of edges
-    holding one of them along the live paths. For each live operation: its live edges, those that leave the
-    input, and those that enter the output.
+    For each of the 15 subsets of the live operations: the live paths made only of them, the
+    shortest and the longest of these in edges (-1 where there is none), and the largest, smallest
+    and summed number of edges holding one of them along the live paths. For each live operation:
+    its live edges, those that leave the input, and those that enter the output.
     """
     live = path_live(choices)
     lengths = np.array([len(path) for path in PATHS])
@@ -87,29 +92,38 @@ def graph(choices: Choices) -> Matrix:
     edges = edge_live(choices)
     for operation in _LIVE_OPERATIONS:
         here = edges & (choices == operation)
-        columns += [here.sum(axis=1), here[:, [0, 1, 3]].sum(axis=1), here[:, [3, 4, 5]].sum(axis=1)]
+        columns += [
+            here.sum(axis=1),
+            here[:, [0, 1, 3]].sum(axis=1),
+            here[:, [3, 4, 5]].sum(axis=1),
+        ]
     return np.column_stack(columns).astype(np.float32)
 
 
 def path_and_graph(choices: Choices) -> Matrix:
     """`paths`, `depth_and_live`, `operation_counts` and `graph` together, 153 columns."""
-    return np.column_stack([paths(choices), depth_and_live(choices), operation_counts(choices), graph(choices)])
+    return np.column_stack(
+        [paths(choices), depth_and_live(choices), operation_counts(choices), graph(choices)]
+    )
 
 
 def signal(choices: Choices) -> Matrix:
     """How an input's variance flows through the untrained cell, 16 columns.
 
-    Every live convolution is a source of its own: normalised, so of unit variance whatever it is given. Skips pass a
-    node on, sums add (a source met twice adds to itself), pooling keeps a share of the variance. From the make-up of
-    the output follow: its variance and the logarithm of it, the shares of the input and of convolutions at a mean
-    depth up to 1, 2 and 3, the mean depth in convolutions and in 3×3 ones, the receptive field's growth, the pooled
-    share, how often the input arrives pooled and unpooled, the share of 3×3 convolutions, the sources in the output,
-    the largest depth in 3×3 convolutions, and the entropy of the shares. All 0 where nothing arrives.
+    Every live convolution is a source of its own: normalised, so of unit variance whatever it is
+    given. Skips pass a node on, sums add (a source met twice adds to itself), pooling keeps a share
+    of the variance. From the make-up of the output follow: its variance and the logarithm of it,
+    the shares of the input and of convolutions at a mean depth up to 1, 2 and 3, the mean depth in
+    convolutions and in 3×3 ones, the receptive field's growth, the pooled share, how often the
+    input arrives pooled and unpooled, the share of 3×3 convolutions, the sources in the output, the
+    largest depth in 3×3 convolutions, and the entropy of the shares. All 0 where nothing arrives.
     """
     n = len(choices)
-    nodes = np.zeros((4, n, 7, 4))  # node, cell, source (the input, then edges), poolings passed since
+    # node, cell, source (the input, then edges), poolings passed since
+    nodes = np.zeros((4, n, 7, 4))
     nodes[0, :, 0, 0] = 1.0
-    sources = np.zeros((n, 7, 3))  # mean depth, mean depth in 3×3 convolutions, receptive field's growth
+    # mean depth, mean depth in 3×3 convolutions, receptive field's growth
+    sources = np.zeros((n, 7, 3))
     for edge, (start, end) in enumerate(EDGES):
         node, operation = nodes[start], choices[:, edge]
         nodes[end] += np.where((operation == SKIP)[:, None, None], node, 0)
@@ -152,9 +166,19 @@ def _make_up(output: NDArray[np.float64], sources: NDArray[np.float64], choices:
     heard = share[:, 1:] > 0
     deepest = np.where(heard, sources[:, 1:, 1], 0).max(axis=1)
     columns = [
-        total, np.log(np.where(total > 0, total, 1)), share[:, 0], *bands, *means.T, pooled,
-        output[:, 0, 1:].sum(axis=1), output[:, 0, 0], threes, heard.sum(axis=1), deepest, entropy,
-    ]  # fmt: skip
+        total,
+        np.log(np.where(total > 0, total, 1)),
+        share[:, 0],
+        *bands,
+        *means.T,
+        pooled,
+        output[:, 0, 1:].sum(axis=1),
+        output[:, 0, 0],
+        threes,
+        heard.sum(axis=1),
+        deepest,
+        entropy,
+    ]
     return np.column_stack(columns).astype(np.float32)
 
 
@@ -169,14 +193,22 @@ def functional(choices: Choices) -> Matrix:
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges built and live."""
+    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges
+    built and live.
+    """
     held, edges, through = one_hot(choices), edge_live(choices), path_live(choices)
     live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
-    structure = np.column_stack([through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]])
+    structure = np.column_stack(
+        [through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]]
+    )
     return [
-        np.ones((len(choices), 1), dtype=np.float32), operation_counts(choices), live.sum(axis=1),
-        structure.astype(np.float32), held, live.reshape(len(choices), -1),
-    ]  # fmt: skip
+        np.ones((len(choices), 1), dtype=np.float32),
+        operation_counts(choices),
+        live.sum(axis=1),
+        structure.astype(np.float32),
+        held,
+        live.reshape(len(choices), -1),
+    ]
 
 
 ENCODINGS: dict[str, Callable[[Choices], Matrix]] = {

@@ -1,10 +1,12 @@
-"""Cells as graphs of shared terms: what the graph network computes on, once for every functional class.
+"""Cells as graphs of shared terms: what the graph network computes on, once for every functional
+class.
 
-A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero or more times;
-``none`` is dropped, skips are contracted, pooling is distributed over sums (as in
-`surrogate_nas.space.nb201`). No node has a name in it, so relabelling changes nothing, and cells that compute
-the same function are the same sum. The whole space has only 132 different terms, and 59 different sums inside
-convolutions, so an embedding of each is all that a network has to compute; a cell is then one row of counts.
+A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero
+or more times; ``none`` is dropped, skips are contracted, pooling is distributed over sums (as in
+`surrogate_nas.space.nb201`). No node has a name in it, so relabelling changes nothing, and cells
+that compute the same function are the same sum. The whole space has only 132 different terms, and
+59 different sums inside convolutions, so an embedding of each is all that a network has to compute;
+a cell is then one row of counts.
 """
 
 from __future__ import annotations
@@ -23,9 +25,14 @@ from surrogate_nas.space.network import CONV1, NONE, POOL, SKIP, Counts, Level, 
 Term: TypeAlias = tuple[Any, int]
 """``(base, poolings)``; the base is ``()``, the input, or ``(operation, sum)``."""
 Sum: TypeAlias = tuple[tuple[Term, int, int], ...]
-"""The different terms of a sum, each with how often it is added and for how many convolutions of that form."""
+"""The different terms of a sum, each with how often it is added and for how many convolutions of
+that form.
+"""
 
-_NODES = tuple(tuple((e, source) for e, (source, target) in enumerate(EDGES) if target == node) for node in range(4))
+_NODES = tuple(
+    tuple((e, source) for e, (source, target) in enumerate(EDGES) if target == node)
+    for node in range(4)
+)
 
 
 class _Use(NamedTuple):
@@ -42,7 +49,10 @@ def terms_of(space: Enumerable) -> Terms:
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
-    inside = [Counter(term for term, _ in frozenset().union(*(use.inside for use in output))) for output in outputs]
+    inside = [
+        Counter(term for term, _ in frozenset().union(*(use.inside for use in output)))
+        for output in outputs
+    ]
     sums = [_sum(output) for output in outputs]
     found: set[Term] = set()
     for term, _, _ in (entry for total in sums for entry in total):
@@ -62,7 +72,9 @@ def terms_of(space: Enumerable) -> Terms:
             _append(place, more)
         if depth:
             rows = [_row(base[1], place, before) for base, _ in unpooled]
-            levels.append(Level(np.stack(rows), sum(base[0] == CONV1 for base, _ in unpooled), tuple(pooled)))
+            levels.append(
+                Level(np.stack(rows), sum(base[0] == CONV1 for base, _ in unpooled), tuple(pooled))
+            )
     counts = np.zeros((len(outputs), 3 * len(place)), dtype=np.float32)
     for row, (total, live) in enumerate(zip(sums, inside, strict=True)):
         counts[row, : 2 * len(place)] = _row(total, place, len(place))
@@ -82,7 +94,9 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
             if operation == SKIP:
                 node += summands
             elif operation == POOL:
-                node += [_Use((use.term[0], use.term[1] + 1), use.name, use.inside) for use in summands]
+                node += [
+                    _Use((use.term[0], use.term[1] + 1), use.name, use.inside) for use in summands
+                ]
             else:
                 term = ((operation, _sum(summands)), 0)
                 inner = frozenset().union(*(use.inside for use in summands))

@@ -1,13 +1,17 @@
-"""The NAS-Bench-Graph space: trees of four graph operations, 26,206 architectures; 2,021 of them for ogbn-proteins.
+"""The NAS-Bench-Graph space: trees of four graph operations, 26,206 architectures; 2,021 of them
+for ogbn-proteins.
 
-Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets and Benchmarks.
-A cell prints as the benchmark's own constructor, ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: what each node
-reads (0 is the input), and what it does; what no node reads goes to the output. Only canonical forms are cells, derived
-here from the rules (`surrogate_nas.space.nbgraph.trees`); another way to write an architecture is read as its canonical
-form. Cells are listed by their link list, then by their operations, in the benchmark's order of both.
+Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets
+and Benchmarks. A cell prints as the benchmark's own constructor,
+``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``: what each node reads (0 is the input), and what
+it does; what no node reads goes to the output. Only canonical forms are cells, derived here from
+the rules (`surrogate_nas.space.nbgraph.trees`); another way to write an architecture is read as its
+canonical form. Cells are listed by their link list, then by their operations, in the benchmark's
+order of both.
 
-Where we depart from it: the benchmark draws a link list and operations, so architectures with many ways to write them
-come up more often; here sampling is uniform over architectures, and mutation uniform over an architecture's neighbours.
+Where we depart from it: the benchmark draws a link list and operations, so architectures with many
+ways to write them come up more often; here sampling is uniform over architectures, and mutation
+uniform over an architecture's neighbours.
 """
 
 from __future__ import annotations
@@ -24,7 +28,19 @@ from surrogate_nas.space.base import Analytic, Column, Encoding, by_name, struct
 from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nbgraph.trees import LINKS, NODES, Forms, Links, shape_of
 from surrogate_nas.space.product import EnumerableChoiceSpace
-from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Arrow, Box, Frame, Mark, Point, Sketch, Text, curved
+from surrogate_nas.space.sketch import (
+    INK,
+    MIDDLE,
+    PAPER,
+    Arrow,
+    Box,
+    Frame,
+    Mark,
+    Point,
+    Sketch,
+    Text,
+    curved,
+)
 
 _KINDS = {"skip": MIDDLE, "fc": "#009e73"}
 _GRAPH = "#0072b2"
@@ -35,7 +51,9 @@ _HEIGHT, _PADDING, _LETTER = 17.0, 9.0, 5.6
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
-    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips grey."""
+    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips
+    grey.
+    """
     arrows, places, out = _skeleton(links)
     boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
     for place, operation in zip(places[1:], operations, strict=True):
@@ -54,7 +72,9 @@ def _skeleton(links: Links) -> tuple[tuple[Arrow, ...], tuple[Point, ...], Point
     frame = Frame.around((-0.35, right + 0.35), (min(heights) - 0.7, max(heights) + 0.7), _PAPER)
     ends = [(places[source], places[node]) for node, source in enumerate(links, 1)]
     ends += [(places[node], output) for node in last]
-    arrows = [Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3) for start, end in ends]
+    arrows = [
+        Arrow(curved(frame.at(start), frame.at(end), 0.0, _GAPS), INK, 1.3) for start, end in ends
+    ]
     return tuple(arrows), tuple(map(frame.at, places)), frame.at(output)
 
 
@@ -82,12 +102,15 @@ def _places(links: Links) -> list[Point]:
 @lru_cache(maxsize=1024)
 def _label(place: Point, text: str, colour: str) -> tuple[Box, Text]:
     width = max(_HEIGHT, _PADDING + _LETTER * len(text))
-    return Box(place, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(place, text, colour=colour)
+    return Box(place, (width, _HEIGHT), _HEIGHT / 3, PAPER, colour, 1.6), Text(
+        place, text, colour=colour
+    )
 
 
 # What a model sees of NAS-Bench-Graph's cells, and the metrics that follow from a cell alone.
 #
-# The widths of these networks differ by data set, and the files give the parameters, so sizes are no formula here.
+# The widths of these networks differ by data set, and the files give the parameters, so sizes are
+# no formula here.
 
 
 Matrix = NDArray[np.float32]
@@ -95,7 +118,9 @@ _LINKS = np.array(LINKS)
 
 
 def depth(choices: Choices, skip: int) -> Column:
-    """The most operations in a row on the way from input to output, skips not counted, shape ``(n,)``."""
+    """The most operations in a row on the way from input to output, skips not counted, shape
+    ``(n,)``.
+    """
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
         reached[:, node] = reached[np.arange(len(choices)), source] + (choices[:, node] != skip)
@@ -112,9 +137,17 @@ def analytic(operations: int) -> Analytic:
     """The metrics that need no measurement."""
     skip = operations - 1
     return by_name(
-        structural("operations", "skips not counted", lambda choices: (choices[:, 1:] != skip).sum(axis=1)),
-        structural("depth", "most operations in a row, skips not counted", lambda choices: depth(choices, skip)),
-        structural("branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)),
+        structural(
+            "operations", "skips not counted", lambda choices: (choices[:, 1:] != skip).sum(axis=1)
+        ),
+        structural(
+            "depth",
+            "most operations in a row, skips not counted",
+            lambda choices: depth(choices, skip),
+        ),
+        structural(
+            "branches", "nodes that go to the output", lambda choices: ends(choices).sum(axis=1)
+        ),
     )
 
 
@@ -131,8 +164,8 @@ def encodings(operations: int) -> dict[str, Encoding]:
     def functional(choices: Choices) -> Matrix:
         """The tree without the numbers of its nodes.
 
-        How many nodes hold each operation, in all and among those that go to the output; how many with each operation
-        read the input or a node with each; depth, branches, and the shape.
+        How many nodes hold each operation, in all and among those that go to the output; how many
+        with each operation read the input or a node with each; depth, branches, and the shape.
         """
         here = held(choices)
         rows = np.arange(len(choices))
@@ -144,16 +177,22 @@ def encodings(operations: int) -> dict[str, Encoding]:
         shapes = np.equal(choices[:, :1], np.arange(len(LINKS)))
         return np.column_stack(
             [
-                here.sum(axis=1), last, pairs.reshape(len(choices), -1), depth(choices, operations - 1),
-                ends(choices).sum(axis=1), shapes,
+                here.sum(axis=1),
+                last,
+                pairs.reshape(len(choices), -1),
+                depth(choices, operations - 1),
+                ends(choices).sum(axis=1),
+                shapes,
             ]
-        ).astype(np.float32)  # fmt: skip
+        ).astype(np.float32)
 
     return {"operation_counts": operation_counts, "functional": functional}
 
 
 OPERATIONS = ("gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip")
-"""Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN, linear, identity."""
+"""Attention with two heads, convolution, isomorphism network, Chebyshev, GraphSAGE, ARMA, k-GNN,
+linear, identity.
+"""
 PROTEINS_OPERATIONS = ("gcn", "sage", "arma", "fc", "skip")
 """Those that the benchmark trained on ogbn-proteins."""
 _SHAPE = "Arch([0, 1, 2, 3], ['gcn', 'gcn', 'fc', 'skip'])"
@@ -183,7 +222,10 @@ class NBGraph(EnumerableChoiceSpace):
             operations: Some of `OPERATIONS` in their order, the skip among them.
         """
         self.operations = tuple(operations)
-        self.options = (tuple("".join(map(str, links)) for links in LINKS), *(self.operations,) * NODES)
+        self.options = (
+            tuple("".join(map(str, links)) for links in LINKS),
+            *(self.operations,) * NODES,
+        )
         super().__init__(name)
 
     @cached_property
@@ -201,28 +243,45 @@ class NBGraph(EnumerableChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's constructor of an architecture."""
         shape, *operations = choices
-        return f"Arch({list(LINKS[shape])}, {[self.operations[operation] for operation in operations]})"
+        return (
+            f"Arch({list(LINKS[shape])},"
+            f" {[self.operations[operation] for operation in operations]})"
+        )
 
     def parse(self, text: str) -> Cell:
-        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
+        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical
+        or not.
 
         Raises:
-            UserError: It has another shape, an operation is unknown, or it is no architecture of the benchmark.
+            UserError: It has another shape, an operation is unknown, or it is no architecture of
+                the benchmark.
         """
         stripped = cell_text(text)
         match = _FORMAT.fullmatch(stripped)
         if match is None:
-            raise UserError(f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_SHAPE}.")
+            raise UserError(
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {_SHAPE}."
+            )
         operations = re.findall("[a-z]+", match[2])
         if unknown := [operation for operation in operations if operation not in self.operations]:
-            raise UserError(f"An operation of the space {self.name} is {', '.join(self.operations)}, not {unknown[0]}.")
+            raise UserError(
+                f"An operation of the space {self.name} is {', '.join(self.operations)}, not"
+                f" {unknown[0]}."
+            )
         found = shape_of(tuple(map(int, re.findall("[0-4]", match[1]))))
         if found is None or len(operations) != NODES:
-            raise UserError(f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}.")
+            raise UserError(
+                f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}."
+            )
         shape, order = found
-        code = self._forms.code(shape, tuple(self.operations.index(operations[node]) for node in order))
+        code = self._forms.code(
+            shape, tuple(self.operations.index(operations[node]) for node in order)
+        )
         if self._forms.canonical[code] < 0:
-            raise UserError(f"{text!r:.200} has nothing but skips, so it is not a cell of the space {self.name}.")
+            raise UserError(
+                f"{text!r:.200} has nothing but skips, so it is not a cell of the space"
+                f" {self.name}."
+            )
         return self.at(self._forms.choices(int(self._forms.canonical[code])))
 
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -230,10 +289,11 @@ class NBGraph(EnumerableChoiceSpace):
         return [self._forms.choices(other) for other in self._forms.neighbours(code)]
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that another operation of one node, or another node for it to read, makes of a cell.
+        """All cells that another operation of one node, or another node for it to read, makes of a
+        cell.
 
-        An architecture that can be written in several ways has the neighbours of all of these, so that being a
-        neighbour is mutual. They come in the order of the space.
+        An architecture that can be written in several ways has the neighbours of all of these, so
+        that being a neighbour is mutual. They come in the order of the space.
         """
         return super().neighbours(cell)
 
@@ -248,7 +308,8 @@ class NBGraph(EnumerableChoiceSpace):
         return analytic(len(self.operations))
 
     def key(self, cell: Cell) -> int:
-        """The benchmark's own key: the link list's number, then the operations' among all nine, as decimal digits.
+        """The benchmark's own key: the link list's number, then the operations' among all nine, as
+        decimal digits.
 
         Args:
             cell: A cell of the space.

@@ -1,7 +1,8 @@
-"""The shapes of NAS-Bench-Graph's architectures: each of four nodes reads one node before it, or the input.
+"""The shapes of NAS-Bench-Graph's architectures: each of four nodes reads one node before it, or
+the input.
 
-A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes. What no node reads goes to the
-output. Up to the numbering of nodes there are nine such trees.
+A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes. What no node reads
+goes to the output. Up to the numbering of nodes there are nine such trees.
 """
 
 from __future__ import annotations
@@ -20,9 +21,16 @@ Order: TypeAlias = tuple[int, ...]
 
 NODES = 4
 LINKS: tuple[Links, ...] = (
-    (0, 0, 0, 0), (0, 0, 0, 1), (0, 0, 1, 1), (0, 0, 1, 2), (0, 0, 1, 3),
-    (0, 1, 1, 1), (0, 1, 1, 2), (0, 1, 2, 2), (0, 1, 2, 3),
-)  # fmt: skip
+    (0, 0, 0, 0),
+    (0, 0, 0, 1),
+    (0, 0, 1, 1),
+    (0, 0, 1, 2),
+    (0, 0, 1, 3),
+    (0, 1, 1, 1),
+    (0, 1, 1, 2),
+    (0, 1, 2, 2),
+    (0, 1, 2, 3),
+)
 """The nine shapes, in the benchmark's own order and numbering."""
 
 
@@ -34,13 +42,17 @@ def renumbered(links: Links, order: Order) -> Links:
 
 @lru_cache(maxsize=1)
 def _shapes() -> dict[Links, tuple[int, Order]]:
-    """For every link list whose nodes read only nodes before them: its shape, and the node for each place of that."""
+    """For every link list whose nodes read only nodes before them: its shape, and the node for each
+    place of that.
+    """
     found: dict[Links, tuple[int, Order]] = {}
     for shape, links in enumerate(LINKS):
         for order in itertools.permutations(range(NODES)):
             other = renumbered(links, order)
             if all(source < node for node, source in enumerate(other, 1)):
-                found.setdefault(other, (shape, tuple(order.index(place) for place in range(NODES))))
+                found.setdefault(
+                    other, (shape, tuple(order.index(place) for place in range(NODES)))
+                )
     return found
 
 
@@ -69,11 +81,17 @@ def _shaped(tree: Links) -> tuple[int, Order]:
 
 def symmetries(shape: int) -> list[Order]:
     """The orders of a shape's nodes that leave its link list as it is."""
-    return [o for o in itertools.permutations(range(NODES)) if renumbered(LINKS[shape], o) == LINKS[shape]]
+    return [
+        o
+        for o in itertools.permutations(range(NODES))
+        if renumbered(LINKS[shape], o) == LINKS[shape]
+    ]
 
 
 def moves(shape: int) -> list[tuple[int, Order]]:
-    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each place of it."""
+    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each
+    place of it.
+    """
     links = LINKS[shape]
     others = [
         (*links[:node], source, *links[node + 1 :])
@@ -87,21 +105,26 @@ def moves(shape: int) -> list[tuple[int, Order]]:
 def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
     """The benchmark's canonical place of skips that may stand anywhere: first, one after another.
 
-    A skip passes on what it reads, so where it stands in a chain makes no difference: one that another node reads, or
-    that alone reads its node, moves to the front. So does one that brings the input straight to the output, which the
-    benchmark does not connect. A skip beside other readers of its node stays: it brings that node to the output.
+    A skip passes on what it reads, so where it stands in a chain makes no difference: one that
+    another node reads, or that alone reads its node, moves to the front. So does one that brings
+    the input straight to the output, which the benchmark does not connect. A skip beside other
+    readers of its node stays: it brings that node to the output.
 
     Returns:
         The shape that this makes, and the node for each place of it.
     """
     reads = {node: source for node, source in enumerate(LINKS[shape], 1)}
     front: list[int] = []
-    while (idle := next((n for n in reads if skips[n - 1] and _is_idle(n, reads)), None)) is not None:
+    while (
+        idle := next((n for n in reads if skips[n - 1] and _is_idle(n, reads)), None)
+    ) is not None:
         source = reads.pop(idle)
         reads = {node: source if read == idle else read for node, read in reads.items()}
         front.append(idle)
     after = front[-1] if front else 0
-    reads = {node: read or after for node, read in reads.items()} | dict(zip(front, [0, *front], strict=False))
+    reads = {node: read or after for node, read in reads.items()} | dict(
+        zip(front, [0, *front], strict=False)
+    )
     return _shaped(tuple(reads[node] for node in range(1, NODES + 1)))
 
 
@@ -113,9 +136,10 @@ def _is_idle(skip: int, reads: dict[int, int]) -> bool:
 
 # Which of NAS-Bench-Graph's architectures are the same, for all of them at once.
 #
-# An architecture is one number: its shape, then the operation of each place, in the base of the number of operations.
-# With the nine operations these are the benchmark's keys, read in base 9 instead of 10. Of all numbers that mean one
-# architecture the smallest is the canonical one; the architecture of four skips, which computes nothing, is none.
+# An architecture is one number: its shape, then the operation of each place, in the base of the
+# number of operations. With the nine operations these are the benchmark's keys, read in base 9
+# instead of 10. Of all numbers that mean one architecture the smallest is the canonical one; the
+# architecture of four skips, which computes nothing, is none.
 
 
 Codes = NDArray[np.int64]
@@ -147,7 +171,9 @@ class Forms:
             skips = tuple(bool(which >> node & 1) for node in range(NODES))
             target, order = without_idle_skips(shape, skips)
             operations = self._grid[row][:, order]
-            codes = np.min([self._codes(target, operations[:, list(s)]) for s in same[target]], axis=0)
+            codes = np.min(
+                [self._codes(target, operations[:, list(s)]) for s in same[target]], axis=0
+            )
             self.canonical[shape * self._per_shape + row] = codes
 
     def _codes(self, shape: int, operations: NDArray[Any]) -> Codes:
@@ -155,13 +181,19 @@ class Forms:
 
     def code(self, shape: int, operations: Order) -> int:
         """The number of an architecture."""
-        return int(shape * self._per_shape + sum(map(int.__mul__, operations, self._weights.tolist())))
+        return int(
+            shape * self._per_shape + sum(map(int.__mul__, operations, self._weights.tolist()))
+        )
 
     @cached_property
     def all(self) -> NDArray[np.int8]:
-        """The canonical forms in the order of their numbers: shape and four operations, shape ``(n, 5)``."""
+        """The canonical forms in the order of their numbers: shape and four operations, shape
+        ``(n, 5)``.
+        """
         codes = np.flatnonzero(self.canonical == np.arange(len(self.canonical)))
-        return np.column_stack([codes // self._per_shape, self._grid[codes % self._per_shape]]).astype(np.int8)
+        return np.column_stack(
+            [codes // self._per_shape, self._grid[codes % self._per_shape]]
+        ).astype(np.int8)
 
     @cached_property
     def _written(self) -> tuple[Codes, Codes]:
@@ -176,17 +208,23 @@ class Forms:
     def neighbours(self, code: int) -> list[int]:
         """The canonical numbers of all architectures that are one step away, in their order.
 
-        A step gives a node another operation, or lets it read from elsewhere, in any way of writing the architecture.
+        A step gives a node another operation, or lets it read from elsewhere, in any way of writing
+        the architecture.
         """
         order, meant = self._written
         same = order[np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")]
         found = []
-        for shape, row in zip((same // self._per_shape).tolist(), (same % self._per_shape).tolist(), strict=True):
+        for shape, row in zip(
+            (same // self._per_shape).tolist(), (same % self._per_shape).tolist(), strict=True
+        ):
             operations = self._grid[row]
             for place, weight in enumerate(self._weights):
                 others = np.arange(self.operations) - operations[place]
                 found.append(shape * self._per_shape + row + others * weight)
-            found += [np.array([self._codes(target, operations[list(o)])]) for target, o in self._moves[shape]]
+            found += [
+                np.array([self._codes(target, operations[list(o)])])
+                for target, o in self._moves[shape]
+            ]
         around = np.unique(self.canonical[np.concatenate(found)])
         return [int(other) for other in around if other not in (-1, code)]
 

@@ -1,11 +1,13 @@
 """Sizes of NAS-Bench-MR's networks, which need no measurement.
 
-The network (Ding et al., ICLR 2022, and its published code): two 3×3 convolutions of stride 2; four stages, stage k
-with k branches, each branch at half the resolution of the one before. A module of a stage first fuses what the module
-before it gave, then runs n residual blocks of two 3×3 convolutions on each branch. Fusing looks at neighbouring
-branches only: 3×3 from the same one and from the finer one (stride 2), 1×1 from the coarser one; a branch that is new
-starts from the finer one as just fused. At the end all branches meet at the coarsest resolution in a 1×1 convolution,
-global pooling and a linear layer. Every convolution is followed by batch normalisation and has no bias.
+The network (Ding et al., ICLR 2022, and its published code): two 3×3 convolutions of stride 2; four
+stages, stage k with k branches, each branch at half the resolution of the one before. A module of a
+stage first fuses what the module before it gave, then runs n residual blocks of two 3×3
+convolutions on each branch. Fusing looks at neighbouring branches only: 3×3 from the same one and
+from the finer one (stride 2), 1×1 from the coarser one; a branch that is new starts from the finer
+one as just fused. At the end all branches meet at the coarsest resolution in a 1×1 convolution,
+global pooling and a linear layer. Every convolution is followed by batch normalisation and has no
+bias.
 """
 
 from __future__ import annotations
@@ -43,7 +45,11 @@ class Stage(NamedTuple):
 def _stages() -> Iterator[Stage]:
     place = 2
     for k in BRANCHES:
-        yield Stage(place, tuple(range(place + 1, place + 1 + k)), tuple(range(place + 1 + k, place + 1 + 2 * k)))
+        yield Stage(
+            place,
+            tuple(range(place + 1, place + 1 + k)),
+            tuple(range(place + 1 + k, place + 1 + 2 * k)),
+        )
         place += 1 + 2 * k
 
 
@@ -62,7 +68,9 @@ def values(choices: Choices) -> Column:
 
 
 class _Convolution(NamedTuple):
-    """A convolution of every cell: kernel, channels in and out, height and width of its output, and how often."""
+    """A convolution of every cell: kernel, channels in and out, height and width of its output, and
+    how often.
+    """
 
     kernel: int
     inputs: Column | int
@@ -91,14 +99,18 @@ def _convolutions(numbers: Column, network: Network) -> Iterator[_Convolution]:
     yield _Convolution(1, together, numbers[:, LAST], sizes[-1], 1)
 
 
-def _fused(before: list[Column], after: list[Column], sizes: list[int], times: Column | int) -> Iterator[_Convolution]:
+def _fused(
+    before: list[Column], after: list[Column], sizes: list[int], times: Column | int
+) -> Iterator[_Convolution]:
     for i, outputs in enumerate(after):
         if i >= len(before):
             yield _Convolution(3, after[i - 1], outputs, sizes[i], times)
             continue
         for j in range(max(i - 1, 0), min(i + 2, len(before))):
             coarser = j > i
-            yield _Convolution(1 if coarser else 3, before[j], outputs, sizes[j if coarser else i], times)
+            yield _Convolution(
+                1 if coarser else 3, before[j], outputs, sizes[j if coarser else i], times
+            )
 
 
 def parameters(choices: Choices, network: Network) -> Column:
@@ -120,7 +132,9 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def recorded_flops(choices: Choices, network: Network) -> Column:
-    """Recorded FLOPs: multiply-accumulates, two a normalised number, one a class; shape ``(n,)``."""
+    """Recorded FLOPs: multiply-accumulates, two a normalised number, one a class; shape
+    ``(n,)``.
+    """
     numbers = values(choices)
     total = multiply_accumulates(choices, network) + network.classes
     for c in _convolutions(numbers, network):
@@ -137,6 +151,10 @@ _MODULES = [stage.modules for stage in STAGES]
 ANALYTIC: Analytic = by_name(
     params_of(parameters),
     macs_of(multiply_accumulates),
-    structural("modules", "modules of all stages", lambda choices: values(choices)[:, _MODULES].sum(axis=1)),
+    structural(
+        "modules", "modules of all stages", lambda choices: values(choices)[:, _MODULES].sum(axis=1)
+    ),
 )
-"""The metrics of NAS-Bench-MR's networks that need no measurement, with functions from choices to shape ``(n,)``."""
+"""The metrics of NAS-Bench-MR's networks that need no measurement, with functions from choices to
+shape ``(n,)``.
+"""

@@ -1,4 +1,6 @@
-"""The network around a cell: its frame here, its PyTorch layers in the files beside (imported where they are used)."""
+"""The network around a cell: its frame here, its PyTorch layers in the files beside (imported where
+they are used).
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,28 @@ class Network:
 
     Attributes:
         classes: Outputs of the linear layer.
-        channels: Channels of the first stage, C; without meaning where a cell is the whole network, as is N.
+        channels: Channels of the first stage, C; without meaning where a cell is the whole network,
+            as is N.
         cells_per_stage: Cells in each of the three stages, N.
         image_size: Height and width of the input, or the length of a one-dimensional one.
         input_channels: Channels of the input.
         dimensions: 2 for images, 1 for signals, where 3×3 kernels become kernels of length 3.
-        causal: Whether padding is on the left only, so that a position sees itself and what is before it; then nothing
-            is strided and the linear layer answers at every position, whatever the next two say.
-        positions: Whether the linear layer answers at every position instead of after pooling over them.
+        causal: Whether padding is on the left only, so that a position sees itself and what is
+            before it; then nothing is strided and the linear layer answers at every position,
+            whatever the next two say.
+        positions: Whether the linear layer answers at every position instead of after pooling over
+            them.
         strided: Whether the blocks between the stages halve the size.
-        residual: Whether the block between stages is the published one; without, only its shortcut is there (pooling
-            and a 1×1 convolution), so that in a small network the cell does the work.
+        residual: Whether the block between stages is the published one; without, only its shortcut
+            is there (pooling and a 1×1 convolution), so that in a small network the cell does the
+            work.
 
     Example:
         >>> Network().stages  # of NAS-Bench-201: channels and image size of each stage
         [(16, 32), (32, 16), (64, 8)]
-        >>> Network(classes=10, channels=4, cells_per_stage=1, image_size=28, input_channels=1).stages
+        >>> Network(
+        ...     classes=10, channels=4, cells_per_stage=1, image_size=28, input_channels=1
+        ... ).stages
         [(4, 28), (8, 14), (16, 7)]
     """
 
@@ -92,7 +100,9 @@ class Network:
 
 
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
-"""The operations that the layers know: nothing, the identity, convolutions of 1×1 and 3×3, average pooling of 3×3."""
+"""The operations that the layers know: nothing, the identity, convolutions of 1×1 and 3×3, average
+pooling of 3×3.
+"""
 
 
 class Graph(NamedTuple):
@@ -104,7 +114,11 @@ class Graph(NamedTuple):
 
     Example:
         >>> graph = Graph(edges=((0, 1), (0, 2), (1, 2)), operations=(NONE, SKIP, CONV3))
-        >>> graph.live().operations == (NONE, SKIP, NONE)  # nothing reaches node 1, so what leaves it is dead
+        >>> graph.live().operations == (
+        ...     NONE,
+        ...     SKIP,
+        ...     NONE,
+        ... )  # nothing reaches node 1, so what leaves it is dead
         True
     """
 
@@ -133,7 +147,8 @@ class Graph(NamedTuple):
 
 # Cells as sums of shared terms: the form in which a space of graphs offers them to a graph network.
 #
-# A term is the input, or a convolution of a sum of terms, pooled zero or more times; a space has few of them.
+# A term is the input, or a convolution of a sum of terms, pooled zero or more times; a space has
+# few of them.
 
 
 Counts = NDArray[np.float32]
@@ -141,10 +156,12 @@ Counts = NDArray[np.float32]
 
 
 class Level(NamedTuple):
-    """The terms that hold one more convolution in a row than those before them, in the order of computing.
+    """The terms that hold one more convolution in a row than those before them, in the order of
+    computing.
 
     Attributes:
-        sums: What each convolution reads, over the terms before: uses, then different ones, shape ``(n, 2 before)``.
+        sums: What each convolution reads, over the terms before: uses, then different ones, shape
+            ``(n, 2 before)``.
         ones: How many of these convolutions are 1×1; they come first, the 3×3 ones follow.
         pooled: For one, two … poolings: the positions of the terms to pool once more.
     """
@@ -160,8 +177,8 @@ class Terms(NamedTuple):
     Attributes:
         poolings: How many terms are the input, pooled 0, 1, … times; they come first.
         levels: The other terms.
-        classes: For each functional class, over all terms: uses in the output's sum, different ones in it, and
-            different live convolutions in the whole cell, shape ``(classes, 3 terms)``.
+        classes: For each functional class, over all terms: uses in the output's sum, different ones
+            in it, and different live convolutions in the whole cell, shape ``(classes, 3 terms)``.
     """
 
     poolings: int

@@ -1,8 +1,10 @@
-"""A network as a list of layers, without weights and without a library: whoever computes it translates it once.
+"""A network as a list of layers, without weights and without a library: whoever computes it
+translates it once.
 
-Every layer reads tensors that are there and makes one of a shape ``(channels, height, width)``; height 1 for signals.
-Beyond the published networks: signals (kernels of length 3), odd sizes (a stride of 2 rounds up), networks that keep
-the size, heads that answer at every position, and a causal variant for language modelling, padded on the left only.
+Every layer reads tensors that are there and makes one of a shape ``(channels, height, width)``;
+height 1 for signals. Beyond the published networks: signals (kernels of length 3), odd sizes (a
+stride of 2 rounds up), networks that keep the size, heads that answer at every position, and a
+causal variant for language modelling, padded on the left only.
 """
 
 from __future__ import annotations
@@ -29,12 +31,13 @@ class Windows:
         size: Rows and columns of the output.
         inputs: Pixels of the input.
         taps: Weights of a window.
-        looks: The pixel of the output, the pixel of the input that it looks at and the tap, in rows, in the order of
-            the first, then of the third; shape ``(n, 3)``.
+        looks: The pixel of the output, the pixel of the input that it looks at and the tap, in
+            rows, in the order of the first, then of the third; shape ``(n, 3)``.
         kernel: Rows and columns of a window; empty for one that holds all pixels.
         stride: From a window to the next, down and along.
         dilation: How far apart neighbours in a window are.
-        start: The row and the column where the first window begins; negative where it begins outside.
+        start: The row and the column where the first window begins; negative where it begins
+            outside.
     """
 
     size: tuple[int, int]
@@ -52,11 +55,12 @@ class Layer:
     """One layer.
 
     Attributes:
-        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``, ``join``, ``part``,
-            ``average``, ``largest`` or ``linear``.
+        kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``,
+            ``join``, ``part``, ``average``, ``largest`` or ``linear``.
         shape: Of what it makes.
         sources: The places of the layers that it reads.
-        name: Of its parameters, as PyTorch would name its module or tensor; empty where it has none.
+        name: Of its parameters, as PyTorch would name its module or tensor; empty where it has
+            none.
         windows: Where it looks, if at more than the same pixel.
         affine: Whether a normalisation has scales and shifts.
     """
@@ -107,7 +111,9 @@ class Blueprint:
     def input(self) -> int:
         """The images or signals."""
         height = self.network.image_size if self.network.dimensions == 2 else 1
-        return self._add(Layer("input", (self.network.input_channels, height, self.network.image_size)))
+        return self._add(
+            Layer("input", (self.network.input_channels, height, self.network.image_size))
+        )
 
     def convolution(
         self,
@@ -121,7 +127,8 @@ class Blueprint:
         depthwise: bool = False,
         start: tuple[int, int] | None = None,
     ) -> int:
-        """A convolution without bias, padded so that it keeps the size at stride 1 and rounds it up at stride 2.
+        """A convolution without bias, padded so that it keeps the size at stride 1 and rounds it up
+        at stride 2.
 
         Args:
             x: What it reads.
@@ -131,8 +138,8 @@ class Blueprint:
             stride: Down and along; along an axis of one pixel it has no meaning.
             dilation: How far apart neighbouring weights look.
             depthwise: Whether each channel is convolved by itself.
-            start: Where the first window begins; None for a window around the first pixel, or, where the network is
-                causal, one that ends there.
+            start: Where the first window begins; None for a window around the first pixel, or,
+                where the network is causal, one that ends there.
         """
         inputs, height, width = self.layers[x].shape
         found = windows((height, width), kernel, stride, dilation, self.network.causal, start)
@@ -189,7 +196,11 @@ class Blueprint:
         Args:
             *terms: What is added; a single one is given back as it is.
         """
-        return terms[0] if len(terms) == 1 else self._add(Layer("sum", self.layers[terms[0]].shape, terms))
+        return (
+            terms[0]
+            if len(terms) == 1
+            else self._add(Layer("sum", self.layers[terms[0]].shape, terms))
+        )
 
     def zeros(self, shape: Shape) -> int:
         """Zeros.
@@ -230,10 +241,13 @@ class Blueprint:
         channels, height, width = self.layers[x].shape
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
         found = windows((height, width), window, (stride, stride), 1, self.network.causal)
-        return self._add(Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found))
+        return self._add(
+            Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found)
+        )
 
     def halve(self, x: int, *, largest: bool = False) -> int:
-        """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of its own.
+        """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of
+        its own.
 
         Args:
             x: What it reads.
@@ -242,7 +256,9 @@ class Blueprint:
         channels, height, width = self.layers[x].shape
         rows = min(2, height)
         found = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
-        return self._add(Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found))
+        return self._add(
+            Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found)
+        )
 
     def answer(self, x: int, name: str = "head") -> int:
         """The linear layer: of the mean over pixels, or at every position.
@@ -253,7 +269,9 @@ class Blueprint:
         """
         if not self.network.positions:
             channels, height, width = self.layers[x].shape
-            x = self._add(Layer("average", (channels, 1, 1), (x,), windows=_everything(height * width)))
+            x = self._add(
+                Layer("average", (channels, 1, 1), (x,), windows=_everything(height * width))
+            )
         inputs, height, width = self.layers[x].shape
         self._weigh(f"{name}.weight", (self.network.classes, inputs), inputs)
         self.parameters[f"{name}.bias"] = Parameter((self.network.classes,), 1 / math.sqrt(inputs))
@@ -261,17 +279,19 @@ class Blueprint:
         return self._add(Layer("linear", (self.network.classes, height, width), (x,), name, found))
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
-        """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's layers start.
+        """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's
+        layers start.
 
-        Each tensor comes from a stream of its own, named by seed and tensor, so that a cell's live operations start
-        alike whether or not its dead ones are built. The stream is PyTorch's.
+        Each tensor comes from a stream of its own, named by seed and tensor, so that a cell's live
+        operations start alike whether or not its dead ones are built. The stream is PyTorch's.
 
         Args:
             seed: The root.
         """
         stream = np.random.MT19937(0)  # seeded anew for every tensor
         return {
-            name: _drawn(one, stream, zlib.crc32(f"{seed}/{name}".encode())) for name, one in self.parameters.items()
+            name: _drawn(one, stream, zlib.crc32(f"{seed}/{name}".encode()))
+            for name, one in self.parameters.items()
         }
 
     def _add(self, layer: Layer) -> int:
@@ -322,15 +342,26 @@ def windows(
     sources = (y * size[1] + x).reshape(places)[pixels, taps]
     looks = np.stack([pixels, sources, taps], 1)
     return Windows(
-        (len(rows), len(columns)), size[0] * size[1], places[1], looks, kernel, (steps[0], steps[1]), dilation,
+        (len(rows), len(columns)),
+        size[0] * size[1],
+        places[1],
+        looks,
+        kernel,
+        (steps[0], steps[1]),
+        dilation,
         (starts[0], starts[1]),
-    )  # fmt: skip
+    )
 
 
 @lru_cache(maxsize=64)
 def _everything(pixels: int) -> Windows:
     """One window that holds all pixels."""
-    return Windows((1, 1), pixels, 1, np.stack([np.zeros(pixels, int), np.arange(pixels), np.zeros(pixels, int)], 1))
+    return Windows(
+        (1, 1),
+        pixels,
+        1,
+        np.stack([np.zeros(pixels, int), np.arange(pixels), np.zeros(pixels, int)], 1),
+    )
 
 
 def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArray[np.float32]:
@@ -339,14 +370,17 @@ def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArra
     stream._legacy_seeding(seed)
     bits = stream.random_raw(math.prod(parameter.shape)) & np.uint64(2**24 - 1)
     bound = np.float32(parameter.bound)
-    uniform: NDArray[np.float32] = bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
+    uniform: NDArray[np.float32] = (
+        bits.astype(np.float32) * np.float32(2**-24) * (bound + bound) - bound
+    )
     return uniform.reshape(parameter.shape)
 
 
 # A network of cells, as NAS-Bench-201 published it (Dong & Yang, ICLR 2020), as a blueprint.
 #
-# Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2 between stages; BN and
-# ReLU before global average pooling; a linear layer. Where nothing is strided, the blocks' shortcuts have no pooling.
+# Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2
+# between stages; BN and ReLU before global average pooling; a linear layer. Where nothing is
+# strided, the blocks' shortcuts have no pooling.
 
 
 def around(graph: Graph, network: Network) -> Blueprint:
@@ -364,25 +398,32 @@ def around(graph: Graph, network: Network) -> Blueprint:
 def cell(plan: Blueprint, x: int, name: str, graph: Graph, channels: int) -> int:
     """One cell: every node the sum of operations on those before it.
 
-    Where the input has other channels than the cell, its operations change them, as NATS-Bench's size space has it.
+    Where the input has other channels than the cell, its operations change them, as NATS-Bench's
+    size space has it.
     """
     widens = plan.layers[x].shape[0] != channels
     nodes = [x]
     for target in range(1, graph.nodes):
         terms = []
-        for e, ((source, to), operation) in enumerate(zip(graph.edges, graph.operations, strict=True)):
+        for e, ((source, to), operation) in enumerate(
+            zip(graph.edges, graph.operations, strict=True)
+        ):
             if to != target or operation == NONE:
                 continue
             seen, where = nodes[source], f"{name}.edges.{e}"
             if operation in (CONV1, CONV3):
-                terms.append(plan.convolution_bn(seen, where, channels, 3 if operation == CONV3 else 1))
+                terms.append(
+                    plan.convolution_bn(seen, where, channels, 3 if operation == CONV3 else 1)
+                )
             elif operation == POOL:
                 terms.append(plan.pool(seen))
             elif widens and not source:
                 terms.append(plan.convolution_bn(seen, where, channels, 1, relu=False))
             else:
                 terms.append(seen)
-        nodes.append(plan.sum(*terms) if terms else plan.zeros((channels, *plan.layers[x].shape[1:])))
+        nodes.append(
+            plan.sum(*terms) if terms else plan.zeros((channels, *plan.layers[x].shape[1:]))
+        )
     return nodes[-1]
 
 

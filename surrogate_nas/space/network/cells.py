@@ -1,7 +1,8 @@
 """A network of cells, as NAS-Bench-201 published it (Dong & Yang, ICLR 2020).
 
-Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2 between stages; BN and
-ReLU before global average pooling; a linear layer. Where nothing is strided, the blocks' shortcuts have no pooling.
+Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2
+between stages; BN and ReLU before global average pooling; a linear layer. Where nothing is strided,
+the blocks' shortcuts have no pooling.
 """
 
 from __future__ import annotations
@@ -29,13 +30,17 @@ class CellModule(nn.Module):
         """Build the operation of every edge."""
         super().__init__()
         self.graph = graph
-        self.edges = nn.ModuleList(_operation(operation, channels, network) for operation in graph.operations)
+        self.edges = nn.ModuleList(
+            _operation(operation, channels, network) for operation in graph.operations
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the last node."""
         nodes = [x]
         for target in range(1, self.graph.nodes):
-            terms = [self.edges[e](nodes[s]) for e, (s, t) in enumerate(self.graph.edges) if t == target]
+            terms = [
+                self.edges[e](nodes[s]) for e, (s, t) in enumerate(self.graph.edges) if t == target
+            ]
             total = terms[0]
             for term in terms[1:]:
                 total = total + term
@@ -56,7 +61,9 @@ class Reduction(nn.Module):
     """
 
     def __init__(self, channels: int, network: Network) -> None:
-        """Build the block, of twice the channels of what it reads, for a network that may keep the size."""
+        """Build the block, of twice the channels of what it reads, for a network that may keep the
+        size.
+        """
         super().__init__()
         inputs = channels // 2
         stride = 2 if network.strided else 1
@@ -98,7 +105,9 @@ class CellNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see `answers`)."""
+        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see
+        `answers`).
+        """
         x = self.stem(x)
         for i, stage in enumerate(self.stages):
             if i:

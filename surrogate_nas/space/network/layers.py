@@ -1,11 +1,13 @@
-"""The layers that networks are made of: convolution with batch normalisation, the head, and initial weights.
+"""The layers that networks are made of: convolution with batch normalisation, the head, and initial
+weights.
 
-Beyond the published network: signals (height 1, kernels of length 3), odd sizes (a stride of 2 rounds up), networks
-that keep the size, heads that answer at every position, and a causal variant for language modelling, padded on the
-left only. Its batch statistics, while training, are still over all positions.
+Beyond the published network: signals (height 1, kernels of length 3), odd sizes (a stride of 2
+rounds up), networks that keep the size, heads that answer at every position, and a causal variant
+for language modelling, padded on the left only. Its batch statistics, while training, are still
+over all positions.
 
-Weights start as PyTorch's own layers do, but each tensor from a stream of its own, named by seed and tensor: a cell's
-live operations start alike whether or not its dead ones are built.
+Weights start as PyTorch's own layers do, but each tensor from a stream of its own, named by seed
+and tensor: a cell's live operations start alike whether or not its dead ones are built.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ from torch.autograd import Function
 from surrogate_nas.space.network import Network
 
 
-def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, causal: bool = False) -> Tensor:
+def convolve(
+    x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, causal: bool = False
+) -> Tensor:
     """Convolve with padding that keeps the size at stride 1 and rounds it up at stride 2.
 
     Args:
@@ -41,10 +45,19 @@ def convolve(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, cau
 
 
 class ConvolutionBN(nn.Module):
-    """[ReLU,] convolution without bias, batch normalisation: every trained layer but the last two."""
+    """[ReLU,] convolution without bias, batch normalisation: every trained layer but the last
+    two.
+    """
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, network: Network, *, relu: bool = True, stride: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        network: Network,
+        *,
+        relu: bool = True,
+        stride: int = 1,
     ) -> None:
         """Build the layer.
 
@@ -82,8 +95,8 @@ def answers(x: Tensor, head: nn.Linear, network: Network) -> Tensor:
     """Pool features and answer, or answer at every position.
 
     Returns:
-        Shape ``(batch, outputs)``; at positions ``(batch, outputs, height, width)``, of signals ``(batch, outputs,
-        length)``.
+        Shape ``(batch, outputs)``; at positions ``(batch, outputs, height, width)``, of signals
+        ``(batch, outputs, length)``.
     """
     if not network.positions:
         return head(x.mean((2, 3)))  # type: ignore[no-any-return]
@@ -93,7 +106,9 @@ def answers(x: Tensor, head: nn.Linear, network: Network) -> Tensor:
 
 @torch.no_grad()
 def initialise(network: nn.Module, seed: int) -> None:
-    """Draw the initial weights: uniform within one over the root of the fan-in, as PyTorch's layers do."""
+    """Draw the initial weights: uniform within one over the root of the fan-in, as PyTorch's layers
+    do.
+    """
     norms = {name for name, module in network.named_modules() if isinstance(module, nn.BatchNorm2d)}
     fan_in = 1
     for name, parameter in network.named_parameters():
@@ -107,13 +122,14 @@ def initialise(network: nn.Module, seed: int) -> None:
 
 # Average pooling by shifted sums, with the causal windows and odd sizes that PyTorch's lacks.
 #
-# A 3×3 mean is a sum of three neighbours along each axis divided by how many were inside, so it needs a few passes
-# of additions over whole rows. On a CPU it pays where memory is not channels-last; there PyTorch's own is as fast
-# (``analysis/bench_training.py`` measures both).
+# A 3×3 mean is a sum of three neighbours along each axis divided by how many were inside, so it
+# needs a few passes of additions over whole rows. On a CPU it pays where memory is not
+# channels-last; there PyTorch's own is as fast (``analysis/bench_training.py`` measures both).
 
 
 def _neighbours(x: Tensor, dim: int, causal: bool, backward: bool) -> Tensor:
-    """Add to every position its neighbours along one axis: both sides, or the two before it where causal.
+    """Add to every position its neighbours along one axis: both sides, or the two before it where
+    causal.
 
     The transpose, which a gradient takes, swaps before and after.
     """
@@ -134,7 +150,9 @@ def _window_sum(x: Tensor, causal: bool, backward: bool = False) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _share(height: int, width: int, causal: bool, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _share(
+    height: int, width: int, causal: bool, dtype: torch.dtype, device: torch.device
+) -> Tensor:
     """One over the number of real positions in each window, shape ``(1, 1, height, width)``."""
     with torch.inference_mode(False):
         return 1 / _window_sum(torch.ones(1, 1, height, width, dtype=dtype, device=device), causal)
@@ -144,7 +162,9 @@ class _Mean3(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, causal: bool) -> Tensor:
         ctx.causal = causal
-        return _window_sum(x, causal).mul_(_share(x.shape[2], x.shape[3], causal, x.dtype, x.device))
+        return _window_sum(x, causal).mul_(
+            _share(x.shape[2], x.shape[3], causal, x.dtype, x.device)
+        )
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -187,7 +207,11 @@ class _Mean2(Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         _, _, height, width = ctx.shape
         g = gradients[0] * _pair_share(height, width, gradients[0].dtype, gradients[0].device)
-        layout = torch.channels_last if g.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+        layout = (
+            torch.channels_last
+            if g.is_contiguous(memory_format=torch.channels_last)
+            else torch.contiguous_format
+        )
         x = torch.empty(ctx.shape, dtype=g.dtype, device=g.device, memory_format=layout)
         for top in range(min(2, height)):
             for left in range(2):
@@ -205,7 +229,9 @@ class AveragePool(nn.Module):
     """
 
     def __init__(self, causal: bool = False) -> None:
-        """Choose the window: a causal one holds a position and the two before it, for inputs of height 1."""
+        """Choose the window: a causal one holds a position and the two before it, for inputs of
+        height 1.
+        """
         super().__init__()
         self.causal = causal
 
@@ -215,7 +241,8 @@ class AveragePool(nn.Module):
 
 
 class HalvingPool(nn.Module):
-    """Average pooling of 2×2 (or 2) with stride 2; an odd last row or column is a window of its own.
+    """Average pooling of 2×2 (or 2) with stride 2; an odd last row or column is a window of its
+    own.
 
     Example:
         >>> HalvingPool()(torch.arange(5.0).view(1, 1, 1, 5)).flatten().tolist()

@@ -16,7 +16,9 @@ class BlueprintModule(nn.Module):
         >>> from surrogate_nas.space import space_named
         >>> from surrogate_nas.space.network import Network
         >>> space = space_named("nb101")
-        >>> network = space.build(space.parse("inception"), Network(channels=128, cells_per_stage=3), seed=0)
+        >>> network = space.build(
+        ...     space.parse("inception"), Network(channels=128, cells_per_stage=3), seed=0
+        ... )
         >>> sum(p.numel() for p in network.parameters())
         2694282
     """
@@ -33,13 +35,17 @@ class BlueprintModule(nn.Module):
             holder, last = self._holder(name)
             if last not in holder._parameters:
                 holder.register_parameter(last, nn.Parameter(torch.from_numpy(weight)))
-        last_reader = {source: place for place, layer in enumerate(plan.layers) for source in layer.sources}
+        last_reader = {
+            source: place for place, layer in enumerate(plan.layers) for source in layer.sources
+        }
         self._read: list[list[int]] = [[] for _ in plan.layers]
         for source, place in last_reader.items():
             self._read[place].append(source)
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
-        """The module that a dotted name leads to, made where it is not there, and the last part of the name."""
+        """The module that a dotted name leads to, made where it is not there, and the last part of
+        the name.
+        """
         *path, last = name.split(".")
         holder: nn.Module = self
         for part in path:
@@ -105,12 +111,16 @@ def _pooled(x: Tensor, found: Windows, largest: bool) -> Tensor:
     inside, padding = _padded(x.new_ones(1, 1, *x.shape[2:]), found)
     if any(padding) or inside.shape[2:] == x.shape[2:]:
         return F.avg_pool2d(x, found.kernel, found.stride, padding, count_include_pad=False)
-    means, shares = (F.avg_pool2d(part, found.kernel, found.stride) for part in (_padded(x, found)[0], inside))
+    means, shares = (
+        F.avg_pool2d(part, found.kernel, found.stride) for part in (_padded(x, found)[0], inside)
+    )
     return means / shares
 
 
 def _padded(x: Tensor, found: Windows, value: float = 0.0) -> tuple[Tensor, tuple[int, int]]:
-    """What windows look at, and by how much PyTorch shall pad it itself, which it can where both sides are alike."""
+    """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
+    sides are alike.
+    """
     reach = [found.dilation * (length - 1) for length in found.kernel]
     if all(-2 * first == further for first, further in zip(found.start, reach, strict=True)):
         return x, (reach[0] // 2, reach[1] // 2)

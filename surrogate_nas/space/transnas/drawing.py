@@ -1,4 +1,6 @@
-"""Cells of both spaces as sketches: the micro space's as a graph, the macro space's as a row of modules."""
+"""Cells of both spaces as sketches: the micro space's as a graph, the macro space's as a row of
+modules.
+"""
 
 from __future__ import annotations
 

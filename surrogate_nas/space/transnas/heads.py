@@ -1,9 +1,12 @@
-"""What the benchmark puts behind a backbone for a task, from its authors' definition (``decoder.py``), and its size.
+"""What the benchmark puts behind a backbone for a task, from its authors' definition
+(``decoder.py``), and its size.
 
-Classification and regression pool and have one linear layer; the jigsaw puzzle pools nine tiles, each seen by the same
-backbone, and has one linear layer over all. Segmentation and image translation have decoders of 3×3 convolutions (with
-bias, all but the last with batch normalisation), the steps that enlarge transposed ones of stride 2, up to 256 × 256.
-The discriminator that normals and autoencoder are trained against is no part of the network and counts nowhere.
+Classification and regression pool and have one linear layer; the jigsaw puzzle pools nine tiles,
+each seen by the same backbone, and has one linear layer over all. Segmentation and image
+translation have decoders of 3×3 convolutions (with bias, all but the last with batch
+normalisation), the steps that enlarge transposed ones of stride 2, up to 256 × 256. The
+discriminator that normals and autoencoder are trained against is no part of the network and counts
+nowhere.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ TILES = 9
 _FULL_SIDE = 256
 _DECODED_CHANNELS = 1024
 _STEPS = 6
-"""How often the segmentation's decoder halves the channels or enlarges the image, once it is done with both."""
+"""How often the segmentation's decoder halves the channels or enlarges the image, once it is done
+with both.
+"""
 
 
 class _Layer(NamedTuple):
@@ -33,10 +38,12 @@ class _Layer(NamedTuple):
 
 
 def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, Column]:
-    """Trainable parameters and multiply-accumulates of backbone and head together, shape ``(n,)`` each.
+    """Trainable parameters and multiply-accumulates of backbone and head together, shape ``(n,)``
+    each.
 
-    Multiply-accumulates are those of convolutions and linear layers, without biases; a transposed convolution has one
-    for every weight and position of its input. The jigsaw's backbone runs nine times.
+    Multiply-accumulates are those of convolutions and linear layers, without biases; a transposed
+    convolution has one for every weight and position of its input. The jigsaw's backbone runs nine
+    times.
     """
     shapes = np.column_stack([backbone.channels, backbone.side]).astype(int).tolist()
     sizes = np.array([_head(head, channels, side, outputs) for channels, side in shapes])
@@ -76,4 +83,6 @@ def _image(channels: int, enlargements: int, outputs: int) -> list[_Layer]:
     enlarging = {2: 6, 4: 5, 6: 4, 8: 3, 10: 2, 12: 2}
     """The layers that can enlarge, and of how many enlargements on they do."""
     pairs = zip(widths, widths[1:], strict=False)
-    return [_Layer(a, b, enlargements >= enlarging.get(i, _STEPS + 1)) for i, (a, b) in enumerate(pairs)]
+    return [
+        _Layer(a, b, enlargements >= enlarging.get(i, _STEPS + 1)) for i, (a, b) in enumerate(pairs)
+    ]

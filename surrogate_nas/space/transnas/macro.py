@@ -1,9 +1,11 @@
-"""TransNAS-Bench-101's macro space: four to six modules of ResNet blocks, which double or halve where; 3,256 cells.
+"""TransNAS-Bench-101's macro space: four to six modules of ResNet blocks, which double or halve
+where; 3,256 cells.
 
-Duan et al., CVPR 2021. A cell prints as ``64-1234-basic``: base width, one digit a module, and the block. A module of
-digit 2 or 4 doubles the channels, one of 3 or 4 halves the resolution; one to three double and one to four halve. The
-space lists its cells in the order of the published results: by the number of modules, of doublings, of halvings, then
-by the places of the doublings and those of the halvings.
+Duan et al., CVPR 2021. A cell prints as ``64-1234-basic``: base width, one digit a module, and the
+block. A module of digit 2 or 4 doubles the channels, one of 3 or 4 halves the resolution; one to
+three double and one to four halve. The space lists its cells in the order of the published results:
+by the number of modules, of doublings, of halvings, then by the places of the doublings and those
+of the halvings.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ _MOST_DOUBLINGS, _MOST_HALVINGS = 3, 4
 
 
 def progress(choices: Choices) -> NDArray[np.float32]:
-    """Modules, doublings and halvings, those up to every module, and the modules at each width and resolution.
+    """Modules, doublings and halvings, those up to every module, and the modules at each width and
+    resolution.
 
     Up to a module that is not there it is none; 24 columns.
     """
@@ -43,15 +46,17 @@ def progress(choices: Choices) -> NDArray[np.float32]:
 
 
 LENGTHS, DOUBLINGS, HALVINGS = (4, 5, 6), (1, 2, 3), (1, 2, 3, 4)
-"""How many modules there may be, and how many of them double the channels and halve the resolution."""
+"""How many modules there may be, and how many of them double the channels and halve the
+resolution.
+"""
 _FORMAT = re.compile("64-([1-4]{4,6})-basic")
 
 
 class TransNASMacro(EnumerableChoiceSpace):
     """The macro space; use the shared instance `surrogate_nas.space.transnas.transnas_macro()`.
 
-    Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours differ in one digit,
-    so a cell also has a last module more or less.
+    Choices are a cell's digits, with 0 for modules 5 and 6 where these are not there. Neighbours
+    differ in one digit, so a cell also has a last module more or less.
 
     Example:
         >>> space = TransNASMacro()
@@ -77,11 +82,18 @@ class TransNASMacro(EnumerableChoiceSpace):
                 yield (*digits, *(0,) * (MOST_MODULES - length))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether there are four to six modules without a gap, and as many double and halve as may."""
+        """Whether there are four to six modules without a gap, and as many double and halve as
+        may.
+        """
         length = choices.index(0) if 0 in choices else MOST_MODULES
         doublings = sum(digit in (2, 4) for digit in choices)
         halvings = sum(digit in (3, 4) for digit in choices)
-        return length in LENGTHS and not any(choices[length:]) and doublings in DOUBLINGS and halvings in HALVINGS
+        return (
+            length in LENGTHS
+            and not any(choices[length:])
+            and doublings in DOUBLINGS
+            and halvings in HALVINGS
+        )
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
@@ -97,14 +109,14 @@ class TransNASMacro(EnumerableChoiceSpace):
         match = _FORMAT.fullmatch(stripped)
         if match is None:
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-1234-basic, with four to six "
-                "digits from 1 to 4."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads"
+                " 64-1234-basic, with four to six digits from 1 to 4."
             )
         choices = tuple(map(int, match[1].ljust(MOST_MODULES, "0")))
         if not self.allows(choices):
             raise UserError(
-                f"{stripped} is no cell of the space {self.name}: one to three modules double the channels (2, 4), "
-                "and one to four halve the resolution (3, 4)."
+                f"{stripped} is no cell of the space {self.name}: one to three modules double the"
+                " channels (2, 4), and one to four halve the resolution (3, 4)."
             )
         return self.at(choices)
 
@@ -114,7 +126,9 @@ class TransNASMacro(EnumerableChoiceSpace):
         return self.parse("64-1234-basic")
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a row of modules, the taller the larger the image, the wider the more channels."""
+        """The cell as a row of modules, the taller the larger the image, the wider the more
+        channels.
+        """
         return skeleton(cell)
 
 

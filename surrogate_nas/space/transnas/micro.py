@@ -1,9 +1,11 @@
-"""TransNAS-Bench-101's micro space: a cell of four nodes and six edges, ten times in one skeleton; 4,096 cells.
+"""TransNAS-Bench-101's micro space: a cell of four nodes and six edges, ten times in one skeleton;
+4,096 cells.
 
-Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task Neural Architecture
-Search", CVPR 2021. A cell prints as ``64-41414-1_02_333``: base width, skeleton, and for nodes 1, 2 and 3 the digits of
-the operations that come from the nodes before. The space lists its cells by those six digits as a number to base four,
-which is the order of the published results.
+Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task
+Neural Architecture Search", CVPR 2021. A cell prints as ``64-41414-1_02_333``: base width,
+skeleton, and for nodes 1, 2 and 3 the digits of the operations that come from the nodes before. The
+space lists its cells by those six digits as a number to base four, which is the order of the
+published results.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Analytic, Encoding, by_name, numbered, structural
 from surrogate_nas.space.cell import Cell, Choices, cell_text
-from surrogate_nas.space.four_nodes import EDGES, PATHS, edge_live, four_nodes, path_counts, path_live
+from surrogate_nas.space.four_nodes import (
+    EDGES,
+    PATHS,
+    edge_live,
+    four_nodes,
+    path_counts,
+    path_live,
+)
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.transnas.drawing import SHOWN
@@ -28,8 +37,8 @@ from surrogate_nas.space.transnas.sizes import MICRO_SIZES
 
 # How a model sees cells of the micro space, and what of their structure needs no measurement.
 #
-# Encodings map choices of shape ``(n, 6)`` to a matrix ``(n, d)`` of float32; none contains anything measured. Path
-# features follow White et al., "BANANAS", AAAI 2021.
+# Encodings map choices of shape ``(n, 6)`` to a matrix ``(n, d)`` of float32; none contains
+# anything measured. Path features follow White et al., "BANANAS", AAAI 2021.
 
 
 OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3")
@@ -42,11 +51,14 @@ _INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)
 
 def operation_counts(choices: Choices) -> NDArray[np.float32]:
     """How many edges hold each operation, dead ones included, 4 columns."""
-    return np.stack([(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1).astype(np.float32)
+    return np.stack([(choices == o).sum(axis=1) for o in range(len(OPERATIONS))], axis=1).astype(
+        np.float32
+    )
 
 
 def paths(choices: Choices) -> NDArray[np.float32]:
-    """How often each sequence of operations leads from input to output, skips contracted, 15 columns.
+    """How often each sequence of operations leads from input to output, skips contracted, 15
+    columns.
 
     A sequence has zero to three convolutions of 1×1 or 3×3.
     """
@@ -54,14 +66,20 @@ def paths(choices: Choices) -> NDArray[np.float32]:
 
 
 def path_and_graph(choices: Choices) -> NDArray[np.float32]:
-    """`paths`, depth, live paths; by operation the live edges, those from the input, into the output; 26 columns."""
+    """`paths`, depth, live paths; by operation the live edges, those from the input, into the
+    output; 26 columns.
+    """
     live = path_live(choices)
     edges = edge_live(choices)
     held = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
-    columns = [h[:, list(among)].sum(axis=1) for h in held for among in (range(len(EDGES)), _FROM_INPUT, _INTO_OUTPUT)]
-    return np.column_stack([paths(choices), _path_lengths(choices).max(axis=1), live.sum(axis=1), *columns]).astype(
-        np.float32
-    )
+    columns = [
+        h[:, list(among)].sum(axis=1)
+        for h in held
+        for among in (range(len(EDGES)), _FROM_INPUT, _INTO_OUTPUT)
+    ]
+    return np.column_stack(
+        [paths(choices), _path_lengths(choices).max(axis=1), live.sum(axis=1), *columns]
+    ).astype(np.float32)
 
 
 ENCODINGS: Mapping[str, Encoding] = {
@@ -79,18 +97,24 @@ def _path_lengths(choices: Choices) -> NDArray[np.int64]:
 
 
 STRUCTURE: Analytic = by_name(
-    structural("depth", "convolutions on the longest live path", lambda choices: _path_lengths(choices).max(axis=1)),
+    structural(
+        "depth",
+        "convolutions on the longest live path",
+        lambda choices: _path_lengths(choices).max(axis=1),
+    ),
     structural("convolutions", "built in a cell", lambda choices: (choices > SKIP).sum(axis=1)),
-    structural("paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)),
+    structural(
+        "paths", "live paths from input to output", lambda choices: path_live(choices).sum(axis=1)
+    ),
 )
 """Metrics of a cell's structure, with functions from choices and network to shape ``(n,)``."""
 
 
 # When do two cells of the micro space compute the same?
 #
-# The skeleton holds a cell ten times. Three of these change width and resolution, and there a skip from the input is a
-# convolution with weights of its own (see `surrogate_nas.space.transnas.sizes`). Two cells that are the same there are
-# the same everywhere.
+# The skeleton holds a cell ten times. Three of these change width and resolution, and there a skip
+# from the input is a convolution with weights of its own (see
+# `surrogate_nas.space.transnas.sizes`). Two cells that are the same there are the same everywhere.
 
 
 _INPUT = -1
@@ -100,10 +124,12 @@ Sums = dict[int, tuple[int, ...]]
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form that two cells share exactly when they compute the same functions of their live weights.
+    """A canonical form that two cells share exactly when they compute the same functions of their
+    live weights.
 
-    ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live operations with weights
-    are named, so that a result used twice differs from two operations; of all namings the smallest text is taken.
+    ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live
+    operations with weights are named, so that a result used twice differs from two operations; of
+    all namings the smallest text is taken.
     """
     output, read = _sums(choices)
     live = _live(output, read)
@@ -138,24 +164,37 @@ def _live(output: tuple[int, ...], read: Sums) -> list[int]:
 
 
 def _namings(live: list[int], read: Sums, choices: tuple[int, ...]) -> Iterator[dict[int, int]]:
-    """Every naming that could give the smallest text: only edges that look alike without names can change places."""
+    """Every naming that could give the smallest text: only edges that look alike without names can
+    change places.
+    """
     shapes = {_INPUT: "x"}
     for edge in live:
         shapes[edge] = f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
     ordered = sorted(live, key=lambda edge: shapes[edge])
     groups = [list(group) for _, group in itertools.groupby(ordered, key=lambda edge: shapes[edge])]
     for arrangement in itertools.product(*map(itertools.permutations, groups)):
-        yield {_INPUT: 0} | {edge: i for i, edge in enumerate(itertools.chain.from_iterable(arrangement), 1)}
+        yield {_INPUT: 0} | {
+            edge: i for i, edge in enumerate(itertools.chain.from_iterable(arrangement), 1)
+        }
 
 
-def _write(output: tuple[int, ...], read: Sums, choices: tuple[int, ...], names: dict[int, int]) -> str:
-    """One line: the operations by name with what each reads, then what the output sums; 0 is the input."""
+def _write(
+    output: tuple[int, ...], read: Sums, choices: tuple[int, ...], names: dict[int, int]
+) -> str:
+    """One line: the operations by name with what each reads, then what the output sums; 0 is the
+    input.
+    """
 
     def total(parts: tuple[int, ...]) -> str:
         return "+".join(map(str, sorted(names[part] for part in parts)))
 
     operations = sorted((name, edge) for edge, name in names.items() if name)
-    return " ".join([*(f"{name}={choices[edge]}({total(read[edge])})" for name, edge in operations), total(output)])
+    return " ".join(
+        [
+            *(f"{name}={choices[edge]}({total(read[edge])})" for name, edge in operations),
+            total(output),
+        ]
+    )
 
 
 _FORMAT = re.compile("64-41414-([0-3])_([0-3]{2})_([0-3]{3})")
@@ -195,8 +234,8 @@ class TransNASMicro(EnumerableChoiceSpace):
         if match is None:
             known = ", ".join(f"{digit} {operation}" for digit, operation in enumerate(OPERATIONS))
             raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads 64-41414-a_bc_def, each letter "
-                f"a digit ({known})."
+                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads"
+                f" 64-41414-a_bc_def, each letter a digit ({known})."
             )
         return self.at([int(digit) for digit in "".join(match.groups())])
 
@@ -211,9 +250,11 @@ class TransNASMicro(EnumerableChoiceSpace):
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """For every cell the number of its functional class, shape ``(4096,)``, in order of first appearance.
+        """For every cell the number of its functional class, shape ``(4096,)``, in order of first
+        appearance.
 
-        Cells of one class compute the same family of functions of their live weights; each was trained by itself.
+        Cells of one class compute the same family of functions of their live weights; each was
+        trained by itself.
         """
         return numbered(map(self.identity, self), len(self))
 

@@ -1,10 +1,12 @@
-"""Sizes of both spaces' backbones, from the definition that the benchmark's authors published (``net_macro.py``).
+"""Sizes of both spaces' backbones, from the definition that the benchmark's authors published
+(``net_macro.py``).
 
-A stem of two 3×3 convolutions of stride 2 (3 → 32 → 64 channels), then modules of two blocks each, the first of which
-doubles the channels or halves the resolution where the module's digit says so. The macro space's block is ResNet's
-basic one, with a 1×1 convolution beside it where width or resolution change. The micro space has the modules 41414 and
-its cell as the block; where that changes width and resolution, the edges from the input do it, and a skip among them
-becomes two 1×1 convolutions of half the width each. Every convolution is without bias and with batch normalisation.
+A stem of two 3×3 convolutions of stride 2 (3 → 32 → 64 channels), then modules of two blocks each,
+the first of which doubles the channels or halves the resolution where the module's digit says so.
+The macro space's block is ResNet's basic one, with a 1×1 convolution beside it where width or
+resolution change. The micro space has the modules 41414 and its cell as the block; where that
+changes width and resolution, the edges from the input do it, and a skip among them becomes two 1×1
+convolutions of half the width each. Every convolution is without bias and with batch normalisation.
 Dead operations are built, so they count.
 """
 
@@ -15,7 +17,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.space.base import Analysed, Analytic, Column, by_name, macs_of, params_of, structural
+from surrogate_nas.space.base import (
+    Analysed,
+    Analytic,
+    Column,
+    by_name,
+    macs_of,
+    params_of,
+    structural,
+)
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.four_nodes import EDGES
 from surrogate_nas.space.network import Network
@@ -30,8 +40,8 @@ class Backbone(NamedTuple):
 
     Attributes:
         parameters: All trainable ones, shape ``(n,)``.
-        macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``; normalisation, ReLU and sums are
-            not counted.
+        macs: Multiply-accumulates of the convolutions on one image, shape ``(n,)``; normalisation,
+            ReLU and sums are not counted.
         channels: Of the output, shape ``(n,)``.
         side: Height and width of the output, shape ``(n,)``.
     """
@@ -58,7 +68,9 @@ class _Total:
         self.channels = channels
 
     def add(self, weights: Column, channels: Column, built: Column | bool = True) -> None:
-        """A convolution of so many weights an output channel, at the present resolution, where it is built."""
+        """A convolution of so many weights an output channel, at the present resolution, where it
+        is built.
+        """
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
 
@@ -110,7 +122,9 @@ def _sizes(backbone: Callable[[Choices, Network], Backbone]) -> Analytic:
     """Parameters and MACs of a space's backbones."""
     computed = "of the backbone without the task's head, computed from the published definition"
     return by_name(
-        params_of(lambda choices, network: backbone(choices, network).parameters, f"trainable, {computed}"),
+        params_of(
+            lambda choices, network: backbone(choices, network).parameters, f"trainable, {computed}"
+        ),
         macs_of(
             lambda choices, network: backbone(choices, network).macs,
             f"multiply-accumulates of convolutions, {computed}",
@@ -133,4 +147,6 @@ MACRO_SIZES: Analytic = {
         _count("halvings", "of the resolution, after the stem", 3, 4),
     ),
 }
-"""The sizes and structure of macro cells, with functions from choices and network to shape ``(n,)``."""
+"""The sizes and structure of macro cells, with functions from choices and network to shape
+``(n,)``.
+"""

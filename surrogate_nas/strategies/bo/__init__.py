@@ -1,1 +1,3 @@
-"""Bayesian optimisation: the strategy, the Gaussian processes that it asks, and the points that these are over."""
+"""Bayesian optimisation: the strategy, the Gaussian processes that it asks, and the points that
+these are over.
+"""

@@ -1,9 +1,11 @@
-"""Bayesian optimisation over epochs: cells are looked at early, by what tells most of L, before they are trained on.
+"""Bayesian optimisation over epochs: cells are looked at early, by what tells most of L, before
+they are trained on.
 
-Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are Available",
-Biometrika 2000: one process of what is read early, and one of what L is beyond a multiple of that. The data choose
-what is read: of all that a request may read after the first number of epochs, what ranks the told cells most as their
-L does, by Kendall's τ. The first told cells are looked at for that. Everything else is as in `bo`.
+Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are
+Available", Biometrika 2000: one process of what is read early, and one of what L is beyond a
+multiple of that. The data choose what is read: of all that a request may read after the first
+number of epochs, what ranks the told cells most as their L does, by Kendall's τ. The first told
+cells are looked at for that. Everything else is as in `bo`.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class _Link(NamedTuple):
 
 
 class EpochBayesianOptimisation(BayesianOptimisation):
-    """Asks for the cell of largest expected improvement: early, if it was never seen, and else to the end.
+    """Asks for the cell of largest expected improvement: early, if it was never seen, and else to
+    the end.
 
     With one number of epochs, or where nothing read early ranks cells as L does, it is `bo`.
 
@@ -58,17 +61,23 @@ class EpochBayesianOptimisation(BayesianOptimisation):
     many_objectives: ClassVar[bool] = False
 
     def __init__(
-        self, space: Space, *, seed: int, first_cells: int = 10, sharpness: float = 0.15, least_tau: float = 0.3
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first_cells: int = 10,
+        sharpness: float = 0.15,
+        least_tau: float = 0.3,
     ) -> None:
         """Store the knobs.
 
         Args:
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
-            first_cells: How many cells are looked at before anything is learned: told ones, or random ones, of which
-                the better half is then trained to the end.
-            sharpness: How far below the least value told the logarithm of L, and of what is read, has its pole, as a
-                share of the distance from there to the median.
+            first_cells: How many cells are looked at before anything is learned: told ones, or
+                random ones, of which the better half is then trained to the end.
+            sharpness: How far below the least value told the logarithm of L, and of what is read,
+                has its pole, as a share of the distance from there to the median.
             least_tau: The least τ for which cells are looked at early.
 
         Raises:
@@ -81,7 +90,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         self._link: _Link | None = None
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember trials after the first and after the last number of epochs apart, and no others."""
+        """Remember trials after the first and after the last number of epochs apart, and no
+        others.
+        """
         for trial in trials:
             if trial.failure:
                 self._fail(trial.cell)
@@ -111,7 +122,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return self._first() or self._learned()
 
     def _first(self) -> Request | None:
-        """Before anything is learned: looks at told or random cells; the best of these are trained to the end."""
+        """Before anything is learned: looks at told or random cells; the best of these are trained
+        to the end.
+        """
         looking = sum(cell in self._trials for cell in self._pending)
         if len(self._both) + looking < self.first_cells:
             for cell in self._trials:
@@ -122,7 +135,9 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         seen = len(self._early) + sum(cell not in self._early for cell in self._pending)
         if whole >= wanted and len(self._trials) >= _LEAST:
             return None
-        ready = [cell for cell in self._early if cell not in self._trials and cell not in self._pending]
+        ready = [
+            cell for cell in self._early if cell not in self._trials and cell not in self._pending
+        ]
         if ready and seen >= self.first_cells and whole < wanted:
             return Request(min(ready, key=lambda cell: self._early[cell].score), self.epochs[-1])
         drawn = self._drawn()
@@ -138,7 +153,11 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if place is None:
             return None
         cell = pool.cells[place]
-        return self._look(cell) if self._link and cell not in self._early else Request(cell, self.epochs[-1])
+        return (
+            self._look(cell)
+            if self._link and cell not in self._early
+            else Request(cell, self.epochs[-1])
+        )
 
     def _look(self, cell: Cell) -> Request:
         return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))
@@ -166,9 +185,16 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return np.union1d(super()._candidates(pool, free), early[free[early]])
 
     def _seen(
-        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+        self,
+        pool: Pool,
+        candidates: Places,
+        places: Places,
+        pending: Places,
+        targets: Sequence[Floats],
     ) -> list[Seen]:
-        """What is read early, or predicted of it, times a slope, and what is predicted of the rest."""
+        """What is read early, or predicted of it, times a slope, and what is predicted of the
+        rest.
+        """
         if self._link is None:
             return super()._seen(pool, candidates, places, pending, targets)
         name, sign = self._link
@@ -184,16 +210,22 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         told = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
         of_candidate, was_read = pool.of_cell[candidates], ~np.isnan(told)
         found = []
-        firsts, seconds = pool.seen(_EARLY, looked, [read], pending), pool.seen(_LATE, both, rests, pending)
+        firsts, seconds = (
+            pool.seen(_EARLY, looked, [read], pending),
+            pool.seen(_LATE, both, rests, pending),
+        )
         for predicted, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
             first, second = predicted.at(of_candidate), remaining.at(of_candidate)
             mean = slope * np.where(was_read, told, first.mean) + second.mean
-            found.append(Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance))
+            found.append(
+                Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance)
+            )
         return found
 
 
 def _slope(early: Floats, late: Floats) -> float:
-    """Of a line through the better half of some cells, as only the best matter; 0 where it would fall.
+    """Of a line through the better half of some cells, as only the best matter; 0 where it would
+    fall.
 
     Args:
         early: What was read of them early, shape ``(n,)``.

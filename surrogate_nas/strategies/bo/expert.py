@@ -1,8 +1,10 @@
-"""One Gaussian process over points, which a told cell grows by a row, so that nothing told is taken in twice.
+"""One Gaussian process over points, which a told cell grows by a row, so that nothing told is taken
+in twice.
 
-The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one function share a
-point, so they share its mean and its deviation a, and each has noise b of its own. ℓ, a and b are found again whenever
-the told cells have grown by a tenth, or those that share a point with an earlier one by half.
+The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
+function share a point, so they share its mean and its deviation a, and each has noise b of its own.
+ℓ, a and b are found again whenever the told cells have grown by a tenth, or those that share a
+point with an earlier one by half.
 """
 
 from __future__ import annotations
@@ -40,13 +42,16 @@ class Expert:
         hyper: ℓ, a and b as they are now.
     """
 
-    def __init__(self, points: NDArray[np.floating[Any]], seed: int, like: Expert | None = None) -> None:
+    def __init__(
+        self, points: NDArray[np.floating[Any]], seed: int, like: Expert | None = None
+    ) -> None:
         """Start with nothing told.
 
         Args:
             points: Shape ``(m, d)``, two random ones about 1 apart.
             seed: Chooses the cells whose likelihood is compared, where more than 400 are told.
-            like: One over other points of the same space, whose ℓ, a and b are kept until more is told.
+            like: One over other points of the same space, whose ℓ, a and b are kept until more is
+                told.
         """
         self.hyper: Hyper = like.hyper if like else Hyper()
         self._fitted: tuple[int, int] = like._fitted if like else (0, 0)
@@ -85,20 +90,25 @@ class Expert:
         return grown or len(told) - len(np.unique(told)) > _GROWTH_OF_TWINS * shared
 
     def see(self, told: Places, target: Floats, pending: Places, *, waits: bool = False) -> Seen:
-        """Mean and variance at all points, given what is told, and what is asked for as if it had come as expected.
+        """Mean and variance at all points, given what is told, and what is asked for as if it had
+        come as expected.
 
         Args:
-            told: The points of the told cells; what was told in an earlier call comes first, in that order.
+            told: The points of the told cells; what was told in an earlier call comes first, in
+                that order.
             target: Their values, shape ``(n,)``; these may all change.
             pending: The points of cells that are asked for and not told.
-            waits: Whether ℓ, a and b, where they were found before, stay what they are, though they are due.
+            waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
+                are due.
         """
         self._measure(told)
         if self.is_due(told) and not (waits and self._fitted[0]):
             self._fit(target)
             self._fitted = len(told), len(told) - len(np.unique(told))
         if self._process is None:
-            self._process = GrowingProcess(len(self._points), 1 + self.hyper.shared, self.hyper.noise)
+            self._process = GrowingProcess(
+                len(self._points), 1 + self.hyper.shared, self.hyper.noise
+            )
         if not self._process.held:
             self._process.see_all(told, partial(self._covariance_within, told))
         for number in range(self._process.held, len(told)):
@@ -146,10 +156,17 @@ class Expert:
         """Choose ℓ, a and b anew; where they stay, so does what was taken in."""
         chosen = np.arange(len(target))
         if len(chosen) > MOST_FOR_LIKELIHOOD:
-            chosen = np.random.default_rng([self._seed, len(chosen)]).permutation(chosen)[:MOST_FOR_LIKELIHOOD]
+            chosen = np.random.default_rng([self._seed, len(chosen)]).permutation(chosen)[
+                :MOST_FOR_LIKELIHOOD
+            ]
         told = self._told[chosen]
         points = self._points[told].astype(np.float64)
-        found = most_likely(squared_distances(points, points), np.equal.outer(told, told), target[chosen], self.hyper)
+        found = most_likely(
+            squared_distances(points, points),
+            np.equal.outer(told, told),
+            target[chosen],
+            self.hyper,
+        )
         if found != self.hyper:
             self.hyper = found
             if self._process is not None:

@@ -1,11 +1,15 @@
-"""Expected hypervolume improvement: how much of the space between a front and a reference a cell is expected to add.
+"""Expected hypervolume improvement: how much of the space between a front and a reference a cell is
+expected to add.
 
-Emmerich, Giannakoglou & Naujoks, "Single- and Multiobjective Evolutionary Optimization Assisted by Gaussian Random
-Field Metamodels", IEEE Transactions on Evolutionary Computation 2006; exact by slabs, as in Yang et al., "Efficient
-Computation of Expected Hypervolume Improvement Using Box Decomposition Algorithms", Journal of Global Optimization
-2019. A cell adds at a place what it dominates there, so the expectation is the integral, over the region that the front
-leaves free, of the product of each objective's probability to lie below; over a box that is the product of differences
-of E max(level − value, 0). An objective that is known for free has max(level − value, 0) itself in it.
+Emmerich, Giannakoglou & Naujoks, "Single- and Multiobjective Evolutionary Optimization Assisted by
+Gaussian Random Field Metamodels", IEEE Transactions on Evolutionary Computation 2006; exact by
+slabs, as in Yang et al., "Efficient Computation of Expected Hypervolume Improvement Using Box
+Decomposition Algorithms", Journal of Global Optimization
+2019. A cell adds at a place what it dominates there, so the expectation is the integral, over the
+      region that the front
+leaves free, of the product of each objective's probability to lie below; over a box that is the
+product of differences of E max(level − value, 0). An objective that is known for free has max(level
+− value, 0) itself in it.
 """
 
 from __future__ import annotations
@@ -34,7 +38,8 @@ class Believed(NamedTuple):
     Attributes:
         known: The part that is known, shape ``(k,)``.
         pole: Where the learned part's logarithm has its pole.
-        seen: Mean and variance of log(learned part − pole) by each expert; nothing where the objective is known.
+        seen: Mean and variance of log(learned part − pole) by each expert; nothing where the
+            objective is known.
     """
 
     known: Floats
@@ -93,7 +98,8 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
     """The integral over what points leave free, slab by slab of the last objective, shape ``(k,)``.
 
     Args:
-        tables: Of each objective E max(level − value, 0), the first level −∞ and the last the reference.
+        tables: Of each objective E max(level − value, 0), the first level −∞ and the last the
+            reference.
         ranks: The levels that points lie at, shape ``(n, objectives)``.
     """
     *others, last = tables
@@ -107,7 +113,8 @@ def _integral(tables: Sequence[Floats], ranks: NDArray[np.intp]) -> Floats:
 
 
 def thinned(front: Floats, reference: Floats) -> Floats:
-    """The points that no other dominates; of more than two objectives only those of the largest contributions.
+    """The points that no other dominates; of more than two objectives only those of the largest
+    contributions.
 
     Args:
         front: Shape ``(n, objectives)``, all better than the reference.
@@ -121,13 +128,18 @@ def thinned(front: Floats, reference: Floats) -> Floats:
     most = int(_MOST_BOXES ** (1 / max(best.shape[1] - 1, 1)))
     if len(best) <= most:
         return best
-    return np.asarray(best[np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]])
+    return np.asarray(
+        best[np.argsort(-moocore.hv_contributions(best, ref=reference), kind="stable")[:most]]
+    )
 
 
-def learned_of(trials: Sequence[Trial], known: Floats, whole: Sequence[bool], all_known: bool) -> tuple[Floats, Floats]:
+def learned_of(
+    trials: Sequence[Trial], known: Floats, whole: Sequence[bool], all_known: bool
+) -> tuple[Floats, Floats]:
     """The vectors that make the front, and what of every trial's vector has to be learned.
 
-    What an infeasible cell lacks is not told apart from its scores; where all but one objective is known it follows.
+    What an infeasible cell lacks is not told apart from its scores; where all but one objective is
+    known it follows.
 
     Args:
         trials: Under several objectives.
@@ -136,7 +148,8 @@ def learned_of(trials: Sequence[Trial], known: Floats, whole: Sequence[bool], al
         all_known: Whether nothing of R and the limits has to be learned.
 
     Returns:
-        Of the feasible trials, or of all where none is, shape ``(k, objectives)``; and ``(n, objectives)``.
+        Of the feasible trials, or of all where none is, shape ``(k, objectives)``; and
+        ``(n, objectives)``.
     """
     scores = np.array([trial.scores for trial in trials])
     feasible = np.array([trial.feasible for trial in trials])
@@ -150,11 +163,12 @@ def learned_of(trials: Sequence[Trial], known: Floats, whole: Sequence[bool], al
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool]) -> Floats:
-    """Where the volume ends, shape ``(objectives,)``: a little beyond all that is told, and not only its front.
+    """Where the volume ends, shape ``(objectives,)``: a little beyond all that is told, and not
+    only its front.
 
-    A front whose best cells are not found yet is short, and a reference at its ends would forbid to prolong it. In an
-    objective that is learned, what lies beyond Tukey's fence of the told ones does not count: such a cell, one that
-    cannot learn, say, is on the front for costing nothing.
+    A front whose best cells are not found yet is short, and a reference at its ends would forbid to
+    prolong it. In an objective that is learned, what lies beyond Tukey's fence of the told ones
+    does not count: such a cell, one that cannot learn, say, is on the front for costing nothing.
 
     Args:
         vectors: Of feasible told cells, shape ``(n, objectives)``.

@@ -1,8 +1,10 @@
-"""How the processes of `bo` see a space: points, which cells of one function share, and where each cell lies.
+"""How the processes of `bo` see a space: points, which cells of one function share, and where each
+cell lies.
 
-A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's. Where classes of
-equal functions are known a point is a class, with the mean of its members' columns; elsewhere it is a cell. Columns
-are standardised, over the points of a space that is listed and else over its survey.
+A space says by `Space.views` which of its encodings tell what a cell computes; each is an expert's.
+Where classes of equal functions are known a point is a class, with the mean of its members'
+columns; elsewhere it is a cell. Columns are standardised, over the points of a space that is listed
+and else over its survey.
 """
 
 from __future__ import annotations
@@ -67,7 +69,10 @@ def _blocks(space: Space, view: str, with_costs: bool) -> list[tuple[str, float]
     names = view.split("+")
     if not with_costs or _COSTS in names or _COSTS not in space.encodings:
         return [(name, 1 / len(names)) for name in names]
-    return [*((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names), (_COSTS, _WEIGHT_OF_COSTS)]
+    return [
+        *((name, (1 - _WEIGHT_OF_COSTS) / len(names)) for name in names),
+        (_COSTS, _WEIGHT_OF_COSTS),
+    ]
 
 
 def _encoded(space: Space, name: str, choices: Choices) -> Floats:
@@ -87,7 +92,9 @@ def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes
-    of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(np.intp)
+    of_cell: NDArray[np.intp] = (np.arange(len(space)) if classes is None else classes).astype(
+        np.intp
+    )
     wanted = _views(space)
     views = {view: _blocks(space, view, with_costs) for view in wanted}
     names = {name: None for blocks in views.values() for name, _ in blocks}

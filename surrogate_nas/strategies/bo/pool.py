@@ -1,7 +1,9 @@
-"""The cells that `bo` may ask for, as its experts see them: all of a listed space, else a growing choice.
+"""The cells that `bo` may ask for, as its experts see them: all of a listed space, else a growing
+choice.
 
-A choice begins with random cells and mutations of the best told; a question adds a few mutations, and the neighbours
-of a new best cell. What was encoded and taken in before stays, until the choice is so large that it begins anew.
+A choice begins with random cells and mutations of the best told; a question adds a few mutations,
+and the neighbours of a new best cell. What was encoded and taken in before stays, until the choice
+is so large that it begins anew.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ _DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
 """Random cells at the start, mutations of every parent then, and at every later question."""
 _MOST, _MOST_NEIGHBOURS = 4_000, 300
 _LONG = 1_000_000
-"""Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b alone."""
+"""Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
+alone.
+"""
 
 
 class Pool(ABC):
@@ -54,13 +58,16 @@ class Pool(ABC):
         self._experts: dict[int, list[Expert]] = {}
         self._place: dict[Cell, int] = {}
 
-    def seen(self, part: int, told: Places, targets: Sequence[Floats], pending: Places) -> list[Seen]:
+    def seen(
+        self, part: int, told: Places, targets: Sequence[Floats], pending: Places
+    ) -> list[Seen]:
         """What the experts of an objective, one for each view, say of all points.
 
         Args:
             part: The objective.
             told: The places of told cells, those of earlier calls first.
-            targets: What every expert learns of them, shape ``(n,)``; by turns where there are fewer than experts.
+            targets: What every expert learns of them, shape ``(n,)``; by turns where there are
+                fewer than experts.
             pending: The places of cells that are asked for and not told.
         """
         if part not in self._experts:
@@ -68,7 +75,9 @@ class Pool(ABC):
         at, waiting = self.of_cell[told], self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
-        turn = next((expert for expert in experts if expert.is_due(at)), None) if takes_long else None
+        turn = (
+            next((expert for expert in experts if expert.is_due(at)), None) if takes_long else None
+        )
         return [
             expert.see(at, y, waiting, waits=takes_long and expert is not turn)
             for expert, y in zip(experts, cycle(targets), strict=False)
@@ -85,7 +94,8 @@ class Pool(ABC):
 
     @abstractmethod
     def cheapest(self, free: NDArray[np.bool_]) -> Places:
-        """Of every point the free cell of least known λR, since all of them have the same L, shape ``(k,)``.
+        """Of every point the free cell of least known λR, since all of them have the same L, shape
+        ``(k,)``.
 
         Args:
             free: Of all cells, shape ``(n,)``.
@@ -103,7 +113,13 @@ class Whole(Pool):
     """All cells of a space that is listed."""
 
     def __init__(
-        self, space: Enumerable, points: Points, known: Any, objectives: int, seed: int, rng: np.random.Generator
+        self,
+        space: Enumerable,
+        points: Points,
+        known: Any,
+        objectives: int,
+        seed: int,
+        rng: np.random.Generator,
     ) -> None:
         """Look everything up once.
 
@@ -143,7 +159,13 @@ class Choice(Pool):
     """Some cells of a space that is too large to be listed; each is a point of its own."""
 
     def __init__(
-        self, space: Space, with_costs: bool, known: Any, objectives: int, seed: int, rng: np.random.Generator
+        self,
+        space: Space,
+        with_costs: bool,
+        known: Any,
+        objectives: int,
+        seed: int,
+        rng: np.random.Generator,
     ) -> None:
         """Start without a cell.
 
@@ -201,7 +223,10 @@ class Choice(Pool):
             for expert, view in zip(experts, views, strict=True):
                 expert.extend(view)
         known, allowed = self._look_up(cells)
-        self.known, self.allowed = np.vstack([self.known, known]), np.concatenate([self.allowed, allowed])
+        self.known, self.allowed = (
+            np.vstack([self.known, known]),
+            np.concatenate([self.allowed, allowed]),
+        )
         self.of_cell = np.arange(len(self.cells))
 
     def cheapest(self, free: NDArray[np.bool_]) -> Places:

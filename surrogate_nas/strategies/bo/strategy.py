@@ -1,12 +1,15 @@
-"""Bayesian optimisation of L alone: what R and the limits are is known for free, so only L has to be learned.
+"""Bayesian optimisation of L alone: what R and the limits are is known for free, so only L has to
+be learned.
 
-Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; the logarithm of the target: a score is
-sharpened towards its best end, because only the order among the best cells matters. Departures from BANANAS (White et
-al., AAAI 2021), which trains neural networks and draws from them: Gaussian processes over all cells of a space that can
-be listed; elsewhere over random cells and mutations of the best. λR and feasibility of a cell come from
-`Strategy.known` where they need no training; what does not is learned with L. Cells of one function share what is
-learned of them, so that after one of them is told only what they differ by is left to gain. Several objectives are
-learned each by itself, and the expected gain is that of hypervolume (`surrogate_nas.strategies.bo.front`).
+Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; the logarithm of the
+target: a score is sharpened towards its best end, because only the order among the best cells
+matters. Departures from BANANAS (White et al., AAAI 2021), which trains neural networks and draws
+from them: Gaussian processes over all cells of a space that can be listed; elsewhere over random
+cells and mutations of the best. λR and feasibility of a cell come from `Strategy.known` where they
+need no training; what does not is learned with L. Cells of one function share what is learned of
+them, so that after one of them is told only what they differ by is left to gain. Several objectives
+are learned each by itself, and the expected gain is that of hypervolume
+(`surrogate_nas.strategies.bo.front`).
 """
 
 from __future__ import annotations
@@ -24,7 +27,13 @@ from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.strategies.bo.expert import Places, Seen
-from surrogate_nas.strategies.bo.front import Believed, expected_gain, learned_of, reference_of, shortfall
+from surrogate_nas.strategies.bo.front import (
+    Believed,
+    expected_gain,
+    learned_of,
+    reference_of,
+    shortfall,
+)
 from surrogate_nas.strategies.bo.points import Points, prepare, whole
 from surrogate_nas.strategies.bo.pool import Choice, Pool, Whole
 from surrogate_nas.strategies.bo.substitute import Substitute
@@ -48,12 +57,14 @@ _EXPERTS, _BY_TURNS, _ALL = "experts", "by_turns", "all"
 class BayesianOptimisation(Strategy):
     """Ten random cells, then the cell whose expected improvement of L + λR is largest.
 
-    Two Gaussian processes, each with a view of its own, are averaged. Of every four questions, in random order, two
-    maximise the expected improvement, one its probability, and one the expected improvement among the neighbours of the
-    best cell that has one left to ask for. Cells that are asked for and not told yet are believed to score as
-    predicted. On several objectives every question maximises the expected improvement of hypervolume.
+    Two Gaussian processes, each with a view of its own, are averaged. Of every four questions, in
+    random order, two maximise the expected improvement, one its probability, and one the expected
+    improvement among the neighbours of the best cell that has one left to ask for. Cells that are
+    asked for and not told yet are believed to score as predicted. On several objectives every
+    question maximises the expected improvement of hypervolume.
 
-    What it consists of can be exchanged, part by part, to see what each is worth (``snas paper ablation``).
+    What it consists of can be exchanged, part by part, to see what each is worth
+    (``snas paper ablation``).
 
     Example:
         >>> import surrogate_nas as sn
@@ -87,18 +98,24 @@ class BayesianOptimisation(Strategy):
             space: The space that cells come from.
             seed: The root of the strategy's randomness.
             first_cells: How many cells are drawn at random before anything is learned, at least 2.
-            sharpness: How far below the least L told the target's logarithm has its pole, as a share of the distance
-                from there to the median; smaller looks closer at the best cells.
-            mildness: The same for every second view, and there below the L that would make a cell of median λR the
-                best, where that is less; larger looks further beyond the best cells.
-            front_sharpness: The same where there are several objectives, since a front is more than its end.
-            model: ``experts``, the processes over the space's views, or a key of `surrogate_nas.surrogates.MODELS`,
-                which is fitted anew when a tenth of the observed cells is new to it.
-            acquisition: ``by_turns`` as above, or a key of `surrogate_nas.strategies.guided.ACQUISITIONS` for every
-                question; several objectives are then scalarised at random.
-            pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells one is chosen. Where
-                none of them is new, it is chosen among all.
-            uses_known: Whether λR and limits that are known for free are used; else they are learned with L.
+            sharpness: How far below the least L told the target's logarithm has its pole, as a
+                share of the distance from there to the median; smaller looks closer at the best
+                cells.
+            mildness: The same for every second view, and there below the L that would make a cell
+                of median λR the best, where that is less; larger looks further beyond the best
+                cells.
+            front_sharpness: The same where there are several objectives, since a front is more than
+                its end.
+            model: ``experts``, the processes over the space's views, or a key of
+                `surrogate_nas.surrogates.MODELS`, which is fitted anew when a tenth of the observed
+                cells is new to it.
+            acquisition: ``by_turns`` as above, or a key of
+                `surrogate_nas.strategies.guided.ACQUISITIONS` for every question; several
+                objectives are then scalarised at random.
+            pool: ``all``, or a key of `surrogate_nas.strategies.guided.POOLS`: among which cells
+                one is chosen. Where none of them is new, it is chosen among all.
+            uses_known: Whether λR and limits that are known for free are used; else they are
+                learned with L.
 
         Raises:
             UserError: One of them is out of range or unknown, or the model cannot read the space.
@@ -126,7 +143,9 @@ class BayesianOptimisation(Strategy):
         prepare(space, self._listed)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial, and one that failed stays pending."""
+        """Remember the trials; a cell told again replaces its earlier trial, and one that failed
+        stays pending.
+        """
         for trial in trials:
             if trial.failure:
                 self._fail(trial.cell)
@@ -140,7 +159,8 @@ class BayesianOptimisation(Strategy):
             self._pending[cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that were neither told nor asked for, or random ones once there is no other.
+        """Propose cells that were neither told nor asked for, or random ones once there is no
+        other.
 
         Returns:
             Different cells; fewer than `n` where the first random cells or the space run out.
@@ -197,15 +217,26 @@ class BayesianOptimisation(Strategy):
 
     def _made(self) -> Pool:
         if self._listed:
-            return Whole(listed(self.space), self._points(), self.known, self.objectives, self._seed, self.rng)
-        return Choice(self.space, not self._all_known, self.known, self.objectives, self._seed, self.rng)
+            return Whole(
+                listed(self.space),
+                self._points(),
+                self.known,
+                self.objectives,
+                self._seed,
+                self.rng,
+            )
+        return Choice(
+            self.space, not self._all_known, self.known, self.objectives, self._seed, self.rng
+        )
 
     def _points(self) -> Points:
         """Of all cells, where these are listed."""
         return whole(listed(self.space), not self._all_known)
 
     def _told(self, known: Floats) -> tuple[Floats, float]:
-        """What is learned of every told cell, L and what is not known of λR, and the least score of a feasible one."""
+        """What is learned of every told cell, L and what is not known of λR, and the least score of
+        a feasible one.
+        """
         trials = self._trials.values()
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
@@ -229,7 +260,9 @@ class BayesianOptimisation(Strategy):
         settled = _settled(pool.of_cell, places, values, penalty)
         free = _narrowed(free, _among(around, len(free)), ~settled, self._apart(pool, pending))
         candidates = self._candidates(pool, free)
-        gains = self._gains(pool, candidates, penalty[candidates], places, pending, values, best, rule)
+        gains = self._gains(
+            pool, candidates, penalty[candidates], places, pending, values, best, rule
+        )
         return self._largest(candidates, gains)
 
     def _rule(self) -> str:
@@ -247,7 +280,9 @@ class BayesianOptimisation(Strategy):
         return pool.places(POOLS[self.pool](self.space, self._ranked(), self.rng))
 
     def _apart(self, pool: Pool, pending: Places) -> NDArray[np.bool_]:
-        """Whether each cell is of another point than every pending one: a substitute does not learn of these."""
+        """Whether each cell is of another point than every pending one: a substitute does not learn
+        of these.
+        """
         if self._substitute is None:
             return np.ones(len(pool.of_cell), dtype=bool)
         return ~np.isin(pool.of_cell, pool.of_cell[pending])
@@ -257,9 +292,16 @@ class BayesianOptimisation(Strategy):
         return pool.cheapest(free)
 
     def _gains(
-        self, pool: Pool, candidates: Places, penalty: Floats, places: Places, pending: Places, values: Floats,
-        best: float, rule: str,
-    ) -> Floats:  # fmt: skip
+        self,
+        pool: Pool,
+        candidates: Places,
+        penalty: Floats,
+        places: Places,
+        pending: Places,
+        values: Floats,
+        best: float,
+        rule: str,
+    ) -> Floats:
         """What asking for each candidate promises, shape ``(k,)``.
 
         Args:
@@ -278,11 +320,15 @@ class BayesianOptimisation(Strategy):
                 sharpened(values, self.sharpness, least),
                 sharpened(values, self.mildness, min(least, wanted)),
             ]
-            all_seen = self._seen(pool, candidates, places, pending, [target for _, target in learned])
+            all_seen = self._seen(
+                pool, candidates, places, pending, [target for _, target in learned]
+            )
             believed = list(zip(cycle([pole for pole, _ in learned]), all_seen, strict=False))
         else:
             asked = [pool.cells[int(place)] for place in candidates]
-            believed = [self._substitute.predict(0, list(self._trials), values, self.sharpness, asked)]
+            believed = [
+                self._substitute.predict(0, list(self._trials), values, self.sharpness, asked)
+            ]
         if rule in _SCORED:
             return -self._scored(rule, believed, penalty, best)
         gain = np.zeros(len(candidates))
@@ -290,8 +336,12 @@ class BayesianOptimisation(Strategy):
             gain += gain_of(seen, best - pole - penalty, rule == "probability")
         return gain
 
-    def _scored(self, rule: str, believed: Sequence[tuple[float, Seen]], penalty: Floats, best: float) -> Floats:
-        """The score of each candidate by an acquisition, averaged over the experts; a draw is of one of them."""
+    def _scored(
+        self, rule: str, believed: Sequence[tuple[float, Seen]], penalty: Floats, best: float
+    ) -> Floats:
+        """The score of each candidate by an acquisition, averaged over the experts; a draw is of
+        one of them.
+        """
         if rule == "thompson":
             believed = [believed[int(self.rng.integers(len(believed)))]]
         score = np.zeros(len(penalty))
@@ -301,7 +351,12 @@ class BayesianOptimisation(Strategy):
         return score
 
     def _seen(
-        self, pool: Pool, candidates: Places, places: Places, pending: Places, targets: Sequence[Floats]
+        self,
+        pool: Pool,
+        candidates: Places,
+        places: Places,
+        pending: Places,
+        targets: Sequence[Floats],
     ) -> list[Seen]:
         """What every expert says of the candidates, each of its own target.
 
@@ -318,7 +373,8 @@ class BayesianOptimisation(Strategy):
     def _around_best(self, pool: Pool) -> Places:
         """The places of the neighbours of the best observed cell that has one left to ask for.
 
-        The best may be an island: where all around it is known, or shares its function, those of the next best follow.
+        The best may be an island: where all around it is known, or shares its function, those of
+        the next best follow.
         """
         for cell in self._ranked()[:_CENTRES]:
             around = pool.around(cell)
@@ -335,7 +391,9 @@ class BayesianOptimisation(Strategy):
         return free & ~_settled(pool.of_cell, places, values, penalty)
 
     def _front_place(self, pool: Pool) -> int | None:
-        """Several objectives: the free cell whose expected improvement of hypervolume is largest."""
+        """Several objectives: the free cell whose expected improvement of hypervolume is
+        largest.
+        """
         trials = list(self._trials.values())
         around = self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
@@ -355,11 +413,15 @@ class BayesianOptimisation(Strategy):
                 continue
             if self._substitute is not None:
                 cells, asked = list(self._trials), [pool.cells[int(place)] for place in looked]
-                pole, one = self._substitute.predict(part, cells, learned[:, part], self.front_sharpness, asked)
+                pole, one = self._substitute.predict(
+                    part, cells, learned[:, part], self.front_sharpness, asked
+                )
                 believed.append(Believed(known[looked, part], pole, [one]))
                 continue
             pole, target = sharpened(learned[:, part], self.front_sharpness, learned[:, part].min())
-            seen = [each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)]
+            seen = [
+                each.at(pool.of_cell[looked]) for each in pool.seen(part, places, [target], pending)
+            ]
             believed.append(Believed(known[looked, part], pole, seen))
         waiting = np.column_stack([each.expected for each in believed])[len(candidates) :]
         gain = expected_gain(believed, np.vstack([scores, waiting]), reference_of(scores, whole))
@@ -383,14 +445,17 @@ def _free(allowed: NDArray[np.bool_], taken: Sequence[int]) -> NDArray[np.bool_]
 
 
 def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The free cells that are wanted in every way, one way after another; one that would leave none is passed over."""
+    """The free cells that are wanted in every way, one way after another; one that would leave none
+    is passed over.
+    """
     for each in wanted:
         free = free & each if (free & each).any() else free
     return free
 
 
 def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> NDArray[np.bool_]:
-    """Whether each cell has nothing to gain: a twin that is no dearer is told, and all told twins had the same L.
+    """Whether each cell has nothing to gain: a twin that is no dearer is told, and all told twins
+    had the same L.
 
     Args:
         of_cell: The point of every cell, shape ``(n,)``.
@@ -429,11 +494,15 @@ def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
 
 
 def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
-    """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape ``(k,)``."""
+    """Expected improvement of candidates, or its probability; 0 where R alone is too much, shape
+    ``(k,)``.
+    """
     from scipy.special import ndtr
 
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
     found, possible = np.zeros(len(left)), left > 0
-    found[possible] = ndtr((np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible]))
+    found[possible] = ndtr(
+        (np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible])
+    )
     return found

@@ -1,4 +1,6 @@
-"""A surrogate in the place of `bo`'s own processes, so that what these are worth can be measured."""
+"""A surrogate in the place of `bo`'s own processes, so that what these are worth can be
+measured.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ class _Fitted(NamedTuple):
         pole: What was taken off the values.
         n: From how many cells it learned.
         level: The mean logarithm of what it learned.
-        predicted: Mean and variance of the cells that it has predicted: they are asked about again and again.
+        predicted: Mean and variance of the cells that it has predicted: they are asked about again
+            and again.
     """
 
     surrogate: Surrogate | None
@@ -60,13 +63,21 @@ class Substitute:
             UserError: There is no such model, or it cannot read the space.
         """
         if not model_class(model).reads(space):
-            raise UserError(f"The model {model} cannot read cells of {space.name}; gp, extra_trees and ridge can.")
+            raise UserError(
+                f"The model {model} cannot read cells of {space.name}; gp, extra_trees and ridge"
+                " can."
+            )
         self._model, self._space, self._seed = model, space, seed
         self._by_objective: dict[int, _Fitted] = {}
         make_model(model).prepare(space)
 
     def predict(
-        self, objective: int, cells: Sequence[Cell], values: Floats, sharpness: float, asked: Sequence[Cell]
+        self,
+        objective: int,
+        cells: Sequence[Cell],
+        values: Floats,
+        sharpness: float,
+        asked: Sequence[Cell],
     ) -> tuple[float, Seen]:
         """The pole, and mean and variance of log(value − pole) of some cells.
 
@@ -74,17 +85,24 @@ class Substitute:
             objective: Its number.
             cells: The observed cells, at least one.
             values: What is learned of them, shape ``(n,)``.
-            sharpness: How far below the least value the pole lies, as a share of the distance to the median.
+            sharpness: How far below the least value the pole lies, as a share of the distance to
+                the median.
             asked: The cells to predict, ``k`` of them.
         """
         fitted = self._by_objective.get(objective)
-        if fitted is None or len(cells) >= (1 + _PATIENCE) * fitted.n or values.min() <= fitted.pole:
+        if (
+            fitted is None
+            or len(cells) >= (1 + _PATIENCE) * fitted.n
+            or values.min() <= fitted.pole
+        ):
             fitted = self._by_objective[objective] = self._fit(cells, values, sharpness)
         if fitted.surrogate is None:
             return fitted.pole, Seen(np.full(len(asked), fitted.level), np.ones(len(asked)))
         if new := [cell for cell in asked if cell not in fitted.predicted]:
             mean, std = logarithm_of(fitted.surrogate.predict(new, by_region=False))
-            fitted.predicted.update(zip(new, zip(mean.tolist(), (std**2).tolist(), strict=True), strict=True))
+            fitted.predicted.update(
+                zip(new, zip(mean.tolist(), (std**2).tolist(), strict=True), strict=True)
+            )
         return fitted.pole, Seen(*np.array([fitted.predicted[cell] for cell in asked]).T)
 
     def _fit(self, cells: Sequence[Cell], values: Floats, sharpness: float) -> _Fitted:

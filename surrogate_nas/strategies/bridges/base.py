@@ -1,10 +1,12 @@
-"""What all bridges share: cells as a library sees them, and a library that leaves the rest of the process alone.
+"""What all bridges share: cells as a library sees them, and a library that leaves the rest of the
+process alone.
 
-A library sees one choice at every position. A combination that is no cell, where a space lists fewer cells than its
-options combine to, stands for the nearest cell: that is asked for, and what it scored is told of the combination.
-Trials that were not asked for (the first cells of a run) are told too. A cell that the library proposes again is asked
-again and charged again. Infeasible cells are told with their score, which lies above that of all feasible ones; a
-failed evaluation is told as one where the library knows failures, and else not, but to genetic algorithms, which rank.
+A library sees one choice at every position. A combination that is no cell, where a space lists
+fewer cells than its options combine to, stands for the nearest cell: that is asked for, and what it
+scored is told of the combination. Trials that were not asked for (the first cells of a run) are
+told too. A cell that the library proposes again is asked again and charged again. Infeasible cells
+are told with their score, which lies above that of all feasible ones; a failed evaluation is told
+as one where the library knows failures, and else not, but to genetic algorithms, which rank.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ _SEED_BITS = 32
 class Bridge(Strategy):
     """A strategy whose questions another library thinks of.
 
-    Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of their own, and silently.
+    Subclasses give `_propose` and `_learn`, which run with generators of `random` and NumPy of
+    their own, and silently.
 
     Attributes:
         origin: The library and the algorithm, as in ``optuna:TPESampler``.
@@ -58,11 +61,13 @@ class Bridge(Strategy):
         """
         super().__init__(space, seed=seed)
         if not isinstance(space, ChoiceSpace):
-            raise UserError(f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none.")
+            raise UserError(
+                f"{self.origin} needs a space of choices (ChoiceSpace); {space.name} is none."
+            )
         self.knobs = knobs
         self.own_seed = int(self.rng.integers(2**_SEED_BITS))
         self._waiting: dict[Cell, list[Any]] = {}
-        self._generators = (random.Random(self.own_seed), np.random.RandomState(self.own_seed))  # noqa: NPY002
+        self._generators = (random.Random(self.own_seed), np.random.RandomState(self.own_seed))
 
     @abstractmethod
     def _propose(self) -> Cell:
@@ -104,7 +109,9 @@ class Bridge(Strategy):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let a library draw from generators of this strategy where it uses the global ones, and say nothing."""
+        """Let a library draw from generators of this strategy where it uses the global ones, and
+        say nothing.
+        """
         own_python, own_numpy = self._generators
         kept = random.getstate(), np.random.get_state()  # noqa: NPY002
         logged = logging.root.manager.disable
@@ -124,10 +131,11 @@ class Bridge(Strategy):
 
 
 def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
-    """The cell of a combination, or else the nearest; of equally near ones the first in the order of the space.
+    """The cell of a combination, or else the nearest; of equally near ones the first in the order
+    of the space.
 
-    Distance is the number of positions that differ. Where cells cannot be listed, those of `Space.survey` stand for
-    all.
+    Distance is the number of positions that differ. Where cells cannot be listed, those of
+    `Space.survey` stand for all.
     """
     try:
         return space.at(choices)
@@ -154,7 +162,9 @@ def library(name: str, needed_by: str) -> ModuleType:
 def plain_knobs(
     function: Any, *, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> dict[str, inspect.Parameter]:
-    """The parameters of a function that take a number, a text, or yes or no, as keyword-only parameters."""
+    """The parameters of a function that take a number, a text, or yes or no, as keyword-only
+    parameters.
+    """
     found: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         ours = parameter.replace(default=(defaults or {}).get(name, parameter.default))
@@ -188,7 +198,12 @@ def strategy_class(
 
     first = [*inspect.signature(Strategy.__init__).parameters.values()]
     __init__.__signature__ = inspect.Signature([*first, *knobs.values()])  # type: ignore[attr-defined]
-    made = {"__module__": base.__module__, "__doc__": base.__doc__, "__init__": __init__, **attributes}
+    made = {
+        "__module__": base.__module__,
+        "__doc__": base.__doc__,
+        "__init__": __init__,
+        **attributes,
+    }
     return type(name, (base,), made)
 
 

@@ -1,9 +1,10 @@
 """Nevergrad: any of its optimisers by name, as in ``nevergrad:PortfolioDiscreteOnePlusOne``.
 
-Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform", SIGEVOlution 2021. Every
-position is an unordered choice, and a deterministic one: else what is observed of a cell would be taken as that of a
-draw. An optimiser that does not learn from what it did not ask for is not told it. Several objectives are what
-Nevergrad makes of them: mostly one loss by the hypervolume.
+Bennet, Doerr, Moreau, Rapin, Teytaud & Teytaud, "Nevergrad: Black-Box Optimization Platform",
+SIGEVOlution 2021. Every position is an unordered choice, and a deterministic one: else what is
+observed of a cell would be taken as that of a draw. An optimiser that does not learn from what it
+did not ask for is not told it. Several objectives are what Nevergrad makes of them: mostly one loss
+by the hypervolume.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _SOME = ("DE", "NGOpt", "OnePlusOne", "PortfolioDiscreteOnePlusOne")
 class NevergradStrategy(Bridge):
     """One of Nevergrad's optimisers.
 
-    It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it, and for
-    ``num_workers``.
+    It is made for a ``budget`` of cells, by which some choose how to search, and goes on after it,
+    and for ``num_workers``.
 
     Example:
         >>> from surrogate_nas.space import nb201
@@ -66,9 +67,11 @@ class NevergradStrategy(Bridge):
             from nevergrad import p as parametrization
 
             options = self.space.options
-            each = [parametrization.Choice(range(len(names)), deterministic=True) for names in options]
+            each = [
+                parametrization.Choice(range(len(names)), deterministic=True) for names in options
+            ]
             choices = parametrization.Tuple(*each)
-            choices.random_state = np.random.RandomState(self.own_seed)  # noqa: NPY002
+            choices.random_state = np.random.RandomState(self.own_seed)
             self._made = type(self).optimizer(choices, **self.knobs)
         return self._made
 
@@ -94,9 +97,13 @@ def bridge(name: str) -> type[NevergradStrategy]:
         raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
     knobs = {
         "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int"),
-        "num_workers": Parameter("num_workers", Parameter.KEYWORD_ONLY, default=1, annotation="int"),
+        "num_workers": Parameter(
+            "num_workers", Parameter.KEYWORD_ONLY, default=1, annotation="int"
+        ),
     }
-    return strategy_class(NevergradStrategy, name, knobs, origin=f"nevergrad:{name}", optimizer=registry[name])
+    return strategy_class(
+        NevergradStrategy, name, knobs, origin=f"nevergrad:{name}", optimizer=registry[name]
+    )
 
 
 def __getattr__(name: str) -> type[NevergradStrategy]:

@@ -1,9 +1,10 @@
 """Optuna: any of its samplers by name, as in ``optuna:TPESampler(n_startup_trials=5)``.
 
-Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
-position is a categorical parameter; for CMA-ES and quasi-Monte Carlo, which know none, it is the option's place as a
-whole number. Cells that are still running are running trials of Optuna's study. What was told without being asked for
-is in the study too, but Optuna's genetic samplers breed from their own trials alone.
+Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
+Framework", KDD 2019. Every position is a categorical parameter; for CMA-ES and quasi-Monte Carlo,
+which know none, it is the option's place as a whole number. Cells that are still running are
+running trials of Optuna's study. What was told without being asked for is in the study too, but
+Optuna's genetic samplers breed from their own trials alone.
 """
 
 from __future__ import annotations
@@ -14,12 +15,26 @@ from typing import Any, ClassVar
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bridges.base import Bridge, library, named, plain_knobs, strategy_class
+from surrogate_nas.strategies.bridges.base import (
+    Bridge,
+    library,
+    named,
+    plain_knobs,
+    strategy_class,
+)
 
 _ORDERED = {"CmaEsSampler", "QMCSampler"}
 _ONE_OBJECTIVE = {"CmaEsSampler"}
-_OTHERS = {"BaseSampler", "BaseGASampler", "GridSampler", "PartialFixedSampler", "BruteForceSampler"}
-"""Not samplers by themselves, or such as end when a grid is exhausted, which a run of ours does not."""
+_OTHERS = {
+    "BaseSampler",
+    "BaseGASampler",
+    "GridSampler",
+    "PartialFixedSampler",
+    "BruteForceSampler",
+}
+"""Not samplers by themselves, or such as end when a grid is exhausted, which a run of ours does
+not.
+"""
 _DEFAULTS = {"QMCSampler": {"scramble": True}}
 """Without scrambling, its points heed no seed."""
 _QUIET = ("warn_independent_sampling", "warn_asynchronous_seeding")
@@ -58,21 +73,33 @@ class OptunaStrategy(Bridge):
             study.tell(question, losses)
             return
         params = dict(zip(self.space.positions, trial.cell.choices, strict=True))
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=self._distributions, values=losses))
+        study.add_trial(
+            optuna.trial.create_trial(
+                params=params, distributions=self._distributions, values=losses
+            )
+        )
 
     def _the_study(self) -> Any:
         """The study, made when the number of objectives is known."""
         if self._study is None:
             import optuna
-            from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+            from optuna.distributions import (
+                BaseDistribution,
+                CategoricalDistribution,
+                IntDistribution,
+            )
 
             counts = [len(options) for options in self.space.options]
             self._distributions: dict[str, BaseDistribution] = {
-                position: IntDistribution(0, n - 1) if self.ordered else CategoricalDistribution(tuple(range(n)))
+                position: IntDistribution(0, n - 1)
+                if self.ordered
+                else CategoricalDistribution(tuple(range(n)))
                 for position, n in zip(self.space.positions, counts, strict=True)
             }
             sampler = type(self).sampler(seed=self.own_seed, **self.knobs)
-            self._study = optuna.create_study(sampler=sampler, directions=["minimize"] * self.objectives)
+            self._study = optuna.create_study(
+                sampler=sampler, directions=["minimize"] * self.objectives
+            )
         return self._study
 
 
@@ -100,7 +127,9 @@ def bridge(name: str) -> type[OptunaStrategy]:
     sampler = getattr(samplers, name)
     knobs = plain_knobs(sampler, without=("seed", *_QUIET), defaults=_DEFAULTS.get(name, {}))
     attributes = {"origin": f"optuna:{name}", "sampler": sampler, "ordered": name in _ORDERED}
-    return strategy_class(OptunaStrategy, name, knobs, many_objectives=name not in _ONE_OBJECTIVE, **attributes)
+    return strategy_class(
+        OptunaStrategy, name, knobs, many_objectives=name not in _ONE_OBJECTIVE, **attributes
+    )
 
 
 def __getattr__(name: str) -> type[OptunaStrategy]:

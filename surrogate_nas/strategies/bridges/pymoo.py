@@ -1,10 +1,11 @@
 """pymoo: its genetic algorithms by name, as in ``pymoo:NSGA2(pop_size=20)``.
 
-Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and survival are pymoo's;
-cells are drawn and mutated by the space, as for every strategy, and crossed by pymoo's uniform crossover. A generation
-ends when as many trials were observed as it has children, whichever cells they are, so that it never waits for workers,
-and the first cells of a run are part of the first population. Departure: populations are of 20, not of 100, unless
-given, as budgets here are a few hundred cells.
+Blank & Deb, "pymoo: Multi-Objective Optimization in Python", IEEE Access 2020. Selection and
+survival are pymoo's; cells are drawn and mutated by the space, as for every strategy, and crossed
+by pymoo's uniform crossover. A generation ends when as many trials were observed as it has
+children, whichever cells they are, so that it never waits for workers, and the first cells of a run
+are part of the first population. Departure: populations are of 20, not of 100, unless given, as
+budgets here are a few hundred cells.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies.bridges.base import Bridge, library, named, nearest_cell, strategy_class
+from surrogate_nas.strategies.bridges.base import (
+    Bridge,
+    library,
+    named,
+    nearest_cell,
+    strategy_class,
+)
 
 _ONE = {"GA": "soo.nonconvex.ga", "NicheGA": "soo.nonconvex.ga_niching"}
 _MANY = {
@@ -77,7 +84,11 @@ class PymooStrategy(Bridge):
             made.termination.force_termination = False
             infills = made.infill()
             self._children = [] if infills is None else infills.get("X").tolist()
-        return nearest_cell(self.space, self._children.pop(0)) if self._children else self.space.sample(self.rng)
+        return (
+            nearest_cell(self.space, self._children.pop(0))
+            if self._children
+            else self.space.sample(self.rng)
+        )
 
     def _learn(self, trial: Trial) -> None:
         from pymoo.core.individual import Individual
@@ -85,7 +96,9 @@ class PymooStrategy(Bridge):
 
         made = self._the_algorithm()
         self._observed.append(
-            Individual(X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies))
+            Individual(
+                X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)
+            )
         )
         if len(self._observed) == (made.n_offsprings if made.is_initialized else made.pop_size):
             made.advance(infills=Population.create(*self._observed))
@@ -99,11 +112,24 @@ class PymooStrategy(Bridge):
             from pymoo.operators.crossover.ux import UX
 
             mutation, repair = _operators(self)
-            directions = {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])} if self.directed else {}
-            made = type(self).algorithm(crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs)
+            directions = (
+                {"ref_dirs": _directions(self.objectives, self.knobs["pop_size"])}
+                if self.directed
+                else {}
+            )
+            made = type(self).algorithm(
+                crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs
+            )
             last = np.array([len(options) - 1 for options in self.space.options])
-            problem = Problem(n_var=len(last), n_obj=self.objectives * self._copies, xl=0 * last, xu=last, vtype=int)
-            made = deepcopy(made)  # defaults of constructors are objects that all algorithms of a kind would share
+            problem = Problem(
+                n_var=len(last),
+                n_obj=self.objectives * self._copies,
+                xl=0 * last,
+                xu=last,
+                vtype=int,
+            )
+            # defaults of constructors are objects that all algorithms of a kind would share
+            made = deepcopy(made)
             self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
         return self._made
 
@@ -113,7 +139,9 @@ class PymooStrategy(Bridge):
         return 2 if self.twice and self.objectives == 1 else 1
 
     def mutated(self, choices: NDArray[Any]) -> tuple[int, ...]:
-        """A neighbour of the cell that some choices stand for; `choices`: one option index per position."""
+        """A neighbour of the cell that some choices stand for; `choices`: one option index per
+        position.
+        """
         return self.space.mutate(nearest_cell(self.space, choices.tolist()), self.rng).choices
 
     def repaired(self, choices: NDArray[Any]) -> tuple[int, ...]:
@@ -167,11 +195,21 @@ def bridge(name: str) -> type[PymooStrategy]:
         raise unknown("genetic algorithm of pymoo", name, _ONE | _MANY)
     algorithm = getattr(import_module(f"pymoo.algorithms.{(_ONE | _MANY)[name]}"), name)
     knobs = {
-        "pop_size": Parameter("pop_size", Parameter.KEYWORD_ONLY, default=_POPULATION, annotation="int"),
-        "n_offsprings": Parameter("n_offsprings", Parameter.KEYWORD_ONLY, default=None, annotation="int | None"),
+        "pop_size": Parameter(
+            "pop_size", Parameter.KEYWORD_ONLY, default=_POPULATION, annotation="int"
+        ),
+        "n_offsprings": Parameter(
+            "n_offsprings", Parameter.KEYWORD_ONLY, default=None, annotation="int | None"
+        ),
     }
-    flags = {"directed": name in _DIRECTED, "twice": name in _TWICE, "many_objectives": name in _MANY}
-    return strategy_class(PymooStrategy, name, knobs, origin=f"pymoo:{name}", algorithm=algorithm, **flags)
+    flags = {
+        "directed": name in _DIRECTED,
+        "twice": name in _TWICE,
+        "many_objectives": name in _MANY,
+    }
+    return strategy_class(
+        PymooStrategy, name, knobs, origin=f"pymoo:{name}", algorithm=algorithm, **flags
+    )
 
 
 def __getattr__(name: str) -> type[PymooStrategy]:

@@ -1,12 +1,15 @@
-"""Strategies of ours as a sampler of Optuna's, so that they drive anybody's study over a space of choices.
+"""Strategies of ours as a sampler of Optuna's, so that they drive anybody's study over a space of
+choices.
 
-Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
-position of the space is a categorical parameter of its name. The strategy is told every finished trial whose parameters
-make a cell, whoever asked for it, in the order of their numbers; failed and pruned ones are not told.
+Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
+Framework", KDD 2019. Every position of the space is a categorical parameter of its name. The
+strategy is told every finished trial whose parameters make a cell, whoever asked for it, in the
+order of their numbers; failed and pruned ones are not told.
 
-A strategy knows the positions of its space and nothing else. A parameter that is none of them, a number that is drawn
-from a range, and a trial that leaves a position out would be searched at random, so each is refused in a line. Whole
-numbers are positions where the space lists them: ``suggest_int("depth", 1, 3)`` is right for the options 1, 2 and 3.
+A strategy knows the positions of its space and nothing else. A parameter that is none of them, a
+number that is drawn from a range, and a trial that leaves a position out would be searched at
+random, so each is refused in a line. Whole numbers are positions where the space lists them:
+``suggest_int("depth", 1, 3)`` is right for the options 1, 2 and 3.
 """
 
 from __future__ import annotations
@@ -40,7 +43,9 @@ def parameters_of(space: ChoiceSpace, cell: Cell) -> dict[str, Any]:
 def suggested(space: ChoiceSpace, trial: optuna.trial.BaseTrial) -> list[int]:
     """The choices that a trial suggests, one option index per position."""
     places = zip(space.positions, space.options, strict=True)
-    return [options.index(trial.suggest_categorical(position, options)) for position, options in places]
+    return [
+        options.index(trial.suggest_categorical(position, options)) for position, options in places
+    ]
 
 
 def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
@@ -56,8 +61,8 @@ def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
 class StrategySampler(optuna.samplers.BaseSampler):
     """Any strategy as an Optuna sampler, for one study.
 
-    Every position of the space is suggested in every trial, as `cell` does, and nothing else is; anything else ends the
-    study with a `UserError` that names the parameter.
+    Every position of the space is suggested in every trial, as `cell` does, and nothing else is;
+    anything else ends the study with a `UserError` that names the parameter.
 
     Example:
         >>> import optuna
@@ -83,11 +88,14 @@ class StrategySampler(optuna.samplers.BaseSampler):
             seed: The root of all randomness.
 
         Raises:
-            UserError: There is no such strategy, it chooses epochs, or the space is none of choices.
+            UserError: There is no such strategy, it chooses epochs, or the space is none of
+                choices.
         """
         kind, name = resolve(strategy), label(strategy)
         if not isinstance(space, ChoiceSpace):
-            raise UserError(f"An Optuna sampler needs a space of choices (ChoiceSpace); {space.name} is none.")
+            raise UserError(
+                f"An Optuna sampler needs a space of choices (ChoiceSpace); {space.name} is none."
+            )
         if kind.chooses_epochs:
             raise UserError(f"{name} chooses epochs, which an Optuna study has not.")
         self.space, self._name = space, name
@@ -99,7 +107,11 @@ class StrategySampler(optuna.samplers.BaseSampler):
         """The cell of a trial, for the objective of a study: every position is suggested."""
         return self.space.at(suggested(self.space, trial))
 
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
+    def infer_relative_search_space(
+        self,
+        study: Study,  # noqa: ARG002
+        trial: FrozenTrial,  # noqa: ARG002
+    ) -> dict[str, BaseDistribution]:
         """Nothing: what a trial suggests is seen when it does (`sample_independent`)."""
         return {}
 
@@ -111,13 +123,18 @@ class StrategySampler(optuna.samplers.BaseSampler):
         return {}
 
     def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
     ) -> Any:
-        """The option of the cell that the strategy asks for at a trial's first parameter, told of what has finished.
+        """The option of the cell that the strategy asks for at a trial's first parameter, told of
+        what has finished.
 
         Raises:
-            UserError: The parameter is no position of the space, or not one of its options; or the study has several
-                objectives, and the strategy knows one.
+            UserError: The parameter is no position of the space, or not one of its options; or the
+                study has several objectives, and the strategy knows one.
         """
         self._check(param_name, param_distribution)
         if trial.number not in self._asked:
@@ -126,10 +143,14 @@ class StrategySampler(optuna.samplers.BaseSampler):
             self._asked[trial.number] = parameters_of(self.space, cell)
         option = self._asked[trial.number][param_name]
         if isinstance(param_distribution, CategoricalDistribution):
-            return param_distribution.choices[list(map(str, param_distribution.choices)).index(option)]
+            return param_distribution.choices[
+                list(map(str, param_distribution.choices)).index(option)
+            ]
         return int(option)
 
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+    def after_trial(
+        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+    ) -> None:
         """Refuse a finished trial that left positions out: the strategy could not be told of it.
 
         Raises:
@@ -140,8 +161,9 @@ class StrategySampler(optuna.samplers.BaseSampler):
         left_out = [position for position in self.space.positions if position not in trial.params]
         if state == TrialState.COMPLETE and asked is not None and left_out:
             raise UserError(
-                f"Trial {trial.number} did not suggest {', '.join(left_out)}, so it makes no cell of {self.space.name} "
-                "and the strategy cannot learn from it: suggest every position, as sampler.cell(trial) does."
+                f"Trial {trial.number} did not suggest {', '.join(left_out)}, so it makes no cell"
+                f" of {self.space.name} and the strategy cannot learn from it: suggest every"
+                " position, as sampler.cell(trial) does."
             )
 
     def _check(self, parameter: str, distribution: BaseDistribution) -> None:
@@ -150,20 +172,23 @@ class StrategySampler(optuna.samplers.BaseSampler):
         suggested = f"suggest_{kind}({parameter!r}, …)"
         if parameter not in self.space.positions:
             raise UserError(
-                f"{self._name} chooses cells of {self.space.name}, and {suggested} is none of its positions "
-                f"({', '.join(self.space.positions)}): make it a position of the space, with the options to choose "
-                f"from, and suggest it by suggest_categorical({parameter!r}, options); or leave it out."
+                f"{self._name} chooses cells of {self.space.name}, and {suggested} is none of its"
+                f" positions ({', '.join(self.space.positions)}): make it a position of the space,"
+                " with the options to choose from, and suggest it by"
+                f" suggest_categorical({parameter!r}, options); or leave it out."
             )
         options = self.space.options[self.space.positions.index(parameter)]
         if not _agree(distribution, options):
             raise UserError(
-                f"{suggested} has other values than the position {parameter} of {self.space.name}: right is "
-                f"suggest_categorical({parameter!r}, {list(options)})."
+                f"{suggested} has other values than the position {parameter} of {self.space.name}:"
+                f" right is suggest_categorical({parameter!r}, {list(options)})."
             )
 
     def _tell(self, study: Study) -> None:
         """Tell the strategy what has finished since."""
-        signs = [1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions]
+        signs = [
+            1 if direction == StudyDirection.MINIMIZE else -1 for direction in study.directions
+        ]
         if len(signs) > 1 and not self.strategy.many_objectives:
             raise UserError(f"{self._name} knows one objective, and the study has {len(signs)}.")
         self.strategy.objectives = len(signs)
@@ -178,7 +203,9 @@ class StrategySampler(optuna.samplers.BaseSampler):
         """A finished trial as a strategy is told it; None where its parameters make no cell."""
         try:
             places = zip(self.space.positions, self.space.options, strict=True)
-            cell = self.space.at([options.index(str(trial.params[position])) for position, options in places])
+            cell = self.space.at(
+                [options.index(str(trial.params[position])) for position, options in places]
+            )
         except (KeyError, ValueError):  # other parameters, or no cell of the space
             return None
         scores = [sign * value for sign, value in zip(signs, trial.values, strict=True)]

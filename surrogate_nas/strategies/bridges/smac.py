@@ -1,8 +1,10 @@
-"""SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in ``smac:BlackBox``.
+"""SMAC3: Bayesian optimisation with a random forest, as ``smac``, or another of its facades, as in
+``smac:BlackBox``.
 
-Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization", JMLR 2022. Every
-position is a categorical parameter. SMAC's initial design takes at most a quarter of its ``budget`` of trials. What it
-writes goes into a temporary folder. Where it has no further configuration, a cell is drawn at random.
+Lindauer et al., "SMAC3: A Versatile Bayesian Optimization Package for Hyperparameter Optimization",
+JMLR 2022. Every position is a categorical parameter. SMAC's initial design takes at most a quarter
+of its ``budget`` of trials. What it writes goes into a temporary folder. Where it has no further
+configuration, a cell is drawn at random.
 """
 
 from __future__ import annotations
@@ -70,7 +72,11 @@ class SmacStrategy(Bridge):
         if info is None:
             values = dict(zip(self._names, trial.cell.choices, strict=True))
             info = TrialInfo(Configuration(self._space, values=values), seed=0)
-        value = TrialValue(math.inf, status=StatusType.CRASHED) if trial.failure else TrialValue(cost=trial.score)
+        value = (
+            TrialValue(math.inf, status=StatusType.CRASHED)
+            if trial.failure
+            else TrialValue(cost=trial.score)
+        )
         made.tell(info, value, save=False)
 
     def _the_facade(self) -> Any:
@@ -82,7 +88,9 @@ class SmacStrategy(Bridge):
             self._names = [f"p{place}" for place in range(len(self.space.positions))]
             self._space = ConfigurationSpace(seed=self.own_seed)
             counts = [len(options) for options in self.space.options]
-            self._space.add([Categorical(name, range(n)) for name, n in zip(self._names, counts, strict=True)])
+            self._space.add(
+                [Categorical(name, range(n)) for name, n in zip(self._names, counts, strict=True)]
+            )
             self._folder = TemporaryDirectory(prefix="surrogate_nas-smac-")
             scenario = smac.Scenario(
                 self._space,
@@ -91,7 +99,9 @@ class SmacStrategy(Bridge):
                 seed=self.own_seed,
                 output_directory=Path(self._folder.name),
             )
-            self._made = getattr(smac, self.facade)(scenario, _nothing, overwrite=True, logging_level=False)
+            self._made = getattr(smac, self.facade)(
+                scenario, _nothing, overwrite=True, logging_level=False
+            )
         return self._made
 
 
@@ -99,8 +109,8 @@ class SmacStrategy(Bridge):
 def _same_in_every_process() -> Iterator[None]:
     """Let SMAC's sets of configurations have one order, and its forest one thread.
 
-    The usual hash of a configuration is that of a text, which processes draw. And the forest would make a pool of
-    threads for every prediction, which takes longer than the prediction.
+    The usual hash of a configuration is that of a text, which processes draw. And the forest would
+    make a pool of threads for every prediction, which takes longer than the prediction.
     """
     from ConfigSpace import Configuration
     from joblib import parallel_config
@@ -114,7 +124,7 @@ def _same_in_every_process() -> Iterator[None]:
         Configuration.__hash__ = usual  # type: ignore[method-assign]
 
 
-def _nothing(config: Any, seed: int = 0) -> float:  # noqa: ARG001 - SMAC wants a function, and is asked and told
+def _nothing(config: Any, seed: int = 0) -> float:
     raise NotImplementedError
 
 
@@ -138,7 +148,9 @@ def bridge(name: str = "") -> type[SmacStrategy]:
         raise unknown("facade of SMAC3", name, _FACADES)
     if not name:
         return bridge(_USUAL)
-    knobs = {"budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int")}
+    knobs = {
+        "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int")
+    }
     return strategy_class(SmacStrategy, name, knobs, origin=f"smac:{name}", facade=_FACADES[name])
 
 

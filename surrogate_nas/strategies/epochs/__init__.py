@@ -1,1 +1,3 @@
-"""Strategies over epochs: many cells are looked at early, and only the best of them are trained on."""
+"""Strategies over epochs: many cells are looked at early, and only the best of them are trained
+on.
+"""

@@ -1,7 +1,9 @@
-"""ASHA: asynchronous successive halving, in which a cell goes on as soon as it is among the best of its rung so far.
+"""ASHA: asynchronous successive halving, in which a cell goes on as soon as it is among the best of
+its rung so far.
 
-Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel Hyperparameter Tuning",
-MLSys 2020. Departures: the rungs are those of `hyperband`, and so is the share that goes on.
+Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel
+Hyperparameter Tuning", MLSys 2020. Departures: the rungs are those of `hyperband`, and so is the
+share that goes on.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from surrogate_nas.strategies.random import RandomSearch
 
 
 class Asha(RandomSearch):
-    """Trains a cell on where one may go on, at the highest rung first; else looks at a new random cell.
+    """Trains a cell on where one may go on, at the highest rung first; else looks at a new random
+    cell.
 
     Never waits, so that any number of workers are busy.
 
@@ -59,7 +62,9 @@ class Asha(RandomSearch):
     def _next(self) -> Cell | Request:
         for here, above in reversed(list(pairwise(self.ladder))):
             scores = self._scores.get(here.epochs, {})
-            for cell in sorted(scores, key=scores.__getitem__)[: promoted(len(scores), here, above)]:
+            for cell in sorted(scores, key=scores.__getitem__)[
+                : promoted(len(scores), here, above)
+            ]:
                 if (cell, above.epochs) not in self._asked:
                     self._asked.add((cell, above.epochs))
                     return above.request(cell)

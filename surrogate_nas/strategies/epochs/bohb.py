@@ -1,11 +1,12 @@
 """BOHB: Hyperband whose cells are drawn where good cells are denser than bad ones.
 
-Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018, with the
-densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width of a choice's kernel follows from
-how often options differ, not from their numbers, whose order means nothing, and never makes another option likelier
-than the datum's own; cells that were asked for are passed over; where a drawn combination is no cell of the space, a
-mutation of the good cell that it came from stands in. ``bandwidth_factor`` widens what is drawn, as the paper has it;
-its code does so for numbers only.
+Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
+2018, with the densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width
+of a choice's kernel follows from how often options differ, not from their numbers, whose order
+means nothing, and never makes another option likelier than the datum's own; cells that were asked
+for are passed over; where a drawn combination is no cell of the space, a mutation of the good cell
+that it came from stands in. ``bandwidth_factor`` widens what is drawn, as the paper has it; its
+code does so for numbers only.
 """
 
 from __future__ import annotations
@@ -24,10 +25,11 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.epochs.hyperband import Hyperband
 from surrogate_nas.strategies.epochs.rungs import Rung
 
-# Densities over choices: kernel estimates of good and of bad cells, and cells that the first makes likelier.
+# Densities over choices: kernel estimates of good and of bad cells, and cells that the first makes
+# likelier.
 #
-# Aitchison & Aitken, "Multivariate Binary Discrimination by the Kernel Method", Biometrika 1976: with a width λ, an
-# option keeps 1 − λ of a datum's weight and the others share λ.
+# Aitchison & Aitken, "Multivariate Binary Discrimination by the Kernel Method", Biometrika 1976:
+# with a width λ, an option keeps 1 − λ of a datum's weight and the others share λ.
 
 
 Floats = NDArray[np.float64]
@@ -50,7 +52,8 @@ class Density(NamedTuple):
 
     @classmethod
     def of(cls, data: Choices, counts: Floats, narrowest: float) -> Self:
-        """The estimate with λ by the normal reference rule, where two options of a position are 1 apart.
+        """The estimate with λ by the normal reference rule, where two options of a position are 1
+        apart.
 
         Args:
             data: Shape ``(n, positions)``.
@@ -68,7 +71,9 @@ class Density(NamedTuple):
         weights = np.where(points[:, None] == self.data, 1 - self.widths, other)
         return np.asarray(np.maximum(weights.prod(axis=2).mean(axis=1), _LEAST))
 
-    def draw(self, n: int, factor: float, rng: np.random.Generator) -> tuple[Choices, NDArray[np.intp]]:
+    def draw(
+        self, n: int, factor: float, rng: np.random.Generator
+    ) -> tuple[Choices, NDArray[np.intp]]:
         """Draw from the same estimate with all λ multiplied.
 
         Returns:
@@ -98,8 +103,8 @@ class _Model(NamedTuple):
 class Bohb(Hyperband):
     """Hyperband that learns from the highest rung with enough observed cells.
 
-    Of a rung's cells the best 15 % are good, the others bad; both densities hold at least one cell more than the space
-    has positions, for which they share cells where few are observed.
+    Of a rung's cells the best 15 % are good, the others bad; both densities hold at least one cell
+    more than the space has positions, for which they share cells where few are observed.
 
     Example:
         >>> import surrogate_nas as sn
@@ -148,7 +153,9 @@ class Bohb(Hyperband):
         if trial.failure:
             return
         if rung is None:
-            rung = next((held for held in reversed(self.ladder) if held.epochs == trial.epochs), None)
+            rung = next(
+                (held for held in reversed(self.ladder) if held.epochs == trial.epochs), None
+            )
         if rung is not None:
             self._seen.setdefault(rung, []).append(trial)
             self._stale = True

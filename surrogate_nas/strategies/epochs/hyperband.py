@@ -1,10 +1,11 @@
-"""Hyperband: brackets of successive halving, from many cells seen early to few trained to the end, again and again.
+"""Hyperband: brackets of successive halving, from many cells seen early to few trained to the end,
+again and again.
 
-Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to Hyperparameter
-Optimization", JMLR 2018. Departures: the rungs are those of the epochs that can be asked for which lie at least a
-factor η apart, so a share other than 1/η goes on where they lie further apart, such that each rung trains about as
-many epochs; while a bracket waits, the next begins; random cells are not repeated. Where there is only one rung, it is
-random search.
+Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to
+Hyperparameter Optimization", JMLR 2018. Departures: the rungs are those of the epochs that can be
+asked for which lie at least a factor η apart, so a share other than 1/η goes on where they lie
+further apart, such that each rung trains about as many epochs; while a bracket waits, the next
+begins; random cells are not repeated. Where there is only one rung, it is random search.
 """
 
 from __future__ import annotations
@@ -36,13 +37,15 @@ class Hyperband(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None
+    ) -> None:
         """Start with no bracket.
 
         Args:
             eta: η, the least factor between the epochs of two rungs, above 1.
-            rungs: How many rungs, the highest; None for as many as the epochs give. Where these give fewer, a cell goes
-                on by being trained again for the first of them.
+            rungs: How many rungs, the highest; None for as many as the epochs give. Where these
+                give fewer, a cell goes on by being trained again for the first of them.
 
         Raises:
             UserError: η is not above 1, or there is not one rung.
@@ -85,7 +88,9 @@ class Hyperband(RandomSearch):
         """Give every trial to the bracket that asked for it."""
         super().tell(trials)
         for trial in trials:
-            found = (rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None)
+            found = (
+                rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None
+            )
             self._learn(trial, next(found, None))
         self._brackets = [bracket for bracket in self._brackets if bracket.rung is not None]
 

@@ -1,6 +1,8 @@
-"""The rungs of halving: which epochs cells are compared at, and a bracket of cells that climbs them.
+"""The rungs of halving: which epochs cells are compared at, and a bracket of cells that climbs
+them.
 
-Every rung is given about the same number of epochs, so that of two rungs with e and E epochs a share e / E goes on.
+Every rung is given about the same number of epochs, so that of two rungs with e and E epochs a
+share e / E goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ class Rung(NamedTuple):
 
     Attributes:
         epochs: The training run that is asked for; None where training plays no part.
-        resource: What a run counts as when cells are shared out between rungs: its epochs, less where it is repeated.
+        resource: What a run counts as when cells are shared out between rungs: its epochs, less
+            where it is repeated.
     """
 
     epochs: int | None
@@ -45,12 +48,14 @@ def check_ladder(eta: float, rungs: int | None = None) -> None:
 
 
 def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Rung]:
-    """The last of the epochs, and going down the largest that are at most an η-th of the next; rising.
+    """The last of the epochs, and going down the largest that are at most an η-th of the next;
+    rising.
 
     Args:
         epochs: What a request may ask for, rising; none where training plays no part.
         eta: η, above 1.
-        n: How many rungs, the highest; where the epochs give fewer, the first is repeated. None for all.
+        n: How many rungs, the highest; where the epochs give fewer, the first is repeated. None for
+            all.
     """
     if not epochs:
         return [Rung(None, 1.0)]
@@ -76,7 +81,9 @@ class Bracket:
     """
 
     def __init__(self, rungs: Sequence[Rung], n: int) -> None:
-        """Start with no cell; `rungs`: from where the cells enter to the last, `n`: how many cells enter."""
+        """Start with no cell; `rungs`: from where the cells enter to the last, `n`: how many cells
+        enter.
+        """
         self._above = list(rungs[1:])
         self.rung: Rung | None = rungs[0]
         self._size = self._to_draw = n
@@ -116,7 +123,9 @@ class Bracket:
         self.rung = self._above.pop(0) if self._above else None
         if self.rung is None:
             return
-        best = sorted((trial for trial in self._observed if not trial.failure), key=lambda trial: trial.score)
+        best = sorted(
+            (trial for trial in self._observed if not trial.failure), key=lambda trial: trial.score
+        )
         if not best:
             self.rung = None
             return

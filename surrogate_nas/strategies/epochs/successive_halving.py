@@ -1,7 +1,8 @@
-"""Successive halving: many random cells are seen early, the best of them later, one at the end; then anew.
+"""Successive halving: many random cells are seen early, the best of them later, one at the end;
+then anew.
 
-Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016. As many
-cells enter as leave one for the last rung. Departures: as in `hyperband`.
+Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
+AISTATS 2016. As many cells enter as leave one for the last rung. Departures: as in `hyperband`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,16 @@ class SuccessiveHalving(Hyperband):
         >>> import surrogate_nas as sn
         >>> run = sn.search("fashion", "successive_halving", "valid_error", budget=80)
         >>> counts = Counter(trial.epochs for trial in run.trials[10:])
-        >>> sorted(counts), counts[1] > counts[5]  # many cells are begun, few are trained to the end
+        >>> (
+        ...     sorted(counts),
+        ...     counts[1] > counts[5],
+        ... )  # many cells are begun, few are trained to the end
         ([1, 5], True)
     """
 
-    def __init__(self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None) -> None:
+    def __init__(
+        self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None
+    ) -> None:
         """Start with no bracket."""
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)
 

@@ -1,8 +1,10 @@
-"""What the differentiable methods share: α, what its gradient is of, and how cells are chosen from it.
+"""What the differentiable methods share: α, what its gradient is of, and how cells are chosen from
+it.
 
-α is driven by L on validation batches, in turn with the steps of the weights (first order, as DARTS does where its ξ is
-0), or by the sum of training losses over a window of steps (Ru et al., "Speedy Performance Estimation for Neural
-Architecture Search", NeurIPS 2021), which costs no steps of its own. Either way E[λR] is added, exactly.
+α is driven by L on validation batches, in turn with the steps of the weights (first order, as DARTS
+does where its ξ is 0), or by the sum of training losses over a window of steps (Ru et al., "Speedy
+Performance Estimation for Neural Architecture Search", NeurIPS 2021), which costs no steps of its
+own. Either way E[λR] is added, exactly.
 """
 
 from __future__ import annotations
@@ -52,11 +54,12 @@ class Alphas(OneShot):
         Args:
             epochs: Passes of the weights over the training data.
             rate: The learning rate of α, by Adam.
-            choose: ``argmax``: cells by their probability under α, the largest first; ``without_none``: the same among
-                cells that have no ``none``, as DARTS reads its cell; ``sampled``: drawn from α.
+            choose: ``argmax``: cells by their probability under α, the largest first;
+                ``without_none``: the same among cells that have no ``none``, as DARTS reads its
+                cell; ``sampled``: drawn from α.
             drive: ``valid_loss`` or ``train_sum``.
-            window: Over how many steps the training losses are summed before α takes a step, where they drive it; with
-                1 it takes each summand as it comes.
+            window: Over how many steps the training losses are summed before α takes a step, where
+                they drive it; with 1 it takes each summand as it comes.
 
         Raises:
             UserError: `choose` or `drive` is none of these.
@@ -129,7 +132,9 @@ class Alphas(OneShot):
         return loss
 
     def _update(self, window: int) -> None:
-        """Step α by the gradients that were gathered, per step, and by those of E[λR] and the anchor."""
+        """Step α by the gradients that were gathered, per step, and by those of E[λR] and the
+        anchor.
+        """
         if self.alpha.grad is not None:
             self.alpha.grad /= window
         (self._anchor() + (self._expected().double() * self._costs).sum()).backward()  # type: ignore[no-untyped-call]
@@ -137,7 +142,9 @@ class Alphas(OneShot):
         self._optimiser.zero_grad()
 
     def _order(self) -> Sequence[int]:
-        """By probability; or as drawn one after another without putting any back (Gumbel's trick)."""
+        """By probability; or as drawn one after another without putting any back (Gumbel's
+        trick).
+        """
         edges = np.arange(len(self.supernet_context.edges))
         with np.errstate(divide="ignore"):
             of_edge = np.log(self.probabilities)
@@ -150,14 +157,21 @@ class Alphas(OneShot):
         return order
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """α by edge, the mean probability of each choice over training, and the share of E[λR] in the objective."""
+        """α by edge, the mean probability of each choice over training, and the share of E[λR] in
+        the objective.
+        """
         found = dict(super().diagnosis())
         if not self._history:
             return found
-        names, penalty = self.supernet_context.choices, self.supernet_context.penalty.expected(self.probabilities)
+        names, penalty = (
+            self.supernet_context.choices,
+            self.supernet_context.penalty.expected(self.probabilities),
+        )
         found["objective of α at the end"] = {
-            "L": self._loss, "E[λR]": penalty, "share of E[λR]": penalty / (self._loss + penalty),
-        }  # fmt: skip
+            "L": self._loss,
+            "E[λR]": penalty,
+            "share of E[λR]": penalty / (self._loss + penalty),
+        }
         for epoch, held in enumerate(self._history, 1):
             mean = held.mean(axis=0)
             found[f"after epoch {epoch}"] = _row(names, mean) | {

@@ -1,8 +1,10 @@
-"""What a one-shot strategy is: it trains a supernet, by slices, and then asks for the cells it found.
+"""What a one-shot strategy is: it trains a supernet, by slices, and then asks for the cells it
+found.
 
-It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited weights, and E[λR]
-exactly, since R is a sum over edges. Every slice is charged on the benchmark's clock, and what the supernet found
-counts only once it was asked for and evaluated, as any cell is. Cells without a path are passed over and counted.
+It minimises the objective of everybody, in the same units: L by the task's gradient or by inherited
+weights, and E[λR] exactly, since R is a sum over edges. Every slice is charged on the benchmark's
+clock, and what the supernet found counts only once it was asked for and evaluated, as any cell is.
+Cells without a path are passed over and counted.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Additive:
-    """λR as a sum over edges: what every choice of every edge adds to the score, so that its expectation is exact.
+    """λR as a sum over edges: what every choice of every edge adds to the score, so that its
+    expectation is exact.
 
     Attributes:
         constant: What every cell has.
@@ -61,7 +64,8 @@ class SupernetContext:
         weightless: Which of the choices have no weights to train, shape ``(choices,)``.
         alive: Which cells have a path from input to output, in the order of the space.
         penalty: λR, in the unit of the score.
-        supernet: Makes one from ``epochs`` and ``seed``; it counts the seconds of its steps on the benchmark's clock.
+        supernet: Makes one from ``epochs`` and ``seed``; it counts the seconds of its steps on the
+            benchmark's clock.
     """
 
     edges: tuple[str, ...]
@@ -73,7 +77,8 @@ class SupernetContext:
 
 
 class OneShot(Strategy):
-    """Trains first and asks then, in an order of its own, without asking twice; subclasses give `_train` and `_order`.
+    """Trains first and asks then, in an order of its own, without asking twice; subclasses give
+    `_train` and `_order`.
 
     Attributes:
         supernet_context: What it trains with; whoever runs the strategy sets it.
@@ -112,7 +117,8 @@ class OneShot(Strategy):
         if self._slices is None:
             if getattr(self, "supernet_context", None) is None:
                 raise UserError(
-                    f"{type(self).__name__} trains a supernet, so it must be given a supernet context first."
+                    f"{type(self).__name__} trains a supernet, so it must be given a supernet"
+                    " context first."
                 )
             self._slices = self._train()
         if next(self._slices, self) is self:

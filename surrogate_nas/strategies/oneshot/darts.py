@@ -1,10 +1,12 @@
-"""DARTS, first order: every edge is the softmax of α over its operations, and α falls down the validation loss.
+"""DARTS, first order: every edge is the softmax of α over its operations, and α falls down the
+validation loss.
 
-Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0, which costs half as much.
-Departures: the weights are trained by the task's own schedule; batches of the task's validation split take the place of
-half of the training data; ``none`` may be chosen, as everywhere here, unless the cell is read by
-``choose=without_none``, as the paper reads it; E[λR] is added. Its failure is documented, on
-NAS-Bench-201 by Dong & Yang (ICLR 2020): α leaves the operations that have weights.
+Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0, which
+costs half as much. Departures: the weights are trained by the task's own schedule; batches of the
+task's validation split take the place of half of the training data; ``none`` may be chosen, as
+everywhere here, unless the cell is read by ``choose=without_none``, as the paper reads it; E[λR] is
+added. Its failure is documented, on NAS-Bench-201 by Dong & Yang (ICLR 2020): α leaves the
+operations that have weights.
 """
 
 from __future__ import annotations
@@ -20,7 +22,9 @@ class Darts(Alphas):
     Example:
         >>> from surrogate_nas.contract.toy import equipped
         >>> from surrogate_nas.space import nb201
-        >>> search = equipped(Darts)(nb201(), seed=0)  # sixteen digits; a run on live:digits gives it a real task
+        >>> search = equipped(Darts)(
+        ...     nb201(), seed=0
+        ... )  # sixteen digits; a run on live:digits gives it a real task
         >>> while (seconds := search.work()) is not None:  # what training costs is charged
         ...     pass
         >>> search.probabilities.shape, len(search.ask(2))

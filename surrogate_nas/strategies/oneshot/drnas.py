@@ -1,9 +1,10 @@
-"""DrNAS: the mixture of every edge is drawn from a Dirichlet distribution, whose concentrations are learned.
+"""DrNAS: the mixture of every edge is drawn from a Dirichlet distribution, whose concentrations are
+learned.
 
-Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1, gradients through the
-draw, and 1e-3 times the divergence from the flat Dirichlet. Departures: no partial channels and no progressive stage,
-since the supernets here are small; the weights are trained by the task's own schedule; E[λR] is added, by the mean of
-the Dirichlet.
+Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1,
+gradients through the draw, and 1e-3 times the divergence from the flat Dirichlet. Departures: no
+partial channels and no progressive stage, since the supernets here are small; the weights are
+trained by the task's own schedule; E[λR] is added, by the mean of the Dirichlet.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class DrNas(Alphas):
         >>> while search.work() is not None:
         ...     pass
         >>> first, second = search.ask(2)
-        >>> chance = [search.probabilities[range(6), cell.choices].prod() for cell in (first, second)]
+        >>> chance = [
+        ...     search.probabilities[range(6), cell.choices].prod() for cell in (first, second)
+        ... ]
         >>> bool(chance[0] >= chance[1])  # the most probable cell first
         True
     """
@@ -38,7 +41,8 @@ class DrNas(Alphas):
         return F.elu(self.alpha) + 1
 
     def _mixture(self) -> tuple[Tensor, None]:
-        with torch.random.fork_rng(devices=[]):  # PyTorch's own generator, which others draw from, stays as it is
+        # PyTorch's own generator, which others draw from, stays as it is
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(self.rng.integers(2**63)))
             return Dirichlet(self._concentration).rsample(), None
 

@@ -1,9 +1,11 @@
-"""GDAS: one operation an edge is drawn and computed, and its gradient is passed on as if all had been mixed.
+"""GDAS: one operation an edge is drawn and computed, and its gradient is passed on as if all had
+been mixed.
 
-Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard Gumbel-softmax samples with
-a falling temperature, forward through the drawn operation alone. Departures: the weights are trained by the task's own
-schedule; E[λR] is added. Where one path alone carries the input, batch normalisation cancels the factor that its
-gradient comes through, so that α learns nothing from such a draw.
+Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard
+Gumbel-softmax samples with a falling temperature, forward through the drawn operation alone.
+Departures: the weights are trained by the task's own schedule; E[λR] is added. Where one path alone
+carries the input, batch normalisation cancels the factor that its gradient comes through, so that α
+learns nothing from such a draw.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ class Gdas(Alphas):
             cold: The temperature at the end, which it falls to linearly.
         """
         super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose)
-        self.warm, self.cold = check_number("warm", warm, above=True), check_number("cold", cold, above=True)
+        self.warm, self.cold = (
+            check_number("warm", warm, above=True),
+            check_number("cold", cold, above=True),
+        )
 
     def _mixture(self) -> tuple[Tensor, list[int]]:
         temperature = self.warm + (self.cold - self.warm) * self.progress

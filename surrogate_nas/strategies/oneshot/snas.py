@@ -1,9 +1,10 @@
 """SNAS-like: relaxed samples of α, and one loss for α and the weights alike.
 
-Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a Gumbel-softmax sample, its
-temperature falls, and α takes the gradient of the training loss in the same step as the weights (single level), so no
-validation data is read. Departures: the expected cost takes its exact gradient, not a sampled one; the weights are
-trained by the task's own schedule.
+Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a
+Gumbel-softmax sample, its temperature falls, and α takes the gradient of the training loss in the
+same step as the weights (single level), so no validation data is read. Departures: the expected
+cost takes its exact gradient, not a sampled one; the weights are trained by the task's own
+schedule.
 """
 
 from __future__ import annotations
@@ -47,8 +48,13 @@ class Snas(Alphas):
             warm: The temperature at first.
             cold: The temperature at the end, which it falls to by a constant factor a step.
         """
-        super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum")
-        self.warm, self.cold = check_number("warm", warm, above=True), check_number("cold", cold, above=True)
+        super().__init__(
+            space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum"
+        )
+        self.warm, self.cold = (
+            check_number("warm", warm, above=True),
+            check_number("cold", cold, above=True),
+        )
 
     def _mixture(self) -> tuple[Tensor, None]:
         temperature = self.warm * (self.cold / self.warm) ** self.progress

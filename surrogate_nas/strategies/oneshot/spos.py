@@ -1,9 +1,11 @@
-"""SPOS: single paths drawn uniformly train the supernet, then evolution ranks cells by the weights they inherit.
+"""SPOS: single paths drawn uniformly train the supernet, then evolution ranks cells by the weights
+they inherit.
 
-Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020. Departures: only paths
-that carry the input are drawn; inherited weights are judged on one batch of validation data by its own statistics,
-instead of recalibrated ones; the score is L + λR, so cost is weighed and not capped; and the best cells by inherited
-weights are evaluated one after another, since that order is rough.
+Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020.
+Departures: only paths that carry the input are drawn; inherited weights are judged on one batch of
+validation data by its own statistics, instead of recalibrated ones; the score is L + λR, so cost is
+weighed and not capped; and the best cells by inherited weights are evaluated one after another,
+since that order is rough.
 """
 
 from __future__ import annotations
@@ -54,13 +56,21 @@ class Spos(OneShot):
             examples: Of the validation data, on which inherited weights are judged.
         """
         super().__init__(space, seed=seed)
-        self._passes, self.population = check_whole("epochs", epochs, 1), check_whole("population", population, 1)
-        self.generations, self.parents = check_whole("generations", generations, 1), check_whole("parents", parents, 1)
+        self._passes, self.population = (
+            check_whole("epochs", epochs, 1),
+            check_whole("population", population, 1),
+        )
+        self.generations, self.parents = (
+            check_whole("generations", generations, 1),
+            check_whole("parents", parents, 1),
+        )
         self.examples = check_whole("examples", examples, 1)
         self._scores: dict[int, float] = {}
 
     def _train(self) -> Iterator[None]:
-        self.supernet = self.supernet_context.supernet(epochs=self._passes, seed=int(self.rng.integers(2**31)))
+        self.supernet = self.supernet_context.supernet(
+            epochs=self._passes, seed=int(self.rng.integers(2**31))
+        )
         self._alive = np.flatnonzero(self.supernet_context.alive)
         self._places = {tuple(row): place for place, row in enumerate(self.space.choices.tolist())}
         for _ in range(self._passes):
@@ -81,7 +91,9 @@ class Spos(OneShot):
         self._scores |= dict(zip(places, scores.tolist(), strict=True))
 
     def _children(self) -> list[int]:
-        """New living cells, crossed from two of the best or mutated from one; fewer where hardly any are new."""
+        """New living cells, crossed from two of the best or mutated from one; fewer where hardly
+        any are new.
+        """
         best = [self.space[place].choices for place in self._ranked()[: self.parents]]
         found: dict[int, None] = {}
         for attempt in range(20 * self.population):
@@ -108,7 +120,14 @@ class Spos(OneShot):
     def _order(self) -> Sequence[int]:
         """Those that were judged, the best first, then all others at random."""
         ranked = self._ranked()
-        return [*ranked, *(place for place in self.rng.permutation(self._alive).tolist() if place not in self._scores)]
+        return [
+            *ranked,
+            *(
+                place
+                for place in self.rng.permutation(self._alive).tolist()
+                if place not in self._scores
+            ),
+        ]
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What the best cell scored by inherited weights, and how many were judged."""
@@ -118,6 +137,9 @@ class Spos(OneShot):
             score = self._scores[place]
             penalty = float(self.supernet_context.penalty.penalty([self.space[place].choices])[0])
             found["best by inherited weights"] = {
-                "L": score - penalty, "λR": penalty, "share of λR": penalty / score, "cells judged": len(self._scores),
-            }  # fmt: skip
+                "L": score - penalty,
+                "λR": penalty,
+                "share of λR": penalty / score,
+                "cells judged": len(self._scores),
+            }
         return found

@@ -1,6 +1,8 @@
-"""Strategies as a run sees them: ours in this process, a user's in one of its own (`outside`, and `inside`).
+"""Strategies as a run sees them: ours in this process, a user's in one of its own (`outside`, and
+`inside`).
 
-What that process may say is in `answers`; how it is started, limited and ended, in `surrogate_nas.runtime.sandbox`.
+What that process may say is in `answers`; how it is started, limited and ended, in
+`surrogate_nas.runtime.sandbox`.
 """
 
 from surrogate_nas.study.sandbox.answers import Sandboxed

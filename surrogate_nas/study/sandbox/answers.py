@@ -1,7 +1,8 @@
-"""What a run sees of a strategy, wherever it runs: what it declares and asks for, held against the contract; JSON too.
+"""What a run sees of a strategy, wherever it runs: what it declares and asks for, held against the
+contract; JSON too.
 
-The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and every cell is
-looked up by its text in the space of ours.
+The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and
+every cell is looked up by its text in the space of ours.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ DECLARED = {
     "objectives": "many_objectives",
     "supernet_context": "needs_supernet",
 }
-"""What a strategy may be given beside the space, and the flag by which its class declares that it reads it."""
+"""What a strategy may be given beside the space, and the flag by which its class declares that it
+reads it.
+"""
 
 
 class Flags(NamedTuple):
@@ -57,7 +60,9 @@ def flags_of(strategy: Strategy) -> Flags:
     try:
         size = operator.index(strategy.batch_size)
     except TypeError as error:
-        raise StrategyError(f"its batch_size is {shown(strategy.batch_size)}, not a whole number from 1 on.") from error
+        raise StrategyError(
+            f"its batch_size is {shown(strategy.batch_size)}, not a whole number from 1 on."
+        ) from error
     own = (bool(getattr(strategy, name, False)) for name in Flags._fields[1:])
     return Flags(min(max(size, 1), _LARGEST_BATCH), *own)
 
@@ -73,13 +78,19 @@ def flags_from_json(content: Any) -> Flags:
     if not isinstance(content, dict) or set(content) != set(names):
         raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
     size, *rest = (content[name] for name in names)
-    if type(size) is not int or not 1 <= size <= _LARGEST_BATCH or not all(type(flag) is bool for flag in rest):
+    if (
+        type(size) is not int
+        or not 1 <= size <= _LARGEST_BATCH
+        or not all(type(flag) is bool for flag in rest)
+    ):
         raise StrategyError(f"its process sent {shown(content)} instead of its flags.")
     return Flags(**content)
 
 
 def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
-    """The space's own cells for what a strategy returned, in requests where it may choose epochs."""
+    """The space's own cells for what a strategy returned, in requests where it may choose
+    epochs.
+    """
     if not isinstance(asked, Sequence) or isinstance(asked, str):
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     taken = list(islice(iter(asked), n + 1))
@@ -97,10 +108,14 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
     if not isinstance(asked, Request):
         return space.cell(cell)
     if not epochs:
-        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs.")
+        raise StrategyError(
+            f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs."
+        )
     if asked.epochs not in epochs:
         held = ", ".join(map(str, epochs))
-        raise StrategyError(f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}.")
+        raise StrategyError(
+            f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}."
+        )
     return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
 
 
@@ -115,15 +130,23 @@ def trials_to_rows(trials: Sequence[Trial]) -> list[tuple[Any, ...]]:
 
 def trials_from_rows(rows: Sequence[tuple[Any, ...]]) -> list[Trial]:
     """Read what `trials_to_rows` wrote."""
-    return [Trial(index, Cell(choices, text, place), *rest) for index, choices, text, place, *rest in rows]
+    return [
+        Trial(index, Cell(choices, text, place), *rest)
+        for index, choices, text, place, *rest in rows
+    ]
 
 
 def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
     """Write cells as their texts, and requests as lists."""
-    return [one.text if isinstance(one, Cell) else [one.cell.text, one.epochs, list(one.read)] for one in asked]
+    return [
+        one.text if isinstance(one, Cell) else [one.cell.text, one.epochs, list(one.read)]
+        for one in asked
+    ]
 
 
-def cells_from_json(content: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+def cells_from_json(
+    content: Any, n: int, space: Space, epochs: Sequence[int] = ()
+) -> list[Cell | Request]:
     """Look up what another process asks for; nothing of it is trusted."""
     if not isinstance(content, list) or not 1 <= len(content) <= n:
         raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
@@ -144,7 +167,9 @@ def _looked_up(text: str, space: Space) -> Cell:
     try:
         return space.cell(Cell((), text))
     except UserError as error:
-        raise StrategyError(f"its process sent {shown(text)}, which is no cell of {space.name}.") from error
+        raise StrategyError(
+            f"its process sent {shown(text)}, which is no cell of {space.name}."
+        ) from error
 
 
 class Sandboxed(ABC):
@@ -160,7 +185,11 @@ class Sandboxed(ABC):
         Args:
             settings: By attribute; those that it does not declare are left out.
         """
-        wanted = {name: value for name, value in (settings or {}).items() if getattr(self.flags, DECLARED[name])}
+        wanted = {
+            name: value
+            for name, value in (settings or {}).items()
+            if getattr(self.flags, DECLARED[name])
+        }
         self._epochs = wanted.get("epochs", ())
         if wanted:
             self._set(wanted)
@@ -170,7 +199,8 @@ class Sandboxed(ABC):
 
     @abstractmethod
     def ask(self, n: int) -> list[Cell | Request]:
-        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses epochs.
+        """What it asks for: 1 to `n` of the space's own cells, or requests of them where it chooses
+        epochs.
 
         Raises:
             StrategyError: It returned something else, raised, took too long, or ended.

@@ -1,6 +1,8 @@
-"""A strategy behind a disguise: whatever crosses to it and back is renamed, and nothing else differs.
+"""A strategy behind a disguise: whatever crosses to it and back is renamed, and nothing else
+differs.
 
-It gets a `BlindSpace` and metrics called ``m1``, ``m2``, …; the names are drawn anew for every run, from its seed.
+It gets a `BlindSpace` and metrics called ``m1``, ``m2``, …; the names are drawn anew for every run,
+from its seed.
 """
 
 from __future__ import annotations
@@ -57,7 +59,10 @@ class BlindKnown:
         self._known, self._space, self._names = known, space, names
         self.terms = tuple(f"r{place + 1}" for place, _ in enumerate(known.terms))
         self.missing = tuple(f"u{place + 1}" for place, _ in enumerate(known.missing))
-        self.names, self.proxies = tuple(map(names.hide, known.names)), tuple(map(names.hide, known.proxies))
+        self.names, self.proxies = (
+            tuple(map(names.hide, known.names)),
+            tuple(map(names.hide, known.proxies)),
+        )
         self.whole = known.whole
 
     def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -107,7 +112,8 @@ class Blinded(Sandboxed):
             given["known"] = BlindKnown(given["known"], self._space, self._names)
         if given.get("readable"):
             given["readable"] = {
-                epochs: [self._names.hide(name) for name in names] for epochs, names in given["readable"].items()
+                epochs: [self._names.hide(name) for name in names]
+                for epochs, names in given["readable"].items()
             }
         self._inside.give(given)
 

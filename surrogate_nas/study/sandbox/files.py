@@ -1,8 +1,9 @@
-"""Which files beside its code a user's strategy reads in its own folder: they belong to its provenance too.
+"""Which files beside its code a user's strategy reads in its own folder: they belong to its
+provenance too.
 
-They are heard of when Python's `open` or `os.open` opens them, whenever that is in a run. What the strategy writes
-itself does not count, nor do installed packages, hidden files and our home folder. What a library opens by itself, as
-HDF5 and SQLite do, and what lies in other folders is not seen.
+They are heard of when Python's `open` or `os.open` opens them, whenever that is in a run. What the
+strategy writes itself does not count, nor do installed packages, hidden files and our home folder.
+What a library opens by itself, as HDF5 and SQLite do, and what lies in other folders is not seen.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ _MOST, _LONGEST = 1_000, 500
 _PIECE, _LARGEST = 2**20, 100 * 2**20
 """Bytes that are read at once, and of a file in all: of a larger one its size counts too."""
 MISSING, SEVERAL = "missing", "several"
-"""What stands for the digest of a file that is not there, and of one that runs read with different content."""
+"""What stands for the digest of a file that is not there, and of one that runs read with different
+content.
+"""
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
@@ -50,7 +53,11 @@ class Files:
             case [[*read], [*written]]:
                 self.written |= set(filter(_is_name, written))
                 names = set(filter(_is_name, read)) - self.written
-                self.read |= {name: digest for name in names if (digest := digest_of(self.folder / name)) != MISSING}
+                self.read |= {
+                    name: digest
+                    for name in names
+                    if (digest := digest_of(self.folder / name)) != MISSING
+                }
 
 
 def _is_name(value: object) -> TypeGuard[str]:
@@ -93,11 +100,16 @@ def merged(runs: Sequence[tuple[Mapping[str, str], Sequence[str]]]) -> dict[str,
 
 
 def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:
-    """Hear from now on what this process opens in a folder; the answer tells what was read and what written."""
+    """Hear from now on what this process opens in a folder; the answer tells what was read and what
+    written.
+    """
     root = os.path.join(os.path.realpath(folder), "")
     read: dict[str, None] = {}
     written: dict[str, None] = {}
-    without = [os.path.join(os.path.realpath(one), "") for one in (sys.prefix, sys.base_prefix, home(), _PACKAGE)]
+    without = [
+        os.path.join(os.path.realpath(one), "")
+        for one in (sys.prefix, sys.base_prefix, home(), _PACKAGE)
+    ]
     without = [one for one in without if one.startswith(root)]
 
     def note(path: Any, into: dict[str, None]) -> None:
@@ -106,12 +118,17 @@ def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:
         parent, name = os.path.split(os.fsdecode(path))
         whole = os.path.join(os.path.realpath(parent or "."), name)
         inside = whole[len(root) :]
-        if not whole.startswith(root) or whole.endswith(_CODE) or any(map(whole.startswith, without)):
+        if (
+            not whole.startswith(root)
+            or whole.endswith(_CODE)
+            or any(map(whole.startswith, without))
+        ):
             return
         if not any(part.startswith(".") or part == "__pycache__" for part in inside.split(os.sep)):
             into[inside] = None
 
-    # An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy takes 1.7 times as long.
+    # An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy takes
+    # 1.7 times as long.
     plain_open, low_open, rename, replace = io.open, os.open, os.rename, os.replace
 
     @wraps(plain_open)

@@ -1,6 +1,8 @@
-"""The process of a user's strategy, from inside: it makes the strategy, asks it, tells it, and answers as JSON.
+"""The process of a user's strategy, from inside: it makes the strategy, asks it, tells it, and
+answers as JSON.
 
-Started by `surrogate_nas.study.sandbox.outside`, forked by the fork server, in which `shared` and `prepared` run.
+Started by `surrogate_nas.study.sandbox.outside`, forked by the fork server, in which `shared` and
+`prepared` run.
 """
 
 from __future__ import annotations
@@ -18,21 +20,33 @@ from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
 from surrogate_nas.space.once import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.study.sandbox.answers import cells_to_json, flags_of, flags_of_class, own_cells, trials_from_rows
+from surrogate_nas.study.sandbox.answers import (
+    cells_to_json,
+    flags_of,
+    flags_of_class,
+    own_cells,
+    trials_from_rows,
+)
 from surrogate_nas.study.sandbox.files import listen
 
 LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
-"""What is imported before a fork if an earlier process needed it: ours, and what strategies and models of ours need."""
+"""What is imported before a fork if an earlier process needed it: ours, and what strategies and
+models of ours need.
+"""
 
 
 @cache
 def shared(space: bytes | None) -> Space | None:
-    """A pickled space of ours, with its cells, that all of a fork server's processes share; None for a user's space."""
+    """A pickled space of ours, with its cells, that all of a fork server's processes share; None
+    for a user's space.
+    """
     return None if space is None else _listed(pickle.loads(space)[0])
 
 
 def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[Any]) -> None:
-    """Import and work out what processes need, so that they are forked with it; what these imports will ask too."""
+    """Import and work out what processes need, so that they are forked with it; what these imports
+    will ask too.
+    """
     for name in modules:
         with suppress(Exception, SystemExit):
             import_module(name)
@@ -42,7 +56,8 @@ def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[An
 
 def _listed(space: Space) -> Space:
     if isinstance(space, Enumerable):
-        space.cell(space[0])  # lists the cells, and by their choices too, which is no work of the strategy's
+        # lists the cells, and by their choices too, which is no work of the strategy's
+        space.cell(space[0])
         if isinstance(space, EnumerableChoiceSpace):
             space.at(space[0].choices)
     return space
@@ -77,7 +92,9 @@ class _Session:
         self._opened: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
 
     def load(self, strategy: Packed, space: Packed | None, folder: str = "") -> dict[str, Any]:
-        """Import its class, and the space, and hear what it opens in a folder; the answer is its file and its flags."""
+        """Import its class, and the space, and hear what it opens in a folder; the answer is its
+        file and its flags.
+        """
         if folder:
             self._opened = listen(folder)
         if space is not None:
@@ -109,10 +126,18 @@ class _Session:
         self._strategy.tell(trials_from_rows(rows))
 
     def files(self) -> tuple[list[str], list[str]]:
-        """The names of the files in its folder that it opened for reading, and of those that it opened for writing."""
+        """The names of the files in its folder that it opened for reading, and of those that it
+        opened for writing.
+        """
         return self._opened()
 
     def needed(self) -> tuple[list[str], list[Question]]:
-        """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the space."""
-        names = [name for name in list(sys.modules) if isinstance(name, str) and name.partition(".")[0] in LIBRARIES]
+        """What of `LIBRARIES` this process holds, in the order of import, and what was asked of the
+        space.
+        """
+        names = [
+            name
+            for name in list(sys.modules)
+            if isinstance(name, str) and name.partition(".")[0] in LIBRARIES
+        ]
         return names, asked_of(self._space)

@@ -1,8 +1,9 @@
-"""Strategies as a run sees them: whatever goes wrong in one is a `StrategyError` of its own, and every call is limited.
+"""Strategies as a run sees them: whatever goes wrong in one is a `StrategyError` of its own, and
+every call is limited.
 
-Those that come with the project run here. A user's (a file, an entry point, a class from elsewhere) runs in a
-process of its own, where it can exit, hang, print and patch as it likes; only `ask` and `tell` cross, and evaluation
-stays here. This protects against accidents, not against attack.
+Those that come with the project run here. A user's (a file, an entry point, a class from elsewhere)
+runs in a process of its own, where it can exit, hang, print and patch as it likes; only `ask` and
+`tell` cross, and evaluation stays here. This protects against accidents, not against attack.
 """
 
 from __future__ import annotations
@@ -52,19 +53,28 @@ from surrogate_nas.study.sandbox.inside import LIBRARIES
 from surrogate_nas.study.sources import imported_by
 
 _ENTRY = "surrogate_nas.study.sandbox.inside:main"
-_SHARED, _PREPARED = "surrogate_nas.study.sandbox.inside:shared", "surrogate_nas.study.sandbox.inside:prepared"
+_SHARED, _PREPARED = (
+    "surrogate_nas.study.sandbox.inside:shared",
+    "surrogate_nas.study.sandbox.inside:prepared",
+)
 _LONGEST_ALARM = 1e6
 
 
 class TimeLimitError(BaseException):
-    """A call took longer than its limit; no plain Exception, so that ``except Exception`` lets it pass."""
+    """A call took longer than its limit; no plain Exception, so that ``except Exception`` lets it
+    pass.
+    """
 
 
 class Alarm:
-    """Interrupts calls that take too long; without effect outside the main thread and where there are no signals."""
+    """Interrupts calls that take too long; without effect outside the main thread and where there
+    are no signals.
+    """
 
     def __enter__(self) -> Alarm:
-        self._works = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        self._works = (
+            hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+        )
         if self._works:
             self._previous = signal.signal(signal.SIGALRM, self._ring)
         return self
@@ -90,7 +100,9 @@ class Alarm:
 class _Ours(Sandboxed):
     """A strategy of ours, in this process."""
 
-    def __init__(self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm) -> None:
+    def __init__(
+        self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm
+    ) -> None:
         self._space, self._limit, self._alarm = space, limit, alarm
         self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
         self.flags = flags_of(self._strategy)
@@ -118,7 +130,10 @@ class _Ours(Sandboxed):
             return self._timed(function)
         except TimeLimitError as error:
             raise StrategyError(f"it took more than {self._limit:g} s when it {when}.") from error
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one clear line for errors of ours too
+        except (
+            Exception,
+            SystemExit,
+        ) as error:
             raise as_strategy_error(error, when, "") from error
         finally:
             self._alarm.set(0)
@@ -127,7 +142,9 @@ class _Ours(Sandboxed):
 class _UserCode(Sandboxed):
     """A user's strategy, in a process of its own."""
 
-    def __init__(self, strategy: StrategyLike, space: Space, seed: int, limit: float, files: Files | None) -> None:
+    def __init__(
+        self, strategy: StrategyLike, space: Space, seed: int, limit: float, files: Files | None
+    ) -> None:
         self._space, self._limit, self._asked, self._files = space, limit, False, files
         packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
@@ -135,9 +152,17 @@ class _UserCode(Sandboxed):
         _prepare(strategy, self._shared)
         self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=label(strategy))
         try:
-            sent = pack(strategy), None if ours else packed, "" if files is None else str(files.folder)
-            loaded = self.process.call("load", *sent, limit=max(limit, START_SECONDS), when="was loaded")
-            self.process.file = as_text(loaded.get("file") if isinstance(loaded, dict) else None, 4096)
+            sent = (
+                pack(strategy),
+                None if ours else packed,
+                "" if files is None else str(files.folder),
+            )
+            loaded = self.process.call(
+                "load", *sent, limit=max(limit, START_SECONDS), when="was loaded"
+            )
+            self.process.file = as_text(
+                loaded.get("file") if isinstance(loaded, dict) else None, 4096
+            )
             self.flags = flags_from_json(self._call("make", seed, when="was made"))
         except BaseException:
             self.process.kill()
@@ -145,7 +170,9 @@ class _UserCode(Sandboxed):
 
     def _set(self, settings: Mapping[str, Any]) -> None:
         packed = pack(dict(settings), shared=self._space)
-        self.process.call("give", packed, limit=max(self._limit, START_SECONDS), when="was given what it reads")
+        self.process.call(
+            "give", packed, limit=max(self._limit, START_SECONDS), when="was given what it reads"
+        )
 
     def ask(self, n: int) -> list[Cell | Request]:
         answer = self._call("ask", n, when="was asked")
@@ -155,7 +182,9 @@ class _UserCode(Sandboxed):
         return cells_from_json(answer, n, self._space, self._epochs)
 
     def _prepare_others(self) -> None:
-        """Let later processes have at once what this one needed, as our strategies do, whose runs share a process."""
+        """Let later processes have at once what this one needed, as our strategies do, whose runs
+        share a process.
+        """
         match self.process.call("needed", limit=self._limit, when="was asked what it needed"):
             case [[*modules], [*questions]]:
                 self.process.call_server(_PREPARED, self._shared, _allowed(modules), questions)
@@ -165,7 +194,9 @@ class _UserCode(Sandboxed):
         self._timed(self.process.settle)
         with suppress(StrategyError):
             if self._files is not None:
-                self._files.take(self.process.call("files", limit=self._limit, when="was asked what it read"))
+                self._files.take(
+                    self.process.call("files", limit=self._limit, when="was asked what it read")
+                )
             self._prepare_others()
         stopped = self.process.parent_is_stopped
         self.process.end()
@@ -173,14 +204,22 @@ class _UserCode(Sandboxed):
             raise StrategyError("it stopped the process that started its own.")
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        self._timed(lambda: self.process.post("tell", trials_to_rows(trials), limit=self._limit, when="was told"))
+        self._timed(
+            lambda: self.process.post(
+                "tell", trials_to_rows(trials), limit=self._limit, when="was told"
+            )
+        )
 
     def _call(self, command: str, *arguments: object, when: str) -> Any:
-        return self._timed(lambda: self.process.call(command, *arguments, limit=self._limit, when=when))
+        return self._timed(
+            lambda: self.process.call(command, *arguments, limit=self._limit, when=when)
+        )
 
 
 def _prepare(strategy: StrategyLike, space: bytes | None) -> None:
-    """Let what forks its processes import what its files do, which each process would import for itself."""
+    """Let what forks its processes import what its files do, which each process would import for
+    itself.
+    """
     with suppress(OSError, EOFError):
         the_server().call(_PREPARED, space, _allowed(imported_by(strategy)), [])
 
@@ -199,7 +238,8 @@ def sandboxed(
     settings: Mapping[str, Any] | None = None,
     files: Files | None = None,
 ) -> Iterator[Sandboxed]:
-    """Make a strategy and let it go at the end; one that runs blinded gets a disguise drawn from its seed.
+    """Make a strategy and let it go at the end; one that runs blinded gets a disguise drawn from
+    its seed.
 
     Args:
         limit: The longest that one call may take, in seconds.
@@ -232,7 +272,8 @@ def sandboxed(
 
 
 def introduce(strategy: StrategyLike) -> Flags:
-    """Check that there is such a strategy, without running a user's code here, and say what it declares.
+    """Check that there is such a strategy, without running a user's code here, and say what it
+    declares.
 
     Args:
         strategy: A registered name, ``file.py:Class``, or a class.
@@ -245,14 +286,15 @@ def introduce(strategy: StrategyLike) -> Flags:
     flags = _flags(strategy)
     if flags.needs_supernet and not is_builtin(strategy):
         raise UserError(
-            f"{label(strategy)} needs a supernet context, which only strategies of the project are given: what a "
-            "user's process trains cannot be charged."
+            f"{label(strategy)} needs a supernet context, which only strategies of the project are"
+            " given: what a user's process trains cannot be charged."
         )
     return flags
 
 
 def rehearse(strategy: StrategyLike, space: Space, limit: float) -> None:
-    """Make a strategy that is given options once, so that a wrong one is found before anything is begun.
+    """Make a strategy that is given options once, so that a wrong one is found before anything is
+    begun.
 
     Other libraries look at theirs when they are first asked.
 
@@ -302,6 +344,8 @@ def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG
         return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
     except StrategyError as error:
         told = str(error)
-        raise UserError(told if strategy in told else f"{label(strategy)} cannot be used: {told}") from error
+        raise UserError(
+            told if strategy in told else f"{label(strategy)} cannot be used: {told}"
+        ) from error
     finally:
         process.kill()

@@ -1,13 +1,16 @@
-"""Accel-NASBench: 5,125 MnasNet networks on ImageNet after a short proxy training, and on six accelerators.
+"""Accel-NASBench: 5,125 MnasNet networks on ImageNet after a short proxy training, and on six
+accelerators.
 
-Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", DAC 2024. The file is an archive of
-5,138 small JSON records, read in memory and never unpacked to disk. Thirteen architectures were trained and measured
-twice, with seeds that are not named; a value here is the mean of what is held, and `n_seeds` says of how many. Devices
-report images a second; here stands its inverse, the time an image, so that smaller is better and a sum of costs means
-something. It is not a latency: images were processed in batches.
+Ahmad et al., "Accel-NASBench: Sustainable Benchmarking for Accelerator-Aware NAS", DAC 2024. The
+file is an archive of 5,138 small JSON records, read in memory and never unpacked to disk. Thirteen
+architectures were trained and measured twice, with seeds that are not named; a value here is the
+mean of what is held, and `n_seeds` says of how many. Devices report images a second; here stands
+its inverse, the time an image, so that smaller is better and a sum of costs means something. It is
+not a latency: images were processed in batches.
 
-Of 92 records a device's value is missing, so that ``accel-imagenet`` can be searched by errors, sizes and the one
-device that lacks none; ``accel-imagenet-devices`` leaves out the architectures that lack any.
+Of 92 records a device's value is missing, so that ``accel-imagenet`` can be searched by errors,
+sizes and the one device that lacks none; ``accel-imagenet-devices`` leaves out the architectures
+that lack any.
 """
 
 from __future__ import annotations
@@ -66,24 +69,38 @@ def _fields(source: str) -> Iterator[_Field]:
     error: Quantity = "error"
     for name, key in (("valid_error", "val_top1"), ("valid_error_top5", "val_top5")):
         top = key[-1]
-        described = f"top-{top} wrong, ImageNet's 50,000 validation images, {_PROXY}; not ImageNet's usual accuracy"
+        described = (
+            f"top-{top} wrong, ImageNet's 50,000 validation images, {_PROXY}; not ImageNet's usual"
+            " accuracy"
+        )
         yield _Field(
-            Metric(name, "%", "search", error, split="valid", description=described, source=source), ("metrics", key)
+            Metric(name, "%", "search", error, split="valid", description=described, source=source),
+            ("metrics", key),
         )
     described = "the whole proxy training, as recorded"
     yield _Field(
-        Metric("train_seconds", "s", "record", "cost", description=described, source=source), ("metrics", "train_time")
+        Metric("train_seconds", "s", "record", "cost", description=described, source=source),
+        ("metrics", "train_time"),
     )
     for device in _DEVICES:
-        described = "time an image at full throughput (1,000 / images a second), in batches; no latency"
-        metric = Metric(f"image_time@{device}", "ms", "search", "cost", description=described, source=source)
+        described = (
+            "time an image at full throughput (1,000 / images a second), in batches; no latency"
+        )
+        metric = Metric(
+            f"image_time@{device}", "ms", "search", "cost", description=described, source=source
+        )
         yield _Field(metric, ("platform_perf", f"throughput_{device}", "throughput_mean"))
     for device in _LATENCY_DEVICES:
-        metric = Metric(f"latency@{device}", "ms", "search", "cost", description="of one image", source=source)
+        metric = Metric(
+            f"latency@{device}", "ms", "search", "cost", description="of one image", source=source
+        )
         yield _Field(metric, ("platform_perf", f"latency_{device}", "latency_mean"))
-    described = "as recorded: with normalisation, activations, pooling and sums, which macs leaves out"
+    described = (
+        "as recorded: with normalisation, activations, pooling and sums, which macs leaves out"
+    )
     yield _Field(
-        Metric("recorded_macs", "M", "search", "cost", description=described, source=source), ("model_info", "macs")
+        Metric("recorded_macs", "M", "search", "cost", description=described, source=source),
+        ("model_info", "macs"),
     )
 
 
@@ -107,7 +124,11 @@ def _records(path: Path, modified: int) -> dict[int, Any]:  # noqa: ARG001 - a f
     unpacker = zlib.decompressobj(_GZIP)
     raw = unpacker.decompress(packed, SMALL)
     if not unpacker.eof:
-        raise ValueError(f"it unpacks to more than {SMALL / 1e6:.0f} MB" if len(raw) >= SMALL else "it is cut off")
+        raise ValueError(
+            f"it unpacks to more than {SMALL / 1e6:.0f} MB"
+            if len(raw) >= SMALL
+            else "it is cut off"
+        )
     found: dict[int, Any] = {}
     with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as archive:
         for member in archive:
@@ -115,7 +136,9 @@ def _records(path: Path, modified: int) -> dict[int, Any]:  # noqa: ARG001 - a f
                 continue
             named = _RECORD.fullmatch(member.name)
             if not member.isreg() or named is None or int(named[1]) in found:
-                raise ValueError(f"{printable(member.name)!r:.100} in it is no record, or is there twice")
+                raise ValueError(
+                    f"{printable(member.name)!r:.100} in it is no record, or is there twice"
+                )
             if member.size > _LARGEST_RECORD or len(found) >= _MOST_RECORDS:
                 raise ValueError("it has more or larger records than the benchmark")
             found[int(named[1])] = _record(archive, member)
@@ -142,7 +165,9 @@ def _table(records: dict[int, Any], name: str) -> Table:
         raise ValueError("it holds no records")
     places: dict[Cell, int] = {}
     held = list(records.values())
-    owners = np.array([places.setdefault(_cell(record["architecture"]), len(places)) for record in held])
+    owners = np.array(
+        [places.setdefault(_cell(record["architecture"]), len(places)) for record in held]
+    )
     choices = choices_of(list(places))
     _check_parameters(choices[owners], held)
     source = fetching.origin(_SOURCE, _REPOSITORY)
@@ -160,8 +185,10 @@ def _table(records: dict[int, Any], name: str) -> Table:
         source=f"{source}; {twice} architectures are there twice: means",
         objective="valid_error + 0.05*params",
         network=_NETWORK,
-        banner=f"{space.notice} Errors are those after a short proxy training, not ImageNet's usual ones; nothing was "
-        "held out: what is searched on is all that can be reported.",
+        banner=(
+            f"{space.notice} Errors are those after a short proxy training, not ImageNet's usual"
+            " ones; nothing was held out: what is searched on is all that can be reported."
+        ),
     )
     for metric, (mean, counts) in columns.items():
         table.add(metric, None, mean[kept], counts[kept])
@@ -171,7 +198,9 @@ def _table(records: dict[int, Any], name: str) -> Table:
 def _column(
     field: _Field, records: list[Any], owners: NDArray[np.intp]
 ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
-    """The mean of a metric over each architecture's records, and of how many it is; NaN and 0 where none has it."""
+    """The mean of a metric over each architecture's records, and of how many it is; NaN and 0 where
+    none has it.
+    """
     numbers = np.array([_number(record, field.place) for record in records])
     if field.metric.quantity == "error":
         numbers = _HUNDRED - numbers
@@ -198,7 +227,10 @@ def _number(record: Mapping[str, Any], place: tuple[str, ...]) -> float:
 
 def _cell(architecture: Mapping[str, Any]) -> Cell:
     """The cell of a record's twenty-eight decisions."""
-    decisions = {what: [architecture[f"block{i}_{what}"] for i in range(len(STAGES))] for what in ("l", "k", "e", "se")}
+    decisions = {
+        what: [architecture[f"block{i}_{what}"] for i in range(len(STAGES))]
+        for what in ("l", "k", "e", "se")
+    }
     if len(architecture) != sum(map(len, decisions.values())):
         raise ValueError("an architecture has other decisions than seven stages have")
     for what, held in decisions.items():
@@ -209,13 +241,18 @@ def _cell(architecture: Mapping[str, Any]) -> Cell:
 
 
 def _check_parameters(choices: Choices, records: list[Any]) -> None:
-    """The recorded parameters must be those of the networks: else architectures and results do not belong together."""
+    """The recorded parameters must be those of the networks: else architectures and results do not
+    belong together.
+    """
     expected = parameters(choices, _NETWORK) / 1e6
     found = np.array([_number(record, ("model_info", "params")) for record in records])
     wrong = np.flatnonzero(~np.isclose(found, expected, rtol=_RELATIVE, atol=_RELATIVE))
     if len(wrong):
         cell = mnasnet().write(tuple(choices[wrong[0]].tolist()))
-        raise ValueError(f"{cell} is said to have {found[wrong[0]]:g} M parameters, but has {expected[wrong[0]]:g} M")
+        raise ValueError(
+            f"{cell} is said to have {found[wrong[0]]:g} M parameters, but has"
+            f" {expected[wrong[0]]:g} M"
+        )
 
 
 def verify() -> Iterator[Verified]:
@@ -227,10 +264,18 @@ def verify() -> Iterator[Verified]:
     yield Verified(f"best valid_error of {_ALL}", passed, f"{best:.4f}, {_BEST_ERROR} published")
     held, twice = len(table.cells), int((table.n_seeds("valid_error", None) > 1).sum())
     passed = (held, twice) == (_HELD, _TWICE)
-    yield Verified(f"architectures of {_ALL}", passed, f"{held:,}, {twice} twice; {_HELD:,} and {_TWICE} published")
+    yield Verified(
+        f"architectures of {_ALL}",
+        passed,
+        f"{held:,}, {twice} twice; {_HELD:,} and {_TWICE} published",
+    )
     missing = sum(int(np.isnan(column).sum()) for column in columns.values())
-    yield Verified(f"missing device values of {_ALL}", missing == _MISSING, f"{missing}, {_MISSING} published")
+    yield Verified(
+        f"missing device values of {_ALL}", missing == _MISSING, f"{missing}, {_MISSING} published"
+    )
     complete = TableFile(table_path(_COMPLETE))
     lacking = [key.metric for key in complete.keys if np.isnan(complete.column(key)).any()]
     held = len(complete.cells)
-    yield Verified(f"device values of {_COMPLETE}", not lacking, f"all there, of {held:,} architectures")
+    yield Verified(
+        f"device values of {_COMPLETE}", not lacking, f"all there, of {held:,} architectures"
+    )

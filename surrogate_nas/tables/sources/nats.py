@@ -1,8 +1,10 @@
-"""A NATS-Bench folder (``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``), read one record at a time.
+"""A NATS-Bench folder (``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``), read one
+record at a time.
 
-Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI 2021. The folder holds
-``meta.pickle.pbz2`` and a file ``NNNNNN.pickle.pbz2`` per architecture; a part of them imports what it holds. The
-pickles are read through an allow-list, never executed. Memory stays that of one record and the columns.
+Dong et al., "NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size", TPAMI
+2021. The folder holds ``meta.pickle.pbz2`` and a file ``NNNNNN.pickle.pbz2`` per architecture; a
+part of them imports what it holds. The pickles are read through an allow-list, never executed.
+Memory stays that of one record and the columns.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
 from surrogate_nas.tables import Table
-from surrogate_nas.tables.sources.official import SIZE, TOPOLOGY, Progress, Records, RecordTables, kind_of
+from surrogate_nas.tables.sources.official import (
+    SIZE,
+    TOPOLOGY,
+    Progress,
+    Records,
+    RecordTables,
+    kind_of,
+)
 from surrogate_nas.tables.sources.pickles import SMALL, numpy_scalars, read_pickle
 
 PREFIXES = {TOPOLOGY.space: "nats", SIZE.space: "nats-size"}
@@ -29,8 +38,8 @@ _META = "meta.pickle.pbz2"
 def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     """Read a folder into the tables ``nats-cifar10``, ``nats-cifar100`` and ``nats-imagenet16``.
 
-    Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds anything of has no
-    table.
+    Those of the size space are ``nats-size-cifar10`` and so on. A data set that no record holds
+    anything of has no table.
     """
     allowed = {**numpy_scalars(), "collections.OrderedDict": dict}
     files, kind = _records(folder, allowed)
@@ -43,7 +52,9 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
             progress(done, len(files))
     made = tables.tables()
     if not made:
-        raise UserError(f"The records in {folder} hold no results of CIFAR-10, CIFAR-100 or ImageNet16-120.")
+        raise UserError(
+            f"The records in {folder} hold no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
+        )
     return made
 
 
@@ -52,7 +63,9 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
     if not os.path.exists(folder):
         raise UserError(f"There is no folder {printable(folder)}.")
     if not os.path.isdir(folder):
-        raise UserError(f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes.")
+        raise UserError(
+            f"{folder} is a file: unpack the NATS-Bench archive and give the folder that it makes."
+        )
     try:
         meta = folder / _META
         architectures = _load(meta, {})["meta_archs"] if meta.exists() else []
@@ -62,14 +75,25 @@ def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Reco
             inside = sorted(path.name for path in folder.glob("NATS-*") if path.is_dir())
             hint = f" Did you mean the folder {inside[0]} in it?" if inside else ""
             raise UserError(f"it holds no records (NNNNNN.pickle.pbz2).{hint}")
-        shown = {"its name": folder.resolve().name, "its list": listed, "its first record": _first(files[0], allowed)}
-        kinds = {where: kind for where, found in shown.items() if (kind := kind_of(found)) is not None}
+        shown = {
+            "its name": folder.resolve().name,
+            "its list": listed,
+            "its first record": _first(files[0], allowed),
+        }
+        kinds = {
+            where: kind for where, found in shown.items() if (kind := kind_of(found)) is not None
+        }
         for where, kind in kinds.items():
             if kind is not next(iter(kinds.values())):
                 first, other = next(iter(kinds.items()))
-                raise UserError(f"{first} says that it is of {other.what}, but {where} that it is of {kind.what}.")
+                raise UserError(
+                    f"{first} says that it is of {other.what}, but {where} that it is of"
+                    f" {kind.what}."
+                )
     except (UserError, OSError) as error:
-        raise UserError(f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}") from error
+        raise UserError(
+            f"{folder} cannot be imported: {getattr(error, 'strerror', None) or error}"
+        ) from error
     except (LookupError, TypeError, RecursionError) as error:
         raise UserError(f"{meta} is not NATS-Bench's list of architectures.") from error
     return files, next(iter(kinds.values()), TOPOLOGY)

@@ -1,13 +1,16 @@
-"""NAS-Bench-101: cells on CIFAR-10 after trainings of 4, 12, 36 and 108 epochs, from a public sample of its records.
+"""NAS-Bench-101: cells on CIFAR-10 after trainings of 4, 12, 36 and 108 epochs, from a public
+sample of its records.
 
-Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The files are JSON, a list for
-each field, and name a cell by the paper's hash alone: its graph is found in the list of all 423,624, whose hashes are
-made once and remembered in the home folder. ``nb101`` holds 30,001 cells, those of the least hashes and 10,000 further
-on, so a sample as good as random. Whoever has fetched ``data-full.json`` of the same repository, which holds all cells,
-makes ``nb101-full`` of it by ``snas data import nb101 data-full.json``.
+Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. The files
+are JSON, a list for each field, and name a cell by the paper's hash alone: its graph is found in
+the list of all 423,624, whose hashes are made once and remembered in the home folder. ``nb101``
+holds 30,001 cells, those of the least hashes and 10,000 further on, so a sample as good as random.
+Whoever has fetched ``data-full.json`` of the same repository, which holds all cells, makes
+``nb101-full`` of it by ``snas data import nb101 data-full.json``.
 
-There is one number a training, of an unnamed seed or the mean of unnamed ones, no test accuracy, and the seconds of the
-108 epochs alone: those of a shorter training are taken to be its share of them.
+There is one number a training, of an unnamed seed or the mean of unnamed ones, no test accuracy,
+and the seconds of the 108 epochs alone: those of a shorter training are taken to be its share of
+them.
 """
 
 from __future__ import annotations
@@ -41,8 +44,12 @@ REPOSITORIES = (
         "repository": "tiga1231/nasbench-vis",
         "commit": "7aec0e76fbcd963371799af25f78223069897b58",
         "licence": "none stated (the authors' data: Apache-2.0)",
-        "citation": "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019",
-        "holds": "validation accuracy of 30,001 cells after four trainings, seconds, parameters, hashes",
+        "citation": (
+            "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
+        ),
+        "holds": (
+            "validation accuracy of 30,001 cells after four trainings, seconds, parameters, hashes"
+        ),
         "files": {
             "static/data/data-20k.json": {
                 "sha256": "7eaca9658aebf16443d3df5b38e61fe75d85787abc485cfc9a2088328443c3e9",
@@ -58,7 +65,9 @@ REPOSITORIES = (
         "repository": "tiga1231/nasbench-vis",
         "commit": "a6f5839685f73057a7bca277b9ee5e36276d0bdf",
         "licence": "none stated (the authors' data: Apache-2.0)",
-        "citation": "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019",
+        "citation": (
+            "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
+        ),
         "holds": "1,000 of them with their graphs",
         "files": {
             "static/data/data-1k.json": {
@@ -102,16 +111,22 @@ def read(name: str) -> Table:
 
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
-    """Read files of the benchmark's records into one table; a cell that is in several must be told alike."""
+    """Read files of the benchmark's records into one table; a cell that is in several must be told
+    alike.
+    """
     if not paths:
         raise UserError("No file of NAS-Bench-101 was named.")
     with reading(" and ".join(map(printable, paths)), "file of NAS-Bench-101's records", _SOURCE):
         parts = [_part(path) for path in paths]
-        return _table(_sorted(_Records(*map(np.concatenate, zip(*parts, strict=True)))), name, source)
+        return _table(
+            _sorted(_Records(*map(np.concatenate, zip(*parts, strict=True)))), name, source
+        )
 
 
 def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> list[Table]:
-    """Read a file of a user's own, ``data-full.json`` or a part of it, into the table ``nb101-full``."""
+    """Read a file of a user's own, ``data-full.json`` or a part of it, into the table
+    ``nb101-full``.
+    """
     table = read_files([path], _FULL, f"{_REPOSITORY} {printable(path.name)}, imported")
     if progress:
         progress(1, 1)
@@ -127,9 +142,13 @@ def _part(path: Path) -> _Records:
     fields = json.loads(content, parse_constant=_refused)
     if not isinstance(fields, dict) or not isinstance(fields.get(_KEY), list) or not fields[_KEY]:
         raise TypeError(f"it is no object with a list {_KEY} of hashes")
-    accuracies = np.stack([_numbers(fields, _ACCURACY.format(epochs)) for epochs in _EPOCHS], axis=1)
+    accuracies = np.stack(
+        [_numbers(fields, _ACCURACY.format(epochs)) for epochs in _EPOCHS], axis=1
+    )
     if not ((accuracies >= 0) & (accuracies <= 1)).all():
-        raise ValueError(f"accuracies are shares of 1, not {accuracies.min():g} to {accuracies.max():g}")
+        raise ValueError(
+            f"accuracies are shares of 1, not {accuracies.min():g} to {accuracies.max():g}"
+        )
     seconds = _numbers(fields, _SECONDS)
     if not (seconds > 0).all():
         raise ValueError(f"a training takes more than 0 seconds, not {seconds.min():g}")
@@ -172,13 +191,16 @@ def _beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _check_parameters(places: NDArray[np.intp], recorded: NDArray[np.float64]) -> None:
-    """The recorded parameters must be those of the networks: else hashes and results do not belong together."""
+    """The recorded parameters must be those of the networks: else hashes and results do not belong
+    together.
+    """
     expected = parameters(nb101().choices[places], _NETWORK)
     wrong = np.flatnonzero(recorded != expected)
     if len(wrong):
         cell = nb101()[int(places[wrong[0]])]
         raise ValueError(
-            f"{cell} is said to have {recorded[wrong[0]]:.0f} parameters, but has {expected[wrong[0]]:.0f}"
+            f"{cell} is said to have {recorded[wrong[0]]:.0f} parameters, but has"
+            f" {expected[wrong[0]]:.0f}"
         )
 
 
@@ -189,7 +211,9 @@ def _sorted(records: _Records) -> _Records:
         told = np.column_stack([records.errors, records.seconds])
         unlike = np.flatnonzero((told != told[first][of_row]).any(axis=1))
         if len(unlike):
-            raise ValueError(f"{nb101()[int(records.places[unlike[0]])]} is there twice, and not alike")
+            raise ValueError(
+                f"{nb101()[int(records.places[unlike[0]])]} is there twice, and not alike"
+            )
     return _Records(places, records.errors[first], records.seconds[first])
 
 
@@ -206,12 +230,22 @@ def _table(records: _Records, name: str, source: str) -> Table:
         citation=fetching.fetched_citation(_SOURCE),
         objective="valid_error + 0.05*params",
         network=_NETWORK,
-        banner=f"{'' if isinstance(space, NB101) else f'{space.notice} The others have no values here. '}There is one "
-        "number a training, of unnamed seeds, and no test accuracy: what is searched on is all that can be reported.",
+        banner=(
+            f"{'' if isinstance(space, NB101) else f'{space.notice} The others have no values here. '}There"  # noqa: E501
+            " is one number a training, of unnamed seeds, and no test accuracy: what is searched"
+            " on is all that can be reported."
+        ),
     )
-    described = "CIFAR-10, 10,000 validation images, trained on 40,000 for so many epochs on a schedule of its own"
-    error = Metric("valid_error", "%", "search", "error", split="valid", description=described, source=source)
-    described = "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
+    described = (
+        "CIFAR-10, 10,000 validation images, trained on 40,000 for so many epochs on a schedule of"
+        " its own"
+    )
+    error = Metric(
+        "valid_error", "%", "search", "error", split="valid", description=described, source=source
+    )
+    described = (
+        "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
+    )
     seconds = Metric("train_seconds", "s", "record", "cost", description=described, source=source)
     for place, epochs in enumerate(_EPOCHS):
         table.add(error, epochs, records.errors[:, place])
@@ -220,26 +254,37 @@ def _table(records: _Records, name: str, source: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Check the table that is here against what the published files hold, and the space against the paper."""
+    """Check the table that is here against what the published files hold, and the space against the
+    paper.
+    """
     from scipy.stats import kendalltau
 
     counts = tuple(int(count) for count in np.bincount(listed().vertices)[2:])
-    yield Verified("cells of nb101 by vertices", counts == _COUNTS, f"{counts}, {_COUNTS} published")
+    yield Verified(
+        "cells of nb101 by vertices", counts == _COUNTS, f"{counts}, {_COUNTS} published"
+    )
     yield from _verified_graphs()
     table = TableFile(table_path(NAMES[0]))
     held = len(table.cells)
     yield Verified("cells held of nb101", held == _HELD, f"{held:,}, {_HELD:,} published")
     errors = {epochs: table.column(ColumnKey("valid_error", epochs, "mean")) for epochs in _EPOCHS}
     accuracy = _HUNDRED - errors[_EPOCHS[-1]]
-    for what, found, published in (("best", accuracy.max(), _BEST), ("median", np.median(accuracy), _MEDIAN)):
+    for what, found, published in (
+        ("best", accuracy.max(), _BEST),
+        ("median", np.median(accuracy), _MEDIAN),
+    ):
         near = abs(float(found) - published) < _ROUNDED
         yield Verified(f"{what} accuracy of nb101", near, f"{found:.3f}, {published} published")
     sizes = parameters(table.cells.choices, table.network)
-    others = {f"{epochs} epochs": -errors[epochs] for epochs in _EPOCHS[:-1]} | {"parameters": sizes}
+    others = {f"{epochs} epochs": -errors[epochs] for epochs in _EPOCHS[:-1]} | {
+        "parameters": sizes
+    }
     for what, column in others.items():
         tau = float(kendalltau(column, accuracy).statistic)
         near = abs(tau - _ORDERS[what]) < _ORDER_ROUNDED
-        yield Verified(f"τ of {what} with 108 epochs", near, f"{tau:.4f}, {_ORDERS[what]} of the files")
+        yield Verified(
+            f"τ of {what} with 108 epochs", near, f"{tau:.4f}, {_ORDERS[what]} of the files"
+        )
     yield _verified_parameters()
     finite = all(bool(np.isfinite(column).all()) for column in errors.values())
     yield Verified("trainings of nb101", finite, f"{len(errors)} of every cell")
@@ -252,7 +297,11 @@ def _verified_parameters() -> Verified:
         found = sum(len(_part(path).places) for path in paths)
     except (OSError, LookupError, TypeError, ValueError) as error:
         return Verified("trainable parameters of nb101", False, printable(error))
-    return Verified("trainable parameters of nb101", found == _HELD, f"those of the networks, of {found:,} cells")
+    return Verified(
+        "trainable parameters of nb101",
+        found == _HELD,
+        f"those of the networks, of {found:,} cells",
+    )
 
 
 def _verified_graphs() -> Iterator[Verified]:
@@ -261,10 +310,19 @@ def _verified_graphs() -> Iterator[Verified]:
     try:
         fields = json.loads(path.read_bytes())
         rows = list(zip(fields["adjacency"], fields["operations"], fields[_KEY], strict=True))
-        graphs = [Graph(n := held.index(-2) + 1, edge_bits(matrix), tuple(held[1 : n - 1])) for matrix, held, _ in rows]
+        graphs = [
+            Graph(n := held.index(-2) + 1, edge_bits(matrix), tuple(held[1 : n - 1]))
+            for matrix, held, _ in rows
+        ]
     except (OSError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f"Cannot read {printable(path)} ({error}). Run snas data fetch {_SOURCE}.") from error
+        raise UserError(
+            f"Cannot read {printable(path)} ({error}). Run snas data fetch {_SOURCE}."
+        ) from error
     keys = sum(module_hash(graph) == key for graph, (*_, key) in zip(graphs, rows, strict=True))
     yield Verified("hashes of graphs", keys == len(rows), f"{keys:,} of {len(rows):,} as published")
     own = sum(nb101().graph_of(nb101().isomorphic(graph)) == graph for graph in graphs)
-    yield Verified("graphs that stand for isomorphic ones", own == len(rows), f"{own:,} of {len(rows):,} as published")
+    yield Verified(
+        "graphs that stand for isomorphic ones",
+        own == len(rows),
+        f"{own:,} of {len(rows):,} as published",
+    )

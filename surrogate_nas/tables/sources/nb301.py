@@ -1,13 +1,16 @@
-"""NAS-Bench-301 on DARTS's space: no table, but a model that predicts every cell after each of 98 epochs.
+"""NAS-Bench-301 on DARTS's space: no table, but a model that predicts every cell after each of 98
+epochs.
 
-Zela et al., "Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of Tabular NAS Benchmarks",
-ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates; YAHPO Gym (Pfisterer et al., AutoML 2022) fitted a
-neural network to those and publishes it in the ONNX format: a surrogate of a surrogate. It reads the operation of every
-possible edge, or that there is none, and the two sources of each node but the first, whose are always both inputs. So
-every cell of our space has exactly one code, and it does not matter how its text orders the two edges of a node.
+Zela et al., "Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of Tabular
+NAS Benchmarks", ICLR 2022, trained 60,000 of the 10^18 cells and fitted surrogates; YAHPO Gym
+(Pfisterer et al., AutoML 2022) fitted a neural network to those and publishes it in the ONNX
+format: a surrogate of a surrogate. It reads the operation of every possible edge, or that there is
+none, and the two sources of each node but the first, whose are always both inputs. So every cell of
+our space has exactly one code, and it does not matter how its text orders the two edges of a node.
 
-Of its four outputs the first three are used: accuracy, cross-entropy and seconds so far; what the last one is, is
-nowhere said. The file runs in ``onnxruntime``, which executes a graph of numbers and no code.
+Of its four outputs the first three are used: accuracy, cross-entropy and seconds so far; what the
+last one is, is nowhere said. The file runs in ``onnxruntime``, which executes a graph of numbers
+and no code.
 """
 
 from __future__ import annotations
@@ -43,8 +46,11 @@ REPOSITORIES = (
         "repository": "slds-lmu/yahpo_data",
         "commit": "0e288068134f4af8d231c63d2a941e5ab8060ef0",
         "licence": "Apache-2.0",
-        "citation": "Zela et al., Surrogate NAS Benchmarks: Going Beyond the Limited Search Space Evaluation of "
-        "Tabular NAS Benchmarks, ICLR 2022; Pfisterer et al., YAHPO Gym, AutoML 2022",
+        "citation": (
+            "Zela et al., Surrogate NAS Benchmarks: Going Beyond the Limited Search Space"
+            " Evaluation of Tabular NAS Benchmarks, ICLR 2022; Pfisterer et al., YAHPO Gym, AutoML"
+            " 2022"
+        ),
         "holds": "a model of DARTS's space: validation accuracy and loss, seconds, by epoch",
         "files": {
             "nb301/config_space_v2.json": {
@@ -84,8 +90,23 @@ def predicting(name: str) -> Predicting:
     told: dict[str, Any] = {"epochs": _EPOCHS, "source": source}
     metrics = (
         Metric("valid_error", "%", "search", "error", split="valid", description=said, **told),
-        Metric("valid_loss", "nats", "search", "loss", split="valid", description=f"cross-entropy, {said}", **told),
-        Metric("train_seconds", "s", "record", "cost", description="of so many epochs; predicted", **told),
+        Metric(
+            "valid_loss",
+            "nats",
+            "search",
+            "loss",
+            split="valid",
+            description=f"cross-entropy, {said}",
+            **told,
+        ),
+        Metric(
+            "train_seconds",
+            "s",
+            "record",
+            "cost",
+            description="of so many epochs; predicted",
+            **told,
+        ),
     )
     return Predicting(
         name=name,
@@ -96,14 +117,18 @@ def predicting(name: str) -> Predicting:
         objective="valid_error + 0.05*params",
         source=source,
         seconds="train_seconds",
-        banner="A surrogate of a surrogate: a network fitted to NAS-Bench-301's models, which were fitted to 60,000 "
-        "trained cells. Nothing here was trained, the best of it is what the model likes best, and there is no test "
-        "accuracy.",
+        banner=(
+            "A surrogate of a surrogate: a network fitted to NAS-Bench-301's models, which were"
+            " fitted to 60,000 trained cells. Nothing here was trained, the best of it is what the"
+            " model likes best, and there is no test accuracy."
+        ),
     )
 
 
 def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  # noqa: ARG001 - there is one
-    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape ``(n, 3)``."""
+    """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape
+    ``(n, 3)``.
+    """
     codes, session = encoded(choices), _session()
     parts = []
     for start in range(0, len(codes), _AT_ONCE):
@@ -132,7 +157,9 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
                 found[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
             for edge in range(2):
                 held = operations[choices[:, place]]
-                where = np.array([columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0] for s in range(node)])
+                where = np.array(
+                    [columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0] for s in range(node)]
+                )
                 found[rows, where[pairs[chosen, edge]]] = held
                 place += 1
             first_edge += node
@@ -151,12 +178,16 @@ def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
 
 def _content(name: str) -> bytes:
     """What a fetched file holds, checked by its sha256."""
-    ((place, wanted),) = ((place, sha) for place, sha in fetching.registry(_SOURCE).items() if place.endswith(name))
+    ((place, wanted),) = (
+        (place, sha) for place, sha in fetching.registry(_SOURCE).items() if place.endswith(name)
+    )
     path = fetching.folder() / place
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}.") from error
+        raise UserError(
+            f"Cannot read {printable(path)}: {error.strerror}. Run snas data fetch {_SOURCE}."
+        ) from error
     if hashlib.sha256(content).hexdigest() != wanted:
         raise UserError(f"{printable(path)} was altered. Run snas data fetch {_SOURCE}.")
     return content
@@ -174,32 +205,49 @@ def _session() -> InferenceSession:
     model = _content("model_v2.onnx")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - what the library raises has no class of its own
-        raise UserError(f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}.") from error
+    except Exception as error:
+        raise UserError(
+            f"The model of {PREDICTS[0]} cannot be run: {' '.join(str(error).split()):.200}."
+        ) from error
 
 
 def verify() -> Iterator[Verified]:
-    """Check the code of cells against the published space, and what is predicted against what can be known of it."""
+    """Check the code of cells against the published space, and what is predicted against what can
+    be known of it.
+    """
     space = space_named(_SPACE)
     cells = list(space.survey[:1000])
     choices = choices_of(cells)
     codes, (columns, _) = encoded(choices), _code()
     published = json.loads(_content("config_space_v2.json"))
-    options = {one["name"]: set(one["choices"]) for one in published["hyperparameters"] if one["type"] == "categorical"}
+    options = {
+        one["name"]: set(one["choices"])
+        for one in published["hyperparameters"]
+        if one["type"] == "categorical"
+    }
     same = {name: {*held} - {"#na#"} for name, (_, held) in columns.items()} == options
     yield Verified("inputs of nb301", same, f"{len(columns)}, as the published space has them")
-    given = [{name: _word(held, row[place]) for name, (place, held) in columns.items()} for row in codes.tolist()]
+    given = [
+        {name: _word(held, row[place]) for name, (place, held) in columns.items()}
+        for row in codes.tolist()
+    ]
     broken = sum(not _follows(cell, published["conditions"]) for cell in given)
     yield Verified(
-        "conditions of nb301", not broken, f"{len(cells) - broken:,} of {len(cells):,} drawn cells keep them"
+        "conditions of nb301",
+        not broken,
+        f"{len(cells) - broken:,} of {len(cells):,} drawn cells keep them",
     )
     different = len(np.unique(codes, axis=0)) == len(np.unique(choices, axis=0))
     yield Verified("codes of nb301", different, "different cells have different ones")
-    edges = (codes[:, [place for name, (place, _) in columns.items() if "_edge_" in name]] > 0).sum(axis=1)
+    edges = (codes[:, [place for name, (place, _) in columns.items() if "_edge_" in name]] > 0).sum(
+        axis=1
+    )
     yield Verified("edges of nb301", set(edges.tolist()) == {16}, "sixteen in every cell")
     ends = {epochs: predict(PREDICTS[0], choices, epochs) for epochs in (1, 49, 98)}
     for epochs, found in ends.items():
-        inside = bool(((found[:, 0] > 0) & (found[:, 0] < _HUNDRED) & (found[:, 1:] > 0).all(axis=1)).all())
+        inside = bool(
+            ((found[:, 0] > 0) & (found[:, 0] < _HUNDRED) & (found[:, 1:] > 0).all(axis=1)).all()
+        )
         middle = np.median(found, axis=0)
         said = f"median {middle[0]:.2f} %, {middle[1]:.3f} nats, {middle[2]:.0f} s"
         yield Verified(f"predictions of nb301 after {epochs} epochs", inside, said)
@@ -208,10 +256,18 @@ def verify() -> Iterator[Verified]:
     rises = bool((ends[1][:, 2] < ends[49][:, 2]).all() and (ends[49][:, 2] < ends[98][:, 2]).all())
     yield Verified("seconds of nb301", rises, "they rise from epoch 1 to 49 to 98")
     alone = np.concatenate([predict(PREDICTS[0], choices[[i]], 98) for i in range(20)])
-    yield Verified("batches of nb301", bool(np.allclose(alone, ends[98][:20], rtol=1e-5)), "answers as one by one")
+    yield Verified(
+        "batches of nb301",
+        bool(np.allclose(alone, ends[98][:20], rtol=1e-5)),
+        "answers as one by one",
+    )
     for name, expected in _KNOWN.items():
         accuracy = _HUNDRED - float(predict(PREDICTS[0], choices_of([space.parse(name)]), 98)[0, 0])
-        yield Verified(f"accuracy of {name}", abs(accuracy - expected) < _NEAR, f"{accuracy:.2f} %, {expected} before")
+        yield Verified(
+            f"accuracy of {name}",
+            abs(accuracy - expected) < _NEAR,
+            f"{accuracy:.2f} %, {expected} before",
+        )
 
 
 def _word(codes: dict[str, int], code: int) -> str:
@@ -220,4 +276,7 @@ def _word(codes: dict[str, int], code: int) -> str:
 
 def _follows(cell: dict[str, str], conditions: list[dict[str, Any]]) -> bool:
     """Whether just those inputs are there that the published conditions want."""
-    return all((cell[one["child"]] != "#na#") == (cell[one["parent"]] in one["values"]) for one in conditions)
+    return all(
+        (cell[one["child"]] != "#na#") == (cell[one["parent"]] in one["values"])
+        for one in conditions
+    )

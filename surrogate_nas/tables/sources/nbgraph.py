@@ -1,9 +1,9 @@
 """NAS-Bench-Graph: all architectures of its space on nine graph data sets, means of three seeds.
 
-Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets and Benchmarks, as
-the package ``nas-bench-graph`` holds it: validation and test performance, latency and parameters. Losses, curves, the
-number of epochs and training times are not in the package. On ogbn-proteins performance is the ROC-AUC, elsewhere the
-accuracy.
+Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets
+and Benchmarks, as the package ``nas-bench-graph`` holds it: validation and test performance,
+latency and parameters. Losses, curves, the number of epochs and training times are not in the
+package. On ogbn-proteins performance is the ROC-AUC, elsewhere the accuracy.
 """
 
 from __future__ import annotations
@@ -29,13 +29,21 @@ from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 TITLE = "NAS-Bench-Graph: graph networks on nine graph data sets"
 NAMES = (
-    "nbgraph-cora", "nbgraph-citeseer", "nbgraph-pubmed", "nbgraph-cs", "nbgraph-physics", "nbgraph-photo",
-    "nbgraph-computers", "nbgraph-arxiv", "nbgraph-proteins",
-)  # fmt: skip
+    "nbgraph-cora",
+    "nbgraph-citeseer",
+    "nbgraph-pubmed",
+    "nbgraph-cs",
+    "nbgraph-physics",
+    "nbgraph-photo",
+    "nbgraph-computers",
+    "nbgraph-arxiv",
+    "nbgraph-proteins",
+)
 PACKAGE = ("nas-bench-graph", "nas_bench_graph")
 LICENCE = "Apache-2.0"
 CITATION = (
-    "Qin et al., NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search, NeurIPS 2022 Datasets and Benchmarks"
+    "Qin et al., NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search, NeurIPS 2022"
+    " Datasets and Benchmarks"
 )
 SEEDS = 3
 _SOURCE = "Python package nas-bench-graph"
@@ -47,7 +55,8 @@ _DIGITS = 1e-9
 
 @dataclass(frozen=True)
 class _DataSet:
-    """A data set: its title, the digest of its file's numbers, the best validation performance in it, and λ.
+    """A data set: its title, the digest of its file's numbers, the best validation performance in
+    it, and λ.
 
     λ of the default objective is the smallest of .02, .05, .1 and .2 that moves the optimum of L.
     """
@@ -87,19 +96,44 @@ def read(name: str) -> Table:
         network=Network(),
         cost="queries",
     )
-    kinds: tuple[tuple[str, Kind, Values], ...] = (("valid", "search", valid), ("test", "final", test))
+    kinds: tuple[tuple[str, Kind, Values], ...] = (
+        ("valid", "search", valid),
+        ("test", "final", test),
+    )
     for split, kind, performance in kinds:
         metric = Metric(
-            f"{split}_{measure}", "%", kind, "quality" if name == _PROTEINS else "error", split=split, source=_SOURCE,
-            description="the benchmark's performance after its own number of epochs, which the package does not give",
-        )  # fmt: skip
-        table.add(metric, None, 100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance, SEEDS)
+            f"{split}_{measure}",
+            "%",
+            kind,
+            "quality" if name == _PROTEINS else "error",
+            split=split,
+            source=_SOURCE,
+            description=(
+                "the benchmark's performance after its own number of epochs, which the package does"
+                " not give"
+            ),
+        )
+        table.add(
+            metric,
+            None,
+            100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance,
+            SEEDS,
+        )
     of_latency = Metric(
-        "latency@gpu", "ms", "search", "cost", source=_SOURCE,
-        description="on the authors' GPU, which the package does not name; recorded without unit, read as seconds",
-    )  # fmt: skip
+        "latency@gpu",
+        "ms",
+        "search",
+        "cost",
+        source=_SOURCE,
+        description=(
+            "on the authors' GPU, which the package does not name; recorded without unit, read as"
+            " seconds"
+        ),
+    )
     table.add(of_latency, None, 1e3 * latency)
-    of_params = Metric("params", "M", "search", "cost", description="trainable, as recorded", source=_SOURCE)
+    of_params = Metric(
+        "params", "M", "search", "cost", description="trainable, as recorded", source=_SOURCE
+    )
     table.add(of_params, None, params)
     return table
 
@@ -119,10 +153,15 @@ def _results(path: Path, space: NBGraph, digest: str) -> NDArray[np.float64]:
         with path.open("rb") as file:
             records = read_pickle(file, numpy_scalars(), path, most_tuples=_MOST_TUPLES)
         if set(records) != set(keys):
-            raise ValueError(f"it lists {len(records):,} architectures, not each of the {len(space):,} once")
+            raise ValueError(
+                f"it lists {len(records):,} architectures, not each of the {len(space):,} once"
+            )
         values = np.array([[float(records[key][field]) for field in _FIELDS] for key in keys])
     if digest_of(values) != digest:
-        raise UserError(f"{printable(path)} was altered, or is of another version: its numbers are not {PACKAGE[0]}'s.")
+        raise UserError(
+            f"{printable(path)} was altered, or is of another version: its numbers are not"
+            f" {PACKAGE[0]}'s."
+        )
     return values
 
 
@@ -138,6 +177,10 @@ def verify() -> Iterator[Verified]:
         column = TableFile(table_path(name)).column(ColumnKey(metric, None, "mean"))
         found = float(column.max() if name == _PROTEINS else 100.0 - column.min())
         passed = abs(found - 100.0 * data.best) < _DIGITS
-        yield Verified(f"best validation of {name}", passed, f"{found:.4f} %, {100 * data.best:.4f} in the package")
+        yield Verified(
+            f"best validation of {name}",
+            passed,
+            f"{found:.4f} %, {100 * data.best:.4f} in the package",
+        )
         held, cells = int(np.isfinite(column).sum()), len(_space(name))
         yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} in the space")

@@ -1,10 +1,13 @@
 """NAS-Bench-NLP: cells of recurrent language models on WikiText-2, 341 trainings of 50 epochs.
 
-Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language Processing", IEEE Access
-2022. The archive holds 345 logs in JSON, read in memory. Four ended in a loss that was no number, by epoch 23;
-they are left out. The 341 whole ones are of 289 recipes as they are written, and of 263 graphs once names and the order
-of nodes and of inputs that commute are left aside. What was trained several times has as many seeds, which are numbered
-from 0 in the order of the logs; a mean is over all of them, and the first three stand for themselves.
+Klyuchnikov et al., "NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language
+Processing", IEEE Access
+2022. The archive holds 345 logs in JSON, read in memory. Four ended in a loss that was no number,
+      by epoch 23;
+they are left out. The 341 whole ones are of 289 recipes as they are written, and of 263 graphs once
+names and the order of nodes and of inputs that commute are left aside. What was trained several
+times has as many seeds, which are numbered from 0 in the order of the logs; a mean is over all of
+them, and the first three stand for themselves.
 """
 
 from __future__ import annotations
@@ -36,8 +39,10 @@ REPOSITORIES = (
         "commit": "a6d90a3b19e3966b1d009c0970b3761aa46707d1",
         "licence": "Apache-2.0",
         "holds": "logs of 345 trainings of recurrent language models on WikiText-2",
-        "citation": "Klyuchnikov et al., NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural Language "
-        "Processing, IEEE Access 2022",
+        "citation": (
+            "Klyuchnikov et al., NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural"
+            " Language Processing, IEEE Access 2022"
+        ),
         "files": {
             "train_logs_wikitext-2/logs.zip": {
                 "sha256": "f5052d6bea6398001e32c986322a243e8cdedffa906caf242eb0a62ee105aa12",
@@ -56,7 +61,9 @@ _WHOLE, _GRAPHS, _AGAIN = 341, 263, 51
 
 
 class _Run(NamedTuple):
-    """A training: its cell, and by epoch the three losses and the seconds so far, shape ``(4, epochs)``."""
+    """A training: its cell, and by epoch the three losses and the seconds so far, shape
+    ``(4, epochs)``.
+    """
 
     cell: Cell
     curves: NDArray[np.float64]
@@ -88,14 +95,20 @@ def _log(archive: ZipFile, member: ZipInfo) -> Mapping[str, Any]:
     with archive.open(member) as packed:
         content = packed.read(_LARGEST_LOG + 1)
     if len(content) > _LARGEST_LOG:
-        raise ValueError(f"{printable(member.filename)!r:.100} unpacks to more than {_LARGEST_LOG / 1e3:.0f} kB")
+        raise ValueError(
+            f"{printable(member.filename)!r:.100} unpacks to more than {_LARGEST_LOG / 1e3:.0f} kB"
+        )
     log: Mapping[str, Any] = json.loads(content, parse_constant=str)
     return log
 
 
 def _run(log: Mapping[str, Any]) -> _Run:
     curves = np.array([log[field] for field in (*_LOSSES.values(), "wall_times")])
-    if curves.shape != (len(_LOSSES) + 1, EPOCHS) or curves.dtype != np.float64 or not (curves > 0).all():
+    if (
+        curves.shape != (len(_LOSSES) + 1, EPOCHS)
+        or curves.dtype != np.float64
+        or not (curves > 0).all()
+    ):
         raise ValueError(f"log {log['recepie_id']} has no curves of {EPOCHS} positive numbers")
     if not np.isfinite(curves).all():
         raise ValueError(f"log {log['recepie_id']} has a number that is not finite")
@@ -103,7 +116,9 @@ def _run(log: Mapping[str, Any]) -> _Run:
     cell = nbnlp().parse(log["recepie"])
     expected = int(parameters(choices_of([cell]), _NETWORK)[0])
     if log["num_params"] != expected:
-        raise ValueError(f"{cell} is said to have {log['num_params']} parameters, but has {expected}")
+        raise ValueError(
+            f"{cell} is said to have {log['num_params']} parameters, but has {expected}"
+        )
     return _Run(cell, curves)
 
 
@@ -120,12 +135,18 @@ def _table(runs: list[_Run]) -> Table:
     table = Table(
         name=NAMES[0],
         space=space.definition,
-        title=f"NAS-Bench-NLP on WikiText-2: {len(space)} cells of recurrent language models, {len(runs)} trainings",
+        title=(
+            f"NAS-Bench-NLP on WikiText-2: {len(space)} cells of recurrent language models,"
+            f" {len(runs)} trainings"
+        ),
         source=fetching.origin(_SOURCE, _REPOSITORY),
         objective="valid_loss + 0.2*nodes",
         network=_NETWORK,
         epochs="curve",
-        banner=f"{space.notice} Seeds are trainings of the same graph, which {int((counts > 1).sum())} cells have.",
+        banner=(
+            f"{space.notice} Seeds are trainings of the same graph, which {int((counts > 1).sum())}"
+            " cells have."
+        ),
     )
     for row, metric in enumerate(_metrics(table.source)):
         for epoch in range(EPOCHS):
@@ -138,12 +159,22 @@ def _metrics(source: str) -> list[Metric]:
     """The metrics in the order of a run's curves."""
     described = "cross-entropy a word of WikiText-2, after each epoch"
     found = [
-        Metric(name, "nats", "final" if name == "test_loss" else "search", "loss", split=name.partition("_")[0],
-               description=described, source=source)
+        Metric(
+            name,
+            "nats",
+            "final" if name == "test_loss" else "search",
+            "loss",
+            split=name.partition("_")[0],
+            description=described,
+            source=source,
+        )
         for name in _LOSSES
-    ]  # fmt: skip
+    ]
     seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
-    return [*found, Metric("train_seconds", "s", "record", "cost", description=seconds, source=source)]
+    return [
+        *found,
+        Metric("train_seconds", "s", "record", "cost", description=seconds, source=source),
+    ]
 
 
 _BEST, _MEDIAN = 91.9082, 230.7524
@@ -156,7 +187,9 @@ _TAUS = {
     20: (0.863, 0.916),
     50: (0.902, 0.990),
 }
-"""Kendall's τ of the final test loss with the training and with the validation loss after some epochs."""
+"""Kendall's τ of the final test loss with the training and with the validation loss after some
+epochs.
+"""
 _SEEDS_TAU, _PARAMS_TAU = 0.976, 0.066
 _DIGITS = 0.001
 
@@ -178,12 +211,22 @@ def verify() -> Iterator[Verified]:
     for epochs, known in _TAUS.items():
         for loss, tau in zip(("train_loss", "valid_loss"), known, strict=True):
             values = table.column(ColumnKey(loss, epochs, "mean"))
-            found.append((f"τ({loss}[{epochs}], test_loss[{EPOCHS}])", float(kendalltau(values, test).statistic), tau))
+            found.append(
+                (
+                    f"τ({loss}[{epochs}], test_loss[{EPOCHS}])",
+                    float(kendalltau(values, test).statistic),
+                    tau,
+                )
+            )
     first, second = (table.column(ColumnKey("test_loss", EPOCHS, seed)) for seed in (0, 1))
     twice = np.isfinite(second)
-    found.append(("τ of two trainings", float(kendalltau(first[twice], second[twice]).statistic), _SEEDS_TAU))
+    found.append(
+        ("τ of two trainings", float(kendalltau(first[twice], second[twice]).statistic), _SEEDS_TAU)
+    )
     params = parameters(table.cells.choices, _NETWORK)
-    found.append(("τ of parameters and test loss", float(kendalltau(params, test).statistic), _PARAMS_TAU))
+    found.append(
+        ("τ of parameters and test loss", float(kendalltau(params, test).statistic), _PARAMS_TAU)
+    )
     for name, value, known_value in found:
         passed = abs(value - known_value) < _DIGITS
         yield Verified(f"{name} of {NAMES[0]}", passed, f"{value:.7g}, {known_value:.7g} published")

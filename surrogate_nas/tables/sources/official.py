@@ -1,9 +1,10 @@
-"""The official records of NAS-Bench-201 and of NATS-Bench's two spaces, gathered into one table a data set.
+"""The official records of NAS-Bench-201 and of NATS-Bench's two spaces, gathered into one table a
+data set.
 
-Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, runs of 12 and 200 epochs (in the
-size space of 1, 12 and 90), each on its own schedule, each with a trial per data set and seed. Only the last epoch of a
-run is read: before it, the 200-epoch runs on CIFAR-100 and ImageNet16-120 hold only ``ori-test``, which there is
-validation and test together.
+Dong & Yang, ICLR 2020; Dong et al., TPAMI 2021. A record holds, for one architecture, runs of 12
+and 200 epochs (in the size space of 1, 12 and 90), each on its own schedule, each with a trial per
+data set and seed. Only the last epoch of a run is read: before it, the 200-epoch runs on CIFAR-100
+and ImageNet16-120 hold only ``ori-test``, which there is validation and test together.
 """
 
 from __future__ import annotations
@@ -46,11 +47,16 @@ TOPOLOGY = Records("the topology space", "nb201", {"12": 12, "less": 12, "200": 
 SIZE = Records("NATS-Bench's size space", "nats-size", {"01": 1, "12": 12, "90": 90})
 CITATION = "Dong & Yang, NAS-Bench-201, ICLR 2020; Dong et al., NATS-Bench, TPAMI 2021"
 _UNITS: dict[Literal["loss", "error"], str] = {"loss": "nats", "error": "%"}
-_NO_TIMES = "Training times are missing for some of its results, so every query costs one unit instead of seconds."
+_NO_TIMES = (
+    "Training times are missing for some of its results, so every query costs one unit instead of"
+    " seconds."
+)
 
 
 class _Reading(NamedTuple):
-    """One set of images of one data set in the records, and what its loss and error are called in a table."""
+    """One set of images of one data set in the records, and what its loss and error are called in a
+    table.
+    """
 
     dataset: str
     images: str
@@ -60,19 +66,25 @@ class _Reading(NamedTuple):
 
 @dataclass(frozen=True)
 class _DataSet:
-    """A table to make; the first reading's data set is the one that is searched on and that sets the times."""
+    """A table to make; the first reading's data set is the one that is searched on and that sets
+    the times.
+    """
 
     title: str
     network: Network
     readings: tuple[_Reading, ...]
 
 
-_HALF, _FULL, _TRAIN = (f"network trained on {on}" for on in ("train (25 k)", "train+valid (50 k)", "train"))
+_HALF, _FULL, _TRAIN = (
+    f"network trained on {on}" for on in ("train (25 k)", "train+valid (50 k)", "train")
+)
 
 
 def _plain(title: str, dataset: str, network: Network) -> _DataSet:
     names = {"train": "train_{}", "x-valid": "valid_{}", "x-test": "test_{}"}
-    return _DataSet(title, network, tuple(_Reading(dataset, *pair, _TRAIN) for pair in names.items()))
+    return _DataSet(
+        title, network, tuple(_Reading(dataset, *pair, _TRAIN) for pair in names.items())
+    )
 
 
 _DATA_SETS = {
@@ -90,11 +102,13 @@ _DATA_SETS = {
     "imagenet16": _plain("ImageNet16-120", "ImageNet16-120", Network(classes=120, image_size=16)),
 }
 _LATENCY_NOTE = (
-    "read by the authors on a GPU that the records do not name, without synchronising, batch 256; never to be mixed "
-    "with a device's latency"
+    "read by the authors on a GPU that the records do not name, without synchronising, batch 256;"
+    " never to be mixed with a device's latency"
 )
 RECORD_LATENCY = Metric("latency@record", "ms", "search", "cost", description=_LATENCY_NOTE)
-_TRAIN_SECONDS = Metric("train_seconds", "s", "record", "cost", description="the whole training run")
+_TRAIN_SECONDS = Metric(
+    "train_seconds", "s", "record", "cost", description="the whole training run"
+)
 _VALID_SECONDS = Metric("valid_seconds", "s", "record", "cost", description="one validation pass")
 
 
@@ -107,7 +121,9 @@ class RecordTables:
         []
     """
 
-    def __init__(self, prefix: str, title: str, source: str, licence: str, kind: Records = TOPOLOGY) -> None:
+    def __init__(
+        self, prefix: str, title: str, source: str, licence: str, kind: Records = TOPOLOGY
+    ) -> None:
         """Start with no records."""
         self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
         self._kind, self._space = kind, listed(space_named(kind.space))
@@ -133,7 +149,9 @@ class RecordTables:
             ValueError,
         ) as error:
             reason = " ".join(printable(error).split())
-            raise UserError(f"{origin} is no official record ({type(error).__name__}: {reason:.300}).") from error
+            raise UserError(
+                f"{origin} is no official record ({type(error).__name__}: {reason:.300})."
+            ) from error
 
     def _add(self, name: str, data: _DataSet, index: int, runs: Mapping[int, Any]) -> None:
         for epochs, results in runs.items():
@@ -144,18 +162,24 @@ class RecordTables:
         longest: dict[str, int] = {}
         for epochs in sorted(runs, reverse=True):
             for seed, trial in _trials(runs[epochs], data.readings[0].dataset, epochs):
-                seconds = float(np.sum([_number(trial.train_times, epoch) for epoch in range(epochs)]))
+                seconds = float(
+                    np.sum([_number(trial.train_times, epoch) for epoch in range(epochs)])
+                )
                 self._put(name, _TRAIN_SECONDS.name, epochs, seed, index, seconds)
                 for metric, value in _fixed(trial, epochs).items():
                     if np.isfinite(value) and longest.setdefault(metric, epochs) == epochs:
                         self._put(name, metric, None, seed, index, value)
 
-    def _put(self, name: str, metric: str, epochs: int | None, seed: int, index: int, value: float) -> None:
+    def _put(
+        self, name: str, metric: str, epochs: int | None, seed: int, index: int, value: float
+    ) -> None:
         if np.isfinite(value):
             self._columns[name, metric, epochs][seed][index] = value
 
     def tables(self) -> list[Table]:
-        """The tables of the data sets that the records hold anything of, cifar10, cifar100, imagenet16."""
+        """The tables of the data sets that the records hold anything of, cifar10, cifar100,
+        imagenet16.
+        """
         held = {name for name, _, _ in self._columns}
         return [self._table(name, data) for name, data in _DATA_SETS.items() if name in held]
 
@@ -179,9 +203,17 @@ class RecordTables:
             if seeds := self._columns.get((name, metric.name, epochs)):
                 stacked = np.stack([seeds[seed] for seed in sorted(seeds)])
                 counts = np.isfinite(stacked).sum(axis=0)
-                mean = np.where(counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan)
+                mean = np.where(
+                    counts > 0, np.nansum(stacked, axis=0) / np.maximum(counts, 1), np.nan
+                )
                 per_seed = None if epochs is None else dict(seeds)
-                table.add(replace(metric, source=self._source), epochs, mean, counts.astype(np.int16), per_seed)
+                table.add(
+                    replace(metric, source=self._source),
+                    epochs,
+                    mean,
+                    counts.astype(np.int16),
+                    per_seed,
+                )
         held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
         table.title += "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
         if self._lacks_times(table):
@@ -195,7 +227,9 @@ class RecordTables:
         """Whether some result lacks the times that a query of it costs."""
         valid = table.columns.get(ColumnKey(_VALID_SECONDS.name, None, "mean"), self._nothing())
         for key in (key for key in table.columns if key.epochs is not None):
-            train = table.columns.get(ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), self._nothing())
+            train = table.columns.get(
+                ColumnKey(_TRAIN_SECONDS.name, key.epochs, "mean"), self._nothing()
+            )
             if (np.isfinite(table.columns[key]) & np.isnan(train + valid)).any():
                 return True
         return False
@@ -220,10 +254,16 @@ def _runs(record: object, kind: Records) -> tuple[dict[int, Any], str]:
     architecture = str(architectures.pop())
     if kind_of(architecture) not in (kind, None):
         other = SIZE if kind is TOPOLOGY else TOPOLOGY
-        raise UserError(f"it is of {other.what} ({printable(architecture):.80}), not of {kind.what}.")
+        raise UserError(
+            f"it is of {other.what} ({printable(architecture):.80}), not of {kind.what}."
+        )
     if not set(record) <= set(kind.runs):
-        raise ValueError(f"unknown runs {sorted(set(record) - set(kind.runs))}; known are {', '.join(kind.runs)}")
-    return {kind.runs[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()}, architecture
+        raise ValueError(
+            f"unknown runs {sorted(set(record) - set(kind.runs))}; known are {', '.join(kind.runs)}"
+        )
+    return {
+        kind.runs[run]: ArchResults.create_from_state_dict(state) for run, state in record.items()
+    }, architecture
 
 
 def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]]:
@@ -237,7 +277,9 @@ def _trials(results: Any, dataset: str, epochs: int) -> Iterator[tuple[int, Any]
 
 
 def _number(values: Any, key: object) -> float:
-    """A number of a trial, NaN where it is not held (the API's own getters fail on the whole set then)."""
+    """A number of a trial, NaN where it is not held (the API's own getters fail on the whole set
+    then).
+    """
     value = None if values is None else values.get(key)
     return np.nan if value is None else float(value)
 
@@ -247,11 +289,16 @@ def _loss_and_error(trial: Any, images: str, epochs: int) -> dict[str, float]:
     is_train = images == "train"
     key = epochs - 1 if is_train else f"{images}@{epochs - 1}"
     accuracy = _number(trial.train_acc1es if is_train else trial.eval_acc1es, key)
-    return {"loss": _number(trial.train_losses if is_train else trial.eval_losses, key), "error": 100.0 - accuracy}
+    return {
+        "loss": _number(trial.train_losses if is_train else trial.eval_losses, key),
+        "error": 100.0 - accuracy,
+    }
 
 
 def _fixed(trial: Any, epochs: int) -> dict[str, float]:
-    """What is the same for every run: seconds of a validation pass, and latency in ms, held as seconds or -1."""
+    """What is the same for every run: seconds of a validation pass, and latency in ms, held as
+    seconds or -1.
+    """
     latencies = [float(seconds) for seconds in trial.latency or () if seconds > 0]
     return {
         _VALID_SECONDS.name: _number(trial.eval_times, f"x-valid@{epochs - 1}"),
@@ -262,4 +309,6 @@ def _fixed(trial: Any, epochs: int) -> dict[str, float]:
 def _metric(reading: _Reading, what: Literal["loss", "error"]) -> Metric:
     kind: Kind = "final" if reading.metric.startswith("test") else "search"
     unit, note = _UNITS[what], f"{reading.note}, after the last epoch of the run"
-    return Metric(reading.metric.format(what), unit, kind, what, split=reading.images, description=note)
+    return Metric(
+        reading.metric.format(what), unit, kind, what, split=reading.images, description=note
+    )

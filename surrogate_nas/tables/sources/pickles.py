@@ -1,7 +1,9 @@
-"""Reading other people's pickles: only names on a source's own list are ever looked up, nothing else is executed.
+"""Reading other people's pickles: only names on a source's own list are ever looked up, nothing
+else is executed.
 
-Before a pickle is loaded it is walked through, opcode by opcode: one that claims more bytes than it has, numbers its
-memory otherwise than a pickler does, or goes on without an end is refused before anything is allocated for it.
+Before a pickle is loaded it is walked through, opcode by opcode: one that claims more bytes than it
+has, numbers its memory otherwise than a pickler does, or goes on without an end is refused before
+anything is allocated for it.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
 
 MOST_TUPLES = 20_000
-"""In a pickle of `SMALL` bytes, where a source says nothing else: the hash of tuples in tuples is recursive, and deep
-enough it ends the process; a stack of 8 MB lasts for more than 100,000."""
+"""In a pickle of `SMALL` bytes, where a source says nothing else: the hash of tuples in tuples is
+recursive, and deep enough it ends the process; a stack of 8 MB lasts for more than 100,000.
+"""
 SMALL = 64_000_000
 """Bytes; anything but the one large official file has less."""
 _LONGEST_LINE = 1_000_000
@@ -28,7 +31,9 @@ _NUMBER_BYTES = 16
 
 
 class AllowListUnpickler(pickle.Unpickler):
-    """An unpickler that resolves a global only if the caller listed it, and to what the caller chose for it."""
+    """An unpickler that resolves a global only if the caller listed it, and to what the caller
+    chose for it.
+    """
 
     def __init__(self, file: IO[bytes], allowed: Mapping[str, object], origin: Path) -> None:
         """Wrap an open file."""
@@ -41,13 +46,15 @@ class AllowListUnpickler(pickle.Unpickler):
         full = f"{module}.{name}"
         if full not in self._allowed:
             raise UserError(
-                f"{printable(self._origin)} is refused: its pickle asks for {printable(full):.200}, which data of this "
-                "kind never needs. Nothing of it was executed."
+                f"{printable(self._origin)} is refused: its pickle asks for {printable(full):.200},"
+                " which data of this kind never needs. Nothing of it was executed."
             )
         return self._allowed[full]
 
 
-def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path, *, most_tuples: int = MOST_TUPLES) -> Any:
+def read_pickle(
+    file: IO[bytes], allowed: Mapping[str, object], origin: Path, *, most_tuples: int = MOST_TUPLES
+) -> Any:
     """Read one pickle through an allow-list."""
     try:
         start = file.tell()
@@ -58,15 +65,19 @@ def read_pickle(file: IO[bytes], allowed: Mapping[str, object], origin: Path, *,
         return content
     except UserError:
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{printable(origin)} is damaged: {printable(reason):.300}.") from error
 
 
 def read_pt(path: Path) -> Any:
-    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither PyTorch nor a class."""
+    """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither
+    PyTorch nor a class.
+    """
     with ZipFile(path) as archive:
-        (member,) = (member for member in archive.infolist() if member.filename.endswith("/data.pkl"))
+        (member,) = (
+            member for member in archive.infolist() if member.filename.endswith("/data.pkl")
+        )
         with archive.open(member) as packed:
             content = packed.read(SMALL + 1)
     if len(content) > SMALL:
@@ -93,9 +104,16 @@ _FIXED = [-1] * 256
 """By opcode the bytes of its argument; -1 where these depend on it or have to be looked at."""
 for _code in pickletools.opcodes:
     _FIXED[ord(_code.code)] = max(-1, _code.arg.n) if _code.arg else 0
-_LENGTHS = {ord(code.code): _PREFIXES[code.arg.n] for code in pickletools.opcodes if code.arg and code.arg.n < -1}
+_LENGTHS = {
+    ord(code.code): _PREFIXES[code.arg.n]
+    for code in pickletools.opcodes
+    if code.arg and code.arg.n < -1
+}
 """For opcodes whose argument says its own length: the bytes of that length."""
-_LINES = {ord(code.code): 1 for code in pickletools.opcodes if code.arg and code.arg.n == -1} | {b"c"[0]: 2, b"i"[0]: 2}
+_LINES = {ord(code.code): 1 for code in pickletools.opcodes if code.arg and code.arg.n == -1} | {
+    b"c"[0]: 2,
+    b"i"[0]: 2,
+}
 """For opcodes whose argument is written out: its lines."""
 _STOP, _PUT, _LONG_PUT, _FRAME = b"."[0], b"p"[0], b"r"[0], 0x95
 _FIXED[_LONG_PUT] = _FIXED[_FRAME] = -1
@@ -103,7 +121,9 @@ _TUPLES = frozenset(b"t\x85\x86\x87")
 
 
 def _walk(content: bytes | mmap.mmap, place: int, size: int, most_tuples: int) -> int:
-    """Walk from opcode to opcode up to the end; ValueError where that leads out of the file or to nonsense."""
+    """Walk from opcode to opcode up to the end; ValueError where that leads out of the file or to
+    nonsense.
+    """
     begun, tuples = place, 0
     fixed, lengths, tuple_codes = _FIXED, _LENGTHS, _TUPLES
     while place < size:
@@ -148,7 +168,9 @@ def _looked_at(content: bytes | mmap.mmap, code: int, place: int, begun: int) ->
 
 
 def _check_memo(index: int, walked: int) -> None:
-    """A pickler numbers what it remembers without gaps, so an index is never above the bytes before it."""
+    """A pickler numbers what it remembers without gaps, so an index is never above the bytes before
+    it.
+    """
     if not 0 <= index <= walked:
         raise ValueError(f"it remembers an object as number {index:,} among fewer")
 
@@ -162,7 +184,11 @@ def numpy_scalars() -> dict[str, object]:
     """What NumPy numbers in a pickle need."""
     import numpy as np
 
-    return {"numpy.core.multiarray.scalar": _number, "numpy._core.multiarray.scalar": _number, "numpy.dtype": np.dtype}
+    return {
+        "numpy.core.multiarray.scalar": _number,
+        "numpy._core.multiarray.scalar": _number,
+        "numpy.dtype": np.dtype,
+    }
 
 
 def _number(kind: Any, content: Any) -> Any:

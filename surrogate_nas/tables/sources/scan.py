@@ -1,15 +1,17 @@
-"""ScAn-Bench: language models, OpenCLIP models and TabPFN over shape, data and training settings, of one seed each.
+"""ScAn-Bench: language models, OpenCLIP models and TabPFN over shape, data and training settings,
+of one seed each.
 
-Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. Its package is fetched as a
-wheel, of which three spreadsheets are read; nothing of it is installed or imported, and no column with a person's
-folders is kept.
+Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. Its package
+is fetched as a wheel, of which three spreadsheets are read; nothing of it is installed or imported,
+and no column with a person's folders is kept.
 
-- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama; one more ended at 80 %. Scores on downstream
-  tasks are at chance and are left out. Losses along training stand at 10, 25 and 50 % within five, where there are
-  any.
-- ``scan-vlm``: 1,500 OpenCLIP models; 134 diverged and count as the worst. ``@half`` is the last epoch of their first
-  half.
-- ``scan-tabpfn``: 2,222 TabPFN models. Search on validation by the prior; results on real data are only reported.
+- ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama; one more ended at 80 %.
+  Scores on downstream tasks are at chance and are left out. Losses along training stand at 10, 25
+  and 50 % within five, where there are any.
+- ``scan-vlm``: 1,500 OpenCLIP models; 134 diverged and count as the worst. ``@half`` is the last
+  epoch of their first half.
+- ``scan-tabpfn``: 2,222 TabPFN models. Search on validation by the prior; results on real data are
+  only reported.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ REPOSITORIES = (
         "wheel": True,
         "licence": "MIT, of the OpenCLIP data CC BY-SA 4.0",
         "holds": "a wheel with the trainings of language models, OpenCLIP and TabPFN",
-        "citation": "Sermaxhaj et al., ScAn-Bench: Evaluating Scaling Analysis Methodology, NeurIPS 2026",
+        "citation": (
+            "Sermaxhaj et al., ScAn-Bench: Evaluating Scaling Analysis Methodology, NeurIPS 2026"
+        ),
         "files": {
             "scan_bench-0.2.3-py3-none-any.whl": {
                 "sha256": "7b22afb7ffc70063d03d41dde5fec9af7a9ed90e79c6a47cf58dac4429450029",
@@ -70,7 +74,9 @@ class _Column(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """A benchmark: what it is, its space, its spreadsheet, its licence, the runs in it and what they found."""
+    """A benchmark: what it is, its space, its spreadsheet, its licence, the runs in it and what
+    they found.
+    """
 
     title: str
     space: Callable[[], ScAn]
@@ -97,7 +103,10 @@ def _rows(path: Path, member: str) -> list[Row]:
     if len(content) > _LARGEST:
         raise ValueError(f"{member} unpacks to more than {_LARGEST / 1e6:.0f} MB")
     reader = csv.DictReader(io.StringIO(content.decode()), strict=True)
-    return [{key.removeprefix("config/").removeprefix("model_config."): row[key] for key in row} for row in reader]
+    return [
+        {key.removeprefix("config/").removeprefix("model_config."): row[key] for key in row}
+        for row in reader
+    ]
 
 
 def _table(name: str, rows: list[Row]) -> Table:
@@ -116,7 +125,10 @@ def _table(name: str, rows: list[Row]) -> Table:
         objective="valid_loss + 0.05*train_compute",
         network=Network(),
         cost="queries",
-        banner=f"{space.notice} One training each; real numbers among the settings are rounded to steps.",
+        banner=(
+            f"{space.notice} One training each; real numbers among the settings are rounded to"
+            " steps."
+        ),
     )
     for metric, values in columns:
         there = np.isfinite(values)
@@ -141,15 +153,22 @@ def _numbers(rows: Sequence[Row], field: str, per: float = 1.0) -> NDArray[np.fl
 
 def _loss(name: str, kind: Kind, values: NDArray[np.float64], source: str, what: str) -> _Column:
     split = name.partition("_")[0]
-    metric = Metric(name, "nats", kind, "loss", split=split if kind == "search" else "test", source=source)
+    metric = Metric(
+        name, "nats", kind, "loss", split=split if kind == "search" else "test", source=source
+    )
     return _Column(_described(metric, what), values)
 
 
 def _described(metric: Metric, description: str) -> Metric:
     return Metric(
-        metric.name, metric.unit, metric.kind, metric.quantity, split=metric.split, description=description,
+        metric.name,
+        metric.unit,
+        metric.kind,
+        metric.quantity,
+        split=metric.split,
+        description=description,
         source=metric.source,
-    )  # fmt: skip
+    )
 
 
 def _cost(name: str, unit: str, values: NDArray[np.float64], source: str, what: str) -> _Column:
@@ -162,12 +181,34 @@ def _cost(name: str, unit: str, values: NDArray[np.float64], source: str, what: 
 def _llm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
     by_run = _grouped(rows)
     runs = [max(each, key=lambda row: float(row["step_fraction"])) for each in by_run.values()]
-    trainings = [each for each, run in zip(by_run.values(), runs, strict=True) if float(run["step_fraction"]) == 1.0]
+    trainings = [
+        each
+        for each, run in zip(by_run.values(), runs, strict=True)
+        if float(run["step_fraction"]) == 1.0
+    ]
     runs = [run for run in runs if float(run["step_fraction"]) == 1.0]
     columns = [
-        _loss("valid_loss", "search", _numbers(runs, "valid_loss"), source, "cross-entropy a token, at the end"),
-        _loss("train_loss", "search", _numbers(runs, "train_loss_so_far"), source, "as logged at the end"),
-        _loss("test_loss", "final", _numbers(runs, "test_loss"), source, "cross-entropy a token, at the end"),
+        _loss(
+            "valid_loss",
+            "search",
+            _numbers(runs, "valid_loss"),
+            source,
+            "cross-entropy a token, at the end",
+        ),
+        _loss(
+            "train_loss",
+            "search",
+            _numbers(runs, "train_loss_so_far"),
+            source,
+            "as logged at the end",
+        ),
+        _loss(
+            "test_loss",
+            "final",
+            _numbers(runs, "test_loss"),
+            source,
+            "cross-entropy a token, at the end",
+        ),
     ]
     for percent, fraction in _FRACTIONS.items():
         near = [_nearest(each, fraction) for each in trainings]
@@ -176,9 +217,27 @@ def _llm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
             what = f"after {percent} % of training, within {100 * _WITHIN:.0f}, where held"
             columns.append(_loss(f"{name}@{percent}", "search", values, source, what))
     columns += [
-        _cost("params", "M", _numbers(runs, "total_params", _MILLION), source, "trainable, embeddings included"),
-        _cost("tokens", "B", _numbers(runs, "n_tokens", _BILLION), source, "tokens of training, in billions"),
-        _cost("train_compute", "EFLOP", _numbers(runs, "flops", _EXA), source, "of the whole training, as recorded"),
+        _cost(
+            "params",
+            "M",
+            _numbers(runs, "total_params", _MILLION),
+            source,
+            "trainable, embeddings included",
+        ),
+        _cost(
+            "tokens",
+            "B",
+            _numbers(runs, "n_tokens", _BILLION),
+            source,
+            "tokens of training, in billions",
+        ),
+        _cost(
+            "train_compute",
+            "EFLOP",
+            _numbers(runs, "flops", _EXA),
+            source,
+            "of the whole training, as recorded",
+        ),
     ]
     return runs, columns
 
@@ -199,11 +258,14 @@ def _nearest(rows: list[Row], fraction: float) -> Row | None:
 
 
 def _vlm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
-    trainings = [sorted(each, key=lambda row: int(row["epoch"])) for each in _grouped(rows).values()]
+    trainings = [
+        sorted(each, key=lambda row: int(row["epoch"])) for each in _grouped(rows).values()
+    ]
     runs = [each[-1] for each in trainings]
     lost = np.array([any(row["epoch_diverged"] == "True" for row in each) for each in trainings])
     half = [
-        next((r for r in each if int(r["epoch"]) == int(float(r["total_epochs"])) // 2), each[-1]) for each in trainings
+        next((r for r in each if int(r["epoch"]) == int(float(r["total_epochs"])) // 2), each[-1])
+        for each in trainings
     ]
 
     def worst(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -221,7 +283,11 @@ def _vlm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
             f"{what}; other batches than valid_loss",
         ),
         _loss(
-            "valid_loss@half", "search", worst(_numbers(half, "val_loss")), source, f"after half of the epochs; {what}"
+            "valid_loss@half",
+            "search",
+            worst(_numbers(half, "val_loss")),
+            source,
+            f"after half of the epochs; {what}",
         ),
         _loss(
             "train_loss@half",
@@ -236,14 +302,31 @@ def _vlm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
     zero_shot = Metric("test_imagenet_error", "%", "final", error, split="test", source=source)
     values = worst(_HUNDRED * (1.0 - _numbers(runs, "imagenet1k_acc1")))
     columns.append(
-        _Column(_described(zero_shot, "zero-shot top-1 wrong on ImageNet; diverged runs as the worst"), values)
+        _Column(
+            _described(zero_shot, "zero-shot top-1 wrong on ImageNet; diverged runs as the worst"),
+            values,
+        )
     )
-    diverged = Metric("diverged", "", "record", "structure", description="1 where the run diverged", source=source)
+    diverged = Metric(
+        "diverged", "", "record", "structure", description="1 where the run diverged", source=source
+    )
     columns += [
         _Column(diverged, lost.astype(np.float64)),
         _cost("params", "M", _numbers(runs, "mparams"), source, "of both towers, as recorded"),
-        _cost("samples", "M", _numbers(runs, "total_samples_planned", _MILLION), source, "planned of all epochs"),
-        _cost("train_compute", "GFLOP", _numbers(runs, "total_compute_planned"), source, "planned, in the file's unit"),
+        _cost(
+            "samples",
+            "M",
+            _numbers(runs, "total_samples_planned", _MILLION),
+            source,
+            "planned of all epochs",
+        ),
+        _cost(
+            "train_compute",
+            "GFLOP",
+            _numbers(runs, "total_compute_planned"),
+            source,
+            "planned, in the file's unit",
+        ),
     ]
     return runs, columns
 
@@ -256,14 +339,30 @@ def _tabpfn(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
     columns = [_loss("valid_loss", "search", _numbers(rows, "val/val_loss"), source, prior)]
     for size in ("small", "medium", "large"):
         values = _numbers(rows, f"val/{size}/val_loss")
-        columns.append(_loss(f"valid_loss@{size}", "search", values, source, f"{prior}, {size} sets"))
-    columns.append(_loss("test_nll", "final", _numbers(rows, "real_data/nll"), source, "on real data sets"))
-    auc = Metric("test_auc", "%", "final", "quality", split="test", description="on real data sets", source=source)
+        columns.append(
+            _loss(f"valid_loss@{size}", "search", values, source, f"{prior}, {size} sets")
+        )
+    columns.append(
+        _loss("test_nll", "final", _numbers(rows, "real_data/nll"), source, "on real data sets")
+    )
+    auc = Metric(
+        "test_auc",
+        "%",
+        "final",
+        "quality",
+        split="test",
+        description="on real data sets",
+        source=source,
+    )
     columns += [
         _Column(auc, _numbers(rows, "real_data/roc_auc", 1 / _HUNDRED)),
         _cost("params", "M", _numbers(rows, "parameters", _MILLION), source, "as recorded"),
         _cost(
-            "train_compute", "EFLOP", _numbers(rows, "total_flops", _EXA), source, "of the whole training, as recorded"
+            "train_compute",
+            "EFLOP",
+            _numbers(rows, "total_flops", _EXA),
+            source,
+            "of the whole training, as recorded",
         ),
     ]
     return rows, columns
@@ -271,7 +370,11 @@ def _tabpfn(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
 
 _PARTS = {
     "scan-llm": _Part(
-        "decoder language models on SlimPajama", scan_llm, "llm/configs_intermediate_summary.csv", "MIT", _llm
+        "decoder language models on SlimPajama",
+        scan_llm,
+        "llm/configs_intermediate_summary.csv",
+        "MIT",
+        _llm,
     ),
     "scan-vlm": _Part("OpenCLIP models", scan_vlm, "vlm/data.csv", "CC BY-SA 4.0", _vlm),
     "scan-tabpfn": _Part("TabPFN models", scan_tabpfn, "tabpfn/data.csv", "MIT", _tabpfn),
@@ -284,7 +387,9 @@ _DIVERGED = 134
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against what the package's spreadsheets hold, computed from them without this code."""
+    """Hold the tables against what the package's spreadsheets hold, computed from them without this
+    code.
+    """
     from scipy.stats import kendalltau
 
     files = {name: TableFile(table_path(name)) for name in NAMES}
@@ -294,16 +399,24 @@ def verify() -> Iterator[Verified]:
 
     for name, known in _HELD.items():
         held = len(files[name].cells), int(files[name].n_seeds("valid_loss", None).sum())
-        yield Verified(f"cells and trainings of {name}", held == known, f"{held[0]:,} and {held[1]:,}")
+        yield Verified(
+            f"cells and trainings of {name}", held == known, f"{held[0]:,} and {held[1]:,}"
+        )
         best = float(column(name, "valid_loss").min())
-        yield Verified(f"best valid_loss of {name}", abs(best - _BEST[name]) < 1e-7, f"{best:.8f}")  # noqa: PLR2004
+        yield Verified(f"best valid_loss of {name}", abs(best - _BEST[name]) < 1e-7, f"{best:.8f}")
     lost = int(column("scan-vlm", "diverged").sum())
-    yield Verified("diverged models of scan-vlm", lost == _DIVERGED, f"{lost}, {_DIVERGED} published")
+    yield Verified(
+        "diverged models of scan-vlm", lost == _DIVERGED, f"{lost}, {_DIVERGED} published"
+    )
     for name, first, second, tau in _TAUS:
         one, other = column(name, first), column(name, second)
         there = np.isfinite(one) & np.isfinite(other)
         found = float(kendalltau(one[there], other[there]).statistic)
-        yield Verified(f"τ({first}, {second}) of {name}", abs(found - tau) < 0.002, f"{found:.3f}, {tau} published")  # noqa: PLR2004
+        yield Verified(
+            f"τ({first}, {second}) of {name}",
+            abs(found - tau) < 0.002,
+            f"{found:.3f}, {tau} published",
+        )
 
 
 _TAUS = (

@@ -1,13 +1,16 @@
-"""One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics becomes a table.
+"""One's own measurements: a CSV or Parquet file with a column of cells and columns of metrics
+becomes a table.
 
-The column ``cell`` has each cell as its space prints it, such as ``mlp(width=16, depth=2, act=relu)``. In its place a
-file may have a column for each position of the space, named after it, with the chosen option.
+The column ``cell`` has each cell as its space prints it, such as
+``mlp(width=16, depth=2, act=relu)``. In its place a file may have a column for each position of the
+space, named after it, with the chosen option.
 
-A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs), ``latency@mine``, with
-a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it is follows from the name: ``…_error`` and
-``…_accuracy`` (larger is better) are in %, ``latency@…`` in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no
-unit unless it is given, as nobody else knows whether it is a cross-entropy or a squared error; ``test_…`` is only
-reported and never searched; every other number counts as a cost without unit. A cell may appear once; a metric's empty
+A column's name is the metric's: ``valid_error``, ``valid_loss[12]`` (after a run of 12 epochs),
+``latency@mine``, with a unit behind it where that must be said: ``valid_loss[12] (nats)``. What it
+is follows from the name: ``…_error`` and ``…_accuracy`` (larger is better) are in %, ``latency@…``
+in ms, ``energy@…`` in mJ, ``memory@…`` in MB; a loss has no unit unless it is given, as nobody else
+knows whether it is a cross-entropy or a squared error; ``test_…`` is only reported and never
+searched; every other number counts as a cost without unit. A cell may appear once; a metric's empty
 entries are cells without a value.
 """
 
@@ -45,28 +48,34 @@ _LARGEST_GROUP = 400_000_000
 
 
 def read_rows(path: Path) -> Iterator[list[str]]:
-    """The header, and then every row, each with as many entries as the header; empty lines are left out."""
+    """The header, and then every row, each with as many entries as the header; empty lines are left
+    out.
+    """
     if not os.path.isfile(path):
         raise UserError(f"There is no file {printable(path)}.")
     try:
         rows = _parquet(path) if path.suffix in _PARQUET else _csv(path)
         header = next(rows, [])
         if len(header) > MOST_COLUMNS:
-            raise UserError(f"{printable(path)} has {len(header):,} columns; {MOST_COLUMNS:,} are the most.")
+            raise UserError(
+                f"{printable(path)} has {len(header):,} columns; {MOST_COLUMNS:,} are the most."
+            )
         yield header
         for number, row in enumerate(rows, 1):
             if len(row) != len(header):
                 raise UserError(
-                    f"{printable(path)} has {len(row)} entries in row {number} and {len(header)} in its header."
+                    f"{printable(path)} has {len(row)} entries in row {number} and {len(header)} in"
+                    " its header."
                 )
             yield row
     except UserError:
         raise
     except ImportError as error:
         raise UserError(
-            f"Reading {printable(path)} needs the package pyarrow: pip install pyarrow; or give a CSV file."
+            f"Reading {printable(path)} needs the package pyarrow: pip install pyarrow; or give a"
+            " CSV file."
         ) from error
-    except Exception as error:  # noqa: BLE001 - csv and pyarrow raise their own
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"Cannot read {printable(path)}: {printable(reason):.300}.") from error
 
@@ -89,19 +98,25 @@ def _parquet(path: Path) -> Iterator[list[str]]:
     schema = parquet.read_schema(path)
     texts = [field.name for field in schema if str(field.type) in ("string", "large_string")]
     with parquet.ParquetFile(path, read_dictionary=texts) as file:
-        sizes = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
+        sizes = [
+            file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)
+        ]
         if max(sizes, default=0) > _LARGEST_GROUP:
             raise ValueError(f"a part of it unpacks to {max(sizes):,} bytes")
         yield list(schema.names)
         for batch in file.iter_batches(batch_size=_BATCH):
-            columns = [["" if value is None else str(value) for value in column.to_pylist()] for column in batch]
+            columns = [
+                ["" if value is None else str(value) for value in column.to_pylist()]
+                for column in batch
+            ]
             yield from map(list, zip(*columns, strict=True))
 
 
 CELL_COLUMN = "cell"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.@-]*")
 _COLUMN = re.compile(
-    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^* .-]{1,40})\))?"
+    r"(?P<metric>[A-Za-z][A-Za-z0-9_.@-]*)(\[(?P<epochs>[1-9][0-9]{0,8})\])?( *\((?P<unit>[\w%·/^*"
+    r" .-]{1,40})\))?"
 )
 _PLURALS = {"error": "errors", "quality": "accuracies"}
 _LONGEST_NAME = 100
@@ -120,7 +135,9 @@ class _Column(NamedTuple):
 
 
 class Repeat(NamedTuple):
-    """A row whose cell an earlier row has: its place in the table, and the row's numbers by metric and epochs."""
+    """A row whose cell an earlier row has: its place in the table, and the row's numbers by metric
+    and epochs.
+    """
 
     place: int
     values: Mapping[tuple[str, int | None], float]
@@ -146,10 +163,12 @@ def read(
     advice: str = "",
     repeats: list[Repeat] | None = None,
 ) -> Table:
-    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that the file has.
+    """Read a file into a table; of a space whose cells cannot be listed, into one on the cells that
+    the file has.
 
-    `advice` is what a message about a cell that is not of the space ends with, where the space is one that nobody
-    named. A cell may appear once; where a list is given, further rows of a cell are put into it instead of refused.
+    `advice` is what a message about a cell that is not of the space ends with, where the space is
+    one that nobody named. A cell may appear once; where a list is given, further rows of a cell are
+    put into it instead of refused.
     """
     check_name(name, taken)
     rows = read_rows(path)
@@ -171,8 +190,8 @@ def read(
     for n_rows, row in enumerate(rows, 1):
         if n_rows > len(cells) and cells is space and repeats is None:
             raise UserError(
-                f"{printable(path)} has more rows than the space {space.name} has cells ({len(cells):,}); each may "
-                f"appear once.{advice}"
+                f"{printable(path)} has more rows than the space {space.name} has cells"
+                f" ({len(cells):,}); each may appear once.{advice}"
             )
         found.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
     found.check(path, advice)
@@ -184,7 +203,8 @@ class _Naming:
     """How the rows of a file name their cells.
 
     Attributes:
-        places: Of the column ``cell``, or of one column for every position of the space, in its order.
+        places: Of the column ``cell``, or of one column for every position of the space, in its
+            order.
         is_text: Whether it is the column ``cell``.
     """
 
@@ -200,8 +220,9 @@ class _Naming:
         if not names or any(header.count(name) != 1 for name in names) or len(header) <= len(names):
             by_position = f", or one for each of {', '.join(positions)}" if positions else ""
             raise UserError(
-                f"{printable(path)} needs a column {CELL_COLUMN!r} of cells such as {_example(space)}{by_position}; "
-                f"and at least one of a metric, such as valid_error.{'' if is_text or len(header) <= 1 else advice}"
+                f"{printable(path)} needs a column {CELL_COLUMN!r} of cells such as"
+                f" {_example(space)}{by_position}; and at least one of a metric, such as"
+                f" valid_error.{'' if is_text or len(header) <= 1 else advice}"
             )
         return cls(tuple(header.index(name) for name in names), is_text)
 
@@ -223,7 +244,9 @@ class _Naming:
         return space.at([_option(*each) for each in named])
 
     def check_first(self, path: Path, space: Space, advice: str) -> None:
-        """Say where the first cell of a file is of another space than the one that it is read for unasked."""
+        """Say where the first cell of a file is of another space than the one that it is read for
+        unasked.
+        """
         rows = read_rows(path)
         next(rows)
         for row in rows:
@@ -231,12 +254,16 @@ class _Naming:
                 self.cell(space, row)
             except UserError as error:
                 why = printable(str(error).rstrip("."))
-                raise UserError(f"{printable(path)} has 1 wrong entry or more: row 1: {why}.{advice}") from error
+                raise UserError(
+                    f"{printable(path)} has 1 wrong entry or more: row 1: {why}.{advice}"
+                ) from error
             return
 
 
 def _option(position: str, options: Sequence[str], entry: str) -> int:
-    """Which option of a position an entry names, as text or, of numbers, by its value (16.0 is 16)."""
+    """Which option of a position an entry names, as text or, of numbers, by its value (16.0 is
+    16).
+    """
     if entry in options:
         return options.index(entry)
     with suppress(ValueError):
@@ -252,7 +279,9 @@ def _example(space: Space) -> str:
 
 
 def _held(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
-    """The cells that a file has of a space; rows that name none are told of when they are read again."""
+    """The cells that a file has of a space; rows that name none are told of when they are read
+    again.
+    """
     rows = read_rows(path)
     next(rows)
     held: dict[Cell, None] = {}
@@ -263,7 +292,9 @@ def _held(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
         except UserError as error:
             wrong = wrong or f": {printable(str(error).rstrip('.'))}"
         if len(held) > MOST_HELD:
-            raise UserError(f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}.")
+            raise UserError(
+                f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}."
+            )
     if not held:
         raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")
     return Sampled(space, choices_of(list(held)))
@@ -291,7 +322,9 @@ def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_r
 def _columns(header: list[str], path: Path, space: Enumerable) -> list[_Column]:
     """The columns that a header names, without values."""
     if len(header) * len(space) > _MOST_VALUES:
-        raise UserError(f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells.")
+        raise UserError(
+            f"{printable(path)} has {len(header):,} columns, too many for {len(space):,} cells."
+        )
     columns: list[_Column] = []
     for entry in header:
         metric, epochs = _metric(entry, path, space)
@@ -309,13 +342,14 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
     found = _COLUMN.fullmatch(column)
     if found is None:
         raise UserError(
-            f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric; right are "
-            "valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
+            f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric;"
+            " right are valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
         )
     name = found["metric"]
     if name in space.analytic:
         raise UserError(
-            f"{printable(path)} has a column {name}, which follows from the cell alone; leave it out or rename it."
+            f"{printable(path)} has a column {name}, which follows from the cell alone; leave it"
+            " out or rename it."
         )
     described = f"column {printable(column)} of {printable(path.name)}"
     metric = metric_named(name, description=described, source=printable(path))
@@ -323,7 +357,8 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
         given = printable(found["unit"].strip())
         if metric.unit == "%" and given != "%":
             raise UserError(
-                f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %, from 0 to 100."
+                f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %,"
+                " from 0 to 100."
             )
         metric = replace(metric, unit=given)
     if metric.quantity == "loss" and not metric.unit:
@@ -341,10 +376,15 @@ class _Found:
         self._foreign = False
         self._n_wrong = 0
 
-    def add(self, row: int, named: Callable[[], Cell], entries: list[str], columns: list[_Column]) -> None:
+    def add(
+        self, row: int, named: Callable[[], Cell], entries: list[str], columns: list[_Column]
+    ) -> None:
         """Put a row's numbers where they belong."""
         index = self._index(row, named)
-        numbers = [self._number(row, c.metric.name, entry.strip()) for c, entry in zip(columns, entries, strict=True)]
+        numbers = [
+            self._number(row, c.metric.name, entry.strip())
+            for c, entry in zip(columns, entries, strict=True)
+        ]
         if index is not None and self._repeats is not None and self._first_row[index] != row:
             keys = ((column.metric.name, column.epochs) for column in columns)
             self._repeats.append(Repeat(index, dict(zip(keys, numbers, strict=True))))
@@ -387,5 +427,6 @@ class _Found:
             more = f" (and {self._n_wrong - _SHOWN} more)" if self._n_wrong > _SHOWN else ""
             entries = "1 wrong entry" if self._n_wrong == 1 else f"{self._n_wrong} wrong entries"
             raise UserError(
-                f"{printable(path)} has {entries}: {'; '.join(self._wrong)}{more}.{advice if self._foreign else ''}"
+                f"{printable(path)} has {entries}:"
+                f" {'; '.join(self._wrong)}{more}.{advice if self._foreign else ''}"
             )

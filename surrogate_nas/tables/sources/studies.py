@@ -1,10 +1,12 @@
-"""The finished trials of an Optuna study as a table: a file of its journal storage or of SQLite, or a database's URL.
+"""The finished trials of an Optuna study as a table: a file of its journal storage or of SQLite, or
+a database's URL.
 
-Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019. Every
-categorical parameter, and every whole number from a range, is a position of the space; a cell that several trials
-evaluated has the mean of their values. What is maximised is a quality, of which larger is better. Where all trials
-reported the same steps and end with the value of the last, the steps are epochs of one curve. Nothing is written into
-the storage, and no table is made in a database that has none.
+Akiba, Sano, Yanase, Ohta & Koyama, "Optuna: A Next-generation Hyperparameter Optimization
+Framework", KDD 2019. Every categorical parameter, and every whole number from a range, is a
+position of the space; a cell that several trials evaluated has the mean of their values. What is
+maximised is a quality, of which larger is better. Where all trials reported the same steps and end
+with the value of the last, the steps are epochs of one curve. Nothing is written into the storage,
+and no table is made in a database that has none.
 """
 
 from __future__ import annotations
@@ -77,7 +79,8 @@ def read_study(
     """Read a study into a table.
 
     Args:
-        place: A file of Optuna's `JournalStorage`, a SQLite file, or a URL such as ``sqlite:///study.db``.
+        place: A file of Optuna's `JournalStorage`, a SQLite file, or a URL such as
+            ``sqlite:///study.db``.
         name: The benchmark's name; the study's if empty.
         taken: Names of other benchmarks.
         study: Which study, where the storage holds several.
@@ -85,7 +88,8 @@ def read_study(
         space: The space of the cells; the study's parameters and their options if None.
 
     Raises:
-        UserError: There is no such study, it cannot be read, or its parameters are no choices of the space.
+        UserError: There is no such study, it cannot be read, or its parameters are no choices of
+            the space.
     """
     need(f"Reading {printable(place)}", "optuna")
     held, files = _opened(place, study)
@@ -102,7 +106,9 @@ def read_study(
     cells = [_cell(trial, chosen, columns) for trial in finished]
     repeated = len(cells) - len(set(cells))
     if repeated:
-        notes.append(f"{plural(repeated, 'trial')} evaluated a cell again: a cell has the mean of its trials")
+        notes.append(
+            f"{plural(repeated, 'trial')} evaluated a cell again: a cell has the mean of its trials"
+        )
     table_space = _listed(chosen, cells, own=space is None)
     table = Table(
         name=name,
@@ -120,12 +126,28 @@ def read_study(
     named = _named(held, metrics, source)
     curve = _steps(finished)
     if curve is None and any(trial.intermediate_values for trial in finished):
-        notes.append("intermediate values are left out: not all trials end with the last of the same steps")
+        notes.append(
+            "intermediate values are left out: not all trials end with the last of the same steps"
+        )
     for number, metric in enumerate(named):
         if curve is None:
-            _add(table, metric, None, places, [trial.values[number] for trial in finished], len(table_space))
+            _add(
+                table,
+                metric,
+                None,
+                places,
+                [trial.values[number] for trial in finished],
+                len(table_space),
+            )
     for step, epochs in (curve or {}).items():
-        _add(table, named[0], epochs, places, [t.intermediate_values[step] for t in finished], len(table_space))
+        _add(
+            table,
+            named[0],
+            epochs,
+            places,
+            [t.intermediate_values[step] for t in finished],
+            len(table_space),
+        )
     losses = [metric.name for metric in named if metric.is_loss and metric.kind == "search"]
     table.objective = losses[0] if losses else ""
     table.epochs = "runs" if curve is None else "curve"
@@ -133,7 +155,12 @@ def read_study(
 
 
 def _add(
-    table: Table, metric: Metric, epochs: int | None, places: Sequence[int], values: Sequence[float], size: int
+    table: Table,
+    metric: Metric,
+    epochs: int | None,
+    places: Sequence[int],
+    values: Sequence[float],
+    size: int,
 ) -> None:
     """Add a column of the means by cell."""
     counts = np.bincount(places, minlength=size)
@@ -163,15 +190,26 @@ def _opened(place: str, study: str | None) -> tuple[optuna.Study, list[Path]]:
             names = sorted(optuna.get_all_study_names(storage))
         except UserError:
             raise
-        except Exception as error:  # noqa: BLE001 - a file of any content, a database of any kind
-            raise UserError(f"{_shown(place)} holds no studies of Optuna ({type(error).__name__}).") from error
-        shown = ", ".join(printable(name) for name in names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        except Exception as error:
+            raise UserError(
+                f"{_shown(place)} holds no studies of Optuna ({type(error).__name__})."
+            ) from error
+        shown = ", ".join(printable(name) for name in names[:_SHOWN]) + (
+            ", …" if len(names) > _SHOWN else ""
+        )
         if study is None and len(names) > 1:
-            raise UserError(f"{_shown(place)} holds {len(names)} studies; choose one with --study: {shown}.")
+            raise UserError(
+                f"{_shown(place)} holds {len(names)} studies; choose one with --study: {shown}."
+            )
         if not names or (study is not None and study not in names):
             wanted = "no study" if study is None else f"no study {printable(study)}"
-            raise UserError(f"{_shown(place)} holds {wanted}{f': there are {shown}' if names else ''}.")
-        return optuna.load_study(study_name=names[0] if study is None else study, storage=storage), files
+            raise UserError(
+                f"{_shown(place)} holds {wanted}{f': there are {shown}' if names else ''}."
+            )
+        return (
+            optuna.load_study(study_name=names[0] if study is None else study, storage=storage),
+            files,
+        )
 
 
 def _storage(place: str) -> tuple[Any, list[Path]]:
@@ -205,11 +243,18 @@ def _shown(place: str) -> str:
 def _finished(study: optuna.Study) -> tuple[list[FrozenTrial], list[str]]:
     """The trials with finite values, and what was left out."""
     trials = study.get_trials(deepcopy=False)
-    finished = [t for t in trials if t.state.name == "COMPLETE" and all(map(math.isfinite, t.values))]
-    counts = {words: sum(trial.state.name == state for trial in trials) for state, words in _LEFT_OUT.items()}
+    finished = [
+        t for t in trials if t.state.name == "COMPLETE" and all(map(math.isfinite, t.values))
+    ]
+    counts = {
+        words: sum(trial.state.name == state for trial in trials)
+        for state, words in _LEFT_OUT.items()
+    }
     counts["without a finite value"] = len(trials) - len(finished) - sum(counts.values())
     left = [f"{n} {words}" for words, n in counts.items() if n]
-    return finished, [f"left out of {plural(len(trials), 'trial')}: {', '.join(left)}"] if left else []
+    return finished, (
+        [f"left out of {plural(len(trials), 'trial')}: {', '.join(left)}"] if left else []
+    )
 
 
 def _columns_of(trials: Sequence[FrozenTrial]) -> Mapping[str, Sequence[Any]]:
@@ -220,8 +265,8 @@ def _columns_of(trials: Sequence[FrozenTrial]) -> Mapping[str, Sequence[Any]]:
             differ = {*trial.distributions.items()} ^ {*first.distributions.items()}
             names = ", ".join(sorted({printable(name) for name, _ in differ}))
             raise UserError(
-                f"Trials {first.number} and {trial.number} have other parameters or ranges ({names}); a table needs "
-                "the same of every finished trial."
+                f"Trials {first.number} and {trial.number} have other parameters or ranges"
+                f" ({names}); a table needs the same of every finished trial."
             )
     if not first.distributions:
         raise UserError(f"Trial {first.number} has no parameter, so there are no cells.")
@@ -236,40 +281,48 @@ def _values(name: str, distribution: BaseDistribution) -> Sequence[Any]:
     if isinstance(distribution, IntDistribution):
         return range(distribution.low, distribution.high + 1, distribution.step)
     raise UserError(
-        f"The parameter {printable(name)} was drawn from a range of real numbers (suggest_float); the cells of a table "
-        "are choices: suggest_categorical over the values that are to be compared, or suggest_int."
+        f"The parameter {printable(name)} was drawn from a range of real numbers (suggest_float);"
+        " the cells of a table are choices: suggest_categorical over the values that are to be"
+        " compared, or suggest_int."
     )
 
 
 def _space_of(name: str, columns: Mapping[str, Sequence[Any]]) -> ChoiceSpace:
     """The space that a study's parameters make."""
     for parameter, values in columns.items():
-        if len(values) > 127:  # noqa: PLR2004 - the most options of a space
-            raise UserError(f"The parameter {printable(parameter)} has {len(values):,} values; 127 are the most.")
-    return ChoiceSpace(name, {parameter: list(map(str, values)) for parameter, values in columns.items()})
+        if len(values) > 127:
+            raise UserError(
+                f"The parameter {printable(parameter)} has {len(values):,} values; 127 are the"
+                " most."
+            )
+    return ChoiceSpace(
+        name, {parameter: list(map(str, values)) for parameter, values in columns.items()}
+    )
 
 
 def _cell(trial: FrozenTrial, space: ChoiceSpace, columns: Mapping[str, Sequence[Any]]) -> Cell:
     """The cell of a trial's parameters."""
     if set(columns) != set(space.positions):
         raise UserError(
-            f"The study has the parameters {printable(', '.join(columns))}; the space {space.name} has the positions "
-            f"{', '.join(space.positions)}."
+            f"The study has the parameters {printable(', '.join(columns))}; the space {space.name}"
+            f" has the positions {', '.join(space.positions)}."
         )
     choices = []
     for position, options in zip(space.positions, space.options, strict=True):
         value = str(trial.params[position])
         if value not in options:
             raise UserError(
-                f"{position} is {printable(value)} in trial {trial.number}; the space {space.name} has the options "
-                f"{', '.join(options)}."
+                f"{position} is {printable(value)} in trial {trial.number}; the space {space.name}"
+                f" has the options {', '.join(options)}."
             )
         choices.append(options.index(value))
     return space.at(choices)
 
 
 def _listed(space: ChoiceSpace, cells: Sequence[Cell], *, own: bool) -> Enumerable:
-    """The space of the table: that of the cells alone, unless they are all, or the space was named and is listed."""
+    """The space of the table: that of the cells alone, unless they are all, or the space was named
+    and is listed.
+    """
     if isinstance(space, Enumerable) and not own:
         return listed(space)
     different = list(dict.fromkeys(cells))
@@ -280,11 +333,15 @@ def _listed(space: ChoiceSpace, cells: Sequence[Cell], *, own: bool) -> Enumerab
 
 
 def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metric]:
-    """What the objectives of a study are: a loss or a cost is minimised, a quality or a proxy maximised."""
+    """What the objectives of a study are: a loss or a cost is minimised, a quality or a proxy
+    maximised.
+    """
     n = len(study.directions)
     if names and len(names) != n:
         raise UserError(f"The study has {plural(n, 'objective')}, and --metric names {len(names)}.")
-    given = list(names or study.metric_names or (["value"] if n == 1 else [f"value_{i}" for i in range(n)]))
+    given = list(
+        names or study.metric_names or (["value"] if n == 1 else [f"value_{i}" for i in range(n)])
+    )
     found = []
     for number, (name, direction) in enumerate(zip(given, study.directions, strict=True)):
         check_name(name, frozenset(), what="A metric")
@@ -296,17 +353,22 @@ def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metri
         if metric.larger_is_better is not larger:
             right = "valid_accuracy" if larger else "valid_error or valid_loss"
             raise UserError(
-                f"The study {'maximises' if larger else 'minimises'} its objective {number}, and of {name} "
-                f"{'smaller' if larger else 'larger'} is better; name it with --metric, such as {right}."
+                f"The study {'maximises' if larger else 'minimises'} its objective {number}, and of"
+                f" {name} {'smaller' if larger else 'larger'} is better; name it with --metric,"
+                f" such as {right}."
             )
         found.append(metric)
     if len({metric.name for metric in found}) < n:
-        raise UserError(f"Two objectives have the same name: {', '.join(given)}; --metric names them.")
+        raise UserError(
+            f"Two objectives have the same name: {', '.join(given)}; --metric names them."
+        )
     return found
 
 
 def _steps(trials: Sequence[FrozenTrial]) -> dict[int, int] | None:
-    """The epochs by step, where the steps that all trials reported are a curve that ends with their value."""
+    """The epochs by step, where the steps that all trials reported are a curve that ends with their
+    value.
+    """
     steps = sorted(trials[0].intermediate_values)
     if not steps or steps[0] < 0 or len(steps) > MOST_COLUMNS or len(trials[0].values) > 1:
         return None

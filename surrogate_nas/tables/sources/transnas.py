@@ -1,13 +1,15 @@
-"""TransNAS-Bench-101 from two public repositories: two spaces, seven tasks of Taxonomy's images, one seed a cell.
+"""TransNAS-Bench-101 from two public repositories: two spaces, seven tasks of Taxonomy's images,
+one seed a cell.
 
-Duan et al., CVPR 2021. Two conventions stay apart in the metrics' names. ``…@best`` is the maximum over the epochs of a
-run, of every column its own, test columns too: such a test value is peeked. ``…@last`` is the final epoch. Columns of
-losses in the first source are maxima too, which is the worst epoch; they are not offered (the one infinite number of
-the files is among them), but for the room layout, whose loss is there negated as well, so that the maximum is the best.
+Duan et al., CVPR 2021. Two conventions stay apart in the metrics' names. ``…@best`` is the maximum
+over the epochs of a run, of every column its own, test columns too: such a test value is peeked.
+``…@last`` is the final epoch. Columns of losses in the first source are maxima too, which is the
+worst epoch; they are not offered (the one infinite number of the files is among them), but for the
+room layout, whose loss is there negated as well, so that the maximum is the best.
 
-The first repository lists both spaces one after the other, by number and without names; the second names its
-architectures. Both spaces here list their cells in the order of these numbers, and every value of a final epoch must
-lie within the maximum of its cell, so that a wrong order would be seen.
+The first repository lists both spaces one after the other, by number and without names; the second
+names its architectures. Both spaces here list their cells in the order of these numbers, and every
+value of a final epoch must lie within the maximum of its cell, so that a wrong order would be seen.
 """
 
 from __future__ import annotations
@@ -39,15 +41,28 @@ from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 TITLE = "TransNAS-Bench-101: micro and macro spaces on seven tasks of vision"
 NAMES = (
-    "transnas-micro-class_object", "transnas-micro-class_scene", "transnas-micro-jigsaw", "transnas-micro-room_layout",
-    "transnas-micro-segmentsemantic", "transnas-micro-normal", "transnas-micro-autoencoder",
-    "transnas-macro-class_object", "transnas-macro-class_scene", "transnas-macro-jigsaw", "transnas-macro-room_layout",
-    "transnas-macro-segmentsemantic", "transnas-macro-normal", "transnas-macro-autoencoder",
-)  # fmt: skip
+    "transnas-micro-class_object",
+    "transnas-micro-class_scene",
+    "transnas-micro-jigsaw",
+    "transnas-micro-room_layout",
+    "transnas-micro-segmentsemantic",
+    "transnas-micro-normal",
+    "transnas-micro-autoencoder",
+    "transnas-macro-class_object",
+    "transnas-macro-class_scene",
+    "transnas-macro-jigsaw",
+    "transnas-macro-room_layout",
+    "transnas-macro-segmentsemantic",
+    "transnas-macro-normal",
+    "transnas-macro-autoencoder",
+)
 SOURCE = "transnas"
 BEST, LAST = "Zhenhan-Huang/NASGraph-Public", "automl/NASLib"
 """The repository of the maxima over epochs, and that of the final epochs."""
-SPACES: dict[str, Callable[[], EnumerableChoiceSpace]] = {"micro": transnas_micro, "macro": transnas_macro}
+SPACES: dict[str, Callable[[], EnumerableChoiceSpace]] = {
+    "micro": transnas_micro,
+    "macro": transnas_macro,
+}
 _ARCHIVES = {"micro": "all_benchmarks_zen.zip", "macro": "tnb101_macro_zen.zip"}
 _NUMBER = "file_id"
 """The column that numbers the architectures."""
@@ -70,8 +85,8 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
         listed = columns.pop(_NUMBER)
     if not np.array_equal(listed, np.arange(macro + micro)):
         raise UserError(
-            f"{printable(path)} lists {len(listed):,} architectures, not {macro:,} of the macro space and then "
-            f"{micro:,} of the micro space in their order: {_AGAIN}."
+            f"{printable(path)} lists {len(listed):,} architectures, not {macro:,} of the macro"
+            f" space and then {micro:,} of the micro space in their order: {_AGAIN}."
         )
     part = slice(macro) if kind == "macro" else slice(macro, None)
     return {name: values[part] for name, values in columns.items()}
@@ -81,18 +96,21 @@ def read_last(kind: str, task: str) -> NDArray[np.float64]:
     """A task's metric after the final epoch, for the cells of a space in their order."""
     path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
     with reading(path, _FILE, SOURCE):
-        records = [(record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)]
+        records = [
+            (record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)
+        ]
         strangers = [architecture for architecture, _ in records if architecture not in places]
     if strangers:
         raise UserError(
-            f"{printable(path)} lists {printable(repr(strangers[0])):.80} for {task}, which is no cell of the space "
-            f"{space.name}: {_AGAIN}."
+            f"{printable(path)} lists {printable(repr(strangers[0])):.80} for {task}, which is no"
+            f" cell of the space {space.name}: {_AGAIN}."
         )
     values = {places[architecture]: value for architecture, value in records}
     if not len(records) == len(values) == len(space):
         raise UserError(
-            f"The two sources disagree on the architectures of {task}: {printable(path)} lists {len(values):,} of the "
-            f"{len(space):,} cells of the space {space.name} in {len(records):,} records: {_AGAIN}."
+            f"The two sources disagree on the architectures of {task}: {printable(path)} lists"
+            f" {len(values):,} of the {len(space):,} cells of the space {space.name} in"
+            f" {len(records):,} records: {_AGAIN}."
         )
     return np.array([values[index] for index in range(len(space))])
 
@@ -104,8 +122,9 @@ def check_agreement(
     wrong = np.flatnonzero(last > best)
     if len(wrong):
         raise UserError(
-            f"The two sources disagree on {task} for {len(wrong):,} of {len(space):,} cells: the final epoch of "
-            f"{space[int(wrong[0])]} has {last[wrong[0]]:.6g}, the best of all epochs {best[wrong[0]]:.6g}: {_AGAIN}."
+            f"The two sources disagree on {task} for {len(wrong):,} of {len(space):,} cells: the"
+            f" final epoch of {space[int(wrong[0])]} has {last[wrong[0]]:.6g}, the best of all"
+            f" epochs {best[wrong[0]]:.6g}: {_AGAIN}."
         )
 
 
@@ -127,20 +146,28 @@ def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
     with archive.open(member) as packed:
         content = packed.read(_LARGEST_MEMBER + 1)
     if len(content) > _LARGEST_MEMBER:
-        raise ValueError(f"{printable(member.filename)} unpacks to more than {_LARGEST_MEMBER / 1e6:.0f} MB")
+        raise ValueError(
+            f"{printable(member.filename)} unpacks to more than {_LARGEST_MEMBER / 1e6:.0f} MB"
+        )
     return content
 
 
 @lru_cache(maxsize=len(SPACES))
 def _places(kind: str) -> dict[str, int]:
-    """The places of a space's cells by how the archives write them: all operations, or the modules that are there."""
-    digits = ((digit for digit in cell.choices if digit or kind == "micro") for cell in SPACES[kind]())
+    """The places of a space's cells by how the archives write them: all operations, or the modules
+    that are there.
+    """
+    digits = (
+        (digit for digit in cell.choices if digit or kind == "micro") for cell in SPACES[kind]()
+    )
     return {f"({', '.join(map(str, written))})": place for place, written in enumerate(digits)}
 
 
-# The seven tasks: what was trained for how long, what is behind the backbone, and what was measured.
+# The seven tasks: what was trained for how long, what is behind the backbone, and what was
+# measured.
 #
-# Epochs, image sizes and outputs are those of the authors' published configurations (``configs/train_from_scratch``).
+# Epochs, image sizes and outputs are those of the authors' published configurations
+# (``configs/train_from_scratch``).
 
 
 _PERCENT = 100.0
@@ -164,8 +191,14 @@ class Measure(NamedTuple):
     what: str
 
     def ours(self, theirs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values as in our tables: accuracies as errors, negated losses as losses; NaN for what is no number."""
-        values = theirs if self.quantity == "quality" else (_PERCENT if self.quantity == "error" else 0.0) - theirs
+        """Values as in our tables: accuracies as errors, negated losses as losses; NaN for what is
+        no number.
+        """
+        values = (
+            theirs
+            if self.quantity == "quality"
+            else (_PERCENT if self.quantity == "error" else 0.0) - theirs
+        )
         return np.where(np.isfinite(values), values, np.nan)
 
 
@@ -195,7 +228,9 @@ _TOP1 = Measure("error", "top1", "error", "%", "top-1 error")
 _TOP5 = Measure("top5_error", "top5", "error", "%", "top-5 error")
 _LOSS = Measure("loss", "neg_loss", "loss", "MSE", "mean squared error of nine layout parameters")
 _MIOU = Measure("miou", "mIoU", "quality", "%", "mean intersection over union of 17 classes")
-_PIXELS = Measure("pixel_accuracy", "acc", "quality", "%", "share of pixels that are given their class")
+_PIXELS = Measure(
+    "pixel_accuracy", "acc", "quality", "%", "share of pixels that are given their class"
+)
 _SSIM = Measure("ssim", "ssim", "quality", "", "structural similarity to the target image")
 _CLASSIFIED, _SIMILAR = (_TOP1, _TOP5), (_SSIM,)
 
@@ -204,7 +239,9 @@ TASKS: dict[str, Task] = {
     "class_scene": Task("scene classification", 25, "linear", 47, _CLASSIFIED, _TOP1),
     "jigsaw": Task("jigsaw puzzle", 10, "jigsaw", 1000, _CLASSIFIED, _TOP1, image_size=64),
     "room_layout": Task("room layout", 25, "linear", 9, (_LOSS,), _LOSS),
-    "segmentsemantic": Task("semantic segmentation", 30, "segmentation", 17, (_MIOU, _PIXELS), _PIXELS),
+    "segmentsemantic": Task(
+        "semantic segmentation", 30, "segmentation", 17, (_MIOU, _PIXELS), _PIXELS
+    ),
     "normal": Task("surface normals", 30, "image", 3, _SIMILAR, _SSIM),
     "autoencoder": Task("autoencoding", 30, "image", 3, _SIMILAR, _SSIM),
 }
@@ -212,8 +249,9 @@ TASKS: dict[str, Task] = {
 
 
 BANNER = (
-    "A metric …@best is the best of all epochs of a run, of every column its own: test values among them were chosen "
-    "by the test set itself (peeked). A metric …@last is of the final epoch. One seed a cell."
+    "A metric …@best is the best of all epochs of a run, of every column its own: test values among"
+    " them were chosen by the test set itself (peeked). A metric …@last is of the final epoch. One"
+    " seed a cell."
 )
 _KINDS: dict[str, Kind] = {"train": "search", "valid": "search", "test": "final"}
 """By split."""
@@ -241,7 +279,11 @@ def read(name: str) -> Table:
         network=Network(classes=task.outputs, channels=_WIDTH, image_size=task.image_size),
         banner=BANNER,
     )
-    columns = {(measure, split): f"{split}_{measure.spelled}" for measure in task.measures for split in _KINDS}
+    columns = {
+        (measure, split): f"{split}_{measure.spelled}"
+        for measure in task.measures
+        for split in _KINDS
+    }
     best = read_best(kind, task_name, [*columns.values(), _SECONDS])
     for (measure, split), column in columns.items():
         table.add(_best(measure, split, task), task.epochs, measure.ours(best[column]), 1)
@@ -260,13 +302,17 @@ def verify() -> Iterator[Verified]:
         for kind, value in zip(("micro", "macro"), known, strict=True):
             yield _best_value(tables[f"transnas-{kind}-{task}"], metric, value, digits)
     yield _disconnected(tables["transnas-micro-class_scene"])
-    yield _distinct([tables[f"transnas-micro-{task}"] for task in TASKS if task != "segmentsemantic"])
+    yield _distinct(
+        [tables[f"transnas-micro-{task}"] for task in TASKS if task != "segmentsemantic"]
+    )
     for task, known_parameters in _MODEL_PARAMETERS.items():
         yield _parameters(tables[f"transnas-micro-{task}"], known_parameters)
 
 
 def _best(measure: Measure, split: str, task: Task) -> Metric:
-    chosen = "the test values themselves: peeked" if split == "test" else f"this column's {split} values"
+    chosen = (
+        "the test values themselves: peeked" if split == "test" else f"this column's {split} values"
+    )
     return Metric(
         f"{split}_{measure.name}@best",
         measure.unit,
@@ -294,17 +340,28 @@ def _last(task: Task) -> Metric:
 def _add_seconds(table: Table, task: Task, seconds: NDArray[np.float64]) -> None:
     """Wall-clock seconds of whole runs; the evaluations after every epoch are in them."""
     whole = (
-        f"the whole run of {task.epochs} epochs with an evaluation on valid and test after each, by the wall clock: "
-        "some runs took many times as long as others of their size"
+        f"the whole run of {task.epochs} epochs with an evaluation on valid and test after each, by"
+        " the wall clock: some runs took many times as long as others of their size"
     )
-    train = Metric("train_seconds", "s", "record", "cost", description=whole, source=origin(SOURCE, BEST))
-    valid = Metric("valid_seconds", "s", "record", "cost", description="within train_seconds", source=train.source)
+    train = Metric(
+        "train_seconds", "s", "record", "cost", description=whole, source=origin(SOURCE, BEST)
+    )
+    valid = Metric(
+        "valid_seconds",
+        "s",
+        "record",
+        "cost",
+        description="within train_seconds",
+        source=train.source,
+    )
     table.add(train, task.epochs, seconds)
     table.add(valid, None, np.zeros(len(seconds)))
 
 
 def _add_sizes(table: Table, kind: str, task: Task) -> None:
-    """Sizes of the network that was trained: those of the backbone follow from the cell and are no columns."""
+    """Sizes of the network that was trained: those of the backbone follow from the cell and are no
+    columns.
+    """
     backbone = _BACKBONES[kind](SPACES[kind]().choices, table.network)
     parameters, macs = model_sizes(backbone, task.head, task.outputs)
     with_head = f"of backbone and {_HEADS[task.head]}, computed from the published definition"
@@ -312,7 +369,9 @@ def _add_sizes(table: Table, kind: str, task: Task) -> None:
         ("model_params", "parameters", "trainable", parameters),
         ("model_macs", "M", "multiply-accumulates of convolutions and linear layers", macs / 1e6),
     ):
-        metric = Metric(name, unit, "search", "cost", description=f"{what}, {with_head}", source="computed")
+        metric = Metric(
+            name, unit, "search", "cost", description=f"{what}, {with_head}", source="computed"
+        )
         table.add(metric, None, values)
 
 
@@ -325,11 +384,17 @@ _KNOWN_BEST = {
     "normal": ("valid_ssim@best", (0.5962, 0.6435), 4),
     "room_layout": ("valid_loss@best", (0.5938, 0.5628), 4),
 }
-"""By task: the metric, its best values of the micro and the macro space, and to how many digits they are known."""
+"""By task: the metric, its best values of the micro and the macro space, and to how many digits
+they are known.
+"""
 _DISCONNECTED, _DISCONNECTED_ERROR = 169, 92.516
-"""Micro cells without a path, and the error that they, and no others, have on scenes after the final epoch."""
+"""Micro cells without a path, and the error that they, and no others, have on scenes after the
+final epoch.
+"""
 _DISTINCT = 2994
-"""Results on the six tasks but segmentation among the micro cells: those that differ in what is dead are apart."""
+"""Results on the six tasks but segmentation among the micro cells: those that differ in what is
+dead are apart.
+"""
 _CONVOLUTIONS = "64-41414-3_33_333"
 _MODEL_PARAMETERS = {
     "class_object": 41_450_091,
@@ -340,7 +405,9 @@ _MODEL_PARAMETERS = {
     "normal": 64_283_475,
     "autoencoder": 64_283_475,
 }
-"""Of the cell of 3×3 convolutions with every task's head, as an independent public reimplementation counts them."""
+"""Of the cell of 3×3 convolutions with every task's head, as an independent public reimplementation
+counts them.
+"""
 
 
 def _column(table: TableFile, metric: str) -> NDArray[np.float64]:
@@ -352,14 +419,19 @@ def _best_value(table: TableFile, metric: str, known: float, digits: int) -> Ver
     values = _column(table, metric)
     best = float(values.max() if table.metrics[metric].larger_is_better else values.min())
     passed = round(best, digits) == known
-    return Verified(f"best {metric} of {table.name}", passed, f"{best:.{digits + 2}f}, {known} known")
+    return Verified(
+        f"best {metric} of {table.name}", passed, f"{best:.{digits + 2}f}, {known} known"
+    )
 
 
 def _disconnected(table: TableFile) -> Verified:
     without = ~path_live(transnas_micro().choices).any(axis=1)
-    constant = np.abs(_column(table, "valid_error@last") - _DISCONNECTED_ERROR) < 1e-3  # noqa: PLR2004 - digits known
+    constant = np.abs(_column(table, "valid_error@last") - _DISCONNECTED_ERROR) < 1e-3
     passed = int(without.sum()) == _DISCONNECTED and np.array_equal(without, constant)
-    detail = f"{without.sum()} without a path, {constant.sum()} of them and others with the error of a constant answer"
+    detail = (
+        f"{without.sum()} without a path, {constant.sum()} of them and others with the error of a"
+        " constant answer"
+    )
     return Verified("disconnected cells of the micro space", passed, detail)
 
 
@@ -371,10 +443,18 @@ def _distinct(tables: list[TableFile]) -> Verified:
         if key.epochs is not None and key.metric != "train_seconds"
     ]
     found = len(np.unique(np.column_stack(measured), axis=0))
-    return Verified("distinct results of micro cells on six tasks", found == _DISTINCT, f"{found}, {_DISTINCT} known")
+    return Verified(
+        "distinct results of micro cells on six tasks",
+        found == _DISTINCT,
+        f"{found}, {_DISTINCT} known",
+    )
 
 
 def _parameters(table: TableFile, known: int) -> Verified:
     place = transnas_micro().index(_CONVOLUTIONS)
     found = float(table.column(ColumnKey("model_params", None, "mean"))[place])
-    return Verified(f"parameters of {table.name}", found == known, f"{found:.0f}, {known} known, of {_CONVOLUTIONS}")
+    return Verified(
+        f"parameters of {table.name}",
+        found == known,
+        f"{found:.0f}, {known} known, of {_CONVOLUTIONS}",
+    )

@@ -1,9 +1,11 @@
-"""ViT-Bench-101: vision transformers of two spaces on three data sets, trained by cross-entropy and by distillation.
+"""ViT-Bench-101: vision transformers of two spaces on three data sets, trained by cross-entropy and
+by distillation.
 
-Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy Discovery", AAAI 2024.
-The files are lists and dicts of plain numbers in PyTorch's zip format. Of AutoFormer's 200 architectures half were
-trained by distillation only: ``vitbench-autoformer`` leaves these out, ``vitbench-autoformer-distilled`` has all with
-what all have. Every training is one of one seed, and one evaluation of it is all that there is.
+Wei et al., "Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy
+Discovery", AAAI 2024. The files are lists and dicts of plain numbers in PyTorch's zip format. Of
+AutoFormer's 200 architectures half were trained by distillation only: ``vitbench-autoformer``
+leaves these out, ``vitbench-autoformer-distilled`` has all with what all have. Every training is
+one of one seed, and one evaluation of it is all that there is.
 """
 
 from __future__ import annotations
@@ -32,9 +34,13 @@ REPOSITORIES = (
         "repository": "lilujunai/Auto-Prox-AAAI24",
         "commit": "90ed458eff6948a6f0d23e440a8d21bbec50d091",
         "licence": "Apache-2.0",
-        "citation": "Wei et al., Auto-Prox: Training-Free Vision Transformer Architecture Search via Automatic Proxy "
-        "Discovery, AAAI 2024",
-        "holds": "AutoFormer and PiT architectures on CIFAR-100, Flowers and Chaoyang, by two losses",
+        "citation": (
+            "Wei et al., Auto-Prox: Training-Free Vision Transformer Architecture Search via"
+            " Automatic Proxy Discovery, AAAI 2024"
+        ),
+        "holds": (
+            "AutoFormer and PiT architectures on CIFAR-100, Flowers and Chaoyang, by two losses"
+        ),
         "files": {
             "gt_results/gt_autoformer.pth": {
                 "sha256": "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
@@ -64,19 +70,32 @@ _OBJECTIVES = {
     _DISTILLED: "valid_error_cifar100_distilled + 0.05*params",
     "vitbench-pit": "valid_error_cifar100 + 0.02*params",
 }
-_DATA_SETS = {"cifar100": ("c100", "CIFAR-100"), "flowers": ("flower", "Flowers"), "chaoyang": ("chaoyang", "Chaoyang")}
+_DATA_SETS = {
+    "cifar100": ("c100", "CIFAR-100"),
+    "flowers": ("flower", "Flowers"),
+    "chaoyang": ("chaoyang", "Chaoyang"),
+}
 _LOSSES = {"": ("base", "by cross-entropy"), "_distilled": ("kd", "by distillation")}
 """The end of a metric's name, that of a field, and what was minimised."""
 _SUPERNET = "imagenet_super_acc"
 _PUBLISHED = {
     "vitbench-autoformer": (
         100,
-        {"cifar100": (30.09, -0.2655), "flowers": (45.0155, 0.2768), "chaoyang": (16.7835, -0.0759)},
+        {
+            "cifar100": (30.09, -0.2655),
+            "flowers": (45.0155, 0.2768),
+            "chaoyang": (16.7835, -0.0759),
+        },
     ),
-    "vitbench-pit": (100, {"cifar100": (23.46, 0.7886), "flowers": (38.5429, 0.8228), "chaoyang": (14.9135, 0.5208)}),
+    "vitbench-pit": (
+        100,
+        {"cifar100": (23.46, 0.7886), "flowers": (38.5429, 0.8228), "chaoyang": (14.9135, 0.5208)},
+    ),
     _DISTILLED: (200, {}),
 }
-"""Cells; by data set the least error by cross-entropy, and Kendall's τ between the two losses' errors."""
+"""Cells; by data set the least error by cross-entropy, and Kendall's τ between the two losses'
+errors.
+"""
 _CLOSE, _CLOSE_RANK = 1e-6, 1e-4
 
 
@@ -98,14 +117,20 @@ def read_files(paths: list[Path], name: str) -> Table:
     table = Table(
         name=name,
         space=held.definition,
-        title=f"ViT-Bench-101, {'PiT' if name == 'vitbench-pit' else 'AutoFormer'}: {len(held)} held architectures on "
-        f"three data sets{', by distillation' if distilled else ', by two losses'}",
+        title=(
+            f"ViT-Bench-101, {'PiT' if name == 'vitbench-pit' else 'AutoFormer'}: {len(held)} held"
+            " architectures on three data"
+            f" sets{', by distillation' if distilled else ', by two losses'}"
+        ),
         source=source,
         objective=_OBJECTIVES[name],
         network=NETWORK,
         cost="queries",
-        banner=f"{held.notice} Each was trained once, so that differences of a few tenths of a per cent may be noise; "
-        "nothing was held out: what is searched on is all that can be reported.",
+        banner=(
+            f"{held.notice} Each was trained once, so that differences of a few tenths of a per"
+            " cent may be noise; nothing was held out: what is searched on is all that can be"
+            " reported."
+        ),
     )
     for metric, field in _fields(name, source):
         column = np.array([record[field] for record in errors])
@@ -122,26 +147,45 @@ def _fields(name: str, source: str) -> Iterator[tuple[Metric, str]]:
             described = f"{title}, trained {how}; one seed"
             yield (
                 Metric(
-                    f"valid_error_{data}{ending}", "%", "search", "error", split="valid", description=described,
+                    f"valid_error_{data}{ending}",
+                    "%",
+                    "search",
+                    "error",
+                    split="valid",
+                    description=described,
                     source=source,
                 ),
                 f"{short}_{field}_acc",
-            )  # fmt: skip
+            )
     if name != "vitbench-pit":
-        described = "ImageNet, with weights inherited from AutoFormer's supernet: no training of the architecture's own"
+        described = (
+            "ImageNet, with weights inherited from AutoFormer's supernet: no training of the"
+            " architecture's own"
+        )
         yield (
             Metric(
-                "supernet_error_imagenet", "%", "search", "error", split="valid", description=described, source=source
+                "supernet_error_imagenet",
+                "%",
+                "search",
+                "error",
+                split="valid",
+                description=described,
+                source=source,
             ),
             _SUPERNET,
         )
 
 
-def _records(path: Path, space: Layered, name: str) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
+def _records(
+    path: Path, space: Layered, name: str
+) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
     """The choices and the errors in % of every record of a file."""
     with reading(path, "file of ViT-Bench-101", _SOURCE):
         for record in read_pt(path):
-            yield _choices(record["arch"], space), {field: _error(record[field]) for _, field in _fields(name, "")}
+            yield (
+                _choices(record["arch"], space),
+                {field: _error(record[field]) for _, field in _fields(name, "")},
+            )
 
 
 def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
@@ -158,7 +202,7 @@ def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
 
 
 def _error(accuracy: Any) -> float:
-    if not isinstance(accuracy, float) or not 0 < accuracy <= 100:  # noqa: PLR2004 - per cent
+    if not isinstance(accuracy, float) or not 0 < accuracy <= 100:
         raise TypeError(f"{accuracy!r:.60} is no accuracy in %")
     return 100.0 - accuracy
 
@@ -167,12 +211,21 @@ def verify() -> Iterator[Verified]:
     """Hold the tables that are here against what the published records say."""
     for name, (n, expected) in _PUBLISHED.items():
         table = TableFile(table_path(name))
-        column: dict[str, NDArray[np.float64]] = {key.metric: table.column(key) for key in table.keys}
-        yield Verified(f"architectures of {name}", len(table.cells) == n, f"{len(table.cells)}, {n} published")
+        column: dict[str, NDArray[np.float64]] = {
+            key.metric: table.column(key) for key in table.keys
+        }
+        yield Verified(
+            f"architectures of {name}", len(table.cells) == n, f"{len(table.cells)}, {n} published"
+        )
         for data, (best, rank) in expected.items():
-            by_entropy, distilled = column[f"valid_error_{data}"], column[f"valid_error_{data}_distilled"]
+            by_entropy, distilled = (
+                column[f"valid_error_{data}"],
+                column[f"valid_error_{data}_distilled"],
+            )
             least = float(by_entropy.min())
             passed = abs(least - best) < _CLOSE
-            yield Verified(f"best valid_error_{data} of {name}", passed, f"{least:.4f}, {best:.4f} published")
+            yield Verified(
+                f"best valid_error_{data} of {name}", passed, f"{least:.4f}, {best:.4f} published"
+            )
             what = f"τ(cross-entropy, distillation) on {data} of {name}"
             yield rank_verified(what, by_entropy, distilled, rank, _CLOSE_RANK)

@@ -1,1 +1,3 @@
-"""Faster ways to train networks than PyTorch's layers: compiled kernels on a CPU, a stack of many on a GPU."""
+"""Faster ways to train networks than PyTorch's layers: compiled kernels on a CPU, a stack of many
+on a GPU.
+"""

@@ -1,7 +1,9 @@
-"""Functions written down in LLVM's assembly language: what stays in a register is decided by whoever writes them.
+"""Functions written down in LLVM's assembly language: what stays in a register is decided by
+whoever writes them.
 
-A kernel is a Python function that is run once and leaves its text behind. Loops of Python are unrolled; `Code.loop` is
-a loop of the kernel. A value of the type `Code.lanes` is a vector register of float32; variables become registers too.
+A kernel is a Python function that is run once and leaves its text behind. Loops of Python are
+unrolled; `Code.loop` is a loop of the kernel. A value of the type `Code.lanes` is a vector register
+of float32; variables become registers too.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import TypeAlias
 
 I64, F32, PTR, BOOL = "i64", "float", "ptr", "i1"
 LANES = 16
-"""Numbers of a vector, on every processor: another number is another order of sums, so another training."""
+"""Numbers of a vector, on every processor: another number is another order of sums, so another
+training.
+"""
 
 
 class Value:
@@ -30,7 +34,9 @@ class Value:
 
     def __add__(self, other: Operand) -> Value:
         if self.type == PTR:
-            return self.code.do(PTR, f"getelementptr float, ptr {self.text}, {self.code.integer(other)}")
+            return self.code.do(
+                PTR, f"getelementptr float, ptr {self.text}, {self.code.integer(other)}"
+            )
         return self._with("add", other)
 
     def __sub__(self, other: Operand) -> Value:
@@ -106,12 +112,19 @@ class Code:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[tuple[str, str]], *, fused: bool = True, public: bool = False
+        self,
+        name: str,
+        arguments: Sequence[tuple[str, str]],
+        *,
+        fused: bool = True,
+        public: bool = False,
     ) -> None:
         """Begin a function that returns nothing."""
         self._fused = fused
         self.name, self.lanes = name, f"<{LANES} x float>"
-        self.arguments = {argument: Value(self, kind, f"%{argument}") for kind, argument in arguments}
+        self.arguments = {
+            argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
+        }
         given = ", ".join(map(str, self.arguments.values()))
         self._head = f"define {'' if public else 'internal '}void @{name}({given}) nounwind {{"
         self._places: list[str] = []
@@ -119,7 +132,17 @@ class Code:
         self._count = 0
 
     def __str__(self) -> str:
-        return "\n".join([self._head, "entry:", *self._places, "br label %start", "start:", *self._lines, "ret void }"])
+        return "\n".join(
+            [
+                self._head,
+                "entry:",
+                *self._places,
+                "br label %start",
+                "start:",
+                *self._lines,
+                "ret void }",
+            ]
+        )
 
     def label(self) -> str:
         """A name that nothing else has."""
@@ -166,7 +189,10 @@ class Code:
     @contextmanager
     def loop(self, stop: Operand, start: Operand = 0, step: int = 1) -> Iterator[Value]:
         """Repeat what is written inside."""
-        counter, (head, body, end) = self.variable(self.integer(start)), (self.label() for _ in range(3))
+        counter, (head, body, end) = (
+            self.variable(self.integer(start)),
+            (self.label() for _ in range(3)),
+        )
         self._lines += [f"br label %{head}", f"{head}:"]
         now = counter.get()
         go_on = now < stop
@@ -243,7 +269,10 @@ class Code:
         length = LANES
         while length > 1:
             length //= 2
-            halves = [self._shuffled(vector, vector, range(start, start + length)) for start in (0, length)]
+            halves = [
+                self._shuffled(vector, vector, range(start, start + length))
+                for start in (0, length)
+            ]
             vector = halves[0] + halves[1]
         return self.do(F32, f"extractelement {vector}, i64 0")
 
@@ -271,7 +300,9 @@ class Code:
         """Some neighbouring numbers of a vector, as a shorter one."""
         mask = ", ".join(f"i32 {i}" for i in range(start, start + length))
         kind = f"<{length} x float>"
-        return self.do(kind, f"shufflevector {vector}, {self.lanes} poison, <{length} x i32> <{mask}>")
+        return self.do(
+            kind, f"shufflevector {vector}, {self.lanes} poison, <{length} x i32> <{mask}>"
+        )
 
 
 def _fused_name(count: int, *, native: bool) -> str:
@@ -282,16 +313,20 @@ def _fused_name(count: int, *, native: bool) -> str:
 def fused_multiply_add(count: int, *, native: bool) -> str:
     """The function that multiplies and adds with a single rounding, of as many numbers at once.
 
-    Where the processor has none, the product of two float32 is exact in float64, and so is the error of its sum with
-    the third (Knuth's two-sum). A sum that is inexact and ends in an even bit is moved to its odd neighbour on the
-    exact sum's side, so that rounding it to float32 rounds the exact sum (Boldo & Melquiond, IEEE Trans. Comput. 2008).
+    Where the processor has none, the product of two float32 is exact in float64, and so is the
+    error of its sum with the third (Knuth's two-sum). A sum that is inexact and ends in an even bit
+    is moved to its odd neighbour on the exact sum's side, so that rounding it to float32 rounds the
+    exact sum (Boldo & Melquiond, IEEE Trans. Comput. 2008).
     """
-    real, double, whole, truth = (kind if count == 1 else f"<{count} x {kind}>" for kind in (F32, "double", I64, BOOL))
+    real, double, whole, truth = (
+        kind if count == 1 else f"<{count} x {kind}>" for kind in (F32, "double", I64, BOOL)
+    )
     name = _fused_name(count, native=native)
     if native:
         return f"declare {real} @{name}({real}, {real}, {real})"
     zero, one, less = (
-        str(number) if count == 1 else f"<{', '.join([f'i64 {number}'] * count)}>" for number in (0, 1, -1)
+        str(number) if count == 1 else f"<{', '.join([f'i64 {number}'] * count)}>"
+        for number in (0, 1, -1)
     )
     nothing = "0.0" if count == 1 else "zeroinitializer"
     return f"""define internal {real} @{name}({real} %a, {real} %b, {real} %c) nounwind {{

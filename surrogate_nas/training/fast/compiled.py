@@ -1,7 +1,9 @@
-"""The kernels as machine code for this processor: compiled once on a machine, kept in the home folder.
+"""The kernels as machine code for this processor: compiled once on a machine, kept in the home
+folder.
 
-What is kept is code that will run, so its folder is this user's alone, and a file that others own or can write is
-passed over and written anew. The checksum tells damage; it keeps nobody out, as it has no secret.
+What is kept is code that will run, so its folder is this user's alone, and a file that others own
+or can write is passed over and written anew. The checksum tells damage; it keeps nobody out, as it
+has no secret.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from surrogate_nas.training.fast.kernels import Shape
 
 CPU_VARIABLE = "SURROGATE_NAS_CPU"
-"""Names another processor to compile for, as LLVM calls it, such as ``haswell``; one that this machine can run."""
+"""Names another processor to compile for, as LLVM calls it, such as ``haswell``; one that this
+machine can run.
+"""
 NATIVE = ("", "native")
 """What names the processor at hand."""
 _SPEED = 2
@@ -95,13 +99,17 @@ class _Processor(NamedTuple):
         """The processor at hand, or the one that the user names."""
         named = os.environ.get(CPU_VARIABLE, "")
         if named in NATIVE:
-            return cls(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), foreign=False)
+            return cls(
+                llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), foreign=False
+            )
         if not named[0].isalnum() or not all(c.isalnum() or c in "-_." for c in named):
             raise _unknown(named)
         return cls(named, "", foreign=True)
 
     def key(self, llvm: Any) -> str:
-        """A digest of everything that the code depends on, and of the machine that has tried a foreign one."""
+        """A digest of everything that the code depends on, and of the machine that has tried a
+        foreign one.
+        """
         tried = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
         parts = *self, tried if self.foreign else (), llvm.llvm_version_info, sys.platform
         digest = hashlib.sha256(repr(parts).encode())
@@ -112,15 +120,19 @@ class _Processor(NamedTuple):
     def machine(self, llvm: Any) -> Any:
         """LLVM's target; prints and aborts later where LLVM does not know the name."""
         target = llvm.Target.from_default_triple()
-        return target.create_target_machine(cpu=self.name, features=self.features, opt=_SPEED, jit=True)
+        return target.create_target_machine(
+            cpu=self.name, features=self.features, opt=_SPEED, jit=True
+        )
 
 
 @lru_cache(maxsize=1)
 def kernels() -> Kernels:
-    """The compiled kernels of this process; the first call on a machine takes a few seconds and says so.
+    """The compiled kernels of this process; the first call on a machine takes a few seconds and
+    says so.
 
     Raises:
-        UserError: The user names a processor that LLVM does not know, or that this machine cannot run.
+        UserError: The user names a processor that LLVM does not know, or that this machine cannot
+            run.
     """
     need("Training on a CPU", "llvmlite")
     import llvmlite.binding as llvm
@@ -154,7 +166,9 @@ def _unknown(named: str) -> UserError:
 
 
 def _try(named: str, llvm: Any) -> None:
-    """Compile for a named processor and train a step, in a process of its own: LLVM aborts, and so does the system."""
+    """Compile for a named processor and train a step, in a process of its own: LLVM aborts, and so
+    does the system.
+    """
     with TemporaryFile() as said:
         child = Child(_TRIAL, errors=said)
         try:
@@ -168,7 +182,9 @@ def _try(named: str, llvm: Any) -> None:
         lines = said.read().decode(errors="replace").splitlines()
     if any("not a recognized processor" in line for line in lines):
         raise _unknown(named)
-    reasons = [line.removeprefix("LLVM ERROR: ") for line in lines if line.startswith("LLVM ERROR: ")]
+    reasons = [
+        line.removeprefix("LLVM ERROR: ") for line in lines if line.startswith("LLVM ERROR: ")
+    ]
     raise UserError(
         f"This machine (LLVM calls its processor {llvm.get_host_cpu_name()}) cannot run code for "
         f"{CPU_VARIABLE}={named}: a trial {how}{f' ({reasons[0]:.100})' if reasons else ''}."
@@ -190,7 +206,9 @@ def trial() -> None:
     plan = around(Graph(((0, 1),), (3,)), Network(channels=8, cells_per_stage=1, image_size=4))
     program = Program(plan, 16, 16, found.shape)
     arena, words = np.zeros(program.size, np.float32), program.step
-    found.execute(arena.ctypes.data, TABLES.words.ctypes.data, words.ctypes.data, len(words), program.row, 16)
+    found.execute(
+        arena.ctypes.data, TABLES.words.ctypes.data, words.ctypes.data, len(words), program.row, 16
+    )
     numbers = np.zeros(16)
     found.exponentials(numbers.ctypes.data, len(numbers))
     found.logarithms(numbers.ctypes.data, len(numbers))
@@ -200,7 +218,8 @@ def trial() -> None:
 class _Cache:
     """The file of one key in ``compiled`` of the home folder, of this user alone.
 
-    The file holds a line of JSON (the key, the shape, the kernels), the code, and a checksum of both.
+    The file holds a line of JSON (the key, the shape, the kernels), the code, and a checksum of
+    both.
     """
 
     def __init__(self, key: str) -> None:
@@ -209,7 +228,9 @@ class _Cache:
         self._path = self._folder / f"{key}.o"
 
     def read(self) -> tuple[Shape, bytes] | None:
-        """The shape and the code; None where there is no file, it is damaged, or others could have written it."""
+        """The shape and the code; None where there is no file, it is damaged, or others could have
+        written it.
+        """
         from surrogate_nas.training.fast.kernels import NARROW, WIDE
 
         try:
@@ -234,17 +255,20 @@ class _Cache:
 
     def filled(self, llvm: Any, machine: Any) -> tuple[Shape, bytes]:
         """Compile, and keep what comes if that can be done."""
-        shape = _shape(llvm, machine)  # where LLVM aborts for a name that it does not know, before anything is locked
+        # where LLVM aborts for a name that it does not know, before anything is locked
+        shape = _shape(llvm, machine)
         found: tuple[Shape, bytes] | None = None
         try:
             if not self._is_ours():
                 raise UserError("The folder is another's.")
-            with locked(self._path, what="the compiled kernels"):  # of processes that start at once, one compiles
+            # of processes that start at once, one compiles
+            with locked(self._path, what="the compiled kernels"):
                 found = self.read()
                 if not found:
                     found = shape, _compile(llvm, machine, shape)
                     self._write(*found)
-        except (OSError, UserError):  # a home that cannot be written: the next process compiles again
+        # a home that cannot be written: the next process compiles again
+        except (OSError, UserError):
             found = found or (shape, _compile(llvm, machine, shape))
         return found
 
@@ -255,11 +279,17 @@ class _Cache:
         self._path.chmod(0o600)  # whatever the user's mask allows others
 
     def _head(self, shape: Shape) -> bytes:
-        told = {"key": self._key, "wide": shape.is_wide, "fused": shape.fused, "kernels": [*_ARGUMENTS]}
+        told = {
+            "key": self._key,
+            "wide": shape.is_wide,
+            "fused": shape.fused,
+            "kernels": [*_ARGUMENTS],
+        }
         return json.dumps(told).encode()
 
     def _is_ours(self) -> bool:
-        """Make the folder, or take others' rights from it; False where it is no folder or another's.
+        """Make the folder, or take others' rights from it; False where it is no folder or
+        another's.
 
         Raises:
             OSError: It cannot be made or read, or is something else.
@@ -278,12 +308,18 @@ class _Cache:
 
 
 def _is_of_this_user(status: os.stat_result, forbidden: int) -> bool:
-    """Whether this user owns a file or folder and others lack some rights; on Windows its folder's rights decide."""
-    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & forbidden)
+    """Whether this user owns a file or folder and others lack some rights; on Windows its folder's
+    rights decide.
+    """
+    return not hasattr(os, "geteuid") or (
+        status.st_uid == os.geteuid() and not status.st_mode & forbidden
+    )
 
 
 def _shape(llvm: Any, machine: Any) -> Shape:
-    """Which registers a target has, and whether a fused multiply-add, as its own code for one shows."""
+    """Which registers a target has, and whether a fused multiply-add, as its own code for one
+    shows.
+    """
     from surrogate_nas.training.fast.kernels import NARROW, WIDE
 
     written = machine.emit_assembly(llvm.parse_assembly(_PROBE))
@@ -294,8 +330,8 @@ def _tell_of(shape: Shape) -> None:
     """Say what a processor lacks."""
     if not shape.fused:
         sys.stderr.write(
-            "This processor has no fused multiply-add: the kernels compute it from simpler operations, which gives the "
-            "same numbers, but takes some twenty-five times as long.\n"
+            "This processor has no fused multiply-add: the kernels compute it from simpler"
+            " operations, which gives the same numbers, but takes some twenty-five times as long.\n"
         )
 
 

@@ -1,8 +1,9 @@
 """Exponentials and logarithms in float64 that are the same, bit for bit, on every processor.
 
-NumPy's differ in the last place from one processor to the next: for AVX-512 it has code of its own, elsewhere it calls
-the C library. These are FreeBSD's ``e_exp.c`` and ``e_log.c`` (within one unit of the last place), written as
-operations that IEEE 754 rounds alike everywhere; no product and sum are fused.
+NumPy's differ in the last place from one processor to the next: for AVX-512 it has code of its own,
+elsewhere it calls the C library. These are FreeBSD's ``e_exp.c`` and ``e_log.c`` (within one unit
+of the last place), written as operations that IEEE 754 rounds alike everywhere; no product and sum
+are fused.
 """
 
 from __future__ import annotations
@@ -60,10 +61,14 @@ class _Lines:
         return one.partition(" ")[2] if self._count == 1 else f"<{', '.join([one] * self._count)}>"
 
     def real_(self, operation: str, a: str, b: str | float) -> str:
-        return self.do(f"f{operation} {self.real} {a}, {b if isinstance(b, str) else self.number(b)}")
+        return self.do(
+            f"f{operation} {self.real} {a}, {b if isinstance(b, str) else self.number(b)}"
+        )
 
     def whole_(self, operation: str, a: str, b: str | int) -> str:
-        return self.do(f"{operation} {self.whole} {a}, {b if isinstance(b, str) else self.integer(b)}")
+        return self.do(
+            f"{operation} {self.whole} {a}, {b if isinstance(b, str) else self.integer(b)}"
+        )
 
     def choose(self, comparison: str, a: str, b: float, yes: str, no: str) -> str:
         """One of two numbers, by a comparison of others."""
@@ -94,10 +99,13 @@ def _exponential(op: _Lines, x: str) -> str:
     rest = op.real_("sub", high, low)
     square = op.real_("mul", rest, rest)
     series = op.real_("sub", rest, op.series(_EXP, square))
-    quotient = op.real_("div", op.real_("mul", rest, series), op.real_("sub", op.number(2.0), series))
+    quotient = op.real_(
+        "div", op.real_("mul", rest, series), op.real_("sub", op.number(2.0), series)
+    )
     found = op.real_("sub", op.number(1.0), op.real_("sub", op.real_("sub", low, quotient), high))
     whole = op.whole_("sub", op.bits(shifted), op.bits(op.number(_MAGIC)))
-    half = op.whole_("ashr", whole, 1)  # twice, as 2 to the whole may be beyond what a number can be
+    # twice, as 2 to the whole may be beyond what a number can be
+    half = op.whole_("ashr", whole, 1)
     for part in (half, op.whole_("sub", whole, half)):
         power = op.number_of(op.whole_("shl", op.whole_("add", part, 1023), 52))
         found = op.real_("mul", found, power)
@@ -149,7 +157,11 @@ def _function(name: str, compute: Callable[[_Lines, str], str]) -> str:
             f"store i64 %{label}.next, ptr %place",
             f"br label %{label}",
         ]
-    head = [f"define void @{name}(ptr %at, i64 %count) nounwind {{", "%place = alloca i64", "store i64 0, ptr %place"]
+    head = [
+        f"define void @{name}(ptr %at, i64 %count) nounwind {{",
+        "%place = alloca i64",
+        "store i64 0, ptr %place",
+    ]
     whole = [f"%most = and i64 %count, {-LANES}", "br label %many"]
     return "\n".join([*head, *whole, *loops, "end:", "ret void }"])
 

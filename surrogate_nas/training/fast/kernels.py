@@ -1,15 +1,17 @@
 """The operations of a network, written for the processor at hand.
 
-Everything is in one flat array of float32. A tensor is ``(pixel, channel, example)``: the examples of a batch lie side
-by side and fill vector registers, a neighbouring channel is a row of numbers further on, a neighbouring pixel a fixed
-number of rows. Which pixels a layer combines is a table: for every pixel of its output the pixels of its input, each
-with the tap of the kernel that weighs it. So one convolution serves images and signals, strides, dilation and causal
-padding, no border is padded, and the gradient by the input is the same convolution with the transposed table. Weights
-are ``(tap, input, output)``.
+Everything is in one flat array of float32. A tensor is ``(pixel, channel, example)``: the examples
+of a batch lie side by side and fill vector registers, a neighbouring channel is a row of numbers
+further on, a neighbouring pixel a fixed number of rows. Which pixels a layer combines is a table:
+for every pixel of its output the pixels of its input, each with the tap of the kernel that weighs
+it. So one convolution serves images and signals, strides, dilation and causal padding, no border is
+padded, and the gradient by the input is the same convolution with the transposed table. Weights are
+``(tap, input, output)``.
 
-A network is a list of instructions, each `WORDS` integers, that `execute` walks through: an operation, then the fields
-that its docstring names, in their order. Examples beyond a batch, up to a whole vector, are computed along; batch
-normalisation, the only operation that looks across examples, leaves them out and sets them and their gradients to 0.
+A network is a list of instructions, each `WORDS` integers, that `execute` walks through: an
+operation, then the fields that its docstring names, in their order. Examples beyond a batch, up to
+a whole vector, are computed along; batch normalisation, the only operation that looks across
+examples, leaves them out and sets them and their gradients to 0.
 """
 
 from __future__ import annotations
@@ -17,7 +19,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from surrogate_nas.training.fast.assembly import BOOL, F32, I64, LANES, PTR, Code, Value, Variable, fused_multiply_add
+from surrogate_nas.training.fast.assembly import (
+    BOOL,
+    F32,
+    I64,
+    LANES,
+    PTR,
+    Code,
+    Value,
+    Variable,
+    fused_multiply_add,
+)
 
 WORDS = 20
 """Integers of an instruction."""
@@ -32,13 +44,15 @@ _SIGNATURE = ((PTR, "words"), (PTR, "arena"), (PTR, "tables"), (I64, "row"), (I6
 class Shape:
     """What fits the registers of a processor; it changes the speed, and no sum.
 
-    A vector has `LANES` numbers on every processor, which lie in as many registers as they need: how many examples are
-    summed side by side decides in which order they are added, so it must not depend on the processor.
+    A vector has `LANES` numbers on every processor, which lie in as many registers as they need:
+    how many examples are summed side by side decides in which order they are added, so it must not
+    depend on the processor.
 
     Attributes:
         blocks: Of a convolution, by vectors of examples kept at once, how many output channels are.
         pairs: Of a weight's gradient, how many input and output channels are kept at once.
-        fused: Whether it has a fused multiply-add; where not, simpler operations give the same numbers.
+        fused: Whether it has a fused multiply-add; where not, simpler operations give the same
+            numbers.
     """
 
     blocks: tuple[tuple[int, int], ...]
@@ -54,7 +68,9 @@ class Shape:
 WIDE = Shape(((4, 4), (2, 8), (1, 8)), (4, 4))
 """32 registers of 16 numbers (AVX-512)."""
 NARROW = Shape(((2, 2), (1, 4)), (2, 2))
-"""16 registers of 8 (AVX2), or 32 of 4 (NEON): a vector takes two of the ones, four of the others."""
+"""16 registers of 8 (AVX2), or 32 of 4 (NEON): a vector takes two of the ones, four of the
+others.
+"""
 
 
 class _Operation:
@@ -63,8 +79,12 @@ class _Operation:
     def __init__(self, name: str, fields: str, shape: Shape) -> None:
         self.code = Code(name, _SIGNATURE, fused=shape.fused)
         given = self.code.arguments
-        self.arena, self.tables, self.row, self.examples = (given[n] for n in ("arena", "tables", "row", "examples"))
-        self.fields = {field: self.code.word(given["words"], 1 + at) for at, field in enumerate(fields.split())}
+        self.arena, self.tables, self.row, self.examples = (
+            given[n] for n in ("arena", "tables", "row", "examples")
+        )
+        self.fields = {
+            field: self.code.word(given["words"], 1 + at) for at, field in enumerate(fields.split())
+        }
         # Vectors that hold examples; `row` numbers part two channels, whatever the batch.
         self.used = self._rounded(self.examples)
 
@@ -86,7 +106,9 @@ class _Operation:
     def inside(self) -> Value:
         """Which numbers of the batch's last vector are examples."""
         code, kind = self.code, f"<{LANES} x i64>"
-        one = code.do(kind, f"insertelement {kind} poison, {self.examples - self.used + LANES}, i64 0")
+        one = code.do(
+            kind, f"insertelement {kind} poison, {self.examples - self.used + LANES}, i64 0"
+        )
         same = code.do(kind, f"shufflevector {one}, {kind} poison, <{LANES} x i32> zeroinitializer")
         steps = ", ".join(f"i64 {i}" for i in range(LANES))
         return code.do(f"<{LANES} x i1>", f"icmp slt {kind} <{steps}>, {same.text}")
@@ -98,7 +120,9 @@ class _Operation:
 
 
 def _chunks(op: _Operation, sizes: tuple[int, ...]) -> Iterator[tuple[Value, int]]:
-    """Cover all vectors of a row by pieces of the given sizes, the largest first: the example and the vectors."""
+    """Cover all vectors of a row by pieces of the given sizes, the largest first: the example and
+    the vectors.
+    """
     code, done = op.code, op.code.variable(op.code.integer(0))
     for size in sizes:
         first = done.get()
@@ -131,14 +155,14 @@ def _pairs(op: _Operation, table: str, at: Value) -> Iterator[tuple[Value, Value
 def convolve(shape: Shape) -> Code:
     """A convolution of all channels with all, or its gradient by the input.
 
-    Fields: the output and its rows by pixel; the input likewise; weights and how far apart those of two taps, two
-    inputs and two outputs are; a bias; inputs; outputs; the table by pixel of the output; its pixels; flags; the tensor
-    that masks, and its rows.
+    Fields: the output and its rows by pixel; the input likewise; weights and how far apart those of
+    two taps, two inputs and two outputs are; a bias; inputs; outputs; the table by pixel of the
+    output; its pixels; flags; the tensor that masks, and its rows.
     """
     op = _Operation(
         "convolve",
-        "out out_rows in in_rows weight by_tap by_input by_output bias inputs outputs table pixels flags mask "
-        "mask_rows",
+        "out out_rows in in_rows weight by_tap by_input by_output bias inputs outputs table pixels"
+        " flags mask mask_rows",
         shape,
     )
     code = op.code
@@ -149,7 +173,9 @@ def convolve(shape: Shape) -> Code:
     return code
 
 
-def _convolve_block(op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int, channels: int) -> None:
+def _convolve_block(
+    op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int, channels: int
+) -> None:
     code = op.code
     sums = [[code.variable(code.zero) for _ in range(vectors)] for _ in range(channels)]
     with code.when(op["flags"].has(BIAS)):
@@ -189,9 +215,10 @@ def _each(sums: list[list[Variable]]) -> Iterator[tuple[int, int, Variable]]:
 def weight_gradient(shape: Shape) -> Code:
     """The gradient of a convolution's weights.
 
-    Fields: the gradient of the weights, how far apart those of two taps and two inputs are (two outputs are
-    neighbours); the gradient of the output and its rows; the input and its rows; inputs; outputs; the table by piece of
-    the output and tap; how many taps; how many pieces; room for `Shape.pairs` vectors by tap.
+    Fields: the gradient of the weights, how far apart those of two taps and two inputs are (two
+    outputs are neighbours); the gradient of the output and its rows; the input and its rows;
+    inputs; outputs; the table by piece of the output and tap; how many taps; how many pieces; room
+    for `Shape.pairs` vectors by tap.
     """
     op = _Operation(
         "weight_gradient",
@@ -238,26 +265,39 @@ def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int)
                     code.store(code.part(totals, i * outputs, outputs), weight + op["by_input"] * i)
             else:
                 for n, one in enumerate(sums):
-                    code.store(code.total(one.get()), weight + op["by_input"] * (n // outputs) + n % outputs)
+                    code.store(
+                        code.total(one.get()),
+                        weight + op["by_input"] * (n // outputs) + n % outputs,
+                    )
 
 
 def convolve_each(shape: Shape) -> Code:
     """A convolution of every channel by itself, or its gradient by the input.
 
-    Fields: the output and its rows by pixel; the input likewise; weights ``(tap, channel)``; channels; the table by
-    pixel of the output; its pixels; flags; the tensor that masks, and its rows.
+    Fields: the output and its rows by pixel; the input likewise; weights ``(tap, channel)``;
+    channels; the table by pixel of the output; its pixels; flags; the tensor that masks, and its
+    rows.
     """
-    op = _Operation("convolve_each", "out out_rows in in_rows weight channels table pixels flags mask mask_rows", shape)
+    op = _Operation(
+        "convolve_each",
+        "out out_rows in in_rows weight channels table pixels flags mask mask_rows",
+        shape,
+    )
     code = op.code
     for example, vectors in _chunks(op, tuple(n for n, _ in shape.blocks)):
         with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
             sums = [code.variable(code.zero) for _ in range(vectors)]
             for source, tap in _pairs(op, "table", pixel):
-                factor = code.spread(code.number(op.float_at("weight", tap * op["channels"] + channel)))
+                factor = code.spread(
+                    code.number(op.float_at("weight", tap * op["channels"] + channel))
+                )
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
                     one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
-            out, mask = op.at("out", pixel, channel, example), op.at("mask", pixel, channel, example)
+            out, mask = (
+                op.at("out", pixel, channel, example),
+                op.at("mask", pixel, channel, example),
+            )
             with code.when(op["flags"].has(MASK)):
                 for v, one in enumerate(sums):
                     one.set(code.choose(code.load(mask + v * LANES) > 0.0, one.get(), code.zero))
@@ -272,26 +312,31 @@ def convolve_each(shape: Shape) -> Code:
 def weight_gradient_each(shape: Shape) -> Code:
     """The gradient of the weights of `convolve_each`.
 
-    Fields: the gradient of the weights; the gradient of the output and its rows; the input and its rows; channels; the
-    table by tap; how many taps.
+    Fields: the gradient of the weights; the gradient of the output and its rows; the input and its
+    rows; channels; the table by tap; how many taps.
     """
-    op = _Operation("weight_gradient_each", "weight out out_rows in in_rows channels table taps", shape)
+    op = _Operation(
+        "weight_gradient_each", "weight out out_rows in in_rows channels table taps", shape
+    )
     code = op.code
     with code.loop(op["taps"]) as tap, code.loop(op["channels"]) as channel:
         total = code.variable(code.zero)
         for target, source in _pairs(op, "table", tap):
             g, x = op.at("out", target, channel), op.at("in", source, channel)
             with code.loop(op.used, 0, LANES) as example:
-                total.set(code.multiply_add(code.load(g + example), code.load(x + example), total.get()))
+                total.set(
+                    code.multiply_add(code.load(g + example), code.load(x + example), total.get())
+                )
         code.store(code.total(total.get()), op.float_at("weight", tap * op["channels"] + channel))
     return code
 
 
 def mix(shape: Shape) -> Code:
-    """Every pixel a weighted sum of pixels, for all channels alike: average pooling, the mean, and their gradients.
+    """Every pixel a weighted sum of pixels, for all channels alike: average pooling, the mean, and
+    their gradients.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of the output, whose
-    second numbers say which of the factors; its pixels; the factors; flags.
+    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of
+    the output, whose second numbers say which of the factors; its pixels; the factors; flags.
     """
     op = _Operation("mix", "out out_rows in in_rows channels table pixels factors flags", shape)
     code = op.code
@@ -315,8 +360,8 @@ def mix(shape: Shape) -> Code:
 def largest(shape: Shape) -> Code:
     """Every pixel the largest of some pixels: max pooling.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of the output; its
-    pixels.
+    Fields: the output and its rows by pixel; the input likewise; channels; the table by pixel of
+    the output; its pixels.
     """
     op = _Operation("largest", "out out_rows in in_rows channels table pixels", shape)
     code = op.code
@@ -338,8 +383,8 @@ def _not_at_most(seen: Value, best: Value) -> Value:
 def largest_gradient(shape: Shape) -> Code:
     """The gradient of `largest`, added to that of the input: all of it to the first of the largest.
 
-    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise; the input and the
-    output likewise; channels; the table by pixel of the output; its pixels.
+    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise;
+    the input and the output likewise; channels; the table by pixel of the output; its pixels.
     """
     fields = "to to_rows out out_rows in in_rows most most_rows channels table pixels"
     op = _Operation("largest_gradient", fields, shape)
@@ -356,7 +401,9 @@ def largest_gradient(shape: Shape) -> Code:
     return code
 
 
-def _elementwise(name: str, shape: Shape, compute: Callable[[_Operation, Value, Value], Value]) -> Code:
+def _elementwise(
+    name: str, shape: Shape, compute: Callable[[_Operation, Value, Value], Value]
+) -> Code:
     op = _Operation(name, "out out_rows in in_rows channels pixels flags mask mask_rows", shape)
     code = op.code
     with code.loop(op["pixels"]) as pixel, code.loop(op["channels"]) as channel:
@@ -372,7 +419,8 @@ def _elementwise(name: str, shape: Shape, compute: Callable[[_Operation, Value, 
 def move(shape: Shape) -> Code:
     """A tensor as it is, to another place or added to what is there.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; flags; two without meaning.
+    Fields: the output and its rows by pixel; the input likewise; channels; pixels; flags; two
+    without meaning.
     """
     return _elementwise("move", shape, lambda op, x, mask: x)  # noqa: ARG005
 
@@ -383,7 +431,9 @@ def rectify(shape: Shape) -> Code:
 
 
 def rectify_gradient(shape: Shape) -> Code:
-    """The gradient of `rectify`. Fields as of `move`, the last two a rectified tensor and its rows."""
+    """The gradient of `rectify`. Fields as of `move`, the last two a rectified tensor and its
+    rows.
+    """
 
     def where(op: _Operation, x: Value, mask: Value) -> Value:
         return op.code.choose(op.code.load(mask) > 0.0, x, op.code.zero)
@@ -405,12 +455,14 @@ def clear(shape: Shape) -> Code:
 def normalise(shape: Shape) -> Code:
     """Batch normalisation by the batch's own statistics.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; scales and shifts (-1 for none);
-    where means and one over deviations are written; running means and variances, which are updated; flags.
+    Fields: the output and its rows by pixel; the input likewise; channels; pixels; scales and
+    shifts (-1 for none); where means and one over deviations are written; running means and
+    variances, which are updated; flags.
     """
     op = _Operation(
         "normalise",
-        "out out_rows in in_rows channels pixels scale shift mean inverse running_mean running_variance flags",
+        "out out_rows in in_rows channels pixels scale shift mean inverse running_mean"
+        " running_variance flags",
         shape,
     )
     code, inside = op.code, op.inside
@@ -437,7 +489,9 @@ def normalise(shape: Shape) -> Code:
         with code.loop(op["pixels"]) as pixel:
             x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
-                y = op.masked(code.multiply_add(code.load(x + example), vector, constant), example, inside)
+                y = op.masked(
+                    code.multiply_add(code.load(x + example), vector, constant), example, inside
+                )
                 result = code.variable(y)
                 with code.when(op["flags"].has(ADD)):
                     result.set(result.get() + code.load(out + example))
@@ -480,25 +534,33 @@ def _of_channel(op: _Operation, field: str, channel: Value) -> Iterator[tuple[Va
 def normalise_gradient(shape: Shape) -> Code:
     """The gradients of `normalise`.
 
-    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise; the input likewise;
-    channels; pixels; scales (-1 for none); means and one over deviations; the gradients of scales and shifts; flags.
+    Fields: the gradient of the input and its rows by pixel; the gradient of the output likewise;
+    the input likewise; channels; pixels; scales (-1 for none); means and one over deviations; the
+    gradients of scales and shifts; flags.
     """
     op = _Operation(
         "normalise_gradient",
-        "to to_rows out out_rows in in_rows channels pixels scale mean inverse scale_gradient shift_gradient flags",
+        "to to_rows out out_rows in in_rows channels pixels scale mean inverse scale_gradient"
+        " shift_gradient flags",
         shape,
     )
     code, inside = op.code, op.inside
     count = code.real_of(op["pixels"] * op.examples)
     with code.loop(op["channels"]) as channel:
         mean, inverse = (code.number(op.float_at(field, channel)) for field in ("mean", "inverse"))
-        centre, sums, products = code.spread(mean), code.variable(code.zero), code.variable(code.zero)
+        centre, sums, products = (
+            code.spread(mean),
+            code.variable(code.zero),
+            code.variable(code.zero),
+        )
         with code.loop(op["pixels"]) as pixel:
             g, x = op.at("out", pixel, channel), op.at("in", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
                 slope = code.load(g + example)
                 sums.set(sums.get() + slope)
-                products.set(code.multiply_add(slope, code.load(x + example) - centre, products.get()))
+                products.set(
+                    code.multiply_add(slope, code.load(x + example) - centre, products.get())
+                )
         total, product = code.total(sums.get()), code.total(products.get()) * inverse
         with code.when(op["scale"] > -1):
             code.store(product, op.float_at("scale_gradient", channel))
@@ -512,7 +574,9 @@ def normalise_gradient(shape: Shape) -> Code:
             g, x, to = (op.at(field, pixel, channel) for field in ("out", "in", "to"))
             with code.loop(op.used, 0, LANES) as example:
                 base = code.multiply_add(code.load(x + example), minus_tilt, constant)
-                slope = op.masked(code.multiply_add(code.load(g + example), vector, base), example, inside)
+                slope = op.masked(
+                    code.multiply_add(code.load(g + example), vector, base), example, inside
+                )
                 result = code.variable(slope)
                 with code.when(op["flags"].has(ADD)):
                     result.set(result.get() + code.load(to + example))
@@ -521,21 +585,27 @@ def normalise_gradient(shape: Shape) -> Code:
 
 
 def scale(shape: Shape) -> Code:
-    """Every channel times a number, plus another: batch normalisation by running statistics, and its gradient.
+    """Every channel times a number, plus another: batch normalisation by running statistics, and
+    its gradient.
 
-    Fields: the output and its rows by pixel; the input likewise; channels; pixels; the factors; the constants (-1 for
-    none); flags.
+    Fields: the output and its rows by pixel; the input likewise; channels; pixels; the factors; the
+    constants (-1 for none); flags.
     """
     op = _Operation("scale", "out out_rows in in_rows channels pixels factor constant flags", shape)
     code = op.code
     with code.loop(op["channels"]) as channel:
-        vector, constant = code.spread(code.number(op.float_at("factor", channel))), code.variable(code.zero)
+        vector, constant = (
+            code.spread(code.number(op.float_at("factor", channel))),
+            code.variable(code.zero),
+        )
         with code.when(op["constant"] > -1):
             constant.set(code.spread(code.number(op.float_at("constant", channel))))
         with code.loop(op["pixels"]) as pixel:
             x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
-                result = code.variable(code.multiply_add(code.load(x + example), vector, constant.get()))
+                result = code.variable(
+                    code.multiply_add(code.load(x + example), vector, constant.get())
+                )
                 with code.when(op["flags"].has(ADD)):
                     result.set(result.get() + code.load(out + example))
                 code.store(result.get(), out + example)
@@ -543,10 +613,12 @@ def scale(shape: Shape) -> Code:
 
 
 def fold(shape: Shape) -> Code:
-    """Batch normalisation by running statistics as a factor and a constant, and weights times the factor.
+    """Batch normalisation by running statistics as a factor and a constant, and weights times the
+    factor.
 
-    Fields: the factors and constants, which are written; channels; scales and shifts (-1 for none); running means and
-    variances; weights and where they are written (-1 for none); how many weights a channel has.
+    Fields: the factors and constants, which are written; channels; scales and shifts (-1 for none);
+    running means and variances; weights and where they are written (-1 for none); how many weights
+    a channel has.
     """
     op = _Operation(
         "fold",
@@ -569,7 +641,9 @@ def fold(shape: Shape) -> Code:
 
 
 def bias_gradient(shape: Shape) -> Code:
-    """The gradient of a bias. Fields: where it is written; the gradient of the output, its rows; channels; pixels."""
+    """The gradient of a bias. Fields: where it is written; the gradient of the output, its rows;
+    channels; pixels.
+    """
     op = _Operation("bias_gradient", "bias out out_rows channels pixels", shape)
     code = op.code
     with code.loop(op["channels"]) as channel:
@@ -581,16 +655,39 @@ def bias_gradient(shape: Shape) -> Code:
 
 
 OPERATIONS = (
-    convolve, weight_gradient, convolve_each, weight_gradient_each, mix, largest, largest_gradient, move, rectify,
-    rectify_gradient, clear, normalise, normalise_gradient, scale, fold, bias_gradient,
-)  # fmt: skip
+    convolve,
+    weight_gradient,
+    convolve_each,
+    weight_gradient_each,
+    mix,
+    largest,
+    largest_gradient,
+    move,
+    rectify,
+    rectify_gradient,
+    clear,
+    normalise,
+    normalise_gradient,
+    scale,
+    fold,
+    bias_gradient,
+)
 """All of them; an instruction begins with the place here."""
 CODES = {operation.__name__: code for code, operation in enumerate(OPERATIONS)}
 
 
 def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
-    """Walk through instructions: arena, tables, instructions, how many, numbers in a row, examples of the batch."""
-    arguments = ((PTR, "arena"), (PTR, "tables"), (PTR, "program"), (I64, "count"), (I64, "row"), (I64, "examples"))
+    """Walk through instructions: arena, tables, instructions, how many, numbers in a row, examples
+    of the batch.
+    """
+    arguments = (
+        (PTR, "arena"),
+        (PTR, "tables"),
+        (PTR, "program"),
+        (I64, "count"),
+        (I64, "row"),
+        (I64, "examples"),
+    )
     code = Code("execute", arguments, public=True)
     given = code.arguments
     with code.loop(given["count"] * WORDS, 0, WORDS) as at:
@@ -607,14 +704,21 @@ def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
 
 
 def enter(shape: Shape) -> Code:  # noqa: ARG001 - as all
-    """Bring examples into the arena: from ``(example, channel, pixel)`` to ``(pixel, channel, example)``.
+    """Bring examples into the arena: from ``(example, channel, pixel)`` to
+    ``(pixel, channel, example)``.
 
     Arguments: the tensor's address, the examples' address, channels, rows between two
     pixels, pixels, numbers in a row, examples.
     """
     arguments = (
-        (PTR, "to"), (PTR, "come"), (I64, "channels"), (I64, "rows"), (I64, "pixels"), (I64, "row"), (I64, "examples"),
-    )  # fmt: skip
+        (PTR, "to"),
+        (PTR, "come"),
+        (I64, "channels"),
+        (I64, "rows"),
+        (I64, "pixels"),
+        (I64, "row"),
+        (I64, "examples"),
+    )
     code = Code("enter", arguments, public=True)
     given = code.arguments
     size = given["channels"] * given["pixels"]
@@ -631,14 +735,21 @@ def enter(shape: Shape) -> Code:  # noqa: ARG001 - as all
 
 
 def descend(shape: Shape) -> Code:
-    """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch has it.
+    """A step of stochastic gradient descent with Nesterov's momentum and weight decay, as PyTorch
+    has it.
 
-    Arguments: weights, gradients, momenta, how many (a multiple of `LANES`), learning rate, momentum, decay.
+    Arguments: weights, gradients, momenta, how many (a multiple of `LANES`), learning rate,
+    momentum, decay.
     """
     arguments = (
-        (PTR, "weights"), (PTR, "gradients"), (PTR, "momenta"), (I64, "count"), (F32, "rate"), (F32, "momentum"),
+        (PTR, "weights"),
+        (PTR, "gradients"),
+        (PTR, "momenta"),
+        (I64, "count"),
+        (F32, "rate"),
+        (F32, "momentum"),
         (F32, "decay"),
-    )  # fmt: skip
+    )
     code = Code("descend", arguments, fused=shape.fused, public=True)
     given = code.arguments
     rate, momentum, decay = (code.spread(given[name]) for name in ("rate", "momentum", "decay"))
@@ -648,7 +759,10 @@ def descend(shape: Shape) -> Code:
         slope = code.multiply_add(decay, weight, code.load(given["gradients"] + i))
         moved = code.multiply_add(momentum, moved, slope)
         code.store(moved, given["momenta"] + i)
-        code.store(code.multiply_add(down, code.multiply_add(momentum, moved, slope), weight), given["weights"] + i)
+        code.store(
+            code.multiply_add(down, code.multiply_add(momentum, moved, slope), weight),
+            given["weights"] + i,
+        )
     return code
 
 

@@ -1,4 +1,6 @@
-"""A network on a CPU: its blueprint as a program in an arena of its own, stepped through by compiled kernels."""
+"""A network on a CPU: its blueprint as a program in an arena of its own, stepped through by
+compiled kernels.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,15 @@ _LINE = 64
 class CompiledNetwork:
     """A network in float32 with its gradients, written out once and computed without a library.
 
-    A backward pass belongs to the forward pass before it: what lies between the layers is kept once.
+    A backward pass belongs to the forward pass before it: what lies between the layers is kept
+    once.
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
         >>> from surrogate_nas.space.network.blueprint import around
-        >>> plan = around(Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8))
+        >>> plan = around(
+        ...     Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8)
+        ... )
         >>> CompiledNetwork(plan, seed=0, batch=64).answer(np.zeros((2, 3, 8, 8), np.float32)).shape
         (2, 10)
     """
@@ -68,13 +73,16 @@ class CompiledNetwork:
                 self._arena[place : place + windows.size[0] * windows.size[1]] = shares(windows)
 
     def forward(self, x: Array) -> Array:
-        """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``; see `answer`.
+        """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``; see
+        `answer`.
 
         Args:
-            x: Shape ``(batch, channels, height, width)``, as many examples as there were said to be at most.
+            x: Shape ``(batch, channels, height, width)``, as many examples as there were said to be
+                at most.
 
         Raises:
-            ValueError: The inputs are of another shape than the network is for: kernels would read beside them.
+            ValueError: The inputs are of another shape than the network is for: kernels would read
+                beside them.
         """
         ends = self.program.step_ends
         self._enter(x, ends)
@@ -96,7 +104,8 @@ class CompiledNetwork:
         self._folded = False
 
     def answer(self, x: Array) -> Array:
-        """Answers by running statistics, shape ``(n, outputs)``, or ``(n, outputs, rows, columns)`` at positions.
+        """Answers by running statistics, shape ``(n, outputs)``, or ``(n, outputs, rows, columns)``
+        at positions.
 
         Args:
             x: Shape ``(n, channels, height, width)``.
@@ -152,9 +161,15 @@ class CompiledNetwork:
         found = {}
         for name, parameter in self.plan.parameters.items():
             place = self.program.weight(name, what)
-            inner = parameter.shape[2:] + parameter.shape[1::-1] if len(parameter.shape) > 1 else parameter.shape
+            inner = (
+                parameter.shape[2:] + parameter.shape[1::-1]
+                if len(parameter.shape) > 1
+                else parameter.shape
+            )
             flat = self._arena[place : place + int(np.prod(parameter.shape))].reshape(inner)
-            found[name] = np.moveaxis(flat, (-1, -2), (0, 1)).copy() if len(inner) > 1 else flat.copy()
+            found[name] = (
+                np.moveaxis(flat, (-1, -2), (0, 1)).copy() if len(inner) > 1 else flat.copy()
+            )
         return found
 
     def _fold(self) -> None:
@@ -165,16 +180,27 @@ class CompiledNetwork:
     def _enter(self, x: Array, ends: Ends) -> None:
         most = self.batch if ends is self.program.step_ends else self.at_once
         if x.shape[1:] != self.plan.layers[0].shape or not 0 < len(x) <= most:
-            raise ValueError(f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}")
+            raise ValueError(
+                f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}"
+            )
         given, to = np.ascontiguousarray(x, np.float32), ends.input
         self._kernels.enter(
-            self._base + 4 * to.room.offset, given.ctypes.data, to.channels, to.rows, to.pixels, ends.row, len(x)
+            self._base + 4 * to.room.offset,
+            given.ctypes.data,
+            to.channels,
+            to.rows,
+            to.pixels,
+            ends.row,
+            len(x),
         )
 
     def _run(self, words: Words, ends: Ends, examples: int) -> None:
         if len(words):
-            tables = TABLES.words  # held while the kernels read it: another thread's network may bring a longer one
-            self._kernels.execute(self._base, tables.ctypes.data, words.ctypes.data, len(words), ends.row, examples)
+            # held while the kernels read it: another thread's network may bring a longer one
+            tables = TABLES.words
+            self._kernels.execute(
+                self._base, tables.ctypes.data, words.ctypes.data, len(words), ends.row, examples
+            )
 
     @property
     def _base(self) -> int:
@@ -183,7 +209,9 @@ class CompiledNetwork:
     def _all(self, ends: Ends, tensor: Tensor) -> Array:
         """A tensor as it lies, shape ``(pixels, channels, row)``."""
         shape = tensor.pixels, tensor.rows, ends.row
-        whole = self._arena[tensor.room.offset : tensor.room.offset + math.prod(shape)].reshape(shape)
+        whole = self._arena[tensor.room.offset : tensor.room.offset + math.prod(shape)].reshape(
+            shape
+        )
         return whole[:, tensor.start : tensor.start + tensor.channels]
 
     def _shaped(self, seen: Array) -> Array:
@@ -227,8 +255,12 @@ class CompiledModel:
         self._task, self._schedule = task, task.schedule
         self.network = CompiledNetwork(plan, seed=seed, batch=task.schedule.batch, at_once=AT_ONCE)
 
-    def step(self, inputs: Array, targets: Array, descent: Descent, rate: float) -> tuple[Array, Array]:
-        """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged outputs before it."""
+    def step(
+        self, inputs: Array, targets: Array, descent: Descent, rate: float
+    ) -> tuple[Array, Array]:
+        """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged
+        outputs before it.
+        """
         outputs = self._task.arranged(self.network.forward(inputs)[None])
         losses, gradient = descent(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
@@ -241,6 +273,8 @@ class CompiledModel:
         return arranged
 
     def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
-        """The gradient of the network by its inputs in evaluation mode, shape ``(1, n, channels, height, width)``."""
+        """The gradient of the network by its inputs in evaluation mode, shape
+        ``(1, n, channels, height, width)``.
+        """
         gradient = self._task.restored(gradient_of(self.answer(inputs)))[0]
         return self.network.slope(inputs, gradient)[None]

@@ -1,7 +1,9 @@
-"""From a blueprint to instructions: which tensor lies where, and what is computed from what, forwards and backwards.
+"""From a blueprint to instructions: which tensor lies where, and what is computed from what,
+forwards and backwards.
 
-Three timelines are written: a step of training, answers, and answers with their gradient by the input. Room in the
-arena is given from a tensor's first use to its last, so that what is used together lies together.
+Three timelines are written: a step of training, answers, and answers with their gradient by the
+input. Room in the arena is given from a tensor's first use to its last, so that what is used
+together lies together.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ NOTHING = -1
 
 
 class Tables:
-    """The tables of all geometries of this process; they only grow, so that a place stays what it is."""
+    """The tables of all geometries of this process; they only grow, so that a place stays what it
+    is.
+    """
 
     def __init__(self) -> None:
         self.words: Words = np.zeros(0, np.int64)
@@ -37,9 +41,10 @@ class Tables:
 
         Args:
             windows: The geometry.
-            what: ``forward``: by pixel of the output the pixels of the input and the tap; ``backward``: by pixel of the
-                input the pixels of the output and the tap; ``taps``: by piece and tap the pixels of both; ``mixed`` and
-                ``unmixed``: as the first two, with the pixel of the output in place of the tap.
+            what: ``forward``: by pixel of the output the pixels of the input and the tap;
+                ``backward``: by pixel of the input the pixels of the output and the tap; ``taps``:
+                by piece and tap the pixels of both; ``mixed`` and ``unmixed``: as the first two,
+                with the pixel of the output in place of the tap.
             piece: Pixels of the output in a piece; 0 for all.
         """
         key = windows, what, piece
@@ -182,8 +187,12 @@ class Timeline:
         """Give every tensor a place; returns the end of the last."""
         held: list[Room] = []
         end = start
-        for room in sorted((room for room in self.rooms if room.last >= 0), key=lambda room: room.first):
-            held = sorted((one for one in held if one.last >= room.first), key=lambda one: one.offset)
+        for room in sorted(
+            (room for room in self.rooms if room.last >= 0), key=lambda room: room.first
+        ):
+            held = sorted(
+                (one for one in held if one.last >= room.first), key=lambda one: one.offset
+            )
             at = start
             for one in held:
                 if one.offset - at >= room.size:
@@ -216,7 +225,8 @@ class Program:
         shape: What fits the registers.
         row: Numbers between two channels while training.
         answer_row: The same of answers.
-        parameters: Where each parameter lies among the weights, and its gradient among the gradients.
+        parameters: Where each parameter lies among the weights, and its gradient among the
+            gradients.
         fixed: Where weights and what belongs to them lie.
         size: Numbers of the arena.
         step: Forwards and backwards while training.
@@ -235,7 +245,9 @@ class Program:
         for place in self.live:
             for source in plan.layers[place].sources:
                 self.users[source].append(place)
-        self.parameters = Fixed.of((name, int(np.prod(one.shape))) for name, one in plan.parameters.items())
+        self.parameters = Fixed.of(
+            (name, int(np.prod(one.shape))) for name, one in plan.parameters.items()
+        )
         self.fixed = Fixed.of(self._fixed())
         start = self.fixed.size
         step, self.step_ends = self._step()
@@ -251,7 +263,14 @@ class Program:
         for place in self.live:
             layer = self.plan.layers[place]
             if layer.kind == "normalisation":
-                for what in ("running mean", "running variance", "mean", "inverse", "factor", "constant"):
+                for what in (
+                    "running mean",
+                    "running variance",
+                    "mean",
+                    "inverse",
+                    "factor",
+                    "constant",
+                ):
                     yield f"{what} {place}", layer.shape[0]
                 convolution = self._convolution_before(place)
                 if convolution is not None:
@@ -282,7 +301,12 @@ class Program:
     def _sink(self, place: int) -> int | None:
         """The sum that a layer alone is added to, which it can be written into at once."""
         users = self.users[place]
-        if self.plan.layers[place].kind not in ("normalisation", "average", "convolution", "depthwise"):
+        if self.plan.layers[place].kind not in (
+            "normalisation",
+            "average",
+            "convolution",
+            "depthwise",
+        ):
             return None
         if len(users) == 1 and self.plan.layers[users[0]].kind == "sum":
             return users[0] if self.plan.layers[users[0]].sources.count(place) == 1 else None
@@ -302,9 +326,16 @@ class Program:
                 weight, folded = self.weight(name), places[f"folded {convolution}"]
                 each = int(np.prod(self.plan.parameters[name].shape)) // layer.shape[0]
             timeline.do(
-                "fold", places[f"factor {place}"], places[f"constant {place}"], layer.shape[0], *self._affine(place),
-                *(places[f"running {what} {place}"] for what in ("mean", "variance")), weight, folded, each,
-            )  # fmt: skip
+                "fold",
+                places[f"factor {place}"],
+                places[f"constant {place}"],
+                layer.shape[0],
+                *self._affine(place),
+                *(places[f"running {what} {place}"] for what in ("mean", "variance")),
+                weight,
+                folded,
+                each,
+            )
         timeline.placed(start)
         return timeline.words()
 
@@ -327,10 +358,14 @@ class Program:
         forward.all()
         last = forward.made[self.live[-1]]
         timeline.use(last)
-        return timeline, Ends(timeline.row, forward.made[0], last, None, None, len(timeline.instructions))
+        return timeline, Ends(
+            timeline.row, forward.made[0], last, None, None, len(timeline.instructions)
+        )
 
     def slope(self) -> tuple[Words, Ends, int]:
-        """Answers and their gradient by the input: the instructions, and how large the arena must be."""
+        """Answers and their gradient by the input: the instructions, and how large the arena must
+        be.
+        """
         timeline = Timeline(self.answer_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
@@ -384,7 +419,10 @@ class _Forward:
             layer = self.plan.layers[place]
             start = 0
             for source in layer.sources if layer.kind == "join" else ():
-                if source not in self.joined and self.plan.layers[source].kind not in ("input", "join"):
+                if source not in self.joined and self.plan.layers[source].kind not in (
+                    "input",
+                    "join",
+                ):
                     self.joined[source] = place, start
                 start += self.plan.layers[source].shape[0]
 
@@ -399,7 +437,9 @@ class _Forward:
                 getattr(self, f"_{layer.kind}")(place, layer)
 
     def tensor(self, place: int) -> Tensor:
-        """Where a layer is written: a tensor of its own, or the part of the one that it is joined into."""
+        """Where a layer is written: a tensor of its own, or the part of the one that it is joined
+        into.
+        """
         if place not in self.made:
             layer = self.plan.layers[place]
             if place in self.joined:
@@ -425,7 +465,10 @@ class _Forward:
             weight, bias = self.program.weight(layer.name), NOTHING
         else:
             out, flags = self.target(norm)
-            weight, bias = (self.program.fixed.places[f"{what}"] for what in (f"folded {place}", f"constant {norm}"))
+            weight, bias = (
+                self.program.fixed.places[f"{what}"]
+                for what in (f"folded {place}", f"constant {norm}")
+            )
         _convolve(self.timeline, layer, self.made[layer.sources[0]], out, weight, bias, flags)
 
     def _linear(self, place: int, layer: Layer) -> None:
@@ -438,9 +481,16 @@ class _Forward:
         windows = layer.windows
         assert windows
         self.timeline.do(
-            "convolve_each", out, self.made[layer.sources[0]], self.program.weight(layer.name), layer.shape[0],
-            TABLES.place(windows, "forward"), out.pixels, flags, out,
-        )  # fmt: skip
+            "convolve_each",
+            out,
+            self.made[layer.sources[0]],
+            self.program.weight(layer.name),
+            layer.shape[0],
+            TABLES.place(windows, "forward"),
+            out.pixels,
+            flags,
+            out,
+        )
 
     def _normalisation(self, place: int, layer: Layer) -> None:
         fixed = self.program.fixed.places
@@ -449,9 +499,19 @@ class _Forward:
         x = self.made[layer.sources[0]]
         out, flags = self.target(place)
         if self.training:
-            statistics = (fixed[f"{what} {place}"] for what in ("mean", "inverse", "running mean", "running variance"))
+            statistics = (
+                fixed[f"{what} {place}"]
+                for what in ("mean", "inverse", "running mean", "running variance")
+            )
             self.timeline.do(
-                "normalise", out, x, x.channels, x.pixels, *self.program._affine(place), *statistics, flags
+                "normalise",
+                out,
+                x,
+                x.channels,
+                x.pixels,
+                *self.program._affine(place),
+                *statistics,
+                flags,
             )
         else:
             affine = (fixed[f"{what} {place}"] for what in ("factor", "constant"))
@@ -467,14 +527,22 @@ class _Forward:
         x, windows = self.made[layer.sources[0]], layer.windows
         assert windows
         self.timeline.do(
-            "mix", out, x, x.channels, TABLES.place(windows, "mixed"), out.pixels,
-            self.program.fixed.places[f"shares {place}"], flags,
-        )  # fmt: skip
+            "mix",
+            out,
+            x,
+            x.channels,
+            TABLES.place(windows, "mixed"),
+            out.pixels,
+            self.program.fixed.places[f"shares {place}"],
+            flags,
+        )
 
     def _largest(self, place: int, layer: Layer) -> None:
         x, out = self.made[layer.sources[0]], self.tensor(place)
         assert layer.windows
-        self.timeline.do("largest", out, x, x.channels, TABLES.place(layer.windows, "forward"), out.pixels)
+        self.timeline.do(
+            "largest", out, x, x.channels, TABLES.place(layer.windows, "forward"), out.pixels
+        )
 
     def _sum(self, place: int, layer: Layer) -> None:
         out = self.tensor(place)
@@ -492,7 +560,9 @@ class _Forward:
         for source in layer.sources:
             part = self.made[source]
             if self.joined.get(source) != (place, start):
-                self.timeline.do("move", out.part(start, part.channels), part, part.channels, part.pixels, 0)
+                self.timeline.do(
+                    "move", out.part(start, part.channels), part, part.channels, part.pixels, 0
+                )
             start += part.channels
 
     def _part(self, place: int, layer: Layer) -> None:
@@ -501,13 +571,27 @@ class _Forward:
         self.timeline.do("move", out, x, out.channels, out.pixels, 0)
 
 
-def _convolve(timeline: Timeline, layer: Layer, x: Tensor, out: Tensor, weight: int, bias: int, flags: int) -> None:
+def _convolve(
+    timeline: Timeline, layer: Layer, x: Tensor, out: Tensor, weight: int, bias: int, flags: int
+) -> None:
     """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
     assert layer.windows
     timeline.do(
-        "convolve", out, x, weight, x.channels * out.channels, out.channels, 1, bias, x.channels, out.channels,
-        TABLES.place(layer.windows, "forward"), out.pixels, flags | (BIAS if bias >= 0 else 0), out,
-    )  # fmt: skip
+        "convolve",
+        out,
+        x,
+        weight,
+        x.channels * out.channels,
+        out.channels,
+        1,
+        bias,
+        x.channels,
+        out.channels,
+        TABLES.place(layer.windows, "forward"),
+        out.pixels,
+        flags | (BIAS if bias >= 0 else 0),
+        out,
+    )
 
 
 class _Backward:
@@ -543,7 +627,9 @@ class _Backward:
         return Ends(self.timeline.row, self.forward.made[0], output, gradient, come, forwards)
 
     def target(self, place: int) -> tuple[Tensor, int] | None:
-        """Where a contribution to a gradient is written, and whether it is added; None where nobody needs it."""
+        """Where a contribution to a gradient is written, and whether it is added; None where nobody
+        needs it.
+        """
         if place not in self.needed:
             return None
         if place not in self.gradients:
@@ -553,7 +639,9 @@ class _Backward:
         return self.gradients[place], flags
 
     def through_relu(self, place: int) -> tuple[Tensor, int, Tensor] | None:
-        """The same for a layer that masks: the gradient of what was rectified, the flags, and the mask."""
+        """The same for a layer that masks: the gradient of what was rectified, the flags, and the
+        mask.
+        """
         layer = self.plan.layers[place]
         if layer.kind != "relu":
             found = self.target(place)
@@ -568,10 +656,19 @@ class _Backward:
         pairs = self.program.shape.pairs
         piece = max(1, _PIECE // (4 * self.timeline.row * sum(pairs)))
         self.timeline.do(
-            "weight_gradient", self.program.weight(name, "gradients"), x.channels * g.channels, g.channels, g, x,
-            x.channels, g.channels, TABLES.place(layer.windows, "taps", piece), layer.windows.taps,
-            pieces(layer.windows, piece), self.program.fixed.places["room"],
-        )  # fmt: skip
+            "weight_gradient",
+            self.program.weight(name, "gradients"),
+            x.channels * g.channels,
+            g.channels,
+            g,
+            x,
+            x.channels,
+            g.channels,
+            TABLES.place(layer.windows, "taps", piece),
+            layer.windows.taps,
+            pieces(layer.windows, piece),
+            self.program.fixed.places["room"],
+        )
 
     def _inputs(self, layer: Layer, weight: int, g: Tensor) -> None:
         found = self.through_relu(layer.sources[0])
@@ -580,9 +677,21 @@ class _Backward:
         out, flags, mask = found
         assert layer.windows
         self.timeline.do(
-            "convolve", out, g, weight, out.channels * g.channels, 1, g.channels, NOTHING, g.channels, out.channels,
-            TABLES.place(layer.windows, "backward"), out.pixels, flags, mask,
-        )  # fmt: skip
+            "convolve",
+            out,
+            g,
+            weight,
+            out.channels * g.channels,
+            1,
+            g.channels,
+            NOTHING,
+            g.channels,
+            out.channels,
+            TABLES.place(layer.windows, "backward"),
+            out.pixels,
+            flags,
+            mask,
+        )
 
     def _convolution(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002 - as all
         self._weights(layer, layer.name, g, self.forward.made[layer.sources[0]])
@@ -592,7 +701,9 @@ class _Backward:
         weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
         self._weights(layer, weight, g, self.forward.made[layer.sources[0]])
         if not self.by_input:
-            self.timeline.do("bias_gradient", self.program.weight(bias, "gradients"), g, g.channels, g.pixels)
+            self.timeline.do(
+                "bias_gradient", self.program.weight(bias, "gradients"), g, g.channels, g.pixels
+            )
         self._inputs(layer, self.program.weight(weight), g)
 
     def _depthwise(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002
@@ -600,16 +711,28 @@ class _Backward:
         assert windows
         if not self.by_input:
             self.timeline.do(
-                "weight_gradient_each", self.program.weight(layer.name, "gradients"), g,
-                self.forward.made[layer.sources[0]], g.channels, TABLES.place(windows, "taps"), windows.taps,
-            )  # fmt: skip
+                "weight_gradient_each",
+                self.program.weight(layer.name, "gradients"),
+                g,
+                self.forward.made[layer.sources[0]],
+                g.channels,
+                TABLES.place(windows, "taps"),
+                windows.taps,
+            )
         found = self.through_relu(layer.sources[0])
         if found is not None:
             out, flags, mask = found
             self.timeline.do(
-                "convolve_each", out, g, self.program.weight(layer.name), g.channels,
-                TABLES.place(windows, "backward"), out.pixels, flags, mask,
-            )  # fmt: skip
+                "convolve_each",
+                out,
+                g,
+                self.program.weight(layer.name),
+                g.channels,
+                TABLES.place(windows, "backward"),
+                out.pixels,
+                flags,
+                mask,
+            )
 
     def _normalisation(self, place: int, layer: Layer, g: Tensor) -> None:
         (source,) = layer.sources
@@ -622,22 +745,35 @@ class _Backward:
             found = self.target(source)
             if found is not None:
                 out, flags = found
-                self.timeline.do("scale", out, g, g.channels, g.pixels, fixed[f"factor {place}"], NOTHING, flags)
+                self.timeline.do(
+                    "scale", out, g, g.channels, g.pixels, fixed[f"factor {place}"], NOTHING, flags
+                )
             return
         # The gradients of scales and shifts are wanted even where that of the input is not.
         found = self.target(source) or (self.timeline.tensor(self.plan.layers[source]), 0)
         out, flags = found
         scale, _ = self.program._affine(place)
         self.timeline.do(
-            "normalise_gradient", out, g, self.forward.made[source], g.channels, g.pixels, scale,
-            fixed[f"mean {place}"], fixed[f"inverse {place}"], *self.program._affine(place, "gradients"), flags,
-        )  # fmt: skip
+            "normalise_gradient",
+            out,
+            g,
+            self.forward.made[source],
+            g.channels,
+            g.pixels,
+            scale,
+            fixed[f"mean {place}"],
+            fixed[f"inverse {place}"],
+            *self.program._affine(place, "gradients"),
+            flags,
+        )
 
     def _relu(self, place: int, layer: Layer, g: Tensor) -> None:
         found = self.target(layer.sources[0])
         if found is not None:
             out, flags = found
-            self.timeline.do("rectify_gradient", out, g, g.channels, g.pixels, flags, self.forward.made[place])
+            self.timeline.do(
+                "rectify_gradient", out, g, g.channels, g.pixels, flags, self.forward.made[place]
+            )
 
     def _average(self, place: int, layer: Layer, g: Tensor) -> None:
         found = self.target(layer.sources[0])
@@ -645,9 +781,15 @@ class _Backward:
             assert layer.windows
             out, flags = found
             self.timeline.do(
-                "mix", out, g, g.channels, TABLES.place(layer.windows, "unmixed"), out.pixels,
-                self.program.fixed.places[f"shares {place}"], flags,
-            )  # fmt: skip
+                "mix",
+                out,
+                g,
+                g.channels,
+                TABLES.place(layer.windows, "unmixed"),
+                out.pixels,
+                self.program.fixed.places[f"shares {place}"],
+                flags,
+            )
 
     def _largest(self, place: int, layer: Layer, g: Tensor) -> None:
         found = self.target(layer.sources[0])
@@ -658,9 +800,15 @@ class _Backward:
             self.timeline.do("clear", out, out.channels, out.pixels)
         assert layer.windows
         self.timeline.do(
-            "largest_gradient", out, g, self.forward.made[layer.sources[0]], self.forward.made[place], g.channels,
-            TABLES.place(layer.windows, "forward"), g.pixels,
-        )  # fmt: skip
+            "largest_gradient",
+            out,
+            g,
+            self.forward.made[layer.sources[0]],
+            self.forward.made[place],
+            g.channels,
+            TABLES.place(layer.windows, "forward"),
+            g.pixels,
+        )
 
     def _sum(self, place: int, layer: Layer, g: Tensor) -> None:
         for source in layer.sources:

@@ -1,9 +1,11 @@
-"""Many networks trained at once: K cells side by side in the channels, one grouped convolution for all of them.
+"""Many networks trained at once: K cells side by side in the channels, one grouped convolution for
+all of them.
 
-Channel-stacked batch normalisation is each network's own, and a convolution with K groups keeps the networks apart,
-so the gradient of the summed losses is each network's own gradient. On every edge the cells are gathered by
-operation: each operation runs once, on just the cells that hold it. Tensors are ``(batch, K·C, height, width)`` in
-channels-last memory, where a gather moves runs of C numbers and every elementwise pass is over whole rows.
+Channel-stacked batch normalisation is each network's own, and a convolution with K groups keeps the
+networks apart, so the gradient of the summed losses is each network's own gradient. On every edge
+the cells are gathered by operation: each operation runs once, on just the cells that hold it.
+Tensors are ``(batch, K·C, height, width)`` in channels-last memory, where a gather moves runs of C
+numbers and every elementwise pass is over whole rows.
 """
 
 from __future__ import annotations
@@ -51,16 +53,24 @@ def _add_into(total: Tensor, part: Tensor, cells: Cells) -> None:
 
 
 def _take(x: Tensor, cells: Cells) -> Tensor:
-    """Some cells of a total of all, both ``(…, cells, C)``; contiguous, since batch normalisation is slow elsewise."""
+    """Some cells of a total of all, both ``(…, cells, C)``; contiguous, since batch normalisation
+    is slow elsewise.
+    """
     view = _part(x, cells)
-    return view.contiguous() if view is not None else x.index_select(3, torch.tensor(cells, device=x.device))
+    return (
+        view.contiguous()
+        if view is not None
+        else x.index_select(3, torch.tensor(cells, device=x.device))
+    )
 
 
 class _Gather(Function):
     """From a tensor of all cells to one tensor for each of several groups of cells."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, channels: int, groups: tuple[Cells, ...]) -> tuple[Tensor, ...]:
+    def forward(
+        ctx: Any, x: Tensor, channels: int, groups: tuple[Cells, ...]
+    ) -> tuple[Tensor, ...]:
         ctx.groups, ctx.channels, ctx.shape = groups, channels, x.shape
         ctx.set_materialize_grads(False)
         cells = _by_cell(x, channels)
@@ -68,7 +78,9 @@ class _Gather(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, None, None]:
-        present = [(g, group) for g, group in zip(gradients, ctx.groups, strict=True) if g is not None]
+        present = [
+            (g, group) for g, group in zip(gradients, ctx.groups, strict=True) if g is not None
+        ]
         return _sum(present, ctx.channels, ctx.shape[1] // ctx.channels), None, None
 
 
@@ -76,7 +88,9 @@ class _Scatter(Function):
     """From one tensor for each of several groups of cells to their sum, for all cells."""
 
     @staticmethod
-    def forward(ctx: Any, channels: int, count: int, groups: tuple[Cells, ...], *parts: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, channels: int, count: int, groups: tuple[Cells, ...], *parts: Tensor
+    ) -> Tensor:
         ctx.groups, ctx.channels = groups, channels
         total = _sum(list(zip(parts, groups, strict=True)), channels, count)
         return cast(Tensor, total)
@@ -124,7 +138,9 @@ class _Norms(nn.BatchNorm2d):
 
 
 class _StackedCell(nn.Module):
-    """`CellModule` of several cells: on every edge each operation runs once, for the cells that hold it."""
+    """`CellModule` of several cells: on every edge each operation runs once, for the cells that
+    hold it.
+    """
 
     def __init__(self, cells: Sequence[CellModule], channels: int) -> None:
         super().__init__()
@@ -132,10 +148,15 @@ class _StackedCell(nn.Module):
         self.edges, self.nodes = cells[0].graph.edges, cells[0].graph.nodes
         self.groups: dict[tuple[int, int], Cells] = {}
         self.convolutions = nn.ModuleDict()
-        self.pool = next((edge for cell in cells for edge in cell.edges if type(edge).__name__ == "AveragePool"), None)
+        self.pool = next(
+            (edge for cell in cells for edge in cell.edges if type(edge).__name__ == "AveragePool"),
+            None,
+        )
         for e in range(len(self.edges)):
             for operation in (SKIP, CONV1, CONV3, POOL):
-                members = tuple(k for k, cell in enumerate(cells) if cell.graph.operations[e] == operation)
+                members = tuple(
+                    k for k, cell in enumerate(cells) if cell.graph.operations[e] == operation
+                )
                 if not members:
                     continue
                 self.groups[e, operation] = members
@@ -148,9 +169,15 @@ class _StackedCell(nn.Module):
         node = x
         for source in range(len(arriving) - 1):
             leaving = [(e, o) for e, o in self.groups if self.edges[e][0] == source]
-            parts = _Gather.apply(node, self.channels, tuple(self.groups[key] for key in leaving)) if leaving else ()  # type: ignore[no-untyped-call]
+            parts = (
+                _Gather.apply(node, self.channels, tuple(self.groups[key] for key in leaving))
+                if leaving
+                else ()
+            )  # type: ignore[no-untyped-call]
             for (e, operation), part in zip(leaving, parts, strict=True):
-                arriving[self.edges[e][1]].append((self._operate(e, operation, part), self.groups[e, operation]))
+                arriving[self.edges[e][1]].append(
+                    (self._operate(e, operation, part), self.groups[e, operation])
+                )
             node = self._node(arriving[source + 1], x)
         return node
 
@@ -186,7 +213,8 @@ class _StackedReduction(nn.Module):
 
 
 class Stack(nn.Module):
-    """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from them.
+    """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from
+    them.
 
     Example:
         >>> from surrogate_nas.space.network import Graph, Network
@@ -204,20 +232,28 @@ class Stack(nn.Module):
         self.stem = _Convolutions([network.stem for network in networks], shared_input=True)
         self.stages = nn.ModuleList(
             nn.ModuleList(
-                _StackedCell([cast(CellModule, cast(Any, network.stages[s])[n]) for network in networks], width)
+                _StackedCell(
+                    [cast(CellModule, cast(Any, network.stages[s])[n]) for network in networks],
+                    width,
+                )
                 for n in range(first.network.cells_per_stage)
             )
             for s, (width, _) in enumerate(first.network.stages)
         )
         self.reductions = nn.ModuleList(
-            _StackedReduction([cast(Reduction, network.reductions[i]) for network in networks]) for i in range(2)
+            _StackedReduction([cast(Reduction, network.reductions[i]) for network in networks])
+            for i in range(2)
         )
         self.last = _Norms([network.last for network in networks])
-        self.weight = nn.Parameter(torch.stack([network.head.weight.detach() for network in networks]))
+        self.weight = nn.Parameter(
+            torch.stack([network.head.weight.detach() for network in networks])
+        )
         self.bias = nn.Parameter(torch.stack([network.head.bias.detach() for network in networks]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as `CellNetwork` has them."""
+        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as
+        `CellNetwork` has them.
+        """
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for i, stage in enumerate(self.stages):
             if i:
@@ -230,4 +266,8 @@ class Stack(nn.Module):
             return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
         places = x.reshape(len(x), self.count, -1, x.shape[2] * x.shape[3]).transpose(0, 1)
         answers = torch.einsum("kbcl,koc->kbol", places, self.weight) + self.bias[:, None, :, None]
-        return answers if self.network.dimensions == 1 else answers.reshape(*answers.shape[:3], *x.shape[2:])
+        return (
+            answers
+            if self.network.dimensions == 1
+            else answers.reshape(*answers.shape[:3], *x.shape[2:])
+        )

@@ -1,12 +1,15 @@
-"""The protocol of a latency: what is held fixed, which clock is read, and how one visit to a cell is timed.
+"""The protocol of a latency: what is held fixed, which clock is read, and how one visit to a cell
+is timed.
 
-A cell is visited in several short rounds, each over all cells in a new random order, so that a burst of other work
-hits all cells alike; a visit warms up and then times a few inferences, and what counts is the median over all rounds.
+A cell is visited in several short rounds, each over all cells in a new random order, so that a
+burst of other work hits all cells alike; a visit warms up and then times a few inferences, and what
+counts is the median over all rounds.
 
-One thread on a CPU is timed by its own processor clock, which stands still while another process has the core; on an
-idle machine it agrees with the wall clock. Two measurements of 30 cells on two cores where four to five processes
-wanted one ranked them with a Spearman of .99 (published network), .97 (a small one, batch 32) and .96 (batch 1) by the
-processor's clock, and .86, .85 and .96 by the wall clock. The wall clock is read too, and both are reported
+One thread on a CPU is timed by its own processor clock, which stands still while another process
+has the core; on an idle machine it agrees with the wall clock. Two measurements of 30 cells on two
+cores where four to five processes wanted one ranked them with a Spearman of .99 (published
+network), .97 (a small one, batch 32) and .96 (batch 1) by the processor's clock, and .86, .85 and
+.96 by the wall clock. The wall clock is read too, and both are reported
 (``analysis/bench.py latency`` prints both).
 """
 
@@ -62,7 +65,9 @@ def usable_cores() -> int:
 
 
 def load_average() -> float | None:
-    """Processes that wanted a core over the last minute; above the number of cores they took turns."""
+    """Processes that wanted a core over the last minute; above the number of cores they took
+    turns.
+    """
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
@@ -121,7 +126,7 @@ class Protocol:
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: A latency needs at least 10 warm-ups and 50 timed repeats, not ...
-    """
+    """  # noqa: E501
 
     device: str = "cpu"
     threads: int = 1
@@ -134,15 +139,21 @@ class Protocol:
     def __post_init__(self) -> None:
         numbers = (self.threads, self.batch, self.rounds, self.repeats, self.warm_ups)
         if not all(isinstance(number, int) for number in numbers):
-            raise UserError(f"Threads, batch, rounds, repeats and warm-ups are whole numbers, not {numbers!r:.200}.")
+            raise UserError(
+                "Threads, batch, rounds, repeats and warm-ups are whole numbers, not"
+                f" {numbers!r:.200}."
+            )
         if not 1 <= self.threads <= usable_cores():
             raise UserError(f"There can be 1 to {usable_cores()} threads here, not {self.threads}.")
         if not 1 <= self.batch <= MOST_EXAMPLES:
-            raise UserError(f"A batch holds at least 1 example, and at most {MOST_EXAMPLES:,}, not {self.batch}.")
+            raise UserError(
+                f"A batch holds at least 1 example, and at most {MOST_EXAMPLES:,}, not"
+                f" {self.batch}."
+            )
         if self.warm_ups < FEWEST_WARM_UPS or self.rounds * self.repeats < FEWEST_REPEATS:
             raise UserError(
-                f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed repeats, "
-                f"not {self.warm_ups} and {self.rounds} x {self.repeats}."
+                f"A latency needs at least {FEWEST_WARM_UPS} warm-ups and {FEWEST_REPEATS} timed"
+                f" repeats, not {self.warm_ups} and {self.rounds} x {self.repeats}."
             )
         device_named(self.device)
 
@@ -164,7 +175,9 @@ class Protocol:
 
 
 class Timings(NamedTuple):
-    """Milliseconds of each timed inference, by both clocks; the processor's only where it tells the whole."""
+    """Milliseconds of each timed inference, by both clocks; the processor's only where it tells the
+    whole.
+    """
 
     wall: list[float]
     processor: list[float]

@@ -20,18 +20,32 @@ from torch.utils._pytree import tree_leaves
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
-from surrogate_nas.space import DEFAULT_SPACE, Cell, Space, drawn_cells, listed, space_named, space_of
+from surrogate_nas.space import (
+    DEFAULT_SPACE,
+    Cell,
+    Space,
+    drawn_cells,
+    listed,
+    space_named,
+    space_of,
+)
 from surrogate_nas.space.network import Network
-from surrogate_nas.training.hardware.latency import Protocol, device_card, load_average, synchronise, time_inference
+from surrogate_nas.training.hardware.latency import (
+    Protocol,
+    device_card,
+    load_average,
+    synchronise,
+    time_inference,
+)
 from surrogate_nas.training.hardware.measured import Measured, Visit
 from surrogate_nas.training.machine import cores
 
 # Peak memory of one inference: weights, input, and all activations that are alive at the same time.
 #
-# On a GPU PyTorch's allocator says. On a CPU nothing does: the resident size of a process moves by whole arenas and
-# keeps what was freed. There the storages that every operation returns are followed, each for as long as something
-# holds it, and the largest sum counts. That is exact and the same every time, but leaves out what an operation uses
-# within.
+# On a GPU PyTorch's allocator says. On a CPU nothing does: the resident size of a process moves by
+# whole arenas and keeps what was freed. There the storages that every operation returns are
+# followed, each for as long as something holds it, and the largest sum counts. That is exact and
+# the same every time, but leaves out what an operation uses within.
 
 
 MEGABYTE = 1e6
@@ -56,7 +70,9 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
 
 
 class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Follows the storages that operations return; `peak` is the largest sum of bytes alive at once."""
+    """Follows the storages that operations return; `peak` is the largest sum of bytes alive at
+    once.
+    """
 
     def __init__(self, known: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -65,7 +81,11 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._live: dict[int, tuple[StorageWeakRef, int]] = {}
 
     def __torch_dispatch__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         self._live = {key: entry for key, entry in self._live.items() if not entry[0].expired()}  # type: ignore[no-untyped-call]
@@ -79,13 +99,17 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return result
 
 
-# Energy of one inference: from counters where the machine has readable ones, else an estimate that says so.
+# Energy of one inference: from counters where the machine has readable ones, else an estimate that
+# says so.
 #
-# NVML counts what an NVIDIA GPU draws, RAPL what the processor packages of the machine draw, other processes included.
+# NVML counts what an NVIDIA GPU draws, RAPL what the processor packages of the machine draw, other
+# processes included.
 
 
 CPU_WATTS_PER_THREAD, GPU_WATTS = 10.0, 250.0
-"""What an estimate assumes where the user names no power: a round figure for a busy core, and for a busy card."""
+"""What an estimate assumes where the user names no power: a round figure for a busy core, and for a
+busy card.
+"""
 _RAPL = Path("/sys/class/powercap")
 _SECONDS = 0.5
 
@@ -113,7 +137,9 @@ class Rapl:
         Raises:
             OSError: There are none, or they cannot be read.
         """
-        self._packages = [path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1]
+        self._packages = [
+            path for path in sorted(folder.glob("*-rapl:*")) if path.name.count(":") == 1
+        ]
         if not self._packages:
             raise FileNotFoundError(f"no RAPL counters in {folder}")
         self._ranges = [int((path / "max_energy_range_uj").read_text()) for path in self._packages]
@@ -147,7 +173,9 @@ class Nvml:
         self._library: Any = importlib.import_module("pynvml")
         self._library.nvmlInit()
         uuid = str(torch.cuda.get_device_properties(index).uuid)
-        self._handle = self._library.nvmlDeviceGetHandleByUUID(uuid if uuid.startswith("GPU-") else f"GPU-{uuid}")
+        self._handle = self._library.nvmlDeviceGetHandleByUUID(
+            uuid if uuid.startswith("GPU-") else f"GPU-{uuid}"
+        )
         self.start()
 
     def start(self) -> None:
@@ -156,7 +184,10 @@ class Nvml:
 
     def stop(self) -> float:
         """Joules since `start`."""
-        return float(self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle) - self._before) / 1e3
+        return (
+            float(self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle) - self._before)
+            / 1e3
+        )
 
 
 def find_meter(device: torch.device) -> Meter | None:
@@ -212,7 +243,8 @@ def measure(
     journal: Path | None = None,
     progress: Progress | None = None,
 ) -> Measured:
-    """Measure cells; the operations that the output does not depend on are built and run, as in the original.
+    """Measure cells; the operations that the output does not depend on are built and run, as in the
+    original.
 
     Args:
         cells: Different cells of one space.
@@ -220,8 +252,10 @@ def measure(
         protocol: How they are timed; None for one thread of the CPU and a batch of 1.
         space: Their space; None to look it up.
         seed: Of the random order of each round.
-        watts: The power to estimate energy with where no counter can be read; None for a round figure.
-        journal: A file that keeps every visit and lets an interrupted measurement go on; None for none.
+        watts: The power to estimate energy with where no counter can be read; None for a round
+            figure.
+        journal: A file that keeps every visit and lets an interrupted measurement go on; None for
+            none.
         progress: Called with (visits done, visits in all).
 
     Example:
@@ -246,14 +280,25 @@ def measure(
     card = device_card(protocol.torch_device, protocol.threads)
     schedule = _schedule(cells, protocol.rounds, seed)
     settings = {
-        "space": space.definition, "cells": len(cells), "seed": seed,
-        "protocol": asdict(protocol), "network": network.settings,
-        "model": card["model"], "meter": meter.name if meter else "",
-    }  # fmt: skip
+        "space": space.definition,
+        "cells": len(cells),
+        "seed": seed,
+        "protocol": asdict(protocol),
+        "network": network.settings,
+        "model": card["model"],
+        "meter": meter.name if meter else "",
+    }
     with Journal(journal, settings, {"card": card}) as log:
         card, visits = _read(log)
-        if any(cell.text != visit.cell for (_, cell), visit in zip(schedule, visits, strict=False) if cell):
-            raise UserError(f"{journal} holds an interrupted measurement of other cells. Delete it or choose another.")
+        if any(
+            cell.text != visit.cell
+            for (_, cell), visit in zip(schedule, visits, strict=False)
+            if cell
+        ):
+            raise UserError(
+                f"{journal} holds an interrupted measurement of other cells. Delete it or choose"
+                " another."
+            )
         try:
             with cores(protocol.threads):
                 bench = _Bench(space, network, protocol, meter)
@@ -270,7 +315,9 @@ def measure(
             ) from error
     card |= {"load_average_end": load_average()}
     assumed = watts if meter is None else None
-    return Measured(space, cells, network, protocol, card, visits, assumed, meter.name if meter else "")
+    return Measured(
+        space, cells, network, protocol, card, visits, assumed, meter.name if meter else ""
+    )
 
 
 def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
@@ -296,7 +343,9 @@ def _schedule(cells: Sequence[Cell], rounds: int, seed: int) -> list[tuple[bool,
 class _Bench:
     """Builds a cell's network, visits it, and lets it go."""
 
-    def __init__(self, space: Space, network: Network, protocol: Protocol, meter: Meter | None) -> None:
+    def __init__(
+        self, space: Space, network: Network, protocol: Protocol, meter: Meter | None
+    ) -> None:
         self.space, self.network, self.protocol, self.meter = space, network, protocol, meter
         self.inputs = protocol.inputs(network)
         self.reference = self._build(space.reference)
@@ -314,7 +363,9 @@ class _Bench:
             memory = peak_memory_mb(model, self.inputs)
             energy = self._energy(model, self.inputs) if self.meter else None
         seconds = time.perf_counter() - started
-        return Visit(cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy)
+        return Visit(
+            cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy
+        )
 
     @torch.inference_mode()
     def _energy(self, model: nn.Module, inputs: Tensor) -> float:

@@ -1,4 +1,6 @@
-"""What was measured of cells: every visit, statistics of them, how steady the machine was, and a table of it all."""
+"""What was measured of cells: every visit, statistics of them, how steady the machine was, and a
+table of it all.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +112,9 @@ class Measured:
 
     @property
     def drift(self) -> float:
-        """The largest relative deviation of one of `reference` from their median; nothing is corrected by it."""
+        """The largest relative deviation of one of `reference` from their median; nothing is
+        corrected by it.
+        """
         return float(np.abs(self.reference / np.median(self.reference) - 1).max())
 
     @property
@@ -122,7 +126,8 @@ class Measured:
         load = max(self.card.get(name) or 0.0 for name in ("load_average", "load_average_end"))
         if load > self.card["cores"] + _OWN_LOAD:
             found.append(
-                f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again when it is quiet."
+                f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again"
+                " when it is quiet."
             )
         return found
 
@@ -133,10 +138,15 @@ class Measured:
 
     @property
     def lost(self) -> float | None:
-        """The share of the timed seconds in which another process had the core; None without a processor clock."""
+        """The share of the timed seconds in which another process had the core; None without a
+        processor clock.
+        """
         if self.protocol.clock == "wall":
             return None
-        ran, passed = sum(sum(v.processor) for v in self.visits), sum(sum(v.wall) for v in self.visits)
+        ran, passed = (
+            sum(sum(v.processor) for v in self.visits),
+            sum(sum(v.wall) for v in self.visits),
+        )
         return max(0.0, 1 - ran / passed)
 
     def summary(self) -> dict[str, Any]:
@@ -153,7 +163,11 @@ class Measured:
                 "visits": len(self.reference),
                 "median_ms": np.median(self.reference),
             },
-            "latency_ms": {"least": latency.min(), "median": np.median(latency), "most": latency.max()},
+            "latency_ms": {
+                "least": latency.min(),
+                "median": np.median(latency),
+                "most": latency.max(),
+            },
             "protocol": asdict(self.protocol) | {"clock": self.protocol.clock},
             "lost_to_others": self.lost,
             "energy": self._energy_source,
@@ -163,30 +177,52 @@ class Measured:
 
     @property
     def _energy_source(self) -> str:
-        return self.meter or f"an estimate: median latency x {self.watts:g} W assumed; no readable counter"
+        return (
+            self.meter
+            or f"an estimate: median latency x {self.watts:g} W assumed; no readable counter"
+        )
 
     def table(self) -> Table:
         """The measurement as a table of the whole space, NaN where a cell was not measured."""
         protocol, space = self.protocol, listed(self.space)
         model = self.card["model"]
         source = f"measured here by snas measure on {model}"
-        network = f"C={self.network.channels}, N={self.network.cells_per_stage}, {self.network.image_size} wide"
+        network = (
+            f"C={self.network.channels}, N={self.network.cells_per_stage},"
+            f" {self.network.image_size} wide"
+        )
         index = [space.index(cell) for cell in self.cells]
         how = f"{protocol.rounds * protocol.repeats} inferences, batch {protocol.batch}, {network}"
         if protocol.torch_device.type == "cpu":
             how += f", {protocol.threads} thread{'s' if protocol.threads > 1 else ''}"
         table = Table(
-            name=DEVICE, space=space.definition,
+            name=DEVICE,
+            space=space.definition,
             title=f"latency, memory and energy of {len(self.cells)} cells on {model}",
-            source=source, licence="none: measured here", citation="", objective="", network=self.network,
-            cost="queries", card=json.dumps(self.summary() | {"reference_ms": self.reference.tolist()}),
-        )  # fmt: skip
+            source=source,
+            licence="none: measured here",
+            citation="",
+            objective="",
+            network=self.network,
+            cost="queries",
+            card=json.dumps(self.summary() | {"reference_ms": self.reference.tolist()}),
+        )
 
-        def add(name: str, unit: str, values: Values, description: str, *, search: bool = True, by: str = "") -> None:
+        def add(
+            name: str,
+            unit: str,
+            values: Values,
+            description: str,
+            *,
+            search: bool = True,
+            by: str = "",
+        ) -> None:
             column = np.full(len(space), np.nan)
             column[index] = values
             kind: Any = "search" if search else "record"
-            metric = Metric(f"{name}@{DEVICE}", unit, kind, "cost", description=description, source=by or source)
+            metric = Metric(
+                f"{name}@{DEVICE}", unit, kind, "cost", description=description, source=by or source
+            )
             table.add(metric, None, column)
 
         times = self.timings()
@@ -199,9 +235,19 @@ class Measured:
             add("latency_wall", "ms", wall, f"median of {how}, by the wall clock", search=False)
         first = {visit.cell: visit for visit in reversed(self.visits)}
         memory = np.array([first[cell.text].memory_mb for cell in self.cells], dtype=np.float64)
-        add("memory", "MB", memory, f"peak of one inference, weights included, batch {protocol.batch}, {network}")
-        add("energy", "mJ", self._energy(first), f"of one inference, batch {protocol.batch}, {network}",
-            by=f"{source}; {self._energy_source}")  # fmt: skip
+        add(
+            "memory",
+            "MB",
+            memory,
+            f"peak of one inference, weights included, batch {protocol.batch}, {network}",
+        )
+        add(
+            "energy",
+            "mJ",
+            self._energy(first),
+            f"of one inference, batch {protocol.batch}, {network}",
+            by=f"{source}; {self._energy_source}",
+        )
         return table
 
     def _energy(self, first: dict[str, Visit]) -> Values:

@@ -1,9 +1,9 @@
 """Losses of a generator against a discriminator, which learns by a loss of its own.
 
-What is compared is the discriminator's scores, large for what it takes to be real: of made examples, shape
-``(K, batch)``, and of real ones, shape ``(batch,)``. A value says how one network stands against its own discriminator;
-those of two networks cannot be compared. Knowing nothing is a discriminator that gives every example a score of 0, of
-the hinge one that is sure by its margin.
+What is compared is the discriminator's scores, large for what it takes to be real: of made
+examples, shape ``(K, batch)``, and of real ones, shape ``(batch,)``. A value says how one network
+stands against its own discriminator; those of two networks cannot be compared. Knowing nothing is a
+discriminator that gives every example a score of 0, of the hinge one that is sure by its margin.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ class AdversarialLoss(Loss):
     """A generator's loss, with that of the discriminator that it plays against.
 
     Attributes:
-        discriminating: From scores of made and of real examples, each of shape ``(batch,)``, to the mean loss of the
-            discriminator.
-        discriminating_slope: From the same as NumPy arrays to that mean loss and its gradients by the scores of made
-            and of real examples. None where PyTorch has to find them.
+        discriminating: From scores of made and of real examples, each of shape ``(batch,)``, to the
+            mean loss of the discriminator.
+        discriminating_slope: From the same as NumPy arrays to that mean loss and its gradients by
+            the scores of made and of real examples. None where PyTorch has to find them.
     """
 
     discriminating: Callable[[Tensor, Tensor], Tensor] = field(kw_only=True)
@@ -41,7 +41,9 @@ class AdversarialLoss(Loss):
 
 
 def non_saturating(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - relativistic losses would look at it
-    """The negative log-probability that made examples are taken to be real, shape ``(K, batch)``."""
+    """The negative log-probability that made examples are taken to be real, shape
+    ``(K, batch)``.
+    """
     from torch.nn.functional import softplus
 
     return softplus(-made)
@@ -100,16 +102,28 @@ def _hinge_slope(made: Array, real: Array) -> tuple[float, Array, Array]:
 
 FAMILY = (
     AdversarialLoss(
-        "adversarial", "non-saturating loss against a discriminator (Goodfellow et al., NeurIPS 2014)", "nats",
-        ("generation",), non_saturating, chance=lambda classes: math.log(2),  # noqa: ARG005 - images have no classes
-        comparable="one discriminator's odds", discriminating=binary,
-        slope=_non_saturating_slope, discriminating_slope=_binary_slope,
+        "adversarial",
+        "non-saturating loss against a discriminator (Goodfellow et al., NeurIPS 2014)",
+        "nats",
+        ("generation",),
+        non_saturating,
+        chance=lambda classes: math.log(2),  # noqa: ARG005 - images have no classes
+        comparable="one discriminator's odds",
+        discriminating=binary,
+        slope=_non_saturating_slope,
+        discriminating_slope=_binary_slope,
     ),
     AdversarialLoss(
-        "adversarial_hinge", "hinge against a discriminator (Lim & Ye 2017; Miyato et al., ICLR 2018)", "score",
-        ("generation",), scored, chance=lambda classes: 1.0,  # noqa: ARG005
-        comparable="one discriminator's scores", discriminating=hinge,
-        slope=_scored_slope, discriminating_slope=_hinge_slope,
+        "adversarial_hinge",
+        "hinge against a discriminator (Lim & Ye 2017; Miyato et al., ICLR 2018)",
+        "score",
+        ("generation",),
+        scored,
+        chance=lambda classes: 1.0,  # noqa: ARG005
+        comparable="one discriminator's scores",
+        discriminating=hinge,
+        slope=_scored_slope,
+        discriminating_slope=_hinge_slope,
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

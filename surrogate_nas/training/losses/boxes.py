@@ -1,14 +1,16 @@
-"""Losses of detectors that answer on a grid, as YOLO does: at every place an objectness, scores of classes and a box.
+"""Losses of detectors that answer on a grid, as YOLO does: at every place an objectness, scores of
+classes and a box.
 
-Outputs have shape ``(K, batch, 1 + classes + 4, rows, columns)``, targets ``(batch, objects, 5)``: class or -1 for no
-object, centre x and y, width and height in pixels. An object belongs to the place that its centre lies in (Redmon et
-al., CVPR 2016). A box is four numbers relative to an anchor in the middle of its place, as in R-CNN (Girshick et al.,
-CVPR 2014): how far its centre is off, by the anchor's side, and the logs of its width and height by it.
+Outputs have shape ``(K, batch, 1 + classes + 4, rows, columns)``, targets ``(batch, objects, 5)``:
+class or -1 for no object, centre x and y, width and height in pixels. An object belongs to the
+place that its centre lies in (Redmon et al., CVPR 2016). A box is four numbers relative to an
+anchor in the middle of its place, as in R-CNN (Girshick et al., CVPR 2014): how far its centre is
+off, by the anchor's side, and the logs of its width and height by it.
 
-Three terms weigh alike: the cross-entropy of the class and the box's own loss, means over objects, and the
-cross-entropy of objectness, half of it a mean over the places with an object and half over those without, which are
-many. Knowing nothing answers any class alike, even odds, and boxes each of whose numbers is `_OFF` off
-or which share half their union with the right ones.
+Three terms weigh alike: the cross-entropy of the class and the box's own loss, means over objects,
+and the cross-entropy of objectness, half of it a mean over the places with an object and half over
+those without, which are many. Knowing nothing answers any class alike, even odds, and boxes each of
+whose numbers is `_OFF` off or which share half their union with the right ones.
 """
 
 from __future__ import annotations
@@ -41,7 +43,10 @@ def middles(rows: int, columns: int, like: Tensor) -> Tensor:
     """The middles of all places, row by row, x and y in pixels, shape ``(rows·columns, 2)``."""
     import torch
 
-    y, x = (STRIDE * (torch.arange(n, dtype=like.dtype, device=like.device) + 0.5) for n in (rows, columns))
+    y, x = (
+        STRIDE * (torch.arange(n, dtype=like.dtype, device=like.device) + 0.5)
+        for n in (rows, columns)
+    )
     return torch.stack([x.repeat(rows), y.repeat_interleave(columns)], 1)
 
 
@@ -55,12 +60,14 @@ def decoded(numbers: Tensor, middle: Tensor) -> Tensor:
     import torch
 
     return torch.cat(
-        [middle + ANCHOR * numbers[..., :2], ANCHOR * numbers[..., 2:].clamp(max=_LARGEST).exp()], numbers.dim() - 1
+        [middle + ANCHOR * numbers[..., :2], ANCHOR * numbers[..., 2:].clamp(max=_LARGEST).exp()],
+        numbers.dim() - 1,
     )
 
 
 def overlap(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """The intersection of boxes over their union, and the share of the box around both that neither fills.
+    """The intersection of boxes over their union, and the share of the box around both that neither
+    fills.
 
     Args:
         one: Centre x and y, width and height, shape ``(…, 4)``.
@@ -75,12 +82,16 @@ def overlap(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def smooth_l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Class, objectness and the smooth L1 distance of the box's numbers, summed, shape ``(K, batch)``."""
+    """Class, objectness and the smooth L1 distance of the box's numbers, summed, shape
+    ``(K, batch)``.
+    """
     return _summed(outputs, targets, _smooth_l1)
 
 
 def giou(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Class, objectness and one less the generalised intersection over union, summed, shape ``(K, batch)``."""
+    """Class, objectness and one less the generalised intersection over union, summed, shape
+    ``(K, batch)``.
+    """
     return _summed(outputs, targets, _giou)
 
 
@@ -88,7 +99,9 @@ def _smooth_l1(numbers: Tensor, middle: Tensor, boxes: Tensor) -> Tensor:
     import torch
     import torch.nn.functional as F
 
-    wanted = torch.cat([(boxes[..., :2] - middle) / ANCHOR, (boxes[..., 2:].clamp(min=1e-3) / ANCHOR).log()], 2)
+    wanted = torch.cat(
+        [(boxes[..., :2] - middle) / ANCHOR, (boxes[..., 2:].clamp(min=1e-3) / ANCHOR).log()], 2
+    )
     return F.smooth_l1_loss(numbers, wanted.expand_as(numbers), reduction="none", beta=BETA).sum(3)
 
 
@@ -97,23 +110,37 @@ def _giou(numbers: Tensor, middle: Tensor, boxes: Tensor) -> Tensor:
     return 1 - shared + empty
 
 
-def _summed(outputs: Tensor, targets: Tensor, of_boxes: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
-    """The three terms, of which one compares numbers ``(K, batch, objects, 4)`` with boxes ``(batch, objects, 4)``."""
+def _summed(
+    outputs: Tensor, targets: Tensor, of_boxes: Callable[[Tensor, Tensor, Tensor], Tensor]
+) -> Tensor:
+    """The three terms, of which one compares numbers ``(K, batch, objects, 4)`` with boxes
+    ``(batch, objects, 4)``.
+    """
     import torch
     import torch.nn.functional as F
 
     rows, columns = outputs.shape[3:]
-    there, classes, boxes = targets[..., 0] >= 0, targets[..., 0].clamp(min=0).long(), targets[..., 1:]
-    x, y = ((boxes[..., axis] // STRIDE).long().clamp(0, n - 1) for axis, n in ((0, columns), (1, rows)))
+    there, classes, boxes = (
+        targets[..., 0] >= 0,
+        targets[..., 0].clamp(min=0).long(),
+        targets[..., 1:],
+    )
+    x, y = (
+        (boxes[..., axis] // STRIDE).long().clamp(0, n - 1) for axis, n in ((0, columns), (1, rows))
+    )
     places = y * columns + x
     flat = outputs.flatten(3).transpose(2, 3)  # (K, batch, places, numbers)
     held = flat.gather(2, places[..., None].expand(len(flat), -1, -1, flat.shape[3]))
     of_class = F.cross_entropy(
-        held[..., 1:-4].flatten(0, 2), classes.expand(len(flat), *classes.shape).flatten(), reduction="none"
+        held[..., 1:-4].flatten(0, 2),
+        classes.expand(len(flat), *classes.shape).flatten(),
+        reduction="none",
     ).view(held.shape[:3])
     of_box = of_boxes(held[..., -4:], middles(rows, columns, outputs)[places], boxes)
     full = torch.zeros_like(flat[0, ..., 0]).scatter_reduce(1, places, there.to(flat.dtype), "amax")
-    odds = F.binary_cross_entropy_with_logits(flat[..., 0], full.expand(flat.shape[:3]), reduction="none")
+    odds = F.binary_cross_entropy_with_logits(
+        flat[..., 0], full.expand(flat.shape[:3]), reduction="none"
+    )
     of_object = (_mean(odds, full) + _mean(odds, 1 - full)) / 2
     return _mean(of_class + of_box, there.to(flat.dtype)) + of_object
 
@@ -128,10 +155,19 @@ _BoxSlope = Callable[[Array, Array, Array], tuple[Array, Array]]
 
 @np.errstate(all="ignore")
 def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The slope of `_summed`; that of boxes gives losses ``(K, batch, objects)`` and gradients by the numbers."""
+    """The slope of `_summed`; that of boxes gives losses ``(K, batch, objects)`` and gradients by
+    the numbers.
+    """
     (count, batch), (rows, columns) = outputs.shape[:2], outputs.shape[3:]
-    there, classes, boxes = targets[..., 0] >= 0, np.maximum(targets[..., 0], 0).astype(int), targets[..., 1:]
-    x, y = (np.clip((boxes[..., axis] // STRIDE).astype(int), 0, n - 1) for axis, n in ((0, columns), (1, rows)))
+    there, classes, boxes = (
+        targets[..., 0] >= 0,
+        np.maximum(targets[..., 0], 0).astype(int),
+        targets[..., 1:],
+    )
+    x, y = (
+        np.clip((boxes[..., axis] // STRIDE).astype(int), 0, n - 1)
+        for axis, n in ((0, columns), (1, rows))
+    )
     boxes = boxes.astype(outputs.dtype, copy=False)
     networks, examples = np.ogrid[:count, :batch]
     at = (networks[:, :, None], examples[:, :, None], y[None], x[None])
@@ -144,7 +180,10 @@ def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, 
     by_held[..., 0] = 0
     full = np.zeros((batch, rows, columns), outputs.dtype)
     np.maximum.at(full, (examples.T, y, x), there)
-    of_objects, of_places = _weights(there.astype(outputs.dtype), 1), _weights(full, 2) / 2 + _weights(1 - full, 2) / 2
+    of_objects, of_places = (
+        _weights(there.astype(outputs.dtype), 1),
+        _weights(full, 2) / 2 + _weights(1 - full, 2) / 2,
+    )
     odds = outputs[:, :, 0]
     raised = np.exp(-np.abs(odds))
     losses = (np.maximum(odds, 0) - odds * full + log(1 + raised.astype(float))) * of_places
@@ -152,7 +191,9 @@ def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, 
     gradient[:, :, 0] = (np.where(odds >= 0, 1, raised) / (1 + raised) - full) * (of_places / batch)
     by_held *= (of_objects / batch)[..., None]
     np.add.at(gradient.transpose(0, 1, 3, 4, 2), at, by_held)
-    return ((of_class + of_box) * of_objects).sum(2) + losses.sum((2, 3)).astype(outputs.dtype), gradient
+    return ((of_class + of_box) * of_objects).sum(2) + losses.sum((2, 3)).astype(
+        outputs.dtype
+    ), gradient
 
 
 def _weights(chosen: Array, axes: int) -> Array:
@@ -172,7 +213,9 @@ def _class_slope(scores: Array, classes: Array) -> tuple[Array, Array]:
 
 
 def _smooth_l1_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
-    wanted = np.concatenate([(boxes[..., :2] - middle) / ANCHOR, np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)], 2)
+    wanted = np.concatenate(
+        [(boxes[..., :2] - middle) / ANCHOR, np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)], 2
+    )
     off = numbers - wanted
     far = np.abs(off)
     near = far < BETA
@@ -181,8 +224,13 @@ def _smooth_l1_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array
 
 
 def _giou_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
-    """Where two edges are one, either moves half of what the lesser or the greater is, as PyTorch has it."""
-    centre, side = middle + ANCHOR * numbers[..., :2], ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST))
+    """Where two edges are one, either moves half of what the lesser or the greater is, as PyTorch
+    has it.
+    """
+    centre, side = (
+        middle + ANCHOR * numbers[..., :2],
+        ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST)),
+    )
     low, high = centre - side / 2, centre + side / 2
     other_low, other_high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
     reach = np.minimum(high, other_high) - np.maximum(low, other_low)
@@ -211,16 +259,25 @@ def _exceeds(one: Array, other: Array) -> Array:
 _EVEN = math.log(2)
 FAMILY = (
     Loss(
-        "detection", "class + smooth L1 of the box (Girshick, ICCV 2015) + objectness (Redmon et al., CVPR 2016)",
-        "nats", ("detection",), smooth_l1,
-        chance=lambda classes: math.log(classes) + _EVEN + 4 * (_OFF - BETA / 2), comparable="detection, smooth L1",
+        "detection",
+        "class + smooth L1 of the box (Girshick, ICCV 2015) + objectness (Redmon et al., CVPR"
+        " 2016)",
+        "nats",
+        ("detection",),
+        smooth_l1,
+        chance=lambda classes: math.log(classes) + _EVEN + 4 * (_OFF - BETA / 2),
+        comparable="detection, smooth L1",
         slope=partial(_slope, _smooth_l1_slope),
     ),
     Loss(
-        "detection_giou", "class + 1 - generalised IoU of the box (Rezatofighi et al., CVPR 2019) + objectness",
-        "nats", ("detection",), giou,
-        chance=lambda classes: math.log(classes) + _EVEN + 0.5, comparable="detection, GIoU",
+        "detection_giou",
+        "class + 1 - generalised IoU of the box (Rezatofighi et al., CVPR 2019) + objectness",
+        "nats",
+        ("detection",),
+        giou,
+        chance=lambda classes: math.log(classes) + _EVEN + 0.5,
+        comparable="detection, GIoU",
         slope=partial(_slope, _giou_slope),
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

@@ -1,4 +1,5 @@
-"""Losses of answers that are scores of classes, once an example or at every position, of which they take the mean.
+"""Losses of answers that are scores of classes, once an example or at every position, of which they
+take the mean.
 
 Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, positions…])``.
 """
@@ -12,7 +13,14 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import averaged, of_right, places, share, softmax_of, summed
+from surrogate_nas.training.losses.slopes import (
+    averaged,
+    of_right,
+    places,
+    share,
+    softmax_of,
+    summed,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,7 +37,9 @@ def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> T
     import torch.nn.functional as F
 
     flat, wanted = outputs.flatten(0, 1), _repeated(targets, outputs).flatten(0, 1)
-    return _mean(F.cross_entropy(flat, wanted, reduction="none", label_smoothing=smoothing), outputs)
+    return _mean(
+        F.cross_entropy(flat, wanted, reduction="none", label_smoothing=smoothing), outputs
+    )
 
 
 def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -44,15 +54,20 @@ def focal(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def brier(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape ``(K, batch)``."""
+    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape
+    ``(K, batch)``.
+    """
     p = outputs.softmax(2)
     return _mean(p.square().sum(2) - 2 * _of_target(p, targets) + 1, outputs)
 
 
 def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The margin of 1 that is missing to each wrong class, summed, over the number of classes, shape ``(K, batch)``."""
+    """The margin of 1 that is missing to each wrong class, summed, over the number of classes,
+    shape ``(K, batch)``.
+    """
     missing = (1 + outputs - _of_target(outputs, targets).unsqueeze(2)).clamp(min=0)
-    return _mean((missing.sum(2) - 1) / outputs.shape[2], outputs)  # the right class misses 1 to itself
+    # the right class misses 1 to itself
+    return _mean((missing.sum(2) - 1) / outputs.shape[2], outputs)
 
 
 def _repeated(targets: Tensor, outputs: Tensor) -> Tensor:
@@ -128,45 +143,77 @@ def _hinge_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 _CLASSES = (
     Loss(
-        "cross_entropy", "negative log-likelihood of the right class", "nats", _FITS, cross_entropy,
-        chance=math.log, comparable="cross-entropy", slope=cross_entropy_slope,
+        "cross_entropy",
+        "negative log-likelihood of the right class",
+        "nats",
+        _FITS,
+        cross_entropy,
+        chance=math.log,
+        comparable="cross-entropy",
+        slope=cross_entropy_slope,
     ),
     Loss(
         "label_smoothing",
-        f"cross-entropy with {100 * SMOOTHING:g} % of a target spread over all classes (Szegedy et al., CVPR 2016)",
-        "nats", _FITS, label_smoothing,
-        chance=math.log, comparable="smoothed cross-entropy", slope=_label_smoothing_slope,
+        f"cross-entropy with {100 * SMOOTHING:g} % of a target spread over all classes (Szegedy et"
+        " al., CVPR 2016)",
+        "nats",
+        _FITS,
+        label_smoothing,
+        chance=math.log,
+        comparable="smoothed cross-entropy",
+        slope=_label_smoothing_slope,
     ),
     Loss(
-        "focal", f"cross-entropy weighted by (1 - p)^{GAMMA} (Lin et al., ICCV 2017)", "weighted nats", _FITS, focal,
-        chance=lambda classes: (1 - 1 / classes) ** GAMMA * math.log(classes), comparable="focal",
+        "focal",
+        f"cross-entropy weighted by (1 - p)^{GAMMA} (Lin et al., ICCV 2017)",
+        "weighted nats",
+        _FITS,
+        focal,
+        chance=lambda classes: (1 - 1 / classes) ** GAMMA * math.log(classes),
+        comparable="focal",
         slope=_focal_slope,
     ),
     Loss(
-        "brier", "squared error of the probabilities on the one-hot target (Brier 1950)", "squared probability",
-        _FITS, brier,
-        chance=lambda classes: 1 - 1 / classes, comparable="Brier score", slope=_brier_slope,
+        "brier",
+        "squared error of the probabilities on the one-hot target (Brier 1950)",
+        "squared probability",
+        _FITS,
+        brier,
+        chance=lambda classes: 1 - 1 / classes,
+        comparable="Brier score",
+        slope=_brier_slope,
     ),
     Loss(
-        "hinge", "multi-class hinge, margins of 1 (Weston & Watkins, ESANN 1999), over the number of classes",
-        "margins", _FITS, hinge,
-        chance=lambda classes: 1 - 1 / classes, comparable="hinge", slope=_hinge_slope,
+        "hinge",
+        "multi-class hinge, margins of 1 (Weston & Watkins, ESANN 1999), over the number of"
+        " classes",
+        "margins",
+        _FITS,
+        hinge,
+        chance=lambda classes: 1 - 1 / classes,
+        comparable="hinge",
+        slope=_hinge_slope,
     ),
-)  # fmt: skip
+)
 """The losses of this file."""
 
 
 # The Dice loss of segmentation, which weighs classes alike, however few pixels they have.
 #
-# Outputs have shape ``(K, batch, classes, height, width)``, targets ``(batch, height, width)``: class numbers.
+# Outputs have shape ``(K, batch, classes, height, width)``, targets ``(batch, height, width)``:
+# class numbers.
 
 
 SMOOTH = 1.0
-"""Added above and below, in pixels, so that a class that is neither there nor answered has no loss."""
+"""Added above and below, in pixels, so that a class that is neither there nor answered has no
+loss.
+"""
 
 
 def dice(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the Dice coefficient of probabilities and pixels, the mean over classes, shape ``(K, batch)``."""
+    """One less the Dice coefficient of probabilities and pixels, the mean over classes, shape
+    ``(K, batch)``.
+    """
     import torch.nn.functional as F
 
     p = outputs.softmax(2).flatten(3)
@@ -183,7 +230,9 @@ def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     p /= softmax.total
     answered = flat[right]
     pixels = tuple(range(3, p.ndim))
-    where = np.arange(0, count * batch * classes, classes).reshape(count, batch, *([1] * (targets.ndim - 1)))
+    where = np.arange(0, count * batch * classes, classes).reshape(
+        count, batch, *([1] * (targets.ndim - 1))
+    )
     where = np.add(where, targets, out=np.empty_like(right)).ravel("K")
 
     def of_class(weights: Array | None) -> Array:
@@ -194,10 +243,12 @@ def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     above = 2 * of_class(answered.ravel("K")) + SMOOTH
     below = np.add.reduce(p, axis=pixels)
     below += of_class(None) + SMOOTH
-    # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p everywhere.
+    # The loss falls by `gain` with p where a pixel has the class, and grows by `cost` with p
+    # everywhere.
     gain = 2 / (classes * batch * below)
     cost = np.multiply(gain, above / (2 * below), out=np.empty_like(below))
-    np.multiply(gain.ravel()[where], answered.ravel("K"), out=answered.ravel("K"))  # the fall, by example and pixel
+    # the fall, by example and pixel
+    np.multiply(gain.ravel()[where], answered.ravel("K"), out=answered.ravel("K"))
     gradient = np.multiply(p, np.expand_dims(cost, pixels), out=np.empty_like(p))
     inner = summed(gradient)
     inner -= answered[:, :, None]
@@ -208,11 +259,16 @@ def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 _SEGMENTS = (
     Loss(
-        "dice", "1 - soft Dice coefficient, the mean over classes (Milletari et al., 3DV 2016)", "1 - Dice",
-        ("segmentation",), dice,
-        chance=lambda classes: 1 - 1 / classes, comparable="Dice", slope=_dice_slope,
+        "dice",
+        "1 - soft Dice coefficient, the mean over classes (Milletari et al., 3DV 2016)",
+        "1 - Dice",
+        ("segmentation",),
+        dice,
+        chance=lambda classes: 1 - 1 / classes,
+        comparable="Dice",
+        slope=_dice_slope,
     ),
-)  # fmt: skip
+)
 """Losses of segmentation."""
 
 FAMILY = (*_CLASSES, *_SEGMENTS)

@@ -1,7 +1,8 @@
 """Losses of answers that are images with values from 0 to 1, or signals of height 1.
 
-Outputs have shape ``(K, batch, channels, height, width)``, targets ``(batch, channels, height, width)``. Knowing
-nothing is a grey answer to pixels that are black or white.
+Outputs have shape ``(K, batch, channels, height, width)``, targets
+``(batch, channels, height, width)``. Knowing nothing is a grey answer to pixels that are black or
+white.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def l1(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the structural similarity, from 0 to 2, the mean over windows, shape ``(K, batch)``."""
+    """One less the structural similarity, from 0 to 2, the mean over windows, shape
+    ``(K, batch)``.
+    """
     import torch
     from torch.nn.functional import avg_pool2d
 
@@ -49,14 +52,17 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
     structure = (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
-    # Both are below 0 of a negative with values below 0, which the published product takes to be the image itself.
+    # Both are below 0 of a negative with values below 0, which the published product takes to be
+    # the image itself.
     similarity = luminance * torch.where(luminance < 0, structure.abs(), structure)
     return 1 - similarity.view(count, batch, -1).mean(2)
 
 
 @np.errstate(all="ignore")
 def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Means over windows are matrices, from the left over rows and over columns; their transposes lead back."""
+    """Means over windows are matrices, from the left over rows and over columns; their transposes
+    lead back.
+    """
     (count, batch, channels), sides = outputs.shape[:3], outputs.shape[3:]
     x, y = outputs.transpose(3, 4, 2, 0, 1), targets.transpose(2, 3, 1, 0)[:, :, :, None]
     maps = np.empty((*sides, 5, channels, count, batch), outputs.dtype)
@@ -71,7 +77,10 @@ def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     variances = unbiased * (of_xx - mean_x**2 + of_yy - mean_y**2) + _SMALL[1]
     covariance = unbiased * (of_xy - mean_x * mean_y)
     squares = mean_x**2 + mean_y**2 + _SMALL[0]
-    luminance, structure = (2 * mean_x * mean_y + _SMALL[0]) / squares, (2 * covariance + _SMALL[1]) / variances
+    luminance, structure = (
+        (2 * mean_x * mean_y + _SMALL[0]) / squares,
+        (2 * covariance + _SMALL[1]) / variances,
+    )
     negative = luminance < 0
     taken = np.where(negative, np.abs(structure), structure)
     similarity = luminance * taken
@@ -82,11 +91,19 @@ def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     back = np.empty((*similarity.shape[:2], 3, channels, count, batch), outputs.dtype)
     by_xy = by_structure * 2 * unbiased / variances
     by_xx = -by_structure * structure * unbiased / variances
-    back[:, :, 0] = 2 * by_luminance * (mean_y - luminance * mean_x) / squares - by_xy * mean_y - 2 * by_xx * mean_x
+    back[:, :, 0] = (
+        2 * by_luminance * (mean_y - luminance * mean_x) / squares
+        - by_xy * mean_y
+        - 2 * by_xx * mean_x
+    )
     back[:, :, 1], back[:, :, 2] = by_xx, by_xy
     by_mean, by_xx, by_xy = np.moveaxis(_applied(back, *(one.T for one in over)), 2, 0)
     gradient = np.empty_like(outputs)
-    np.add(by_mean, 2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy, out=gradient.transpose(3, 4, 2, 0, 1))
+    np.add(
+        by_mean,
+        2 * maps[:, :, 0] * by_xx + maps[:, :, 1] * by_xy,
+        out=gradient.transpose(3, 4, 2, 0, 1),
+    )
     return 1 - np.add.reduce(similarity, axis=axes) / windows, gradient
 
 
@@ -111,12 +128,24 @@ def _applied(maps: Array, rows: Array, columns: Array) -> Array:
 _FITS = ("images", "reconstruction")
 FAMILY = (
     Loss(
-        "l1", "mean absolute error of pixels", "absolute error", _FITS, l1,
-        chance=lambda classes: 0.5, comparable="absolute error", slope=slope_of(absolute_error),  # noqa: ARG005 - images have no classes
+        "l1",
+        "mean absolute error of pixels",
+        "absolute error",
+        _FITS,
+        l1,
+        chance=lambda classes: 0.5,  # noqa: ARG005 - images have no classes
+        comparable="absolute error",
+        slope=slope_of(absolute_error),
     ),
     Loss(
-        "ssim", "1 - structural similarity (Wang et al., IEEE TIP 2004)", "1 - SSIM", _FITS, ssim,
-        chance=lambda classes: 1.0, comparable="SSIM", slope=_ssim_slope,  # noqa: ARG005
+        "ssim",
+        "1 - structural similarity (Wang et al., IEEE TIP 2004)",
+        "1 - SSIM",
+        _FITS,
+        ssim,
+        chance=lambda classes: 1.0,  # noqa: ARG005
+        comparable="SSIM",
+        slope=_ssim_slope,
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

@@ -1,8 +1,8 @@
 """Losses of answers that are numbers, of which they take the mean.
 
-Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a single number; both may
-have further axes, as images have. The value of knowing nothing is that of the best constant answer to a standard normal
-target.
+Outputs have shape ``(K, batch, numbers)``, targets ``(batch, numbers)``, or ``(batch,)`` for a
+single number; both may have further axes, as images have. The value of knowing nothing is that of
+the best constant answer to a standard normal target.
 """
 
 from __future__ import annotations
@@ -37,14 +37,18 @@ def absolute(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def huber(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape ``(K, batch)``."""
+    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape
+    ``(K, batch)``.
+    """
     off = _off(outputs, targets).abs()
     near = off.clamp(max=1)
     return (near * (off - near / 2)).mean(2)
 
 
 def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
-    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape ``(K, batch)``."""
+    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape
+    ``(K, batch)``.
+    """
     missing = _off(outputs, targets)
     return (QUANTILE * missing - missing.clamp(max=0)).mean(2)
 
@@ -105,7 +109,16 @@ def _loss(
     comparable: str,
     fits: tuple[str, ...] = ("regression",),
 ) -> Loss:
-    return Loss(name, title, unit, fits, each, partial(_always, constant), comparable, slope=slope_of(of_error))
+    return Loss(
+        name,
+        title,
+        unit,
+        fits,
+        each,
+        partial(_always, constant),
+        comparable,
+        slope=slope_of(of_error),
+    )
 
 
 def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have no classes
@@ -114,20 +127,41 @@ def _always(value: float, classes: int) -> float:  # noqa: ARG001 - numbers have
 
 FAMILY = (
     _loss(
-        "squared", "mean squared error: asks for the mean", "squared error", squared, _squared, 1.0, "squared error",
+        "squared",
+        "mean squared error: asks for the mean",
+        "squared error",
+        squared,
+        _squared,
+        1.0,
+        "squared error",
         ("regression", "images", "reconstruction"),
     ),
     _loss(
-        "absolute", "mean absolute error: asks for the median", "absolute error", absolute, absolute_error,
-        math.sqrt(2 / math.pi), "absolute error",
+        "absolute",
+        "mean absolute error: asks for the median",
+        "absolute error",
+        absolute,
+        absolute_error,
+        math.sqrt(2 / math.pi),
+        "absolute error",
     ),
     _loss(
-        "huber", "squared near 0, absolute beyond 1 (Huber 1964)", "Huber error", huber, _huber,
-        _huber_of_normal(), "Huber error",
+        "huber",
+        "squared near 0, absolute beyond 1 (Huber 1964)",
+        "Huber error",
+        huber,
+        _huber,
+        _huber_of_normal(),
+        "Huber error",
     ),
     _loss(
-        "pinball", f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)", "pinball error", pinball, _pinball,
-        _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)), "pinball error",
+        "pinball",
+        f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)",
+        "pinball error",
+        pinball,
+        _pinball,
+        _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)),
+        "pinball error",
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

@@ -1,9 +1,10 @@
-"""Losses of policies: surrogates whose gradient, at the policy that acted, is that of minus the expected return.
+"""Losses of policies: surrogates whose gradient, at the policy that acted, is that of minus the
+expected return.
 
-Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` say of every step which action was taken, its
-advantage, and its log-probability when it was taken. The value of a surrogate says nothing of how good a policy is; the
-trainer of policies reports in its place what an episode loses of the greatest possible return, so that knowing nothing
-costs 1.
+Outputs have shape ``(K, batch, actions)``. Targets ``(batch, 3)`` say of every step which action
+was taken, its advantage, and its log-probability when it was taken. The value of a surrogate says
+nothing of how good a policy is; the trainer of policies reports in its place what an episode loses
+of the greatest possible return, so that knowing nothing costs 1.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def entropy_return(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def clipped_return(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Minus ratio of probabilities times advantage, without gain beyond a ratio of 1 ± `CLIP`, shape ``(K, batch)``."""
+    """Minus ratio of probabilities times advantage, without gain beyond a ratio of 1 ± `CLIP`,
+    shape ``(K, batch)``.
+    """
     ratio = (_log_probability(outputs, targets) - targets[:, 2]).exp()
     advantage = targets[:, 1]
     return (-ratio * advantage).maximum(-ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
@@ -54,7 +57,9 @@ def _log_probability(outputs: Tensor, targets: Tensor) -> Tensor:
 def _expected_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     better = targets[:, 1].astype(outputs.dtype)
     return of_right(
-        outputs, targets[:, 0].astype(int), lambda log: (-log * better, np.broadcast_to(-better, log.shape))
+        outputs,
+        targets[:, 0].astype(int),
+        lambda log: (-log * better, np.broadcast_to(-better, log.shape)),
     )
 
 
@@ -79,7 +84,8 @@ def _clipped_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]
     def of(log: Array) -> tuple[Array, Array]:
         ratio = np.exp(log - before)
         free, held = -ratio * better, -np.clip(ratio, 1 - CLIP, 1 + CLIP) * better
-        return np.maximum(free, held), np.where(free >= held, free, 0)  # within the clip both are the same
+        # within the clip both are the same
+        return np.maximum(free, held), np.where(free >= held, free, 0)
 
     return of_right(outputs, targets[:, 0].astype(int), of)
 
@@ -89,21 +95,29 @@ def _all_lost(actions: int) -> float:  # noqa: ARG001 - the interface
 
 
 def _loss(name: str, title: str, each: Callable[[Tensor, Tensor], Tensor], slope: Slope) -> Loss:
-    return Loss(name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope=slope)
+    return Loss(
+        name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope=slope
+    )
 
 
 FAMILY = (
     _loss(
-        "expected_return", "policy gradient: -log π(a|s) · advantage (Williams 1992)", expected_return,
+        "expected_return",
+        "policy gradient: -log π(a|s) · advantage (Williams 1992)",
+        expected_return,
         _expected_return_slope,
     ),
     _loss(
-        "entropy_return", f"policy gradient with an entropy bonus of {ENTROPY:g} (Williams & Peng 1991)",
-        entropy_return, _entropy_return_slope,
+        "entropy_return",
+        f"policy gradient with an entropy bonus of {ENTROPY:g} (Williams & Peng 1991)",
+        entropy_return,
+        _entropy_return_slope,
     ),
     _loss(
-        "clipped_return", "clipped ratio of probabilities, so that steps are used again (PPO, Schulman et al. 2017)",
-        clipped_return, _clipped_return_slope,
+        "clipped_return",
+        "clipped ratio of probabilities, so that steps are used again (PPO, Schulman et al. 2017)",
+        clipped_return,
+        _clipped_return_slope,
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

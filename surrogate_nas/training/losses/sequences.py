@@ -1,9 +1,10 @@
-"""Losses of sequences that are shorter than the positions that answer: CTC, and the cross-entropy of one alignment.
+"""Losses of sequences that are shorter than the positions that answer: CTC, and the cross-entropy
+of one alignment.
 
-Outputs have shape ``(K, batch, classes, positions)``, targets ``(batch, longest)``: class numbers from 1, padded with
-0 behind; class 0 is the blank. Both are in nats per position, so that knowing nothing costs at most ``log(classes)``.
-A target that cannot be written in so few positions (a blank must part two equal neighbours) has the worst recorded
-value and no gradient.
+Outputs have shape ``(K, batch, classes, positions)``, targets ``(batch, longest)``: class numbers
+from 1, padded with 0 behind; class 0 is the blank. Both are in nats per position, so that knowing
+nothing costs at most ``log(classes)``. A target that cannot be written in so few positions (a blank
+must part two equal neighbours) has the worst recorded value and no gradient.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ BLANK = 0
 
 
 def ctc(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of all alignments together, nats per position, shape ``(K, batch)``."""
+    """The negative log-likelihood of all alignments together, nats per position, shape
+    ``(K, batch)``.
+    """
     import torch
     import torch.nn.functional as F
 
@@ -34,20 +37,29 @@ def ctc(outputs: Tensor, targets: Tensor) -> Tensor:
     lengths = (targets != BLANK).sum(1).repeat(count)
     everywhere = torch.full_like(lengths, positions)
     nats = F.ctc_loss(
-        logs, targets.repeat(count, 1), everywhere, lengths, blank=BLANK, reduction="none", zero_infinity=True
+        logs,
+        targets.repeat(count, 1),
+        everywhere,
+        lengths,
+        blank=BLANK,
+        reduction="none",
+        zero_infinity=True,
     )
     return _worst_where(nats.view(count, batch) / positions, needed(targets) > positions, classes)
 
 
 def aligned_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of one alignment, see `aligned`, nats per position, shape ``(K, batch)``."""
+    """The negative log-likelihood of one alignment, see `aligned`, nats per position, shape
+    ``(K, batch)``.
+    """
     _, _, classes, positions = outputs.shape
     each = cross_entropy(outputs, aligned(targets, positions))
     return _worst_where(each, needed(targets) > positions, classes)
 
 
 def aligned(targets: Tensor, positions: int) -> Tensor:
-    """Targets written from the left, a blank between equal neighbours and blanks behind, shape ``(batch, positions)``.
+    """Targets written from the left, a blank between equal neighbours and blanks behind, shape
+    ``(batch, positions)``.
 
     CTC's greedy decoding gives the target back; what does not fit is cut off.
     """
@@ -90,17 +102,24 @@ def _aligned_cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array,
 
 @np.errstate(all="ignore")
 def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Forward and backward at once: the latter are the forward paths of the mirrored text in mirrored time.
+    """Forward and backward at once: the latter are the forward paths of the mirrored text in
+    mirrored time.
 
-    Emissions are divided by the greatest of a text's own at each position, which keeps products of them in float64's
-    range; where they leave it nevertheless, everything is done again with logarithms.
+    Emissions are divided by the greatest of a text's own at each position, which keeps products of
+    them in float64's range; where they leave it nevertheless, everything is done again with
+    logarithms.
     """
     count, batch, classes, positions = outputs.shape
     longest, examples = targets.shape[1], count * batch
     lengths, doubled = (targets != BLANK).sum(1), _doubled_labels(targets)
-    labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]  # (labels, 1, batch)
+    # Shape of labels: (labels, 1, batch).
+    labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]
     gradient, total, top = softened(outputs)
-    networks, columns, times = np.arange(count)[:, None], np.arange(batch), np.arange(positions)[:, None, None, None]
+    networks, columns, times = (
+        np.arange(count)[:, None],
+        np.arange(batch),
+        np.arange(positions)[:, None, None, None],
+    )
     norms = (log(total) + top).transpose(3, 2, 0, 1)  # (positions, 1, K, batch)
     logs = outputs[networks, columns, labels, times].astype(float) - norms
     logs = logs.reshape(positions, 1 + longest, examples)
@@ -127,13 +146,22 @@ def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 def _shares(
-    emitted: Array, skips: Array, ends: Array, plus: np.ufunc, times: np.ufunc, nothing: float, one: float
+    emitted: Array,
+    skips: Array,
+    ends: Array,
+    plus: np.ufunc,
+    times: np.ufunc,
+    nothing: float,
+    one: float,
 ) -> tuple[Array, Array]:
-    """The shares of all paths that are at each label at each position, and what all paths weigh, shape ``(n,)``.
+    """The shares of all paths that are at each label at each position, and what all paths weigh,
+    shape ``(n,)``.
 
     Args:
-        emitted: The weights of the blank and of a text's labels, shape ``(positions, 1 + labels, n)``.
-        skips: Whether a label can follow the one before it without a blank, shape ``(labels - 1, n)``.
+        emitted: The weights of the blank and of a text's labels, shape
+            ``(positions, 1 + labels, n)``.
+        skips: Whether a label can follow the one before it without a blank, shape
+            ``(labels - 1, n)``.
         ends: The lengths of the texts, shape ``(n,)``.
         plus: Of weights: of numbers or of their logarithms.
         times: Likewise.
@@ -187,13 +215,24 @@ def _forget(losses: Array, gradient: Array, hopeless: Array, classes: int) -> No
 _FITS = ("sequence",)
 FAMILY = (
     Loss(
-        "ctc", "likelihood of a text over all its alignments, per position (Graves et al., ICML 2006)", "nats",
-        _FITS, ctc, chance=math.log, comparable="CTC", slope=_ctc_slope,
+        "ctc",
+        "likelihood of a text over all its alignments, per position (Graves et al., ICML 2006)",
+        "nats",
+        _FITS,
+        ctc,
+        chance=math.log,
+        comparable="CTC",
+        slope=_ctc_slope,
     ),
     Loss(
-        "aligned_cross_entropy", "likelihood of a text in one alignment, written from the left, per position", "nats",
-        _FITS, aligned_cross_entropy, chance=math.log, comparable="aligned cross-entropy",
+        "aligned_cross_entropy",
+        "likelihood of a text in one alignment, written from the left, per position",
+        "nats",
+        _FITS,
+        aligned_cross_entropy,
+        chance=math.log,
+        comparable="aligned cross-entropy",
         slope=_aligned_cross_entropy_slope,
     ),
-)  # fmt: skip
+)
 """The losses of this file."""

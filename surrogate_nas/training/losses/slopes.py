@@ -1,8 +1,10 @@
-"""What slopes share: losses with their gradients in NumPy, by hand, so that a training on a CPU needs no autograd.
+"""What slopes share: losses with their gradients in NumPy, by hand, so that a training on a CPU
+needs no autograd.
 
-A slope takes outputs ``(K, batch, outputs[, positions…])`` in whatever order they lie in memory, often with the batch
-innermost. It works element by element, reduces over axis 2, and gives a gradient that lies in memory as the outputs do:
-an array is never brought into the order of its axes, which would cost more than the loss.
+A slope takes outputs ``(K, batch, outputs[, positions…])`` in whatever order they lie in memory,
+often with the batch innermost. It works element by element, reduces over axis 2, and gives a
+gradient that lies in memory as the outputs do: an array is never brought into the order of its
+axes, which would cost more than the loss.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ import numpy as np
 from surrogate_nas.training.arrays import Array, log
 
 _CALM = (1e-15, 1e15)
-"""Between these no term that matters was lost or too large, nor is a quotient, in either precision."""
+"""Between these no term that matters was lost or too large, nor is a quotient, in either
+precision.
+"""
 _LARGE = 1 << 12
 """Elements from which halving beats a reduction over an axis that is not the innermost one."""
 
@@ -25,11 +29,12 @@ _LARGE = 1 << 12
 def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
     """Exponentials over classes, their sum, and what was taken from the outputs before, mostly 0.
 
-    The greatest of the classes is taken off only where the sums say that it matters: finding it costs as much as the
-    exponentials.
+    The greatest of the classes is taken off only where the sums say that it matters: finding it
+    costs as much as the exponentials.
 
     Returns:
-        Shapes ``(K, batch, classes[, positions…])``, a fresh array, and twice ``(K, batch, 1[, positions…])``.
+        Shapes ``(K, batch, classes[, positions…])``, a fresh array, and twice
+        ``(K, batch, 1[, positions…])``.
     """
     raised = np.exp(outputs)
     total = summed(raised)
@@ -75,7 +80,11 @@ def places(values: Array, targets: Array) -> Array:
 def _firsts(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Array, int]:
     """Where the first class is, and how far it is to the next."""
     order = np.argsort(strides, kind="stable")[::-1]
-    numbers = np.arange(math.prod(shape)).reshape([shape[axis] for axis in order]).transpose(np.argsort(order))
+    numbers = (
+        np.arange(math.prod(shape))
+        .reshape([shape[axis] for axis in order])
+        .transpose(np.argsort(order))
+    )
     first = numbers[:, :, 0].copy(order="K")
     return first, int(numbers[:, :, -1].flat[0] - first.flat[0]) // max(shape[2] - 1, 1)
 
@@ -120,13 +129,16 @@ def softmax_of(outputs: Array, targets: Array) -> Softmax:
     return Softmax(raised, total, top, flat, right, of_right, logs)
 
 
-def of_right(outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, Array | float]]) -> tuple[Array, Array]:
+def of_right(
+    outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, Array | float]]
+) -> tuple[Array, Array]:
     """The slope of a loss that looks at nothing but the log-probability of the right class.
 
     Args:
         outputs: Scores, shape ``(K, batch, classes[, positions…])``.
         targets: Class numbers, shape ``(batch[, positions…])``.
-        of: From log-probabilities ``(K, batch[, positions…])`` to values and derivatives, of the same shape.
+        of: From log-probabilities ``(K, batch[, positions…])`` to values and derivatives, of the
+            same shape.
     """
     softmax = softmax_of(outputs, targets)
     values, derivative = of(softmax.logs)

@@ -9,6 +9,11 @@ __all__ = ["MEASURES", "Answers", "Measure"]
 
 _FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
 MEASURES = Registry(
-    "measure", Measure, folder=__name__, attribute="FAMILY", first=_FIRST, group="surrogate_nas.metrics"
+    "measure",
+    Measure,
+    folder=__name__,
+    attribute="FAMILY",
+    first=_FIRST,
+    group="surrogate_nas.metrics",
 )
 """Every measure by name."""

@@ -1,4 +1,6 @@
-"""What a measure is: a number that says how well networks answer a split, beside the loss that trained them."""
+"""What a measure is: a number that says how well networks answer a split, beside the loss that
+trained them.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,11 @@ class Arrays:
         outputs: Shape ``(K, n, …)``, as the task's losses take them.
         targets: Shape ``(n, …)``.
         inputs: Shape ``(n, channels, height, width)``.
-        again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same networks in evaluation
-            mode.
-        slope: From such inputs, and a function from outputs to the gradient by them, to the gradient of each network by
-            its inputs, shape ``(K, n, channels, height, width)``, in evaluation mode.
+        again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
+            networks in evaluation mode.
+        slope: From such inputs, and a function from outputs to the gradient by them, to the
+            gradient of each network by its inputs, shape ``(K, n, channels, height, width)``, in
+            evaluation mode.
     """
 
     outputs: Array
@@ -46,9 +49,11 @@ class Arrays:
 
 
 class Answers:
-    """What K networks answered to n examples: `arrays` in NumPy, the other attributes as tensors of PyTorch.
+    """What K networks answered to n examples: `arrays` in NumPy, the other attributes as tensors of
+    PyTorch.
 
-    Either is made of the other where it is first looked at, so that what looks at arrays alone needs no PyTorch.
+    Either is made of the other where it is first looked at, so that what looks at arrays alone
+    needs no PyTorch.
 
     Attributes:
         task: The `Task` that the examples are from.
@@ -70,8 +75,10 @@ class Answers:
             targets: Likewise.
             inputs: Likewise.
             task: The task.
-            again: See `Arrays`; from arrays to arrays, or from tensors to tensors where the outputs are a tensor.
-            slope: See `Arrays`; where the outputs are a tensor it can be left out, and `again` is differentiated.
+            again: See `Arrays`; from arrays to arrays, or from tensors to tensors where the outputs
+                are a tensor.
+            slope: See `Arrays`; where the outputs are a tensor it can be left out, and `again` is
+                differentiated.
         """
         self.task = task
         self._given, self._again, self._slope = (outputs, targets, inputs), again, slope
@@ -91,7 +98,9 @@ class Answers:
         again: Callable[[Array], Array] = self._again
         if not self._is_array:
             again = partial(_by_tensors, self._again)
-        slope = self._slope or (_without_slope if self._is_array else partial(_autograd, self._again))
+        slope = self._slope or (
+            _without_slope if self._is_array else partial(_autograd, self._again)
+        )
         outputs, targets, inputs = (as_array(part) for part in self._given)
         return Arrays(outputs, targets, inputs, again, slope)
 
@@ -112,7 +121,8 @@ class Answers:
 
     @cached_property
     def again(self) -> Callable[[Tensor], Tensor]:
-        """From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same networks when they answer.
+        """From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
+        networks when they answer.
 
         In evaluation mode; they can be differentiated by the inputs where these require a gradient.
         """
@@ -128,7 +138,9 @@ def _by_tensors(again: Callable[[Tensor], Tensor], inputs: Array) -> Array:
     return as_array(again(_tensor(inputs)))
 
 
-def _autograd(again: Callable[[Tensor], Tensor], inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+def _autograd(
+    again: Callable[[Tensor], Tensor], inputs: Array, gradient_of: Callable[[Array], Array]
+) -> Array:
     return autograd_slope(again, _tensor(inputs), gradient_of)
 
 
@@ -147,8 +159,8 @@ class Measure:
         quantity: An ``error`` is in %, a ``loss`` in its unit; of a ``quality`` larger is better.
         worst: Recorded where the value is not finite, or worse.
         of: From answers to a float64 value of each network, an array or a tensor of shape ``(K,)``.
-        when: After an ``epoch``; in a ``batch`` too, of which the epoch's mean is the training split's; or once, at the
-            ``end``.
+        when: After an ``epoch``; in a ``batch`` too, of which the epoch's mean is the training
+            split's; or once, at the ``end``.
     """
 
     name: str
@@ -162,6 +174,12 @@ class Measure:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
             raise UserError(f"The name of a measure is a text, not {self.name!r:.80}.")
-        for field, given, known in (("quantity", self.quantity, _QUANTITIES), ("when", self.when, _TIMES)):
+        for field, given, known in (
+            ("quantity", self.quantity, _QUANTITIES),
+            ("when", self.when, _TIMES),
+        ):
             if given not in known:
-                raise UserError(f"The {field} of the measure {self.name} is one of {', '.join(known)}, not {given!r}.")
+                raise UserError(
+                    f"The {field} of the measure {self.name} is one of {', '.join(known)}, not"
+                    f" {given!r}."
+                )

@@ -1,8 +1,10 @@
-"""Measures of detectors: which objects of an image are among as many boxes, the surest that it is left with.
+"""Measures of detectors: which objects of an image are among as many boxes, the surest that it is
+left with.
 
-Boxes as in `surrogate_nas.training.losses.boxes`. The surest box is kept, and all that overlap it by more than half are
-dropped, and so on (Felzenszwalb et al., TPAMI 2010), until as many are kept as the image has objects: to answer more
-boxes gains nothing. A box is as sure as its objectness times the probability of its class.
+Boxes as in `surrogate_nas.training.losses.boxes`. The surest box is kept, and all that overlap it
+by more than half are dropped, and so on (Felzenszwalb et al., TPAMI 2010), until as many are kept
+as the image has objects: to answer more boxes gains nothing. A box is as sure as its objectness
+times the probability of its class.
 """
 
 from __future__ import annotations
@@ -54,12 +56,14 @@ def surest(outputs: Array, targets: Array) -> Surest:
         np.put_along_axis(sure, best, -1, 2)
     within = np.arange(targets.shape[1]) < (targets[..., 0] >= 0).sum(1, keepdims=True)
     return Surest(
-        np.concatenate([box for box, _ in chosen], 2), np.where(within, np.concatenate([c for _, c in chosen], 2), -1)
+        np.concatenate([box for box, _ in chosen], 2),
+        np.where(within, np.concatenate([c for _, c in chosen], 2), -1),
     )
 
 
 def missed(answers: Answers) -> Array:
-    """The share of objects that no kept box finds, %: one of its class, with at least `HALF` in common.
+    """The share of objects that no kept box finds, %: one of its class, with at least `HALF` in
+    common.
 
     A box finds one object, and the surest box chooses first.
     """
@@ -78,7 +82,9 @@ def missed(answers: Answers) -> Array:
 
 
 def mean_overlap(answers: Answers) -> Array:
-    """The mean over objects of the largest intersection over union with a kept box, whatever its class."""
+    """The mean over objects of the largest intersection over union with a kept box, whatever its
+    class.
+    """
     targets = answers.arrays.targets.astype(np.float64)
     found, there = surest(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
     shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])
@@ -97,10 +103,20 @@ def _shared(one: Array, other: Array) -> Array:
 
 FAMILY = (
     Measure(
-        "missed", "share of objects not found among as many boxes: another class or an overlap below ½", "%", "error",
-        100.0, missed,
+        "missed",
+        "share of objects not found among as many boxes: another class or an overlap below ½",
+        "%",
+        "error",
+        100.0,
+        missed,
     ),
-    Measure("iou", "intersection over union of objects and the boxes that find them best", "", "quality", 0.0,
-            mean_overlap),
-)  # fmt: skip
+    Measure(
+        "iou",
+        "intersection over union of objects and the boxes that find them best",
+        "",
+        "quality",
+        0.0,
+        mean_overlap,
+    ),
+)
 """The measures of this file."""

@@ -1,4 +1,6 @@
-"""Measures of scores of classes: once an example or at every position, attacked, and over the pixels of segments."""
+"""Measures of scores of classes: once an example or at every position, attacked, and over the
+pixels of segments.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ BINS = 15
 
 
 def error(answers: Answers) -> Array:
-    """The share of answers that are wrong: another class, or a number further off than the task's tolerance, %."""
+    """The share of answers that are wrong: another class, or a number further off than the task's
+    tolerance, %.
+    """
     outputs, targets = answers.arrays.outputs, answers.arrays.targets
     if targets.dtype.kind == "f":
         off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
@@ -45,13 +49,16 @@ def calibration_error(answers: Answers) -> Array:
     confidence = 1 / exp(outputs).sum(2)
     over = (confidence - (outputs.argmax(2) == answers.arrays.targets)).reshape(len(outputs), -1)
     bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1).reshape(over.shape)
-    sums = np.array([np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)])
+    sums = np.array(
+        [np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)]
+    )
     return np.asarray(100 * np.abs(sums).sum(1) / over.shape[1])
 
 
 def _wrong(outputs: Array, targets: Array) -> Array:
     """Where the first of the best classes is not the target, shape ``(K, n[, positions…])``."""
-    if outputs.ndim > 3:  # NumPy is many times slower at an argmax over an inner axis than at a maximum
+    # NumPy is many times slower at an argmax over an inner axis than at a maximum
+    if outputs.ndim > 3:
         best = outputs.max(2)
         if np.count_nonzero(outputs == best[:, :, None]) == best.size:
             return np.asarray(of_target(outputs, targets) != best)
@@ -70,11 +77,29 @@ def of_target(values: Array, targets: Array) -> Array:
 
 _CLASSES = (
     Measure(
-        "error", "share of wrong answers, of numbers those beyond the tolerance", "%", "error", 100.0, error, "batch"
+        "error",
+        "share of wrong answers, of numbers those beyond the tolerance",
+        "%",
+        "error",
+        100.0,
+        error,
+        "batch",
     ),
-    Measure("nll", "negative log-likelihood of the right class", "nats", "loss", 100.0, negative_log_likelihood),
     Measure(
-        "brier", "squared error of the probabilities (Brier 1950)", "squared probability", "loss", 2.0, brier_score
+        "nll",
+        "negative log-likelihood of the right class",
+        "nats",
+        "loss",
+        100.0,
+        negative_log_likelihood,
+    ),
+    Measure(
+        "brier",
+        "squared error of the probabilities (Brier 1950)",
+        "squared probability",
+        "loss",
+        2.0,
+        brier_score,
     ),
     Measure(
         "ece",
@@ -88,10 +113,11 @@ _CLASSES = (
 """The measures of this file."""
 
 
-# Robustness: the error after one step of the fast gradient sign method (Goodfellow et al., ICLR 2015).
+# Robustness: the error after one step of the fast gradient sign method (Goodfellow et al., ICLR
+# 2015).
 #
-# Whatever the loss that trained a network, the step climbs its cross-entropy, so that all networks meet the same
-# attack. No input is clipped: standardised inputs have no range.
+# Whatever the loss that trained a network, the step climbs its cross-entropy, so that all networks
+# meet the same attack. No input is clipped: standardised inputs have no range.
 
 
 STEP = 0.1
@@ -113,22 +139,30 @@ def robust_error(answers: Answers) -> Array:
         return gradient
 
     attacks = inputs + STEP * np.sign(arrays.slope(inputs, uphill))
-    wrong = np.stack([arrays.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)])
+    wrong = np.stack(
+        [arrays.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)]
+    )
     return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
 
 
 _ROBUST = (
     Measure(
         "robust_error",
-        f"share of wrong answers after one step of {STEP:g} against the network (FGSM, Goodfellow et al., ICLR 2015)",
-        "%", "error", 100.0, robust_error, "end",
+        f"share of wrong answers after one step of {STEP:g} against the network (FGSM, Goodfellow"
+        " et al., ICLR 2015)",
+        "%",
+        "error",
+        100.0,
+        robust_error,
+        "end",
     ),
-)  # fmt: skip
+)
 """Further measures, by what they are of."""
 
 
 def mean_overlap(answers: Answers) -> Array:
-    """The mean over classes of the pixels that are rightly of a class by those that are or are said to be.
+    """The mean over classes of the pixels that are rightly of a class by those that are or are said
+    to be.
 
     Args:
         answers: Scores of classes at every pixel, shape ``(K, n, classes, height, width)``.
@@ -144,10 +178,14 @@ def mean_overlap(answers: Answers) -> Array:
 
 _SEGMENTS = (
     Measure(
-        "miou", "intersection over union, the mean over classes (Everingham et al., IJCV 2010)", "", "quality", 0.0,
+        "miou",
+        "intersection over union, the mean over classes (Everingham et al., IJCV 2010)",
+        "",
+        "quality",
+        0.0,
         mean_overlap,
     ),
-)  # fmt: skip
+)
 """Further measures, by what they are of."""
 
 FAMILY = (*_CLASSES, *_ROBUST, *_SEGMENTS)

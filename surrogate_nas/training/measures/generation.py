@@ -1,7 +1,8 @@
 """Measures of made images against real ones, by the features of a small fixed classifier.
 
-Real images need no labels: the classifier learns to tell their clusters (k-means) apart, as deep clustering does (Caron
-et al., ECCV 2018). It is trained once in a process, on the training split's real images, the same for every network.
+Real images need no labels: the classifier learns to tell their clusters (k-means) apart, as deep
+clustering does (Caron et al., ECCV 2018). It is trained once in a process, on the training split's
+real images, the same for every network.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _MOST_KEPT = 4
 
 
 def features_of(task: Any) -> Features:
-    """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)`` float64."""
+    """The classifier's hidden layer: from images ``(n, channels, height, width)`` to ``(n, 32)``
+    float64.
+    """
     images = task.data["train"].targets
     for known, features in _KEPT:
         if known is images:
@@ -49,7 +52,8 @@ def _learned(images: Array) -> Features:
     pixels = (pixels - centre) / scale
     clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(pixels)
     classifier = MLPClassifier((_FEATURES,), max_iter=_EPOCHS, random_state=0)
-    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):  # it need not converge
+    # it need not converge
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         classifier.fit(pixels, clusters)
     weights, shifts = classifier.coefs_[0], classifier.intercepts_[0]
 
@@ -61,7 +65,8 @@ def _learned(images: Array) -> Features:
 
 
 def frechet_distance(answers: Answers) -> Array:
-    """The Fréchet distance of two normal distributions fitted to features of made and of real images; 0 is equal.
+    """The Fréchet distance of two normal distributions fitted to features of made and of real
+    images; 0 is equal.
 
     Args:
         answers: Made images, shape ``(K, n, channels, height, width)``; targets are the real ones.
@@ -84,15 +89,21 @@ def frechet(a: Array, b: Array) -> float:
     values, vectors = np.linalg.eigh(cov_b)
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_a @ root), 0)).sum()
-    return max(0.0, float(np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared))
+    return max(
+        0.0, float(np.square(mean_a - mean_b).sum() + cov_a.trace() + cov_b.trace() - 2 * shared)
+    )
 
 
 def coverage(answers: Answers) -> Array:
-    """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to 1."""
+    """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to
+    1.
+    """
     features = features_of(answers.task)
     real = features(answers.arrays.targets)
     radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]
-    nearest = np.array([_squared_distances(real, features(made)).min(1) for made in answers.arrays.outputs])
+    nearest = np.array(
+        [_squared_distances(real, features(made)).min(1) for made in answers.arrays.outputs]
+    )
     return np.asarray((nearest <= radii).mean(1))
 
 
@@ -103,12 +114,20 @@ def _squared_distances(a: Array, b: Array) -> Array:
 
 FAMILY = (
     Measure(
-        "frechet", "Fréchet distance of a small classifier's features (Heusel et al., NeurIPS 2017)",
-        "squared distance", "loss", 1000.0, frechet_distance,
+        "frechet",
+        "Fréchet distance of a small classifier's features (Heusel et al., NeurIPS 2017)",
+        "squared distance",
+        "loss",
+        1000.0,
+        frechet_distance,
     ),
     Measure(
-        "coverage", f"real images with a made one nearer than {NEIGHBOURS} real ones (Naeem et al., ICML 2020)", "",
-        "quality", 0.0, coverage,
+        "coverage",
+        f"real images with a made one nearer than {NEIGHBOURS} real ones (Naeem et al., ICML 2020)",
+        "",
+        "quality",
+        0.0,
+        coverage,
     ),
-)  # fmt: skip
+)
 """The measures of this file."""

@@ -47,13 +47,21 @@ def structural_similarity(answers: Answers) -> Array:
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
     structure = (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
-    # Both are below 0 of a negative with values below 0, which the published product takes to be the image itself.
+    # Both are below 0 of a negative with values below 0, which the published product takes to be
+    # the image itself.
     similarity = luminance * np.where(luminance < 0, np.abs(structure), structure)
     return np.asarray(similarity.reshape(len(x), -1).mean(1))
 
 
 FAMILY = (
     Measure("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, peak_signal_to_noise),
-    Measure("ssim", "structural similarity (Wang et al., IEEE TIP 2004)", "", "quality", -1.0, structural_similarity),
+    Measure(
+        "ssim",
+        "structural similarity (Wang et al., IEEE TIP 2004)",
+        "",
+        "quality",
+        -1.0,
+        structural_similarity,
+    ),
 )
 """The measures of this file."""

@@ -1,4 +1,6 @@
-"""Measures of sequences: perplexity where every position has a target, and error rates of texts read by CTC."""
+"""Measures of sequences: perplexity where every position has a target, and error rates of texts
+read by CTC.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from surrogate_nas.training.measures.classes import negative_log_likelihood
 
 
 def perplexity(answers: Answers) -> Array:
-    """The exponential of the mean negative log-likelihood of a position: between how many it seems to choose."""
+    """The exponential of the mean negative log-likelihood of a position: between how many it seems
+    to choose.
+    """
     return np.asarray(exp(negative_log_likelihood(answers)))
 
 
 def character_error(answers: Answers) -> Array:
-    """Insertions, deletions and substitutions, over the characters of all targets, %; above 100 is possible.
+    """Insertions, deletions and substitutions, over the characters of all targets, %; above 100 is
+    possible.
 
     Args:
         answers: Scores ``(K, n, classes, positions)`` and targets ``(n, longest)`` as CTC has them.
@@ -30,7 +35,8 @@ def text_error(answers: Answers) -> Array:
 
 
 def greedy(outputs: Array) -> Array:
-    """The best class of every position, repetitions merged and blanks dropped, padded with blanks behind.
+    """The best class of every position, repetitions merged and blanks dropped, padded with blanks
+    behind.
 
     Args:
         outputs: Scores, shape ``(…, classes, positions)``; the result has shape ``(…, positions)``.
@@ -63,23 +69,48 @@ def distances(said: Array, meant: Array) -> Array:
 
 
 def unaligned(answers: Answers) -> list[str]:
-    """A note for each network that answers nothing but blanks, which no target is; empty for the others."""
+    """A note for each network that answers nothing but blanks, which no target is; empty for the
+    others.
+    """
     best = answers.arrays.outputs.argmax(2)
     blank = (best == BLANK).reshape(len(best), -1).all(1)
-    return ["nothing was aligned: all answers are blank" if nothing else "" for nothing in blank.tolist()]
+    return [
+        "nothing was aligned: all answers are blank" if nothing else ""
+        for nothing in blank.tolist()
+    ]
 
 
 def _distances(answers: Answers) -> Array:
     """Shape ``(K, n)``."""
-    return np.stack([distances(said, answers.arrays.targets) for said in greedy(answers.arrays.outputs)])
+    return np.stack(
+        [distances(said, answers.arrays.targets) for said in greedy(answers.arrays.outputs)]
+    )
 
 
 FAMILY = (
-    Measure("perplexity", "exponential of the mean negative log-likelihood", "perplexity", "loss", 1e6, perplexity),
     Measure(
-        "character_error", "edit distance of a text read by CTC's greedy decoding, of its length", "%", "error", 100.0,
+        "perplexity",
+        "exponential of the mean negative log-likelihood",
+        "perplexity",
+        "loss",
+        1e6,
+        perplexity,
+    ),
+    Measure(
+        "character_error",
+        "edit distance of a text read by CTC's greedy decoding, of its length",
+        "%",
+        "error",
+        100.0,
         character_error,
     ),
-    Measure("text_error", "share of texts that are not read entirely right", "%", "error", 100.0, text_error),
-)  # fmt: skip
+    Measure(
+        "text_error",
+        "share of texts that are not read entirely right",
+        "%",
+        "error",
+        100.0,
+        text_error,
+    ),
+)
 """The measures of this file."""

@@ -1,20 +1,34 @@
-"""Zero-cost proxies: scores of an untrained network, from one batch and a few passes, that promise how well it trains.
+"""Zero-cost proxies: scores of an untrained network, from one batch and a few passes, that promise
+how well it trains.
 
-`score` gives all of `PROXIES` for one cell. For each of them a larger value promises more; how far the promise holds is
-for `snas paper proxies` to say. Only live operations are built: isomorphic cells have the same scores.
+`score` gives all of `PROXIES` for one cell. For each of them a larger value promises more; how far
+the promise holds is for `snas paper proxies` to say. Only live operations are built: isomorphic
+cells have the same scores.
 """
 
 from __future__ import annotations
 
 PROXIES = {
-    "synflow": "log(1 + Σ|weight · gradient|) of positive weights on an input of ones (Tanaka et al., NeurIPS 2020)",
-    "jacob_cov": "how little the input gradients of a batch's examples correlate (Mellor et al., arXiv 2006.04647v1)",
-    "naswot": "log determinant of how often two examples agree on which ReLUs are open (Mellor et al., ICML 2021)",
+    "synflow": (
+        "log(1 + Σ|weight · gradient|) of positive weights on an input of ones (Tanaka et al.,"
+        " NeurIPS 2020)"
+    ),
+    "jacob_cov": (
+        "how little the input gradients of a batch's examples correlate (Mellor et al., arXiv"
+        " 2006.04647v1)"
+    ),
+    "naswot": (
+        "log determinant of how often two examples agree on which ReLUs are open (Mellor et al.,"
+        " ICML 2021)"
+    ),
     "grad_norm": "Σ of the norms of the weights' gradients (Abdelfattah et al., ICLR 2021)",
     "snip": "Σ|weight · gradient| of the loss (Lee et al., ICLR 2019)",
     "fisher": "½ Σ (activation · gradient)², by channel and example (Turner et al., ICLR 2020)",
     "grasp": "−Σ weight · Hessian · gradient of the loss (Wang et al., ICLR 2020)",
-    "zen": "log of how far a small change of a random input moves the features, scale restored (Lin et al., ICCV 2021)",
+    "zen": (
+        "log of how far a small change of a random input moves the features, scale restored (Lin et"
+        " al., ICCV 2021)"
+    ),
 }
 """Every proxy by name, with what it measures and its paper."""
 

@@ -17,41 +17,51 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.training import Task
 
-# Proxies from the gradient of the loss on a batch: grad_norm, snip, fisher, grasp; and synflow, which has no batch.
+# Proxies from the gradient of the loss on a batch: grad_norm, snip, fisher, grasp; and synflow,
+# which has no batch.
 #
-# All are sums over the weights of convolutions and linear layers (or, fisher, over what leaves these), as Abdelfattah
-# et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 make scores of networks out of criteria for pruning
-# weights.
+# All are sums over the weights of convolutions and linear layers (or, fisher, over what leaves
+# these), as Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 make scores of
+# networks out of criteria for pruning weights.
 
 
-# Proxies from how a batch's examples differ inside an untrained network: jacob_cov, naswot; and zen.
+# Proxies from how a batch's examples differ inside an untrained network: jacob_cov, naswot; and
+# zen.
 #
-# Mellor et al., "Neural Architecture Search without Training": the first version (arXiv 2006.04647v1, 2020) correlates
-# the examples' input gradients, the published one (ICML 2021) compares which ReLUs they open. Lin et al., "Zen-NAS: A
-# Zero-Shot NAS for High-Performance Image Recognition", ICCV 2021.
+# Mellor et al., "Neural Architecture Search without Training": the first version (arXiv
+# 2006.04647v1, 2020) correlates the examples' input gradients, the published one (ICML 2021)
+# compares which ReLUs they open. Lin et al., "Zen-NAS: A Zero-Shot NAS for High-Performance Image
+# Recognition", ICCV 2021.
 
 
 _JITTER = 1e-5
 """The k of Mellor et al.'s score."""
 _LEAST = 1e-12
 _RIDGE = 1e-3
-"""Added to the counts of agreeing ReLUs, so that examples which agree on all of them leave a finite determinant."""
+"""Added to the counts of agreeing ReLUs, so that examples which agree on all of them leave a finite
+determinant.
+"""
 _STEP = 0.01
 """How far Zen-NAS moves its input, in standard deviations."""
 
 
 def jacob_cov(jacobian: Tensor) -> float:
-    """−Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input gradients, k = 1e-5.
+    """−Σ (log(v + k) + 1/(v + k)) over the eigenvalues v of the correlations of input gradients, k
+    = 1e-5.
 
-    Those that are 0 in every network, because an input has fewer numbers than the batch examples, are left out.
+    Those that are 0 in every network, because an input has fewer numbers than the batch examples,
+    are left out.
 
     Args:
-        jacobian: Of every example, shape ``(batch, …)``; a network that ignores its input correlates perfectly.
+        jacobian: Of every example, shape ``(batch, …)``; a network that ignores its input
+            correlates perfectly.
     """
     rows: NDArray[np.float64] = jacobian.flatten(1).double().numpy()
     rows = rows - rows.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    rows = np.divide(rows, norms, out=np.ones_like(rows) / math.sqrt(rows.shape[1]), where=norms > _LEAST)
+    rows = np.divide(
+        rows, norms, out=np.ones_like(rows) / math.sqrt(rows.shape[1]), where=norms > _LEAST
+    )
     free = min(len(rows), rows.shape[1] - 1)
     eigenvalues = np.clip(np.linalg.eigvalsh(rows @ rows.T)[-free:], 0.0, None) + _JITTER
     return -float(np.sum(np.log(eigenvalues) + 1.0 / eigenvalues))
@@ -61,7 +71,8 @@ def naswot(relus: Sequence[Tensor]) -> float:
     """The log determinant of the counts of ReLUs on which two examples agree.
 
     Args:
-        relus: What entered each ReLU, shape ``(batch, …)`` each; without any, examples agree on all there is.
+        relus: What entered each ReLU, shape ``(batch, …)`` each; without any, examples agree on all
+            there is.
     """
     if not relus:
         return math.log(_RIDGE)
@@ -69,12 +80,17 @@ def naswot(relus: Sequence[Tensor]) -> float:
     for entering in relus:
         is_open = (entering.flatten(1) > 0).float()
         agreeing = agreeing + (is_open @ is_open.T + (1 - is_open) @ (1 - is_open).T).double()
-    return float(torch.linalg.slogdet(agreeing + _RIDGE * torch.eye(agreeing.shape[-1], dtype=torch.float64))[1])
+    return float(
+        torch.linalg.slogdet(
+            agreeing + _RIDGE * torch.eye(agreeing.shape[-1], dtype=torch.float64)
+        )[1]
+    )
 
 
 @torch.no_grad()
 def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
-    """The Zen-score: log of the mean move of the last features, plus the logs of the scales that were normalised away.
+    """The Zen-score: log of the mean move of the last features, plus the logs of the scales that
+    were normalised away.
 
     Args:
         model: The network; its weights are drawn anew, standard normal.
@@ -95,12 +111,16 @@ def zen(model: nn.Module, shape: torch.Size, seed: int) -> float:
         return math.log(_LEAST)
     move = float((first.features - second.features).abs().flatten(1).sum(1).mean())
     scales = (float(entering.var((0, 2, 3)).mean()) for entering in first.norms)
-    return math.log(move + _LEAST) + sum(0.5 * math.log(scale) for scale in scales if scale > _LEAST)
+    return math.log(move + _LEAST) + sum(
+        0.5 * math.log(scale) for scale in scales if scale > _LEAST
+    )
 
 
-# Looking into any network's passes: what enters its ReLUs and normalisations, what leaves its layers with weights.
+# Looking into any network's passes: what enters its ReLUs and normalisations, what leaves its
+# layers with weights.
 #
-# PyTorch's functions are intercepted while the watch is entered, so a network of any space can be watched as it is.
+# PyTorch's functions are intercepted while the watch is entered, so a network of any space can be
+# watched as it is.
 
 
 _RELUS = (F.relu, torch.relu, Tensor.relu)
@@ -127,7 +147,11 @@ class Watch(TorchFunctionMode):
         self.features: Tensor | None = None
 
     def __torch_function__(
-        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        function: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Make the call and note it, as PyTorch asks of every `TorchFunctionMode`."""
         if function is F.batch_norm:
@@ -161,7 +185,9 @@ def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> G
     """
     if not output.requires_grad:
         return [None] * len(of)
-    return torch.autograd.grad(output.sum(), of, create_graph=twice, retain_graph=True, allow_unused=True)
+    return torch.autograd.grad(
+        output.sum(), of, create_graph=twice, retain_graph=True, allow_unused=True
+    )
 
 
 def of_loss(loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]) -> dict[str, float]:
@@ -169,32 +195,42 @@ def of_loss(loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]) -
     grads = gradients(loss, [*weights, *layers], twice=True)
     flat = [g if g is None else g.detach() for g in grads]
     of_weights, of_layers = flat[: len(weights)], flat[len(weights) :]
-    curvature = sum(((g.detach() * g).sum() for g in grads[: len(weights)] if g is not None), torch.zeros(()))
+    curvature = sum(
+        ((g.detach() * g).sum() for g in grads[: len(weights)] if g is not None), torch.zeros(())
+    )
     return {
         "grad_norm": sum(float(g.norm()) for g in of_weights if g is not None),
         "snip": _products(weights, of_weights, signed=False),
-        "fisher": sum(_fisher(a.detach(), g) for a, g in zip(layers, of_layers, strict=True) if g is not None),
+        "fisher": sum(
+            _fisher(a.detach(), g) for a, g in zip(layers, of_layers, strict=True) if g is not None
+        ),
         "grasp": -_products(weights, gradients(curvature, weights), signed=True),
     }
 
 
 def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float:
     """Σ weight · gradient, or of its size."""
-    products = (w.detach() * g.detach() for w, g in zip(weights, grads, strict=True) if g is not None)
+    products = (
+        w.detach() * g.detach() for w, g in zip(weights, grads, strict=True) if g is not None
+    )
     return sum(float(product.sum() if signed else product.abs().sum()) for product in products)
 
 
 def _fisher(activation: Tensor, gradient: Tensor) -> float:
     """½ Σ over channels of the mean over examples of (Σ over places of activation · gradient)²."""
-    product = (activation * gradient).flatten(2).sum(2) if activation.dim() > 2 else activation * gradient
+    product = (
+        (activation * gradient).flatten(2).sum(2) if activation.dim() > 2 else activation * gradient
+    )
     return float(product.square().mean(0).sum() / 2)
 
 
 def synflow(model: nn.Module, shape: torch.Size) -> float:
-    """The synaptic flow of a network, log(1 + Σ|weight · gradient|), in double precision; its weights become positive.
+    """The synaptic flow of a network, log(1 + Σ|weight · gradient|), in double precision; its
+    weights become positive.
 
-    Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic flow", NeurIPS 2020.
-    The sum grows exponentially with depth, so its logarithm is given; normalisations are passed by, as NASLib does.
+    Tanaka et al., "Pruning neural networks without any data by iteratively conserving synaptic
+    flow", NeurIPS 2020. The sum grows exponentially with depth, so its logarithm is given;
+    normalisations are passed by, as NASLib does.
 
     Args:
         model: The network; spoilt afterwards.
@@ -211,7 +247,13 @@ def synflow(model: nn.Module, shape: torch.Size) -> float:
 
 
 def score(
-    cell: Cell, space: Space, task: Task, *, network: Network | None = None, seed: int = 0, batch: int = 64
+    cell: Cell,
+    space: Space,
+    task: Task,
+    *,
+    network: Network | None = None,
+    seed: int = 0,
+    batch: int = 64,
 ) -> dict[str, float]:
     """Compute every one of `PROXIES`, on one core.
 

@@ -1,6 +1,7 @@
 """The supernet: all cells of a space in one network, for one-shot strategies.
 
-The network is imported when first used, so that whoever only asks which operations live does not wait for PyTorch.
+The network is imported when first used, so that whoever only asks which operations live does not
+wait for PyTorch.
 """
 
 from __future__ import annotations

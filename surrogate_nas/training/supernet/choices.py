@@ -1,4 +1,6 @@
-"""A space whose cells are graphs with an operation chosen on every edge by itself, which a supernet needs."""
+"""A space whose cells are graphs with an operation chosen on every edge by itself, which a supernet
+needs.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ class EdgeChoices(NamedTuple):
 
     Attributes:
         edges: (from, to), one for each position of the space.
-        operations: For every edge the layer of each choice, by `surrogate_nas.space.network`'s numbers.
+        operations: For every edge the layer of each choice, by `surrogate_nas.space.network`'s
+            numbers.
     """
 
     edges: tuple[tuple[int, int], ...]
@@ -38,8 +41,8 @@ class EdgeChoices(NamedTuple):
 def edge_choices(space: Space) -> EdgeChoices:
     """Read off a space's cells what stands on which edge."""
     refused = UserError(
-        f"Cells of the space {space.name} have no operation to choose on every edge of one graph, which a supernet is "
-        "made of."
+        f"Cells of the space {space.name} have no operation to choose on every edge of one graph,"
+        " which a supernet is made of."
     )
     if not isinstance(space, Enumerable) or not space.is_buildable:
         raise refused
@@ -55,11 +58,15 @@ def edge_choices(space: Space) -> EdgeChoices:
                 raise refused
     if len(edges) > 1 or len({len(of_edge) for of_edge in held}) > 1:
         raise refused
-    return EdgeChoices(edges.pop(), tuple(tuple(of_edge[c] for c in sorted(of_edge)) for of_edge in held))
+    return EdgeChoices(
+        edges.pop(), tuple(tuple(of_edge[c] for c in sorted(of_edge)) for of_edge in held)
+    )
 
 
 @lru_cache(maxsize=8)
 def live_operations(space: Enumerable) -> NDArray[np.int8]:
-    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0 elsewhere."""
+    """The operations of every cell that its output depends on, shape ``(len(space), edges)``; 0
+    elsewhere.
+    """
     graphs = (space.graph(cell, live_only=True) for cell in space)
     return np.array([graph.operations for graph in graphs if graph is not None], dtype=np.int8)

@@ -1,7 +1,9 @@
-"""A supernet on a task's training and validation data: its steps, the losses of α, and what they cost.
+"""A supernet on a task's training and validation data: its steps, the losses of α, and what they
+cost.
 
-Weights are trained as the task trains a cell's: SGD, the learning rate falling to 0 as a cosine over all steps. Batches
-are normalised by their own statistics, also where inherited weights are judged, since running ones would mix all cells.
+Weights are trained as the task trains a cell's: SGD, the learning rate falling to 0 as a cosine
+over all steps. Batches are normalised by their own statistics, also where inherited weights are
+judged, since running ones would mix all cells.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from surrogate_nas.training.tasks.checking import Split
 
 # A cell that holds every operation on every edge: their weighted sum, or one path through them.
 #
-# Convolutions of one size that read the same node are one convolution of many outputs, and a node is pooled once for
-# all its edges, which makes a step several times faster than one module an operation. The weight of an operation that
-# is normalised is passed as a factor of the normalisation's scale and shift.
+# Convolutions of one size that read the same node are one convolution of many outputs, and a node
+# is pooled once for all its edges, which makes a step several times faster than one module an
+# operation. The weight of an operation that is normalised is passed as a factor of the
+# normalisation's scale and shift.
 
 
 _KERNELS = {CONV1: 1, CONV3: 3}
@@ -38,14 +41,20 @@ Active = Sequence[Sequence[int]]
 
 
 class _Convolutions(nn.Module):
-    """All convolutions of one size that read one node, each as a network of a single cell has it."""
+    """All convolutions of one size that read one node, each as a network of a single cell has
+    it.
+    """
 
-    def __init__(self, places: Sequence[tuple[int, int]], channels: int, kernel: int, network: Network) -> None:
+    def __init__(
+        self, places: Sequence[tuple[int, int]], channels: int, kernel: int, network: Network
+    ) -> None:
         super().__init__()
         self.places, self.channels = tuple(places), channels
         self.all = ConvolutionBN(channels, len(self.places) * channels, kernel, network)
 
-    def forward(self, x: Tensor, weights: Tensor | None, active: Active) -> list[tuple[int, Tensor]]:
+    def forward(
+        self, x: Tensor, weights: Tensor | None, active: Active
+    ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
         held = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
         if not held:
@@ -76,15 +85,24 @@ class MixedCell(nn.Module):
         super().__init__()
         edges, operations = choices
         self.targets = [target for _, target in edges]
-        self.leaving = {s: [e for e, (source, _) in enumerate(edges) if source == s] for s, _ in edges}
+        self.leaving = {
+            s: [e for e, (source, _) in enumerate(edges) if source == s] for s, _ in edges
+        }
         self.pool = AveragePool(network.causal)
         self.operations = operations
         self.convolutions = nn.ModuleDict()
         for source, leaving in self.leaving.items():
             for operation, kernel in _KERNELS.items():
-                places = [(e, c) for e in leaving for c, held in enumerate(operations[e]) if held == operation]
+                places = [
+                    (e, c)
+                    for e in leaving
+                    for c, held in enumerate(operations[e])
+                    if held == operation
+                ]
                 if places:
-                    self.convolutions[f"{source} {kernel}"] = _Convolutions(places, channels, kernel, network)
+                    self.convolutions[f"{source} {kernel}"] = _Convolutions(
+                        places, channels, kernel, network
+                    )
         self._weights: Tensor | None = None
         self._active: Active = ()
 
@@ -113,7 +131,12 @@ class MixedCell(nn.Module):
             name = f"{source} {kernel}"
             if name in self.convolutions:
                 terms += self.convolutions[name](positive, self._weights, self._active)
-        plain = [(e, c) for e in self.leaving[source] for c in self._active[e] if self.operations[e][c] in (SKIP, POOL)]
+        plain = [
+            (e, c)
+            for e in self.leaving[source]
+            for c in self._active[e]
+            if self.operations[e][c] in (SKIP, POOL)
+        ]
         pooled = self.pool(x) if any(self.operations[e][c] == POOL for e, c in plain) else x
         for e, c in plain:
             term = pooled if self.operations[e][c] == POOL else x
@@ -152,7 +175,8 @@ class SupernetLoss(NamedTuple):
     Attributes:
         weight: What one unit adds to the score.
         split: Whose examples it is of: ``valid`` or ``train``.
-        is_error: Whether it is the error, as a fraction; its differentiable form is 1 − the target's probability.
+        is_error: Whether it is the error, as a fraction; its differentiable form is 1 − the
+            target's probability.
     """
 
     weight: float = 1.0
@@ -193,10 +217,13 @@ class Supernet:
             seed: The root of initial weights and of the order of batches.
         """
         self.choices = edge_choices(space)
-        with torch.random.fork_rng(devices=[]):  # what layers draw while they are built is drawn anew, by the seed
+        # what layers draw while they are built is drawn anew, by the seed
+        with torch.random.fork_rng(devices=[]):
             self._model = self._built(space, network, seed)
         self._task, self._goal = task, goal
-        self._data = {name: tuple(torch.as_tensor(part) for part in split) for name, split in data.items()}
+        self._data = {
+            name: tuple(torch.as_tensor(part) for part in split) for name, split in data.items()
+        }
         self._step_price, self._example_price = prices
         self._seconds = 0.0
         self.steps_an_epoch = math.ceil(len(self._data["train"][1]) / task.schedule.batch)
@@ -208,7 +235,9 @@ class Supernet:
         """The network of a cell with mixed cells in the places of its cells, and their list."""
         model = space.build(listed(space)[0], network, seed=seed)
         if not isinstance(model, CellNetwork):
-            raise UserError(f"Cells of the space {space.name} are built in another way than a supernet knows.")
+            raise UserError(
+                f"Cells of the space {space.name} are built in another way than a supernet knows."
+            )
         self._cells: list[MixedCell] = []
         for stage, (width, _) in zip(model.stages, network.stages, strict=True):
             for place in range(len(stage)):  # type: ignore[arg-type]
@@ -222,7 +251,9 @@ class Supernet:
         inputs, targets = self._data[name]
         rng = np.random.default_rng((seed, len(name)))
         while True:
-            for chosen in torch.split(torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch):
+            for chosen in torch.split(
+                torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch
+            ):
                 yield inputs[chosen], targets[chosen]
 
     def spent(self) -> float:
@@ -251,7 +282,8 @@ class Supernet:
     def train(self, weights: Tensor | None = None, path: Path | None = None) -> float:
         """Take one step of the network's weights on the next training batch.
 
-        Where the weights of the mixture require a gradient, that of L on this batch is added to what they come from.
+        Where the weights of the mixture require a gradient, that of L on this batch is added to
+        what they come from.
 
         Args:
             weights: Of the operations, shape ``(edges, choices)``; None for 1.
@@ -263,7 +295,9 @@ class Supernet:
         active = self._active(path)
         with cores(1):
             inputs, targets = next(self._batches["train"])
-            leaf = None if weights is None else weights.detach().requires_grad_(weights.requires_grad)
+            leaf = (
+                None if weights is None else weights.detach().requires_grad_(weights.requires_grad)
+            )
             outputs = self._outputs(inputs, leaf, active)
             loss, judged = self._task.losses(outputs, targets)[0], self._judged(outputs, targets)
             self._optimiser.zero_grad()
@@ -273,7 +307,9 @@ class Supernet:
                 loss.backward(inputs=list(self._model.parameters()))
             else:
                 loss.backward()
-                gradient = None if leaf is None or leaf.grad is None else self._goal.weight * leaf.grad
+                gradient = (
+                    None if leaf is None or leaf.grad is None else self._goal.weight * leaf.grad
+                )
             self._optimiser.step()
             self._rate.step()
             if weights is not None and gradient is not None:
@@ -282,7 +318,8 @@ class Supernet:
         return _finite(judged)
 
     def judge(self, weights: Tensor, path: Path | None = None) -> float:
-        """Add the gradient of L on the next batch of its split to what a mixture's weights come from.
+        """Add the gradient of L on the next batch of its split to what a mixture's weights come
+        from.
 
         The network's own weights stay as they are. It is charged as a step of them is.
 
@@ -317,8 +354,12 @@ class Supernet:
 
 
 def _gradient(value: Tensor, weights: Tensor) -> Tensor:
-    """That of a mixture's weights alone; zeros for a path without life, which does not depend on them."""
-    found = torch.autograd.grad(value, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+    """That of a mixture's weights alone; zeros for a path without life, which does not depend on
+    them.
+    """
+    found = torch.autograd.grad(
+        value, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
     return found[0]
 
 

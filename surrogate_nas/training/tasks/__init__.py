@@ -12,10 +12,28 @@ from surrogate_nas.training.tasks.checking import Split
 __all__ = ["TASKS", "Schedule", "Split", "Task", "code_of", "task_named"]
 
 _FIRST = (
-    "digits", "fashion", "mnist1d", "rotation", "detection", "segmentation", "denoising", "generation", "text",
-    "languages", "translation", "vowels", "letters", "sounds", "forecasting", "anomaly", "cartpole", "gridworld",
-)  # fmt: skip
-TASKS = Registry("task", Task, folder=__name__, attribute="TASK", first=_FIRST, group="surrogate_nas.tasks")
+    "digits",
+    "fashion",
+    "mnist1d",
+    "rotation",
+    "detection",
+    "segmentation",
+    "denoising",
+    "generation",
+    "text",
+    "languages",
+    "translation",
+    "vowels",
+    "letters",
+    "sounds",
+    "forecasting",
+    "anomaly",
+    "cartpole",
+    "gridworld",
+)
+TASKS = Registry(
+    "task", Task, folder=__name__, attribute="TASK", first=_FIRST, group="surrogate_nas.tasks"
+)
 """Every task by name; its data is read when first used."""
 
 
@@ -23,11 +41,12 @@ def task_named(name: str) -> Task:
     """Find a task.
 
     Args:
-        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`; ``?loss=NAME`` behind it trains another loss.
+        name: A key of `TASKS`, or ``path/to/file.py:NAME`` of a `Task`; ``?loss=NAME`` behind it
+            trains another loss.
 
     Raises:
-        UserError: There is no such name or file, the file fails to import, it holds no such task, or the loss does not
-            fit.
+        UserError: There is no such name or file, the file fails to import, it holds no such task,
+            or the loss does not fit.
 
     Example:
         >>> task = task_named("fashion?loss=focal")
@@ -49,7 +68,8 @@ def parted(name: str) -> tuple[str, str]:
 
 
 def code_of(name: str) -> str:
-    """What stands for the code of a task and its loss: the project's version, and a digest of the user's files.
+    """What stands for the code of a task and its loss: the project's version, and a digest of the
+    user's files.
 
     What a user's file imports is not looked at; the data that it makes is (`Task.digest`).
     """

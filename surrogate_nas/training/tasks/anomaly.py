@@ -1,8 +1,10 @@
-"""Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not. Judged by the AUC.
+"""Anomaly detection: days of Italy's electricity demand; summer's are normal, winter's are not.
+Judged by the AUC.
 
-Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the files that the
-packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees a day and answers its 24 hours
-through the pooled features. It is trained on summer days only (April to September).
+Hourly demand of 1,096 days (Keogh et al., "Intelligent icons", 2006), each standardised, from the
+files that the packages sktime and aeon carry: the UCR archive's ItalyPowerDemand. The network sees
+a day and answers its 24 hours through the pooled features. It is trained on summer days only (April
+to September).
 """
 
 from __future__ import annotations
@@ -22,10 +24,15 @@ _N_TRAIN = 300
 
 
 def load() -> dict[str, Split]:
-    """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of summer."""
+    """300 summer days to train, and halves of all others: 397 / 399, of which 123 / 124 are of
+    summer.
+    """
     folder = carried(_NAME)
     if folder is None:
-        raise UserError("The task anomaly needs files that sktime and aeon carry: pip install 'surrogate_nas[tasks]'.")
+        raise UserError(
+            "The task anomaly needs files that sktime and aeon carry: pip install"
+            " 'surrogate_nas[tasks]'."
+        )
     read = [parse((folder / f"{_NAME}_{part}.ts").read_text()) for part in ("TRAIN", "TEST")]
     days, labels = (np.concatenate(parts) for parts in zip(*read, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
@@ -38,7 +45,10 @@ def load() -> dict[str, Split]:
         "test": (rest[middle:], winter[half:]),
     }
     return {
-        name: as_split(days[np.concatenate(parts)][:, None, None], np.repeat([0, 1], [len(part) for part in parts]))
+        name: as_split(
+            days[np.concatenate(parts)][:, None, None],
+            np.repeat([0, 1], [len(part) for part in parts]),
+        )
         for name, parts in chosen.items()
     }
 
@@ -47,12 +57,16 @@ def parse(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Read days, shape ``(n, 24)``, and their published labels, shape ``(n,)``."""
     lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
     try:
-        days = np.array([[float(value) for value in day.split(",")] for day, _ in lines]).reshape(len(lines), HOURS)
+        days = np.array([[float(value) for value in day.split(",")] for day, _ in lines]).reshape(
+            len(lines), HOURS
+        )
         labels = np.array([int(label) for _, label in lines])
     except ValueError as error:
         raise UserError(f"The file of {_NAME} is damaged: {error}.") from error
     if not len(days) or not np.isfinite(days).all() or not set(labels) <= {1, _SUMMER}:
-        raise UserError(f"The file of {_NAME} is damaged: it holds no days, or others than it should.")
+        raise UserError(
+            f"The file of {_NAME} is damaged: it holds no days, or others than it should."
+        )
     return days, labels
 
 

@@ -1,4 +1,6 @@
-"""Recordings as pictures: what tasks of speech and sounds share. Read, trimmed, and seen as mel bands over time."""
+"""Recordings as pictures: what tasks of speech and sounds share. Read, trimmed, and seen as mel
+bands over time.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,8 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
 
 
 def log_mel(samples: np.ndarray, rate: int, bands: int, hop: float) -> np.ndarray:
-    """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape ``(bands, frames)``.
+    """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape
+    ``(bands, frames)``.
 
     Args:
         samples: Shape ``(samples,)``.
@@ -83,7 +86,8 @@ def stretched(bands: np.ndarray, factor: float) -> np.ndarray:
 
 
 def warped(bands: np.ndarray, factor: float) -> np.ndarray:
-    """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length perturbation", 2013).
+    """Say the same with a longer or a shorter throat (Jaitly & Hinton, "Vocal tract length
+    perturbation", 2013).
 
     Args:
         bands: Shape ``(bands, frames)``.

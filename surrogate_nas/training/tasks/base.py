@@ -1,4 +1,6 @@
-"""What a task is: data in fixed splits, the loss that is trained, what is measured besides, and a schedule."""
+"""What a task is: data in fixed splits, the loss that is trained, what is measured besides, and a
+schedule.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +38,19 @@ class Kind:
         name: The key in `KINDS`.
         loss: The name of the loss that is trained if none is named.
         measures: The names of what is measured if nothing is named; the first judges the task.
-        check: Of inputs, targets, what to call them in a message, and the number of classes; gives the targets in
-            their own type, or raises a `UserError`.
+        check: Of inputs, targets, what to call them in a message, and the number of classes; gives
+            the targets in their own type, or raises a `UserError`.
         positions: Whether the head answers at every position instead of once, after pooling.
         strided: Whether the size is halved between the stages of the network.
         causal: Whether a position sees only itself and what is before it.
         trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`.
         least: The fewest classes.
-        arrange: From what the head answers and the number of classes to what losses and measures take, arrays or
-            tensors; None where it is the same.
-        restore: The inverse of `arrange`, which takes how many numbers the head answers: so a gradient by what losses
-            take becomes one by what the head answers.
-        faults: From answers to what went wrong with each network, or empty; None where nothing is known that could.
+        arrange: From what the head answers and the number of classes to what losses and measures
+            take, arrays or tensors; None where it is the same.
+        restore: The inverse of `arrange`, which takes how many numbers the head answers: so a
+            gradient by what losses take becomes one by what the head answers.
+        faults: From answers to what went wrong with each network, or empty; None where nothing is
+            known that could.
         of_images: Whether inputs are images, not signals of height 1.
         every_pixel: Whether targets have the height and width of the inputs.
     """
@@ -69,10 +72,12 @@ class Kind:
 
 
 def pixels(answered: Any, classes: int) -> Any:
-    """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR 2016).
+    """Answers of every pixel out of those of a coarser grid (a pixel shuffle, Shi et al., CVPR
+    2016).
 
     Args:
-        answered: Shape ``(K, batch, classes·f², rows, columns)``; pixels are as they should be where f is 1.
+        answered: Shape ``(K, batch, classes·f², rows, columns)``; pixels are as they should be
+            where f is 1.
         classes: How many classes there are.
 
     Returns:
@@ -83,7 +88,9 @@ def pixels(answered: Any, classes: int) -> Any:
     if finer == 1:
         return answered
     parted = answered.reshape(count * batch * classes, finer, finer, rows, columns)
-    return _moved(parted, (0, 3, 1, 4, 2)).reshape(count, batch, classes, finer * rows, finer * columns)
+    return _moved(parted, (0, 3, 1, 4, 2)).reshape(
+        count, batch, classes, finer * rows, finer * columns
+    )
 
 
 def places(shuffled: Any, outputs: int) -> Any:
@@ -100,8 +107,12 @@ def places(shuffled: Any, outputs: int) -> Any:
     finer = math.isqrt(outputs // classes)
     if finer == 1:
         return shuffled
-    parted = shuffled.reshape(count * batch * classes, height // finer, finer, width // finer, finer)
-    return _moved(parted, (0, 2, 4, 1, 3)).reshape(count, batch, outputs, height // finer, width // finer)
+    parted = shuffled.reshape(
+        count * batch * classes, height // finer, finer, width // finer, finer
+    )
+    return _moved(parted, (0, 2, 4, 1, 3)).reshape(
+        count, batch, outputs, height // finer, width // finer
+    )
 
 
 def _moved(x: Any, axes: tuple[int, ...]) -> Any:
@@ -117,29 +128,68 @@ KINDS = {
         Kind("regression", "squared", ("error", "mae"), checking.values, least=1),
         Kind("reconstruction", "squared", ("auc",), checking.one_class, trainer="reconstruction"),
         Kind(
-            "images", "squared", ("mae", "psnr", "ssim"), checking.images, positions=True, strided=False, least=1,
-            of_images=True, every_pixel=True,
+            "images",
+            "squared",
+            ("mae", "psnr", "ssim"),
+            checking.images,
+            positions=True,
+            strided=False,
+            least=1,
+            of_images=True,
+            every_pixel=True,
         ),
         Kind(
-            "language", "cross_entropy", ("error", "perplexity"), checking.class_a_position, positions=True,
-            strided=False, causal=True,
+            "language",
+            "cross_entropy",
+            ("error", "perplexity"),
+            checking.class_a_position,
+            positions=True,
+            strided=False,
+            causal=True,
         ),
         Kind(
-            "sequence", "ctc", ("character_error", "text_error"), checking.class_sequences, positions=True,
-            strided=False, faults=sequences.unaligned,
+            "sequence",
+            "ctc",
+            ("character_error", "text_error"),
+            checking.class_sequences,
+            positions=True,
+            strided=False,
+            faults=sequences.unaligned,
         ),
         Kind(
-            "segmentation", "cross_entropy", ("error", "miou"), checking.class_a_pixel, positions=True, arrange=pixels,
-            restore=places, of_images=True, every_pixel=True,
+            "segmentation",
+            "cross_entropy",
+            ("error", "miou"),
+            checking.class_a_pixel,
+            positions=True,
+            arrange=pixels,
+            restore=places,
+            of_images=True,
+            every_pixel=True,
         ),
-        Kind("detection", "detection", ("missed", "iou"), checking.boxes, positions=True, of_images=True),
         Kind(
-            "generation", "adversarial", ("frechet", "coverage"), checking.images, positions=True, strided=False,
-            trainer="adversarial", least=1, of_images=True, every_pixel=True,
+            "detection",
+            "detection",
+            ("missed", "iou"),
+            checking.boxes,
+            positions=True,
+            of_images=True,
+        ),
+        Kind(
+            "generation",
+            "adversarial",
+            ("frechet", "coverage"),
+            checking.images,
+            positions=True,
+            strided=False,
+            trainer="adversarial",
+            least=1,
+            of_images=True,
+            every_pixel=True,
         ),
         Kind("policy", "clipped_return", ("return", "failures"), checking.states, trainer="policy"),
     )
-}  # fmt: skip
+}
 """Every kind by name."""
 
 
@@ -151,7 +201,8 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True)
 class Schedule:
-    """How a task is trained: SGD with Nesterov momentum, the learning rate falling to 0 as a cosine over all steps.
+    """How a task is trained: SGD with Nesterov momentum, the learning rate falling to 0 as a cosine
+    over all steps.
 
     Attributes:
         epochs: The default length of a run.
@@ -181,7 +232,8 @@ class Task:
     Attributes:
         name: The key in `TASKS`.
         title: One line saying what is learned.
-        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays or tensors; called once.
+        load: Makes or reads the splits, by name, each a `Split` or a pair of arrays or tensors;
+            called once.
         classes: How many classes, actions, values or channels of an image are answered.
         kind: The key in `KINDS`.
         channels: Default channels of the first stage.
@@ -191,12 +243,14 @@ class Task:
         tolerance: For regression: an answer further off than this counts as an error.
         source: Where the data comes from.
         is_here: Whether the data can be read without a network.
-        loss: What is trained: a name in `LOSSES`, or a loss of a user's own; that of the kind if empty.
-        measures: What is measured besides: names in `MEASURES`, or measures of a user's own; those of the kind if
-            empty. The first judges the task.
+        loss: What is trained: a name in `LOSSES`, or a loss of a user's own; that of the kind if
+            empty.
+        measures: What is measured besides: names in `MEASURES`, or measures of a user's own; those
+            of the kind if empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
-        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`; that of the kind if empty.
+        trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`; that of
+            the kind if empty.
         environment: What a policy acts in.
 
     Example:
@@ -260,10 +314,12 @@ class Task:
             splits = self.load()
         except UserError:
             raise
-        except Exception as error:  # noqa: BLE001 - a stranger's task can raise anything
+        except Exception as error:
             if isinstance(error, ModuleNotFoundError) and is_optional(error):
                 raise missing(f"The task {self.name}", error.name or "") from error
-            raise UserError(f"The task {self.name} cannot load its data: {type(error).__name__}: {error}.") from error
+            raise UserError(
+                f"The task {self.name} cannot load its data: {type(error).__name__}: {error}."
+            ) from error
         try:
             found = checked(splits, self.about.check, self.classes)
             self._check_size(found["train"].inputs.shape)
@@ -272,14 +328,23 @@ class Task:
         return found
 
     def _check_size(self, shape: tuple[int, ...]) -> None:
-        """Refuse inputs of a size, and a number of outputs, that no network of the task can be trained with."""
+        """Refuse inputs of a size, and a number of outputs, that no network of the task can be
+        trained with.
+        """
         _, channels, height, width = shape
         if height == 1 and self.about.of_images:
-            raise UserError(f"its inputs have height 1, and the kind {self.kind} needs square images")
+            raise UserError(
+                f"its inputs have height 1, and the kind {self.kind} needs square images"
+            )
         if height not in (1, width):
-            raise UserError(f"its inputs are {height} × {width}; they must be square images, or signals of height 1")
+            raise UserError(
+                f"its inputs are {height} × {width}; they must be square images, or signals of"
+                " height 1"
+            )
         outputs = self.classes if self.outputs is None else self.outputs
-        if (self.trainer or self.about.trainer) == "reconstruction" and outputs != channels * height * width:
+        if (
+            self.trainer or self.about.trainer
+        ) == "reconstruction" and outputs != channels * height * width:
             raise UserError(
                 f"it answers {outputs} numbers for inputs of {channels} × {height} × {width}; "
                 f"right is outputs={channels * height * width}"
@@ -294,8 +359,8 @@ class Task:
         right = [f"outputs={self.classes * finer**2}"] if shuffled and finer > 1 else []
         right += ["strided=False and no outputs"]
         raise UserError(
-            f"it answers {outputs} numbers at {places} × {places} places for images of {height} × {width}; "
-            f"right is {' or '.join(right)}"
+            f"it answers {outputs} numbers at {places} × {places} places for images of {height} ×"
+            f" {width}; right is {' or '.join(right)}"
         )
 
     @cached_property
@@ -310,7 +375,10 @@ class Task:
         loss = loss_named(self.loss or self.about.loss) if isinstance(self.loss, str) else self.loss
         if self.kind not in loss.fits:
             right = ", ".join(fitting(self.kind))
-            raise UserError(f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are: {right}.")
+            raise UserError(
+                f"The loss {loss.name} is not for the {self.kind} task {self.name}; these are:"
+                f" {right}."
+            )
         return loss
 
     @cached_property
@@ -332,23 +400,37 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of the data and of all settings that a training's result depends on, but for the task's own code.
+        """A digest of the data and of all settings that a training's result depends on, but for the
+        task's own code.
 
         Raises:
             UserError: See `data`.
         """
-        names = ("kind", "classes", "channels", "cells_per_stage", "residual", "tolerance", "outputs", "strided")
+        names = (
+            "kind",
+            "classes",
+            "channels",
+            "cells_per_stage",
+            "residual",
+            "tolerance",
+            "outputs",
+            "strided",
+        )
         settings = {name: getattr(self, name) for name in names} | {
             "schedule": asdict(self.schedule),
             "loss": self.trained.name,
             "measures": [measure.name for measure in self.measured],
             "course": self.trainer,
-            "environment": self.environment and [type(self.environment).__qualname__, repr(vars(self.environment))],
+            "environment": (
+                self.environment
+                and [type(self.environment).__qualname__, repr(vars(self.environment))]
+            ),
         }
         total = hashlib.sha256(json.dumps(settings).encode())
         for name in SPLITS:
             for part in self.data[name]:
-                total.update(f"{name} {part.shape} torch.{part.dtype}".encode())  # as digests always named types
+                # as digests always named types
+                total.update(f"{name} {part.shape} torch.{part.dtype}".encode())
                 total.update(np.ascontiguousarray(part).data)
         return total.hexdigest()
 
@@ -370,7 +452,9 @@ class Task:
         return replace(network, channels=channels, cells_per_stage=cells_per_stage)
 
     def _network_for(self, shape: tuple[int, ...]) -> Network:
-        """The macro architecture of its default size, for inputs of a shape ``(n, channels, height, width)``."""
+        """The macro architecture of its default size, for inputs of a shape
+        ``(n, channels, height, width)``.
+        """
         _, inputs, height, width = shape
         return Network(
             classes=self.classes if self.outputs is None else self.outputs,
@@ -387,16 +471,18 @@ class Task:
 
     @property
     def worst_loss(self) -> float:
-        """The finite loss of a network that diverged: ten times that of knowing nothing (see `Curve`)."""
+        """The finite loss of a network that diverged: ten times that of knowing nothing (see
+        `Curve`).
+        """
         return self.trained.worst(self.classes)
 
     def losses(self, outputs: Any, targets: Any) -> Any:
         """The training loss of each network on a batch, shape ``(K,)``, in `loss_unit`.
 
         Args:
-            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs)``, or ``(K, batch, outputs, …)``
-                where positions answer. Arrays give an array; tensors, with tensors for targets, one that can be
-                differentiated.
+            outputs: As networks answer, arranged or not: shape ``(K, batch, outputs)``, or
+                ``(K, batch, outputs, …)`` where positions answer. Arrays give an array; tensors,
+                with tensors for targets, one that can be differentiated.
             targets: As in `Split`, one batch of them.
         """
         outputs = self.arranged(outputs)
@@ -405,7 +491,8 @@ class Task:
         return self.trained.each(outputs, targets).mean(1)
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The training loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum.
+        """The training loss of each network on a batch, shape ``(K,)`` float64, and the gradient of
+        their sum.
 
         Args:
             outputs: Arranged, an array or a tensor; the gradient is like it.
@@ -417,8 +504,8 @@ class Task:
         """What losses and measures take.
 
         Args:
-            outputs: What K networks answer, shape ``(K, batch, …)``, an array or a tensor; what is arranged already
-                stays as it is.
+            outputs: What K networks answer, shape ``(K, batch, …)``, an array or a tensor; what is
+                arranged already stays as it is.
         """
         arrange = self.about.arrange
         return outputs if arrange is None else arrange(outputs, self.classes)
@@ -429,7 +516,10 @@ class Task:
         Args:
             gradient: That by what losses take, shape ``(K, batch, …)``, an array or a tensor.
         """
-        restore, outputs = self.about.restore, self.classes if self.outputs is None else self.outputs
+        restore, outputs = (
+            self.about.restore,
+            self.classes if self.outputs is None else self.outputs,
+        )
         return gradient if restore is None else restore(gradient, outputs)
 
     def with_loss(self, loss: str | Loss) -> Task:
@@ -441,9 +531,14 @@ class Task:
         Raises:
             UserError: There is no such loss, or it does not fit.
         """
-        other = replace(self, loss=loss, load=partial(getattr, self, "data"))  # which is then read once for all losses
+        # which is then read once for all losses
+        other = replace(self, loss=loss, load=partial(getattr, self, "data"))
         same = other.trained.name == self.trained.name
-        return self if same else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
+        return (
+            self
+            if same
+            else replace(other, name=f"{self.name.partition('?')[0]}?loss={other.trained.name}")
+        )
 
 
 def split_images(
@@ -470,4 +565,7 @@ def standardise(splits: dict[str, Split]) -> dict[str, Split]:
     inputs, axes = splits["train"].inputs, (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
     deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
-    return {name: Split((split.inputs - mean) / deviation, split.targets) for name, split in splits.items()}
+    return {
+        name: Split((split.inputs - mean) / deviation, split.targets)
+        for name, split in splits.items()
+    }

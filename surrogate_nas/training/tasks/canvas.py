@@ -1,8 +1,10 @@
-"""Scenes for detection and segmentation: one or two of scikit-learn's scans of 0, 1 and 2 on 16×16 pixels.
+"""Scenes for detection and segmentation: one or two of scikit-learn's scans of 0, 1 and 2 on 16×16
+pixels.
 
-Every split's scenes are made of scans of its own, cut to their ink. Two digits never overlap, nor have their centres in
-one of the 4×4 places that a network answers at. There are three digits, since of ten a small network learns too little
-in the half second that a training may take: all cells would look alike.
+Every split's scenes are made of scans of its own, cut to their ink. Two digits never overlap, nor
+have their centres in one of the 4×4 places that a network answers at. There are three digits, since
+of ten a small network learns too little in the half second that a training may take: all cells
+would look alike.
 """
 
 from __future__ import annotations
@@ -36,8 +38,10 @@ class Scenes(NamedTuple):
 
     Attributes:
         images: Shape ``(n, 1, 16, 16)``, from 0 to 1.
-        classes: Of every pixel, shape ``(n, 16, 16)``: 0 for the background, else one more than the digit.
-        boxes: Shape ``(n, 2, 5)``: digit, centre x and y, width and height in pixels; a digit of -1 is none.
+        classes: Of every pixel, shape ``(n, 16, 16)``: 0 for the background, else one more than the
+            digit.
+        boxes: Shape ``(n, 2, 5)``: digit, centre x and y, width and height in pixels; a digit of -1
+            is none.
     """
 
     images: np.ndarray
@@ -64,7 +68,11 @@ def scenes() -> dict[str, Scenes]:
 def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Scenes:
     count = rng.integers(1, MOST + 1)
     while True:
-        image, classes, taken = np.zeros((1, SIDE, SIDE)), np.zeros((SIDE, SIDE), np.int64), np.zeros((SIDE, SIDE))
+        image, classes, taken = (
+            np.zeros((1, SIDE, SIDE)),
+            np.zeros((SIDE, SIDE), np.int64),
+            np.zeros((SIDE, SIDE)),
+        )
         boxes = np.tile((-1.0, 0, 0, 0, 0), (MOST, 1))
         for number, chosen in enumerate(rng.integers(len(images), size=count)):
             rows, columns = (np.flatnonzero((images[chosen] > _INK).any(axis)) for axis in (1, 0))

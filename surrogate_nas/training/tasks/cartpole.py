@@ -1,10 +1,12 @@
-"""Control: a pole on a cart (Barto, Sutton & Anderson 1983) that is kept upright without seeing velocities.
+"""Control: a pole on a cart (Barto, Sutton & Anderson 1983) that is kept upright without seeing
+velocities.
 
-The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms, as most software has
-them. A push of 10 N to the left or to the right at every step; an episode ends where the pole is more than 12° off or
-the cart more than 2.4 m, or after 100 steps, each of which is worth 1. The policy sees where cart and pole were at the
-last eight steps, a signal of two channels, so that a cell must find the velocities itself (the variant of Gomez &
-Miikkulainen, IJCAI 1999).
+The equations are the paper's without its tiny frictions, integrated by Euler's method every 20 ms,
+as most software has them. A push of 10 N to the left or to the right at every step; an episode ends
+where the pole is more than 12° off or the cart more than 2.4 m, or after 100 steps, each of which
+is worth 1. The policy sees where cart and pole were at the last eight steps, a signal of two
+channels, so that a cell must find the velocities itself (the variant of Gomez & Miikkulainen, IJCAI
+1999).
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def pushed(states: Array, actions: Array) -> Array:
     force = np.where(actions == 1, PUSH, -PUSH)
     mass, cosine, sine = CART_MASS + POLE_MASS, np.cos(angle), np.sin(angle)
     pressed = (force + POLE_MASS * HALF_LENGTH * turning**2 * sine) / mass
-    turned = (GRAVITY * sine - cosine * pressed) / (HALF_LENGTH * (4 / 3 - POLE_MASS * cosine**2 / mass))
+    turned = (GRAVITY * sine - cosine * pressed) / (
+        HALF_LENGTH * (4 / 3 - POLE_MASS * cosine**2 / mass)
+    )
     moved = pressed - POLE_MASS * HALF_LENGTH * turned * cosine / mass
     return states + SECONDS * np.stack([velocity, moved, turning, turned], 1)
 
@@ -74,10 +78,14 @@ ENVIRONMENT = CartPole()
 
 
 def load() -> dict[str, Split]:
-    """Draw starts, all four numbers uniform in ±0.05, at rest for the steps before: 500 / 128 / 384."""
+    """Draw starts, all four numbers uniform in ±0.05, at rest for the steps before: 500 / 128 /
+    384.
+    """
     rng = np.random.default_rng(SPLIT_SEED)
     states = {name: rng.uniform(-_START, _START, (n, 1, 4)) for name, n in _SIZES.items()}
-    return starting(ENVIRONMENT, {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()})
+    return starting(
+        ENVIRONMENT, {name: part.repeat(ENVIRONMENT.seen, 1) for name, part in states.items()}
+    )
 
 
 TASK = Task(

@@ -1,6 +1,8 @@
-"""What a task's loader gave, checked and brought to one form: a stranger's loader can give anything.
+"""What a task's loader gave, checked and brought to one form: a stranger's loader can give
+anything.
 
-A split may be a `Split`, or any pair of arrays or tensors; what is wrong with one is told in a line.
+A split may be a `Split`, or any pair of arrays or tensors; what is wrong with one is told in a
+line.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ class Split(NamedTuple):
 
     Attributes:
         inputs: Shape ``(n, channels, height, width)`` float32; height 1 for signals and text.
-        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers (int64), or values, images or boxes
-            (float32).
+        targets: Shape ``(n, …)``, whatever the kind of the task says: class numbers (int64), or
+            values, images or boxes (float32).
     """
 
     inputs: Array
@@ -41,7 +43,9 @@ def as_split(inputs: Array, targets: Array) -> Split:
 
 
 Check = Callable[[Array, Array, str, int], Array]
-"""From inputs, targets, a name for them and the number of classes to the targets in their own type."""
+"""From inputs, targets, a name for them and the number of classes to the targets in their own
+type.
+"""
 
 
 def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
@@ -55,31 +59,46 @@ def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
         ("targets", {tuple(split.targets.shape[1:]) for split in splits.values()}),
     ):
         if len(shapes) > 1:
-            raise UserError(f"its splits have {what} of different shapes: {', '.join(map(str, sorted(shapes)))}")
+            raise UserError(
+                f"its splits have {what} of different shapes: {', '.join(map(str, sorted(shapes)))}"
+            )
     return splits
 
 
 def _split(given: Any, where: str, check: Check, classes: int) -> Split:
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise UserError(f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}")
+        raise UserError(
+            f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}"
+        )
     inputs = _single(_array(given[0], f"the inputs of {where}"))
     targets = _array(given[1], f"the targets of {where}")
     if inputs.ndim != 4 or not inputs.size:
-        raise UserError(f"the inputs of {where} must have a shape (n, channels, height, width), not {inputs.shape}")
+        raise UserError(
+            f"the inputs of {where} must have a shape (n, channels, height, width), not"
+            f" {inputs.shape}"
+        )
     if len(inputs) != len(targets):
         raise UserError(f"{where} has {len(inputs)} inputs but {len(targets)} targets")
     if not np.isfinite(inputs).all():
         raise UserError(f"the inputs of {where} hold numbers that are not finite")
-    return Split(inputs, np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes)))
+    return Split(
+        inputs, np.ascontiguousarray(check(inputs, targets, f"the targets of {where}", classes))
+    )
 
 
 def _array(given: Any, what: str) -> Array:
     try:
         array = as_array(given)
         if array.dtype.kind not in "biuf":
-            raise TypeError("they are complex" if array.dtype.kind == "c" else f"they are of the type {array.dtype}")
+            raise TypeError(
+                "they are complex"
+                if array.dtype.kind == "c"
+                else f"they are of the type {array.dtype}"
+            )
     except (TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{what} are no array of numbers ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"{what} are no array of numbers ({type(error).__name__}: {error})"
+        ) from error
     return array if array.ndim else array[None]
 
 
@@ -90,9 +109,15 @@ def _single(array: Array) -> Array:
 
 
 def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
-    """Finite values, one for each output: shape ``(n,)`` where there is one, else ``(n, outputs)``."""
+    """Finite values, one for each output: shape ``(n,)`` where there is one, else
+    ``(n, outputs)``.
+    """
     if targets.ndim != (1 if classes == 1 else 2) or (classes > 1 and targets.shape[1] != classes):
-        wanted = "one value each, shape (n,)" if classes == 1 else f"{classes} values each, shape (n, {classes})"
+        wanted = (
+            "one value each, shape (n,)"
+            if classes == 1
+            else f"{classes} values each, shape (n, {classes})"
+        )
         raise UserError(f"{what} must be {wanted}, not {targets.shape}")
     return _finite(targets, what)
 
@@ -124,7 +149,9 @@ def one_class(inputs: Array, targets: Array, what: str, classes: int) -> Array:
 def class_a_position(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     """A class number at every position of a signal, shape ``(n, width)``."""
     if inputs.shape[2] != 1:
-        raise UserError(f"{what} are one a position, which needs inputs of height 1, not {inputs.shape[2]}")
+        raise UserError(
+            f"{what} are one a position, which needs inputs of height 1, not {inputs.shape[2]}"
+        )
     return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
 
 
@@ -137,15 +164,21 @@ def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> A
     """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
     if inputs.shape[2] != 1 or targets.ndim != 2:
         shapes = f"{targets.shape}, and inputs of height 1, not {inputs.shape[2]}"
-        raise UserError(f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}")
+        raise UserError(
+            f"{what} must be sequences of class numbers of shape (n, longest), not {shapes}"
+        )
     numbers = _numbers(targets, what, classes, targets.shape)
     if not (numbers[:, 0] > 0).all() or ((numbers[:, :-1] == 0) & (numbers[:, 1:] > 0)).any():
-        raise UserError(f"{what} must be sequences of at least one class from 1 on, with zeros only behind them")
+        raise UserError(
+            f"{what} must be sequences of at least one class from 1 on, with zeros only behind them"
+        )
     return numbers
 
 
 def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
-    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width, height in pixels."""
+    """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
+    height in pixels.
+    """
     if targets.ndim != 3 or targets.shape[2] != 5:
         raise UserError(f"{what} must be boxes of shape (n, most, 5), not {targets.shape}")
     found = _finite(targets, what)
@@ -164,5 +197,7 @@ def _numbers(targets: Array, what: str, classes: int, wanted: tuple[int, ...]) -
         raise UserError(f"{what} must be whole numbers, the numbers of classes")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
-        raise UserError(f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}")
+        raise UserError(
+            f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"
+        )
     return numbers

@@ -1,7 +1,8 @@
-"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, where the user has them; no augmentation.
+"""CIFAR-10 and CIFAR-100 (Krizhevsky, 2009) through torchvision, where the user has them; no
+augmentation.
 
-The 50,000 training images are halved as NAS-Bench-201 does for CIFAR-10: 25,000 to train, 25,000 to validate (a
-shuffle of our own, not its published one).
+The 50,000 training images are halved as NAS-Bench-201 does for CIFAR-10: 25,000 to train, 25,000 to
+validate (a shuffle of our own, not its published one).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def load(name: str) -> dict[str, Split]:
         train, test = (getattr(datasets, name)(root, train=part) for part in (True, False))
     except RuntimeError as error:
         raise UserError(
-            f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) brings it; "
-            f"{CIFAR_VARIABLE} may name another folder."
+            f"{name} is not in {root}: torchvision.datasets.{name}({root!r}, download=True) brings"
+            f" it; {CIFAR_VARIABLE} may name another folder."
         ) from error
     splits = split_images(_images(train.data), np.array(train.targets), (25000, 25000, 0))
     return standardise({**splits, "test": as_split(_images(test.data), np.array(test.targets))})

@@ -1,6 +1,7 @@
 """Denoising: handwritten digits of 8×8 pixels from copies with noise, answered pixel by pixel.
 
-Real images are scikit-learn's scans, scaled to values from 0 to 1; the noise is normal, drawn once, and not clipped.
+Real images are scikit-learn's scans, scaled to values from 0 to 1; the noise is normal, drawn once,
+and not clipped.
 """
 
 from __future__ import annotations
@@ -33,5 +34,7 @@ TASK = Task(
     residual=False,
     schedule=Schedule(epochs=8, batch=50, learning_rate=0.05),
     measures=("psnr", "ssim", "mae"),
-    source="scikit-learn's copy of the UCI optical recognition of handwritten digits, noise added here",
+    source=(
+        "scikit-learn's copy of the UCI optical recognition of handwritten digits, noise added here"
+    ),
 )

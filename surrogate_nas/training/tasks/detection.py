@@ -1,4 +1,6 @@
-"""Detection: which digits stand on a canvas, and where? A grid of 4×4 places, each of which may answer a box."""
+"""Detection: which digits stand on a canvas, and where? A grid of 4×4 places, each of which may
+answer a box.
+"""
 
 from __future__ import annotations
 

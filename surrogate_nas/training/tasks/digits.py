@@ -1,7 +1,9 @@
-"""Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; nothing to download, a run takes no second.
+"""Handwritten digits: scikit-learn's 1,797 real scans of 8×8 pixels; nothing to download, a run
+takes no second.
 
-Few are trained on, and all are seen through noise: the scans as they are were read without an error by half of the
-cells, so that which of them is better was noise (figures: analysis/README.md, Calibration).
+Few are trained on, and all are seen through noise: the scans as they are were read without an error
+by half of the cells, so that which of them is better was noise (figures: analysis/README.md,
+Calibration).
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ _NOISE = 3.0
 def load() -> dict[str, Split]:
     """Read the scans and add noise: 600 to train, 500 to validate, 697 to test."""
     images, labels = published("digits")
-    seen = images[:, None] + _NOISE * np.random.default_rng(SPLIT_SEED).standard_normal((len(images), 1, _SIDE, _SIDE))
+    seen = images[:, None] + _NOISE * np.random.default_rng(SPLIT_SEED).standard_normal(
+        (len(images), 1, _SIDE, _SIDE)
+    )
     return standardise(split_images(seen, labels, _SIZES))
 
 
@@ -37,14 +41,17 @@ def scans(scale: float = 1.0) -> dict[str, Split]:
 
 
 def published(task: str) -> tuple[Array, Array]:
-    """All scans as scikit-learn's own loader gives them, read from its file: importing the library takes longer.
+    """All scans as scikit-learn's own loader gives them, read from its file: importing the library
+    takes longer.
 
     Returns:
         Images, shape ``(1797, 8, 8)``, from 0 to `BRIGHTEST`, and digits, shape ``(1797,)``.
     """
     need(f"The task {task}", "sklearn")
     file = package_folder(("scikit-learn", "sklearn")) / "datasets" / "data" / "digits.csv.gz"
-    rows = np.array(gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",").split(b",")).astype(np.int64)
+    rows = np.array(
+        gzip.decompress(file.read_bytes()).replace(b"\n", b",").rstrip(b",").split(b",")
+    ).astype(np.int64)
     rows = rows.reshape(-1, _SIDE**2 + 1)
     return rows[:, :-1].astype(np.float64).reshape(-1, _SIDE, _SIDE), rows[:, -1]
 

@@ -1,4 +1,6 @@
-"""What a policy acts in: many episodes at once, each a row of arrays, without a state of its own."""
+"""What a policy acts in: many episodes at once, each a row of arrays, without a state of its
+own.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ class Environment:
     Attributes:
         longest: The most steps of an episode.
         discount: What a reward is worth that comes one step later.
-        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0 trusts `value` after
-            one step.
+        trace: λ of the advantages (Schulman et al., ICLR 2016): 1 trusts the rewards alone, 0
+            trusts `value` after one step.
     """
 
     longest: int
@@ -27,7 +29,8 @@ class Environment:
     trace: float = 1.0
 
     def observe(self, states: Array) -> Array:
-        """What the policy sees, shape ``(n, channels, height, width)`` float32; height 1 for signals.
+        """What the policy sees, shape ``(n, channels, height, width)`` float32; height 1 for
+        signals.
 
         Args:
             states: Shape ``(n, …)``.
@@ -35,7 +38,8 @@ class Environment:
         raise NotImplementedError
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
-        """The states after one action each, the rewards ``(n,)``, and which episodes have ended ``(n,)``.
+        """The states after one action each, the rewards ``(n,)``, and which episodes have ended
+        ``(n,)``.
 
         Args:
             states: Shape ``(n, …)``; not changed.
@@ -52,10 +56,12 @@ class Environment:
         raise NotImplementedError
 
     def value(self, states: Array) -> Array:
-        """A guess of the return to come that is known without learning, shape ``(n,)``; 0 if there is none.
+        """A guess of the return to come that is known without learning, shape ``(n,)``; 0 if there
+        is none.
 
-        It serves as the baseline of advantages, which shaping by a potential is another word for (Ng, Harada & Russell,
-        ICML 1999; Wiewiora, JAIR 2003): what it says changes how fast a policy learns, not which one is best.
+        It serves as the baseline of advantages, which shaping by a potential is another word for
+        (Ng, Harada & Russell, ICML 1999; Wiewiora, JAIR 2003): what it says changes how fast a
+        policy learns, not which one is best.
 
         Args:
             states: Shape ``(n, …)``.

@@ -1,10 +1,12 @@
-"""Forecasting: the next year of monthly series that statsmodels ships, from the five years before it.
+"""Forecasting: the next year of monthly series that statsmodels ships, from the five years before
+it.
 
-The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few months without a
-measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950 to 2010. A window is standardised by
-its own past. Every series is cut in time: what is forecast in validation lies behind all of what was trained on, and
-the test behind both; only the past that a forecast starts from reaches back over a cut. Two seeds agree on cells in
-runs of the default length, but not in runs twice as long (figures: analysis/README.md, Calibration).
+The series are the carbon dioxide at Mauna Loa, 1958 to 2001 (weekly, averaged to months; the few
+months without a measurement are interpolated), and the sea's temperature off Peru (Niño 1+2), 1950
+to 2010. A window is standardised by its own past. Every series is cut in time: what is forecast in
+validation lies behind all of what was trained on, and the test behind both; only the past that a
+forecast starts from reaches back over a cut. Two seeds agree on cells in runs of the default
+length, but not in runs twice as long (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ def carbon_dioxide() -> np.ndarray:
     months: dict[str, list[float]] = {}
     for day, measured in _rows("co2"):
         months.setdefault(day[: len("YYYYMM")], []).extend([float(measured)] if measured else [])
-    means = np.array([math.fsum(weeks) / len(weeks) if weeks else math.nan for weeks in months.values()])
+    means = np.array(
+        [math.fsum(weeks) / len(weeks) if weeks else math.nan for weeks in months.values()]
+    )
     places, known = np.arange(len(means)), ~np.isnan(means)
     return np.asarray(np.interp(places, places[known], means[known]))
 
@@ -48,7 +52,9 @@ def sea_temperature() -> np.ndarray:
 
 
 def _rows(name: str) -> list[list[str]]:
-    """The rows of a data set in statsmodels' own file: importing the library takes longer than reading."""
+    """The rows of a data set in statsmodels' own file: importing the library takes longer than
+    reading.
+    """
     need("The task forecasting", "statsmodels")
     file = package_folder(("statsmodels", "statsmodels")) / "datasets" / name / f"{name}.csv"
     return [line.split(",") for line in file.read_text(encoding="utf-8").splitlines()[1:]]

@@ -1,8 +1,10 @@
-"""Generation: handwritten digits of 8×8 pixels from noise, by a generator made of the cell and trained adversarially.
+"""Generation: handwritten digits of 8×8 pixels from noise, by a generator made of the cell and
+trained adversarially.
 
-The noise of an image is a point of a space of six dimensions, the same at every pixel, beside two channels that say
-where the pixel is; the generator keeps that size and answers every pixel. Real images are scikit-learn's scans, scaled
-to values from 0 to 1. Judged by distances in the features of a small fixed classifier; lower is better.
+The noise of an image is a point of a space of six dimensions, the same at every pixel, beside two
+channels that say where the pixel is; the generator keeps that size and answers every pixel. Real
+images are scikit-learn's scans, scaled to values from 0 to 1. Judged by distances in the features
+of a small fixed classifier; lower is better.
 """
 
 from __future__ import annotations
@@ -26,7 +28,9 @@ def load() -> dict[str, Split]:
 
 
 def noise(n: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Standard normal points, spread over all pixels, and the pixels' coordinates, shape ``(n, 8, size, size)``."""
+    """Standard normal points, spread over all pixels, and the pixels' coordinates, shape
+    ``(n, 8, size, size)``.
+    """
     points = rng.standard_normal((n, _DIMENSIONS, 1, 1)) * np.ones((size, size))
     places = np.stack(np.meshgrid(*2 * [np.linspace(-1.5, 1.5, size)]))
     return np.concatenate([points, np.broadcast_to(places, (n, *places.shape))], axis=1)

@@ -1,10 +1,13 @@
-"""Control: a walk to a goal through a grid with random walls, of which the policy sees its neighbourhood.
+"""Control: a walk to a goal through a grid with random walls, of which the policy sees its
+neighbourhood.
 
-Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares around it as image
-planes: the goal where it is in sight, walls, and its own fading trail; as constant planes, in which direction the goal
-lies, the compass of point-goal navigation (Anderson et al. 2018); and two planes that number rows and columns, as
-pooling forgets places (CoordConv, Liu et al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step;
-after 20 steps an episode ends with nothing. While it learns, what the goal would be worth without walls is a baseline.
+Every episode has walls of its own, so a policy cannot learn a way by heart. It sees the 5×5 squares
+around it as image planes: the goal where it is in sight, walls, and its own fading trail; as
+constant planes, in which direction the goal lies, the compass of point-goal navigation (Anderson et
+al. 2018); and two planes that number rows and columns, as pooling forgets places (CoordConv, Liu et
+al., NeurIPS 2018). Reaching the goal is worth 1, discounted by 0.95 a step; after 20 steps an
+episode ends with nothing. While it learns, what the goal would be worth without walls is a
+baseline.
 """
 
 from __future__ import annotations
@@ -29,7 +32,9 @@ _COMPASS = 3.0
 
 
 def distances(states: Array) -> Array:
-    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way leads there."""
+    """Steps to the goal from every square, shape ``(n, height, width)``; infinite where no way
+    leads there.
+    """
     walls = states[:, _WALLS] > 0
     found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
     while True:
@@ -43,7 +48,8 @@ def distances(states: Array) -> Array:
 
 @dataclass(frozen=True)
 class GridWorld(Environment):
-    """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and where it was.
+    """Grids as planes of ones and zeros, shape ``(n, 4, height, width)``: agent, goal, walls, and
+    where it was.
 
     Attributes:
         longest: The most steps of an episode.
@@ -58,7 +64,9 @@ class GridWorld(Environment):
     sight: int = 2
 
     def observe(self, states: Array) -> Array:
-        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape ``(n, 7, 5, 5)``."""
+        """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape
+        ``(n, 7, 5, 5)``.
+        """
         at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
         height, width = np.array(states.shape[2:]) + 2 * self.sight
         padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
@@ -97,7 +105,9 @@ class GridWorld(Environment):
 
 def _place(states: Array, plane: int) -> Array:
     """Row and column of the one in a plane, shape ``(n, 2)``."""
-    return np.stack(np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]), 1)
+    return np.stack(
+        np.divmod(states[:, plane].reshape(len(states), -1).argmax(1), states.shape[3]), 1
+    )
 
 
 ENVIRONMENT = GridWorld()

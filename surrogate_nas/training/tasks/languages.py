@@ -1,9 +1,11 @@
-"""Classification of texts: in which of ten languages is this name of a country, a language, a script or money?
+"""Classification of texts: in which of ten languages is this name of a country, a language, a
+script or money?
 
-The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package pycountry installs. A
-text is written without accents, so that no single letter betrays its language, and left out where another of the ten
-languages, or English, writes it alike. Everything that is called by it is known in most of the languages, so that what
-is named tells little, and goes to one split with all its names.
+The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
+pycountry installs. A text is written without accents, so that no single letter betrays its
+language, and left out where another of the ten languages, or English, writes it alike. Everything
+that is called by it is known in most of the languages, so that what is named tells little, and goes
+to one split with all its names.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_spl
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
 LANGUAGES = ("de", "nl", "sv", "fr", "it", "es", "pl", "hr", "hu", "tr")
-"""The classes: three Germanic languages, three Romance ones, two Slavonic ones, Hungarian and Turkish."""
+"""The classes: three Germanic languages, three Romance ones, two Slavonic ones, Hungarian and
+Turkish.
+"""
 ALPHABET = " " + string.ascii_lowercase
 LENGTH = 32
 """Positions; a shorter text has nothing behind it."""
@@ -44,23 +48,34 @@ def plain(text: str) -> str:
 
 
 def names() -> list[dict[str, str]]:
-    """Of everything that is called alike in English, its name in each language that has one of its own."""
+    """Of everything that is called alike in English, its name in each language that has one of its
+    own.
+    """
     folder = phrases("languages")
     called: dict[str, dict[str, str]] = {}
     for standard in _STANDARDS:
         try:
-            (entries,) = json.loads((folder / "databases" / f"{standard}.json").read_text(encoding="utf-8")).values()
+            (entries,) = json.loads(
+                (folder / "databases" / f"{standard}.json").read_text(encoding="utf-8")
+            ).values()
         except OSError as error:
             raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
         locales = folder / "locales"
-        said = {code: gettext.translation(standard, locales, [code], fallback=True).gettext for code in LANGUAGES}
+        said = {
+            code: gettext.translation(standard, locales, [code], fallback=True).gettext
+            for code in LANGUAGES
+        }
         for english in sorted({entry[key] for entry in entries for key in _KEYS if key in entry}):
-            called.setdefault(plain(english), {}).update({code: plain(say(english)) for code, say in said.items()})
+            called.setdefault(plain(english), {}).update(
+                {code: plain(say(english)) for code, say in said.items()}
+            )
     return _own(called)
 
 
 def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
-    """Leave out what two languages write alike, what has no fitting length, and what too few languages name."""
+    """Leave out what two languages write alike, what has no fitting length, and what too few
+    languages name.
+    """
     writers = Counter(name for by_code in called.values() for name in by_code.values())
     kept = [
         {
@@ -84,9 +99,14 @@ def load() -> dict[str, Split]:
         for label, code in enumerate(LANGUAGES):
             own = [things[i][code] for i in order[a:b] if code in things[i]][:size]
             if len(own) < size:
-                raise UserError(f"pycountry has only {len(own)} of {size} names in {code} for the {split} split.")
+                raise UserError(
+                    f"pycountry has only {len(own)} of {size} names in {code} for the {split}"
+                    " split."
+                )
             texts += [(name, label) for name in own]
-        splits[split] = as_split(encode([name for name, _ in texts]), np.array([label for _, label in texts]))
+        splits[split] = as_split(
+            encode([name for name, _ in texts]), np.array([label for _, label in texts])
+        )
     return splits
 
 

@@ -1,10 +1,12 @@
-"""Speech to text: two or three spoken letters, joined, said by a voice that training never heard; CTC.
+"""Speech to text: two or three spoken letters, joined, said by a voice that training never heard;
+CTC.
 
-The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice a language says every letter
-once. Six letters are called much alike in fourteen languages, in the Cyrillic ones too; nine voices train, two
-validate, three test. The recordings are real; made up are the joins, the tempo (80 % to 120 %), the loudness, the
-noise, and in training the length of the throat, drawn with a fixed seed. Sequences of a split share its few recordings
-(54, 12 and 18): they are no independent readings. Every sequence has its mean in every band taken off.
+The recordings are those of Debian's klettres-data (KDE's tutor of alphabets): one voice a language
+says every letter once. Six letters are called much alike in fourteen languages, in the Cyrillic
+ones too; nine voices train, two validate, three test. The recordings are real; made up are the
+joins, the tempo (80 % to 120 %), the loudness, the noise, and in training the length of the throat,
+drawn with a fixed seed. Sequences of a split share its few recordings (54, 12 and 18): they are no
+independent readings. Every sequence has its mean in every band taken off.
 """
 
 from __future__ import annotations
@@ -42,15 +44,21 @@ def is_here() -> bool:
 
 
 def recordings(language: str) -> list[np.ndarray]:
-    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape ``(16, frames)``."""
+    """One voice's letters in the order of `LETTERS`, each as mel bands over time, shape
+    ``(16, frames)``.
+    """
     table = FOLDER / language / "sounds.xml"
     try:
         sounds = list(ElementTree.parse(table).getroot().iterfind(".//alphabet/sound"))
     except (OSError, ElementTree.ParseError) as error:
         raise UserError(
-            f"The task speech-letters needs {table} of Debian's klettres-data: apt-get install klettres-data."
+            f"The task speech-letters needs {table} of Debian's klettres-data: apt-get install"
+            " klettres-data."
         ) from error
-    files = {_LATIN.get(sound.get("name", ""), sound.get("name")): sound.get("file", "") for sound in sounds}
+    files = {
+        _LATIN.get(sound.get("name", ""), sound.get("name")): sound.get("file", "")
+        for sound in sounds
+    }
     lacking = [letter for letter in LETTERS if letter not in files]
     if lacking:
         raise UserError(f"{table} lacks the letters {', '.join(lacking)}.")
@@ -82,7 +90,9 @@ def spoken(
         targets[row, : len(letters)] = letters + 1
         start, throat = int(rng.integers(_LEAD)), rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
-            said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[:, : _LENGTH - start]
+            said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[
+                :, : _LENGTH - start
+            ]
             inputs[row, :, 0, start : start + said.shape[1]] = said
             start = min(_LENGTH, start + said.shape[1] + int(rng.integers(1, 4)))
     inputs = audio.noisy(inputs, rng)
@@ -100,7 +110,9 @@ def load() -> dict[str, Split]:
 
 TASK = Task(
     name="speech-letters",
-    title="which letters were spoken? Joined recordings of voices never heard; error: wrong letters",
+    title=(
+        "which letters were spoken? Joined recordings of voices never heard; error: wrong letters"
+    ),
     load=load,
     classes=len(LETTERS) + 1,
     kind="sequence",

@@ -1,4 +1,6 @@
-"""Image regression: by how much was this digit turned? Mean squared error, in units of 60°, targets from -1 to 1."""
+"""Image regression: by how much was this digit turned? Mean squared error, in units of 60°, targets
+from -1 to 1.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ def load() -> dict[str, Split]:
 
     images, _ = published("rotation")
     angles = np.random.default_rng(SPLIT_SEED).uniform(-1, 1, len(images))
-    turned = [rotate(i, _LARGEST_DEGREES * a, reshape=False, order=1) for i, a in zip(images, angles, strict=True)]
+    turned = [
+        rotate(i, _LARGEST_DEGREES * a, reshape=False, order=1)
+        for i, a in zip(images, angles, strict=True)
+    ]
     return standardise(split_images(np.stack(turned)[:, None], angles, (1000, 400, 397)))
 
 

@@ -1,4 +1,6 @@
-"""Segmentation: of which digit is every pixel, or of none? The coarse answers of 4×4 places are shuffled to pixels."""
+"""Segmentation: of which digit is every pixel, or of none? The coarse answers of 4×4 places are
+shuffled to pixels.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ _FINER = 4
 
 def load() -> dict[str, Split]:
     """The scenes with the class of every pixel (`canvas`)."""
-    return standardise({name: as_split(made.images, made.classes) for name, made in scenes().items()})
+    return standardise(
+        {name: as_split(made.images, made.classes) for name, made in scenes().items()}
+    )
 
 
 TASK = Task(

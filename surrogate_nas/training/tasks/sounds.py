@@ -1,10 +1,12 @@
-"""Sound events: which part of a drum kit was struck? Kits in training, validation and test are different ones.
+"""Sound events: which part of a drum kit was struck? Kits in training, validation and test are
+different ones.
 
-Recordings of single strokes from Debian's hydrogen-drumkits, acoustic kits and a few electric ones; a file's own name
-says what was struck, and files that say something else (cowbell, rim, shakers) are left out. Of every stroke the first
-0.3 seconds are seen, as mel bands over time, their mean taken off. Made up are repetitions, so that each kind sounds
-equally often: in other tempos (80 % to 120 %), sizes, loudness and noise, with a fixed seed. The strokes behind them
-are few (197, 115 and 126), and each kit has its own way, so a split judges by kits.
+Recordings of single strokes from Debian's hydrogen-drumkits, acoustic kits and a few electric ones;
+a file's own name says what was struck, and files that say something else (cowbell, rim, shakers)
+are left out. Of every stroke the first 0.3 seconds are seen, as mel bands over time, their mean
+taken off. Made up are repetitions, so that each kind sounds equally often: in other tempos (80 % to
+120 %), sizes, loudness and noise, with a fixed seed. The strokes behind them are few (197, 115 and
+126), and each kit has its own way, so a split judges by kits.
 """
 
 from __future__ import annotations
@@ -27,9 +29,17 @@ KINDS = {
     "tom": r"tom|^(ft|t1|t2|tm)",
     "cymbal": r"crash|ride|splash|china|^cra|^[cr]c_|^rd",
 }
-"""What is told apart, as classes from 0, and how files are called in which it sounds; the first that fits."""
+"""What is told apart, as classes from 0, and how files are called in which it sounds; the first
+that fits.
+"""
 KITS = {
-    "train": ("The Black Pearl 1.0", "Millo_MultiLayered2", "Millo_MultiLayered3", "Millo-Drums_v.1", "VariBreaks"),
+    "train": (
+        "The Black Pearl 1.0",
+        "Millo_MultiLayered2",
+        "Millo_MultiLayered3",
+        "Millo-Drums_v.1",
+        "VariBreaks",
+    ),
     "valid": ("ForzeeStereo", "HardElectro1", "Audiophob"),
     "test": ("BJA_Pacific", "ColomboAcousticDrumkit", "ElectricEmpireKit"),
 }
@@ -61,13 +71,18 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
         files = sorted(path for path in (FOLDER / kit).rglob("*") if path.suffix in _SUFFIXES)
         if not files:
             raise UserError(
-                f"The task sounds needs the drum kit in {FOLDER / kit}, which Debian's hydrogen-drumkits brings: "
-                "apt-get install hydrogen-drumkits."
+                f"The task sounds needs the drum kit in {FOLDER / kit}, which Debian's"
+                " hydrogen-drumkits brings: apt-get install hydrogen-drumkits."
             )
         for path in files:
             kind = kind_of(path.stem)
             if kind is not None:
-                found.append((_fitted(audio.log_mel(*audio.read(path, "sounds", _SECONDS), _BANDS, _HOP)), kind))
+                found.append(
+                    (
+                        _fitted(audio.log_mel(*audio.read(path, "sounds", _SECONDS), _BANDS, _HOP)),
+                        kind,
+                    )
+                )
     return found
 
 
@@ -77,7 +92,9 @@ def _fitted(bands: np.ndarray) -> np.ndarray:
     return np.pad(bands[:, :_LENGTH], ((0, 0), (0, rest)), constant_values=audio.SILENCE)
 
 
-def repeated(found: list[Stroke], n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def repeated(
+    found: list[Stroke], n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Repeat strokes, each a little different.
 
     Returns:
@@ -96,7 +113,9 @@ def repeated(found: list[Stroke], n: int, rng: np.random.Generator) -> tuple[np.
 def load() -> dict[str, Split]:
     """Repeat the strokes: 800 / 800 / 1,000."""
     rng = np.random.default_rng(SPLIT_SEED)
-    return standardise({name: as_split(*repeated(strokes(KITS[name]), n, rng)) for name, n in _SIZES.items()})
+    return standardise(
+        {name: as_split(*repeated(strokes(KITS[name]), n, rng)) for name, n in _SIZES.items()}
+    )
 
 
 TASK = Task(

@@ -1,7 +1,9 @@
-"""Language modelling: the next character of Python's own help texts, with causal one-dimensional cells.
+"""Language modelling: the next character of Python's own help texts, with causal one-dimensional
+cells.
 
-The perplexity per character is ``exp(loss)``. The text is the help on Python's language topics that ships with the
-interpreter, so splits are fixed for one version of Python and differ slightly between versions.
+The perplexity per character is ``exp(loss)``. The text is the help on Python's language topics that
+ships with the interpreter, so splits are fixed for one version of Python and differ slightly
+between versions.
 """
 
 from __future__ import annotations
@@ -25,11 +27,15 @@ def load() -> dict[str, Split]:
     try:
         from pydoc_data.topics import topics
     except ImportError as error:
-        raise UserError("The task text needs Python's help texts (pydoc_data), which this Python lacks.") from error
+        raise UserError(
+            "The task text needs Python's help texts (pydoc_data), which this Python lacks."
+        ) from error
     codes = encode("\n".join(topics[name] for name in sorted(topics)))
     # Topics are sorted by name, so contiguous windows of a split come from topics of its own.
     stride = len(codes) // sum(_SIZES.values())
-    windows = np.stack([codes[i * stride : i * stride + _LENGTH + 1] for i in range(sum(_SIZES.values()))])
+    windows = np.stack(
+        [codes[i * stride : i * stride + _LENGTH + 1] for i in range(sum(_SIZES.values()))]
+    )
     splits, start = {}, 0
     for name, size in _SIZES.items():
         part = windows[start : start + size]

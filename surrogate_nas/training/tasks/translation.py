@@ -1,9 +1,11 @@
-"""Translation, character by character: what countries, regions, languages and money are called, German to Serbian.
+"""Translation, character by character: what countries, regions, languages and money are called,
+German to Serbian.
 
-The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package pycountry installs. Most
-pairs are one name written by ear in the other script (``leipzig``, ``лајпциг``), some are other words altogether, so
-copying is worthless, a table of letters goes far, and the rest lies in the letters around. A name goes to one split
-with both its texts, so none is seen in training. Answers are written by CTC: Serbian is seldom the longer.
+The names are the parallel phrase catalogues (gettext) of Debian's iso-codes, which the package
+pycountry installs. Most pairs are one name written by ear in the other script (``leipzig``,
+``лајпциг``), some are other words altogether, so copying is worthless, a table of letters goes far,
+and the rest lies in the letters around. A name goes to one split with both its texts, so none is
+seen in training. Answers are written by CTC: Serbian is seldom the longer.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
 SERBIAN = "абвгдђежзијклљмнњопрстћуфхцчџш -"
 """The characters written, as classes from 1; class 0 is CTC's blank."""
 LENGTH = 14
-"""Positions that read and answer; names have up to two characters less, so that equal neighbours can be parted."""
+"""Positions that read and answer; names have up to two characters less, so that equal neighbours
+can be parted.
+"""
 _SHORTEST = 3
 _SIZES = (1000, 400, 400)
 _NAMES = ("name", "official_name", "common_name", "inverted_name")
@@ -37,12 +41,16 @@ class _Missing(gettext.NullTranslations):
 
 
 def names() -> list[tuple[str, str]]:
-    """Every name in both languages, lower-cased, none twice in either of them, in alphabetical order."""
+    """Every name in both languages, lower-cased, none twice in either of them, in alphabetical
+    order.
+    """
     folder = phrases("translation")
     found: dict[str, str] = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
         try:
-            german, serbian = (_catalogue(folder / "locales", file.stem, language) for language in ("de", "sr"))
+            german, serbian = (
+                _catalogue(folder / "locales", file.stem, language) for language in ("de", "sr")
+            )
         except OSError as error:
             raise UserError(f"pycountry lacks the names of {file.stem}: {error}.") from error
         (entries,) = json.loads(file.read_text(encoding="utf-8")).values()
@@ -75,7 +83,9 @@ def _fits(german: str, serbian: str) -> bool:
 
 
 def load() -> dict[str, Split]:
-    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400 of them."""
+    """Write names as one character a position and numbers of characters: 1,000 / 400 / 400 of
+    them.
+    """
     pairs = names()
     order = np.random.default_rng(SPLIT_SEED).permutation(len(pairs))
     inputs = np.zeros((sum(_SIZES), len(GERMAN), 1, LENGTH), np.float32)
@@ -85,7 +95,10 @@ def load() -> dict[str, Split]:
         inputs[row, [GERMAN.index(c) for c in german], 0, np.arange(len(german))] = 1
         targets[row, : len(serbian)] = [SERBIAN.index(c) + 1 for c in serbian]
     stops = np.cumsum((0, *_SIZES))
-    return {name: as_split(inputs[a:b], targets[a:b]) for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)}
+    return {
+        name: as_split(inputs[a:b], targets[a:b])
+        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
+    }
 
 
 TASK = Task(

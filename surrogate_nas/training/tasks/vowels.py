@@ -1,11 +1,12 @@
 """Speech to speakers: who speaks, in which order? Two to four utterances of a vowel, joined; CTC.
 
-The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using passing-through
-regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum coefficients, read from the file that the
-packages sktime and aeon carry. What is labelled is the speaker, so that is what is written. Utterances are recordings;
-joining them is ours: neighbours are two different men, and pairs of frames are averaged. The published training file
-trains; the halves of the published test file validate and test, so no utterance is in two splits. Width and
-learning rate are those at which two seeds agree on cells (figures: analysis/README.md, Calibration).
+The utterances are the Japanese Vowels (Kudo et al., "Multidimensional curve classification using
+passing-through regions", 1999): nine men say ``ae``, 7 to 29 frames of twelve cepstrum
+coefficients, read from the file that the packages sktime and aeon carry. What is labelled is the
+speaker, so that is what is written. Utterances are recordings; joining them is ours: neighbours are
+two different men, and pairs of frames are averaged. The published training file trains; the halves
+of the published test file validate and test, so no utterance is in two splits. Width and learning
+rate are those at which two seeds agree on cells (figures: analysis/README.md, Calibration).
 """
 
 from __future__ import annotations
@@ -39,20 +40,27 @@ def read(text: str) -> list[Utterance]:
         utterances = []
         for line in lines:
             *channels, speaker = line.split(":")
-            frames = np.array([[float(value) for value in channel.split(",")] for channel in channels], np.float32)
+            frames = np.array(
+                [[float(value) for value in channel.split(",")] for channel in channels], np.float32
+            )
             utterances.append((frames, int(speaker)))
     except ValueError as error:
         raise UserError(f"The file of the Japanese Vowels is damaged: {error}.") from error
     if not utterances or {speaker for _, speaker in utterances} != {*range(1, SPEAKERS + 1)}:
-        raise UserError("The file of the Japanese Vowels is damaged: it lacks some of the nine speakers.")
+        raise UserError(
+            "The file of the Japanese Vowels is damaged: it lacks some of the nine speakers."
+        )
     return utterances
 
 
-def joined(utterances: list[Utterance], n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def joined(
+    utterances: list[Utterance], n: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Join utterances of one speaker after another.
 
     Returns:
-        Frames, shape ``(n, 12, 1, 40)``, silence as zeros behind; speakers, shape ``(n, 4)``, zeros behind.
+        Frames, shape ``(n, 12, 1, 40)``, silence as zeros behind; speakers, shape ``(n, 4)``, zeros
+        behind.
     """
     inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
     targets = np.zeros((n, _MOST), np.int64)
@@ -76,9 +84,13 @@ def load() -> dict[str, Split]:
     place = carried(_NAME)
     if place is None:
         raise UserError(
-            "The task speech-vowels needs a file that sktime and aeon carry: pip install 'surrogate_nas[tasks]'."
+            "The task speech-vowels needs a file that sktime and aeon carry: pip install"
+            " 'surrogate_nas[tasks]'."
         )
-    train, rest = (read((place / f"{_NAME}_{part}.ts").read_text(encoding="utf-8")) for part in ("TRAIN", "TEST"))
+    train, rest = (
+        read((place / f"{_NAME}_{part}.ts").read_text(encoding="utf-8"))
+        for part in ("TRAIN", "TEST")
+    )
     rng = np.random.default_rng(SPLIT_SEED)
     parts = {"train": train, "valid": rest[::2], "test": rest[1::2]}
     return standardise({name: as_split(*joined(parts[name], n, rng)) for name, n in _SIZES.items()})

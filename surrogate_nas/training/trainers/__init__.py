@@ -1,4 +1,6 @@
-"""Trainers by name: how a run of training is spent, from batches of examples to episodes of a policy."""
+"""Trainers by name: how a run of training is spent, from batches of examples to episodes of a
+policy.
+"""
 
 from __future__ import annotations
 

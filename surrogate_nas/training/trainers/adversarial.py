@@ -1,9 +1,11 @@
-"""Adversarial: a generator made of the cell against a fixed, small discriminator; one step of each, by turns.
+"""Adversarial: a generator made of the cell against a fixed, small discriminator; one step of each,
+by turns.
 
-The discriminator has two strided convolutions and is trained by Adam; the gradient of its scores at real images is
-penalised (R1, Mescheder et al., ICML 2018). Neither spectral normalisation, nor other rates, nor the penalty in every
-fourth step only, kept so short a training from swinging. Answers become images by the logistic function. Noise and real
-images are each shuffled anew in every epoch.
+The discriminator has two strided convolutions and is trained by Adam; the gradient of its scores at
+real images is penalised (R1, Mescheder et al., ICML 2018). Neither spectral normalisation, nor
+other rates, nor the penalty in every fourth step only, kept so short a training from swinging.
+Answers become images by the logistic function. Noise and real images are each shuffled anew in
+every epoch.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ from surrogate_nas.training.trainers.base import Answer, Supervised
 
 # A small discriminator of images, its gradients and its training, by hand in NumPy.
 #
-# Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score, large for real images. The score is
-# piecewise linear in the image, so its slope there is a product of the weights and of the rectifiers' masks. That makes
-# the gradient of R1 (Mescheder et al., ICML 2018), which penalises the slope at real images, another pass forward: of
-# the slope itself, through the weights and the same masks.
+# Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score, large for real
+# images. The score is piecewise linear in the image, so its slope there is a product of the weights
+# and of the rectifiers' masks. That makes the gradient of R1 (Mescheder et al., ICML 2018), which
+# penalises the slope at real images, another pass forward: of the slope itself, through the weights
+# and the same masks.
 #
-# Weights begin as those of PyTorch's layers do after ``torch.manual_seed``, drawn from the same Mersenne twister; Adam
-# (Kingma & Ba, ICLR 2015) is PyTorch's. Examples are the last axis of everything inside.
+# Weights begin as those of PyTorch's layers do after ``torch.manual_seed``, drawn from the same
+# Mersenne twister; Adam (Kingma & Ba, ICLR 2015) is PyTorch's. Examples are the last axis of
+# everything inside.
 
 
 Compared = Callable[[Array, Array], tuple[float, Array, Array]]
@@ -52,19 +56,27 @@ class Discriminator:
     """From images ``(n, channels, height, width)`` to scores ``(n,)``.
 
     Attributes:
-        layers: Weights and biases: of the first convolution, the second, and the score, as matrices from flattened
-            windows ``(out, in·9)``, and from features ``(1, features)``.
+        layers: Weights and biases: of the first convolution, the second, and the score, as matrices
+            from flattened windows ``(out, in·9)``, and from features ``(1, features)``.
     """
 
     def __init__(
-        self, channels: int, height: int, width: int, *, seed: int, kind: type[np.floating[Any]] = np.float32
+        self,
+        channels: int,
+        height: int,
+        width: int,
+        *,
+        seed: int,
+        kind: type[np.floating[Any]] = np.float32,
     ) -> None:
         """Draw the weights."""
         half = (_halved(height), _halved(width))
         quarter = (_halved(half[0]), _halved(half[1]))
         ins, outs = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter)), (WIDTH, 2 * WIDTH, 1)
         shapes = [shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))]
-        bounds = np.repeat([1 / math.sqrt(i) for i in ins], [o * (i + 1) for i, o in zip(ins, outs, strict=True)])
+        bounds = np.repeat(
+            [1 / math.sqrt(i) for i in ins], [o * (i + 1) for i, o in zip(ins, outs, strict=True)]
+        )
         self._all = _uniform(seed, bounds.astype(np.float32)).astype(kind)
         self.layers = _views(self._all, shapes)
         self._gradient = np.zeros_like(self._all)
@@ -79,13 +91,16 @@ class Discriminator:
 
     @_silently
     def slopes(self, images: Array) -> tuple[Array, Array]:
-        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images' shape."""
+        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images'
+        shape.
+        """
         seen = self._pass(images)
         return seen.scores, seen.slope().transpose(3, 0, 1, 2)
 
     @_silently
     def learn(self, made: Array, real: Array, compared: Compared) -> Array:
-        """One step of Adam down the loss and the penalty; gives the scores of real images before it, shape ``(n,)``.
+        """One step of Adam down the loss and the penalty; gives the scores of real images before
+        it, shape ``(n,)``.
 
         Args:
             made: Shape ``(m, channels, height, width)``.
@@ -97,7 +112,8 @@ class Discriminator:
         return scores
 
     def differentiate(self, made: Array, real: Array, compared: Compared) -> Array:
-        """Find the `gradients` of the loss and the penalty; gives the scores of real images, shape ``(n,)``.
+        """Find the `gradients` of the loss and the penalty; gives the scores of real images, shape
+        ``(n,)``.
 
         Args:
             made: Shape ``(m, channels, height, width)``.
@@ -107,7 +123,9 @@ class Discriminator:
         fooled = len(made)
         seen = self._pass(np.concatenate([made, real]))
         _, by_made, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
-        self._of_scores(seen, np.concatenate([by_made, by_real]).astype(self._all.dtype, copy=False))
+        self._of_scores(
+            seen, np.concatenate([by_made, by_real]).astype(self._all.dtype, copy=False)
+        )
         self._of_penalty(seen, fooled)
         return seen.scores[fooled:]
 
@@ -120,7 +138,9 @@ class Discriminator:
         return _Pass(self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False))
 
     def _of_scores(self, seen: _Pass, by_score: Array) -> None:
-        """The gradient of a loss of the scores: each example's slopes by its score, times the loss's by that."""
+        """The gradient of a loss of the scores: each example's slopes by its score, times the
+        loss's by that.
+        """
         first, first_bias, second, second_bias, head, head_bias = self._gradients
         np.matmul(seen.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
@@ -133,7 +153,9 @@ class Discriminator:
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
-        """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin`` on."""
+        """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin``
+        on.
+        """
         by_first, by_second = seen.by_first[..., begin:], seen.by_second[..., begin:]
         slope = seen.slope(begin) * (PENALTY / by_first.shape[-1])
         first, _, second, _, _, _ = self.layers
@@ -161,7 +183,9 @@ class Discriminator:
 
 
 class _Pass:
-    """What images ``(channels, height, width, n)`` met on their way forward, and the slopes of their scores."""
+    """What images ``(channels, height, width, n)`` met on their way forward, and the slopes of
+    their scores.
+    """
 
     def __init__(self, layers: Sequence[Array], images: Array) -> None:
         first, first_bias, second, second_bias, head, head_bias = self.layers = layers
@@ -187,7 +211,9 @@ class _Pass:
     def slope(self, begin: int = 0) -> Array:
         """The slopes by the images from ``begin`` on."""
         by_first = self.by_first[..., begin:]
-        return _together(self.layers[0].T @ by_first.reshape(WIDTH, -1), self.images[..., begin:].shape)
+        return _together(
+            self.layers[0].T @ by_first.reshape(WIDTH, -1), self.images[..., begin:].shape
+        )
 
     def _back(self) -> tuple[Array, Array]:
         if self._backed is None:
@@ -202,14 +228,20 @@ def _halved(side: int) -> int:
 
 
 def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
-    """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and their slopes."""
-    values = flat.reshape(len(flat), _halved(before.shape[1]), _halved(before.shape[2]), before.shape[3])
+    """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and
+    their slopes.
+    """
+    values = flat.reshape(
+        len(flat), _halved(before.shape[1]), _halved(before.shape[2]), before.shape[3]
+    )
     mask = np.where(values > 0, values.dtype.type(1), values.dtype.type(LEAK))
     return values * mask, mask
 
 
 def _windows(images: Array) -> Array:
-    """All windows of 3×3 in steps of 2, zeros around, from ``(channels, height, width, n)``: one to a column."""
+    """All windows of 3×3 in steps of 2, zeros around, from ``(channels, height, width, n)``: one to
+    a column.
+    """
     channels, height, width, n = images.shape
     rows, columns = _halved(height), _halved(width)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), images.dtype)
@@ -222,7 +254,9 @@ def _windows(images: Array) -> Array:
 
 
 def _together(windows: Array, shape: tuple[int, ...]) -> Array:
-    """The transpose of `_windows`: what windows say of each pixel, summed, shape ``(channels, height, width, n)``."""
+    """The transpose of `_windows`: what windows say of each pixel, summed, shape
+    ``(channels, height, width, n)``.
+    """
     channels, height, width, n = shape
     rows, columns = _halved(height), _halved(width)
     parts = windows.reshape(channels, 3, 3, rows, columns, n)
@@ -234,7 +268,9 @@ def _together(windows: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _uniform(seed: int, bounds: Array) -> Array:
-    """Numbers from minus to plus their bounds, as PyTorch draws them one after the other: 24 bits of each word."""
+    """Numbers from minus to plus their bounds, as PyTorch draws them one after the other: 24 bits
+    of each word.
+    """
     words = np.random.RandomState(seed % 2**32).randint(0, 2**32, len(bounds), np.uint32)
     drawn = (words & np.uint32(2**24 - 1)).astype(np.float32) * np.float32(2**-24)
     uniform: Array = drawn * (2 * bounds) - bounds
@@ -244,7 +280,9 @@ def _uniform(seed: int, bounds: Array) -> Array:
 def _views(flat: Array, shapes: Sequence[tuple[int, int]]) -> list[Array]:
     """Parts of a vector as matrices of these shapes, the same memory."""
     stops = np.cumsum([math.prod(shape) for shape in shapes])
-    return [part.reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)]
+    return [
+        part.reshape(shape) for part, shape in zip(np.split(flat, stops[:-1]), shapes, strict=True)
+    ]
 
 
 COLLAPSED = 0.1
@@ -252,7 +290,9 @@ COLLAPSED = 0.1
 
 
 class Adversarial(Supervised):
-    """Every noise input once an epoch, with a real image each; a step of the discriminator, then of the generator."""
+    """Every noise input once an epoch, with a real image each; a step of the discriminator, then of
+    the generator.
+    """
 
     stackable: ClassVar[bool] = False
     multiplies_matrices: ClassVar[bool] = True
@@ -261,7 +301,10 @@ class Adversarial(Supervised):
         """Begin a run."""
         super().__init__(task, data, seed=seed)
         if not isinstance(task.trained, AdversarialLoss):
-            raise UserError(f"The loss {task.trained.name} says nothing to a discriminator: it is no AdversarialLoss.")
+            raise UserError(
+                f"The loss {task.trained.name} says nothing to a discriminator: it is no"
+                " AdversarialLoss."
+            )
         self.loss = task.trained
         self.compared = self.loss.discriminating_slope or partial(_by_autograd, self.loss)
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
@@ -276,7 +319,9 @@ class Adversarial(Supervised):
             yield noise[chosen[part]], images[real[part]]
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient by the outputs."""
+        """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient
+        by the outputs.
+        """
         made = _logistic(as_array(outputs)[0])
         real = self.discriminator.learn(made, as_array(targets), self.compared)
         scores, slopes = self.discriminator.slopes(made)
@@ -284,10 +329,16 @@ class Adversarial(Supervised):
         gradient = slopes * by_score[0, :, None, None, None]
         gradient *= made
         gradient *= 1 - made
-        return losses, gradient[None] if isinstance(outputs, np.ndarray) else outputs.new_tensor(gradient)[None]
+        return losses, (
+            gradient[None]
+            if isinstance(outputs, np.ndarray)
+            else outputs.new_tensor(gradient)[None]
+        )
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is noted."""
+        """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is
+        noted.
+        """
         noise, images = self.data[split]
         made = _logistic(as_array(answer(noise)))
         answers = Answers(made, images, noise, self.task, answer)
@@ -304,7 +355,9 @@ def _logistic(x: Array) -> Array:
 
 
 def _by_autograd(loss: AdversarialLoss, made: Array, real: Array) -> tuple[float, Array, Array]:
-    """What the discriminator loses, and its gradients by the scores, of a loss that knows no slope."""
+    """What the discriminator loses, and its gradients by the scores, of a loss that knows no
+    slope.
+    """
     torch = loaded()
     with torch.enable_grad():
         scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (made, real)]

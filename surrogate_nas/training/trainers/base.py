@@ -1,4 +1,6 @@
-"""What a trainer does: which inputs the networks see in an epoch, what they are told, and how they are judged."""
+"""What a trainer does: which inputs the networks see in an epoch, what they are told, and how they
+are judged.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from surrogate_nas.training.measures import Answers
 from surrogate_nas.training.tasks import Split, Task
 
 Answer: TypeAlias = Callable[[Array], Array]
-"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation mode."""
+"""From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation
+mode.
+"""
 
 
 class Trainer:
@@ -21,7 +25,8 @@ class Trainer:
 
     Attributes:
         stackable: Whether several networks can take it at once; else K is 1.
-        multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits depend on the processor.
+        multiplies_matrices: Whether NumPy's matrix products are part of it, whose last digits
+            depend on the processor.
         note: What went wrong with the one network of a trainer that is not stackable, or empty.
     """
 
@@ -48,7 +53,9 @@ class Trainer:
         raise NotImplementedError
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs."""
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
+        sum by the outputs.
+        """
         return self.task.descent(outputs, targets)
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
@@ -66,7 +73,9 @@ class Trainer:
 
 
 class Supervised(Trainer):
-    """Every example once an epoch, in an order that the seed and the epoch draw; the last batch may be smaller."""
+    """Every example once an epoch, in an order that the seed and the epoch draw; the last batch may
+    be smaller.
+    """
 
     @property
     def steps(self) -> int:
@@ -76,7 +85,10 @@ class Supervised(Trainer):
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Examples and their targets."""
         inputs, targets = self.data["train"]
-        order, batch = np.random.default_rng((self.seed, epoch)).permutation(len(targets)), self.task.schedule.batch
+        order, batch = (
+            np.random.default_rng((self.seed, epoch)).permutation(len(targets)),
+            self.task.schedule.batch,
+        )
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
             yield inputs[chosen], targets[chosen]
@@ -85,7 +97,9 @@ class Supervised(Trainer):
         """The loss of each network on a split, and its answers."""
         inputs, targets = self.data[split]
         outputs = answer(inputs)
-        return self.task.losses(outputs, targets), Answers(outputs, targets, inputs, self.task, answer)
+        return self.task.losses(outputs, targets), Answers(
+            outputs, targets, inputs, self.task, answer
+        )
 
     def faults(self, answers: Answers) -> list[str]:
         """What went wrong with each network, as tasks of this kind know it."""
@@ -93,10 +107,11 @@ class Supervised(Trainer):
         return known(answers) if known else super().faults(answers)
 
 
-# Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for the judge.
+# Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
+# the judge.
 #
-# What a network makes of anomalous examples has no part in a loss: they are not trained on, and the loss of a split is
-# that of its normal examples.
+# What a network makes of anomalous examples has no part in a loss: they are not trained on, and the
+# loss of a split is that of its normal examples.
 
 
 NORMAL = 0
@@ -112,7 +127,9 @@ class Reconstruction(Supervised):
         super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their sum by the outputs."""
+        """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
+        sum by the outputs.
+        """
         losses, gradient = super().descent(outputs.reshape(-1, *targets.shape), targets)
         return losses, gradient.reshape(outputs.shape)
 

@@ -1,14 +1,15 @@
 """Policy: every epoch the network of now acts in some episodes, and learns from what they brought.
 
-An episode's return is discounted rewards. An action's advantage is its generalised advantage (Schulman et al., ICLR
-2016) over the environment's own guess of values, less the mean of the *other* episodes at the same step: a baseline
-without the action's own reward leaves the gradient unbiased (Williams 1992; Kool et al. 2019). Advantages of an epoch
-are divided by their deviation.
+An episode's return is discounted rewards. An action's advantage is its generalised advantage
+(Schulman et al., ICLR 2016) over the environment's own guess of values, less the mean of the
+*other* episodes at the same step: a baseline without the action's own reward leaves the gradient
+unbiased (Williams 1992; Kool et al. 2019). Advantages of an epoch are divided by their deviation.
 
-The network acts with the running statistics of its normalisations, so that an action depends on nothing but what it
-sees; it learns with those of the batch, as everywhere here. The two policies differ a little. The log-probabilities
-that a loss compares with are those of the policy that acted. A loss that does not look at them is right only for the
-policy that acted, so it uses every step once.
+The network acts with the running statistics of its normalisations, so that an action depends on
+nothing but what it sees; it learns with those of the batch, as everywhere here. The two policies
+differ a little. The log-probabilities that a loss compares with are those of the policy that acted.
+A loss that does not look at them is right only for the policy that acted, so it uses every step
+once.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from surrogate_nas.training.trainers.base import Answer, Trainer
 EPISODES = 64
 """In an epoch, side by side."""
 PASSES = 3
-"""How often an epoch's steps are used by a loss that looks at how probable the actions were when they were taken."""
+"""How often an epoch's steps are used by a loss that looks at how probable the actions were when
+they were taken.
+"""
 JUDGED_SEED = 0
 """Draws the actions of the episodes that judge a policy: the same draws for all."""
 
@@ -58,12 +61,20 @@ class Episodes:
     finite: bool
 
     def returns(self, discount: float) -> Array:
-        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not finite."""
+        """The discounted rewards of every episode, shape ``(n,)``; NaN where outputs were not
+        finite.
+        """
         worth = np.multiply.accumulate([1.0] + [discount] * (len(self.rewards) - 1))
-        return np.add.reduce(worth[:, None] * self.rewards) if self.finite else np.full(self.rewards.shape[1], np.nan)
+        return (
+            np.add.reduce(worth[:, None] * self.rewards)
+            if self.finite
+            else np.full(self.rewards.shape[1], np.nan)
+        )
 
 
-def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator) -> Episodes:
+def act(
+    environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator
+) -> Episodes:
     """Let a policy act until all episodes have ended.
 
     Args:
@@ -83,17 +94,23 @@ def act(environment: Environment, starts: Array, answer: Answer, rng: np.random.
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
         surprises = rewards + environment.discount * after - value
-        steps.append((seen, actions, odds[np.arange(n), actions], rewards * alive, surprises * alive, alive))
+        steps.append(
+            (seen, actions, odds[np.arange(n), actions], rewards * alive, surprises * alive, alive)
+        )
         value, alive = after, alive & ~ended
         if not alive.any():
             break
-    seen, actions, likelihoods, rewards, surprises, lives = (np.stack(parts) for parts in zip(*steps, strict=True))
+    seen, actions, likelihoods, rewards, surprises, lives = (
+        np.stack(parts) for parts in zip(*steps, strict=True)
+    )
     finite = bool(np.isfinite(likelihoods).all())
     return Episodes(seen, actions, likelihoods, rewards, surprises, lives, finite)
 
 
 def advantages(episodes: Episodes, decay: float) -> Array:
-    """How much better every action was than the other episodes at that step, over its deviation, shape ``(T, n)``."""
+    """How much better every action was than the other episodes at that step, over its deviation,
+    shape ``(T, n)``.
+    """
     total = np.zeros_like(episodes.surprises)
     to_come = np.zeros(total.shape[1])
     for t in reversed(range(len(total))):
@@ -105,12 +122,13 @@ def advantages(episodes: Episodes, decay: float) -> Array:
 
 
 class Policy(Trainer):
-    """Episodes of the network of now, and their steps several times over; judged by episodes from fixed starts.
+    """Episodes of the network of now, and their steps several times over; judged by episodes from
+    fixed starts.
 
-    Actions are drawn when it is judged too: what is trained is the return of the policy, not that of its likeliest
-    actions, and where not all is seen a policy that draws can be better than any that does not (Singh, Jaakkola &
-    Jordan, ICML 1994). A loss that it reports is what is lost of the greatest possible return, whatever surrogate
-    gives the gradient.
+    Actions are drawn when it is judged too: what is trained is the return of the policy, not that
+    of its likeliest actions, and where not all is seen a policy that draws can be better than any
+    that does not (Singh, Jaakkola & Jordan, ICML 1994). A loss that it reports is what is lost of
+    the greatest possible return, whatever surrogate gives the gradient.
     """
 
     stackable: ClassVar[bool] = False
@@ -122,7 +140,9 @@ class Policy(Trainer):
             raise UserError(f"The policy task {task.name} has no environment.")
         self.environment = task.environment
         self.starts = {name: split.targets for name, split in data.items()}
-        self.greatest = {name: self.environment.greatest(starts) for name, starts in self.starts.items()}
+        self.greatest = {
+            name: self.environment.greatest(starts) for name, starts in self.starts.items()
+        }
         self.passes = PASSES if _looks_back(task) else 1
         self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
         self._lost = math.nan
@@ -133,7 +153,8 @@ class Policy(Trainer):
         return self.passes * self.parts
 
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
-        """Observations, and which actions were taken, their advantages and log-probabilities: shape ``(batch, 3)``.
+        """Observations, and which actions were taken, their advantages and log-probabilities: shape
+        ``(batch, 3)``.
 
         There are as many batches in every epoch, however soon its episodes end.
         """
@@ -150,16 +171,23 @@ class Policy(Trainer):
                 yield inputs[part], targets[part]
 
     def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
-        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's surrogate."""
+        """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's
+        surrogate.
+        """
         surrogate, gradient = super().descent(outputs, targets)
         return surrogate - surrogate + self._lost, gradient  # no number where the surrogate is none
 
     def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
-        episodes = act(self.environment, self.starts[split], answer, np.random.default_rng(JUDGED_SEED))
+        episodes = act(
+            self.environment, self.starts[split], answer, np.random.default_rng(JUDGED_SEED)
+        )
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
-        returns, greatest = episodes.returns(self.environment.discount)[None, :, None], self.greatest[split]
+        returns, greatest = (
+            episodes.returns(self.environment.discount)[None, :, None],
+            self.greatest[split],
+        )
         lost = np.array([self._loss(episodes, greatest)])
         return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
 
@@ -171,6 +199,7 @@ def _looks_back(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
     outputs, uniform = np.zeros((1, 1, task.classes), np.float32), -math.log(task.classes)
     as_now, likelier = (
-        task.losses(outputs, np.array([[0, 1, uniform + more]], np.float32)).item() for more in (0.0, 0.1)
+        task.losses(outputs, np.array([[0, 1, uniform + more]], np.float32)).item()
+        for more in (0.0, 0.1)
     )
     return bool(as_now != likelier)

@@ -44,10 +44,14 @@ def _counts(n: int, seed: int) -> NDArray[np.float64]:
     return np.vstack([np.ones(n), rng.multinomial(n, np.full(n, 1 / n), RESAMPLES)])
 
 
-def _taus(first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _taus(
+    first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Kendall's τ_b of two orders for every row of counts."""
     one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))
-    both, of_one, of_two = (((counts @ pairs) * counts).sum(1) for pairs in (one * two, one * one, two * two))
+    both, of_one, of_two = (
+        ((counts @ pairs) * counts).sum(1) for pairs in (one * two, one * one, two * two)
+    )
     with np.errstate(invalid="ignore"):
         taus: NDArray[np.float64] = both / np.sqrt(of_one * of_two)
     return taus
@@ -55,5 +59,7 @@ def _taus(first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArr
 
 def _with_interval(tau: float, resampled: Sequence[float]) -> Agreement:
     known = np.array(resampled)[np.isfinite(resampled)]
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
+    low, high = (
+        np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
+    )
     return Agreement(float(tau), float(low), float(high))

