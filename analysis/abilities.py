@@ -27,7 +27,8 @@ from surrogate_nas.training.hardware.latency import device_model
 TOP = Path(__file__).parents[1]
 FIGURES = TOP / "analysis" / "abilities.json"
 OBJECTIVE = "valid_error[200] + 0.02*params"
-TOLD, STEPS = 100, 20
+TOLD = 100
+STEPS = 20
 HEADS = ("strategy", "λR", "limits", "fronts", "epochs", "asks for", "ms a step")
 
 
@@ -93,7 +94,8 @@ def main() -> None:
     )
     parser.add_argument("--keep", action="store_true", help="Time nothing.")
     if not parser.parse_args().keep:
-        objective, cost = sn.Objective(OBJECTIVE, sn.load("nb201-cifar10")), {}
+        objective = sn.Objective(OBJECTIVE, sn.load("nb201-cifar10"))
+        cost = {}
         with one_thread():
             for name in STRATEGIES:
                 cost[name] = round(step(name, objective), 3)

@@ -60,7 +60,8 @@ def environment(folder: Path) -> dict[str, str]:
 
 def given(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     """A command, given in a folder; `Succeeded` if it hangs or leaves a traceback."""
-    command, seconds = [*SNAS, *map(str, arguments)], SECONDS * PATIENCE[0]
+    command = [*SNAS, *map(str, arguments)]
+    seconds = SECONDS * PATIENCE[0]
     try:
         made = subprocess.run(
             command,
@@ -125,10 +126,14 @@ def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 def rewritten(
-    store: Store, strategy: str, run: int, change: Callable[[list[dict[str, Any]]], None]
+    store: Store,
+    strategy: str,
+    run: int,
+    change: Callable[[list[dict[str, Any]]], None],
 ) -> None:
     """A run's lines with a change, sealed as if they had been written so."""
-    path, root = store.path(strategy, run), f"{Store(store.folder)._root} {strategy} {run}"
+    path = store.path(strategy, run)
+    root = f"{Store(store.folder)._root} {strategy} {run}"
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     for line in lines:
         del line["seal"]
@@ -191,7 +196,11 @@ class Served:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10 * PATIENCE[0])
 
     def status(
-        self, path: str, *, hosts: Sequence[str] | None = None, cookie: str | None = None
+        self,
+        path: str,
+        *,
+        hosts: Sequence[str] | None = None,
+        cookie: str | None = None,
     ) -> int:
         """What it answers to exactly this path, which is not tidied up; by default with the
         token.
@@ -730,7 +739,8 @@ def outside(folder: Path) -> str:
 def stranger(folder: Path) -> str:
     (folder / "fine.html").write_text("fine")
     with Served(folder) as server:
-        name, token = f"snas-{server.port}", server.token
+        name = f"snas-{server.port}"
+        token = server.token
         for cookie in (
             "a=b",
             f"{name}=",
@@ -758,7 +768,8 @@ def stranger(folder: Path) -> str:
 
 @attack("D.5 a large file is asked for by many at once")
 def large(folder: Path) -> str:
-    size, many = 2**28, 20
+    size = 2**28
+    many = 20
     with (folder / "large.csv").open("wb") as file:
         file.truncate(size)
     with Served(folder) as server:

@@ -72,7 +72,8 @@ def measurement(made: Callable[..., Figures]) -> Callable[..., None]:
 
     @wraps(made)
     def run(**options: Any) -> None:
-        began, figures = os.getloadavg()[0], []
+        began = os.getloadavg()[0]
+        figures = []
         for what, number, unit in made(**options):
             figures.append({"what": what, "value": number, "unit": unit})
             if not AS_JSON:
@@ -194,7 +195,8 @@ def query(repeats: int = 5000) -> Figures:
             spent[name].append(seconds(lambda w=work, r=records[i % 3]: w(r), time.perf_counter))  # type: ignore[misc]
     medians = {name: 1e6 * statistics.median(found) for name, found in spent.items()}
     yield from ((name, median, "µs") for name, median in medians.items())
-    ours, theirs = medians["query of one cell"], medians["nats_bench simulate_train_eval"]
+    ours = medians["query of one cell"]
+    theirs = medians["nats_bench simulate_train_eval"]
     yield "simulate_train_eval over a query", theirs / ours, "times"
 
 
@@ -307,7 +309,10 @@ print(1e3 * (opened - started), 1e3 * (queried - opened), resource.getrusage(res
 
 @measurement
 def serving(
-    folder: Path = Path("results/serving"), runs: int = 100, cells: int = 150, looks: int = 20
+    folder: Path = Path("results/serving"),
+    runs: int = 100,
+    cells: int = 150,
+    looks: int = 20,
 ) -> Figures:
     """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones
     while a run grows.
@@ -333,7 +338,8 @@ def serving(
         1e3 * statistics.median(seconds(lambda: pages.part("")) for _ in range(looks)),
         "ms",
     )
-    file, growing = folder / "runs" / "random-0.jsonl", []
+    file = folder / "runs" / "random-0.jsonl"
+    growing = []
     lines = file.read_bytes().splitlines(keepends=True)
     try:
         for i in range(looks):
@@ -415,7 +421,8 @@ def training(cells: int = 12, seed: int = 1) -> Figures:
                 "s",
             )
     for name in ("fashion", "digits"):
-        task, ratios = TASKS[name], []
+        task = TASKS[name]
+        ratios = []
         plain_loop(drawn[0], task, seed)
         for cell in drawn:
             theirs = seconds(lambda c=cell, t=task: plain_loop(c, t, seed))  # type: ignore[misc]
@@ -514,7 +521,12 @@ def processors(
 
 
 @measurement
-def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int = 30) -> Figures:
+def latency(
+    task: str = "fashion",
+    train: int = 100,
+    test: int = 200,
+    again: int = 30,
+) -> Figures:
     """Does a measured latency repeat, and do some measured cells tell that of the others, by a
     ridge on counts?
     """
@@ -525,11 +537,9 @@ def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int
     from surrogate_nas.training import task_named
     from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
-    network, protocol, cells = (
-        task_named(task).network(),
-        Protocol("cpu", 1, 1, 10),
-        draw_cells(train + test),
-    )
+    network = task_named(task).network()
+    protocol = Protocol("cpu", 1, 1, 10)
+    cells = draw_cells(train + test)
     first = measure(cells, network, protocol)
     second = measure(cells[:again], network, protocol, seed=1)
     yield "drift", 100 * first.drift, "%"
@@ -550,7 +560,9 @@ def latency(task: str = "fashion", train: int = 100, test: int = 200, again: int
 
 @measurement
 def surrogates(
-    models: str = "xgboost,extra_trees,gp,ridge,gnn,ensemble", learned: int = 1563, seeds: int = 1
+    models: str = "xgboost,extra_trees,gp,ridge,gnn,ensemble",
+    learned: int = 1563,
+    seeds: int = 1,
 ) -> Figures:
     """Models that learn cells of NAS-Bench-201 and predict all, beside the plainest of
     scikit-learn.
@@ -595,7 +607,8 @@ def surrogates(
     )
     ours("gp", 0, np.arange(50))  # encodes the space, once a process
     for name, run in cases.items():
-        taus, spent = [], []
+        taus = []
+        spent = []
         for seed in range(seeds):
             split = split_cells(bench.space, values, learned, seed=seed)
             began = time.process_time()
@@ -692,7 +705,8 @@ def page(folders: list[Path], starts: int = 5) -> Figures:
     marks = ("first-contentful-paint", "table", "all")
     with chromium() as browser:
         for folder in folders:
-            path, seen = folder / EXPLORER, []
+            path = folder / EXPLORER
+            seen = []
             for _ in range(starts):
                 context = browser.new_context(viewport={"width": 1280, "height": 900})
                 tab = context.new_page()

@@ -137,7 +137,12 @@ def processor_seconds(folder: Path, environment: dict[str, str], *what: str) -> 
 
 
 def seconds(
-    folder: Path, environment: dict[str, str], how: str, name: str, workers: str, benchmark: str
+    folder: Path,
+    environment: dict[str, str],
+    how: str,
+    name: str,
+    workers: str,
+    benchmark: str,
 ) -> float:
     """Of a comparison, its process's start left out, or of an ask in each of so many processes at
     once.

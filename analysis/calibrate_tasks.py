@@ -43,7 +43,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, replacing
 from surrogate_nas.training import TASKS, Task, task_named
 
-LENGTHS, CLASSES, SEEDS = (1, 2, 4, 8), 60, 2
+LENGTHS = (1, 2, 4, 8)
+CLASSES = 60
+SEEDS = 2
 FEWEST = 10
 """Classes of two seeds from which something is said."""
 ENOUGH = 0.5
@@ -91,7 +93,12 @@ def held_by(plan: Plan) -> Entries:
     return {job: found[job] for job in plan.jobs() if job in found}
 
 
-def row_of(task: Task, length: int, plan: Plan, entries: Entries) -> dict[str, Any] | None:
+def row_of(
+    task: Task,
+    length: int,
+    plan: Plan,
+    entries: Entries,
+) -> dict[str, Any] | None:
     """What a task's trainings of one length say; None where too few are made.
 
     Args:
@@ -118,7 +125,8 @@ def row_of(task: Task, length: int, plan: Plan, entries: Entries) -> dict[str, A
     sound = np.isfinite([*test, *valid]).all(axis=0)
     if sound.sum() < FEWEST:
         return None
-    test, valid = test[:, sound], valid[:, sound]
+    test = test[:, sound]
+    valid = valid[:, sound]
     seeds = agreement(*test)
     within = float(np.mean([agreement(one, two).tau for one, two in zip(valid, test, strict=True)]))
     of_seeds, of_run = (float(np.sin(np.pi / 2 * tau)) for tau in (seeds.tau, within))
@@ -180,7 +188,9 @@ def markdown(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def calibrated(
-    options: argparse.Namespace, names: Sequence[str], lengths: Sequence[int]
+    options: argparse.Namespace,
+    names: Sequence[str],
+    lengths: Sequence[int],
 ) -> Iterator[dict[str, Any]]:
     """Train what is missing, the short runs of all tasks first, and say what each task and length
     gives.
@@ -193,7 +203,8 @@ def calibrated(
     for length in sorted(lengths):
         for name in names:
             try:
-                task, plan = task_named(name), plan_of(name, length, options.classes)
+                task = task_named(name)
+                plan = plan_of(name, length, options.classes)
                 if not options.tasks and len(task.data["train"].targets) > MOST_EXAMPLES:
                     raise UserError("its cells take minutes; name it to train it.")
                 if not options.read:

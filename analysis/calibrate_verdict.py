@@ -190,7 +190,9 @@ def drawn(
     setting: dict[str, Any], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], list[str] | None, set[int]]:
     """A study: regrets ``(k, m, r)``, the spaces of its problems if they count, and who is best."""
-    k, r, what = setting["k"], setting["r"], setting["what"]
+    k = setting["k"]
+    r = setting["r"]
+    what = setting["what"]
     if what == "same":
         return NULLS[setting["data"]](rng, k, setting["m"], r), None, set(range(k))
     if what == "shape":

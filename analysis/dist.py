@@ -158,11 +158,14 @@ def megabytes(folder: Path) -> int:
 
 def tried(python: Path, package: Path, folder: Path, tests: bool) -> None:
     """Install into a clean environment and run commands from an empty folder."""
-    environment, empty = folder / "environment", folder / "empty"
+    environment = folder / "environment"
+    empty = folder / "empty"
     run(python, "-m", "venv", environment, cwd=folder)
-    bare, started = megabytes(environment), time.perf_counter()
+    bare = megabytes(environment)
+    started = time.perf_counter()
     run(environment / "bin" / "pip", "install", "--quiet", package, cwd=folder)
-    seconds, size = time.perf_counter() - started, megabytes(environment)
+    seconds = time.perf_counter() - started
+    size = megabytes(environment)
     print(
         f"  {package.name} installed in {seconds:.0f} s: {size - bare} MB, with pip and Python's"
         f" own {size} MB"

@@ -66,7 +66,8 @@ def main() -> None:
         started = time.perf_counter()
         told = ""
         for name, line in STEPS:
-            begun, spent = time.perf_counter(), processor_seconds()
+            begun = time.perf_counter()
+            spent = processor_seconds()
             made = subprocess.run(
                 shlex.split(line.format(workers=given.workers)),
                 cwd=here,

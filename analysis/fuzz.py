@@ -46,7 +46,8 @@ wrong.
 
 def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     """A file with up to three bits flipped, cut off, overwritten, or with two parts exchanged."""
-    content, kind = bytearray(whole), rng.integers(8)
+    content = bytearray(whole)
+    kind = rng.integers(8)
     place, other = (int(p) for p in rng.integers(len(content), size=2))
     if kind == 0:
         return bytes(content[:place])
@@ -56,7 +57,8 @@ def damaged(whole: bytes, rng: np.random.Generator) -> bytes:
     elif kind == 2:
         first, second = sorted((place, other))
         length = min(64, second - first, len(content) - second)
-        one, two = content[first : first + length], content[second : second + length]
+        one = content[first : first + length]
+        two = content[second : second + length]
         content[first : first + length], content[second : second + length] = two, one
     else:
         for _ in range(rng.integers(0, 4)):
@@ -232,7 +234,8 @@ def finished() -> tuple[Path, bytes, list[Trial]]:
 def runs(rng: np.random.Generator, folder: Path) -> None:  # noqa: ARG001 - as all fuzzers
     """A damaged file of a finished run; or two of its lines exchanged, one dropped, one twice."""
     home, whole, trials = finished()
-    lines, kind = whole.splitlines(keepends=True), rng.integers(6)
+    lines = whole.splitlines(keepends=True)
+    kind = rng.integers(6)
     place, other = (int(i) for i in rng.integers(len(lines), size=2))
     if kind == 0:
         lines[place], lines[other] = lines[other], lines[place]
@@ -268,7 +271,13 @@ def outcome(fuzzer: Fuzzer, seed: list[int], folder: Path) -> str:
     return "answered"
 
 
-def work(name: str, seed: int, first: int, last: int, pipe: Connection) -> None:
+def work(
+    name: str,
+    seed: int,
+    first: int,
+    last: int,
+    pipe: Connection,
+) -> None:
     """Run the cases `first` to `last` and send what came of each; at the end the peak memory in
     MB.
     """

@@ -23,7 +23,8 @@ from surrogate_nas.space import listed
 from surrogate_nas.study.run import Run
 
 TOP = Path(__file__).parents[1]
-PAGE, PICTURE = TOP / "analysis" / "gallery.md", TOP / "data" / "pictures" / "gallery.png"
+PAGE = TOP / "analysis" / "gallery.md"
+PICTURE = TOP / "data" / "pictures" / "gallery.png"
 NAME = "analysis/gallery.py"
 WALKS = {
     "random": "draws anywhere, and never twice",
@@ -52,7 +53,10 @@ WALKS = {
     ),
 }
 """Who is shown, with what is to be seen."""
-RUNS, CELLS, FIRST, EDGES = 10, 150, 10, 6
+RUNS = 10
+CELLS = 150
+FIRST = 10
+EDGES = 6
 LEAST = 1 / 20_000
 """Where the optimum is drawn, of which no share of the space is better."""
 
@@ -85,7 +89,8 @@ def main() -> None:
     shares = np.searchsorted(np.sort(errors), errors) / len(listed(bench.space))
     figure = Figure(figsize=(9.6, 7.2), layout="constrained")
     panels = figure.subplots(3, 3, sharex=True, sharey=True)
-    rows, dots = [], None
+    rows = []
+    dots = None
     for name, axes in zip(WALKS, panels.flat, strict=True):
         runs = [
             sn.search(bench, name, "valid_error[200]", budget=CELLS, seed=seed)

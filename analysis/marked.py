@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-_BEGIN, _END = "<!-- made by {} -->\n", "<!-- made until here -->\n"
+_BEGIN = "<!-- made by {} -->\n"
+_END = "<!-- made until here -->\n"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

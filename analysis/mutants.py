@@ -202,10 +202,8 @@ def mutants_of(file: Path) -> list[Mutant]:
     for node in _walk(ast.parse(source)):
         for what, after in changes_of(node):
             assert what.end_lineno is not None and what.end_col_offset is not None
-            start, end = (
-                starts[what.lineno - 1] + what.col_offset,
-                starts[what.end_lineno - 1] + what.end_col_offset,
-            )
+            start = starts[what.lineno - 1] + what.col_offset
+            end = starts[what.end_lineno - 1] + what.end_col_offset
             before = source[start:end].decode()
             found.append(
                 Mutant(str(file.relative_to(ROOT)), what.lineno, start, end, before, after)
@@ -289,7 +287,11 @@ def _leave(function: Callable[..., int], *arguments: object) -> None:
 
 
 def _run(
-    copy: Path, tests: list[str], seconds: int, options: list[str], plugins: list[object]
+    copy: Path,
+    tests: list[str],
+    seconds: int,
+    options: list[str],
+    plugins: list[object],
 ) -> int:
     """Run tests of a copy of the checkout, silently; give pytest's exit code."""
     os.chdir(copy)
@@ -313,7 +315,13 @@ def _run(
     )
 
 
-def _watched(copy: Path, file: str, mutated: list[Path], longest: float, out: Path) -> int:
+def _watched(
+    copy: Path,
+    file: str,
+    mutated: list[Path],
+    longest: float,
+    out: Path,
+) -> int:
     watch = _Watch([copy / one.relative_to(ROOT) for one in mutated], longest)
     watch.coverage.start()
     code = _run(copy, [file], 3600, [], [watch])
@@ -323,7 +331,11 @@ def _watched(copy: Path, file: str, mutated: list[Path], longest: float, out: Pa
 
 
 def tests_watched(
-    copy: Path, sources: list[Path], mutated: list[Path], longest: float, out: Path
+    copy: Path,
+    sources: list[Path],
+    mutated: list[Path],
+    longest: float,
+    out: Path,
 ) -> list[Test]:
     """Every test of some files, with the lines that it runs; what was watched before is read.
 
@@ -414,7 +426,8 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
     Raises:
         RuntimeError: There are no such tests without the mutant either.
     """
-    file, limit = copy / mutant.file, int(6 * seconds) + 1
+    file = copy / mutant.file
+    limit = int(6 * seconds) + 1
     source = file.read_bytes()
     changed = source[: mutant.start] + mutant.after.encode() + source[mutant.end :]
 
@@ -451,7 +464,13 @@ def survives(mutant: Mutant, copy: Path, tests: list[str], seconds: float) -> bo
     return True
 
 
-def _try(copy: Path, mutants: list[Mutant], tests: list[Test], seconds: float, out: Path) -> int:
+def _try(
+    copy: Path,
+    mutants: list[Mutant],
+    tests: list[Test],
+    seconds: float,
+    out: Path,
+) -> int:
     """Write of each whether it survives."""
     for mutant in mutants:
         names = [name.replace(_COPY, str(copy)) for name in tests_of(mutant, tests, seconds)]
@@ -545,7 +564,8 @@ def main() -> None:
             started[-1].start()
         for process in started:
             process.join()
-    done, reasons = _tried(given.out), equivalents()
+    done = _tried(given.out)
+    reasons = equivalents()
     if missing := [mutant for mutant in chosen if mutant not in done]:
         sys.exit(f"{len(missing)} of {len(chosen)} were not tried; the same command goes on.")
     counts = {"killed": 0, "equivalent": 0, "survived": 0}

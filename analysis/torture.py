@@ -299,7 +299,14 @@ def orphans(mark: str) -> int:
     return len(left)
 
 
-def torment(work: Work, kind: str, delay: float, folder: Path, home: Path, expected: Any) -> str:
+def torment(
+    work: Work,
+    kind: str,
+    delay: float,
+    folder: Path,
+    home: Path,
+    expected: Any,
+) -> str:
     """Kill a command after some seconds and let it go on; what came of it in a word.
 
     Args:
@@ -350,7 +357,11 @@ def main() -> None:
 
 
 def suffer(
-    name: str, kills: int, out: Path, shared: Path, journal: Journal
+    name: str,
+    kills: int,
+    out: Path,
+    shared: Path,
+    journal: Journal,
 ) -> dict[str, Counter[str]]:
     """Kill one work as often as wished in each kind, those of earlier calls included; the outcomes
     by kind.
@@ -363,7 +374,8 @@ def suffer(
         journal: Keeps the outcomes.
     """
     work = WORKS[name]
-    folder, rng = out / name, np.random.default_rng([len(journal.entries), *name.encode()])
+    folder = out / name
+    rng = np.random.default_rng([len(journal.entries), *name.encode()])
 
     def fresh() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
@@ -372,10 +384,12 @@ def suffer(
             return folder / "home"
         return shared
 
-    home, began = fresh(), time.monotonic()
+    home = fresh()
+    began = time.monotonic()
     _, errors = (undisturbed := start(work.command(folder), home, "undisturbed")).communicate()
     assert undisturbed.returncode == 0, errors
-    duration, expected = time.monotonic() - began, work.result(folder)
+    duration = time.monotonic() - began
+    expected = work.result(folder)
     counts = {
         kind: Counter(what for k, what in journal.entries if k == kind) for kind in work.kinds
     }

@@ -249,7 +249,8 @@ class NeedsTwoRungs(Fine):
     chooses_epochs = True
 
     def ask(self, n):
-        cell, epochs = self.space.sample(self.rng), self.epochs or (1, 2)
+        cell = self.space.sample(self.rng)
+        epochs = self.epochs or (1, 2)
         return (
             [sn.Request(cell, epochs[1 if self.rng.random() < 0.5 else 0])]
             if self.epochs

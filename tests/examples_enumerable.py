@@ -35,7 +35,8 @@ def valid_error(cell):
 
 
 def weights(cell):
-    width, depth = int(options(cell)["width"]), int(options(cell)["depth"])
+    width = int(options(cell)["width"])
+    depth = int(options(cell)["depth"])
     return float(width * width * depth + 10 * width)
 
 

@@ -22,7 +22,9 @@ SAYS = {
 
 def main(how="", file=os.devnull):
     """Answer until the input ends."""
-    best, space, rng = None, {}, random.Random()
+    best = None
+    space = {}
+    rng = random.Random()
     note(file, os.getpid())
     if how in ("hangs", "spawns", "detaches"):
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -30,7 +32,8 @@ def main(how="", file=os.devnull):
     for line in sys.stdin:
         message = json.loads(line)
         if "space" in message:
-            space, rng = message["space"], random.Random(message["seed"])
+            space = message["space"]
+            rng = random.Random(message["seed"])
         elif "tell" in message:
             best = min(
                 [*message["tell"], *([best] if best else [])], key=lambda trial: trial["score"]
@@ -56,7 +59,8 @@ def proposed(best, space, rng):
     """
     text = best["cell"] if best else rng.choice(space["examples"])
     position, options = rng.choice(list(space["positions"].items()))
-    place, option = list(space["positions"]).index(position), rng.choice(options)
+    place = list(space["positions"]).index(position)
+    option = rng.choice(options)
     if "=" in text:  # name(position=option, …)
         old = text.partition(f"{position}=")[2].partition(",")[0].rstrip(")")
         return text.replace(f"{position}={old}", f"{position}={option}")

@@ -42,7 +42,9 @@ class Gated:
     """A comparison of two runs of `Gate` and two of random search, on two workers."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.go, self.here = folder, folder / "go", folder / "here"
+        self.folder = folder
+        self.go = folder / "go"
+        self.here = folder / "here"
         self.here.mkdir(parents=True)
         file = folder / "gate.py"
         file.write_text(GATE.format(go=str(self.go), here=str(self.here)))

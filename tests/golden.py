@@ -124,7 +124,8 @@ OPTIONS = (
 )
 ELSEWHERE = [name for name in STEADY if name != "zero_cost"]
 """All but one, whose network meets near ties there that other kernels break otherwise."""
-SUM, FREE = "valid_loss + 0.1*params", "valid_error + 0.1*latency@mine"
+SUM = "valid_loss + 0.1*params"
+FREE = "valid_error + 0.1*latency@mine"
 LIMITED = f"{SUM} subject to params <= 9000"
 
 
@@ -204,7 +205,8 @@ def drawn(sketch: Sketch | None) -> list[Any]:
     """A sketch: its texts and colours, its numbers, and the length of its SVG."""
     if sketch is None:
         return []
-    words, figures = list[str](), list[float](sketch.size)
+    words = list[str]()
+    figures = list[float](sketch.size)
     stack: list[Any] = list(sketch.marks)
     while stack:
         part = stack.pop(0)

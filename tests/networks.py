@@ -37,7 +37,11 @@ SHAPES = {
 }
 
 
-def inputs(network: Network, batch: int = 3, dtype: torch.dtype = torch.float64) -> Tensor:
+def inputs(
+    network: Network,
+    batch: int = 3,
+    dtype: torch.dtype = torch.float64,
+) -> Tensor:
     height = network.image_size if network.dimensions == 2 else 1
     generator = torch.Generator().manual_seed(0)
     return torch.randn(
@@ -50,7 +54,8 @@ def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
     pass.
     """
     counted: list[int] = []
-    convolution, linear = F.conv2d, F.linear
+    convolution = F.conv2d
+    linear = F.linear
 
     def watched_convolution(x: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         y = convolution(x, weight, *args, **kwargs)

@@ -6,7 +6,9 @@ from surrogate_nas.space import EnumerableChoiceSpace
 
 
 class Pairs(EnumerableChoiceSpace):
-    name, positions, options = "pairs", ("wide", "bias"), (("1", "2", "3"), ("no", "yes"))
+    name = "pairs"
+    positions = ("wide", "bias")
+    options = (("1", "2", "3"), ("no", "yes"))
 
     def build(self, cell, network, *, seed, live_only=False):
         torch.manual_seed(seed)

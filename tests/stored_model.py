@@ -10,9 +10,15 @@ from surrogate_nas.surrogates.evaluation import evaluate, split_cells
 from surrogate_nas.surrogates.storage import Card, save
 
 
-def stored(bench: TableBenchmark, metric: str, path: Path, epochs: int | None = None) -> Path:
+def stored(
+    bench: TableBenchmark,
+    metric: str,
+    path: Path,
+    epochs: int | None = None,
+) -> Path:
     """A ridge fitted on 300 cells of a table."""
-    known, values = bench.metric(metric), bench.column(metric, epochs)
+    known = bench.metric(metric)
+    values = bench.column(metric, epochs)
     split = split_cells(bench.space, values, 300)
     found = evaluate(make_model("ridge", known.quantity), bench.space, values, split)
     card = Card(

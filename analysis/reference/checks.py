@@ -97,7 +97,10 @@ def bare(value: Any) -> Any:
 
 
 def _function(
-    name: str, function: Any, kind: type | None = None, member: str = ""
+    name: str,
+    function: Any,
+    kind: type | None = None,
+    member: str = "",
 ) -> Iterator[str]:
     text = function.__doc__ or (inspect.getdoc(getattr(kind, member)) if kind else "") or ""
     if not text:

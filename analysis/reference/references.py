@@ -186,7 +186,8 @@ def _linked(place: Place, rest: list[str]) -> Found | None:
         owner = next((base for base in kind.__mro__ if rest[0] in vars(base)), kind)
         told = Place(owner.__module__, owner.__name__)
         if told in homes() and anchored(owner, rest[0]):
-            page, anchor = homes()[told], f"{told.name}.{rest[0]}"
+            page = homes()[told]
+            anchor = f"{told.name}.{rest[0]}"
     return Found(f"{pages()[page].file}#{anchor}")
 
 

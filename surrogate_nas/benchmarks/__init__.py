@@ -82,7 +82,10 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
 
 
 def reopen(
-    address: str, *, with_: Sequence[str | Path] = (), named: Collection[str] = ()
+    address: str,
+    *,
+    with_: Sequence[str | Path] = (),
+    named: Collection[str] = (),
 ) -> Benchmark:
     """Open a benchmark whose name was read from a file, which must never load code that the user
     did not name.

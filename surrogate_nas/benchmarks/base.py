@@ -285,7 +285,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Answer several questions about several cells in one call.
 
@@ -298,7 +301,12 @@ class Benchmark(ABC):
             UserError: A seed or a value is not held.
         """
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
+    def column(
+        self,
+        metric: str,
+        epochs: int | None = None,  # noqa: ARG002
+        seed: Seed | None = None,  # noqa: ARG002
+    ) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``; tables have them.
 
         Args:
@@ -379,7 +387,13 @@ class Benchmark(ABC):
         """
         return
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
+    def continued(
+        self,
+        cell: Cell,  # noqa: ARG002
+        since: int,  # noqa: ARG002
+        epochs: int,  # noqa: ARG002
+        metrics: Sequence[str] = (),  # noqa: ARG002
+    ) -> float:
         """What it costs to train a cell on, from one number of epochs to another, one validation
         pass included.
 
@@ -488,7 +502,8 @@ class Benchmark(ABC):
         if epochs is None:
             return Question(name, metric.epochs[-1])
         if epochs not in metric.epochs:
-            first, last = metric.epochs[0], metric.epochs[-1]
+            first = metric.epochs[0]
+            last = metric.epochs[-1]
             whole = metric.epochs == tuple(range(first, last + 1)) and last - first > _FEW
             held = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
             why = (
@@ -548,7 +563,11 @@ class Benchmark(ABC):
         return cell_at(self.space, given) if _is_index(given) else self.space.cell(given)
 
     def _query(
-        self, cells: list[Cell], metric: str | None, epochs: int | None, seed: Seed
+        self,
+        cells: list[Cell],
+        metric: str | None,
+        epochs: int | None,
+        seed: Seed,
     ) -> list[Any]:
         if metric is not None:
             question = self.question(metric, epochs)
@@ -602,7 +621,9 @@ class Benchmark(ABC):
     def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
         answer = Answer(value)
         metric = self._by_name[question.metric]
-        answer.cell, answer.metric, answer.epochs = cell, question.metric, question.epochs
+        answer.cell = cell
+        answer.metric = question.metric
+        answer.epochs = question.epochs
         answer.seed = seed if question.epochs is not None else None
         answer.unit = metric.unit
         answer.source = self.source_of(question)

@@ -94,7 +94,8 @@ class AnswerCache:
                     " file."
                 ) from error
             self._answers.setdefault((cell, epochs, seed), Trained(metrics, seconds))
-            self._read_to, self._lines = self._read_to + len(line), self._lines + 1
+            self._read_to = self._read_to + len(line)
+            self._lines = self._lines + 1
 
 
 def _sealed(text: str) -> bytes:

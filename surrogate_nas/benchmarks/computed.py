@@ -32,7 +32,8 @@ from surrogate_nas.tables import Seed
 Function = Callable[[Cell], float]
 """What a user's function says of a cell: one number."""
 
-_SAMPLED, _SAMPLE_SEED = 64, 0
+_SAMPLED = 64
+_SAMPLE_SEED = 0
 """How many random cells the median of a cost that is dear is taken over."""
 _WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
 """What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all
@@ -104,8 +105,10 @@ class Computed(Benchmark):
                 "A computed benchmark needs a mapping of metrics to functions of a cell, at least"
                 " one."
             )
-        self.space, self.network = space, network or Network()
-        self.name, self.title = name or space.name, title or f"computed metrics of {space.name}"
+        self.space = space
+        self.network = network or Network()
+        self.name = name or space.name
+        self.title = title or f"computed metrics of {space.name}"
         self.source = "computed by the user's functions"
         self.licence = self.citation = "the user's own"
         self._functions = dict(metrics)
@@ -233,7 +236,12 @@ class Computed(Benchmark):
             )
         return value
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:  # noqa: ARG002
+    def column(
+        self,
+        metric: str,
+        epochs: int | None = None,  # noqa: ARG002
+        seed: Seed | None = None,  # noqa: ARG002
+    ) -> Values:
         """A whole column in the order of the space, computed once; shape ``(len(space),)``.
 
         Raises:

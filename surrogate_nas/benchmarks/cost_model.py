@@ -50,7 +50,12 @@ class CostModel(NamedTuple):
         return self.fixed + sum(self.operations.get(operation, 0.0) for operation in operations)
 
     @classmethod
-    def fitted(cls, graphs: NDArray[np.int8], seconds: NDArray[np.float64], units: float) -> Self:
+    def fitted(
+        cls,
+        graphs: NDArray[np.int8],
+        seconds: NDArray[np.float64],
+        units: float,
+    ) -> Self:
         """Fit cells' seconds, by least squares; nothing takes less than no time."""
         counts = [(graphs == operation).sum(axis=1) for operation in _OPERATIONS]
         columns = np.column_stack([np.ones(len(graphs)), *counts])
@@ -105,10 +110,8 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
     from surrogate_nas.training.supernet import live_operations
 
     data = task.data
-    steps, examples = (
-        -(-len(data["train"].targets) // task.schedule.batch),
-        len(data["valid"].targets),
-    )
+    steps = -(-len(data["train"].targets) // task.schedule.batch)
+    examples = len(data["valid"].targets)
     if isinstance(benchmark, LiveBenchmark):
         graphs, trained, judged, epochs = *_measured(benchmark, space), 1
     else:

@@ -66,14 +66,27 @@ class JoinedBenchmark(Benchmark):
         """
         self._join(base, files, [open_extra(file.absolute()) for file in files])
 
-    def _join(self, base: Benchmark, files: Sequence[Path], extras: Sequence[Benchmark]) -> None:
+    def _join(
+        self,
+        base: Benchmark,
+        files: Sequence[Path],
+        extras: Sequence[Benchmark],
+    ) -> None:
         """Join what the files hold."""
-        self.base, self._files = base, files
+        self.base = base
+        self._files = files
         self.joined = (*base.joined, *(file.absolute() for file in files))
-        self.name, self.space, self.cost = base.name, base.space, base.cost
-        self.objective, self.licence, self.citation = base.objective, base.licence, base.citation
-        self.default_seed, self.address, self.more = base.default_seed, base.address, base.more
-        self.one_by_one, self.one_curve = base.one_by_one, base.one_curve
+        self.name = base.name
+        self.space = base.space
+        self.cost = base.cost
+        self.objective = base.objective
+        self.licence = base.licence
+        self.citation = base.citation
+        self.default_seed = base.default_seed
+        self.address = base.address
+        self.more = base.more
+        self.one_by_one = base.one_by_one
+        self.one_curve = base.one_curve
         self._owners: dict[str, Benchmark] = {}
         added = [
             metric
@@ -179,7 +192,10 @@ class JoinedBenchmark(Benchmark):
         return self._owner(self.metric(name).name).question(name, epochs)
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Ask the base and each file what it owns, once; files answer for their default seed.
 
@@ -200,7 +216,12 @@ class JoinedBenchmark(Benchmark):
                 cost = found.cost if owner is self.base else cost
         return Measurement(values, cost)
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+    def column(
+        self,
+        metric: str,
+        epochs: int | None = None,
+        seed: Seed | None = None,
+    ) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Raises:
@@ -214,7 +235,13 @@ class JoinedBenchmark(Benchmark):
         owner = self._owner(question.metric)
         return owner.free(question, self._seed(owner, seed))
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
+    ) -> float:
         """What the base charges to train a cell on (see `Benchmark.continued`); a file's metrics
         are free.
         """

@@ -130,7 +130,8 @@ class LearnedBenchmark(Benchmark):
 
     def __init__(self, paths: Sequence[Path], *, noise: int | None = None) -> None:
         """Open the files; cells are predicted when a metric is first asked for."""
-        self._paths, self._noise = tuple(paths), noise
+        self._paths = tuple(paths)
+        self._noise = noise
         self._models: dict[Question, Fitted] = {}
         for path in paths:
             self._add(path, load_model(path))
@@ -138,17 +139,17 @@ class LearnedBenchmark(Benchmark):
         self.name = (
             PREFIX + ",".join(map(str, paths)) + ("" if noise is None else f"{_SEED_MARK}{noise}")
         )
-        self.space, self.network = space_named(cards[0].space), cards[0].network
+        self.space = space_named(cards[0].space)
+        self.network = cards[0].network
         self.has_columns = isinstance(self.space, Enumerable)
         self.default_seed: Seed = "mean" if noise is None else noise
         learned_from = " and ".join(dict.fromkeys(card.benchmark for card in cards))
         self.title = f"{', '.join(map(str, self._models))} predicted from cells of {learned_from}"
         self.source = f"predicted by surrogates of {learned_from}"
-        self.licence, self.citation = f"that of {learned_from}", f"that of {learned_from}"
-        self.cost, self.charge = (
-            "queries",
-            "An evaluation is charged one query; predicting takes no training.",
-        )
+        self.licence = f"that of {learned_from}"
+        self.citation = f"that of {learned_from}"
+        self.cost = "queries"
+        self.charge = "An evaluation is charged one query; predicting takes no training."
         self.banner = (
             f"Every value here was predicted by a surrogate of {learned_from}, none was measured"
             + ("" if noise is None else ", and noise was added")
@@ -216,7 +217,12 @@ class LearnedBenchmark(Benchmark):
             self._predicted[question] = self._models[question].model.predict(listed(self.space))
         return self._predicted[question]
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+    def column(
+        self,
+        metric: str,
+        epochs: int | None = None,
+        seed: Seed | None = None,
+    ) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``."""
         return self._column(
             self.question(metric, epochs), self.default_seed if seed is None else seed
@@ -241,7 +247,10 @@ class LearnedBenchmark(Benchmark):
         return mean + std * _noise(seed, str(question)).standard_normal(len(mean))
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Predict several metrics of several cells."""
         values = np.empty((len(cells), len(questions)))

@@ -98,13 +98,20 @@ class LiveBenchmark(Benchmark):
     made.
     """
 
-    def __init__(self, task: str, *, device: str = "cpu", space: str = DEFAULT_SPACE) -> None:
+    def __init__(
+        self,
+        task: str,
+        *,
+        device: str = "cpu",
+        space: str = DEFAULT_SPACE,
+    ) -> None:
         """Name the task; its data is read when first needed."""
         from surrogate_nas.training.tasks import code_of, task_named
 
         self._code = code_of(task)
         self.task = task_named(task)
-        self._named, self.device = task, device
+        self._named = task
+        self.device = device
         _check(device)
         self.space = space_named(space)
         if not self.space.is_buildable:
@@ -118,7 +125,9 @@ class LiveBenchmark(Benchmark):
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
-        self.licence, self.citation, self.banner = "see the task's source", "", ""
+        self.licence = "see the task's source"
+        self.citation = ""
+        self.banner = ""
         self.cost = "seconds"
         clock = "processor" if device == "cpu" else "wall-clock"
         self.charge = (
@@ -178,7 +187,10 @@ class LiveBenchmark(Benchmark):
         return Question(name, run)
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = 0,
     ) -> Measurement:
         """Answer from what was trained before, and train the rest."""
         if seed == "mean":
@@ -302,7 +314,13 @@ def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenc
 
 
 @lru_cache(maxsize=16)
-def _opened(task: str, device: str, space: str, folder: Path, code: str) -> LiveBenchmark:  # noqa: ARG001 - the key
+def _opened(
+    task: str,
+    device: str,
+    space: str,
+    folder: Path,  # noqa: ARG001
+    code: str,  # noqa: ARG001
+) -> LiveBenchmark:
     return LiveBenchmark(task, device=device, space=space)
 
 

@@ -39,7 +39,8 @@ from surrogate_nas.space import Cell, Sampled, listed
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, Values, read_compact
 
-MODEL, VERSION = "gp", 1
+MODEL = "gp"
+VERSION = 1
 """What predicts; another version keeps its predictions elsewhere."""
 MARK = Metric(
     "trained",
@@ -74,7 +75,8 @@ class FilledTable(HeldTable):
             len(self._trained)
         )
         self.is_trained: NDArray[np.bool_] = (self._row >= 0)[self._class]
-        n, total = int(self.is_trained.sum()), len(self.cells)
+        n = int(self.is_trained.sum())
+        total = len(self.cells)
         self.is_whole = n == total
         if self.is_whole:
             self.digest = hashlib.sha256(f"{trained.digest} whole".encode()).hexdigest()
@@ -164,8 +166,14 @@ class FilledTable(HeldTable):
             np.save(file, found, allow_pickle=False)
         return found
 
-    def _by_model(self, metric: Metric, values: Values, lacking: NDArray[np.bool_]) -> Values:
-        space, known = self.cells, np.isfinite(values)
+    def _by_model(
+        self,
+        metric: Metric,
+        values: Values,
+        lacking: NDArray[np.bool_],
+    ) -> Values:
+        space = self.cells
+        known = np.isfinite(values)
         others = [space[place] for place in self._first[lacking]]
         if np.ptp(values[known]) == 0:
             return np.full(len(others), values[known][0])
@@ -182,7 +190,8 @@ def _is_predicted(metric: Metric) -> bool:
     return metric.kind == "search" or metric.quantity == "cost"
 
 
-PREFIX, TRAINED = "losses-", "/trained"
+PREFIX = "losses-"
+TRAINED = "/trained"
 _CHARGE = (
     "An evaluation is charged the processor seconds of one training for every loss whose metrics it"
     " reads, up to the last epoch that it reads, and one validation pass for each epoch that it"
@@ -206,7 +215,8 @@ class LossesBenchmark(TableBenchmark):
         """Open a table."""
         super().__init__(path)
         self.name += TRAINED
-        self.charge, self.one_curve = _CHARGE, True
+        self.charge = _CHARGE
+        self.one_curve = True
 
     def _read_table(self, path: Path) -> HeldTable:
         return read_compact(path)
@@ -221,7 +231,13 @@ class LossesBenchmark(TableBenchmark):
             spent += self._training(loss, max(read)) + len(read) * self._pass(loss)
         return spent
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
+    ) -> float:
         """The seconds of the epochs in between, and of one validation pass, for every loss that is
         read.
         """

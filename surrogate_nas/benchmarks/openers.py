@@ -115,13 +115,15 @@ _fresh: set[Path] = set()
 def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -> Entry:
     """The entry of a table, as ``snas benchmarks --json`` lists it."""
     place = home() / "listed.json"
-    known, stamp = _known(place), _stamp(path)
+    known = _known(place)
+    stamp = _stamp(path)
     if stamp is not None and name in known and known[name][0] == stamp:
         return dict(known[name][1])
     found = describe()
     if not isinstance(found, Benchmark):
         return found
-    entry, stamp = found.describe(), _stamp(path)
+    entry = found.describe()
+    stamp = _stamp(path)
     if stamp is not None and (found.space.name in SPACES or found.space.definition.startswith("{")):
         known[name] = [stamp, entry]
         _fresh.add(place)

@@ -53,12 +53,13 @@ class PredictedBenchmark(Benchmark):
         self._source = source_of(name) or ""
         self._model = cast(Model, SOURCES.find(self._source))
         told = self._model.predicting(name)
-        self.name, self.title, self.banner, self.source = name, told.title, told.banner, told.source
-        self.objective, self.network, self.space = (
-            told.objective,
-            told.network,
-            space_named(told.space),
-        )
+        self.name = name
+        self.title = told.title
+        self.banner = told.banner
+        self.source = told.source
+        self.objective = told.objective
+        self.network = told.network
+        self.space = space_named(told.space)
         self.licence, self.citation = (
             fetching.licence(self._source),
             fetching.citation(self._source),
@@ -83,7 +84,10 @@ class PredictedBenchmark(Benchmark):
         return hashlib.sha256(f"predicted {self.name} {held}".encode()).hexdigest()
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Predict several metrics of several cells.
 
@@ -127,7 +131,13 @@ class PredictedBenchmark(Benchmark):
             -1, len(self._predicted)
         )
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:  # noqa: ARG002
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),  # noqa: ARG002
+    ) -> float:
         """The predicted seconds of the epochs in between.
 
         Args:

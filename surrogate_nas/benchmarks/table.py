@@ -44,7 +44,8 @@ _NO_PASSES = (
     " records them; it holds none of validation passes, so these are free, as are metrics that need"
     " no training."
 )
-_TRAINING, _PASS = "train_seconds", "valid_seconds"
+_TRAINING = "train_seconds"
+_PASS = "valid_seconds"
 
 
 def modified(path: Path) -> int:
@@ -58,12 +59,20 @@ def open_table(path: Path, kind: type[TableBenchmark] | None = None) -> TableBen
 
 
 @lru_cache(maxsize=16)
-def _opened(path: Path, kind: type[TableBenchmark], modified: int, folder: Path) -> TableBenchmark:  # noqa: ARG001
+def _opened(
+    path: Path,
+    kind: type[TableBenchmark],
+    modified: int,  # noqa: ARG001
+    folder: Path,  # noqa: ARG001
+) -> TableBenchmark:
     return kind(path)
 
 
 def _open_again(
-    path: Path, kind: type[TableBenchmark], digest: str, contents: Contents
+    path: Path,
+    kind: type[TableBenchmark],
+    digest: str,
+    contents: Contents,
 ) -> TableBenchmark:
     """Open in another process the table that a benchmark has open; what was added to it since plays
     no part.
@@ -128,13 +137,14 @@ class TableBenchmark(Benchmark):
     def _hold(self, table: TableFile | PartOfTable | HeldTable) -> None:
         """Answer from a table."""
         self._table = table
-        self.name, self.title, self.banner = self._table.name, self._table.title, self._table.banner
-        self.source, self.licence, self.citation = (
-            self._table.source,
-            self._table.licence,
-            self._table.citation,
-        )
-        self.objective, self.card = self._table.objective, self._table.card
+        self.name = self._table.name
+        self.title = self._table.title
+        self.banner = self._table.banner
+        self.source = self._table.source
+        self.licence = self._table.licence
+        self.citation = self._table.citation
+        self.objective = self._table.objective
+        self.card = self._table.card
         self.cost = "queries" if self._table.cost == "queries" else "seconds"
         self.charge = _CHARGES[self.cost]
         self._charged = [_TRAINING, *({_PASS} & self._table.metrics.keys())]
@@ -176,12 +186,14 @@ class TableBenchmark(Benchmark):
         """
         if not isinstance(self._table, TableFile):
             return self
-        part, read = object.__new__(type(self)), self._columns
+        part = object.__new__(type(self))
+        read = self._columns
         part.__dict__.update(
             {name: value for name, value in vars(self).items() if name != "_by_name"}
         )
         part._hold(self._table.only(runs))
-        part._columns, part.more = read, ""
+        part._columns = read
+        part.more = ""
         return part
 
     @property
@@ -199,7 +211,12 @@ class TableBenchmark(Benchmark):
         """The columns that it holds, by metric, epochs and seed."""
         return self._table.keys
 
-    def column(self, metric: str, epochs: int | None = None, seed: Seed | None = None) -> Values:
+    def column(
+        self,
+        metric: str,
+        epochs: int | None = None,
+        seed: Seed | None = None,
+    ) -> Values:
         """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where
         missing.
 
@@ -235,7 +252,10 @@ class TableBenchmark(Benchmark):
         )
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Look several questions up for several cells.
 
@@ -280,7 +300,13 @@ class TableBenchmark(Benchmark):
             self._costs[runs, seed] = cost
         return cost
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
+    ) -> float:
         """The seconds of the epochs in between, and of one validation pass.
 
         Raises:

@@ -88,7 +88,8 @@ class Panels(TyperGroup):
                     formatter.write_dl(rows)
 
 
-BAD_INPUT, INTERRUPTED = 2, 130
+BAD_INPUT = 2
+INTERRUPTED = 130
 _LONGEST_LINE = 2000
 _LONGEST_PATH = 80
 
@@ -314,7 +315,9 @@ class _Ending:
     """The end of a command, once a signal has come."""
 
     def __init__(self, received: list[int]) -> None:
-        self.received, self.over, self.hook = received, threading.Event(), sys.unraisablehook
+        self.received = received
+        self.over = threading.Event()
+        self.hook = sys.unraisablehook
         self._uncaught = False
 
     def begin(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature of a handler

@@ -280,7 +280,11 @@ def _finish(
         note(line)
 
 
-def write_pages(comparison: Comparison, content: dict[str, Any], folder: Path) -> list[str]:
+def write_pages(
+    comparison: Comparison,
+    content: dict[str, Any],
+    folder: Path,
+) -> list[str]:
     """Write the summary and the pages of a comparison."""
     from surrogate_nas.report import write_explorer, write_report
     from surrogate_nas.study.store import VERDICT, Store
@@ -304,7 +308,9 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     for s in sorted(
         strategies, key=lambda s: worst if s["score"]["mean"] is None else s["score"]["mean"]
     ):
-        runs, feasible, score = s["runs"], s["feasible_runs"], s["score"]
+        runs = s["runs"]
+        feasible = s["feasible_runs"]
+        score = s["score"]
         mean, iqm = (fixed(score[name], decimals) for name in ("mean", "iqm"))
         between = " to ".join(fixed(end, decimals) for end in score["ci95"] or ())
         shown = [mean, between or "–", iqm]

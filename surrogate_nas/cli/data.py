@@ -383,7 +383,11 @@ def import_(
 
 
 def _imported(
-    name: str, tables: list[Table], files: list[Path], started: float, json: bool
+    name: str,
+    tables: list[Table],
+    files: list[Path],
+    started: float,
+    json: bool,
 ) -> None:
     """Write imported tables, and say on standard error what speaks against searching on a
     column.
@@ -415,7 +419,11 @@ def _written(table: Table) -> tuple[str, str, int]:
 
 
 def _report(
-    name: str, tables: list[tuple[str, str, int]], files: list[Path], started: float, json: bool
+    name: str,
+    tables: list[tuple[str, str, int]],
+    files: list[Path],
+    started: float,
+    json: bool,
 ) -> None:
     result = {
         "name": name,

@@ -96,7 +96,8 @@ def lambda_path(
             progress=progress,
             **options,
         )
-    content, store = path.to_json(), Store(folder)
+    content = path.to_json()
+    store = Store(folder)
     (drawn,) = Page(Study(path)).pictures
     store.write_json("lambda-path.json", content)
     store.write_text("lambda-path.csv", path.to_csv())

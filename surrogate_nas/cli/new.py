@@ -215,7 +215,11 @@ FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
 
 
 @app.command("strategy")
-def strategy(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+def strategy(
+    name: NameArgument,
+    folder: FolderOption = Path(),
+    json: JsonOption = False,
+) -> None:
     """Write a strategy of ten lines to start from.
 
     \b
@@ -249,7 +253,11 @@ def task(
 
 
 @app.command("loss")
-def loss(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+def loss(
+    name: NameArgument,
+    folder: FolderOption = Path(),
+    json: JsonOption = False,
+) -> None:
     """Write a loss that any classification can be trained by at once.
 
     \b
@@ -261,7 +269,11 @@ def loss(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = F
 
 
 @app.command("space")
-def space(name: NameArgument, folder: FolderOption = Path(), json: JsonOption = False) -> None:
+def space(
+    name: NameArgument,
+    folder: FolderOption = Path(),
+    json: JsonOption = False,
+) -> None:
     """Write a space of 36 small networks. The loop that trains them all into a table comes with it.
 
     \b
@@ -319,7 +331,14 @@ def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
             typer.echo(f"    hint: {cause.hint}")
 
 
-def _write(kind: str, template: str, name: str, folder: Path, then: str, json: bool) -> None:
+def _write(
+    kind: str,
+    template: str,
+    name: str,
+    folder: Path,
+    then: str,
+    json: bool,
+) -> None:
     from surrogate_nas.files import write_whole
 
     _check_name(name, kind)

@@ -148,7 +148,11 @@ def _full(texts: list[list[str]], columns: Sequence[str], held: list[int]) -> in
 
 
 def _shortened(
-    texts: list[list[str]], columns: Sequence[str], held: list[int], cut: str, width: int
+    texts: list[list[str]],
+    columns: Sequence[str],
+    held: list[int],
+    cut: str,
+    width: int,
 ) -> list[list[str]]:
     """The texts, those of one column as long as the others leave room for."""
     place = list(columns).index(cut)
@@ -241,7 +245,8 @@ def _bar(what: str) -> Iterator[Progress]:
         rich.TextColumn("{task.fields[left]}"),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task, time_left = bar.add_task(what, total=None, detail="", left=""), TimeLeft()
+        task = bar.add_task(what, total=None, detail="", left="")
+        time_left = TimeLeft()
 
         def progress(done: int, total: int, detail: str = "") -> None:
             seconds = time_left(done, total)

@@ -66,7 +66,12 @@ def _show(result: PaperResult) -> None:
 
 
 def _redo(
-    name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str
+    name: str,
+    folder: Path,
+    *,
+    runs: int | None,
+    workers: int | None,
+    engine: str,
 ) -> PaperResult:
     from surrogate_nas.papers import reproduce
 

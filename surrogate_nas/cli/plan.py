@@ -98,7 +98,10 @@ def plan(
 
 
 def _problems(
-    what: list[str] | None, objective: str | None, subject_to: str | None, budget: int
+    what: list[str] | None,
+    objective: str | None,
+    subject_to: str | None,
+    budget: int,
 ) -> Suite | list[Problem]:
     """A suite as it is named, or a problem on each benchmark."""
     from surrogate_nas.benchmarks import default

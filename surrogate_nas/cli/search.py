@@ -111,7 +111,9 @@ class _Counted:
     """Tells how many cells a run has evaluated."""
 
     def __init__(self, progress: Progress, total: int) -> None:
-        self._progress, self._total, self._done = progress, total, 0
+        self._progress = progress
+        self._total = total
+        self._done = 0
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         self._done += len(trials)
@@ -164,7 +166,11 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
     }
 
 
-def _rows(run: Run, bound: Objective, content: dict[str, Any]) -> list[tuple[str, object]]:
+def _rows(
+    run: Run,
+    bound: Objective,
+    content: dict[str, Any],
+) -> list[tuple[str, object]]:
     (best,), found = bound.reported([run.incumbent]), content["best"]
     final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
     answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]

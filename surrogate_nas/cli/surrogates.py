@@ -146,7 +146,12 @@ def fit(
 
 
 def _from_columns(
-    benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
+    benchmark: Benchmark,
+    question: Question,
+    train: int,
+    test: int | None,
+    split: str,
+    seed: int,
 ) -> tuple[Sequence[Cell], Values, Holdout]:
     """All cells of a table, their values, and which are learned from."""
     from surrogate_nas.space import listed
@@ -158,7 +163,12 @@ def _from_columns(
 
 
 def _by_queries(
-    benchmark: Benchmark, question: Question, train: int, test: int | None, split: str, seed: int
+    benchmark: Benchmark,
+    question: Question,
+    train: int,
+    test: int | None,
+    split: str,
+    seed: int,
 ) -> tuple[Sequence[Cell], Values, Holdout]:
     """Cells drawn from the space of a benchmark without columns, what it says of each, and which
     are learned from.
@@ -199,7 +209,8 @@ def _known(benchmark: Benchmark, devices: str, target: str) -> dict[str, Any]:
     """The latencies of devices measured before, as the model ``latency`` takes them."""
     from surrogate_nas.space import listed
 
-    known, space = {}, listed(benchmark.space)
+    known = {}
+    space = listed(benchmark.space)
     for device in filter(None, (name.strip() for name in devices.split(","))):
         if target == f"latency@{device}":
             raise UserError(

@@ -135,7 +135,8 @@ def table_losses(
     from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
     from surrogate_nas.files import home
 
-    most, say = hours_given(hours), _once()
+    most = hours_given(hours)
+    say = _once()
     pairs = _pairs(tasks, losses, classes, noisy_classes, design, say)
     folder = home() / "losses" if out is None else out
     if not assemble:
@@ -233,10 +234,8 @@ def _rows(card: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     """
     for loss, about in card["losses"].items():
         seconds = about["processor_seconds_a_training"]
-        classes, task = (
-            about["classes"],
-            card["task"] + f" ×{card['length']}" * (card["length"] > 1),
-        )
+        classes = about["classes"]
+        task = card["task"] + f" ×{card['length']}" * (card["length"] > 1)
         counted: tuple[object, ...] = (
             task,
             loss,

@@ -81,7 +81,10 @@ class _Thing:
         self.file = ""
 
     def load(
-        self, kinds: Mapping[str, str], what: str | Packed, where: Packed | None
+        self,
+        kinds: Mapping[str, str],
+        what: str | Packed,
+        where: Packed | None,
     ) -> dict[str, Any]:
         """Find it; the answer is its kind, one of those given, its file, and the subjects that
         checks are made on.

@@ -73,7 +73,9 @@ class _Inspection:
     """The checks of one thing, in a process that is started again when a check has ended it."""
 
     def __init__(self, spec: object, space: Space | None, limit: float) -> None:
-        self._limit, self._ends, self._last = limit, 0, ""
+        self._limit = limit
+        self._ends = 0
+        self._last = ""
         try:
             self._what: object = spec if isinstance(spec, str) else pack(spec)
             self._where: Packed | None = None if space is None else pack(space)
@@ -92,7 +94,8 @@ class _Inspection:
             raise
         said = loaded if isinstance(loaded, dict) else {}
         self._process.file = as_text(said.get("file"), _LONGEST_DETAIL)
-        kind, subjects = said.get("kind"), said.get("subjects")
+        kind = said.get("kind")
+        subjects = said.get("subjects")
         if kind not in KINDS or not isinstance(subjects, list):
             self._process.kill()
             raise StrategyError("its process did not say what it is.")
@@ -112,10 +115,8 @@ class _Inspection:
             )
         except StrategyError as error:
             if not self._process.alive:
-                self._ends, self._last = (
-                    self._ends + 1,
-                    f"not checked after that: {str(error).rstrip('.')}",
-                )
+                self._ends = self._ends + 1
+                self._last = f"not checked after that: {str(error).rstrip('.')}"
             return Check(name, False, str(error).rstrip("."))
         return _read(name, told)
 

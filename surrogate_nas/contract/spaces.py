@@ -15,7 +15,8 @@ from surrogate_nas.runtime.failure import shown
 from surrogate_nas.runtime.packing import pack, unpack
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 
-_CELLS, _CENTRES = 40, 8
+_CELLS = 40
+_CENTRES = 8
 """How many cells are drawn, and around how many all neighbours are visited."""
 _LARGEST_INDEX = 10**9
 
@@ -69,7 +70,8 @@ def _samples_inside(subject: Spaces) -> str:
     """`sample` gives cells of the space, and the same ones from equal generators."""
     first, second = (np.random.default_rng(3) for _ in range(2))
     for _ in range(_CELLS):
-        one, other = subject.space.sample(first), subject.space.sample(second)
+        one = subject.space.sample(first)
+        other = subject.space.sample(second)
         if one not in subject.space:
             raise BrokenContractError(f"it samples {shown(one)}, which it does not contain")
         if one != other:
@@ -87,10 +89,8 @@ def _mutates_to_neighbours(subject: Spaces) -> str:
         if not around:
             continue
         for _ in range(5):
-            one, other = (
-                subject.space.mutate(cell, first),
-                subject.space.mutate(subject.space.parse(cell.text), second),
-            )
+            one = subject.space.mutate(cell, first)
+            other = subject.space.mutate(subject.space.parse(cell.text), second)
             if one not in around:
                 raise BrokenContractError(
                     f"{shown(cell)} mutates to {shown(one)}, which is no neighbour"

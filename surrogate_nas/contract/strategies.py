@@ -48,7 +48,8 @@ from surrogate_nas.strategies import Strategy
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import TableFile
 
-_SHORT, _WHOLE = 30, 60
+_SHORT = 30
+_WHOLE = 60
 """How many cells the runs have that are compared, and the whole run."""
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
@@ -80,7 +81,11 @@ class Strategies:
         return trajectory(self.strategy, self.space, seed=0, n=_WHOLE)
 
 
-def subjects(strategy: type[Strategy], packed: Packed, space: Space | None) -> list[Strategies]:
+def subjects(
+    strategy: type[Strategy],
+    packed: Packed,
+    space: Space | None,
+) -> list[Strategies]:
     """The strategy on every space that it is checked on."""
     spaces: Sequence[Space] = [nb201(), TinySpace(), LargeSpace()] if space is None else [space]
     if strategy.needs_supernet:  # whose supernet is of this space
@@ -152,7 +157,8 @@ def _repeats_in_a_fresh_process(subject: Strategies) -> str:
     """The same seed and the same told trials give the same cells in a fresh process with another
     hash seed.
     """
-    here, there = [str(cell) for cell in subject.run[:_SHORT]], _repeated(subject, _SHORT)
+    here = [str(cell) for cell in subject.run[:_SHORT]]
+    there = _repeated(subject, _SHORT)
     if here != there:
         raise BrokenContractError(
             f"a fresh process asked for other cells; {differing(here, there)}",
@@ -360,7 +366,11 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
 
 
 def _climb(
-    strategy: type[Strategy], space: Space, epochs: Sequence[int], *, at_once: int = 1
+    strategy: type[Strategy],
+    space: Space,
+    epochs: Sequence[int],
+    *,
+    at_once: int = 1,
 ) -> list[Request]:
     """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of
     them.
@@ -372,7 +382,8 @@ def _climb(
         BrokenContractError: It asked for what is not given.
     """
     made = strategy(space, seed=0)
-    made.epochs, made.readable = epochs, dict.fromkeys(epochs, _MADE_UP)
+    made.epochs = epochs
+    made.readable = dict.fromkeys(epochs, _MADE_UP)
     rng = np.random.default_rng(1)
     made.tell(
         [_made_up(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)]

@@ -18,7 +18,8 @@ from surrogate_nas.runtime.failure import shown
 from surrogate_nas.space import Cell, Space, nb201
 from surrogate_nas.surrogates import Prediction, Surrogate
 
-_LEARNED, _OTHERS = 30, 20
+_LEARNED = 30
+_OTHERS = 20
 Values = NDArray[np.float64]
 
 
@@ -82,10 +83,8 @@ def _predicts_a_mean_and_a_deviation_a_cell(subject: Surrogates) -> str:
 def _predicts_a_cell_by_itself(subject: Surrogates) -> str:
     """What it predicts of a cell does not depend on the cells beside it, up to rounding."""
     cells = subject.cells[_LEARNED:]
-    together, alone = (
-        subject.fitted.predict(cells).mean,
-        [float(subject.fitted.predict([c]).mean[0]) for c in cells],
-    )
+    together = subject.fitted.predict(cells).mean
+    alone = [float(subject.fitted.predict([c]).mean[0]) for c in cells]
     if not np.allclose(together, alone, rtol=1e-3):
         raise BrokenContractError(f"together {shown(together.tolist())}, alone {shown(alone)}")
     return f"{len(cells)} cells"

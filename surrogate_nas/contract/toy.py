@@ -24,7 +24,8 @@ def toy_context() -> SupernetContext:
     from surrogate_nas.training.supernet import Supernet, SupernetLoss, live_operations
     from surrogate_nas.training.tasks import Split
 
-    space, task = nb201(), replace(task_named("digits"), channels=2)
+    space = nb201()
+    task = replace(task_named("digits"), channels=2)
     data = {
         name: Split(*(part[:_EXAMPLES] for part in task.data[name])) for name in ("train", "valid")
     }

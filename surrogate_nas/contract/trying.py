@@ -161,7 +161,10 @@ def synthetic(cell: Cell) -> float:
 
 
 def trials_of(
-    cells: Sequence[Cell], score: Score | None = None, start: int = 0, objectives: int = 1
+    cells: Sequence[Cell],
+    score: Score | None = None,
+    start: int = 0,
+    objectives: int = 1,
 ) -> list[Trial]:
     """Trials with made-up scores."""
     trials = []

@@ -70,7 +70,12 @@ def _shown(value: object) -> str:
         return "a number of thousands of digits"
 
 
-def check_whole(what: str, value: object, least: int = 0, most: int | None = _LARGEST) -> int:
+def check_whole(
+    what: str,
+    value: object,
+    least: int = 0,
+    most: int | None = _LARGEST,
+) -> int:
     """A whole number in a range, as one of Python's own.
 
     Example:
@@ -89,7 +94,12 @@ def check_whole(what: str, value: object, least: int = 0, most: int | None = _LA
 
 
 def check_number(
-    what: str, value: object, least: float = 0.0, most: float = math.inf, *, above: bool = False
+    what: str,
+    value: object,
+    least: float = 0.0,
+    most: float = math.inf,
+    *,
+    above: bool = False,
 ) -> float:
     """A finite number in a range, as one of Python's own.
 
@@ -244,7 +254,9 @@ def _called(function: Callable[..., Any]) -> str:
 
 
 def _misnamed(
-    function: Callable[..., Any], given: Mapping[str, object], signature: inspect.Signature
+    function: Callable[..., Any],
+    given: Mapping[str, object],
+    signature: inspect.Signature,
 ) -> TypeError | None:
     """What to raise where a keyword argument is none of a function's; None where all are."""
     known = [

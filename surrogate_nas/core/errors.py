@@ -42,7 +42,13 @@ class AbsentError(UserError):
     """
 
 
-def unknown(what: str, given: object, known: Iterable[str], *, lister: str = "") -> UserError:
+def unknown(
+    what: str,
+    given: object,
+    known: Iterable[str],
+    *,
+    lister: str = "",
+) -> UserError:
     """Build the error for a name that is not in a registry.
 
     Returns:

@@ -23,7 +23,8 @@ def staying() -> Iterator[None]:
         ...     error.code
         0
     """
-    leave, place = os._exit, (os.getpid(), threading.get_ident())
+    leave = os._exit
+    place = (os.getpid(), threading.get_ident())
 
     def stay(code: int) -> None:
         if (os.getpid(), threading.get_ident()) != place:

@@ -39,7 +39,10 @@ def html_figure(title: str, note: str = "", svg: str = "") -> str:
 
 
 def html_table(
-    title: str, heads: Sequence[str], rows: Sequence[Sequence[object]], note: str = ""
+    title: str,
+    heads: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    note: str = "",
 ) -> str:
     """A table as HTML."""
     texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]

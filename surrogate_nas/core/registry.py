@@ -80,8 +80,12 @@ class Registry(Mapping[str, T], Generic[T]):
                 names.
             group: The entry points of installed packages; empty for none.
         """
-        self.what, self.places, self.group = what, dict(places or {}), group
-        self._folder, self._attribute, self._first = folder, attribute, tuple(first)
+        self.what = what
+        self.places = dict(places or {})
+        self.group = group
+        self._folder = folder
+        self._attribute = attribute
+        self._first = tuple(first)
         self._check: Check[T] = _of_class(kind, what) if isinstance(kind, type) else kind
 
     @cached_property

@@ -38,7 +38,11 @@ def made(kind: type[T], content: Mapping[str, Any], **further: Any) -> T:
     return kind(**content, **further)
 
 
-TEXT, WHOLE, NUMBER, LIST, ANYTHING = "a text", "a whole number", "a number", "a list", "anything"
+TEXT = "a text"
+WHOLE = "a whole number"
+NUMBER = "a number"
+LIST = "a list"
+ANYTHING = "anything"
 _IS: dict[str, Callable[[Any], bool]] = {
     TEXT: lambda value: isinstance(value, str),
     WHOLE: lambda value: type(value) is int,
@@ -61,7 +65,11 @@ def read_toml(source: str, content: bytes) -> dict[str, Any]:
 
 
 def check_table(
-    source: str, key: str, told: Any, right: Mapping[str, str], needed: Sequence[str] = ()
+    source: str,
+    key: str,
+    told: Any,
+    right: Mapping[str, str],
+    needed: Sequence[str] = (),
 ) -> None:
     """Refuse keys that there are not, values of another type, and a table that lacks a key.
 

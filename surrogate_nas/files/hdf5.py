@@ -106,7 +106,8 @@ class _Positioned(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._place = descriptor, 0
+        self._descriptor = descriptor
+        self._place = 0
 
     def readable(self) -> bool:
         return True
@@ -206,7 +207,9 @@ def _scalar(item: h5py.Group, name: str) -> Any:
 
 
 def array(
-    dataset: h5py.Dataset, shape: tuple[int, ...] | None = None, dtype: DTypeLike | None = None
+    dataset: h5py.Dataset,
+    shape: tuple[int, ...] | None = None,
+    dtype: DTypeLike | None = None,
 ) -> NDArray[Any]:
     """The values of a dataset that is stored whole, or in chunks of one dimension packed with gzip.
 

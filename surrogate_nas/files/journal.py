@@ -31,7 +31,9 @@ from surrogate_nas.files.replacing import sync, sync_path
 _ROOT = f"journal {FORMATS['journal'].version}"
 GROUP_SECONDS = 0.2
 """How long lines may wait in memory for those that follow."""
-_SEAL, _CLOSE, _DIGITS = b', "seal": "', b'"}', 16
+_SEAL = b', "seal": "'
+_CLOSE = b'"}'
+_DIGITS = 16
 _encode = json.JSONEncoder(check_circular=False).encode
 _TAIL = len(_SEAL) + _DIGITS + len(_CLOSE)
 
@@ -65,7 +67,10 @@ def read_chain(content: bytes, root: str) -> list[Link]:
     *lines, torn = content.split(b"\n")
     if len(torn.partition(_SEAL)[2]) > _DIGITS + len(_CLOSE):
         raise DamagedError(f"line {len(lines) + 1} goes on after its seal")
-    seal, end, bodies, ends = root.encode(), 0, list[bytes](), list[tuple[int, bytes]]()
+    seal = root.encode()
+    end = 0
+    bodies = list[bytes]()
+    ends = list[tuple[int, bytes]]()
     for number, line in enumerate(lines, 1):
         body = line[:-_TAIL] + b"}"
         seal = _sealed(seal, body)
@@ -165,7 +170,8 @@ class Chain:
             OSError: The disk is full.
         """
         content = b"".join(self._waiting)
-        self._waiting, length = [], len(content)
+        self._waiting = []
+        length = len(content)
         if not content:
             return
         try:
@@ -214,7 +220,10 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path | None, settings: dict[str, Any], notes: dict[str, Any] | None = None
+        self,
+        path: Path | None,
+        settings: dict[str, Any],
+        notes: dict[str, Any] | None = None,
     ) -> None:
         """Begin, or go on where an earlier process stopped.
 
@@ -339,7 +348,8 @@ class Journal:
         """
         if self._chain is None or self.path is None:
             return
-        chain, self._chain = self._chain, None
+        chain = self._chain
+        self._chain = None
         try:
             if not self.entries:
                 self.path.unlink(missing_ok=True)

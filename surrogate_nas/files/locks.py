@@ -25,7 +25,8 @@ from surrogate_nas.files.regular import open_regular
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 1.0
 """A shorter wait, as for a line that another process adds, is not told."""
-_LONGEST, _MOST_PROCESSES = 1000, 2**32
+_LONGEST = 1000
+_MOST_PROCESSES = 2**32
 """The most bytes of a signature, and what no process's number reaches."""
 _UNSIGNED = (ValueError, KeyError, TypeError, RecursionError)
 """What is raised where a lock's file holds no signature."""
@@ -132,7 +133,8 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 
 def _acquire(file: Path, what: str, wait: bool) -> int:
     """The descriptor of the locked file."""
-    started, said = time.monotonic(), False
+    started = time.monotonic()
+    said = False
     while True:
         found = _try(file, what)
         if isinstance(found, int):
@@ -168,7 +170,8 @@ def _open_locked(file: Path) -> int | str:
                 return _holder(descriptor)
             if _is_at(descriptor, file):  # else its last holder removed it after we opened it
                 _sign(descriptor)
-                kept, descriptor = descriptor, -1
+                kept = descriptor
+                descriptor = -1
                 return kept
         except OSError as error:
             if error.errno != errno.ESTALE:  # on another machine its last holder removed it

@@ -14,7 +14,8 @@ from typing import Self
 
 LINE_SECONDS = 30.0
 _TICK_SECONDS = 0.2
-_FEWEST_TICKS, _MOST_TICKS = 3, 5000
+_FEWEST_TICKS = 3
+_MOST_TICKS = 5000
 _SLOWEST = 3
 """A stretch counts as at most so many times as slow as nine tenths of all: a standstill says
 nothing of the rest.
@@ -90,7 +91,9 @@ class ProgressLines:
             write: Given each line without its end; None for standard error.
             clock: Seconds that only grow.
         """
-        self._what, self._every, self._clock = what, every, clock
+        self._what = what
+        self._every = every
+        self._clock = clock
         self._write = write or (lambda line: sys.stderr.write(f"{line}\n"))
         self._began = clock()
         self._state: tuple[int, int, str] | None = None

@@ -400,7 +400,8 @@ class _Parser:
     def product(self) -> Expression:
         """Numbers times exactly one metric or parenthesis."""
         start = self.token.start
-        weight, inner = 1.0, None
+        weight = 1.0
+        inner = None
         while True:
             if self.token.kind == "number":
                 weight *= self.number()

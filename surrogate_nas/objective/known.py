@@ -161,7 +161,8 @@ def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[
     """The metrics that any strategy may read: what follows from the cell alone, and proxies; the
     latter's names.
     """
-    found, proxies = {}, []
+    found = {}
+    proxies = []
     for metric in benchmark.metrics:
         is_proxy = metric.quantity == "proxy"
         if (

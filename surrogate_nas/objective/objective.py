@@ -376,7 +376,8 @@ class Objective:
         """
         if question in self._questions:
             return True
-        kind, epochs = self.benchmark.metric(question.metric).kind, question.epochs
+        kind = self.benchmark.metric(question.metric).kind
+        epochs = question.epochs
         if kind == "final" or (kind == "search" and epochs is None):
             return False
         return epochs is None or (self.epochs is not None and epochs <= self.epochs)
@@ -388,7 +389,8 @@ class Objective:
         looked_up = {
             digest_of(self.benchmark.space, question.metric) for question in self._questions
         } - {""}
-        policy, finals = self.draws and self.seed_policy, sorted(self.search_on_final)
+        policy = self.draws and self.seed_policy
+        finals = sorted(self.search_on_final)
         where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": name,
@@ -425,10 +427,12 @@ class Objective:
             on, and ``others``, the rest, each as `Benchmark.contents`; ``known``, what is known for
             free; ``conventions``.
         """
-        space, contents = self.benchmark.space.definition, self.benchmark.contents
+        space = self.benchmark.space.definition
+        contents = self.benchmark.contents
         read: dict[bool, Contents] = {True: {}, False: {}}
         for metric, epochs in runs_of(contents):
-            of, spelled = read[self.depends_on(Question(metric, epochs))], epochs_text(epochs)
+            of = read[self.depends_on(Question(metric, epochs))]
+            spelled = epochs_text(epochs)
             of.setdefault(metric, {})[spelled] = contents[metric][spelled]
         return {
             "space": space if len(space) <= _LONGEST_SPACE else "",
@@ -525,7 +529,10 @@ class Objective:
         )
 
     def seen(
-        self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question] | None = None
+        self,
+        draw: Draw,
+        cells: Sequence[Cell],
+        questions: Sequence[Question] | None = None,
     ) -> Measurement:
         """Ask the benchmark once, as a search does: where seeds are drawn, for one training of each
         cell.
@@ -648,7 +655,8 @@ class Objective:
         """Which limit no cell keeps, in a sentence; empty where some cell keeps all, or where that
         is not known.
         """
-        cells, space = self.benchmark.space.survey, self.benchmark.space
+        cells = self.benchmark.space.survey
+        space = self.benchmark.space
         if not self.constraints:
             return ""
         if self.benchmark.has_columns:

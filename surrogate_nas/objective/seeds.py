@@ -187,7 +187,10 @@ def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> fl
 
 
 def as_reported(
-    trials: Sequence[Trial], names: Sequence[str], values: Values, scores: Scores
+    trials: Sequence[Trial],
+    names: Sequence[str],
+    values: Values,
+    scores: Scores,
 ) -> Iterator[Trial]:
     """Trials with what the mean over seeds says in place of what was seen."""
     for i, trial in enumerate(trials):

@@ -35,21 +35,24 @@ def additive(known: Known, space: Enumerable) -> Additive:
     """
     if known.missing:
         raise _refused(known.missing[0], "an evaluation alone tells it")
-    constant, matrix, told = (
-        0.0,
-        np.zeros((space.choices.shape[1], int(space.choices.max()) + 1)),
-        [],
-    )
+    constant = 0.0
+    matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
+    told = []
     for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
         base, added, note = _taken_apart(
             name, np.asarray(metric(space), dtype=np.float64), space.choices
         )
-        constant, matrix = constant + coefficient * base, matrix + coefficient * added
+        constant = constant + coefficient * base
+        matrix = matrix + coefficient * added
         told.append(f"{name}{note}")
     return Additive(constant, matrix, tuple(told))
 
 
-def _taken_apart(name: str, column: Matrix, choices: NDArray[np.int8]) -> tuple[float, Matrix, str]:
+def _taken_apart(
+    name: str,
+    column: Matrix,
+    choices: NDArray[np.int8],
+) -> tuple[float, Matrix, str]:
     """The constant, the matrix, and what must be said of them."""
     shape = choices.shape[1], int(choices.max()) + 1
     alone = (choices > 0).sum(axis=1)
@@ -87,7 +90,8 @@ if TYPE_CHECKING:
     from surrogate_nas.training.supernet.supernet import Active
     from surrogate_nas.training.tasks import Split
 
-_SPLITS, _QUANTITIES = ("valid", "train"), ("loss", "error")
+_SPLITS = ("valid", "train")
+_QUANTITIES = ("loss", "error")
 _WITH_CLASSES = ("classification", "language")
 
 
@@ -128,7 +132,8 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     )
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
-    positions, options = space.positions, space.options  # type: ignore[attr-defined]
+    positions = space.positions  # type: ignore[attr-defined]
+    options = space.options
     return SupernetContext(positions, options[0], weightless, alive.astype(bool), penalty, make)
 
 

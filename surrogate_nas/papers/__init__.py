@@ -22,7 +22,8 @@ from surrogate_nas.papers.common.paper import PaperResult, Work
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
 
 Paper = Callable[[Work], PaperResult]
-_AGREES, _DIFFERS = "agrees", "differs"
+_AGREES = "agrees"
+_DIFFERS = "differs"
 
 
 def _is_paper(found: object, name: str) -> Paper:
@@ -159,14 +160,17 @@ class Overview:
 
 
 def overview(
-    redo: Callable[[str, Path], PaperResult], folder: Path, told: Callable[[str], None]
+    redo: Callable[[str, Path], PaperResult],
+    folder: Path,
+    told: Callable[[str], None],
 ) -> Overview:
     """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write
     ``papers.json``.
     """
     from surrogate_nas.study.store import Store
 
-    started, outcomes = time.perf_counter(), []
+    started = time.perf_counter()
+    outcomes = []
     for number, name in enumerate(PAPERS, 1):
         told(f"{name} ({number} of {len(PAPERS)})")
         try:

@@ -45,7 +45,8 @@ PARTS: dict[str, str] = {
 """What is exchanged, with how the figure names it."""
 _ALL = "all"
 _METRIC = "cells_to_optimum"
-_RUNS, _CELLS = 20, 150
+_RUNS = 20
+_CELLS = 150
 _FIRST = 20_261_128
 _Z95 = 1.96
 _NOTES = [
@@ -129,7 +130,8 @@ def until_optimum(job: _Job) -> int:
     """How many cells a run evaluates until the optimum is among them; one more than all where it is
     not.
     """
-    objective, found = _objective(job.benchmark), [_CELLS + 1]
+    objective = _objective(job.benchmark)
+    found = [_CELLS + 1]
     optimum = objective.optimum()
     assert optimum is not None
     enough = optimum + ROUNDING * max(abs(optimum), 1.0)
@@ -167,7 +169,8 @@ def difference_of(other: Sequence[Values], base: Sequence[Values]) -> _Differenc
 
 def _rows(strategy: str, found: Mapping[str, Sequence[Values]]) -> Iterator[Row]:
     for at, name in enumerate(PROBLEMS):
-        mine, base = found[strategy][at], found[BASE][at]
+        mine = found[strategy][at]
+        base = found[BASE][at]
         told = "" if strategy == BASE else difference_of([mine], [base]).text
         missed = int((mine > _CELLS).sum())
         verdict = "; ".join(

@@ -122,7 +122,8 @@ def caps(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    bench, runs = load(_BENCH), range(work.runs or _RUNS)
+    bench = load(_BENCH)
+    runs = range(work.runs or _RUNS)
     jobs = {f"{title} | {run}": (title, run) for title in limits() for run in runs}
     settings = {
         "benchmark": bench.fingerprint,
@@ -161,7 +162,8 @@ def _model() -> Latency:
 @lru_cache(maxsize=4)
 def predicted(device: str, run: int) -> Values:
     """Latencies of the whole space in ms, from ten random cells on the device."""
-    space, latencies = listed(load(_BENCH).space), _latencies(device)
+    space = listed(load(_BENCH).space)
+    latencies = _latencies(device)
     measured, _ = split(latencies, _SAMPLES, run, whole=True)
     mean = (
         _model()
@@ -179,8 +181,11 @@ def search_under(job: tuple[str, int]) -> list[CapAnswer]:
     Returns:
         The answer after each of `LOOKUPS`, and after all that the predicted limit allows.
     """
-    cap, run, bench = limits()[job[0]], job[1], load(_BENCH)
-    errors, latencies = bench.column("valid_error", _EPOCHS), _latencies(cap.device)
+    cap = limits()[job[0]]
+    run = job[1]
+    bench = load(_BENCH)
+    errors = bench.column("valid_error", _EPOCHS)
+    latencies = _latencies(cap.device)
     expected = predicted(cap.device, run)
     functions = {
         "valid_error": lambda cell: float(errors[cell.index]),
@@ -198,7 +203,12 @@ def search_under(job: tuple[str, int]) -> list[CapAnswer]:
     ]
 
 
-def _answer(lookups: int, cells: list[int], errors: Values, keeps: NDArray[np.bool_]) -> CapAnswer:
+def _answer(
+    lookups: int,
+    cells: list[int],
+    errors: Values,
+    keeps: NDArray[np.bool_],
+) -> CapAnswer:
     """The best of some cells by validation, and the best that keeps the limit, measured one after
     the other.
     """
@@ -210,9 +220,11 @@ def _answer(lookups: int, cells: list[int], errors: Values, keeps: NDArray[np.bo
 
 
 def _exact_rows(cap: Cap) -> Iterator[Row]:
-    accuracy, inside = _accuracy(), np.flatnonzero(_latencies(cap.device) <= cap.limit)
+    accuracy = _accuracy()
+    inside = np.flatnonzero(_latencies(cap.device) <= cap.limit)
     errors = load(_BENCH).column("valid_error", _EPOCHS)
-    best, known = float(accuracy[inside].max()), float(accuracy[inside[errors[inside].argmin()]])
+    best = float(accuracy[inside].max())
+    known = float(accuracy[inside[errors[inside].argmin()]])
     yield cap.printed.row(
         verdict=cap.printed.note or f"{(cap.printed.value or 0) - best:+.2f} from the exact optimum"
     )
@@ -235,7 +247,8 @@ def _exact_rows(cap: Cap) -> Iterator[Row]:
 
 
 def _our_rows(cap: Cap, answers: Sequence[Sequence[CapAnswer]]) -> Iterator[Row]:
-    accuracy, latencies = _accuracy(), _latencies(cap.device)
+    accuracy = _accuracy()
+    latencies = _latencies(cap.device)
     best = float(accuracy[latencies <= cap.limit].max())
     for place, name in enumerate((*LOOKUPS, _ALL)):
         made = [answer[place] for answer in answers]
@@ -256,7 +269,8 @@ def _our_rows(cap: Cap, answers: Sequence[Sequence[CapAnswer]]) -> Iterator[Row]
                     verdict="found none",
                 )
                 continue
-            reached, taken = accuracy[held], latencies[held]
+            reached = accuracy[held]
+            taken = latencies[held]
             broken = int((taken > cap.limit).sum())
             says = f"{reached.mean() - best:+.2f} from the exact optimum"
             if broken:
@@ -328,7 +342,8 @@ def _summary(rows: Sequence[Row]) -> Summary:
     heads = ("limit", "exact", "by validation", _HELP, *shown, f"{shown[1]}, checked", "samples")
 
     def text(method: str, limit: str) -> str:
-        row, broken = held[method, limit, "test_accuracy"], held.get((method, limit, "violations"))
+        row = held[method, limit, "test_accuracy"]
+        broken = held.get((method, limit, "violations"))
         many = (
             round((broken.ours or 0.0) * (broken.runs or 0)) if broken and limit in limits() else 0
         )

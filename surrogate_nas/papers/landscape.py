@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
 _LOSS = Question("valid_error", 200)
 _RUNS = 1000
-_BEST, _DRAWN, _WINNERS = 0.01, 500, 500
-_MEAN, _ONE = "mean of seeds", "one seed"
+_BEST = 0.01
+_DRAWN = 500
+_WINNERS = 500
+_MEAN = "mean of seeds"
+_ONE = "one seed"
 _FDC = "fitness_distance_correlation"
 _NOTES = [
     (
@@ -83,7 +86,8 @@ def landscape(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    surfaces, rows = [], []
+    surfaces = []
+    rows = []
     for done, (dataset, name) in enumerate(DATA_SETS.items(), 1):
         surface = surface_of(dataset, load(name))
         surfaces.append(surface)
@@ -124,10 +128,8 @@ def _optima(surface: Surface) -> Iterator[Row]:
     printed = published("landscape")
     low, high = (printed[end, "all three", _FDC].value or 0.0 for end in ("lowest", "highest"))
     for method, values in ((_MEAN, surface.mean), (_ONE, surface.seeds[0])):
-        told, found = (
-            printed[method, surface.dataset, "local_optima"],
-            len(surface.local_optima(values)),
-        )
+        told = printed[method, surface.dataset, "local_optima"]
+        found = len(surface.local_optima(values))
         yield told.row(
             ours=found,
             verdict=f"{found - (told.value or 0):+.0f} from Ochoa & Veerapen's run files",
@@ -189,7 +191,8 @@ def _noise(surface: Surface) -> Iterator[Row]:
                 mark="D",
                 verdict="the ceiling of what is learned or ranked from one seed",
             )
-    seen, told = whole[0], whole[1]
+    seen = whole[0]
+    told = whole[1]
     rng = np.random.default_rng(0)
     draws = [rng.choice(len(seen), _DRAWN, replace=False) for _ in range(_WINNERS)]
     winners = np.array([cells[seen[cells].argmin()] for cells in draws])
@@ -258,11 +261,9 @@ def _drawn(surfaces: Sequence[Surface]) -> Figure:
     for one, (top, bottom) in zip(
         surfaces, figure.subplots(2, len(surfaces), squeeze=False).T, strict=True
     ):
-        accuracy, distances, optima = (
-            100.0 - one.mean,
-            one.distances(one.mean),
-            one.local_optima(one.mean),
-        )
+        accuracy = 100.0 - one.mean
+        distances = one.distances(one.mean)
+        optima = one.local_optima(one.mean)
         shown = np.percentile(accuracy, 25), float(accuracy.max())
         margin = 0.06 * (shown[1] - shown[0])
         by_distance = [accuracy[distances == d] for d in np.unique(distances)[1:]]

@@ -38,7 +38,8 @@ from surrogate_nas.tables.sources.nb201.extracts import devices as held
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_BENCH, _PREFIX = "nb201-cifar10", "latency@"
+_BENCH = "nb201-cifar10"
+_PREFIX = "latency@"
 UNSEEN = ("titan_rtx_256", "gold_6226", "pixel2", "raspi4", "eyeriss", "fpga")
 HELP_POOL = (
     "1080ti_1",
@@ -66,7 +67,10 @@ _CHIPS = {
     "gold_6240": "Cascade Lake",
 }
 """Devices that share a chip, at whatever batch size; all others stand alone."""
-_RUNS, _KNOWN_CELLS, _TESTED_CELLS, _FIRST_SEED = 10, 900, 1000, 1000
+_RUNS = 10
+_KNOWN_CELLS = 900
+_TESTED_CELLS = 1000
+_FIRST_SEED = 1000
 _TRIMMED = 0.1
 """The share of cells that HELP drops at either end of a device's latencies."""
 _MOST_TRIMMED = 720
@@ -137,7 +141,8 @@ def latency(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    bench, devices = load(_BENCH), held()
+    bench = load(_BENCH)
+    devices = held()
     wanted = _RUNS if work.runs is None else work.runs
     six = [DeviceJob(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
     others = [
@@ -158,10 +163,8 @@ def latency(work: Work) -> PaperResult:
         )
     each = [row for job in others for row in _other_rows(job, scores[job])]
     rows += [*sorted(each, key=lambda row: (row.method, row.dataset)), *_overall_rows(each)]
-    title, pictures = (
-        "Latency on unseen devices: HELP (NeurIPS 2021), table 3",
-        {"latency.png": _drawn(rows)},
-    )
+    title = "Latency on unseen devices: HELP (NeurIPS 2021), table 3"
+    pictures = {"latency.png": _drawn(rows)}
     return work.result(title, rows, _notes(bench), pictures=pictures)
 
 
@@ -195,7 +198,13 @@ def _model(name: str, known: tuple[str, ...]) -> Surrogate:
     return model
 
 
-def split(latencies: Values, cells: int, run: int, *, whole: bool) -> tuple[Indices, Indices]:
+def split(
+    latencies: Values,
+    cells: int,
+    run: int,
+    *,
+    whole: bool,
+) -> tuple[Indices, Indices]:
     """The cells that are measured and those that are tested."""
     rng = np.random.default_rng(_FIRST_SEED + run)
     if whole:
@@ -226,8 +235,11 @@ def score(setting: Setting, device: str, runs: int) -> Values:
     """
     from scipy.stats import spearmanr
 
-    bench, model, found = load(_BENCH), _model(setting.model, setting.known), []
-    space, latencies = listed(bench.space), _latencies(bench, device)
+    bench = load(_BENCH)
+    model = _model(setting.model, setting.known)
+    found = []
+    space = listed(bench.space)
+    latencies = _latencies(bench, device)
     for run in range(1 if setting.fixed else runs):
         measured, tested = split(latencies, setting.cells, run, whole=setting.whole)
         if setting.chosen and isinstance(model, Latency):
@@ -237,7 +249,8 @@ def score(setting: Setting, device: str, runs: int) -> Values:
         model.fit([space[int(i)] for i in measured], latencies[measured], space)
         mean, std = (values[tested] for values in model.predict(space))
         seconds = time.perf_counter() - started
-        error, truth = np.abs(mean - latencies[tested]), latencies[tested]
+        error = np.abs(mean - latencies[tested])
+        truth = latencies[tested]
         rho = float(spearmanr(mean, truth).statistic)
         found.append(
             (rho, float((error <= 0.1 * truth).mean()), float((error <= Z90 * std).mean()), seconds)

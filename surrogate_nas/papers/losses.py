@@ -62,7 +62,8 @@ if TYPE_CHECKING:
 _FINAL = "measured on test data: a search may see it only where a study declares so"
 _BEST = "@best"
 _NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
-_NEARLY_ALL, _MOST_CROSSED = 0.9, 3
+_NEARLY_ALL = 0.9
+_MOST_CROSSED = 3
 DECIDES = "kendall_best_quarter"
 """Where a search ends, and so what losses are compared by."""
 SINGLE = ", one seed"
@@ -143,11 +144,9 @@ def losses(work: Work) -> PaperResult:
     notes += [
         f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
     ]
-    title, told, pictures = (
-        "Which loss should drive a search?",
-        summary(findings),
-        {"losses.png": _drawn(findings)},
-    )
+    title = "Which loss should drive a search?"
+    told = summary(findings)
+    pictures = {"losses.png": _drawn(findings)}
     found = {"along_runs": [one.to_json() for one in along]}
     table = signals_table(along) if along else None
     if answer is None:
@@ -251,7 +250,10 @@ def _covers(seed: Values, goal: Goal) -> bool:
 
 
 def _usual_ceiling(
-    goal: Goal, wanted: Sequence[Values], candidates: Sequence[Candidate], groups: Values | None
+    goal: Goal,
+    wanted: Sequence[Values],
+    candidates: Sequence[Candidate],
+    groups: Values | None,
 ) -> dict[str, float]:
     """That of the goal, else of the costliest candidate of the goal's own measure, for losses
     without seeds.

@@ -23,10 +23,12 @@ from surrogate_nas.space import listed
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import split_cells
 
-BENCHMARK, DATA_SET = "nb101", "NAS-Bench-101"
+BENCHMARK = "nb101"
+DATA_SET = "NAS-Bench-101"
 SIZES = (78, 156, 469)
 MODELS = ("ridge", "gp", "xgboost", "ensemble")
-TENTH, TENTH_MODELS = 3000, ("xgboost",)
+TENTH = 3000
+TENTH_MODELS = ("xgboost",)
 """A tenth of the sample, and what learns from so many cells in seconds."""
 _RUNS = 10
 _EPOCHS = 108
@@ -81,7 +83,8 @@ def nb101(work: Work) -> PaperResult:
 def _score(fit: Fit) -> tuple[float, float]:
     """τ of one fit with the error of the cells that it has not seen, and its seconds."""
     bench = load(BENCHMARK)
-    cells, error = listed(bench.space), bench.column("valid_error", _EPOCHS)
+    cells = listed(bench.space)
+    error = bench.column("valid_error", _EPOCHS)
     split = split_cells(cells, error, fit.n, seed=fit.seed)
     started = time.perf_counter()
     model = make_model(fit.model, "error", seed=fit.seed)

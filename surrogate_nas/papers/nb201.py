@@ -69,8 +69,10 @@ _CELLS = {
 }
 """Read from the table; None for the best."""
 _SECONDS = 12_000.0
-_ROBOT, _ROBOT_SECONDS = "RoBoT", 3_051.0
-_NOISY, _NOISE = ("random search", REA, BO), 0.85
+_ROBOT = "RoBoT"
+_ROBOT_SECONDS = 3_051.0
+_NOISY = ("random search", REA, BO)
+_NOISE = 0.85
 """What is run with the noise of one seed put back, and its standard deviation in points of
 accuracy.
 """

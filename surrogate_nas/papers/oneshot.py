@@ -36,7 +36,9 @@ _BENCH = "fashion"
 _LAMBDAS = (0.0, 0.1)
 _ONE_SHOT = ("darts", "darts(drive=train_sum)", "drnas", "snas", "spos")
 _OTHERS = ("random", "local_search", "bo")
-_RUNS, _SAMPLED, _JUDGED = 5, 5, 200
+_RUNS = 5
+_SAMPLED = 5
+_JUDGED = 200
 _ANSWERS = {
     "argmax": "argmax of α",
     "without_none": "argmax of α without none",
@@ -87,7 +89,8 @@ def oneshot(work: Work) -> PaperResult:
         "answers": [*_ANSWERS],
     }
     found = work.results(searched, {job.name: job for job in jobs}, "searches.jsonl", settings)
-    rows, lines = [*(told.row() for told in published("oneshot").values()), *_plain_rows()], []
+    rows = [*(told.row() for told in published("oneshot").values()), *_plain_rows()]
+    lines = []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
         others = {
@@ -201,7 +204,8 @@ def _rows(
     mine: Sequence[dict[str, Any]],
     others: Mapping[str, Sequence[dict[str, Any]]],
 ) -> Iterator[Row]:
-    dataset, runs = f"{_BENCH}, λ = {weight:g}", len(mine)
+    dataset = f"{_BENCH}, λ = {weight:g}"
+    runs = len(mine)
     for choose, label in _ANSWERS.items():
         regrets = np.array([one[choose]["regret"] for one in mine])
         seconds = float(np.median([one[choose]["seconds"] for one in mine]))
@@ -247,7 +251,10 @@ def _rows(
 
 
 def _line(
-    strategy: str, weight: float, mine: Sequence[dict[str, Any]], rows: Sequence[Row]
+    strategy: str,
+    weight: float,
+    mine: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
 ) -> tuple[str, ...]:
     argmax, without, sampled = (
         next(r for r in rows if r.method == f"{strategy}, {end}") for end in _ANSWERS.values()

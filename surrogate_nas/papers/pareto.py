@@ -46,7 +46,8 @@ COSTS = (
 HELP's, two energies.
 """
 STRATEGIES = ("random", "evolution", "nsga2", "bo")
-STEP, _CELLS = 10, 150
+STEP = 10
+_CELLS = 150
 _NOTED = (50, 100, 150)
 _RUNS = 30
 _ALL_FOUND = 1e-4
@@ -70,11 +71,9 @@ _NOTES = [
     ),
     "Validation error after 200 epochs, mean of seeds.",
 ]
-MISSING, WIDE, DISTANCE = (
-    "log10_missing_hypervolume",
-    "log10_missing_hypervolume_unfenced",
-    "igd_plus",
-)
+MISSING = "log10_missing_hypervolume"
+WIDE = "log10_missing_hypervolume_unfenced"
+DISTANCE = "igd_plus"
 
 
 class Covered(NamedTuple):
@@ -155,7 +154,8 @@ def _drawn(found: Mapping[str, Mapping[str, Sequence[Covered]]]) -> Figure:
     """What strategies miss of fronts over the cells evaluated, a panel a front; mean and 95 %
     interval.
     """
-    columns, cells = 4, np.arange(STEP, _CELLS + 1.0, STEP)
+    columns = 4
+    cells = np.arange(STEP, _CELLS + 1.0, STEP)
     rows = -(-len(found) // columns)
     figure = canvas(3.2 * columns, 3.1 * rows)
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()

@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 SIZES = (46, 78, 156, 233, 469, 781, 1563)
 MODELS = ("ensemble", "gnn", "xgboost")
-DATA_SET, MODEL, SQUARED = "CIFAR-10", "gnn", "mse"
+DATA_SET = "CIFAR-10"
+MODEL = "gnn"
+SQUARED = "mse"
 LOSS_SIZES = (156, 469)
 """Numbers of training cells of the fits with ranking losses."""
 _RANKING = tuple(name for name in LOSSES if name != SQUARED)
@@ -173,7 +175,8 @@ def score(fit: Fit) -> Score:
     bench = load(DATA_SETS[fit.dataset])
     assert bench.space.complexity is not None
     cells = listed(bench.space)
-    learned, test = bench.column(learned_metric(bench), 200), bench.column("test_error", 200)
+    learned = bench.column(learned_metric(bench), 200)
+    test = bench.column("test_error", 200)
     split = split_cells(cells, learned, fit.n, seed=fit.seed)
     started = time.perf_counter()
     made = make_model(fit.model, "error", seed=fit.seed, **({"loss": fit.loss} if fit.loss else {}))
@@ -319,7 +322,8 @@ def _ceiling_rows() -> Iterator[Row]:
     """
     for dataset, name in DATA_SETS.items():
         bench = load(name)
-        learned, test = bench.column(learned_metric(bench), 200), bench.column("test_error", 200)
+        learned = bench.column(learned_metric(bench), 200)
+        test = bench.column("test_error", 200)
         classes = listed(bench.space).classes
         assert classes is not None
         means = (np.bincount(classes, weights=learned) / np.bincount(classes))[classes]

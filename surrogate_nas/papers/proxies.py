@@ -47,7 +47,8 @@ SIZES = ("params", "macs")
 """What a proxy has to beat: larger is taken to promise more."""
 TOGETHER = "mean rank"
 """All proxies of a table together: the mean of their ranks, none of them weighted."""
-_RHO, _WITH_NASLIB = "spearman", "spearman_with_naslib"
+_RHO = "spearman"
+_WITH_NASLIB = "spearman_with_naslib"
 
 
 @dataclass(frozen=True)

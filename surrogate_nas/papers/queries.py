@@ -56,7 +56,8 @@ POLICIES = {"mean": "", "draw": "_drawn"}
 metric's name.
 """
 _RANDOM = "random, exact"
-_EPOCHS, _TEST = 200, "test_error"
+_EPOCHS = 200
+_TEST = "test_error"
 
 
 class Plan(NamedTuple):
@@ -186,7 +187,8 @@ def run_until_found(job: OptimumJob) -> UntilOptimum:
     """Search until the optimum was evaluated; where seeds are drawn, until `GIVEN` cells at
     least.
     """
-    errors, objective = _errors(job.dataset), objective_of(job.dataset, job.policy)
+    errors = _errors(job.dataset)
+    objective = objective_of(job.dataset, job.policy)
     optimum = errors.min()
     found: list[int] = []
 
@@ -207,12 +209,12 @@ def _counts(found: Sequence[UntilOptimum]) -> Values:
 
 
 def _rows_of(
-    dataset: str, policy: str, found: Mapping[tuple[str, str, str], Sequence[UntilOptimum]]
+    dataset: str,
+    policy: str,
+    found: Mapping[tuple[str, str, str], Sequence[UntilOptimum]],
 ) -> Iterator[Row]:
-    metric, size = (
-        f"cells_to_optimum{POLICIES[policy]}",
-        len(listed(load(DATA_SETS[dataset]).space)),
-    )
+    metric = f"cells_to_optimum{POLICIES[policy]}"
+    size = len(listed(load(DATA_SETS[dataset]).space))
     beside = published("queries") if policy == "mean" else {}
     told = beside.get((_RANDOM, dataset, metric))
     yield Row(
@@ -228,10 +230,12 @@ def _rows_of(
     )
     for strategy, plan in PLANS.items():
         answers = found[dataset, policy, strategy]
-        counts, regrets = _counts(answers), np.array([one.regret for one in answers])
+        counts = _counts(answers)
+        regrets = np.array([one.regret for one in answers])
         told = beside.get((strategy, dataset, metric))
         prior = f"with a prior ({_PRIORS[strategy]})" if strategy in _PRIORS else ""
-        middle, everywhere = float(np.median(counts)), bool(np.isfinite(counts).all())
+        middle = float(np.median(counts))
+        everywhere = bool(np.isfinite(counts).all())
         yield Row(
             strategy,
             dataset,

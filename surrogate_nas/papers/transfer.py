@@ -36,7 +36,9 @@ from surrogate_nas.surrogates.evaluation import kendall
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WHOLE, QUARTER, LOSS = "kendall", "kendall_best_quarter", "kendall_of_loss"
+WHOLE = "kendall"
+QUARTER = "kendall_best_quarter"
+LOSS = "kendall_of_loss"
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,8 @@ def transfer(work: Work) -> PaperResult:
         f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
     ]
     rows = [row for group in found for row in _rows(group)]
-    title, pictures = (
-        "Do cells, losses and rankings carry over between tasks?",
-        {"transfer.png": _drawn(found)},
-    )
+    title = "Do cells, losses and rankings carry over between tasks?"
+    pictures = {"transfer.png": _drawn(found)}
     return work.result(title, rows, notes, summary=_summary(found), pictures=pictures)
 
 
@@ -129,8 +129,14 @@ def compare(names: Sequence[str]) -> Group:
     )
 
 
-def _pair(known: str, wanted: str, goals: dict[str, Goal], losses: dict[str, Values]) -> Pair:
-    goal, have = goals[wanted], goals[known].values
+def _pair(
+    known: str,
+    wanted: str,
+    goals: dict[str, Goal],
+    losses: dict[str, Values],
+) -> Pair:
+    goal = goals[wanted]
+    have = goals[known].values
     quarter = best(goal.values, 0.25)
     taus = {
         WHOLE: kendall(have, goal.values),
@@ -272,7 +278,8 @@ def _drawn(groups: Sequence[Group]) -> Figure:
     figure = canvas(5.2 * columns, 0.6 + 4.9 * rows)
     places = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes, group in zip(places, groups, strict=False):
-        quarter, tasks = group.matrix(QUARTER), _short(group.tasks)
+        quarter = group.matrix(QUARTER)
+        tasks = _short(group.tasks)
         quarter = (quarter + quarter.T) / 2
         np.fill_diagonal(quarter, [group.ceilings.get(task, np.nan) for task in group.tasks])
         draw_map(

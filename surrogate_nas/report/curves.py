@@ -91,7 +91,10 @@ def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = Tru
 
 
 def curve_over_cost(
-    runs: Sequence[tuple[Anytime, Values]], divisor: float = 1.0, *, band: bool = True
+    runs: Sequence[tuple[Anytime, Values]],
+    divisor: float = 1.0,
+    *,
+    band: bool = True,
 ) -> Curve:
     """The mean over runs of what each holds once so much is spent, from where every run has
     finished a trial.
@@ -122,7 +125,8 @@ def _thinned(points: _Points) -> _Points:
 
 def _mean(x: Values, samples: Values, band: bool) -> Curve:
     held = np.isfinite(samples).all(axis=0)
-    x, samples = x[held], samples[:, held]
+    x = x[held]
+    samples = samples[:, held]
     mean = samples.mean(axis=0)
     low, high = interval(samples) if band else (mean, mean)
     return Curve(x, mean, low, high)
@@ -155,7 +159,8 @@ def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
         best = curve.high.max() if panel.rising else curve.low.min()
         shown += [float(best), float(curve.low[after:].min()), float(curve.high[after:].max())]
-    top, bottom = max(shown), min(shown)
+    top = max(shown)
+    bottom = min(shown)
     margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
     return bottom - margin, top + margin
 
@@ -166,10 +171,14 @@ def is_cut_off(curves: Collection[Curve], panel: Panel) -> bool:
     return any(float(curve.high.max()) > top or float(curve.low.min()) < bottom for curve in curves)
 
 
-_HEIGHT, _LEAST_LEFT = 290.0, 30.0
-_TOP, _BOTTOM = 10.0, 24.0
+_HEIGHT = 290.0
+_LEAST_LEFT = 30.0
+_TOP = 10.0
+_BOTTOM = 24.0
 """Pixels around the axes."""
-_LONGEST, _LONGEST_SLIM, _SLIM = 22, 15, 480.0
+_LONGEST = 22
+_LONGEST_SLIM = 15
+_SLIM = 480.0
 """Letters of a name on a desk and where a picture is narrower than so many pixels."""
 _MARGIN = 0.06
 
@@ -221,7 +230,11 @@ def chart(
 
 
 def _draw_axes(
-    canvas: Canvas, x: Scale, y: Scale, ticks: Sequence[tuple[float, str]], panel: Panel
+    canvas: Canvas,
+    x: Scale,
+    y: Scale,
+    ticks: Sequence[tuple[float, str]],
+    panel: Panel,
 ) -> None:
     top, bottom = sorted((y.start, y.end))
     if panel.shared_until > 1:
@@ -248,7 +261,13 @@ def _draw_axes(
     canvas.text(x(last) + text_width(text, 11) / 2 + 4, bottom + 17, panel.x_label)
 
 
-def _points(at: Values, values: Values, x: Scale, y: Scale, steps: bool) -> list[Point]:
+def _points(
+    at: Values,
+    values: Values,
+    x: Scale,
+    y: Scale,
+    steps: bool,
+) -> list[Point]:
     """A line: right, then up or down where it goes in steps."""
     found: list[Point] = []
     for place, value in zip(at.tolist(), values.tolist(), strict=True):
@@ -271,7 +290,8 @@ def seen(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | N
     """The lowest and the highest that is to be seen of curves that may be infinite; None where
     nothing is finite.
     """
-    lowest, highest = [], []
+    lowest = []
+    highest = []
     for curve in curves:
         found = curve.middle[np.isfinite(curve.middle)]
         if len(found):
@@ -280,6 +300,7 @@ def seen(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | N
             highest.append(float(after.max()) if len(after) else float(found.max()))
     if not lowest:
         return None
-    bottom, top = min(lowest), max(highest)
+    bottom = min(lowest)
+    top = max(highest)
     margin = _MARGIN * (top - bottom) or 0.01 * abs(top) or 0.01
     return bottom - margin, top + margin

@@ -46,7 +46,8 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     }
     if run.failure or not run.answers or not comparison.answer(run).feasible:
         return row | {"score": None, "regret": None, "cell": None} | spent
-    found, score = comparison.answer(run), comparison.score(run)
+    found = comparison.answer(run)
+    score = comparison.score(run)
     row |= {
         "score": score,
         "regret": None if comparison.optimum is None else score - comparison.optimum,
@@ -97,7 +98,8 @@ class Tracked:
 def tracked(part: Part) -> Iterator[Tracked]:
     """Every run of a comparison."""
     made = part.comparison
-    told, objective = made.description, made.objective
+    told = made.description
+    objective = made.objective
     for run in part.runs:
         row = run_row(made, run)
         asked = {

@@ -165,7 +165,8 @@ def _judged(study: Study) -> tuple[list[Words], Table | None]:
 
 
 def _of_comparison(study: Study) -> Top:
-    made, told = study.comparison, study.comparison.description
+    made = study.comparison
+    told = study.comparison.description
     objective, benchmark, n = made.objective, made.objective.benchmark, len(told["strategies"])
     line: list[Content] = [
         "minimise ",
@@ -197,7 +198,8 @@ def _of_comparison(study: Study) -> Top:
 
 
 def _of_suite(study: Study) -> Top:
-    result, n = study.suite, len(study.suite.strategies)
+    result = study.suite
+    n = len(study.suite.strategies)
     runs = [entry.runs for entry in result.suite.entries]
     each = (
         plural(max(runs), "run")

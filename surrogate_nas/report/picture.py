@@ -20,7 +20,9 @@ from markupsafe import Markup, escape
 from surrogate_nas.report.look import Look, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 
-WIDE, HALF, SLIM = 1240.0, 592.0, 358.0
+WIDE = 1240.0
+HALF = 592.0
+SLIM = 358.0
 """Pixels that a picture has on a desk, beside another there, and on a telephone."""
 LINE = 16.0
 """Between two labels at the ends of curves."""
@@ -95,7 +97,8 @@ class Canvas:
 
     def __init__(self, width: float, height: float) -> None:
         """Begin an empty picture."""
-        self.width, self.height = width, height
+        self.width = width
+        self.height = height
         self.groups: list[Group] = []
 
     @contextmanager
@@ -131,7 +134,13 @@ class Canvas:
             self._add(Area(points, paint, opacity))
 
     def rectangle(
-        self, left: float, top: float, right: float, bottom: float, paint: Paint, opacity: float = 1
+        self,
+        left: float,
+        top: float,
+        right: float,
+        bottom: float,
+        paint: Paint,
+        opacity: float = 1,
     ) -> None:
         """Fill a rectangle."""
         self.area([(left, top), (right, top), (right, bottom), (left, bottom)], paint, opacity)
@@ -258,7 +267,8 @@ def _path(points: Sequence[Point]) -> str:
         if right == x and down == y:
             continue
         parts.append(f"H{right}" if down == y else f"V{down}" if right == x else f"L{right} {down}")
-        x, y = right, down
+        x = right
+        y = down
     return "".join(parts)
 
 
@@ -317,7 +327,8 @@ class Scale:
         raw = ((self.high - self.low) or 1.0) / most
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(power * nice for nice in (1, 2, 2.5, 5, 10) if power * nice >= raw * (1 - 1e-9))
-        first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
+        first = math.ceil(self.low / step - 1e-9)
+        last = math.floor(self.high / step + 1e-9)
         return [float(f"{i * step:.10g}") for i in range(first, last + 1)]
 
     def _bent_ticks(self, apart: float) -> list[float]:
@@ -384,10 +395,12 @@ def apart(places: Sequence[float], least: float) -> list[float]:
     # the mean of the first places that its members would have, and their number
     blocks: list[tuple[float, int]] = []
     for i, place in enumerate(places):
-        mean, n = place - i * least, 1
+        mean = place - i * least
+        n = 1
         while blocks and blocks[-1][0] > mean:
             before, m = blocks.pop()
-            mean, n = (before * m + mean * n) / (m + n), m + n
+            mean = (before * m + mean * n) / (m + n)
+            n = m + n
         blocks.append((mean, n))
     firsts = [mean for mean, n in blocks for _ in range(n)]
     return [first + i * least for i, first in enumerate(firsts)]

@@ -183,7 +183,8 @@ class Study:
         """The strategies in the order of the verdict's procedure, each with those after it that are
         not told apart.
         """
-        names, problems = self.result.strategies, self.problems
+        names = self.result.strategies
+        problems = self.problems
         if self.verdict is None or self.verdict.end is None:
             return {name: () for name in names}
         return standings(ends_of(names, problems))
@@ -220,7 +221,10 @@ def kind_of(folder: Path) -> str:
 
 
 def stored_problems(
-    result: SuiteResult, folder: Path, runs: int, comparisons: Mapping[str, Comparison] | None
+    result: SuiteResult,
+    folder: Path,
+    runs: int,
+    comparisons: Mapping[str, Comparison] | None,
 ) -> Iterator[tuple[str, Comparison]]:
     """The comparison of every problem of a suite with a finished run among the first so many, by
     its name.

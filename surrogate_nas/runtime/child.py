@@ -31,11 +31,15 @@ ORPHANED = 3
 MOST_PRINTED = 100_000
 """The most bytes of a process's output that are passed on."""
 _HEAD = struct.Struct("<q")
-_PIECE, _LARGE = 2**16, 2**20
-_RECEIVE, _SEND = getattr(socket, "SO_RCVTIMEO", 0), getattr(socket, "SO_SNDTIMEO", 1)
-_LOOK_SECONDS, _WATCH_SECONDS = 0.2, 1.0
+_PIECE = 2**16
+_LARGE = 2**20
+_RECEIVE = getattr(socket, "SO_RCVTIMEO", 0)
+_SEND = getattr(socket, "SO_SNDTIMEO", 1)
+_LOOK_SECONDS = 0.2
+_WATCH_SECONDS = 1.0
 _LONGEST_WAIT = 1e6
-_DEATH_SIGNAL, _SUBREAPER = 1, 36
+_DEATH_SIGNAL = 1
+_SUBREAPER = 36
 _ROUNDS = 100
 """So often is looked for what killed processes have left behind in turn."""
 _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -66,15 +70,15 @@ class Link:
         For `awake` seconds it is looked for what comes before the process sleeps: waking it takes
         as long as an answer.
         """
-        self.reading, self.writing, self._most = (
-            reading,
-            reading if writing is None else writing,
-            most,
-        )
-        self.begun, self._exact = bytearray(), exact
+        self.reading = reading
+        self.writing = reading if writing is None else writing
+        self._most = most
+        self.begun = bytearray()
+        self._exact = exact
         self._socket = socket.socket(fileno=reading) if self.reading == self.writing else None
         self._patience = {_RECEIVE: 0.0, _SEND: 0.0}
-        self._unsent, self._awake = b"", awake
+        self._unsent = b""
+        self._awake = awake
 
     def hold(self, content: bytes) -> None:
         """Let the next message take this one with it, which wakes the other side once."""
@@ -84,7 +88,8 @@ class Link:
         """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before
         there is room.
         """
-        held, self._unsent = self._unsent, b""
+        held = self._unsent
+        self._unsent = b""
         self.send_plain(held + _HEAD.pack(len(content)) + content, deadline)
 
     def send_plain(self, content: bytes, deadline: float = math.inf) -> None:
@@ -100,7 +105,8 @@ class Link:
         """Read a message; EOFError at its end or when `watch` says so, OverflowError where it is
         longer than may be.
         """
-        begun, size = self.begun, _HEAD.size
+        begun = self.begun
+        size = _HEAD.size
         while len(begun) < size:
             begun += self._some(size - len(begun) if self._exact else _PIECE, deadline, watch)
         (length,) = _HEAD.unpack_from(begun)
@@ -132,7 +138,12 @@ class Link:
             self.begun += part
         return bytes(self.begun)
 
-    def _some(self, most: int, deadline: float, watch: Callable[[], bool] | None = None) -> bytes:
+    def _some(
+        self,
+        most: int,
+        deadline: float,
+        watch: Callable[[], bool] | None = None,
+    ) -> bytes:
         part: bytes | None
         if self._awake and (part := self._soon(most)):
             return part
@@ -342,7 +353,8 @@ def end_adopted(own: Collection[int]) -> None:
 def _children() -> list[int]:
     if sys.platform != "linux":
         return []
-    me, found = os.getpid(), []
+    me = os.getpid()
+    found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as stat:
             if int(stat.read().rpartition(b")")[2].split()[1]) == me:

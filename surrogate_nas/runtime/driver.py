@@ -47,7 +47,10 @@ _will: int | None = None
 
 
 def run(
-    engine: str, make: Callable[[], Executor], function: Callable[[J], R], jobs: Sequence[J]
+    engine: str,
+    make: Callable[[], Executor],
+    function: Callable[[J], R],
+    jobs: Sequence[J],
 ) -> Iterator[Outcome[J, R]]:
     """Run jobs on an executor in a process of its own.
 

@@ -66,7 +66,9 @@ def results(
     given: dict[Future[bytes | str], int] = {}
     done: SimpleQueue[Future[bytes | str]] = SimpleQueue()
     try:
-        shared, waiting, left = engine.share(payload), iter(enumerate(jobs)), len(jobs)
+        shared = engine.share(payload)
+        waiting = iter(enumerate(jobs))
+        left = len(jobs)
         while left:
             most = engine.capacity()
             for place, job in islice(waiting, None if most is None else max(0, most - len(given))):

@@ -11,7 +11,8 @@ from surrogate_nas.core.errors import UserError
 
 _PACKAGE = Path(__file__).parents[1]
 _LEADING = (_PACKAGE / "runtime", _PACKAGE / "study" / "sandbox")
-_LONGEST_LINE, _LONGEST_TRACE = 400, 100_000
+_LONGEST_LINE = 400
+_LONGEST_TRACE = 100_000
 
 
 class StrategyError(UserError):

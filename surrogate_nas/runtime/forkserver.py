@@ -43,7 +43,8 @@ from surrogate_nas.runtime.child import (
 START_SECONDS = 60.0
 """The longest that a process may take to start, and a user's file to be imported."""
 _RUNNING = -1_000
-_PATIENCE_SECONDS, _PRINT_SECONDS = 2.0, 0.3
+_PATIENCE_SECONDS = 2.0
+_PRINT_SECONDS = 0.3
 _CHECK_SECONDS = 1.0
 _LONGEST_LOG = 100_000
 Work = Callable[[], None]
@@ -108,7 +109,12 @@ class ForkServer:
             with self._lock:
                 self._send(content, [])
 
-    def _asked(self, what: str, arguments: tuple[Any, ...], descriptors: list[int]) -> int:
+    def _asked(
+        self,
+        what: str,
+        arguments: tuple[Any, ...],
+        descriptors: list[int],
+    ) -> int:
         with self._lock:
             deadline = self._send(pickle.dumps((what, arguments)), descriptors)
             try:
@@ -189,10 +195,17 @@ class Forked:
     """
 
     def __init__(
-        self, entry: str, argument: Any, who: str, *, prepare: str = "", most: int = 2**62
+        self,
+        entry: str,
+        argument: Any,
+        who: str,
+        *,
+        prepare: str = "",
+        most: int = 2**62,
     ) -> None:
         """Start it; OSError where the system does not."""
-        self._owner, self._ended = os.getpid(), False
+        self._owner = os.getpid()
+        self._ended = False
         self._log = tempfile.TemporaryFile()
         ours, theirs = socket.socketpair()
         self.link = Link(ours.detach(), most=most)
@@ -372,5 +385,6 @@ def _begun(spawn: Spawn, descriptors: list[int], server: int) -> Work:
     random.seed()
     if "numpy" in sys.modules:
         import_module("numpy.random").seed()  # else every process would draw alike
-    work, argument = _function(spawn.entry), _arguments.pop(spawn.entry)
+    work = _function(spawn.entry)
+    argument = _arguments.pop(spawn.entry)
     return lambda: work(connection, log, argument)

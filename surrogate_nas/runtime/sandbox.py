@@ -39,14 +39,16 @@ LARGEST_ANSWER = 16 * 2**20
 """The most bytes that we read of a user's process at once."""
 Commands = Mapping[str, tuple[Callable[..., Any], str]]
 """What the process can be asked for: by name a function, and what it does, for messages."""
-_PATIENCE_SECONDS, _DUMP_SECONDS = 1.0, 0.3
+_PATIENCE_SECONDS = 1.0
+_DUMP_SECONDS = 0.3
 _LONGEST_TRACE = 100_000
 _AWAKE_SECONDS = 4e-5
 """What a run does between two questions takes about so long; to wake a process that slept meanwhile
 takes longer.
 """
 _NOTHING = b'{"answer": null}'
-_NOTE, _NOTE_AT = struct.Struct("<qd"), 2**20
+_NOTE = struct.Struct("<qd")
+_NOTE_AT = 2**20
 """What the process notes far behind the end of its log, before it does the second of two things
 that came together: how many it has done since it began, and when it ended the last, on the
 monotonic clock.
@@ -71,7 +73,12 @@ class Sandbox:
     """
 
     def __init__(
-        self, entry: str, argument: Any = None, *, prepare: str = "", who: str = "A user's code"
+        self,
+        entry: str,
+        argument: Any = None,
+        *,
+        prepare: str = "",
+        who: str = "A user's code",
     ) -> None:
         """Start the process; the first `call` waits until it is ready. StrategyError where the
         system starts none.
@@ -137,14 +144,16 @@ class Sandbox:
             self._answers(steps)
 
     def _taken(self) -> list[_Step]:
-        steps, self._posted = self._posted, []
+        steps = self._posted
+        self._posted = []
         return steps
 
     def _answers(self, steps: Sequence[_Step]) -> Any:
         """Ask for all of it in one piece, and wait for the answers, which come in one; gives the
         last.
         """
-        began, answer = time.monotonic(), None
+        began = time.monotonic()
+        answer = None
         try:
             for step in steps[:-1]:
                 self._link.hold(step.content)
@@ -155,7 +164,8 @@ class Sandbox:
             raise self._death(steps[0].when) from None
         for number in range(len(steps)):
             answer = self._answer(steps[number:], began)
-            self._answered, began = self._answered + 1, time.monotonic()
+            self._answered = self._answered + 1
+            began = time.monotonic()
         return answer
 
     def _answer(self, steps: Sequence[_Step], began: float) -> Any:
@@ -220,16 +230,20 @@ class Sandbox:
         """Where it is, printed by itself before it is killed."""
         with suppress(OSError):
             os.kill(self._process.pid, signal.SIGUSR1)
-        before, now, until = "", self._process.logged(), time.monotonic() + _DUMP_SECONDS
+        before = ""
+        now = self._process.logged()
+        until = time.monotonic() + _DUMP_SECONDS
         while (not now or now != before) and time.monotonic() < until:
             time.sleep(0.02)
-            before, now = now, self._process.logged()
+            before = now
+            now = self._process.logged()
         self.kill()
         return now
 
     def _death(self, when: str) -> StrategyError:
         """What ended it."""
-        words, dump = self._process.ended(_PATIENCE_SECONDS), self._process.logged()
+        words = self._process.ended(_PATIENCE_SECONDS)
+        dump = self._process.logged()
         self.kill()
         line = f"its process {words or 'closed the connection'} when it {when}"
         return self._at(line, dump) if "killed" in words else StrategyError(f"{line}.", dump)
@@ -256,13 +270,12 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)
     faulthandler.register(signal.SIGUSR1, log)
-    link, owner, encode, done = (
-        Link(connection, awake=_AWAKE_SECONDS),
-        getpid(),
-        JSONEncoder().encode,
-        0,
-    )
-    note, now = os.pwrite, time.monotonic
+    link = Link(connection, awake=_AWAKE_SECONDS)
+    owner = getpid()
+    encode = JSONEncoder().encode
+    done = 0
+    note = os.pwrite
+    now = time.monotonic
     with suppress(EOFError, ConnectionError):
         while True:
             command, arguments = pickle.loads(link.receive())

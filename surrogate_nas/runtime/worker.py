@@ -33,11 +33,13 @@ from surrogate_nas.runtime.child import ORPHANED, Child, Link, folder_here, join
 
 J = TypeVar("J")
 R = TypeVar("R")
-_DONE, _FAILED = b"d", b"f"
+_DONE = b"d"
+_FAILED = b"f"
 _VARIABLES = "SURROGATE_NAS_"
 """What the names of this project's variables begin with."""
 _NOT_WANTED = "it was not wanted any more"
-_IDLE_SECONDS, _LOOK_SECONDS = 60.0, 10.0
+_IDLE_SECONDS = 60.0
+_LOOK_SECONDS = 10.0
 _REMEMBERED = 1000
 
 
@@ -121,7 +123,8 @@ class Payload:
         """A slot in this process, which may be on another machine; UserError where that lacks
         something.
         """
-        host, here = platform.node(), _versions()
+        host = platform.node()
+        here = _versions()
         if here != self.versions:
             held, wanted = (
                 ", ".join(map(" ".join, versions.items())) for versions in (here, self.versions)
@@ -205,7 +208,8 @@ class Slot:
 
     def _bury(self) -> None:
         with self._lock:
-            worker, self._worker = self._worker, None
+            worker = self._worker
+            self._worker = None
         if worker is not None:
             worker.process.kill()
             worker.end(_IDLE_SECONDS)
@@ -255,7 +259,8 @@ def end(key: str) -> None:
     with _lock:
         _ended.append(key)
         _known.pop(key, None)
-        busy, idle = _busy.pop(key, set()), _idle.pop(key, [])
+        busy = _busy.pop(key, set())
+        idle = _idle.pop(key, [])
     for slot in busy:
         slot.close()
     for _, slot in idle:

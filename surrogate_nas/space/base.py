@@ -254,7 +254,11 @@ class Space(ABC):
         return self.has_blueprints or type(self).build is not Space.build
 
     def blueprint(
-        self, cell: Cell, network: Network, *, live_only: bool = False
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,
     ) -> Blueprint | None:
         """The network of a cell, layer by layer, as `build` makes it; None where it is not written
         down so.
@@ -272,7 +276,12 @@ class Space(ABC):
         return type(self).blueprint is not Space.blueprint
 
     def build(
-        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        seed: int,
+        live_only: bool = False,
     ) -> nn.Module:
         """The network of a cell, with fresh weights, as a PyTorch module; by default that of its
         `blueprint`.

@@ -48,7 +48,8 @@ class BlindSpace(ChoiceSpace):
 
     def __init__(self, base: ChoiceSpace, seed: int) -> None:
         """Draw the names."""
-        self.base, self.seed = base, seed
+        self.base = base
+        self.seed = seed
         rng = np.random.default_rng(seed)
         self._order = rng.permutation(len(base.positions)).tolist()
         groups = list(dict.fromkeys(base.options))

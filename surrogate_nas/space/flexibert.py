@@ -26,7 +26,8 @@ NETWORK = Network(classes=30522, image_size=512, dimensions=1, positions=True)
 """The vocabulary, and the most positions."""
 OPERATIONS = ("SA_SDP", "SA_WMA", "LT_DFT", "LT_DCT", "DSC_5", "DSC_9")
 _EMBEDDED = 128
-_RECORDED_HIDDEN, _RECORDED_INNER = 256, 1024
+_RECORDED_HIDDEN = 256
+_RECORDED_INNER = 1024
 _LAYERS = 4
 
 
@@ -90,10 +91,17 @@ class FlexiBERT(Layered):
             choices, network, hidden, np.full((len(choices), _LAYERS), float(_RECORDED_INNER))
         )
 
-    def _sized(self, choices: Choices, network: Network, hidden: Column, inner: Column) -> Column:
+    def _sized(
+        self,
+        choices: Choices,
+        network: Network,
+        hidden: Column,
+        inner: Column,
+    ) -> Column:
         embedded = (network.classes + network.image_size + 2 + 2) * _EMBEDDED
         projected = np.where(hidden == _EMBEDDED, 0.0, (_EMBEDDED + 1) * hidden)
-        h, heads = hidden[:, None], self.chosen(choices, "num_operation_heads")
+        h = hidden[:, None]
+        heads = self.chosen(choices, "num_operation_heads")
         operation = choices[:, self.places["operation"]]
         output = h * (h + 1) + 2 * h
         attention = 3 * h * (h + 1) + output

@@ -68,8 +68,11 @@ def _sequences(base: int) -> list[int]:
     return [code for code in range(base**3) if "0" not in np.base_repr(code, base).lstrip("0")]
 
 
-NOTHING, SKIP = ("", MIDDLE), ("skip", INK)
-CONV1, CONV3, POOL = ("conv 1×1", "#0072b2"), ("conv 3×3", "#d55e00"), ("pool 3×3", "#009e73")
+NOTHING = ("", MIDDLE)
+SKIP = ("skip", INK)
+CONV1 = ("conv 1×1", "#0072b2")
+CONV3 = ("conv 3×3", "#d55e00")
+POOL = ("pool 3×3", "#009e73")
 """Operations as they are shown: label and colour; `NOTHING` is a faint dotted line."""
 _PAPER = (288.0, 144.0)
 _FRAME = Frame.around((-0.3, 4.35), (-0.95, 1.37), _PAPER, equal=True)
@@ -102,10 +105,15 @@ def _live(held: tuple[bool, ...]) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=128)
-def _edge(nodes: tuple[int, int], shown: tuple[str, str], live: bool) -> tuple[Arrow, Text | None]:
+def _edge(
+    nodes: tuple[int, int],
+    shown: tuple[str, str],
+    live: bool,
+) -> tuple[Arrow, Text | None]:
     label, colour = shown if live else (shown[0], MIDDLE)
     start, end = (_FRAME.at(_NODES[node]) for node in nodes)
-    bend, absent = _BEND.get(nodes, 0.0), shown == NOTHING
+    bend = _BEND.get(nodes, 0.0)
+    absent = shown == NOTHING
     arrow = Arrow(
         curved(start, end, bend, _GAPS),
         colour,

@@ -28,7 +28,8 @@ HEAD = 64
 """The width of a head."""
 NETWORK = Network(classes=50254, image_size=1024, dimensions=1)
 """The vocabulary, and the length of a sequence."""
-_RATIOS, _BIASES = ("2", "3", "4"), ("False", "True")
+_RATIOS = ("2", "3", "4")
+_BIASES = ("False", "True")
 _SCALES = {
     "s": (("192", "384", "768"), ("10", "11", "12"), ("4", "8", "12")),
     "m": (("256", "512", "1024"), ("22", "23", "24"), ("8", "12", "16")),
@@ -87,11 +88,10 @@ class GPT(Layered):
             choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary.
         """
-        width, layers = self.chosen(choices, "embed_dim"), self.chosen(choices, "n_layer")
-        heads, ratios = (
-            self.chosen(choices, "n_head").sum(axis=1),
-            self.chosen(choices, "mlp_ratio").sum(axis=1),
-        )
+        width = self.chosen(choices, "embed_dim")
+        layers = self.chosen(choices, "n_layer")
+        heads = self.chosen(choices, "n_head").sum(axis=1)
+        ratios = self.chosen(choices, "mlp_ratio").sum(axis=1)
         biases = 3 * HEAD * heads + 2 * width * (ratios + layers)
         normalised = 2 * width * (2 * layers + 1)
         tables = 2 * network.classes * width
@@ -110,10 +110,8 @@ class GPT(Layered):
     def _weights(self, choices: Choices) -> Column:
         """Weights of the layers' linear maps."""
         width = self.chosen(choices, "embed_dim")
-        heads, ratios = (
-            self.chosen(choices, "n_head").sum(axis=1),
-            self.chosen(choices, "mlp_ratio").sum(axis=1),
-        )
+        heads = self.chosen(choices, "n_head").sum(axis=1)
+        ratios = self.chosen(choices, "mlp_ratio").sum(axis=1)
         return np.asarray(4 * HEAD * heads * width + 3 * ratios * width**2)
 
 

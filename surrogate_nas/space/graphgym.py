@@ -23,7 +23,10 @@ _MESSAGES = ("2", "4", "6", "8")
 
 
 def _structure(
-    options: tuple[tuple[str, ...], ...], before: int, passing: int, after: int
+    options: tuple[tuple[str, ...], ...],
+    before: int,
+    passing: int,
+    after: int,
 ) -> Analytic:
     """The metrics that need no measurement, given where the three numbers of layers stand."""
 

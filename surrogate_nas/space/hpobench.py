@@ -21,7 +21,8 @@ from surrogate_nas.space.product import EnumerableChoiceSpace
 
 _DEPTHS = ("1", "2", "3")
 _WIDTHS = ("16", "25", "40", "64", "101", "161", "256", "406", "645", "1024")
-_DEPTH, _WIDTH = 2, 4
+_DEPTH = 2
+_WIDTH = 4
 """Their positions."""
 
 

@@ -25,7 +25,9 @@ from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Box, Mark, Sketch, Te
 
 _BETWEEN = "-"
 _PAPER = (288.0, 115.2)
-_LEFT, _TOP, _ROOM = 58.0, 24.0, 224.0
+_LEFT = 58.0
+_TOP = 24.0
+_ROOM = 224.0
 """Where the bars of a drawing begin, and the width that they have."""
 _COLOURS = ("#0969da", "#1a7f37", "#8250df", "#bf8700", "#cf222e", "#57606a")
 _MOST_TEXTS = 14
@@ -84,9 +86,16 @@ class Layered(ChoiceSpace):
 
     network: ClassVar[Network] = Network()
 
-    def __init__(self, name: str, decisions: Sequence[Decision], *, depth: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        decisions: Sequence[Decision],
+        *,
+        depth: str = "",
+    ) -> None:
         """Define the space."""
-        self.decisions, self.depth = tuple(decisions), depth
+        self.decisions = tuple(decisions)
+        self.depth = depth
         self.layers = max(len(one.options) for one in decisions if one.of_layers)
         numbered = [
             (
@@ -234,10 +243,17 @@ class Layered(ChoiceSpace):
         others = (other for other in ordered[max(rank - 1, 0) : rank + 2] if other != n)
         return found + [step for other in others for step in self._to_depth(choices, n, other)]
 
-    def _to_depth(self, choices: tuple[int, ...], n: int, other: int) -> list[tuple[int, ...]]:
+    def _to_depth(
+        self,
+        choices: tuple[int, ...],
+        n: int,
+        other: int,
+    ) -> list[tuple[int, ...]]:
         """The same layers with the next larger or smaller number of them."""
-        low, high = min(n, other), max(n, other)
-        copies, kept = high - low > 1, list(choices)
+        low = min(n, other)
+        high = max(n, other)
+        copies = high - low > 1
+        kept = list(choices)
         kept[self.places[self.depth].start] = self._depths.index(other)
         if other < n:
             if copies and any(
@@ -299,7 +315,8 @@ class Layered(ChoiceSpace):
     def _counts(self, choices: Choices) -> NDArray[np.float32]:
         if not self.depth:
             return self._numbers(choices)
-        live, each = self.live(choices), []
+        live = self.live(choices)
+        each = []
         for one, place in zip(self.decisions, self.places.values(), strict=True):
             if not one.of_layers and is_scale(one.options[0]):
                 each.append(choices[:, place] + 1.0)
@@ -342,10 +359,8 @@ class Layered(ChoiceSpace):
                 names = one.options[layer]
                 scale = is_scale(names)
                 tall = (high - 13.0) * ((option + 1) / len(names) if scale else 0.5)
-                x, colour = (
-                    _LEFT + (layer + 0.5) * pitch,
-                    PAPER if scale else _COLOURS[option % len(_COLOURS)],
-                )
+                x = _LEFT + (layer + 0.5) * pitch
+                colour = PAPER if scale else _COLOURS[option % len(_COLOURS)]
                 marks.append(Box((x, floor - tall / 2), (0.8 * pitch, tall), 1.0, colour, INK, 0.8))
                 if n <= _MOST_TEXTS:
                     marks.append(Text((x, floor - tall - 4.5), names[option], 6.0))

@@ -46,13 +46,17 @@ from surrogate_nas.space.sketch import (
     curved,
 )
 
-NODES, _INPUTS, _STATES = 16, 3, 3
-_NONE, _X = 0, 1
+NODES = 16
+_INPUTS = 3
+_STATES = 3
+_NONE = 0
+_X = 1
 """Among sources; the states follow, then the nodes."""
 _FIRST = 2 + _STATES
 """The source that is the first node."""
 _OPERATIONS = ("none", "linear", "blend", "sum", "prod", "tanh", "sigmoid", "leaky_relu")
-_LINEAR, _BLEND = 1, 2
+_LINEAR = 1
+_BLEND = 2
 _PUBLISHED = {
     "linear": 1,
     "blend": 2,
@@ -73,7 +77,10 @@ _KINDS = 2 + len(_OPERATIONS) - 1
 """Of sources, as edges are counted: x, a state, and each operation."""
 _ITEM = re.compile(r"(n\d{1,2})=([a-z_]+)\(([a-z0-9,]+)\)|(new\d)=(n\d{1,2})")
 _EXAMPLE = "nbnlp(n1=linear(x,h0), n2=tanh(n1), new0=n2)"
-_EMBEDDING, _FROM_X, _FROM_HIDDEN, _BIAS = 13_344_478, 840_000, 880_000, 1_600
+_EMBEDDING = 13_344_478
+_FROM_X = 840_000
+_FROM_HIDDEN = 880_000
+_BIAS = 1_600
 """Parameters of embedding and decoder, and in three layers together of a linear node's inputs and
 of its bias.
 """
@@ -121,7 +128,8 @@ def ordered(cells: Net) -> Net:
     Raises:
         ValueError: There is a circle, or a node reads one that there is not.
     """
-    nodes, marks = cells.nodes, _marks(cells)
+    nodes = cells.nodes
+    marks = _marks(cells)
     places: dict[int, int] = {}
     found: list[Node] = []
     while len(found) < len(nodes):
@@ -320,7 +328,9 @@ def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - 
 
 _PAPER = (460.8, 230.4)
 _COLOURS = {_LINEAR: "#0072b2", 5: "#009e73", 6: "#009e73", 7: "#009e73"}
-_BOX_HEIGHT, _PADDING, _LETTER = 16.0, 8.0, 5.0
+_BOX_HEIGHT = 16.0
+_PADDING = 8.0
+_LETTER = 5.0
 """Of a box, around its text, and of a letter of it, in points."""
 
 
@@ -459,7 +469,8 @@ class NBNLP(ChoiceSpace):
     def _written_cells(self, text: str) -> Net:
         if not text.isascii() or not (text.startswith(f"{self.name}(") and text.endswith(")")):
             raise ValueError("another space's")
-        nodes, states = list[Node](), list[int]()
+        nodes = list[Node]()
+        states = list[int]()
         for item in text[len(self.name) + 1 : -1].split(", "):
             found = _ITEM.fullmatch(item)
             if found is None or (found[4] or found[1]) != (

@@ -63,7 +63,10 @@ class LazyCells(Sequence[Cell]):
     """
 
     def __init__(
-        self, choices: Choices, options: Sequence[int], write: Callable[[tuple[int, ...]], str]
+        self,
+        choices: Choices,
+        options: Sequence[int],
+        write: Callable[[tuple[int, ...]], str],
     ) -> None:
         """Take what the cells are made of; none is made yet."""
         self.choices = choices

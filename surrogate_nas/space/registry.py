@@ -225,7 +225,8 @@ def cell_named(text: str) -> tuple[Space, Cell]:
         ('macro', (2, 3))
     """
     if text.strip().isdecimal():
-        usual, digits = listed(space_named(DEFAULT_SPACE)), text.strip()
+        usual = listed(space_named(DEFAULT_SPACE))
+        digits = text.strip()
         if len(digits) > _MOST_DIGITS or int(digits) >= len(usual):
             raise UserError(
                 f"The space {usual.name} has the cells 0 to {len(usual) - 1}, not {digits:.80}."

@@ -113,7 +113,8 @@ class Sampled(EnumerableChoiceSpace):
         if len(set(self._held.view(f"V{len(widths)}").ravel().tolist())) < len(self._held):
             raise UserError(f"A cell of the space {base.name} is held twice.")
         self.name = f"{base.name}-{len(self._held)}"
-        self.positions, self.options = base.positions, base.options
+        self.positions = base.positions
+        self.options = base.options
         super().__init__()
 
     @cached_property
@@ -222,7 +223,8 @@ class Sampled(EnumerableChoiceSpace):
         return found
 
     def _related(self) -> _Graph:
-        n, k = len(self._held), min(NEAREST, len(self._held) - 1)
+        n = len(self._held)
+        k = min(NEAREST, len(self._held) - 1)
         if not k:
             return _Graph(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.int32))
         near = [
@@ -331,13 +333,22 @@ class Sampled(EnumerableChoiceSpace):
         return self.base.has_blueprints
 
     def blueprint(
-        self, cell: Cell, network: Network, *, live_only: bool = False
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,
     ) -> Blueprint | None:
         """The network of a cell, layer by layer; None where it is not written down so."""
         return self.base.blueprint(cell, network, live_only=live_only)
 
     def build(
-        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        seed: int,
+        live_only: bool = False,
     ) -> nn.Module:
         """The network of a cell, with fresh weights."""
         return self.base.build(cell, network, seed=seed, live_only=live_only)

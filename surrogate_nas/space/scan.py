@@ -33,7 +33,9 @@ class Scale:
 
     def __init__(self, low: float, high: float, *, log: bool = False) -> None:
         """Place the steps, on a logarithmic scale if asked for."""
-        self._low, self._high, self._log = low, high, log
+        self._low = low
+        self._high = high
+        self._log = log
         numbers = np.geomspace(low, high, STEPS) if log else np.linspace(low, high, STEPS)
         self.options = tuple(f"{number:.{_DIGITS}g}" for number in numbers)
 

@@ -10,7 +10,9 @@ from functools import lru_cache
 from html import escape
 from typing import Literal, NamedTuple, TypeAlias
 
-INK, MIDDLE, PAPER = "#24292f", "#848d97", "#fefefe"
+INK = "#24292f"
+MIDDLE = "#848d97"
+PAPER = "#fefefe"
 """As in reports: for lines and text, for what is dead or always there, and for the ground."""
 Point: TypeAlias = tuple[float, float]
 """x and y in points, from the upper left corner of the sketch."""
@@ -107,7 +109,13 @@ class Frame(NamedTuple):
 
     @classmethod
     def around(
-        cls, across: Point, up: Point, size: Point, *, top: float = 0.0, equal: bool = False
+        cls,
+        across: Point,
+        up: Point,
+        size: Point,
+        *,
+        top: float = 0.0,
+        equal: bool = False,
     ) -> Frame:
         """The frame that just holds a range of coordinates.
 
@@ -119,11 +127,13 @@ class Frame(NamedTuple):
             equal: Whether a unit is as long across as up; what is left over stands around it
                 evenly.
         """
-        wide, high = across[1] - across[0], up[1] - up[0]
+        wide = across[1] - across[0]
+        high = up[1] - up[0]
         scale = size[0] / wide, size[1] / high
         if equal:
             scale = (min(scale), min(scale))
-        left, above = (size[0] - scale[0] * wide) / 2, (size[1] - scale[1] * high) / 2
+        left = (size[0] - scale[0] * wide) / 2
+        above = (size[1] - scale[1] * high) / 2
         return cls((left - scale[0] * across[0], top + above + scale[1] * up[1]), scale)
 
     def at(self, place: Point) -> Point:
@@ -137,7 +147,10 @@ class Frame(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def curved(
-    start: Point, end: Point, bend: float = 0.0, gaps: Point = (0.0, 0.0)
+    start: Point,
+    end: Point,
+    bend: float = 0.0,
+    gaps: Point = (0.0, 0.0),
 ) -> tuple[Point, Point, Point]:
     """The curve of an arrow.
 
@@ -167,7 +180,8 @@ def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:
 
 def _leaves(curve: tuple[Point, Point, Point], radius: float) -> float:
     """The parameter at which a curve leaves the circle around its start."""
-    low, high = 0.0, 1.0
+    low = 0.0
+    high = 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         inside = math.dist(curve[0], _blossom(curve, middle, middle)) < radius
@@ -231,7 +245,8 @@ def _arrow(arrow: Arrow) -> str:
     )
     if not arrow.head:
         return line
-    angle, size = math.degrees(math.atan2(y2 - y1, x2 - x1)), _HEAD * arrow.head
+    angle = math.degrees(math.atan2(y2 - y1, x2 - x1))
+    size = _HEAD * arrow.head
     return (
         f'{line}<path d="M0 0L{-size:.1f} {-size / 2:.1f}V{size / 2:.1f}Z" '
         f'transform="translate({x2:.1f} {y2:.1f}) rotate({angle:.0f})" '

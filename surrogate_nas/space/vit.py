@@ -26,7 +26,9 @@ from surrogate_nas.space.network import Network
 
 NETWORK = Network(classes=100, image_size=224)
 """As for CIFAR-100."""
-_HEAD, _PATCH, _PIT_STRIDE = 64, 16, 8
+_HEAD = 64
+_PATCH = 16
+_PIT_STRIDE = 8
 _RELATIVE = 4 * 30 * _HEAD
 """Of a layer: for keys and values, rows and columns, one vector for each of thirty distances."""
 
@@ -75,10 +77,8 @@ class AutoFormer(Layered):
         """
         width = self.chosen(choices, "hidden_dim")[:, None]
         there = self.live(choices)[:, self.places["num_heads"]]
-        inner, hidden = (
-            _HEAD * self.chosen(choices, "num_heads"),
-            width * self.chosen(choices, "mlp_ratio"),
-        )
+        inner = _HEAD * self.chosen(choices, "num_heads")
+        hidden = width * self.chosen(choices, "mlp_ratio")
         layers = ((_block(width, inner, hidden) + _RELATIVE) * there).sum(axis=1)
         width = width[:, 0]
         positions = (network.image_size // _PATCH) ** 2 + 1
@@ -122,7 +122,10 @@ class PiT(Layered):
         widths = self.chosen(choices, "base_dim")[:, None] * self.chosen(choices, "num_heads")
         hidden = self.chosen(choices, "mlp_ratio")[:, None] * widths
         blocks = (_block(widths, widths, hidden) * self.chosen(choices, "depth")).sum(axis=1)
-        before, after, first, last = widths[:, :-1], widths[:, 1:], widths[:, 0], widths[:, -1]
+        before = widths[:, :-1]
+        after = widths[:, 1:]
+        first = widths[:, 0]
+        last = widths[:, -1]
         between = (10 * after + (before + 1) * after).sum(axis=1)
         positions = ((network.image_size - _PATCH) // _PIT_STRIDE + 1) ** 2
         ends = _patches(first, network, positions) + 2 * last + (last + 1) * network.classes
@@ -130,7 +133,9 @@ class PiT(Layered):
 
 
 def _analytic(
-    space: Layered, parameters: Callable[[Choices, Network], Column], depth: str
+    space: Layered,
+    parameters: Callable[[Choices, Network], Column],
+    depth: str,
 ) -> Analytic:
     def layers(choices: Choices) -> Column:
         chosen = space.chosen(choices, depth)

@@ -31,7 +31,12 @@ class RegularisedEvolution(Strategy):
     """
 
     def __init__(
-        self, space: Space, *, seed: int, population: int = 10, tournament: int = 3
+        self,
+        space: Space,
+        *,
+        seed: int,
+        population: int = 10,
+        tournament: int = 3,
     ) -> None:
         """Start with an empty population, filled by the first observed trials.
 

@@ -31,7 +31,8 @@ from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.base import Strategy
 
-_SEED_BITS, _EXAMPLES = 31, 3
+_SEED_BITS = 31
+_EXAMPLES = 3
 
 
 class External(Strategy):
@@ -67,7 +68,12 @@ class External(Strategy):
     _process: Command | None = None
 
     def __init__(
-        self, space: Space, *, seed: int, command: str = "", timeout_seconds: float = 300.0
+        self,
+        space: Space,
+        *,
+        seed: int,
+        command: str = "",
+        timeout_seconds: float = 300.0,
     ) -> None:
         """Store the command; the process starts with the first trial or question.
 

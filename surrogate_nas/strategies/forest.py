@@ -32,7 +32,14 @@ class ForestSearch(Guided):
 
     needs: ClassVar[tuple[str, ...]] = ("sklearn",)
 
-    def __init__(self, space: Space, *, seed: int, trees: int = 40, first_cells: int = 10) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        trees: int = 40,
+        first_cells: int = 10,
+    ) -> None:
         """Store the knobs.
 
         Args:

@@ -32,17 +32,27 @@ from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_cl
 # second, a third … one, so that a pool does not run dry around cells whose neighbours are known.
 
 
-_PARENTS, _CHILDREN, _DRAWN = 10, 10, 200
+_PARENTS = 10
+_CHILDREN = 10
+_DRAWN = 200
 _TOURNAMENT = 3
 _LONGEST = 6
 
 
-def mutations(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+def mutations(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,
+) -> Iterable[Cell]:
     """Ten mutations of each of the ten best."""
     return [_mutated(space, parent, rng) for parent in ranked[:_PARENTS] for _ in range(_CHILDREN)]
 
 
-def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+def offspring(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,
+) -> Iterable[Cell]:
     """A hundred mutations of the winners of random tournaments of three among all observed
     cells.
     """
@@ -50,27 +60,47 @@ def offspring(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) ->
     return [_mutated(space, ranked[place], rng) for place in winners for _ in range(_CHILDREN)]
 
 
-def neighbours(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+def neighbours(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,  # noqa: ARG001
+) -> Iterable[Cell]:
     """All neighbours of the best."""
     return space.neighbours(ranked[0])
 
 
-def local(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+def local(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,  # noqa: ARG001
+) -> Iterable[Cell]:
     """All neighbours of the three best."""
     return [cell for centre in ranked[:_TOURNAMENT] for cell in space.neighbours(centre)]
 
 
-def sampled(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:  # noqa: ARG001
+def sampled(
+    space: Space,
+    ranked: Sequence[Cell],  # noqa: ARG001
+    rng: np.random.Generator,
+) -> Iterable[Cell]:
     """Cells drawn at random."""
     return [space.sample(rng) for _ in range(_DRAWN)]
 
 
-def mixed(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+def mixed(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,
+) -> Iterable[Cell]:
     """Mutations of the best, and cells drawn at random."""
     return [*mutations(space, ranked, rng), *sampled(space, ranked, rng)]
 
 
-def whole(space: Space, ranked: Sequence[Cell], rng: np.random.Generator) -> Iterable[Cell]:
+def whole(
+    space: Space,
+    ranked: Sequence[Cell],
+    rng: np.random.Generator,
+) -> Iterable[Cell]:
     """Every cell, where they can be listed, else those of `mixed`."""
     return space if isinstance(space, Enumerable) else mixed(space, ranked, rng)
 
@@ -181,7 +211,8 @@ ACQUISITIONS: dict[str, Acquisition] = {
 """By name."""
 
 
-_LEAST, _WIDEST = 1e-12, 3.0
+_LEAST = 1e-12
+_WIDEST = 3.0
 """Standard deviations of a logarithm beyond these say nothing more."""
 _NOISE = 0.3
 """How much the logarithms of the losses of isomorphic cells are thought to differ by, before any
@@ -327,14 +358,22 @@ class Guided(Strategy):
         return [cell for cell, keeps in zip(new, self.known.feasible(new), strict=True) if keeps]
 
     def _posterior(
-        self, model: Surrogate, floor: float, pool: Sequence[Cell], best: float
+        self,
+        model: Surrogate,
+        floor: float,
+        pool: Sequence[Cell],
+        best: float,
     ) -> LossPosterior:
         mean, spread = logarithm_of(model.predict(pool, by_region=False))
         self._heed_isomorphic(pool, floor, mean, spread)
         return LossPosterior(mean, spread, self._penalty(pool), floor, best)
 
     def _heed_isomorphic(
-        self, pool: Sequence[Cell], floor: float, mean: Floats, spread: Floats
+        self,
+        pool: Sequence[Cell],
+        floor: float,
+        mean: Floats,
+        spread: Floats,
     ) -> None:
         """Write over the posterior of candidates whose function was observed: its loss, and how
         much such cells differ.
@@ -367,7 +406,8 @@ class Guided(Strategy):
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):
             losses = self._losses()
-            model, floor = None, floor_of(losses)
+            model = None
+            floor = floor_of(losses)
             if len(np.unique(losses)) > 1:
                 model = make_model(self.model, seed=self._model_seed, **self.settings())
                 model.fit(list(self._observed), losses - floor, self.space)

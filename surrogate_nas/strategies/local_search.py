@@ -49,7 +49,8 @@ class LocalSearch(Strategy):
                 return new
             if wanted:
                 return [self._restart()]
-            self._centre, self._near = self._better() or self._escape(), None
+            self._centre = self._better() or self._escape()
+            self._near = None
 
     def _wanted(self) -> Sequence[Cell]:
         """The cells without a score that the next step waits for."""

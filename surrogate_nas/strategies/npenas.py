@@ -30,7 +30,12 @@ class Npenas(Guided):
     needs: ClassVar[tuple[str, ...]] = ("torch",)
 
     def __init__(
-        self, space: Space, *, seed: int, model: str = "mlp", first_cells: int = 10
+        self,
+        space: Space,
+        *,
+        seed: int,
+        model: str = "mlp",
+        first_cells: int = 10,
     ) -> None:
         """Store the knobs.
 

@@ -46,7 +46,12 @@ class NSGA2(Strategy):
     many_objectives: ClassVar[bool] = True
 
     def __init__(
-        self, space: Space, *, seed: int, population: int = 10, crossover: float = 0.9
+        self,
+        space: Space,
+        *,
+        seed: int,
+        population: int = 10,
+        crossover: float = 0.9,
     ) -> None:
         """Start with an empty population, filled by the first observed trials.
 
@@ -74,10 +79,8 @@ class NSGA2(Strategy):
             self._seen.add(trial.cell)
             self._children.append(trial)
             if len(self._children) >= self.population:
-                self._parents, self._children = (
-                    survivors(self._parents + self._children, self.population),
-                    [],
-                )
+                self._parents = survivors(self._parents + self._children, self.population)
+                self._children = []
 
     def _new(self) -> Cell:
         cell = self._child() if self._parents else self.space.sample(self.rng)
@@ -91,7 +94,8 @@ class NSGA2(Strategy):
         return cell
 
     def _child(self) -> Cell:
-        first, second = self._winner(), self._winner()
+        first = self._winner()
+        second = self._winner()
         cell = first.cell
         if isinstance(self.space, ChoiceSpace) and self.rng.random() < self.crossover:
             taken = self.rng.random(len(cell.choices)) < 0.5

@@ -39,7 +39,8 @@ class Reference(NamedTuple):
         place = _opening(text)
         if place is None:
             return cls(text, {})
-        head, tail = text[:place].strip(), text[place:]
+        head = text[:place].strip()
+        tail = text[place:]
         try:
             call = ast.parse(f"dict{tail}", mode="eval").body
             if (
@@ -95,7 +96,11 @@ def _annotation(knob: inspect.Parameter) -> str:
     return kind.__name__ if isinstance(kind, type) else str(kind)
 
 
-def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
+def configured(
+    strategy: type[Strategy],
+    options: dict[str, Any],
+    name: str,
+) -> type[Strategy]:
     """A strategy with hyperparameters of one's own, as a class that is made like any other."""
     if not options:
         return strategy
@@ -114,9 +119,8 @@ def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> 
         def __init__(self, space: Space, *, seed: int) -> None:
             super().__init__(space, seed=seed, **options)
 
-    Configured.__name__, Configured.__qualname__ = (
-        strategy.__name__,
-        f"{strategy.__qualname__}.configured",
-    )
-    Configured.__module__, Configured.__doc__ = strategy.__module__, strategy.__doc__
+    Configured.__name__ = strategy.__name__
+    Configured.__qualname__ = f"{strategy.__qualname__}.configured"
+    Configured.__module__ = strategy.__module__
+    Configured.__doc__ = strategy.__doc__
     return Configured

@@ -45,7 +45,12 @@ class Reinforce(Strategy):
     """
 
     def __init__(
-        self, space: Space, *, seed: int, learning_rate: float = 0.1, momentum: float = 0.9
+        self,
+        space: Space,
+        *,
+        seed: int,
+        learning_rate: float = 0.1,
+        momentum: float = 0.9,
     ) -> None:
         """Start with a uniform policy.
 

@@ -73,8 +73,10 @@ class AskTell:
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
         check_whole("A seed", seed)
         options = Options(first_cells=first, hidden=hidden, call_limit_seconds=call_limit_seconds)
-        self.objective, self.trials = objective, list[Trial]()
-        self._space, self._ledger = objective.benchmark.space, Ledger(objective, run=seed)
+        self.objective = objective
+        self.trials = list[Trial]()
+        self._space = objective.benchmark.space
+        self._ledger = Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         introduce(strategy)
         settings = settings_of(objective, hidden, strategy)
@@ -100,7 +102,8 @@ class AskTell:
         """
         check_whole("The number of cells to ask for", n, 1)
         if self._first:
-            asked, self._first = self._first[:n], self._first[n:]
+            asked = self._first[:n]
+            self._first = self._first[n:]
             return asked
         while (seconds := self._strategy.work()) is not None:
             self._ledger.owed += seconds
@@ -142,7 +145,13 @@ class AskTell:
             outcome = self._ledger.given(asked, self._by_name(values), cost)
         return self._told(outcome)
 
-    def fail(self, cell: Cell | str | Request, reason: str, *, cost: float = 0.0) -> Trial:
+    def fail(
+        self,
+        cell: Cell | str | Request,
+        reason: str,
+        *,
+        cost: float = 0.0,
+    ) -> Trial:
         """Tell that the evaluation of a cell failed: an error, say, or no memory or time left.
 
         The trial is infeasible, ranks after all feasible ones and is never the best. No number is

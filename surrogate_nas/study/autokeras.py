@@ -230,7 +230,13 @@ def _images() -> Any:
     return Images
 
 
-def _judged(task: Task, network: Any, split: str, inputs: np.ndarray, targets: np.ndarray) -> float:
+def _judged(
+    task: Task,
+    network: Any,
+    split: str,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+) -> float:
     """The task's first measure of a Keras network, as our own networks are judged."""
     from surrogate_nas.training.measures.base import Answers
 

@@ -266,14 +266,17 @@ def _median(comparison: Comparison, strategy: str) -> Run:
 
 
 def _ours(
-    comparison: Comparison, run: Run, measure: str, parameters: int, latency_ms: float
+    comparison: Comparison,
+    run: Run,
+    measure: str,
+    parameters: int,
+    latency_ms: float,
 ) -> Found:
     """What a run of ours found."""
-    benchmark, cell = comparison.objective.benchmark, comparison.answer(run).cell
-    valid, test = (
-        benchmark.query(cell, f"valid_{measure}").value,
-        benchmark.final(cell)[f"test_{measure}"],
-    )
+    benchmark = comparison.objective.benchmark
+    cell = comparison.answer(run).cell
+    valid = benchmark.query(cell, f"valid_{measure}").value
+    test = benchmark.final(cell)[f"test_{measure}"]
     assert test is not None  # a live task measures its test split
     n = len({trial.cell for trial in run.trials})
     return Found(

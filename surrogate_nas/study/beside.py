@@ -33,7 +33,8 @@ def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
 def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
     """One suite of the problems that several folders all hold."""
     (first, one), *others = made.items()
-    problems, refused = [], ""
+    problems = []
+    refused = ""
     for problem in one.suite.problems:
         found = {folder: of.comparisons.get(problem.name) for folder, of in made.items()}
         parts = {

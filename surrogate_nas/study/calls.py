@@ -269,7 +269,8 @@ def _trace(part: Part, run: Run) -> Trace:
 
 def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped]]:
     """The problems whose data is here, and those whose is not."""
-    parts, skipped = [], []
+    parts = []
+    skipped = []
     runs = {entry.label: entry.runs for entry in suite.entries}
     strategies = [entry.strategy for entry in suite.entries]
     for problem in suite.problems:
@@ -295,7 +296,11 @@ def _opened(suite: Suite, folder: Path | None) -> tuple[list[Part], list[Skipped
     return parts, skipped
 
 
-def _plan(suite: Suite, parts: Sequence[Part], skipped: Sequence[Skipped]) -> dict[str, Any]:
+def _plan(
+    suite: Suite,
+    parts: Sequence[Part],
+    skipped: Sequence[Skipped],
+) -> dict[str, Any]:
     return {
         "suite": suite.name,
         "title": suite.title,
@@ -401,7 +406,11 @@ def read_comparison(
 
 
 def _stored_objective(
-    folder: Path, description: dict[str, Any], benchmark: str | None, *, recorded: bool
+    folder: Path,
+    description: dict[str, Any],
+    benchmark: str | None,
+    *,
+    recorded: bool,
 ) -> Objective:
     """A folder's objective: on its table, or as recorded in the folder where that cannot be read or
     is another one.
@@ -479,7 +488,8 @@ def _asked(path: Path) -> Suite:
             {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
         ]
         told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
-        name, options = str(plan["suite"]), unusual(plan.get("options", {}))
+        name = str(plan["suite"])
+        options = unusual(plan.get("options", {}))
     except FileNotFoundError as error:
         raise UserError(
             f"{path.parent} does not tell its suite: run its snas suite command once more."
@@ -507,7 +517,9 @@ def _entered(made: Comparison, suite: Suite) -> Comparison:
 
 
 def stored_problems(
-    result: SuiteResult, folder: Path, runs: int
+    result: SuiteResult,
+    folder: Path,
+    runs: int,
 ) -> Iterator[tuple[Problem, Comparison]]:
     """The comparison of every problem that a folder keeps with a finished run, in the order of the
     suite.

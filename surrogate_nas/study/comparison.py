@@ -162,7 +162,8 @@ class Comparison:
             trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible
         ]
         if self.objective.draws and answers:
-            told, best = self.reported(run), undominated(vectors_of(answers))
+            told = self.reported(run)
+            best = undominated(vectors_of(answers))
             answers = [
                 told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best
             ]
@@ -425,8 +426,10 @@ class Comparison:
         return {"hidden": hidden, "terms": list(known.terms), "missing": list(known.missing)}
 
     def _strategy_json(self, name: str) -> dict[str, Any]:
-        runs, summary = self.runs_of(name), self.summary(name)
-        regrets, optimism = self.regrets(name), self.optimism(name)
+        runs = self.runs_of(name)
+        summary = self.summary(name)
+        regrets = self.regrets(name)
+        optimism = self.optimism(name)
         return {
             "name": name,
             "runs": len(runs),
@@ -535,7 +538,8 @@ def final_questions(objective: Objective) -> list[Question]:
     Before all others stand those of the trainings that the objective reads, where it reads such as
     ``valid_error@focal``.
     """
-    benchmark, seen = objective.benchmark, objective.search_on_final
+    benchmark = objective.benchmark
+    seen = objective.search_on_final
     final = [
         metric for metric in benchmark.metrics if metric.kind == "final" and metric.name not in seen
     ]

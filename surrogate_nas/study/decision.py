@@ -63,7 +63,8 @@ _FEWEST_DIFFERING = 3
 """From fewer runs that differ, nothing can be said about the number of runs that would be
 needed.
 """
-_SMALL_P, _LARGE_P = 0.2, 0.5
+_SMALL_P = 0.2
+_LARGE_P = 0.5
 """Between these p-values the number of runs that are needed cannot be told."""
 _STEPS = 100_000
 """Steps in all that differences are rounded to, where the signs of their mean are flipped."""
@@ -363,7 +364,8 @@ def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ..
         >>> standings({"worse": [high + 1], "a": [low], "bad": [high], "same": [low]})
         {'a': ('same',), 'same': (), 'bad': (), 'worse': ()}
     """
-    rest, found = dict(values), dict[str, tuple[str, ...]]()
+    rest = dict(values)
+    found = dict[str, tuple[str, ...]]()
     while rest:
         decision = decide(rest)
         found[decision.leader] = decision.leaders[1:]
@@ -620,7 +622,8 @@ class _Differences:
     @classmethod
     def of(cls, differences: Sequence[Values], spaces: Sequence[str] | None) -> _Differences:
         """By runs, or with spaces by one number a space."""
-        ranks, finite = _ranks(differences, spaces), _without_infinite(differences)
+        ranks = _ranks(differences, spaces)
+        finite = _without_infinite(differences)
         if spaces is None:
             return cls(ranks, _rounded(np.concatenate(differences)), finite)
         means = [float(d.mean()) if len(d) else 0.0 for d in finite]
@@ -669,7 +672,8 @@ def _rival(
     mean = None if kind == "ranks" else mean_difference(found.means)
     interval = None if mean is None else mean.interval
     sign = int(passes) if mean is None else mean.sign
-    bound, alike = None, False
+    bound = None
+    alike = False
     if kind == "regrets":
         bound = mean_bound(np.concatenate(found.means), worst)
         far = int((np.abs(signs) > ALIKE).sum())

@@ -71,7 +71,8 @@ def diagnose(objective: Objective) -> Diagnosis | None:
         return None
     feasible = np.flatnonzero(scores.feasible)
     loss, penalty, score = (x[feasible] for x in (scores.loss, scores.penalty, scores.score))
-    by_loss, by_score = int(loss.argmin()), int(score.argmin())
+    by_loss = int(loss.argmin())
+    by_score = int(score.argmin())
     rank = float((loss < loss[by_score]).mean())
     regularised = float(np.ptp(penalty)) > _SAME
     space = listed(objective.benchmark.space)

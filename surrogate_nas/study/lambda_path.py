@@ -151,7 +151,8 @@ class LambdaPath:
         }
 
     def _step_json(self, step: Step) -> dict[str, Any]:
-        objective, place = step.comparison.objective, step.optimum
+        objective = step.comparison.objective
+        place = step.optimum
         loss, cost = self.points[place].tolist()
         means = step.mean_regrets
         return {
@@ -297,7 +298,9 @@ def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, F
 
 
 def _expression(
-    benchmark: Benchmark, objective: str | Expression | None, subject_to: str | None
+    benchmark: Benchmark,
+    objective: str | Expression | None,
+    subject_to: str | None,
 ) -> Expression:
     given = benchmark.objective if objective is None else objective
     expression = parse(str(given), subject_to)

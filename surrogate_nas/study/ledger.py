@@ -79,10 +79,8 @@ class Ledger:
         self._draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
-        self._one_by_one, self._one_curve = (
-            objective.benchmark.one_by_one,
-            objective.benchmark.one_curve,
-        )
+        self._one_by_one = objective.benchmark.one_by_one
+        self._one_curve = objective.benchmark.one_curve
         self._archive = _Archive(objective.benchmark.space) if objective.has_history else None
         self._trained: dict[Cell, int] = {}
 
@@ -107,10 +105,13 @@ class Ledger:
 
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
         """Evaluate cells with one look-up; of requests, one at a time."""
-        epochs, names, questions = self.objective.epochs, self._names, None
+        epochs = self.objective.epochs
+        names = self._names
+        questions = None
         first = asked[0]
         if isinstance(first, Request):
-            cells, epochs = [first.cell], first.epochs
+            cells = [first.cell]
+            epochs = first.epochs
             try:
                 questions = self.objective.questions(epochs, first.read)
             except UserError as error:
@@ -177,8 +178,10 @@ class Ledger:
             else (asked, self.objective.epochs)
         )
         vector = tuple(bound + _BEHIND for bound in self.objective.bounds) if self._several else ()
-        score, nothing = self.objective.bound + _BEHIND, math.nan
-        charged, self.owed = cost + self.owed, 0.0
+        score = self.objective.bound + _BEHIND
+        nothing = math.nan
+        charged = cost + self.owed
+        self.owed = 0.0
         return Outcome(
             cell, epochs, (), [], score, nothing, nothing, False, vector, charged, reason
         )
@@ -211,7 +214,8 @@ class Ledger:
             )
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
             charged = self._continued(cell, epochs, spent) if self._one_curve else spent
-            charged, self.owed = charged + self.owed, 0.0
+            charged = charged + self.owed
+            self.owed = 0.0
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
 
     def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
@@ -285,7 +289,8 @@ class _Archive:
         return self._known[cell]
 
 
-_MEASURED, _PREDICTED = 1e-9, 1e-5
+_MEASURED = 1e-9
+_PREDICTED = 1e-5
 """How far numbers may differ, as a share of the larger or of 1; predictions differ a little between
 machines.
 """
@@ -293,7 +298,8 @@ machines.
 
 def check_run(run: Run, objective: Objective, path: Path) -> None:
     """Refuse a run that ended well and is not of its comparison's objective."""
-    names, parts = {str(question) for question in objective.questions()}, objective.parts
+    names = {str(question) for question in objective.questions()}
+    parts = objective.parts
     scores = 0 if parts == 1 else parts
     if run.failure or not run.trials:
         return
@@ -306,7 +312,14 @@ def check_run(run: Run, objective: Objective, path: Path) -> None:
         )
 
 
-def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool) -> None:
+def verify(
+    run: Run,
+    objective: Objective,
+    root: int,
+    path: Path,
+    *,
+    whole: bool,
+) -> None:
     """Look a run's best trial, or all of them, up in the table again; without one nothing is looked
     up.
     """
@@ -319,7 +332,11 @@ def verify(run: Run, objective: Objective, root: int, path: Path, *, whole: bool
 
 
 def contradiction(
-    run: Run, objective: Objective, root: int, *, whole: bool
+    run: Run,
+    objective: Objective,
+    root: int,
+    *,
+    whole: bool,
 ) -> tuple[Trial, str, float, float] | None:
     """The first trial with another number than the table has, the number's name, and both; None
     where there is none.
@@ -333,7 +350,8 @@ def contradiction(
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return None
     trials = [trial for trial in (run.trials if whole else [run.incumbent]) if not trial.failure]
-    ledger, epochs = Ledger(objective, root=root, run=run.run), objective.epochs
+    ledger = Ledger(objective, root=root, run=run.run)
+    epochs = objective.epochs
     asked: list[Asked] = [
         (
             trial.cell
@@ -351,7 +369,10 @@ def contradiction(
 
 
 def _contradicted(
-    trial: Trial, outcome: Outcome, found: Trial | None, within: float
+    trial: Trial,
+    outcome: Outcome,
+    found: Trial | None,
+    within: float,
 ) -> tuple[str, float, float] | None:
     """The first number that is another than the table's, with both; with diversity, only in the
     order of the run.

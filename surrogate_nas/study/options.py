@@ -19,10 +19,12 @@ from surrogate_nas.core.errors import UserError
 Check = Callable[[Any], bool]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FIRST_CELLS, CALL_LIMIT_SECONDS = 10, 600.0
+FIRST_CELLS = 10
+CALL_LIMIT_SECONDS = 600.0
 USUAL_CELLS = 150
 """The budget of a run where none is given."""
-MOST, MOST_RUNS = 10**9, 10**6
+MOST = 10**9
+MOST_RUNS = 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
 BEST_SHOWN = 4
 """How many of the best cells of a study a report shows with their final metrics, beside the best of
@@ -152,7 +154,8 @@ class Options:
     def __post_init__(self) -> None:
         check_fields(self)
         for option in fields(Options):
-            told, value = option.metadata, getattr(self, option.name)
+            told = option.metadata
+            value = getattr(self, option.name)
             if told["what"] and "float" in str(option.type) and value is not None:
                 check_number(told["what"], value, told["least"], above=told["above"])
             elif told["what"] and value is not None:

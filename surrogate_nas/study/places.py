@@ -52,7 +52,8 @@ def is_of_objective(objective: Objective) -> Callable[[Path], bool]:
         store = Store(folder)
         if not store.exists:
             return False
-        told, now = store.read()["objective"], objective.describe()
+        told = store.read()["objective"]
+        now = objective.describe()
         usual = {"seed_policy": "mean", "search_on_final": []}
         return store.is_empty or all(
             told.get(key, usual.get(key)) == now[key]
@@ -84,7 +85,9 @@ def is_of_suite(suite: Suite) -> Callable[[Path], bool]:
 
 
 def is_of_path(
-    benchmark: Benchmark, objective: str | None, subject_to: str | None
+    benchmark: Benchmark,
+    objective: str | None,
+    subject_to: str | None,
 ) -> Callable[[Path], bool]:
     """Whether a folder is that of a path over λ of an expression."""
     expression = parse(benchmark.objective if objective is None else objective, subject_to)

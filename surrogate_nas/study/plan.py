@@ -41,7 +41,8 @@ PILOT_RUNS = 40
 MOST_RUNS = 200
 """Where more runs would be needed, that is said instead of their number."""
 _FEWEST_PILOT = 10
-_STUDIES, _BLOCK = 400, 50
+_STUDIES = 400
+_BLOCK = 50
 _PILOTS = 200
 _NORMAL = NormalDist()
 
@@ -292,11 +293,13 @@ def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | No
     """The smallest number of runs that suffices, looked for around a guess; None beyond
     `MOST_RUNS`.
     """
-    low, high = fewest - 1, guess
+    low = fewest - 1
+    high = guess
     while not suffices(high):
         if high >= MOST_RUNS:
             return None
-        low, high = high, min(max(math.ceil(high * 1.3), high + 1), MOST_RUNS)
+        low = high
+        high = min(max(math.ceil(high * 1.3), high + 1), MOST_RUNS)
     while high - low > max(1, high // 20):
         middle = (low + high) // 2
         low, high = (low, middle) if suffices(middle) else (middle, high)
@@ -318,13 +321,18 @@ def _suffices(regrets: Sequence[Values], difference: float, seed: int, runs: int
 
 
 def _decided(
-    regrets: Sequence[Values], difference: float, runs: int, seed: int, studies: int
+    regrets: Sequence[Values],
+    difference: float,
+    runs: int,
+    seed: int,
+    studies: int,
 ) -> list[bool]:
     """Whether the verdict's procedure decides drawn studies for the better strategy."""
     rng = np.random.default_rng([seed, 2, runs])
     outcomes = []
     for _ in range(studies):
-        better, worse = [], []
+        better = []
+        worse = []
         for ends in regrets:
             first = rng.integers(len(ends), size=runs)
             # never the same run of the pilot twice in a pair

@@ -55,7 +55,8 @@ def recordable(objective: Objective, budget: Budget) -> dict[str, Any] | None:
             for name, value in vars(frame).items()
             if name != "exact"
         }
-    reference, noise = reference_of(objective, budget, []), noise_of(objective)
+    reference = reference_of(objective, budget, [])
+    noise = noise_of(objective)
     return {
         **{name: value for name, value in asdict(reference).items() if name != "exact"},
         "random": reference.random.tolist(),
@@ -82,18 +83,19 @@ class RecordedBenchmark(Benchmark):
             why: What keeps the table from being read, in a sentence.
         """
         told = description["objective"]
-        self.name, self.space, self.network = description["benchmark"], space, Network()
+        self.name = description["benchmark"]
+        self.space = space
+        self.network = Network()
         self.cost: Literal["seconds", "queries"] = (
             "queries" if told.get("cost") == "queries" else "seconds"
         )
         self.charge = "An evaluation was charged what the folder records of it."
-        self.title, self.source = "as recorded with the results", "the folder of the results"
-        self.objective, self.licence, self.citation, self.address = (
-            told["expression"],
-            "",
-            "",
-            description["address"],
-        )
+        self.title = "as recorded with the results"
+        self.source = "the folder of the results"
+        self.objective = told["expression"]
+        self.licence = ""
+        self.citation = ""
+        self.address = description["address"]
         drawn = (
             " Scores are what each search saw of its drawn seed."
             if told.get("seed_policy") == "draw"
@@ -115,7 +117,10 @@ class RecordedBenchmark(Benchmark):
         return ""
 
     def measure(
-        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = "mean",
     ) -> Measurement:
         """Refuse.
 
@@ -143,7 +148,8 @@ def questions_of(expression: str) -> list[Question]:
 def _metric(question: Question, term: Mapping[str, Any] | None) -> Metric:
     """A metric as the term of a folder tells it, or else as its name does."""
     usual = metric_named(question.metric)
-    quantity, unit = usual.quantity, usual.unit
+    quantity = usual.quantity
+    unit = usual.unit
     if term is not None:
         unit = term.get("unit", unit)
         if term.get("larger_is_better"):
@@ -168,10 +174,12 @@ class RecordedObjective(Objective):
         """
         told = description["objective"]
         parts = parse_several(told["expression"])
-        self.benchmark, self.seed = benchmark, told.get("seed", "mean")
+        self.benchmark = benchmark
+        self.seed = told.get("seed", "mean")
         self.search_on_final = tuple(told.get("search_on_final", ()))
         self.seed_policy = "mean"  # nothing can be read again by the mean over seeds
-        self._questions, self._seeds = questions_of(told["expression"]), {}
+        self._questions = questions_of(told["expression"])
+        self._seeds = {}
         self.diversity_weight = float(told.get("diversity_weight", 0.0))
         self.parts = len(parts)
         self.terms = [BoundTerm(**term) for term in told["terms"]]
@@ -199,7 +207,9 @@ class RecordedObjective(Objective):
 
 
 def recorded_objective(
-    description: Mapping[str, Any], opened: Benchmark | None, why: UserError
+    description: Mapping[str, Any],
+    opened: Benchmark | None,
+    why: UserError,
 ) -> Objective:
     """A folder's objective without its table.
 

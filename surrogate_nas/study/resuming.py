@@ -114,7 +114,8 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
 
 def _difference(objective: Objective, held: Mapping[str, Any], folder: Path) -> str:
     """What is not as it was, in words: a metric, and a value of it here and there."""
-    benchmark, told = objective.benchmark, held.get("data") or {}
+    benchmark = objective.benchmark
+    told = held.get("data") or {}
     runs: Contents = told.get("runs", {})
     changed = differing(runs, benchmark.contents)
     if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:

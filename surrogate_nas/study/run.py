@@ -27,7 +27,8 @@ from surrogate_nas.files.regular import open_regular, read_regular
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 
-_END, _TOLD = "end", "diagnosis"
+_END = "end"
+_TOLD = "diagnosis"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The run in a notebook: what it found, and after how many trials."""
-        improving, best = [], float("inf")
+        improving = []
+        best = float("inf")
         for trial in self.answers:
             if trial.score < best and trial.feasible:
                 best = trial.score
@@ -194,7 +196,8 @@ class Lines:
                 map(str, (self._needed - entry.keys()) | (entry.keys() - self._known))
             )
             raise ValueError(f"missing or unknown: {', '.join(differing)[:80]}")
-        values, name = {}, ""
+        values = {}
+        name = ""
         readers = self._always if is_whole else [one for one in self._readers if one[0] in entry]
         try:
             for name, kind, reader in readers:
@@ -338,7 +341,8 @@ class RunLog:
         opened.
         """
         for entry in self._known:
-            cell, values = entry.get("cell"), entry.get("values")
+            cell = entry.get("cell")
+            values = entry.get("values")
             if isinstance(cell, str) and isinstance(values, dict):
                 yield cell, values
 
@@ -390,7 +394,11 @@ def _unended(entries: list[dict[str, Any]]) -> int:
 
 
 def read_run(
-    path: Path, root: str, strategy: str, run: int, cell: Callable[[str], Cell]
+    path: Path,
+    root: str,
+    strategy: str,
+    run: int,
+    cell: Callable[[str], Cell],
 ) -> Run | None:
     """Read a run, whose cells are parsed by a function; None while it has not ended."""
     try:
@@ -480,13 +488,15 @@ class RunWatch:
     def __init__(self, path: Path, root: str, epochs: int | None) -> None:
         """Name the file; nothing is read yet."""
         self.path = path
-        self._root, self._epochs = root, epochs
+        self._root = root
+        self._epochs = epochs
         self._stamp: _Stamp | None = None
         self.is_read = False
         self._forget()
 
     def _forget(self) -> None:
-        self._read, self._seal = 0, self._root
+        self._read = 0
+        self._seal = self._root
         self.best: list[float] = []
         self.finished: list[float] = []
         self.end: dict[str, Any] | None = None
@@ -504,7 +514,9 @@ class RunWatch:
             stamp = _Stamp(status.st_ino, status.st_size, status.st_mtime_ns)
         except OSError:
             stamp = None
-        before, self._stamp, self.is_read = self._stamp, stamp, True
+        before = self._stamp
+        self._stamp = stamp
+        self.is_read = True
         if stamp == before:
             return False
         grown = (
@@ -534,7 +546,8 @@ class RunWatch:
             )
             return False
         if links:
-            self._read, self._seal = self._read + links[-1].end, links[-1].seal.decode()
+            self._read = self._read + links[-1].end
+            self._seal = links[-1].seal.decode()
         return not self.damage
 
     def _take(self, entry: dict[str, Any]) -> None:
@@ -543,7 +556,8 @@ class RunWatch:
         self.end = ending(entry, len(self.best))
         if self.end is not None:
             return
-        score, finished = float(entry["score"]), float(entry["finished"])
+        score = float(entry["score"])
+        finished = float(entry["finished"])
         if not (math.isfinite(score) and math.isfinite(finished)):
             raise DamagedError(f"trial {len(self.best)} is no number")
         best = self.best[-1] if self.best else math.inf

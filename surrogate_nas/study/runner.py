@@ -135,7 +135,8 @@ class Experiment(Options):
         """Refuse a budget in seconds of which a table tells beforehand that no run could pay its
         first evaluation.
         """
-        seconds, benchmark = self.budget.seconds, self.objective.benchmark
+        seconds = self.budget.seconds
+        benchmark = self.objective.benchmark
         if seconds is None or not benchmark.has_columns or not self.first_cells:
             return
         begins = [first_cells(benchmark.space, 1, self.seed, run)[0] for run in range(self.runs)]
@@ -147,7 +148,12 @@ class Experiment(Options):
         for strategy in self.strategies:
             rehearse(strategy, self.objective.benchmark.space, self.call_limit_seconds)
 
-    def held(self, strategy: StrategyLike, number: int, store: Store | None) -> Run | None:
+    def held(
+        self,
+        strategy: StrategyLike,
+        number: int,
+        store: Store | None,
+    ) -> Run | None:
         """A run that a folder holds and that has ended; one that failed is forgotten."""
         name = label(strategy)
         run = None if store is None else store.load(name, number, self.objective.benchmark.space)
@@ -166,7 +172,8 @@ class Experiment(Options):
             runs: How many runs are made.
             best: For how many of the cells that are found final metrics are computed, at most.
         """
-        benchmark, budget = self.objective.benchmark, self.budget
+        benchmark = self.objective.benchmark
+        budget = self.budget
         read = dict.fromkeys(question.metric for question in self.objective.questions())
         dear = [metric for metric in read if benchmark.is_dear(metric)]
         finals = [m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read]
@@ -200,7 +207,8 @@ class Experiment(Options):
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
         the new trials after each evaluation and ends the run by returning True.
         """
-        held, name = self.held(strategy, number, store), label(strategy)
+        held = self.held(strategy, number, store)
+        name = label(strategy)
         if held is not None and self.is_whole(held):
             return held
         make = partial(
@@ -261,7 +269,8 @@ class Part:
         """Note the version of every strategy of a user's, with what its runs read where they have
         ended.
         """
-        experiment, store = self.experiment, self.store
+        experiment = self.experiment
+        store = self.store
         problem = experiment.objective.fingerprint, experiment.seed
         for name, folder in experiment.folders.items():
             files = store.files_of(name) if ended and store is not None else None
@@ -391,7 +400,12 @@ def _finished_before(part: Part, strategy: StrategyLike, number: int) -> Run | N
     return run if run is not None and part.experiment.is_whole(run) else None
 
 
-def _do(parts: Mapping[str, Part], keep: _Keep | None, within: Within | None, job: _Job) -> Any:
+def _do(
+    parts: Mapping[str, Part],
+    keep: _Keep | None,
+    within: Within | None,
+    job: _Job,
+) -> Any:
     """Make a run, and what is kept of it."""
     key, strategy = job
     part = parts[key.problem]

@@ -115,7 +115,10 @@ def undominated(vectors: Values) -> NDArray[np.bool_]:
 
 
 def frame_of(
-    objective: Objective, trials: Sequence[Trial] = (), *, fenced: bool = True
+    objective: Objective,
+    trials: Sequence[Trial] = (),
+    *,
+    fenced: bool = True,
 ) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible."""
     if objective.recorded and "front" in objective.recorded:
@@ -136,7 +139,8 @@ def frame_of(
     first, third = np.quantile(points, (0.25, 0.75), axis=0)
     fence = np.where(np.array(learned) & fenced, third + _FENCE * (third - first), np.inf)
     front = nondominated(points[(points <= fence).all(axis=1)])
-    utopia, span = front.min(axis=0), np.ptp(front, axis=0)
+    utopia = front.min(axis=0)
+    span = np.ptp(front, axis=0)
     span = np.where(span > 0, span, 1.0)
     volume = hypervolume((nondominated(points) - utopia) / span)
     return Frame(utopia, span, (front - utopia) / span, volume, scores is not None)
@@ -242,7 +246,11 @@ class Reference:
         return np.clip((score - self.optimum) / self.scale, 0.0, self.ceiling)
 
 
-def reference_of(objective: Objective, budget: Budget, curves: Sequence[Values]) -> Reference:
+def reference_of(
+    objective: Objective,
+    budget: Budget,
+    curves: Sequence[Values],
+) -> Reference:
     """Take the scale from the table, or where none tells from what every run had found at the
     checkpoints.
     """
@@ -272,7 +280,8 @@ def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:
     if not len(begins):
         return Reference(0.0, 1.0, np.empty(0), 1.0, exact=False)
     optimum = 0.0 if objective.parts > 1 else float(ends.min())
-    start, end = float(begins.mean()), float(ends[np.isfinite(ends)].mean())
+    start = float(begins.mean())
+    end = float(ends[np.isfinite(ends)].mean())
     scale = next(span for span in (end - optimum, start - optimum, 1.0) if span > 0)
     return Reference(optimum, start, np.empty(0), scale, exact=False)
 
@@ -289,14 +298,17 @@ def expected(objective: Objective, budget: Budget, start: float) -> Values:
     if budget.cells is None:
         drawn = np.floor(drawn / cost.mean())
     reported = np.where(scores.feasible, scores.score, start)
-    seen, feasible, weight = scores.score, scores.feasible, np.ones(len(values))
+    seen = scores.score
+    feasible = scores.feasible
+    weight = np.ones(len(values))
     seeds = objective.single_seeds() if objective.draws else None
     if seeds is not None:
         rows = seeds.rows(np.arange(len(values)), values)
         by_seed = objective.combine(rows.reshape(-1, rows.shape[2]))
         held = seeds.held.ravel()
         weight = np.repeat(1 / np.maximum(seeds.held.sum(axis=1), 1), rows.shape[1])[held]
-        seen, feasible = by_seed.score[held], by_seed.feasible[held]
+        seen = by_seed.score[held]
+        feasible = by_seed.feasible[held]
         reported = np.where(feasible, np.repeat(reported, rows.shape[1])[held], start)
     order = np.argsort(seen, kind="stable")
     share = np.minimum(np.cumsum(weight[order]) / weight.sum(), 1.0)

@@ -28,7 +28,8 @@ from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, as_file_name
 
-_FIRST_CELLS_STREAM, _STRATEGY_STREAM = 0, 1
+_FIRST_CELLS_STREAM = 0
+_STRATEGY_STREAM = 1
 _UNLIMITED = 2**31
 _MOST_DRAWS = 1000
 """Draws for each first cell: a space may hold fewer cells than its size tells."""
@@ -64,7 +65,11 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def settings_of(objective: Objective, hidden: bool, strategy: StrategyLike) -> dict[str, Any]:
+def settings_of(
+    objective: Objective,
+    hidden: bool,
+    strategy: StrategyLike,
+) -> dict[str, Any]:
     """What a strategy is given beside the space, where it declares that it reads it."""
     equipped = is_builtin(strategy) and resolve(strategy).needs_supernet
     return {
@@ -107,7 +112,8 @@ def make_run(
             if store is not None and files is not None:
                 _check_files(store.note_files(name, run, files))
         except StrategyError as error:
-            failure, trace = f"Strategy {name} failed in run {run}: {error}", error.trace
+            failure = f"Strategy {name} failed in run {run}: {error}"
+            trace = error.trace
         seconds = time.perf_counter() - started
         epochs = objective.epochs
         result = Run(
@@ -175,7 +181,9 @@ class _Search:
         log: RunLog | None,
         watch: Watch | None,
     ) -> None:
-        self.objective, self.budget, self.options = objective, budget, options
+        self.objective = objective
+        self.budget = budget
+        self.options = options
         self.run = run
         self.log = log
         self.watch = watch
@@ -188,7 +196,8 @@ class _Search:
         self._ready = 0.0
 
     def go(self, strategy: StrategyLike, files: Files | None = None) -> None:
-        options, run = self.options, self.run
+        options = self.options
+        run = self.run
         make = partial(
             sandboxed,
             strategy,
@@ -241,7 +250,9 @@ class _Search:
         what ends together.
         """
         running: list[tuple[float, int, float, Outcome]] = []
-        clock, begun, workers = 0.0, 0, self.options.simulated_workers
+        clock = 0.0
+        begun = 0
+        workers = self.options.simulated_workers
         while True:
             while not self.ended and len(running) < workers and self.left(len(running)) > 0:
                 free = min(workers - len(running), self.left(len(running)))
@@ -251,10 +262,12 @@ class _Search:
                         break
                     self._ready = max(self._ready, clock + self.ledger.owed)
                     queue = strategy.ask(free)
-                now, queue = queue[:free], queue[free:]
+                now = queue[:free]
+                queue = queue[free:]
                 owing = self.ledger.owed > 0
                 for outcome in self.ledger.look_up(now):
-                    start, owing = clock if owing else max(clock, self._ready), False
+                    start = clock if owing else max(clock, self._ready)
+                    owing = False
                     if start + outcome.cost > self._limit:
                         self.ended = True
                         break
@@ -312,10 +325,18 @@ class Scalarised(Sandboxed):
     """
 
     def __init__(
-        self, first: Sandboxed, make: Make, parts: int, seed: int, stack: ExitStack
+        self,
+        first: Sandboxed,
+        make: Make,
+        parts: int,
+        seed: int,
+        stack: ExitStack,
     ) -> None:
         """Begin with a strategy under a first set of weights."""
-        self._strategy, self._make, self._parts, self._stack = first, make, parts, stack
+        self._strategy = first
+        self._make = make
+        self._parts = parts
+        self._stack = stack
         self.flags = first.flags
         self._rng = np.random.default_rng([seed, parts])
         self._weights = self._rng.dirichlet(np.ones(parts))
@@ -360,7 +381,8 @@ class Scalarised(Sandboxed):
         seen = np.array(
             [trial.scores for trial in self._history if trial.feasible] or [trials[0].scores]
         )
-        low, span = seen.min(axis=0), np.ptp(seen, axis=0)
+        low = seen.min(axis=0)
+        span = np.ptp(seen, axis=0)
         span[span == 0] = 1.0
         told = []
         for trial in trials:
@@ -375,7 +397,12 @@ class Scalarised(Sandboxed):
 
 
 @contextmanager
-def scalarised(strategy: Sandboxed, make: Make, parts: int, seed: int) -> Iterator[Sandboxed]:
+def scalarised(
+    strategy: Sandboxed,
+    make: Make,
+    parts: int,
+    seed: int,
+) -> Iterator[Sandboxed]:
     """The strategy itself, or what runs it on several objectives where it knows only one."""
     if parts == 1 or strategy.flags.many_objectives:
         yield strategy

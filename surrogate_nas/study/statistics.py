@@ -74,7 +74,8 @@ class Summary:
 def summarise(values: Sequence[float] | Values, *, seed: int = 0) -> Summary:
     """Summarise a sample; the same seed gives the same interval."""
     sample = np.asarray(values, dtype=np.float64)
-    mean, iqm = float(sample.mean()), float(middle_mean(sample))
+    mean = float(sample.mean())
+    iqm = float(middle_mean(sample))
     if len(sample) == 1:
         return Summary(mean, 0.0, iqm, None)
     low, high = interval(sample[:, None], seed=seed)
@@ -107,7 +108,8 @@ def _cached_weights(n: int, seed: int) -> list[Values]:
 
 
 def _blocks(n: int, seed: int) -> Iterator[Values]:
-    rng, size = np.random.default_rng(seed), max(min(_BLOCK // n, _RESAMPLES), 1)
+    rng = np.random.default_rng(seed)
+    size = max(min(_BLOCK // n, _RESAMPLES), 1)
     for start in range(0, _RESAMPLES, size):
         yield rng.multinomial(n, np.full(n, 1 / n), size=min(size, _RESAMPLES - start)) / n
 

@@ -102,7 +102,8 @@ class Store:
         Raises:
             UserError: The folder holds another comparison, or cannot be written.
         """
-        now, own = provenance(), sources or {}
+        now = provenance()
+        own = sources or {}
         digests = {
             label: {
                 name: sha256(text.encode(errors="surrogatepass")).hexdigest()
@@ -157,7 +158,8 @@ class Store:
         """Digests of the files that strategies read, by label; runs of changed code or files are
         forgotten.
         """
-        sources, files = stored.get("sources", {}), dict(stored.get("files", {}))
+        sources = stored.get("sources", {})
+        files = dict(stored.get("files", {}))
         for label, now in digests.items():
             read = files.pop(label, {}) | self.files_of(label)
             folder = folders.get(label, self.folder)
@@ -196,7 +198,11 @@ class Store:
         self.__dict__.pop("_epochs", None)
 
     def _forget(
-        self, label: str, runs: int, was: Mapping[str, str], now: Mapping[str, str]
+        self,
+        label: str,
+        runs: int,
+        was: Mapping[str, str],
+        now: Mapping[str, str],
     ) -> None:
         """Forget all runs of a strategy whose source has changed, and say so."""
         names = ", ".join(sorted(name for name in {*was, *now} if was.get(name) != now.get(name)))

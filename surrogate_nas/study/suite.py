@@ -283,7 +283,8 @@ class StoredSuite:
         suite = replace(
             self.suite, entries=[entry for entry in self.suite.entries if entry.label in begun]
         )
-        results, skipped = [], []
+        results = []
+        skipped = []
         for problem in suite.problems:
             made = self.comparisons.get(problem.name)
             if made is not None and {run.strategy for run in made.runs} == begun:

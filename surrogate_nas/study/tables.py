@@ -231,7 +231,11 @@ def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:
     )
 
 
-def tabular(columns: str, heads: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+def tabular(
+    columns: str,
+    heads: Iterable[str],
+    rows: Iterable[Iterable[str]],
+) -> list[str]:
     """The lines of a ``tabular`` of the package booktabs; all is escaped already."""
     top, *lines = (" & ".join(cells) + r" \\" for cells in (heads, *rows))
     return [

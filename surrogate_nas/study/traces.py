@@ -142,7 +142,8 @@ class ProblemResult:
         """
         cost_unit = objective.benchmark.cost
         reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
-        noise, several = noise_of(objective), objective.parts > 1
+        noise = noise_of(objective)
+        several = objective.parts > 1
         penalty = objective.diversity_weight + sum(
             term.weight for term in objective.terms if not term.is_loss
         )

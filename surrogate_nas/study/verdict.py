@@ -52,13 +52,18 @@ def joined(names: Sequence[str]) -> str:
 
 
 def figures_of(
-    name: str, summary: Summary, runs: int, feasible: int, spread: Sequence[Summary]
+    name: str,
+    summary: Summary,
+    runs: int,
+    feasible: int,
+    spread: Sequence[Summary],
 ) -> str:
     """The scores of a strategy in a sentence, with as many decimals as the intervals of all
     deserve.
     """
     decimals = decimals_for([end for each in spread for end in each.ci95 or ()] + [summary.mean])
-    mean, iqm = fixed(summary.mean, decimals), fixed(summary.iqm, decimals)
+    mean = fixed(summary.mean, decimals)
+    iqm = fixed(summary.iqm, decimals)
     if runs == 1:
         return f"{name} has the final score {mean}, a figure from one run."
     counted = (
@@ -76,7 +81,9 @@ def figures_of(
 
 
 def means_of(
-    names: Sequence[str], problems: Sequence[ProblemResult], fraction: float = 1.0
+    names: Sequence[str],
+    problems: Sequence[ProblemResult],
+    fraction: float = 1.0,
 ) -> Values:
     """Mean normalised regrets after a share of the budget, shape ``(problems, strategies)``."""
     return np.array([[p.at(name, fraction).mean() for name in names] for p in problems])
@@ -225,7 +232,8 @@ def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str
 
 def verdict_of(found: Evidence) -> Verdict:
     """Judge strategies over the runs of one problem or of many."""
-    names, problems = found.names, found.problems
+    names = found.names
+    problems = found.problems
     if not names:
         return _undecided(["No run has finished, so there is nothing to report."])
     if all(
@@ -734,7 +742,12 @@ def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -
     return said
 
 
-def _holds(found: Evidence, end: Decision, elsewhere: Decision | None, spaces: int) -> list[Holds]:
+def _holds(
+    found: Evidence,
+    end: Decision,
+    elsewhere: Decision | None,
+    spaces: int,
+) -> list[Holds]:
     """What a reader asks of a verdict."""
     closest = _closest(end)
     said = []
@@ -816,7 +829,9 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
 
 
 def _changes(
-    ends: Mapping[str, Sequence[Values]], problems: Sequence[ProblemResult], end: Decision
+    ends: Mapping[str, Sequence[Values]],
+    problems: Sequence[ProblemResult],
+    end: Decision,
 ) -> list[str]:
     """What leads with L alone, with λR and under limits, and whether another λ changes it; by the
     same procedure.

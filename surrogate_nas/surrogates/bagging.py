@@ -70,7 +70,8 @@ class Bagging(Surrogate):
         return columns(self._space, cells, self.encoding, self.extra)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        matrix, everything = self._matrix(cells), np.arange(len(cells))
+        matrix = self._matrix(cells)
+        everything = np.arange(len(cells))
         self._blind_to = (
             folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
         )

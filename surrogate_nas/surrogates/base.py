@@ -32,7 +32,8 @@ from surrogate_nas.surrogates.target import Floats, Target, fit_target
 Arrays = Mapping[str, NDArray[Any]]
 """Numbers by name, as they are written to a file; bytes go in as ``uint8``."""
 
-LEVEL, Z90 = 0.90, 1.6449
+LEVEL = 0.90
+Z90 = 1.6449
 """The calibrated level, and the half width of its interval in standard deviations."""
 FEWEST_CELLS = 2
 _FOLDS = 5
@@ -135,7 +136,11 @@ class Surrogate(ABC):
         cls._predict = now or earlier or cls._predict  # type: ignore[method-assign]
 
     def __init__(
-        self, quantity: Quantity = "error", *, seed: int = 0, calibrate: bool = True
+        self,
+        quantity: Quantity = "error",
+        *,
+        seed: int = 0,
+        calibrate: bool = True,
     ) -> None:
         """Store what is learned.
 
@@ -205,7 +210,8 @@ class Surrogate(ABC):
         with one_thread():
             target = self._target.forward(values)
             self._learn(cells, target)
-            self._widening, self._regions = 1.0, None
+            self._widening = 1.0
+            self._regions = None
             if self.calibrate:
                 held_out = Prediction(*self._target.backward(*self._held_out(cells, target)))
                 self._widening = _calibrated(values, held_out)
@@ -313,7 +319,8 @@ class Surrogate(ABC):
         """Predictions of the training cells, in the transformed target, by models that did not see
         them.
         """
-        mean, std = np.empty(len(cells)), np.empty(len(cells))
+        mean = np.empty(len(cells))
+        std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
             part = type(self)(**self.settings())

@@ -67,10 +67,8 @@ class Boosting(Bagging):
         super().__init__(
             quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra
         )
-        self.trees, self.depth = (
-            check_whole("The number of trees", trees, 1),
-            check_whole("The depth", depth, 1),
-        )
+        self.trees = check_whole("The number of trees", trees, 1)
+        self.depth = check_whole("The depth", depth, 1)
         self.rate = check_number("The learning rate", rate)
         self.subsample = check_number("The share of cells", subsample, _SMALLEST, 1.0)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)

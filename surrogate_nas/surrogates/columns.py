@@ -18,7 +18,10 @@ Matrix = NDArray[np.float32]
 
 
 def columns(
-    space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str] = ()
+    space: Space,
+    cells: Sequence[Cell],
+    encoding: str,
+    extra: Sequence[str] = (),
 ) -> Matrix:
     """Encode cells, shape ``(n, d)``.
 
@@ -63,7 +66,12 @@ def scaling(space: Space, encoding: str) -> Scaling:
     return Scaling.of(surveyed(space, encoding, ()))
 
 
-def _encoded(space: Space, cells: Sequence[Cell], encoding: str, extra: Sequence[str]) -> Matrix:
+def _encoded(
+    space: Space,
+    cells: Sequence[Cell],
+    encoding: str,
+    extra: Sequence[str],
+) -> Matrix:
     parts: list[NDArray[Any]] = [
         space.encode(cells, encoding if encoding in space.encodings else "one_hot")
     ]

@@ -62,7 +62,11 @@ class Holdout(NamedTuple):
 
 
 def split_cells(
-    space: Enumerable, values: Floats, n_train: int, kind: SplitKind = "random", seed: int = 0
+    space: Enumerable,
+    values: Floats,
+    n_train: int,
+    kind: SplitKind = "random",
+    seed: int = 0,
 ) -> Holdout:
     """Draw training cells among those that have a value; the test cells are the others.
 
@@ -95,12 +99,16 @@ def split_cells(
             f"The space {space.name} has no functional classes to group by; use the random split."
         )
     classes = space.classes
-    train, others = order[:n_train], order[n_train:]
+    train = order[:n_train]
+    others = order[n_train:]
     return Holdout(train, others[~np.isin(classes[others], classes[train])])
 
 
 def split_drawn(
-    space: Space, cells: Sequence[Cell], n_train: int, kind: SplitKind = "random"
+    space: Space,
+    cells: Sequence[Cell],
+    n_train: int,
+    kind: SplitKind = "random",
 ) -> Holdout:
     """Holdout cells that were drawn at random: the first are learned from, the others tested.
 
@@ -119,7 +127,8 @@ def split_drawn(
             f"Cannot learn from {n_train} of {len(cells)} cells; at least {FEWEST_CELLS} are"
             " needed."
         )
-    train, test = np.arange(n_train), np.arange(n_train, len(cells))
+    train = np.arange(n_train)
+    test = np.arange(n_train, len(cells))
     if kind == "grouped":
         learned = {space.identity(cell) for cell in cells[:n_train]}
         test = np.array(
@@ -167,7 +176,8 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
     if len(truth) < _FEWEST_TO_SCORE:
         return dict.fromkeys((*BANDS, *_SCORES), float("nan"))
     order = np.argsort(found.mean, kind="stable")
-    liked, many = order[:top], max(1, int(SHARE * len(order)))
+    liked = order[:top]
+    many = max(1, int(SHARE * len(order)))
     best = np.sort(truth)
     variance = float(((truth - truth.mean()) ** 2).sum())
     constant = np.ptp(truth) == 0 or np.ptp(found.mean) == 0
@@ -261,7 +271,8 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
         )
     classes = space.classes[measured]
     truth = values[measured]
-    counts, sums = np.bincount(classes), np.bincount(classes, weights=truth)
+    counts = np.bincount(classes)
+    sums = np.bincount(classes, weights=truth)
     has_others = counts[classes] > 1
     others = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
     found = {}
@@ -271,7 +282,11 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     return found
 
 
-def _cells_of(space: Space, cells: Sequence[Cell], split: Holdout) -> tuple[list[Cell], list[Cell]]:
+def _cells_of(
+    space: Space,
+    cells: Sequence[Cell],
+    split: Holdout,
+) -> tuple[list[Cell], list[Cell]]:
     """The cells of both parts of a split."""
     try:
         train, test = split
@@ -339,5 +354,6 @@ def evaluate(
     done = time.perf_counter()
     truth = values[split.test]
     if model.quantity in ("quality", "proxy"):  # the top of what is larger the better
-        truth, found = -truth, Prediction(-found.mean, found.std)
+        truth = -truth
+        found = Prediction(-found.mean, found.std)
     return Evaluation(model, split, scores_of(truth, found), fitted - started, done - fitted)

@@ -131,7 +131,8 @@ class ExtraTrees(Bagging):
 def _flattened(trees: Sequence[Any]) -> Forest:
     """Join scikit-learn's trees into one set of arrays."""
     starts = np.cumsum([0, *(tree.node_count for tree in trees)])
-    children, features = [], []
+    children = []
+    features = []
     for tree, start in zip(trees, starts, strict=False):
         both = np.column_stack([tree.children_left, tree.children_right])
         own = np.arange(tree.node_count)[:, None]

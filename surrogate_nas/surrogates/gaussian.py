@@ -65,7 +65,8 @@ class Scaling(NamedTuple):
         """Take the constants from points, shape ``(n, d)``."""
         kept = np.ptp(block, axis=0) > 0
         varying = block[:, kept].astype(np.float64, copy=False)
-        centre, span = varying.mean(axis=0), np.ptp(varying, axis=0)
+        centre = varying.mean(axis=0)
+        span = np.ptp(varying, axis=0)
         return cls(
             kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0
         )
@@ -145,7 +146,8 @@ def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
 # likely one given kernel and noise; noise is relative to it everywhere.
 
 
-_LEAST_VARIANCE, _LEAST_LEFT = 1e-12, 1e-9
+_LEAST_VARIANCE = 1e-12
+_LEAST_LEFT = 1e-9
 
 
 class FittedProcess(NamedTuple):
@@ -287,7 +289,9 @@ class GrowingProcess:
             prior: As when it was made.
             noise: Likewise.
         """
-        self.held, self._prior, self._noise = 0, prior, noise
+        self.held = 0
+        self._prior = prior
+        self._noise = noise
         self._spent[:] = 0.0
 
     def see(self, place: int, covariance: Floats) -> None:
@@ -311,12 +315,11 @@ class GrowingProcess:
             covariance: Between there and a range of all places, shape ``(n, k)``; asked for range
                 by range, as fresh memory costs more than the sums.
         """
-        n, m = len(places), len(self._spent)
+        n = len(places)
+        m = len(self._spent)
         self._make_room(n)
-        rows, ranges = (
-            self._rows[:n],
-            [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)],
-        )
+        rows = self._rows[:n]
+        ranges = [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)]
         for at in ranges:
             rows[:, at] = covariance(at)
         among = rows[:, places]
@@ -346,7 +349,8 @@ class GrowingProcess:
             pending: Where cells are whose values are not known yet, shape ``(k,)``.
             between: The covariance between there and all places, shape ``(k, m)``.
         """
-        n, rows = self.held, self._rows[: self.held]
+        n = self.held
+        rows = self._rows[: self.held]
         white = _forward(self._root[:n, :n], np.column_stack([target, np.ones(n)]))
         level = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
         left = white[:, 0] - level * white[:, 1]
@@ -366,9 +370,12 @@ class GrowingProcess:
 
     def _make_room(self, n: int) -> None:
         if n > len(self._rows):
-            rows, root, held = self._rows, self._root, self.held
+            rows = self._rows
+            root = self._root
+            held = self.held
             room = max(_ROOM, 2 * n)
-            self._rows, self._root = np.empty((room, rows.shape[1])), np.zeros((room, room))
+            self._rows = np.empty((room, rows.shape[1]))
+            self._root = np.zeros((room, room))
             self._rows[:held], self._root[:held, :held] = rows[:held], root[:held, :held]
 
 
@@ -388,13 +395,17 @@ def _forward(root: Floats, right: Floats) -> Floats:
 MOST_FOR_LIKELIHOOD = 400
 """More points than these are stood for by a random choice."""
 _ITERATIONS = 15
-_START_NOISE, _NOISE_PRIOR = -2.0, (-3.0, 2.0)
-_BOUNDS, _NOISE_BOUNDS = (-5.0, 4.0), (-7.0, 1.0)
+_START_NOISE = -2.0
+_NOISE_PRIOR = (-3.0, 2.0)
+_BOUNDS = (-5.0, 4.0)
+_NOISE_BOUNDS = (-7.0, 1.0)
 _WEIGHT_PRIOR = 2.0
 
 
 def most_likely_weights(
-    points: Sequence[Floats], values: Floats, seed: int
+    points: Sequence[Floats],
+    values: Floats,
+    seed: int,
 ) -> tuple[Floats, float]:
     """The weight of every block's squared distance, and the relative noise, by likelihood and weak
     priors.
@@ -414,7 +425,8 @@ def most_likely_weights(
         True
     """
     chosen = np.random.default_rng(seed).permutation(len(values))[:MOST_FOR_LIKELIHOOD]
-    values, n = values[chosen], len(chosen)
+    values = values[chosen]
+    n = len(chosen)
     distances = [squared_distances(block[chosen], block[chosen]) for block in points]
 
     def cost(logs: Floats) -> float:
@@ -462,7 +474,12 @@ GRID = Hyper((0.5, 1.0, 2.0, 4.0), (0.0, 0.03, 0.1), (1e-6, 1e-4, 1e-3, 1e-2, 3e
 _MOST_SWEEPS = 4
 
 
-def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start: Hyper) -> Hyper:
+def most_likely(
+    squares: Floats,
+    same: NDArray[np.bool_],
+    target: Floats,
+    start: Hyper,
+) -> Hyper:
     """Climb the grid from a start, along one axis after another, until no step along any is more
     likely.
 
@@ -483,8 +500,10 @@ def most_likely(squares: Floats, same: NDArray[np.bool_], target: Floats, start:
         >>> smooth.noise < rough.noise  # what no neighbour shares is noise
         True
     """
-    n, both = len(target), np.column_stack([target, np.ones(len(target))])
-    shares, diagonal = same.astype(np.float64), np.diag_indices(n)
+    n = len(target)
+    both = np.column_stack([target, np.ones(len(target))])
+    shares = same.astype(np.float64)
+    diagonal = np.diag_indices(n)
 
     @cache
     def smooth(length: float) -> Floats:

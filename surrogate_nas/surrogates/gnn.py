@@ -88,20 +88,20 @@ class Units(NamedTuple):
         """
         from scipy.optimize import isotonic_regression
 
-        centre, spread = (
-            scores.mean(axis=1, keepdims=True),
-            np.maximum(scores.std(axis=1, keepdims=True), 1e-9),
-        )
+        centre = scores.mean(axis=1, keepdims=True)
+        spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-9)
         members, cells = np.nonzero(unseen)
         found = ((scores - centre) / spread)[members, cells]
         order = np.argsort(found, kind="stable")
-        found, wanted = found[order], target[cells][order]
+        found = found[order]
+        wanted = target[cells][order]
         blocks = isotonic_regression(wanted).blocks
         knots, values = (
             np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (found, wanted)
         )
         apart = np.concatenate([[True], np.diff(knots) > 0])
-        knots, values = knots[apart], values[apart]
+        knots = knots[apart]
+        values = values[apart]
         slopes = []
         for first, inner in (
             (knots[0], np.quantile(found, _TAIL)),
@@ -116,10 +116,8 @@ class Units(NamedTuple):
     def of(self, scores: Floats) -> Floats:
         """The target that scores stand for, shape as given; `scores` of shape ``(members, n)``."""
         found = (scores - self.centre) / self.spread
-        below, above = (
-            np.minimum(found - self.knots[0], 0.0),
-            np.maximum(found - self.knots[-1], 0.0),
-        )
+        below = np.minimum(found - self.knots[0], 0.0)
+        above = np.maximum(found - self.knots[-1], 0.0)
         inside = np.interp(found, self.knots, self.values)
         return np.asarray(
             inside + self.slopes[0] * below + self.slopes[1] * above, dtype=np.float64
@@ -129,7 +127,9 @@ class Units(NamedTuple):
 _PARTS = 5
 """Every member leaves out one of this many parts of the training cells."""
 _BATCH = 128
-_STEPS_PER_ROOT, _FEWEST_STEPS, _MOST_STEPS = 20, 200, 800
+_STEPS_PER_ROOT = 20
+_FEWEST_STEPS = 200
+_MOST_STEPS = 800
 """Optimiser steps grow with the root of the number of cells: few cells are soon learned by
 heart.
 """
@@ -222,7 +222,8 @@ class GraphNetwork(Surrogate):
         steps = self.steps or int(
             np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS)
         )
-        self._parts, self._units = parts, None
+        self._parts = parts
+        self._units = None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
         if self.loss != "mse":
             self._units = Units.fit(self._members[:, rows.numpy()], seen.numpy() == 0, target)
@@ -267,7 +268,8 @@ class GraphNetwork(Surrogate):
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         members = self._members[:, self._rows(cells)]
-        mean, unseen = np.empty(len(cells)), np.empty(len(cells))
+        mean = np.empty(len(cells))
+        unseen = np.empty(len(cells))
         for part, left_out in enumerate(self._parts):
             without = members[part :: len(self._parts), left_out]
             mean[left_out], unseen[left_out] = without.mean(axis=0), without.var(axis=0, ddof=1)

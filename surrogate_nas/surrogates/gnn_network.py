@@ -27,9 +27,13 @@ Weights: TypeAlias = dict[str, Tensor]
 
 MEMBERS = 10
 """Networks in the ensemble."""
-_EMBEDDING, _HIDDEN = 32, 64
-_RATE, _DECAY, _WARM_UP = 1e-2, 1e-2, 0.15
-_PRETRAINING_STEPS, _PRETRAINING_BATCH = 300, 256
+_EMBEDDING = 32
+_HIDDEN = 64
+_RATE = 1e-2
+_DECAY = 1e-2
+_WARM_UP = 0.15
+_PRETRAINING_STEPS = 300
+_PRETRAINING_BATCH = 256
 
 
 class Inputs(NamedTuple):
@@ -68,7 +72,8 @@ def has_terms(space: Space) -> TypeGuard[Enumerable]:
 @once(2)
 def inputs_of(space: Enumerable) -> Inputs:
     """What the network reads of a space, once a process; `space`: one that `has_terms`."""
-    terms, classes = space.terms, space.classes
+    terms = space.terms
+    classes = space.classes
     assert terms is not None and classes is not None
     features = surveyed(space, "functional", ())
     free = [function(space.choices, Network()) for _, function in space.analytic.values()]
@@ -156,7 +161,12 @@ def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
     return found
 
 
-def _hidden(weights: Weights, inputs: Inputs, classes: Tensor, columns: Tensor | float) -> Tensor:
+def _hidden(
+    weights: Weights,
+    inputs: Inputs,
+    classes: Tensor,
+    columns: Tensor | float,
+) -> Tensor:
     """The hidden units of some classes, given what the columns add, shape
     ``(members, n, hidden)``.
     """
@@ -214,7 +224,8 @@ def pretrained(space: Enumerable) -> Weights:
     Args:
         space: One that `has_terms`.
     """
-    generator, inputs = torch.Generator().manual_seed(0), inputs_of(space)
+    generator = torch.Generator().manual_seed(0)
+    inputs = inputs_of(space)
     free = inputs.free
     weights = body(generator)
     kept = set(weights)

@@ -186,7 +186,8 @@ class GaussianProcess(Surrogate):
         self._cells = [
             self._space.parse(text) for text in bytes(arrays["names"]).decode().split("\n")
         ]
-        self._known, self._weights = self._points(self._cells), arrays["weights"]
+        self._known = self._points(self._cells)
+        self._weights = arrays["weights"]
         self._offset, noise, variance = (float(number) for number in arrays["numbers"])
         self._process = FittedProcess(arrays["root"], arrays["alpha"], noise, variance)
 

@@ -39,7 +39,8 @@ from surrogate_nas.surrogates.target import Floats, Target
 # variances come from other targets of the same kind.
 
 
-_LOWEST, _HIGHEST = -22.0, 4.0
+_LOWEST = -22.0
+_HIGHEST = 4.0
 """Where the logarithm of a variance may lie; targets are about 1 in size."""
 _JITTER = 1e-9
 _ITERATIONS = 60
@@ -129,7 +130,8 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     def cost(logs: Floats) -> tuple[float, Floats]:
         variances = np.exp(logs)
         deviation = (logs - prior.log_variances) / prior.spread
-        total, slope = 0.5 * float(deviation @ deviation), deviation / prior.spread
+        total = 0.5 * float(deviation @ deviation)
+        slope = deviation / prior.spread
         for rest, kernels in made:
             covariance = np.tensordot(variances, kernels, 1)
             covariance[np.diag_indices(len(rest))] += _JITTER
@@ -150,7 +152,12 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     return np.asarray(found.x, dtype=np.float64)
 
 
-def measure(matrix: Floats, target: Floats, prior: Prior, log_variances: Floats) -> WeightPosterior:
+def measure(
+    matrix: Floats,
+    target: Floats,
+    prior: Prior,
+    log_variances: Floats,
+) -> WeightPosterior:
     """Update the weights by measured values.
 
     Args:
@@ -181,17 +188,21 @@ KnownDevices = Mapping[str, tuple[Sequence[Cell], Sequence[float] | NDArray[Any]
 
 _FEWEST_KNOWN = 100
 """Cells that a known device must have, about as many as there are columns."""
-_REHEARSALS, _REHEARSED_CELLS = 12, 10
+_REHEARSALS = 12
+_REHEARSED_CELLS = 10
 """Draws of a known device, hidden, and the cells of each."""
 _PENALTY = 0.3
-_FIRST_GUESS, _FIRST_SPREAD, _NOISE_GUESS = -6.0, 4.0, -5.0
+_FIRST_GUESS = -6.0
+_FIRST_SPREAD = 4.0
+_NOISE_GUESS = -5.0
 _NARROWEST = 1.0
 _MOST_FOR_EVIDENCE = 200
 """The variances are learned from at most so many cells, the weights from all."""
 _SMALLEST_SIZE = 0.1
 _NEAR_ZERO = 0.02
 """In shares of the mean."""
-_MOST_REFITTED, _FOLDS = 100, 10
+_MOST_REFITTED = 100
+_FOLDS = 10
 """Up to so many cells the uncertainty is calibrated by refitting, variances included; beyond, in
 closed form.
 """
@@ -279,10 +290,12 @@ class Latency(Surrogate):
         matrix = _rows(self._space, cells)
         if len(cells) > _MOST_REFITTED:
             posterior, size = self._learned
-            mean, left = matrix @ posterior.weights, np.maximum(1.0 - posterior.leverage, 1e-6)
+            mean = matrix @ posterior.weights
+            left = np.maximum(1.0 - posterior.leverage, 1e-6)
             std = np.sqrt(posterior.noise * noise_shape(mean) / left) / size
             return Prediction(target - (target - mean / size) / left, std)
-        mean, std = np.empty(len(cells)), np.empty(len(cells))
+        mean = np.empty(len(cells))
+        std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
             kept = np.setdiff1d(np.arange(len(cells)), fold)
             part = _update(self.prior(self._space), matrix[kept], target[kept])
@@ -332,7 +345,8 @@ def _size(prior: Prior, matrix: Floats) -> float:
 
 
 def _update(prior: Prior, matrix: Floats, target: Floats) -> _Learned:
-    size, some = _size(prior, matrix), slice(_MOST_FOR_EVIDENCE)
+    size = _size(prior, matrix)
+    some = slice(_MOST_FOR_EVIDENCE)
     logs = most_evident([(matrix[some], size * target[some])], prior)
     return _Learned(measure(matrix, size * target, prior, logs), size)
 
@@ -371,7 +385,8 @@ def _most_telling(prior: Prior, matrix: Floats, n: int) -> list[int]:
     them.
     """
     covariance = prior.covariance(prior.log_variances) + np.outer(prior.centre, prior.centre)
-    noise, moments = float(np.exp(prior.log_variances[-1])), matrix.T @ matrix
+    noise = float(np.exp(prior.log_variances[-1]))
+    moments = matrix.T @ matrix
     chosen: list[int] = []
     for _ in range(n):
         moved = matrix @ covariance
@@ -392,7 +407,8 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     weights = np.array([_weights(matrix, values) for matrix, values in measured])
     found = []
     for i, (matrix, values) in enumerate(measured):
-        others, parts = _vague(space, np.delete(weights, i, axis=0)), []
+        others = _vague(space, np.delete(weights, i, axis=0))
+        parts = []
         for _ in range(_REHEARSALS):
             drawn = rng.choice(len(values), _REHEARSED_CELLS, replace=False)
             size = _size(others, matrix[drawn])

@@ -86,10 +86,12 @@ class Perceptrons(Surrogate):
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         raw = columns(self._space, cells, self.encoding)
-        self._centre, self._spread = raw.mean(axis=0), raw.std(axis=0)
+        self._centre = raw.mean(axis=0)
+        self._spread = raw.std(axis=0)
         self._spread[self._spread < 1e-6] = 1.0
         generator = torch.Generator().manual_seed(self.seed)
-        matrix, goal = self._matrix(cells), torch.as_tensor(target, dtype=torch.float32)
+        matrix = self._matrix(cells)
+        goal = torch.as_tensor(target, dtype=torch.float32)
         self._parts = folds(len(cells), _PARTS, self.seed)
         seen = torch.ones(self.members, len(cells))
         for member in range(self.members):
@@ -125,7 +127,8 @@ class Perceptrons(Surrogate):
         )
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
-        members, mean = self._by_member(cells), np.empty(len(cells))
+        members = self._by_member(cells)
+        mean = np.empty(len(cells))
         for part, left_out in enumerate(self._parts):
             mean[left_out] = members[part :: len(self._parts), left_out].mean(axis=0)
         return Prediction(mean, self._predict(cells).std)
@@ -135,11 +138,9 @@ class Perceptrons(Surrogate):
         return scale | {f"weights/{name}": weight.numpy() for name, weight in self._weights.items()}
 
     def _restore(self, arrays: Arrays) -> None:
-        self._centre, self._spread, self._noise = (
-            arrays["centre"],
-            arrays["spread"],
-            float(arrays["noise"]),
-        )
+        self._centre = arrays["centre"]
+        self._spread = arrays["spread"]
+        self._noise = float(arrays["noise"])
         learned = {
             name.removeprefix("weights/"): a
             for name, a in arrays.items()

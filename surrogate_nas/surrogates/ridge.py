@@ -72,7 +72,8 @@ class Ridge(Surrogate):
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         matrix = self._matrix(cells)
-        self._centre, self._spread = matrix.mean(axis=0), matrix.std(axis=0)
+        self._centre = matrix.mean(axis=0)
+        self._spread = matrix.std(axis=0)
         self._spread[self._spread < 1e-9] = 1.0
         left, values, right = np.linalg.svd(
             (matrix - self._centre) / self._spread, full_matrices=False
@@ -111,10 +112,8 @@ class Ridge(Surrogate):
         }
 
     def _restore(self, arrays: Arrays) -> None:
-        self._weights, self._centre, self._spread = (
-            arrays["weights"],
-            arrays["centre"],
-            arrays["spread"],
-        )
+        self._weights = arrays["weights"]
+        self._centre = arrays["centre"]
+        self._spread = arrays["spread"]
         self._root = arrays["root"]
         self._offset, self._noise = (float(number) for number in arrays["offset_and_noise"])

@@ -36,7 +36,8 @@ from surrogate_nas.surrogates.base import Surrogate
 
 FORMAT = "surrogate_nas surrogate"
 VERSION = FORMATS["surrogate"].version
-_DEPTH, _MOST_ITEMS = 10, 10_000
+_DEPTH = 10
+_MOST_ITEMS = 10_000
 """Groups within groups, and arrays and groups in all; a model's parts have no more."""
 _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch")
 
@@ -206,7 +207,8 @@ def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:
     from surrogate_nas.files import hdf5
 
     arrays: dict[str, NDArray[Any]] = {}
-    room, items = file.id.get_filesize(), 0
+    room = file.id.get_filesize()
+    items = 0
     groups = [("", file, 0)]
     while groups:
         prefix, group, depth = groups.pop()
@@ -241,7 +243,8 @@ def _try_out(fitted: Fitted) -> None:
     """Predict a cell: arrays that do not fit each other fail here, not in the middle of somebody's
     work.
     """
-    space, held = space_named(fitted.card.space), fitted.train_cells
+    space = space_named(fitted.card.space)
+    held = fitted.train_cells
     if len(held) and not 0 <= held.min() <= held.max() < (
         len(space) if isinstance(space, Enumerable) else 0
     ):
@@ -253,9 +256,12 @@ def _try_out(fitted: Fitted) -> None:
 
 
 def _card(content: dict[str, Any]) -> Card:
-    metric, network = dict(content.pop("metric")), content.pop("network")
-    epochs, n_epochs = tuple(metric.pop("epochs")), content.pop("epochs")
-    scores, versions = content.pop("scores"), content.pop("versions")
+    metric = dict(content.pop("metric"))
+    network = content.pop("network")
+    epochs = tuple(metric.pop("epochs"))
+    n_epochs = content.pop("epochs")
+    scores = content.pop("scores")
+    versions = content.pop("versions")
     if not all(type(each) is int for each in (*epochs, *(() if n_epochs is None else (n_epochs,)))):
         raise ValueError("its epochs are no whole numbers")
     if not all(isinstance(each, float | int) for each in scores.values()):

@@ -83,7 +83,8 @@ def fit_target(values: Floats, quantity: Quantity) -> Target:
     """
     if quantity in ("quality", "structure", "proxy"):
         return Target(0.0, 0.0, float(values.mean()), float(values.std()))
-    lowest, middle = float(values.min()), float(np.median(values))
+    lowest = float(values.min())
+    middle = float(np.median(values))
     shift = 0.0
     if lowest <= _NEAR_ZERO * middle:
         shift = max(0.0, -lowest) + _SHIFT * ((middle - min(lowest, 0.0)) or float(np.ptp(values)))

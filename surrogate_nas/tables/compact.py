@@ -38,14 +38,17 @@ from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables.table import TEXTS, ColumnKey, HeldTable, Table, Values, details
 
-FORMAT, VERSION = "surrogate_nas compact table", FORMATS["compact"].version
+FORMAT = "surrogate_nas compact table"
+VERSION = FORMATS["compact"].version
 MISSING = np.iinfo(np.int32).min
 _DIGITS = {"cost": 3}
 """How many a metric's numbers keep, by quantity."""
 _DIGITS_ELSE = 4
 _LEAST = 1e-290
 """What is smaller is kept as 0."""
-_SHIFT, _MIDDLE, _POWERS = 1 << 16, 1 << 15, 1 << 10
+_SHIFT = 1 << 16
+_MIDDLE = 1 << 15
+_POWERS = 1 << 10
 """A whole number is (power of ten + `_POWERS`)·`_SHIFT` + digits + `_MIDDLE`."""
 _MOST = 1 << 28
 """The bytes of an index or of all values that a file may unpack to."""
@@ -93,7 +96,8 @@ def write_compact(table: Table, path: Path) -> None:
     }
     texts = {key: printable(getattr(table, key)) for key in TEXTS}
     content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
-    index, values = json.dumps(content).encode(), np.concatenate(whole)
+    index = json.dumps(content).encode()
+    values = np.concatenate(whole)
     image = io.BytesIO()
     with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
         file.attrs["version"] = VERSION
@@ -199,10 +203,8 @@ def read_compact(path: Path) -> HeldTable:
             if not hdf5.says(file, "format", FORMAT):
                 raise UserError(f"{printable(path)} is no {FORMAT}.")
             check_version(path, "compact", hdf5.number(file, "version"), hdf5.release(file))
-            index, values = (
-                _bounded(file, "index", np.uint8).tobytes(),
-                _bounded(file, "values", np.int32),
-            )
+            index = _bounded(file, "index", np.uint8).tobytes()
+            values = _bounded(file, "values", np.int32)
             if _digest(index, values) != hdf5.text(file, "digest"):
                 raise ValueError("its content was altered")
             return HeldTable(_table(json.loads(index), values), hdf5.text(file, "digest"))

@@ -233,7 +233,11 @@ class TableFile(TableView):
         return space
 
     def _read(
-        self, metric: str, epochs: int | None, name: str, dtype: type[np.generic]
+        self,
+        metric: str,
+        epochs: int | None,
+        name: str,
+        dtype: type[np.generic],
     ) -> NDArray[Any]:
         with self._reading() as file:
             wanted = self._index.digests[metric, epochs][name]
@@ -298,8 +302,10 @@ class PartOfTable(TableView):
             index: Of the runs that are taken.
         """
         super().__init__(index, index.texts, index.digest())
-        self._whole, self._index = whole, index
-        self.path, self.cells = whole.path, whole.cells
+        self._whole = whole
+        self._index = index
+        self.path = whole.path
+        self.cells = whole.cells
         self.keys: set[ColumnKey] = index.keys
         self.metrics = {name: self._counted(metric) for name, metric in index.metrics.items()}
 

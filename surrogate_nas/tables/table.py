@@ -41,7 +41,8 @@ TEXTS = (
 """What a table says in plain text."""
 N_SEEDS = "n_seeds"
 _ANY = "any"
-_COSTS, _EPOCHS = ("seconds", "queries"), ("runs", "curve")
+_COSTS = ("seconds", "queries")
+_EPOCHS = ("runs", "curve")
 _MEANING = ("unit", "kind", "quantity")
 
 Seed = int | Literal["mean"]
@@ -418,12 +419,10 @@ class TableView:
         """
         for key in TEXTS:
             setattr(self, key, texts[key])
-        self.digest, self.network, self.metrics, self.sources = (
-            digest,
-            of.network,
-            of.metrics,
-            of.sources,
-        )
+        self.digest = digest
+        self.network = of.network
+        self.metrics = of.metrics
+        self.sources = of.sources
 
 
 class HeldTable(TableView):

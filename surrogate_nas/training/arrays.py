@@ -68,7 +68,9 @@ def softmax(scores: Array, axis: int) -> Array:
 
 
 def autograd_slope(
-    again: Callable[[Tensor], Tensor], inputs: Tensor, gradient_of: Callable[[Array], Array]
+    again: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    gradient_of: Callable[[Array], Array],
 ) -> Array:
     """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
 

@@ -45,7 +45,12 @@ class Diagnostic:
             return self.worst
         return max(value, self.worst) if self.quantity == "quality" else min(value, self.worst)
 
-    def metric(self, epochs: tuple[int, ...], description: str, source: str = "analytic") -> Metric:
+    def metric(
+        self,
+        epochs: tuple[int, ...],
+        description: str,
+        source: str = "analytic",
+    ) -> Metric:
         """The metric of it; what the test split tells is final.
 
         Args:
@@ -67,7 +72,9 @@ class Diagnostic:
 
 
 def diagnostics_of(
-    loss_unit: str, worst_loss: float, measures: Sequence[Measure]
+    loss_unit: str,
+    worst_loss: float,
+    measures: Sequence[Measure],
 ) -> Iterator[Diagnostic]:
     """Everything that a training tells, by split."""
     for split in ("train", "valid", "test"):

@@ -214,14 +214,14 @@ class _Run:
         live_only: bool,
         test: bool,
     ) -> None:
-        self.task, self.network, self.spaces, self.epochs, self.seed = (
-            task,
-            network,
-            spaces,
-            epochs,
-            seed,
-        )
-        self.device, self.live_only, self.test = device, live_only, test
+        self.task = task
+        self.network = network
+        self.spaces = spaces
+        self.epochs = epochs
+        self.seed = seed
+        self.device = device
+        self.live_only = live_only
+        self.test = test
         self.trainer = trainer_of(task)
 
     def __call__(self, cells: Sequence[Cell]) -> list[Curve]:
@@ -233,7 +233,8 @@ class _Run:
         clock = time.process_time if self.device == "cpu" else time.perf_counter
         start = clock()
         curves = [self._curve(cell) for cell in cells]
-        trainer, model = self.trainer(self.task, self.task.data, seed=self.seed), self._model(cells)
+        trainer = self.trainer(self.task, self.task.data, seed=self.seed)
+        model = self._model(cells)
         for epoch in range(self.epochs):
             times = [clock()]
             self._train_epoch(model, trainer, curves, epoch)
@@ -279,7 +280,12 @@ class _Run:
         )
         _WARM.add(key)
 
-    def _judged(self, model: Model, trainer: Trainer, split: str) -> tuple[Array, Answers]:
+    def _judged(
+        self,
+        model: Model,
+        trainer: Trainer,
+        split: str,
+    ) -> tuple[Array, Answers]:
         """The loss of each network on a split, shape ``(K,)``, and its answers."""
         losses, answers = trainer.judged(split, model.answer)
         return losses, answers.with_slope(model.slope)
@@ -325,7 +331,8 @@ class _Run:
         """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where
         it has none.
         """
-        space, choices = self.spaces[cell], np.array([cell.choices], dtype=np.int8)
+        space = self.spaces[cell]
+        choices = np.array([cell.choices], dtype=np.int8)
         known = {
             name: space.analytic[name][1](choices, self.network)[0]
             for name in {*SIZES} & {*space.analytic}
@@ -336,9 +343,14 @@ class _Run:
         return round(known["params"]), round(1e6 * known["macs"]) if "macs" in known else math.nan
 
     def _train_epoch(
-        self, model: Model, trainer: Trainer, curves: Sequence[Curve], epoch: int
+        self,
+        model: Model,
+        trainer: Trainer,
+        curves: Sequence[Curve],
+        epoch: int,
     ) -> None:
-        start, steps = epoch * trainer.steps, self.epochs * trainer.steps
+        start = epoch * trainer.steps
+        steps = self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
         for number, (inputs, targets) in enumerate(trainer.batches(epoch, model.answer), start):
@@ -354,7 +366,11 @@ class _Run:
         self._record(curves, epoch, means[0], dict(zip(numbers, means, strict=True)))
 
     def _record(
-        self, curves: Sequence[Curve], epoch: int, losses: Array, numbers: Mapping[str, Array]
+        self,
+        curves: Sequence[Curve],
+        epoch: int,
+        losses: Array,
+        numbers: Mapping[str, Array],
     ) -> None:
         """Record what is told of each network, the worst where it is not finite or its loss is
         not.

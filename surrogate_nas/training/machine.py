@@ -45,7 +45,8 @@ _EXPONENTIALS = "6b93613d"
 """A digest of NumPy's exponentials and logarithms of some float32, wherever a processor has AVX2 or
 more.
 """
-_MMAP_THRESHOLD, _TRIM_THRESHOLD = -3, -1
+_MMAP_THRESHOLD = -3
+_TRIM_THRESHOLD = -1
 """glibc's numbers for two parameters of mallopt(3)."""
 _ASKED: list[int] = []
 """The cores that blocks of `cores` ask for, the innermost last."""

@@ -37,7 +37,11 @@ class Model(Protocol):
     count: int
 
     def step(
-        self, inputs: Array, targets: Array, descent: Descent, rate: float
+        self,
+        inputs: Array,
+        targets: Array,
+        descent: Descent,
+        rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
         outputs before it.
@@ -63,7 +67,13 @@ class TorchModel:
     """
 
     def __init__(
-        self, module: nn.Module, task: Task, schedule: Schedule, device: str, *, count: int = 0
+        self,
+        module: nn.Module,
+        task: Task,
+        schedule: Schedule,
+        device: str,
+        *,
+        count: int = 0,
     ) -> None:
         """Begin with the module's weights as they are.
 
@@ -76,8 +86,12 @@ class TorchModel:
             count: Of the networks in a stack; 0 for a single network.
         """
         self._torch = loaded()
-        self.count, self._is_stack = count or 1, count > 0
-        self._module, self._task, self._schedule, self._device = module, task, schedule, device
+        self.count = count or 1
+        self._is_stack = count > 0
+        self._module = module
+        self._task = task
+        self._schedule = schedule
+        self._device = device
         self._parameters = [
             parameter for parameter in module.parameters() if parameter.requires_grad
         ]
@@ -86,7 +100,11 @@ class TorchModel:
         self._batch = EVALUATION_BATCH.get(device.partition(":")[0], _ELSEWHERE)
 
     def step(
-        self, inputs: Array, targets: Array, descent: Descent, rate: float
+        self,
+        inputs: Array,
+        targets: Array,
+        descent: Descent,
+        rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
         outputs before it.
@@ -135,7 +153,8 @@ class TorchModel:
         """Move all parameters that have a gradient, as PyTorch's own SGD does, whose import takes a
         second.
         """
-        torch, schedule = self._torch, self._schedule
+        torch = self._torch
+        schedule = self._schedule
         moved = [
             (i, parameter)
             for i, parameter in enumerate(self._parameters)
@@ -175,10 +194,12 @@ def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> Torch
         TypeError: Several networks that cannot be stacked.
     """
     torch = loaded()
-    module, count = networks[0], 0
+    module = networks[0]
+    count = 0
     if len(networks) > 1:
         from surrogate_nas.training.fast.stack import Stack
 
-        module, count = Stack(cast("Sequence[CellNetwork]", networks)), len(networks)
+        module = Stack(cast("Sequence[CellNetwork]", networks))
+        count = len(networks)
     placed = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TorchModel(placed, task, task.schedule, device, count=count)

@@ -70,7 +70,8 @@ def test_one_cell_one_metric_is_an_answer(seeded: TableBenchmark, space: NB201) 
 
 
 def test_the_shapes_of_a_query(seeded: TableBenchmark, space: NB201) -> None:
-    one, two = space[1], space[2]
+    one = space[1]
+    two = space[2]
     assert seeded.query(one, "valid_error") == seeded.query(str(one), "valid_error") == 2.0
     assert seeded.query([one, str(two)], "valid_error") == [2.0, 3.0]
     assert seeded.query([], "valid_error") == []
@@ -216,7 +217,9 @@ def test_the_embedded_table_is_made_again_when_damaged(
 
 
 def test_a_changed_table_is_opened_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, space: NB201
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    space: NB201,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     for value in (1.0, 2.0):

@@ -59,7 +59,8 @@ class Calls:
     """Functions that count how often they are called, by metric and by metric and cell."""
 
     def __init__(self) -> None:
-        self.of, self.of_cell = Counter[str](), Counter[tuple[str, str]]()
+        self.of = Counter[str]()
+        self.of_cell = Counter[tuple[str, str]]()
 
     def bench(self, space: sn.Space = DEEP, **more: Any) -> sn.Computed:
         metrics = {"valid_error": 60.0, "latency@mine": 4.0, "test_error": 61.0}
@@ -86,7 +87,9 @@ def calls() -> Calls:
     "strategy", ["random", "evolution", "local_search", "reinforce", "bo", "zero_cost", "guided"]
 )
 def test_a_search_calls_the_loss_for_its_budget_and_for_nothing_else(
-    space: sn.Space, strategy: str, calls: Calls
+    space: sn.Space,
+    strategy: str,
+    calls: Calls,
 ) -> None:
     run = sn.search(calls.bench(space), strategy, "valid_error", budget=14)
     cells = {trial.cell for trial in run.trials}
@@ -100,7 +103,9 @@ def test_the_very_call_that_cost_days(calls: Calls) -> None:
 
 @pytest.mark.parametrize("space", [DEEP, LISTED], ids=["drawn", "listed"])
 def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
-    space: sn.Space, calls: Calls, capsys: pytest.CaptureFixture[str]
+    space: sn.Space,
+    calls: Calls,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     bench = calls.bench(space)
     objective = Objective(WITH_R, bench)
@@ -129,12 +134,15 @@ def test_a_limit_needs_no_median(calls: Calls) -> None:
     cells = {trial.cell for trial in run.trials}
     assert calls.of == {"valid_error": len(cells), "latency@mine": len(cells)}
     assert {trial.feasible for trial in run.trials} == {True, False}
-    best, worst = run.incumbent, max(trial.score for trial in run.trials if trial.feasible)
+    best = run.incumbent
+    worst = max(trial.score for trial in run.trials if trial.feasible)
     assert best.feasible and all(trial.score > worst for trial in run.trials if not trial.feasible)
 
 
 def test_a_comparison_calls_as_often_as_it_said_with_its_report(
-    calls: Calls, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    calls: Calls,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     made = sn.compare(
         calls.bench(),
@@ -189,7 +197,12 @@ def on_the_command_line(folder: Path, snas: Snas, *arguments: object) -> tuple[C
 
 
 @pytest.mark.parametrize(("expression", "beforehand"), [("valid_error", 0), (WITH_R, SAMPLE)])
-def test_commands_hold_to_it(expression: str, beforehand: int, snas: Snas, tmp_path: Path) -> None:
+def test_commands_hold_to_it(
+    expression: str,
+    beforehand: int,
+    snas: Snas,
+    tmp_path: Path,
+) -> None:
     found, said = on_the_command_line(
         tmp_path, snas, "search", "random", "--objective", expression, "--budget", 5
     )
@@ -264,7 +277,8 @@ def test_two_functions_are_never_mixed_in_one_folder(tmp_path: Path) -> None:
 
 
 def test_an_edited_file_is_another_benchmark(snas: Snas, tmp_path: Path) -> None:
-    file, out = tmp_path / "mine.py", tmp_path / "out"
+    file = tmp_path / "mine.py"
+    out = tmp_path / "out"
     short = ["--strategies", "random", "--runs", 1, "--budget", 4, "--out", out]
     file.write_text(FILE)
     assert snas("compare", f"{file}:BENCH", *short).code == 0
@@ -285,7 +299,8 @@ def scaled(cell: sn.Cell) -> float:
 
 class Trainer:
     def __init__(self, epochs: int) -> None:
-        self.epochs, self.done = epochs, list[sn.Cell]()
+        self.epochs = epochs
+        self.done = list[sn.Cell]()
 
     def __call__(self, cell: sn.Cell) -> float:
         self.done.append(cell)
@@ -301,8 +316,7 @@ def test_what_tells_functions_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
     same = [digest_of_function(closed(np.arange(3.0))) for _ in range(2)]
     assert same[0] == same[1] != digest_of_function(closed(np.arange(1.0, 4.0)))
-    first, second = (lambda _: 1.0), (lambda _: 2.0)
-    assert digest_of_function(first) != digest_of_function(second)
+    assert digest_of_function(lambda _: 1.0) != digest_of_function(lambda _: 2.0)
     assert digest_of_function(Trainer(3)) != digest_of_function(Trainer(4))
     assert digest_of_function(Trainer(3).error) != digest_of_function(Trainer(4).error)
     used = Trainer(3)
@@ -355,7 +369,10 @@ def ending(folder: Path, how: str) -> str:
 @pytest.mark.parametrize("how", ENDS)
 @pytest.mark.parametrize("command", ["search", "compare"])
 def test_a_function_that_ends_the_process_is_one_line(
-    command: str, how: str, snas: Snas, tmp_path: Path
+    command: str,
+    how: str,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     code, says = ENDS[how]
     more = (
@@ -406,7 +423,8 @@ def test_a_report_of_another_day_says_what_it_computes_beforehand(
     snas: Snas, tmp_path: Path
 ) -> None:
     (tmp_path / "mine.py").write_text(FILE)
-    bench, out = f"{tmp_path / 'mine.py'}:BENCH", tmp_path / "out"
+    bench = f"{tmp_path / 'mine.py'}:BENCH"
+    out = tmp_path / "out"
     short = [
         "--strategies",
         "random",

@@ -30,7 +30,8 @@ from tests.sampled_space import sampled
 
 SPACE = nb201()
 FASHION = sn.load("fashion")
-LOSS, LATENCY = FASHION.column("valid_loss"), FASHION.column("latency@cpu")
+LOSS = FASHION.column("valid_loss")
+LATENCY = FASHION.column("latency@cpu")
 RNG = np.random.default_rng(0)
 
 
@@ -297,7 +298,8 @@ def test_a_column_without_values_and_a_table_without_rows_are_alarms(
 
 def degenerate(n: int) -> dict[str, Values]:
     """Columns at the limits of what a table may hold."""
-    first, half = np.arange(n) == 0, np.arange(n) < n // 2
+    first = np.arange(n) == 0
+    half = np.arange(n) < n // 2
     return {
         "constant": np.full(n, 3.0),
         "nothing": np.full(n, np.nan),
@@ -466,7 +468,11 @@ def test_energy_of_the_fpga_is_seven_times_its_latency(mirror: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["micro", "macro"])
-def test_transnas_has_test_columns_that_are_peaked(mirror: Path, own_home: Path, kind: str) -> None:
+def test_transnas_has_test_columns_that_are_peaked(
+    mirror: Path,
+    own_home: Path,
+    kind: str,
+) -> None:
     assert mirror.is_dir() and own_home.is_dir()
     from surrogate_nas.tables.sources import transnas
     from surrogate_nas.tables.sources.fetching import fetch
@@ -490,7 +496,9 @@ class Plain(pickle.Unpickler):
 
 
 def gpt_records(
-    mirror: Path, pattern: str, of: Callable[[dict[str, Any]], Iterable[float]]
+    mirror: Path,
+    pattern: str,
+    of: Callable[[dict[str, Any]], Iterable[float]],
 ) -> dict[str, list[float]]:
     """Numbers by cell."""
     found = {}
@@ -578,7 +586,8 @@ BERT = ChoiceSpace(
 
 def test_one_task_of_bert_is_mostly_noise(mirror: Path, tmp_path: Path) -> None:
     path = next(mirror.glob("aaronserianni/training-free-nas/*/data/BERT_benchmark.json"))
-    cells, scores = [], []
+    cells = []
+    scores = []
     for record in json.loads(path.read_text()):
         settings = record["hparams"]["model_hparam_overrides"]
         text = [f"hidden={settings['hidden_size']}"]

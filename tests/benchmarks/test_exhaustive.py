@@ -56,7 +56,8 @@ def test_the_plan_trains_every_class_with_one_seed_and_some_with_all() -> None:
 
 def test_the_table_holds_what_training_gives_and_twins_share_it(trained: Path) -> None:
     table, card = assemble(PLAN, trained)
-    space, task = nb201(), task_named(TASK)
+    space = nb201()
+    task = task_named(TASK)
     first = table.columns[CLASS_METRIC, None, "mean"].astype(int)  # type: ignore[index]
     for cell, seed in PLAN.jobs():
         (curve,) = train([space[cell]], task, epochs=2, seed=seed)
@@ -116,7 +117,8 @@ def test_the_finished_file_opens_and_says_how_it_was_made(trained: Path, tmp_pat
     out, card = finish_table(PLAN, trained, tmp_path / "mine.h5", latencies=12)
     bench = load(str(out))
     assert bench.name == "mine"
-    latency, marked = bench.column("latency@cpu"), bench.column("latency_measured@cpu")
+    latency = bench.column("latency@cpu")
+    marked = bench.column("latency_measured@cpu")
     assert np.isfinite(latency).all() and (latency > 0).mean() > 0.9 and marked.sum() == 12
     assert card["latency"]["n"] == 12 and {"drift", "device_card"} <= set(card["latency"])
     assert (
@@ -139,7 +141,9 @@ def stacks(own_home: Path) -> Path:
 
 
 def test_the_command_makes_a_benchmark_of_any_space(
-    snas: Snas, stacks: Path, tmp_path: Path
+    snas: Snas,
+    stacks: Path,
+    tmp_path: Path,
 ) -> None:
     asked = [*ASKED, "--latencies", 0]
     made = snas(*asked, "--json").json
@@ -165,7 +169,9 @@ def test_the_command_makes_a_benchmark_of_any_space(
     ],
 )
 def test_absurd_numbers_get_one_line_before_anything_is_trained(
-    snas: Snas, wrong: list[object], says: str
+    snas: Snas,
+    wrong: list[object],
+    says: str,
 ) -> None:
     refused = snas(*ASKED, *wrong)
     assert refused.code == 2 and says in refused.err and len(refused.err.strip().splitlines()) == 1
@@ -181,7 +187,9 @@ def test_the_losses_of_a_regression_are_squared_errors(tmp_path: Path) -> None:
 
 
 def test_the_card_compares_with_another_table_of_the_space(
-    stacks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stacks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     table, _ = assemble(
         Plan(TASK, 1, 2, 2, space="macro"), journal_path(Plan(TASK, 1, 2, 2, space="macro"))

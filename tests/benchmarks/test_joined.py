@@ -28,7 +28,11 @@ OBJECTIVE = "digital_error + 0.1*latency@local"
 
 
 def latencies(
-    path: Path, *, known: int = N, name: str = "latency@local", slowest: float = 9.0
+    path: Path,
+    *,
+    known: int = N,
+    name: str = "latency@local",
+    slowest: float = 9.0,
 ) -> Path:
     """A table such as `snas measure` writes, of chosen values."""
     table = Table(
@@ -85,7 +89,9 @@ def test_joined_metrics_are_free(file: Path, small: TableBenchmark) -> None:
 
 
 def test_the_fingerprint_covers_both(
-    joined: JoinedBenchmark, analog: TableBenchmark, tmp_path: Path
+    joined: JoinedBenchmark,
+    analog: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     same = load("analog-cifar10", with_=[latencies(tmp_path / "elsewhere.h5")])
     other = load("analog-cifar10", with_=[latencies(tmp_path / "other.h5", slowest=8.0)])
@@ -113,7 +119,9 @@ def test_several_files_join_and_a_joined_benchmark_joins_again(
 
 
 def test_a_name_that_is_there_already_is_refused(
-    joined: JoinedBenchmark, file: Path, tmp_path: Path
+    joined: JoinedBenchmark,
+    file: Path,
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(UserError, match="digital_error of .* is in analog-cifar10 already"):
         load("analog-cifar10", with_=[latencies(tmp_path / "clash.h5", name="digital_error")])
@@ -133,7 +141,9 @@ def tables_own_params(path: Path) -> Path:
 
 
 def test_what_cannot_be_joined_is_refused(
-    small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: TableBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
 
     with pytest.raises(UserError, match="no table at"):
@@ -208,7 +218,9 @@ def test_other_latencies_are_another_comparison(joined: JoinedBenchmark, tmp_pat
 
 
 def test_live_training_is_searched_with_it(
-    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     task = Path(__file__).parents[1].joinpath("tiny_task.py")

@@ -35,9 +35,14 @@ def entry(name: str) -> dict[str, Any]:
     return next(entry for entry in available() if entry["name"] == name)
 
 
-def test_a_list_is_the_same_when_it_is_remembered(place: Path, snas: Snas, tmp_path: Path) -> None:
+def test_a_list_is_the_same_when_it_is_remembered(
+    place: Path,
+    snas: Snas,
+    tmp_path: Path,
+) -> None:
     path = imported(snas, tmp_path, 30.0)
-    first, again = available(), available()
+    first = available()
+    again = available()
     assert first == again and place.is_file()
     _known.cache_clear()  # as another process has it
     assert json.dumps(available()) == json.dumps(first)

@@ -71,7 +71,9 @@ def test_epochs_and_seeds_are_trainings_of_their_own(bench: LiveBenchmark, tmp_p
 
 
 def test_an_answer_does_not_depend_on_what_else_is_asked(
-    bench: LiveBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bench: LiveBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cells = [bench.space[i] for i in (3, 11, 500)]
     together = [float(a) for a in bench.query(cells, "valid_loss")]
@@ -95,7 +97,9 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("strategy", EVERY_STRATEGY)
 def test_every_strategy_searches_live(
-    strategy: str, shared_home: Path, monkeypatch: pytest.MonkeyPatch
+    strategy: str,
+    shared_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(shared_home))
     bench = LiveBenchmark(TINY)
@@ -190,7 +194,8 @@ def test_a_killed_comparison_goes_on_and_trains_nothing_twice(
 def test_a_torn_line_is_trained_again_and_a_damaged_one_is_an_error(
     bench: LiveBenchmark, tmp_path: Path
 ) -> None:
-    first, second = bench.space[3], bench.space[11]
+    first = bench.space[3]
+    second = bench.space[11]
     answer = bench.query(first, "valid_loss")
     (file,) = (tmp_path / "live").glob("*.jsonl")
     whole = file.read_bytes()
@@ -298,7 +303,8 @@ def test_device_and_space_belong_to_the_fingerprint(bench: LiveBenchmark, tmp_pa
 
 def test_of_two_answers_the_first_stands_for_both(bench: LiveBenchmark, tmp_path: Path) -> None:
     cell = bench.space[11]
-    other, key = LiveBenchmark(TINY), (cell.text, 1, 0)
+    other = LiveBenchmark(TINY)
+    key = (cell.text, 1, 0)
     assert other.cache.find(key) is None  # both begin to train it
     mine = bench.query(cell, "valid_loss")
     stands = other.cache.add(key, Trained({"valid_loss": -1.0}, 9.0), {})
@@ -363,7 +369,11 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
         (f"live:{FILE}:HALVED", "must give the splits"),
     ],
 )
-def test_a_task_that_is_wrong_is_one_clear_line(bench: LiveBenchmark, name: str, says: str) -> None:
+def test_a_task_that_is_wrong_is_one_clear_line(
+    bench: LiveBenchmark,
+    name: str,
+    says: str,
+) -> None:
     assert bench.name
     with pytest.raises(UserError, match=says):
         sn.search(name, "random", "valid_loss", budget=1)
@@ -403,7 +413,9 @@ def test_a_task_can_be_trained_with_another_loss(
 
 
 def test_a_relative_path_is_compared_on_and_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     """A task and a loss in the working directory; the fingerprint is of their content, not of how
     they are spelled.

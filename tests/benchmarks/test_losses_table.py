@@ -55,7 +55,8 @@ def pairs(**changed: int) -> list[Pair]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home in which a small table of losses was made by one worker."""
-    before, folder = os.environ.get(HOME_VARIABLE, ""), tmp_path_factory.mktemp("losses")
+    before = os.environ.get(HOME_VARIABLE, "")
+    folder = tmp_path_factory.mktemp("losses")
     os.environ[HOME_VARIABLE] = str(folder)
     assert train_rounds([pair.plan for pair in pairs()]) == {}
     write_losses(pairs(), folder / "losses")
@@ -93,10 +94,8 @@ def content(pairs: list[Pair]) -> dict[str, dict[Job, dict[str, object]]]:
 
 def test_rounds_bring_all_pairs_forward_together() -> None:
     plans = [Plan(name, 3, 2, 75, 125) for name in ("digits?loss=focal", "digits?loss=brier")]
-    order, made = (
-        [job.cell for job in plans[0].jobs() if job.seed == 0],
-        list(rounds(plans, lambda _: 7)),
-    )
+    order = [job.cell for job in plans[0].jobs() if job.seed == 0]
+    made = list(rounds(plans, lambda _: 7))
     steps = list(dict.fromkeys((of, order.index(jobs[0].cell) // ROUND) for of, jobs in made))
     one, two = map(run_of, plans)
     assert steps == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2), (two, 2)]
@@ -140,7 +139,9 @@ train_rounds(plans, workers=2, progress=lambda done, *_: done > 8 and os.kill(os
 
 @pytest.mark.slow
 def test_killed_and_finished_by_another_number_of_workers_it_is_the_same(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     whole = content(pairs())
     assert made.is_dir() and [len(jobs) for jobs in whole.values()] == [47, 47]
@@ -159,7 +160,9 @@ def test_killed_and_finished_by_another_number_of_workers_it_is_the_same(
 
 
 def test_a_table_of_what_there_is_while_another_process_goes_on(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    made: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trained = {
         pair.loss: [entry for job, entry in in_journal(pair).items() if job.seed == 0]
@@ -204,7 +207,8 @@ def test_a_pair_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.Mon
 def test_what_is_predicted_says_so_and_is_no_result(
     filled: FilledBenchmark, exact: LossesBenchmark
 ) -> None:
-    space, trained = filled.space, filled.column("trained") == 1
+    space = filled.space
+    trained = filled.column("trained") == 1
     assert (
         14 <= trained.sum() < 100 and f"Only {trained.sum()} of these 15,625 cells" in filled.banner
     )
@@ -217,7 +221,8 @@ def test_what_is_predicted_says_so_and_is_no_result(
         assert trained[twins].all() and set(errors[twins]) == {
             exact.query(cell, "valid_error@brier").value
         }
-    known, unknown = space[int(np.flatnonzero(trained)[0])], space[int(np.flatnonzero(~trained)[0])]
+    known = space[int(np.flatnonzero(trained)[0])]
+    unknown = space[int(np.flatnonzero(~trained)[0])]
     assert filled.query(known, "valid_error@brier").n_seeds == 1
     answer = filled.query(unknown, "valid_error@brier")
     assert answer.n_seeds == 0 and "predicted" in answer.source
@@ -285,10 +290,14 @@ def test_training_on_costs_the_difference(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def curves(
-    n: int, losses: tuple[str, ...] = ("one", "two"), metrics: int = 1, epochs: int = 3
+    n: int,
+    losses: tuple[str, ...] = ("one", "two"),
+    metrics: int = 1,
+    epochs: int = 3,
 ) -> Table:
     """Made-up curves: 2.5 s an epoch, half a second a pass."""
-    rng, space = np.random.default_rng(1), nb201()
+    rng = np.random.default_rng(1)
+    space = nb201()
     cells = rng.permutation(len(space))[:n]
     table = Table(
         "losses-curves",
@@ -319,7 +328,8 @@ def curves(
 
 
 def test_a_compact_table_keeps_four_digits_and_what_is_missing(tmp_path: Path) -> None:
-    table, path = curves(50), tmp_path / "table.h5"
+    table = curves(50)
+    path = tmp_path / "table.h5"
     write_compact(table, path)
     held = read_compact(path)
     assert (
@@ -366,7 +376,8 @@ def test_two_seeds_agree_as_scipy_says() -> None:
 
 def test_the_time_left_is_each_pairs_own_at_this_runs_pace() -> None:
     now = [0.0]
-    swift, slow = Plan("digits?loss=focal", 3), Plan("digits?loss=brier", 3)
+    swift = Plan("digits?loss=focal", 3)
+    slow = Plan("digits?loss=brier", 3)
     pace = Forecast(
         {swift: [{"processor_seconds": 1.0}], slow: []}, {swift: 3, slow: 2}, lambda: now[0]
     )
@@ -443,7 +454,11 @@ def test_the_commands(snas: Snas, made: Path) -> None:
     ],
 )
 def test_what_cannot_be_asked_for(
-    snas: Snas, wrong: list[object], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    wrong: list[object],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     told = snas("table-losses", *wrong)

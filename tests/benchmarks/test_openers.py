@@ -30,13 +30,19 @@ EVIL = "import pathlib\npathlib.Path({mark!r}).write_text('ran')\nTASK = BENCH =
 
 
 def evil(folder: Path) -> tuple[Path, Path]:
-    mark, file = folder / "ran", folder / "evil.py"
+    mark = folder / "ran"
+    file = folder / "evil.py"
     file.write_text(EVIL.format(mark=str(mark)))
     return file, mark
 
 
 def learned(
-    bench: TableBenchmark, metric: str, path: Path, *, name: str, fingerprint: str = ""
+    bench: TableBenchmark,
+    metric: str,
+    path: Path,
+    *,
+    name: str,
+    fingerprint: str = "",
 ) -> str:
     """A ridge model of 100 cells, whose card says that it learned from `name`."""
     values = bench.column(metric)
@@ -64,7 +70,9 @@ def learned(
 
 
 def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
-    small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: TableBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = ["fashion", "analog-cifar10", "live:digits", "live:digits/macro", str(small.path)]
     for name in names:
@@ -77,7 +85,10 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
 
 @pytest.mark.parametrize("shape", ["live:{file}:TASK", "{file}:BENCH", "live:{file}:TASK/macro"])
 def test_a_results_folder_that_names_code_runs_none(
-    snas: Snas, tmp_path: Path, small: TableBenchmark, shape: str
+    snas: Snas,
+    tmp_path: Path,
+    small: TableBenchmark,
+    shape: str,
 ) -> None:
     file, mark = evil(tmp_path)
     sn.compare(small, ["random"], "valid_error", runs=1, budget=12, folder=tmp_path / "out")
@@ -129,7 +140,10 @@ def test_code_that_the_user_names_again_is_opened(snas: Snas, tmp_path: Path) ->
 
 
 def test_a_table_at_a_path_is_compared_and_reported(
-    snas: Snas, tmp_path: Path, small: TableBenchmark, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    small: TableBenchmark,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = snas(
         "compare",
@@ -170,7 +184,8 @@ def test_a_surrogate_of_a_partial_table_is_compared_and_shows_dashes(
     name = learned(table, "valid_error", tmp_path / "model.h5", name=str(table.path))
     bench = load(name)
     held = np.isfinite(table.column("valid_error"))
-    inside, outside = bench.space[int(held.argmax())], bench.space[int(held.argmin())]
+    inside = bench.space[int(held.argmax())]
+    outside = bench.space[int(held.argmin())]
     assert bench.final(inside) == {"true valid_error[200]": 40.0, "test_error": 41.0}
     assert bench.final(outside) == {"true valid_error[200]": None, "test_error": None}
     made = snas(

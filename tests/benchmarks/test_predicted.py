@@ -156,7 +156,10 @@ def test_it_is_verified_by_a_dozen_checks(bench: PredictedBenchmark) -> None:
 
 
 def test_without_files_or_library_one_line_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas, files: dict[str, Path]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
+    files: dict[str, Path],
 ) -> None:
     nb301._session.cache_clear()
     with monkeypatch.context() as patched:
@@ -188,7 +191,11 @@ def test_without_files_or_library_one_line_says_what_to_do(
 
 
 @pytest.mark.parametrize("strategy", [*ON_EVERY_SPACE, "hyperband", "bohb", "bo_epochs"])
-def test_every_strategy_runs(bench: PredictedBenchmark, strategy: str, snas: Snas) -> None:
+def test_every_strategy_runs(
+    bench: PredictedBenchmark,
+    strategy: str,
+    snas: Snas,
+) -> None:
     assert bench.objective == "valid_error + 0.05*params"
     found = snas("search", "nb301", "--strategy", strategy, "--budget", 14, "--json")
     assert found.code == 0, found.err

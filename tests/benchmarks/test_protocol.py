@@ -84,7 +84,8 @@ def made(pairs: list[Pair], out: Path) -> list[str]:
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder in which a home and tables of four classes were made."""
-    before, folder = os.environ.get(HOME_VARIABLE, ""), tmp_path_factory.mktemp("protocol")
+    before = os.environ.get(HOME_VARIABLE, "")
+    folder = tmp_path_factory.mktemp("protocol")
     os.environ[HOME_VARIABLE] = str(folder / "home")
     made(read_design(str(design(folder))), folder / "out")
     yield folder
@@ -162,7 +163,12 @@ def test_the_design_that_is_shipped_names_every_pair() -> None:
         ("\0", "is no TOML"),
     ],
 )
-def test_a_wrong_design_is_one_line(snas: Snas, tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_design_is_one_line(
+    snas: Snas,
+    tmp_path: Path,
+    text: str,
+    says: str,
+) -> None:
     told = snas("table-losses", "--design", design(tmp_path, text=text))
     assert told.code == 2 and says in told.err and len(told.err.splitlines()) == 1
 
@@ -186,14 +192,17 @@ def test_what_cannot_be_asked_for(snas: Snas, asked: list[object], says: str) ->
 
 
 def test_rounds_go_over_all_steps_and_train_nothing_twice() -> None:
-    wide, other, deep = Plan("a", 3, 3, 60, 60), Plan("b", 3, 3, 60, 60), Plan("a", 3, 2, 110, 110)
+    wide = Plan("a", 3, 3, 60, 60)
+    other = Plan("b", 3, 3, 60, 60)
+    deep = Plan("a", 3, 2, 110, 110)
     batches = list(rounds([wide, other, deep], lambda _: 64))
     order = {job.cell: place for place, job in enumerate(wide.jobs()) if job.seed == 0}
     order |= {job.cell: place for place, job in enumerate(deep.jobs()) if job.seed == 0}
     steps = dict.fromkeys(
         (batch.plan, order[job.cell] // ROUND) for batch in batches for job in batch.jobs
     )
-    one, two = run_of(wide), run_of(other)
+    one = run_of(wide)
+    two = run_of(other)
     assert list(steps) == [(one, 0), (two, 0), (one, 1), (two, 1), (one, 2)]
     jobs = [(batch.plan, job) for batch in batches for job in batch.jobs]
     assert len(jobs) == len(set(jobs)) == 180 + 180 + 100
@@ -206,7 +215,9 @@ def test_rounds_go_over_all_steps_and_train_nothing_twice() -> None:
 
 
 def test_what_does_not_fit_into_the_hours_is_left_out_from_the_end() -> None:
-    swift, slow, unknown = Plan("a?loss=x", 4), Plan("b?loss=x", 4), Plan("a?loss=y", 8)
+    swift = Plan("a?loss=x", 4)
+    slow = Plan("b?loss=x", 4)
+    unknown = Plan("a?loss=y", 8)
     known = Known({swift: [90.0, 1.0, 1.0], slow: [10.0, 10.0]})
     # by what its task takes an epoch
     assert (known[swift], known[slow], known[unknown]) == (1.0, 10.0, 2.0)
@@ -217,7 +228,8 @@ def test_what_does_not_fit_into_the_hours_is_left_out_from_the_end() -> None:
 
 
 def test_hours_are_told_in_a_line(copied: Path) -> None:
-    pairs, said = read_design(str(design(copied, 12))), list[str]()
+    pairs = read_design(str(design(copied, 12)))
+    said = list[str]()
     assert train_rounds([pair.plan for pair in pairs], hours=1e-6, note=said.append) == {}
     assert len(said) == 1 and said[0].startswith(
         "All would take 0.00 processor hours, 1e-06 are given; left out: "
@@ -240,7 +252,8 @@ def test_checkpoints(epochs: int) -> None:
 
 
 def test_what_is_kept_is_what_training_told(first: Path) -> None:
-    space, pairs = nb201(), read_design(str(design(first)))
+    space = nb201()
+    pairs = read_design(str(design(first)))
     longer = pairs[-1]
     table = read_compact(first / "out" / "tiny-x6.h5")
     assert (
@@ -293,7 +306,8 @@ def test_rounding_twice_is_rounding_once(values: list[float], digits: int) -> No
 def test_both_benchmarks_of_a_length_open(first: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(first / "out", first / "home" / "losses", dirs_exist_ok=True)
     monkeypatch.setenv(HOME_VARIABLE, str(first / "home"))
-    usual, longer = load("losses-tiny/trained"), load("losses-tiny-x6/trained")
+    usual = load("losses-tiny/trained")
+    longer = load("losses-tiny-x6/trained")
     assert usual.metric("train_loss@brier").epochs == (1,) and longer.metric(
         "test_error@cross_entropy"
     ).epochs == (6,)
@@ -302,7 +316,9 @@ def test_both_benchmarks_of_a_length_open(first: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("classes", [4, 6])
 def test_a_machine_whose_home_is_empty_goes_on_where_the_tables_end(
-    copied: Path, classes: int, monkeypatch: pytest.MonkeyPatch
+    copied: Path,
+    classes: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pairs = read_design(str(design(copied, classes)))
     shutil.copytree(copied / "out", copied / "before")
@@ -372,7 +388,9 @@ def test_a_loss_that_is_not_asked_for_stays_in_its_table(
 
 @pytest.mark.parametrize("other", ["compiled 1", "compiled 3"])
 def test_another_engines_table_is_not_mixed_in(
-    copied: Path, monkeypatch: pytest.MonkeyPatch, other: str
+    copied: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
 ) -> None:
     told = trainings.settings_of
     monkeypatch.setattr(trainings, "settings_of", lambda pair: {**told(pair), "engine": other})
@@ -416,7 +434,9 @@ train_rounds(plans, progress=lambda done, *_: done > 5 and os.kill(os.getpid(), 
 
 @pytest.mark.slow
 def test_killed_and_run_again_a_design_is_the_same(
-    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    first: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pairs = read_design(str(design(first)))
 
@@ -449,7 +469,8 @@ def test_a_name_is_that_of_one_task(tmp_path: Path) -> None:
 
 def exhaustive(folder: Path) -> Path:
     """A made-up table: every class by one loss, ten of them by another too."""
-    rng, space = np.random.default_rng(2), nb201()
+    rng = np.random.default_rng(2)
+    space = nb201()
     cells = representatives(space)
     table = Table(
         "losses-all",
@@ -491,7 +512,8 @@ def test_where_every_class_was_trained_the_table_holds_all_cells(
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     table = read_compact(exhaustive(tmp_path))
-    whole, space = load("losses-all"), nb201()
+    whole = load("losses-all")
+    space = nb201()
     assert (
         len(whole.space) == 15625
         and whole.banner == ""

@@ -158,7 +158,9 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
 
 
 def test_every_command_has_a_folder_of_its_own(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Named after what it compares; what another made is never replaced."""
     monkeypatch.chdir(tmp_path)
@@ -196,7 +198,9 @@ def test_every_command_has_a_folder_of_its_own(
 
 
 def test_another_objective_has_another_folder_which_its_command_finds_again(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = ["--strategies", "random", "--runs", 1, "--budget", 12]
@@ -240,7 +244,9 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
 
 
 def test_another_path_or_suite_of_the_same_name_has_another_folder(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     few = ["--strategies", "random", "--runs", 1, "--budget", 12]
@@ -287,7 +293,9 @@ def test_compare_refuses_another_objective_in_the_same_folder(snas: Snas, tmp_pa
 
 @pytest.mark.parametrize("strategy", ["RaisesWhenAsked", "AsksForNothing", "AsksForAForeignCell"])
 def test_a_failing_strategy_costs_only_its_own_runs(
-    snas: Snas, tmp_path: Path, strategy: str
+    snas: Snas,
+    tmp_path: Path,
+    strategy: str,
 ) -> None:
     names = f"random,{BROKEN}:{strategy}"
     made = snas(
@@ -398,7 +406,11 @@ class Foreign(sn.Strategy):
     ],
 )
 def test_check_tells_each_cause_once_and_what_it_happened_in(
-    snas: Snas, tmp_path: Path, name: str, cause: str, hint: str
+    snas: Snas,
+    tmp_path: Path,
+    name: str,
+    cause: str,
+    hint: str,
 ) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
     spec = f"{tmp_path / 'failing.py'}:{name}"
@@ -470,11 +482,14 @@ def test_measure_writes_a_table_that_joins(snas: Snas, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_measure_goes_on(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from surrogate_nas.training.hardware import measure
 
-    out, kept = tmp_path / "local.h5", tmp_path / "local.h5.jsonl"
+    out = tmp_path / "local.h5"
+    kept = tmp_path / "local.h5.jsonl"
 
     def interrupt(done: int, total: int) -> None:  # noqa: ARG001 - the signature of a progress
         if done == 7:
@@ -511,7 +526,10 @@ def test_an_interrupted_measure_goes_on(
     ],
 )
 def test_a_measure_that_cannot_be_gets_one_clear_line(
-    snas: Snas, tmp_path: Path, arguments: list[object], says: str
+    snas: Snas,
+    tmp_path: Path,
+    arguments: list[object],
+    says: str,
 ) -> None:
     assert_one_clear_line(snas(*MEASURE, "--out", tmp_path / "local.h5", *arguments), says)
     assert not list(tmp_path.iterdir())
@@ -535,7 +553,10 @@ def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
 
 
 def test_fetch_and_verify_and_import(
-    snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     assert_one_clear_line(
@@ -579,7 +600,10 @@ def test_fetch_and_verify_and_import(
 
 
 def test_verify_fails_when_a_table_is_wrong(
-    snas: Snas, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import h5py
 
@@ -697,7 +721,11 @@ def test_verify_fails_when_a_table_is_wrong(
     ],
 )
 def test_bad_input_gets_one_clear_line(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], says: str
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    says: str,
 ) -> None:
     if arguments[0] == "compare":
         arguments = [*arguments, "--out", str(tmp_path / "out")]
@@ -707,7 +735,9 @@ def test_bad_input_gets_one_clear_line(
 
 
 def test_an_unreachable_mirror_is_one_clear_line(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "none"))
@@ -717,7 +747,10 @@ def test_an_unreachable_mirror_is_one_clear_line(
 
 
 def test_a_fetch_without_network_says_so_in_words(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    closed_port: int,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # between its attempts
@@ -738,7 +771,10 @@ def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_how_to_get_what_is_not_here_is_never_cut(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    width: int,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", width)

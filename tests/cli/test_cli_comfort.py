@@ -263,7 +263,9 @@ def test_where_nothing_is_feasible_no_score_stands(snas: Snas, tmp_path: Path) -
     ],
 )
 def test_a_limit_that_no_cell_keeps_is_told_before_the_search(
-    limit: str, says: str, snas: Snas
+    limit: str,
+    says: str,
+    snas: Snas,
 ) -> None:
     made = snas(
         "search",
@@ -311,7 +313,9 @@ KNOBS = {
 
 @pytest.mark.parametrize("strategy", KNOBS)
 def test_a_wrong_option_of_a_strategy_is_found_before_a_folder_is_made(
-    strategy: str, snas: Snas, tmp_path: Path
+    strategy: str,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
     made = snas(
@@ -428,7 +432,9 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
 
 
 def test_a_new_loss_trains_at_once_and_is_searched_by(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "loss", "Robust", "--folder", tmp_path, "--json").json
@@ -473,7 +479,9 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
 
 
 def test_a_new_space_s_file_makes_a_table_of_it(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "space", "Perceptron", "--folder", tmp_path, "--json").json
@@ -536,7 +544,11 @@ def test_a_new_space_s_file_makes_a_table_of_it(
     ],
 )
 def test_a_name_that_cannot_be_written_is_refused(
-    snas: Snas, tmp_path: Path, kind: str, name: str, says: str
+    snas: Snas,
+    tmp_path: Path,
+    kind: str,
+    name: str,
+    says: str,
 ) -> None:
     assert_one_clear_line(snas("new", kind, name, "--folder", tmp_path), says)
     assert not list(tmp_path.iterdir())
@@ -592,7 +604,8 @@ def test_a_line_on_a_terminal_breaks_between_words(monkeypatch: pytest.MonkeyPat
     )
     monkeypatch.setenv("COLUMNS", "40")
     for stream, speak in (("stdout", output.say), ("stderr", output.note)):
-        terminal, pipe = Terminal(), io.StringIO()
+        terminal = Terminal()
+        pipe = io.StringIO()
         monkeypatch.setattr(sys, stream, terminal)
         speak(told)
         monkeypatch.setattr(sys, stream, pipe)

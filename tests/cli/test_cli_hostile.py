@@ -114,7 +114,9 @@ def test_an_over_long_name_and_bytes_that_are_no_text_get_one_clear_line(
 @pytest.mark.parametrize("command", WRITTEN[:-1], ids=label)
 @pytest.mark.parametrize("json", [[], ["--json"]], ids=["", "json"])
 def test_a_path_of_any_bytes_can_be_written(
-    snas: Snas, command: list[object], json: list[str]
+    snas: Snas,
+    command: list[object],
+    json: list[str],
 ) -> None:
     made = snas(*typed(command, BYTES), *json)
     assert made.code == 0, made.err
@@ -125,7 +127,9 @@ def test_a_path_of_any_bytes_can_be_written(
     "command", [["path"], ["benchmarks"], ["query", "nb201-cifar10", CELL]], ids=label
 )
 def test_a_home_of_nobody_gets_one_clear_line(
-    snas: Snas, monkeypatch: pytest.MonkeyPatch, command: list[object]
+    snas: Snas,
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[object],
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, "~nouser-of-this-name/x")
     assert_one_clear_line(snas(*command), "~nouser-of-this-name")
@@ -136,7 +140,9 @@ def test_a_home_of_nobody_gets_one_clear_line(
     "command", [["search", ANALOG], ["compare", ANALOG, "--out", "out"]], ids=label
 )
 def test_a_call_limit_that_is_none_is_the_users_mistake(
-    snas: Snas, command: list[object], limit: str
+    snas: Snas,
+    command: list[object],
+    limit: str,
 ) -> None:
     refused = snas(*command, "--budget", 3, "--call-limit", limit)
     assert_one_clear_line(refused, "call")

@@ -88,7 +88,9 @@ CASES = [
     ("call", "given", "name"), CASES, ids=lambda part: getattr(part, "__name__", str(part)[:20])
 )
 def test_a_wrong_type_is_a_user_error(
-    call: Callable[..., Any], given: dict[str, Any], name: str
+    call: Callable[..., Any],
+    given: dict[str, Any],
+    name: str,
 ) -> None:
     for value in WRONG:
         try:

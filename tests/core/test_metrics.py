@@ -52,11 +52,14 @@ def convolutions(
     """Every convolution built, as (in, out, kernel, output side, has batch normalisation), read off
     the paper.
     """
-    side, width = network.image_size, network.channels
+    side = network.image_size
+    width = network.channels
     built = [(network.input_channels, width, 3, side, True)]
     for stage in range(3):
         if stage:
-            before, width, side = width, 2 * width, -(-side // 2)
+            before = width
+            width = 2 * width
+            side = -(-side // 2)
             built += [
                 (before, width, 3, side, True),
                 (width, width, 3, side, True),
@@ -120,7 +123,8 @@ def test_a_network_of_torch_has_as_many_parameters(index: int) -> None:
 def live_edges(choices: tuple[int, ...]) -> set[int]:
     """Edges between the input and the output, by walking both ways."""
     there = [e for e, choice in enumerate(choices) if choice]
-    forwards, backwards = {0}, {3}
+    forwards = {0}
+    backwards = {3}
     for _ in range(3):
         forwards |= {EDGES[e][1] for e in there if EDGES[e][0] in forwards}
         backwards |= {EDGES[e][0] for e in there if EDGES[e][1] in backwards}

@@ -112,7 +112,9 @@ def test_wrong(): assert least.least([4]) == 4
 
 @pytest.mark.slow
 def test_a_test_that_fails_by_chance_or_without_the_mutant_too_has_noticed_nothing(
-    tmp_path: Path, copy: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    copy: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (copy / "test_chance.py").write_text(BY_CHANCE)
     tests = ["test_chance.py::test_once", "test_chance.py::test_wrong", "test_least.py::test_one"]

@@ -55,7 +55,9 @@ def test_one_line(
 
 
 def test_a_home_of_other_bytes_is_printed(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "\udcff"))
     assert snas("path").out.strip().endswith("\\udcff")

@@ -48,7 +48,8 @@ def made() -> Comparison:
 
 
 def test_reprs_say_what_it_is(made: Comparison) -> None:
-    objective, run = made.objective, made.runs[0]
+    objective = made.objective
+    run = made.runs[0]
     shown = {
         repr(
             made
@@ -69,7 +70,8 @@ def test_reprs_say_what_it_is(made: Comparison) -> None:
 
 
 def test_notebooks_show_tables(made: Comparison) -> None:
-    objective, run = made.objective, made.runs[0]
+    objective = made.objective
+    run = made.runs[0]
     for shown, says in (
         (made, "random"),
         (run, str(run.incumbent.cell)),

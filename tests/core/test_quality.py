@@ -78,14 +78,14 @@ def test_limits_from_below_and_fronts_know_the_direction(dense: TableBenchmark) 
 
 
 def test_a_search_finds_the_largest_and_the_report_says_so(
-    path: Path, snas: Snas, tmp_path: Path
+    path: Path,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     found = snas("search", path, "--strategy", "local_search", "--budget", 60, "--json").json
     space = sn.load(str(path)).space
-    best, miou = (
-        found["best"],
-        max(MIOU[space.cell(trial["cell"]).index] for trial in found["trials"]),
-    )
+    best = found["best"]
+    miou = max(MIOU[space.cell(trial["cell"]).index] for trial in found["trials"])
     assert best["metrics"] == {"valid_miou[10]": miou} and best["score"] == pytest.approx(
         1 - miou / 100
     )
@@ -118,7 +118,8 @@ def test_the_main_final_metric_is_a_quality_before_a_loss(dense: TableBenchmark)
 
 
 def test_a_rising_curve_leaves_its_steep_start_out_below() -> None:
-    x, y = np.arange(1.0, 101.0), np.r_[5.0, np.linspace(60.0, 70.0, 99)]
+    x = np.arange(1.0, 101.0)
+    y = np.r_[5.0, np.linspace(60.0, 70.0, 99)]
     curve = Curve(x, y, y, y)
     bottom, top = limits([curve], Panel("", "", False, 10, rising=True))
     assert (

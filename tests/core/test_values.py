@@ -41,7 +41,9 @@ from surrogate_nas.core.errors import UserError
     ],
 )
 def test_a_value_is_checked_with_its_range(
-    check: Callable[[object], object], value: object, said: str
+    check: Callable[[object], object],
+    value: object,
+    said: str,
 ) -> None:
     with pytest.raises(UserError) as refused:
         check(value)

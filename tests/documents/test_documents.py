@@ -36,9 +36,11 @@ USER_TEXTS = [one for one in TEXTS if one.id != "CHANGELOG.md"]  # which also sa
 
 def command(words: list[str]) -> tuple[Any, list[str]]:
     """The command that words name, and the words behind it."""
-    found, rest = COMMANDS, words
+    found = COMMANDS
+    rest = words
     while rest and rest[0] in getattr(found, "commands", ()):
-        found, rest = found.commands[rest[0]], rest[1:]
+        found = found.commands[rest[0]]
+        rest = rest[1:]
     return found, rest
 
 
@@ -232,7 +234,8 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
 
 
 def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str], Any]) -> None:
-    abilities, marked = scripts("abilities"), scripts("marked")
+    abilities = scripts("abilities")
+    marked = scripts("marked")
     cost = json.loads(abilities.FIGURES.read_text())["ms_a_step"]
     assert set(cost) == set(STRATEGIES)
     assert marked.held(TOP / "README.md", "analysis/abilities.py") == abilities.table(cost)
@@ -240,7 +243,8 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str],
 
 
 def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:
-    data_tables, marked = scripts("data_tables"), scripts("marked")
+    data_tables = scripts("data_tables")
+    marked = scripts("marked")
     for name in ("sources", "files"):
         shown = marked.held(TOP / "data" / "README.md", f"analysis/data_tables.py: {name}")
         assert shown == getattr(data_tables, name)()
@@ -248,7 +252,9 @@ def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], An
 
 def test_every_line_of_the_page_of_methods_gives_what_it_says() -> None:
     """The blocks share their names; a comment behind a line is no part of what it prints."""
-    runner, named, said = doctest.DocTestRunner(verbose=False), {}, []
+    runner = doctest.DocTestRunner(verbose=False)
+    named = {}
+    said = []
     for number, code in enumerate(blocks(read("analysis/methods.md"), "python")):
         test = doctest.DocTestParser().get_doctest(
             code, named, f"block {number}", "analysis/methods.md", 0

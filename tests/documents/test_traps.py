@@ -157,7 +157,8 @@ def test_seed_trap_a_query_draws_nothing_at_random(analog: TableBenchmark, space
 @pytest.mark.data
 def test_time_trap_the_two_cifar_tables_have_equal_training_times_per_image(fetched: Path) -> None:
     assert fetched.is_dir()
-    ten, hundred = load("nb201-cifar10"), load("nb201-cifar100")
+    ten = load("nb201-cifar10")
+    hundred = load("nb201-cifar100")
     assert hundred.column("train_seconds", 12) == pytest.approx(2 * ten.column("train_seconds", 12))
 
 
@@ -305,7 +306,8 @@ def test_evolution_trap_a_child_differs_in_one_edge_drawn_uniformly() -> None:
 
 def test_evolution_trap_among_equals_the_younger_is_the_parent() -> None:
     made = RegularisedEvolution(SPACE, seed=0, population=2, tournament=40)
-    old, young = SPACE[0], SPACE[11]
+    old = SPACE[0]
+    young = SPACE[11]
     made.tell(trials_of([old, young], lambda _: 1.0))
     assert all(child in SPACE.neighbours(young) for child in made.ask(50))
 

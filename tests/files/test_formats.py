@@ -30,7 +30,8 @@ HELD = [
 def copied(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """The file of a release, where it may be written beside it."""
     release, name = request.param
-    target, source = tmp_path / name, FOLDER / release / name
+    target = tmp_path / name
+    source = FOLDER / release / name
     (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
     with tiny_home(FOLDER / release / "table.h5"):
         yield target

@@ -97,7 +97,9 @@ def test_a_killed_holder_holds_nothing_even_if_it_forked(tmp_path: Path) -> None
 
 
 def test_threads_of_one_process_exclude_each_other_and_themselves(tmp_path: Path) -> None:
-    path, order, waits = tmp_path / "work", [], threading.Event()
+    path = tmp_path / "work"
+    order = []
+    waits = threading.Event()
 
     def second() -> None:
         waits.set()

@@ -34,7 +34,8 @@ def test_a_line_says_how_far_and_how_long() -> None:
 
 
 def test_what_is_left_is_told_after_a_few_and_a_standstill_hardly_changes_it() -> None:
-    now, lines = 0.0, []
+    now = 0.0
+    lines = []
     progress = ProgressLines("runs", write=lines.append, clock=lambda: now)
     for done in range(2, 11):  # two were there before
         progress(done, 52)
@@ -59,7 +60,8 @@ def test_a_slow_share_of_the_work_counts_in_full() -> None:
 
 
 def test_it_speaks_unasked_while_nothing_is_finished_and_is_silent_afterwards() -> None:
-    heard, lines = threading.Event(), []
+    heard = threading.Event()
+    lines = []
 
     def write(line: str) -> None:
         lines.append(line)

@@ -101,7 +101,11 @@ def described(stored: Path, **change: object) -> dict[str, object]:
         ("card", {"model": "ridge"}),
     ],
 )
-def test_arrays_that_do_not_fit_are_one_line(stored: Path, name: str, value: object) -> None:
+def test_arrays_that_do_not_fit_are_one_line(
+    stored: Path,
+    name: str,
+    value: object,
+) -> None:
     forged(stored, name, value)
     with pytest.raises(UserError) as caught:
         load(stored)

@@ -208,7 +208,8 @@ def _write_space(path: Path) -> None:
 
 
 def _read_space(path: Path) -> Any:
-    entry, file = home() / "spaces" / "own.json", home() / "own.py"
+    entry = home() / "spaces" / "own.json"
+    file = home() / "own.py"
     file.write_text(OWN)
     entry.parent.mkdir(exist_ok=True)
     entry.write_text(path.read_text().replace("own.py", str(file)))

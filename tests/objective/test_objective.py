@@ -239,7 +239,8 @@ def test_a_score_does_not_depend_on_which_cells_are_looked_up_together(
 
 
 def test_infeasible_cells_rank_after_all_feasible_ones_by_violation(analog: TableBenchmark) -> None:
-    params, latency = analog.column("params"), analog.column("depth")
+    params = analog.column("params")
+    latency = analog.column("depth")
     objective = Objective(
         "digital_error + params", analog, subject_to="params <= 200000 and depth >= 2"
     )
@@ -336,7 +337,8 @@ def test_diversity_is_the_similarity_to_the_best_found_before(
 
 def test_only_the_ten_best_cells_count_for_diversity(analog: TableBenchmark, space: NB201) -> None:
     order = analog.column("digital_error").argsort()
-    good, bad = [space[int(i)] for i in order[:10]], space[int(order[-1])]
+    good = [space[int(i)] for i in order[:10]]
+    bad = space[int(order[-1])]
     evaluator = Ledger(Objective("digital_error + diversity", analog))
     list(evaluator.evaluate([bad, *good]))
     (last,) = list(evaluator.evaluate([space.neighbours(bad)[3]]))

@@ -31,7 +31,11 @@ from surrogate_nas.papers.trained.orders import (
 
 
 def trained(
-    rng: np.random.Generator, n: int, seeds: int, noise: float, truth: np.ndarray | None = None
+    rng: np.random.Generator,
+    n: int,
+    seeds: int,
+    noise: float,
+    truth: np.ndarray | None = None,
 ) -> np.ndarray:
     """What runs of `seeds` seeds tell of cells: the truth and noise; shape ``(seeds, n)``."""
     truth = rng.normal(size=n) if truth is None else truth
@@ -40,12 +44,15 @@ def trained(
 
 @given(st.integers(0, 10_000), st.integers(10, 60), st.booleans())
 def test_tau_is_that_of_scipy_also_with_ties_and_missing_cells(
-    seed: int, n: int, ties: bool
+    seed: int,
+    n: int,
+    ties: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     one, two = rng.normal(size=(2, n))
     if ties:
-        one, two = one.round(), two.round()
+        one = one.round()
+        two = two.round()
     one[rng.random(n) < 0.1] = math.nan
     held = np.isfinite(one)
     order = order_of(one, two)
@@ -95,7 +102,10 @@ def test_the_goal_is_the_mean_of_the_other_seeds() -> None:
 @pytest.mark.parametrize("seeds", [2, 4])
 def test_noise_is_taken_out(seeds: int) -> None:
     """The true correlation of two signals is .6; each has a reliability of .5."""
-    rng, n, found, raw = np.random.default_rng(seeds), 400, [], []
+    rng = np.random.default_rng(seeds)
+    n = 400
+    found = []
+    raw = []
     for _ in range(20):
         truth, rest = rng.normal(size=(2, n))
         goal = trained(rng, n, seeds, 1.0, truth)
@@ -124,10 +134,14 @@ def test_nothing_is_told_where_two_seeds_do_not_agree() -> None:
 
 
 def test_intervals_of_cells_cover() -> None:
-    rng, n, true, hits = np.random.default_rng(1), 60, 2 / math.pi * math.asin(0.5), 0
+    rng = np.random.default_rng(1)
+    n = 60
+    true = 2 / math.pi * math.asin(0.5)
+    hits = 0
     for _ in range(200):
         truth = rng.normal(size=n)
-        one, two = trained(rng, n, 2, 1.0, truth), trained(rng, n, 2, 1.0, truth)
+        one = trained(rng, n, 2, 1.0, truth)
+        two = trained(rng, n, 2, 1.0, truth)
         found = with_interval(taus_of(crossed(one, two), draws(n, 400)))
         hits += found.low <= true <= found.high
     assert 0.89 <= hits / 200 <= 0.98
@@ -137,8 +151,14 @@ def test_intervals_of_cells_cover() -> None:
     ("tasks", "between", "within"),
     [(15, 0.0, 0.05), (15, 0.05, 0.05), (15, 0.1, 0.02), (8, 0.05, 0.05)],
 )
-def test_two_levels_cover_about_as_said(tasks: int, between: float, within: float) -> None:
-    rng, hits, repeats = np.random.default_rng(2), 0, 600
+def test_two_levels_cover_about_as_said(
+    tasks: int,
+    between: float,
+    within: float,
+) -> None:
+    rng = np.random.default_rng(2)
+    hits = 0
+    repeats = 600
     for i in range(repeats):
         found = rng.normal(0, math.hypot(between, within), size=(tasks, 1))
         resampled = two_level(
@@ -151,8 +171,10 @@ def test_two_levels_cover_about_as_said(tasks: int, between: float, within: floa
 
 
 def test_a_difference_from_what_is_said_is_seen_four_times_of_five() -> None:
-    rng, tasks = np.random.default_rng(3), 15
-    shift, repeats = seen_from(tasks) * 0.1 / tasks**0.5, 2000
+    rng = np.random.default_rng(3)
+    tasks = 15
+    shift = seen_from(tasks) * 0.1 / tasks**0.5
+    repeats = 2000
     power = np.mean(
         [ttest_1samp(rng.normal(shift, 0.1, tasks), 0).pvalue < 0.05 for _ in range(repeats)]
     )
@@ -162,7 +184,8 @@ def test_a_difference_from_what_is_said_is_seen_four_times_of_five() -> None:
 
 
 def test_an_order_that_is_worse_is_told_from_one_that_is_not() -> None:
-    rng, n = np.random.default_rng(0), 200
+    rng = np.random.default_rng(0)
+    n = 200
     goal = rng.normal(size=(2, n))
     near, far = (goal[::-1] + noise * rng.normal(size=(2, n)) for noise in (0.3, 1.5))
     counts = draws(n)
@@ -176,7 +199,8 @@ def test_an_order_that_is_worse_is_told_from_one_that_is_not() -> None:
 
 
 def test_tasks_are_drawn_with_all_their_lengths() -> None:
-    gaps, values = np.array([0.0, 0.1, 0.2, 0.3]), np.array([1.0, 2.0, 3.0, 4.0])
+    gaps = np.array([0.0, 0.1, 0.2, 0.3])
+    values = np.array([1.0, 2.0, 3.0, 4.0])
     found = spearman_of(gaps, values, ["a", "a", "b", "b"])
     assert found[0] == pytest.approx(1) and np.allclose(found, 1)
     assert np.isnan(spearman_of(gaps, np.zeros(4), ["a", "a", "b", "b"])).all()

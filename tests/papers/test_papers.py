@@ -117,7 +117,9 @@ def test_the_nats_bench_protocol_searches_on_each_data_set(fetched: Path, tmp_pa
 
 @pytest.mark.slow
 def test_predictors_stand_beside_the_published_ones(
-    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
@@ -142,12 +144,15 @@ def test_predictors_stand_beside_the_published_ones(
 
 
 def test_finished_fits_are_kept(
-    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fetched
     monkeypatch.setattr(predictors, "SIZES", (78,))
     monkeypatch.setattr(predictors, "MODELS", ("ridge",))
-    score, fitted = predictors.score, []
+    score = predictors.score
+    fitted = []
 
     def interrupted(fit: Any) -> Any:
         if len(fitted) == 4:
@@ -167,7 +172,10 @@ def test_finished_fits_are_kept(
 
 @pytest.mark.slow
 def test_predictors_on_nb101_stand_beside_what_needs_no_model(
-    mirror: Path, own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Path,
+    own_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert mirror.is_dir() and own_home.is_dir()
     fetching.fetch("nb101")

@@ -44,7 +44,8 @@ QUARTER = "kendall_best_quarter"
 
 
 def test_tau_leaves_out_what_is_missing_and_says_when_there_is_none() -> None:
-    first, second = np.array([1.0, 2.0, np.nan, 3.0, 4.0]), np.array([1.0, 3.0, 0.0, 2.0, np.inf])
+    first = np.array([1.0, 2.0, np.nan, 3.0, 4.0])
+    second = np.array([1.0, 3.0, 0.0, 2.0, np.inf])
     assert kendall(first, second) == pytest.approx(1 / 3)
     assert math.isnan(kendall(first[:2], second[:2])) and math.isnan(
         kendall(np.ones(9), np.arange(9.0))
@@ -212,7 +213,9 @@ needy = Format(write, "theirs.txt", "Read {out}", needs=("no_such_library",))
 
 
 def test_engines_papers_and_exports_are_found_in_files_and_packages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     file = tmp_path / "theirs_of_papers.py"
     file.write_text(THEIRS)
@@ -317,13 +320,16 @@ def only(monkeypatch: pytest.MonkeyPatch, module: Any, *names: str) -> None:
 
 @pytest.mark.slow
 def test_the_paper_on_losses_takes_whatever_is_here(
-    small: TableBenchmark, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small: TableBenchmark,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     only(monkeypatch, losses, "analog-cifar10", str(small.path))
     result = reproduce("losses", folder=tmp_path, runs=1)
     rows = {(row.method, row.metric): row for row in result.rows}
     bench = sn.load("analog-cifar10")
-    noisy, wanted = bench.column("noisy_error"), bench.column("digital_error")
+    noisy = bench.column("noisy_error")
+    wanted = bench.column("digital_error")
     assert rows["noisy_error", "kendall"].ours == pytest.approx(kendalltau(noisy, wanted).statistic)
     counts = bench.column("convolutions")
     assert rows["noisy_error", WITHIN].ours == pytest.approx(within(noisy, wanted, counts))
@@ -356,10 +362,8 @@ def test_transfer_compares_every_two_tables_of_a_space(
     only(monkeypatch, transfer, "analog-cifar10", "fashion")
     result = reproduce("transfer", folder=tmp_path)
     rows = {(row.method, row.dataset, row.metric): row for row in result.rows}
-    digital, clothes = (
-        sn.load("analog-cifar10").column("digital_error"),
-        sn.load("fashion").column("test_error", 5),
-    )
+    digital = sn.load("analog-cifar10").column("digital_error")
+    clothes = sn.load("fashion").column("test_error", 5)
     assert rows["from fashion", "analog-cifar10", "kendall"].ours == pytest.approx(
         kendall(digital, clothes)
     )
@@ -381,7 +385,9 @@ def test_transfer_compares_every_two_tables_of_a_space(
 
 
 def test_the_landscape_is_as_known(
-    fetched: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fetched: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     assert fetched
     monkeypatch.setattr(landscape, "_drawn", lambda _: Figure())
@@ -427,11 +433,9 @@ def test_a_search_under_a_limit_is_held_against_the_truth(
     monkeypatch.setattr(caps, "LOOKUPS", (4, 12))
     cap = caps.limits()["pixel2 ≤ 18 ms"]
     bench = sn.load("nb201-cifar100")
-    truth, expected, errors = (
-        bench.column("latency@pixel2"),
-        caps.predicted("pixel2", 1),
-        bench.column("valid_error", 200),
-    )
+    truth = bench.column("latency@pixel2")
+    expected = caps.predicted("pixel2", 1)
+    errors = bench.column("valid_error", 200)
     few, more, every = caps.search_under((cap.title, 1))
     assert errors[more.cell] <= errors[few.cell] and every.lookups == (expected <= 18).sum()
     assert expected[every.cell] <= 18 and errors[every.cell] == errors[expected <= 18].min()
@@ -447,7 +451,10 @@ def test_a_search_under_a_limit_is_held_against_the_truth(
     ("name", "picture"), [("landscape", 30_000), ("losses", 30_000), ("transfer", 30_000)]
 )
 def test_the_papers_run_over_all_that_is_here(
-    fetched: Path, tmp_path: Path, name: str, picture: int
+    fetched: Path,
+    tmp_path: Path,
+    name: str,
+    picture: int,
 ) -> None:
     assert fetched
     result = reproduce(name, folder=tmp_path, workers=2)

@@ -30,7 +30,9 @@ def test_tables_without_test_errors_tell_none(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_medians_stand_beside_the_published_counts(
-    fetched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetched: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert fetched
     monkeypatch.setattr(queries, "PLANS", {"local_search": Plan(3, 400), "evolution": Plan(3, 40)})
@@ -87,7 +89,8 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     """
     assert fetched
     bench = sn.load("nb201-cifar10")
-    errors, made = bench.column("valid_error", 200), []
+    errors = bench.column("valid_error", 200)
+    made = []
     for run in range(4):
         found = queries.run_until_found(OptimumJob("CIFAR-10", "draw", "local_search", 400, run))
         whole = sn.search(
@@ -124,7 +127,9 @@ def papers_of(**named: str) -> Registry[papers.Paper]:
 
 
 def test_all_papers_go_on_after_one_that_fails(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(papers, "PAPERS", papers_of(first="small", second="absent", third="small"))
     told = snas("paper", "all", "--out", tmp_path, "--json")

@@ -60,7 +60,13 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
     )
 
 
-def made(table: str, family: str, ahead: float, error: float, gap: float | None = None) -> Signals:
+def made(
+    table: str,
+    family: str,
+    ahead: float,
+    error: float,
+    gap: float | None = None,
+) -> Signals:
     return Signals(
         table,
         family,

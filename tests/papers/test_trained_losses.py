@@ -93,7 +93,8 @@ def greiner(tau: float) -> float:
 def test_signals_are_those_of_scipy(studies: list[Study]) -> None:
     assert studies
     for found in studies:
-        bench, wanted = load(found.table), found.goals[0].metric
+        bench = load(found.table)
+        wanted = found.goals[0].metric
         seeds = [column(bench, wanted, None, seed) for seed in (0, 1)]
         assert FEWEST <= found.classes[0] <= found.classes[1] == len(list(bench.space))  # type: ignore[call-overload]
         assert found.seeds == (2, 2, 2 * found.classes[0])
@@ -135,7 +136,8 @@ def test_signals_are_those_of_scipy(studies: list[Study]) -> None:
 
 def test_what_is_told_is_that_of_scipy(studies: list[Study]) -> None:
     for found in studies:
-        bench, goal = load(found.table), found.goals[0]
+        bench = load(found.table)
+        goal = found.goals[0]
         for one in goal.told[:: max(len(goal.told) // 4, 1)]:
             expected = both_ways(bench, one.metric, one.epochs, goal.metric)
             assert one.taus["kendall"] == pytest.approx(expected, nan_ok=True)
@@ -150,7 +152,8 @@ def test_what_is_told_is_that_of_scipy(studies: list[Study]) -> None:
 def test_the_intervals_are_those_of_an_independent_bootstrap(studies: list[Study]) -> None:
     rng = np.random.default_rng(5)
     for found in studies[::6]:
-        bench, wanted = load(found.table), found.goals[0].metric
+        bench = load(found.table)
+        wanted = found.goals[0].metric
         goal = [column(bench, wanted, None, seed) for seed in (0, 1)]
         drawn = [rng.integers(len(goal[0]), size=len(goal[0])) for _ in range(RESAMPLES)]
         for key in ("measure", "train"):
@@ -198,7 +201,8 @@ def test_the_words_give_the_mean_taus(studies: list[Study]) -> None:
 
 
 def test_the_contrasts_are_told_with_what_could_be_seen(studies: list[Study]) -> None:
-    held, lines = told(studies), words(studies, [])
+    held = told(studies)
+    lines = words(studies, [])
     found = {one.signal: one for one in contrasts_of(held)}
     titles = {
         "loss": "Validation loss −",
@@ -207,7 +211,8 @@ def test_the_contrasts_are_told_with_what_could_be_seen(studies: list[Study]) ->
     }
     p = {}
     for key, title in titles.items():
-        one, line = found[key], said(lines, title)
+        one = found[key]
+        line = said(lines, title)
         each = np.array([f.signals[key].tau.tau - f.signals["measure"].tau.tau for f in held])
         assert one.difference == pytest.approx(each.mean()) and one.tasks == len(each)
         assert numbers(line.replace("20%", ""))[0] == pytest.approx(each.mean(), abs=5.1e-4)
@@ -351,7 +356,8 @@ def test_searches_are_driven_by_every_loss_and_judged_by_another_seed(
     again = searched([found], Work(tmp_path, runs=1))
     assert again == made
     assert isinstance(made[0], Searched) and role_of(made[0], made) == "usual validation measure"
-    bench, metric = load(found.table), found.goals[0].metric
+    bench = load(found.table)
+    metric = found.goals[0].metric
     judge = column(bench, metric, None, 1) / (100 if bench.metric(metric).unit == "%" else 1)
     assert np.allclose(judging(found), judge)
     regrets = {value for one in made for runs in one.regret.values() for value in runs}
@@ -409,9 +415,17 @@ def test_ranks_are_over_the_same_tables() -> None:
     assert "On fewer than 3 tables, so not ranked: dice." in lines
 
 
-def simulated(name: str, task: str, epochs: int, seeds: list[int], folder: Path) -> Path:
+def simulated(
+    name: str,
+    task: str,
+    epochs: int,
+    seeds: list[int],
+    folder: Path,
+) -> Path:
     """A table of losses of a task that nobody trained: cells have different numbers of seeds."""
-    rng, space, n = np.random.default_rng(len(name) + epochs), nb201(), len(seeds)
+    rng = np.random.default_rng(len(name) + epochs)
+    space = nb201()
+    n = len(seeds)
     table = Table(
         f"losses-{name}",
         Sampled(space, space.choices[:n]).definition,
@@ -424,7 +438,8 @@ def simulated(name: str, task: str, epochs: int, seeds: list[int], folder: Path)
         epochs="curve",
         card=json.dumps({"task": task}),
     )
-    truth, held = rng.normal(size=n), np.arange(max(seeds))[:, None] < np.array(seeds)
+    truth = rng.normal(size=n)
+    held = np.arange(max(seeds))[:, None] < np.array(seeds)
     looks = (max(1, epochs // 5), epochs)
     for told, kind, at in (
         ("train_loss", "search", looks),
@@ -457,7 +472,8 @@ def test_every_training_is_used_and_lengths_are_told_apart(
     seeds = [4] * 30 + [2] * 30 + [1] * 20
     simulated("made", "made", 5, seeds, tmp_path / "losses")
     simulated("made-x4", "made", 20, seeds, tmp_path / "losses")
-    usual, longer = study(load("losses-made/trained")), study(load("losses-made-x4/trained"))
+    usual = study(load("losses-made/trained"))
+    longer = study(load("losses-made-x4/trained"))
     assert usual is not None and longer is not None
     assert (usual.name, usual.longer, usual.epochs) == ("made", False, 5)
     assert (longer.name, longer.task, longer.longer) == ("made, 20 epochs", "made", True)
@@ -469,7 +485,8 @@ def test_every_training_is_used_and_lengths_are_told_apart(
     bench = load("losses-made/trained")
     goal = np.array([column(bench, "test_error@ce", None, seed) for seed in range(4)])
     centred = goal - goal[:, :30].mean(axis=1, keepdims=True)
-    taus, cells = [], []
+    taus = []
+    cells = []
     for seed in range(4):
         own = column(bench, "valid_error@ce", None, seed)
         rest = np.delete(centred, seed, axis=0)

@@ -86,11 +86,14 @@ def requested() -> list[str]:
 
 @pytest.fixture(scope="module")
 def shared(
-    explored: tuple[Comparison, Path], browser: Browser, requested: list[str]
+    explored: tuple[Comparison, Path],
+    browser: Browser,
+    requested: list[str],
 ) -> Iterator[Tab]:
     """The explorer, opened once for all tests that only look at it."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    page, errors = context.new_page(), []
+    page = context.new_page()
+    errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("request", lambda request: requested.append(request.url))
     opened(page, explored[1])
@@ -137,7 +140,10 @@ def met(comparison: Comparison, strategy: str, run: int, first: int = BUDGET) ->
 
 
 def best_so_far(
-    comparison: Comparison, strategy: str, run: int, first: int = BUDGET
+    comparison: Comparison,
+    strategy: str,
+    run: int,
+    first: int = BUDGET,
 ) -> list[tuple[int, Trial]]:
     """The trials of a run that were its best so far, each with its number from 1."""
     found: list[tuple[int, Trial]] = []
@@ -152,7 +158,9 @@ def number(text: str) -> float:
 
 
 def test_the_page_is_small_and_asks_no_network(
-    explored: tuple[Comparison, Path], whole: Tab, requested: list[str]
+    explored: tuple[Comparison, Path],
+    whole: Tab,
+    requested: list[str],
 ) -> None:
     comparison, path = explored
     assert len(comparison.objective.benchmark.space) == 15625  # type: ignore[arg-type]
@@ -181,7 +189,8 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
     explored: tuple[Comparison, Path], whole: Tab
 ) -> None:
     comparison, _ = explored
-    space, benchmark = comparison.objective.benchmark.space, comparison.objective.benchmark
+    space = comparison.objective.benchmark.space
+    benchmark = comparison.objective.benchmark
     mark = whole.locator("[data-mark]").last.bounding_box()
     assert mark is not None
     whole.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
@@ -230,7 +239,9 @@ def test_pointing_at_a_cell_draws_it_and_names_its_numbers(
 
 @pytest.mark.parametrize("run", [0, 1])
 def test_two_strategies_are_compared_in_one_run(
-    explored: tuple[Comparison, Path], whole: Tab, run: int
+    explored: tuple[Comparison, Path],
+    whole: Tab,
+    run: int,
 ) -> None:
     comparison, _ = explored
     compared(whole, "evolution", "random", run)
@@ -335,7 +346,8 @@ def test_bars_are_shares_among_the_best_and_select(
     explored: tuple[Comparison, Path], whole: Tab
 ) -> None:
     comparison, _ = explored
-    scores, space = comparison.objective.over_space(), comparison.objective.benchmark.space
+    scores = comparison.objective.over_space()
+    space = comparison.objective.benchmark.space
     assert scores is not None and isinstance(space, NB201)
     best = scores.score.argsort(kind="stable")[:156]
     assert whole.inner_text("#made h2") == "What the best 1 % are made of"
@@ -566,7 +578,9 @@ def test_a_page_shows_what_it_has_room_for(
 
 
 def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tab: Tab
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tab: Tab,
 ) -> None:
     entries = [Entry(name, 12) for name in STRATEGIES]
     result = run_suite(

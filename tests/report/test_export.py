@@ -40,7 +40,8 @@ from tests.conftest import Snas
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-BUDGET, RUNS = 24, 3
+BUDGET = 24
+RUNS = 3
 read_csv = partial(pd.read_csv, float_precision="round_trip")
 STRATEGIES = ["random", "evolution(population=5)", "successive_halving"]
 
@@ -111,14 +112,20 @@ def studies_of(file: Path) -> dict[str, optuna.Study]:
 
 
 @pytest.mark.parametrize("name", ["csv", "latex", "optuna"])
-def test_exporting_twice_gives_the_same_bytes(name: str, folder: Path, tmp_path: Path) -> None:
+def test_exporting_twice_gives_the_same_bytes(
+    name: str,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
     first, second = (EXPORTS[name].write(folder, tmp_path / place) for place in ("a", "b"))
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
     assert first and not list(tmp_path.rglob("*.part"))
 
 
 def test_csv_holds_every_trial_run_and_summary_with_units(
-    folder: Path, made: Comparison, tmp_path: Path
+    folder: Path,
+    made: Comparison,
+    tmp_path: Path,
 ) -> None:
     EXPORTS["csv"].write(folder, tmp_path)
     trials, runs, summary, columns = (
@@ -151,7 +158,9 @@ def test_csv_holds_every_trial_run_and_summary_with_units(
 
 
 def test_optuna_has_a_study_a_run_with_values_states_and_limits(
-    folder: Path, made: Comparison, tmp_path: Path
+    folder: Path,
+    made: Comparison,
+    tmp_path: Path,
 ) -> None:
     (file,) = EXPORTS["optuna"].write(folder, tmp_path / "optuna.log")
     studies = studies_of(file)
@@ -234,7 +243,9 @@ def dashboard(front: Path, tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_real_dashboard_shows_values_parameters_and_the_front(
-    dashboard: str, front: Path, tab: Page
+    dashboard: str,
+    front: Path,
+    tab: Page,
 ) -> None:
     run = next(run for run in read_comparison(front).runs if run.strategy == "nsga2")
     tab.set_default_timeout(120_000)
@@ -287,12 +298,15 @@ def rows_of(text: str) -> dict[str, list[str]]:
 
 
 def test_latex_prints_the_numbers_of_the_json_with_the_best_in_bold(
-    folder: Path, made: Comparison, tmp_path: Path
+    folder: Path,
+    made: Comparison,
+    tmp_path: Path,
 ) -> None:
     files = {file.name: file.read_text() for file in EXPORTS["latex"].write(folder, tmp_path)}
     assert files.keys() == {"summary.tex", "tests.tex"}
     assert all(balanced(text) and r"\toprule" in text for text in files.values())
-    text, told = files["summary.tex"], made.to_json()["strategies"]
+    text = files["summary.tex"]
+    told = made.to_json()["strategies"]
     rows = rows_of(text)
     assert list(rows) == [escaped(entry["name"]) for entry in told]
     assert (
@@ -320,7 +334,8 @@ def test_latex_marks_what_is_significantly_worse(made: Comparison, tmp_path: Pat
     """Eight runs of which the second strategy loses every one: p is .008."""
     from dataclasses import replace
 
-    answer, space = made.answer(made.runs_of("random")[0]), made.objective.benchmark.space
+    answer = made.answer(made.runs_of("random")[0])
+    space = made.objective.benchmark.space
     # of equal function none
     cells = list({space.identity(cell): cell for cell in space[:500]}.values())
     runs = [
@@ -359,7 +374,8 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
     assert {"fronts", "front-points", "ranking", "score-by-cells"} <= stems
     captions = (tmp_path / "captions.txt").read_text()
     for stem in stems:
-        svg, pdf = (tmp_path / f"{stem}.svg").read_text(), (tmp_path / f"{stem}.pdf").read_bytes()
+        svg = (tmp_path / f"{stem}.svg").read_text()
+        pdf = (tmp_path / f"{stem}.pdf").read_bytes()
         assert "<svg" in svg and "<image" not in svg and "var(--" not in svg
         assert (
             pdf.startswith(b"%PDF")
@@ -373,7 +389,9 @@ def test_figures_are_vectors_with_their_letters_and_captions(front: Path, tmp_pa
 
 
 def test_mlflow_reads_what_the_comparison_says(
-    folder: Path, made: Comparison, tmp_path: Path
+    folder: Path,
+    made: Comparison,
+    tmp_path: Path,
 ) -> None:
     (file,) = EXPORTS["mlflow"].write(folder, tmp_path / "mlflow.db")
     from surrogate_nas.report.export.mlflow import _client
@@ -401,7 +419,9 @@ def test_mlflow_reads_what_the_comparison_says(
     reason="trackio is an extra that dev has not: it wants an older pillow",
 )
 def test_trackio_reads_what_the_comparison_says(
-    folder: Path, made: Comparison, tmp_path: Path
+    folder: Path,
+    made: Comparison,
+    tmp_path: Path,
 ) -> None:
     (file,) = EXPORTS["trackio"].write(folder, tmp_path / "trackio")
     with sqlite3.connect(file) as held:
@@ -488,7 +508,10 @@ def test_a_path_over_lambda_is_read_again_and_exported(path: Path, snas: Snas) -
 
 
 def test_what_is_unfinished_is_exported_and_counted(
-    folder: Path, suite: Path, tmp_path: Path, snas: Snas
+    folder: Path,
+    suite: Path,
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     import shutil
 
@@ -523,7 +546,11 @@ def test_what_is_unfinished_is_exported_and_counted(
     ],
 )
 def test_bad_input_is_one_line(
-    arguments: list[str], said: str, snas: Snas, tmp_path: Path, monkeypatch: Any
+    arguments: list[str],
+    said: str,
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: Any,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ended = snas("export", *arguments)

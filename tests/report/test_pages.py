@@ -66,10 +66,8 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a suite of seven problems."""
-    rng, ends = (
-        np.random.default_rng(0),
-        {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1},
-    )
+    rng = np.random.default_rng(0)
+    ends = {"random": 0.9, "bo": 0.1, "evolution": 0.5, "local_search": 0.1}
     result = made(
         {
             f"p{i}": {name: steps(*(end + 0.02 * rng.random(10))) for name, end in ends.items()}
@@ -100,7 +98,9 @@ def seen(tab: Page, selector: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_first_screen_holds_the_verdict_and_the_ranking(
-    report: Path, tab: Page, scheme: str
+    report: Path,
+    tab: Page,
+    scheme: str,
 ) -> None:
     tab.emulate_media(color_scheme=scheme)
     tab.set_viewport_size({"width": 1400, "height": 900})
@@ -154,7 +154,9 @@ def test_what_a_picture_writes_stays_in_it(report: Path, tab: Page, width: int) 
 
 @pytest.mark.parametrize("width", [1400, 390])
 def test_a_table_that_is_cut_shows_a_shadow_and_scrolls_in_itself(
-    report: Path, tab: Page, width: int
+    report: Path,
+    tab: Page,
+    width: int,
 ) -> None:
     tab.set_viewport_size({"width": width, "height": 900})
     tab.goto(report.as_uri())

@@ -409,7 +409,8 @@ def test_the_headline_follows_the_test(small):
         "first_cells": 0,
         "budget": {"cells": 1, "seconds": None},
     }
-    low, high = [0.10 + 0.001 * i for i in range(8)], [0.20 + 0.002 * i for i in range(8)]
+    low = [0.10 + 0.001 * i for i in range(8)]
+    high = [0.20 + 0.002 * i for i in range(8)]
     clear = Comparison(objective, description, runs("a", high) + runs("b", low))
     assert (
         "b ends with the lowest regret: significantly better than a (better in 8 of 8"
@@ -448,7 +449,8 @@ def test_numbers():
 def test_looks_differ_and_follow_the_name():
     names = [f"s{i}" for i in range(20)]
     assert len(set(looks(names).values())) == 20
-    alone, among = looks(["bo"]), looks(["mine", "evolution", "bo", "evolution(population=5)"])
+    alone = looks(["bo"])
+    among = looks(["mine", "evolution", "bo", "evolution(population=5)"])
     assert (
         alone["bo"] == among["bo"]
         and among["evolution"] == looks(["evolution(population=9)"]).popitem()[1]
@@ -472,7 +474,8 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
 
     drawn = curves_of_test(study)
     assert isinstance(drawn, Drawing)
-    curves, panel = drawn.curves, drawn.panel
+    curves = drawn.curves
+    panel = drawn.panel
     for name in made.strategies:
         for cells, mean in zip(curves[name].x.astype(int), curves[name].middle, strict=True):
             by_hand = []
@@ -487,7 +490,8 @@ def test_the_test_curve_is_that_of_the_best_validated_cell(real, tmp_path):
 
     drawn = curves_of_test(study, "cost")
     assert isinstance(drawn, Drawing)
-    curves, panel = drawn.curves, drawn.panel
+    curves = drawn.curves
+    panel = drawn.panel
     divisor = {"days": 86400.0, "hours": 3600.0}[panel.x_label]
     for name in made.strategies:
         for at, mean in zip(curves[name].x[::7] * divisor, curves[name].middle[::7], strict=True):
@@ -521,7 +525,8 @@ def test_several_objectives_show_their_front(tmp_path):
 
 def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
     made = compare("fashion", ["random", "evolution"], "valid_error, params", runs=2, budget=25)
-    plane, scores = plane_of(Study(made)), made.objective.over_space()
+    plane = plane_of(Study(made))
+    scores = made.objective.over_space()
     assert plane is not None and scores is not None
     whole = scores.vector[scores.feasible]
     whole = np.unique(whole, axis=0)  # by the first, then by the second

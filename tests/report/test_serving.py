@@ -47,7 +47,9 @@ class Answer:
     """What a server said."""
 
     def __init__(self, said: http.client.HTTPResponse) -> None:
-        self.status, self.headers, self.body = said.status, dict(said.getheaders()), said.read()
+        self.status = said.status
+        self.headers = dict(said.getheaders())
+        self.body = said.read()
 
     @property
     def text(self) -> str:
@@ -171,13 +173,18 @@ def test_what_is_at_hand_is_told_in_numbers(server: Server) -> None:
     assert ask(server, "/part/one?other").body == part.body
 
 
-def test_a_run_is_read_on_not_again(made: Path, tmp_path: Path, analog: TableBenchmark) -> None:
+def test_a_run_is_read_on_not_again(
+    made: Path,
+    tmp_path: Path,
+    analog: TableBenchmark,
+) -> None:
     whole = Store(made / "one").path("random", 1).read_bytes()
     lines = whole.splitlines(keepends=True)
     (tmp_path / "runs").mkdir()
     shutil.copy(made / "one" / "experiment.json", tmp_path)
     store = Store(tmp_path)
-    file, run = store.path("random", 1), store.watch("random", 1)
+    file = store.path("random", 1)
+    run = store.watch("random", 1)
     assert not run.refresh() and not run.is_begun
     file.write_bytes(b"".join(lines[:4]) + lines[4][:30])
     assert run.refresh() and len(run.best) == 4 and run.end is None and not run.damage
@@ -251,7 +258,8 @@ def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBen
     run.write_bytes(b"".join(run.read_bytes().splitlines(keepends=True)[:5]))
     with Server(tmp_path / "out", 0) as server:
         server.in_background()
-        told, page = ask(server, "/state/").json, ask(server, "/").text
+        told = ask(server, "/state/").json
+        page = ask(server, "/").text
         assert [one["states"] for one in told["strategies"]] == [
             ["done", "halted"],
             ["failed", "failed"],
@@ -272,7 +280,8 @@ def test_a_suite_counts_the_runs_of_each_strategy(tmp_path: Path) -> None:
     run_suite(suite, tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()
-        told, page = ask(server, "/state/").json, ask(server, "/").text
+        told = ask(server, "/state/").json
+        page = ask(server, "/").text
         assert {name: one["counts"]["runs"] for name, one in told["problems"].items()} == {
             "one": 4,
             "two": 4,
@@ -473,7 +482,8 @@ def test_a_file_is_sent_in_pieces(server: Server, results: Path) -> None:
                 f" {cookie}\r\nConnection: close\r\n\r\n"
             )
             connection.sendall(head.encode())
-            received, buffer = 0, bytearray(2**16)
+            received = 0
+            buffer = bytearray(2**16)
             while n := connection.recv_into(buffer):
                 received += n
         _, most = tracemalloc.get_traced_memory()
@@ -519,7 +529,9 @@ def test_a_folder_that_is_read_holds_no_other_up(server: Server, results: Path) 
 
 @pytest.mark.slow
 def test_a_shown_file_reaches_neither_this_server_nor_another(
-    server: Server, results: Path, tab: Page
+    server: Server,
+    results: Path,
+    tab: Page,
 ) -> None:
     (results / "one" / "report.html").write_text(
         "<title>waits</title><script>fetch('/state/one').then(() => document.title = 'read',"
@@ -606,7 +618,11 @@ def test_the_command_serves_until_it_is_interrupted(results: Path, snas: Snas) -
     ],
 )
 def test_what_cannot_be_served_is_one_line(
-    arguments: list[str], says: str, snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    says: str,
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outcome = snas("serve", *arguments)

@@ -215,13 +215,17 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.slow
 def test_a_killed_dask_worker_changes_nothing_and_a_second_command_waits(
-    undisturbed: Any, dask: Dask, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    undisturbed: Any,
+    dask: Dask,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
     gated.arrived(2)
     with ThreadPoolExecutor(1) as thread:
-        second, said = thread.submit(gated.made), ""
+        second = thread.submit(gated.made)
+        said = ""
         while f"Waiting for process {process.pid} on {platform.node()} " not in said:
             said += capfd.readouterr().err
         dask.workers[0].kill()
@@ -250,7 +254,9 @@ def test_a_killed_ray_worker_changes_nothing(undisturbed: Any, tmp_path: Path) -
 
 @pytest.mark.slow
 def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
-    undisturbed: Any, dask: Dask, tmp_path: Path
+    undisturbed: Any,
+    dask: Dask,
+    tmp_path: Path,
 ) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(f"dask:{dask.address}")
@@ -272,7 +278,9 @@ def test_a_dask_that_went_away_is_one_line_and_slurm_goes_on(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dask", "ray"])
 def test_an_interrupted_engine_leaves_no_process(
-    name: str, undisturbed: Any, tmp_path: Path
+    name: str,
+    undisturbed: Any,
+    tmp_path: Path,
 ) -> None:
     gated = Gated(tmp_path)
     process = gated.start_on(name)
@@ -290,10 +298,14 @@ def test_an_interrupted_engine_leaves_no_process(
     ("kind", "named"), [("", False), ("parent -2", True), ("parent -9", False)]
 )
 def test_slurm_leaves_no_folder(
-    kind: str, named: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str,
+    named: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither where the command was given nor elsewhere, however it ends."""
-    here, there = tmp_path / "here", tmp_path / "there"
+    here = tmp_path / "here"
+    there = tmp_path / "there"
     for folder in (here, there):
         folder.mkdir()
     monkeypatch.chdir(here)
@@ -330,7 +342,11 @@ def test_slurm_leaves_no_folder(
     ],
 )
 def test_a_bad_address_is_one_line(
-    engine: str, says: str, tmp_path: Path, snas: Snas, closed_port: int
+    engine: str,
+    says: str,
+    tmp_path: Path,
+    snas: Snas,
+    closed_port: int,
 ) -> None:
     engine, says = (text.format(folder=tmp_path, port=closed_port) for text in (engine, says))
     told = snas(
@@ -343,7 +359,11 @@ def test_a_bad_address_is_one_line(
     ("engine", "library"), [("dask", "distributed"), ("ray", "ray"), ("slurm", "submitit")]
 )
 def test_a_missing_library_is_one_line(
-    engine: str, library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    engine: str,
+    library: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     told = snas("compare", "--out", tmp_path / "out", "--engine", engine)

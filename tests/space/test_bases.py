@@ -208,7 +208,8 @@ def test_cells_are_found_by_what_they_look_like() -> None:
 
 
 def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> None:
-    space, before = ChoiceSpace("asked", {"a": ("1", "2")}), []
+    space = ChoiceSpace("asked", {"a": ("1", "2")})
+    before = []
 
     @once.once(most=2)
     def answer(of: Space, *numbers: Any) -> str:

@@ -32,7 +32,8 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
         assert [space.reveal(one) for one in space.neighbours(hidden)] == list(
             base.neighbours(cell)
         )
-        one, other = np.random.default_rng(2), np.random.default_rng(2)
+        one = np.random.default_rng(2)
+        other = np.random.default_rng(2)
         assert space.reveal(space.mutate(hidden, one)) == base.mutate(cell, other)
         assert space.reveal(space.sample(one)) == base.sample(other)
     first, second = cells[:2]
@@ -45,7 +46,8 @@ def test_everything_but_names_is_as_behind(name: str) -> None:
     assert len(classes) == len({a for a, _ in classes}) == len({b for _, b in classes})
     for view in base.views:
         for encoding in view.split("+"):
-            seen, behind = space.encode(disguised, encoding), base.encode(cells, encoding)
+            seen = space.encode(disguised, encoding)
+            behind = base.encode(cells, encoding)
             assert sorted(map(tuple, seen.T.tolist())) == sorted(map(tuple, behind.T.tolist()))
 
 

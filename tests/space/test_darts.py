@@ -128,7 +128,9 @@ def test_loose_ends_are_what_a_cell_of_nasnet_joins() -> None:
 
 
 def changed_edges(
-    space: Darts | NASNet, one: Cell, other: Cell
+    space: Darts | NASNet,
+    one: Cell,
+    other: Cell,
 ) -> list[tuple[Counter[object], Counter[object]]]:
     """By node what only one of two cells has."""
     nodes = []
@@ -176,12 +178,11 @@ def test_nodes_with_two_equal_edges_are_drawn_as_often_as_any_others() -> None:
 
 def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
     text = darts().named["DARTS_V2"]
-    first, second = (
-        "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ",
-        "('sep_conv_3x3', 1), ('skip_connect', 0), ",
-    )
+    first = "('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+    second = "('sep_conv_3x3', 1), ('skip_connect', 0), "
     swapped = text.replace(first + second, second + first, 1)
-    one, other = darts().parse(text), darts().parse(swapped)
+    one = darts().parse(text)
+    other = darts().parse(swapped)
     assert (
         one != other
         and darts().identity(one) == darts().identity(other)
@@ -204,7 +205,9 @@ def test_the_order_of_the_nodes_is_no_part_of_a_cells_identity() -> None:
     ],
 )
 def test_published_sizes(
-    name: str, millions_of_parameters: float, millions_of_macs: float | None
+    name: str,
+    millions_of_parameters: float,
+    millions_of_macs: float | None,
 ) -> None:
     found = sizes(darts(), darts().parse(name), PUBLISHED)
     digits = len(str(millions_of_parameters).partition(".")[2])
@@ -215,7 +218,9 @@ def test_published_sizes(
 @SPACES
 @SHAPES
 def test_sizes_of_built_networks_are_the_formulas(
-    space: Darts | NASNet, network: Network, monkeypatch: pytest.MonkeyPatch
+    space: Darts | NASNet,
+    network: Network,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deeper = Network(**{**vars(network), "cells_per_stage": 2})
     cells = [*drawn_cells(space, 6), *map(space.parse, space.named)][:9]
@@ -260,7 +265,8 @@ def test_the_future_does_not_change_past_answers(space: Darts | NASNet) -> None:
 
 @pytest.mark.parametrize("network", [SMALL, CAUSAL], ids=["image", "causal signal"])
 def test_pooling_takes_the_largest_or_the_mean_without_the_padding(network: Network) -> None:
-    flat, stride = network.dimensions == 1, 1 if network.causal else 2
+    flat = network.dimensions == 1
+    stride = 1 if network.causal else 2
     x = torch.arange(1.0, 6.0 if flat else 26.0).reshape(1, 1, 1 if flat else 5, 5)
     plans = [Blueprint(replace(network, image_size=5, input_channels=1)) for _ in range(2)]
     for plan, of in zip(plans, (True, False), strict=True):
@@ -302,9 +308,12 @@ def test_encodings_tell_cells_apart_and_counts_give_the_sizes(space: Darts | NAS
 
 def test_paths_of_one_and_two_operations_are_counted_from_each_input() -> None:
     found = darts().encode([darts().parse("DARTS_V2")], "paths")[0].reshape(2, -1)
-    single, double = found[0, :14].reshape(2, 7), found[0, 14:].reshape(2, 7, 7)
+    single = found[0, :14].reshape(2, 7)
+    double = found[0, 14:].reshape(2, 7, 7)
     place = {name: i for i, name in enumerate(darts().operations)}
-    sep, skip, dilated = place["sep_conv_3x3"], place["skip_connect"], place["dil_conv_3x3"]
+    sep = place["sep_conv_3x3"]
+    skip = place["skip_connect"]
+    dilated = place["dil_conv_3x3"]
     assert single[0, sep] == 2 and single[1, sep] == 3 and single[0, skip] == 2
     assert double[0, sep, dilated] == double[1, sep, dilated] == 1 and double.sum() == 2
 
@@ -339,7 +348,9 @@ def free() -> sn.Computed:
     [("local_search", 700), ("evolution", 300), ("reinforce", 400), ("bo", 30)],
 )
 def test_strategies_find_better_cells_than_random_ones(
-    free: sn.Computed, strategy: str, budget: int
+    free: sn.Computed,
+    strategy: str,
+    budget: int,
 ) -> None:
     objective = sn.Objective("valid_error + 0.01*params", free)
     best = [
@@ -370,7 +381,9 @@ def test_live_trainings_are_searched_and_the_report_draws_the_cells(
 
 
 def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     file = tmp_path / "model.h5"

@@ -16,7 +16,8 @@ ROUNDED = {"encodings": 1e-6, "costs": 1e-6}
 
 @pytest.mark.parametrize("name", SPACES)
 def test_a_space_stays_as_it_is(name: str) -> None:
-    found, golden = of_space(name), GOLDEN[name]
+    found = of_space(name)
+    golden = GOLDEN[name]
     assert list(found) == list(golden)
     changed = [
         what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-10))

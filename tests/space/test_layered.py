@@ -55,7 +55,8 @@ def test_cells_and_neighbours_are_what_they_should_be(space: Layered) -> None:
     assert all(space.parse(cell.text).choices == cell.choices for cell in cells)
     around = {cell: set(space.neighbours(cell)) for cell in cells}
     assert all(cell in around[other] for cell in cells for other in around[cell])
-    reached, edge = {cells[0]}, {cells[0]}
+    reached = {cells[0]}
+    edge = {cells[0]}
     while edge:
         edge = {other for cell in edge for other in around[cell]} - reached
         reached |= edge
@@ -154,7 +155,9 @@ def weights(*layers: nn.Module) -> int:
 
 @pytest.mark.parametrize("bias", [False, True])
 def test_parameters_of_a_gpt_are_those_of_its_layers(bias: bool) -> None:
-    heads, ratios, width = (4, 8, 12, 4, 8, 12, 4, 8, 12, 4), (2, 3, 4, 2, 3, 4, 2, 3, 4, 2), 192
+    heads = (4, 8, 12, 4, 8, 12, 4, 8, 12, 4)
+    ratios = (2, 3, 4, 2, 3, 4, 2, 3, 4, 2)
+    width = 192
     cell = gpt_s().parse(
         f"gpt-s(embed_dim={width}, n_layer=10, n_head={'-'.join(map(str, heads))}, "
         f"mlp_ratio={'-'.join(map(str, ratios))}, bias={bias})"
@@ -181,7 +184,9 @@ def test_pit_ti_has_its_published_size() -> None:
 
 
 def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
-    heads, ratios, width = (3, 4) * 6, (3.5, 4.0, 4.0) * 4, 216
+    heads = (3, 4) * 6
+    ratios = (3.5, 4.0, 4.0) * 4
+    width = 216
     cell = autoformer().parse(
         f"autoformer(hidden_dim={width}, mlp_ratio={'-'.join(map(str, ratios))}, depth=12, "
         f"num_heads={'-'.join(map(str, heads))})"
@@ -190,7 +195,8 @@ def test_parameters_of_an_autoformer_are_those_of_its_layers() -> None:
         1 + 14**2 + 1
     )
     for head, ratio in zip(heads, ratios, strict=True):
-        hidden, inner = int(width * ratio), 64 * head
+        hidden = int(width * ratio)
+        inner = 64 * head
         maps = (
             nn.Linear(width, 3 * inner),
             nn.Linear(inner, width),

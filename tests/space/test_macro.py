@@ -221,5 +221,6 @@ def test_reinforce_learns_on_real_trainings(bench: sn.Benchmark) -> None:
     learned, drawn = (
         np.array([scores(name, seed) for seed in range(3)]) for name in ("reinforce", "random")
     )
-    last, clearly = learned[:, 100:].mean(), 0.25 * drawn.std()
+    last = learned[:, 100:].mean()
+    clearly = 0.25 * drawn.std()
     assert last < learned[:, :50].mean() - clearly and last < drawn.mean() - clearly

@@ -35,7 +35,8 @@ BRIDGED = ("optuna:TPESampler", "pymoo:NSGA2(pop_size=8)", "nevergrad:OnePlusOne
 NAMES = (*STRATEGIES, *BRIDGED)
 COSTLY = {"gnn_guided", "npenas"}
 """Strategies that train a network before they ask."""
-CELLS, FEW = 15, 12
+CELLS = 15
+FEW = 12
 
 
 class Place(NamedTuple):
@@ -72,7 +73,8 @@ REPEATED = {"table, two objectives", "live", "sampled"}
 @pytest.fixture(scope="module")
 def benches(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benchmark]:
     """The benchmark of a place, opened when it is first asked for."""
-    folder, opened = tmp_path_factory.mktemp("matrix"), dict[str, Benchmark]()
+    folder = tmp_path_factory.mktemp("matrix")
+    opened = dict[str, Benchmark]()
 
     def bench(place: str) -> Benchmark:
         kind = place.partition(",")[0]
@@ -150,7 +152,8 @@ def test_on_a_table(name: str, benches: Callable[[str], Benchmark]) -> None:
     ("name", "place"), [(n, p) for p in PLACES for n in NAMES if n in COSTLY or p != "table"]
 )
 def test_everywhere(name: str, place: str, benches: Callable[[str], Benchmark]) -> None:
-    bench, cells = benches(place), FEW if name in COSTLY else CELLS
+    bench = benches(place)
+    cells = FEW if name in COSTLY else CELLS
     first = made(bench, name, place, cells)
     holds(first, bench, place, cells)
     if place in REPEATED:
@@ -185,7 +188,8 @@ def space_of(name: str) -> Space:
     """A space, or as many of its cells as a small table holds."""
     if name not in PARTS:
         return sampled(400) if name == "wide" else space_named(name)
-    space, rng = space_named(name), np.random.default_rng(0)
+    space = space_named(name)
+    rng = np.random.default_rng(0)
     return Sampled(
         space, np.array(sorted({space.sample(rng).choices for _ in range(120)}), dtype=np.int8)
     )

@@ -48,7 +48,8 @@ SPEC = (
     "'maxpool3x3','output'])"
 )
 """The inception-like cell that the authors' code shows, with what it says of it."""
-SPEC_HASH, SPEC_PARAMETERS = "28cfc7874f6d200472e1a9dcd8650aa0", 2_694_282
+SPEC_HASH = "28cfc7874f6d200472e1a9dcd8650aa0"
+SPEC_PARAMETERS = 2_694_282
 
 
 def relabelled(graph: Graph, order: tuple[int, ...]) -> Graph | None:
@@ -115,7 +116,8 @@ def test_all_hashes_are_different_and_those_of_the_paper_s_function() -> None:
 def test_hashes_are_remembered_in_the_home_and_a_damaged_file_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few, others = np.arange(32, dtype=np.uint8).reshape(2, 16), np.ones((2, 16), dtype=np.uint8)
+    few = np.arange(32, dtype=np.uint8).reshape(2, 16)
+    others = np.ones((2, 16), dtype=np.uint8)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr(hashes, "_DIGEST", hashlib.sha256(few).hexdigest())
     monkeypatch.setattr(hashes, "_all_hashes", lambda: few)
@@ -303,7 +305,8 @@ def test_no_neighbour_has_too_many_edges() -> None:
     """Of six vertices, so that there is room for another one, and of eight and nine edges, so that
     two are too many.
     """
-    smaller, all_of_six = sum(COUNTS[:4]), sum(COUNTS[:5])
+    smaller = sum(COUNTS[:4])
+    all_of_six = sum(COUNTS[:5])
     full = [
         cell
         for cell in SPACE[smaller:all_of_six:50]
@@ -321,7 +324,8 @@ def test_every_cell_can_be_reached() -> None:
     rng = np.random.default_rng(2)
     for cell in [SPACE[0], *(SPACE.sample(rng) for _ in range(20))]:
         assert SPACE.neighbours(cell)
-    left, seen = [SPACE[0]], {SPACE[0]}
+    left = [SPACE[0]]
+    seen = {SPACE[0]}
     small = sum(COUNTS[:4])
     while left:
         new = {
@@ -340,7 +344,8 @@ def test_sampling_is_uniform_over_cells_and_needs_no_list_of_them() -> None:
 
 
 def test_mutation_is_uniform_over_the_neighbours() -> None:
-    centre, rng = SPACE.reference, np.random.default_rng(5)
+    centre = SPACE.reference
+    rng = np.random.default_rng(5)
     around = SPACE.neighbours(centre)
     counts = Counter(SPACE.mutate(centre, rng) for _ in range(400 * len(around)))
     assert set(counts) == set(around)
@@ -368,7 +373,8 @@ def test_channels_are_the_papers() -> None:
 def test_sizes_are_those_of_the_network(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     cells = [SPACE[0], SPACE.reference, *drawn_cells(SPACE, 12, seed=4)]
     for cell in cells:
-        model, choices = SPACE.build(cell, network, seed=0), choices_of([cell])
+        model = SPACE.build(cell, network, seed=0)
+        choices = choices_of([cell])
         assert size(model) == parameters(choices, network)[0]
         with monkeypatch.context() as patched:
             assert count_macs(model, patched) == multiply_accumulates(choices, network)[0]  # type: ignore[arg-type]

@@ -32,7 +32,10 @@ def some_cells(n: int, seed: int = 0) -> list[Cell]:
     [(0, 129306, 15647370), (11, 802426, 113951370), (284, 101306, 11715210)],
 )
 def test_the_official_networks(
-    index: int, params: int, macs: int, monkeypatch: pytest.MonkeyPatch
+    index: int,
+    params: int,
+    macs: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = nb201().build(SPACE[index], Network(), seed=0)
     assert size(model) == params
@@ -146,7 +149,8 @@ def test_the_future_does_not_change_past_answers() -> None:
         x = inputs(CAUSAL)
         changed = x.clone()
         changed[..., 7:] += 1
-        before, after = model(x), model(changed)
+        before = model(x)
+        after = model(changed)
         assert torch.equal(before[..., :7], after[..., :7])
     model = nb201().build(SPACE[11], CAUSAL, seed=0).double().eval()
     assert not torch.equal(model(x)[..., 7:], model(changed)[..., 7:])

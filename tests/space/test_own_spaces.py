@@ -39,7 +39,9 @@ def test_a_space_that_cannot_be_listed_still_counts_samples_and_prints() -> None
 
 @pytest.mark.parametrize("bench", BENCHES, ids=["listed", "sampled"])
 def test_every_strategy_runs_on_it_through_the_command_line(
-    snas: Snas, bench: str, tmp_path: Path
+    snas: Snas,
+    bench: str,
+    tmp_path: Path,
 ) -> None:
     made = snas(
         "compare",
@@ -160,7 +162,11 @@ def test_a_registered_space_is_found_by_name_and_none_takes_its_name(tmp_path: P
         ("x", ["a"], "mapping"),
     ],
 )
-def test_a_malformed_space_is_refused_in_one_line(name: object, options: object, says: str) -> None:
+def test_a_malformed_space_is_refused_in_one_line(
+    name: object,
+    options: object,
+    says: str,
+) -> None:
     with pytest.raises(UserError, match=says) as caught:
         sn.ChoiceSpace(name, options)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)

@@ -16,7 +16,8 @@ OPTIONS = {
     "act": ("relu", "tanh"),
     "norm": ("none", "batch", "layer"),
 }
-LISTED, DRAWN = EnumerableChoiceSpace("mlp", OPTIONS), ChoiceSpace("mlp", OPTIONS)
+LISTED = EnumerableChoiceSpace("mlp", OPTIONS)
+DRAWN = ChoiceSpace("mlp", OPTIONS)
 TEXT = "mlp(width=256, act=relu, norm=batch)"
 
 
@@ -138,7 +139,8 @@ def test_neighbours_come_by_position_and_then_option() -> None:
 
 
 def test_alike_is_the_share_of_equal_positions() -> None:
-    first, second = DRAWN.at((2, 0, 1)), DRAWN.at((2, 1, 1))
+    first = DRAWN.at((2, 0, 1))
+    second = DRAWN.at((2, 1, 1))
     assert (
         DRAWN.similarity(first, second) == pytest.approx(2 / 3)
         and DRAWN.similarity(first, first) == 1.0

@@ -60,7 +60,8 @@ def test_a_sampled_space_keeps_the_contract() -> None:
 
 def test_neighbours_are_the_nearest_either_way() -> None:
     space = sampled()
-    choices, n = space.choices.astype(int), len(space)
+    choices = space.choices.astype(int)
+    n = len(space)
 
     def nearest(i: int) -> set[int]:
         differing = (choices != choices[i]).sum(axis=1)
@@ -102,7 +103,8 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
 
 
 def test_few_cells_are_all_neighbours() -> None:
-    one, three = sampled(1), sampled(3)
+    one = sampled(1)
+    three = sampled(3)
     assert list(one.neighbours(one[0])) == []
     assert list(three.neighbours(three[1])) == [three[0], three[2]]
 
@@ -315,7 +317,8 @@ def test_every_number_of_nas_bench_mr_is_there(
 def test_sizes_of_nas_bench_mr_are_the_recorded_ones(
     tasks: dict[str, Table], records: dict[str, list[dict[str, Any]]]
 ) -> None:
-    space, network = space_named(tasks["nbmr-seg"].space), tasks["nbmr-seg"].network
+    space = space_named(tasks["nbmr-seg"].space)
+    network = tasks["nbmr-seg"].network
     params = space.analytic["params"][1](space.choices, network)  # type: ignore[attr-defined]
     assert np.array_equal(
         np.round(params), np.round([1e6 * record["params"] for record in records["seg"]])
@@ -513,7 +516,11 @@ def test_a_search_on_accelerators_is_charged_seconds(whole: Table, tmp_path: Pat
         Objective("valid_error + 0.1*image_time@tpuv3", bench)
 
 
-def _packed(path: Path, members: dict[str, bytes | tarfile.TarInfo], squeeze: str = "gz") -> Path:
+def _packed(
+    path: Path,
+    members: dict[str, bytes | tarfile.TarInfo],
+    squeeze: str = "gz",
+) -> Path:
     with tarfile.open(path, f"w:{squeeze}") as archive:
         for name, content in members.items():
             info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
@@ -525,7 +532,8 @@ def _packed(path: Path, members: dict[str, bytes | tarfile.TarInfo], squeeze: st
 
 def _link() -> tarfile.TarInfo:
     link = tarfile.TarInfo("a/result_1.json")
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    link.type = tarfile.SYMTYPE
+    link.linkname = "/etc/passwd"
     return link
 
 
@@ -550,7 +558,9 @@ def _link() -> tarfile.TarInfo:
     ],
 )
 def test_a_hostile_archive_is_refused(
-    tmp_path: Path, members: dict[str, Any], message: str
+    tmp_path: Path,
+    members: dict[str, Any],
+    message: str,
 ) -> None:
     with pytest.raises(UserError, match=message) as caught:
         accel.read_file(_packed(tmp_path / "x.tar.gz", members))
@@ -611,7 +621,10 @@ def test_half_an_archive_is_refused(archive: dict[int, dict[str, Any]], tmp_path
 
 
 def test_what_is_fetched_has_its_neighbours_worked_out(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     assert mirror.is_dir()
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
@@ -620,7 +633,11 @@ def test_what_is_fetched_has_its_neighbours_worked_out(
 
 
 def test_both_sources_are_verified_and_searched(
-    snas: Snas, own_files: Path, tasks: dict[str, Table], whole: Table, tmp_path: Path
+    snas: Snas,
+    own_files: Path,
+    tasks: dict[str, Table],
+    whole: Table,
+    tmp_path: Path,
 ) -> None:
     assert own_files.is_dir()
     for table in (*tasks.values(), whole, accel.read("accel-imagenet-devices")):

@@ -62,7 +62,8 @@ def test_a_steep_curve_bends_to_the_same_side() -> None:
 
 @pytest.mark.parametrize("gaps", [(0.0, 0.0), (2.0, 0.0), (0.0, 3.0), (2.0, 3.0)])
 def test_gaps_are_left_free_on_the_same_curve(gaps: tuple[float, float]) -> None:
-    first, last = (1.0, 2.0), (9.0, 8.0)
+    first = (1.0, 2.0)
+    last = (9.0, 8.0)
     (start, control, end), whole = curved(first, last, 0.3, gaps), curved(first, last, 0.3)
     assert math.dist(first, start) == pytest.approx(gaps[0], abs=1e-5)
     assert math.dist(last, end) == pytest.approx(gaps[1], abs=1e-5)

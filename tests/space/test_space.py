@@ -41,7 +41,8 @@ def test_counts() -> None:
     assert len(set(SPACE.official_classes.tolist())) == 6466
     assert len({SPACE.official_string(c) for c in SPACE}) == 6466
     assert len(set(SPACE.classes.tolist())) == 5044
-    paths, edges = path_live(SPACE.choices), edge_live(SPACE.choices)
+    paths = path_live(SPACE.choices)
+    edges = edge_live(SPACE.choices)
     assert (~paths.any(axis=1)).sum() == 341
     working = edges & np.isin(SPACE.choices, (CONV1, CONV3))
     assert (~working.any(axis=1)).sum() == 1983

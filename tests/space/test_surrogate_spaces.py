@@ -121,7 +121,8 @@ def test_a_failed_fit_leaves_nothing_half_learned() -> None:
 
 @pytest.fixture
 def of_macro(tmp_path: Path) -> str:
-    space, made = macro(), []
+    space = macro()
+    made = []
     for metric in (
         Metric("valid_error", "%", "search", "error", (5,)),
         Metric("latency@cpu", "ms", "search", "cost"),

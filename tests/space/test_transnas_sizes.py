@@ -45,7 +45,9 @@ class Block(nn.Module):
 
     def __init__(self, code: str, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.code, self.stride, self.outputs = code.replace("_", ""), stride, outputs
+        self.code = code.replace("_", "")
+        self.stride = stride
+        self.outputs = outputs
         self.edges = nn.ModuleList()
         if code == "basic":
             self.edges.append(convolution(inputs, outputs, 3, stride))

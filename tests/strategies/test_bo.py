@@ -35,7 +35,8 @@ def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(
 ) -> None:
     target = np.sin(3 * points[:, 0]) + points[:, 1]
     told = np.array([0, 5, 9, 14, 20, 21, 29])
-    at_once, grown = Expert(points, 0), Expert(points[:30], 0)
+    at_once = Expert(points, 0)
+    grown = Expert(points[:30], 0)
     grown.see(told[:5], target[told[:5]], NONE)
     at_once.see(told[:5], target[told[:5]], NONE)
     grown.extend(points[30:])
@@ -63,7 +64,8 @@ def test_where_it_takes_long_one_expert_a_question_is_fitted(
 ) -> None:
     def fitted(long: int) -> list[list[int]]:
         monkeypatch.setattr(pool, "_LONG", long)
-        made, space = BayesianOptimisation(nb201(), seed=0, first_cells=2), nb201()
+        made = BayesianOptimisation(nb201(), seed=0, first_cells=2)
+        space = nb201()
         cells = [space[int(i)] for i in np.random.default_rng(5).permutation(len(space))[:14]]
         found = []
         for n in range(10, 14):
@@ -148,7 +150,8 @@ class Noting(LargeSpace):
 
 
 def searched(space: LargeSpace, cells: int) -> tuple[BayesianOptimisation, list[Cell]]:
-    made, asked = BayesianOptimisation(space, seed=3), []
+    made = BayesianOptimisation(space, seed=3)
+    asked = []
     for _ in range(cells):
         (cell,) = made.ask(1)
         made.tell(trials_of([cell], start=len(asked)))
@@ -204,7 +207,10 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     ("first_cells", "told", "asked_before"), [(4, 3, 0), (4, 2, 1), (2, 1, 3), (2, 0, 5)]
 )
 def test_the_first_cells_are_drawn_and_so_are_those_before_two_are_told(
-    first_cells: int, told: int, asked_before: int, monkeypatch: pytest.MonkeyPatch
+    first_cells: int,
+    told: int,
+    asked_before: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     space = TinySpace()
     made = BayesianOptimisation(space, seed=0, first_cells=first_cells)
@@ -234,7 +240,8 @@ def test_scales_are_read_as_numbers_and_names_as_options() -> None:
 def test_where_all_around_the_best_is_known_the_next_best_is_looked_around() -> None:
     space = TinySpace()
     made = BayesianOptimisation(space, seed=0)
-    best, second = space[0], space[space.size - 1]
+    best = space[0]
+    second = space[space.size - 1]
     island = [best, *space.neighbours(best)]
     scores = dict.fromkeys(island, 9.0) | {best: 1.0, second: 2.0}
     made.tell(trials_of([*island, second], scores.__getitem__))
@@ -276,7 +283,8 @@ def test_every_part_that_is_exchanged_goes_with_fronts_limits_workers_and_second
         == 20
     )
     assert len(front.trials[-1].scores) == 2 and len(timed.trials) > 5
-    cells, usual = [trial.cell for trial in limited.trials], [trial.cell for trial in plain.trials]
+    cells = [trial.cell for trial in limited.trials]
+    usual = [trial.cell for trial in plain.trials]
     assert cells[:10] == usual[:10] and cells != usual
     if "uses_known" not in name:
         # the first ten finish among them

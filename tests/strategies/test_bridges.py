@@ -102,7 +102,8 @@ def test_what_was_told_is_learned_from(name: str) -> None:
     """Told that one corner of the space is far better than all else, each library looks there more
     than at random.
     """
-    space, centre = nb201(), nb201()[4242]
+    space = nb201()
+    centre = nb201()[4242]
 
     def distance(cell: sn.Cell) -> float:
         return float(sum(a != b for a, b in zip(cell.choices, centre.choices, strict=True)))
@@ -134,7 +135,8 @@ def test_several_objectives_with_a_limit_and_workers(name: str) -> None:
 
 
 def test_nothing_global_changes(capfd: pytest.CaptureFixture[str]) -> None:
-    filters, level = list(warnings.filters), logging.root.manager.disable
+    filters = list(warnings.filters)
+    level = logging.root.manager.disable
     for name in SWIFT:
         trajectory(resolve(name), TinySpace(), seed=0, n=20)
     assert (list(warnings.filters), logging.root.manager.disable) == (filters, level)
@@ -410,6 +412,8 @@ def test_smac_asks_the_same_in_every_process() -> None:
     ("objectives", "most", "n"), [(2, 10, 10), (3, 10, 10), (3, 9, 6), (1, 10, 1)]
 )
 def test_directions_are_as_many_as_a_population_can_follow(
-    objectives: int, most: int, n: int
+    objectives: int,
+    most: int,
+    n: int,
 ) -> None:
     assert len(_directions(objectives, most)) == n

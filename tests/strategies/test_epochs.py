@@ -170,7 +170,9 @@ def small_sample() -> sn.Space:
 @pytest.mark.parametrize("name", OVER_EPOCHS)
 @pytest.mark.parametrize("seconds", [False, True])
 def test_runs_over_two_runs_of_their_own_have_an_answer(
-    name: str, seconds: bool, small: TableBenchmark
+    name: str,
+    seconds: bool,
+    small: TableBenchmark,
 ) -> None:
     budget = Budget(seconds=4000.0) if seconds else Budget(45)
     (run,) = Experiment(Objective("valid_error + 0.1*params", small), [name], 1, budget).execute()
@@ -185,7 +187,9 @@ def test_runs_over_two_runs_of_their_own_have_an_answer(
 @pytest.mark.parametrize("name", OVER_EPOCHS)
 @pytest.mark.parametrize("expression", ["valid_error[12]", "digital_error"])
 def test_one_number_of_epochs_or_none_is_enough(
-    name: str, expression: str, small: TableBenchmark
+    name: str,
+    expression: str,
+    small: TableBenchmark,
 ) -> None:
     bench = small if "[12]" in expression else sn.load("analog-cifar10")
     run = sn.search(bench, name, expression, budget=24, seed=3)
@@ -239,7 +243,8 @@ def test_reading_what_is_not_readable_is_the_strategy_s_own_failure(small: Table
 def test_bo_over_epochs_chooses_what_ranks_cells_as_their_loss_does() -> None:
     objective = Objective("valid_loss", sn.load("fashion"))
     strategy = resolve("bo_epochs(first_cells=25)")(objective.benchmark.space, seed=0)
-    strategy.epochs, strategy.readable = objective.fidelities, objective.readable
+    strategy.epochs = objective.fidelities
+    strategy.readable = objective.readable
     ledger = sn.AskTell(objective, "random", first=25)
     strategy.tell([ledger.tell(cell) for cell in ledger.ask(25)])
     looks = []

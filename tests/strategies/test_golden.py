@@ -32,7 +32,8 @@ def test_options_left_out_are_the_golden_ones() -> None:
 
 @pytest.mark.parametrize("name", SUPERNETS)
 def test_a_supernet_trains_alpha_to_the_golden_numbers(name: str) -> None:
-    found, golden = supernet(name), GOLDEN["supernets"][name]
+    found = supernet(name)
+    golden = GOLDEN["supernets"][name]
     assert list(found) == list(golden)
     for group, numbers in golden.items():
         assert found[group] == pytest.approx(numbers, abs=2e-4), group

@@ -192,7 +192,10 @@ def test_networks_read_paths_where_the_space_has_them(space: NB201) -> None:
     ],
 )
 def test_strategies_are_made_of_the_parts_of_their_papers(
-    name: str, batch: int, made: tuple[Any, ...], space: NB201
+    name: str,
+    batch: int,
+    made: tuple[Any, ...],
+    space: NB201,
 ) -> None:
     one = resolve(name)(space, seed=0)
     assert isinstance(one, Guided) and one.batch_size == batch

@@ -80,7 +80,9 @@ def test_a_latency_is_replaced_by_the_sum_that_fits_it_and_says_so(own: Any) -> 
 
 @pytest.mark.parametrize(("off", "exact"), [(0.0, True), (1e-4, True), (1.0, False)])
 def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(
-    own: Any, off: float, exact: bool
+    own: Any,
+    off: float,
+    exact: bool,
 ) -> None:
     """Of numbers of a million a thousandth is rounding, and a unit is not."""
     choices = own[0].space.choices
@@ -110,7 +112,9 @@ def test_a_sum_over_edges_is_one_up_to_the_rounding_of_its_size(
     ],
 )
 def test_what_no_supernet_can_minimise_is_refused(
-    objective: str, limits: str | None, says: str
+    objective: str,
+    limits: str | None,
+    says: str,
 ) -> None:
     bound = sn.Objective(objective, sn.load("live:digits"), subject_to=limits)
     with pytest.raises(UserError, match=says):
@@ -126,7 +130,9 @@ def test_what_no_supernet_can_minimise_is_refused(
     ],
 )
 def test_l_is_that_of_the_objective(
-    objective: str, goal: SupernetLoss, monkeypatch: pytest.MonkeyPatch
+    objective: str,
+    goal: SupernetLoss,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[SupernetLoss] = []
     monkeypatch.setattr(
@@ -139,10 +145,8 @@ def test_l_is_that_of_the_objective(
 
 def test_what_is_hidden_costs_nothing() -> None:
     objective = sn.Objective("valid_loss + 0.1*params", sn.load("live:digits"))
-    shown, hidden = (
-        supernet_context_of(objective).penalty,
-        supernet_context_of(objective, hidden=True).penalty,
-    )
+    shown = supernet_context_of(objective).penalty
+    hidden = supernet_context_of(objective, hidden=True).penalty
     assert shown.constant > 0 and (shown.matrix > 0).any()
     assert (
         hidden.constant == 0
@@ -195,10 +199,8 @@ def test_a_path_of_the_supernet_is_the_network_of_that_cell(name: str, space: NB
         for group in mixed.convolutions.values():
             for i, (edge, choice) in enumerate(group.places):
                 if cell.choices[edge] == choice:
-                    rows, place = (
-                        slice(2 * 2**stage * i, 2 * 2**stage * (i + 1)),
-                        f"stages.{stage}.0.edges.{edge}.",
-                    )
+                    rows = slice(2 * 2**stage * i, 2 * 2**stage * (i + 1))
+                    place = f"stages.{stage}.0.edges.{edge}."
                     weights[f"{place}weight"] = group.all.weight[rows]
                     weights[f"{place}norm.weight"] = group.all.norm.weight[rows]
                     weights[f"{place}norm.bias"] = group.all.norm.bias[rows]

@@ -176,7 +176,8 @@ def test_the_whole_front_misses_nothing_and_a_point_outside_everything(
     small: TableBenchmark,
 ) -> None:
     objective = Objective("valid_error, latency@thing", small)
-    frame, scores = frame_of(objective, []), objective.over_space()
+    frame = frame_of(objective, [])
+    scores = objective.over_space()
     assert frame is not None and scores is not None
     assert frame.missed(nondominated(scores.vector)) == pytest.approx(0.0)
     assert frame.missed(scores.vector.max(axis=0, keepdims=True) + 1) == 1.0
@@ -189,7 +190,8 @@ def test_what_is_known_for_free_is_lambda_r_and_feasibility_and_holds_no_benchma
     objective = Objective(
         "valid_error + 0.1*params + 0.2*latency@thing subject to latency@thing <= 4", small
     )
-    known, scores = objective.known, objective.over_space()
+    known = objective.known
+    scores = objective.over_space()
     assert scores is not None
     cells = list(SPACE[:500])
     np.testing.assert_allclose(known.penalty(cells), scores.penalty[:500])
@@ -303,7 +305,9 @@ def test_vectors_of_nothing_feasible_are_empty(small: TableBenchmark) -> None:
 
 @pytest.mark.parametrize("strategy", ["random", "local_search", "bo"])
 def test_a_raised_budget_goes_on_where_the_folder_ended(
-    small: TableBenchmark, tmp_path: Path, strategy: str
+    small: TableBenchmark,
+    tmp_path: Path,
+    strategy: str,
 ) -> None:
     def made(folder: str, budget: int) -> Any:
         return sn.compare(
@@ -312,7 +316,8 @@ def test_a_raised_budget_goes_on_where_the_folder_ended(
 
     made("grown", 15)
     before = [path.read_bytes() for path in sorted((tmp_path / "grown" / "runs").iterdir())]
-    grown, whole = made("grown", 25), made("whole", 25)
+    grown = made("grown", 25)
+    whole = made("whole", 25)
     assert [run.trials for run in grown.runs] == [run.trials for run in whole.runs]
     for path, old in zip(sorted((tmp_path / "grown" / "runs").iterdir()), before, strict=True):
         assert path.read_bytes().startswith(old[: old.rstrip(b"\n").rfind(b"\n")])
@@ -327,7 +332,9 @@ def test_a_raised_budget_goes_on_where_the_folder_ended(
 def test_training_on_costs_the_difference_where_epochs_are_points_of_one_run() -> None:
     bench = sn.load("fashion")
     objective = Objective("valid_loss", bench)
-    ledger, cell, other = Ledger(objective), bench.space[11], bench.space[12]  # type: ignore[index]
+    ledger = Ledger(objective)  # type: ignore[index]
+    cell = bench.space[11]
+    other = bench.space[12]
 
     def charged(*asked: Request) -> list[float]:
         return [ledger.trial(outcome, 0.0).cost_seconds for outcome in ledger.look_up(asked)]

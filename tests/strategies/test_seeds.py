@@ -43,10 +43,8 @@ ERROR = {epochs: _per_seed(level) for epochs, level in ((12, 30.0), (200, 0.0))}
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = Table("noisy", SPACE.definition, "t", "s", "l", "c", "valid_error", Network())
-    error, loss = (
-        Metric("valid_error", "%", "search", "error"),
-        Metric("valid_loss", "nats", "search", "loss"),
-    )
+    error = Metric("valid_error", "%", "search", "error")
+    loss = Metric("valid_loss", "nats", "search", "loss")
     for epochs, columns in ERROR.items():
         mean = np.nanmean(list(columns.values()), axis=0)
         table.add(error, epochs, mean, per_seed=columns)
@@ -79,7 +77,8 @@ def drawn(noisy: TableBenchmark, expression: str = "valid_error", **settings: st
 def test_a_draw_is_one_held_seed_of_the_cell_and_follows_from_root_run_and_cell(
     noisy: TableBenchmark,
 ) -> None:
-    objective, cells = drawn(noisy), list(noisy.space)
+    objective = drawn(noisy)
+    cells = list(noisy.space)
     held = np.array(list(ERROR[200].values()))
     seen = {
         (root, run): objective.seen(Draw(root, run), cells).values[:, 0]
@@ -205,7 +204,9 @@ def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
 
 
 def test_a_draw_is_refused_where_it_cannot_be(
-    noisy: TableBenchmark, path: Path, snas: Snas
+    noisy: TableBenchmark,
+    path: Path,
+    snas: Snas,
 ) -> None:
     for arguments, said in (
         (("analog-cifar10",), "analog-cifar10 holds no single seeds of digital_error"),
@@ -227,7 +228,9 @@ def test_a_draw_is_refused_where_it_cannot_be(
 
 
 def test_the_command_line_tells_what_was_seen_and_what_it_is(
-    path: Path, snas: Snas, tmp_path: Path
+    path: Path,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     found = snas(
         "search", path, "--strategy", "random", "--seed-policy", "draw", "--budget", 50, "--json"
@@ -265,10 +268,8 @@ def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:
     scores = made.objective.over_space()
     assert scores is not None and made.noise is not None and made.noise.cells == 10
     best = np.argsort(scores.score, kind="stable")[:10]
-    spread, count = (
-        np.nanstd(columns[:, best], axis=0, ddof=1),
-        np.isfinite(columns[:, best]).sum(axis=0),
-    )
+    spread = np.nanstd(columns[:, best], axis=0, ddof=1)
+    count = np.isfinite(columns[:, best]).sum(axis=0)
     assert made.noise.one_seed == pytest.approx(spread.mean())
     assert made.noise.mean_of_seeds == pytest.approx((spread / np.sqrt(count)).mean())
     assert made.to_json()["noise"]["cells"] == 10
@@ -293,7 +294,9 @@ ROBUST = "robust_error@pgd-1"
 
 
 def test_a_study_may_declare_a_final_metric_and_says_so(
-    path: Path, snas: Snas, tmp_path: Path
+    path: Path,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     compare = (
         "compare",

@@ -75,7 +75,8 @@ def test_diversity_is_part_of_the_bound_that_no_feasible_cell_exceeds() -> None:
 
 def test_only_feasible_cells_are_archived_for_diversity() -> None:
     objective = Objective("valid_error + diversity", computed(), subject_to="weights <= 1.5")
-    broken, kept = TINY.parse("left-blue-0"), TINY.parse("left-red-0")
+    broken = TINY.parse("left-blue-0")
+    kept = TINY.parse("left-red-0")
     first, second = Ledger(objective).evaluate([broken, kept])
     assert (first.feasible, second.feasible) == (False, True)
     assert second.penalty == 0.0, (
@@ -87,7 +88,8 @@ def test_only_feasible_cells_are_archived_for_diversity() -> None:
 def test_ten_cells_are_archived_and_the_eleventh_drives_the_worst_out(
     others: int, share: float
 ) -> None:
-    new, worst = TINY.parse("left-red-0"), TINY.parse("left-red-1")
+    new = TINY.parse("left-red-0")
+    worst = TINY.parse("left-red-1")
     unlike = [
         cell
         for cell in TINY
@@ -200,7 +202,13 @@ class OneCurve(TableBenchmark):
         super().__init__(path)
         self.one_curve = True
 
-    def continued(self, cell: Cell, since: int, epochs: int, metrics: Sequence[str] = ()) -> float:
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),
+    ) -> float:
         return epochs - since + 1.0
 
 
@@ -208,7 +216,8 @@ def test_only_training_on_costs_less_and_asking_again_costs_the_whole_again(
     small: TableBenchmark,
 ) -> None:
     ledger = Ledger(Objective("valid_error", OneCurve(small.path)))
-    cell, other = small.space[3], small.space[4]
+    cell = small.space[3]
+    other = small.space[4]
     asked = [(cell, 12), (other, 200), (cell, 200), (cell, 200), (cell, 12), (cell, 200)]
     costs = [trial.cost_seconds for one in asked for trial in ledger.evaluate([sn.Request(*one)])]
     assert costs == [13.0, 201.0, 189.0, 201.0, 13.0, 201.0]
@@ -300,7 +309,9 @@ class Recorder(Sandboxed):
 
     def __init__(self, seed: int) -> None:
         self.flags = flags_of_class(RandomSearch)
-        self.seed, self.told, self.seconds = seed, list[list[Trial]](), 1.0
+        self.seed = seed
+        self.told = list[list[Trial]]()
+        self.seconds = 1.0
 
     def _set(self, settings: Any) -> None: ...
 
@@ -437,7 +448,8 @@ def test_a_curve_knows_no_incumbent_before_the_first_answer() -> None:
 
 
 def test_the_cells_of_a_metric_are_those_that_it_holds_at_all_epochs() -> None:
-    whole, part = np.ones(N), np.ones(N)
+    whole = np.ones(N)
+    part = np.ones(N)
     part[100:] = np.nan
     for columns in ((whole, part), (part, whole)):
         table = Table("t", "nb201", "t", "s", "l", "c", "valid_error", Network())
@@ -469,7 +481,8 @@ class Noting(NB201):
 
 def test_iterated_local_search_escapes_from_the_best_local_optimum_not_from_the_last() -> None:
     space = nb201()
-    best, last = space[100], space[9000]
+    best = space[100]
+    last = space[9000]
     made = IteratedLocalSearch(space, seed=0)
     made._scores |= {best: 1.0, last: 2.0}
     for centre in (best, last):
@@ -575,7 +588,8 @@ def test_bo_asks_for_the_cheapest_twin_of_the_best_cell_and_then_leaves_them() -
     """They share what was learned, so that only λR is left to gain, and of that the cheapest gains
     most.
     """
-    objective, space = Objective("valid_loss + 0.1*params", sn.load("fashion")), nb201()
+    objective = Objective("valid_loss + 0.1*params", sn.load("fashion"))
+    space = nb201()
     twins, cells = twins_and_others()
     cost = objective.known.penalty(space)
     cells[0] = space[int(twins[cost[twins].argmax()])]

@@ -31,7 +31,9 @@ CHEAP = {
 }
 BENCH = sn.Computed(SPACE, CHEAP, cheap=True)
 DEAR = sn.Computed(SPACE, CHEAP, name="dear")
-ALONE, WITH_R, FRONT = "valid_error", "valid_error + 0.1*latency@mine", "valid_error, latency@mine"
+ALONE = "valid_error"
+WITH_R = "valid_error + 0.1*latency@mine"
+FRONT = "valid_error, latency@mine"
 REASON = "out of memory"
 
 
@@ -67,7 +69,9 @@ def loop() -> sn.AskTell:
     ],
 )
 def test_what_is_no_result_is_refused_and_changes_nothing(
-    loop: sn.AskTell, values: Any, says: str
+    loop: sn.AskTell,
+    values: Any,
+    says: str,
 ) -> None:
     (cell,) = loop.ask()
     with pytest.raises(sn.UserError, match=says):
@@ -155,14 +159,19 @@ def test_a_request_may_fail() -> None:
 def test_it_ranks_behind_all_that_is_feasible() -> None:
     for expression, limit in ((ALONE, None), (WITH_R, "latency@mine <= 2"), (FRONT, None)):
         objective = Objective(expression, BENCH, subject_to=limit)
-        scores, failed = objective.over_space(), Ledger(objective).failed(SPACE[0], REASON, 0.0)
+        scores = objective.over_space()
+        failed = Ledger(objective).failed(SPACE[0], REASON, 0.0)
         assert scores is not None and failed.score > scores.score[scores.feasible].max()
         if objective.parts > 1:
             assert all(failed.scores[part] > scores.vector[:, part].max() for part in range(2))
 
 
 def failing(
-    expression: str, strategy: str, fails: Callable[[int], bool], n: int = 30, bench: Any = BENCH
+    expression: str,
+    strategy: str,
+    fails: Callable[[int], bool],
+    n: int = 30,
+    bench: Any = BENCH,
 ) -> sn.AskTell:
     with sn.AskTell(Objective(expression, bench), strategy, seed=3, first=6) as loop:
         while len(loop.trials) < n:
@@ -229,7 +238,8 @@ def test_models_do_not_ask_for_it_again(strategy: str) -> None:
 
 
 def trials_of(objective: Objective, n: int = 12) -> list[Trial]:
-    ledger, trials = Ledger(objective), list[Trial]()
+    ledger = Ledger(objective)
+    trials = list[Trial]()
     for place in range(n):
         if place % 3 == 1:
             outcome = ledger.failed(SPACE[7 * place], REASON, 2.5)
@@ -245,7 +255,8 @@ def alike(first: Sequence[Trial], second: Sequence[Trial]) -> bool:
 
 def test_a_run_s_file_holds_it(tmp_path: Path) -> None:
     trials = trials_of(Objective(WITH_R, BENCH))
-    path, run = tmp_path / "run.jsonl", Run("mine", 0, trials, 1.0, 0.5, budget_cells=12)
+    path = tmp_path / "run.jsonl"
+    run = Run("mine", 0, trials, 1.0, 0.5, budget_cells=12)
     for known in (0, 12):  # written, and held against what was written
         log = RunLog(path, "root")
         assert log.known == known
@@ -279,7 +290,9 @@ def test_a_number_and_a_failure_exclude_each_other(tmp_path: Path, change: dict[
 @pytest.mark.parametrize("expression", [ALONE, WITH_R, FRONT])
 @pytest.mark.parametrize("bench", [BENCH, DEAR], ids=["table", "dear"])
 def test_reports_and_exports_tell_of_it(
-    expression: str, bench: sn.Computed, tmp_path: Path
+    expression: str,
+    bench: sn.Computed,
+    tmp_path: Path,
 ) -> None:
     objective = Objective(expression, bench)
     trials = trials_of(objective)

@@ -67,7 +67,10 @@ def test_the_report_shows_a_system_beside_our_strategies(tmp_path: Path) -> None
     ],
 )
 def test_what_cannot_be_run_is_refused_in_one_line(
-    snas: Snas, tmp_path: Path, arguments: tuple[str, ...], line: str
+    snas: Snas,
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    line: str,
 ) -> None:
     pytest.importorskip("autokeras")
     outcome = snas("baseline", *arguments, "--strategies", "random", "--out", str(tmp_path))

@@ -16,7 +16,8 @@ ASKED = "valid_loss + 0.1*params"
 
 
 def test_two_folders_are_judged_as_one_comparison(tmp_path: Path) -> None:
-    early, late = tmp_path / "early", tmp_path / "late"
+    early = tmp_path / "early"
+    late = tmp_path / "late"
     compare("fashion", ["random", "evolution"], ASKED, runs=7, budget=40, folder=early)
     compare("fashion", ["local_search", "random"], ASKED, runs=8, budget=40, folder=late)
     at_once = compare("fashion", ["random", "evolution", "local_search"], ASKED, runs=8, budget=40)
@@ -59,7 +60,10 @@ def test_a_strategy_that_did_something_else_has_its_folder_behind_it(tmp_path: P
     ],
 )
 def test_another_question_is_refused(
-    objective: str, options: dict[str, int], said: str, tmp_path: Path
+    objective: str,
+    options: dict[str, int],
+    said: str,
+    tmp_path: Path,
 ) -> None:
     compare("fashion", ["random"], ASKED, runs=1, budget=20, folder=tmp_path / "a")
     compare(

@@ -58,7 +58,8 @@ def test_several_objectives_and_user_code_run_blinded(tmp_path: Path) -> None:
 
 
 def test_an_external_program_reads_no_name(tmp_path: Path) -> None:
-    proposer, heard = tmp_path / "listen.py", tmp_path / "heard.txt"
+    proposer = tmp_path / "listen.py"
+    heard = tmp_path / "heard.txt"
     proposer.write_text(
         f"import json, random, sys\nfor line in sys.stdin:\n    open({str(heard)!r},"
         " 'a').write(line)\n    said = json.loads(line)\n    if 'space' in said: space ="

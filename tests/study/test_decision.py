@@ -58,7 +58,8 @@ def test_p_is_exact_up_to_a_thousand_differing_runs_and_then_the_normal_approxim
 
 
 def test_76_ties_and_four_wins_are_not_decided_and_practically_the_same() -> None:
-    first, second = np.zeros(80), np.zeros(80)
+    first = np.zeros(80)
+    second = np.zeros(80)
     second[:4] = 0.004
     found = decide({"zero_cost": [first], "bo": [second]})
     (rival,) = found.rivals
@@ -84,8 +85,10 @@ def test_five_runs_of_one_problem_never_decide_and_six_do() -> None:
 
 
 def test_strategies_equal_in_every_run_count_once() -> None:
-    a, b = [np.zeros(8)], [np.arange(1.0, 9.0)]
-    alone, twice = decide({"a": a, "b": b}), decide({"a": a, "b": b, "c": b, "d": b})
+    a = [np.zeros(8)]
+    b = [np.arange(1.0, 9.0)]
+    alone = decide({"a": a, "b": b})
+    twice = decide({"a": a, "b": b, "c": b, "d": b})
     assert [r.p for r in alone.rivals] == [r.p for r in twice.rivals]
     same = decide({"a": a, "z": a, "b": b})
     assert same.same == ("z",) and not same.decided and same.rivals[0].apart
@@ -118,10 +121,8 @@ def test_unequal_numbers_of_runs_pair_those_that_both_have() -> None:
 
 
 def test_a_problem_of_fewer_runs_counts_as_much_as_one_of_more() -> None:
-    few, many = (
-        np.array([3.0, 1.0, -2.0, 4.0, 5.0]),
-        np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0]),
-    )
+    few = np.array([3.0, 1.0, -2.0, 4.0, 5.0])
+    many = np.array([-1.0, *range(2, 9), -9.0, 10.0, 11.0])
     found = decide({"a": [np.zeros(5), np.zeros(11)], "b": [few, many]})
     assert (found.leader, found.rivals[0].p) == (
         "a",
@@ -143,7 +144,8 @@ def test_sixteen_problems_of_one_space_are_one_witness() -> None:
     spaces = ["x"] * 16 + list("abcde")
     better = [-1.0] * 16 + list(rng.choice([-1.0, 1.0], size=5))
     values = {"a": [np.full(6, b) + rng.normal(0, 0.1, 6) for b in better], "b": [np.zeros(6)] * 21}
-    here, elsewhere = decide(values), decide(values, spaces)
+    here = decide(values)
+    elsewhere = decide(values, spaces)
     assert here.decided and not elsewhere.decided
 
 
@@ -204,7 +206,8 @@ def test_rare_failures_are_not_the_same() -> None:
     """The share of runs that differ is small, the mean difference is not."""
     fails = np.zeros(200)
     fails[:10] = 1.0
-    rare, tiny = rival_of(np.zeros(200), fails), rival_of(np.zeros(200), 0.008 * fails)
+    rare = rival_of(np.zeros(200), fails)
+    tiny = rival_of(np.zeros(200), 0.008 * fails)
     assert rare.bound is not None and rare.bound > MARGIN and not rare.alike
     assert tiny.alike and tiny.bound is not None and tiny.bound <= MARGIN
 
@@ -323,7 +326,8 @@ def test_other_problems_have_one_mean_a_space() -> None:
     spaces = [str(i % 9) for i in range(18)]
     better = [rng.random(5) for _ in spaces]
     rare = [one + (0.1 if i % 9 else -3.0) for i, one in enumerate(better)]
-    here, elsewhere = decide({"a": better, "b": rare}), decide({"a": better, "b": rare}, spaces)
+    here = decide({"a": better, "b": rare})
+    elsewhere = decide({"a": better, "b": rare}, spaces)
     assert here.rivals[0].statement == "split" and not elsewhere.decided
     assert elsewhere.pairs == 9 and elsewhere.rivals[0].bound is None
 
@@ -338,10 +342,14 @@ def test_different_problems_are_refused() -> None:
     ("k", "m", "r", "tied"), [(2, 1, 10, 0.0), (3, 4, 5, 0.0), (8, 2, 10, 0.0), (2, 8, 10, 0.95)]
 )
 def test_identical_strategies_are_told_apart_in_five_percent(
-    k: int, m: int, r: int, tied: float
+    k: int,
+    m: int,
+    r: int,
+    tied: float,
 ) -> None:
     rng = np.random.default_rng([k, m, r])
-    repeats, wrong = 600, 0
+    repeats = 600
+    wrong = 0
     for _ in range(repeats):
         values = np.where(rng.random((k, m, r)) < np.sqrt(tied), 0.0, rng.normal(size=(k, m, r)))
         found = decide({str(i): list(of) for i, of in enumerate(values)})

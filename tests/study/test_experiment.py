@@ -30,7 +30,8 @@ from tests import broken_strategies, hostile_strategies
 from tests.broken_strategies import BROKEN
 from tests.results import bare
 
-FILE, HOSTILE = broken_strategies.__file__, hostile_strategies.__file__
+FILE = broken_strategies.__file__
+HOSTILE = hostile_strategies.__file__
 SWIFT = ["random", "local_search", "evolution", "reinforce"]
 
 
@@ -195,7 +196,9 @@ def test_a_fresh_process_with_another_hash_seed_gives_the_same(analog: TableBenc
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_failing_strategy_fails_alone_with_one_clear_line(
-    broken: type[sn.Strategy], analog: TableBenchmark, tmp_path: Path
+    broken: type[sn.Strategy],
+    analog: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     name = broken.__name__
     made = compare(

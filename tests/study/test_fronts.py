@@ -48,10 +48,8 @@ def test_the_room_around_a_point_is_the_distance_of_its_neighbours() -> None:
 
 
 def test_ranks_come_before_room_and_limits_before_ranks() -> None:
-    front, behind = (
-        [trial((0.0, 3.0)), trial((1.0, 1.0)), trial((3.0, 0.0))],
-        [trial((2.0, 2.0)), trial((9.0, 9.0))],
-    )
+    front = [trial((0.0, 3.0)), trial((1.0, 1.0)), trial((3.0, 0.0))]
+    behind = [trial((2.0, 2.0)), trial((9.0, 9.0))]
     broken = trial((50.0, 50.0), feasible=False)
     kept = survivors([broken, *behind, *front], 5)
     assert {t.scores for t in kept[:3]} == {t.scores for t in front} and kept[3:] == behind
@@ -83,7 +81,8 @@ def test_children_are_cells_of_a_space_that_forbids_mixtures() -> None:
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
-    points, reference = POINTS[:, :n], REFERENCE[:n]
+    points = POINTS[:, :n]
+    reference = REFERENCE[:n]
     cells = np.random.default_rng(0).random((40, n)) * 1.2
     gain = ehvi.expected_gain([ehvi.Believed(column) for column in cells.T], points, reference)
     before = moocore.hypervolume(points, ref=reference)
@@ -96,7 +95,8 @@ def test_what_is_known_exactly_gains_what_it_adds(n: int) -> None:
 
 @pytest.mark.parametrize("n", [2, 3])
 def test_what_is_believed_gains_what_many_draws_add_on_average(n: int) -> None:
-    rng, k = np.random.default_rng(1), 4
+    rng = np.random.default_rng(1)
+    k = 4
     seen = [Seen(rng.normal(-0.5, 0.3, k), rng.uniform(0.05, 0.5, k)) for _ in range(n - 1)]
     known = rng.random((k, n)) * 0.3
     learned = [ehvi.Believed(known[:, j], -0.1, [each]) for j, each in enumerate(seen)]
@@ -242,7 +242,9 @@ def test_lambda_replaces_the_sum_of_the_weights_and_keeps_their_proportions(
 
 
 def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_traced(
-    small: TableBenchmark, snas: Snas, tmp_path: Path
+    small: TableBenchmark,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     done = snas(
         "lambda-path",
@@ -311,7 +313,10 @@ def test_a_path_over_lambda_tells_optima_winners_and_what_of_the_front_was_trace
     ],
 )
 def test_a_path_that_makes_no_sense_is_refused(
-    small: TableBenchmark, objective: str, lambdas: list[float], says: str
+    small: TableBenchmark,
+    objective: str,
+    lambdas: list[float],
+    says: str,
 ) -> None:
     with pytest.raises(UserError, match=says):
         lambda_path(small, ["random"], objective, lambdas=lambdas, runs=1, budget=5)

@@ -20,7 +20,8 @@ def test_the_results_are_all_there() -> None:
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_what_is_said_of_a_study_stays_as_it_is(name: str) -> None:
-    found, golden = json.loads(json.dumps(of_study(RESULTS[name]))), GOLDEN[name]
+    found = json.loads(json.dumps(of_study(RESULTS[name])))
+    golden = GOLDEN[name]
     assert list(found) == list(golden)
     changed = [
         what for what in golden if not agrees(found[what], golden[what], ROUNDED.get(what, 1e-9))

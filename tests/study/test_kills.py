@@ -61,9 +61,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Any:
     ],
 )
 def test_a_killed_comparison_leaves_no_process_and_goes_on(
-    undisturbed: Any, tmp_path: Path, kind: str, code: int, says: str
+    undisturbed: Any,
+    tmp_path: Path,
+    kind: str,
+    code: int,
+    says: str,
 ) -> None:
-    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    gated = Gated(tmp_path / "work")
+    mark = str(tmp_path)
     process = gated.start(mark)
     gated.arrived(2)
     assert len(workers(mark)) == 2 and hit(process, kind, mark)
@@ -80,7 +85,8 @@ SECOND += "from surrogate_nas.cli import main; main()"
 
 def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
     """Neither while the command tidies up nor when it is about to leave."""
-    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    gated = Gated(tmp_path / "work")
+    mark = str(tmp_path)
     process = start([sys.executable, "-c", SECOND, *gated.arguments], tmp_path / "home", mark)
     gated.arrived(2)
     for _ in range(3):
@@ -95,7 +101,8 @@ def test_a_second_interrupt_changes_nothing(tmp_path: Path) -> None:
 def test_a_killed_worker_costs_its_run_and_the_same_command_redoes_it(
     undisturbed: Any, tmp_path: Path
 ) -> None:
-    gated, mark = Gated(tmp_path / "work"), str(tmp_path)
+    gated = Gated(tmp_path / "work")
+    mark = str(tmp_path)
     process = gated.start(mark)
     gated.arrived(2)
     assert hit(process, "worker", mark)
@@ -156,7 +163,9 @@ except KeyboardInterrupt:
     ids=["again", "at last"],
 )
 def test_a_signal_that_nothing_could_catch_ends_the_command_all_the_same(
-    after: str, code: int, says: str
+    after: str,
+    code: int,
+    says: str,
 ) -> None:
     process = start([sys.executable, "-c", UNCAUGHT.format(after=after)], Path(), "uncaught")
     printed, errors = process.communicate()

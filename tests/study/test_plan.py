@@ -23,7 +23,9 @@ def test_the_foretold_power_is_that_of_real_studies() -> None:
     """Studies of 12 runs of two strategies on a table, one of which is worse by a known number in
     all its runs.
     """
-    studies, runs, shift = 80, 12, 0.35
+    studies = 80
+    runs = 12
+    shift = 0.35
     found = plan(
         [PROBLEM], ["random"], differences=[shift], runs=[runs], pilot_runs=PILOT_RUNS, seed=5
     )

@@ -72,10 +72,13 @@ def trial_lines(folder: Path) -> dict[str, list[str]]:
 
 @pytest.mark.slow
 def test_killed_four_times_and_resumed_it_says_the_same(
-    whole: tuple[Path, Any], analog: TableBenchmark, tmp_path: Path
+    whole: tuple[Path, Any],
+    analog: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     undisturbed, expected = whole
-    folder, rng = tmp_path / "killed", np.random.default_rng(8)
+    folder = tmp_path / "killed"
+    rng = np.random.default_rng(8)
     for torn in (0, 1, 60, 100):
         kill(folder, int(rng.integers(2, 700)), torn)
         last = max(
@@ -109,7 +112,9 @@ def again(folder: Path, bench: TableBenchmark) -> Any:
 
 
 def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
-    copy: Path, short: tuple[Path, Any], analog: TableBenchmark
+    copy: Path,
+    short: tuple[Path, Any],
+    analog: TableBenchmark,
 ) -> None:
     path = copy / "runs" / "evolution-1.jsonl"
     content = path.read_bytes()
@@ -134,7 +139,10 @@ def test_a_torn_last_line_is_dropped_wherever_it_is_torn(
     "line", ["", "{", "[1]", "3", "null", '{"cell": "odd"}', '{"index": 3}', "é\x00"]
 )
 def test_a_corrupted_middle_line_is_a_clear_error(
-    copy: Path, analog: TableBenchmark, ended: bool, line: str
+    copy: Path,
+    analog: TableBenchmark,
+    ended: bool,
+    line: str,
 ) -> None:
     path = copy / "runs" / "random-0.jsonl"
     lines = path.read_text().splitlines()
@@ -168,7 +176,9 @@ def test_a_missing_line_of_a_finished_run_is_noticed(copy: Path, analog: TableBe
 
 
 def test_a_missing_run_is_made_again(
-    copy: Path, short: tuple[Path, Any], analog: TableBenchmark
+    copy: Path,
+    short: tuple[Path, Any],
+    analog: TableBenchmark,
 ) -> None:
     (copy / "runs" / "reinforce-1.jsonl").unlink()
     assert again(copy, analog) == short[1]
@@ -176,7 +186,9 @@ def test_a_missing_run_is_made_again(
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"version": 1}', '{"version": 99}'])
 def test_a_damaged_description_is_a_user_error(
-    copy: Path, analog: TableBenchmark, content: str
+    copy: Path,
+    analog: TableBenchmark,
+    content: str,
 ) -> None:
     (copy / "experiment.json").write_text(content)
     with pytest.raises(UserError):

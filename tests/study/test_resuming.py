@@ -44,7 +44,8 @@ def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> 
         wrong: What is added to the errors of a cell, or of all.
         at: Which cell.
     """
-    rng, n = np.random.default_rng(3), len(SPACE)
+    rng = np.random.default_rng(3)
+    n = len(SPACE)
     made = Table(
         "growing",
         SPACE.definition,
@@ -57,7 +58,8 @@ def table(*, grown: bool = False, wrong: float = 0.0, at: int | None = None) -> 
         epochs="curve",
     )
     seeds = {seed: rng.uniform(5, 60, n) for seed in (777, 888)}
-    later, shift = rng.uniform(20, 80, n), np.zeros(n)
+    later = rng.uniform(20, 80, n)
+    shift = np.zeros(n)
     shift[slice(None) if at is None else at] = wrong
     valid = Metric("valid_error", "%", "search", "error", source="the package")
     made.add(
@@ -120,7 +122,10 @@ def as_of_an_earlier_release(folder: Path) -> None:
 @pytest.mark.parametrize("earlier", [False, True])
 @pytest.mark.parametrize("policy", ["mean", "draw"])
 def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
-    place: Path, tmp_path: Path, policy: str, earlier: bool
+    place: Path,
+    tmp_path: Path,
+    policy: str,
+    earlier: bool,
 ) -> None:
     compared(tmp_path / "whole", seed_policy=policy)
     compared(tmp_path / "parted", runs=1, seed_policy=policy)
@@ -202,7 +207,10 @@ def damaged(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [without, with_other_numbers, damaged])
 def test_stored_results_are_read_reported_and_exported_without_their_table(
-    place: Path, tmp_path: Path, snas: Snas, change: Callable[[Path], None]
+    place: Path,
+    tmp_path: Path,
+    snas: Snas,
+    change: Callable[[Path], None],
 ) -> None:
     compared(tmp_path / "one")
     before = read_comparison(tmp_path / "one").to_json()
@@ -243,7 +251,11 @@ def test_results_under_drawn_seeds_are_read_without_their_table_as_the_searches_
     assert "what each search saw of its drawn seed" in told.objective.benchmark.banner
 
 
-def test_a_front_is_read_without_its_table(place: Path, tmp_path: Path, snas: Snas) -> None:
+def test_a_front_is_read_without_its_table(
+    place: Path,
+    tmp_path: Path,
+    snas: Snas,
+) -> None:
     made = compared(tmp_path / "one", objective="valid_error, size")
     before = {name: made.scores(name).tolist() for name in made.strategies}
     place.unlink()
@@ -269,7 +281,10 @@ subject_to = "size <= 6"
 
 @pytest.mark.parametrize("gone", [False, True])
 def test_a_suite_is_reported_and_goes_on(
-    place: Path, tmp_path: Path, snas: Snas, gone: bool
+    place: Path,
+    tmp_path: Path,
+    snas: Snas,
+    gone: bool,
 ) -> None:
     (tmp_path / "own.toml").write_text(SUITE)
     arguments = ["suite", tmp_path / "own.toml", "--out", tmp_path / "suite"]
@@ -288,7 +303,9 @@ def test_a_suite_is_reported_and_goes_on(
 
 
 def test_a_path_over_lambda_is_exported_without_its_table(
-    place: Path, tmp_path: Path, snas: Snas
+    place: Path,
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     arguments = ["--lambdas", "0,0.5", "--strategies", "random", "--runs", 2, "--budget", 20]
     made = snas(
@@ -301,7 +318,9 @@ def test_a_path_over_lambda_is_exported_without_its_table(
 
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_table_that_is_replaced_while_runs_are_made_is_read_as_it_was(
-    place: Path, tmp_path: Path, workers: int | None
+    place: Path,
+    tmp_path: Path,
+    workers: int | None,
 ) -> None:
     wanted = bare(compared(None))
     replaced: list[int] = []
@@ -348,7 +367,9 @@ def test_a_folder_of_failed_runs_alone_blocks_nothing(tmp_path: Path, capfd: Any
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What ``make compare``, ``make data``, ``make compare`` do in an empty home; then its report
     and its export.
@@ -364,10 +385,8 @@ def test_the_first_suite_goes_on_after_the_fetch_of_nb201_with_the_same_figures(
     assert reported.code == 0 and reported.json["strategies"] == went_on.json["strategies"]
     assert snas("export", "csv", out).code == 0
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "empty"))
-    parted, at_once = (
-        went_on.json,
-        snas(*suite[:-2], tmp_path / "at-once", "--json", "--runs", 3).json,
-    )
+    parted = went_on.json
+    at_once = snas(*suite[:-2], tmp_path / "at-once", "--json", "--runs", 3).json
     for entry in (*at_once["strategies"], *parted["strategies"]):
         del entry["real_seconds"]
     assert (

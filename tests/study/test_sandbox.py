@@ -47,7 +47,12 @@ def objective(analog: TableBenchmark) -> Objective:
     return Objective("digital_error + 0.02*params", analog)
 
 
-def run_of(strategy: Any, objective: Objective, budget: int = 14, limit: float = 60.0) -> Run:
+def run_of(
+    strategy: Any,
+    objective: Objective,
+    budget: int = 14,
+    limit: float = 60.0,
+) -> Run:
     return Experiment(objective, [strategy], 1, Budget(budget), call_limit_seconds=limit).execute()[
         0
     ]
@@ -91,9 +96,12 @@ def test_what_a_strategy_does_to_its_process_is_its_own_failure(
 
 @pytest.mark.parametrize("harmless", HARMLESS, ids=lambda harmless: harmless.__name__)
 def test_what_else_a_strategy_does_changes_nothing(
-    harmless: type[Strategy], objective: Objective, capfd: pytest.CaptureFixture[str]
+    harmless: type[Strategy],
+    objective: Objective,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    folder, environment = os.getcwd(), dict(os.environ)
+    folder = os.getcwd()
+    environment = dict(os.environ)
     run = run_of(f"{FILE}:{harmless.__name__}", objective)
     assert not run.failure
     assert told(run) == told(run_of(f"{FILE}:Quiet", objective))
@@ -103,7 +111,10 @@ def test_what_else_a_strategy_does_changes_nothing(
 
 @pytest.mark.parametrize("leaves", ["LeavesAProcess", "LeavesADetachedProcess"])
 def test_a_process_that_a_strategy_leaves_ends_with_its_run(
-    leaves: str, objective: Objective, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    leaves: str,
+    objective: Objective,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LEFT_BEHIND", str(tmp_path / "left"))
     assert not run_of(f"{FILE}:{leaves}", objective, 12).failure
@@ -134,7 +145,8 @@ sn.search("analog-cifar10", sys.argv[1], budget=12)
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_nothing_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     """The strategy's process tells where it is, and hangs with every signal blocked."""
-    file, mark = tmp_path / "mine.py", tmp_path / "mark"
+    file = tmp_path / "mine.py"
+    mark = tmp_path / "mark"
     file.write_text(
         "import os, signal, time\nimport surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def"
         " ask(self, n):\n        signal.pthread_sigmask(signal.SIG_BLOCK, range(1, signal.NSIG))\n"
@@ -181,7 +193,9 @@ if __name__ == "__main__":
     ],
 )
 def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
-    named: str, workers: int, tmp_path: Path
+    named: str,
+    workers: int,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "threaded.py").write_text(THREADED)
     metadata = tmp_path / "threaded-1.0.dist-info"

@@ -31,7 +31,8 @@ class Mine(sn.Strategy):
         return [self.space[place(self.rng)]]
 """
 HELPER = "def place(rng):\n    return int(rng.integers({low}, {high}))\n"
-LOW, HIGH = range(1000), range(10_000, 15_625)
+LOW = range(1000)
+HIGH = range(10_000, 15_625)
 
 
 @pytest.fixture
@@ -56,13 +57,21 @@ def asked(folder: Path, first: int = 10) -> list[set[int]]:
     return [{space.index(one["cell"]) for one in run[first:] if "cell" in one} for run in runs]
 
 
-def compared(strategy: str, folder: Path, runs: int = 2, budget: int = 14) -> sn.Comparison:
+def compared(
+    strategy: str,
+    folder: Path,
+    runs: int = 2,
+    budget: int = 14,
+) -> sn.Comparison:
     return sn.compare("fashion", [strategy, "random"], runs=runs, budget=budget, folder=folder)
 
 
 @pytest.mark.parametrize("change", ["runs", "budget", "nothing"])
 def test_a_file_that_was_edited_is_never_mixed(
-    change: str, strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: str,
+    strategy: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
     compared(strategy, out)
@@ -87,7 +96,9 @@ def test_a_file_that_was_edited_is_never_mixed(
 
 
 def test_a_file_that_is_as_it_was_is_not_made_anew(
-    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    strategy: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Also where it has moved with what is beside it."""
     out = tmp_path / "out"
@@ -102,7 +113,8 @@ def test_a_file_that_is_as_it_was_is_not_made_anew(
 
 
 def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_path: Path) -> None:
-    file, out = tmp_path / "mine.py", tmp_path / "out"
+    file = tmp_path / "mine.py"
+    out = tmp_path / "out"
     file.write_text(
         "import surrogate_nas as sn\nclass Mine(sn.Strategy):\n    def ask(self, n):\n"
         f"        open({str(file)!r}, 'a').write('# edited\\n')\n        return [self.space[3]]\n"
@@ -115,7 +127,9 @@ def test_a_file_that_is_edited_while_runs_are_made_costs_those_that_follow(tmp_p
 
 
 def test_problems_of_a_suite_are_made_anew_too(
-    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    strategy: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     suite = tmp_path / "own.toml"
     suite.write_text(
@@ -240,9 +254,12 @@ def read_from(folder: Path, cells: range) -> None:
 
 
 def test_a_file_that_a_strategy_reads_belongs_to_its_provenance(
-    reading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    reading: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    out, conf = tmp_path / "out", "setting/conf.json"
+    out = tmp_path / "out"
+    conf = "setting/conf.json"
     compared(reading, out)
     assert [*Store(out).read()["files"]["Mine"]] == [conf], (
         "neither its code, nor what it wrote, nor what it left"
@@ -282,7 +299,9 @@ def test_a_file_that_is_edited_between_two_runs_of_one_command_is_not_mixed(
 
 
 def test_the_page_lists_what_was_read_and_a_note_that_was_altered_is_refused(
-    reading: str, tmp_path: Path, snas: Snas
+    reading: str,
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     out = tmp_path / "out"
     arguments = [

@@ -82,10 +82,13 @@ def altered(content: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("damage", [flipped, swapped, dropped, doubled, altered])
 def test_whatever_is_done_to_a_finished_run_is_found(
-    finished: tuple[Store, Run, bytes], analog: TableBenchmark, damage: Any
+    finished: tuple[Store, Run, bytes],
+    analog: TableBenchmark,
+    damage: Any,
 ) -> None:
     store, run, content = finished
-    rng, path = random.Random(4), store.path("evolution", 1)
+    rng = random.Random(4)
+    path = store.path("evolution", 1)
     try:
         for _ in range(200):
             path.write_bytes(damage(content, rng))
@@ -114,10 +117,14 @@ NASTY = [
 @pytest.mark.parametrize("line", NASTY, ids=lambda line: str(line[:12]))
 @pytest.mark.parametrize("place", [0, 20, LINES])
 def test_a_foreign_line_is_one_clear_line(
-    finished: tuple[Store, Run, bytes], analog: TableBenchmark, line: bytes, place: int
+    finished: tuple[Store, Run, bytes],
+    analog: TableBenchmark,
+    line: bytes,
+    place: int,
 ) -> None:
     store, _, content = finished
-    lines, path = content.splitlines(), store.path("evolution", 1)
+    lines = content.splitlines()
+    path = store.path("evolution", 1)
     lines[place] = line
     try:
         path.write_bytes(b"\n".join([*lines, b""]))
@@ -128,7 +135,9 @@ def test_a_foreign_line_is_one_clear_line(
 
 
 def test_a_run_of_another_seed_strategy_or_comparison_is_not_taken(
-    finished: tuple[Store, Run, bytes], analog: TableBenchmark, tmp_path: Path
+    finished: tuple[Store, Run, bytes],
+    analog: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     store, _, content = finished
     compare(analog, NAMES, runs=1, budget=LINES, seed=1, folder=tmp_path)
@@ -271,7 +280,9 @@ def test_a_foreign_description_is_one_line(tmp_path: Path, content: bytes) -> No
 
 
 def test_extending_a_folder_keeps_what_it_was_begun_with(
-    analog: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    analog: TableBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     compare(analog, ["random"], runs=1, budget=12, folder=tmp_path)
     first = Store(tmp_path).read()
@@ -288,7 +299,9 @@ def test_extending_a_folder_keeps_what_it_was_begun_with(
 
 
 def test_what_is_reported_has_been_synced(
-    analog: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    analog: TableBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     synced: dict[tuple[int, int], int] = {}
     sync = os.fsync
@@ -327,7 +340,9 @@ def small_disk() -> Iterator[None]:
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(
-    analog: TableBenchmark, tmp_path: Path, small_disk: None
+    analog: TableBenchmark,
+    tmp_path: Path,
+    small_disk: None,
 ) -> None:
     assert small_disk is None
     with pytest.raises(UserError, match=r"Cannot write .*random-0\.jsonl: .* run again to go on"):
@@ -377,7 +392,8 @@ def test_a_full_disk_ends_the_command_with_one_line(tmp_path: Path, workers: int
 
 def test_a_store_that_was_read_goes_to_other_processes(tmp_path: Path) -> None:
     compare("fashion", ["random"], "valid_loss", runs=1, budget=5, folder=tmp_path)
-    store, space = Store(tmp_path), sn.load("fashion").space
+    store = Store(tmp_path)
+    space = sn.load("fashion").space
     read = store.load("random", 0, space)
     again = pickle.loads(pickle.dumps(store)).load("random", 0, space)
     assert read is not None and again is not None and read.trials == again.trials

@@ -72,7 +72,9 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
-    tiny: Path, tmp_path: Path, snas: Snas
+    tiny: Path,
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     out = tmp_path / "out"
     printed = snas("suite", tiny, "--workers", "2", "--out", out, "--json")
@@ -112,7 +114,8 @@ def test_a_suite_is_the_same_from_one_worker_and_from_two_and_grows(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
-    go, here = tmp_path / "go", tmp_path / "here"
+    go = tmp_path / "go"
+    here = tmp_path / "here"
     here.mkdir()
     (tmp_path / "gate.py").write_text(GATE.format(go=str(go), here=str(here)))
     file = tmp_path / "gated.toml"
@@ -139,7 +142,8 @@ def test_a_killed_suite_goes_on_where_it_was(tmp_path: Path) -> None:
 def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) -> None:
     suite = read_suite(str(tiny)).only(["plain"]).entered(["random", f"{BROKEN}:RaisesWhenAsked"])
     result = run_suite(suite)
-    problem, name = result.problems[0], "RaisesWhenAsked"
+    problem = result.problems[0]
+    name = "RaisesWhenAsked"
     assert len(result.failures) == 2 and all(
         "plain: Strategy RaisesWhenAsked failed" in f for f in result.failures
     )
@@ -156,7 +160,10 @@ def test_a_strategy_that_fails_is_told_and_counted_and_ranks_last(tiny: Path) ->
 
 
 def test_what_was_not_fetched_is_told_and_left_out(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path / "home"))
     absent = '[[problems]]\nname = "absent"\nbenchmark = "transnas-micro-jigsaw"\n'
@@ -227,7 +234,12 @@ def test_what_was_not_fetched_is_told_and_left_out(
     ],
 )
 def test_a_wrong_file_is_one_line(
-    tiny: Path, tmp_path: Path, snas: Snas, old: str, new: str, says: str
+    tiny: Path,
+    tmp_path: Path,
+    snas: Snas,
+    old: str,
+    new: str,
+    says: str,
 ) -> None:
     tiny.write_text(TINY.replace(old, new, 1))
     told = snas("suite", tiny, "--out", tmp_path / "out")
@@ -260,7 +272,11 @@ def test_a_wrong_file_is_one_line(
     ],
 )
 def test_wrong_arguments_are_one_line(
-    arguments: list[str], says: str, tmp_path: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str],
+    says: str,
+    tmp_path: Path,
+    snas: Snas,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     told = snas("suite", *arguments, "--out", tmp_path / "out")
@@ -296,7 +312,10 @@ def test_the_suites_that_come_along_name_what_there_is(name: str) -> None:
     ],
 )
 def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
-    benchmark: str, expression: str, limits: str | None, policy: str
+    benchmark: str,
+    expression: str,
+    limits: str | None,
+    policy: str,
 ) -> None:
     objective = bind(load(benchmark), expression, limits, seed_policy=policy)
     scores = objective.over_space()
@@ -576,12 +595,16 @@ class Mine(sn.Strategy):
     ],
 )
 def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
-    apart: float, largest: float, found: bool, tmp_path: Path
+    apart: float,
+    largest: float,
+    found: bool,
+    tmp_path: Path,
 ) -> None:
     """For a suite, a path over λ, a comparison's words and its cards alike."""
     file = tmp_path / "beside.py"
     file.write_text(BESIDE.format(apart=apart, largest=largest))
-    bench, mine = f"{file}:BENCH", f"{file}:Mine"
+    bench = f"{file}:BENCH"
+    mine = f"{file}:Mine"
     compared = compare(bench, [mine], "valid_loss", runs=2, budget=11)
     (best,) = best_cells(compared, 1)
     assert (

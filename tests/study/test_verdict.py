@@ -113,7 +113,8 @@ def test_most_runs_and_the_mean_alone_are_statements_of_their_own() -> None:
 
 
 def test_equal_runs_are_too_few_or_the_same() -> None:
-    few, many = judged(a=np.zeros(40), b=np.zeros(40)), judged(a=np.zeros(60), b=np.zeros(60))
+    few = judged(a=np.zeros(40), b=np.zeros(40))
+    many = judged(a=np.zeros(60), b=np.zeros(60))
     assert "equal in all 40 paired runs, too few to call them the same" in few.sentences[0]
     assert "59 such runs would exclude a difference above 0.05" in few.sentences[0]
     assert "practically the same" in many.sentences[0] and "too few" not in many.sentences[0]

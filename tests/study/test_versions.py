@@ -52,7 +52,8 @@ def compared(strategy: str, out: Path | None, **more: int) -> sn.Comparison:
 
 
 def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> None:
-    out, other = tmp_path / "out", tmp_path / "other"
+    out = tmp_path / "out"
+    other = tmp_path / "other"
     assert not told(compared(strategy, out)) and not told(compared(strategy, out)), (
         "the same again is no version"
     )
@@ -79,7 +80,11 @@ def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> N
     assert "(2 versions so far)" not in str(told(compared(strategy, None, seed=1)))
 
 
-def test_terminal_page_and_suite_say_it(strategy: str, tmp_path: Path, snas: Snas) -> None:
+def test_terminal_page_and_suite_say_it(
+    strategy: str,
+    tmp_path: Path,
+    snas: Snas,
+) -> None:
     out = tmp_path / "out"
     arguments = [
         "compare",

@@ -29,7 +29,8 @@ def test_a_split_has_as_many_cells_as_asked_and_repeats(space: NB201, kind: str)
 
 
 def test_a_grouped_split_keeps_functional_twins_together(space: NB201) -> None:
-    classes, values = space.classes, np.zeros(15625)
+    classes = space.classes
+    values = np.zeros(15625)
     grouped = split_cells(space, values, 1000, "grouped")
     assert not set(classes[grouped.train]) & set(classes[grouped.test])
     random = split_cells(space, values, 1000, "random")

@@ -44,7 +44,8 @@ def test_the_kernel_of_squared_distances(points: Floats) -> None:
 
 
 def test_predictions_are_the_conditional_distribution(points: Floats, values: Floats) -> None:
-    seen, other = points[:20], points[20:]
+    seen = points[:20]
+    other = points[20:]
     process = FittedProcess.seeing(kernel(seen, seen), values[:20], NOISE)
     gain = kernel(other, seen) @ np.linalg.inv(kernel(seen, seen) + NOISE * np.eye(20))
     variance = (
@@ -84,13 +85,17 @@ def covariance(points: Floats, places: NDArray[np.intp], hyper: Hyper) -> Floats
 
 
 def conditioned(
-    points: Floats, places: NDArray[np.intp], target: Floats, hyper: Hyper
+    points: Floats,
+    places: NDArray[np.intp],
+    target: Floats,
+    hyper: Hyper,
 ) -> tuple[Floats, Floats]:
     """Mean and variance of a further cell at every point, by generalised least squares with
     inverses.
     """
     everywhere = np.arange(len(points))
-    inverse, ones = np.linalg.inv(covariance(points, places, hyper)), np.ones(len(places))
+    inverse = np.linalg.inv(covariance(points, places, hyper))
+    ones = np.ones(len(places))
     level = ones @ inverse @ target / (ones @ inverse @ ones)
     to_all = kernel(points, points[places], hyper.length) + hyper.shared * np.equal.outer(
         everywhere, places
@@ -102,9 +107,12 @@ def conditioned(
 
 @pytest.mark.parametrize("at_once", [0, 1, 7, 12])
 def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
-    points: Floats, values: Floats, at_once: int
+    points: Floats,
+    values: Floats,
+    at_once: int,
 ) -> None:
-    hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
+    hyper = Hyper(1.5, 0.1, 0.05)
+    everywhere = np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
         PLACES, everywhere
     )
@@ -123,15 +131,14 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
 def test_pending_cells_take_their_variance_and_leave_the_mean(
     points: Floats, values: Floats
 ) -> None:
-    hyper, everywhere = Hyper(1.5, 0.1, 0.05), np.arange(25)
+    hyper = Hyper(1.5, 0.1, 0.05)
+    everywhere = np.arange(25)
     to_all = kernel(points[PLACES], points, hyper.length) + hyper.shared * np.equal.outer(
         PLACES, everywhere
     )
-    told, pending, process = (
-        PLACES[:8],
-        PLACES[8:],
-        GrowingProcess(25, 1 + hyper.shared, hyper.noise),
-    )
+    told = PLACES[:8]
+    pending = PLACES[8:]
+    process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     process.see_all(told, lambda at: to_all[:8, at])
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
@@ -147,7 +154,9 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(
 
 
 def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
-    few, hyper, none = 15, Hyper(1.5, 0.0, 0.05), np.empty(0, dtype=np.intp)
+    few = 15
+    hyper = Hyper(1.5, 0.0, 0.05)
+    none = np.empty(0, dtype=np.intp)
     to_all = kernel(points[:10], points, hyper.length)
     process = GrowingProcess(few, 1.0, hyper.noise)
     process.see_all(np.arange(6), lambda at: to_all[:6, :few][:, at])
@@ -168,10 +177,8 @@ def test_the_most_likely_hyperparameters_are_those_that_made_the_values() -> Non
         target = 5.0 + np.linalg.cholesky(covariance(points, places, made)) @ rng.standard_normal(
             180
         )
-        squares, same = (
-            squared_distances(points[places], points[places]),
-            np.equal.outer(places, places),
-        )
+        squares = squared_distances(points[places], points[places])
+        same = np.equal.outer(places, places)
         found = most_likely(squares, same, target, Hyper())
         assert abs(np.log2(found.length / made.length)) <= 1
         assert found.noise == pytest.approx(made.noise, rel=2.5), made

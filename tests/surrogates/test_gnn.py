@@ -44,7 +44,11 @@ def terms(space: NB201) -> Terms:
     return terms_of(space)
 
 
-def row_of(space: NB201, terms: Terms, cell: str) -> dict[int, tuple[float, float, float]]:
+def row_of(
+    space: NB201,
+    terms: Terms,
+    cell: str,
+) -> dict[int, tuple[float, float, float]]:
     """For a cell, the non-zero counts by term: uses, different ones, different live
     convolutions.
     """
@@ -119,7 +123,9 @@ def test_relabelling_the_inner_nodes_changes_nothing(space: NB201, whole: Predic
 
 
 def test_a_prediction_does_not_depend_on_the_batch(
-    space: NB201, fitted: GraphNetwork, whole: Prediction
+    space: NB201,
+    fitted: GraphNetwork,
+    whole: Prediction,
 ) -> None:
     drawn = some(space, 30, seed=9)
     np.testing.assert_array_equal(
@@ -152,7 +158,8 @@ def test_torch_draws_of_the_caller_are_left_alone(space: NB201) -> None:
 
 @pytest.mark.parametrize("settings", [{"ranking": 1.0}, {"pretrain": False}])
 def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> None:
-    train, test = some(space, 200)[:100], some(space, 200)[100:]
+    train = some(space, 200)[:100]
+    test = some(space, 200)[100:]
     model = make_model("gnn", seed=0, steps=150, **settings).fit(train, errors_of(train))
     assert kendalltau(model.predict(test).mean, errors_of(test)).statistic > 0.6
 
@@ -186,7 +193,8 @@ def test_another_space_of_graphs_is_read(space: NB201) -> None:
     class Renamed(NB201):
         """The same graphs, with nothing known for free."""
 
-        name, analytic = "renamed", {}
+        name = "renamed"
+        analytic = {}
 
     other = Renamed()
     cells = some(other, 60)

@@ -51,7 +51,12 @@ COSTS = {
 """Milliseconds of every operation on devices of our making."""
 
 
-def latency_of(space: NB201, costs: tuple[float, ...], *, compiled: bool = False) -> Values:
+def latency_of(
+    space: NB201,
+    costs: tuple[float, ...],
+    *,
+    compiled: bool = False,
+) -> Values:
     """The sum of what a cell's operations take; a compiled graph has no dead ones, and no path is
     no time at all.
     """
@@ -106,12 +111,18 @@ def test_known_devices_help_a_new_one(taught: Latency, space: NB201) -> None:
 
 
 def test_additive_latencies_are_learned_from_ten_cells(
-    taught: Latency, space: NB201, drawn: list[int]
+    taught: Latency,
+    space: NB201,
+    drawn: list[int],
 ) -> None:
     assert rho(taught, space, latency_of(space, (0.05, 0.2, 4.0, 4.5, 0.3)), drawn[:10]) > 0.99
 
 
-def test_ticks_and_cells_of_no_time(taught: Latency, space: NB201, drawn: list[int]) -> None:
+def test_ticks_and_cells_of_no_time(
+    taught: Latency,
+    space: NB201,
+    drawn: list[int],
+) -> None:
     ticks = np.floor(latency_of(space, COSTS["board"], compiled=True) / 5) * 5
     assert (ticks == 0).any() and len(np.unique(ticks)) < 15
     assert rho(taught, space, ticks, drawn[:50]) > 0.93
@@ -132,9 +143,12 @@ def test_the_interval_holds_nine_in_ten(taught: Latency, space: NB201, n: int) -
 
 
 def test_it_repeats_itself_and_forgets(
-    known: KnownDevices, space: NB201, columns: dict[str, Values]
+    known: KnownDevices,
+    space: NB201,
+    columns: dict[str, Values],
 ) -> None:
-    first, cells = Latency(known=known), [space[i] for i in range(10)]
+    first = Latency(known=known)
+    cells = [space[i] for i in range(10)]
     before = first.fit(cells, columns["pi"][:10]).predict(space)
     reversed_order = dict(reversed(known.items()))
     second = (
@@ -146,8 +160,13 @@ def test_it_repeats_itself_and_forgets(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_what_it_knows_is_stored_with_it(taught: Latency, space: NB201, tmp_path: Path) -> None:
-    values, cells = latency_of(space, COSTS["server"]), [space[i] for i in range(12)]
+def test_what_it_knows_is_stored_with_it(
+    taught: Latency,
+    space: NB201,
+    tmp_path: Path,
+) -> None:
+    values = latency_of(space, COSTS["server"])
+    cells = [space[i] for i in range(12)]
     taught.fit(cells, values[:12])
     card = Card(
         model="latency",
@@ -186,7 +205,9 @@ def test_chosen_cells_are_different_and_teach_more_than_the_first(
 
 
 def test_one_known_device_is_enough(
-    known: KnownDevices, space: NB201, columns: dict[str, Values]
+    known: KnownDevices,
+    space: NB201,
+    columns: dict[str, Values],
 ) -> None:
     model = Latency(known={"phone": known["phone"]})
     assert rho(model, space, columns["tablet"], list(range(10))) > 0.95
@@ -204,7 +225,11 @@ def test_one_known_device_is_enough(
         ([2.0, 2.0, 2.0], "known device odd: All 3 cells have the value 2"),
     ],
 )
-def test_a_bad_known_device_is_named(space: NB201, values: list[float], says: str) -> None:
+def test_a_bad_known_device_is_named(
+    space: NB201,
+    values: list[float],
+    says: str,
+) -> None:
     with pytest.raises(UserError, match=says):
         Latency(known={"odd": (space[:3], values)}).fit(space[:3], [1.0, 2.0, 3.0])
 
@@ -217,7 +242,8 @@ def test_a_known_device_of_another_space_is_refused(space: NB201) -> None:
 
 def test_the_posterior_is_that_of_a_gaussian_process() -> None:
     rng = np.random.default_rng(0)
-    matrix, truth = rng.standard_normal((30, 4)), np.array([1.0, 0.5, -0.3, 0.0])
+    matrix = rng.standard_normal((30, 4))
+    truth = np.array([1.0, 0.5, -0.3, 0.0])
     target = matrix @ truth + 0.1 * rng.standard_normal(30)
     prior = Prior(
         np.ones(4),
@@ -270,7 +296,11 @@ def test_helps_protocol_trims_both_ends_and_keeps_test_cells_apart() -> None:
 @pytest.mark.parametrize(
     ("device", "least"), list(zip(UNSEEN, (0.98, 0.97, 0.87, 0.92, 0.97, 0.98), strict=True))
 )
-def test_ten_cells_of_a_real_unseen_device(real: TableBenchmark, device: str, least: float) -> None:
+def test_ten_cells_of_a_real_unseen_device(
+    real: TableBenchmark,
+    device: str,
+    least: float,
+) -> None:
     assert len(known_devices(real, HELP_POOL)) == 7
     assert score(Setting("ten", 10, whole=True, known=HELP_POOL), device, 3)[:, 0].mean() > least
     assert score(Setting("156", 156, whole=True, known=HELP_POOL), device, 2)[:, 2].mean() > 0.85
@@ -304,7 +334,9 @@ def alone(
 @pytest.mark.slow
 @pytest.mark.data
 def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
-    alone: tuple[Path, PaperResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: tuple[Path, PaperResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few(monkeypatch)
     told: list[tuple[int, int]] = []
@@ -332,7 +364,9 @@ def test_numbers_are_the_same_for_any_workers_and_after_an_interruption(
 
 @pytest.mark.data
 def test_a_damaged_file_of_scores_is_one_line(
-    alone: tuple[Path, PaperResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alone: tuple[Path, PaperResult],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few(monkeypatch)
     kept = (alone[0] / "scores.jsonl").read_text().splitlines()

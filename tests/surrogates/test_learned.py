@@ -48,7 +48,9 @@ def test_a_folder_names_all_its_files(files: str, tmp_path: Path) -> None:
 
 
 def test_noise_is_asked_for_and_repeats(files: str) -> None:
-    plain, noisy, other = load(files), load(f"{files}#1"), load(f"{files}#2")
+    plain = load(files)
+    noisy = load(f"{files}#1")
+    other = load(f"{files}#2")
     mean, std = plain.prediction("valid_error")  # type: ignore[attr-defined]
     np.testing.assert_array_equal(plain.column("valid_error"), mean)
     drawn = noisy.column("valid_error")
@@ -87,7 +89,9 @@ def test_workers_open_it_again(files: str) -> None:
 
 
 def test_files_that_do_not_go_together_are_refused(
-    small: TableBenchmark, files: str, tmp_path: Path
+    small: TableBenchmark,
+    files: str,
+    tmp_path: Path,
 ) -> None:
     first = files.removeprefix("surrogate:").split(",")[0]
     shutil.copy(first, tmp_path / "twice.h5")
@@ -164,7 +168,8 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
 
 
 def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
-    local, model = tmp_path / "local.h5", tmp_path / "latency.h5"
+    local = tmp_path / "local.h5"
+    model = tmp_path / "latency.h5"
     assert (
         snas("measure", "--cells", 12, "--task", "tests/tiny_task.py:TINY", "--out", local).code
         == 0
@@ -183,7 +188,9 @@ def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_pat
 
 
 def test_the_latency_model_is_given_known_devices(
-    snas: Snas, real: TableBenchmark, tmp_path: Path
+    snas: Snas,
+    real: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "model.h5"
     asked = [

@@ -25,7 +25,10 @@ class Mean(Surrogate):
 
 @pytest.mark.parametrize("target", ["valid_error", "latency@thing"])
 def test_the_recommended_command_runs(
-    snas: Snas, small: TableBenchmark, tmp_path: Path, target: str
+    snas: Snas,
+    small: TableBenchmark,
+    tmp_path: Path,
+    target: str,
 ) -> None:
     made = snas(
         "fit",
@@ -66,7 +69,9 @@ def test_a_metric_that_the_embedded_table_has_is_joined_to_another(
 
 
 def test_a_model_of_one_s_own_is_tested_but_not_stored(
-    snas: Snas, small: TableBenchmark, tmp_path: Path
+    snas: Snas,
+    small: TableBenchmark,
+    tmp_path: Path,
 ) -> None:
     (tmp_path / "own.py").write_text(OWN)
     asked = ["--target", "valid_error", "--train", 30, "--model", f"{tmp_path / 'own.py'}:Mean"]
@@ -90,7 +95,11 @@ def test_a_model_of_one_s_own_is_tested_but_not_stored(
     ],
 )
 def test_what_cannot_be_fitted_is_one_line(
-    snas: Snas, small: TableBenchmark, tmp_path: Path, arguments: list[object], says: str
+    snas: Snas,
+    small: TableBenchmark,
+    tmp_path: Path,
+    arguments: list[object],
+    says: str,
 ) -> None:
     given = ["--model", "ridge"] if "--model" not in arguments else []
     ended = snas(

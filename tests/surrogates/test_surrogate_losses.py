@@ -142,11 +142,13 @@ def test_a_network_that_learned_an_order_predicts_values_with_an_interval(
     space: NB201, loss: str
 ) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(0).permutation(len(space))[:300]]
-    train, test = drawn[:100], drawn[100:]
+    train = drawn[:100]
+    test = drawn[100:]
     model = make_model("gnn", seed=0, steps=60, pretrain=False, loss=loss).fit(
         train, errors_of(train)
     )
-    found, truth = model.predict(test), errors_of(test)
+    found = model.predict(test)
+    truth = errors_of(test)
     assert kendalltau(found.mean, truth).statistic > 0.5
     assert np.abs(found.mean - truth).mean() < 0.8 * np.abs(truth - errors_of(train).mean()).mean()
     assert (np.abs(found.mean - truth) <= 1.645 * found.std).mean() > 0.75
@@ -174,7 +176,10 @@ def test_a_loss_that_is_none_is_refused() -> None:
 
 
 def test_fit_takes_a_loss_and_stores_it(
-    snas: Snas, small: TableBenchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    small: TableBenchmark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(gnn, "_FEWEST_STEPS", 5)
     monkeypatch.setattr(gnn, "_STEPS_PER_ROOT", 1)
@@ -234,7 +239,8 @@ def test_ndcg_is_that_of_scikit_learn() -> None:
     from sklearn.metrics import ndcg_score
 
     rng = np.random.default_rng(5)
-    truth, mean = rng.normal(size=400), rng.normal(size=400)
+    truth = rng.normal(size=400)
+    mean = rng.normal(size=400)
     relevance = 20 * (1 - (np.argsort(np.argsort(truth)) + 1) / 400)
     assert ndcg_of(truth, mean) == pytest.approx(ndcg_score([2**relevance - 1], [-mean]))
     assert ndcg_of(truth, truth) == pytest.approx(1.0) and np.isnan(ndcg_of(np.ones(4), mean[:4]))

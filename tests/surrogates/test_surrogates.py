@@ -81,7 +81,9 @@ def test_the_same_seed_and_data_predict_the_same_and_what_was_learned_before_is_
 
 
 def test_what_is_stored_predicts_the_same(
-    fitted: Surrogate, cells: list[Cell], tmp_path: Path
+    fitted: Surrogate,
+    cells: list[Cell],
+    tmp_path: Path,
 ) -> None:
     save(fitted, card(fitted), np.arange(60), tmp_path / "m.h5")
     found = load(tmp_path / "m.h5")
@@ -112,7 +114,11 @@ def test_nonsense_is_refused_in_one_line(name: str, cells: list[Cell]) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_it_predicts_only_after_learning(name: str, cells: list[Cell], tmp_path: Path) -> None:
+def test_it_predicts_only_after_learning(
+    name: str,
+    cells: list[Cell],
+    tmp_path: Path,
+) -> None:
     model = make_model(name)
     with pytest.raises(UserError, match="call fit first"):
         model.predict(cells)
@@ -203,7 +209,9 @@ def test_no_cost_is_predicted_to_be_below_zero(name: str) -> None:
 
 @pytest.mark.parametrize(("quantity", "sign"), [("structure", 1.0), ("quality", -1.0)])
 def test_the_best_cells_have_an_interval_of_their_own(
-    quantity: Quantity, sign: float, space: NB201
+    quantity: Quantity,
+    sign: float,
+    space: NB201,
 ) -> None:
     drawn = [space[int(i)] for i in np.random.default_rng(1).permutation(len(space))[:700]]
     counts = np.array([sum(c in (2, 3) for c in cell.choices) for cell in drawn], dtype=np.float64)

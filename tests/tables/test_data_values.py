@@ -107,13 +107,15 @@ def bench(request: pytest.FixtureRequest, fetched: Path) -> TableBenchmark:
     return load(request.param)
 
 
-def expected(name: str, mirror: Path, architecture: str) -> dict[tuple[str, int | None], float]:
+def expected(
+    name: str,
+    mirror: Path,
+    architecture: str,
+) -> dict[tuple[str, int | None], float]:
     """Every metric of an architecture but HELP's latencies, from the files."""
     final, short, small = SPELLED[name]
-    after_200, after_12 = (
-        rows(mirror / AFTER_200)[architecture],
-        rows(mirror / AFTER_12)[architecture],
-    )
+    after_200 = rows(mirror / AFTER_200)[architecture]
+    after_12 = rows(mirror / AFTER_12)[architecture]
     losses = rows(mirror / LOSSES)[architecture]
     per_epoch = float(losses["train-per-time"]) * TRAIN_SCALE[name]
     values = {
@@ -157,7 +159,8 @@ def expected(name: str, mirror: Path, architecture: str) -> dict[tuple[str, int 
 
 
 def test_every_error_loss_and_second_is_the_files(bench: TableBenchmark, mirror: Path) -> None:
-    space, checked = nb201(), set()
+    space = nb201()
+    checked = set()
     for index in ROWS:
         for (metric, epochs), value in expected(bench.name, mirror, str(space[index])).items():
             found = float(bench.column(metric, epochs)[index])

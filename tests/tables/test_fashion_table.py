@@ -45,7 +45,8 @@ def test_every_cell_has_every_value_of_seed_0(fashion: TableBenchmark) -> None:
 
 
 def test_twins_share_a_training_and_say_so(fashion: TableBenchmark) -> None:
-    classes, first = fashion.space.classes, fashion.column("functional_class").astype(int)  # type: ignore[attr-defined]
+    classes = fashion.space.classes  # type: ignore[attr-defined]
+    first = fashion.column("functional_class").astype(int)
     assert len(set(first)) == 5044
     assert np.array_equal(classes[first], classes)
     for name in ("valid_loss", "test_error"):
@@ -80,7 +81,8 @@ def test_the_card_says_how_noisy_a_seed_is(fashion: TableBenchmark) -> None:
 
 
 def test_latency_is_measured_or_predicted_and_marked(fashion: TableBenchmark) -> None:
-    latency, measured = fashion.column("latency@cpu"), fashion.column("latency_measured@cpu")
+    latency = fashion.column("latency@cpu")
+    measured = fashion.column("latency_measured@cpu")
     assert (latency > 0).all() and set(measured) == {0.0, 1.0}
     assert measured.sum() == json.loads(fashion.card)["latency"]["n"] >= 300
     assert (

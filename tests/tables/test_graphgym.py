@@ -111,9 +111,15 @@ def test_facts_of_the_published_results(files: dict[str, Rows]) -> None:
 
 
 @pytest.mark.parametrize("grid", FOLDERS)
-def test_every_number_is_there(files: dict[str, Rows], tables: dict[str, Table], grid: str) -> None:
-    rows, spaces = files[grid], {"v1": graphgym_wide()}
-    space, epochs = spaces.get(grid, designs()), {"v2": 400, "v1": None}.get(grid, 100)
+def test_every_number_is_there(
+    files: dict[str, Rows],
+    tables: dict[str, Table],
+    grid: str,
+) -> None:
+    rows = files[grid]
+    spaces = {"v1": graphgym_wide()}
+    space = spaces.get(grid, designs())
+    epochs = {"v2": 400, "v1": None}.get(grid, 100)
     seen = 0
     for key, places in tasks(rows).items():
         table = tables[named(grid, key)]
@@ -262,7 +268,9 @@ def test_an_altered_file_is_refused(
     ("field", "written"), [("accuracy", "1.5"), ("loss", "x"), ("params", "inf"), ("auc", "-1")]
 )
 def test_a_number_that_cannot_be_is_refused(
-    tables: dict[str, Table], field: str, written: str
+    tables: dict[str, Table],
+    field: str,
+    written: str,
 ) -> None:
     assert tables
     task = graphgym.tasks("ogb")["graphgym-ogbg"]

@@ -136,7 +136,8 @@ def test_it_is_verified_by_a_dozen_checks(table: Table) -> None:
 def test_an_objective_and_a_cell_without_a_value(bench: TableBenchmark, snas: Snas) -> None:
     scores = Objective(bench.objective, bench).over_space()
     assert scores is not None
-    errors, params = bench.column("valid_error", 108) / 100, bench.column("params")
+    errors = bench.column("valid_error", 108) / 100
+    params = bench.column("params")
     assert np.allclose(scores.score, errors + 0.05 * params / np.median(params))
     absent = snas("query", "nb101", "inception", "--metric", "valid_error")
     assert (
@@ -170,13 +171,17 @@ def cut(files: dict[str, Any], n: int) -> dict[str, list[Any]]:
 
 @pytest.mark.slow
 def test_a_file_of_one_s_own_is_imported(
-    files: dict[str, Any], table: Table, tmp_path: Path, snas: Snas
+    files: dict[str, Any],
+    table: Table,
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     path = tmp_path / "data-full.json"
     path.write_text(json.dumps(cut(files, 300)))
     found = snas("data", "import", "nb101", path, "--json")
     assert found.code == 0 and found.json["benchmarks"] == ["nb101-full"]
-    bench, whole = load("nb101-full"), space_named_of(table)
+    bench = load("nb101-full")
+    whole = space_named_of(table)
     assert bench.space.size == 300 and "300 of 423,624 cells" in bench.title
     places = [whole.index(whole.parse(cell.text)) for cell in bench.space.survey]
     assert np.array_equal(bench.column("valid_error", 36), column(table, "valid_error", 36)[places])
@@ -185,7 +190,9 @@ def test_a_file_of_one_s_own_is_imported(
 
 @pytest.mark.slow
 def test_a_file_of_all_cells_is_on_the_whole_space(
-    files: dict[str, Any], tmp_path: Path, snas: Snas
+    files: dict[str, Any],
+    tmp_path: Path,
+    snas: Snas,
 ) -> None:
     """The real full file is not published with the sample; here are its hashes and sizes, and one
     accuracy for all.
@@ -296,7 +303,11 @@ def _empty(held: dict[str, Any]) -> None:
     ],
 )
 def test_a_spoilt_file_is_refused(
-    files: dict[str, Any], tmp_path: Path, spoil: Any, message: str, snas: Snas
+    files: dict[str, Any],
+    tmp_path: Path,
+    spoil: Any,
+    message: str,
+    snas: Snas,
 ) -> None:
     held = {field: list(values) for field, values in cut(files, 20).items()}
     spoil(held)

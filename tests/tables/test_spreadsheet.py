@@ -190,7 +190,9 @@ def test_a_column_for_every_choice_names_a_cell_as_well(snas: Snas, tmp_path: Pa
     ],
 )
 def test_a_table_of_another_space_than_the_usual_one_says_so(
-    snas: Snas, tmp_path: Path, text: str
+    snas: Snas,
+    tmp_path: Path,
+    text: str,
 ) -> None:
     refused = snas("data", "import", "csv", written(tmp_path, text))
     assert refused.code == 2 and "leave it out" not in refused.err
@@ -232,7 +234,11 @@ def test_a_table_of_a_space_of_ones_own(snas: Snas, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".csv", "x" * 5000, "\udcff.csv"])
-def test_a_name_that_no_file_has_is_one_line(snas: Snas, tmp_path: Path, name: str) -> None:
+def test_a_name_that_no_file_has_is_one_line(
+    snas: Snas,
+    tmp_path: Path,
+    name: str,
+) -> None:
     for kind in (("csv", "--name", "mine"), ("nats",), ("nb201-pth",)):
         ended = snas("data", "import", *kind, tmp_path / name)
         assert (

@@ -16,7 +16,8 @@ from surrogate_nas.space import ChoiceSpace
 from surrogate_nas.tables.sources.studies import Imported, read_study
 from tests.conftest import Snas
 
-WIDTHS, ACTS = (16, 32, 64), ("relu", "tanh")
+WIDTHS = (16, 32, 64)
+ACTS = ("relu", "tanh")
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,8 @@ def journal(path: Path) -> Any:
 
 
 def error_of(trial: optuna.Trial) -> float:
-    width, act = trial.suggest_categorical("width", WIDTHS), trial.suggest_categorical("act", ACTS)
+    width = trial.suggest_categorical("width", WIDTHS)
+    act = trial.suggest_categorical("act", ACTS)
     return 30.0 - width / 4 + 3 * (act == "tanh") + trial.suggest_int("depth", 1, 4)
 
 
@@ -54,7 +56,10 @@ def read(place: Any, **kwargs: Any) -> Imported:
 
 @pytest.mark.parametrize("kind", ["journal", "sqlite file", "sqlite url"])
 def test_a_study_is_imported_and_compared_on(
-    snas: Snas, tmp_path: Path, own_home: Path, kind: str
+    snas: Snas,
+    tmp_path: Path,
+    own_home: Path,
+    kind: str,
 ) -> None:
     assert own_home.is_dir()
     path = tmp_path / "study.db"
@@ -193,7 +198,9 @@ def test_a_space_of_one_s_own_gives_the_cells(tmp_path: Path) -> None:
     ],
 )
 def test_parameters_that_are_no_choices_are_refused(
-    tmp_path: Path, objective: Any, said: str
+    tmp_path: Path,
+    objective: Any,
+    said: str,
 ) -> None:
     studied(journal(tmp_path / "s.log"), objective, n=3)
     with pytest.raises(UserError, match=said):
@@ -201,7 +208,9 @@ def test_parameters_that_are_no_choices_are_refused(
 
 
 def test_what_is_no_study_is_one_line(snas: Snas, tmp_path: Path, own_home: Path) -> None:
-    garbage, empty, csv = tmp_path / "garbage", tmp_path / "empty", tmp_path / "mine.csv"
+    garbage = tmp_path / "garbage"
+    empty = tmp_path / "empty"
+    csv = tmp_path / "mine.csv"
     garbage.write_bytes(bytes(range(256)))
     empty.write_bytes(b"")
     csv.write_text("cell,valid_error\n")
@@ -235,7 +244,8 @@ def test_what_was_exported_comes_back(snas: Snas, tmp_path: Path, own_home: Path
     sn.compare("fashion", ["random"], "valid_loss", runs=1, budget=12, folder=tmp_path / "made")
     out = snas("export", "optuna", tmp_path / "made", "--json").json["files"][0]
     assert snas("import", "optuna", out, "--name", "back", "--metric", "valid_loss").code == 0
-    fashion, back = sn.load("fashion"), sn.load("back")
+    fashion = sn.load("fashion")
+    back = sn.load("back")
     for cell, value in zip(back.space, back.column("valid_loss"), strict=True):
         known = fashion.space.at(cell.choices)
         assert value == pytest.approx(fashion.query(known, "valid_loss").value)

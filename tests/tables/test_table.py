@@ -53,7 +53,8 @@ def same(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def test_round_trip(path: Path) -> None:
-    table, file = small_table(), TableFile(path)
+    table = small_table()
+    file = TableFile(path)
     for text in TEXTS:
         assert getattr(file, text) == getattr(table, text)
     assert file.network == table.network
@@ -299,7 +300,8 @@ def test_one_flipped_bit_of_a_column_is_found(path: Path) -> None:
 
 
 def test_a_table_that_is_open_goes_on_being_read_as_it_was(path: Path) -> None:
-    key, file = ColumnKey("valid_error", 200, "mean"), TableFile(path)
+    key = ColumnKey("valid_error", 200, "mean")
+    file = TableFile(path)
     wanted = TableFile(path).column(key)
     write_table(small_table(2.0), path)
     assert file.column(key).tobytes() == wanted.tobytes() != TableFile(path).column(key).tobytes()
@@ -336,7 +338,8 @@ def test_a_table_gives_its_descriptor_back(path: Path) -> None:
 
 
 def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
-    file, content = TableFile(path), path.read_bytes()
+    file = TableFile(path)
+    content = path.read_bytes()
     write_table(small_table(2.0), path.with_name("other.h5"))
     with path.open("r+b") as raw:
         raw.write(path.with_name("other.h5").read_bytes()[: len(content)])
@@ -345,7 +348,8 @@ def test_a_table_that_was_overwritten_in_place_is_refused(path: Path) -> None:
 
 
 def test_part_of_a_table_is_the_table_of_those_runs(path: Path) -> None:
-    whole, few = TableFile(path), small_table()
+    whole = TableFile(path)
+    few = small_table()
     for kept in (few.columns, few.n_seeds, few.sources):
         for key in [key for key in kept if key[1] == 12 or key[0] == "latency@thing"]:
             del kept[key]
@@ -407,7 +411,9 @@ def test_opening_lists_no_cells(path: Path) -> None:
 
 def test_texts_of_any_length_and_letters(tmp_path: Path) -> None:
     table = tiny_table()
-    table.card, table.banner, table.source = "é" * 100_000, "two\0parts", "\udcff.csv"
+    table.card = "é" * 100_000
+    table.banner = "two\0parts"
+    table.source = "\udcff.csv"
     write_table(table, tmp_path / "t.h5")
     file = TableFile(tmp_path / "t.h5")
     assert (file.card, file.banner, file.source) == (table.card, "two\\0parts", "\\udcff.csv")
@@ -456,7 +462,9 @@ WRITE_LARGER = textwrap.dedent(
 
 
 def write_in_a_process(
-    path: Path, before: str, prefix: list[str] | None = None
+    path: Path,
+    before: str,
+    prefix: list[str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).parents[2])
     return subprocess.run(
@@ -471,7 +479,9 @@ def write_in_a_process(
 
 
 def assert_refused_and_unchanged(
-    made: subprocess.CompletedProcess[str], path: Path, before: bytes
+    made: subprocess.CompletedProcess[str],
+    path: Path,
+    before: bytes,
 ) -> None:
     assert made.returncode == 2, made.stderr
     assert "Nothing was changed there" in made.stdout
@@ -510,7 +520,8 @@ def test_a_really_full_disk_leaves_the_file_as_it_was(tiny_disk: Path | None, pa
         limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))"
         target = path
     else:
-        limited, target = "", tiny_disk / "small.h5"
+        limited = ""
+        target = tiny_disk / "small.h5"
         write_table(small_table(), target)
     before = target.read_bytes()
     assert_refused_and_unchanged(write_in_a_process(target, limited), target, before)

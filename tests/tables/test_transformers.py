@@ -79,7 +79,8 @@ def records(folders: dict[str, list[Path]]) -> Records:
 
 def text(architecture: dict[str, Any]) -> str:
     """What a cell's text must be, of the authors' record."""
-    n, width = architecture["sample_n_layer"], architecture["sample_embed_dim"]
+    n = architecture["sample_n_layer"]
+    width = architecture["sample_embed_dim"]
     scale = {192: "s", 384: "s", 768: "s", 256: "m", 512: "m", 1024: "m"}.get(width, "l")
     lists = (
         "-".join(map(str, architecture[f"sample_{key}"][:n])) for key in ("n_head", "mlp_ratio")
@@ -122,10 +123,15 @@ def test_best_median_and_worst_perplexity_and_what_goes_with_it(own_files: Path,
             )
 
 
-def test_every_perplexity_is_there(own_files: Path, records: Records, mirror: Path) -> None:
+def test_every_perplexity_is_there(
+    own_files: Path,
+    records: Records,
+    mirror: Path,
+) -> None:
     assert own_files.is_dir()
     for name in hwgpt.NAMES:
-        bench, held = load(name), records[f"arch_ppl_bench_{name[-1]}"]
+        bench = load(name)
+        held = records[f"arch_ppl_bench_{name[-1]}"]
         assert [str(cell) for cell in bench.space] == [text(record["arch"]) for record in held]
         column = bench.column("valid_perplexity")
         assert column.tolist() == [record["perplexity"] for record in held]
@@ -165,13 +171,17 @@ def test_sizes_are_the_recorded_ones_to_the_last_digit(records: Records) -> None
 
 @pytest.mark.parametrize("scale", ["s", "m"])
 def test_units_are_repaired_reading_by_reading(
-    own_files: Path, records: Records, scale: str
+    own_files: Path,
+    records: Records,
+    scale: str,
 ) -> None:
     assert own_files.is_dir()
-    bench, folder = load(f"hwgpt-{scale}"), f"latency_cpu_meta{'_m' * (scale == 'm')}"
+    bench = load(f"hwgpt-{scale}")
+    folder = f"latency_cpu_meta{'_m' * (scale == 'm')}"
     held = {text(record["arch"]): record for record in records[folder]}
     units = Counter(unit for record in held.values() for unit in record["unit_cpu"])
-    perplexity, found = bench.column("valid_perplexity"), bench.column("latency@cpu_meta")
+    perplexity = bench.column("valid_perplexity")
+    found = bench.column("latency@cpu_meta")
     raw = np.array([held[str(cell)]["cpu_lat"] for cell in bench.space])
     for cell, value in list(zip(bench.space, found, strict=True))[::50]:
         one = held[str(cell)]
@@ -193,10 +203,12 @@ def test_units_are_repaired_reading_by_reading(
 @pytest.mark.parametrize("scale", ["s", "m"])
 def test_energy_is_the_tracker_s(own_files: Path, records: Records, scale: str) -> None:
     assert own_files.is_dir()
-    bench, folder = load(f"hwgpt-{scale}"), f"latency_h100{'_m' * (scale == 'm')}"
+    bench = load(f"hwgpt-{scale}")
+    folder = f"latency_h100{'_m' * (scale == 'm')}"
     held = {text(record["arch"]): record for record in records[f"{folder} tracker"]}
     noise = {text(record["arch"]): record["mean_energy_gpu"] for record in records[folder]}
-    latency, energy = bench.column("latency@h100"), bench.column("energy@h100")
+    latency = bench.column("latency@h100")
+    energy = bench.column("energy@h100")
     cells = list(map(str, bench.space))
     assert all(
         len(record["energy_gpu"]) == 50 and record["unit_energy"] == "KWh"
@@ -219,12 +231,16 @@ def test_what_a_table_holds(own_files: Path) -> None:
 
 
 def test_a_further_device_is_read_where_its_files_are(
-    own_files: Path, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_files: Path,
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The mirror has three of fourteen devices, and the fetch does not fail for the others."""
     assert own_files.is_dir()
     (folder,) = [path for path in (mirror / MEASURED).iterdir() if path.name == "latency_h100"]
-    copied, home = tmp_path / "mirror", tmp_path / "home"
+    copied = tmp_path / "mirror"
+    home = tmp_path / "home"
     for name in fetching.registry("hwgpt"):
         (copied / name).parent.mkdir(parents=True, exist_ok=True)
         (copied / name).symlink_to(mirror / name)
@@ -252,7 +268,9 @@ def test_a_further_device_is_read_where_its_files_are(
 
 
 def test_a_server_that_lacks_the_further_devices_will_do(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(mirror))
@@ -433,7 +451,10 @@ def test_every_accuracy_of_vit_bench_is_there(own_files: Path) -> None:
     ],
 )
 def test_altered_records_of_vit_bench_are_refused(
-    own_files: Path, monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], object], message: str
+    own_files: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Any], object],
+    message: str,
 ) -> None:
     assert own_files.is_dir()
     some = pickle.loads(pickle.dumps(vit_files()["gt_pit"]))
@@ -530,7 +551,8 @@ def test_recorded_parameters_do_not_look_at_two_of_the_sizes(own_files: Path) ->
     """
     assert own_files.is_dir()
     bench = load("bert-glue")
-    recorded, params = bench.column("recorded_params"), bench.column("params")
+    recorded = bench.column("recorded_params")
+    params = bench.column("params")
     space = bench.space.base
     choices = bench.space.choices.copy()
     choices[:, space.places["hidden_size"]] = 1
@@ -568,7 +590,8 @@ def test_altered_files_of_nas_bench_bert_are_refused(
 ) -> None:
     trainings, rows = files = pickle.loads(pickle.dumps(bert_files))
     change(files)
-    records, proxies = tmp_path / "b.json", tmp_path / "b.csv"
+    records = tmp_path / "b.json"
+    proxies = tmp_path / "b.csv"
     records.write_text(json.dumps(trainings))
     with proxies.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys())
@@ -617,7 +640,9 @@ def test_the_checks_of_the_sources_hold(own_files: Path) -> None:
 
 
 def test_a_wrong_table_does_not_pass(
-    own_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_files: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.copytree(own_files / "tables", tmp_path / "tables")
     monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))

@@ -50,7 +50,8 @@ LAST |= dict.fromkeys(("normal", "autoencoder"), ("ssim", lambda x: x))
 
 
 def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
-    micro, macro = transnas_micro(), transnas_macro()
+    micro = transnas_micro()
+    macro = transnas_macro()
     assert (len(micro), len(macro)) == (4096, 3256)
     assert str(micro[0b011011]) == "64-41414-0_00_123" and str(micro[4095]) == "64-41414-3_33_333"
     assert [str(macro[i]) for i in (0, 1, 3255)] == [
@@ -73,14 +74,19 @@ def test_cells_are_listed_in_the_order_of_the_published_results() -> None:
         (transnas_macro(), "64-443-basic", "four to six digits"),
     ],
 )
-def test_a_cell_of_another_space_is_refused(space: TransNASMicro, text: str, told: str) -> None:
+def test_a_cell_of_another_space_is_refused(
+    space: TransNASMicro,
+    text: str,
+    told: str,
+) -> None:
     with pytest.raises(UserError, match=told):
         space.parse(text)
 
 
 def test_all_macro_cells_are_within_reach_of_one_another() -> None:
     space = transnas_macro()
-    seen, waiting = {0}, [0]
+    seen = {0}
+    waiting = [0]
     while waiting:
         around = {cell.index for cell in space.neighbours(space[waiting.pop()])} - seen
         seen |= around
@@ -100,7 +106,11 @@ def test_all_macro_cells_are_within_reach_of_one_another() -> None:
         ("3_03_033", "3_03_003", False),
     ],
 )
-def test_cells_that_compute_the_same_have_one_identity(one: str, other: str, same: bool) -> None:
+def test_cells_that_compute_the_same_have_one_identity(
+    one: str,
+    other: str,
+    same: bool,
+) -> None:
     space = transnas_micro()
     cells = [space.parse(f"64-41414-{text}") for text in (one, other)]
     assert (space.identity(cells[0]) == space.identity(cells[1])) == same
@@ -171,11 +181,10 @@ def test_two_hundred_values_of_each_source_are_those_of_the_files(
 ) -> None:
     rng = np.random.default_rng(11)
     for _ in range(200):
-        kind, task = ("micro", "macro")[rng.integers(2)], TASKS[rng.integers(7)]
-        table, space = (
-            tables[f"transnas-{kind}-{task}"],
-            {"micro": transnas_micro, "macro": transnas_macro}[kind](),
-        )
+        kind = ("micro", "macro")[rng.integers(2)]
+        task = TASKS[rng.integers(7)]
+        table = tables[f"transnas-{kind}-{task}"]
+        space = {"micro": transnas_micro, "macro": transnas_macro}[kind]()
         cell = space.sample(rng)
         held = {key.metric: values[cell.index] for key, values in table.columns.items()}
         row = maxima(mirror, task)[cell.index + (3256 if kind == "micro" else 0)]
@@ -248,7 +257,8 @@ def test_a_quality_and_a_size_make_an_objective(tables: dict[str, Table], snas: 
     assert tables
     bench = TableBenchmark(table_path("transnas-micro-segmentsemantic"))
     objective = Objective("valid_miou@best + 0.1*model_params", bench)
-    quality, size = bench.column("valid_miou@best"), bench.column("model_params")
+    quality = bench.column("valid_miou@best")
+    size = bench.column("model_params")
     expected = 1 - quality / 100 + 0.1 * size / np.median(size)
     scores = objective.over_space()
     assert scores is not None and scores.score == pytest.approx(expected)
@@ -409,7 +419,10 @@ def test_what_is_no_number_is_missing(copied: list[Path]) -> None:
 
 
 def test_an_altered_file_is_not_fetched(
-    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, snas: Snas
+    mirror: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    snas: Snas,
 ) -> None:
     for name in fetching.registry("transnas"):
         (tmp_path / "mirror" / name).parent.mkdir(parents=True, exist_ok=True)

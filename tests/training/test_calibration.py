@@ -20,7 +20,9 @@ TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
 
 
 def test_a_row_tells_cells_training_and_split_apart() -> None:
-    rng, n, task = np.random.default_rng(0), 200, task_named(TASK)
+    rng = np.random.default_rng(0)
+    n = 200
+    task = task_named(TASK)
     measure = task.measured[0].name
     # the cell, and the noise of each seed
     network = rng.normal(size=n) + rng.normal(scale=0.5, size=(2, n))
@@ -55,7 +57,9 @@ def test_a_row_tells_cells_training_and_split_apart() -> None:
 
 
 def test_it_trains_goes_on_and_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     asked = ["--tasks", f"{TASK},nothing", "--lengths", "1,2", "--classes", "10", "--workers", "1"]

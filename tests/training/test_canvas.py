@@ -19,7 +19,8 @@ from surrogate_nas.training.tasks import canvas
 from surrogate_nas.training.tasks.base import pixels, places
 from surrogate_nas.training.tasks.checking import SPLITS
 
-DETECTION, SEGMENTATION = TASKS["detection"], TASKS["segmentation"]
+DETECTION = TASKS["detection"]
+SEGMENTATION = TASKS["segmentation"]
 GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"  # noqa: E501
 
 
@@ -43,7 +44,8 @@ def test_boxes_are_as_tight_as_the_pixels_of_their_digits() -> None:
         for classes, boxes in list(zip(scenes.classes, scenes.boxes, strict=True))[:100]:
             covered = np.zeros_like(classes)
             for digit, x, y, width, height in boxes[boxes[:, 0] >= 0]:
-                top, left = int(y - height / 2), int(x - width / 2)
+                top = int(y - height / 2)
+                left = int(x - width / 2)
                 inside = classes[top : top + int(height), left : left + int(width)]
                 assert set(np.unique(inside)) <= {0, digit + 1}
                 assert all(
@@ -108,7 +110,9 @@ def scored(boxes: list[tuple[float, int, float, float, float, float]]) -> Tensor
     return outputs
 
 
-RIGHT, OTHER, NOTHING = (1, 2.0, 2.0, 4.0, 4.0), (2, 6.0, 6.0, 4.0, 4.0), (0, 6.0, 2.0, 1.0, 1.0)
+RIGHT = (1, 2.0, 2.0, 4.0, 4.0)
+OTHER = (2, 6.0, 6.0, 4.0, 4.0)
+NOTHING = (0, 6.0, 2.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,9 @@ RIGHT, OTHER, NOTHING = (1, 2.0, 2.0, 4.0, 4.0), (2, 6.0, 6.0, 4.0, 4.0), (0, 6.
     ],
 )
 def test_digits_are_found_among_as_many_boxes(
-    boxes: list[tuple[float, int, float, float, float, float]], missed: float, overlap: float
+    boxes: list[tuple[float, int, float, float, float, float]],
+    missed: float,
+    overlap: float,
 ) -> None:
     targets = torch.tensor([[RIGHT, OTHER]])
     answers = Answers(
@@ -174,7 +180,8 @@ def test_a_cell_finds_more_digits_than_the_usual_answer_and_a_linear_model() -> 
     wanted = np.zeros((len(seen), 16, 8))
     for image, each in enumerate(boxes.tolist()):
         for digit, x, y, width, height in (one for one in each if one[0] >= 0):
-            row, column = int(y // 4), int(x // 4)
+            row = int(y // 4)
+            column = int(x // 4)
             numbers = [
                 (x - 4 * column - 2) / 8,
                 (y - 4 * row - 2) / 8,

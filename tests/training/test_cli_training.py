@@ -111,12 +111,18 @@ def test_a_task_of_tuples_is_trained_and_one_of_nonsense_is_one_line(
         (["--seed", 1.5], "--seed"),
     ],
 )
-def test_absurd_numbers_get_one_line(snas: Snas, arguments: list[object], says: str) -> None:
+def test_absurd_numbers_get_one_line(
+    snas: Snas,
+    arguments: list[object],
+    says: str,
+) -> None:
     assert_one_clear_line(snas("train", STACK, "--task", TINY_TASK, *arguments), says)
 
 
 def test_cells_of_any_space_are_measured_trained_and_searched(
-    snas: Snas, pairs: Path, tmp_path: Path
+    snas: Snas,
+    pairs: Path,
+    tmp_path: Path,
 ) -> None:
     out = tmp_path / "pairs.h5"
     made = snas(

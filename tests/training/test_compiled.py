@@ -122,12 +122,16 @@ def gradients(module: nn.Module) -> dict[str, np.ndarray]:
 
 
 def compare(
-    space: Space, cell: Cell, network: Network, batches: tuple[int, ...] = (7, 7, 4)
+    space: Space,
+    cell: Cell,
+    network: Network,
+    batches: tuple[int, ...] = (7, 7, 4),
 ) -> dict[str, float]:
     """Steps of several batches, then answers and their slope by the running statistics: the largest
     distances.
     """
-    theirs, plan = plain(space, cell, network), space.blueprint(cell, network)
+    theirs = plain(space, cell, network)
+    plan = space.blueprint(cell, network)
     assert plan is not None
     ours = CompiledNetwork(plan, seed=0, batch=max(batches), at_once=3)
     found = {"forward": 0.0, "gradient": 0.0}
@@ -175,7 +179,8 @@ def test_answers_and_gradients_are_those_of_the_plain_network(network: Network) 
 
 @ALL_SPACES
 def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
-    space, rng = space_named(name), np.random.default_rng(3)
+    space = space_named(name)
+    rng = np.random.default_rng(3)
     found = [compare(space, space.sample(rng), network) for network in NETWORKS.values()]
     for what in found[0]:
         *most, worst = sorted(one[what] for one in found)
@@ -185,7 +190,9 @@ def test_every_space_computes_what_its_plain_networks_do(name: str) -> None:
 @pytest.mark.slow
 @ALL_SPACES
 def test_random_cells_have_the_gradients_of_the_reference(name: str) -> None:
-    space, rng, kinds = space_named(name), np.random.default_rng(0), [*NETWORKS.values()]
+    space = space_named(name)
+    rng = np.random.default_rng(0)
+    kinds = [*NETWORKS.values()]
     distances = [
         compare(space, space.sample(rng), kinds[i % len(kinds)], (16, 9))
         for i in range(500 if FULL else 50)
@@ -286,7 +293,8 @@ def test_the_gradient_of_every_operation_is_float64s(kind: str, examples: int) -
         for name, one in network.weights().items()
     }
     x = inputs(plan.network, examples, examples)
-    ours, wanted = network.forward(x.float().numpy()), reference(kind, x, weights)
+    ours = network.forward(x.float().numpy())
+    wanted = reference(kind, x, weights)
     come = torch.randn(
         wanted.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )
@@ -307,10 +315,8 @@ def test_weights_start_as_the_plain_networks(name: str) -> None:
     cell = space.sample(np.random.default_rng(1))
     plan = space.blueprint(cell, NETWORKS["image"])
     assert plan is not None
-    ours, theirs = (
-        plan.weights(3),
-        dict(space.build(cell, NETWORKS["image"], seed=3).named_parameters()),
-    )
+    ours = plan.weights(3)
+    theirs = dict(space.build(cell, NETWORKS["image"], seed=3).named_parameters())
     assert set(ours) == set(theirs)
     for key, one in ours.items():
         assert one.shape == tuple(theirs[key].shape)
@@ -318,7 +324,8 @@ def test_weights_start_as_the_plain_networks(name: str) -> None:
 
 
 def test_a_step_is_stochastic_gradient_descent_as_pytorch_has_it() -> None:
-    space, network = nb201(), NETWORKS["plain reductions"]
+    space = nb201()
+    network = NETWORKS["plain reductions"]
     theirs = plain(space, space[11], network)
     ours = CompiledNetwork(around(space.graph(space[11]), network), seed=0, batch=7)
     optimiser = torch.optim.SGD(
@@ -473,7 +480,8 @@ EMULATED = (
 
 @needs_avx2
 def test_without_a_fused_multiply_add_the_numbers_are_the_same() -> None:
-    own, lacking = fresh(EMULATED), fresh(EMULATED, **{compiled.CPU_VARIABLE: "nocona"})
+    own = fresh(EMULATED)
+    lacking = fresh(EMULATED, **{compiled.CPU_VARIABLE: "nocona"})
     assert own.stdout.startswith("True ") and lacking.stdout.startswith("False "), lacking.stderr
     assert own.stdout.removeprefix("True ") == lacking.stdout.removeprefix("False ")
     assert own.stdout != fresh(EMULATED.replace("0.9", "0.8")).stdout
@@ -499,7 +507,9 @@ def test_what_has_no_fused_multiply_add_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_processors_that_cannot_be_tried_here_are_compiled_for(
-    triple: str, processor: str, wanted: str
+    triple: str,
+    processor: str,
+    wanted: str,
 ) -> None:
     import llvmlite.binding as llvm
 
@@ -519,7 +529,8 @@ def test_exponentials_and_logarithms_are_within_a_unit_of_the_last_place(name: s
     rng = np.random.default_rng(0)
     wide = np.ldexp(rng.uniform(0.5, 1, 20_003), rng.integers(-1074, 1024, 20_003))
     x = rng.uniform(-745, 709, 20_003) if name == "exp" else wide
-    found, wanted = getattr(arrays, name)(x), getattr(np, name)(x.astype(np.longdouble))
+    found = getattr(arrays, name)(x)
+    wanted = getattr(np, name)(x.astype(np.longdouble))
     normal = np.abs(wanted) > 1e-300
     ulps = np.abs(found - wanted)[normal] / np.spacing(np.abs(wanted[normal].astype(float)))
     assert ulps.max() < 1
@@ -689,7 +700,11 @@ def test_a_file_of_another_key_or_other_kernels_is_not_loaded(cached: Path) -> N
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes what this system does not have")
 @pytest.mark.parametrize("what", ["fifo", "link", "folder"])
-def test_what_is_no_file_in_the_cache_does_no_harm(cached: Path, what: str, tmp_path: Path) -> None:
+def test_what_is_no_file_in_the_cache_does_no_harm(
+    cached: Path,
+    what: str,
+    tmp_path: Path,
+) -> None:
     whole = cached.read_bytes()
     cached.unlink()
     if what == "fifo":
@@ -758,7 +773,8 @@ def resident() -> float:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads what Linux tells")
 def test_many_trainings_leave_no_memory_behind() -> None:
-    space, rng = nb201(), np.random.default_rng(0)
+    space = nb201()
+    rng = np.random.default_rng(0)
     for _ in range(300):
         train([space.sample(rng)], TINY, epochs=1, test=False)
     before = resident()

@@ -19,7 +19,8 @@ VALUES = AWAY + np.random.default_rng(1).normal(0, 0.8, len(RUGGED))
 
 
 def cells_to_optimum(name: str, seed: int) -> int:
-    made, seen = resolve(name)(RUGGED, seed=seed), set[int]()
+    made = resolve(name)(RUGGED, seed=seed)
+    seen = set[int]()
     while int(VALUES.argmin()) not in seen:
         asked = made.ask(1)
         seen.update(cell.index for cell in asked)

@@ -35,7 +35,8 @@ class Same(nn.Module):
 
     def losses(self, made: Tensor, real: Tensor, loss: AdversarialLoss) -> Tensor:
         real = real.clone().requires_grad_()
-        fooled, right = self(made), self(real)
+        fooled = self(made)
+        right = self(real)
         (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
         return (
             loss.discriminating(fooled, right)
@@ -57,7 +58,8 @@ def test_weights_begin_as_pytorchs(size: tuple[int, int, int], seed: int) -> Non
 
 @pytest.mark.parametrize("size", SIZES)
 def test_scores_and_slopes_are_those_of_autograd(size: tuple[int, int, int]) -> None:
-    ours, same = Discriminator(*size, seed=3, kind=np.float64), Same(*size, 3).double()
+    ours = Discriminator(*size, seed=3, kind=np.float64)
+    same = Same(*size, 3).double()
     given = torch.from_numpy(images(4, size)).requires_grad_()
     expected = same(given)
     scores, slopes = ours.slopes(images(4, size))
@@ -81,11 +83,13 @@ def take_over(ours: Discriminator, same: Same) -> None:
 def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, int]) -> None:
     loss = LOSSES[name]
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
-    ours, same = Discriminator(*size, seed=1, kind=np.float64), Same(*size, 1).double()
+    ours = Discriminator(*size, seed=1, kind=np.float64)
+    same = Same(*size, 1).double()
     take_over(ours, same)
     optimiser = torch.optim.Adam(same.parameters(), lr=RATE, betas=BETAS)
     for step in range(10):
-        made, real = images(5, size, step), images(6, size, step)
+        made = images(5, size, step)
+        real = images(6, size, step)
         expected = same(torch.from_numpy(real)).detach().numpy()
         optimiser.zero_grad()
         same.losses(torch.from_numpy(made), torch.from_numpy(real), loss).backward()

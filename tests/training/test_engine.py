@@ -162,7 +162,9 @@ def test_numbers_that_are_wrong_are_told(bad: dict[str, int], says: str) -> None
 class Pairs(ChoiceSpace):
     """A user's space that nobody registered and that has no formulas for sizes."""
 
-    name, positions, options = "pairs", ("wide",), (("1", "2"),)
+    name = "pairs"
+    positions = ("wide",)
+    options = (("1", "2"),)
 
     def build(self, cell: Cell, network: Network, **_: object) -> torch.nn.Module:  # type: ignore[override]
         flat = network.input_channels * network.image_size**2

@@ -46,10 +46,8 @@ def judged(task: Task, measure: str, outputs: np.ndarray) -> float:
 def made(task: Task) -> dict[str, np.ndarray]:
     """Images that need no generator, by name, as many as the test split has."""
     train_images, test = (task.data[name].targets for name in ("train", "test"))
-    pixels, rng = (
-        train_images.reshape(len(train_images), -1).astype(np.float64),
-        np.random.default_rng(0),
-    )
+    pixels = train_images.reshape(len(train_images), -1).astype(np.float64)
+    rng = np.random.default_rng(0)
     normal = rng.multivariate_normal(pixels.mean(0), np.cov(pixels.T), len(test))
     return {
         "noise": rng.random(test.shape),
@@ -68,7 +66,8 @@ def test_adversarial_losses_are_the_published_ones(name: str) -> None:
     scores = torch.from_numpy(rng.standard_normal((2, 3))).requires_grad_()
     real = torch.from_numpy(rng.standard_normal(3))
     assert torch.autograd.gradcheck(lambda given: loss.each(given, real), scores)
-    odds, ones = F.binary_cross_entropy_with_logits, torch.ones(3, dtype=torch.float64)
+    odds = F.binary_cross_entropy_with_logits
+    ones = torch.ones(3, dtype=torch.float64)
     fake = scores[0].detach()
     if name == "adversarial":
         assert torch.allclose(loss.each(scores, real)[0], -fake.sigmoid().log())

@@ -129,7 +129,9 @@ def test_drift_and_load_are_warned_of(measured: Measured) -> None:
 class Pairs(EnumerableChoiceSpace):
     """A user's space whose networks are of one layer."""
 
-    name, positions, options = "pairs", ("wide", "bias"), (("1", "2", "3"), ("no", "yes"))
+    name = "pairs"
+    positions = ("wide", "bias")
+    options = (("1", "2", "3"), ("no", "yes"))
 
     def build(self, cell: Cell, network: Network, **_: object) -> nn.Module:  # type: ignore[override]
         return nn.Conv2d(network.input_channels, 1 + cell.choices[0], 1, bias=bool(cell.choices[1]))
@@ -264,7 +266,8 @@ def test_rapl_adds_packages_and_passes_the_end_of_a_counter(tmp_path: Path) -> N
 
 
 def test_energy_of_one_inference_is_the_meters_over_all_calls(tmp_path: Path) -> None:
-    meter, calls = Rapl(rapl(tmp_path, (0, 10**9))), []
+    meter = Rapl(rapl(tmp_path, (0, 10**9)))
+    calls = []
 
     def infer() -> None:
         calls.append(0)
@@ -323,7 +326,8 @@ def test_odd_requests_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_measurement_goes_on_from_its_journal(tmp_path: Path) -> None:
-    journal, cells = tmp_path / "folder" / "t.jsonl", draw_cells(N)
+    journal = tmp_path / "folder" / "t.jsonl"
+    cells = draw_cells(N)
     whole = measure(cells, SMALL, PROTOCOL, journal=journal)
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 1 + len(whole.visits) == 1 + 5 * (N + 1) + 1
@@ -336,7 +340,8 @@ def test_a_measurement_goes_on_from_its_journal(tmp_path: Path) -> None:
 
 
 def test_a_journal_of_another_measurement_is_refused(tmp_path: Path) -> None:
-    journal, cells = tmp_path / "t.jsonl", draw_cells(2)
+    journal = tmp_path / "t.jsonl"
+    cells = draw_cells(2)
     measure(cells, SMALL, PROTOCOL, journal=journal)
     kept = journal.read_bytes()
     with pytest.raises(UserError, match=r"other settings \(protocol\)"):

@@ -20,7 +20,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.losses import LOSSES, Loss, fitting, loss_named
 from surrogate_nas.training.losses.sequences import aligned, needed
 
-K, BATCH, CLASSES = 2, 3, 4
+K = 2
+BATCH = 3
+CLASSES = 4
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -79,7 +81,11 @@ CASES = [
 
 
 @pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
-def test_gradients_are_those_of_differences(loss: Loss, outputs: Tensor, targets: Tensor) -> None:
+def test_gradients_are_those_of_differences(
+    loss: Loss,
+    outputs: Tensor,
+    targets: Tensor,
+) -> None:
     given = outputs.clone().requires_grad_()
     assert loss.each(given, targets).shape == outputs.shape[:2]
     assert torch.autograd.gradcheck(
@@ -89,7 +95,9 @@ def test_gradients_are_those_of_differences(loss: Loss, outputs: Tensor, targets
 
 @pytest.mark.parametrize(("loss", "outputs", "targets"), CASES)
 def test_a_network_is_judged_by_its_own_answers_alone(
-    loss: Loss, outputs: Tensor, targets: Tensor
+    loss: Loss,
+    outputs: Tensor,
+    targets: Tensor,
 ) -> None:
     together = loss.each(outputs, targets)
     for k in range(K):
@@ -104,8 +112,10 @@ def test_a_network_is_judged_by_its_own_answers_alone(
 def test_losses_of_classes_are_pytorchs(kind: str) -> None:
     outputs, targets = EXAMPLES[kind][0]
     rows = outputs.movedim(2, -1)
-    flat, wanted = rows.reshape(-1, CLASSES), targets.expand(K, *targets.shape).reshape(-1)
-    one_hot, p = F.one_hot(wanted, CLASSES).double(), flat.softmax(1)
+    flat = rows.reshape(-1, CLASSES)
+    wanted = targets.expand(K, *targets.shape).reshape(-1)
+    one_hot = F.one_hot(wanted, CLASSES).double()
+    p = flat.softmax(1)
     formulas = {
         "cross_entropy": F.cross_entropy(flat, wanted, reduction="none"),
         "label_smoothing": -((0.9 * one_hot + 0.1 / CLASSES) * p.log()).sum(1),
@@ -123,7 +133,8 @@ def test_dice_follows_its_formula() -> None:
     ((outputs, targets),) = EXAMPLES["segmentation"]
     expected = torch.zeros(K, BATCH, CLASSES, dtype=torch.float64)
     for k, b, c in np.ndindex(K, BATCH, CLASSES):
-        p, y = outputs[k, b].softmax(0)[c], (targets[b] == c).double()
+        p = outputs[k, b].softmax(0)[c]
+        y = (targets[b] == c).double()
         expected[k, b, c] = 1 - (2 * (p * y).sum() + 1) / (p.sum() + y.sum() + 1)
     torch.testing.assert_close(LOSSES["dice"].each(outputs, targets), expected.mean(2))
 
@@ -137,7 +148,8 @@ def giou(a: list[float], b: list[float]) -> float:
     """The generalised intersection over union of two boxes by their corners (Rezatofighi et al.,
     2019).
     """
-    one, two = corners(a), corners(b)
+    one = corners(a)
+    two = corners(b)
     sides = [min(one[i + 2], two[i + 2]) - max(one[i], two[i]) for i in (0, 1)]
     shared = max(sides[0], 0) * max(sides[1], 0)
     union = a[2] * a[3] + b[2] * b[3] - shared
@@ -150,9 +162,11 @@ def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
     for name in fitting("detection"):
         found = LOSSES[name].each(outputs, targets)
         for k, b in np.ndindex(K, BATCH):
-            full, terms = np.zeros((2, 3)), []
+            full = np.zeros((2, 3))
+            terms = []
             for kind, *box in (one.tolist() for one in targets[b] if one[0] >= 0):
-                row, column = int(box[1] // 4), int(box[0] // 4)
+                row = int(box[1] // 4)
+                column = int(box[0] // 4)
                 full[row, column] = 1
                 answer = outputs[k, b, :, row, column]
                 middle = [4 * column + 2, 4 * row + 2]
@@ -165,10 +179,8 @@ def test_losses_of_boxes_are_summed_over_objects_and_places() -> None:
                         answer[-4:], torch.tensor(off).double(), beta=1 / 9, reduction="sum"
                     ).item()
                 else:
-                    centre, sides = (
-                        (middle[i] + 8 * said[i] for i in (0, 1)),
-                        (8 * math.exp(min(i, 2)) for i in said[2:]),
-                    )
+                    centre = (middle[i] + 8 * said[i] for i in (0, 1))
+                    sides = (8 * math.exp(min(i, 2)) for i in said[2:])
                     far = 1 - giou([*centre, *sides], box)
                 terms.append(far - answer[1:-4].log_softmax(0)[int(kind)].item())
             odds = F.logsigmoid(outputs[k, b, 0] * torch.from_numpy(2 * full - 1))
@@ -364,7 +376,11 @@ def test_a_loss_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
         ("o.detach().sum(2)", "has no gradient"),
     ],
 )
-def test_a_loss_of_ones_own_says_what_it_does_wrong(tmp_path: Path, each: str, said: str) -> None:
+def test_a_loss_of_ones_own_says_what_it_does_wrong(
+    tmp_path: Path,
+    each: str,
+    said: str,
+) -> None:
     file = tmp_path / "own.py"
     file.write_text(GOOD.replace("o.sum(2)", each).replace('"mine"', '"x"'))
     outputs, targets = EXAMPLES["classification"][0]

@@ -21,7 +21,9 @@ from surrogate_nas.training.measures import MEASURES, Answers, Measure
 from surrogate_nas.training.measures.classes import MOST, STEP
 from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
 
-K, N, CLASSES = 3, 200, 4
+K = 3
+N = 200
+CLASSES = 4
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -61,7 +63,8 @@ def of(name: str, given: Answers) -> list[float]:
 
 def by_bins(p: np.ndarray, targets: np.ndarray) -> float:
     """The expected calibration error in %, written as Guo et al. (2017) do, bin by bin."""
-    confidence, right = p.max(1), p.argmax(1) == targets
+    confidence = p.max(1)
+    right = p.argmax(1) == targets
     total = 0.0
     for m in range(15):
         inside = (confidence > m / 15) & (confidence <= (m + 1) / 15)
@@ -92,7 +95,8 @@ def test_every_position_counts_as_an_answer(classified: Answers, name: str) -> N
 
 
 def test_of_equal_scores_the_first_is_the_answer() -> None:
-    outputs, targets = randn(K, 50, CLASSES, 6).round(), torch.randint(CLASSES, (50, 6))
+    outputs = randn(K, 50, CLASSES, 6).round()
+    targets = torch.randint(CLASSES, (50, 6))
     expected = 100 * (outputs.numpy().argmax(2) != targets.numpy()).mean((1, 2))
     assert of("error", answers(outputs, targets)) == expected.tolist()
     outputs[0, 0, 1, 0] = torch.nan
@@ -176,7 +180,8 @@ def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -
     weights' norm.
     """
     weights = randn(K, 2, 6)
-    inputs, targets = randn(MOST + 100, 1, 2, 3, seed=1), torch.randint(2, (MOST + 100,))
+    inputs = randn(MOST + 100, 1, 2, 3, seed=1)
+    targets = torch.randint(2, (MOST + 100,))
     with torch.inference_mode():
         frozen = inputs.clone()
         given = Answers(
@@ -201,7 +206,9 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
 
 
 def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
-    weights, inputs, targets = randn(K, 2, 6), randn(5, 1, 2, 3, seed=1), torch.arange(5) % 2
+    weights = randn(K, 2, 6)
+    inputs = randn(5, 1, 2, 3, seed=1)
+    targets = torch.arange(5) % 2
     of_tensors = Answers(
         linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x)
     )  # type: ignore[arg-type]
@@ -278,7 +285,8 @@ def test_answers_of_blanks_alone_are_noted() -> None:
     outputs = torch.zeros(2, 3, 4, 5)
     outputs[:, :, BLANK] = 1
     outputs[1, 2, 3, 4] = 2
-    task, targets = TASKS["translation"], torch.ones(3, 2, dtype=torch.long)
+    task = TASKS["translation"]
+    targets = torch.ones(3, 2, dtype=torch.long)
     noted = unaligned(
         Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs)
     )

@@ -33,7 +33,8 @@ def test_the_cart_and_the_pole_obey_the_equations_of_motion() -> None:
     once.
     """
     rng = np.random.default_rng(0)
-    states, actions = rng.normal(size=(50, 4)), rng.integers(2, size=50)
+    states = rng.normal(size=(50, 4))
+    actions = rng.integers(2, size=50)
     found = (cartpole.pushed(states, actions) - states) / cartpole.SECONDS
     _, velocity, angle, turning = states.T
     inertia = cartpole.POLE_MASS * cartpole.HALF_LENGTH
@@ -63,7 +64,8 @@ def test_an_episode_ends_where_the_cart_or_the_pole_is_too_far_off() -> None:
 def test_distances_are_shortest_paths_of_the_graph_of_free_squares() -> None:
     states = TASKS["gridworld"].data["test"].targets[:5]
     for state, found in zip(states, gridworld.distances(states), strict=True):
-        goal, free = state[1], state[2].ravel() == 0
+        goal = state[1]
+        free = state[2].ravel() == 0
         rows, columns = np.divmod(np.arange(free.size), gridworld.SIZE)
         near = abs(rows[:, None] - rows) + abs(columns[:, None] - columns) == 1
         expected = shortest_path(csr_array(near & free[:, None] & free), indices=goal.argmax())
@@ -73,7 +75,8 @@ def test_distances_are_shortest_paths_of_the_graph_of_free_squares() -> None:
 def test_a_walker_stops_at_walls_and_edges_and_leaves_a_trail() -> None:
     state = np.zeros((1, 4, 7, 7), dtype=np.float32)
     state[0, 0, 0, 0] = state[0, 1, 0, 2] = state[0, 2, 1, 0] = 1
-    world, states = gridworld.ENVIRONMENT, state.repeat(4, 0)
+    world = gridworld.ENVIRONMENT
+    states = state.repeat(4, 0)
     after, rewards, ended = world.step(states, np.arange(4))
     assert after[:, 0].reshape(4, -1).argmax(1).tolist() == [0, 0, 0, 1] and not ended.any()
     final, rewards, ended = world.step(after[3:], np.array([3]))
@@ -131,7 +134,8 @@ def test_the_gradient_is_that_of_the_expected_return(name: str) -> None:
     LOSSES[name].each(
         given.expand(1, len(starts), -1), torch.from_numpy(told).float()
     ).mean().backward()
-    chances, rewards = odds.softmax(0), torch.tensor([0.0, 1.0, 4.0])
+    chances = odds.softmax(0)
+    rewards = torch.tensor([0.0, 1.0, 4.0])
     exact = chances * (rewards - chances @ rewards) / (episodes.rewards.std())
     assert given.grad is not None
     torch.testing.assert_close(-given.grad, exact, atol=0.01, rtol=0)
@@ -230,7 +234,8 @@ def linear(task: Task) -> float:
     """The test return of the linear policy that does best on the training starts, of 40 random
     ones.
     """
-    rng, starts = np.random.default_rng(0), task.data["train"].targets[:40]
+    rng = np.random.default_rng(0)
+    starts = task.data["train"].targets[:40]
 
     def policy_of(weights: np.ndarray) -> policy.Answer:
         return lambda inputs: (inputs.reshape(len(inputs), -1) @ weights)[None]
@@ -276,7 +281,8 @@ def test_what_a_control_task_tells(trained: tuple[Task, list[Curve]]) -> None:
 @pytest.mark.parametrize("name", CONTROL)
 def test_starts_are_fixed_and_disjoint(name: str) -> None:
     task = TASKS[name]
-    again, seen = task.load(), set()
+    again = task.load()
+    seen = set()
     for split, part in task.data.items():
         assert np.array_equal(part.targets, again[split].targets) and np.array_equal(
             part.inputs, again[split].inputs

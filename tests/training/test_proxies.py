@@ -58,11 +58,9 @@ def test_synflow_is_conserved_from_layer_to_layer(space: NB201) -> None:
 
 def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
     torch.manual_seed(0)
-    layer, x, y = (
-        nn.Linear(5, 3).double(),
-        torch.randn(7, 5, dtype=torch.float64),
-        torch.arange(7) % 3,
-    )
+    layer = nn.Linear(5, 3).double()
+    x = torch.randn(7, 5, dtype=torch.float64)
+    y = torch.arange(7) % 3
 
     def gradient(weight: torch.Tensor) -> torch.Tensor:
         weight = weight.detach().clone().requires_grad_()
@@ -71,7 +69,9 @@ def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
 
     out = layer(x)
     found = of_loss(nn.functional.cross_entropy(out, y), [layer.weight], [out])
-    w, g, step = layer.weight.detach(), gradient(layer.weight), 1e-5
+    w = layer.weight.detach()
+    g = gradient(layer.weight)
+    step = 1e-5
     hessian_gradient = (gradient(w + step * g) - gradient(w - step * g)) / (2 * step)
     of_output = (out.softmax(1) - nn.functional.one_hot(y, 3)).detach() / 7
     assert found["grad_norm"] == pytest.approx(float(g.norm()))
@@ -83,10 +83,8 @@ def test_what_follows_from_the_loss_is_that_of_its_gradient() -> None:
 
 
 def test_naswot_and_jacob_cov_prefer_examples_that_differ() -> None:
-    apart, alike = (
-        torch.tensor([[1.0, -1, 1], [-1, 1, -1]]),
-        torch.tensor([[1.0, -1, 1], [1, -1, 1]]),
-    )
+    apart = torch.tensor([[1.0, -1, 1], [-1, 1, -1]])
+    alike = torch.tensor([[1.0, -1, 1], [1, -1, 1]])
     # they agree on none of six
     assert naswot([apart, apart]) == pytest.approx(math.log(36), abs=1e-3)
     assert naswot([alike, apart]) == pytest.approx(math.log(36 - 9), abs=1e-3)
@@ -118,16 +116,20 @@ def test_scores_repeat_heed_the_seed_and_are_finite_for_every_kind_of_cell(space
 
 
 def test_dead_operations_change_nothing(space: NB201) -> None:
-    task, twin = task_named(TASK), PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
+    task = task_named(TASK)
+    twin = PATH.replace("|none~0|+", "|nor_conv_3x3~0|+")
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
 def test_a_table_is_made_goes_on_and_is_joined(
-    snas: Snas, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
-    file, out = tmp_path / "spaces.py", tmp_path / "pairs.h5"
+    file = tmp_path / "spaces.py"
+    out = tmp_path / "pairs.h5"
     file.write_text((Path(__file__).parents[1] / "pairs_space.py").read_text())
     asked = [
         "proxies",
@@ -146,7 +148,8 @@ def test_a_table_is_made_goes_on_and_is_joined(
     again = snas("proxies", "pairs", *asked[2:], "--seeds", "2").json
     assert first["classes"] == again["classes"] == 6 and first["kendall_between_seeds"] == {}
     assert again["kendall_between_seeds"]["snip"] == pytest.approx(1, abs=0.5)
-    bench, task = load(str(out)), task_named(TASK)
+    bench = load(str(out))
+    task = task_named(TASK)
     cell = bench.space[5]
     means = np.mean(
         [score(cell, bench.space, task, seed=seed, batch=16)["snip"] for seed in (0, 1)]
@@ -168,7 +171,10 @@ def test_a_table_is_made_goes_on_and_is_joined(
     ],
 )
 def test_what_cannot_be_computed_is_refused(
-    snas: Snas, tmp_path: Path, asked: list[str], said: str
+    snas: Snas,
+    tmp_path: Path,
+    asked: list[str],
+    said: str,
 ) -> None:
     found = snas("proxies", *asked, "--out", tmp_path / "p.h5")
     assert found.code == 2 and said in found.err and not (tmp_path / "p.h5").exists()

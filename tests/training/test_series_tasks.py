@@ -71,7 +71,8 @@ def test_a_good_cell_forecasts_better_than_naive_and_linear_forecasts() -> None:
 
 def test_the_area_is_that_of_scikit_learn() -> None:
     rng = np.random.default_rng(0)
-    days, labels = rng.standard_normal((60, 1, 1, 4)), rng.integers(2, size=60)
+    days = rng.standard_normal((60, 1, 1, 4))
+    labels = rng.integers(2, size=60)
     split = as_split(days, labels)
     outputs = np.stack([rng.standard_normal(days.shape), np.full(days.shape, np.nan)])
     answers = Answers(outputs, split.targets, split.inputs, TASKS["digits"], lambda _: np.zeros(0))

@@ -85,7 +85,9 @@ def outputs_of(rng: np.random.Generator, scale: float, *shape: int) -> Array:
     return outputs.round() if rng.integers(3) == 0 else outputs
 
 
-SEEDS, COUNTS, BATCHES = st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 6)
+SEEDS = st.integers(0, 2**32 - 1)
+COUNTS = st.integers(1, 3)
+BATCHES = st.integers(1, 6)
 
 
 def test_every_loss_has_a_slope() -> None:
@@ -103,7 +105,13 @@ def test_every_loss_has_a_slope() -> None:
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 7), st.lists(st.integers(1, 5), max_size=2), SCALES)
 def test_of_classes(
-    name: str, seed: int, count: int, batch: int, classes: int, sides: list[int], scale: float
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    classes: int,
+    sides: list[int],
+    scale: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     sides = sides or ([2, 3] if name == "dice" else [])
@@ -123,7 +131,13 @@ def test_of_classes_where_arrays_are_large(name: str) -> None:
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.sampled_from([(1,), (5,), (1, 4, 3)]), SCALES, st.booleans())
 def test_of_numbers(
-    name: str, seed: int, count: int, batch: int, shape: tuple[int, ...], scale: float, equal: bool
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    shape: tuple[int, ...],
+    scale: float,
+    equal: bool,
 ) -> None:
     if name == "l1":
         shape = (1, 4, 3)
@@ -140,7 +154,13 @@ def test_of_numbers(
     SEEDS, COUNTS, BATCHES, st.integers(1, 2), st.integers(1, 10), st.integers(5, 10), st.booleans()
 )
 def test_ssim(
-    seed: int, count: int, batch: int, channels: int, height: int, width: int, negative: bool
+    seed: int,
+    count: int,
+    batch: int,
+    channels: int,
+    height: int,
+    width: int,
+    negative: bool,
 ) -> None:
     rng = np.random.default_rng(seed)
     targets = rng.random((batch, channels, height, width)).astype(np.float32)
@@ -161,13 +181,20 @@ def test_ssim(
     st.sampled_from([0.0, 0.1, 1.0, 1.0, 30.0]),
 )
 def test_of_boxes(
-    name: str, seed: int, count: int, batch: int, rows: int, columns: int, scale: float
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    rows: int,
+    columns: int,
+    scale: float,
 ) -> None:
     """Several objects may be in one place, some have no area, and with a scale of 0 edges fall
     together.
     """
     rng = np.random.default_rng(seed)
-    classes, objects = 3, int(rng.integers(1, 4))
+    classes = 3
+    objects = int(rng.integers(1, 4))
     kinds = rng.integers(-1, classes, (batch, objects, 1))
     middles = rng.uniform(0, (4 * columns, 4 * rows), (batch, objects, 2))
     boxes = np.concatenate([middles, rng.uniform(0, 12, (batch, objects, 2))], 2)
@@ -213,7 +240,12 @@ def test_ctc_of_long_sequences_and_of_what_float64_cannot_hold() -> None:
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, st.integers(2, 5), st.sampled_from([0.0, 0.1, 1.0, 3.0]))
 def test_of_returns(
-    name: str, seed: int, count: int, batch: int, actions: int, scale: float
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    actions: int,
+    scale: float,
 ) -> None:
     rng = np.random.default_rng(seed)
     outputs = outputs_of(rng, scale, count, batch, actions)
@@ -227,10 +259,18 @@ def test_of_returns(
 @pytest.mark.parametrize("name", ONE_AXIS)
 @settings(max_examples=30, deadline=None)
 @given(SEEDS, COUNTS, BATCHES, SCALES)
-def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -> None:
-    loss, rng = LOSSES[name], np.random.default_rng(seed)
+def test_of_scores(
+    name: str,
+    seed: int,
+    count: int,
+    batch: int,
+    scale: float,
+) -> None:
+    loss = LOSSES[name]
+    rng = np.random.default_rng(seed)
     assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
-    made, real = outputs_of(rng, scale, count, batch), outputs_of(rng, scale, batch)
+    made = outputs_of(rng, scale, count, batch)
+    real = outputs_of(rng, scale, batch)
     hold(loss, made, real)
     scores = [torch.from_numpy(one).requires_grad_() for one in (made[0], real)]
     expected = loss.discriminating(*scores)
@@ -244,7 +284,8 @@ def test_of_scores(name: str, seed: int, count: int, batch: int, scale: float) -
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in ONE_AXIS])
 def test_outputs_that_are_not_finite_give_losses_that_are_not(name: str, wrong: float) -> None:
     """Silently, and of no other example."""
-    loss, rng = LOSSES[name], np.random.default_rng(0)
+    loss = LOSSES[name]
+    rng = np.random.default_rng(0)
     assert loss.slope
     kind = loss.fits[-1]
     shape, targets = {

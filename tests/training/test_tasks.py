@@ -119,7 +119,9 @@ def test_fashion_learns_from_files_of_its_form(
 
 
 def test_fashion_is_here_when_a_folder_holds_its_files(
-    clothes: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    clothes: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
     assert not fashion.TASK.is_here()
@@ -249,7 +251,11 @@ NAN = np.full((4, 1, 2, 3), np.nan)
         (images(inputs=np.zeros((4, 1, 9, 9))), "classification", "different shapes"),
     ],
 )
-def test_data_that_is_wrong_is_told_in_one_line(split: object, kind: str, says: str) -> None:
+def test_data_that_is_wrong_is_told_in_one_line(
+    split: object,
+    kind: str,
+    says: str,
+) -> None:
     with pytest.raises(UserError, match=f"The task mine is wrong: .*{says}") as raised:
         _ = task_of(split, kind).data
     assert "\n" not in str(raised.value)
@@ -274,7 +280,8 @@ def test_settings_that_are_wrong_are_told() -> None:
 
 
 def test_the_digest_is_of_data_and_settings() -> None:
-    one, two = images(), images(targets=np.array([1, 0, 1, 0]))
+    one = images()
+    two = images(targets=np.array([1, 0, 1, 0]))
     assert task_of(one).digest == task_of(one).digest != task_of(two).digest
     changed = [
         replace(task_of(one), tolerance=0.5),
@@ -390,7 +397,10 @@ def noise(kind: str, height: int, width: int) -> dict[str, tuple[np.ndarray, np.
     ],
 )
 def test_inputs_that_no_network_of_the_kind_takes_are_refused_before_training(
-    kind: str, size: tuple[int, int], settings: dict[str, Any], said: str
+    kind: str,
+    size: tuple[int, int],
+    settings: dict[str, Any],
+    said: str,
 ) -> None:
     task = Task("mine", "t", lambda: noise(kind, *size), kind=kind, **{"classes": 2, **settings})
     with pytest.raises(UserError, match=re.escape(said)) as raised:

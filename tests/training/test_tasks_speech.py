@@ -57,7 +57,8 @@ def most_frequent(task: Task) -> float:
     """The character error on the test split of the training text that is best everywhere among the
     frequent ones.
     """
-    known, meant = task.data["train"].targets, task.data["test"].targets
+    known = task.data["train"].targets
+    meant = task.data["test"].targets
     texts = [text for text, _ in Counter(tuple(row) for row in known.tolist()).most_common(20)]
     here = [wrong(np.tile(text, (len(known), 1)), known) for text in texts]
     return wrong(np.tile(texts[int(np.argmin(here))], (len(meant), 1)), meant)
@@ -123,7 +124,8 @@ def test_names_come_from_both_catalogues_and_none_is_in_two_splits() -> None:
 @pytest.mark.parametrize("name", SEQUENCES)
 def test_splits_are_fixed_disjoint_and_writable(name: str) -> None:
     task = TASKS[name]
-    again, seen = task.load(), set()
+    again = task.load()
+    seen = set()
     for split, (inputs, targets) in task.data.items():
         assert np.array_equal(inputs, again[split].inputs) and np.array_equal(
             targets, again[split].targets

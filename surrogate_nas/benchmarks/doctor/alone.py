@@ -43,7 +43,8 @@ _POWERS = 9
 """Units apart by up to so many powers of ten are looked for (ns and s)."""
 _WITNESSES = 3
 """The columns that agree best with the larger cluster: most of them must want the repair."""
-_REPAIR_GAIN, _REPAIR_LOSS = 0.15, 0.1
+_REPAIR_GAIN = 0.15
+_REPAIR_LOSS = 0.1
 """How much more of the pairs across two clusters must be in order after the repair than before, and
 how much less at most than within the larger cluster. Cells that are cheap indeed (a device drops
 dead graphs) are in order before it.
@@ -125,7 +126,8 @@ def _uniform(column: Column) -> float | None:
     """
     from scipy.stats import kstest
 
-    low, high = column.finite.min(), column.finite.max()
+    low = column.finite.min()
+    high = column.finite.max()
     p = float(kstest((column.finite - low) / (high - low), "uniform").pvalue)
     return p if p > 0.01 and len(column.distinct[0]) > FEW_VALUES else None
 
@@ -139,7 +141,9 @@ def marks(case: Case) -> Iterator[Finding]:
             continue
         values, counts = column.distinct
         for at, near in ((0, 1), (-1, -2)):
-            mark, next_one, n = values[at], values[near], int(counts[at])
+            mark = values[at]
+            next_one = values[near]
+            n = int(counts[at])
             if n < max(3, 0.005 * counts.sum()) or n <= counts[near]:
                 continue
             apart = mark < 0 <= next_one if at == 0 else next_one > 0 and mark > _MARKED * next_one
@@ -193,12 +197,17 @@ def _clusters(column: Column) -> tuple[NDArray[np.intp], NDArray[np.intp]] | Non
     at = int(gaps.argmax()) + 1
     if gaps[at - 1] < _GAP:
         return None
-    low, high = ordered[:at], ordered[at:]
+    low = ordered[:at]
+    high = ordered[at:]
     return (low, high) if len(low) <= len(high) else (high, low)
 
 
 def _repaired(
-    case: Case, column: Column, logs: Values, minor: NDArray[np.intp], major: NDArray[np.intp]
+    case: Case,
+    column: Column,
+    logs: Values,
+    minor: NDArray[np.intp],
+    major: NDArray[np.intp],
 ) -> tuple[int, str, float, float] | None:
     """The power of ten that brings the smaller cluster into the order of others, a witness, and τ
     before and after.
@@ -230,7 +239,11 @@ def _repaired(
 
 
 def _from_cells(
-    case: Case, column: Column, logs: Values, minor: NDArray[np.intp], major: NDArray[np.intp]
+    case: Case,
+    column: Column,
+    logs: Values,
+    minor: NDArray[np.intp],
+    major: NDArray[np.intp],
 ) -> list[tuple[str, Values]]:
     """What a forest that learned the larger cluster says of both."""
     rows = case.order[np.isin(case.order, major)][:ROWS]

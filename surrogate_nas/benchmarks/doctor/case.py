@@ -111,9 +111,14 @@ class Case:
     """A table under examination."""
 
     def __init__(
-        self, name: str, table: TableFile | PartOfTable | HeldTable, repeats: Sequence[Repeat]
+        self,
+        name: str,
+        table: TableFile | PartOfTable | HeldTable,
+        repeats: Sequence[Repeat],
     ) -> None:
-        self.name, self.table, self.repeats = name, table, repeats
+        self.name = name
+        self.table = table
+        self.repeats = repeats
         self.space: Enumerable = table.cells
         self.order = np.random.default_rng(0).permutation(len(self.space))
         longest: dict[str, int | None] = {}
@@ -207,7 +212,12 @@ class Case:
         r2 = 1 - float(((predicted - ranks) ** 2).mean() / ranks.var())
         return Forest(rows, predicted, r2, kendall(predicted, ranks))
 
-    def fitted(self, metric: Metric, rows: NDArray[np.intp], values: Values) -> Surrogate | None:
+    def fitted(
+        self,
+        metric: Metric,
+        rows: NDArray[np.intp],
+        values: Values,
+    ) -> Surrogate | None:
         """A forest that learned some rows; None without the library behind it."""
         wanted = (default_encoding(metric.quantity), "numbers", "one_hot")
         encoding = next((name for name in wanted if name in self.space.encodings), "one_hot")

@@ -101,7 +101,8 @@ def short(value: float) -> str:
 
 
 def span(values: Sequence[float]) -> str:
-    low, high = short(min(values)), short(max(values))
+    low = short(min(values))
+    high = short(max(values))
     return low if low == high else f"{low} to {high}"
 
 

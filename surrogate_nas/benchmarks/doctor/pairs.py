@@ -60,10 +60,8 @@ def twice(case: Case) -> Iterator[Finding]:
         if found := relation(first, second):
             kind, text = found
             if kind == "same" and {first.metric.kind, second.metric.kind} == {"search", "final"}:
-                kind, text = (
-                    "leak",
-                    f"{text}; what is searched on is what is reported at the end: a leak",
-                )
+                kind = "leak"
+                text = f"{text}; what is searched on is what is reported at the end: a leak"
             groups[kind, text].append((first, second))
     for (kind, text), pairs in groups.items():
         level: Level = {"leak": "alarm", "record": "note"}.get(kind, "warning")  # type: ignore[assignment]
@@ -79,7 +77,8 @@ def relation(first: Column, second: Column) -> tuple[str, str] | None:
     rows = np.flatnonzero(first.known & second.known)
     if all(computed) or len(rows) < 10:
         return None
-    a, b = first.values[rows], second.values[rows]
+    a = first.values[rows]
+    b = second.values[rows]
     if not np.ptp(a) or not np.ptp(b):
         return None
     part = rows[:: max(1, len(rows) // 50)]  # a glance that spares most pairs the whole look
@@ -181,7 +180,8 @@ def _ends_at_best(best: Column, last: Column) -> float | None:
     rows = np.flatnonzero(best.known & last.known)
     if len(rows) < FEWEST:
         return None
-    better, worse = down(best)[rows], down(last)[rows]
+    better = down(best)[rows]
+    worse = down(last)[rows]
     if (better > worse).any():
         return None
     values, counts = np.unique(worse, return_counts=True)
@@ -203,7 +203,8 @@ def explained(case: Case) -> Iterator[Finding]:
         return
     name = max(taus, key=lambda one: abs(taus[one]))
     cost = next(c for c in (*costs, *case.computed) if c.name == name)
-    tau, within = taus[name], _within(loss, cost)
+    tau = taus[name]
+    within = _within(loss, cost)
     nearly = abs(tau) >= _FOLLOWS
     text = f"τ {short(tau)} with {name}, the closest of R"
     text += (
@@ -212,7 +213,8 @@ def explained(case: Case) -> Iterator[Finding]:
     forest = case.forest(loss) if math.isfinite(within) else None
     if forest is not None:
         known = np.isfinite(cost.values[forest.rows])
-        rows, said = forest.rows[known], forest.predicted[known]
+        rows = forest.rows[known]
+        said = forest.predicted[known]
         inside = _within(
             Column("", loss.metric, None, loss.values[rows]),
             Column("", cost.metric, None, said),

@@ -24,7 +24,8 @@ _LAGGED = 20
 """Consecutive cells of a file that repeat others in their order before a record is said to be
 repeated.
 """
-_MISSING_Z, _MISSING_STEP = 6.0, 0.1
+_MISSING_Z = 6.0
+_MISSING_STEP = 0.1
 """How sure and how large a difference must be for missing values to depend on an option: of a
 thousand options none is that far from the others by chance.
 """
@@ -92,7 +93,8 @@ def _equal_rows(case: Case) -> Iterator[Finding]:
     )
     others = others.reshape(-1)
     order = np.lexsort([others, finest])
-    apart, equal = np.diff(finest[order]) != 0, np.diff(others[order]) == 0
+    apart = np.diff(finest[order]) != 0
+    equal = np.diff(others[order]) == 0
     # as often as of near cells
     by_chance = equal[apart].mean() * (~apart).sum() if apart.any() else math.inf
     if (equal & ~apart).sum() <= _BY_CHANCE * (by_chance + 1):
@@ -131,7 +133,11 @@ def _equal_rows(case: Case) -> Iterator[Finding]:
     )
 
 
-def _differ(records: Sequence[Values], rows: NDArray[np.intp], equal: NDArray[np.intp]) -> bool:
+def _differ(
+    records: Sequence[Values],
+    rows: NDArray[np.intp],
+    equal: NDArray[np.intp],
+) -> bool:
     """Whether most cells with equal rows differ in some record of what their trainings cost."""
     for values in records:
         pairs = len(np.unique(np.column_stack([rows[equal], values[equal]]), axis=0))
@@ -198,13 +204,15 @@ def _missing_option(case: Case, known: NDArray[np.bool_]) -> tuple[float, str]:
     from 0 to 1.
     """
     space = case.space
-    best, words = _MISSING_STEP, ""
+    best = _MISSING_STEP
+    words = ""
     if not isinstance(space, EnumerableChoiceSpace):
         return 0.0, words
     for place, (position, options) in enumerate(zip(space.positions, space.options, strict=True)):
         for number, option in enumerate(options):
             has = space.choices[:, place] == number
-            n, rest = int(has.sum()), int((~has).sum())
+            n = int(has.sum())
+            rest = int((~has).sum())
             if not n or not rest:
                 continue
             inside, outside, every = (1 - known[part].mean() for part in (has, ~has, slice(None)))
@@ -221,15 +229,19 @@ def _missing_option(case: Case, known: NDArray[np.bool_]) -> tuple[float, str]:
 
 
 def _missing_order(
-    case: Case, known: NDArray[np.bool_], columns: Sequence[Column]
+    case: Case,
+    known: NDArray[np.bool_],
+    columns: Sequence[Column],
 ) -> tuple[float, str]:
     """The other column whose values differ most between cells with and without a value, as
     `_missing_option`.
     """
-    best, words = _MISSING_SHIFT, ""
+    best = _MISSING_SHIFT
+    words = ""
     for other in (*case.measured, *case.computed):
         rows = case.order[other.known[case.order]]
-        without, having = rows[~known[rows]][:PAIRED], rows[known[rows]][:PAIRED]
+        without = rows[~known[rows]][:PAIRED]
+        having = rows[known[rows]][:PAIRED]
         if other in columns or len(without) < LEAST_CLUSTER or len(having) < LEAST_CLUSTER:
             continue
         above = 0.5 + 0.5 * np.sign(other.values[without][:, None] - other.values[having]).mean()

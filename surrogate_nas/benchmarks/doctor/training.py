@@ -92,10 +92,8 @@ def _lead(column: Column, seeds: Values) -> Iterator[Finding]:
         return
     at = np.nanargmin(down(column))
     own = noise / math.sqrt(max(int(counts[at]), 1))
-    lead, near = (
-        float(values[1] - values[0]) / own,
-        int((down(column) <= values[0] + 2 * own).sum()),
-    )
+    lead = float(values[1] - values[0]) / own
+    near = int((down(column) <= values[0] + 2 * own).sum())
     text = (
         f"among the best tenth the noise of one seed is {noise:.3g} {column.metric.unit}".rstrip()
     )

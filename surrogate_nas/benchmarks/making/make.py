@@ -35,7 +35,8 @@ from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
 def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
     """Make the table of what was trained, and its card."""
-    task, settings = task_named(plan.task), describe(plan)
+    task = task_named(plan.task)
+    settings = describe(plan)
     with Journal(path, settings) as journal:
         found = {Job(*entry["job"]): entry for entry in journal.entries}
     jobs = plan.jobs()
@@ -91,7 +92,11 @@ Column = Callable[[int], NDArray[np.float64]]
 Reader = Callable[[int, Callable[[dict[str, Any]], float]], NDArray[np.float64]]
 
 
-def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, int | None, Column]]:
+def columns_of(
+    task: Task,
+    plan: Plan,
+    read: Reader,
+) -> Iterator[tuple[Metric, int | None, Column]]:
     """Every metric with its epochs and a function from a seed to the column."""
 
     def seconds(split: str, description: str) -> Metric:
@@ -105,7 +110,8 @@ def columns_of(task: Task, plan: Plan, read: Reader) -> Iterator[tuple[Metric, i
             source=source,
         )
 
-    source, run = f"{task.name}, trained by this project", f"of one run of {plan.epochs} epochs"
+    source = f"{task.name}, trained by this project"
+    run = f"of one run of {plan.epochs} epochs"
     curves = [told for told in task.diagnostics if told.every_epoch]
     for epoch in range(1, plan.epochs + 1):
         for told in curves:
@@ -177,7 +183,8 @@ def _between_halves(cells: Sequence[Cell], latency: NDArray[np.float64]) -> floa
     from scipy.stats import spearmanr
 
     halves = np.random.default_rng(ORDER_SEED).permutation(len(cells))
-    train, test = halves[: len(cells) // 2], halves[len(cells) // 2 :]
+    train = halves[: len(cells) // 2]
+    test = halves[len(cells) // 2 :]
     half = make_model("ridge", "cost").fit([cells[i] for i in train], latency[train])
     return float(spearmanr(half.predict([cells[i] for i in test]).mean, latency[test]).statistic)
 
@@ -227,7 +234,11 @@ def make_table(
 
 
 def finish_table(
-    plan: Plan, path: Path, out: Path, latencies: int, other: str | None = None
+    plan: Plan,
+    path: Path,
+    out: Path,
+    latencies: int,
+    other: str | None = None,
 ) -> tuple[Path, dict[str, Any]]:
     """Write the table of what was trained, with latencies, and its card, also beside it as JSON."""
     table, card = assemble(plan, path)

@@ -118,10 +118,14 @@ def make_proxies(
 
 
 def _computed(
-    passes: Passes, workers: int | None, engine: str, progress: Progress | None
+    passes: Passes,
+    workers: int | None,
+    engine: str,
+    progress: Progress | None,
 ) -> dict[Job, dict[str, Any]]:
     """All scores of the plan, from the journal and what it lacked."""
-    settings, jobs = passes.describe(), passes.jobs()
+    settings = passes.describe()
+    jobs = passes.jobs()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = home() / "proxies" / f"{passes.cells.name[:40]}-{settings['task'][:40]}-{digest}.jsonl"
     found = entries_of(
@@ -141,7 +145,9 @@ def _of_cells(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     """The scores of some cells with their seeds, in this process."""
     from surrogate_nas.training.proxies.score import score
 
-    space, task, entries = passes.cells, task_named(passes.task), []
+    space = passes.cells
+    task = task_named(passes.task)
+    entries = []
     for job in jobs:
         started = time.process_time()
         scores = score(space[job.cell], space, task, seed=job.seed, batch=passes.batch)
@@ -157,7 +163,8 @@ Scores = dict[int, dict[str, float]]
 
 def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
     """Every class's mean scores, spread to all its cells."""
-    first, seeds = first_of_class(space), len(by_seed)
+    first = first_of_class(space)
+    seeds = len(by_seed)
     table = Table(
         name=f"proxies-{space.name}",
         space=space.definition,

@@ -41,7 +41,8 @@ def entries_of(
         found = {Job(*entry["job"]): entry for entry in journal.entries}
         missing = [job for job in jobs if job not in found]
         batches = [missing[i : i + size] for i in range(0, len(missing), size)]
-        done, lost = len(jobs) - len(missing), []
+        done = len(jobs) - len(missing)
+        lost = []
         for outcome in run_jobs(function, batches, workers=workers, engine=engine):
             if outcome.failure:
                 lost.append(outcome)
@@ -94,7 +95,8 @@ def train_job(plan: Plan, job: Job) -> dict[str, Any]:
         Everything that is kept of it: the curve of every metric, what is told at the end, processor
         seconds, a note.
     """
-    space, task = plan.cells, _learned(plan.task, code_of(plan.task))
+    space = plan.cells
+    task = _learned(plan.task, code_of(plan.task))
     started = time.process_time()
     (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
     spent = {"processor_seconds": time.process_time() - started}

@@ -127,7 +127,8 @@ class Row:
             values: One a run.
             more: Further fields.
         """
-        mean, runs = math.fsum(values) / len(values), len(values)
+        mean = math.fsum(values) / len(values)
+        runs = len(values)
         return cls(
             method,
             dataset,
@@ -338,7 +339,8 @@ class Work:
                 done: dict[str, Any] = dict(journal.entries)
             except (TypeError, ValueError) as error:
                 raise journal.damaged(error) from error
-            missing, lost = [job for job in jobs.items() if job[0] not in done], []
+            missing = [job for job in jobs.items() if job[0] not in done]
+            lost = []
             count = len(jobs) - len(missing)
             if self.progress:
                 self.progress(count, len(jobs))
@@ -406,7 +408,10 @@ def draw_curves(
 
 
 def draw_map(
-    axes: Axes, values: NDArray[np.float64], rows: Sequence[str], columns: Sequence[str]
+    axes: Axes,
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
 ) -> None:
     """A coloured table of τ, −1 to 1."""
     import numpy as np

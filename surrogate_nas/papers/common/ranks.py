@@ -57,10 +57,12 @@ def within(first: Values, second: Values, groups: Values | None) -> float:
     """The mean τ within groups, each weighted by its pairs of cells; NaN without groups."""
     if groups is None:
         return math.nan
-    taus, pairs = [], []
+    taus = []
+    pairs = []
     for group in np.unique(groups):
         here = groups == group
-        tau, n = kendall(first[here], second[here]), int(here.sum())
+        tau = kendall(first[here], second[here])
+        n = int(here.sum())
         if math.isfinite(tau):
             taus.append(tau)
             pairs.append(n * (n - 1))
@@ -68,7 +70,10 @@ def within(first: Values, second: Values, groups: Values | None) -> float:
 
 
 def agreement(
-    first: Values, second: Values, wanted: Values, groups: Values | None
+    first: Values,
+    second: Values,
+    wanted: Values,
+    groups: Values | None,
 ) -> dict[str, float]:
     """τ of two columns by every one of `MEASURES`."""
     found = {}
@@ -88,7 +93,11 @@ def mean_of(columns: Sequence[Values]) -> Values:
     return means
 
 
-def ceiling(seeds: Sequence[Values], wanted: Values, groups: Values | None) -> dict[str, float]:
+def ceiling(
+    seeds: Sequence[Values],
+    wanted: Values,
+    groups: Values | None,
+) -> dict[str, float]:
     """How well one training seed ranks as another does: no loss of one seed can be asked for much
     more.
 
@@ -107,18 +116,17 @@ def ceiling(seeds: Sequence[Values], wanted: Values, groups: Values | None) -> d
 
 _LAST_EPOCHS = 2
 _OF_NEW = 0.9
-_SAME, _LOSS, _OTHER, _SUM = (
-    "the measure that is wanted",
-    "loss",
-    "another measure",
-    "sums of losses",
-)
+_SAME = "the measure that is wanted"
+_LOSS = "loss"
+_OTHER = "another measure"
+_SUM = "sums of losses"
 ROLES = (
     *(f"train: {what}" for what in (_LOSS, _SUM, _SAME, _OTHER)),
     *(f"valid: {what}" for what in (_LOSS, _SAME, _OTHER)),
 )
 """What a candidate can be: its split, and what it measures beside the goal."""
-_LAST, _WAYS = "last", {"best": "best epoch"}
+_LAST = "last"
+_WAYS = {"best": "best epoch"}
 _SPLIT = re.compile(r"^(train|valid|test)_")
 
 
@@ -220,7 +228,12 @@ def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Value
     return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
 
 
-def _sums(bench: Benchmark, goal: Goal, metric: Metric, longest: int) -> Iterator[Candidate]:
+def _sums(
+    bench: Benchmark,
+    goal: Goal,
+    metric: Metric,
+    longest: int,
+) -> Iterator[Candidate]:
     losses = np.array([bench.column(metric.name, epochs) for epochs in metric.epochs])
     average = losses[0]
     for i, epochs in enumerate(metric.epochs[1:], 1):
@@ -250,7 +263,8 @@ def _candidate(
     longest: int,
 ) -> Candidate:
     family = f"{_family(metric)}{end}"
-    seconds, whole = _seconds(bench, metric, epochs), _seconds(bench, metric, longest)
+    seconds = _seconds(bench, metric, epochs)
+    whole = _seconds(bench, metric, longest)
     share = 1.0 if epochs is None else epochs / longest
     if seconds is not None and whole:
         share = seconds / whole

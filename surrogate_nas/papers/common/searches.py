@@ -31,9 +31,12 @@ DATA_SETS = {
     "ImageNet16-120": "nb201-imagenet16",
 }
 """The benchmark of every data set."""
-REWARD, WHOLE = "valid_error[12]", "valid_error"
+REWARD = "valid_error[12]"
+WHOLE = "valid_error"
 """The papers' reward, and what stands behind it."""
-BO, ZERO_COST, REA = "BO (ours)", "zero-cost BO (ours)", "REA"
+BO = "BO (ours)"
+ZERO_COST = "zero-cost BO (ours)"
+REA = "REA"
 DENSITY = "bandwidth_factor=3,min_bandwidth=0.3,num_samples=4,random_fraction=0"
 """BOHB's, as the code of both papers sets it."""
 NOISE_NOTE = (
@@ -47,7 +50,8 @@ PROXIES_NOTE = (
 )
 _TOLERANCE = {"CIFAR-10": 0.15, "CIFAR-100": 0.4, "ImageNet16-120": 0.6}
 _DRAWN = ("random search", REA, "REINFORCE", "BOHB", ZERO_COST, BO)
-_MANY, _FEW = 500, 20
+_MANY = 500
+_FEW = 20
 _ROUNDING = 0.005
 """Published figures have two decimals."""
 
@@ -90,7 +94,9 @@ class Found(NamedTuple):
 
 
 def run_searches(
-    searches: Sequence[tuple[Search, int]], kept: str, work: Work
+    searches: Sequence[tuple[Search, int]],
+    kept: str,
+    work: Work,
 ) -> dict[Search, list[Found]]:
     """Make as many runs of each as are asked for, but those that an earlier call has finished."""
     jobs = {f"{search.name}, {run}": (search, run) for search, n in searches for run in range(n)}
@@ -156,7 +162,9 @@ OURS = (
 
 
 def found_by(
-    methods: Sequence[Method], seconds: Mapping[str, float], work: Work
+    methods: Sequence[Method],
+    seconds: Mapping[str, float],
+    work: Work,
 ) -> dict[tuple[str, str], list[Found]]:
     """The runs of every method, by its title, on every data set that is searched on."""
     searches = {
@@ -251,7 +259,8 @@ def accuracy_curves(found: Mapping[tuple[str, str], Sequence[Found]], seconds: f
     95 % interval.
     """
     test = 100.0 - load(DATA_SETS["CIFAR-10"]).column("test_error", 200)
-    grid, curves = np.linspace(seconds / 100, seconds, 200), {}
+    grid = np.linspace(seconds / 100, seconds, 200)
+    curves = {}
     for name in _DRAWN:
         runs = found[name, "CIFAR-10"]
         ends = [

@@ -50,7 +50,8 @@ _REPEATED = 200
 """So many cells of several trainings, or half of all, are enough to be judged by another training's
 goal.
 """
-_FEWEST, _FEWEST_TABLES = 30, 6
+_FEWEST = 30
+_FEWEST_TABLES = 6
 _SURE = 1.959964
 _SEED = 20
 _LIVE = "tasks trained here"
@@ -311,7 +312,8 @@ def _short(value: float, digits: int = 2) -> str:
 
 
 def _goal_in_words(found: Signals) -> str:
-    untested, others = " (no test)" * (not found.tested), ", other seeds'" * found.others
+    untested = " (no test)" * (not found.tested)
+    others = ", other seeds'" * found.others
     return f"{found.goal}{untested}{others}"
 
 

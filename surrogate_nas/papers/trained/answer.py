@@ -107,7 +107,8 @@ SHORT = 0.2
 """A run whose validation loss is at most 1.5 times its training loss has not overfitted: the gap of
 the two.
 """
-CLEAN, NOISY = 0.85, 0.65
+CLEAN = 0.85
+NOISY = 0.65
 """From which τ of validation measure and test within a run what differs is mostly noise of
 training, and under which that of evaluation.
 """
@@ -286,8 +287,10 @@ def about(found: Agreement) -> str:
 
 
 def _more(found: Study, apart: Sequence[str]) -> Mapping[str, str]:
-    goal, noise = found.goals[0], " (noise)" if is_noise(found) else ""
-    whole, early = leading(goal.told, early=False), leading(goal.told, early=True)
+    goal = found.goals[0]
+    noise = " (noise)" if is_noise(found) else ""
+    whole = leading(goal.told, early=False)
+    early = leading(goal.told, early=True)
     after = (named(whole), *_figures(whole)) if whole else ("–",) * 4
     before = (named(early), f"{early.share:.0%}", *_figures(early)) if early else ("–",) * 5
     values = (
@@ -390,7 +393,8 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
 def _signal_rows(found: Study) -> Iterator[Row]:
     goal = found.goals[0].metric
     for signal in found.signals.values():
-        name, r = f"{signal.metric}[{signal.epochs}]", signal.corrected
+        name = f"{signal.metric}[{signal.epochs}]"
+        r = signal.corrected
         if math.isfinite(r.high):
             says = f"95 % {r.low:.2f} to {r.high:.2f}, with {goal} without the noise of seeds"
             yield Row(name, found.name, "correlation_corrected", ours=r.tau, mark="D", verdict=says)
@@ -431,7 +435,9 @@ def _told_rows(found: Study, goal: Wanted, told: Reading, own: bool) -> Iterator
 
 
 def findings(
-    studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None
+    studies: Sequence[Study],
+    searches: Sequence[Searched],
+    again: Replication | None,
 ) -> dict[str, Any]:
     """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in
     full.
@@ -493,7 +499,9 @@ def _plain(value: Any) -> Any:
 
 
 def words(
-    studies: Sequence[Study], searches: Sequence[Searched], again: Replication | None = None
+    studies: Sequence[Study],
+    searches: Sequence[Searched],
+    again: Replication | None = None,
 ) -> list[str]:
     """The answer in plain words."""
     told = [found for found in studies if not is_noise(found)]
@@ -695,7 +703,8 @@ def _spread(found: Agreement) -> float:
 def _by_search(searches: Sequence[Searched]) -> Iterator[str]:
     if not searches:
         return
-    many, runs = len(searches[0].regret), len(next(iter(searches[0].regret.values())))
+    many = len(searches[0].regret)
+    runs = len(next(iter(searches[0].regret.values())))
     yield (
         f"Searches ({TRAININGS} whole runs' worth of seconds, {many} strategies, {runs} runs) see"
         " one seed and are judged by the mean test of the others; ranks are over the same tables."

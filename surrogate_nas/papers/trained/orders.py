@@ -51,8 +51,10 @@ Columns = NDArray[np.float64]
 Pairs = Sequence[tuple[Values, Values]]
 """Signals, each with what it is held against, shape ``(cells,)`` each."""
 
-LEVEL, POWER = 0.05, 0.8
-RESAMPLES, OF_TASKS = 1000, 10_000
+LEVEL = 0.05
+POWER = 0.8
+RESAMPLES = 1000
+OF_TASKS = 10_000
 """Of cells, and of tasks with their cells."""
 FEWEST_CELLS = 10
 """Fewer cells of a seed tell no order."""
@@ -79,7 +81,8 @@ def others(goal: Columns) -> Columns:
     )
     means = np.full(goal.shape, math.nan)
     for seed in range(len(goal)):
-        rest, known = np.delete(centred, seed, axis=0), np.delete(held, seed, axis=0)
+        rest = np.delete(centred, seed, axis=0)
+        known = np.delete(held, seed, axis=0)
         total = np.where(known, rest, 0.0).sum(axis=0)
         np.divide(total, known.sum(axis=0), out=means[seed], where=known.any(axis=0))
     return np.round(means, _DIGITS)
@@ -135,11 +138,14 @@ def order_of(signal: Values, goal: Values) -> Order | None:
     held = np.flatnonzero(np.isfinite(signal) & np.isfinite(goal))
     if len(held) < FEWEST_CELLS:
         return None
-    one, two = signal[held], goal[held]
-    sums, pairs = np.zeros((3, len(held))), None
+    one = signal[held]
+    two = goal[held]
+    sums = np.zeros((3, len(held)))
+    pairs = None
     for start in range(0, len(held), _BLOCK):
         here = slice(start, start + _BLOCK)
-        by_one, by_two = _signs(one[here], one), _signs(two[here], two)
+        by_one = _signs(one[here], one)
+        by_two = _signs(two[here], two)
         pairs = np.stack([by_one * by_two, np.abs(by_one), np.abs(by_two)])
         sums[:, here] = pairs.sum(axis=2, dtype=np.int32)
     return Order(held, sums, pairs if len(held) <= _BLOCK else None)
@@ -205,7 +211,8 @@ def with_interval(resampled: Values) -> Agreement:
     """The first of some numbers, and the interval of 95 % of the others; no ends where too many are
     not known.
     """
-    found, known = float(resampled[0]), resampled[1:][np.isfinite(resampled[1:])]
+    found = float(resampled[0])
+    known = resampled[1:][np.isfinite(resampled[1:])]
     if not math.isfinite(found) or len(known) < _KNOWN * (len(resampled) - 1):
         return Agreement(found, math.nan, math.nan)
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
@@ -216,7 +223,8 @@ def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
     """A difference with its interval, and the two-sided p-value of there being none, by its
     standard error and t.
     """
-    found, spread = with_interval(resampled), float(np.nanstd(resampled[1:]))
+    found = with_interval(resampled)
+    spread = float(np.nanstd(resampled[1:]))
     if not spread > 0:
         return found, 1.0
     return found, float(2 * student.sf(abs(found.tau) / spread, cells - 1))
@@ -236,10 +244,8 @@ def two_level(estimates: Values, resamples: int = OF_TASKS, seed: int = 0) -> Va
     itself first.
     """
     rng, (tasks, n) = np.random.default_rng(seed), estimates.shape
-    found, noise = (
-        estimates[:, 0],
-        estimates[:, 1:] - np.nanmean(estimates[:, 1:], axis=1, keepdims=True),
-    )
+    found = estimates[:, 0]
+    noise = estimates[:, 1:] - np.nanmean(estimates[:, 1:], axis=1, keepdims=True)
     noise = np.nan_to_num(noise)
     total = float(found.var())
     between = max(0.0, total * tasks / max(tasks - 1, 1) - float(noise.var(axis=1).mean()))
@@ -265,17 +271,23 @@ def p_of(resampled: Values, tasks: int) -> float:
 def tail_of(resampled: Values) -> float:
     """The share of resamples on the rarer side of 0; those at 0 count half."""
     known = resampled[1:][np.isfinite(resampled[1:])]
-    at, n = (known == 0).sum() / 2, len(known)
+    at = (known == 0).sum() / 2
+    n = len(known)
     return float(min(0.5, (1 + min((known < 0).sum() + at, (known > 0).sum() + at)) / (1 + n)))
 
 
 def spearman_of(
-    first: Values, second: Values, tasks: Sequence[str], resamples: int = 2000, seed: int = 0
+    first: Values,
+    second: Values,
+    tasks: Sequence[str],
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> Values:
     """Spearman's ρ, and those of tasks drawn again with all of theirs; shape
     ``(1 + resamples,)``.
     """
-    rng, names = np.random.default_rng(seed), list(dict.fromkeys(tasks))
+    rng = np.random.default_rng(seed)
+    names = list(dict.fromkeys(tasks))
     of_task = np.array([[task == name for task in tasks] for name in names], dtype=np.float64)
     drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), resamples) @ of_task
     counts = np.vstack([np.ones(len(tasks)), drawn])

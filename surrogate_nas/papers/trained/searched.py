@@ -131,7 +131,8 @@ def judging(found: Study) -> Values:
 def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]:
     """The losses of one table."""
     final = judging(found)
-    worst, best = np.nanmax(final), np.nanmin(final)
+    worst = np.nanmax(final)
+    best = np.nanmin(final)
     drives = list(drives_of(found))
     regrets: dict[str, dict[str, list[float]]] = {drive: {} for drive in drives}
     cells: dict[str, list[int]] = {drive: [] for drive in drives}
@@ -206,13 +207,16 @@ def meetings(searches: Sequence[Searched]) -> list[Meeting]:
 
 
 def _meeting(
-    tables: tuple[str, ...], roles: Sequence[str], values: dict[str, dict[str, Values]]
+    tables: tuple[str, ...],
+    roles: Sequence[str],
+    values: dict[str, dict[str, Values]],
 ) -> Meeting:
     ranks = np.array(
         [_ranks(np.array([values[table][role] for role in roles])) for table in tables]
     )
     gaps = ranks[:, 1:] - ranks[:, :1]
-    p, needed = np.ones(gaps.shape[1]), math.nan
+    p = np.ones(gaps.shape[1])
+    needed = math.nan
     if len(tables) > 1:
         spread = gaps.std(axis=0, ddof=1) / math.sqrt(len(tables))
         steps = np.divide(

@@ -47,7 +47,8 @@ from surrogate_nas.tables import CLASS_METRIC
 
 FEWEST = 40
 """Cells of two seeds from which a table says something."""
-DRAWN, CHOICES = 0.5, 400
+DRAWN = 0.5
+CHOICES = 400
 """A choice is among this share of the cells, drawn so many times."""
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
 _SEED = 0
@@ -55,7 +56,8 @@ EARLY = 0.2
 """The share of the run at which the early training loss is looked at: after the epoch in which it
 ends, or, in a table of every epoch, the nearest.
 """
-MEASURE, CONTRASTED = "measure", ("loss", "train", "early")
+MEASURE = "measure"
+CONTRASTED = ("loss", "train", "early")
 """The keys of the signals: what judges, and what is contrasted with it."""
 TABLE = "fashion"
 SOON = 0.4
@@ -152,10 +154,17 @@ class Trainings:
     """The columns of a table of losses, of the cells that can be held against another seed."""
 
     def __init__(
-        self, bench: Benchmark, losses: tuple[str, ...], usual: str, measures: list[str]
+        self,
+        bench: Benchmark,
+        losses: tuple[str, ...],
+        usual: str,
+        measures: list[str],
     ) -> None:
         """Find the cells; the first of the measures, named without a split, judges the task."""
-        self.bench, self.losses, self.usual, self.measures = bench, losses, usual, measures
+        self.bench = bench
+        self.losses = losses
+        self.usual = usual
+        self.measures = measures
         self.whole: np.ndarray = np.arange(
             len(bench.column(*bench.question(f"valid_loss@{usual}")))
         )
@@ -173,13 +182,18 @@ class Trainings:
         )
 
     def __call__(
-        self, metric: str, epochs: int | None = None, cells: np.ndarray | None = None
+        self,
+        metric: str,
+        epochs: int | None = None,
+        cells: np.ndarray | None = None,
     ) -> Columns:
         """A column of every seed as an objective counts it: smaller is better, what is in % as a
         fraction.
         """
-        found, question = self.bench.metric(metric), self.bench.question(metric, epochs)
-        held, cells = self.bench.seeds(question), self.cells if cells is None else cells
+        found = self.bench.metric(metric)
+        question = self.bench.question(metric, epochs)
+        held = self.bench.seeds(question)
+        cells = self.cells if cells is None else cells
         lacking = np.full(len(cells), math.nan)
         columns = [
             self.bench.column(*question, s)[cells] if s in held else lacking for s in self.seeds
@@ -224,7 +238,8 @@ class Trainings:
         """The signals that are named beforehand, each with its epochs, by `MEASURE` and
         `CONTRASTED`.
         """
-        loss, train = f"valid_loss@{self.usual}", f"train_loss@{self.usual}"
+        loss = f"valid_loss@{self.usual}"
+        train = f"train_loss@{self.usual}"
         end = self.last(train)
         judged = f"valid_{measure}@{self.usual}"
         return {
@@ -253,7 +268,8 @@ def study(bench: Benchmark) -> Study | None:
         return None
     task = _task_of(bench)
     goal = table(f"test_{measures[0]}@{usual}")
-    counts, trainings = draws(goal.shape[1]), table.trainings
+    counts = draws(goal.shape[1])
+    trainings = table.trainings
     orders = {
         key: taus_of(crossed(table(*named), goal), counts)
         for key, named in table.named(measures[0]).items()
@@ -292,13 +308,18 @@ def _task_of(bench: Benchmark) -> str:
 
 
 def _signals(
-    table: Trainings, measure: str, goal: Columns, orders: dict[str, Values]
+    table: Trainings,
+    measure: str,
+    goal: Columns,
+    orders: dict[str, Values],
 ) -> Iterator[tuple[str, Signal]]:
     counts = draws(goal.shape[1])
-    of_goal, seeds = taus_of(two_seeds(goal), counts), seeds_of_goal(goal)
+    of_goal = taus_of(two_seeds(goal), counts)
+    seeds = seeds_of_goal(goal)
     whole = table(f"test_{measure}@{table.usual}", None, table.whole)
     for key, (metric, epochs) in table.named(measure).items():
-        taus, own = orders[key], taus_of(two_seeds(table(metric, epochs)), counts)
+        taus = orders[key]
+        own = taus_of(two_seeds(table(metric, epochs)), counts)
         run = taus_of(
             same_run(table(metric, epochs, table.whole), whole), np.ones((1, whole.shape[1]))
         )
@@ -317,14 +338,18 @@ def _signals(
 
 
 def _gap(table: Trainings, epochs: int) -> float:
-    valid, train = f"valid_loss@{table.usual}", f"train_loss@{table.usual}"
+    valid = f"valid_loss@{table.usual}"
+    train = f"train_loss@{table.usual}"
     at = table.nearest(valid, epochs)
     one, two = (np.nanmean(table(name, at, table.whole)) for name in (valid, train))
     return float((one - two) / (abs(one) + abs(two)))
 
 
 def _contrasts(
-    table: Trainings, measure: str, goal: Columns, counts: Values
+    table: Trainings,
+    measure: str,
+    goal: Columns,
+    counts: Values,
 ) -> Iterator[tuple[str, Values]]:
     named = table.named(measure)
     judged = table(*named[MEASURE])
@@ -342,11 +367,9 @@ def _goal(table: Trainings, measure: str, *, own: bool) -> Wanted:
     )
     told = []
     for metric, epochs in table.searchable(whole=not own):
-        values, seconds, loss = (
-            table(metric.name, epochs),
-            table.seconds(metric, epochs),
-            metric.name.partition("@")[2],
-        )
+        values = table(metric.name, epochs)
+        seconds = table.seconds(metric, epochs)
+        loss = metric.name.partition("@")[2]
         ordered = taus(values, rest), regret(values, rest), seconds / whole, seconds
         told.append(Reading(metric.name, loss, epochs, *ordered, epochs == metric.epochs[-1]))
     apart = dict(_apart(table, measure, wanted)) if own else {}
@@ -375,7 +398,8 @@ def _mean(values: Sequence[float], pairs: Sequence[tuple[Values, Values]]) -> fl
 
 def taus(values: Columns, rest: Columns) -> dict[str, float]:
     """Kendall's τ of one seed's values with the other seeds' goal, the mean over seeds, by band."""
-    pairs, found = _held(values, rest), {}
+    pairs = _held(values, rest)
+    found = {}
     for band, share in SHARES.items():
         cells = [best(goal, share) for _, goal in pairs]
         each = [kendall(one[c], goal[c]) for (one, goal), c in zip(pairs, cells, strict=True)]
@@ -408,12 +432,15 @@ def _chosen(values: Values, drawn: np.ndarray) -> np.ndarray:
 
 
 def _apart(
-    table: Trainings, measure: str, wanted: Columns
+    table: Trainings,
+    measure: str,
+    wanted: Columns,
 ) -> Iterator[tuple[str, tuple[Agreement, float]]]:
     """By every other loss, how much worse its validation measure orders the cells than the usual
     loss's does.
     """
-    counts, usual = draws(wanted.shape[1]), table(f"valid_{measure}@{table.usual}")
+    counts = draws(wanted.shape[1])
+    usual = table(f"valid_{measure}@{table.usual}")
     for loss in table.losses:
         if loss != table.usual:
             one, two = paired(usual, table(f"valid_{measure}@{loss}"), wanted)
@@ -477,7 +504,8 @@ def replication(bench: Benchmark) -> Replication | None:
         key: columns(name, soon if key == "early" else last)[:, held]
         for key, name in _SIGNALS.items()
     }
-    counts, once = draws(int(held.sum())), np.ones((1, int(held.sum())))
+    counts = draws(int(held.sum()))
+    once = np.ones((1, int(held.sum())))
 
     def all_of(pairs: Mapping[str, Pairs]) -> dict[str, Values]:
         return {key: taus_of(found, counts) for key, found in pairs.items()}

@@ -49,14 +49,17 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     from surrogate_nas.report.explorer.problem import ProblemData
 
     benchmark = comparison.objective.benchmark
-    strategies, runs = comparison.description["strategies"], comparison.description["runs"]
+    strategies = comparison.description["strategies"]
+    runs = comparison.description["runs"]
     page = Page(f"The cells of {benchmark.name}")
     page.add(benchmark.name, ProblemData(comparison, strategies, runs).packed)
     return write_whole(folder / EXPLORER, page.html())
 
 
 def write_suite_explorer(
-    result: SuiteResult, folder: Path, comparisons: Mapping[str, Comparison] | None = None
+    result: SuiteResult,
+    folder: Path,
+    comparisons: Mapping[str, Comparison] | None = None,
 ) -> Path | None:
     """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was
     before.

@@ -75,12 +75,15 @@ class Page:
         """The block of most detail that fits, in base 64; empty where none does. A problem is about
         like the last.
         """
-        found, at, step = "", self._level, 0
+        found = ""
+        at = self._level
+        step = 0
         while 0 <= at < len(_DETAILS):
             block = base64.b64encode(packed(_DETAILS[at])).decode()
             fits = len(block) <= share
             if fits:
-                found, self._level = block, at
+                found = block
+                self._level = at
             if step == (-1 if fits else 1):
                 break
             step = 1 if fits else -1

@@ -31,7 +31,8 @@ _ALIGNED = 8
 _LEVEL = 6
 _FEW = 4
 """A value has to be so frequent, on average, for a list of values to pay."""
-_NARROW, _WIDE = 1 << 8, 1 << 16
+_NARROW = 1 << 8
+_WIDE = 1 << 16
 _END = "\0"
 """Between texts."""
 
@@ -91,7 +92,10 @@ def compressed(content: bytes) -> bytes:
     return gzip.compress(content, _LEVEL, mtime=0)
 
 
-_LOSS, _PENALTY, _PART, _SCORE = "L", "λR", "objective {}", "score"
+_LOSS = "L"
+_PENALTY = "λR"
+_PART = "objective {}"
+_SCORE = "score"
 """The names of what is minimised, and of the group that these are."""
 _NOWHERE = 0
 """The cell of a trial after other epochs than the objective's, which has no score here; all others
@@ -99,14 +103,12 @@ count from 1.
 """
 
 
-READ, FINAL, COST, TRAINED, STRUCTURE, PROXY = (
-    "read by the objective",
-    "final, never searched on",
-    "costs",
-    "other trainings",
-    "structure",
-    "proxies",
-)
+READ = "read by the objective"
+FINAL = "final, never searched on"
+COST = "costs"
+TRAINED = "other trainings"
+STRUCTURE = "structure"
+PROXY = "proxies"
 """Groups of metrics."""
 _UNTRAINED: dict[Quantity, str] = {"structure": STRUCTURE, "proxy": PROXY}
 _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
@@ -114,7 +116,8 @@ _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
 
 
 _DRAW_SEED = 201
-_BEST_SHARE, _FEWEST_BEST = 0.01, 20
+_BEST_SHARE = 0.01
+_FEWEST_BEST = 20
 """The best cells, whose choices are set against all others': a hundredth, but not fewer than
 these.
 """
@@ -137,7 +140,12 @@ class Detail(NamedTuple):
 class ProblemData:
     """Packs a comparison in as much detail as there is room for."""
 
-    def __init__(self, comparison: Comparison, strategies: Sequence[str], runs: int) -> None:
+    def __init__(
+        self,
+        comparison: Comparison,
+        strategies: Sequence[str],
+        runs: int,
+    ) -> None:
         """Take so many runs of each of some strategies, which are in the order of the page."""
         self.comparison = comparison
         self.objective = comparison.objective
@@ -182,7 +190,8 @@ class ProblemData:
         )
 
     def _headings(self, shown: Shown) -> dict[str, Any]:
-        objective, benchmark = self.objective, self.benchmark
+        objective = self.objective
+        benchmark = self.benchmark
         held = np.where(shown.scores.feasible, shown.scores.score, np.inf)
         known = self._scores is not None and objective.parts == 1 and np.isfinite(held).any()
         made = sum(map(len, self._runs.values()))
@@ -216,10 +225,12 @@ class ProblemData:
         """How frequent each option is at every position, among the best cells of the table and
         among all.
         """
-        scores, space = self._scores, self.benchmark.space
+        scores = self._scores
+        space = self.benchmark.space
         if scores is None or not isinstance(space, ChoiceSpace):
             return None
-        cells, n = listed(space), len(scores.loss)
+        cells = listed(space)
+        n = len(scores.loss)
         if self.objective.parts > 1:
             best = _front_among(self.objective, scores)
         else:
@@ -258,8 +269,14 @@ class ProblemData:
     def _has_penalty(self) -> bool:
         return self.objective.has_history or not all(term.is_loss for term in self.objective.terms)
 
-    def _score_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
-        objective, scores = self.objective, shown.scores
+    def _score_columns(
+        self,
+        shown: Shown,
+        detail: Detail,
+        block: Block,
+    ) -> list[dict[str, Any]]:
+        objective = self.objective
+        scores = shown.scores
         losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
             parts = range(objective.parts)
@@ -285,10 +302,8 @@ class ProblemData:
         """What an objective of several is, with what it is divided by, and its unit where it is one
         undivided term.
         """
-        text, terms = (
-            self.objective.part_text(part),
-            [term for term in self.objective.terms if term.part == part],
-        )
+        text = self.objective.part_text(part)
+        terms = [term for term in self.objective.terms if term.part == part]
         if len(terms) != 1:
             return text, ""
         divisor = terms[0].divisor
@@ -304,14 +319,20 @@ class ProblemData:
         }
         return units.pop() if len(units) == 1 else ""
 
-    def _metric_columns(self, shown: Shown, detail: Detail, block: Block) -> list[dict[str, Any]]:
+    def _metric_columns(
+        self,
+        shown: Shown,
+        detail: Detail,
+        block: Block,
+    ) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
         for asked in _wanted(self.objective):
             values = self._values(asked, shown)
             if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
                 metric = self.benchmark.metric(asked.question.metric)
                 kept = block.column(values, exact=detail.exact and asked.group == READ)
-                name, unit = str(asked.question), metric.unit
+                name = str(asked.question)
+                unit = metric.unit
                 column = _column(
                     name, metric.description, unit, _DECIMALS.get(unit), asked.group, kept
                 )
@@ -335,12 +356,18 @@ class ProblemData:
             }
         return told
 
-    def _trials(self, cells: Sequence[Cell], runs: Sequence[Run], block: Block) -> dict[str, Any]:
+    def _trials(
+        self,
+        cells: Sequence[Cell],
+        runs: Sequence[Run],
+        block: Block,
+    ) -> dict[str, Any]:
         """Every trial of the runs: which cell, and when it had finished; those of a run one after
         the other.
         """
         numbers = {cell: number for number, cell in enumerate(cells, _NOWHERE + 1)}
-        met, finished = [], []
+        met = []
+        finished = []
         for run in runs:
             answers = (trial.epochs == run.epochs for trial in run.trials)
             met += [
@@ -375,7 +402,12 @@ class ProblemData:
 
 
 def _column(
-    name: str, text: str, unit: str, places: int | None, group: str, values: dict[str, Any]
+    name: str,
+    text: str,
+    unit: str,
+    places: int | None,
+    group: str,
+    values: dict[str, Any],
 ) -> dict[str, Any]:
     """A column of the page: its name, what that is, its unit, its decimals, its group and its
     values.
@@ -438,7 +470,12 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
     return Shown([space[place] for place in places.tolist()], scores, places=places, drawn=drawn)
 
 
-def _places(objective: Objective, told: Scores, met: Sequence[int], background: int) -> Places:
+def _places(
+    objective: Objective,
+    told: Scores,
+    met: Sequence[int],
+    background: int,
+) -> Places:
     """The evaluated cells, the exact front, and a fixed draw of all others, in the order of the
     space.
     """
@@ -476,7 +513,8 @@ def _best_so_far(run: Run) -> list[Cell]:
     """The cells that were the best of a run until then, any of which the page may show as its
     answer.
     """
-    found, best = [], np.inf
+    found = []
+    best = np.inf
     for trial in run.trials:
         if trial.feasible and trial.score < best:
             found.append(trial.cell)
@@ -530,11 +568,16 @@ def _wanted(objective: Objective) -> list[_Wanted]:
     return list(asked.values())
 
 
-def _table_values(objective: Objective, asked: _Wanted, places: NDArray[np.intp]) -> Values | None:
+def _table_values(
+    objective: Objective,
+    asked: _Wanted,
+    places: NDArray[np.intp],
+) -> Values | None:
     """A metric of some cells of a table, shape ``(n,)``, NaN where none is held; None where the
     table lacks it.
     """
-    question, seed = asked.question, objective.seed if asked.group == READ else None
+    question = asked.question
+    seed = objective.seed if asked.group == READ else None
     try:
         column = objective.benchmark.column(question.metric, question.epochs, seed)
     except UserError:  # a column of the mean over seeds may not be held
@@ -543,7 +586,10 @@ def _table_values(objective: Objective, asked: _Wanted, places: NDArray[np.intp]
 
 
 def _told_values(
-    benchmark: Benchmark, asked: _Wanted, trials: Sequence[Trial], seed: Seed
+    benchmark: Benchmark,
+    asked: _Wanted,
+    trials: Sequence[Trial],
+    seed: Seed,
 ) -> Values | None:
     """A metric of evaluated cells, shape ``(n,)``, from what their trials read or what needs no
     training.

@@ -74,7 +74,8 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         ...     [file.name for file in write_csv(made, folder)]
         ['trials.csv', 'runs.csv', 'summary.csv', 'columns.csv']
     """
-    results, out = results_of(source), Path(out)
+    results = results_of(source)
+    out = Path(out)
     tables = {
         "trials": _trials_of(results),
         "runs": _runs_of(results),
@@ -90,10 +91,8 @@ def _trials_of(results: Results) -> Rows:
     """Every trial of every run, those of failed runs included."""
     rows = []
     for part, run in results.runs():
-        comparison, where = (
-            part.comparison,
-            results.where(part) | {"strategy": run.strategy, "run": run.run},
-        )
+        comparison = part.comparison
+        where = results.where(part) | {"strategy": run.strategy, "run": run.run}
         draws = comparison.objective.draws
         told = comparison.reported(run) if draws else run.trials
         for trial, reported in zip(run.trials, told, strict=True):
@@ -159,7 +158,8 @@ def _meaning(results: Results, column: str) -> tuple[str, str]:
             if part.comparison.objective.parts >= int(column[6:])
         }
         return "", f"objective {column[6:]}: {' or '.join(sorted(texts))}"
-    name, kind = column.removeprefix(FINAL), "read for the report alone, of what the run found"
+    name = column.removeprefix(FINAL)
+    kind = "read for the report alone, of what the run found"
     metric = name.partition("[")[0]
     for part in results.parts:
         benchmark = part.comparison.objective.benchmark

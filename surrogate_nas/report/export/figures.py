@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
     from surrogate_nas.space.sketch import Sketch
 
-_PIXELS_PER_INCH, _POINTS, _DOTS_PER_INCH = 96.0, 0.75, 160
+_PIXELS_PER_INCH = 96.0
+_POINTS = 0.75
+_DOTS_PER_INCH = 160
 """Of a page; and points in a pixel."""
 _UNTOLD: dict[str, dict[str, None]] = {
     "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
@@ -51,7 +53,8 @@ def rendered(picture: Picture) -> dict[str, bytes]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    drawn, contents = picture.draw(picture.width), {}
+    drawn = picture.draw(picture.width)
+    contents = {}
     canvas = drawn if isinstance(drawn, Canvas) else None
     inches = _inches(drawn)
     with matplotlib.rc_context(_RC):
@@ -174,8 +177,10 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
         ...     sorted(file.name for file in write_figures(made, folder) if file.stem == "ranking")
         ['ranking.pdf', 'ranking.png', 'ranking.svg']
     """
-    results, out = results_of(source), Path(out)
-    written, captions = [], []
+    results = results_of(source)
+    out = Path(out)
+    written = []
+    captions = []
     for folder, picture in _pictures(results):
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")

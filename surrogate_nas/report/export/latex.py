@@ -72,7 +72,8 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
         ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-3])
         \\bottomrule
     """
-    results, out = results_of(source), Path(out)
+    results = results_of(source)
+    out = Path(out)
     texts: dict[str, str] = {}
     if results.part_is and (over_all := _regret(results)) is not None:
         texts["regret"] = str(over_all)
@@ -174,7 +175,8 @@ def _regret(results: Results) -> _Tabular | None:
     compared yet.
     """
     samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
-    rows, names = [], list(dict.fromkeys(name for sample in samples.values() for name in sample))
+    rows = []
+    names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
     for part in results.parts:
         if part.name in samples:
             rows.append(
@@ -197,7 +199,11 @@ def _regret(results: Results) -> _Tabular | None:
     return _Tabular(_label(results, None, "regret"), told, heads, rows)
 
 
-def _row(names: Sequence[str], samples: Mapping[str, Values], worse: set[str]) -> list[str]:
+def _row(
+    names: Sequence[str],
+    samples: Mapping[str, Values],
+    worse: set[str],
+) -> list[str]:
     decimals = decimals_for([value for sample in samples.values() for value in sample])
     shown = _ranked(
         {name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals
@@ -226,8 +232,10 @@ def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
 
 def _asked(made: Comparison) -> str:
     """What was compared: the objective, the benchmark, the budget and the runs."""
-    told, benchmark = made.description, made.objective.benchmark
-    spent, runs = budget_in_words(told["budget"], benchmark.cost), plural(told["runs"], "run")
+    told = made.description
+    benchmark = made.objective.benchmark
+    spent = budget_in_words(told["budget"], benchmark.cost)
+    runs = plural(told["runs"], "run")
     asked = f"{made.objective} on {benchmark.name}, {spent} a run, {runs}."
     return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _FORBIDDEN = re.compile(r"[^\w .:/-]+")
 """What a name of MLflow's may not hold."""
-_MOST_METRICS, _LONGEST = 1000, 500
+_MOST_METRICS = 1000
+_LONGEST = 500
 _ARTIFACTS = "mlflow-artifacts:/"
 """Kept by the server that opens the store, so that no path of this machine stands in it."""
 _NOTHING_SENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
@@ -53,7 +54,8 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
         ...     write_mlflow(made, f"{folder}/mlflow.db")[0].stat().st_size > 0
         True
     """
-    results, out = results_of(source), Path(out)
+    results = results_of(source)
+    out = Path(out)
     with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
         store = Path(folder) / "mlflow.db"
         _write(results, store)

@@ -68,7 +68,8 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         ...     optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
         ['random / run 0', 'random / run 1']
     """
-    results, out = results_of(source), Path(out)
+    results = results_of(source)
+    out = Path(out)
     with _quiet(), replacing(out) as temporary:
         logs = _logs_of([(part, run) for part, run in results.runs()])
         _write(logs, temporary)
@@ -136,7 +137,8 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 def _told(made: Comparison, run: Run) -> dict[str, Any]:
     """What is known of a run as a whole."""
-    told, objective = made.description, made.objective
+    told = made.description
+    objective = made.objective
     asked = {
         "benchmark": objective.benchmark.name,
         "objective": str(objective),
@@ -154,7 +156,10 @@ def _told(made: Comparison, run: Run) -> dict[str, Any]:
 
 
 def _frozen(
-    objective: Objective, run: Run, trial: Trial, distributions: dict[str, BaseDistribution]
+    objective: Objective,
+    run: Run,
+    trial: Trial,
+    distributions: dict[str, BaseDistribution],
 ) -> FrozenTrial:
     from optuna.trial import TrialState, create_trial
 
@@ -174,7 +179,8 @@ def _frozen(
         system_attrs={_CONSTRAINTS: broken} if (broken := _violations(objective, trial)) else {},
         intermediate_values=curve,
     )
-    frozen.datetime_start, frozen.datetime_complete = clock(trial.started), clock(trial.finished)
+    frozen.datetime_start = clock(trial.started)
+    frozen.datetime_complete = clock(trial.finished)
     return frozen
 
 
@@ -274,8 +280,11 @@ class OptunaObjective:
                 f"Optuna's parameters are choices (ChoiceSpace), which cells of {space.name} are"
                 " not."
             )
-        self.objective, self.trials = objective, list[Trial]()
-        self._space, self._ledger, self._lock = space, Ledger(objective, run=seed), Lock()
+        self.objective = objective
+        self.trials = list[Trial]()
+        self._space = space
+        self._ledger = Ledger(objective, run=seed)
+        self._lock = Lock()
 
     @property
     def directions(self) -> list[str]:

@@ -61,7 +61,8 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         >>> [file.name for file in files]
         ['fashion.db']
     """
-    results, out = results_of(source), Path(out)
+    results = results_of(source)
+    out = Path(out)
     written = []
     with TemporaryDirectory(prefix="snas-trackio-") as made:
         projects = zip(_names(results), results.parts, strict=True)

@@ -43,7 +43,8 @@ _KINDS = {
     ".pdf": "application/pdf",
 }
 """Files that are served, by the ends of their names."""
-_SMALL, _HEIGHT = (400.0, 230.0), 320.0
+_SMALL = (400.0, 230.0)
+_HEIGHT = 320.0
 _REPORT = "report.html"
 _SHOWN = {
     _REPORT: "report",
@@ -169,7 +170,12 @@ class Pages:
             return state
         return json.dumps(dict(self._of_each(lambda watch: (watch.folder.name, _told(watch)))))
 
-    def _of(self, folder: Path, said: Callable[[Watch], T], until: float = math.inf) -> T | None:
+    def _of(
+        self,
+        folder: Path,
+        said: Callable[[Watch], T],
+        until: float = math.inf,
+    ) -> T | None:
         """What is said of a folder, read up to now; None where it holds no results.
 
         Requests for other folders are answered meanwhile.
@@ -265,7 +271,8 @@ def _failure(said: str, trace: str) -> Words:
 
 def _of_comparison(watch: ProblemWatch) -> dict[str, Any]:
     description = watch.description
-    objective, budget = description["objective"], description["budget"]
+    objective = description["objective"]
+    budget = description["budget"]
     by_name = looks(description["strategies"])
     unit = "queries" if objective.get("cost") == "queries" else "seconds"
     limits = [f"{budget['cells']:,} evaluations"] if budget["cells"] else []
@@ -341,7 +348,10 @@ def _index(entries: list[dict[str, Any]], places: Places) -> str:
 
 
 def _state(
-    writer: Holder | None, told: Mapping[str, int], folder: Path, unread: int
+    writer: Holder | None,
+    told: Mapping[str, int],
+    folder: Path,
+    unread: int,
 ) -> dict[str, Any]:
     """Whether runs are being made, in words, and since when; nothing of a folder that is still
     being read.

@@ -65,7 +65,8 @@ _THEIRS = (
 _TOKEN = "token="
 _COOKIE = "Path=/; HttpOnly; SameSite=Strict"
 _AGAIN = b'<!doctype html><title>snas</title><meta http-equiv="refresh" content="0; url=?">\n'
-_HTML, _TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+_TEXT = "text/plain; charset=utf-8"
 
 
 class Server(ThreadingHTTPServer):
@@ -93,7 +94,13 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
     request_queue_size = 128
 
-    def __init__(self, folder: Path, port: int = PORT, *, with_token: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int = PORT,
+        *,
+        with_token: bool = True,
+    ) -> None:
         """Open the port; nothing is answered before `serve_forever`.
 
         Args:
@@ -235,7 +242,8 @@ class Timely(RawIOBase):
 class _Handler(BaseHTTPRequestHandler):
     server: Server
     protocol_version = "HTTP/1.1"
-    server_version, sys_version = "snas", ""
+    server_version = "snas"
+    sys_version = ""
     timeout = _PATIENCE_SECONDS
     _is_new = False  # whether the token came in the address, and a cookie is to be given
 
@@ -264,7 +272,8 @@ class _Handler(BaseHTTPRequestHandler):
         if held is None:
             return
         door, _, rest = path.removeprefix("/").partition("/")
-        pages, rest = self.server.pages, rest.removesuffix("/")
+        pages = self.server.pages
+        rest = rest.removesuffix("/")
         if door == "files":
             found = pages.places.open(rest)
             if found is not None:
@@ -324,7 +333,8 @@ class _Handler(BaseHTTPRequestHandler):
 
         A page of ours that leads on, which nobody else can read, brings the cookie if there is one.
         """
-        site, mode = self.headers.get("Sec-Fetch-Site"), self.headers.get("Sec-Fetch-Mode")
+        site = self.headers.get("Sec-Fetch-Site")
+        mode = self.headers.get("Sec-Fetch-Mode")
         return self.path.startswith("/files/") and (site, mode) == ("cross-site", "navigate")
 
     def _cookies(self) -> list[str]:

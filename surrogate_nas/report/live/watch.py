@@ -109,14 +109,17 @@ class ProblemWatch:
             stamp = -1
         if stamp == self._described:
             return
-        self._described, before = stamp, self.description
+        self._described = stamp
+        before = self.description
         try:
-            self.description, self.trouble = Store(self.folder).read(), ""
+            self.description = Store(self.folder).read()
+            self.trouble = ""
             if self.description["runs"] * len(self.description["strategies"]) > MOST_RUNS:
                 raise UserError(f"{path} tells of more than {MOST_RUNS:,} runs.")
             Store(self.folder).watch("", 0)
         except UserError as error:
-            self.description, self.trouble = {}, str(error)
+            self.description = {}
+            self.trouble = str(error)
         if any(self.description.get(key) != before.get(key) for key in _KEPT):
             self.runs = {}
 
@@ -168,7 +171,8 @@ class ProblemWatch:
         """
         found = {}
         for name, runs in self.runs.items():
-            version, key = self._versions.get(name, 0), (name, clock)
+            version = self._versions.get(name, 0)
+            key = (name, clock)
             held = [
                 run
                 for run in runs
@@ -272,7 +276,8 @@ class Watch:
         entries itself.
         """
         if self.is_suite:
-            places, entries = self._places(), self.entries
+            places = self._places()
+            entries = self.entries
         else:
             places = {self.title: self.folder}
         before = self.problems

@@ -75,7 +75,11 @@ def over_time(study: Study) -> Section | None:
     )
 
 
-def _half(title: str, study: Study, of: Callable[[Study], Drawing | str]) -> Section | None:
+def _half(
+    title: str,
+    study: Study,
+    of: Callable[[Study], Drawing | str],
+) -> Section | None:
     if not study.histories:
         return None
     told = of(study)
@@ -91,7 +95,8 @@ def _picture(one: Drawing, study: Study) -> Picture:
 
 def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     """The incumbent's regret, or score where regret is undefined."""
-    made, optimum = study.comparison, study.comparison.optimum
+    made = study.comparison
+    optimum = study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
     if made.objective.parts > 1:
         return _drawing(
@@ -130,7 +135,8 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
             f"{benchmark.name} holds no final (test) metric that no search saw, so nothing was held"
             " out."
         )
-    question, metric = questions[0], benchmark.metric(questions[0].metric)
+    question = questions[0]
+    metric = benchmark.metric(questions[0].metric)
     if benchmark.is_dear(metric.name):
         return (
             f"No curve of {question}: a function of yours computes it, which is called for the best"
@@ -155,7 +161,8 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
         f"{question} of the cell with the best score so far ({in_words}{split}), never the best"
         f" {metric.name} so far"
     )
-    rule, reference = " No strategy saw it.", None
+    rule = " No strategy saw it."
+    reference = None
     over_space = objective.over_space()
     if over_space is not None and study.comparison.optimum is not None:
         best = listed(benchmark.space)[int(over_space.score.argmin())]
@@ -185,7 +192,13 @@ def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Historie
 
 
 def _drawing(
-    name: str, what: str, rule: str, study: Study, values: _Histories, over: _Clock, panel: Panel
+    name: str,
+    what: str,
+    rule: str,
+    study: Study,
+    values: _Histories,
+    over: _Clock,
+    panel: Panel,
 ) -> Drawing:
     """Curves over a clock, with bands of the leader and of random search."""
     leader = next(iter(study.standings))

@@ -78,7 +78,10 @@ def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
 
 
 def card(
-    comparison: Comparison, found: FoundCell, looks: dict[str, Look], graph: Picture | None
+    comparison: Comparison,
+    found: FoundCell,
+    looks: dict[str, Look],
+    graph: Picture | None,
 ) -> Card:
     """One cell and those isomorphic to it."""
     trial = found.trial

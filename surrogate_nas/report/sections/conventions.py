@@ -78,10 +78,8 @@ def constants(study: Study) -> Section | None:
         for term in objective.terms
     ]
     if objective.has_history:
-        meaning, weight = (
-            "similarity to the run's ten best cells by L",
-            f"{objective.diversity_weight:g}",
-        )
+        meaning = "similarity to the run's ten best cells by L"
+        weight = f"{objective.diversity_weight:g}"
         rows.append([Shown("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
     heads = [
         Head("term"),
@@ -204,7 +202,8 @@ def _papers(strategies: Iterable[str]) -> list[str]:
 
 def conventions(comparison: Comparison) -> list[str]:
     """What was charged, shared, averaged and tested, one sentence or two each."""
-    objective, first = comparison.objective, comparison.description["first_cells"]
+    objective = comparison.objective
+    first = comparison.description["first_cells"]
     items = [
         objective.benchmark.charge,
         (
@@ -274,7 +273,8 @@ def _side_by_side(workers: int) -> list[str]:
 
 def _told(comparison: Comparison) -> list[str]:
     """What strategies were given beside trials, and how they were run."""
-    known, hidden = comparison.objective.known, comparison.description["hidden"]
+    known = comparison.objective.known
+    hidden = comparison.description["hidden"]
     items = []
     if known.terms and hidden:
         items.append(
@@ -321,7 +321,8 @@ def citations(comparison: Comparison) -> list[str]:
 
 def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:
     """Where data and results come from, as names and values."""
-    benchmark, description = comparison.objective.benchmark, comparison.description
+    benchmark = comparison.objective.benchmark
+    description = comparison.description
     budget = description["budget"]
     rows = [
         ("benchmark", f"{benchmark.name}: {benchmark.title}"),

@@ -20,7 +20,8 @@ _STEPS = 100
 @section(20, "suite")
 def regret_along_the_budget(study: Study) -> Section | None:
     """The mean normalised regret over all problems after every share of the budget."""
-    names, problems = list(study.standings), study.problems
+    names = list(study.standings)
+    problems = study.problems
     fractions = np.arange(1, _STEPS + 1) / _STEPS
     samples = [
         {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names}
@@ -30,7 +31,8 @@ def regret_along_the_budget(study: Study) -> Section | None:
     curves = {}
     for name in names:
         mean = np.mean([by_name[name].mean(axis=0) for by_name in samples], axis=0)
-        low, high = mean, mean
+        low = mean
+        high = mean
         if name in banded:
             drawn = [
                 Resampling(i).means({name: by_name[name]})[0] for i, by_name in enumerate(samples)

@@ -86,7 +86,8 @@ def _trivial(comparison: Comparison) -> Table | None:
         or is_dear
     ):
         return None
-    scores, optimum = objective.look_up(list(cells.values()))[1], comparison.optimum
+    scores = objective.look_up(list(cells.values()))[1]
+    optimum = comparison.optimum
     decimals = decimals_for(scores.score.tolist())
     rows: list[list[Content]] = [
         [

@@ -95,7 +95,13 @@ class Plane:
         """Whether the horizontal axis is."""
         return self.across[0] > 0 and self.across[1] / self.across[0] > _LOG
 
-    def scales(self, left: float, right: float, top: float, bottom: float) -> tuple[Scale, Scale]:
+    def scales(
+        self,
+        left: float,
+        right: float,
+        top: float,
+        bottom: float,
+    ) -> tuple[Scale, Scale]:
         """The axes within a rectangle, across and up."""
         across = Scale(*self.across, left, right, "log" if self.logarithmic else "linear")
         return across, Scale(*self.up, bottom, top)
@@ -103,7 +109,8 @@ class Plane:
 
 def plane_of(study: Study) -> Plane | None:
     """The first two objectives of a comparison; None where no run found a feasible cell."""
-    made, objective = study.comparison, study.comparison.objective
+    made = study.comparison
+    objective = study.comparison.objective
     if made.frame is None or not any(study.feasible.values()):
         return None
     axes = Axis.of(objective, 0), Axis.of(objective, 1)
@@ -119,7 +126,8 @@ def plane_of(study: Study) -> Plane | None:
         np.concatenate([run for runs in found.values() for run in runs]) if every is None else every
     )
     inside = nondominated((made.frame.utopia + made.frame.front * made.frame.span)[:, :2] / units)
-    low, high = inside.min(axis=0), inside.max(axis=0)
+    low = inside.min(axis=0)
+    high = inside.max(axis=0)
     seen = (whole <= high + _SAME * np.abs(high)).all(axis=1)
     front = whole[seen][np.argsort(whole[seen][:, 1])]
     spread = np.where(high > low, high - low, np.abs(high) + _SAME)
@@ -138,7 +146,8 @@ def nearness(study: Study) -> Section | None:
     plane = plane_of(study)
     if plane is None:
         return None
-    two, exact_one = study.comparison.objective.parts == 2, plane.points is not None
+    two = study.comparison.objective.parts == 2
+    exact_one = plane.points is not None
     which = "the exact front" if exact_one else "the front of all runs"
     said = [
         f"{plane.axes[0].label} against"
@@ -176,10 +185,12 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
     pitch = high + 62
     canvas = Canvas(width, pitch * -(-len(plane.found) // columns))
     for i, (name, runs) in enumerate(plane.found.items()):
-        x0, top = left + (room + gap) * (i % columns), pitch * (i // columns) + 26
+        x0 = left + (room + gap) * (i % columns)
+        top = pitch * (i // columns) + 26
         x, y = plane.scales(x0, x0 + room, top, top + high)
         _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
-        look, missed = study.looks[name], float(study.comparison.scores(name).mean())
+        look = study.looks[name]
+        missed = float(study.comparison.scores(name).mean())
         with canvas.of(look, f"{name}: click to hide or show", pick=True):
             canvas.rectangle(x0 - 4, top - 26, x0 + room, top - 3, "paper")
             canvas.mark(x0 + 6, top - 14, look, 11)
@@ -203,10 +214,17 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
 
 
 def _draw_frame(
-    canvas: Canvas, x: Scale, y: Scale, plane: Plane, *, labelled: bool, last: float
+    canvas: Canvas,
+    x: Scale,
+    y: Scale,
+    plane: Plane,
+    *,
+    labelled: bool,
+    last: float,
 ) -> None:
     """Grid, labels and all cells."""
-    across, up = x.ticks(58.0), y.ticks(36.0)
+    across = x.ticks(58.0)
+    up = y.ticks(36.0)
     canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), paint="line")
     canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), paint="line")
     for value, text in across:
@@ -219,7 +237,13 @@ def _draw_frame(
         _draw_density(canvas, plane.points[:, 1], plane.points[:, 0], x, y)
 
 
-def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale) -> None:
+def _draw_density(
+    canvas: Canvas,
+    across: Values,
+    up: Values,
+    x: Scale,
+    y: Scale,
+) -> None:
     """All cells as squares, the darker the more of them; what lies outside is left out."""
     seen = (across >= x.low) & (across <= x.high) & (up >= y.low) & (up <= y.high)
     columns = (
@@ -232,7 +256,8 @@ def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
         here = sorted(place for place, n in cells.items() if least <= n < most)
         parts: list[list[Point]] = []
         for row, column in here:
-            left, middle = x.start + column * _GRAIN, y.end + (row + 0.5) * _GRAIN
+            left = x.start + column * _GRAIN
+            middle = y.end + (row + 0.5) * _GRAIN
             if parts and parts[-1][1] == (left, middle):
                 parts[-1][1] = (left + _GRAIN, middle)
             else:
@@ -240,7 +265,13 @@ def _draw_density(canvas: Canvas, across: Values, up: Values, x: Scale, y: Scale
         canvas.line(*parts, paint="quiet", width=_GRAIN, opacity=opacity)
 
 
-def _draw_front(canvas: Canvas, front: Values, x: Scale, y: Scale, stairs: bool = True) -> None:
+def _draw_front(
+    canvas: Canvas,
+    front: Values,
+    x: Scale,
+    y: Scale,
+    stairs: bool = True,
+) -> None:
     """The exact front in black, a ring a point."""
     if stairs:
         canvas.line(_stairs(front, x, y), paint="ink", width=1.3)
@@ -303,7 +334,9 @@ def front_points(study: Study) -> Section | None:
 
 
 def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
-    names, top, row = list(plane.found), 30.0, 30.0
+    names = list(plane.found)
+    top = 30.0
+    row = 30.0
     slim = width <= SLIM
     left = (
         26
@@ -326,7 +359,9 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
     canvas.text(width, top - 12, "a run", align="right")
     biggest = min(10.0, (at[1] - at[0]) / 2 - 1 if k > 1 else 10.0)
     for number, name in enumerate(names):
-        runs, look, y = plane.found[name], study.looks[name], top + row * (number + 0.5)
+        runs = plane.found[name]
+        look = study.looks[name]
+        y = top + row * (number + 0.5)
         hits = _hits(plane.front, runs)
         with canvas.of(look, name):
             canvas.mark(8, y, look, 12)
@@ -438,7 +473,8 @@ class Front:
 
 
 def _with_margin(x: Values, y: Values) -> _Frame:
-    across, up = 0.05 * float(np.ptp(x)) or 0.001, 0.08 * float(np.ptp(y)) or 0.001
+    across = 0.05 * float(np.ptp(x)) or 0.001
+    up = 0.08 * float(np.ptp(y)) or 0.001
     return (
         float(x.min()) - across,
         float(x.max()) + across,
@@ -464,8 +500,10 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
 
 def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canvas:
     """Cells, front, the line of the optimum's score, and incumbents."""
-    scores, canvas = found.scores, Canvas(width, 320)
-    x, y = Scale(frame[0], frame[1], 44, width - 8), Scale(frame[2], frame[3], 286, 8)
+    scores = found.scores
+    canvas = Canvas(width, 320)
+    x = Scale(frame[0], frame[1], 44, width - 8)
+    y = Scale(frame[2], frame[3], 286, 8)
     _draw_axes(canvas, x, y, "λR", "L")
     _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
     places = np.flatnonzero(found.on_front)
@@ -492,8 +530,15 @@ def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canv
     return canvas
 
 
-def _draw_axes(canvas: Canvas, x: Scale, y: Scale, across: str, up: str) -> None:
-    horizontal, vertical = x.ticks(60.0), y.ticks(34.0)
+def _draw_axes(
+    canvas: Canvas,
+    x: Scale,
+    y: Scale,
+    across: str,
+    up: str,
+) -> None:
+    horizontal = x.ticks(60.0)
+    vertical = y.ticks(34.0)
     canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), paint="line")
     canvas.line(
         *([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), paint="line"
@@ -544,7 +589,8 @@ def path_over_lambda(study: Study) -> Section | None:
 
 
 def _draw_path(width: float, study: Study) -> Canvas:
-    path, slim = study.path, width <= SLIM
+    path = study.path
+    slim = width <= SLIM
     half = width if slim else (width - 60) / 2
     curves = {name: _regrets(path, name) for name in path.strategies}
     right = chart(curves, study.looks, Panel("λ", "regret", True, steps=False), half, height=330)
@@ -557,7 +603,8 @@ def _draw_path(width: float, study: Study) -> Canvas:
 def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
     """Cells, their front, the optima and what strategies trace, in the frame of the front."""
     path = study.path
-    low, span = path.frame.utopia, path.frame.span
+    low = path.frame.utopia
+    span = path.frame.span
     x = Scale(low[1] - 0.06 * span[1], low[1] + 1.1 * span[1], 44, width - 8)
     y = Scale(low[0] - 0.06 * span[0], low[0] + 1.1 * span[0], 300, 8)
     _draw_axes(canvas, x, y, "R (medians over the space)", "L")

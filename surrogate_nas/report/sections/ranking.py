@@ -25,9 +25,14 @@ from surrogate_nas.report.reading import (
     joined,
 )
 
-_HEAD, _FOOT = 38.0, 26.0
+_HEAD = 38.0
+_FOOT = 26.0
 """Pixels above and below rows."""
-_ROW, _ROW_SLIM, _ROW_MANY, _ROW_SMALL, _MANY = 30.0, 36.0, 22.0, 17.0, 10
+_ROW = 30.0
+_ROW_SLIM = 36.0
+_ROW_MANY = 22.0
+_ROW_SMALL = 17.0
+_MANY = 10
 """The height of a row: on a desk, on a telephone, of many strategies, and in a panel without
 names.
 """
@@ -149,7 +154,9 @@ def ranking_of(study: Study) -> Ranking | None:
 
 
 def _spent(
-    problems: Sequence[ProblemResult], name: str, several: bool
+    problems: Sequence[ProblemResult],
+    name: str,
+    several: bool,
 ) -> tuple[tuple[float, float, float] | tuple[()], int, int, int]:
     """Quartiles of what runs spend until the target; how many find the optimum, reach the target,
     and are there.
@@ -213,7 +220,8 @@ def _draw(width: float, made: Ranking) -> Canvas:
     below.
     """
     slim = width <= SLIM
-    n, beside = len(made.entries), made.several and not slim and 1 < len(made.problems) <= _BESIDE
+    n = len(made.entries)
+    beside = made.several and not slim and 1 < len(made.problems) <= _BESIDE
     row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
     names = 26 + min(
         max(text_width(plain(e.name, _LONGEST), 13.6) for e in made.entries),
@@ -280,7 +288,11 @@ def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
 
 
 def _draw_names(
-    canvas: Canvas, made: Ranking, row: float, x: float, lanes: Mapping[tuple[int, int], int]
+    canvas: Canvas,
+    made: Ranking,
+    row: float,
+    x: float,
+    lanes: Mapping[tuple[int, int], int],
 ) -> None:
     for i, entry in enumerate(made.entries):
         y = _HEAD + row * (i + 0.5)
@@ -289,8 +301,10 @@ def _draw_names(
             canvas.mark(8, y, entry.look, 12)
             canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, paint="ink", bold=True)
     for (first, last), lane in lanes.items():
-        at, joined = x + 6 + 7 * lane, {made.entries[first].name, *made.entries[first].alike}
-        top, bottom = _HEAD + row * first + 5, _HEAD + row * (last + 1) - 5
+        at = x + 6 + 7 * lane
+        joined = {made.entries[first].name, *made.entries[first].alike}
+        top = _HEAD + row * first + 5
+        bottom = _HEAD + row * (last + 1) - 5
         rows = range(first, last + 1)
         if all(made.entries[i].name in joined for i in rows):
             canvas.line([(at, top), (at, bottom)], paint="ink", width=2)
@@ -394,7 +408,13 @@ def _number(value: float, made: Ranking) -> str:
     return fixed(value, 2) if made.several else f"{value:.3g}"
 
 
-def _draw_numbers(canvas: Canvas, made: Ranking, row: float, x: float, slim: bool) -> None:
+def _draw_numbers(
+    canvas: Canvas,
+    made: Ranking,
+    row: float,
+    x: float,
+    slim: bool,
+) -> None:
     """Columns of numbers: the mean, or of one problem how often the optimum was found, and how
     soon.
     """
@@ -426,13 +446,20 @@ def _spent_text(entry: Entry) -> str:
     return f"{middle:,.0f}" if np.isfinite(middle) else NOTHING
 
 
-def _draw_beside(canvas: Canvas, made: Ranking, x: float, right: float, row: float) -> None:
+def _draw_beside(
+    canvas: Canvas,
+    made: Ranking,
+    x: float,
+    right: float,
+    row: float,
+) -> None:
     """Every problem and the target, in the rows of the names."""
     count = len(made.problems) + made.timed
     room = (right - x - (46 if made.timed else 0)) / count
     for i, problem in enumerate(made.problems):
         scale = Scale(0.0, _edge_of(made, i), x + room * i, x + room * (i + 1) - 30)
-        title, sub = plain(problem.name, int((room - 8) / 8.2)), "" if i else _grey(problem)
+        title = plain(problem.name, int((room - 8) / 8.2))
+        sub = "" if i else _grey(problem)
         spots = [entry.on[i] for entry in made.entries]
         _draw_panel(canvas, scale, _HEAD, row, spots, made, problem.noise, title, sub, size=8.5)
     if made.timed:
@@ -451,7 +478,13 @@ def _edge_of(made: Ranking, i: int) -> float:
 
 
 def _draw_target(
-    canvas: Canvas, made: Ranking, scale: Scale, row: float, top: float = _HEAD, *, numbers: bool
+    canvas: Canvas,
+    made: Ranking,
+    scale: Scale,
+    row: float,
+    top: float = _HEAD,
+    *,
+    numbers: bool,
 ) -> None:
     """The quartiles of what a strategy spends until it is near the optimum, as shares of the
     budget.
@@ -511,14 +544,20 @@ def _small(made: Ranking, slim: bool) -> list[int | None]:
 
 
 def _draw_small(
-    canvas: Canvas, made: Ranking, panel: int | None, x: float, top: float, width: float
+    canvas: Canvas,
+    made: Ranking,
+    panel: int | None,
+    x: float,
+    top: float,
+    width: float,
 ) -> None:
     """A panel whose rows are known by their marks."""
     first = top + _HEAD
     for i, entry in enumerate(made.entries):
         with canvas.of(entry.look, entry.name):
             canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
-    start, end = x + 20, x + width - 13
+    start = x + 20
+    end = x + width - 13
     if panel is None:
         _draw_target(
             canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False
@@ -528,10 +567,8 @@ def _draw_small(
     spots = [
         Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0)) for e in made.entries
     ]
-    scale, title = (
-        Scale(0.0, _edge_of(made, panel), start, end),
-        plain(problem.name, int(width / 7.6)),
-    )
+    scale = Scale(0.0, _edge_of(made, panel), start, end)
+    title = plain(problem.name, int(width / 7.6))
     _draw_panel(
         canvas,
         scale,

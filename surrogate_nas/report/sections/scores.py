@@ -88,7 +88,8 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
 
 
 def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
-    summary, regrets = comparison.summary(name), comparison.regrets(name)
+    summary = comparison.summary(name)
+    regrets = comparison.regrets(name)
     optimism = comparison.optimism(name)
     if summary is None:
         return [NO_CELL, *[NOTHING] * (4 if optimism is None else 5)]

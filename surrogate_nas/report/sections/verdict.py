@@ -55,7 +55,8 @@ def who_is_told_apart(study: Study) -> Section | None:
     said = [Block("items", more)] if more else []
     if verdict.end is None:
         return Section("What else was found", said, folded=True) if said else None
-    end, speed = verdict.end, verdict.speed
+    end = verdict.end
+    speed = verdict.speed
     timed = {} if speed is None else {rival.name: rival for rival in speed.rivals}
     rows: list[list[Content]] = []
     for rival in end.rivals:

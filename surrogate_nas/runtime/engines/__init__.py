@@ -142,7 +142,9 @@ def _executor(name: str, place: str, workers: int | None) -> Executor:
 
 
 def run_apart(
-    function: Callable[[J], R], jobs: Sequence[J], workers: int
+    function: Callable[[J], R],
+    jobs: Sequence[J],
+    workers: int,
 ) -> Iterator[Outcome[J, R]]:
     """Call a function once for every job, in worker processes of this machine even where there is
     one of them.

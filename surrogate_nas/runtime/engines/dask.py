@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from distributed import Client, Worker, WorkerPlugin
 
 _CONNECT_SECONDS = 10
-_AHEAD, _SPARE = 2, 16
+_AHEAD = 2
+_SPARE = 16
 """Jobs that the cluster is given for each of its threads, and beside these."""
 
 
@@ -37,7 +38,9 @@ class Dask(Engine):
     def __init__(self, place: str, workers: int | None) -> None:
         """Connect to a scheduler, by its address or its JSON file, or start a cluster."""
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
-        self._place, self._workers, self._payload = place, workers, ""
+        self._place = place
+        self._workers = workers
+        self._payload = ""
         with ExitStack() as stack:
             self._client = _client(place, workers, stack)
             self._open = stack.pop_all()

@@ -53,7 +53,9 @@ class Ray(Engine):
         _knock(place)
         import ray
 
-        self._ray, self._place, self._workers = ray, place, workers
+        self._ray = ray
+        self._place = place
+        self._workers = workers
         self._given: dict[Future[Any], Any] = {}
         self._tasks: dict[Callable[..., Any], Any] = {}
         self._folder = TemporaryDirectory(prefix="snas-ray-", ignore_cleanup_errors=True)

@@ -33,13 +33,16 @@ if TYPE_CHECKING:
     from submitit import Executor, Job
 
 _MINUTES = 24 * 60
-_QUICK_SECONDS, _SLOW_SECONDS = 0.02, 1.0
-_LOOK_SECONDS, _IDLE_SECONDS = 5.0, 10.0
+_QUICK_SECONDS = 0.02
+_SLOW_SECONDS = 1.0
+_LOOK_SECONDS = 5.0
+_IDLE_SECONDS = 10.0
 _GRACE_SECONDS = 2.0
 """How long after a task's end its last answer may take to be seen here, and a task to end that is
 cancelled.
 """
-_BEAT_SECONDS, _SILENCE_SECONDS = 5.0, 180.0
+_BEAT_SECONDS = 5.0
+_SILENCE_SECONDS = 180.0
 _OURS = {"time": ("timeout_min", int), "mem": ("mem_gb", float)}
 
 
@@ -50,7 +53,8 @@ class Slurm(Engine):
 
     def __init__(self, place: str, workers: int | None) -> None:
         """Make the folder; the tasks are made when there is something to do."""
-        self._options, self._workers = _options(place), workers or 1
+        self._options = _options(place)
+        self._workers = workers or 1
         folder = _folder(self._options.pop("folder", ""), self._options.get("cluster") == "local")
         remove_at_the_end(folder)
         self._queue = Queue(folder)
@@ -58,7 +62,8 @@ class Slurm(Engine):
         self._unsent: list[bytes] = []
         self._given: list[Future[Any]] = []
         self._ended: dict[int, float] = {}
-        self._lock, self._over = threading.Lock(), threading.Event()
+        self._lock = threading.Lock()
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def share(self, payload: Payload) -> Payload:
@@ -97,7 +102,8 @@ class Slurm(Engine):
         from submitit import AutoExecutor
 
         logging.getLogger("submitit").setLevel(logging.CRITICAL)
-        options, folder = dict(self._options), self._queue.folder
+        options = dict(self._options)
+        folder = self._queue.folder
         cluster = options.pop("cluster", "slurm")
         wanted: dict[str, Any] = {"timeout_min": _MINUTES, "cpus_per_task": 1, "name": "snas"}
         try:
@@ -118,12 +124,14 @@ class Slurm(Engine):
 
     def _watch(self) -> None:
         """Hand on jobs and answers until the end; the life of a thread."""
-        pause, looked = _QUICK_SECONDS, time.monotonic()
+        pause = _QUICK_SECONDS
+        looked = time.monotonic()
         try:
             while not self._over.wait(pause):
                 self._queue.beat()
                 with self._lock:
-                    unsent, self._unsent = self._unsent, []
+                    unsent = self._unsent
+                    self._unsent = []
                 self._queue.put(unsent)
                 came = list(self._queue.answers())
                 if time.monotonic() - looked >= _LOOK_SECONDS:
@@ -205,13 +213,12 @@ class Queue:
     def __init__(self, folder: Path) -> None:
         """Name the folder, on a file system that all machines share."""
         self.folder = folder
-        self._jobs, self._claims, self._answers = (
-            folder / "jobs",
-            folder / "claims",
-            folder / "answers",
-        )
+        self._jobs = folder / "jobs"
+        self._claims = folder / "claims"
+        self._answers = folder / "answers"
         self._heartbeat = folder / "heartbeat"
-        self._beaten, self._put = 0.0, 0
+        self._beaten = 0.0
+        self._put = 0
         self._seen: set[int] = set()
 
     def begin(self, payload: Payload) -> None:
@@ -254,12 +261,15 @@ class Queue:
         a task.
         """
         payload: Payload = pickle.loads((self.folder / "payload").read_bytes())
-        last, since, worked = self._heartbeat.read_bytes(), time.monotonic(), time.monotonic()
+        last = self._heartbeat.read_bytes()
+        since = time.monotonic()
+        worked = time.monotonic()
         try:
             while time.monotonic() - worked < _IDLE_SECONDS:
                 for number, job in self._unclaimed(task, tasks):
                     _write(self._answers / str(number), pickle.dumps(do(payload, job)))
-                    worked, now = time.monotonic(), self._heartbeat.read_bytes()
+                    worked = time.monotonic()
+                    now = self._heartbeat.read_bytes()
                     last, since = (now, worked) if now != last else (last, since)
                     if worked - since > _SILENCE_SECONDS:
                         return

@@ -80,7 +80,8 @@ def paths(cells: Wiring, operations: int) -> Matrix:
     double = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations, operations), dtype=np.float32)
     for node in range(nodes):
         for edge in range(2):
-            source, operation = cells.sources[:, :, node, edge], cells.operations[:, :, node, edge]
+            source = cells.sources[:, :, node, edge]
+            operation = cells.operations[:, :, node, edge]
             for entry in range(INPUTS):
                 single[rows, which, INPUTS + node, entry, operation] += source == entry
             double[rows, which, INPUTS + node, :, :, operation] += single[rows, which, source]

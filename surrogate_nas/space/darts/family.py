@@ -104,7 +104,12 @@ def _cell(
 
 
 def _operation(
-    drawn: Blueprint, x: int, operation: str, channels: int, stride: int, name: str
+    drawn: Blueprint,
+    x: int,
+    operation: str,
+    channels: int,
+    stride: int,
+    name: str,
 ) -> int:
     kernel = int(operation[-1]) if operation[-1].isdigit() else 0
     match operation.partition("_")[0]:
@@ -175,7 +180,9 @@ _COLOURS = {
     "skip": INK,
 }
 _TITLES = ("normal cell", "reduction cell")
-_WIDTH, _HEIGHT, _STEP = 1.0, 0.62, 1.62
+_WIDTH = 1.0
+_HEIGHT = 0.62
+_STEP = 1.62
 """Of a box, and from one column to the next."""
 _NAMED = 0.36
 """The height of a box with a name only."""
@@ -194,7 +201,11 @@ def genotype_sketch(genotype: Genotype) -> Sketch:
 
 
 @lru_cache(maxsize=1024)
-def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple[Mark, ...]:
+def _half(
+    edges: tuple[Edge, ...],
+    concat: tuple[int, ...],
+    top: float,
+) -> tuple[Mark, ...]:
     places = _places(edges)
     right = _STEP * (1 + max(column for column, _ in places))
     heights = [height for _, height in places]
@@ -215,7 +226,8 @@ def _half(edges: tuple[Edge, ...], concat: tuple[int, ...], top: float) -> tuple
             )
         )
     for node in range(INPUTS, len(places)):
-        x, y = _STEP * places[node][0], places[node][1]
+        x = _STEP * places[node][0]
+        y = places[node][1]
         boxes.append(_box(frame, (x, y), (_WIDTH, _HEIGHT)))
         for row, (operation, source) in enumerate(
             edges[2 * (node - INPUTS) : 2 * (node - INPUTS) + 2]
@@ -262,7 +274,13 @@ def _label(operation: str) -> str:
     return {"skip": "skip", "conv": "7×1, 1×7"}.get(kind, f"{kind} {size}")
 
 
-def _arrow(frame: Frame, start: Point, end: Point, colour: str, width: float) -> Arrow:
+def _arrow(
+    frame: Frame,
+    start: Point,
+    end: Point,
+    colour: str,
+    width: float,
+) -> Arrow:
     bend = 0.0 if end[0] - start[0] < _STEP else -0.12 if start[1] >= end[1] else 0.12
     return Arrow(curved(frame.at(start), frame.at(end), bend), colour, width, head=9.0)
 
@@ -429,7 +447,12 @@ class GenotypeSpace(ChoiceSpace):
             (other, operation) for other in range(node + INPUTS) if other not in (source, taken)
         ]
 
-    def _changed(self, halves: tuple[Half, Half], place: _Place, edge: tuple[int, int]) -> Cell:
+    def _changed(
+        self,
+        halves: tuple[Half, Half],
+        place: _Place,
+        edge: tuple[int, int],
+    ) -> Cell:
         which, node, slot = place
         half = halves[which]
         kept = half[node][1 - slot]
@@ -467,7 +490,13 @@ class GenotypeSpace(ChoiceSpace):
             own["adjacency"](choices),
         ]
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+    def blueprint(
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,  # noqa: ARG002
+    ) -> Blueprint:
         """DARTS's network of a cell, layer by layer."""
         return genotyped(self.genotype(cell), network)
 

@@ -73,7 +73,8 @@ def _edges(edges: Iterable[Edge]) -> str:
 
 
 def _concat(nodes: tuple[int, ...]) -> str:
-    first, last = nodes[0], nodes[-1]
+    first = nodes[0]
+    last = nodes[-1]
     return f"range({first}, {last + 1})" if len(nodes) == last + 1 - first else str(list(nodes))
 
 
@@ -104,7 +105,10 @@ def _read_concat(text: str) -> tuple[int, ...]:
 
 
 def nodes_of(
-    edges: tuple[Edge, ...], nodes: int, operations: tuple[str, ...], cell: str
+    edges: tuple[Edge, ...],
+    nodes: int,
+    operations: tuple[str, ...],
+    cell: str,
 ) -> list[tuple[Edge, Edge]]:
     """The edges of one cell by node, the lower source first, then the earlier operation."""
     if len(edges) != 2 * nodes:

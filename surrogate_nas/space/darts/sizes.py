@@ -72,7 +72,9 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
 @lru_cache(maxsize=64)
 def _tables(
-    network: Network, operations: tuple[str, ...], nodes: int
+    network: Network,
+    operations: tuple[str, ...],
+    nodes: int,
 ) -> tuple[tuple[_Table, _Table], ...]:
     """Parameters and multiply-accumulates: by column of `operation_counts`, and of the rest by
     joined nodes.
@@ -106,7 +108,12 @@ def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _of_edge(
-    name: str, c: int, before: int, after: int, halved: bool, network: Network
+    name: str,
+    c: int,
+    before: int,
+    after: int,
+    halved: bool,
+    network: Network,
 ) -> tuple[int, int]:
     """Parameters and multiply-accumulates of one edge."""
     flat = network.dimensions == 1
@@ -134,11 +141,13 @@ def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
     """
     earlier = last = STEM * network.channels
     stem = network.taps * network.input_channels * last
-    parameters, macs = stem + 2 * last, stem * network.image_size**network.dimensions
+    parameters = stem + 2 * last
+    macs = stem * network.image_size**network.dimensions
     for which, width, before, _ in plan(network):
         weights = (earlier + last) * width
         parameters += weights + 4 * width
         macs += weights * before**network.dimensions
-        earlier, last = last, joined[which] * width
+        earlier = last
+        last = joined[which] * width
     head = (last + 1) * network.classes
     return parameters + head, macs + head * network.answers

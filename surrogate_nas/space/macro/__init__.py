@@ -57,7 +57,13 @@ class Macro(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "layers"
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+    def blueprint(
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,  # noqa: ARG002
+    ) -> Blueprint:
         """The network of a cell, layer by layer."""
         return stack(cell, network)
 

@@ -107,11 +107,9 @@ class MnasNet(ChoiceSpace):
     @cached_property
     def reference(self) -> Cell:
         """EfficientNet-B0, which is a cell of the space."""
-        layers, expansions, kernels = (
-            (1, 2, 2, 3, 3, 4, 1),
-            (1, 6, 6, 6, 6, 6, 6),
-            (3, 3, 5, 3, 5, 5, 3),
-        )
+        layers = (1, 2, 2, 3, 3, 4, 1)
+        expansions = (1, 6, 6, 6, 6, 6, 6)
+        kernels = (3, 3, 5, 3, 5, 5, 3)
         return self.decided(layers, kernels, expansions, (True,) * len(STAGES))
 
     def decided(

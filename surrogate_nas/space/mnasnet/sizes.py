@@ -19,11 +19,14 @@ from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 
-EXPANSIONS, KERNELS, EXCITED = ("1", "4", "6"), ("3", "5"), ("no", "yes")
+EXPANSIONS = ("1", "4", "6")
+KERNELS = ("3", "5")
+EXCITED = ("no", "yes")
 DECISIONS = 4
 """Of a stage: layers, kernel, expansion, squeeze-and-excitation."""
 SQUEEZE = 0.25
-_STEM, _HEAD = 32, 1280
+_STEM = 32
+_HEAD = 1280
 
 
 class Stage(NamedTuple):
@@ -81,7 +84,8 @@ def _sizes(choices: Choices, network: Network) -> _Sizes:
         layers, kernel, expansion, excited = decisions[
             :, DECISIONS * place : DECISIONS * (place + 1)
         ].T
-        before, size = size, (size + stage.stride - 1) // stage.stride
+        before = size
+        size = (size + stage.stride - 1) // stage.stride
         for inputs, times, wide in ((stage.inputs, 1.0, before), (stage.outputs, layers - 1, size)):
             layer = _layer(inputs, stage.outputs, kernel, expansion, excited, wide, size)
             parameters = parameters + times * layer.parameters
@@ -103,7 +107,9 @@ def _layer(
     """An inverted bottleneck whose input has the width `wide` and whose output has the width
     `size`.
     """
-    middle, widens, squeezed = inputs * expansion, expansion > 1, int(SQUEEZE * inputs)
+    middle = inputs * expansion
+    widens = expansion > 1
+    squeezed = int(SQUEEZE * inputs)
     parameters = (
         widens * (inputs + 2) * middle
         + (kernel**2 + 2) * middle

@@ -89,7 +89,13 @@ class NatsSize(EnumerableChoiceSpace):
                 )
         return self.at([CHANNELS.index(width) for width in widths])
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+    def blueprint(
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,  # noqa: ARG002
+    ) -> Blueprint:
         """The network of a cell, layer by layer."""
         return sized(cell, network)
 

@@ -37,10 +37,13 @@ def channels(choices: Choices) -> Column:
 def parameters(choices: Choices, network: Network) -> Column:
     """Trainable parameters, shape ``(n,)``, a whole number."""
     widths = channels(choices)
-    taps, first, last = network.taps, widths[:, 0], widths[:, -1]
+    taps = network.taps
+    first = widths[:, 0]
+    last = widths[:, -1]
     total = (taps * network.input_channels + 2) * first
     for layer in range(len(STAGE_OF_LAYER)):
-        before, width = widths[:, max(layer - 1, 0)], widths[:, layer]
+        before = widths[:, max(layer - 1, 0)]
+        width = widths[:, layer]
         if layer in REDUCTIONS:
             blocks = (taps * before + 2) * width + (taps * width + 2) * width
             total = total + before * width + network.residual * blocks
@@ -60,7 +63,8 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     areas = [size**network.dimensions for _, size in network.stages]
     total = network.taps * network.input_channels * widths[:, 0] * areas[0]
     for layer, stage in enumerate(STAGE_OF_LAYER):
-        before, width = widths[:, max(layer - 1, 0)], widths[:, layer]
+        before = widths[:, max(layer - 1, 0)]
+        width = widths[:, layer]
         if layer in REDUCTIONS:
             weights = before * width + network.residual * network.taps * (before + width) * width
         else:

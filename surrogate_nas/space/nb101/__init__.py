@@ -191,14 +191,17 @@ class NB101(EnumerableChoiceSpace):
 
     def _allowed(self, choices: Choices) -> NDArray[np.bool_]:
         columns = np.ascontiguousarray(choices.T)
-        edges, operations = columns[: len(PAIRS)], columns[len(PAIRS) :]
-        inner, used = (operations != _NONE).sum(axis=0), edges.sum(axis=0)
+        edges = columns[: len(PAIRS)]
+        operations = columns[len(PAIRS) :]
+        inner = (operations != _NONE).sum(axis=0)
+        used = edges.sum(axis=0)
         found = np.zeros(len(choices), dtype=bool)
         for vertices, places in _PLACES.items():
             rows = np.flatnonzero(inner == vertices - 2)
             if not len(rows):
                 continue
-            own, held = edges[places][:, rows], operations[: vertices - 2, rows]
+            own = edges[places][:, rows]
+            held = operations[: vertices - 2, rows]
             bits, numbers = np.zeros((2, len(rows)), dtype=np.int32)
             for bit, column in enumerate(own):
                 bits |= column.astype(np.int32) << bit
@@ -266,7 +269,13 @@ class NB101(EnumerableChoiceSpace):
             own["one_hot"](choices),
         ]
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:  # noqa: ARG002
+    def blueprint(
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,  # noqa: ARG002
+    ) -> Blueprint:
         """The paper's network of a cell, layer by layer."""
         return planned(_graph(cell.choices), network)
 
@@ -355,7 +364,8 @@ def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator
     """The graph of some edges, its vertices in an order that they follow, if all lie between input
     and output.
     """
-    left, order = set(range(1, vertices - 1)), [0]
+    left = set(range(1, vertices - 1))
+    order = [0]
     while left:
         free = [v for v in sorted(left) if all(x not in left for x, y in held if y == v)]
         order += free
@@ -438,7 +448,9 @@ def _spec(text: str) -> tuple[list[list[int]], list[str]]:
 _COLOURS = ("#d55e00", "#e69f00", "#0072b2")
 _LABELS = ("conv 3×3", "conv 1×1", "max 3×3")
 _PAPER = (360.0, 187.2)
-_HEIGHT, _WIDE, _NARROW = 17.0, 52.0, 26.0
+_HEIGHT = 17.0
+_WIDE = 52.0
+_NARROW = 26.0
 """Of a box, in points."""
 
 

@@ -32,7 +32,8 @@ _WIDTH = 128
 
 def operation_counts(choices: Choices) -> Matrix:
     """How many vertices hold each operation, and how many edges there are; 4 columns."""
-    held, edges = operations(choices), choices[:, : len(PAIRS)].sum(axis=1)
+    held = operations(choices)
+    edges = choices[:, : len(PAIRS)].sum(axis=1)
     return np.column_stack([*((held == kind).sum(axis=0) for kind in range(_KINDS)), edges]).astype(
         np.float32
     )
@@ -42,7 +43,9 @@ def paths(choices: Choices) -> Matrix:
     """How many ways from input to output have each sequence of up to three operations; 40
     columns.
     """
-    n, linked, held = len(choices), links(choices), operations(choices)
+    n = len(choices)
+    linked = links(choices)
+    held = operations(choices)
     found: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
     for vertex in range(1, MOST_VERTICES):
         arrived = [
@@ -74,7 +77,8 @@ def shape(choices: Choices) -> Matrix:
     added to the output, and the channels and weights of vertices where the output has 128; 32
     columns.
     """
-    linked, held = links(choices), operations(choices)
+    linked = links(choices)
+    held = operations(choices)
     there = held < _KINDS
     columns = [
         there.sum(axis=0),

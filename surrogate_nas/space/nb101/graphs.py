@@ -20,13 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
-MOST_VERTICES, MOST_EDGES = 7, 9
+MOST_VERTICES = 7
+MOST_EDGES = 9
 PAIRS = tuple((x, y) for y in range(1, MOST_VERTICES) for x in range(y))
 """The edge of every bit."""
 _KINDS = len(OPERATIONS)
-_INPUT, _OUTPUT = -1, -2
+_INPUT = -1
+_OUTPUT = -2
 """What the paper's hash takes for the operations of input and output."""
-_CHUNK, _CHUNKS = 7, 3
+_CHUNK = 7
+_CHUNKS = 3
 """The 21 bits are looked up seven at a time."""
 _REVERSED = 1 << 30
 """A bit beyond all others: an edge that an order of the vertices turns round."""
@@ -69,7 +72,8 @@ def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None
     way.
     """
     held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
-    fed, used = {0}, {vertices - 1}
+    fed = {0}
+    used = {vertices - 1}
     for x, y in sorted(held):
         fed |= {y} if x in fed else set()
     for x, y in sorted(held, reverse=True):
@@ -263,7 +267,8 @@ def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
     """Which bits no order of the vertices makes less; what is refuted is not asked again."""
     left = np.arange(len(codes))
     for tables in orders.tables:
-        held, chunk = codes[left], (1 << _CHUNK) - 1
+        held = codes[left]
+        chunk = (1 << _CHUNK) - 1
         moved = tables[0][held & chunk]
         for i in range(1, _CHUNKS):
             moved = moved | tables[i][held >> _CHUNK * i & chunk]

@@ -88,7 +88,10 @@ def _digested(words: NDArray[np.uint32]) -> NDArray[np.uint32]:
             mixed >>= np.uint32(32) - shift
             turned |= mixed
             turned += b
-            a, d, c, b = d, c, b, turned
+            a = d
+            d = c
+            c = b
+            b = turned
         state += np.stack([a, b, c, d])
     return state
 
@@ -98,7 +101,11 @@ def _hex(found: Digests) -> NDArray[np.uint8]:
     return _HEX[found].reshape(*found.shape[:-1], 32)
 
 
-def _hashed(vertices: int, edges: NDArray[np.int64], operations: NDArray[np.int64]) -> Digests:
+def _hashed(
+    vertices: int,
+    edges: NDArray[np.int64],
+    operations: NDArray[np.int64],
+) -> Digests:
     """The hashes of graphs of so many vertices."""
     n = len(edges)
     linked = np.zeros((n, vertices, vertices), dtype=bool)
@@ -108,7 +115,8 @@ def _hashed(vertices: int, edges: NDArray[np.int64], operations: NDArray[np.int6
         [digits(code, vertices - 2) for code in range(3 ** (vertices - 2))], dtype=np.int64
     )[operations]
     labels = np.column_stack([np.full(n, _INPUT), labels.reshape(n, -1), np.full(n, _OUTPUT)])
-    after, before = linked.sum(axis=2), linked.sum(axis=1)
+    after = linked.sum(axis=2)
+    before = linked.sum(axis=1)
     hashes = _first(after, before, labels)
     rows = np.arange(n)[:, None]
     for _ in range(vertices):
@@ -128,7 +136,9 @@ def _hashed(vertices: int, edges: NDArray[np.int64], operations: NDArray[np.int6
 
 
 def _first(
-    after: NDArray[np.int64], before: NDArray[np.int64], labels: NDArray[np.int64]
+    after: NDArray[np.int64],
+    before: NDArray[np.int64],
+    labels: NDArray[np.int64],
 ) -> Digests:
     """The hashes that vertices begin with, shape ``(n, vertices, 16)``."""
     kinds, which = np.unique(

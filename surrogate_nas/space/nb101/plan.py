@@ -33,8 +33,15 @@ def planned(graph: Graph, network: Network) -> Blueprint:
     return plan
 
 
-def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int:
-    sources, widths = sources_of(graph), widths_of(graph, plan.layers[x].shape[0], outputs)
+def _cell(
+    plan: Blueprint,
+    graph: Graph,
+    x: int,
+    outputs: int,
+    name: str,
+) -> int:
+    sources = sources_of(graph)
+    widths = widths_of(graph, plan.layers[x].shape[0], outputs)
     made: dict[int, int] = {}
     *inner, last = sources
 
@@ -58,7 +65,13 @@ def _cell(plan: Blueprint, graph: Graph, x: int, outputs: int, name: str) -> int
     return total(last, joined if len(joined) < 2 else [plan.join(*joined)])
 
 
-def _followed(plan: Blueprint, x: int, name: str, width: int, kernel: int) -> int:
+def _followed(
+    plan: Blueprint,
+    x: int,
+    name: str,
+    width: int,
+    kernel: int,
+) -> int:
     """A convolution, batch normalisation and ReLU."""
     return plan.relu(plan.convolution_bn(x, name, width, kernel, relu=False))
 

@@ -63,7 +63,8 @@ def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
 
 def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
     """Parameters, or multiply-accumulates, shape ``(n,)``."""
-    linked, held = links(choices), operations(choices)
+    linked = links(choices)
+    held = operations(choices)
     stem = network.taps * network.input_channels * network.channels
     areas = [size**network.dimensions for _, size in network.stages]
     total = np.full(

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
     from surrogate_nas.space.network import Terms
     from surrogate_nas.space.network.blueprint import Blueprint
 
-_NONE, _SKIP, _POOL = 0, 1, 4
+_NONE = 0
+_SKIP = 1
+_POOL = 4
 _NODES = ((), ((0, 0),), ((1, 0), (2, 1)), ((3, 0), (4, 1), (5, 2)))
 """For every node its incoming (edge, source node) pairs, edges numbered in the order of the
 string.
@@ -230,14 +232,25 @@ class NB201(EnumerableChoiceSpace):
         graph = Graph(EDGES, cell.choices)
         return graph.live() if live_only else graph
 
-    def blueprint(self, cell: Cell, network: Network, *, live_only: bool = False) -> Blueprint:
+    def blueprint(
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        live_only: bool = False,
+    ) -> Blueprint:
         """The published network around a cell, layer by layer."""
         from surrogate_nas.space.network.blueprint import around
 
         return around(self.graph(cell, live_only=live_only), network)
 
     def build(
-        self, cell: Cell, network: Network, *, seed: int, live_only: bool = False
+        self,
+        cell: Cell,
+        network: Network,
+        *,
+        seed: int,
+        live_only: bool = False,
     ) -> nn.Module:
         """The published network around a cell, with fresh weights."""
         from surrogate_nas.space.network.cells import CellNetwork

@@ -125,7 +125,8 @@ def signal(choices: Choices) -> Matrix:
     # mean depth, mean depth in 3×3 convolutions, receptive field's growth
     sources = np.zeros((n, 7, 3))
     for edge, (start, end) in enumerate(EDGES):
-        node, operation = nodes[start], choices[:, edge]
+        node = nodes[start]
+        operation = choices[:, edge]
         nodes[end] += np.where((operation == SKIP)[:, None, None], node, 0)
         nodes[end, :, :, 1:] += np.where((operation == POOL)[:, None, None], node[:, :, :-1], 0)
         works = ((operation == CONV1) | (operation == CONV3)) & node.any(axis=(1, 2))
@@ -154,7 +155,11 @@ def _poolings(node: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((node.sum(axis=1) @ np.arange(4.0)) / np.maximum(node.sum(axis=(1, 2)), 1))
 
 
-def _make_up(output: NDArray[np.float64], sources: NDArray[np.float64], choices: Choices) -> Matrix:
+def _make_up(
+    output: NDArray[np.float64],
+    sources: NDArray[np.float64],
+    choices: Choices,
+) -> Matrix:
     """The columns of `signal` from the output node and what is known of each source."""
     total, share = _shares(output)
     depth = sources[:, :, 0]
@@ -196,7 +201,9 @@ def cost_groups(choices: Choices) -> list[Matrix]:
     """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges
     built and live.
     """
-    held, edges, through = one_hot(choices), edge_live(choices), path_live(choices)
+    held = one_hot(choices)
+    edges = edge_live(choices)
+    through = path_live(choices)
     live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
     structure = np.column_stack(
         [through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]]

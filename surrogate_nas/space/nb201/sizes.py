@@ -32,7 +32,8 @@ def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
 
 def parameters(choices: Choices, network: Network) -> Column:
     """Trainable parameters, dead operations included, shape ``(n,)``, a whole number."""
-    c, taps = network.channels, network.taps
+    c = network.channels
+    taps = network.taps
     total = np.full(len(choices), float(taps * network.input_channels * c + 2 * c))
     for i, (width, _) in enumerate(network.stages):
         total += network.cells_per_stage * _per_convolution(
@@ -52,7 +53,8 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
     Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and
     sums are not.
     """
-    c, taps = network.channels, network.taps
+    c = network.channels
+    taps = network.taps
     total = np.full(
         len(choices),
         float(taps * network.input_channels * c * network.image_size**network.dimensions),

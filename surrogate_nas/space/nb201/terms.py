@@ -88,7 +88,8 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
     for incoming in _NODES[1:]:
         node: list[_Use] = []
         for edge, source in incoming:
-            operation, summands = choices[edge], nodes[source]
+            operation = choices[edge]
+            summands = nodes[source]
             if operation == NONE or not summands:
                 continue
             if operation == SKIP:

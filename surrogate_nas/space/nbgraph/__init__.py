@@ -46,7 +46,9 @@ _KINDS = {"skip": MIDDLE, "fc": "#009e73"}
 _GRAPH = "#0072b2"
 _PAPER = (331.2, 172.8)
 _GAPS = (17.0, 19.0)
-_HEIGHT, _PADDING, _LETTER = 17.0, 9.0, 5.6
+_HEIGHT = 17.0
+_PADDING = 9.0
+_LETTER = 5.6
 """Of a box, around its text, and of a letter of it, in points."""
 
 

@@ -133,7 +133,8 @@ class Graph(NamedTuple):
     def live(self) -> Graph:
         """The same graph with ``NONE`` wherever the output does not depend on the edge."""
         held = [(edge, o) for edge, o in zip(self.edges, self.operations, strict=True) if o != NONE]
-        fed, used = {0}, {self.nodes - 1}
+        fed = {0}
+        used = {self.nodes - 1}
         for (source, target), _ in sorted(held):
             fed |= {target} if source in fed else set()
         for (source, target), _ in sorted(held, reverse=True):

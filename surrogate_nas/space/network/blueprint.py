@@ -163,7 +163,14 @@ class Blueprint:
         return self._add(Layer("normalisation", shape, (x,), name, affine=affine))
 
     def convolution_bn(
-        self, x: int, name: str, outputs: int, kernel: int, *, relu: bool = True, stride: int = 1
+        self,
+        x: int,
+        name: str,
+        outputs: int,
+        kernel: int,
+        *,
+        relu: bool = True,
+        stride: int = 1,
     ) -> int:
         """[ReLU,] convolution, batch normalisation: most trained layers.
 
@@ -229,7 +236,14 @@ class Blueprint:
         held, height, width = self.layers[x].shape
         return x if held == channels else self._add(Layer("part", (channels, height, width), (x,)))
 
-    def pool(self, x: int, kernel: int = 3, stride: int = 1, *, largest: bool = False) -> int:
+    def pool(
+        self,
+        x: int,
+        kernel: int = 3,
+        stride: int = 1,
+        *,
+        largest: bool = False,
+    ) -> int:
         """The mean of a window, padding not counted, or its largest number.
 
         Args:
@@ -325,17 +339,21 @@ def windows(
         >>> windows((1, 3), (1, 3), (1, 1)).looks.tolist()
         [[0, 0, 1], [0, 1, 2], [1, 0, 0], [1, 1, 1], [1, 2, 2], [2, 1, 0], [2, 2, 1]]
     """
-    axes, steps, starts = [], [], []
+    axes = []
+    steps = []
+    starts = []
     for axis in (0, 1):
         step = stride[axis] if size[axis] > 1 else 1
         reach = dilation * (kernel[axis] - 1)
         first = start[axis] if start else -reach if causal and axis else -(reach // 2)
-        at, tap = np.arange(0, size[axis], step)[:, None], np.arange(kernel[axis])
+        at = np.arange(0, size[axis], step)[:, None]
+        tap = np.arange(kernel[axis])
         axes.append(at + first + dilation * tap)
         steps.append(step)
         starts.append(first)
     rows, columns = axes
-    y, x = rows[:, None, :, None], columns[None, :, None, :]
+    y = rows[:, None, :, None]
+    x = columns[None, :, None, :]
     inside = (y >= 0) & (y < size[0]) & (x >= 0) & (x < size[1])
     places = (len(rows) * len(columns), kernel[0] * kernel[1])
     pixels, taps = np.nonzero(inside.reshape(places))
@@ -364,7 +382,11 @@ def _everything(pixels: int) -> Windows:
     )
 
 
-def _drawn(parameter: Parameter, stream: np.random.MT19937, seed: int) -> NDArray[np.float32]:
+def _drawn(
+    parameter: Parameter,
+    stream: np.random.MT19937,
+    seed: int,
+) -> NDArray[np.float32]:
     if parameter.bound is None:
         return np.full(parameter.shape, parameter.value, np.float32)
     stream._legacy_seeding(seed)
@@ -395,7 +417,13 @@ def around(graph: Graph, network: Network) -> Blueprint:
     return answered(plan, x)
 
 
-def cell(plan: Blueprint, x: int, name: str, graph: Graph, channels: int) -> int:
+def cell(
+    plan: Blueprint,
+    x: int,
+    name: str,
+    graph: Graph,
+    channels: int,
+) -> int:
     """One cell: every node the sum of operations on those before it.
 
     Where the input has other channels than the cell, its operations change them, as NATS-Bench's
@@ -410,7 +438,8 @@ def cell(plan: Blueprint, x: int, name: str, graph: Graph, channels: int) -> int
         ):
             if to != target or operation == NONE:
                 continue
-            seen, where = nodes[source], f"{name}.edges.{e}"
+            seen = nodes[source]
+            where = f"{name}.edges.{e}"
             if operation in (CONV1, CONV3):
                 terms.append(
                     plan.convolution_bn(seen, where, channels, 3 if operation == CONV3 else 1)

@@ -92,7 +92,8 @@ class CellNetwork(nn.Module):
     def __init__(self, graph: Graph, network: Network, *, seed: int) -> None:
         """Build and initialise the network."""
         super().__init__()
-        self.graph, self.network = graph, network
+        self.graph = graph
+        self.network = network
         c = network.channels
         self.stem = ConvolutionBN(network.input_channels, c, 3, network, relu=False)
         self.stages = nn.ModuleList(

@@ -26,7 +26,12 @@ from surrogate_nas.space.network import Network
 
 
 def convolve(
-    x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1, causal: bool = False
+    x: Tensor,
+    weight: Tensor,
+    *,
+    stride: int = 1,
+    groups: int = 1,
+    causal: bool = False,
 ) -> Tensor:
     """Convolve with padding that keeps the size at stride 1 and rounds it up at stride 2.
 
@@ -73,7 +78,9 @@ class ConvolutionBN(nn.Module):
         rows = kernel if network.dimensions == 2 else 1
         self.weight = nn.Parameter(torch.empty(outputs, inputs, rows, kernel))
         self.norm = nn.BatchNorm2d(outputs)
-        self.relu, self.stride, self.causal = relu, stride, network.causal
+        self.relu = relu
+        self.stride = stride
+        self.causal = network.causal
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the layer."""
@@ -151,7 +158,11 @@ def _window_sum(x: Tensor, causal: bool, backward: bool = False) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _share(
-    height: int, width: int, causal: bool, dtype: torch.dtype, device: torch.device
+    height: int,
+    width: int,
+    causal: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
     """One over the number of real positions in each window, shape ``(1, 1, height, width)``."""
     with torch.inference_mode(False):
@@ -192,7 +203,12 @@ def _pair_sum(x: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=64)
-def _pair_share(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def _pair_share(
+    height: int,
+    width: int,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
     with torch.inference_mode(False):
         return 1 / _pair_sum(torch.ones(1, 1, height, width, dtype=dtype, device=device))
 

@@ -26,7 +26,8 @@ class BlueprintModule(nn.Module):
     def __init__(self, plan: Blueprint, *, seed: int) -> None:
         """Draw the weights."""
         super().__init__()
-        self.plan, self.network = plan, plan.network
+        self.plan = plan
+        self.network = plan.network
         for layer in plan.layers:
             if layer.kind == "normalisation":
                 holder, name = self._holder(layer.name)
@@ -94,7 +95,8 @@ class BlueprintModule(nn.Module):
         return x if layer.windows is None else _pooled(x, layer.windows, layer.kind == "largest")
 
     def _answered(self, x: Tensor, name: str) -> Tensor:
-        weight, bias = self.get_parameter(f"{name}.weight"), self.get_parameter(f"{name}.bias")
+        weight = self.get_parameter(f"{name}.weight")
+        bias = self.get_parameter(f"{name}.bias")
         if not self.network.positions:
             return F.linear(x.flatten(1), weight, bias)
         places = x.squeeze(2) if self.network.dimensions == 1 else x
@@ -117,7 +119,11 @@ def _pooled(x: Tensor, found: Windows, largest: bool) -> Tensor:
     return means / shares
 
 
-def _padded(x: Tensor, found: Windows, value: float = 0.0) -> tuple[Tensor, tuple[int, int]]:
+def _padded(
+    x: Tensor,
+    found: Windows,
+    value: float = 0.0,
+) -> tuple[Tensor, tuple[int, int]]:
     """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
     sides are alike.
     """

@@ -13,7 +13,9 @@ SHOWN = (NOTHING, SKIP, CONV1, CONV3)
 _COLOURS = {1: PAPER, 2: CONV1[1], 3: CONV3[1], 4: "#8250df"}
 """By the digit of a module."""
 _PAPER = (288.0, 115.2)
-_WIDTH, _CHANNELS, _TALLEST = 0.16, 64, 2.0
+_WIDTH = 0.16
+_CHANNELS = 64
+_TALLEST = 2.0
 """Of a module of the stem's channels, and the height of one of the stem's resolution."""
 _GAP = 0.3
 _ABOVE = 7.0
@@ -23,7 +25,8 @@ _ABOVE = 7.0
 def skeleton(cell: Cell) -> Sketch:
     """Sketch a cell of the macro space, with the channels under and the digit over every module."""
     modules: list[tuple[int, int, float, float]] = []
-    height, channels = _TALLEST, _CHANNELS
+    height = _TALLEST
+    channels = _CHANNELS
     for digit in (digit for digit in cell.choices if digit):
         height /= 2 if digit in (3, 4) else 1
         channels *= 2 if digit in (2, 4) else 1

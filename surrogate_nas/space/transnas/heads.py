@@ -69,7 +69,8 @@ def _head(head: Head, channels: int, side: int, outputs: int) -> tuple[float, fl
 
 
 def _segmentation(channels: int, enlargements: int, outputs: int) -> list[_Layer]:
-    layers, width = [_Layer(channels, _DECODED_CHANNELS)], _DECODED_CHANNELS
+    layers = [_Layer(channels, _DECODED_CHANNELS)]
+    width = _DECODED_CHANNELS
     for step in range(_STEPS):
         last = step == _STEPS - 1
         narrower = width if last else width // 2

@@ -27,7 +27,8 @@ from surrogate_nas.space.sketch import Sketch
 from surrogate_nas.space.transnas.drawing import skeleton
 from surrogate_nas.space.transnas.sizes import MACRO_SIZES, MOST_MODULES
 
-_MOST_DOUBLINGS, _MOST_HALVINGS = 3, 4
+_MOST_DOUBLINGS = 3
+_MOST_HALVINGS = 4
 
 
 def progress(choices: Choices) -> NDArray[np.float32]:
@@ -37,7 +38,8 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     Up to a module that is not there it is none; 24 columns.
     """
     there = choices > 0
-    doubled, halved = np.isin(choices, (2, 4)), np.isin(choices, (3, 4))
+    doubled = np.isin(choices, (2, 4))
+    halved = np.isin(choices, (3, 4))
     wide, small = (np.where(there, np.cumsum(each, axis=1), 0) for each in (doubled, halved))
     at_width = [(there & (wide == k)).sum(axis=1) for k in range(_MOST_DOUBLINGS + 1)]
     at_side = [(there & (small == k)).sum(axis=1) for k in range(_MOST_HALVINGS + 1)]
@@ -45,7 +47,9 @@ def progress(choices: Choices) -> NDArray[np.float32]:
     return np.column_stack([*counts, wide, small, *at_width, *at_side]).astype(np.float32)
 
 
-LENGTHS, DOUBLINGS, HALVINGS = (4, 5, 6), (1, 2, 3), (1, 2, 3, 4)
+LENGTHS = (4, 5, 6)
+DOUBLINGS = (1, 2, 3)
+HALVINGS = (1, 2, 3, 4)
 """How many modules there may be, and how many of them double the channels and halve the
 resolution.
 """

@@ -46,7 +46,8 @@ OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3")
 NONE, SKIP, CONV1, CONV3 = range(4)
 
 
-_INTO_OUTPUT, _FROM_INPUT = (3, 4, 5), (0, 1, 3)
+_INTO_OUTPUT = (3, 4, 5)
+_FROM_INPUT = (0, 1, 3)
 
 
 def operation_counts(choices: Choices) -> NDArray[np.float32]:
@@ -163,7 +164,11 @@ def _live(output: tuple[int, ...], read: Sums) -> list[int]:
     return sorted(found - {_INPUT})
 
 
-def _namings(live: list[int], read: Sums, choices: tuple[int, ...]) -> Iterator[dict[int, int]]:
+def _namings(
+    live: list[int],
+    read: Sums,
+    choices: tuple[int, ...],
+) -> Iterator[dict[int, int]]:
     """Every naming that could give the smallest text: only edges that look alike without names can
     change places.
     """
@@ -179,7 +184,10 @@ def _namings(live: list[int], read: Sums, choices: tuple[int, ...]) -> Iterator[
 
 
 def _write(
-    output: tuple[int, ...], read: Sums, choices: tuple[int, ...], names: dict[int, int]
+    output: tuple[int, ...],
+    read: Sums,
+    choices: tuple[int, ...],
+    names: dict[int, int],
 ) -> str:
     """One line: the operations by name with what each reads, then what the output sums; 0 is the
     input.

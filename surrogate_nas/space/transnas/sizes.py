@@ -32,7 +32,8 @@ from surrogate_nas.space.network import Network
 
 MOST_MODULES = 6
 MICRO_MODULES = (4, 1, 4, 1, 4)
-_WIDTH, _BLOCKS = 64, 2
+_WIDTH = 64
+_BLOCKS = 2
 
 
 class Backbone(NamedTuple):
@@ -56,8 +57,10 @@ class _Total:
     """Counts convolutions with their normalisation, for ``n`` networks at once."""
 
     def __init__(self, n: int, image_size: int, input_channels: int) -> None:
-        self.parameters, self.macs = np.zeros(n), np.zeros(n)
-        self.channels, self.side = np.full(n, float(input_channels)), np.full(n, float(image_size))
+        self.parameters = np.zeros(n)
+        self.macs = np.zeros(n)
+        self.channels = np.full(n, float(input_channels))
+        self.side = np.full(n, float(image_size))
         for width in (_WIDTH // 2, _WIDTH):
             self.go(np.full(n, float(width)), np.full(n, 2.0))
 

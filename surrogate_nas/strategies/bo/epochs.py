@@ -25,7 +25,8 @@ from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 from surrogate_nas.surrogates.gaussian import Floats
 
-_LATE, _EARLY = 1, 2
+_LATE = 1
+_EARLY = 2
 """The experts of L beyond what is read early, and of that; those of L alone come first."""
 _LEAST = 2
 _RIDGE = 0.1
@@ -200,7 +201,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         name, sign = self._link
         values = sign * np.array([trial.values[name] for trial in self._early.values()])
         _, read = sharpened(values, self.sharpness, values.min())
-        looked, both = pool.places(self._early), pool.places(self._both)
+        looked = pool.places(self._early)
+        both = pool.places(self._both)
         read_of = dict(zip(looked.tolist(), read.tolist(), strict=True))
         number = {place: i for i, place in enumerate(places.tolist())}
         early = np.array([read_of[place] for place in both.tolist()])
@@ -208,14 +210,14 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         slopes = [_slope(early, y) for y in late]
         rests = [y - slope * early for y, slope in zip(late, slopes, strict=True)]
         told = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
-        of_candidate, was_read = pool.of_cell[candidates], ~np.isnan(told)
+        of_candidate = pool.of_cell[candidates]
+        was_read = ~np.isnan(told)
         found = []
-        firsts, seconds = (
-            pool.seen(_EARLY, looked, [read], pending),
-            pool.seen(_LATE, both, rests, pending),
-        )
+        firsts = pool.seen(_EARLY, looked, [read], pending)
+        seconds = pool.seen(_LATE, both, rests, pending)
         for predicted, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
-            first, second = predicted.at(of_candidate), remaining.at(of_candidate)
+            first = predicted.at(of_candidate)
+            second = remaining.at(of_candidate)
             mean = slope * np.where(was_read, told, first.mean) + second.mean
             found.append(
                 Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance)
@@ -232,6 +234,7 @@ def _slope(early: Floats, late: Floats) -> float:
         late: What was learned of L, smaller being better, shape ``(n,)``.
     """
     good = late <= np.median(late)
-    x, y = early[good] - early[good].mean(), late[good] - late[good].mean()
+    x = early[good] - early[good].mean()
+    y = late[good] - late[good].mean()
     spread = float((x**2).mean() + _RIDGE * early.var())
     return max(float((x * y).mean()) / spread, 0.0) if spread > 0 else 0.0

@@ -30,7 +30,8 @@ from surrogate_nas.surrogates.gaussian import (
 __all__ = ["Expert", "Hyper", "Places", "Seen"]
 
 Seen: TypeAlias = Posterior
-_GROWTH, _GROWTH_OF_TWINS = 1.1, 1.5
+_GROWTH = 1.1
+_GROWTH_OF_TWINS = 1.5
 _ROOM = 256
 """Told cells that there is room for at once; what of it is not used is never touched."""
 
@@ -43,7 +44,10 @@ class Expert:
     """
 
     def __init__(
-        self, points: NDArray[np.floating[Any]], seed: int, like: Expert | None = None
+        self,
+        points: NDArray[np.floating[Any]],
+        seed: int,
+        like: Expert | None = None,
     ) -> None:
         """Start with nothing told.
 
@@ -68,7 +72,8 @@ class Expert:
         Args:
             points: Shape ``(k, d)``.
         """
-        new, n = points.astype(np.float32, copy=False), len(self._told)
+        new = points.astype(np.float32, copy=False)
+        n = len(self._told)
         norms = np.einsum("ij,ij->i", new, new)
         told = self._points[self._told]
         to_new = np.maximum(self._norms[self._told][:, None] + norms - 2 * told @ new.T, 0)
@@ -89,7 +94,14 @@ class Expert:
         grown = len(told) >= _GROWTH * max(before, 1)
         return grown or len(told) - len(np.unique(told)) > _GROWTH_OF_TWINS * shared
 
-    def see(self, told: Places, target: Floats, pending: Places, *, waits: bool = False) -> Seen:
+    def see(
+        self,
+        told: Places,
+        target: Floats,
+        pending: Places,
+        *,
+        waits: bool = False,
+    ) -> Seen:
         """Mean and variance at all points, given what is told, and what is asked for as if it had
         come as expected.
 

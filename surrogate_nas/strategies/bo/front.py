@@ -70,14 +70,19 @@ def shortfall(room: Floats, seen: Seen) -> Floats:
     from scipy.special import log_ndtr, ndtr
 
     mean, variance = (np.broadcast_to(part[:, None], room.shape)[room > 0] for part in seen)
-    deviation, left = np.sqrt(variance), room[room > 0]
+    deviation = np.sqrt(variance)
+    left = room[room > 0]
     q = (np.log(left) - mean) / deviation
     found = np.zeros(room.shape)
     found[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
     return np.maximum(found, 0.0)
 
 
-def expected_gain(believed: Sequence[Believed], front: Floats, reference: Floats) -> Floats:
+def expected_gain(
+    believed: Sequence[Believed],
+    front: Floats,
+    reference: Floats,
+) -> Floats:
     """The hypervolume that each cell is expected to add to a front, shape ``(k,)``.
 
     Args:
@@ -86,7 +91,8 @@ def expected_gain(believed: Sequence[Believed], front: Floats, reference: Floats
         reference: Where the volume ends, shape ``(objectives,)``.
     """
     inside = thinned(front[(front < reference).all(axis=1)], reference)
-    tables, ranks = [], np.empty(inside.shape, dtype=np.intp)
+    tables = []
+    ranks = np.empty(inside.shape, dtype=np.intp)
     for part, each in enumerate(believed):
         levels, ranks[:, part] = np.unique(inside[:, part], return_inverse=True)
         below = each.below(np.append(levels, reference[part]))
@@ -134,7 +140,10 @@ def thinned(front: Floats, reference: Floats) -> Floats:
 
 
 def learned_of(
-    trials: Sequence[Trial], known: Floats, whole: Sequence[bool], all_known: bool
+    trials: Sequence[Trial],
+    known: Floats,
+    whole: Sequence[bool],
+    all_known: bool,
 ) -> tuple[Floats, Floats]:
     """The vectors that make the front, and what of every trial's vector has to be learned.
 

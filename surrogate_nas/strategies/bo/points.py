@@ -141,7 +141,8 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
         cells: Different cells.
         with_costs: As for `whole`.
     """
-    choices, wanted = choices_of(cells), _views(space)
+    choices = choices_of(cells)
+    wanted = _views(space)
     found = {
         view: _joined(
             [

@@ -21,9 +21,12 @@ from surrogate_nas.strategies.bo.expert import Expert, Seen
 from surrogate_nas.strategies.bo.points import Points, View, some
 from surrogate_nas.surrogates.gaussian import Floats, Places
 
-_DRAWN, _FIRST_CHILDREN, _CHILDREN = 700, 30, 3
+_DRAWN = 700
+_FIRST_CHILDREN = 30
+_CHILDREN = 3
 """Random cells at the start, mutations of every parent then, and at every later question."""
-_MOST, _MOST_NEIGHBOURS = 4_000, 300
+_MOST = 4_000
+_MOST_NEIGHBOURS = 300
 _LONG = 1_000_000
 """Covariances of told cells and points beyond which a question waits for one expert's ℓ, a and b
 alone.
@@ -53,13 +56,19 @@ class Pool(ABC):
             objectives: How many there are.
             seed: Of the experts.
         """
-        self._known, self._objectives, self._seed = known, objectives, seed % 2**32
+        self._known = known
+        self._objectives = objectives
+        self._seed = seed % 2**32
         self._views: tuple[View, ...] = ()
         self._experts: dict[int, list[Expert]] = {}
         self._place: dict[Cell, int] = {}
 
     def seen(
-        self, part: int, told: Places, targets: Sequence[Floats], pending: Places
+        self,
+        part: int,
+        told: Places,
+        targets: Sequence[Floats],
+        pending: Places,
     ) -> list[Seen]:
         """What the experts of an objective, one for each view, say of all points.
 
@@ -72,7 +81,8 @@ class Pool(ABC):
         """
         if part not in self._experts:
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
-        at, waiting = self.of_cell[told], self.of_cell[pending]
+        at = self.of_cell[told]
+        waiting = self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
         turn = (
@@ -132,7 +142,8 @@ class Whole(Pool):
             rng: Chooses among equally cheap cells of a point.
         """
         super().__init__(known, objectives, seed)
-        self.cells, self._space = space, space
+        self.cells = space
+        self._space = space
         self._views, self.of_cell = points
         self.known, self.allowed = self._look_up(space)
         self._order = np.lexsort((rng.random(len(space)), self.known.sum(axis=1), self.of_cell))
@@ -178,7 +189,9 @@ class Choice(Pool):
             rng: Draws cells and mutations.
         """
         super().__init__(known, objectives, seed)
-        self._space, self._with_costs, self._rng = space, with_costs, rng
+        self._space = space
+        self._with_costs = with_costs
+        self._rng = rng
         self._around: dict[Cell, Sequence[Cell]] = {}
         self._begin()
 
@@ -186,7 +199,8 @@ class Choice(Pool):
         self.cells: list[Cell] = []
         self._place = {}
         self.of_cell = np.empty(0, dtype=np.intp)
-        self.known, self.allowed = np.empty((0, self._objectives)), np.empty(0, dtype=bool)
+        self.known = np.empty((0, self._objectives))
+        self.allowed = np.empty(0, dtype=bool)
         self._views = ()
 
     def grow(self, held: Sequence[Cell], parents: Sequence[Cell]) -> None:
@@ -196,7 +210,8 @@ class Choice(Pool):
         if anew:
             self._begin()
             self._experts = {}
-        mutate, times = self._space.mutate, _FIRST_CHILDREN if anew else _CHILDREN
+        mutate = self._space.mutate
+        times = _FIRST_CHILDREN if anew else _CHILDREN
         near = [mutate(parent, self._rng) for parent in parents for _ in range(times)]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
         self.places([*held, *near, *drawn])

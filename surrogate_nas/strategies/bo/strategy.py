@@ -50,7 +50,9 @@ _ALIKE = 1e-9
 _SCORED = ("thompson", "confidence_bound", "greedy")
 """The acquisitions that are a score to be minimised, and no gain."""
 _ROUND = ("improvement", "probability", "improvement", "near")
-_EXPERTS, _BY_TURNS, _ALL = "experts", "by_turns", "all"
+_EXPERTS = "experts"
+_BY_TURNS = "by_turns"
+_ALL = "all"
 """The usual model, acquisition and pool."""
 
 
@@ -129,7 +131,9 @@ class BayesianOptimisation(Strategy):
             raise unknown("acquisition", acquisition, (_BY_TURNS, *ACQUISITIONS))
         if pool not in POOLS:
             raise unknown("pool of candidates", pool, POOLS)
-        self.model, self.acquisition, self.pool = model, acquisition, pool
+        self.model = model
+        self.acquisition = acquisition
+        self.pool = pool
         # What a run gives a strategy follows from what the instance declares.
         self.uses_known = check_flag("uses_known", uses_known)  # type: ignore[misc]
         self.many_objectives = self.many_objectives and acquisition == _BY_TURNS  # type: ignore[misc]
@@ -241,9 +245,11 @@ class BayesianOptimisation(Strategy):
         scores = np.array([trial.score for trial in trials])
         feasible = np.array([trial.feasible for trial in trials])
         if not feasible.any():
-            best, worst = float((scores if not self._all_known else _sums(trials)).min()), np.inf
+            best = float((scores if not self._all_known else _sums(trials)).min())
+            worst = np.inf
         else:
-            best, worst = float(scores[feasible].min()), float(scores[feasible].max())
+            best = float(scores[feasible].min())
+            worst = float(scores[feasible].max())
         if self._all_known:  # an infeasible cell tells of L as much as any
             return np.where(feasible, scores, _sums(trials)) - known, best
         return np.minimum(scores, worst) - known, best
@@ -253,7 +259,8 @@ class BayesianOptimisation(Strategy):
         rule = self._rule()
         around = self._around_best(pool) if rule == "near" else self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
-        penalty, free = pool.known.sum(axis=1), _free(pool.allowed, [*places, *pending])
+        penalty = pool.known.sum(axis=1)
+        free = _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
         values, best = self._told(penalty[places])
@@ -315,7 +322,8 @@ class BayesianOptimisation(Strategy):
             rule: See `_rule`.
         """
         if self._substitute is None:
-            least, wanted = values.min(), best - np.median(penalty)
+            least = values.min()
+            wanted = best - np.median(penalty)
             learned = [
                 sharpened(values, self.sharpness, least),
                 sharpened(values, self.mildness, min(least, wanted)),
@@ -337,7 +345,11 @@ class BayesianOptimisation(Strategy):
         return gain
 
     def _scored(
-        self, rule: str, believed: Sequence[tuple[float, Seen]], penalty: Floats, best: float
+        self,
+        rule: str,
+        believed: Sequence[tuple[float, Seen]],
+        penalty: Floats,
+        best: float,
     ) -> Floats:
         """The score of each candidate by an acquisition, averaged over the experts; a draw is of
         one of them.
@@ -397,7 +409,8 @@ class BayesianOptimisation(Strategy):
         trials = list(self._trials.values())
         around = self._in_pool(pool)
         places, pending = pool.places(self._trials), pool.places(self._pending)
-        known, free = pool.known, _free(pool.allowed, [*places, *pending])
+        known = pool.known
+        free = _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
         free = _narrowed(free, _among(around, len(free)), self._apart(pool, pending))
@@ -453,7 +466,12 @@ def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np
     return free
 
 
-def _settled(of_cell: Places, told: Places, values: Floats, penalty: Floats) -> NDArray[np.bool_]:
+def _settled(
+    of_cell: Places,
+    told: Places,
+    values: Floats,
+    penalty: Floats,
+) -> NDArray[np.bool_]:
     """Whether each cell has nothing to gain: a twin that is no dearer is told, and all told twins
     had the same L.
 
@@ -501,7 +519,8 @@ def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
 
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
-    found, possible = np.zeros(len(left)), left > 0
+    found = np.zeros(len(left))
+    possible = left > 0
     found[possible] = ndtr(
         (np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible])
     )

@@ -67,7 +67,9 @@ class Substitute:
                 f"The model {model} cannot read cells of {space.name}; gp, extra_trees and ridge"
                 " can."
             )
-        self._model, self._space, self._seed = model, space, seed
+        self._model = model
+        self._space = space
+        self._seed = seed
         self._by_objective: dict[int, _Fitted] = {}
         make_model(model).prepare(space)
 
@@ -108,7 +110,8 @@ class Substitute:
     def _fit(self, cells: Sequence[Cell], values: Floats, sharpness: float) -> _Fitted:
         least = float(values.min())
         pole = least - sharpness * ((float(np.median(values)) - least) or 1.0)
-        above, surrogate = values - pole, None
+        above = values - pole
+        surrogate = None
         if len(cells) > 1 and np.ptp(above) > 0:
             surrogate = make_model(self._model, seed=self._seed).fit(cells, above, self._space)
         return _Fitted(surrogate, pole, len(cells), float(np.log(above).mean()), {})

@@ -160,7 +160,10 @@ def library(name: str, needed_by: str) -> ModuleType:
 
 
 def plain_knobs(
-    function: Any, *, without: Iterable[str] = (), defaults: Mapping[str, Any] | None = None
+    function: Any,
+    *,
+    without: Iterable[str] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> dict[str, inspect.Parameter]:
     """The parameters of a function that take a number, a text, or yes or no, as keyword-only
     parameters.

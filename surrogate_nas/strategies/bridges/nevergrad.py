@@ -50,7 +50,8 @@ class NevergradStrategy(Bridge):
     def _learn(self, trial: Trial) -> None:
         from nevergrad.optimization.base import errors
 
-        made, losses = self._the_optimizer(), self._losses(trial)
+        made = self._the_optimizer()
+        losses = self._losses(trial)
         candidate = self._question(trial)
         if trial.failure:  # it is as if it was still under way
             return

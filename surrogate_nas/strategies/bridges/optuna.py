@@ -64,7 +64,9 @@ class OptunaStrategy(Bridge):
     def _learn(self, trial: Trial) -> None:
         import optuna
 
-        study, losses, question = self._the_study(), self._losses(trial), self._question(trial)
+        study = self._the_study()
+        losses = self._losses(trial)
+        question = self._question(trial)
         if trial.failure:
             if question is not None:
                 study.tell(question, state=optuna.trial.TrialState.FAIL)

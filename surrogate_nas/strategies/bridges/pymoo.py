@@ -102,7 +102,8 @@ class PymooStrategy(Bridge):
         )
         if len(self._observed) == (made.n_offsprings if made.is_initialized else made.pop_size):
             made.advance(infills=Population.create(*self._observed))
-            self._observed, self._children = [], []
+            self._observed = []
+            self._children = []
 
     def _the_algorithm(self) -> Any:
         """The algorithm, made when the number of objectives is known."""

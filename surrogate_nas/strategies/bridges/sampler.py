@@ -91,14 +91,16 @@ class StrategySampler(optuna.samplers.BaseSampler):
             UserError: There is no such strategy, it chooses epochs, or the space is none of
                 choices.
         """
-        kind, name = resolve(strategy), label(strategy)
+        kind = resolve(strategy)
+        name = label(strategy)
         if not isinstance(space, ChoiceSpace):
             raise UserError(
                 f"An Optuna sampler needs a space of choices (ChoiceSpace); {space.name} is none."
             )
         if kind.chooses_epochs:
             raise UserError(f"{name} chooses epochs, which an Optuna study has not.")
-        self.space, self._name = space, name
+        self.space = space
+        self._name = name
         self.strategy = kind(space, seed=seed)
         self._observed: set[int] = set()
         self._asked: dict[int, dict[str, Any]] = {}
@@ -116,7 +118,10 @@ class StrategySampler(optuna.samplers.BaseSampler):
         return {}
 
     def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         """Nothing, as `infer_relative_search_space` has it."""
         del study, trial, search_space
@@ -149,7 +154,11 @@ class StrategySampler(optuna.samplers.BaseSampler):
         return int(option)
 
     def after_trial(
-        self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
     ) -> None:
         """Refuse a finished trial that left positions out: the strategy could not be told of it.
 

@@ -68,7 +68,8 @@ class SmacStrategy(Bridge):
         from ConfigSpace import Configuration
         from smac.runhistory import StatusType, TrialInfo, TrialValue
 
-        made, info = self._the_facade(), self._question(trial)
+        made = self._the_facade()
+        info = self._question(trial)
         if info is None:
             values = dict(zip(self._names, trial.cell.choices, strict=True))
             info = TrialInfo(Configuration(self._space, values=values), seed=0)

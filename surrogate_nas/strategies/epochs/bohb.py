@@ -72,7 +72,10 @@ class Density(NamedTuple):
         return np.asarray(np.maximum(weights.prod(axis=2).mean(axis=1), _LEAST))
 
     def draw(
-        self, n: int, factor: float, rng: np.random.Generator
+        self,
+        n: int,
+        factor: float,
+        rng: np.random.Generator,
     ) -> tuple[Choices, NDArray[np.intp]]:
         """Draw from the same estimate with all λ multiplied.
 
@@ -162,7 +165,8 @@ class Bohb(Hyperband):
 
     def _draw(self) -> Cell:
         if self._stale:
-            self._model, self._stale = self._fitted(), False
+            self._model = self._fitted()
+            self._stale = False
         if self._model is None or self.rng.random() < self.random_fraction:
             return super()._draw()
         model = self._model
@@ -195,7 +199,8 @@ class Bohb(Hyperband):
             ranked = [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
             n = max(least, int(_GOOD * len(ranked)))
             rest = max(least, len(ranked) - n)
-            good, bad = choices_of(ranked[:n]), choices_of(ranked[-rest:])
+            good = choices_of(ranked[:n])
+            bad = choices_of(ranked[-rest:])
             return _Model(
                 ranked[:n],
                 Density.of(good, self._counts, self.min_bandwidth),

@@ -38,7 +38,12 @@ class Hyperband(RandomSearch):
     chooses_epochs: ClassVar[bool] = True
 
     def __init__(
-        self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None
+        self,
+        space: Space,
+        *,
+        seed: int,
+        eta: float = 3.0,
+        rungs: int | None = None,
     ) -> None:
         """Start with no bracket.
 
@@ -52,7 +57,8 @@ class Hyperband(RandomSearch):
         """
         super().__init__(space, seed=seed)
         check_ladder(eta, rungs)
-        self.eta, self.rungs = eta, rungs
+        self.eta = eta
+        self.rungs = rungs
         self._brackets: list[Bracket] = []
         self._begun = 0
 

@@ -130,4 +130,5 @@ class Bracket:
             self.rung = None
             return
         self._size = min(max(promoted(len(self._observed), here, self.rung), 1), len(best))
-        self._queue, self._observed = [trial.cell for trial in best[: self._size]], []
+        self._queue = [trial.cell for trial in best[: self._size]]
+        self._observed = []

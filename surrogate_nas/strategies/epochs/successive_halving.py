@@ -27,7 +27,12 @@ class SuccessiveHalving(Hyperband):
     """
 
     def __init__(
-        self, space: Space, *, seed: int, eta: float = 3.0, rungs: int | None = None
+        self,
+        space: Space,
+        *,
+        seed: int,
+        eta: float = 3.0,
+        rungs: int | None = None,
     ) -> None:
         """Start with no bracket."""
         super().__init__(space, seed=seed, eta=eta, rungs=rungs)

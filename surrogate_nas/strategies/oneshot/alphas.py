@@ -68,8 +68,10 @@ class Alphas(OneShot):
         for what, given, known in (("choose", choose, _CHOICES), ("drive", drive, _DRIVES)):
             if given not in known:
                 raise unknown(what, given, known)
-        self.rate, self.window = check_number("rate", rate), check_whole("window", window, 1)
-        self.choose, self.drive = choose, drive
+        self.rate = check_number("rate", rate)
+        self.window = check_whole("window", window, 1)
+        self.choose = choose
+        self.drive = drive
         self._passes = check_whole("epochs", epochs, 1)
         self._step = self._steps = 0
         self._history: list[Probabilities] = []
@@ -163,10 +165,8 @@ class Alphas(OneShot):
         found = dict(super().diagnosis())
         if not self._history:
             return found
-        names, penalty = (
-            self.supernet_context.choices,
-            self.supernet_context.penalty.expected(self.probabilities),
-        )
+        names = self.supernet_context.choices
+        penalty = self.supernet_context.penalty.expected(self.probabilities)
         found["objective of α at the end"] = {
             "L": self._loss,
             "E[λR]": penalty,

@@ -134,7 +134,8 @@ class OneShot(Strategy):
 
     def wanted(self) -> Iterator[Cell]:
         """The living cells in order; from the start again where all were asked for."""
-        alive, space = self.supernet_context.alive, listed(self.space)
+        alive = self.supernet_context.alive
+        space = listed(self.space)
         while True:
             for place in self._order():
                 if alive[place]:

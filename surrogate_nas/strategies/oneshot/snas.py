@@ -51,10 +51,8 @@ class Snas(Alphas):
         super().__init__(
             space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum"
         )
-        self.warm, self.cold = (
-            check_number("warm", warm, above=True),
-            check_number("cold", cold, above=True),
-        )
+        self.warm = check_number("warm", warm, above=True)
+        self.cold = check_number("cold", cold, above=True)
 
     def _mixture(self) -> tuple[Tensor, None]:
         temperature = self.warm * (self.cold / self.warm) ** self.progress

@@ -56,14 +56,10 @@ class Spos(OneShot):
             examples: Of the validation data, on which inherited weights are judged.
         """
         super().__init__(space, seed=seed)
-        self._passes, self.population = (
-            check_whole("epochs", epochs, 1),
-            check_whole("population", population, 1),
-        )
-        self.generations, self.parents = (
-            check_whole("generations", generations, 1),
-            check_whole("parents", parents, 1),
-        )
+        self._passes = check_whole("epochs", epochs, 1)
+        self.population = check_whole("population", population, 1)
+        self.generations = check_whole("generations", generations, 1)
+        self.parents = check_whole("parents", parents, 1)
         self.examples = check_whole("examples", examples, 1)
         self._scores: dict[int, float] = {}
 

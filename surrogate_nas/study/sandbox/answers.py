@@ -87,7 +87,12 @@ def flags_from_json(content: Any) -> Flags:
     return Flags(**content)
 
 
-def own_cells(asked: Any, n: int, space: Space, epochs: Sequence[int] = ()) -> list[Cell | Request]:
+def own_cells(
+    asked: Any,
+    n: int,
+    space: Space,
+    epochs: Sequence[int] = (),
+) -> list[Cell | Request]:
     """The space's own cells for what a strategy returned, in requests where it may choose
     epochs.
     """
@@ -145,7 +150,10 @@ def cells_to_json(asked: Sequence[Cell | Request]) -> list[Any]:
 
 
 def cells_from_json(
-    content: Any, n: int, space: Space, epochs: Sequence[int] = ()
+    content: Any,
+    n: int,
+    space: Space,
+    epochs: Sequence[int] = (),
 ) -> list[Cell | Request]:
     """Look up what another process asks for; nothing of it is trusted."""
     if not isinstance(content, list) or not 1 <= len(content) <= n:

@@ -56,13 +56,13 @@ class BlindKnown:
             space: The disguise.
             names: Of the metrics.
         """
-        self._known, self._space, self._names = known, space, names
+        self._known = known
+        self._space = space
+        self._names = names
         self.terms = tuple(f"r{place + 1}" for place, _ in enumerate(known.terms))
         self.missing = tuple(f"u{place + 1}" for place, _ in enumerate(known.missing))
-        self.names, self.proxies = (
-            tuple(map(names.hide, known.names)),
-            tuple(map(names.hide, known.proxies)),
-        )
+        self.names = tuple(map(names.hide, known.names))
+        self.proxies = tuple(map(names.hide, known.proxies))
         self.whole = known.whole
 
     def _cells(self, cells: Sequence[Cell]) -> list[Cell]:
@@ -94,7 +94,9 @@ class Blinded(Sandboxed):
 
     def __init__(self, inside: Sandboxed, space: BlindSpace) -> None:
         """Wrap it around the strategy, which was made for the disguised space."""
-        self._inside, self._space, self._names = inside, space, _Names()
+        self._inside = inside
+        self._space = space
+        self._names = _Names()
         self.flags = inside.flags
 
     @property

@@ -22,11 +22,14 @@ from typing import Any, TypeGuard
 from surrogate_nas.files import home
 
 _CODE = (".py", ".pyc", ".pyi", ".so", ".pyd")
-_MOST, _LONGEST = 1_000, 500
+_MOST = 1_000
+_LONGEST = 500
 """Files that are reported, and characters of a name."""
-_PIECE, _LARGEST = 2**20, 100 * 2**20
+_PIECE = 2**20
+_LARGEST = 100 * 2**20
 """Bytes that are read at once, and of a file in all: of a larger one its size counts too."""
-MISSING, SEVERAL = "missing", "several"
+MISSING = "missing"
+SEVERAL = "several"
 """What stands for the digest of a file that is not there, and of one that runs read with different
 content.
 """
@@ -80,7 +83,8 @@ def digest_of(file: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _digest(file: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a file that changed is read anew
-    total, left = sha256(str(size).encode()), _LARGEST
+    total = sha256(str(size).encode())
+    left = _LARGEST
     with file.open("rb") as opened:
         while left > 0 and (piece := opened.read(min(_PIECE, left))):
             total.update(piece)
@@ -129,7 +133,10 @@ def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:
 
     # An audit hook would hear of more, but Python calls it at every id() too: a copy.deepcopy takes
     # 1.7 times as long.
-    plain_open, low_open, rename, replace = io.open, os.open, os.rename, os.replace
+    plain_open = io.open
+    low_open = os.open
+    rename = os.rename
+    replace = os.replace
 
     @wraps(plain_open)
     def opened(file: Any, mode: str = "r", *more: Any, **named: Any) -> Any:
@@ -152,5 +159,7 @@ def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:
         return moved
 
     builtins.open = io.open = opened
-    os.open, os.rename, os.replace = opened_low, moving(rename), moving(replace)
+    os.open = opened_low
+    os.rename = moving(rename)
+    os.replace = moving(replace)
     return lambda: (list(read), list(written))

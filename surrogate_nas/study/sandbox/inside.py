@@ -43,7 +43,11 @@ def shared(space: bytes | None) -> Space | None:
     return None if space is None else _listed(pickle.loads(space)[0])
 
 
-def prepared(space: bytes | None, modules: Sequence[str], questions: Sequence[Any]) -> None:
+def prepared(
+    space: bytes | None,
+    modules: Sequence[str],
+    questions: Sequence[Any],
+) -> None:
     """Import and work out what processes need, so that they are forked with it; what these imports
     will ask too.
     """
@@ -91,7 +95,12 @@ class _Session:
         self.file = ""
         self._opened: Callable[[], tuple[list[str], list[str]]] = lambda: ([], [])
 
-    def load(self, strategy: Packed, space: Packed | None, folder: str = "") -> dict[str, Any]:
+    def load(
+        self,
+        strategy: Packed,
+        space: Packed | None,
+        folder: str = "",
+    ) -> dict[str, Any]:
         """Import its class, and the space, and hear what it opens in a folder; the answer is its
         file and its flags.
         """

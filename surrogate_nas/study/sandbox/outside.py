@@ -53,10 +53,8 @@ from surrogate_nas.study.sandbox.inside import LIBRARIES
 from surrogate_nas.study.sources import imported_by
 
 _ENTRY = "surrogate_nas.study.sandbox.inside:main"
-_SHARED, _PREPARED = (
-    "surrogate_nas.study.sandbox.inside:shared",
-    "surrogate_nas.study.sandbox.inside:prepared",
-)
+_SHARED = "surrogate_nas.study.sandbox.inside:shared"
+_PREPARED = "surrogate_nas.study.sandbox.inside:prepared"
 _LONGEST_ALARM = 1e6
 
 
@@ -101,9 +99,16 @@ class _Ours(Sandboxed):
     """A strategy of ours, in this process."""
 
     def __init__(
-        self, factory: type[Strategy], space: Space, seed: int, limit: float, alarm: Alarm
+        self,
+        factory: type[Strategy],
+        space: Space,
+        seed: int,
+        limit: float,
+        alarm: Alarm,
     ) -> None:
-        self._space, self._limit, self._alarm = space, limit, alarm
+        self._space = space
+        self._limit = limit
+        self._alarm = alarm
         self._strategy: Strategy = self._call(lambda: factory(space, seed=seed), "was made")
         self.flags = flags_of(self._strategy)
 
@@ -143,9 +148,17 @@ class _UserCode(Sandboxed):
     """A user's strategy, in a process of its own."""
 
     def __init__(
-        self, strategy: StrategyLike, space: Space, seed: int, limit: float, files: Files | None
+        self,
+        strategy: StrategyLike,
+        space: Space,
+        seed: int,
+        limit: float,
+        files: Files | None,
     ) -> None:
-        self._space, self._limit, self._asked, self._files = space, limit, False, files
+        self._space = space
+        self._limit = limit
+        self._asked = False
+        self._files = files
         packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
         self._shared = packed.content if ours else None

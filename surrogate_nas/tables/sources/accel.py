@@ -47,7 +47,8 @@ _SOURCE = "accel"
 _REPOSITORY = "afzalxo/Accel-NASBench"
 _NETWORK = Network(classes=1000, image_size=224)
 _RECORD = re.compile(r"(?:\./)?[A-Za-z0-9_]{1,60}/result_(\d{1,6})\.json")
-_MOST_RECORDS, _LARGEST_RECORD = 20_000, 100_000
+_MOST_RECORDS = 20_000
+_LARGEST_RECORD = 100_000
 _GZIP = 31
 """As zlib counts windows: the largest, in a gzip file."""
 _HUNDRED = 100.0
@@ -55,7 +56,10 @@ _RELATIVE = 1e-6
 _DEVICES = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")
 _LATENCY_DEVICES = ("zcu102", "vck190")
 _PROXY = "after a proxy training of about half an hour, whose epochs are not stated"
-_BEST_ERROR, _HELD, _TWICE, _MISSING = 32.948, 5125, 13, 92
+_BEST_ERROR = 32.948
+_HELD = 5125
+_TWICE = 13
+_MISSING = 92
 
 
 class _Field(NamedTuple):
@@ -196,7 +200,9 @@ def _table(records: dict[int, Any], name: str) -> Table:
 
 
 def _column(
-    field: _Field, records: list[Any], owners: NDArray[np.intp]
+    field: _Field,
+    records: list[Any],
+    owners: NDArray[np.intp],
 ) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
     """The mean of a metric over each architecture's records, and of how many it is; NaN and 0 where
     none has it.
@@ -262,7 +268,8 @@ def verify() -> Iterator[Verified]:
     best = float(columns["valid_error"].min())
     passed = abs(best - _BEST_ERROR) < _RELATIVE
     yield Verified(f"best valid_error of {_ALL}", passed, f"{best:.4f}, {_BEST_ERROR} published")
-    held, twice = len(table.cells), int((table.n_seeds("valid_error", None) > 1).sum())
+    held = len(table.cells)
+    twice = int((table.n_seeds("valid_error", None) > 1).sum())
     passed = (held, twice) == (_HELD, _TWICE)
     yield Verified(
         f"architectures of {_ALL}",

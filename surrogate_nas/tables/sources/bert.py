@@ -81,7 +81,9 @@ _PROXIES = (
 )
 _COUNTED = "Number of Parameters"
 _MOST_BYTES = 20_000_000
-_BEST_GLUE, _TRAININGS, _DIFFERENT = 75.13, 500, 491
+_BEST_GLUE = 75.13
+_TRAININGS = 500
+_DIFFERENT = 491
 _RANKS = {
     ("valid_mnli", "valid_qqp"): 0.8556,
     ("valid_mnli", "valid_qnli"): 0.6700,
@@ -91,7 +93,8 @@ _RANKS = {
     ("valid_cola", "valid_rte"): 0.1130,
 }
 """Kendall's τ between columns."""
-_CLOSE, _CLOSE_RANK = 1e-6, 1e-3
+_CLOSE = 1e-6
+_CLOSE_RANK = 1e-3
 
 
 class _Training(NamedTuple):

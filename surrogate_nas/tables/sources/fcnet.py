@@ -32,7 +32,8 @@ CITATION = (
     "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization,"
     " arXiv:1905.04970, 2019"
 )
-EPOCHS, SEEDS = 100, 4
+EPOCHS = 100
+SEEDS = 4
 
 
 class _DataSet(NamedTuple):
@@ -69,7 +70,8 @@ _DATA_SETS = {
 
 def read(name: str) -> Table:
     """Read the installed package's file into a table."""
-    data, space = _DATA_SETS[name], fcnet()
+    data = _DATA_SETS[name]
+    space = fcnet()
     path = package_folder(PACKAGE) / "datasets" / "hpolib" / f"{data.file}.pkl"
     results = hpo.read_results(
         path, space, ("train_time", "val_loss", "model_size"), SEEDS, data.digest

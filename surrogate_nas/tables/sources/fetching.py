@@ -135,7 +135,8 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
 
     pooch.get_logger().setLevel("ERROR")
     base, is_folder = _base()
-    wanted, further = registry(source), _optional(source)
+    wanted = registry(source)
+    further = _optional(source)
     total = len(wanted) + len(further)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)

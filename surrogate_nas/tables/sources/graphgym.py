@@ -176,7 +176,8 @@ _FEATURES = {
     "node_onehot": "a one-hot number",
     "node_pagerank": "the PageRank",
 }
-_HUNDRED, _MILLION = 100.0, 1e6
+_HUNDRED = 100.0
+_MILLION = 1e6
 _SHARES = ("accuracy", "auc")
 _DIGITS = 1e-4
 """To which the authors round."""
@@ -246,7 +247,8 @@ def _read_tasks(grid: str, *paths: tuple[Path, int]) -> dict[str, _Task]:
 def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
     """Read the files of a grid, one a split, which list the same trainings in the same order."""
     files = {_SPLITS[path.stem]: _rows(path) for path in paths}
-    space, found = _space(grid), dict[str, _Task]()
+    space = _space(grid)
+    found = dict[str, _Task]()
     with reading(paths[0].parent, "folder of GraphGym's results", _SOURCE):
         for rows in zip(*files.values(), strict=True):
             run = dict(zip(files, rows, strict=True))
@@ -304,18 +306,21 @@ def _cell(grid: str, row: Row) -> Cell:
 
 
 def _table(name: str, task: _Task) -> Table:
-    grid, space = _ROUNDS[task.round], _space(task.round)
+    grid = _ROUNDS[task.round]
+    space = _space(task.round)
     cells = list(task.runs)
     choices = choices_of(cells)
     held = graphgym()
     banner = "Nothing was held out: what is searched on is all that can be reported."
-    definition, runs = space.definition, list(task.runs.values())
+    definition = space.definition
+    runs = list(task.runs.values())
     if task.round != "v1" and len(cells) == len(held):
         order = np.argsort([held.index(cell) for cell in cells])
         runs = [runs[place] for place in order]
     else:
         part = Sampled(space, choices)
-        definition, banner = part.definition, f"{part.notice} {banner}"
+        definition = part.definition
+        banner = f"{part.notice} {banner}"
     if task.round == "ogb":
         banner = ""
     table = Table(
@@ -381,7 +386,10 @@ _MEANINGS: dict[Quantity, tuple[str, str]] = {
 
 
 def _add_spread(
-    table: Table, metric: Metric, epochs: int | None, spread: NDArray[np.float64]
+    table: Table,
+    metric: Metric,
+    epochs: int | None,
+    spread: NDArray[np.float64],
 ) -> None:
     """Add a metric's standard deviation over seeds; of a single seed it is 0, and of a run that
     diverged unknown.
@@ -426,7 +434,9 @@ _TAUS = {
 """By the beginning of their names: the median over tasks of Kendall's τ of the validation error
 with the training loss, and with the validation loss, without trainings that diverged.
 """
-_BEST_AUC, _WIDE, _DIVERGED = 80.85, 3322, 63
+_BEST_AUC = 80.85
+_WIDE = 3322
+_DIVERGED = 63
 
 
 def verify() -> Iterator[Verified]:

@@ -31,7 +31,11 @@ _DIGITS = 1e-9
 
 
 def read_results(
-    path: Path, space: EnumerableChoiceSpace, metrics: Sequence[str], seeds: int, digest: str
+    path: Path,
+    space: EnumerableChoiceSpace,
+    metrics: Sequence[str],
+    seeds: int,
+    digest: str,
 ) -> Results:
     """Read a file."""
     with reading(path, f"file of {PACKAGE[0]}"):
@@ -86,7 +90,12 @@ def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) 
     table.add(metric, epochs, values.mean(axis=1), values.shape[1], seeds)
 
 
-def held_to(best: Mapping[str, float], metric: str, epochs: int, cells: int) -> Iterator[Verified]:
+def held_to(
+    best: Mapping[str, float],
+    metric: str,
+    epochs: int,
+    cells: int,
+) -> Iterator[Verified]:
     """Hold tables against the best mean of each, read from the package by other means, and their
     number of cells.
     """

@@ -34,7 +34,8 @@ NAMES = ("hwgpt-s", "hwgpt-m", "hwgpt-l")
 _SOURCE = "hwgpt"
 _FILE = "file of HW-GPT-Bench"
 _REPOSITORY = "automl/HW-GPT-Bench"
-_LATENCY, _ENERGY = "efficiency_observations_", "efficiency_energy_observations_tracker_"
+_LATENCY = "efficiency_observations_"
+_ENERGY = "efficiency_energy_observations_tracker_"
 _MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _WATT_HOURS = 1000.0
 _SEQUENCES = {"s": 8, "m": 4}
@@ -58,7 +59,8 @@ _DEVICE_RANKS = {
     ("hwgpt-m", "energy@h100"): 0.766007,
 }
 """Kendall's τ of perplexity with what a device takes, negated."""
-_CLOSE, _CLOSE_RANK = 1e-6, 1e-3
+_CLOSE = 1e-6
+_CLOSE_RANK = 1e-3
 
 
 def read(name: str) -> Table:
@@ -175,7 +177,8 @@ class _Choices:
         n = architecture["sample_n_layer"]
         found: list[int] = []
         for one in self.space.decisions:
-            index, given = self._index[one.name], architecture[f"sample_{one.name}"]
+            index = self._index[one.name]
+            given = architecture[f"sample_{one.name}"]
             if not one.of_layers:
                 found.append(index[given])
                 continue
@@ -199,14 +202,18 @@ def _number(record: Mapping[str, Any], key: str, *, most: float = np.inf) -> flo
 
 
 def _device(
-    folder: str, paths: list[Path], choose: _Choices, places: Mapping[tuple[int, ...], int]
+    folder: str,
+    paths: list[Path],
+    choose: _Choices,
+    places: Mapping[tuple[int, ...], int],
 ) -> Iterator[tuple[Metric, NDArray[np.float64]]]:
     """The metrics of a folder of measurements, where it is of this scale."""
     kind, _, device = folder.partition("_")
     scale = device[-1] if device.endswith(("_m", "_l")) else "s"
     if kind not in ("latency", "mem") or f"gpt-{scale}" != choose.space.name:
         return
-    source, device = fetching.origin(_SOURCE, _REPOSITORY), device.removesuffix(f"_{scale}").lower()
+    source = fetching.origin(_SOURCE, _REPOSITORY)
+    device = device.removesuffix(f"_{scale}").lower()
 
     def medians(
         beginning: str, take: Callable[[dict[str, Any]], list[float]]
@@ -295,7 +302,8 @@ def verify() -> Iterator[Verified]:
             len(table.cells) == n,
             f"{len(table.cells):,}, {n:,} published",
         )
-        perplexity, choices = column["valid_perplexity"], table.cells.choices
+        perplexity = column["valid_perplexity"]
+        choices = table.cells.choices
         for what, expected, found in zip(
             ("best", "median", "worst"),
             three,

@@ -38,7 +38,8 @@ CITATION = (
     "Eggensperger et al., HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems"
     " for HPO, NeurIPS 2021 Datasets and Benchmarks"
 )
-EPOCHS, SEEDS = 243, 5
+EPOCHS = 243
+SEEDS = 5
 
 
 class _DataSet(NamedTuple):
@@ -70,7 +71,8 @@ _MEASURES = {
 
 def read(name: str) -> Table:
     """Read the installed package's file into a table."""
-    data, space = _DATA_SETS[name], hpobench()
+    data = _DATA_SETS[name]
+    space = hpobench()
     path = package_folder(PACKAGE) / "datasets" / "hpobench" / f"{data.file}.pkl"
     wanted = ("train_time", *(spelled for spelled, _ in _MEASURES.values()))
     results = hpo.read_results(path, space, wanted, SEEDS, data.digest)

@@ -77,20 +77,28 @@ REPOSITORIES = (
         },
     },
 )
-_SOURCE, _REPOSITORY, _FULL = "nb101", "tiga1231/nasbench-vis", "nb101-full"
+_SOURCE = "nb101"
+_REPOSITORY = "tiga1231/nasbench-vis"
+_FULL = "nb101-full"
 _NETWORK = Network(channels=128, cells_per_stage=3)
 _EPOCHS = (4, 12, 36, 108)
 _ACCURACY = "{}_final_validation_accuracy"
-_SECONDS, _PARAMETERS, _KEY = "final_training_time", "trainable_parameters", "key"
+_SECONDS = "final_training_time"
+_PARAMETERS = "trainable_parameters"
+_KEY = "key"
 _HASH = 32
 """Digits of a hash."""
 _MOST_BYTES = 1 << 28
-_HELD, _BEST, _MEDIAN = 30_001, 94.91, 91.62
+_HELD = 30_001
+_BEST = 94.91
+_MEDIAN = 91.62
 _ORDERS = {"4 epochs": 0.309, "12 epochs": 0.439, "36 epochs": 0.695, "parameters": 0.316}
 """Kendall's τ with the accuracy after 108 epochs, over the sample."""
 _COUNTS = (1, 6, 84, 2441, 62_010, 359_082)
 """Cells of two to seven vertices."""
-_HUNDRED, _ROUNDED, _ORDER_ROUNDED = 100.0, 0.005, 0.0005
+_HUNDRED = 100.0
+_ROUNDED = 0.005
+_ORDER_ROUNDED = 0.0005
 
 
 class _Records(NamedTuple):

@@ -68,7 +68,8 @@ REPOSITORIES = (
         },
     },
 )
-_SOURCE, _REPOSITORY = "nb301", "slds-lmu/yahpo_data"
+_SOURCE = "nb301"
+_REPOSITORY = "slds-lmu/yahpo_data"
 _SPACE = "darts"
 _NETWORK = Network(channels=32, cells_per_stage=2)
 """Eight cells, two of them reductions, from 32 channels on."""
@@ -129,7 +130,8 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  #
     """Error in %, cross-entropy in nats and seconds of cells after some epochs, shape
     ``(n, 3)``.
     """
-    codes, session = encoded(choices), _session()
+    codes = encoded(choices)
+    session = _session()
     parts = []
     for start in range(0, len(codes), _AT_ONCE):
         part = codes[start : start + _AT_ONCE]
@@ -152,7 +154,8 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
             pairs = np.array(tuple(combinations(range(node), 2)))
             chosen = np.zeros(len(choices), dtype=np.intp)
             if len(pairs) > 1:
-                chosen, place = choices[:, place].astype(np.intp), place + 1
+                chosen = choices[:, place].astype(np.intp)
+                place = place + 1
                 column, codes = columns[f"{_PREFIX}inputs_node_{half}_{node}"]
                 found[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
             for edge in range(2):

@@ -83,7 +83,8 @@ _PROTEINS = "nbgraph-proteins"
 
 def read(name: str) -> Table:
     """Read the installed package's file into a table."""
-    data, space = _DATA_SETS[name], _space(name)
+    data = _DATA_SETS[name]
+    space = _space(name)
     path = package_folder(PACKAGE) / "light" / f"{name.removeprefix('nbgraph-')}.bench"
     valid, test, latency, params = _results(path, space, data.digest).T
     measure = _measure(name)
@@ -182,5 +183,6 @@ def verify() -> Iterator[Verified]:
             passed,
             f"{found:.4f} %, {100 * data.best:.4f} in the package",
         )
-        held, cells = int(np.isfinite(column).sum()), len(_space(name))
+        held = int(np.isfinite(column).sum())
+        cells = len(_space(name))
         yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} in the space")

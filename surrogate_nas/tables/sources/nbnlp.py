@@ -55,9 +55,13 @@ EPOCHS = 50
 _SOURCE = "nbnlp"
 _NETWORK = Network()
 _REPOSITORY = "fmsnew/nas-bench-nlp-release"
-_MOST_LOGS, _LARGEST_LOG, _SINGLE = 1_000, 100_000, 3
+_MOST_LOGS = 1_000
+_LARGEST_LOG = 100_000
+_SINGLE = 3
 _LOSSES = {"train_loss": "train_losses", "valid_loss": "val_losses", "test_loss": "test_losses"}
-_WHOLE, _GRAPHS, _AGAIN = 341, 263, 51
+_WHOLE = 341
+_GRAPHS = 263
+_AGAIN = 51
 
 
 class _Run(NamedTuple):
@@ -177,7 +181,8 @@ def _metrics(source: str) -> list[Metric]:
     ]
 
 
-_BEST, _MEDIAN = 91.9082, 230.7524
+_BEST = 91.9082
+_MEDIAN = 230.7524
 """Test perplexity, of the cells' means."""
 _TAUS = {
     1: (0.576, 0.590),
@@ -190,7 +195,8 @@ _TAUS = {
 """Kendall's τ of the final test loss with the training and with the validation loss after some
 epochs.
 """
-_SEEDS_TAU, _PARAMS_TAU = 0.976, 0.066
+_SEEDS_TAU = 0.976
+_PARAMS_TAU = 0.066
 _DIGITS = 0.001
 
 

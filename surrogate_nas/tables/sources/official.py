@@ -122,11 +122,20 @@ class RecordTables:
     """
 
     def __init__(
-        self, prefix: str, title: str, source: str, licence: str, kind: Records = TOPOLOGY
+        self,
+        prefix: str,
+        title: str,
+        source: str,
+        licence: str,
+        kind: Records = TOPOLOGY,
     ) -> None:
         """Start with no records."""
-        self._prefix, self._title, self._source, self._licence = prefix, title, source, licence
-        self._kind, self._space = kind, listed(space_named(kind.space))
+        self._prefix = prefix
+        self._title = title
+        self._source = source
+        self._licence = licence
+        self._kind = kind
+        self._space = listed(space_named(kind.space))
         by_seed = partial(defaultdict[int, Values], self._nothing)
         self._columns: dict[tuple[str, str, int | None], dict[int, Values]] = defaultdict(by_seed)
 
@@ -153,7 +162,13 @@ class RecordTables:
                 f"{origin} is no official record ({type(error).__name__}: {reason:.300})."
             ) from error
 
-    def _add(self, name: str, data: _DataSet, index: int, runs: Mapping[int, Any]) -> None:
+    def _add(
+        self,
+        name: str,
+        data: _DataSet,
+        index: int,
+        runs: Mapping[int, Any],
+    ) -> None:
         for epochs, results in runs.items():
             for reading in data.readings:
                 for seed, trial in _trials(results, reading.dataset, epochs):
@@ -171,7 +186,13 @@ class RecordTables:
                         self._put(name, metric, None, seed, index, value)
 
     def _put(
-        self, name: str, metric: str, epochs: int | None, seed: int, index: int, value: float
+        self,
+        name: str,
+        metric: str,
+        epochs: int | None,
+        seed: int,
+        index: int,
+        value: float,
     ) -> None:
         if np.isfinite(value):
             self._columns[name, metric, epochs][seed][index] = value
@@ -217,7 +238,8 @@ class RecordTables:
         held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
         table.title += "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
         if self._lacks_times(table):
-            table.cost, table.banner = "queries", _NO_TIMES
+            table.cost = "queries"
+            table.banner = _NO_TIMES
         return table
 
     def _nothing(self) -> Values:
@@ -308,7 +330,8 @@ def _fixed(trial: Any, epochs: int) -> dict[str, float]:
 
 def _metric(reading: _Reading, what: Literal["loss", "error"]) -> Metric:
     kind: Kind = "final" if reading.metric.startswith("test") else "search"
-    unit, note = _UNITS[what], f"{reading.note}, after the last epoch of the run"
+    unit = _UNITS[what]
+    note = f"{reading.note}, after the last epoch of the run"
     return Metric(
         reading.metric.format(what), unit, kind, what, split=reading.images, description=note
     )

@@ -35,7 +35,12 @@ class AllowListUnpickler(pickle.Unpickler):
     chose for it.
     """
 
-    def __init__(self, file: IO[bytes], allowed: Mapping[str, object], origin: Path) -> None:
+    def __init__(
+        self,
+        file: IO[bytes],
+        allowed: Mapping[str, object],
+        origin: Path,
+    ) -> None:
         """Wrap an open file."""
         super().__init__(file)
         self._allowed = allowed
@@ -53,7 +58,11 @@ class AllowListUnpickler(pickle.Unpickler):
 
 
 def read_pickle(
-    file: IO[bytes], allowed: Mapping[str, object], origin: Path, *, most_tuples: int = MOST_TUPLES
+    file: IO[bytes],
+    allowed: Mapping[str, object],
+    origin: Path,
+    *,
+    most_tuples: int = MOST_TUPLES,
 ) -> Any:
     """Read one pickle through an allow-list."""
     try:
@@ -115,7 +124,10 @@ _LINES = {ord(code.code): 1 for code in pickletools.opcodes if code.arg and code
     b"i"[0]: 2,
 }
 """For opcodes whose argument is written out: its lines."""
-_STOP, _PUT, _LONG_PUT, _FRAME = b"."[0], b"p"[0], b"r"[0], 0x95
+_STOP = b"."[0]
+_PUT = b"p"[0]
+_LONG_PUT = b"r"[0]
+_FRAME = 0x95
 _FIXED[_LONG_PUT] = _FIXED[_FRAME] = -1
 _TUPLES = frozenset(b"t\x85\x86\x87")
 
@@ -124,8 +136,11 @@ def _walk(content: bytes | mmap.mmap, place: int, size: int, most_tuples: int) -
     """Walk from opcode to opcode up to the end; ValueError where that leads out of the file or to
     nonsense.
     """
-    begun, tuples = place, 0
-    fixed, lengths, tuple_codes = _FIXED, _LENGTHS, _TUPLES
+    begun = place
+    tuples = 0
+    fixed = _FIXED
+    lengths = _LENGTHS
+    tuple_codes = _TUPLES
     while place < size:
         code = content[place]
         place += 1
@@ -161,7 +176,8 @@ def _looked_at(content: bytes | mmap.mmap, code: int, place: int, begun: int) ->
         end = content.find(b"\n", place, place + _LONGEST_LINE)
         if end < 0:
             raise ValueError("a line of it has no end")
-        line, place = content[place:end], end + 1
+        line = content[place:end]
+        place = end + 1
     if code == _PUT:
         _check_memo(int(line), place - begun)
     return place

@@ -59,7 +59,10 @@ REPOSITORIES = (
 _SOURCE = "scan"
 _REPOSITORY = "scan-bench"
 _LARGEST = 32_000_000
-_HUNDRED, _MILLION, _BILLION, _EXA = 100.0, 1e6, 1e9, 1e18
+_HUNDRED = 100.0
+_MILLION = 1e6
+_BILLION = 1e9
+_EXA = 1e18
 _FRACTIONS = {10: 0.1, 25: 0.25, 50: 0.5}
 """Per cent of a language model's training at which losses along it stand."""
 _WITHIN = 0.05
@@ -151,7 +154,13 @@ def _numbers(rows: Sequence[Row], field: str, per: float = 1.0) -> NDArray[np.fl
     return np.array([_number(row, field) for row in rows]) / per
 
 
-def _loss(name: str, kind: Kind, values: NDArray[np.float64], source: str, what: str) -> _Column:
+def _loss(
+    name: str,
+    kind: Kind,
+    values: NDArray[np.float64],
+    source: str,
+    what: str,
+) -> _Column:
     split = name.partition("_")[0]
     metric = Metric(
         name, "nats", kind, "loss", split=split if kind == "search" else "test", source=source
@@ -171,7 +180,13 @@ def _described(metric: Metric, description: str) -> Metric:
     )
 
 
-def _cost(name: str, unit: str, values: NDArray[np.float64], source: str, what: str) -> _Column:
+def _cost(
+    name: str,
+    unit: str,
+    values: NDArray[np.float64],
+    source: str,
+    what: str,
+) -> _Column:
     return _Column(Metric(name, unit, "search", "cost", description=what, source=source), values)
 
 
@@ -409,7 +424,8 @@ def verify() -> Iterator[Verified]:
         "diverged models of scan-vlm", lost == _DIVERGED, f"{lost}, {_DIVERGED} published"
     )
     for name, first, second, tau in _TAUS:
-        one, other = column(name, first), column(name, second)
+        one = column(name, first)
+        other = column(name, second)
         there = np.isfinite(one) & np.isfinite(other)
         found = float(kendalltau(one[there], other[there]).statistic)
         yield Verified(

@@ -300,7 +300,13 @@ def _held(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
     return Sampled(space, choices_of(list(held)))
 
 
-def _table(path: Path, name: str, space: Enumerable, columns: list[_Column], n_rows: int) -> Table:
+def _table(
+    path: Path,
+    name: str,
+    space: Enumerable,
+    columns: list[_Column],
+    n_rows: int,
+) -> Table:
     losses = [c.metric.name for c in columns if c.metric.kind == "search" and c.metric.is_loss]
     table = Table(
         name=name,
@@ -370,14 +376,19 @@ class _Found:
     """What the rows hold, and what is wrong with them; the first row of data is row 1."""
 
     def __init__(self, space: Enumerable, repeats: list[Repeat] | None) -> None:
-        self._space, self._repeats = space, repeats
+        self._space = space
+        self._repeats = repeats
         self._first_row: dict[int, int] = {}
         self._wrong: list[str] = []
         self._foreign = False
         self._n_wrong = 0
 
     def add(
-        self, row: int, named: Callable[[], Cell], entries: list[str], columns: list[_Column]
+        self,
+        row: int,
+        named: Callable[[], Cell],
+        entries: list[str],
+        columns: list[_Column],
     ) -> None:
         """Put a row's numbers where they belong."""
         index = self._index(row, named)

@@ -300,7 +300,11 @@ def _space_of(name: str, columns: Mapping[str, Sequence[Any]]) -> ChoiceSpace:
     )
 
 
-def _cell(trial: FrozenTrial, space: ChoiceSpace, columns: Mapping[str, Sequence[Any]]) -> Cell:
+def _cell(
+    trial: FrozenTrial,
+    space: ChoiceSpace,
+    columns: Mapping[str, Sequence[Any]],
+) -> Cell:
     """The cell of a trial's parameters."""
     if set(columns) != set(space.positions):
         raise UserError(

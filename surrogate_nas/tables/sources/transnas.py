@@ -57,7 +57,8 @@ NAMES = (
     "transnas-macro-autoencoder",
 )
 SOURCE = "transnas"
-BEST, LAST = "Zhenhan-Huang/NASGraph-Public", "automl/NASLib"
+BEST = "Zhenhan-Huang/NASGraph-Public"
+LAST = "automl/NASLib"
 """The repository of the maxima over epochs, and that of the final epochs."""
 SPACES: dict[str, Callable[[], EnumerableChoiceSpace]] = {
     "micro": transnas_micro,
@@ -78,7 +79,8 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
     """Columns of a task's maxima over epochs, for the cells of a space in their order."""
     path = _fetched(BEST, f"transbench101_{task}.csv")
     header, *rows = read_rows(path)
-    macro, micro = len(transnas_macro()), len(transnas_micro())
+    macro = len(transnas_macro())
+    micro = len(transnas_micro())
     with reading(path, _FILE, SOURCE):
         numbers = np.array(rows, dtype=np.float64)
         columns = {name: numbers[:, header.index(name)] for name in (*wanted, _NUMBER)}
@@ -94,7 +96,9 @@ def read_best(kind: str, task: str, wanted: Iterable[str]) -> Columns:
 
 def read_last(kind: str, task: str) -> NDArray[np.float64]:
     """A task's metric after the final epoch, for the cells of a space in their order."""
-    path, space, places = _fetched(LAST, _ARCHIVES[kind]), SPACES[kind](), _places(kind)
+    path = _fetched(LAST, _ARCHIVES[kind])
+    space = SPACES[kind]()
+    places = _places(kind)
     with reading(path, _FILE, SOURCE):
         records = [
             (record["arch"], float(record["val_accuracy"])) for record in _records(path, kind, task)
@@ -116,7 +120,10 @@ def read_last(kind: str, task: str) -> NDArray[np.float64]:
 
 
 def check_agreement(
-    best: NDArray[np.float64], last: NDArray[np.float64], space: EnumerableChoiceSpace, task: str
+    best: NDArray[np.float64],
+    last: NDArray[np.float64],
+    space: EnumerableChoiceSpace,
+    task: str,
 ) -> None:
     """Hold the final epochs of one source against the maxima over all epochs of the other."""
     wrong = np.flatnonzero(last > best)
@@ -232,7 +239,8 @@ _PIXELS = Measure(
     "pixel_accuracy", "acc", "quality", "%", "share of pixels that are given their class"
 )
 _SSIM = Measure("ssim", "ssim", "quality", "", "structural similarity to the target image")
-_CLASSIFIED, _SIMILAR = (_TOP1, _TOP5), (_SSIM,)
+_CLASSIFIED = (_TOP1, _TOP5)
+_SIMILAR = (_SSIM,)
 
 TASKS: dict[str, Task] = {
     "class_object": Task("object classification", 25, "linear", 75, _CLASSIFIED, _TOP1),
@@ -263,13 +271,15 @@ _HEADS: dict[Head, str] = {
     "image": "decoder, without the discriminator",
 }
 """What a network has beside the backbone, in words."""
-_SECONDS, _WIDTH = "time_elapsed", 64
+_SECONDS = "time_elapsed"
+_WIDTH = 64
 
 
 def read(name: str) -> Table:
     """Assemble the table of a benchmark from the fetched files."""
     kind, task_name = name.removeprefix(f"{SOURCE}-").split("-")
-    space, task = SPACES[kind](), TASKS[task_name]
+    space = SPACES[kind]()
+    task = TASKS[task_name]
     table = Table(
         name=name,
         space=space.name,
@@ -387,7 +397,8 @@ _KNOWN_BEST = {
 """By task: the metric, its best values of the micro and the macro space, and to how many digits
 they are known.
 """
-_DISCONNECTED, _DISCONNECTED_ERROR = 169, 92.516
+_DISCONNECTED = 169
+_DISCONNECTED_ERROR = 92.516
 """Micro cells without a path, and the error that they, and no others, have on scenes after the
 final epoch.
 """

@@ -96,7 +96,8 @@ _PUBLISHED = {
 """Cells; by data set the least error by cross-entropy, and Kendall's τ between the two losses'
 errors.
 """
-_CLOSE, _CLOSE_RANK = 1e-6, 1e-4
+_CLOSE = 1e-6
+_CLOSE_RANK = 1e-4
 
 
 def read(name: str) -> Table:
@@ -110,7 +111,8 @@ def read_files(paths: list[Path], name: str) -> Table:
     space = space_named("pit" if name == "vitbench-pit" else "autoformer")
     assert isinstance(space, Layered)
     found = [record for path in paths for record in _records(path, space, name)]
-    cells, errors = [cell for cell, _ in found], [fields for _, fields in found]
+    cells = [cell for cell, _ in found]
+    errors = [fields for _, fields in found]
     held = Sampled(space, np.array(cells, dtype=np.int8))
     source = fetching.origin(_SOURCE, _REPOSITORY)
     distilled = name == _DISTILLED
@@ -177,7 +179,9 @@ def _fields(name: str, source: str) -> Iterator[tuple[Metric, str]]:
 
 
 def _records(
-    path: Path, space: Layered, name: str
+    path: Path,
+    space: Layered,
+    name: str,
 ) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
     """The choices and the errors in % of every record of a file."""
     with reading(path, "file of ViT-Bench-101", _SOURCE):
@@ -218,10 +222,8 @@ def verify() -> Iterator[Verified]:
             f"architectures of {name}", len(table.cells) == n, f"{len(table.cells)}, {n} published"
         )
         for data, (best, rank) in expected.items():
-            by_entropy, distilled = (
-                column[f"valid_error_{data}"],
-                column[f"valid_error_{data}_distilled"],
-            )
+            by_entropy = column[f"valid_error_{data}"]
+            distilled = column[f"valid_error_{data}_distilled"]
             least = float(by_entropy.min())
             passed = abs(least - best) < _CLOSE
             yield Verified(

@@ -13,7 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
-I64, F32, PTR, BOOL = "i64", "float", "ptr", "i1"
+I64 = "i64"
+F32 = "float"
+PTR = "ptr"
+BOOL = "i1"
 LANES = 16
 """Numbers of a vector, on every processor: another number is another order of sums, so another
 training.
@@ -27,7 +30,9 @@ class Value:
 
     def __init__(self, code: Code, kind: str, text: str) -> None:
         """Name a value."""
-        self.code, self.type, self.text = code, kind, text
+        self.code = code
+        self.type = kind
+        self.text = text
 
     def __str__(self) -> str:
         return f"{self.type} {self.text}"
@@ -89,7 +94,8 @@ class Variable:
 
     def __init__(self, code: Code, start: Value) -> None:
         """Begin with a value."""
-        self._code, self._type = code, start.type
+        self._code = code
+        self._type = start.type
         self._place = code.place(start.type)
         self.set(start)
 
@@ -121,7 +127,8 @@ class Code:
     ) -> None:
         """Begin a function that returns nothing."""
         self._fused = fused
-        self.name, self.lanes = name, f"<{LANES} x float>"
+        self.name = name
+        self.lanes = f"<{LANES} x float>"
         self.arguments = {
             argument: Value(self, kind, f"%{argument}") for kind, argument in arguments
         }
@@ -204,7 +211,8 @@ class Code:
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
         """Do what is written inside only where a condition holds."""
-        then, end = self.label(), self.label()
+        then = self.label()
+        end = self.label()
         self._lines += [f"br {condition}, label %{then}, label %{end}", f"{then}:"]
         yield
         self._lines += [f"br label %{end}", f"{end}:"]

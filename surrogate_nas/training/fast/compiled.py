@@ -38,8 +38,11 @@ NATIVE = ("", "native")
 _SPEED = 2
 _SOURCES = ("assembly.py", "kernels.py", "elementary.py", "compiled.py")
 _DIGEST = 32
-_OTHERS, _OTHERS_WRITE = 0o077, 0o022
-_WORD, _ADDRESS, _REAL = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
+_OTHERS = 0o077
+_OTHERS_WRITE = 0o022
+_WORD = ctypes.c_int64
+_ADDRESS = ctypes.c_void_p
+_REAL = ctypes.c_float
 _ARGUMENTS = {
     "execute": (_ADDRESS, _ADDRESS, _ADDRESS, _WORD, _WORD, _WORD),
     "enter": (_ADDRESS, _ADDRESS, _WORD, _WORD, _WORD, _WORD, _WORD),
@@ -205,7 +208,8 @@ def trial() -> None:
     found = kernels()
     plan = around(Graph(((0, 1),), (3,)), Network(channels=8, cells_per_stage=1, image_size=4))
     program = Program(plan, 16, 16, found.shape)
-    arena, words = np.zeros(program.size, np.float32), program.step
+    arena = np.zeros(program.size, np.float32)
+    words = program.step
     found.execute(
         arena.ctypes.data, TABLES.words.ctypes.data, words.ctypes.data, len(words), program.row, 16
     )
@@ -242,7 +246,8 @@ class _Cache:
                 whole = file.read()
         except OSError:
             return None
-        sealed, digest = whole[:-_DIGEST], whole[-_DIGEST:]
+        sealed = whole[:-_DIGEST]
+        digest = whole[-_DIGEST:]
         if hashlib.sha256(sealed).digest() != digest:
             return None
         head, _, code = sealed.partition(b"\n")

@@ -70,7 +70,14 @@ class _Lines:
             f"{operation} {self.whole} {a}, {b if isinstance(b, str) else self.integer(b)}"
         )
 
-    def choose(self, comparison: str, a: str, b: float, yes: str, no: str) -> str:
+    def choose(
+        self,
+        comparison: str,
+        a: str,
+        b: float,
+        yes: str,
+        no: str,
+    ) -> str:
         """One of two numbers, by a comparison of others."""
         holds = self.do(f"fcmp {comparison} {self.real} {a}, {self.number(b)}")
         return self.do(f"select {self.truth} {holds}, {self.real} {yes}, {self.real} {no}")

@@ -33,9 +33,12 @@ from surrogate_nas.training.fast.assembly import (
 
 WORDS = 20
 """Integers of an instruction."""
-EPSILON, MOMENTUM = 1e-5, 0.1
+EPSILON = 1e-5
+MOMENTUM = 0.1
 """Of batch normalisation: PyTorch's defaults."""
-ADD, MASK, BIAS = 1, 2, 4
+ADD = 1
+MASK = 2
+BIAS = 4
 """Flags: add to what is there; only where a rectified tensor is above 0; begin with a bias."""
 _SIGNATURE = ((PTR, "words"), (PTR, "arena"), (PTR, "tables"), (I64, "row"), (I64, "examples"))
 
@@ -94,7 +97,13 @@ class _Operation:
     def _rounded(self, examples: Value) -> Value:
         return self.code.do(I64, f"and {examples + (LANES - 1)}, {-LANES}")
 
-    def at(self, field: str, pixel: Value, channel: Value, example: Value | int = 0) -> Value:
+    def at(
+        self,
+        field: str,
+        pixel: Value,
+        channel: Value,
+        example: Value | int = 0,
+    ) -> Value:
         """The address in a tensor, whose offset and rows by pixel are two fields."""
         rows = pixel * self[f"{field}_rows"] + channel
         return self.arena + self[field] + (rows * self.row + example)
@@ -105,7 +114,8 @@ class _Operation:
     @property
     def inside(self) -> Value:
         """Which numbers of the batch's last vector are examples."""
-        code, kind = self.code, f"<{LANES} x i64>"
+        code = self.code
+        kind = f"<{LANES} x i64>"
         one = code.do(
             kind, f"insertelement {kind} poison, {self.examples - self.used + LANES}, i64 0"
         )
@@ -174,7 +184,12 @@ def convolve(shape: Shape) -> Code:
 
 
 def _convolve_block(
-    op: _Operation, pixel: Value, channel: Value, example: Value, vectors: int, channels: int
+    op: _Operation,
+    pixel: Value,
+    channel: Value,
+    example: Value,
+    vectors: int,
+    channels: int,
 ) -> None:
     code = op.code
     sums = [[code.variable(code.zero) for _ in range(vectors)] for _ in range(channels)]
@@ -232,8 +247,15 @@ def weight_gradient(shape: Shape) -> Code:
     return code
 
 
-def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int) -> None:
-    code, count = op.code, inputs * outputs
+def _weight_block(
+    op: _Operation,
+    j: Value,
+    k: Value,
+    inputs: int,
+    outputs: int,
+) -> None:
+    code = op.code
+    count = inputs * outputs
 
     def rooms(tap: Value) -> list[Value]:
         start = op.float_at("room", tap * (count * LANES))
@@ -246,7 +268,8 @@ def _weight_block(op: _Operation, j: Value, k: Value, inputs: int, outputs: int)
             for one, room in zip(sums, rooms(tap), strict=True):
                 one.set(code.load(room))
         for target, source in _pairs(op, "table", piece * op["taps"] + tap):
-            g, x = op.at("out", target, k), op.at("in", source, j)
+            g = op.at("out", target, k)
+            x = op.at("in", source, j)
             with code.loop(op.used, 0, LANES) as example:
                 gs = [code.load(g + (op.row * i + example)) for i in range(outputs)]
                 for i in range(inputs):
@@ -294,10 +317,8 @@ def convolve_each(shape: Shape) -> Code:
                 x = op.at("in", source, channel, example)
                 for v, one in enumerate(sums):
                     one.set(code.multiply_add(factor, code.load(x + v * LANES), one.get()))
-            out, mask = (
-                op.at("out", pixel, channel, example),
-                op.at("mask", pixel, channel, example),
-            )
+            out = op.at("out", pixel, channel, example)
+            mask = op.at("mask", pixel, channel, example)
             with code.when(op["flags"].has(MASK)):
                 for v, one in enumerate(sums):
                     one.set(code.choose(code.load(mask + v * LANES) > 0.0, one.get(), code.zero))
@@ -322,7 +343,8 @@ def weight_gradient_each(shape: Shape) -> Code:
     with code.loop(op["taps"]) as tap, code.loop(op["channels"]) as channel:
         total = code.variable(code.zero)
         for target, source in _pairs(op, "table", tap):
-            g, x = op.at("out", target, channel), op.at("in", source, channel)
+            g = op.at("out", target, channel)
+            x = op.at("in", source, channel)
             with code.loop(op.used, 0, LANES) as example:
                 total.set(
                     code.multiply_add(code.load(g + example), code.load(x + example), total.get())
@@ -369,7 +391,8 @@ def largest(shape: Shape) -> Code:
         with code.loop(op.used, 0, LANES) as example:
             most = code.variable(code.spread(code.real(float("-inf"))))
             for source, _ in _pairs(op, "table", pixel):
-                seen, best = code.load(op.at("in", source, channel, example)), most.get()
+                seen = code.load(op.at("in", source, channel, example))
+                best = most.get()
                 most.set(code.choose(_not_at_most(seen, best), seen, best))
             code.store(most.get(), op.at("out", pixel, channel, example))
     return code
@@ -395,14 +418,17 @@ def largest_gradient(shape: Shape) -> Code:
             best = code.load(op.at("most", pixel, channel, example))
             for source, _ in _pairs(op, "table", pixel):
                 here = code.load(op.at("in", source, channel, example)).equals(best)
-                to, slope = op.at("to", source, channel, example), left.get()
+                to = op.at("to", source, channel, example)
+                slope = left.get()
                 code.store(code.load(to) + code.choose(here, slope, code.zero), to)
                 left.set(code.choose(here, code.zero, slope))
     return code
 
 
 def _elementwise(
-    name: str, shape: Shape, compute: Callable[[_Operation, Value, Value], Value]
+    name: str,
+    shape: Shape,
+    compute: Callable[[_Operation, Value, Value], Value],
 ) -> Code:
     op = _Operation(name, "out out_rows in in_rows channels pixels flags mask mask_rows", shape)
     code = op.code
@@ -465,14 +491,16 @@ def normalise(shape: Shape) -> Code:
         " running_variance flags",
         shape,
     )
-    code, inside = op.code, op.inside
+    code = op.code
+    inside = op.inside
     count = code.real_of(op["pixels"] * op.examples)
     with code.loop(op["channels"]) as channel:
         total = code.variable(code.zero)
         for x, _ in _of_channel(op, "in", channel):
             total.set(total.get() + code.load(x))
         mean = code.total(total.get()) / count
-        centre, squares = code.spread(mean), code.variable(code.zero)
+        centre = code.spread(mean)
+        squares = code.variable(code.zero)
         for x, example in _of_channel(op, "in", channel):
             off = op.masked(code.load(x) - centre, example, inside)
             squares.set(code.multiply_add(off, off, squares.get()))
@@ -487,7 +515,8 @@ def normalise(shape: Shape) -> Code:
         constant = code.spread(shift - factor * mean)
         vector = code.spread(factor)
         with code.loop(op["pixels"]) as pixel:
-            x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
+            x = op.at("in", pixel, channel)
+            out = op.at("out", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
                 y = op.masked(
                     code.multiply_add(code.load(x + example), vector, constant), example, inside
@@ -506,7 +535,8 @@ def _at_least_one(count: Value) -> Value:
 
 
 def _update(op: _Operation, field: str, channel: Value, value: Value) -> None:
-    code, place = op.code, op.float_at(field, channel)
+    code = op.code
+    place = op.float_at(field, channel)
     before = code.number(place)
     code.store(code.multiply_add(value - before, code.real(MOMENTUM), before), place)
 
@@ -514,7 +544,8 @@ def _update(op: _Operation, field: str, channel: Value, value: Value) -> None:
 def _affine(op: _Operation, channel: Value) -> tuple[Value, Value]:
     """Scale and shift of a channel, 1 and 0 where there are none."""
     code = op.code
-    scale, shift = code.variable(code.real(1.0)), code.variable(code.real(0.0))
+    scale = code.variable(code.real(1.0))
+    shift = code.variable(code.real(0.0))
     with code.when(op["scale"] > -1):
         scale.set(code.number(op.float_at("scale", channel)))
         if "shift" in op.fields:
@@ -522,7 +553,11 @@ def _affine(op: _Operation, channel: Value) -> tuple[Value, Value]:
     return scale.get(), shift.get()
 
 
-def _of_channel(op: _Operation, field: str, channel: Value) -> Iterator[tuple[Value, Value]]:
+def _of_channel(
+    op: _Operation,
+    field: str,
+    channel: Value,
+) -> Iterator[tuple[Value, Value]]:
     """All vectors of a channel: address and example."""
     code = op.code
     with code.loop(op["pixels"]) as pixel:
@@ -544,17 +579,17 @@ def normalise_gradient(shape: Shape) -> Code:
         " shift_gradient flags",
         shape,
     )
-    code, inside = op.code, op.inside
+    code = op.code
+    inside = op.inside
     count = code.real_of(op["pixels"] * op.examples)
     with code.loop(op["channels"]) as channel:
         mean, inverse = (code.number(op.float_at(field, channel)) for field in ("mean", "inverse"))
-        centre, sums, products = (
-            code.spread(mean),
-            code.variable(code.zero),
-            code.variable(code.zero),
-        )
+        centre = code.spread(mean)
+        sums = code.variable(code.zero)
+        products = code.variable(code.zero)
         with code.loop(op["pixels"]) as pixel:
-            g, x = op.at("out", pixel, channel), op.at("in", pixel, channel)
+            g = op.at("out", pixel, channel)
+            x = op.at("in", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
                 slope = code.load(g + example)
                 sums.set(sums.get() + slope)
@@ -568,7 +603,8 @@ def normalise_gradient(shape: Shape) -> Code:
         scale, _ = _affine(op, channel)
         factor = scale * inverse
         tilt = factor * inverse * product / count
-        vector, minus_tilt = code.spread(factor), code.spread(code.real(0.0) - tilt)
+        vector = code.spread(factor)
+        minus_tilt = code.spread(code.real(0.0) - tilt)
         constant = code.spread(tilt * mean - factor * total / count)
         with code.loop(op["pixels"]) as pixel:
             g, x, to = (op.at(field, pixel, channel) for field in ("out", "in", "to"))
@@ -594,14 +630,13 @@ def scale(shape: Shape) -> Code:
     op = _Operation("scale", "out out_rows in in_rows channels pixels factor constant flags", shape)
     code = op.code
     with code.loop(op["channels"]) as channel:
-        vector, constant = (
-            code.spread(code.number(op.float_at("factor", channel))),
-            code.variable(code.zero),
-        )
+        vector = code.spread(code.number(op.float_at("factor", channel)))
+        constant = code.variable(code.zero)
         with code.when(op["constant"] > -1):
             constant.set(code.spread(code.number(op.float_at("constant", channel))))
         with code.loop(op["pixels"]) as pixel:
-            x, out = op.at("in", pixel, channel), op.at("out", pixel, channel)
+            x = op.at("in", pixel, channel)
+            out = op.at("out", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
                 result = code.variable(
                     code.multiply_add(code.load(x + example), vector, constant.get())
@@ -692,7 +727,8 @@ def execute(shape: Shape) -> Code:  # noqa: ARG001 - as all
     given = code.arguments
     with code.loop(given["count"] * WORDS, 0, WORDS) as at:
         words = code.do(PTR, f"getelementptr i64, ptr {given['program'].text}, {at}")
-        chosen, end = code.word(words, 0), code.label()
+        chosen = code.word(words, 0)
+        end = code.label()
         ways = " ".join(f"i64 {i}, label %op{i}" for i in CODES.values())
         code.write(f"switch {chosen}, label %{end} [{ways}]")
         for name, i in CODES.items():

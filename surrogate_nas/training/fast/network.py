@@ -42,7 +42,14 @@ class CompiledNetwork:
         (2, 10)
     """
 
-    def __init__(self, plan: Blueprint, *, seed: int, batch: int, at_once: int = 0) -> None:
+    def __init__(
+        self,
+        plan: Blueprint,
+        *,
+        seed: int,
+        batch: int,
+        at_once: int = 0,
+    ) -> None:
         """Translate a network and draw its weights.
 
         Args:
@@ -52,7 +59,9 @@ class CompiledNetwork:
             at_once: How many are answered at once; 0 for as many.
         """
         self._kernels = kernels()
-        self.plan, self.batch, self.at_once = plan, batch, at_once or batch
+        self.plan = plan
+        self.batch = batch
+        self.at_once = at_once or batch
         self.program = Program(plan, batch, self.at_once, self._kernels.shape)
         self._arena = _aligned(self.program.size)
         self._slope: tuple[Words, Ends] | None = None
@@ -98,7 +107,8 @@ class CompiledNetwork:
 
     def descend(self, rate: float, momentum: float, decay: float) -> None:
         """A step of stochastic gradient descent by the gradients of `backward`."""
-        places, base = self.program.fixed.places, self._base
+        places = self.program.fixed.places
+        base = self._base
         addresses = (base + 4 * places[what] for what in ("weights", "gradients", "momenta"))
         self._kernels.descend(*addresses, self.program.parameters.size, rate, momentum, decay)
         self._folded = False
@@ -183,7 +193,8 @@ class CompiledNetwork:
             raise ValueError(
                 f"inputs of shape {x.shape} do not fit a network for {self.plan.layers[0].shape}"
             )
-        given, to = np.ascontiguousarray(x, np.float32), ends.input
+        given = np.ascontiguousarray(x, np.float32)
+        to = ends.input
         self._kernels.enter(
             self._base + 4 * to.room.offset,
             given.ctypes.data,
@@ -224,7 +235,8 @@ class CompiledNetwork:
 
     def _put(self, ends: Ends, gradient: Array) -> None:
         assert ends.output_gradient
-        to, examples = self._all(ends, ends.output_gradient), len(gradient)
+        to = self._all(ends, ends.output_gradient)
+        examples = len(gradient)
         to[:, :, :examples] = gradient.reshape(examples, to.shape[1], -1).transpose(2, 1, 0)
         to[:, :, examples:] = 0
 
@@ -252,11 +264,16 @@ class CompiledModel:
 
     def __init__(self, plan: Blueprint, task: Task, *, seed: int) -> None:
         """Begin with fresh weights."""
-        self._task, self._schedule = task, task.schedule
+        self._task = task
+        self._schedule = task.schedule
         self.network = CompiledNetwork(plan, seed=seed, batch=task.schedule.batch, at_once=AT_ONCE)
 
     def step(
-        self, inputs: Array, targets: Array, descent: Descent, rate: float
+        self,
+        inputs: Array,
+        targets: Array,
+        descent: Descent,
+        rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged
         outputs before it.

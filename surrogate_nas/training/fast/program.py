@@ -144,7 +144,8 @@ class Fixed:
     @classmethod
     def of(cls, sizes: Iterable[tuple[str, int]]) -> Fixed:
         """Give everything a place, in order."""
-        places, end = {}, 0
+        places = {}
+        end = 0
         for name, size in sizes:
             places[name] = end
             end += -(-size // _ALIGN) * _ALIGN
@@ -238,7 +239,8 @@ class Program:
 
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
         """Translate a network."""
-        self.plan, self.shape = plan, shape
+        self.plan = plan
+        self.shape = shape
         self.row, self.answer_row = (-(-examples // LANES) * LANES for examples in (batch, at_once))
         self.live = _live(plan)
         self.users: dict[int, list[int]] = {place: [] for place in self.live}
@@ -254,7 +256,8 @@ class Program:
         answer, self.answer_ends = self._answer()
         self.fold = self._fold(start)
         self.size = max(step.placed(start), answer.placed(start))
-        self.step, self.answer = step.words(), answer.words()
+        self.step = step.words()
+        self.answer = answer.words()
 
     def _fixed(self) -> Iterable[tuple[str, int]]:
         for what in ("weights", "gradients", "momenta"):
@@ -320,10 +323,13 @@ class Program:
             if layer.kind != "normalisation":
                 continue
             convolution = self._convolution_before(place)
-            weight, folded, each = NOTHING, NOTHING, 0
+            weight = NOTHING
+            folded = NOTHING
+            each = 0
             if convolution is not None:
                 name = self.plan.layers[convolution].name
-                weight, folded = self.weight(name), places[f"folded {convolution}"]
+                weight = self.weight(name)
+                folded = places[f"folded {convolution}"]
                 each = int(np.prod(self.plan.parameters[name].shape)) // layer.shape[0]
             timeline.do(
                 "fold",
@@ -397,7 +403,8 @@ class Ends:
 
 def _live(plan: Blueprint) -> list[int]:
     """The places of the layers that the last one depends on, in their order; the input always."""
-    found, left = {0}, [len(plan.layers) - 1]
+    found = {0}
+    left = [len(plan.layers) - 1]
     while left:
         place = left.pop()
         if place not in found or place == len(plan.layers) - 1:
@@ -410,7 +417,9 @@ class _Forward:
     """Writes the layers of a network in their order."""
 
     def __init__(self, program: Program, timeline: Timeline, *, training: bool) -> None:
-        self.program, self.timeline, self.training = program, timeline, training
+        self.program = program
+        self.timeline = timeline
+        self.training = training
         self.plan = program.plan
         self.made: dict[int, Tensor] = {}
         self.begun: set[int] = set()
@@ -462,7 +471,8 @@ class _Forward:
         norm = None if self.training else self.program._normalised(place)
         if norm is None:
             out, flags = self.target(place)
-            weight, bias = self.program.weight(layer.name), NOTHING
+            weight = self.program.weight(layer.name)
+            bias = NOTHING
         else:
             out, flags = self.target(norm)
             weight, bias = (
@@ -524,7 +534,8 @@ class _Forward:
 
     def _average(self, place: int, layer: Layer) -> None:
         out, flags = self.target(place)
-        x, windows = self.made[layer.sources[0]], layer.windows
+        x = self.made[layer.sources[0]]
+        windows = layer.windows
         assert windows
         self.timeline.do(
             "mix",
@@ -538,7 +549,8 @@ class _Forward:
         )
 
     def _largest(self, place: int, layer: Layer) -> None:
-        x, out = self.made[layer.sources[0]], self.tensor(place)
+        x = self.made[layer.sources[0]]
+        out = self.tensor(place)
         assert layer.windows
         self.timeline.do(
             "largest", out, x, x.channels, TABLES.place(layer.windows, "forward"), out.pixels
@@ -556,7 +568,8 @@ class _Forward:
             self.timeline.do("move", out, self.made[source], out.channels, out.pixels, flags)
 
     def _join(self, place: int, layer: Layer) -> None:
-        out, start = self.tensor(place), 0
+        out = self.tensor(place)
+        start = 0
         for source in layer.sources:
             part = self.made[source]
             if self.joined.get(source) != (place, start):
@@ -572,7 +585,13 @@ class _Forward:
 
 
 def _convolve(
-    timeline: Timeline, layer: Layer, x: Tensor, out: Tensor, weight: int, bias: int, flags: int
+    timeline: Timeline,
+    layer: Layer,
+    x: Tensor,
+    out: Tensor,
+    weight: int,
+    bias: int,
+    flags: int,
 ) -> None:
     """A convolution, or a linear layer at every pixel; weights are ``(tap, input, output)``."""
     assert layer.windows
@@ -598,8 +617,11 @@ class _Backward:
     """Writes the gradients of a network's layers, in the opposite order."""
 
     def __init__(self, forward: _Forward, *, by_input: bool) -> None:
-        self.forward, self.by_input = forward, by_input
-        self.program, self.timeline, self.plan = forward.program, forward.timeline, forward.plan
+        self.forward = forward
+        self.by_input = by_input
+        self.program = forward.program
+        self.timeline = forward.timeline
+        self.plan = forward.plan
         self.gradients: dict[int, Tensor] = {}
         self.begun: set[int] = set()
         self.needed: set[int] = set()
@@ -698,7 +720,8 @@ class _Backward:
         self._inputs(layer, self.program.weight(layer.name), g)
 
     def _linear(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002 - as all
-        weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
+        weight = f"{layer.name}.weight"
+        bias = f"{layer.name}.bias"
         self._weights(layer, weight, g, self.forward.made[layer.sources[0]])
         if not self.by_input:
             self.timeline.do(

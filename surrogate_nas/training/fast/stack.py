@@ -69,9 +69,14 @@ class _Gather(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, channels: int, groups: tuple[Cells, ...]
+        ctx: Any,
+        x: Tensor,
+        channels: int,
+        groups: tuple[Cells, ...],
     ) -> tuple[Tensor, ...]:
-        ctx.groups, ctx.channels, ctx.shape = groups, channels, x.shape
+        ctx.groups = groups
+        ctx.channels = channels
+        ctx.shape = x.shape
         ctx.set_materialize_grads(False)
         cells = _by_cell(x, channels)
         return tuple(_by_channel(_take(cells, group)) for group in groups)
@@ -91,7 +96,8 @@ class _Scatter(Function):
     def forward(
         ctx: Any, channels: int, count: int, groups: tuple[Cells, ...], *parts: Tensor
     ) -> Tensor:
-        ctx.groups, ctx.channels = groups, channels
+        ctx.groups = groups
+        ctx.channels = channels
         total = _sum(list(zip(parts, groups, strict=True)), channels, count)
         return cast(Tensor, total)
 
@@ -101,7 +107,11 @@ class _Scatter(Function):
         return None, None, None, *(_by_channel(_take(cells, group)) for group in ctx.groups)
 
 
-def _sum(parts: Sequence[tuple[Tensor, Cells]], channels: int, count: int) -> Tensor | None:
+def _sum(
+    parts: Sequence[tuple[Tensor, Cells]],
+    channels: int,
+    count: int,
+) -> Tensor | None:
     if not parts:
         return None
     batch, _, height, width = parts[0][0].shape
@@ -120,7 +130,9 @@ class _Convolutions(nn.Module):
         self.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers]))
         self.norm = _Norms([layer.norm for layer in layers])
         self.groups = 1 if shared_input else len(layers)
-        self.relu, self.stride, self.causal = first.relu, first.stride, first.causal
+        self.relu = first.relu
+        self.stride = first.stride
+        self.causal = first.causal
 
     def forward(self, x: Tensor) -> Tensor:
         if self.relu:
@@ -144,8 +156,10 @@ class _StackedCell(nn.Module):
 
     def __init__(self, cells: Sequence[CellModule], channels: int) -> None:
         super().__init__()
-        self.channels, self.count = channels, len(cells)
-        self.edges, self.nodes = cells[0].graph.edges, cells[0].graph.nodes
+        self.channels = channels
+        self.count = len(cells)
+        self.edges = cells[0].graph.edges
+        self.nodes = cells[0].graph.nodes
         self.groups: dict[tuple[int, int], Cells] = {}
         self.convolutions = nn.ModuleDict()
         self.pool = next(
@@ -228,7 +242,8 @@ class Stack(nn.Module):
         """Stack the networks."""
         super().__init__()
         first = networks[0]
-        self.count, self.network = len(networks), first.network
+        self.count = len(networks)
+        self.network = first.network
         self.stem = _Convolutions([network.stem for network in networks], shared_input=True)
         self.stages = nn.ModuleList(
             nn.ModuleList(

@@ -102,7 +102,8 @@ def _read(path: Path) -> str | None:
         return None
 
 
-FEWEST_WARM_UPS, FEWEST_REPEATS = 10, 50
+FEWEST_WARM_UPS = 10
+FEWEST_REPEATS = 50
 MOST_EXAMPLES = 10**12
 
 
@@ -195,17 +196,20 @@ def synchronise(device: torch.device) -> None:
 def time_inference(network: nn.Module, inputs: Tensor, protocol: Protocol) -> Timings:
     """Warm up, then time single inferences, each synchronised before and after."""
     device = protocol.torch_device
-    started, warm_ups = time.perf_counter(), 0
+    started = time.perf_counter()
+    warm_ups = 0
     while warm_ups < protocol.warm_ups or time.perf_counter() - started < protocol.warm_up_seconds:
         network(inputs)
         synchronise(device)
         warm_ups += 1
     timings = Timings([], [])
     for _ in range(protocol.repeats):
-        wall, processor = time.perf_counter_ns(), time.thread_time_ns()
+        wall = time.perf_counter_ns()
+        processor = time.thread_time_ns()
         network(inputs)
         synchronise(device)
-        processor, wall = time.thread_time_ns() - processor, time.perf_counter_ns() - wall
+        processor = time.thread_time_ns() - processor
+        wall = time.perf_counter_ns() - wall
         timings.wall.append(wall / 1e6)
         if protocol.clock == "processor":
             timings.processor.append(processor / 1e6)

@@ -106,7 +106,8 @@ class _LiveStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
 # processes included.
 
 
-CPU_WATTS_PER_THREAD, GPU_WATTS = 10.0, 250.0
+CPU_WATTS_PER_THREAD = 10.0
+GPU_WATTS = 250.0
 """What an estimate assumes where the user names no power: a round figure for a busy core, and for a
 busy card.
 """
@@ -200,7 +201,11 @@ def find_meter(device: torch.device) -> Meter | None:
         return None
 
 
-def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = _SECONDS) -> float:
+def energy_mj(
+    infer: Callable[[], None],
+    meter: Meter,
+    seconds: float = _SECONDS,
+) -> float:
     """Millijoules of one call, by the meter, over many calls.
 
     Args:
@@ -208,7 +213,8 @@ def energy_mj(infer: Callable[[], None], meter: Meter, seconds: float = _SECONDS
         meter: The counter.
         seconds: How long to call at least; counters tick in milliseconds.
     """
-    calls, started = 0, time.perf_counter()
+    calls = 0
+    started = time.perf_counter()
     meter.start()
     while time.perf_counter() - started < seconds:
         infer()
@@ -265,7 +271,8 @@ def measure(
         >>> told.latency.shape, bool((told.latency > 0).all())  # milliseconds
         ((2,), True)
     """
-    network, protocol = network or Network(), protocol or Protocol()
+    network = network or Network()
+    protocol = protocol or Protocol()
     if watts is not None and not 0 < watts < float("inf"):
         raise UserError(f"The assumed power must be a finite number of watts above 0, not {watts}.")
     if not cells or len(set(cells)) < len(cells):
@@ -328,7 +335,11 @@ def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
         raise log.damaged(error) from error
 
 
-def _schedule(cells: Sequence[Cell], rounds: int, seed: int) -> list[tuple[bool, Cell | None]]:
+def _schedule(
+    cells: Sequence[Cell],
+    rounds: int,
+    seed: int,
+) -> list[tuple[bool, Cell | None]]:
     """Whom to visit, in order, and whether it is for the first time; None is the reference."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
     visits: list[tuple[bool, Cell | None]] = []
@@ -344,9 +355,16 @@ class _Bench:
     """Builds a cell's network, visits it, and lets it go."""
 
     def __init__(
-        self, space: Space, network: Network, protocol: Protocol, meter: Meter | None
+        self,
+        space: Space,
+        network: Network,
+        protocol: Protocol,
+        meter: Meter | None,
     ) -> None:
-        self.space, self.network, self.protocol, self.meter = space, network, protocol, meter
+        self.space = space
+        self.network = network
+        self.protocol = protocol
+        self.meter = meter
         self.inputs = protocol.inputs(network)
         self.reference = self._build(space.reference)
 

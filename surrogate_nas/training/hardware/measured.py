@@ -143,10 +143,8 @@ class Measured:
         """
         if self.protocol.clock == "wall":
             return None
-        ran, passed = (
-            sum(sum(v.processor) for v in self.visits),
-            sum(sum(v.wall) for v in self.visits),
-        )
+        ran = sum(sum(v.processor) for v in self.visits)
+        passed = sum(sum(v.wall) for v in self.visits)
         return max(0.0, 1 - ran / passed)
 
     def summary(self) -> dict[str, Any]:
@@ -184,7 +182,8 @@ class Measured:
 
     def table(self) -> Table:
         """The measurement as a table of the whole space, NaN where a cell was not measured."""
-        protocol, space = self.protocol, listed(self.space)
+        protocol = self.protocol
+        space = listed(self.space)
         model = self.card["model"]
         source = f"measured here by snas measure on {model}"
         network = (

@@ -94,7 +94,8 @@ def _scored_slope(made: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG
 
 @np.errstate(all="ignore")
 def _hinge_slope(made: Array, real: Array) -> tuple[float, Array, Array]:
-    fooled, missed = 1 + made, 1 - real
+    fooled = 1 + made
+    missed = 1 - real
     value = np.maximum(fooled, 0).mean() + np.maximum(missed, 0).mean()
     by_made, by_real = ((lack >= 0).astype(lack.dtype) / lack.size for lack in (fooled, missed))
     return float(value), by_made, -by_real

@@ -132,7 +132,10 @@ class Loss:
 
 
 def _held(
-    each: Callable[[Tensor, Tensor], Tensor], name: str, outputs: Tensor, targets: Tensor
+    each: Callable[[Tensor, Tensor], Tensor],
+    name: str,
+    outputs: Tensor,
+    targets: Tensor,
 ) -> Tensor:
     """The loss of every network on every example, or a line saying why there is none."""
     import torch
@@ -167,14 +170,20 @@ def _held(
     return losses
 
 
-def _held_slope(slope: Slope, name: str, outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _held_slope(
+    slope: Slope,
+    name: str,
+    outputs: Array,
+    targets: Array,
+) -> tuple[Array, Array]:
     """The losses and the gradient, or a line saying why there are none."""
     try:
         each, gradient = slope(outputs, targets)
     except Exception as error:
         said = " ".join(str(error).split())
         raise UserError(f"The loss {name} failed: {type(error).__name__}: {said:.300}.") from error
-    found, wanted = (np.shape(each), np.shape(gradient)), (outputs.shape[:2], outputs.shape)
+    found = (np.shape(each), np.shape(gradient))
+    wanted = (outputs.shape[:2], outputs.shape)
     if found != wanted:
         raise UserError(
             f"The slope of the loss {name} must give arrays of the shapes {wanted}, not {found}."

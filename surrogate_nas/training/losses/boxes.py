@@ -111,7 +111,9 @@ def _giou(numbers: Tensor, middle: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _summed(
-    outputs: Tensor, targets: Tensor, of_boxes: Callable[[Tensor, Tensor, Tensor], Tensor]
+    outputs: Tensor,
+    targets: Tensor,
+    of_boxes: Callable[[Tensor, Tensor, Tensor], Tensor],
 ) -> Tensor:
     """The three terms, of which one compares numbers ``(K, batch, objects, 4)`` with boxes
     ``(batch, objects, 4)``.
@@ -120,11 +122,9 @@ def _summed(
     import torch.nn.functional as F
 
     rows, columns = outputs.shape[3:]
-    there, classes, boxes = (
-        targets[..., 0] >= 0,
-        targets[..., 0].clamp(min=0).long(),
-        targets[..., 1:],
-    )
+    there = targets[..., 0] >= 0
+    classes = targets[..., 0].clamp(min=0).long()
+    boxes = targets[..., 1:]
     x, y = (
         (boxes[..., axis] // STRIDE).long().clamp(0, n - 1) for axis, n in ((0, columns), (1, rows))
     )
@@ -159,11 +159,9 @@ def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, 
     the numbers.
     """
     (count, batch), (rows, columns) = outputs.shape[:2], outputs.shape[3:]
-    there, classes, boxes = (
-        targets[..., 0] >= 0,
-        np.maximum(targets[..., 0], 0).astype(int),
-        targets[..., 1:],
-    )
+    there = targets[..., 0] >= 0
+    classes = np.maximum(targets[..., 0], 0).astype(int)
+    boxes = targets[..., 1:]
     x, y = (
         np.clip((boxes[..., axis] // STRIDE).astype(int), 0, n - 1)
         for axis, n in ((0, columns), (1, rows))
@@ -180,10 +178,8 @@ def _slope(of_boxes: _BoxSlope, outputs: Array, targets: Array) -> tuple[Array, 
     by_held[..., 0] = 0
     full = np.zeros((batch, rows, columns), outputs.dtype)
     np.maximum.at(full, (examples.T, y, x), there)
-    of_objects, of_places = (
-        _weights(there.astype(outputs.dtype), 1),
-        _weights(full, 2) / 2 + _weights(1 - full, 2) / 2,
-    )
+    of_objects = _weights(there.astype(outputs.dtype), 1)
+    of_places = _weights(full, 2) / 2 + _weights(1 - full, 2) / 2
     odds = outputs[:, :, 0]
     raised = np.exp(-np.abs(odds))
     losses = (np.maximum(odds, 0) - odds * full + log(1 + raised.astype(float))) * of_places
@@ -227,22 +223,26 @@ def _giou_slope(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Arr
     """Where two edges are one, either moves half of what the lesser or the greater is, as PyTorch
     has it.
     """
-    centre, side = (
-        middle + ANCHOR * numbers[..., :2],
-        ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST)),
-    )
-    low, high = centre - side / 2, centre + side / 2
-    other_low, other_high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+    centre = middle + ANCHOR * numbers[..., :2]
+    side = ANCHOR * np.exp(np.minimum(numbers[..., 2:], _LARGEST))
+    low = centre - side / 2
+    high = centre + side / 2
+    other_low = boxes[..., :2] - boxes[..., 2:] / 2
+    other_high = boxes[..., :2] + boxes[..., 2:] / 2
     reach = np.minimum(high, other_high) - np.maximum(low, other_low)
-    within, span = np.maximum(reach, 0), np.maximum(high, other_high) - np.minimum(low, other_low)
-    shared, around = within.prod(-1), span.prod(-1)
+    within = np.maximum(reach, 0)
+    span = np.maximum(high, other_high) - np.minimum(low, other_low)
+    shared = within.prod(-1)
+    around = span.prod(-1)
     union = side.prod(-1) + boxes[..., 2:].prod(-1) - shared
-    some, all_around = np.maximum(union, 1e-9), np.maximum(around, 1e-9)
+    some = np.maximum(union, 1e-9)
+    all_around = np.maximum(around, 1e-9)
     losses = 2 - shared / some - union / all_around
     by_union = np.where(union >= 1e-9, shared / some**2, 0) - 1 / all_around
     by_reach = ((-1 / some - by_union)[..., None] * within[..., ::-1]) * (reach >= 0)
     by_span = np.where(around >= 1e-9, union / all_around**2, 0)[..., None] * span[..., ::-1]
-    outside, outside_low = _exceeds(high, other_high), _exceeds(other_low, low)
+    outside = _exceeds(high, other_high)
+    outside_low = _exceeds(other_low, low)
     by_high = by_reach * (1 - outside) + by_span * outside
     by_low = -by_reach * (1 - outside_low) - by_span * outside_low
     by_side = (by_high - by_low) / 2 + by_union[..., None] * side[..., ::-1]

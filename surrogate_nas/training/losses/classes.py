@@ -36,7 +36,8 @@ def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> T
     """The negative log of the softmax of the right class, in nats, shape ``(K, batch)``."""
     import torch.nn.functional as F
 
-    flat, wanted = outputs.flatten(0, 1), _repeated(targets, outputs).flatten(0, 1)
+    flat = outputs.flatten(0, 1)
+    wanted = _repeated(targets, outputs).flatten(0, 1)
     return _mean(
         F.cross_entropy(flat, wanted, reduction="none", label_smoothing=smoothing), outputs
     )
@@ -91,7 +92,9 @@ def cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _label_smoothing_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    softmax, classes, weight = softmax_of(outputs, targets), outputs.shape[2], share(outputs)
+    softmax = softmax_of(outputs, targets)
+    classes = outputs.shape[2]
+    weight = share(outputs)
     lowered = outputs - softmax.top if isinstance(softmax.top, np.ndarray) else outputs
     means = (summed(lowered) / classes - np.log(softmax.total))[:, :, 0]
     gradient = softmax.raised
@@ -113,7 +116,8 @@ def _focal_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 @np.errstate(all="ignore")
 def _brier_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    softmax, weight = softmax_of(outputs, targets), 2 * share(outputs)
+    softmax = softmax_of(outputs, targets)
+    weight = 2 * share(outputs)
     p = softmax.raised
     p /= softmax.total
     of_target = softmax.flat[softmax.right]
@@ -226,7 +230,9 @@ def dice(outputs: Tensor, targets: Tensor) -> Tensor:
 def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     count, batch, classes = outputs.shape[:3]
     softmax = softmax_of(outputs, targets)
-    p, flat, right = softmax.raised, softmax.flat, softmax.right
+    p = softmax.raised
+    flat = softmax.flat
+    right = softmax.right
     p /= softmax.total
     answered = flat[right]
     pixels = tuple(range(3, p.ndim))

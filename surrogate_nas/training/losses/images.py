@@ -40,14 +40,16 @@ def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
 
     count, batch, _, *sides = outputs.shape
     window = [min(WINDOW, side) for side in sides]
-    x, y = outputs.flatten(0, 1), targets.expand(count, *targets.shape).flatten(0, 1)
+    x = outputs.flatten(0, 1)
+    y = targets.expand(count, *targets.shape).flatten(0, 1)
     pixels = window[0] * window[1]
     unbiased = pixels / max(pixels - 1, 1)
 
     def mean(of: Tensor) -> Tensor:
         return avg_pool2d(of, window, stride=1)
 
-    mean_x, mean_y = mean(x), mean(y)
+    mean_x = mean(x)
+    mean_y = mean(y)
     variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
@@ -64,7 +66,8 @@ def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     lead back.
     """
     (count, batch, channels), sides = outputs.shape[:3], outputs.shape[3:]
-    x, y = outputs.transpose(3, 4, 2, 0, 1), targets.transpose(2, 3, 1, 0)[:, :, :, None]
+    x = outputs.transpose(3, 4, 2, 0, 1)
+    y = targets.transpose(2, 3, 1, 0)[:, :, :, None]
     maps = np.empty((*sides, 5, channels, count, batch), outputs.dtype)
     for at, of in enumerate((x, y)):
         maps[:, :, at] = of
@@ -77,10 +80,8 @@ def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     variances = unbiased * (of_xx - mean_x**2 + of_yy - mean_y**2) + _SMALL[1]
     covariance = unbiased * (of_xy - mean_x * mean_y)
     squares = mean_x**2 + mean_y**2 + _SMALL[0]
-    luminance, structure = (
-        (2 * mean_x * mean_y + _SMALL[0]) / squares,
-        (2 * covariance + _SMALL[1]) / variances,
-    )
+    luminance = (2 * mean_x * mean_y + _SMALL[0]) / squares
+    structure = (2 * covariance + _SMALL[1]) / variances
     negative = luminance < 0
     taken = np.where(negative, np.abs(structure), structure)
     similarity = luminance * taken

@@ -95,7 +95,8 @@ def _pinball(error: Array) -> tuple[Array, Array]:
 
 
 def _huber_of_normal() -> float:
-    density, inside = _NORMAL.pdf(1), 2 * _NORMAL.cdf(1) - 1
+    density = _NORMAL.pdf(1)
+    inside = 2 * _NORMAL.cdf(1) - 1
     return (inside - 2 * density) / 2 + 2 * density - (1 - inside) / 2
 
 

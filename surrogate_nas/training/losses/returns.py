@@ -83,7 +83,8 @@ def _clipped_return_slope(outputs: Array, targets: Array) -> tuple[Array, Array]
 
     def of(log: Array) -> tuple[Array, Array]:
         ratio = np.exp(log - before)
-        free, held = -ratio * better, -np.clip(ratio, 1 - CLIP, 1 + CLIP) * better
+        free = -ratio * better
+        held = -np.clip(ratio, 1 - CLIP, 1 + CLIP) * better
         # within the clip both are the same
         return np.maximum(free, held), np.where(free >= held, free, 0)
 
@@ -94,7 +95,12 @@ def _all_lost(actions: int) -> float:  # noqa: ARG001 - the interface
     return 1.0
 
 
-def _loss(name: str, title: str, each: Callable[[Tensor, Tensor], Tensor], slope: Slope) -> Loss:
+def _loss(
+    name: str,
+    title: str,
+    each: Callable[[Tensor, Tensor], Tensor],
+    slope: Slope,
+) -> Loss:
     return Loss(
         name, title, "lost return", ("policy",), each, _all_lost, "lost return", slope=slope
     )

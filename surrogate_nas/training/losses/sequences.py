@@ -110,16 +110,16 @@ def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     logarithms.
     """
     count, batch, classes, positions = outputs.shape
-    longest, examples = targets.shape[1], count * batch
-    lengths, doubled = (targets != BLANK).sum(1), _doubled_labels(targets)
+    longest = targets.shape[1]
+    examples = count * batch
+    lengths = (targets != BLANK).sum(1)
+    doubled = _doubled_labels(targets)
     # Shape of labels: (labels, 1, batch).
     labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]
     gradient, total, top = softened(outputs)
-    networks, columns, times = (
-        np.arange(count)[:, None],
-        np.arange(batch),
-        np.arange(positions)[:, None, None, None],
-    )
+    networks = np.arange(count)[:, None]
+    columns = np.arange(batch)
+    times = np.arange(positions)[:, None, None, None]
     norms = (log(total) + top).transpose(3, 2, 0, 1)  # (positions, 1, K, batch)
     logs = outputs[networks, columns, labels, times].astype(float) - norms
     logs = logs.reshape(positions, 1 + longest, examples)
@@ -177,13 +177,15 @@ def _shares(
     allowed[3::2, :n][skips] = one
     allowed[2:, n:] = allowed[2:, :n][::-1]
     found = np.empty_like(weights)
-    start, texts = found[0], np.arange(n)
+    start = found[0]
+    texts = np.arange(n)
     start[:] = nothing
     start[:2, :n] = one
     start[states - 1 - 2 * ends, n + texts] = one
     start[np.where(ends > 0, states - 2 * ends, states - 1), n + texts] = one
     padded = np.full((states + 2, 2 * n), nothing)
-    now, skipped = padded[2:], np.empty((states, 2 * n))
+    now = padded[2:]
+    skipped = np.empty((states, 2 * n))
     for before, weight, after in zip(found[:-1], weights[:-1], found[1:], strict=True):
         times(before, weight, out=now)
         plus(now, padded[1:-1], out=after)

@@ -119,7 +119,8 @@ def softmax_of(outputs: Array, targets: Array) -> Softmax:
         targets: Class numbers, shape ``(batch[, positions…])``.
     """
     raised, total, top = softened(outputs)
-    flat, right = raised.ravel("K"), places(raised, targets)
+    flat = raised.ravel("K")
+    right = places(raised, targets)
     of_right = flat[right]
     if isinstance(top, float) and of_right.size and of_right.min() > _CALM[0]:
         logs = np.log(of_right / total[:, :, 0])
@@ -130,7 +131,9 @@ def softmax_of(outputs: Array, targets: Array) -> Softmax:
 
 
 def of_right(
-    outputs: Array, targets: Array, of: Callable[[Array], tuple[Array, Array | float]]
+    outputs: Array,
+    targets: Array,
+    of: Callable[[Array], tuple[Array, Array | float]],
 ) -> tuple[Array, Array]:
     """The slope of a loss that looks at nothing but the log-probability of the right class.
 

@@ -81,7 +81,9 @@ class Answers:
                 differentiated.
         """
         self.task = task
-        self._given, self._again, self._slope = (outputs, targets, inputs), again, slope
+        self._given = (outputs, targets, inputs)
+        self._again = again
+        self._slope = slope
         self._is_array = isinstance(outputs, np.ndarray)
 
     def with_slope(self, slope: Slope) -> Answers:
@@ -139,7 +141,9 @@ def _by_tensors(again: Callable[[Tensor], Tensor], inputs: Array) -> Array:
 
 
 def _autograd(
-    again: Callable[[Tensor], Tensor], inputs: Array, gradient_of: Callable[[Array], Array]
+    again: Callable[[Tensor], Tensor],
+    inputs: Array,
+    gradient_of: Callable[[Array], Array],
 ) -> Array:
     return autograd_slope(again, _tensor(inputs), gradient_of)
 

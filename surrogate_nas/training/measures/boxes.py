@@ -47,7 +47,8 @@ def surest(outputs: Array, targets: Array) -> Surest:
     boxes = np.concatenate([np.stack([x, y], 1) + ANCHOR * flat[..., -4:-2], sides], 3)
     likely = softmax(flat[..., 1:-4], 3)
     sure = np.nan_to_num(likely.max(3) / (1 + exp(-flat[..., 0])), nan=0)
-    classes, chosen = likely.argmax(3), []
+    classes = likely.argmax(3)
+    chosen = []
     for _ in range(targets.shape[1]):
         best = sure.argmax(2)[..., None]
         box = np.take_along_axis(boxes, best[..., None], 2)
@@ -69,11 +70,13 @@ def missed(answers: Answers) -> Array:
     """
     targets = answers.arrays.targets.astype(np.float64)
     found = surest(answers.arrays.outputs, targets)
-    classes, boxes = targets[:, :, 0], targets[:, :, 1:]
+    classes = targets[:, :, 0]
+    boxes = targets[:, :, 1:]
     left = np.tile(classes >= 0, (len(found.boxes), 1, 1))
     before = left.sum((1, 2))
     for place in range(targets.shape[1]):
-        box, guess = found.boxes[:, :, place, None], found.classes[:, :, place, None]
+        box = found.boxes[:, :, place, None]
+        guess = found.classes[:, :, place, None]
         shared = _shared(box, boxes) * (left & (guess == classes))
         which = shared.argmax(2)[..., None]
         most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
@@ -86,7 +89,8 @@ def mean_overlap(answers: Answers) -> Array:
     class.
     """
     targets = answers.arrays.targets.astype(np.float64)
-    found, there = surest(answers.arrays.outputs, targets), targets[:, :, 0] >= 0
+    found = surest(answers.arrays.outputs, targets)
+    there = targets[:, :, 0] >= 0
     shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])
     best = (shared * (found.classes >= 0)[:, :, None]).max(3)
     return np.asarray((best * there).sum((1, 2)) / there.sum())

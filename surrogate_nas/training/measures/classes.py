@@ -17,7 +17,8 @@ def error(answers: Answers) -> Array:
     """The share of answers that are wrong: another class, or a number further off than the task's
     tolerance, %.
     """
-    outputs, targets = answers.arrays.outputs, answers.arrays.targets
+    outputs = answers.arrays.outputs
+    targets = answers.arrays.targets
     if targets.dtype.kind == "f":
         off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
         wrong = np.abs(off) > answers.task.tolerance
@@ -129,7 +130,8 @@ MOST = 500
 def robust_error(answers: Answers) -> Array:
     """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %."""
     arrays = answers.arrays
-    inputs, targets = arrays.inputs[:MOST], arrays.targets[:MOST]
+    inputs = arrays.inputs[:MOST]
+    targets = arrays.targets[:MOST]
 
     def uphill(outputs: Array) -> Array:
         # In double precision a gradient is left where single precision answers a probability of 1.
@@ -172,7 +174,8 @@ def mean_overlap(answers: Answers) -> Array:
     pairs = classes * answers.arrays.targets + outputs.argmax(2)
     table = np.stack([np.bincount(network.ravel(), minlength=classes**2) for network in pairs])
     table = table.reshape(-1, classes, classes).astype(np.float64)
-    both, either = table.diagonal(axis1=1, axis2=2), table.sum(1) + table.sum(2)
+    both = table.diagonal(axis1=1, axis2=2)
+    either = table.sum(1) + table.sum(2)
     return np.asarray((both / np.maximum(either - both, 1)).sum(1) / (either > 0).sum(1))
 
 

@@ -48,14 +48,16 @@ def _learned(images: Array) -> Features:
     from sklearn.neural_network import MLPClassifier
 
     pixels = images.reshape(len(images), -1).astype(np.float64)
-    centre, scale = pixels.mean(), pixels.std()
+    centre = pixels.mean()
+    scale = pixels.std()
     pixels = (pixels - centre) / scale
     clusters = KMeans(min(CLUSTERS, len(pixels)), n_init=1, random_state=0).fit_predict(pixels)
     classifier = MLPClassifier((_FEATURES,), max_iter=_EPOCHS, random_state=0)
     # it need not converge
     with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
         classifier.fit(pixels, clusters)
-    weights, shifts = classifier.coefs_[0], classifier.intercepts_[0]
+    weights = classifier.coefs_[0]
+    shifts = classifier.intercepts_[0]
 
     def features(made: Array) -> Array:
         flat = (made.reshape(len(made), -1).astype(np.float64) - centre) / scale

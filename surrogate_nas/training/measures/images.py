@@ -42,7 +42,8 @@ def structural_similarity(answers: Answers) -> Array:
         rows = np.sum([of[..., i : i + height, :] for i in range(window[0])], 0)
         return np.asarray(np.sum([rows[..., i : i + width] for i in range(window[1])], 0) / pixels)
 
-    mean_x, mean_y = mean(x), mean(y)
+    mean_x = mean(x)
+    mean_y = mean(y)
     variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
     covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])

@@ -37,7 +37,8 @@ def explained(answers: Answers) -> Array:
 
 def _missing(answers: Answers) -> Array:
     """Targets less outputs, shape ``(K, n, numbers)``."""
-    outputs, targets = answers.arrays.outputs, answers.arrays.targets
+    outputs = answers.arrays.outputs
+    targets = answers.arrays.targets
     return targets.reshape(len(targets), -1) - outputs.astype(np.float64).reshape(
         *outputs.shape[:2], -1
     )

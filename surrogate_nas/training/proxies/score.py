@@ -190,11 +190,16 @@ def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> G
     )
 
 
-def of_loss(loss: Tensor, weights: Sequence[Tensor], layers: Sequence[Tensor]) -> dict[str, float]:
+def of_loss(
+    loss: Tensor,
+    weights: Sequence[Tensor],
+    layers: Sequence[Tensor],
+) -> dict[str, float]:
     """grad_norm, snip, fisher and grasp of a network."""
     grads = gradients(loss, [*weights, *layers], twice=True)
     flat = [g if g is None else g.detach() for g in grads]
-    of_weights, of_layers = flat[: len(weights)], flat[len(weights) :]
+    of_weights = flat[: len(weights)]
+    of_layers = flat[len(weights) :]
     curvature = sum(
         ((g.detach() * g).sum() for g in grads[: len(weights)] if g is not None), torch.zeros(())
     )

@@ -46,14 +46,22 @@ class _Convolutions(nn.Module):
     """
 
     def __init__(
-        self, places: Sequence[tuple[int, int]], channels: int, kernel: int, network: Network
+        self,
+        places: Sequence[tuple[int, int]],
+        channels: int,
+        kernel: int,
+        network: Network,
     ) -> None:
         super().__init__()
-        self.places, self.channels = tuple(places), channels
+        self.places = tuple(places)
+        self.channels = channels
         self.all = ConvolutionBN(channels, len(self.places) * channels, kernel, network)
 
     def forward(
-        self, x: Tensor, weights: Tensor | None, active: Active
+        self,
+        x: Tensor,
+        weights: Tensor | None,
+        active: Active,
     ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
         held = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
@@ -67,7 +75,8 @@ class _Convolutions(nn.Module):
         if weights is not None:
             edges, choices = zip(*(self.places[i] for i in held), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
-            scale, shift = scale * factor, shift * factor
+            scale = scale * factor
+            shift = shift * factor
         raw = convolve(x, kernels, causal=self.all.causal)
         terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(held), dim=1)
         return [(self.places[i][0], term) for i, term in zip(held, terms, strict=True)]
@@ -113,7 +122,8 @@ class MixedCell(nn.Module):
             weights: Of the operations, shape ``(edges, choices)``; None for 1.
             active: For every edge the choices that are computed.
         """
-        self._weights, self._active = weights, active
+        self._weights = weights
+        self._active = active
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the last node."""
@@ -126,7 +136,8 @@ class MixedCell(nn.Module):
 
     def _leaving(self, source: int, x: Tensor) -> list[tuple[int, Tensor]]:
         """(edge, term) for every active operation that reads a node."""
-        positive, terms = F.relu(x), list[tuple[int, Tensor]]()
+        positive = F.relu(x)
+        terms = list[tuple[int, Tensor]]()
         for kernel in _KERNELS.values():
             name = f"{source} {kernel}"
             if name in self.convolutions:
@@ -149,7 +160,9 @@ if TYPE_CHECKING:
 
 
 def descent(
-    parameters: Iterable[nn.Parameter], schedule: Schedule, steps: int
+    parameters: Iterable[nn.Parameter],
+    schedule: Schedule,
+    steps: int,
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """The optimiser, and what lets its learning rate fall to 0 as a cosine."""
     optimiser = torch.optim.SGD(
@@ -220,7 +233,8 @@ class Supernet:
         # what layers draw while they are built is drawn anew, by the seed
         with torch.random.fork_rng(devices=[]):
             self._model = self._built(space, network, seed)
-        self._task, self._goal = task, goal
+        self._task = task
+        self._goal = goal
         self._data = {
             name: tuple(torch.as_tensor(part) for part in split) for name, split in data.items()
         }
@@ -258,7 +272,8 @@ class Supernet:
 
     def spent(self) -> float:
         """The seconds of all that was done since this was last asked."""
-        seconds, self._seconds = self._seconds, 0.0
+        seconds = self._seconds
+        self._seconds = 0.0
         return seconds
 
     def _outputs(self, inputs: Tensor, weights: Tensor | None, active: Active) -> Tensor:
@@ -299,7 +314,8 @@ class Supernet:
                 None if weights is None else weights.detach().requires_grad_(weights.requires_grad)
             )
             outputs = self._outputs(inputs, leaf, active)
-            loss, judged = self._task.losses(outputs, targets)[0], self._judged(outputs, targets)
+            loss = self._task.losses(outputs, targets)[0]
+            judged = self._judged(outputs, targets)
             self._optimiser.zero_grad()
             gradient: Tensor | None
             if leaf is not None and leaf.requires_grad and self._goal.is_error:

@@ -37,7 +37,8 @@ def load() -> dict[str, Split]:
     days, labels = (np.concatenate(parts) for parts in zip(*read, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
     summer, winter = (order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False))
-    rest, half = summer[_N_TRAIN:], len(winter) // 2
+    rest = summer[_N_TRAIN:]
+    half = len(winter) // 2
     middle = len(rest) // 2
     chosen = {
         "train": (summer[:_N_TRAIN], winter[:0]),

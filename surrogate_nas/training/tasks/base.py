@@ -516,10 +516,8 @@ class Task:
         Args:
             gradient: That by what losses take, shape ``(K, batch, …)``, an array or a tensor.
         """
-        restore, outputs = (
-            self.about.restore,
-            self.classes if self.outputs is None else self.outputs,
-        )
+        restore = self.about.restore
+        outputs = self.classes if self.outputs is None else self.outputs
         return gradient if restore is None else restore(gradient, outputs)
 
     def with_loss(self, loss: str | Loss) -> Task:
@@ -542,7 +540,10 @@ class Task:
 
 
 def split_images(
-    images: np.ndarray, labels: np.ndarray, sizes: tuple[int, int, int], seed: int = SPLIT_SEED
+    images: np.ndarray,
+    labels: np.ndarray,
+    sizes: tuple[int, int, int],
+    seed: int = SPLIT_SEED,
 ) -> dict[str, Split]:
     """Shuffle examples and cut them into splits.
 
@@ -562,7 +563,8 @@ def split_images(
 
 def standardise(splits: dict[str, Split]) -> dict[str, Split]:
     """Give every split mean 0 and deviation 1 by the training split's statistics, per channel."""
-    inputs, axes = splits["train"].inputs, (0, 2, 3)
+    inputs = splits["train"].inputs
+    axes = (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
     deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
     return {

@@ -53,9 +53,11 @@ class Scenes(NamedTuple):
 def scenes() -> dict[str, Scenes]:
     """Draw the scenes of every split: 600 to train, 300 to validate, 300 to test."""
     images, labels = published("detection or segmentation")
-    images, labels = images[labels < DIGITS], labels[labels < DIGITS]
+    images = images[labels < DIGITS]
+    labels = labels[labels < DIGITS]
     rng = np.random.default_rng(SPLIT_SEED)
-    order, start = rng.permutation(len(images)), 0
+    order = rng.permutation(len(images))
+    start = 0
     made = {}
     for name in SPLITS:
         own = order[start : start + _SCANS[name]]
@@ -68,17 +70,16 @@ def scenes() -> dict[str, Scenes]:
 def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Scenes:
     count = rng.integers(1, MOST + 1)
     while True:
-        image, classes, taken = (
-            np.zeros((1, SIDE, SIDE)),
-            np.zeros((SIDE, SIDE), np.int64),
-            np.zeros((SIDE, SIDE)),
-        )
+        image = np.zeros((1, SIDE, SIDE))
+        classes = np.zeros((SIDE, SIDE), np.int64)
+        taken = np.zeros((SIDE, SIDE))
         boxes = np.tile((-1.0, 0, 0, 0, 0), (MOST, 1))
         for number, chosen in enumerate(rng.integers(len(images), size=count)):
             rows, columns = (np.flatnonzero((images[chosen] > _INK).any(axis)) for axis in (1, 0))
             ink = images[chosen][rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
             height, width = ink.shape
-            top, left = rng.integers(SIDE - height + 1), rng.integers(SIDE - width + 1)
+            top = rng.integers(SIDE - height + 1)
+            left = rng.integers(SIDE - width + 1)
             inside = (slice(top, top + height), slice(left, left + width))
             image[0][inside] += ink
             classes[inside] = np.where(ink > _INK, labels[chosen] + 1, 0)

@@ -19,10 +19,15 @@ from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.environment import Array, Environment, starting
 
-GRAVITY, PUSH, SECONDS = 9.8, 10.0, 0.02
-CART_MASS, POLE_MASS, HALF_LENGTH = 1.0, 0.1, 0.5
+GRAVITY = 9.8
+PUSH = 10.0
+SECONDS = 0.02
+CART_MASS = 1.0
+POLE_MASS = 0.1
+HALF_LENGTH = 0.5
 """In kg and m."""
-EDGE, LEAN = 2.4, np.radians(12)
+EDGE = 2.4
+LEAN = np.radians(12)
 """Beyond which an episode ends, in m and rad."""
 _SIZES = {"train": 500, "valid": 128, "test": 384}
 _START = 0.05
@@ -37,7 +42,9 @@ def pushed(states: Array, actions: Array) -> Array:
     """
     position, velocity, angle, turning = states.T
     force = np.where(actions == 1, PUSH, -PUSH)
-    mass, cosine, sine = CART_MASS + POLE_MASS, np.cos(angle), np.sin(angle)
+    mass = CART_MASS + POLE_MASS
+    cosine = np.cos(angle)
+    sine = np.sin(angle)
     pressed = (force + POLE_MASS * HALF_LENGTH * turning**2 * sine) / mass
     turned = (GRAVITY * sine - cosine * pressed) / (
         HALF_LENGTH * (4 / 3 - POLE_MASS * cosine**2 / mass)

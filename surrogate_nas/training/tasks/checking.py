@@ -195,7 +195,8 @@ def _numbers(targets: Array, what: str, classes: int, wanted: tuple[int, ...]) -
         numbers = targets.astype(np.int64)
     if not (numbers == targets).all():
         raise UserError(f"{what} must be whole numbers, the numbers of classes")
-    least, most = int(numbers.min()), int(numbers.max())
+    least = int(numbers.min())
+    most = int(numbers.max())
     if least < 0 or most >= classes:
         raise UserError(
             f"{what} go from {least} to {most}, but its {classes} classes from 0 to {classes - 1}"

@@ -18,7 +18,8 @@ NOISE = 0.3
 
 def load() -> dict[str, Split]:
     """Noisy scans with clean ones: 1,000 / 400 / 397."""
-    rng, splits = np.random.default_rng(SPLIT_SEED), {}
+    rng = np.random.default_rng(SPLIT_SEED)
+    splits = {}
     for name, (clean, _) in scans(BRIGHTEST).items():
         splits[name] = as_split(clean + NOISE * rng.standard_normal(clean.shape), clean)
     return splits

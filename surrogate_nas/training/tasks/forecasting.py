@@ -42,7 +42,8 @@ def carbon_dioxide() -> np.ndarray:
     means = np.array(
         [math.fsum(weeks) / len(weeks) if weeks else math.nan for weeks in months.values()]
     )
-    places, known = np.arange(len(means)), ~np.isnan(means)
+    places = np.arange(len(means))
+    known = ~np.isnan(means)
     return np.asarray(np.interp(places, places[known], means[known]))
 
 

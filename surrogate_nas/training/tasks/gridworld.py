@@ -20,11 +20,13 @@ from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
 from surrogate_nas.training.tasks.checking import Split
 from surrogate_nas.training.tasks.environment import Array, Environment, starting
 
-SIZE, WALLS = 7, 0.3
+SIZE = 7
+WALLS = 0.3
 """Squares a side, and the share of them that are walls."""
 MOVES = np.array([(-1, 0), (1, 0), (0, -1), (0, 1)])
 """Up, down, left, right: rows and columns of each action."""
-NEAREST, FURTHEST = 3, 12
+NEAREST = 3
+FURTHEST = 12
 """Steps from start to goal on the shortest way."""
 _AGENT, _GOAL, _WALLS, _TRAIL = range(4)
 _SIZES = {"train": 500, "valid": 384, "test": 768}
@@ -67,7 +69,9 @@ class GridWorld(Environment):
         """Goal, walls and trail around the agent, the goal's direction, rows and columns, shape
         ``(n, 7, 5, 5)``.
         """
-        at, goal, side = _place(states, _AGENT), _place(states, _GOAL), 2 * self.sight + 1
+        at = _place(states, _AGENT)
+        goal = _place(states, _GOAL)
+        side = 2 * self.sight + 1
         height, width = np.array(states.shape[2:]) + 2 * self.sight
         padded = np.zeros((len(states), 3, height, width), dtype=np.float32)
         padded[:, 1] = 1
@@ -82,7 +86,8 @@ class GridWorld(Environment):
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
         """Move every agent by a square, but not into a wall."""
-        rows, at = np.arange(len(states)), _place(states, _AGENT)
+        rows = np.arange(len(states))
+        at = _place(states, _AGENT)
         to = np.clip(at + MOVES[actions], 0, np.array(states.shape[2:]) - 1)
         to = np.where(states[rows, _WALLS, to[:, 0], to[:, 1]][:, None] > 0, at, to)
         moved = states.copy()
@@ -121,7 +126,8 @@ def load() -> dict[str, Split]:
 
 def _drawn(n: int) -> Array:
     """Grids, shape ``(n, 4, SIZE, SIZE)``."""
-    rng, found = np.random.default_rng(SPLIT_SEED), np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
+    rng = np.random.default_rng(SPLIT_SEED)
+    found = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
     while len(found) < n:
         drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
         drawn[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS

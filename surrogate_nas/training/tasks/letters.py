@@ -32,10 +32,14 @@ VOICES = {
 """The languages of each split, one voice each."""
 _LATIN = dict(zip("АИМОСУ", LETTERS, strict=True))
 _SIZES = {"train": 800, "valid": 500, "test": 700}
-_BANDS, _LENGTH, _HOP = 16, 32, 0.045
-_SECONDS, _LEAD = 0.7, 5
+_BANDS = 16
+_LENGTH = 32
+_HOP = 0.045
+_SECONDS = 0.7
+_LEAD = 5
 _WARP = 0.12
-_FEWEST, _MOST = 2, 3
+_FEWEST = 2
+_MOST = 3
 
 
 def is_here() -> bool:
@@ -69,7 +73,10 @@ def recordings(language: str) -> list[np.ndarray]:
 
 
 def spoken(
-    voices: list[list[np.ndarray]], n: int, rng: np.random.Generator, warp: float = 0.0
+    voices: list[list[np.ndarray]],
+    n: int,
+    rng: np.random.Generator,
+    warp: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Join letters of one voice at a time, in noise.
 
@@ -88,7 +95,8 @@ def spoken(
         voice = voices[rng.integers(len(voices))]
         letters = rng.integers(len(LETTERS), size=rng.integers(_FEWEST, _MOST + 1))
         targets[row, : len(letters)] = letters + 1
-        start, throat = int(rng.integers(_LEAD)), rng.uniform(1 - warp, 1 + warp)
+        start = int(rng.integers(_LEAD))
+        throat = rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
             said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[
                 :, : _LENGTH - start

@@ -18,7 +18,8 @@ def load() -> dict[str, Split]:
     from mnist1d.data import get_dataset_args, make_dataset
 
     made = make_dataset(get_dataset_args())
-    signals, labels = made["x"][:, None, None, :], made["y"]
+    signals = made["x"][:, None, None, :]
+    labels = made["y"]
     n = len(signals) - _N_VALID
     return standardise(
         {

@@ -46,7 +46,9 @@ KITS = {
 """The kits of each split; all by one maker are in one."""
 _SIZES = {"train": 160, "valid": 160, "test": 200}
 _SUFFIXES = (".aiff", ".flac", ".wav")
-_BANDS, _LENGTH, _HOP = 16, 24, 0.0125
+_BANDS = 16
+_LENGTH = 24
+_HOP = 0.0125
 _SECONDS = 0.35
 
 Stroke = tuple[np.ndarray, int]
@@ -93,7 +95,9 @@ def _fitted(bands: np.ndarray) -> np.ndarray:
 
 
 def repeated(
-    found: list[Stroke], n: int, rng: np.random.Generator
+    found: list[Stroke],
+    n: int,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Repeat strokes, each a little different.
 

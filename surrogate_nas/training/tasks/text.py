@@ -36,7 +36,8 @@ def load() -> dict[str, Split]:
     windows = np.stack(
         [codes[i * stride : i * stride + _LENGTH + 1] for i in range(sum(_SIZES.values()))]
     )
-    splits, start = {}, 0
+    splits = {}
+    start = 0
     for name, size in _SIZES.items():
         part = windows[start : start + size]
         one_hot = np.eye(len(ALPHABET), dtype=np.float32)[part[:, :-1]]

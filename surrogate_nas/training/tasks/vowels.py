@@ -21,7 +21,8 @@ from surrogate_nas.training.tasks.checking import Split
 SPEAKERS = 9
 _NAME = "JapaneseVowels"
 _LENGTH = 40
-_FEWEST, _MOST = 2, 4
+_FEWEST = 2
+_MOST = 4
 _SIZES = {"train": 800, "valid": 800, "test": 800}
 
 Utterance = tuple[np.ndarray, int]
@@ -54,7 +55,9 @@ def read(text: str) -> list[Utterance]:
 
 
 def joined(
-    utterances: list[Utterance], n: int, rng: np.random.Generator
+    utterances: list[Utterance],
+    n: int,
+    rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Join utterances of one speaker after another.
 
@@ -65,7 +68,8 @@ def joined(
     inputs = np.zeros((n, len(utterances[0][0]), 1, _LENGTH), np.float32)
     targets = np.zeros((n, _MOST), np.int64)
     for row in range(n):
-        count, previous = rng.integers(_FEWEST, _MOST + 1), 0
+        count = rng.integers(_FEWEST, _MOST + 1)
+        previous = 0
         parts = []
         for place in range(count):
             frames, speaker = utterances[rng.integers(len(utterances))]

@@ -72,7 +72,8 @@ class Discriminator:
         """Draw the weights."""
         half = (_halved(height), _halved(width))
         quarter = (_halved(half[0]), _halved(half[1]))
-        ins, outs = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter)), (WIDTH, 2 * WIDTH, 1)
+        ins = (9 * channels, 9 * WIDTH, 2 * WIDTH * math.prod(quarter))
+        outs = (WIDTH, 2 * WIDTH, 1)
         shapes = [shape for i, o in zip(ins, outs, strict=True) for shape in ((o, i), (o, 1))]
         bounds = np.repeat(
             [1 / math.sqrt(i) for i in ins], [o * (i + 1) for i, o in zip(ins, outs, strict=True)]
@@ -156,7 +157,8 @@ class Discriminator:
         """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin``
         on.
         """
-        by_first, by_second = seen.by_first[..., begin:], seen.by_second[..., begin:]
+        by_first = seen.by_first[..., begin:]
+        by_second = seen.by_second[..., begin:]
         slope = seen.slope(begin) * (PENALTY / by_first.shape[-1])
         first, _, second, _, _, _ = self.layers
         for_first, _, for_second, _, for_head, _ = self._gradients
@@ -243,7 +245,8 @@ def _windows(images: Array) -> Array:
     a column.
     """
     channels, height, width, n = images.shape
-    rows, columns = _halved(height), _halved(width)
+    rows = _halved(height)
+    columns = _halved(width)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), images.dtype)
     padded[:, 1 : height + 1, 1 : width + 1] = images
     windows = np.empty((channels, 3, 3, rows, columns, n), images.dtype)
@@ -258,7 +261,8 @@ def _together(windows: Array, shape: tuple[int, ...]) -> Array:
     ``(channels, height, width, n)``.
     """
     channels, height, width, n = shape
-    rows, columns = _halved(height), _halved(width)
+    rows = _halved(height)
+    columns = _halved(width)
     parts = windows.reshape(channels, 3, 3, rows, columns, n)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), windows.dtype)
     for y in range(3):
@@ -312,7 +316,8 @@ class Adversarial(Supervised):
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Noise, and as many real images."""
         noise, images = self.data["train"]
-        rng, batch = np.random.default_rng((self.seed, epoch)), self.task.schedule.batch
+        rng = np.random.default_rng((self.seed, epoch))
+        batch = self.task.schedule.batch
         chosen, real = (rng.permutation(len(noise)) for _ in range(2))
         for start in range(0, len(noise), batch):
             part = slice(start, start + batch)
@@ -354,7 +359,11 @@ def _logistic(x: Array) -> Array:
     return made
 
 
-def _by_autograd(loss: AdversarialLoss, made: Array, real: Array) -> tuple[float, Array, Array]:
+def _by_autograd(
+    loss: AdversarialLoss,
+    made: Array,
+    real: Array,
+) -> tuple[float, Array, Array]:
     """What the discriminator loses, and its gradients by the scores, of a loss that knows no
     slope.
     """

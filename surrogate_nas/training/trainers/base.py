@@ -35,7 +35,9 @@ class Trainer:
 
     def __init__(self, task: Task, data: Mapping[str, Split], *, seed: int) -> None:
         """Begin a run."""
-        self.task, self.data, self.seed = task, data, seed
+        self.task = task
+        self.data = data
+        self.seed = seed
         self.note = ""
 
     @property
@@ -85,10 +87,8 @@ class Supervised(Trainer):
     def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Examples and their targets."""
         inputs, targets = self.data["train"]
-        order, batch = (
-            np.random.default_rng((self.seed, epoch)).permutation(len(targets)),
-            self.task.schedule.batch,
-        )
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
+        batch = self.task.schedule.batch
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
             yield inputs[chosen], targets[chosen]

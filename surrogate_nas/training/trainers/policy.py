@@ -73,7 +73,10 @@ class Episodes:
 
 
 def act(
-    environment: Environment, starts: Array, answer: Answer, rng: np.random.Generator
+    environment: Environment,
+    starts: Array,
+    answer: Answer,
+    rng: np.random.Generator,
 ) -> Episodes:
     """Let a policy act until all episodes have ended.
 
@@ -83,7 +86,8 @@ def act(
         answer: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
         rng: Draws the actions.
     """
-    states, n = starts, len(starts)
+    states = starts
+    n = len(starts)
     alive = np.ones(n, dtype=bool)
     value = environment.value(states)
     steps: list[tuple[Array, ...]] = []
@@ -97,7 +101,8 @@ def act(
         steps.append(
             (seen, actions, odds[np.arange(n), actions], rewards * alive, surprises * alive, alive)
         )
-        value, alive = after, alive & ~ended
+        value = after
+        alive = alive & ~ended
         if not alive.any():
             break
     seen, actions, likelihoods, rewards, surprises, lives = (
@@ -165,7 +170,8 @@ class Policy(Trainer):
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
         told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
-        inputs, targets = episodes.observations[lives], told.astype(np.float32)
+        inputs = episodes.observations[lives]
+        targets = told.astype(np.float32)
         for _ in range(self.passes):
             for part in np.array_split(rng.permutation(len(targets)), self.parts):
                 yield inputs[part], targets[part]
@@ -184,10 +190,8 @@ class Policy(Trainer):
         )
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
-        returns, greatest = (
-            episodes.returns(self.environment.discount)[None, :, None],
-            self.greatest[split],
-        )
+        returns = episodes.returns(self.environment.discount)[None, :, None]
+        greatest = self.greatest[split]
         lost = np.array([self._loss(episodes, greatest)])
         return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
 
@@ -197,7 +201,8 @@ class Policy(Trainer):
 
 def _looks_back(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
-    outputs, uniform = np.zeros((1, 1, task.classes), np.float32), -math.log(task.classes)
+    outputs = np.zeros((1, 1, task.classes), np.float32)
+    uniform = -math.log(task.classes)
     as_now, likelier = (
         task.losses(outputs, np.array([[0, 1, uniform + more]], np.float32)).item()
         for more in (0.0, 0.1)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-RESAMPLES, LEVEL = 1000, 0.95
+RESAMPLES = 1000
+LEVEL = 0.95
 LEAST = 0.2
 """An order that agrees with another seed's by less is called noise."""
 
@@ -32,7 +33,11 @@ class Agreement(NamedTuple):
         return not (self.low > 0 and self.tau >= LEAST)
 
 
-def agreement(first: NDArray[np.float64], second: NDArray[np.float64], seed: int = 0) -> Agreement:
+def agreement(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    seed: int = 0,
+) -> Agreement:
     """Compare two orders of the same cells."""
     tau, *resampled = _taus(first, second, _counts(len(first), seed))
     return _with_interval(tau, resampled)
@@ -45,7 +50,9 @@ def _counts(n: int, seed: int) -> NDArray[np.float64]:
 
 
 def _taus(
-    first: NDArray[np.float64], second: NDArray[np.float64], counts: NDArray[np.float64]
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    counts: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Kendall's τ_b of two orders for every row of counts."""
     one, two = (np.sign(np.subtract.outer(values, values)) for values in (first, second))

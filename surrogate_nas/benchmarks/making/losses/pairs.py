@@ -17,7 +17,9 @@ from surrogate_nas.space import DEFAULT_SPACE, listed, space_named
 from surrogate_nas.training import TASKS, Task, task_named
 from surrogate_nas.training.losses import fitting, loss_named
 
-CLASSES, NOISY_CLASSES, SEEDS = 300, 300, 4
+CLASSES = 300
+NOISY_CLASSES = 300
+SEEDS = 4
 MOST_EXAMPLES = 10_000
 """A task of more training examples takes part only where it is named: its cells take minutes, not
 seconds.
@@ -182,7 +184,8 @@ DESIGNS = ("protocol",)
 """Those that come with the project: `NAME.toml`."""
 ALL = "all"
 _SUFFIX = ".toml"
-_MOST_LENGTH, _MOST_CLASSES = 1000, 1_000_000
+_MOST_LENGTH = 1000
+_MOST_CLASSES = 1_000_000
 _KEYS = ("tasks", "losses", "length", "classes", "seeds")
 
 
@@ -252,10 +255,15 @@ def _check_fit(losses: list[str], kinds: set[str]) -> None:
 
 
 def _names(
-    source: str, key: str, name: str, told: Mapping[str, Any], words: tuple[str, ...]
+    source: str,
+    key: str,
+    name: str,
+    told: Mapping[str, Any],
+    words: tuple[str, ...],
 ) -> list[str]:
     """A list of names; empty for all."""
-    value, right = told[name], " or ".join(f'"{word}"' for word in words)
+    value = told[name]
+    right = " or ".join(f'"{word}"' for word in words)
     if value in words:
         return [] if value == ALL else [value]
     if (

@@ -68,7 +68,10 @@ class Known:
 
 
 def fitting_in(
-    hours: float, spent: float, wanted: Sequence[tuple[Plan, int]], known: Known
+    hours: float,
+    spent: float,
+    wanted: Sequence[tuple[Plan, int]],
+    known: Known,
 ) -> tuple[int, float]:
     """How many of some pairs, from the first, are expected to be made in so many processor hours.
 
@@ -98,8 +101,10 @@ class Forecast:
             plan: [entry["processor_seconds"] for entry in entries]
             for plan, entries in made.items()
         }
-        self._left, self._clock = dict(left), clock
-        self._began, self._used = clock(), 0.0
+        self._left = dict(left)
+        self._clock = clock
+        self._began = clock()
+        self._used = 0.0
         self.done = 0
 
     def add(self, plan: Plan, jobs: Iterable[Job], entries: Iterable[Entry]) -> None:
@@ -127,7 +132,8 @@ class Forecast:
 
 ROUND = 50
 """Classes of a round."""
-BATCH_SECONDS, MOST_A_BATCH = 1.0, 64
+BATCH_SECONDS = 1.0
+MOST_A_BATCH = 64
 """What lies between two looks at the journals: about so many seconds of work, and at most so many
 trainings.
 """
@@ -218,7 +224,9 @@ class _Work:
         progress: Progress | None,
     ) -> None:
         self.failures: dict[str, str] = {}
-        self._plans, self._journals, self._progress = list(plans), journals, progress
+        self._plans = list(plans)
+        self._journals = journals
+        self._progress = progress
         self._wanted = [(run_of(plan), _by_round(plan)) for plan in plans]
         self._seconds: dict[Plan, dict[Job, float]] = {run: {} for run in journals}
         for plan, seconds in elsewhere.items():
@@ -261,7 +269,8 @@ class _Work:
     def leave_out(self, hours: float, note: Note) -> None:
         """Leave out pairs from the end of the order until the rest fits into some hours."""
         known = Known({run: [*seconds.values()] for run, seconds in self._seconds.items()})
-        seen, left = self._made, []
+        seen = self._made
+        left = []
         for run, by_round in self._wanted:
             new = {(run, job) for jobs in by_round.values() for job in jobs} - seen
             seen |= new

@@ -43,10 +43,13 @@ from surrogate_nas.training.machine import agree
 
 PERCENTS = (10, 20, 50, 100)
 """The shares of a run at which a metric of every epoch is kept."""
-LATE, MEAN = "_late", "_mean"
+LATE = "_late"
+MEAN = "_mean"
 """What follows the names of metrics that are means over epochs."""
 _FIFTH = 5
-SPENT, DIVERGED, MADE = "processor_seconds", "diverged", "made"
+SPENT = "processor_seconds"
+DIVERGED = "diverged"
+MADE = "made"
 
 
 class Recorded(NamedTuple):
@@ -109,11 +112,9 @@ def recorded_of(task: Task, epochs: int) -> list[Recorded]:
 
 
 def _recorded(task: Task, epochs: int) -> Iterator[Recorded]:
-    source, run, late = (
-        f"{task.name}, trained by this project",
-        f"of one run of {epochs} epochs",
-        late_epochs(epochs),
-    )
+    source = f"{task.name}, trained by this project"
+    run = f"of one run of {epochs} epochs"
+    late = late_epochs(epochs)
     for told in task.diagnostics:
         name = told.name
         if not told.every_epoch:
@@ -233,7 +234,10 @@ def settings_of(pair: Pair) -> dict[str, Any]:
 
 
 def in_table(
-    pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None
+    pairs: Sequence[Pair],
+    path: Path,
+    *,
+    note: Note = lambda _: None,
 ) -> dict[Pair, tuple[dict[Job, Training], Made]]:
     """What a table holds of some pairs that may be mixed with trainings of now, and when it was
     made.
@@ -248,9 +252,15 @@ def in_table(
     return {pair: found[pair] for pair in pairs if pair in found}
 
 
-def trainings_of(pairs: Sequence[Pair], path: Path, *, note: Note = lambda _: None) -> Trainings:
+def trainings_of(
+    pairs: Sequence[Pair],
+    path: Path,
+    *,
+    note: Note = lambda _: None,
+) -> Trainings:
     """What there is of a table."""
-    found, earlier = Trainings(), _Earlier.at(path)
+    found = Trainings()
+    earlier = _Earlier.at(path)
     found.before = earlier.trainings if earlier else 0
     pairs = [*pairs, *(earlier.others(pairs) if earlier else ())]
     taken = in_table(pairs, path, note=note)
@@ -278,7 +288,8 @@ class _Earlier:
     """A table that is there already."""
 
     def __init__(self, path: Path, table: HeldTable) -> None:
-        self._path, self._table = path, table
+        self._path = path
+        self._table = table
         # Of these is known on which processors they were made, which the name of their engine did
         # not say.
         self._is_published = path.resolve().is_relative_to(shipped("").resolve())
@@ -344,7 +355,8 @@ class _Earlier:
 
     def of(self, pair: Pair) -> tuple[dict[Job, Training], Made]:
         """Its trainings by a loss, and when the first and the last of them were made."""
-        columns, space = self._table.table.columns, pair.plan.cells
+        columns = self._table.table.columns
+        space = pair.plan.cells
         recorded = recorded_of(pair.trained, pair.plan.epochs)
         cells = [space.index(space.cell(str(cell))) for cell in self._table.cells]
         last = f"train_loss@{pair.loss}", pair.plan.epochs

@@ -33,7 +33,8 @@ from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.tables import Table, write_compact
 from surrogate_nas.training.diagnostics import Diagnostic
 
-_FEWEST, _MOST = 10, 1000
+_FEWEST = 10
+_MOST = 1000
 """Classes of two seeds from which their agreement is told, and of how many of them at most."""
 
 
@@ -51,7 +52,8 @@ def card_of(held: Mapping[Pair, Of], asked: Mapping[str, int]) -> dict[str, Any]
 
 
 def _of_pair(pair: Pair, of: Of, asked: int) -> dict[str, Any]:
-    seconds, jobs = of.seconds(), of.trainings
+    seconds = of.seconds()
+    jobs = of.trainings
     seeds = sorted({*range(pair.plan.seeds), *(job.seed for job in jobs)})
     return {
         **settings_of(pair),
@@ -124,7 +126,9 @@ def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
 def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
     """The table of a task."""
     pairs = list(held)
-    space, task, length = pairs[0].plan.cells, pairs[0].task, pairs[0].length
+    space = pairs[0].plan.cells
+    task = pairs[0].task
+    length = pairs[0].length
     assert isinstance(space, ChoiceSpace)
     losses = {pair.loss: pair for pair in pairs}
     own = task.trained.name if task.trained.name in losses else next(iter(losses))
@@ -150,10 +154,8 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
 
 def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
     """Add the columns of one loss."""
-    recorded, row = (
-        recorded_of(pair.trained, pair.plan.epochs),
-        {cell: place for place, cell in enumerate(cells)},
-    )
+    recorded = recorded_of(pair.trained, pair.plan.epochs)
+    row = {cell: place for place, cell in enumerate(cells)}
     seeds = 1 + max(job.seed for job in of.trainings)
     values: NDArray[np.float64] = np.full((seeds, len(recorded), len(cells)), np.nan)
     for job, training in of.trainings.items():
@@ -171,7 +173,10 @@ def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
 
 
 def seconds_in_tables(
-    pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: None
+    pairs: Sequence[Pair],
+    folder: Path,
+    *,
+    note: Note = lambda _: None,
 ) -> dict[Plan, dict[Job, float]]:
     """What the tables of a folder hold of some pairs, which need not be trained again.
 
@@ -186,7 +191,10 @@ def seconds_in_tables(
 
 
 def write_losses(
-    pairs: Sequence[Pair], folder: Path, *, note: Note = lambda _: None
+    pairs: Sequence[Pair],
+    folder: Path,
+    *,
+    note: Note = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
     """Write ``TASK.h5`` and ``TASK.json``, of longer runs ``TASK-x4.h5``, for every task that has
     trainings.
@@ -209,7 +217,10 @@ def write_losses(
 
 
 def _write(
-    pairs: Sequence[Pair], asked: dict[str, int], path: Path, note: Note
+    pairs: Sequence[Pair],
+    asked: dict[str, int],
+    path: Path,
+    note: Note,
 ) -> dict[str, Any] | None:
     """Write the table of a task and its card; None where there is nothing to write, empty where it
     stays as it is.

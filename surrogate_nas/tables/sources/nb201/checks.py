@@ -169,7 +169,8 @@ def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
     888's test error.
     """
     for name, data in DATA_SETS.items():
-        held, table = trainings(package_file(data)), tables[name]
+        held = trainings(package_file(data))
+        table = tables[name]
         ours = np.column_stack(
             [table.column(ColumnKey("valid_error", 200, seed)) for seed in SEEDS]
         )
@@ -206,10 +207,8 @@ def _noise(name: str, held: Trainings) -> Iterator[Verified]:
         n_thrice == _THREE_SEEDS,
         f"{n_thrice:,}, {_THREE_SEEDS:,} published",
     )
-    wanted, deviation = (
-        _MEAN_DEVIATION[name],
-        float(np.nanstd(held.accuracies, axis=1, ddof=1).mean()),
-    )
+    wanted = _MEAN_DEVIATION[name]
+    deviation = float(np.nanstd(held.accuracies, axis=1, ddof=1).mean())
     found = f"{deviation:.3f} on average, {wanted} published"
     yield Verified(f"{name}: deviation over seeds", abs(deviation - wanted) < _ROUNDED, found)
     tau = float(kendalltau(*held.accuracies[:, :2].T).statistic)

@@ -89,7 +89,8 @@ def _short_run(table: Table, data: DataSet) -> None:
     measurement.
     """
     accuracies = np.asarray(read_mini(files_of(MINI)[0])[f"{data.short}-val"], dtype=float)
-    valid, seconds = table.metrics["valid_error"], table.metrics["train_seconds"]
+    valid = table.metrics["valid_error"]
+    seconds = table.metrics["train_seconds"]
     note = f"{valid.description}; after 12 epochs the mean over seeds"
     n_seeds = _CIFAR10_SEEDS if data.is_cifar10 else UNKNOWN_SEEDS
     table.add(
@@ -140,7 +141,8 @@ def _empty_array(kind: Any, shape: Any, code: bytes) -> Any:
 # these.
 
 _IMAGES_PER_TEST_PASS = 10_000
-_ERROR_TOLERANCE, _SECONDS_TOLERANCE = 1e-6, 1e-4
+_ERROR_TOLERANCE = 1e-6
+_SECONDS_TOLERANCE = 1e-4
 """In % and in seconds; the file has nine digits."""
 _SPLITS: tuple[tuple[str, Kind, str, str], ...] = (
     ("train", "search", "train", ""),
@@ -152,7 +154,8 @@ _SPLITS: tuple[tuple[str, Kind, str, str], ...] = (
 
 def _losses(table: Table, data: DataSet) -> None:
     """Add the seconds of a validation pass, and to CIFAR-10 losses and errors."""
-    path, source = files_of(NAS_LANDSCAPES)[0], origin(NAS_LANDSCAPES)
+    path = files_of(NAS_LANDSCAPES)[0]
+    source = origin(NAS_LANDSCAPES)
     rows = rows_of(path)
     check_order(rows["arch_str"], path)
     trained = _numbers(rows, "train-per-time") * data.train_scale * _EPOCHS
@@ -294,7 +297,11 @@ def zen_scores(benchmark: str) -> Values:
     return _of_records(files_of(NASLIB)[0], data, lambda record: record["zen"]["score"])
 
 
-def _of_records(path: Path, data: DataSet, value: Callable[[dict[str, Any]], float]) -> Values:
+def _of_records(
+    path: Path,
+    data: DataSet,
+    value: Callable[[dict[str, Any]], float],
+) -> Values:
     """A value of every record of a data set."""
     records: list[dict[str, Any]] = []
     with ZipFile(path) as archive:
@@ -323,7 +330,8 @@ _ATTACK = re.compile(r"(?:aa_)?(?P<attack>[a-z-]+)@Linf_eps-(?P<epsilon>[\d.]+)"
 
 _ERASED = 255.0
 """The strength, in steps of a colour, that turns any picture into any other."""
-_ALWAYS, _MOST = 100.0, 0.5
+_ALWAYS = 100.0
+_MOST = 0.5
 """The error of a network that every attack fools, and the share of such cells that a reader must
 know.
 """
@@ -337,7 +345,8 @@ def _robustness(table: Table, data: DataSet) -> None:
     rows = rows_of(path)
     order = indices_of(rows["net"], path)
     for match in filter(None, map(_ATTACK.fullmatch, rows.columns)):
-        attack, epsilon = match["attack"], float(match["epsilon"])
+        attack = match["attack"]
+        epsilon = float(match["epsilon"])
         errors = np.empty(len(order))
         errors[order] = 100.0 - rows[match[0]].to_numpy(dtype=float)
         note = (
@@ -450,7 +459,8 @@ def _hardware(table: Table, data: DataSet) -> None:
         return values
 
     for device, what in _DEVICES.items():
-        name, values = f"latency@{device}", column(f"{device}_latency")
+        name = f"latency@{device}"
+        values = column(f"{device}_latency")
         note = (
             f"HW-NAS-Bench, {what}, with the network of"
             f" {data.title}{_HARDWARE_NOTES.get(device, '')}"

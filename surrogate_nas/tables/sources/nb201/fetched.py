@@ -165,7 +165,10 @@ def indices_of(tuples: Iterable[str], path: Path) -> NDArray[np.intp]:
 
 
 def agree(
-    what: str, first: tuple[str, Values], second: tuple[str, Values], tolerance: float
+    what: str,
+    first: tuple[str, Values],
+    second: tuple[str, Values],
+    tolerance: float,
 ) -> None:
     """Hold two sources of the same numbers against each other, so that one can stand for both."""
     differ = np.flatnonzero(~(np.abs(first[1] - second[1]) <= tolerance))

@@ -35,7 +35,8 @@ SEEDS = (777, 888, 999)
 ORIGIN = f"Python package {PACKAGE[0]}"
 _PLACES = {"0": 0, "1": 1, "2": 2, "3": 3, "4": 4}
 """How a file spells none, skip, 1×1, 3×3 and pooling: by the same numbers as the space."""
-_FEWEST, _MS = 2, 1000.0
+_FEWEST = 2
+_MS = 1000.0
 _DIGESTS = {
     "cifar10": "8e41ec4a9b382cff16c2e07b2e05d8d427cb98c6f2b90391bf83677ca2fb76b3",
     "cifar100": "885f5372f602af95ac21e2be1f14ae501e8bc39fcee82253870af62e68f8e64a",
@@ -151,7 +152,8 @@ def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
 
 
 def _fill(held: Trainings, index: int, record: Mapping[str, Any]) -> None:
-    accuracies, sizes = record["val_acc"], record["model_size"]
+    accuracies = record["val_acc"]
+    sizes = record["model_size"]
     n_seeds = len(accuracies)
     if not _FEWEST <= n_seeds <= len(SEEDS) or any(
         len(values) != n_seeds for values in record.values()
