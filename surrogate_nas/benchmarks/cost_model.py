@@ -174,13 +174,12 @@ def _plainest(space: Enumerable) -> list[Cell]:
     found = {}
     for cell in listed(space):
         graph = space.graph(cell)
-        held = set(graph.operations)  # type: ignore[union-attr]
-        if len(held) == 1 and held != {NONE}:
-            found[graph.operations[0]] = cell  # type: ignore[union-attr]
-        elif (
-            held == {NONE, SKIP}
-            and graph.operations.count(SKIP) == 1
-            and any(graph.live().operations)
-        ):  # type: ignore[union-attr]
+        if graph is None:
+            continue
+        operations = set(graph.operations)
+        has_one_skip = operations == {NONE, SKIP} and graph.operations.count(SKIP) == 1
+        if len(operations) == 1 and operations != {NONE}:
+            found[graph.operations[0]] = cell
+        elif has_one_skip and any(graph.live().operations):
             found[NONE] = cell
     return [found[operation] for operation in sorted(found)]

@@ -133,7 +133,7 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
     columns = zip(*choices.operations, strict=True)
     weightless = np.array([not {CONV1, CONV3} & {*column} for column in columns])
     positions = space.positions  # type: ignore[attr-defined]
-    options = space.options
+    options = space.options  # type: ignore[attr-defined]
     return SupernetContext(positions, options[0], weightless, alive.astype(bool), penalty, make)
 
 

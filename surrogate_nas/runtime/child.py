@@ -267,11 +267,12 @@ class Child:
         if ours:
             self.link = Link(ours.detach())
         else:
-            self.link = Link(
-                os.dup(self.process.stdout.fileno()), os.dup(self.process.stdin.fileno())
-            )  # type: ignore[union-attr]
-            self.process.stdout.close()  # type: ignore[union-attr]
-            self.process.stdin.close()  # type: ignore[union-attr]
+            stdout = self.process.stdout
+            stdin = self.process.stdin
+            assert stdout is not None and stdin is not None
+            self.link = Link(os.dup(stdout.fileno()), os.dup(stdin.fileno()))
+            stdout.close()
+            stdin.close()
         with suppress(OSError):  # dead already, which the first answer tells
             self.link.send(str(os.getpid()).encode())
 

@@ -122,8 +122,10 @@ def columns_of(
             yield (
                 described,
                 epoch,
-                lambda seed, n=told.name, e=epoch: read(seed, lambda x: x[n][e - 1]),
-            )  # type: ignore[misc]
+                lambda seed, n=told.name, e=epoch: read(  # type: ignore[misc]
+                    seed, lambda x: x[n][e - 1]
+                ),
+            )
         spent = seconds(
             "train", f"processor time of the first n epochs {run}, live operations only"
         )

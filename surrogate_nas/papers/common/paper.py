@@ -61,12 +61,14 @@ def published(
     folder's file.
     """
     text = (folder / "published.csv").read_text(encoding="utf-8")
-    rows = [row for row in csv.DictReader(text.splitlines()) if row.pop("paper") == paper]
-    made = [
-        Published(**{**row, "value": _number(row["value"]), "std": _number(row["std"])})
-        for row in rows
-    ]  # type: ignore[arg-type]
-    return {(one.method, one.dataset, one.metric): one for one in made}
+    rows = {}
+    for line in csv.DictReader(text.splitlines()):
+        if line.pop("paper") != paper:
+            continue
+        numbers = {"value": _number(line.pop("value")), "std": _number(line.pop("std"))}
+        row = Published(**line, **numbers)  # type: ignore[arg-type]
+        rows[row.method, row.dataset, row.metric] = row
+    return rows
 
 
 def _number(text: str) -> float | None:

@@ -183,11 +183,10 @@ class _StackedCell(nn.Module):
         node = x
         for source in range(len(arriving) - 1):
             leaving = [(e, o) for e, o in self.groups if self.edges[e][0] == source]
-            parts = (
-                _Gather.apply(node, self.channels, tuple(self.groups[key] for key in leaving))
-                if leaving
-                else ()
-            )  # type: ignore[no-untyped-call]
+            parts: tuple[Tensor, ...] = ()
+            if leaving:
+                groups = tuple(self.groups[key] for key in leaving)
+                parts = _Gather.apply(node, self.channels, groups)  # type: ignore[no-untyped-call]
             for (e, operation), part in zip(leaving, parts, strict=True):
                 arriving[self.edges[e][1]].append(
                     (self._operate(e, operation, part), self.groups[e, operation])

@@ -118,9 +118,8 @@ def _recorded(task: Task, epochs: int) -> Iterator[Recorded]:
     for told in task.diagnostics:
         name = told.name
         if not told.every_epoch:
-            yield Recorded(
-                told.metric((), f"at the end {run}", source), epochs, lambda entry, n=name: entry[n]
-            )  # type: ignore[misc]
+            at_end = told.metric((), f"at the end {run}", source)
+            yield Recorded(at_end, epochs, lambda entry, n=name: entry[n])  # type: ignore[misc]
             continue
         how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
         point = told.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
