@@ -659,7 +659,7 @@ def engines(
 
 
 def _read_as_json(folder: Path) -> dict[str, Any]:
-    from surrogate_nas.study.calls import read_comparison
+    from surrogate_nas.study.api import read_comparison
 
     return read_comparison(folder).to_json()
 

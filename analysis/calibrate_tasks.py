@@ -34,11 +34,11 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.pairs import MOST_EXAMPLES
-from surrogate_nas.benchmarks.making.losses.rounds import seconds_each
-from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
-from surrogate_nas.benchmarks.making.train import train_classes
+from surrogate_nas.benchmarks.building.losses.agreement import agreement
+from surrogate_nas.benchmarks.building.losses.pairs import MOST_EXAMPLES
+from surrogate_nas.benchmarks.building.losses.rounds import seconds_each
+from surrogate_nas.benchmarks.building.plan import Job, Plan, describe, journal_path
+from surrogate_nas.benchmarks.building.train import train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, replacing
 from surrogate_nas.training import TASKS, Task, task_named

@@ -216,7 +216,7 @@ def real(folder: Path, repeats: int) -> Iterator[dict[str, Any]]:
     """Real runs of one strategy, dealt out to several names; and of two, a share of them at a
     time.
     """
-    from surrogate_nas.study.calls import read_comparison
+    from surrogate_nas.study.api import read_comparison
 
     found = read_comparison(folder)
     for strategy in found.strategies:

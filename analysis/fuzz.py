@@ -29,7 +29,7 @@ from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.calls import compare
+from surrogate_nas.study.api import compare
 from surrogate_nas.study.store import Store
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, load, save

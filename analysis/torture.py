@@ -33,7 +33,7 @@ MARK = "SURROGATE_NAS_TORTURE"
 COMMAND = [sys.executable, "-c", "from surrogate_nas.cli import main; main()"]
 TABLE = """
 from surrogate_nas.cli import app
-from surrogate_nas.benchmarks.making import card, plan
+from surrogate_nas.benchmarks.building import card, plan
 few = plan.representatives(plan.space_named(plan.DEFAULT_SPACE))[:24]
 plan.representatives = card.representatives = lambda space: few
 app.main()

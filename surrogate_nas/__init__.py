@@ -98,7 +98,7 @@ if TYPE_CHECKING:
     from surrogate_nas.space import Cell, ChoiceSpace, EnumerableChoiceSpace, nb201
     from surrogate_nas.space.trial import Request, Trial
     from surrogate_nas.strategies import Strategy
-    from surrogate_nas.study.calls import compare, run_suite, search
+    from surrogate_nas.study.api import compare, run_suite, search
 
 _ROOMS = {
     "AskTell": "study.asktell",
@@ -111,7 +111,7 @@ _ROOMS = {
     "Strategy": "strategies",
     "Trial": "space.trial",
     "UserError": "core.errors",
-    "compare": "study.calls",
+    "compare": "study.api",
     "diversity": "objective",
     "energy": "objective",
     "latency": "objective",
@@ -121,8 +121,8 @@ _ROOMS = {
     "metric": "objective",
     "nb201": "space",
     "params": "objective",
-    "run_suite": "study.calls",
-    "search": "study.calls",
+    "run_suite": "study.api",
+    "search": "study.api",
 }
 
 __all__ = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.torture import COMMAND, start
-from surrogate_nas.study.calls import compare
+from surrogate_nas.study.api import compare
 from tests.results import bare
 
 GATE = '''"""Random search that waits at its tenth trial until it may go on."""

@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
+from surrogate_nas.study.traces import Skipped, Trace
 
 import surrogate_nas as sn
 from surrogate_nas.contract.toy import toy_context
@@ -39,7 +40,6 @@ from surrogate_nas.space.sketch import Sketch, sketch_svg
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.traces import Skipped, Trace
 from tests import examples_sampled
 from tests.conftest import SWIFT_STRATEGIES
 from tests.results import made

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.curves import ProblemResult, Trace
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.scale import Reference
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.traces import ProblemResult, Trace
 
 
 def made(

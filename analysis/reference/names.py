@@ -210,7 +210,7 @@ def registries() -> list[Registry]:
     from surrogate_nas import papers, space, strategies, surrogates
     from surrogate_nas.training import TASKS, proxies
     from surrogate_nas.training.losses import LOSSES
-    from surrogate_nas.training.measures import MEASURES
+    from surrogate_nas.training.metrics import MEASURES
 
     held: list[tuple[str, str, str, Mapping[str, str]]] = [
         ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),

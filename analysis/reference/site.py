@@ -40,7 +40,7 @@ from analysis.reference.names import (
 )
 from analysis.reference.references import REFERENCE, Scope
 from surrogate_nas.files import replacing
-from surrogate_nas.report.look import PAINTS, SCHEMES
+from surrogate_nas.report.style import PAINTS, SCHEMES
 
 HERE = Path(__file__).parent
 STYLES = Path(surrogate_nas.__file__).parent / "report" / "templates"

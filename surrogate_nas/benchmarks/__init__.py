@@ -12,8 +12,8 @@ from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.benchmarks.learned import Learned
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
-from surrogate_nas.benchmarks.openers import OPENERS, opener_of, remember
 from surrogate_nas.benchmarks.predicted import Predicted
+from surrogate_nas.benchmarks.resolvers import OPENERS, opener_of, remember
 from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError

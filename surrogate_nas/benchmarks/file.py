@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.openers import Opener
+from surrogate_nas.benchmarks.resolvers import Opener
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import absolute, check_file, import_file

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
-from surrogate_nas.benchmarks.openers import Opener, opener_of
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.resolvers import Opener, opener_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric

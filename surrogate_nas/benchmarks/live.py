@@ -28,8 +28,8 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.benchmarks.cache import AnswerCache, Trained
-from surrogate_nas.benchmarks.openers import Family, Opener
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.resolvers import Family, Opener
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need

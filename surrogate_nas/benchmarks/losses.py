@@ -1,5 +1,5 @@
 """Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, made by
-`surrogate_nas.benchmarks.making.losses`.
+`surrogate_nas.benchmarks.building.losses`.
 
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a
 training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
-from surrogate_nas.benchmarks.openers import Family, Opener, entry_of
+from surrogate_nas.benchmarks.resolvers import Family, Opener, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric

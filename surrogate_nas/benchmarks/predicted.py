@@ -12,8 +12,8 @@ from typing import Any, cast
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
-from surrogate_nas.benchmarks.openers import Opener
 from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.resolvers import Opener
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, choices_of, space_named

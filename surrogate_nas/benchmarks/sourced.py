@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.benchmarks.openers import Family, Opener, entry_of
+from surrogate_nas.benchmarks.resolvers import Family, Opener, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path
@@ -41,7 +41,7 @@ from surrogate_nas.tables.sources.fetching import (
 )
 
 FASHION = "fashion"
-"""The table that the project made and ships (`surrogate_nas.benchmarks.making`)."""
+"""The table that the project made and ships (`surrogate_nas.benchmarks.building`)."""
 
 
 _IMPORTED = Family("imported", "tables that you imported")

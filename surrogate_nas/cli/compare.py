@@ -99,7 +99,7 @@ def compare(
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
-    from surrogate_nas.study.calls import compare as run_compare
+    from surrogate_nas.study.api import compare as run_compare
     from surrogate_nas.study.places import is_of_objective
     from surrogate_nas.study.problem import bind
 
@@ -221,7 +221,7 @@ def _finish_suite(
     there yet.
     """
     from surrogate_nas.cli.suite import finish
-    from surrogate_nas.study.calls import stored_suite
+    from surrogate_nas.study.api import stored_suite
 
     stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
     if stored.result is None:
@@ -239,7 +239,7 @@ def _finish(
     kept: Path | None = None,
 ) -> None:
     """Read a comparison back from its store, write summary and report, and print it."""
-    from surrogate_nas.study.calls import read_comparison
+    from surrogate_nas.study.api import read_comparison
     from surrogate_nas.study.comparison import best_in_words
     from surrogate_nas.study.store import VERDICT
 

@@ -39,7 +39,7 @@ _NO_NAME = re.compile(r"[^\w.]+")
 
 
 def _benchmarks(incomplete: str) -> list[str]:
-    from surrogate_nas.benchmarks.openers import known
+    from surrogate_nas.benchmarks.resolvers import known
 
     return [name for name in known() if name.startswith(incomplete)]
 

@@ -66,7 +66,7 @@ def search(
       nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
     """
     from surrogate_nas.benchmarks import load
-    from surrogate_nas.study.calls import search as run_search
+    from surrogate_nas.study.api import search as run_search
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:

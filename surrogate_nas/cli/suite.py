@@ -84,7 +84,7 @@ def suite(
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.study.calls import run_suite
+    from surrogate_nas.study.api import run_suite
     from surrogate_nas.study.places import is_of_suite
     from surrogate_nas.study.problem import read_suite
 

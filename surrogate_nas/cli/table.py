@@ -14,7 +14,7 @@ from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
-    from surrogate_nas.benchmarks.making.losses.pairs import Pair
+    from surrogate_nas.benchmarks.building.losses.pairs import Pair
 
 
 def table(
@@ -51,7 +51,7 @@ def table(
       snas table digits --workers 2
       snas table digits --space macro
     """
-    from surrogate_nas.benchmarks.making.make import make_table
+    from surrogate_nas.benchmarks.building.make import make_table
     from surrogate_nas.space import register
 
     started = time.perf_counter()
@@ -131,8 +131,8 @@ def table_losses(
       snas table-losses --design protocol --hours 12 --out data/losses
       snas compare losses-digits --objective "valid_loss@brier + 0.1*params"
     """
-    from surrogate_nas.benchmarks.making.losses.rounds import hours_given, train_rounds
-    from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
+    from surrogate_nas.benchmarks.building.losses.rounds import hours_given, train_rounds
+    from surrogate_nas.benchmarks.building.losses.write import seconds_in_tables, write_losses
     from surrogate_nas.files import home
 
     most = hours_given(hours)
@@ -177,7 +177,7 @@ def _pairs(
     say: Callable[[str], object],
 ) -> list[Pair]:
     """What is asked for."""
-    from surrogate_nas.benchmarks.making.losses.pairs import (
+    from surrogate_nas.benchmarks.building.losses.pairs import (
         CLASSES,
         NOISY_CLASSES,
         pairs_of,
@@ -284,7 +284,7 @@ def proxies(
       snas proxies nb201 --task digits --out digits-proxies.h5
       snas search nb201-cifar10 --strategy zero_cost --with digits-proxies.h5
     """
-    from surrogate_nas.benchmarks.making.proxies import Passes, make_proxies
+    from surrogate_nas.benchmarks.building.proxies import Passes, make_proxies
     from surrogate_nas.space import register
 
     started = time.perf_counter()

@@ -24,7 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Summary, Work, canvas
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.calls import search
+from surrogate_nas.study.api import search
 from surrogate_nas.study.problem import bind
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from surrogate_nas.papers.common.paper import (
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.latency import HELP_POOL, known_devices, split
 from surrogate_nas.space import listed
-from surrogate_nas.study.calls import search
+from surrogate_nas.study.api import search
 from surrogate_nas.surrogates.latency import Latency
 
 if TYPE_CHECKING:

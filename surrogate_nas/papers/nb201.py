@@ -45,7 +45,7 @@ from surrogate_nas.papers.common.searches import (
     verdict,
 )
 from surrogate_nas.space import Cell
-from surrogate_nas.study.calls import search
+from surrogate_nas.study.api import search
 
 _METHODS = (
     Method("random search", "random"),

@@ -27,7 +27,7 @@ from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, p
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
-from surrogate_nas.study.calls import search
+from surrogate_nas.study.api import search
 from surrogate_nas.study.diagnosis import trivial_cells
 from surrogate_nas.study.search import strategy_seed
 from surrogate_nas.training.supernet import live_operations

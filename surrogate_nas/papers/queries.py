@@ -44,7 +44,7 @@ from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.calls import search
+from surrogate_nas.study.api import search
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

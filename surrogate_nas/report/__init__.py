@@ -68,7 +68,7 @@ def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.calls import run_suite
+        >>> from surrogate_nas.study.api import run_suite
         >>> result = run_suite(
         ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         ... )

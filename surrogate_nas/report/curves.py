@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.report.look import Look, plain
 from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, name_ends, text_width
 from surrogate_nas.report.reading import Anytime, Values, interval
+from surrogate_nas.report.style import Look, plain
 
 _MOST_POINTS = 400
 """More would neither be seen nor fit the bootstrap into little memory."""

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from surrogate_nas.report.look import PAINTS, SCHEMES, Look
 from surrogate_nas.report.picture import mark_svg
+from surrogate_nas.report.style import PAINTS, SCHEMES, Look
 
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from markupsafe import Markup, escape
 
-from surrogate_nas.report.look import Look, plain
+from surrogate_nas.report.style import Look, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 
 WIDE = 1240.0

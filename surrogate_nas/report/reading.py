@@ -12,10 +12,10 @@ from typing import Any, Literal, NamedTuple
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective.expression import exact
-from surrogate_nas.report.look import Look, looks
+from surrogate_nas.report.style import Look, looks
+from surrogate_nas.study.api import read_comparison, stored_suite
+from surrogate_nas.study.api import stored_problems as read_problems
 from surrogate_nas.study.baseline import Baseline, read_baselines
-from surrogate_nas.study.calls import read_comparison, stored_suite
-from surrogate_nas.study.calls import stored_problems as read_problems
 from surrogate_nas.study.comparison import (
     Comparison,
     FoundCell,
@@ -25,6 +25,7 @@ from surrogate_nas.study.comparison import (
     shared_cells,
     values_of,
 )
+from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.decision import Rival, Statement, standings
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import STEP, LambdaPath, path_of, steps_in, stored_steps
@@ -46,7 +47,6 @@ from surrogate_nas.study.tables import (
     tabular,
     write_tables,
 )
-from surrogate_nas.study.traces import MARKED, ProblemResult, expected_runtime
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [

@@ -238,7 +238,7 @@ def _judged(
     targets: np.ndarray,
 ) -> float:
     """The task's first measure of a Keras network, as our own networks are judged."""
-    from surrogate_nas.training.measures.base import Answers
+    from surrogate_nas.training.metrics.base import Answers
 
     def answers(examples: Any) -> Any:
         told = network.predict(np.asarray(examples), verbose=0)

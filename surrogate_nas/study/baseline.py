@@ -17,7 +17,7 @@ from surrogate_nas.files.content import made
 from surrogate_nas.runtime.engines import run_apart
 from surrogate_nas.strategies import DEFAULTS, StrategyLike
 from surrogate_nas.study import autokeras
-from surrogate_nas.study.calls import compare
+from surrogate_nas.study.api import compare
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Progress

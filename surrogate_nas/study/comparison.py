@@ -21,6 +21,7 @@ from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import Problem
 from surrogate_nas.study.run import Run
@@ -42,7 +43,6 @@ from surrogate_nas.study.statistics import (
     paired_tests,
     summarise,
 )
-from surrogate_nas.study.traces import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.verdict import Evidence, Verdict, figures_of, joined, verdict_of
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from surrogate_nas.objective import Expression, Objective, parse
 from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.study.calls import compared, read_comparison
+from surrogate_nas.study.api import compared, read_comparison
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import Budget, takes_options
 from surrogate_nas.study.resuming import resumed

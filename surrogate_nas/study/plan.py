@@ -26,7 +26,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import plural, share
 from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.study.calls import run_suite
+from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.decision import Values, decide
 from surrogate_nas.study.problem import Entry, Problem, Suite, read_suite
 from surrogate_nas.study.runner import Progress

@@ -13,6 +13,14 @@ import numpy as np
 
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.curves import (
+    Account,
+    ProblemResult,
+    Profile,
+    Skipped,
+    accounts_of,
+    profile_of,
+)
 from surrogate_nas.study.decision import decide
 from surrogate_nas.study.problem import Suite
 from surrogate_nas.study.statistics import (
@@ -25,14 +33,6 @@ from surrogate_nas.study.statistics import (
     improvements,
     pairs_of,
     ranks_of,
-)
-from surrogate_nas.study.traces import (
-    Account,
-    ProblemResult,
-    Profile,
-    Skipped,
-    accounts_of,
-    profile_of,
 )
 from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, means_of, verdict_of
 from surrogate_nas.study.versions import most_versions
@@ -52,7 +52,7 @@ class SuiteResult:
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.calls import run_suite
+        >>> from surrogate_nas.study.api import run_suite
         >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         >>> result = run_suite(suite)
         >>> result.strategies, result.means().shape, result.failures

@@ -14,8 +14,8 @@ import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING
 from surrogate_nas.files import write_whole
+from surrogate_nas.study.curves import MARKED, expected_runtime
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.traces import MARKED, expected_runtime
 
 Rows = list[dict[str, Any]]
 """One by one, each from column to value; None where there is none."""
@@ -168,7 +168,7 @@ def write_tables(result: SuiteResult, folder: Path) -> None:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.calls import run_suite
+        >>> from surrogate_nas.study.api import run_suite
         >>> result = run_suite(
         ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         ... )

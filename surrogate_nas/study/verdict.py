@@ -18,6 +18,7 @@ import numpy as np
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural, share
 from surrogate_nas.strategies import BLIND
+from surrogate_nas.study.curves import Account, ProblemResult
 from surrogate_nas.study.decision import (
     ALIKE,
     FEWEST_SPACES,
@@ -33,7 +34,6 @@ from surrogate_nas.study.decision import (
     signed_ranks,
 )
 from surrogate_nas.study.statistics import Summary, Values
-from surrogate_nas.study.traces import Account, ProblemResult
 
 TARGET = 0.01
 """Of the normalised regret: whoever is within it has practically found the optimum."""

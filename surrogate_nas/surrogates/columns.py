@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
+from surrogate_nas.space.memo import once
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.once import once
 from surrogate_nas.surrogates.gaussian import Scaling
 
 Matrix = NDArray[np.float32]

@@ -19,8 +19,8 @@ from torch import Generator, Tensor
 from torch.nn.functional import silu
 
 from surrogate_nas.space import Enumerable, Space
+from surrogate_nas.space.memo import once
 from surrogate_nas.space.network import Network, Terms
-from surrogate_nas.space.once import once
 from surrogate_nas.surrogates.columns import surveyed
 
 Weights: TypeAlias = dict[str, Tensor]

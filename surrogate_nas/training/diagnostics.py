@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from surrogate_nas.core.metrics import Kind, Metric, Quantity
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.measures import Measure
+    from surrogate_nas.training.metrics import Measure
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import check_numbers, cores, device_named
-from surrogate_nas.training.measures import Answers
+from surrogate_nas.training.metrics import Answers
 from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
 from surrogate_nas.training.trainers import Trainer, trainer_of

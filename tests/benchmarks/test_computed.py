@@ -17,7 +17,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.source import digest_of_function
 from surrogate_nas.objective import Objective
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from tests.conftest import Snas
 
 DEEP = sn.ChoiceSpace("deep", {f"layer{place}": ("skip", "conv", "pool") for place in range(30)})

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.making.card import beside
-from surrogate_nas.benchmarks.making.make import assemble, finish_table, make_table
-from surrogate_nas.benchmarks.making.plan import Job, Plan, journal_path, representatives
-from surrogate_nas.benchmarks.making.train import train_classes
+from surrogate_nas.benchmarks.building.card import beside
+from surrogate_nas.benchmarks.building.make import assemble, finish_table, make_table
+from surrogate_nas.benchmarks.building.plan import Job, Plan, journal_path, representatives
+from surrogate_nas.benchmarks.building.train import train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, table_path

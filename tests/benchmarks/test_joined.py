@@ -18,7 +18,7 @@ from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.report import write_report
 from surrogate_nas.space import SPACES
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.tables import Table, write_table

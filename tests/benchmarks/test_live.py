@@ -19,7 +19,7 @@ from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.live import LiveBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import HOME_VARIABLE, locked
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from tests.conftest import EVERY_STRATEGY, Snas
 
 FILE = Path(__file__).parents[1].joinpath("tiny_task.py")

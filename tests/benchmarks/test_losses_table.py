@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.losses import FilledBenchmark, FilledTable, LossesBenchmark
-from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.pairs import Pair, pairs_of
-from surrogate_nas.benchmarks.making.losses.rounds import (
+from surrogate_nas.benchmarks.building.losses.agreement import agreement
+from surrogate_nas.benchmarks.building.losses.pairs import Pair, pairs_of
+from surrogate_nas.benchmarks.building.losses.rounds import (
     ROUND,
     Forecast,
     rounds,
     run_of,
     train_rounds,
 )
-from surrogate_nas.benchmarks.making.losses.trainings import in_journal
-from surrogate_nas.benchmarks.making.losses.write import write_losses
-from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
+from surrogate_nas.benchmarks.building.losses.trainings import in_journal
+from surrogate_nas.benchmarks.building.losses.write import write_losses
+from surrogate_nas.benchmarks.building.plan import Job, Plan, describe, journal_path
+from surrogate_nas.benchmarks.losses import FilledBenchmark, FilledTable, LossesBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE, Journal, home
@@ -130,8 +130,8 @@ def test_it_holds_what_training_gives(exact: LossesBenchmark) -> None:
 
 KILLED = """
 import os, signal, sys
-from surrogate_nas.benchmarks.making.losses.pairs import pairs_of
-from surrogate_nas.benchmarks.making.losses.rounds import train_rounds
+from surrogate_nas.benchmarks.building.losses.pairs import pairs_of
+from surrogate_nas.benchmarks.building.losses.rounds import train_rounds
 plans = [pair.plan for pair in pairs_of([sys.argv[1]], sys.argv[2].split(","), classes=14, noisy_classes=11)]
 train_rounds(plans, workers=2, progress=lambda done, *_: done > 8 and os.kill(os.getpid(), signal.SIGKILL))
 """  # noqa: E501

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.making.losses import trainings
-from surrogate_nas.benchmarks.making.losses.pairs import Pair, read_design
-from surrogate_nas.benchmarks.making.losses.rounds import (
+from surrogate_nas.benchmarks.building.losses import trainings
+from surrogate_nas.benchmarks.building.losses.pairs import Pair, read_design
+from surrogate_nas.benchmarks.building.losses.rounds import (
     ROUND,
     Known,
     fitting_in,
@@ -28,7 +28,7 @@ from surrogate_nas.benchmarks.making.losses.rounds import (
     run_of,
     train_rounds,
 )
-from surrogate_nas.benchmarks.making.losses.trainings import (
+from surrogate_nas.benchmarks.building.losses.trainings import (
     checkpoints,
     in_journal,
     late_epochs,
@@ -36,8 +36,8 @@ from surrogate_nas.benchmarks.making.losses.trainings import (
     training_of,
     trainings_of,
 )
-from surrogate_nas.benchmarks.making.losses.write import seconds_in_tables, write_losses
-from surrogate_nas.benchmarks.making.plan import Plan, representatives
+from surrogate_nas.benchmarks.building.losses.write import seconds_in_tables, write_losses
+from surrogate_nas.benchmarks.building.plan import Plan, representatives
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import HOME_VARIABLE
@@ -425,8 +425,8 @@ def test_a_damaged_table_is_one_line_and_nothing_is_lost(snas: Snas, copied: Pat
 
 KILLED = """
 import os, signal, sys
-from surrogate_nas.benchmarks.making.losses.pairs import read_design
-from surrogate_nas.benchmarks.making.losses.rounds import train_rounds
+from surrogate_nas.benchmarks.building.losses.pairs import read_design
+from surrogate_nas.benchmarks.building.losses.rounds import train_rounds
 plans = [pair.plan for pair in read_design(sys.argv[1])]
 train_rounds(plans, progress=lambda done, *_: done > 5 and os.kill(os.getpid(), signal.SIGKILL))
 """

@@ -211,7 +211,7 @@ import numpy as np
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.trainers import TRAINERS
 from surrogate_nas.training.machine import cores, device_named
-from surrogate_nas.training.measures import MEASURES, Answers
+from surrogate_nas.training.metrics import MEASURES, Answers
 
 task = TASKS["digits"]
 weights = np.random.default_rng(0).normal(size=(1, 64, 10)).astype(np.float32)

@@ -15,7 +15,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.arguments import check_fields, checked
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.options import Budget
 
 WRONG: list[Any] = [

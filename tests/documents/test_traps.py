@@ -26,7 +26,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import OURS, Strategy, resolve
 from surrogate_nas.strategies.evolution import RegularisedEvolution
 from surrogate_nas.strategies.reinforce import Reinforce
-from surrogate_nas.study.calls import compare
+from surrogate_nas.study.api import compare
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment

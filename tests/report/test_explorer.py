@@ -29,7 +29,7 @@ from surrogate_nas.space import NB201, SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.calls import compare, read_comparison, run_suite
+from surrogate_nas.study.api import compare, read_comparison, run_suite
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.problem import Entry, Problem, Suite
 

@@ -31,7 +31,7 @@ from surrogate_nas.report.export.latex import escaped, write_latex
 from surrogate_nas.report.export.optuna import OptunaObjective
 from surrogate_nas.report.reading import results_of
 from surrogate_nas.space import ChoiceSpace
-from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
+from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.lambda_path import lambda_path, read_lambda_path
 from surrogate_nas.study.problem import Entry, Problem, Suite

@@ -13,8 +13,8 @@ import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.report import write_report, write_suite_report
-from surrogate_nas.report.look import looks
-from surrogate_nas.study.calls import compare
+from surrogate_nas.report.style import looks
+from surrogate_nas.study.api import compare
 from tests.results import made, steps
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.numbers import decimals_for, fixed, natural, p_value
 from surrogate_nas.report import write_report
 from surrogate_nas.report.curves import curve_over_cells, curve_over_cost
-from surrogate_nas.report.look import looks, plain
 from surrogate_nas.report.markup import with_marks
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import Study
@@ -27,10 +26,11 @@ from surrogate_nas.report.sections.anytime import test_curves as curves_of_test
 from surrogate_nas.report.sections.conventions import citations
 from surrogate_nas.report.sections.fronts import front_of, plane_of
 from surrogate_nas.report.sections.scores import summary_table
+from surrogate_nas.report.style import looks, plain
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.api import compare, read_comparison
 from surrogate_nas.study.comparison import Comparison, best_cells
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.statistics import anytime

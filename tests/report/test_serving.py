@@ -29,7 +29,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live import Server
 from surrogate_nas.report.live.server import MOST_AT_ONCE, Timely
-from surrogate_nas.study.calls import compare, run_suite
+from surrogate_nas.study.api import compare, run_suite
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas

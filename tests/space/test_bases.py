@@ -223,11 +223,11 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
     )
     (question,) = once.asked_of(space)
     assert question[1] == (1, ("x", 2)) and not once.asked_of(ALONE)
-    name = "surrogate_nas.space.once:answer"
+    name = "surrogate_nas.space.memo:answer"
     once._functions[name] = answer
     once.work_out(
         space,
-        [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.once:none", []]],
+        [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.memo:none", []]],
     )
     assert before == [(1, ("x", 2)), (3, ("y", (4,)))], (
         "tuples come as lists, and nonsense is left out"

@@ -20,7 +20,7 @@ from surrogate_nas.report.sections.scores import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas

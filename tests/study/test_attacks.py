@@ -27,7 +27,7 @@ from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import HOME_VARIABLE, holder, locked
 from surrogate_nas.report.live.page import Pages, Places
-from surrogate_nas.study.calls import read_comparison, run_suite
+from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
 

@@ -9,8 +9,8 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report import write_report
+from surrogate_nas.study.api import compare
 from surrogate_nas.study.baseline import Baseline, Found, baseline, read_baselines
-from surrogate_nas.study.calls import compare
 from tests.conftest import Snas
 
 OURS = Found("random", "a cell", 2.0, 2.5, 6566, 0.7, 30, 9.5)

@@ -12,7 +12,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.sandbox import sandboxed
 from surrogate_nas.study.sandbox.blinded import Blinded
 from tests.conftest import Snas

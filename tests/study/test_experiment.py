@@ -20,7 +20,7 @@ from surrogate_nas.cli.options import DEFAULT_BUDGET
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import NB201
-from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.api import compare, read_comparison
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Experiment

@@ -8,7 +8,7 @@ import pytest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.strategies import Strategy
-from surrogate_nas.study.calls import run_suite
+from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.decision import decide
 from surrogate_nas.study.plan import PILOT_RUNS, plan
 from surrogate_nas.study.problem import Entry, Problem, Suite

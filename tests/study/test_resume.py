@@ -18,7 +18,7 @@ import pytest
 
 from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.api import compare, read_comparison
 from tests.results import bare
 
 SETTLED: dict[str, Any] = {

@@ -20,7 +20,7 @@ from surrogate_nas.files import table_path
 from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.store import Store, _check
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas

@@ -28,7 +28,7 @@ from surrogate_nas.runtime.forkserver import ForkServer, Spawn
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, is_builtin, resolve
-from surrogate_nas.study.calls import compare
+from surrogate_nas.study.api import compare
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import introduce, sandboxed
@@ -221,7 +221,7 @@ def test_a_users_strategy_has_one_thread_whatever_the_machine_has(
 WARMED = """
 import sys
 import surrogate_nas as sn
-from surrogate_nas.space.once import asked_of
+from surrogate_nas.space.memo import asked_of
 
 class Mine(sn.Strategy):
     def __init__(self, space, *, seed):

@@ -14,7 +14,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.strategies.random import RandomSearch
-from surrogate_nas.study.calls import run_suite
+from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.sandbox import Files
 from surrogate_nas.study.sources import imported_by, sources_of
 from surrogate_nas.study.store import Store

@@ -20,7 +20,7 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.calls import compare, read_comparison
+from surrogate_nas.study.api import compare, read_comparison
 from surrogate_nas.study.run import Lines, Run
 from surrogate_nas.study.store import Store
 

@@ -18,20 +18,20 @@ import pytest
 
 from analysis.torture import COMMAND, hit, marked, start
 from surrogate_nas.benchmarks import load, tables
-from surrogate_nas.benchmarks.openers import known
+from surrogate_nas.benchmarks.resolvers import known
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.look import looks
 from surrogate_nas.report.sections.cells import card
+from surrogate_nas.report.style import looks
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
+from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.comparison import best_cells
+from surrogate_nas.study.curves import expected_runtime
 from surrogate_nas.study.lambda_path import lambda_path
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.study.scale import expected, reference_of
 from surrogate_nas.study.tables import TABLES
-from surrogate_nas.study.traces import expected_runtime
 from tests.conftest import Snas
 from tests.documents import blocks, read
 from tests.gated import GATE

@@ -11,7 +11,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
-from surrogate_nas.study.calls import read_comparison, run_suite, stored_suite
+from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.study.store import Store
 from surrogate_nas.study.versions import count_version
 from tests.conftest import Snas

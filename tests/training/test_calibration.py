@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from analysis import calibrate_tasks
-from surrogate_nas.benchmarks.making.plan import Job, Plan
+from surrogate_nas.benchmarks.building.plan import Job, Plan
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.training import task_named
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.measures import MEASURES, Answers
+from surrogate_nas.training.metrics import MEASURES, Answers
 from surrogate_nas.training.tasks import canvas
 from surrogate_nas.training.tasks.base import pixels, places
 from surrogate_nas.training.tasks.checking import SPLITS

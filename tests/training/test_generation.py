@@ -20,8 +20,8 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.measures import MEASURES, Answers
-from surrogate_nas.training.measures.generation import frechet
+from surrogate_nas.training.metrics import MEASURES, Answers
+from surrogate_nas.training.metrics.generation import frechet
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.adversarial import Adversarial
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.measures import MEASURES, Answers
+from surrogate_nas.training.metrics import MEASURES, Answers
 from surrogate_nas.training.tasks import anomaly, forecasting
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.base import Reconstruction

@@ -19,7 +19,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses.sequences import needed
-from surrogate_nas.training.measures.sequences import distances
+from surrogate_nas.training.metrics.sequences import distances
 from surrogate_nas.training.tasks import audio, letters, sounds, translation, vowels
 
 MIXED = nb201().parse(

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from surrogate_nas.benchmarks.making.losses.agreement import LEAST, Agreement
+from surrogate_nas.benchmarks.building.losses.agreement import LEAST, Agreement
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.papers.common.paper import Row, Summary
 from surrogate_nas.papers.common.ranks import Values

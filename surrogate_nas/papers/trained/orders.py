@@ -42,8 +42,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from surrogate_nas.benchmarks.making.losses.agreement import LEVEL as CONFIDENCE
-from surrogate_nas.benchmarks.making.losses.agreement import Agreement
+from surrogate_nas.benchmarks.building.losses.agreement import LEVEL as CONFIDENCE
+from surrogate_nas.benchmarks.building.losses.agreement import Agreement
 from surrogate_nas.papers.common.ranks import Values
 
 Columns = NDArray[np.float64]

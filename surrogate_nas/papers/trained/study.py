@@ -21,8 +21,8 @@ from functools import lru_cache
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark
-from surrogate_nas.benchmarks.making.losses.agreement import Agreement
-from surrogate_nas.benchmarks.making.losses.trainings import LATE
+from surrogate_nas.benchmarks.building.losses.agreement import Agreement
+from surrogate_nas.benchmarks.building.losses.trainings import LATE
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.papers.common.ranks import SHARES, Values, best
 from surrogate_nas.papers.trained.orders import (

@@ -78,7 +78,7 @@ def write_suite_explorer(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.calls import run_suite
+        >>> from surrogate_nas.study.api import run_suite
         >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         >>> with TemporaryDirectory() as folder:
         ...     page = write_suite_explorer(run_suite(suite, folder), Path(folder))

@@ -19,8 +19,8 @@ from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
-from surrogate_nas.report.look import looks
 from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
+from surrogate_nas.report.style import looks
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
 from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Arrow, Box, Mark

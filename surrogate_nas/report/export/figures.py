@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.look import PAINTS
 from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Shape, Text
 from surrogate_nas.report.reading import Results, Source, Study, results_of
+from surrogate_nas.report.style import PAINTS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
 
 if TYPE_CHECKING:

@@ -25,10 +25,10 @@ from surrogate_nas.files import Holder
 from surrogate_nas.files.regular import open_regular
 from surrogate_nas.report.curves import Curve, Panel, chart, seen
 from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
-from surrogate_nas.report.look import Look, looks
 from surrogate_nas.report.markup import Box, Shown, Words, render
 from surrogate_nas.report.picture import HALF
 from surrogate_nas.report.reading import kind_of
+from surrogate_nas.report.style import Look, looks
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 1.0

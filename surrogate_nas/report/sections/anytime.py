@@ -20,7 +20,6 @@ from surrogate_nas.report.curves import (
     curve_over_cost,
     is_cut_off,
 )
-from surrogate_nas.report.look import plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (
@@ -32,6 +31,7 @@ from surrogate_nas.report.reading import (
     shared_cells,
     values_of,
 )
+from surrogate_nas.report.style import plain
 from surrogate_nas.space import listed
 
 _LONGEST_LABEL = 60

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from surrogate_nas.core.numbers import NO_CELL, fixed, natural, plural
-from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import Block, Content, Section, note, section, strategy
 from surrogate_nas.report.picture import Picture
 from surrogate_nas.report.reading import (
@@ -18,6 +17,7 @@ from surrogate_nas.report.reading import (
     final_questions,
     values_of,
 )
+from surrogate_nas.report.style import Look
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 

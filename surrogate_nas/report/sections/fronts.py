@@ -22,7 +22,6 @@ from surrogate_nas.core.numbers import fixed, plural
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.curves import Curve, Panel, chart
-from surrogate_nas.report.look import plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Point, Scale, text_width
 from surrogate_nas.report.reading import (
@@ -34,6 +33,7 @@ from surrogate_nas.report.reading import (
     interval,
     nondominated,
 )
+from surrogate_nas.report.style import plain
 from surrogate_nas.space import Cell, listed
 
 _SHOWN_SHARE = 0.6

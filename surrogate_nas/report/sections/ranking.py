@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 
 from surrogate_nas.core.numbers import NOTHING, fixed
-from surrogate_nas.report.look import Look, plain
 from surrogate_nas.report.markup import Figures, Section, section
 from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Scale, text_width
 from surrogate_nas.report.reading import (
@@ -24,6 +23,7 @@ from surrogate_nas.report.reading import (
     ends,
     joined,
 )
+from surrogate_nas.report.style import Look, plain
 
 _HEAD = 38.0
 _FOOT = 26.0

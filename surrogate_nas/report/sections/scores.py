@@ -19,7 +19,6 @@ from surrogate_nas.core.numbers import (
     quantity,
     some_of,
 )
-from surrogate_nas.report.look import Look
 from surrogate_nas.report.markup import (
     Content,
     Head,
@@ -31,6 +30,7 @@ from surrogate_nas.report.markup import (
     strategy,
 )
 from surrogate_nas.report.reading import Comparison, Study
+from surrogate_nas.report.style import Look
 
 _TESTS_NOTE = (
     "Descriptive only; see the verdict for significance. Runs are paired by number: run k of every"

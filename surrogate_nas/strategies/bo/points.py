@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.once import once
+from surrogate_nas.space.memo import once
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
 

@@ -18,7 +18,7 @@ from typing import Any
 from surrogate_nas.runtime.packing import Packed, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
-from surrogate_nas.space.once import Question, asked_ahead, asked_of, work_out
+from surrogate_nas.space.memo import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.study.sandbox.answers import (
     cells_to_json,

@@ -17,7 +17,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import softplus
+from surrogate_nas.training.losses.gradients import softplus
 
 if TYPE_CHECKING:
     from torch import Tensor

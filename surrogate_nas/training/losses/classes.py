@@ -13,7 +13,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.slopes import (
+from surrogate_nas.training.losses.gradients import (
     averaged,
     of_right,
     places,

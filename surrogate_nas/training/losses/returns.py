@@ -16,7 +16,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss, Slope
-from surrogate_nas.training.losses.slopes import of_right, share, softened
+from surrogate_nas.training.losses.gradients import of_right, share, softened
 
 if TYPE_CHECKING:
     from torch import Tensor

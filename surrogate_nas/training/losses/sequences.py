@@ -17,7 +17,7 @@ import numpy as np
 from surrogate_nas.training.arrays import Array, exp, log
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.classes import cross_entropy, cross_entropy_slope
-from surrogate_nas.training.losses.slopes import softened
+from surrogate_nas.training.losses.gradients import softened
 
 if TYPE_CHECKING:
     from torch import Tensor

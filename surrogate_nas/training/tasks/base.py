@@ -20,13 +20,13 @@ from surrogate_nas.core.extras import is_optional, missing
 from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.diagnostics import Diagnostic, diagnostics_of
-from surrogate_nas.training.measures import sequences
+from surrogate_nas.training.metrics import sequences
 from surrogate_nas.training.tasks import checking
 from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, checked
 
 if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
-    from surrogate_nas.training.measures import Answers, Measure
+    from surrogate_nas.training.metrics import Answers, Measure
     from surrogate_nas.training.tasks.environment import Environment
 
 
@@ -388,7 +388,7 @@ class Task:
         Raises:
             UserError: There is no such measure.
         """
-        from surrogate_nas.training.measures import MEASURES
+        from surrogate_nas.training.metrics import MEASURES
 
         named = self.measures or self.about.measures
         return tuple(MEASURES.find(one) if isinstance(one, str) else one for one in named)

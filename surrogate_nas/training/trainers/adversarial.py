@@ -21,8 +21,8 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.machine import loaded
-from surrogate_nas.training.measures import Answers
-from surrogate_nas.training.measures.generation import coverage
+from surrogate_nas.training.metrics import Answers
+from surrogate_nas.training.metrics.generation import coverage
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.trainers.base import Answer, Supervised
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.measures import Answers
+from surrogate_nas.training.metrics import Answers
 from surrogate_nas.training.tasks import Split, Task
 
 Answer: TypeAlias = Callable[[Array], Array]

@@ -23,7 +23,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, log_softmax
-from surrogate_nas.training.measures import Answers
+from surrogate_nas.training.metrics import Answers
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.tasks.environment import Environment
 from surrogate_nas.training.trainers.base import Answer, Trainer

@@ -8,7 +8,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.images import _SMALL, WINDOW
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 _LEAST = 1e-10
 """The squared error of an image that counts as none: 100 dB."""

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.making.card import beside, noise, spent
-from surrogate_nas.benchmarks.making.plan import (
+from surrogate_nas.benchmarks.building.card import beside, noise, spent
+from surrogate_nas.benchmarks.building.plan import (
     ORDER_SEED,
     Job,
     Plan,
@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks.making.plan import (
     first_of_class,
     journal_path,
 )
-from surrogate_nas.benchmarks.making.train import Progress, train_classes
+from surrogate_nas.benchmarks.building.train import Progress, train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import Journal, table_path, write_whole

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.calls import compare, read_comparison, run_suite, stored_suite
+from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_suite
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from tests.conftest import Snas
 

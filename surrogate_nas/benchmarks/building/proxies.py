@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.plan import ORDER_SEED, Job, first_of_class, representatives
-from surrogate_nas.benchmarks.making.train import Progress, entries_of
+from surrogate_nas.benchmarks.building.plan import ORDER_SEED, Job, first_of_class, representatives
+from surrogate_nas.benchmarks.building.train import Progress, entries_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, write_whole

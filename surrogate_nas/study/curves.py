@@ -103,7 +103,7 @@ class ProblemResult:
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.calls import run_suite
+        >>> from surrogate_nas.study.api import run_suite
         >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
         >>> (result,) = run_suite(suite).problems
         >>> result.unit, result.at("evolution").shape, bool((result.at("evolution") >= 0).all())

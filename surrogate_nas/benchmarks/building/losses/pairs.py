@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.making.plan import MOST_SEEDS, Plan, representatives
+from surrogate_nas.benchmarks.building.plan import MOST_SEEDS, Plan, representatives
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.content import ANYTHING, LIST, TEXT, check_table, read_toml

@@ -8,7 +8,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.numbers import QUANTILE
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 
 def mean_absolute_error(answers: Answers) -> Array:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.making.plan import Plan, representatives
+from surrogate_nas.benchmarks.building.plan import Plan, representatives
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import table_path
 from surrogate_nas.surrogates.evaluation import kendall

@@ -17,9 +17,9 @@ from torch import Tensor
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.losses import LOSSES
-from surrogate_nas.training.measures import MEASURES, Answers, Measure
-from surrogate_nas.training.measures.classes import MOST, STEP
-from surrogate_nas.training.measures.sequences import BLANK, distances, greedy, unaligned
+from surrogate_nas.training.metrics import MEASURES, Answers, Measure
+from surrogate_nas.training.metrics.classes import MOST, STEP
+from surrogate_nas.training.metrics.sequences import BLANK, distances, greedy, unaligned
 
 K = 3
 N = 200
@@ -251,7 +251,7 @@ def test_every_measure_says_what_it_is() -> None:
 def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(
-        "from surrogate_nas.training.measures import MEASURES, Measure\n"
+        "from surrogate_nas.training.metrics import MEASURES, Measure\n"
         "MINE = Measure('mine', 'errors', '%', 'error', 100.0, MEASURES['error'].of)\n"
     )
     assert MEASURES.find(f"{file}:MINE").name == "mine"

@@ -15,7 +15,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, softmax
 from surrogate_nas.training.losses.boxes import _LARGEST, ANCHOR, STRIDE
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 HALF = 0.5
 """The intersection over union from which two boxes are the same."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 Features = Callable[[Array], Array]
 CLUSTERS = 10

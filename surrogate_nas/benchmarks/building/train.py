@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks.making.plan import Job, Plan, describe
+from surrogate_nas.benchmarks.building.plan import Job, Plan, describe
 from surrogate_nas.files import Journal
 from surrogate_nas.runtime.engines import raise_lost, run_jobs
 from surrogate_nas.training import Task, task_named, train

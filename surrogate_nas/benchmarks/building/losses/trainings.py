@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.losses.pairs import Note, Pair, pair_of
-from surrogate_nas.benchmarks.making.plan import Job, describe, journal_path
-from surrogate_nas.benchmarks.making.train import Entry
+from surrogate_nas.benchmarks.building.losses.pairs import Note, Pair, pair_of
+from surrogate_nas.benchmarks.building.plan import Job, describe, journal_path
+from surrogate_nas.benchmarks.building.train import Entry
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import Journal, shipped

@@ -8,8 +8,8 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp
 from surrogate_nas.training.losses.sequences import BLANK
-from surrogate_nas.training.measures.base import Answers, Measure
-from surrogate_nas.training.measures.classes import negative_log_likelihood
+from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.classes import negative_log_likelihood
 
 
 def perplexity(answers: Answers) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from surrogate_nas.core.registry import Registry
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 __all__ = ["MEASURES", "Answers", "Measure"]
 

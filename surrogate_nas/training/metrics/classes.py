@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, log, softmax
-from surrogate_nas.training.measures.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Answers, Measure
 
 BINS = 15
 """Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""

@@ -18,7 +18,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.study.calls import read_comparison
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.comparison import final_metrics
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.storage import Card, save

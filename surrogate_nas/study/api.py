@@ -17,10 +17,11 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
-from surrogate_nas.study.beside import comparisons_beside, suites_beside
 from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
+from surrogate_nas.study.merge import comparisons_beside, suites_beside
 from surrogate_nas.study.options import budget_of, takes_options, unusual
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
 from surrogate_nas.study.recorded import recorded_objective
@@ -30,7 +31,6 @@ from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress,
 from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import StoredSuite, SuiteResult
-from surrogate_nas.study.traces import ProblemResult, Skipped, Trace
 from surrogate_nas.study.versions import most_versions
 
 _OF_A_SUITE = ("seed", "first_cells", "target")

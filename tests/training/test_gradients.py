@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from surrogate_nas.training.losses import LOSSES, Loss
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.losses.slopes import Array
+from surrogate_nas.training.losses.gradients import Array
 
 ONE_AXIS = ("adversarial", "adversarial_hinge")
 """Losses of scores, one for each example, and not of outputs."""

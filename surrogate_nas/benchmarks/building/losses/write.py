@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.making.losses.agreement import agreement
-from surrogate_nas.benchmarks.making.losses.pairs import Note, Pair, by_table, classes_of
-from surrogate_nas.benchmarks.making.losses.rounds import seconds_each
-from surrogate_nas.benchmarks.making.losses.trainings import (
+from surrogate_nas.benchmarks.building.losses.agreement import agreement
+from surrogate_nas.benchmarks.building.losses.pairs import Note, Pair, by_table, classes_of
+from surrogate_nas.benchmarks.building.losses.rounds import seconds_each
+from surrogate_nas.benchmarks.building.losses.trainings import (
     DIVERGED,
     SPENT,
     Of,
@@ -24,7 +24,7 @@ from surrogate_nas.benchmarks.making.losses.trainings import (
     settings_of,
     trainings_of,
 )
-from surrogate_nas.benchmarks.making.plan import Job, Plan
+from surrogate_nas.benchmarks.building.plan import Job, Plan
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
 from surrogate_nas.files.paths import printable

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.benchmarks.making.losses.trainings import MADE, SPENT
-from surrogate_nas.benchmarks.making.plan import Job, Plan, describe, journal_path
-from surrogate_nas.benchmarks.making.train import Entry, train_job
+from surrogate_nas.benchmarks.building.losses.trainings import MADE, SPENT
+from surrogate_nas.benchmarks.building.plan import Job, Plan, describe, journal_path
+from surrogate_nas.benchmarks.building.train import Entry, train_job
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.files import Journal
 from surrogate_nas.files.progress import duration
