@@ -1,8 +1,10 @@
 """What every strategy can, by the flags of its class, and what a step of it costs: the table in the
 README.
 
-    snas data fetch nb201 && python analysis/abilities.py # times every strategy (a minute), writes
-    the table python analysis/abilities.py --keep # writes the table from analysis/abilities.json
+    snas data fetch nb201 && python analysis/abilities.py    # times every strategy (a minute)
+    python analysis/abilities.py --keep                      # takes the times of the last run
+
+Both write the table in the README; the times are in ``analysis/abilities.json``.
 
 A step is asking for a cell and telling how it did: the mean processor time of 20 of them after 100
 random cells, on NAS-Bench-201's CIFAR-10, in a second loop, so that what is made once a process is

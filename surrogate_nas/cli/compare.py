@@ -91,10 +91,11 @@ def compare(
 
     \b
     Examples:
-      snas compare snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4 snas
-      compare fashion --strategies evolution --strategies mine.py:Mine --out results/fashion-mine
-      snas compare fashion --strategies mine.py:Mine --out results/today --against
-      results/last-month snas compare results/today results/last-month
+      snas compare
+      snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
+      snas compare fashion --strategies evolution,mine.py:Mine --out results/fashion-mine
+      snas compare --strategies mine.py:Mine --out results/today --against results/last-month
+      snas compare results/today results/last-month
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural

@@ -64,8 +64,8 @@ def lambda_path(
 
     \b
     Examples:
-      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5 snas lambda-path
-      nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4" --strategies evolution,bo
+      snas lambda-path fashion --lambdas 0,0.1,0.5 --strategies random,bo --runs 5
+      snas lambda-path nb201-cifar10 --objective "valid_error + 0.1*latency@raspi4"
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.files import write_whole

@@ -62,8 +62,9 @@ def search(
 
     \b
     Examples:
-      snas search fashion snas search fashion evolution --budget 300 --seed 1 snas search
-      nb201-cifar10 --objective "valid_error[12] + 0.1*params" --subject-to "latency@raspi4 <= 20"
+      snas search fashion
+      snas search fashion evolution --budget 300 --seed 1
+      snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.study.api import search as run_search

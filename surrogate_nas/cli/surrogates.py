@@ -73,10 +73,10 @@ def fit(
 
     \b
     Examples:
-      snas fit fashion --target valid_loss --train 300 --out model.bin snas fit nb201-cifar10
-      --target valid_error --epochs 12 --train 500 --model gp --out model.bin snas fit nb201-cifar10
-      --target valid_error --epochs 200 --train 156 --model gnn --loss warp --out model.bin snas fit
-      live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
+      snas fit fashion --target valid_loss --train 300 --out model.bin
+      snas fit nb201-cifar10 --target valid_error --train 500 --model gp --out model.bin
+      snas fit nb201-cifar10 --target valid_error --model gnn --loss warp --out model.bin
+      snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
     import numpy as np
 

@@ -6,10 +6,11 @@ For those who have a search elsewhere, or let a language model propose: Chen, Do
 reads lines of JSON on its standard input and answers each question, and nothing else, with one line
 on its standard output:
 
-    first {"space": {"name": …, "size": 15625, "positions": {"edge": ["none", …], …}, "examples":
-              ["|none~0|+…", …]}, "objectives": 1, "seed": 7}
-    then {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12, "values":
-    {…}, …}, …]} and {"ask": 2} answered by {"cells": ["|none~0|+…", …]}
+    first    {"space": {"name": …, "size": 15625, "positions": {"edge": ["none", …], …},
+                        "examples": ["|none~0|+…", …]}, "objectives": 1, "seed": 7}
+    then     {"tell": [{"cell": "|none~0|+…", "score": 0.31, "feasible": true, "epochs": 12,
+                        "values": {…}, …}, …]}
+    and      {"ask": 2}     answered by     {"cells": ["|none~0|+…", …]}
 
 Scores are minimised; an infeasible cell's lies above those of all feasible ones. Where an
 evaluation failed, ``loss`` and ``penalty`` are null and ``failure`` says why. `size` is null where
