@@ -25,6 +25,7 @@ from surrogate_nas.core.arguments import check_number, check_whole, checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import plural, share
+from surrogate_nas.core.stability import unstable
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.decision import Values, decide
@@ -143,6 +144,7 @@ def _needed_clause(one: Needed) -> str:
     )
 
 
+@unstable("0.2")
 @checked
 def plan(
     problems: Suite | str | Sequence[Problem],

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.stability import unstable
 from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
@@ -239,6 +240,7 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(verbosity)
 
 
+@unstable("0.2")
 class OptunaObjective:
     """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many
     values.

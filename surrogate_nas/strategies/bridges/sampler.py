@@ -23,6 +23,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.stability import unstable
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyLike, label, resolve
@@ -58,6 +59,7 @@ def _agree(distribution: BaseDistribution, options: Sequence[str]) -> bool:
     return False
 
 
+@unstable("0.2")
 class StrategySampler(optuna.samplers.BaseSampler):
     """Any strategy as an Optuna sampler, for one study.
 
