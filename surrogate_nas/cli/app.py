@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
@@ -135,18 +136,24 @@ for _command in (
 app.command("import")(data.import_)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(as_json: bool) -> None:
+    """Print the version; as JSON also those of Python, the system and numerical libraries."""
+    if not as_json:
         typer.echo(f"snas {__version__}")
-        raise typer.Exit
+        return
+    from surrogate_nas.study.store import provenance
+
+    typer.echo(json.dumps(provenance()))
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def snas(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    as_json: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+            "--json", help="With --version: as JSON, with those of Python and of the libraries."
         ),
     ] = False,
 ) -> None:
@@ -161,6 +168,11 @@ def snas(
 
     Every command has examples in its --help, and prints JSON with --json.
     """
+    if version:
+        _print_version(as_json)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        raise typer.BadParameter("Missing command", context)
 
 
 def main() -> NoReturn:

@@ -5,6 +5,7 @@ starting points.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -81,6 +82,9 @@ def test_every_command_shows_examples(snas: Snas, command: list[str]) -> None:
 
 def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
     assert snas("--version").out == f"snas {__version__}\n"
+    versions = json.loads(snas("--version", "--json").out)
+    assert versions["surrogate_nas"] == __version__
+    assert {"python", "platform", "numpy", "h5py"} <= versions.keys()
     for command in ([], ["new"], ["data"]):
         told = snas(*command)
         assert told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
