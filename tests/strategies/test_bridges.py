@@ -368,7 +368,9 @@ def test_several_objectives_need_a_strategy_that_knows_them() -> None:
 @pytest.mark.usefixtures("quiet")
 def test_the_study_in_the_guide_runs() -> None:
     (code,) = [
-        block for block in blocks(read("analysis/guide.md"), "python") if "StrategySampler" in block
+        block
+        for block in blocks(read("analysis/guide/strategies.md"), "python")
+        if "StrategySampler" in block
     ]
     named: dict[str, Any] = {}
     exec(code, named)

@@ -284,7 +284,7 @@ def test_wrong_arguments_are_one_line(
 
 
 def test_the_suite_in_the_guide_is_one(tmp_path: Path) -> None:
-    (block,) = blocks(read("analysis/guide.md"), "toml")
+    (block,) = blocks(read("analysis/guide/suite.md"), "toml")
     (tmp_path / "mine.toml").write_text(block)
     suite = read_suite(str(tmp_path / "mine.toml"))
     assert [entry.runs for entry in suite.entries] == [10, 5] and len(suite.problems) == 1
