@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
-from surrogate_nas.study.traces import Skipped, Trace
 
 import surrogate_nas as sn
 from surrogate_nas.contract.toy import toy_context
@@ -38,6 +37,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import SPACES
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 from surrogate_nas.strategies import ONE_SHOT, STRATEGIES, resolve
+from surrogate_nas.study.curves import Skipped, Trace
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.suite import SuiteResult
 from tests import examples_sampled
