@@ -62,6 +62,7 @@ import json, sys, time
 import surrogate_nas as sn
 from importlib import import_module
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies import strategy_entry
 from surrogate_nas.study.sandbox import sandboxed
 
 def main(how, name, workers, benchmark):
@@ -79,7 +80,7 @@ def main(how, name, workers, benchmark):
 
 def asked(strategy, space, batch):
     taken = []
-    with sandboxed(strategy, space, seed=0, limit=600) as made:
+    with sandboxed(strategy_entry(strategy), space, seed=0, limit=600) as made:
         for _ in range(40):
             began = time.perf_counter()
             for index in range(batch):

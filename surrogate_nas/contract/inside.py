@@ -17,9 +17,8 @@ from surrogate_nas.runtime.packing import Packed, pack, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Space, space_named
 from surrogate_nas.space.registry import known as known_spaces
-from surrogate_nas.strategies import Strategy, is_named, resolve
+from surrogate_nas.strategies import Strategy, strategy_entry
 from surrogate_nas.strategies import known as known_strategies
-from surrogate_nas.strategies.reference import Reference
 from surrogate_nas.surrogates import MODELS, Surrogate, model_class
 
 _SPACE = "space:"
@@ -44,14 +43,15 @@ def found(spec: str) -> object:
     space = spec.removeprefix(_SPACE)
     if space != spec and space in known_spaces():
         return space_named(space)
-    if is_named(spec):
-        return resolve(spec)
+    entry = strategy_entry(spec)
+    if entry.origin not in ("file", "unknown"):
+        return entry.load()
     if spec in known_spaces():
         return space_named(spec)
     if spec in MODELS:
         return model_class(spec)
-    path, separator, name = Reference.parse(spec).head.rpartition(":")
-    if not separator:
+    path, _, name = str(entry.target).rpartition(":")
+    if entry.origin == "unknown":
         raise unknown(
             "strategy, space or surrogate", spec, [*known_strategies(), *known_spaces(), *MODELS]
         )
@@ -59,7 +59,7 @@ def found(spec: str) -> object:
     if not hasattr(module, name):
         raise UserError(f"{path} defines no {name}.")
     thing = getattr(module, name)
-    return resolve(spec) if isinstance(thing, type) and issubclass(thing, Strategy) else thing
+    return entry.load() if isinstance(thing, type) and issubclass(thing, Strategy) else thing
 
 
 def kind_of(thing: object) -> str:

@@ -134,7 +134,8 @@ def cover(job: tuple[str, str, int]) -> Covered:
     """One run, and what it had covered after every tenth cell."""
     cost, strategy, number = job
     problem = _problem(cost)
-    run = Experiment(problem.objective, [strategy], 1, Budget(_CELLS)).one(strategy, number)
+    experiment = Experiment(problem.objective, [strategy], 1, Budget(_CELLS))
+    run = experiment.one(experiment.entries[0], number)
     if run.failure:
         raise UserError(run.failure)
     seen = [vectors_of(run.trials[:n]) for n in range(STEP, _CELLS + 1, STEP)]

@@ -6,13 +6,14 @@ Names are resolved when used, so that listing them imports none.
 from __future__ import annotations
 
 import sys
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import opened
 from surrogate_nas.core.registry import Check, Registry, described_at, subclass_of
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.reference import Reference, configured
+from surrogate_nas.strategies.reference import configured, parse_reference, suffix_of
 
 __all__ = [
     "BLIND",
@@ -21,11 +22,11 @@ __all__ = [
     "ONE_SHOT",
     "STRATEGIES",
     "Strategy",
+    "StrategyEntry",
     "StrategyLike",
-    "behind",
-    "is_builtin",
     "label",
     "resolve",
+    "strategy_entry",
 ]
 
 StrategyLike = str | type[Strategy]
@@ -100,21 +101,6 @@ A name without a colon stands for whatever the library itself takes for granted,
 """
 
 
-def behind(strategy: StrategyLike) -> StrategyLike | None:
-    """What runs behind a disguise; None where there is none.
-
-    Args:
-        strategy: A name, ``file.py:Class``, or a class.
-
-    Example:
-        >>> behind("blind:bo"), behind("bo")
-        ('bo', None)
-    """
-    if not isinstance(strategy, str) or not strategy.strip().startswith(BLIND):
-        return None
-    return strategy.strip().removeprefix(BLIND)
-
-
 def known() -> list[str]:
     """The names of all strategies, those of installed packages included."""
     return OURS.names()
@@ -129,62 +115,118 @@ def described() -> list[dict[str, Any]]:
     return [*own[: len(OURS)], *bridges, *own[len(OURS) :]]
 
 
-def label(strategy: str | type[Strategy]) -> str:
-    """The name that results carry.
+Origin = Literal["built-in", "bridge", "file", "package", "class", "unknown"]
+"""Where the code of a strategy comes from; it decides where the code may run."""
+
+
+@dataclass(frozen=True)
+class StrategyEntry:
+    """A strategy as a user named it, resolved once; nothing is imported before `load`.
+
+    Attributes:
+        spec: The text or the class, without ``blind:``.
+        name: Without options, such as ``evolution`` or ``Mine``.
+        label: The name that results carry, with options.
+        origin: Where its code comes from; ``unknown`` for a name that is not installed.
+        target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
+        options: Its hyperparameters by name, sorted.
+        blinded: Whether it is given a disguise of the space.
+    """
+
+    spec: StrategyLike
+    name: str
+    label: str
+    origin: Origin
+    target: StrategyLike
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
+    blinded: bool = False
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether the code comes with the project and may run in this process."""
+        return self.origin in ("built-in", "bridge")
+
+    def load(self) -> type[Strategy]:
+        """Import the class and bind its options.
+
+        Raises:
+            UserError: There is no such name, file, class or option, the file fails to import, or
+                it is no strategy.
+        """
+        if isinstance(self.target, type):
+            return _checked(self.target, self.name)
+        if self.origin == "bridge":
+            library, _, algorithm = self.target.partition(":")
+            make_class = opened(BRIDGES[library], self.target)
+            strategy = _checked(make_class(algorithm), self.target)
+        else:
+            strategy = OURS.find(self.target)
+        return configured(strategy, self.options, self.name)
+
+
+def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
+    """Resolve a strategy's name; the only place where names are parsed.
 
     Args:
-        strategy: A name, ``file.py:Class``, or a class.
+        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in
+            ``optuna:TPESampler``, each with options or without and after ``blind:`` or not, or
+            the class itself.
 
     Raises:
-        UserError: It is none of these.
+        UserError: It is none of these, or its options are not written as Python writes them.
+
+    Example:
+        >>> entry = strategy_entry("blind:searches/mine.py:Mine(step=2)")
+        >>> entry.label, entry.origin, entry.options
+        ('blind:Mine(step=2)', 'file', {'step': 2})
+    """
+    if isinstance(strategy, type):
+        name = strategy.__name__
+        return StrategyEntry(strategy, name, name, _origin_of_class(strategy), strategy)
+    if not isinstance(strategy, str):
+        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
+    text = strategy.strip()
+    blinded = text.startswith(BLIND)
+    spec = text.removeprefix(BLIND)
+    head, options = parse_reference(spec)
+    origin = _origin_of(head)
+    name = head if origin == "bridge" else head.rpartition(":")[2]
+    label = name + suffix_of(options)
+    if blinded:
+        label = BLIND + label
+    return StrategyEntry(spec, name, label, origin, head, options, blinded)
+
+
+def _origin_of(head: str) -> Origin:
+    library, colon, _ = head.partition(":")
+    if head in OURS:
+        return "built-in"
+    if library in BRIDGES:
+        return "bridge"
+    if colon:
+        return "file"
+    return "package" if head in OURS.points() else "unknown"
+
+
+def _origin_of_class(strategy: type[Strategy]) -> Origin:
+    module = str(getattr(strategy, "__module__", ""))
+    defined = getattr(sys.modules.get(module), strategy.__name__, None)
+    is_ours = module.startswith(f"{__name__}.") and defined is strategy
+    return "built-in" if is_ours else "class"
+
+
+def label(strategy: StrategyLike) -> str:
+    """The name that results carry (see `strategy_entry`).
 
     Example:
         >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
         ('evolution(population=50)', 'Mine')
     """
-    if (plain := behind(strategy)) is not None:
-        return f"{BLIND}{label(plain)}"
-    if isinstance(strategy, str):
-        reference = Reference.parse(strategy)
-        name = reference.head if _bridge(reference.head) else reference.head.rpartition(":")[2]
-        return name + reference.suffix
-    if not isinstance(strategy, type):
-        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
-    return strategy.__name__
+    return strategy_entry(strategy).label
 
 
-def is_builtin(strategy: str | type[Strategy]) -> bool:
-    """Whether a strategy comes with the project, so that its code is trusted.
-
-    Example:
-        >>> is_builtin("evolution"), is_builtin("mine.py:Mine")
-        (True, False)
-    """
-    strategy = behind(strategy) or strategy
-    if isinstance(strategy, str):
-        head = Reference.parse(strategy).head
-        return head in OURS or _bridge(head) is not None
-    module = getattr(strategy, "__module__", "")
-    held = getattr(sys.modules.get(module), getattr(strategy, "__name__", ""), None)
-    return str(module).startswith(f"{__name__}.") and held is strategy
-
-
-def is_named(strategy: str) -> bool:
-    """Whether a text names a strategy that needs no file."""
-    head = Reference.parse(strategy).head
-    return head in known() or _bridge(head) is not None
-
-
-def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
-    """Find a strategy's class.
-
-    Args:
-        strategy: A registered name, ``path/to/file.py:Class``, a bridge as in
-            ``optuna:TPESampler``, each with options or without, or the class itself.
-
-    Raises:
-        UserError: There is no such name, file, class or option, the file fails to import, or it is
-            no strategy.
+def resolve(strategy: StrategyLike) -> type[Strategy]:
+    """Find a strategy's class (see `strategy_entry` and `StrategyEntry.load`).
 
     Example:
         >>> resolve("evolution(population=50)").__name__
@@ -195,23 +237,4 @@ def resolve(strategy: str | type[Strategy]) -> type[Strategy]:
         ...     print(error)
         Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
     """  # noqa: E501
-    if isinstance(strategy, type):
-        return _checked(strategy, strategy.__name__)
-    if not isinstance(strategy, str):
-        raise UserError(f"A strategy is a name, file.py:Class, or a class, not {strategy!r:.80}.")
-    if (plain := behind(strategy)) is not None:
-        return resolve(plain)
-    reference = Reference.parse(strategy)
-    return configured(_found(reference.head), reference.options, label(reference.head))
-
-
-def _found(head: str) -> type[Strategy]:
-    if bridge := _bridge(head):
-        return _checked(opened(BRIDGES[bridge], head)(head.partition(":")[2]), head)
-    return OURS.find(head)
-
-
-def _bridge(head: str) -> str | None:
-    """The bridge that a name crosses, or None."""
-    library = head.partition(":")[0]
-    return library if library in BRIDGES else None
+    return strategy_entry(strategy).load()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from typing import Any, NamedTuple
+from typing import Any
 
 from surrogate_nas.core.arguments import check_argument
 from surrogate_nas.core.errors import UserError, unknown
@@ -21,54 +21,43 @@ _LONGEST = 200
 """Characters of a label: it names files."""
 
 
-class Reference(NamedTuple):
-    """A strategy's name, taken apart.
+def parse_reference(text: str) -> tuple[str, dict[str, Any]]:
+    """Split a name into its head (a registered name, a bridge's, ``file.py:Class``) and options.
 
-    Attributes:
-        head: What it is: a registered name, a bridge's, or ``file.py:Class``.
-        options: Its hyperparameters by name, sorted.
+    The options come sorted by name.
     """
-
-    head: str
-    options: dict[str, Any]
-
-    @classmethod
-    def parse(cls, text: str) -> Reference:
-        """Take a name apart."""
-        text = text.strip()
-        place = _opening(text)
-        if place is None:
-            return cls(text, {})
-        head = text[:place].strip()
-        tail = text[place:]
-        try:
-            call = ast.parse(f"dict{tail}", mode="eval").body
-            if (
-                not isinstance(call, ast.Call)
-                or call.args
-                or any(word.arg is None for word in call.keywords)
-            ):
+    text = text.strip()
+    place = _opening(text)
+    if place is None:
+        return text, {}
+    head = text[:place].strip()
+    tail = text[place:]
+    try:
+        call = ast.parse(f"dict{tail}", mode="eval").body
+        if not isinstance(call, ast.Call) or call.args:
+            raise ValueError
+        options = {}
+        for word in sorted(call.keywords, key=lambda word: word.arg or ""):
+            if word.arg is None:
                 raise ValueError
-            options = {str(word.arg): _value(word.value) for word in call.keywords}
-        except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
-            raise UserError(
-                f"The options of a strategy are written as {head:.80}(key=value, …), not"
-                f" {tail!r:.120}."
-            ) from error
-        found = cls(head, dict(sorted(options.items())))
-        if len(found.suffix) > _LONGEST:
-            raise UserError(
-                f"The options of {head:.80} take more than {_LONGEST} characters, and they name"
-                " files."
-            )
-        return found
+            options[word.arg] = _value(word.value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UserError(
+            f"The options of a strategy are written as {head:.80}(key=value, …), not {tail!r:.120}."
+        ) from error
+    if len(suffix_of(options)) > _LONGEST:
+        raise UserError(
+            f"The options of {head:.80} take more than {_LONGEST} characters, and they name files."
+        )
+    return head, options
 
-    @property
-    def suffix(self) -> str:
-        """The options as they stand in a label; empty where there are none."""
-        if not self.options:
-            return ""
-        return f"({','.join(f'{name}={_written(value)}' for name, value in self.options.items())})"
+
+def suffix_of(options: dict[str, Any]) -> str:
+    """Options as they stand in a label; empty where there are none."""
+    if not options:
+        return ""
+    words = [f"{name}={_written(value)}" for name, value in options.items()]
+    return f"({','.join(words)})"
 
 
 def _opening(text: str) -> int | None:

@@ -98,7 +98,7 @@ def search(
     )
     experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
     experiment.announce(1, best=1)
-    run = experiment.one(strategy, seed, watch=callback)
+    run = experiment.one(experiment.entries[0], seed, watch=callback)
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:

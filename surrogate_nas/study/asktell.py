@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.strategies import StrategyLike, strategy_entry
 from surrogate_nas.study.ledger import Ledger, Outcome
 from surrogate_nas.study.options import CALL_LIMIT_SECONDS, Options
 from surrogate_nas.study.sandbox import introduce, sandboxed
@@ -78,11 +78,10 @@ class AskTell:
         self._space = objective.benchmark.space
         self._ledger = Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
-        introduce(strategy)
-        settings = settings_of(objective, hidden, strategy)
-        make = partial(
-            sandboxed, strategy, self._space, limit=call_limit_seconds, settings=settings
-        )
+        entry = strategy_entry(strategy)
+        introduce(entry)
+        settings = settings_of(objective, hidden, entry)
+        make = partial(sandboxed, entry, self._space, limit=call_limit_seconds, settings=settings)
         root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))

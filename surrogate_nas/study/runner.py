@@ -24,7 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies import StrategyLike, label
+from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
@@ -68,19 +68,24 @@ class Experiment(Options):
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        if any([introduce(strategy).needs_supernet for strategy in self.strategies]):
+        if any([introduce(entry).needs_supernet for entry in self.entries]):
             supernet_context_of(self.objective)
+
+    @cached_property
+    def entries(self) -> list[StrategyEntry]:
+        """The strategies, each resolved."""
+        return [strategy_entry(strategy) for strategy in self.strategies]
 
     @property
     def labels(self) -> list[str]:
         """The strategies' names."""
-        return [label(strategy) for strategy in self.strategies]
+        return [entry.label for entry in self.entries]
 
     @cached_property
     def sources(self) -> dict[str, Sources]:
         """The source of every strategy of a user's, by label, as it is when this is first asked."""
-        found = {label(strategy): sources_of(strategy) for strategy in self.strategies}
-        return {name: files for name, files in found.items() if files}
+        sources = {entry.label: sources_of(entry) for entry in self.entries}
+        return {name: files for name, files in sources.items() if files}
 
     @cached_property
     def versions(self) -> dict[str, int]:
@@ -92,8 +97,8 @@ class Experiment(Options):
     @property
     def folders(self) -> dict[str, Path]:
         """Where the file of every strategy of a user's lies, by label."""
-        found = {label(strategy): folder_of(strategy) for strategy in self.strategies}
-        return {name: folder for name, folder in found.items() if folder is not None}
+        folders = {entry.label: folder_of(entry) for entry in self.entries}
+        return {name: folder for name, folder in folders.items() if folder is not None}
 
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
@@ -145,17 +150,11 @@ class Experiment(Options):
 
     def check_strategies(self) -> None:
         """Refuse strategies that cannot be made with the options that they are given."""
-        for strategy in self.strategies:
-            rehearse(strategy, self.objective.benchmark.space, self.call_limit_seconds)
+        for entry in self.entries:
+            rehearse(entry, self.objective.benchmark.space, self.call_limit_seconds)
 
-    def held(
-        self,
-        strategy: StrategyLike,
-        number: int,
-        store: Store | None,
-    ) -> Run | None:
+    def stored_run(self, name: str, number: int, store: Store | None) -> Run | None:
         """A run that a folder holds and that has ended; one that failed is forgotten."""
-        name = label(strategy)
         run = None if store is None else store.load(name, number, self.objective.benchmark.space)
         if store is not None and run is not None and run.failure:
             store.discard(name, number)
@@ -196,7 +195,7 @@ class Experiment(Options):
 
     def one(
         self,
-        strategy: StrategyLike,
+        entry: StrategyEntry,
         number: int,
         store: Store | None = None,
         watch: Watch | None = None,
@@ -207,16 +206,16 @@ class Experiment(Options):
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
         the new trials after each evaluation and ends the run by returning True.
         """
-        held = self.held(strategy, number, store)
-        name = label(strategy)
-        if held is not None and self.is_whole(held):
-            return held
+        name = entry.label
+        stored = self.stored_run(name, number, store)
+        if stored is not None and self.is_whole(stored):
+            return stored
         make = partial(
             make_run,
             self.objective,
             self.budget,
             self,
-            strategy,
+            entry,
             number,
             store=store,
             sources=None if store is None else self.sources.get(name),
@@ -225,7 +224,7 @@ class Experiment(Options):
         try:
             return make()
         except OtherHistoryError:  # with the larger budget it goes another way
-            if store is None or held is None:
+            if store is None or stored is None:
                 raise
             store.discard(name, number)
             return make()
@@ -306,7 +305,7 @@ class Key(NamedTuple):
     number: int
 
 
-_Job = tuple[Key, StrategyLike]
+_Job = tuple[Key, StrategyEntry]
 _Keep = Callable[[Part, Run], Any]
 
 
@@ -359,8 +358,8 @@ def execute(
         if keep is None:
             made = {
                 key: run
-                for key, one in jobs
-                if (run := _finished_before(by_name[key.problem], one, key.number)) is not None
+                for key, _ in jobs
+                if (run := _finished_before(by_name[key.problem], key)) is not None
             }
         if progress:
             progress(len(made), len(jobs))
@@ -385,18 +384,19 @@ def execute(
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:
     """Every run of a study, in the order that they are made in."""
-    return [
-        (Key(part.name, label(strategy), number), strategy)
-        for number in range(max(part.experiment.runs for part in parts))
-        for part in parts
-        for strategy in part.experiment.strategies
-        if number < (part.experiment.runs if part.runs is None else part.runs[label(strategy)])
-    ]
+    jobs: list[_Job] = []
+    for number in range(max(part.experiment.runs for part in parts)):
+        for part in parts:
+            for entry in part.experiment.entries:
+                runs = part.experiment.runs if part.runs is None else part.runs[entry.label]
+                if number < runs:
+                    jobs.append((Key(part.name, entry.label, number), entry))
+    return jobs
 
 
-def _finished_before(part: Part, strategy: StrategyLike, number: int) -> Run | None:
+def _finished_before(part: Part, key: Key) -> Run | None:
     """A run that a folder holds and that need not go on."""
-    run = part.experiment.held(strategy, number, part.store)
+    run = part.experiment.stored_run(key.strategy, key.number, part.store)
     return run if run is not None and part.experiment.is_whole(run) else None
 
 
@@ -407,8 +407,8 @@ def _do(
     job: _Job,
 ) -> Any:
     """Make a run, and what is kept of it."""
-    key, strategy = job
+    key, entry = job
     part = parts[key.problem]
     watch = None if within is None else partial(within, key.strategy, key.number)
-    run = part.experiment.one(strategy, key.number, part.store, watch)
+    run = part.experiment.one(entry, key.number, part.store, watch)
     return run if keep is None else keep(part, run)

@@ -20,7 +20,7 @@ from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import StrategyLike, is_builtin, label, resolve
+from surrogate_nas.strategies import StrategyEntry
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
@@ -65,19 +65,17 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def settings_of(
-    objective: Objective,
-    hidden: bool,
-    strategy: StrategyLike,
-) -> dict[str, Any]:
+def settings_of(objective: Objective, hidden: bool, entry: StrategyEntry) -> dict[str, Any]:
     """What a strategy is given beside the space, where it declares that it reads it."""
-    equipped = is_builtin(strategy) and resolve(strategy).needs_supernet
+    supernet_context = None
+    if entry.is_trusted and entry.load().needs_supernet:
+        supernet_context = supernet_context_of(objective, hidden=hidden)
     return {
         "known": None if hidden else objective.known,
         "epochs": objective.fidelities,
         "readable": objective.readable,
         "objectives": objective.parts,
-        "supernet_context": supernet_context_of(objective, hidden=hidden) if equipped else None,
+        "supernet_context": supernet_context,
     }
 
 
@@ -85,7 +83,7 @@ def make_run(
     objective: Objective,
     budget: Budget,
     options: Options,
-    strategy: StrategyLike,
+    entry: StrategyEntry,
     run: int,
     *,
     store: Store | None = None,
@@ -95,20 +93,20 @@ def make_run(
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
     """
-    name = label(strategy)
+    name = entry.label
     held = one_thread()  # sums round by the number of threads, and processes must not share cores
     with held, store.log(name, run) if store else nullcontext() as log:
         for cell, values in () if log is None else log.observed():
             objective.benchmark.recall(cell, values)
         search = _Search(objective, budget, options, run, log, watch)
-        folder = folder_of(strategy)
+        folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
         failure = trace = ""
         try:
             if store is not None:
-                _check_unchanged(strategy, sources or {})
-            search.go(strategy, files)
+                _check_unchanged(entry, sources or {})
+            search.go(entry, files)
             if store is not None and files is not None:
                 _check_files(store.note_files(name, run, files))
         except StrategyError as error:
@@ -141,12 +139,13 @@ def make_run(
     return result
 
 
-def _check_unchanged(strategy: StrategyLike, told: Sources) -> None:
-    """Refuse a strategy that was edited after the comparison began: other runs may have been made
-    by what it was.
+def _check_unchanged(entry: StrategyEntry, before: Sources) -> None:
+    """Refuse a strategy that was edited after the comparison began, since its earlier code may
+    have made other runs.
     """
-    if (now := sources_of(strategy)) and now != told:
-        names = sorted(name for name in {*told, *now} if told.get(name) != now.get(name))
+    now = sources_of(entry)
+    if now and now != before:
+        names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
         raise StrategyError(
             f"{names[0]} was edited while runs were made; the same command makes all of them anew."
         )
@@ -195,15 +194,15 @@ class _Search:
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
         self._ready = 0.0
 
-    def go(self, strategy: StrategyLike, files: Files | None = None) -> None:
+    def go(self, entry: StrategyEntry, files: Files | None = None) -> None:
         options = self.options
         run = self.run
         make = partial(
             sandboxed,
-            strategy,
+            entry,
             self.space,
             limit=options.call_limit_seconds,
-            settings=settings_of(self.objective, options.hidden, strategy),
+            settings=settings_of(self.objective, options.hidden, entry),
             files=files,
         )
         seed = strategy_seed(options.seed, run)

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from surrogate_nas.core.plugin import origin
 from surrogate_nas.core.source import Sources, modules, source_of, text_of, with_imports
-from surrogate_nas.strategies import OURS, StrategyLike, behind, is_builtin
-from surrogate_nas.strategies.reference import Reference
+from surrogate_nas.strategies import OURS, StrategyEntry
 
 __all__ = ["Sources", "folder_of", "imported_by", "sources_of"]
 
@@ -26,74 +25,74 @@ _LARGEST = 10**6
 """Bytes of a file that is taken for source where a command names it."""
 
 
-def sources_of(strategy: StrategyLike) -> Sources:
+def sources_of(entry: StrategyEntry) -> Sources:
     """The source of a strategy; empty for those that come with the project, whose version tells
     theirs.
     """
-    strategy = behind(strategy) or strategy
-    if not isinstance(strategy, str):
-        return {} if is_builtin(strategy) else source_of(strategy)
-    reference = Reference.parse(strategy)
-    if is_builtin(strategy):
-        return _named_in(reference.options.get("command"))
-    path, separator, _ = reference.head.rpartition(":")
-    file = Path(path) if separator else _of_entry_point(reference.head)
+    if isinstance(entry.target, type):
+        return {} if entry.is_trusted else source_of(entry.target)
+    if entry.is_trusted:
+        return _named_in(entry.options.get("command"))
+    file = _file_of(entry.target)
     return {} if file is None else with_imports(file)
 
 
-def folder_of(strategy: StrategyLike) -> Path | None:
-    """Where the file of a user's strategy lies; of a class that has none, the working directory;
+def folder_of(entry: StrategyEntry) -> Path | None:
+    """The folder of a user's strategy; the working directory for a class without a file.
+
     None for ours.
     """
-    strategy = behind(strategy) or strategy
-    if is_builtin(strategy):
+    if entry.is_trusted:
         return None
-    if isinstance(strategy, str):
-        head = Reference.parse(strategy).head
-        path, separator, _ = head.rpartition(":")
-        file = Path(path) if separator else _of_entry_point(head)
+    if not isinstance(entry.target, type):
+        file = _file_of(entry.target)
         return None if file is None else file.absolute().parent
-    imported = origin(strategy.__module__)
+    module = entry.target.__module__
+    imported = origin(module)
     if imported is not None:
         return imported[0].parent
-    place = getattr(sys.modules.get(strategy.__module__), "__file__", None)
-    is_made = strategy.__module__ in sys.stdlib_module_names
-    return Path(place).absolute().parent if place is not None and not is_made else Path.cwd()
+    file_name = getattr(sys.modules.get(module), "__file__", None)
+    if file_name is None or module in sys.stdlib_module_names:
+        return Path.cwd()
+    return Path(file_name).absolute().parent
 
 
 @lru_cache(maxsize=64)
-def imported_by(strategy: StrategyLike) -> tuple[str, ...]:
-    """The modules that the files of a user's strategy import at their top, and what they take from
-    these, by name.
+def imported_by(entry: StrategyEntry) -> tuple[str, ...]:
+    """The modules that the files of a user's strategy import at their top, and the names that they
+    take from these.
     """
-    found: dict[str, None] = {}
-    for text in sources_of(strategy).values():
+    names: list[str] = []
+    for text in sources_of(entry).values():
         with suppress(SyntaxError, ValueError, RecursionError):
             for node in ast.parse(text).body:
                 if isinstance(node, ast.Import):
-                    found |= dict.fromkeys(alias.name for alias in node.names)
+                    names += [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                    found |= dict.fromkeys(
-                        [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-                    )
-    return tuple(found)
+                    names.append(node.module)
+                    names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return tuple(dict.fromkeys(names))
 
 
 def _named_in(command: object) -> Sources:
     """The files that the command of an external proposer names."""
+    sources: dict[str, str] = {}
+    if not isinstance(command, str):
+        return sources
     with suppress(ValueError):
-        words = shlex.split(command)[1:] if isinstance(command, str) else []
-        files = [
-            Path(word)
-            for word in words
-            if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST
-        ]
-        return {file.name: text_of(file) for file in files}
-    return {}
+        for word in shlex.split(command)[1:]:
+            if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST:
+                file = Path(word)
+                sources[file.name] = text_of(file)
+    return sources
 
 
-def _of_entry_point(name: str) -> Path | None:
-    point = OURS.points().get(name)
+def _file_of(target: str) -> Path | None:
+    """The file of ``file.py:Class``, or of the entry point of an installed package."""
+    path, colon, _ = target.rpartition(":")
+    if colon:
+        return Path(path)
+    point = OURS.points().get(target)
     if point is None:
         return None
     top, *inner = point.module.split(".")
@@ -101,4 +100,5 @@ def _of_entry_point(name: str) -> Path | None:
     if spec is None or spec.origin is None:
         return None
     package = Path(spec.origin)
-    return next(iter(modules(inner, [package.parent])), package) if inner else package
+    files = modules(inner, [package.parent]) if inner else []
+    return files[0] if files else package

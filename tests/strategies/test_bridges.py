@@ -21,7 +21,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
 from surrogate_nas.space.base import Space
 from surrogate_nas.space.sampled import Sampled
-from surrogate_nas.strategies import BRIDGES, is_builtin, label, resolve
+from surrogate_nas.strategies import BRIDGES, resolve, strategy_entry
 from surrogate_nas.strategies.bridges.base import nearest_cell
 from surrogate_nas.strategies.bridges.pymoo import _directions
 from surrogate_nas.strategies.bridges.sampler import StrategySampler
@@ -146,9 +146,10 @@ def test_nothing_global_changes(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_a_bridge_is_one_of_ours_and_can_be_pickled() -> None:
     for name in (*SWIFT, "smac"):
-        assert is_builtin(name) and label(name) == name
+        entry = strategy_entry(name)
+        assert entry.is_trusted and entry.label == name
         plain = resolve(name.partition("(")[0])
-        assert is_builtin(plain) and pickle.loads(pickle.dumps(plain)) is plain
+        assert strategy_entry(plain).is_trusted and pickle.loads(pickle.dumps(plain)) is plain
     made = resolve("optuna:TPESampler(n_startup_trials=3)")(nb201(), seed=0)
     assert made.knobs["n_startup_trials"] == 3
 

@@ -18,7 +18,7 @@ from surrogate_nas.contract import check
 from surrogate_nas.contract.trying import TinySpace, trials_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import ChoiceSpace, nb201
-from surrogate_nas.strategies import is_builtin, label, resolve
+from surrogate_nas.strategies import resolve, strategy_entry
 from surrogate_nas.strategies.external import External
 from tests import examples_proposer
 from tests.conftest import Snas
@@ -64,7 +64,8 @@ def test_a_search_by_a_proposer_is_one_like_any_other() -> None:
     assert len(made.trials) == 25
     first = min(trial.score for trial in made.trials[:10])
     assert min(trial.score for trial in made.trials) <= first
-    assert label(SPEC) == SPEC and is_builtin(SPEC)
+    entry = strategy_entry(SPEC)
+    assert entry.label == SPEC and entry.is_trusted
 
 
 def test_it_keeps_the_contract() -> None:

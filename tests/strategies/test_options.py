@@ -12,7 +12,7 @@ from surrogate_nas.cli.options import names
 from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.strategies import is_builtin, known, label, resolve
+from surrogate_nas.strategies import known, label, resolve, strategy_entry
 
 MINE = """
 import surrogate_nas as sn
@@ -33,7 +33,8 @@ def test_options_reach_the_constructor_and_the_name() -> None:
     assert (
         label("evolution( tournament=5, population = 7 )") == "evolution(population=7,tournament=5)"
     )
-    assert is_builtin("evolution(population=7)") and not is_builtin("a(1).py:Mine(step=2)")
+    assert strategy_entry("evolution(population=7)").is_trusted
+    assert not strategy_entry("a(1).py:Mine(step=2)").is_trusted
     assert (
         label("some/a(1).py:Mine(step=2,word=fast,path='a/b')")
         == "Mine(path='a/b',step=2,word=fast)"

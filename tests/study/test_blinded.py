@@ -12,6 +12,7 @@ import pytest
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.strategies import strategy_entry
 from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.sandbox import sandboxed
 from surrogate_nas.study.sandbox.blinded import Blinded
@@ -123,9 +124,13 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
 
 
 def test_only_its_prefix_blinds_a_strategy() -> None:
-    with sandboxed(" evolution", sn.load("fashion").space, seed=0, limit=60) as plain:
+    with sandboxed(
+        strategy_entry(" evolution"), sn.load("fashion").space, seed=0, limit=60
+    ) as plain:
         assert not isinstance(plain, Blinded)
-    with sandboxed(" blind:evolution", sn.load("fashion").space, seed=0, limit=60) as hidden:
+    with sandboxed(
+        strategy_entry(" blind:evolution"), sn.load("fashion").space, seed=0, limit=60
+    ) as hidden:
         assert isinstance(hidden, Blinded)
 
 

@@ -27,7 +27,7 @@ from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.runtime.forkserver import ForkServer, Spawn
 from surrogate_nas.space import NB201, Cell, ChoiceSpace
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import Strategy, is_builtin, resolve
+from surrogate_nas.strategies import Strategy, resolve, strategy_entry
 from surrogate_nas.study.api import compare
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -334,11 +334,13 @@ def test_sandboxed_or_not_the_same_seed_asks_for_the_same_cells(space: NB201) ->
     class Ours(resolve("evolution")):  # type: ignore[misc]
         pass
 
-    assert is_builtin("evolution") and is_builtin(resolve("evolution"))
-    assert not is_builtin(Ours) and not is_builtin(f"{FILE}:Quiet")
+    for strategy in ("evolution", resolve("evolution")):
+        assert strategy_entry(strategy).is_trusted
+    for theirs in (Ours, f"{FILE}:Quiet"):
+        assert not strategy_entry(theirs).is_trusted
     asked = []
     for strategy in ("evolution", Ours):
-        with sandboxed(strategy, space, seed=5, limit=60) as made:
+        with sandboxed(strategy_entry(strategy), space, seed=5, limit=60) as made:
             cells: list[Any] = []
             for index in range(40):
                 cells += made.ask(1)
@@ -400,7 +402,7 @@ def test_a_users_space_reaches_the_process(tmp_path: Path) -> None:
         ChoiceSpace("big", {f"p{i}": range(10) for i in range(18)}),
     ]
     for space in spaces:
-        with sandboxed(f"{FILE}:Quiet", space, seed=0, limit=60) as made:
+        with sandboxed(strategy_entry(f"{FILE}:Quiet"), space, seed=0, limit=60) as made:
             assert all(cell in space for cell in made.ask(1))
 
 
@@ -420,14 +422,14 @@ def test_what_is_known_reaches_those_who_use_it(space: NB201) -> None:
             return [Request(self.space.sample(self.rng), 12, ("train_loss",))] * min(n, 1)
 
     settings = {"known": {"cell": space[77].text}, "epochs": EPOCHS, "objectives": 2}
-    with sandboxed(Curious, space, seed=0, limit=60, settings=settings) as made:
+    with sandboxed(strategy_entry(Curious), space, seed=0, limit=60, settings=settings) as made:
         assert made.flags == Flags(3, uses_known=True) and made.flags.batch_size == 3
         assert made.ask(3) == [space[77]] * 3
-    with sandboxed(Chooser, space, seed=0, limit=60, settings=settings) as made:
+    with sandboxed(strategy_entry(Chooser), space, seed=0, limit=60, settings=settings) as made:
         (request,) = made.ask(3)
         assert request == Request(space.cell(request.cell), 12, ("train_loss",))  # type: ignore[union-attr]
-    assert introduce(Chooser) == Flags(chooses_epochs=True)
-    assert introduce(f"{FILE}:Quiet") == Flags()
+    assert introduce(strategy_entry(Chooser)) == Flags(chooses_epochs=True)
+    assert introduce(strategy_entry(f"{FILE}:Quiet")) == Flags()
 
 
 @pytest.mark.parametrize(

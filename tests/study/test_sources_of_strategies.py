@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.strategies import StrategyLike, strategy_entry
 from surrogate_nas.strategies.random import RandomSearch
 from surrogate_nas.study.api import run_suite
 from surrogate_nas.study.sandbox import Files
-from surrogate_nas.study.sources import imported_by, sources_of
+from surrogate_nas.study.sources import Sources, imported_by, sources_of
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
 
@@ -152,6 +153,7 @@ def test_the_report_names_the_source(strategy: str, tmp_path: Path, snas: Snas) 
 
 SCRIPT = """
 import surrogate_nas as sn
+from surrogate_nas.strategies import strategy_entry
 from surrogate_nas.study.sources import sources_of
 
 CELL = {cell}
@@ -162,7 +164,7 @@ class Mine(sn.Strategy):
 
 if __name__ == "__main__":
     print({said!r})
-    print(sorted(sources_of(Mine).items()))
+    print(sorted(sources_of(strategy_entry(Mine)).items()))
 """
 
 
@@ -177,8 +179,12 @@ def test_of_a_script_counts_what_defines_something(tmp_path: Path) -> None:
     assert told[0] == told[1] != told[2] and "script.py" in told[0]
 
 
+def _sources(strategy: StrategyLike) -> Sources:
+    return sources_of(strategy_entry(strategy))
+
+
 def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sources_of("bo") == sources_of("optuna:TPESampler") == {}
+    assert _sources("bo") == _sources("optuna:TPESampler") == {}
     package = tmp_path / "outside"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -194,11 +200,17 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         "[surrogate_nas.strategies]\noutside = outside.inner:Mine\n"
     )
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    assert [*sources_of("outside")] == ["inner.py", "other.py", "same.py"]
-    assert [*sources_of(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
-    assert imported_by("outside") == ("outside", "outside.other", "numpy", "surrogate_nas", "os")
+    assert [*_sources("outside")] == ["inner.py", "other.py", "same.py"]
+    assert [*_sources(f"{package}/inner.py:Mine(knob=1)")] == ["inner.py", "other.py", "same.py"]
+    assert imported_by(strategy_entry("outside")) == (
+        "outside",
+        "outside.other",
+        "numpy",
+        "surrogate_nas",
+        "os",
+    )
     (tmp_path / "propose.py").write_text("print(1)\n")
-    assert sources_of(f"external(command='python {tmp_path}/propose.py')") == {
+    assert _sources(f"external(command='python {tmp_path}/propose.py')") == {
         "propose.py": "print(1)\n"
     }
     typed: dict[str, type] = {}
@@ -207,11 +219,11 @@ def test_whose_source_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         " return 2\n",
         typed,
     )
-    assert [*sources_of(typed["Mine"])] == ["Mine"] and sources_of(typed["Mine"]) != sources_of(
+    assert [*_sources(typed["Mine"])] == ["Mine"] and _sources(typed["Mine"]) != _sources(
         typed["Other"]
     )
     made = type("Made", (RandomSearch,), {"ask": typed["Mine"].ask})
-    assert made.__module__ == "abc" and [*sources_of(made)] == ["Made"], (
+    assert made.__module__ == "abc" and [*_sources(made)] == ["Made"], (
         "and not all that Python's own abc imports"
     )
 

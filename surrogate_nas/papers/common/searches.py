@@ -120,7 +120,7 @@ def run_search(job: tuple[Search, int]) -> Found:
     experiment = Experiment(
         objective, [search.strategy], number + 1, Budget(seconds=search.seconds), first_cells=0
     )
-    run = experiment.one(search.strategy, number)
+    run = experiment.one(experiment.entries[0], number)
     if run.failure:
         raise UserError(run.failure)
     best: list[tuple[int, int]] = []

@@ -23,8 +23,7 @@ from surrogate_nas.report.markup import (
     section,
 )
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
-from surrogate_nas.strategies import described, is_builtin, resolve
-from surrogate_nas.strategies.reference import Reference
+from surrogate_nas.strategies import described, strategy_entry
 
 _SUITE = (
     (
@@ -142,7 +141,7 @@ def suite_provenance(study: Study) -> Section | None:
         rows += _benchmark(name)
     rows += [
         ("to cite", paper)
-        for paper in _papers(Reference.parse(name).head for name in result.strategies)
+        for paper in _papers(strategy_entry(name).name for name in result.strategies)
     ]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further = Words(
@@ -287,7 +286,9 @@ def _told(comparison: Comparison) -> list[str]:
             f" {', '.join(known.terms)}."
         )
     items += _side_by_side(comparison.description["simulated_workers"])
-    if trained := [s for s in comparison.strategies if is_builtin(s) and resolve(s).needs_supernet]:
+    entries = [strategy_entry(name) for name in comparison.strategies]
+    trusted = [entry for entry in entries if entry.is_trusted]
+    if trained := [entry.label for entry in trusted if entry.load().needs_supernet]:
         items.append(
             f"{', '.join(trained)}: a supernet is trained on the task's training and validation"
             " data; its steps are charged what their operations take in the trainings of this"

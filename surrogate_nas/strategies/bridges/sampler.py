@@ -26,7 +26,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.stability import unstable
 from surrogate_nas.space import Cell, ChoiceSpace, Space
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.strategies import StrategyLike, label, resolve
+from surrogate_nas.strategies import StrategyLike, strategy_entry
 
 
 def distributions_of(space: ChoiceSpace) -> dict[str, BaseDistribution]:
@@ -93,8 +93,9 @@ class StrategySampler(optuna.samplers.BaseSampler):
             UserError: There is no such strategy, it chooses epochs, or the space is none of
                 choices.
         """
-        kind = resolve(strategy)
-        name = label(strategy)
+        entry = strategy_entry(strategy)
+        kind = entry.load()
+        name = entry.label
         if not isinstance(space, ChoiceSpace):
             raise UserError(
                 f"An Optuna sampler needs a space of choices (ChoiceSpace); {space.name} is none."

@@ -12,12 +12,13 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.failure import StrategyError, as_strategy_error, as_text
 from surrogate_nas.runtime.forkserver import START_SECONDS, the_server
 from surrogate_nas.runtime.packing import pack
@@ -25,18 +26,7 @@ from surrogate_nas.runtime.sandbox import Sandbox
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import blind
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies import (
-    BRIDGES,
-    Strategy,
-    StrategyLike,
-    behind,
-    is_builtin,
-    is_named,
-    known,
-    label,
-    resolve,
-)
-from surrogate_nas.strategies.reference import Reference
+from surrogate_nas.strategies import BLIND, OURS, Strategy, StrategyEntry
 from surrogate_nas.study.sandbox.answers import (
     Flags,
     Sandboxed,
@@ -149,7 +139,7 @@ class _UserCode(Sandboxed):
 
     def __init__(
         self,
-        strategy: StrategyLike,
+        entry: StrategyEntry,
         space: Space,
         seed: int,
         limit: float,
@@ -162,11 +152,11 @@ class _UserCode(Sandboxed):
         packed = pack(space)
         ours = type(space).__module__.startswith("surrogate_nas.")
         self._shared = packed.content if ours else None
-        _prepare(strategy, self._shared)
-        self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=label(strategy))
+        _prepare(entry, self._shared)
+        self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=entry.label)
         try:
             sent = (
-                pack(strategy),
+                pack(entry.spec),
                 None if ours else packed,
                 "" if files is None else str(files.folder),
             )
@@ -229,12 +219,12 @@ class _UserCode(Sandboxed):
         )
 
 
-def _prepare(strategy: StrategyLike, space: bytes | None) -> None:
+def _prepare(entry: StrategyEntry, space: bytes | None) -> None:
     """Let what forks its processes import what its files do, which each process would import for
     itself.
     """
     with suppress(OSError, EOFError):
-        the_server().call(_PREPARED, space, _allowed(imported_by(strategy)), [])
+        the_server().call(_PREPARED, space, _allowed(imported_by(entry)), [])
 
 
 def _allowed(modules: Sequence[object]) -> list[str]:
@@ -243,7 +233,7 @@ def _allowed(modules: Sequence[object]) -> list[str]:
 
 @contextmanager
 def sandboxed(
-    strategy: StrategyLike,
+    entry: StrategyEntry,
     space: Space,
     *,
     seed: int,
@@ -262,50 +252,54 @@ def sandboxed(
     Raises:
         StrategyError: It could not be made.
     """
-    if (plain := behind(strategy)) is not None:
-        hidden = blind(space, seed)
-        with sandboxed(plain, hidden, seed=seed, limit=limit, files=files) as inside:
-            disguised = Blinded(inside, hidden)
-            disguised.give(settings)
-            yield disguised
+    if not entry.blinded:
+        with _started(entry, space, seed, limit, files) as plain:
+            plain.give(settings)
+            yield plain
         return
-    if is_builtin(strategy):
+    disguise = blind(space, seed)
+    with _started(entry, disguise, seed, limit, files) as plain:
+        blinded = Blinded(plain, disguise)
+        blinded.give(settings)
+        yield blinded
+
+
+@contextmanager
+def _started(
+    entry: StrategyEntry, space: Space, seed: int, limit: float, files: Files | None
+) -> Iterator[Sandboxed]:
+    if entry.is_trusted:
         with Alarm() as alarm:
-            inside = _Ours(resolve(strategy), space, seed, limit, alarm)
-            inside.give(settings)
-            yield inside
+            yield _Ours(entry.load(), space, seed, limit, alarm)
         return
-    outside = _UserCode(strategy, space, seed, limit, files)
+    outside = _UserCode(entry, space, seed, limit, files)
     try:
-        outside.give(settings)
         yield outside
         outside.end()
     finally:
         outside.process.kill()
 
 
-def introduce(strategy: StrategyLike) -> Flags:
+def introduce(entry: StrategyEntry) -> Flags:
     """Check that there is such a strategy, without running a user's code here, and say what it
     declares.
-
-    Args:
-        strategy: A registered name, ``file.py:Class``, or a class.
     """
-    if (plain := behind(strategy)) is not None:
-        flags = introduce(plain)
-        if flags.needs_supernet:
-            raise UserError(f"{label(plain)} trains cells itself, so it cannot be blinded.")
-        return flags
-    flags = _flags(strategy)
-    if flags.needs_supernet and not is_builtin(strategy):
+    if entry.is_trusted or isinstance(entry.target, type):
+        flags = flags_of_class(entry.load())
+    else:
+        flags = _flags_of_user_code(entry)
+    if flags.needs_supernet and entry.blinded:
+        name = entry.label.removeprefix(BLIND)
+        raise UserError(f"{name} trains cells itself, so it cannot be blinded.")
+    if flags.needs_supernet and not entry.is_trusted:
         raise UserError(
-            f"{label(strategy)} needs a supernet context, which only strategies of the project are"
+            f"{entry.label} needs a supernet context, which only strategies of the project are"
             " given: what a user's process trains cannot be charged."
         )
     return flags
 
 
-def rehearse(strategy: StrategyLike, space: Space, limit: float) -> None:
+def rehearse(entry: StrategyEntry, space: Space, limit: float) -> None:
     """Make a strategy that is given options once, so that a wrong one is found before anything is
     begun.
 
@@ -317,26 +311,22 @@ def rehearse(strategy: StrategyLike, space: Space, limit: float) -> None:
     Raises:
         UserError: It cannot be made so.
     """
-    plain = behind(strategy) or strategy
-    if not isinstance(plain, str) or not (reference := Reference.parse(plain)).options:
+    if not entry.options:
         return
-    is_bridge = is_builtin(plain) and reference.head.partition(":")[0] in BRIDGES
     try:
-        with sandboxed(plain, space, seed=0, limit=limit) as made:
-            if is_bridge:
+        with sandboxed(replace(entry, blinded=False), space, seed=0, limit=limit) as made:
+            if entry.origin == "bridge":
                 made.ask(1)
     except StrategyError as error:
-        raise UserError(f"{label(strategy)} cannot be used: {error}") from error
+        raise UserError(f"{entry.label} cannot be used: {error}") from error
 
 
-def _flags(strategy: StrategyLike) -> Flags:
-    if is_builtin(strategy) or not isinstance(strategy, str):
-        return flags_of_class(resolve(strategy))
-    head = Reference.parse(strategy).head
-    path, separator, _ = head.rpartition(":")
-    if not separator and not is_named(head):
-        raise unknown("strategy", head, known())
-    return _introduced(strategy, _stamp(Path(path)) if separator else ())
+def _flags_of_user_code(entry: StrategyEntry) -> Flags:
+    target = str(entry.target)
+    if entry.origin != "file":
+        OURS.expect(target)
+        return _introduced(entry, ())
+    return _introduced(entry, _stamp(Path(target.rpartition(":")[0])))
 
 
 def _stamp(path: Path) -> tuple[object, ...]:
@@ -349,16 +339,17 @@ def _stamp(path: Path) -> tuple[object, ...]:
 
 
 @lru_cache(maxsize=64)
-def _introduced(strategy: str, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
-    _prepare(strategy, None)
-    process = Sandbox(_ENTRY, prepare=_SHARED, who=label(strategy))
+def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:  # noqa: ARG001 - a file that changed is read anew
+    _prepare(entry, None)
+    process = Sandbox(_ENTRY, prepare=_SHARED, who=entry.label)
     try:
-        loaded = process.call("load", pack(strategy), None, limit=START_SECONDS, when="was loaded")
+        packed = pack(entry.spec)
+        loaded = process.call("load", packed, None, limit=START_SECONDS, when="was loaded")
         return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
     except StrategyError as error:
-        told = str(error)
-        raise UserError(
-            told if strategy in told else f"{label(strategy)} cannot be used: {told}"
-        ) from error
+        reason = str(error)
+        if str(entry.spec) not in reason:
+            reason = f"{entry.label.removeprefix(BLIND)} cannot be used: {reason}"
+        raise UserError(reason) from error
     finally:
         process.kill()
