@@ -76,9 +76,10 @@ The command line does the same: `snas search`, `snas compare`, `snas suite`.
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core.later import offer
+from surrogate_nas.core import hooks
 from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -151,7 +152,13 @@ __all__ = [
 ]
 
 
-offer({"write_report": "surrogate_nas.report:write_report"})
+def _write_report(result: Any, folder: Path) -> Path:
+    from surrogate_nas.report import write_report
+
+    return write_report(result, folder)
+
+
+hooks.write_report = _write_report
 
 
 def __getattr__(name: str) -> Any:

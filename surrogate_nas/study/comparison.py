@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.core import hooks
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.later import later
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
@@ -260,8 +260,7 @@ class Comparison:
         """
         if not self.strategies:
             raise UserError("There is nothing to report: no run has finished.")
-        page: Path = later("write_report")(self, Path(folder))
-        return page
+        return hooks.write_report(self, Path(folder))
 
     def regrets(self, strategy: str) -> Values | None:
         """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it

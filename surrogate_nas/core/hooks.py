@@ -1,0 +1,10 @@
+"""Functions of later rooms that earlier rooms call; the front door sets each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+write_report: Callable[[Any, Path], Path]
+"""Writes the page of a result into a folder."""
