@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.style import Look, looks
 from surrogate_nas.study.api import read_comparison, stored_suite
 from surrogate_nas.study.api import stored_problems as read_problems
-from surrogate_nas.study.baseline import Baseline, read_baselines
 from surrogate_nas.study.comparison import (
     Comparison,
     FoundCell,
@@ -50,6 +50,8 @@ from surrogate_nas.study.tables import (
 from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
 
 __all__ = [
+    "BASELINES",
+    "BASELINE_SETTINGS",
     "BEST_SHOWN",
     "MARKED",
     "PLAN",
@@ -58,7 +60,6 @@ __all__ = [
     "TABLES",
     "TARGET",
     "Anytime",
-    "Baseline",
     "Comparison",
     "FoundCell",
     "Kind",
@@ -108,6 +109,26 @@ __all__ = [
 ]
 
 
+BASELINES = "baselines"
+"""The folder of other systems' results within a comparison's."""
+BASELINE_SETTINGS = {"what": "a baseline", "version": 1}
+
+
+def read_baselines(folder: Path) -> list[dict[str, Any]]:
+    """What ``snas baseline`` stored of other systems, by their names.
+
+    Raises:
+        UserError: A file is damaged.
+    """
+    baselines = []
+    for path in sorted((folder / BASELINES).glob("*.jsonl")):
+        entries = Journal.read(path, BASELINE_SETTINGS)
+        if len(entries) != 1:
+            raise UserError(f"{path} is damaged. Delete it and run snas baseline again.")
+        baselines += entries
+    return baselines
+
+
 Kind = Literal["comparison", "front", "suite", "path"]
 """Of a result: of one objective, of several, of several problems, or over λ."""
 
@@ -128,7 +149,7 @@ class Study:
     command: str = ""
     explorer: str = ""
     numbers: str = ""
-    baselines: Sequence[Baseline] = ()
+    baselines: Sequence[dict[str, Any]] = ()
 
     @property
     def kind(self) -> Kind:

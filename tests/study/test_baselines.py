@@ -3,37 +3,51 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from surrogate_nas.cli.baseline import Network
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import Journal
 from surrogate_nas.report import write_report
+from surrogate_nas.report.reading import read_baselines
 from surrogate_nas.study.api import compare
-from surrogate_nas.study.baseline import Baseline, Found, baseline, read_baselines
 from tests.conftest import Snas
 
-OURS = Found("random", "a cell", 2.0, 2.5, 6566, 0.7, 30, 9.5)
-THEIRS = Found("autokeras", "block_type=<vanilla>", 1.25, 1.5, 21386, 2.1, 2, 12.0)
-MADE = Baseline(
-    "autokeras",
-    "autokeras 3.0.0",
-    "ab",
-    "digits",
-    "error",
-    "%",
-    10.0,
-    0,
-    "One search.",
-    (THEIRS, OURS),
-)
+OURS = Network("random", "a cell", 2.0, 2.5, 6566, 0.7, 30, 9.5)
+THEIRS = Network("autokeras", "block_type=<vanilla>", 1.25, 1.5, 21386, 2.1, 2, 12.0)
+MADE = {
+    "system": "autokeras",
+    "versions": "autokeras 3.0.0",
+    "digest": "ab",
+    "task": "digits",
+    "measure": "error",
+    "unit": "%",
+    "limit": 10.0,
+    "seed": 0,
+    "note": "One search.",
+    "found": [asdict(THEIRS), asdict(OURS)],
+}
+
+
+def store(folder: Path) -> Path:
+    path = folder / "baselines" / "autokeras.jsonl"
+    path.parent.mkdir(parents=True)
+    with Journal(path, {"what": "a baseline", "version": 1}) as journal:
+        journal.append(MADE)
+    return path
 
 
 def test_a_folder_keeps_a_baseline_and_refuses_a_damaged_one(tmp_path: Path) -> None:
-    path = MADE.keep(tmp_path)
+    path = store(tmp_path)
     assert read_baselines(tmp_path) == [MADE]
     content = path.read_text()
     path.write_text(content.replace("21386", "11386"))
+    with pytest.raises(UserError, match="is damaged"):
+        read_baselines(tmp_path)
+    path.write_text(content.splitlines()[0] + "\n")
     with pytest.raises(UserError, match="is damaged"):
         read_baselines(tmp_path)
 
@@ -43,7 +57,7 @@ def test_the_report_shows_a_system_beside_our_strategies(tmp_path: Path) -> None
     assert "Systems from elsewhere" not in write_report(comparison, tmp_path).read_text(
         encoding="utf-8"
     )
-    MADE.keep(tmp_path)
+    store(tmp_path)
     page = write_report(comparison, tmp_path).read_text(encoding="utf-8")
     assert (
         "Systems from elsewhere" in page
@@ -57,7 +71,7 @@ def test_the_report_shows_a_system_beside_our_strategies(tmp_path: Path) -> None
     [
         (("nobody",), "Unknown baseline 'nobody'"),
         (
-            ("autokeras", "--task", "languages"),
+            ("autokeras", "--task", "detection"),
             "AutoKeras answers tasks of classification and regression",
         ),
         (
@@ -103,5 +117,5 @@ def test_autokeras_and_ours_share_a_report_and_are_not_run_again(
     assert theirs["parameters"] > 0 and theirs["latency_ms"] > 0 and ours["latency_ms"] > 0
     assert ours["by"] == "random" and 0 < ours["seconds"] <= 12
     assert "Systems from elsewhere" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    again = baseline("autokeras", "digits", seconds=12, folder=tmp_path, strategies=["random"])[1]
-    assert printed == [vars(one) for one in again.found]
+    again = snas(*arguments, "--out", str(tmp_path), "--json")
+    assert json.loads(again.out)["found"] == printed

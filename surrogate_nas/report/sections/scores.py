@@ -5,6 +5,8 @@ the paired tests.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +27,7 @@ from surrogate_nas.report.markup import (
     Section,
     Shown,
     Table,
+    Words,
     note,
     section,
     strategy,
@@ -189,39 +192,39 @@ def baselines(study: Study) -> Section | None:
     """
     if not study.baselines or not study.comparison.strategies:
         return None
-    blocks: list[str | Table] = []
+    blocks: list[str | Table | Words] = []
     for one in study.baselines:
-        unit = one.unit or "1"
+        unit = one["unit"] or "1"
         heads = [
             Head("found by"),
-            Head(f"valid {one.measure}", unit),
-            Head(f"test {one.measure}", unit),
+            Head(f"valid {one['measure']}", unit),
+            Head(f"test {one['measure']}", unit),
             Head("parameters"),
             Head("latency", "ms"),
             Head("networks trained"),
             Head("spent", "s"),
             Head("network"),
         ]
-        rows: list[list[Content]] = [
-            [
-                (
-                    strategy(found.by, study.looks[found.by])
-                    if found.by in study.looks
-                    else Shown(found.by, "strong")
-                ),
-                fixed(found.valid, 3),
-                fixed(found.test, 3),
-                f"{found.parameters:,}",
-                fixed(found.latency_ms, 3),
-                f"{found.networks:,}",
-                fixed(found.seconds, 0),
-                Shown(found.architecture, "code"),
-            ]
-            for found in one.found
-        ]
-        head = f"{one.versions} on {one.task}, {one.limit:g} seconds for each, seed {one.seed}."
-        blocks += [head, Table(heads, rows), note(one.note)]  # type: ignore[list-item]
+        rows = [_network(network, study.looks) for network in one["found"]]
+        limit = f"{one['limit']:g} seconds for each"
+        blocks.append(f"{one['versions']} on {one['task']}, {limit}, seed {one['seed']}.")
+        blocks += [Table(heads, rows), note(one["note"])]
     return Section("Systems from elsewhere", blocks)
+
+
+def _network(network: Mapping[str, Any], looks: Mapping[str, Look]) -> list[Content]:
+    """A row of the table of systems."""
+    name = network["by"]
+    return [
+        strategy(name, looks[name]) if name in looks else Shown(name, "strong"),
+        fixed(network["valid"], 3),
+        fixed(network["test"], 3),
+        f"{network['parameters']:,}",
+        fixed(network["latency_ms"], 3),
+        f"{network['networks']:,}",
+        fixed(network["seconds"], 0),
+        Shown(network["architecture"], "code"),
+    ]
 
 
 @section(95, "comparison", "front")
