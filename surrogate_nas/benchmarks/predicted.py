@@ -1,5 +1,5 @@
 """Benchmarks that a published model answers: what a source predicts instead of a table
-(``PREDICTS`` of a source).
+(`Declared.predicts`).
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def fetch(
     from surrogate_nas.core.extras import package_folder
     from surrogate_nas.files import locked, table_path
     from surrogate_nas.tables.sources import fetching
-    from surrogate_nas.tables.sources.base import declared
+    from surrogate_nas.tables.sources.base import declared, package_of
 
     started = time.perf_counter()
     if name not in ("all", *_fetchable()):
@@ -184,8 +184,8 @@ def fetch(
     files: list[Path] = []
     tables: list[tuple[str, str, int]] = []
     for source in wanted:
-        if package := declared(source).package:
-            package_folder(package)  # else nothing of it is fetched
+        if declared(source).package:
+            package_folder(package_of(source))  # nothing is fetched where it is missing
         with progress_bar(f"files of {source}") as progress:
             files += fetching.fetch(source, progress)
         tables += [

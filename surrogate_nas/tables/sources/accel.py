@@ -38,11 +38,11 @@ from surrogate_nas.space.mnasnet.sizes import STAGES, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 from surrogate_nas.tables.sources.pickles import SMALL
 
-TITLE = "Accel-NASBench: MnasNet networks on ImageNet after a proxy training, and on accelerators"
-_ALL, _COMPLETE = NAMES = ("accel-imagenet", "accel-imagenet-devices")
+NAMES = declared("accel").names
+_ALL, _COMPLETE = NAMES
 _SOURCE = "accel"
 _REPOSITORY = "afzalxo/Accel-NASBench"
 _NETWORK = Network(classes=1000, image_size=224)

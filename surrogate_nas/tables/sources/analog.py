@@ -18,14 +18,11 @@ from surrogate_nas.files import table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, package_of, reading
 from surrogate_nas.tables.sources.pickles import read_pickle
 
-TITLE = "AnalogNAS-Bench: CIFAR-10, digital and on simulated analogue hardware"
-NAMES = ("analog-cifar10",)
-PACKAGE = ("analog-nasbench", "analognasbench")
-LICENCE = "none stated"
-CITATION = "AnalogNAS-Bench: A NAS Benchmark for Analog In-Memory Computing, arXiv:2506.18495, 2025"
+NAMES = declared("analog").names
+PACKAGE = package_of("analog")
 (NAME,) = NAMES
 BANNER = (
     "This table holds test accuracies only. Searching on it is searching on a test split with"

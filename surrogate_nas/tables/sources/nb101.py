@@ -35,48 +35,9 @@ from surrogate_nas.space.nb101.sizes import parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 
-TITLE = "NAS-Bench-101: cells on CIFAR-10 after 4, 12, 36 and 108 epochs, a sample of its records"
-NAMES = ("nb101",)
-REPOSITORIES = (
-    {
-        "repository": "tiga1231/nasbench-vis",
-        "commit": "7aec0e76fbcd963371799af25f78223069897b58",
-        "licence": "none stated (the authors' data: Apache-2.0)",
-        "citation": (
-            "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
-        ),
-        "holds": (
-            "validation accuracy of 30,001 cells after four trainings, seconds, parameters, hashes"
-        ),
-        "files": {
-            "static/data/data-20k.json": {
-                "sha256": "7eaca9658aebf16443d3df5b38e61fe75d85787abc485cfc9a2088328443c3e9",
-                "bytes": 2862972,
-            },
-            "static/data/data-10k.json": {
-                "sha256": "2c4c46e44c8ed252f7118d7a73304137ea0a6fa26377e6795baf985369ff3c09",
-                "bytes": 1430567,
-            },
-        },
-    },
-    {
-        "repository": "tiga1231/nasbench-vis",
-        "commit": "a6f5839685f73057a7bca277b9ee5e36276d0bdf",
-        "licence": "none stated (the authors' data: Apache-2.0)",
-        "citation": (
-            "Ying et al., NAS-Bench-101: Towards Reproducible Neural Architecture Search, ICML 2019"
-        ),
-        "holds": "1,000 of them with their graphs",
-        "files": {
-            "static/data/data-1k.json": {
-                "sha256": "97508235d7b6e1e4cee998629e87ec661d9a27ca882cc31f1503126340d6f1f2",
-                "bytes": 1073227,
-            },
-        },
-    },
-)
+NAMES = declared("nb101").names
 _SOURCE = "nb101"
 _REPOSITORY = "tiga1231/nasbench-vis"
 _FULL = "nb101-full"
@@ -234,8 +195,8 @@ def _table(records: _Records, name: str, source: str) -> Table:
         space=space.definition,
         title=f"NAS-Bench-101 on CIFAR-10: {held}",
         source=source,
-        licence=fetching.fetched_licences(_SOURCE),
-        citation=fetching.fetched_citation(_SOURCE),
+        licence=fetching.licence(_SOURCE),
+        citation=fetching.citation(_SOURCE),
         objective="valid_error + 0.05*params",
         network=_NETWORK,
         banner=(

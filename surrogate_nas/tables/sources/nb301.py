@@ -33,41 +33,12 @@ from surrogate_nas.space import choices_of, space_named
 from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Predicting, Verified
+from surrogate_nas.tables.sources.base import Predicting, Verified, declared
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-TITLE = "NAS-Bench-301: a model of DARTS's space on CIFAR-10, by epoch"
-NAMES = ()
-PREDICTS = ("nb301",)
-REPOSITORIES = (
-    {
-        "repository": "slds-lmu/yahpo_data",
-        "commit": "0e288068134f4af8d231c63d2a941e5ab8060ef0",
-        "licence": "Apache-2.0",
-        "citation": (
-            "Zela et al., Surrogate NAS Benchmarks: Going Beyond the Limited Search Space"
-            " Evaluation of Tabular NAS Benchmarks, ICLR 2022; Pfisterer et al., YAHPO Gym, AutoML"
-            " 2022"
-        ),
-        "holds": "a model of DARTS's space: validation accuracy and loss, seconds, by epoch",
-        "files": {
-            "nb301/config_space_v2.json": {
-                "sha256": "3135c6f8347f491fd31e8fa7a5e9607ea926c9a8558a6a21a1419d55a01884f2",
-                "bytes": 18982,
-            },
-            "nb301/encoding_v2.json": {
-                "sha256": "b16bb8db9aa5a9b688cd97e782643abe96bd166baa445675f57cbcf5e6128a98",
-                "bytes": 6706,
-            },
-            "nb301/model_v2.onnx": {
-                "sha256": "e7168d495cf7fe6419b69234a052571536c2a5f6d7a8a2aead4e9d04dffac1d6",
-                "bytes": 2781646,
-            },
-        },
-    },
-)
+PREDICTS = declared("nb301").predicts
 _SOURCE = "nb301"
 _REPOSITORY = "slds-lmu/yahpo_data"
 _SPACE = "darts"
@@ -112,7 +83,7 @@ def predicting(name: str) -> Predicting:
     return Predicting(
         name=name,
         space=_SPACE,
-        title=f"{TITLE}; every cell of the space {_SPACE} can be asked for",
+        title=f"{declared(_SOURCE).title}; every cell of the space {_SPACE} can be asked for",
         metrics=metrics,
         network=_NETWORK,
         objective="valid_error + 0.05*params",

@@ -24,27 +24,11 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, package_of, reading
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
 
-TITLE = "NAS-Bench-Graph: graph networks on nine graph data sets"
-NAMES = (
-    "nbgraph-cora",
-    "nbgraph-citeseer",
-    "nbgraph-pubmed",
-    "nbgraph-cs",
-    "nbgraph-physics",
-    "nbgraph-photo",
-    "nbgraph-computers",
-    "nbgraph-arxiv",
-    "nbgraph-proteins",
-)
-PACKAGE = ("nas-bench-graph", "nas_bench_graph")
-LICENCE = "Apache-2.0"
-CITATION = (
-    "Qin et al., NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search, NeurIPS 2022"
-    " Datasets and Benchmarks"
-)
+NAMES = declared("nbgraph").names
+PACKAGE = package_of("nbgraph")
 SEEDS = 3
 _SOURCE = "Python package nas-bench-graph"
 _FIELDS = ("valid_perf", "perf", "latency", "para")

@@ -25,11 +25,10 @@ from surrogate_nas.space.nbmr.sizes import parameters, recorded_flops
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 from surrogate_nas.tables.sources.pickles import read_pickle
 
-TITLE = "NAS-Bench-MR: networks of several resolutions on segmentation, ImageNet subsets and video"
-NAMES = ("nbmr-seg", "nbmr-cls-50-1000", "nbmr-cls-10c", "nbmr-video-p")
+NAMES = declared("nbmr").names
 _SOURCE = "nbmr"
 _REPOSITORY = "dingmyu/NCP"
 _NETWORK = Network(classes=50, image_size=128)

@@ -29,28 +29,9 @@ from surrogate_nas.space.nbnlp import nbnlp, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 
-TITLE = "NAS-Bench-NLP: cells of recurrent language models on WikiText-2"
-NAMES = ("nbnlp-wikitext2",)
-REPOSITORIES = (
-    {
-        "repository": "fmsnew/nas-bench-nlp-release",
-        "commit": "a6d90a3b19e3966b1d009c0970b3761aa46707d1",
-        "licence": "Apache-2.0",
-        "holds": "logs of 345 trainings of recurrent language models on WikiText-2",
-        "citation": (
-            "Klyuchnikov et al., NAS-Bench-NLP: Neural Architecture Search Benchmark for Natural"
-            " Language Processing, IEEE Access 2022"
-        ),
-        "files": {
-            "train_logs_wikitext-2/logs.zip": {
-                "sha256": "f5052d6bea6398001e32c986322a243e8cdedffa906caf242eb0a62ee105aa12",
-                "bytes": 879000,
-            },
-        },
-    },
-)
+NAMES = declared("nbnlp").names
 EPOCHS = 50
 _SOURCE = "nbnlp"
 _NETWORK = Network()

@@ -34,28 +34,9 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.scan import ScAn, scan_llm, scan_tabpfn, scan_vlm
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 
-TITLE = "ScAn-Bench: language models, OpenCLIP and TabPFN over shape, data and training settings"
-NAMES = ("scan-llm", "scan-vlm", "scan-tabpfn")
-REPOSITORIES = (
-    {
-        "repository": "scan-bench",
-        "commit": "0.2.3",
-        "wheel": True,
-        "licence": "MIT, of the OpenCLIP data CC BY-SA 4.0",
-        "holds": "a wheel with the trainings of language models, OpenCLIP and TabPFN",
-        "citation": (
-            "Sermaxhaj et al., ScAn-Bench: Evaluating Scaling Analysis Methodology, NeurIPS 2026"
-        ),
-        "files": {
-            "scan_bench-0.2.3-py3-none-any.whl": {
-                "sha256": "7b22afb7ffc70063d03d41dde5fec9af7a9ed90e79c6a47cf58dac4429450029",
-                "bytes": 24087153,
-            },
-        },
-    },
-)
+NAMES = declared("scan").names
 _SOURCE = "scan"
 _REPOSITORY = "scan-bench"
 _LARGEST = 32_000_000

@@ -35,27 +35,11 @@ from surrogate_nas.space.transnas import transnas_macro, transnas_micro
 from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
 from surrogate_nas.tables import ColumnKey, Table, TableFile
-from surrogate_nas.tables.sources.base import Verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
 from surrogate_nas.tables.sources.fetching import files, origin
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
-TITLE = "TransNAS-Bench-101: micro and macro spaces on seven tasks of vision"
-NAMES = (
-    "transnas-micro-class_object",
-    "transnas-micro-class_scene",
-    "transnas-micro-jigsaw",
-    "transnas-micro-room_layout",
-    "transnas-micro-segmentsemantic",
-    "transnas-micro-normal",
-    "transnas-micro-autoencoder",
-    "transnas-macro-class_object",
-    "transnas-macro-class_scene",
-    "transnas-macro-jigsaw",
-    "transnas-macro-room_layout",
-    "transnas-macro-segmentsemantic",
-    "transnas-macro-normal",
-    "transnas-macro-autoencoder",
-)
+NAMES = declared("transnas").names
 SOURCE = "transnas"
 BEST = "Zhenhan-Huang/NASGraph-Public"
 LAST = "automl/NASLib"

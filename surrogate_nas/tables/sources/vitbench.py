@@ -24,39 +24,10 @@ from surrogate_nas.space.layered import Layered
 from surrogate_nas.space.vit import NETWORK
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, rank_verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, rank_verified, reading
 from surrogate_nas.tables.sources.pickles import read_pt
 
-TITLE = "ViT-Bench-101: vision transformers trained by cross-entropy and by distillation"
-NAMES = ("vitbench-autoformer", "vitbench-autoformer-distilled", "vitbench-pit")
-REPOSITORIES = (
-    {
-        "repository": "lilujunai/Auto-Prox-AAAI24",
-        "commit": "90ed458eff6948a6f0d23e440a8d21bbec50d091",
-        "licence": "Apache-2.0",
-        "citation": (
-            "Wei et al., Auto-Prox: Training-Free Vision Transformer Architecture Search via"
-            " Automatic Proxy Discovery, AAAI 2024"
-        ),
-        "holds": (
-            "AutoFormer and PiT architectures on CIFAR-100, Flowers and Chaoyang, by two losses"
-        ),
-        "files": {
-            "gt_results/gt_autoformer.pth": {
-                "sha256": "712ad277546d9f7f565ce07885be7e0b98dcd8d0724fdd1120f595b517436eca",
-                "bytes": 26671,
-            },
-            "gt_results/gt_autoformer_2.pth": {
-                "sha256": "05f5df6a41f338fb5f47eafebfc8758c75e451606856b278ccda1c60b26e7bca",
-                "bytes": 23983,
-            },
-            "gt_results/gt_pit.pth": {
-                "sha256": "bdda89841d4105f99ab759e3243e7a2402929ba7a8430dac12a50256aa533bb2",
-                "bytes": 12271,
-            },
-        },
-    },
-)
+NAMES = declared("vitbench").names
 _SOURCE = "vitbench"
 _REPOSITORY = "lilujunai/Auto-Prox-AAAI24"
 _DISTILLED = "vitbench-autoformer-distilled"

