@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,185 +22,9 @@ from surrogate_nas.core.numbers import plural
 if TYPE_CHECKING:
     from surrogate_nas.contract import Cause
 
-_STRATEGY = '''"""{name}: a search strategy for surrogate_nas. Try it: snas check {file}:{name}
-
-Its place over several problems: snas suite starter --strategies {file}:{name},evolution,random --runs 5
-"""
-
-import surrogate_nas as sn
-
-
-class {name}(sn.Strategy):
-    best = None
-
-    def ask(self, n):
-        parent = self.best.cell if self.best else self.space.sample(self.rng)
-        return [self.space.mutate(parent, self.rng) for _ in range(n)]
-
-    def tell(self, trials):
-        known = [*trials, self.best] if self.best else trials
-        self.best = min(known, key=lambda trial: trial.score)
-'''  # noqa: E501
-_TASK = '''"""{name}: a task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
-
-import numpy as np
-
-from surrogate_nas.training.tasks import Schedule, Task
-from surrogate_nas.training.tasks.base import split_images
-
-
-def load():
-    """Images of 8×8 noise, half of them with a bright square; 320 to train, 80 to validate, 80 to test."""
-    rng = np.random.default_rng(0)
-    labels = rng.integers(2, size=480)
-    images = rng.normal(size=(480, 1, 8, 8))
-    images[labels == 1, :, 2:6, 2:6] += 1
-    return split_images(images, labels, (320, 80, 80))
-
-
-{name} = Task(
-    name="{name}",
-    title="is there a bright square?",
-    load=load,
-    classes=2,
-    schedule=Schedule(epochs=3, batch=32),
-    source="made here",
-)
-'''  # noqa: E501
-_POLICY = '''"""{name}: a policy task for surrogate_nas. Try it: snas train 11 --task {file}:{name}"""
-
-import numpy as np
-
-from surrogate_nas.training.tasks import Schedule, Task
-from surrogate_nas.training.tasks.environment import Environment, starting
-
-
-class Corridor(Environment):
-    """Nine squares in a row, a light at one end, and 1 for reaching it; states are (square, square of the light)."""
-
-    longest = 12
-    discount = 0.9
-
-    def observe(self, states):
-        squares = np.arange(9)
-        planes = np.stack([squares == states[:, :1], squares == states[:, 1:]], 1)
-        return planes[:, :, None].astype(np.float32)
-
-    def step(self, states, actions):
-        squares = np.clip(states[:, 0] + 2 * actions - 1, 0, 8)
-        reached = squares == states[:, 1]
-        return np.stack([squares, states[:, 1]], 1), reached.astype(float), reached
-
-    def greatest(self, states):
-        return self.discount ** (np.abs(states[:, 0] - states[:, 1]) - 1)
-
-
-def load():
-    """Every square but the light's, with the light at either end: the same starts to train, to validate and to test."""
-    starts = np.array([(square, light) for light in (0, 8) for square in range(9) if square != light])
-    return starting(Corridor(), {{"train": starts, "valid": starts, "test": starts}})
-
-
-{name} = Task(
-    name="{name}",
-    title="walk to the light",
-    load=load,
-    classes=2,
-    kind="policy",
-    schedule=Schedule(epochs=8, batch=32),
-    source="computed here",
-    environment=Corridor(),
-)
-'''  # noqa: E501
-_TASKS = {"classification": _TASK, "policy": _POLICY}
-"""By kind."""
-_LOSS = '''"""{name}: a loss for surrogate_nas. Try it: snas train 11 --task digits --loss {file}:{name}
-
-Compare strategies on it: snas compare "live:digits?loss={file}:{name}" --budget 10 --runs 1
-"""
-
-from surrogate_nas.training.losses import Loss
-
-Q = 0.7
-
-
-def each(outputs, targets):
-    """The generalised cross-entropy (1 - p^q) / q (Zhang & Sabuncu, NeurIPS 2018): less afraid of wrong labels.
-
-    Outputs are the scores (K, batch, classes) of K networks, targets (batch,) their common classes; what comes back is
-    the loss of every network on every example, (K, batch), which PyTorch can differentiate.
-    """
-    p = outputs.softmax(2).gather(2, targets.expand(len(outputs), -1).unsqueeze(2)).squeeze(2)
-    return (1 - p**Q) / Q
-
-
-def chance(classes):
-    """What uniform answers cost: ten times it is recorded of a network that diverged."""
-    return (1 - classes**-Q) / Q
-
-
-{name} = Loss(
-    name="{table}",
-    title="generalised cross-entropy, q = .7",
-    unit="powers",
-    fits=("classification",),
-    each=each,
-    chance=chance,
-    comparable="{table}",
-)
-'''  # noqa: E501
-_SPACE = '''"""{name}: a space for surrogate_nas, and a table of it: small networks on 8×8 scans of digits.
-
-snas check {file}:{name}                                   holds the space against its contract
-python {file}                                              trains every cell and writes {table}.csv
-snas data import csv {table}.csv --name {table} --space {file}:{name}
-snas compare {table} --budget 25                           compares strategies on it
-"""
-
-import csv
-
-from surrogate_nas.space import EnumerableChoiceSpace  # ChoiceSpace, where there are too many cells to list
-
-{name} = EnumerableChoiceSpace(
-    "{name}",
-    {{
-        "layers": (1, 2, 3),
-        "width": (4, 8, 16, 32),
-        "activation": ("relu", "tanh", "logistic"),
-    }},
-)
-
-
-def measure(cell):
-    """Train a cell's network; its errors in %, its loss, and how many weights it has."""
-    import warnings
-
-    from sklearn.datasets import load_digits
-    from sklearn.metrics import log_loss
-    from sklearn.neural_network import MLPClassifier
-
-    layers, width, activation = (options[c] for options, c in zip({name}.options, cell.choices))
-    x, y = load_digits(return_X_y=True)
-    x = x / 16
-    network = MLPClassifier((int(width),) * int(layers), activation=activation, max_iter=30, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # thirty epochs are few
-        network.fit(x[:1000], y[:1000])
-    return {{
-        "valid_error (%)": 100 * (1 - network.score(x[1000:1400], y[1000:1400])),
-        "valid_loss (nats)": log_loss(y[1000:1400], network.predict_proba(x[1000:1400])),
-        "test_error (%)": 100 * (1 - network.score(x[1400:], y[1400:])),
-        "weights": sum(w.size for w in network.coefs_),
-    }}
-
-
-if __name__ == "__main__":
-    rows = [{{"cell": str(cell)}} | measure(cell) for cell in {name}]
-    with open("{table}.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, rows[0])
-        table.writeheader()
-        table.writerows(rows)
-'''  # noqa: E501
+_KINDS_OF_TASK = {"classification": "task", "policy": "policy"}
+"""The template of each."""
+_TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_NAME = 64
 _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
@@ -210,7 +35,7 @@ app = typer.Typer(
 NameArgument = Annotated[
     str, typer.Argument(help="Its name; the file is named like it, in small letters.")
 ]
-KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_TASKS)}.")]
+KindOption = Annotated[str, typer.Option(help=f"What kind of task: {' or '.join(_KINDS_OF_TASK)}.")]
 FolderOption = Annotated[Path, typer.Option(help="Where to write the file.")]
 
 
@@ -227,7 +52,7 @@ def strategy(
       snas new strategy MySearch
       snas check mysearch.py:MySearch
     """
-    _write("strategy", _STRATEGY, name, folder, "snas check {}", json)
+    _write("strategy", name, folder, "snas check {}", json)
 
 
 @app.command("task")
@@ -247,9 +72,10 @@ def task(
       snas new task Corridor --kind policy
       snas train 11 --task squares.py:Squares
     """
-    if kind not in _TASKS:
-        raise unknown("kind of a new task", kind, _TASKS)
-    _write("task", _TASKS[kind], name, folder, "snas train 11 --task {}", json)
+    if kind not in _KINDS_OF_TASK:
+        raise unknown("kind of a new task", kind, _KINDS_OF_TASK)
+    template = _KINDS_OF_TASK[kind]
+    _write("task", name, folder, "snas train 11 --task {}", json, template=template)
 
 
 @app.command("loss")
@@ -265,7 +91,7 @@ def loss(
       snas new loss Robust
       snas train 11 --task digits --loss robust.py:Robust
     """
-    _write("loss", _LOSS, name, folder, "snas train 11 --task digits --loss {}", json)
+    _write("loss", name, folder, "snas train 11 --task digits --loss {}", json)
 
 
 @app.command("space")
@@ -284,7 +110,7 @@ def space(
       snas data import csv mlp.csv --name mlp --space mlp.py:Mlp
       snas compare mlp --budget 25
     """
-    _write("space", _SPACE, name, folder, "snas check {}; what else it can do stands in it", json)
+    _write("space", name, folder, "snas check {}; what else it can do stands in it", json)
 
 
 def check(
@@ -333,11 +159,12 @@ def _show_causes(what: str, n: int, causes: Sequence[Cause]) -> None:
 
 def _write(
     kind: str,
-    template: str,
     name: str,
     folder: Path,
     then: str,
     json: bool,
+    *,
+    template: str = "",
 ) -> None:
     from surrogate_nas.files import write_whole
 
@@ -345,7 +172,8 @@ def _write(
     file = folder / f"{name.lower()}.py"
     if file.exists():
         raise UserError(f"{file} exists already; choose another name.")
-    write_whole(file, template.format(name=name, file=file.name, table=file.stem))
+    text = (_TEMPLATES / f"{template or kind}.txt").read_text(encoding="utf-8")
+    write_whole(file, Template(text).substitute(name=name, file=file.name, table=file.stem))
     spec = f"{file}:{name}"
     emit(
         {"file": str(file), kind: spec},
