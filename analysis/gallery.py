@@ -27,29 +27,28 @@ PAGE = TOP / "analysis" / "gallery.md"
 PICTURE = TOP / "data" / "pictures" / "gallery.png"
 NAME = "analysis/gallery.py"
 WALKS = {
-    "random": "draws anywhere, and never twice",
+    "random": "draws cells at random, none of them twice",
     "local_search": (
-        "asks all 24 neighbours of a cell, moves to the best of them, starts again where none is"
-        " better"
+        "asks for all 24 neighbours of a cell and moves to the best; restarts if none is better"
     ),
     "iterated_local_search": (
-        "moves to the first better neighbour; from a local optimum it goes on a few steps away"
+        "moves to the first better neighbour; from a local optimum it jumps a few steps away"
     ),
     "evolution": (
-        "mutates the best of three drawn from the last ten cells: bad cells age out, good ones"
-        " do too"
+        "mutates the best of three cells drawn from the last ten; the oldest cell is removed,"
+        " good or bad"
     ),
     "reinforce": (
-        "draws from a distribution that every answer shifts a little; 150 cells are few for it"
+        "draws from a distribution that each score shifts a little; 150 cells are few for it"
     ),
-    "npenas": "lets a predictor choose ten among a hundred mutations, then learns from all ten",
-    "bananas": "the same with an ensemble of networks, and mutations of the ten best",
+    "npenas": "a predictor chooses ten of a hundred mutations, then learns from all ten",
+    "bananas": "the same with an ensemble of networks and mutations of the ten best cells",
     "bo": (
-        "asks where it expects most improvement over the whole space: soon near the optimum, then"
-        " ever farther"
+        "asks for the cell with the largest expected improvement in the whole space: soon near the"
+        " optimum, later farther away"
     ),
     "zero_cost": (
-        "begins with the cells that scores without training promise most of, then goes on as `bo`"
+        "starts with the cells that have the best zero-cost proxies, then works as `bo` does"
     ),
 }
 """Who is shown, with what is to be seen."""
