@@ -1,11 +1,11 @@
 # %% [markdown]
-# # An agent that cannot learn, and the same made right
+# # An agent that cannot learn, and one that can
 #
-# The article that this lab began with has a space of `num_layers` × `num_channels` convolutions, a
-# child network built from what an agent chooses, and L = L_train + λ·R. Its agent is meant to learn
-# by REINFORCE and never moves. At the end you will know why, and what a single changed path from
-# the loss to the agent does. Half a minute of computing, ten minutes of reading; nothing is
-# fetched.
+# This project began with an article. Its space has `num_layers` × `num_channels` convolutions. An
+# agent chooses both numbers, a child network is built from them, and the loss is L = L_train + λ·R.
+# The agent should learn by REINFORCE, but it never changes. At the end you will know why, and how
+# one corrected path from the loss to the agent lets it learn. This takes half a minute of computing
+# and ten minutes of reading; nothing is fetched.
 
 # %%
 from collections import Counter
@@ -26,9 +26,9 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 # %% [markdown]
 # ## The space and the agent
 #
-# 36 stacks, `conv_stack(layers, channels)`. A cell of the space builds its network for the shape of
-# a task's inputs. The agent has one logit an option: which number of layers, which number of
-# channels.
+# The space has 36 stacks, `conv_stack(layers, channels)`. It builds the network of a cell for the
+# shape of a task's inputs. The agent has one logit per option: one for each number of layers and
+# one for each number of channels.
 
 # %%
 SPACE, TASK = macro(), task_named("digits")
@@ -49,9 +49,9 @@ class Agent(nn.Module):
 
 
 # %% [markdown]
-# ## The original stands still
+# ## The original agent does not learn
 #
-# The loop of the article, for 50 episodes.
+# This is the loop of the article, for 50 episodes.
 
 # %%
 STEPS, PENALTY = 50, 0.1
@@ -85,22 +85,23 @@ assert not has_gradient and moved == 0 and all(held) and held
 assert len(chosen) == 1 and sum(chosen.values()) == STEPS
 
 # %% [markdown]
-# The action is an `argmax`, taken out of the graph by `.item()`; the loss is the child's, a
-# function of the child's weights alone; so `backward` gives the agent nothing (`grad` stays
-# `None`), and the optimiser, though it holds the agent's parameters, has nothing to apply. No
-# learning rate and no number of episodes cures that; λ·R, a plain number, adds no gradient either.
-# And without sampling the agent sees a single stack.
+# The action is an `argmax`, and `.item()` takes it out of the graph. The loss is the child's: a
+# function of the child's weights alone. So `backward` gives the agent no gradient (`grad` stays
+# `None`). The optimiser has the agent's parameters, but no gradient to apply. Neither another
+# learning rate nor more episodes help. λ·R is a plain number and adds no gradient either. And
+# without sampling the agent tries only one stack.
 #
-# ## Made right
+# ## The corrected agent
 #
-# What must change is not the network and not the loss but the path from the loss to the agent:
-# **sample** the action, keep its log-probability, train the child to the end, and ascend
+# The network and the loss can stay. The path from the loss to the agent must change: **sample** the
+# action, store its log-probability, train the child to the end, and ascend
 # `(reward - baseline) * log π(action)` with the reward `-(L + λR)` as a plain number (Williams,
-# 1992). That is the strategy `reinforce`; L is the validation error of the child after its own
-# training, not the loss of a batch, and R its parameters in units of the space's median.
+# 1992). The strategy `reinforce` does this. Here L is the validation error of the child after its
+# own training, not the loss of a batch, and R is its number of parameters in units of the space's
+# median.
 #
-# Every stack is trained once and kept, so that we know all 36 scores beside what the agent asked
-# for.
+# Every stack is trained once and stored. So we know all 36 scores, and can compare them with those
+# that the agent asked for.
 
 # %%
 ASKS = 150
@@ -125,11 +126,11 @@ assert thirds[2] < thirds[0] and thirds[2] < 0.6 * average
 assert scores[favourite] < average and times / (ASKS // 3) > 4 / len(SPACE)
 
 # %% [markdown]
-# An agent that stays uniform would get the average of all stacks. This one's last third is better
-# than its first, and costs less than 60 % of that average; it comes back to one good stack more
-# than four times as often as chance would. It does not find the best stack, and need not: a policy
-# gradient moves probability, it does not look for minima. On 36 stacks random search finds the best
-# one by trying them all.
+# An agent with a uniform policy would get the average of all stacks. The last third of this agent
+# is better than its first third, and scores less than 60 % of that average. It returns to one good
+# stack more than four times as often as chance would. It does not find the best stack, because a
+# policy gradient moves probability and does not search for minima. On 36 stacks random search finds
+# the best one by trying them all.
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
@@ -150,8 +151,8 @@ figure.savefig(FOLDER / "learning.png", dpi=120)
 # %% [markdown]
 # ## What to try next
 #
-# - `reinforce(learning_rate=0.5)` beside `reinforce`: which learns faster, and which gets stuck?
-#   (`snas strategies`)
-# - The same beside others:
+# - Compare `reinforce(learning_rate=0.5)` with `reinforce`: which learns faster, and which gets
+#   stuck? (`snas strategies`)
+# - Compare it with other strategies:
 #   `snas compare live:digits/macro --strategies reinforce,random,bo --runs 20`.
-# - Your own strategy: `analysis/tutorials/strategy.py`.
+# - Write your own strategy: `analysis/tutorials/strategy.py`.
