@@ -1,12 +1,12 @@
 # %% [markdown]
 # # An objective with your hardware in it
 #
-# At the end you will have measured the latency of networks on this machine, put it into an
-# objective next to a loss, and seen what the two ways of asking for "good and fast" do: a weight λ,
-# and a limit. Half a minute of computing, a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you measure the latency of networks on this machine and put it into an objective,
+# next to a loss. You compare two ways to ask for "good and fast": a weight λ and a limit. This
+# takes half a minute of computing and a quarter of an hour of reading; nothing is fetched.
 #
-# Latencies are of your machine, so your numbers differ from everybody's. What must hold on any
-# machine is asserted.
+# Latencies depend on the machine, so your numbers are your own. An `assert` checks everything that
+# must be true on any machine.
 
 # %%
 import json
@@ -32,9 +32,9 @@ FOLDER.mkdir(parents=True)
 # %% [markdown]
 # ## 1. What is minimised
 #
-# Everything here is about `L(θ, α) = L_train(θ, α) + λ·R(α)`: a loss of the trained network of
-# architecture α, plus a price for what it costs. The table `fashion` holds the loss of 15,625
-# trained networks. An objective is a line of text:
+# We minimise `L(θ, α) = L_train(θ, α) + λ·R(α)`: the loss of the trained network of architecture α,
+# plus a price for its cost. The table `fashion` has the loss of 15,625 trained networks. An
+# objective is a line of text:
 
 # %%
 table = sn.load("fashion")
@@ -46,15 +46,15 @@ for term in objective.describe()["terms"]:
     print(f"{term['weight']} * {term['name']} / {term['divisor']:g} ({term['divisor_meaning']})")
 
 # %% [markdown]
-# A loss keeps its own unit (nats). Every term of R is divided by its median over the space, so that
-# 1 is an ordinary network whatever the unit, and a λ of 0.1 says: *an ordinary network's cost is
-# worth 0.1 nats of loss*.
+# A loss has its own unit (nats). Every term of R is divided by its median over the space, so a
+# median network has 1 in any unit. A λ of 0.1 says: *the cost of a median network is worth 0.1 nats
+# of loss*.
 #
 # ## 2. Measure
 #
-# 32 random networks, on one thread. Each is visited in five rounds in random order, warmed up, and
-# timed ten times a visit; what counts is the median of these fifty. A reference network in between
-# tells whether the machine was quiet.
+# We measure 32 random networks on one thread. Five rounds visit all networks in random order. On
+# each visit a network is warmed up and timed ten times, and its latency is the median of these
+# fifty times. A reference network in between shows whether the machine was quiet.
 
 # %%
 cells = draw_cells(32, seed=0)
@@ -80,9 +80,9 @@ for name, value in agreement.items():
 assert agreement["latency@cpu"] > agreement["params"]
 
 # %% [markdown]
-# It is not: pooling has no parameters and takes time. `latency@cpu` was measured with the same
-# networks on another CPU, and orders them much more like yours. Better still is your own, but 32
-# networks are not 15,625:
+# It is not: pooling has no parameters but takes time. `latency@cpu` was measured with the same
+# networks on another CPU. Its order is much closer to yours. Your own latency is better still, but
+# you have measured 32 networks and not 15,625:
 
 # %%
 try:
@@ -93,9 +93,9 @@ except sn.UserError as error:
 # %% [markdown]
 # ## 3. From 32 networks to all
 #
-# The time of a cell is nearly the sum of the times of its operations, so a linear model learns it
-# from few cells. Here from 24; the other eight test it. (`snas` is the shell's command of that
-# name.)
+# The time of a cell is nearly the sum of the times of its operations, so a linear model can learn
+# it from few cells. Here 24 cells train the model and the other eight test it. (`snas` runs the
+# shell command of that name.)
 
 
 # %%
@@ -116,8 +116,8 @@ print(
 assert test["n_test"] == 8 and test["spearman"] > 0
 
 # %% [markdown]
-# The model's file joins the table, and `latency@local` is a metric like every other, for all cells.
-# Whatever is reported from now on says that these latencies are predicted.
+# The file of the model is added to the table. Now `latency@local` is a metric like any other, for
+# all cells. Every later report says that these latencies are predicted.
 
 # %%
 bench = sn.load("fashion", with_=[MODEL])
@@ -128,8 +128,7 @@ assert bench.banner
 # %% [markdown]
 # ## 4. What λ does
 #
-# A table knows all 15,625 scores, so the optimum of each λ can be looked up instead of searched
-# for:
+# The table has all 15,625 scores, so we can look up the optimum of each λ without a search:
 
 # %%
 loss, latency = bench.column("valid_loss"), bench.column("latency@local")
@@ -147,14 +146,14 @@ assert latency[best[-1]] < latency[best[0]] and latency[
 ] < latency.min() + 0.03 * np.median(latency)
 
 # %% [markdown]
-# As λ grows, the optimum gets faster and its loss larger, never the other way round. Neighbouring λ
-# may share one optimum: λ jumps from network to network. A λ of 100 drowns L: the fastest network
-# of all wins, whatever it has learned. A comparison's report warns where λ changes nothing, and
-# where it drowns L.
+# As λ grows, the optimum gets faster and its loss larger, never the reverse. Adjacent λ may share
+# one optimum, because the optimum jumps from network to network. With a λ of 100 the penalty
+# dominates L: the fastest network wins, even if it has learned nothing. The report of a comparison
+# warns if λ changes nothing, or if the penalty dominates L.
 #
 # ## 5. A limit
 #
-# Often the question is not "what is a millisecond worth?" but "what is the best that keeps a
+# Often the question is not "what is a millisecond worth?" but "which network is best within a
 # limit?"
 
 # %%
@@ -172,14 +171,14 @@ assert found.loss >= loss[latency <= limit].min() - 1e-9
 assert all(trial.feasible for trial in run.trials[10:])
 
 # %% [markdown]
-# A network over the limit ranks behind all that keep it. `bo` (Bayesian optimisation) is told
-# beforehand which do, since a latency needs no training; but for the ten random first cells it
-# spends its trainings on those only.
+# A network over the limit ranks behind all networks within it. A latency needs no training, so `bo`
+# (Bayesian optimisation) knows beforehand which networks are within the limit. After the ten random
+# initial cells it trains only those.
 #
-# ## 6. All answers at once
+# ## 6. All trade-offs in one search
 #
-# With a comma instead of a plus, nothing is weighed: the answer is a *front*, the networks that no
-# other beats in both.
+# With a comma instead of a plus there are two objectives and no weight. The result is a *front*:
+# the networks that no other network beats in both objectives.
 
 # %%
 front = np.flatnonzero(undominated(np.column_stack([loss, latency])))
@@ -188,8 +187,8 @@ print(f"the exact front has {len(front)} networks; λ > 0 reaches {len(set(best[
 assert set(best[1:]) <= set(front.tolist()) and len(set(best[1:])) < len(front)
 
 # %% [markdown]
-# Every optimum of a λ above 0 lies on the front, but λ reaches only part of it: it cannot stop
-# where the front is hollow. (With λ = 0, networks that compute the same function tie, and the
+# Every optimum of a λ above 0 lies on the front. But λ reaches only part of the front: it misses
+# the parts that curve inwards. (With λ = 0, networks that compute the same function tie, and the
 # slower one may win.)
 
 # %%
@@ -214,8 +213,8 @@ figure.savefig(FOLDER / "front.png", dpi=120)
 # %% [markdown]
 # ## 7. Does the winner depend on λ?
 #
-# Strategies can change places with λ, since R is known and L is not. A path over λ is a comparison
-# at each:
+# R is known and L is not, so the order of the strategies may change with λ. A path over λ is one
+# comparison at each λ:
 
 # %%
 path = lambda_path(
@@ -237,15 +236,15 @@ assert all(regret > -1e-9 for step in path.steps for regret in step.mean_regrets
 assert not any(step.decided for step in path.steps)
 
 # %% [markdown]
-# *Regret* is the distance to the optimum of that λ. With five runs nothing can be decided: the
-# smallest p-value that five pairs can give is 2 / 2⁵ = .06. Twenty runs could.
+# *Regret* is the distance to the optimum of that λ. Five runs cannot decide anything: the smallest
+# p-value that five pairs can give is 2 / 2⁵ = .06. Twenty runs could.
 #
 # ## What to try next
 #
-# - `snas measure --cells 200 --task fashion --out local.h5` from a shell, on a quiet machine, with
-#   `--device cuda` if you have one; then
+# - In a shell, on a quiet machine: `snas measure --cells 200 --task fashion --out local.h5`, with
+#   `--device cuda` if you have a GPU; then
 #   `snas compare fashion --with latency.bin --objective "valid_loss + 0.2*latency@local"`.
-# - Two prices at once: `valid_loss + 0.1*latency@local + 0.1*energy@local`, or three objectives
-#   with two commas.
+# - Use two prices: `valid_loss + 0.1*latency@local + 0.1*energy@local`, or three objectives with
+#   two commas.
 # - `snas data fetch nb201` brings latencies of 25 devices and settings:
 #   `valid_error + 0.1*latency@raspi4`.
