@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Reproducing a paper
 #
-# At the end you will have redone two published measurements, read what agrees and what differs, and
-# put to the papers' question the statistics that they left out. A quarter of a minute of computing,
-# a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you repeat two published measurements and see which numbers agree and which
+# differ. Then you answer the papers' question with the statistics that they left out. This takes a
+# quarter of a minute of computing and a quarter of an hour of reading; nothing is fetched.
 
 # %%
 import shutil
@@ -21,28 +21,29 @@ shutil.rmtree(FOLDER, ignore_errors=True)
 FOLDER.mkdir(parents=True)
 
 # %% [markdown]
-# ## 1. What can be redone
+# ## 1. Which papers can be repeated
 #
-# `snas paper NAME` redoes a published comparison and puts our numbers beside the printed ones.
+# `snas paper NAME` repeats a published comparison and shows our numbers next to the published ones.
 
 # %%
 print(", ".join(PAPERS))
 assert "landscape" in PAPERS
 
 # %% [markdown]
-# Most need tables that are fetched (`make data`, 36 MB). `landscape`, `transfer`, `losses`,
-# `proxies` and `queries` also work with what is installed: NAS-Bench-201 after 200 epochs of
-# training, on three data sets, with two or three training seeds of each of its 15,625 cells.
-# `landscape` is about two papers:
+# Most of these need tables that you fetch first (`make data`, 36 MB). `landscape`, `transfer`,
+# `losses`, `proxies` and `queries` also work with the installed table: NAS-Bench-201 after 200
+# epochs of training, on three data sets, with two or three training seeds of each of its 15,625
+# cells. `landscape` is about two papers:
 #
 # - Ochoa & Veerapen (PPSN 2022) count *local optima*: cells that are better than all their 24
-#   neighbours. Many of them mean that a climber gets stuck.
-# - White et al. (2020) count how many cells local search evaluates until it has found the best one
-#   of all.
+#   neighbours. Where there are many, a hill climber gets stuck.
+# - White et al. (2020) count how many cells local search evaluates before it finds the best cell of
+#   all.
 #
-# ## 2. Redo it
+# ## 2. Repeat it
 #
-# With 200 local searches instead of 1,000. In a shell: `snas paper landscape --runs 200`.
+# We use 200 local searches instead of 1,000. In a shell the command is
+# `snas paper landscape --runs 200`.
 
 # %%
 result = reproduce("landscape", folder=FOLDER, runs=200)
@@ -58,8 +59,8 @@ held = {(row.method, row.dataset, row.metric): row for row in result.rows}
 assert len(printed) == 7
 
 # %% [markdown]
-# A row has the printed number, ours, and a mark: `C` was read in print, `?` is quoted without
-# confirmation. Let us look at the local optima.
+# A row has the published number, our number, and a mark: `C` for a number confirmed in the paper,
+# `?` for one quoted without confirmation. First the local optima:
 
 # %%
 DATA = ("CIFAR-10", "CIFAR-100", "ImageNet16-120")
@@ -77,11 +78,11 @@ assert [row.published for row in mean] == [13, 25, 34] and [row.ours for row in 
 assert [row.published for row in one] == [22, 39, 53] and [row.ours for row in one] == [24, 50, 56]
 
 # %% [markdown]
-# By the mean of seeds, 13, 25 and 34 local optima were published and 13, 26 and 34 are found: this
-# is a reproduction. By one seed it is 22, 39, 53 against 24, 50, 56. Did we do it wrong? No: "one
-# seed" is one draw of a noisy training, and theirs is another draw than ours. A number that depends
-# on such a draw cannot be reproduced exactly by anybody, only its message: with noise there are
-# more local optima, on every data set.
+# By the mean of seeds, the paper has 13, 25 and 34 local optima, and we find 13, 26 and 34: the
+# result is reproduced. By one seed, the paper has 22, 39, 53 and we find 24, 50, 56. This is no
+# mistake: "one seed" is one draw of a noisy training, and the paper drew other seeds. A number that
+# depends on such a draw cannot be reproduced exactly. Its message can: with noise there are more
+# local optima, on every data set.
 
 # %%
 assert all(noisy.ours > quiet.ours for noisy, quiet in zip(one, mean, strict=True))
@@ -89,12 +90,12 @@ for line in result.notes:
     print("-", line)
 
 # %% [markdown]
-# The notes say by which convention each number was made. Read them before you call a reproduction
+# The notes state the convention behind each number. Read them before you call a reproduction
 # failed.
 #
 # ## 3. A mean without an interval
 #
-# White et al. print 127 cells until local search finds the optimum on CIFAR-100. Ours:
+# White et al. report 127 cells until local search finds the optimum on CIFAR-100. Our result:
 
 # %%
 steepest = held["local search, steepest", "CIFAR-100", "cells_to_optimum"]
@@ -107,12 +108,12 @@ assert steepest.published == 127 and abs(steepest.published - steepest.ours) < 2
 assert 50 < steepest.ours_std < 60 and round(error) == 4
 
 # %% [markdown]
-# Two different ± are easily mixed up. Single runs differ by more than 50 cells: that is the
-# standard deviation. Their mean over 200 runs is known to about 4: that is the standard error, and
-# 127 lies within two of it. Agreed.
+# Two meanings of ± are easy to confuse. Single runs differ by more than 50 cells: that is the
+# standard deviation. The mean over 200 runs is known to about 4: that is the standard error. 127
+# lies within two standard errors of our mean, so the numbers agree.
 #
-# The next row says more than both papers do: a local search that moves at the *first* better
-# neighbour, instead of looking at all 24, needs about half as many.
+# The next row is in neither paper: a local search that moves to the *first* better neighbour,
+# instead of evaluating all 24, needs about half as many cells.
 
 # %%
 first = held["local search, first improvement", "CIFAR-100", "cells_to_optimum"]
@@ -122,8 +123,8 @@ assert 0.4 < first.ours / steepest.ours < 0.6
 # %% [markdown]
 # ## 4. Our statistics on their question
 #
-# "Local search is a state-of-the-art strategy": against whom, after how many cells, by how much,
-# and could it be luck? As a comparison: four strategies, 100 cells, 30 paired runs.
+# "Local search is a state-of-the-art strategy": against which others, after how many cells, by how
+# much, and could it be luck? A comparison answers this: four strategies, 100 cells, 30 paired runs.
 
 # %%
 STRATEGIES = ["first_improvement", "local_search", "evolution", "random"]
@@ -145,9 +146,9 @@ for test in quiet.tests:
     )
 
 # %% [markdown]
-# *Regret* is what the found cell lies above the optimum, in points of validation error. The
-# interval is where the mean would lie in 95 % of such experiments; p is corrected for six looks
-# (Holm).
+# *Regret* is the distance from the best cell of a run to the optimum, in points of validation
+# error. In 95 % of such experiments the interval contains the true mean. p is corrected for six
+# comparisons (Holm).
 
 # %%
 p = {(test.first, test.second): test.p_holm for test in quiet.tests}
@@ -156,14 +157,15 @@ assert p["first_improvement", "evolution"] < 0.01
 assert p["first_improvement", "local_search"] > 0.05 and p["local_search", "evolution"] > 0.05
 
 # %% [markdown]
-# So: all three beat random search (p < .001), first improvement beats evolution (p < .01), but
-# steepest local search and evolution are not told apart, nor are the two local searches.
+# All three strategies beat random search (p < .001), and first improvement beats evolution (p <
+# .01). Steepest local search and evolution do not differ significantly, nor do the two local
+# searches.
 #
 # ## 5. The convention that decides
 #
-# All of this was by the mean over training seeds: the search saw numbers without most of the noise.
-# Nobody has them in practice, since a mean of three costs three trainings. `seed_policy="draw"`
-# shows the search one drawn seed of each cell, while regrets are still by the mean.
+# So far the search used the mean over training seeds: numbers without most of the noise. In
+# practice a search does not have them, since a mean of three costs three trainings. With
+# `seed_policy="draw"` the search gets one drawn seed of each cell. Regrets still use the mean.
 
 # %%
 p_drawn = {(test.first, test.second): test.p_holm for test in noisy.tests}
@@ -179,10 +181,10 @@ assert p_drawn["first_improvement", "evolution"] > 0.05
 assert all(noisy.optimism(name).mean() < 0 for name in STRATEGIES)
 
 # %% [markdown]
-# First improvement found the optimum in more than 70 % of the runs by means, and finds it in less
-# than 20 % by drawn seeds; its lead over evolution is gone (p above .05). And every strategy hands
-# over cells that looked better than they are: who takes the best of noisy numbers takes lucky ones.
-# Which convention a paper used is therefore a result, not a footnote.
+# First improvement finds the optimum in more than 70 % of the runs by means, but in less than 20 %
+# by drawn seeds. Its lead over evolution is no longer significant (p above .05). And every strategy
+# returns cells that looked better than they are, because the best of noisy numbers are also the
+# lucky ones. So the convention of a paper is part of its result, not a footnote.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
@@ -205,8 +207,8 @@ figure.savefig(FOLDER / "convention.png", dpi=120)
 # %% [markdown]
 # ## What to try next
 #
-# - `snas paper landscape` with all 1,000 runs, and `table.md` in its folder for your own paper's
-#   appendix.
-# - `make data`, then `snas paper nb201 --runs 20`: table 5 of the NAS-Bench-201 paper, printed and
-#   ours.
-# - Your own strategy (`analysis/tutorials/strategy.py`) as a fifth line of section 4.
+# - Run `snas paper landscape` with all 1,000 runs, and use `table.md` in its folder for the
+#   appendix of your own paper.
+# - Run `make data`, then `snas paper nb201 --runs 20`: table 5 of the NAS-Bench-201 paper,
+#   published and ours.
+# - Add your own strategy (`analysis/tutorials/strategy.py`) as a fifth line of section 4.
