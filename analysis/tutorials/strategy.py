@@ -1,13 +1,13 @@
 # %% [markdown]
 # # A strategy of your own, and its place among others
 #
-# At the end you will have written a search strategy in ten lines, held it against what every
-# strategy must keep, and read its place in a verdict over four problems. A quarter of a minute of
-# computing, a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you write a search strategy in ten lines, test it against the rules for every
+# strategy, and read its place in a verdict over four problems. This takes a quarter of a minute of
+# computing and a quarter of an hour of reading; nothing is fetched.
 #
 # Run it as a script (`python analysis/tutorials/strategy.py`) or as a notebook (`make notebooks`).
-# Everything that it writes is in `results/tutorials/strategy`. Where the text names a number, an
-# `assert` below it holds the text to it.
+# Everything that it writes is in `results/tutorials/strategy`. An `assert` checks every number in
+# the text.
 
 # %%
 import json
@@ -29,8 +29,8 @@ FOLDER.mkdir(parents=True)
 # %% [markdown]
 # ## 1. A file that works
 #
-# Most things can be done from Python and from a shell. Here is the shell's command `snas`, callable
-# from a notebook:
+# Most things work from Python and from a shell. This function calls the shell command `snas` from a
+# notebook:
 
 
 # %%
@@ -48,16 +48,16 @@ print(FILE.read_text())
 
 # %% [markdown]
 # A strategy has two methods. `ask(n)` proposes up to `n` cells (a *cell* is one architecture).
-# `tell(trials)` learns how cells scored; **lower is better**, always. It has a `space` that
-# samples, mutates and lists neighbours, and `rng`, its only source of randomness. It never holds
-# the benchmark, so it cannot peek at a test result.
+# `tell(trials)` receives the scores of cells; **lower is always better**. A strategy has a `space`
+# that samples, mutates and lists neighbours, and `rng`, its only source of randomness. It has no
+# access to the benchmark, so it cannot read a test result.
 #
-# The file that was just written is a hill climber: it mutates the best cell that it knows.
+# The new file is a hill climber: it mutates the best cell that it knows.
 #
 # ## 2. Your idea
 #
-# A climber that only mutates the best cell gets stuck where no single change helps. The idea here:
-# mutate *any of the best few*. How many is a knob, an argument of the constructor.
+# A climber that only mutates the best cell gets stuck where no single change helps. Our idea is to
+# mutate *any of the best few*. Their number is an argument of the constructor.
 
 # %%
 IDEA = """
@@ -76,11 +76,11 @@ class Restless(sn.Strategy):
 FILE.write_text(IDEA)
 
 # %% [markdown]
-# ## 3. Does it keep the rules?
+# ## 3. Does it follow the rules?
 #
-# Strategies break in ways that a good score hides: they depend on the order of a set, draw from the
-# global generator, stop when a cell is infeasible, or forget what they were told. `snas check`
-# tries all that, on spaces of 24 and of 10¹⁸ cells, in fresh processes, with several workers.
+# A good score can hide errors. A strategy may depend on the order of a set, draw from the global
+# generator, stop when a cell is infeasible, or forget its observations. `snas check` tests for all
+# of these, on spaces of 24 and of 10¹⁸ cells, in fresh processes, with several workers.
 
 # %%
 checks = json.loads(snas("check", f"{FILE}:Restless", "--json"))
@@ -90,9 +90,9 @@ for one in checks[:3]:
 assert checks and all(one["passed"] for one in checks)
 
 # %% [markdown]
-# One run of it, on the table `fashion`: all 15,625 cells of the NAS-Bench-201 space, trained on
-# Fashion-MNIST. Asking a table takes microseconds; the seconds that the training took are charged
-# on a simulated clock.
+# Now we run it on the table `fashion`: all 15,625 cells of the NAS-Bench-201 space, trained on
+# Fashion-MNIST. A look-up in the table takes microseconds. A simulated clock charges the seconds of
+# the training.
 
 # %%
 run = sn.search("fashion", f"{FILE}:Restless", budget=100, seed=0)
@@ -106,15 +106,15 @@ print(
 assert len(run.trials) == 100
 
 # %% [markdown]
-# `L` is the validation loss; `λR` is what the table's default objective adds for parameters and for
-# latency on a CPU (`valid_loss + 0.1*params + 0.1*latency@cpu`). Is 100 cells much? It is 0.6 % of
-# the space.
+# `L` is the validation loss. `λR` is the price of parameters and of latency on a CPU in the table's
+# default objective (`valid_loss + 0.1*params + 0.1*latency@cpu`). The 100 cells are 0.6 % of the
+# space.
 #
 # ## 4. Against others
 #
-# One run says nothing. Below, four contestants have ten runs each. Two settings of a strategy are
-# two contestants. In run number 3, say, all four are told the same ten random cells first: so runs
-# are *paired*, and luck with the first cells cancels out.
+# One run says nothing. Below, four contestants have ten runs each. Two settings of a strategy count
+# as two contestants. In run number 3, for example, all four start with the same ten random cells.
+# So runs are *paired*, and luck with the first cells cancels out.
 
 # %%
 CONTESTANTS = [f"{FILE}:Restless", f"{FILE}:Restless(keep=1)", "evolution", "random"]
@@ -130,9 +130,9 @@ assert regret["Restless"] < regret["Restless(keep=1)"] < regret["evolution"] < r
 assert round(regret["Restless"], 4) == 0.0008 and round(regret["random"], 4) == 0.0139
 
 # %% [markdown]
-# *Regret* is what a run's best score lies above the optimum, which a table knows. Ours loses 0.0008
-# on average, random search 0.0139. So ours is better? The ten runs pair up, and a pair is a coin
-# that a test can count:
+# *Regret* is the distance from the best score of a run to the optimum, which the table knows. Our
+# strategy has a mean regret of 0.0008, random search 0.0139. Is ours really better? The ten runs
+# form ten pairs, so a paired test can answer:
 
 # %%
 tests = {(test.first, test.second): test for test in made.tests}
@@ -145,10 +145,10 @@ assert tests["Restless", "random"].p < 0.05 < tests["Restless", "random"].p_holm
 assert min(test.p_holm for test in tests.values()) > 0.05
 
 # %% [markdown]
-# `p` is how often chance alone would separate the two so clearly. Against `random` it is below 5 %.
-# But this is one of six pairs, and whoever looks at six finds something by chance more often;
-# Holm's correction accounts for that, and then **nothing is decided**. The cure is more runs. The
-# same call with 20 makes only the ten that are missing:
+# `p` is how often chance alone would show so clear a difference. Against `random` it is below 5 %.
+# But this is one of six pairs, and with six tests a difference by chance is more likely. Holm's
+# correction accounts for that, and then **nothing is decided**. We need more runs. The same call
+# with 20 computes only the ten missing runs:
 
 # %%
 made = sn.compare(
@@ -162,13 +162,13 @@ assert regret["Restless(keep=1)"] > 5 * regret["Restless"]
 assert min(test.p_holm for test in made.tests) > 0.3
 
 # %% [markdown]
-# After ten runs `keep=5` was five times better than `keep=1`, the climber that the idea was meant
-# to beat. After twenty they are equal (0.0055 and 0.0057): the lead was luck, and the idea does
-# nothing here. That is the most useful thing that a comparison can tell you, and it cost a few
-# seconds. (Ten was picked for this text because it shows the trap; after eight runs there was no
-# lead. In your own work, say how many runs before you look.)
+# After ten runs `keep=5` was five times better than `keep=1`, the climber that our idea should
+# beat. After twenty runs they are nearly equal (0.0055 and 0.0057): the lead was luck, and the idea
+# has no effect here. This is a useful result, and it took a few seconds. (We chose ten runs for
+# this text because they show the trap; after eight runs there was no lead. In your own work, fix
+# the number of runs before you see results.)
 #
-# How the runs went, with bands in which the mean would lie in 95 % of such experiments:
+# The figure shows the runs. The bands are 95 % intervals of the mean:
 
 # %%
 figure, axes = plt.subplots(figsize=(7, 3.6), layout="constrained")
@@ -189,14 +189,14 @@ axes.legend(frameon=False)
 figure.savefig(FOLDER / "curves.png", dpi=120)
 
 # %% [markdown]
-# `made.report(FOLDER / "comparison")` writes a page with this and more: times, duplicates, the
-# noise of training, what λ does.
+# `made.report(FOLDER / "comparison")` writes a page with this figure and more: times, duplicates,
+# the noise of training, the effect of λ.
 #
 # ## 5. Its place in a verdict
 #
 # One table is one problem. A *suite* runs strategies over several and gives one verdict. `starter`
-# has four: our table, CIFAR-10 and ImageNet16-120 with noisy evaluations, and CIFAR-100 under a
-# limit of parameters; 150 cells a run.
+# has four problems: our table, CIFAR-10 and ImageNet16-120 with noisy evaluations, and CIFAR-100
+# under a limit on parameters. A run has 150 cells.
 
 # %%
 told = snas(
@@ -226,16 +226,16 @@ assert not suite["verdict"]["decided_here"] and "Restless" in less["why"].partit
 assert (FOLDER / "suite" / "report.html").is_file()
 
 # %% [markdown]
-# The rank is the place among the four on a problem, averaged over problems: `local_search`, which
-# looks at all 24 neighbours before it moves, has 1.25, so it is first on three of the four; ours
-# comes second with 2.00. The verdict then says how far that can be trusted: on these problems the
-# seeds do not decide, and about other problems of their kind four can decide nothing, whatever they
-# show. It also says what would change the winner: after a quarter of the budget `Restless` leads,
-# so it is quick at first and then falls behind.
+# The rank is the place among the four strategies on a problem, averaged over problems.
+# `local_search` evaluates all 24 neighbours before it moves; it has 1.25, so it is first on three
+# of the four problems. Ours is second with 2.00. The verdict says how far these ranks can be
+# trusted. On these problems the seeds do not decide, and four problems are too few to generalise to
+# others. The verdict also says what would change the winner: after a quarter of the budget
+# `Restless` leads, so it is fast at first and then falls behind.
 #
 # ## What to try next
 #
-# - Restart when nothing improved for 30 cells. Does the early lead last?
+# - Restart after 30 cells without an improvement. Does the early lead last?
 # - Declare `uses_known = True` and read `self.known`: λR and feasibility of every cell, free of
 #   charge (`sn.Strategy`).
 # - `snas suite standard --strategies FILE:Restless,bo,evolution` asks 32 problems over eighteen
