@@ -1,10 +1,10 @@
 # %% [markdown]
 # # A surrogate on your own data
 #
-# You have trained some networks and have a CSV file of them. At the end you will have made a
-# benchmark of it, fitted models that predict the networks that you did not train, judged them by
-# ranks, errors and calibration, searched on one, and checked what it promised. Half a minute of
-# computing, a quarter of an hour of reading; nothing is fetched.
+# You have trained some networks and have their results in a CSV file. In this tutorial you turn the
+# file into a benchmark and fit models that predict the other networks. You judge the models by
+# ranks, errors and calibration, search on them, and check their predictions. This takes half a
+# minute of computing and a quarter of an hour of reading; nothing is fetched.
 
 # %%
 import csv
@@ -33,9 +33,9 @@ os.environ["SURROGATE_NAS_HOME"] = str(
 # %% [markdown]
 # ## 1. A CSV file becomes a benchmark
 #
-# So that this runs anywhere, the "networks that you have trained" are 200 cells of the
+# This tutorial must run anywhere, so the "networks that you have trained" are 200 cells of the
 # NAS-Bench-201 space, with their validation errors (in %) after five epochs on Fashion-MNIST. A
-# file needs a column `cell`, and columns named by metrics; `[5]` is the number of epochs.
+# file needs a column `cell` and columns with names of metrics; `[5]` is the number of epochs.
 
 # %%
 everything = sn.load("fashion")
@@ -65,12 +65,12 @@ print(
 assert round(best_trained, 2) == 17.14 and np.isfinite(mine.column("valid_error")).sum() == 200
 
 # %% [markdown]
-# Sizes need no file: parameters, multiply-accumulates and the like follow from the cell. Spaces of
-# your own work the same way (`snas new space`, `--space FILE.py:SPACE`).
+# Sizes need no file: parameters, multiply-accumulates and similar metrics follow from the cell.
+# Your own spaces work in the same way (`snas new space`, `--space FILE.py:SPACE`).
 #
 # ## 2. Three models, judged
 #
-# Each learns from 150 of the 200 and is tested on the other 50.
+# Each model learns from 150 of the 200 cells and is tested on the other 50.
 
 # %%
 MODELS = ("ridge", "gp", "xgboost")
@@ -98,18 +98,18 @@ assert told["ridge"]["mae"] > told["gp"]["mae"] > told["xgboost"]["mae"]
 assert all(0.8 < scores["coverage90"] < 0.96 for scores in told.values())
 
 # %% [markdown]
-# Three different questions:
+# The three scores answer different questions:
 #
-# - *Kendall's τ*: of two networks, does it know which is better? 1 is always, 0 is a coin. A search
+# - *Kendall's τ*: which of two networks is better? 1 means always right, 0 means chance. A search
 #   needs this.
-# - *Mean error*: how far off is the number, in points of the error?
-# - *Coverage*: a model says how sure it is. Its 90 % intervals should hold 9 of 10 truths; more is
-#   timid, less brash.
+# - *Mean error*: how wrong is the predicted number, in points of the error?
+# - *Coverage*: how good are the model's intervals? Its 90 % intervals should contain 9 of 10 true
+#   values. More means too wide, less means too narrow.
 #
-# `ridge` (linear) is the worst in the first two, `xgboost` (trees) the best; all three know about
-# how sure they are. Fifty test cells are few, though. Since the table `fashion` has the truth of
-# everybody, we can look behind the curtain: all cells that were not trained, and separately the
-# quarter of them that is truly best.
+# `ridge` (linear) is the worst in the first two, `xgboost` (trees) the best. The intervals of all
+# three are about right. But fifty test cells are few. The table `fashion` has the true values of
+# all cells. So we can score the models on all untrained cells, and separately on the best quarter
+# of them.
 
 # %%
 truth = everything.column("valid_error")
@@ -129,8 +129,8 @@ for model, bench in learned.items():
     )
 
 # %% [markdown]
-# The τ over all cells is above .6 for all three, but among the good cells, where a search happens,
-# it is below .4. A high τ mostly says that a model recognises bad networks.
+# τ over all cells is above .6 for all three models. But among the good cells, where a search
+# happens, it is below .4. A high τ mostly says that a model recognises bad networks.
 
 # %%
 figure, panels = plt.subplots(
@@ -146,11 +146,11 @@ panels[0].set_ylabel("predicted error (%), 90 % interval")
 figure.savefig(FOLDER / "predictions.png", dpi=120)
 
 # %% [markdown]
-# ## 3. Search on a model, then ask the truth
+# ## 3. Search on a model, then check the result
 #
-# A fitted model is a benchmark: `surrogate:FILE`. Strategies run on it as on any other, and its
-# banner is printed in every report: nothing here was measured. What does each model think is the
-# best cell, and is it?
+# A fitted model is a benchmark: `surrogate:FILE`. Strategies run on it as on any other benchmark.
+# Every report prints its banner, which says that these numbers are predictions. Which cell does
+# each model predict to be the best, and is it?
 
 # %%
 promises = {}
@@ -168,16 +168,16 @@ assert ridge[0] < 13 and ridge[1] > 17 and gp[0] < 16.5 and gp[1] > 18
 assert all(promised < real for promised, real in promises.values())
 
 # %% [markdown]
-# Every winner is worse than promised: `ridge` promises below 13 % and has more than 17, the
-# Gaussian process `gp` below 16.5 and has more than 18. It must be so: whoever picks the smallest
-# of 15,625 predictions picks the luckiest error. This is the *winner's curse*, and the reason why a
-# number that a model predicted is never a result here: where the truth is known, reports read it
-# again.
+# Every winner is worse than predicted. `ridge` predicts below 13 %, and its cell has more than 17.
+# The Gaussian process `gp` predicts below 16.5, and its cell has more than 18. This had to happen:
+# the smallest of 15,625 predictions is mostly the one with the luckiest error. It is called the
+# *winner's curse*, and it is why a predicted number is never a result here. Where the true value is
+# known, reports show that value.
 #
 # ## 4. How to use it well
 #
-# Let the model choose many, train them, and believe only the training. Twenty more trainings,
-# chosen by `xgboost` among the cells that are not trained yet, beside twenty chosen at random:
+# Let the model choose many cells, train them, and trust only the training. Here `xgboost` chooses
+# twenty untrained cells. For comparison, twenty others are drawn at random:
 
 # %%
 mean, _ = learned["xgboost"].prediction("valid_error")
@@ -191,17 +191,17 @@ assert truth[chosen].min() < best_trained < truth[drawn].min()
 assert truth[chosen].mean() < 18.5 < 20 < truth[drawn].mean()
 
 # %% [markdown]
-# The twenty that the model chose have on average less than 18.5 %, and one of them beats the best
-# of the 200; twenty at random have more than 20 % and none does. That it cannot tell the best from
-# the second best does not matter, if you train twenty. This is one draw of the 200 (`seed=0`): with
-# `seed=1` none of the model's twenty beats the best of the 200, so repeat such a figure before you
-# rely on it.
+# The model's twenty cells have less than 18.5 % on average, and one of them beats the best of the
+# 200 cells. Twenty random cells have more than 20 %, and none beats it. The model cannot separate
+# the best from the second best, but this does not matter if you train twenty. This is one draw of
+# the 200 (`seed=0`). With `seed=1` none of the model's twenty beats the best of the 200, so repeat
+# such a figure before you rely on it.
 #
 # ## What to try next
 #
 # - Add the twenty to the CSV file and fit again.
-#   `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that loop, a cell at a time;
-#   `bo`, `bananas` and `npenas` are others.
-# - 50 cells instead of 150: which model suffers most? `snas paper predictors` draws such curves.
+#   `sn.search("fashion", "guided(model=xgboost)", budget=100)` is that loop with one cell at a
+#   time; `bo`, `bananas` and `npenas` are similar.
+# - Use 50 cells instead of 150: which model loses most? `snas paper predictors` draws such curves.
 # - A model of your own is a file:
 #   `snas fit mine --target valid_error --train 150 --model FILE.py:Class`.
