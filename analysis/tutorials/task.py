@@ -1,11 +1,12 @@
 # %% [markdown]
 # # A task of your own
 #
-# At the end you will have turned arrays of your own into a task, trained networks on it, compared
-# training losses without comparing what cannot be compared, and let strategies search where no
-# table exists. Half a minute of computing, a quarter of an hour of reading; nothing is fetched.
+# In this tutorial you turn your own arrays into a task and train networks on it. You compare
+# training losses by metrics that are comparable, and let strategies search without a table. This
+# takes half a minute of computing and a quarter of an hour of reading; nothing is fetched.
 #
-# Training gives slightly other numbers on other processors. What must hold anywhere is asserted.
+# Training gives slightly different numbers on other processors. An `assert` checks everything that
+# must be true anywhere.
 
 # %%
 import os
@@ -32,7 +33,8 @@ os.environ["SURROGATE_NAS_HOME"] = str(
 # %% [markdown]
 # ## 1. A file that works
 #
-# `snas new task` writes a task with made-up images. (`snas` is the shell's command of that name.)
+# `snas new task` writes a task with artificial images. (`snas` runs the shell command of that
+# name.)
 
 
 # %%
@@ -49,13 +51,13 @@ FILE = FOLDER / "stripes.py"
 print(FILE.read_text())
 
 # %% [markdown]
-# A task is a function that gives three *splits* and a few facts. The train split fits weights, the
-# valid split is what a search sees, and the test split is reported and never searched on.
+# A task is a function that returns three *splits*, with a few facts. The train split fits the
+# weights. The search uses the valid split. The test split is reported and hidden from the search.
 #
 # ## 2. Your data
 #
-# Replace `load` by your own: images of shape `(n, channels, height, width)`, labels from 0. Here
-# stripes of four directions under noise; a network that guesses is wrong in 75 %.
+# Replace `load` by your own function: images of shape `(n, channels, height, width)`, labels from 0
+# on. Our images are stripes of four directions with noise. A network that guesses is wrong in 75 %.
 
 # %%
 TASK = '''
@@ -99,9 +101,9 @@ assert len(images) == 320 and sorted(set(labels.tolist())) == [0, 1, 2, 3]
 # %% [markdown]
 # ## 3. Train
 #
-# Two cells: one with two 3×3 convolutions beside a shortcut, and one without any way from its input
-# to its output, which can only guess. `snas train CELL --task FILE:Stripes` does the same in a
-# shell.
+# We train two cells: one with two 3×3 convolutions and a shortcut, and one without a path from
+# input to output, which can only guess. In a shell, `snas train CELL --task FILE:Stripes` does the
+# same.
 
 # %%
 space = sn.nb201()
@@ -118,14 +120,14 @@ assert (
 )
 
 # %% [markdown]
-# The first is better by more than 20 points, and the second is wrong about as often as guessing is.
-# If it were not, the data would leak or the labels be lopsided: it pays to have an expectation
-# before a search.
+# The first is better by more than 20 points. The second is wrong about as often as a guess.
+# Otherwise the data would leak, or the classes would be imbalanced. Such a check is useful before a
+# search.
 #
 # ## 4. Which loss should train it?
 #
-# A loss is what the training minimises, a measure what you judge by. Six random cells, each trained
-# by three losses:
+# Training minimises a loss; a metric judges the result. We train six random cells, each with three
+# losses:
 
 # %%
 LOSSES = ("cross_entropy", "label_smoothing", "brier")
@@ -144,11 +146,12 @@ for i, loss in enumerate(LOSSES):
 assert np.median(value, axis=1).max() > 1.2 * np.median(value, axis=1).min()
 
 # %% [markdown]
-# The values of the losses differ, and that means nothing: each has its own unit. The errors can be
-# compared. So can the calibration errors: by how much a network's confidence differs from how often
-# it is right.
+# The values of the losses are not comparable, because each has its own unit. The errors are
+# comparable. So are the calibration errors: the difference between a network's confidence and how
+# often it is right.
 #
-# Are the differences of errors real? The same six cells were trained each time, so they pair up:
+# Are the differences of errors real? The same six cells were trained with each loss, so a paired
+# test applies:
 
 # %%
 for i, loss in enumerate(LOSSES[1:], 1):
@@ -162,16 +165,16 @@ print(
 assert error.std(axis=0).mean() < error.std(axis=1).mean()
 
 # %% [markdown]
-# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line is
-# the one to remember: which network you take matters more than which of these losses trains it.
-# That is what a search is for.
+# `p` is how often chance alone would show so clear a difference (Wilcoxon's test). The last line
+# matters most: the choice of the network has a larger effect than the choice among these losses.
+# This is why we search.
 #
 # ## 5. Search where there is no table
 #
-# `live:TASK` is a benchmark that trains a cell when it is asked for. After the slash comes a space:
-# `macro` has 36 stacks of convolutions, so that together the runs below train at most 36 networks,
-# each once; a training is kept and not made again. The objective adds the price of parameters: an
-# ordinary network's cost is worth ten points of error.
+# `live:TASK` is a benchmark that trains a cell on demand. After the slash comes a space: `macro`
+# has 36 stacks of convolutions. So together the runs below train at most 36 networks, each of them
+# once; results are stored and reused. The objective adds a price for parameters: the cost of a
+# median network is worth ten points of error.
 
 # %%
 BENCHMARK = f"live:{FILE}:Stripes/macro"
@@ -199,10 +202,10 @@ assert len(trials) <= 36 and all(len(run.trials) == 20 for run in found.runs)
 assert "test_error" in found.to_json()["strategies"][0]["best"]["final"]
 
 # %% [markdown]
-# With no table there is no known optimum, hence no regret, but pairs of runs can be tested as
-# anywhere. Twenty of 36 is more than half of the space: random search finds much there, and a p
-# above .05 says that ten runs cannot tell two strategies apart. Whether a cleverer strategy pays
-# shows in larger spaces: leave `/macro` out for 15,625 cells, or write `/darts` for 10¹⁸.
+# Without a table the optimum is unknown, so there is no regret. Pairs of runs can still be tested.
+# Twenty of 36 cells are more than half of the space, so random search does well. A p above .05 says
+# that ten runs show no significant difference. A better strategy has an advantage in larger spaces:
+# leave `/macro` out for 15,625 cells, or write `/darts` for 10¹⁸.
 
 # %%
 best = min(trials.values(), key=lambda trial: trial.score)
@@ -232,8 +235,8 @@ figure.savefig(FOLDER / "stacks.png", dpi=120)
 #
 # ## What to try next
 #
-# - Your own arrays in `load`. A task can also be a regression, a sequence, a policy …:
-#   `snas new task NAME --kind policy`, and those that exist, in `surrogate_nas/training/tasks/`.
-# - A loss of your own: `snas new loss Mine`, then `live:FILE:Stripes?loss=mine.py:Mine`.
-# - A table of it, for fast and exact comparisons: `snas table FILE:Stripes --out stripes.h5`
-#   (trains everything).
+# - Load your own arrays in `load`. A task can also be a regression, a sequence, a policy …: try
+#   `snas new task NAME --kind policy`, and read the tasks in `surrogate_nas/training/tasks/`.
+# - Write your own loss: `snas new loss Mine`, then `live:FILE:Stripes?loss=mine.py:Mine`.
+# - Make a table of the task, for fast and exact comparisons:
+#   `snas table FILE:Stripes --out stripes.h5` (trains every cell).
