@@ -238,7 +238,7 @@ def blueprint(space: Space, cell: Cell, network: Network) -> list[Any]:
         (layer.kind, layer.shape, layer.sources, layer.name, layer.affine) for layer in plan.layers
     ]
     looks = [
-        [*layer.windows.size, layer.windows.taps, *layer.windows.looks.sum(axis=0)]
+        [*layer.windows.size, layer.windows.taps, *layer.windows.reads.sum(axis=0)]
         for layer in plan.layers
         if layer.windows
     ]

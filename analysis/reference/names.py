@@ -210,7 +210,7 @@ def registries() -> list[Registry]:
     from surrogate_nas import papers, space, strategies, surrogates
     from surrogate_nas.training import TASKS, proxies
     from surrogate_nas.training.losses import LOSSES
-    from surrogate_nas.training.metrics import MEASURES
+    from surrogate_nas.training.metrics import METRICS
 
     held: list[tuple[str, str, str, Mapping[str, str]]] = [
         ("space", "Spaces", "space:SPACES", {n: _made(p) for n, p in space.SPACES.places.items()}),
@@ -224,9 +224,9 @@ def registries() -> list[Registry]:
         ),
         (
             "training",
-            "Measures",
-            "training.measures:MEASURES",
-            {n: kept.title for n, kept in MEASURES.items()},
+            "Metrics",
+            "training.metrics:METRICS",
+            {n: kept.title for n, kept in METRICS.items()},
         ),
         ("training", "Proxies", "training.proxies:PROXIES", proxies.PROXIES),
         (

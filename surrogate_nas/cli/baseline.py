@@ -420,7 +420,7 @@ def _metric(
     """The task's first metric of a Keras network, as our own networks are judged."""
     import numpy as np
 
-    from surrogate_nas.training.metrics.base import Answers
+    from surrogate_nas.training.metrics.base import Predictions
 
     def outputs_of(examples: Any) -> Any:
         outputs = network.predict(np.asarray(examples), verbose=0)
@@ -429,7 +429,7 @@ def _metric(
         return outputs[None]
 
     outputs = task.arranged(outputs_of(inputs))
-    answers = Answers(outputs, targets, task.data[split].inputs, task, outputs_of)
+    answers = Predictions(outputs, targets, task.data[split].inputs, task, outputs_of)
     return float(task.measured[0].of(answers)[0])
 
 

@@ -1,7 +1,7 @@
 """Live training: the network of a cell, the tasks it learns, and an engine that trains many cells
 at once.
 
-What is here is imported when first used, so that whoever only lists tasks does not wait for
+What is here is imported when first used, so that a list of tasks does not wait for
 PyTorch.
 """
 

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 """Of any type and shape."""
-Slope: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
+Gradient: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
+"""From outputs and targets to the loss of every network on every example, and a gradient by the
+outputs.
+"""
+InputGradient: TypeAlias = Callable[[Array, Callable[[Array], Array]], Array]
 """From inputs ``(n, …)``, and a function from outputs ``(K, n, …)`` of networks to the gradient by
 them, to the gradient of each network by its inputs ``(K, n, …)``.
 """
@@ -25,7 +29,9 @@ them, to the gradient of each network by its inputs ``(K, n, …)``.
 
 def as_array(given: Any) -> Array:
     """An array of what is given, without a copy where there need be none."""
-    return np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
+    if hasattr(given, "detach"):
+        given = given.detach().cpu().numpy()
+    return np.asarray(given)
 
 
 def exp(x: Array) -> Array:
@@ -39,15 +45,15 @@ def log(x: Array) -> Array:
 
 
 def _of(name: str, plain: np.ufunc, x: Array) -> Array:
-    found = np.array(x, np.float64)
+    values = np.array(x, np.float64)
     # where PyTorch trains, whose own numbers depend on the device anyway
     if not is_installed("llvmlite"):
-        return np.asarray(plain(found, out=found))
+        return np.asarray(plain(values, out=values))
     from surrogate_nas.training.fast.compiled import kernels
 
     # as it lies in memory, in whatever order
-    getattr(kernels(), name)(found.ctypes.data, found.size)
-    return found
+    getattr(kernels(), name)(values.ctypes.data, values.size)
+    return values
 
 
 def log_softmax(scores: Array, axis: int) -> Array:
@@ -67,7 +73,7 @@ def softmax(scores: Array, axis: int) -> Array:
     return shifted
 
 
-def autograd_slope(
+def autograd_input_gradient(
     again: Callable[[Tensor], Tensor],
     inputs: Tensor,
     gradient_of: Callable[[Array], Array],
@@ -85,21 +91,23 @@ def autograd_slope(
         leaf = inputs.detach().clone().requires_grad_()
         outputs = again(leaf)
         come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
-        parts = [
+        gradients = [
             torch.autograd.grad(one, leaf, down, retain_graph=True, allow_unused=True)[0]
             for one, down in zip(outputs, come, strict=True)
         ]
     nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
-    return np.stack([nothing if part is None else as_array(part) for part in parts])
+    return np.stack([nothing if part is None else as_array(part) for part in gradients])
 
 
-def differentiable(again: Callable[[Array], Array], slope: Slope) -> Callable[[Tensor], Tensor]:
+def differentiable(
+    again: Callable[[Array], Array], input_gradient: InputGradient
+) -> Callable[[Tensor], Tensor]:
     """The same from tensors to tensors, differentiable by the inputs where they require a gradient.
 
     Args:
         again: From inputs to outputs ``(K, n, …)``.
-        slope: From inputs, and a function from outputs to the gradient by them, to that of each
-            network by its inputs.
+        input_gradient: From inputs, and a function from outputs to the gradient by them, to that of
+            each network by its inputs.
     """
     import torch
 
@@ -111,6 +119,6 @@ def differentiable(again: Callable[[Array], Array], slope: Slope) -> Callable[[T
 
         @staticmethod
         def backward(ctx: Any, come: Tensor) -> Tensor:
-            return torch.as_tensor(slope(ctx.inputs, lambda _: as_array(come)).sum(0))
+            return torch.as_tensor(input_gradient(ctx.inputs, lambda _: as_array(come)).sum(0))
 
     return Again.apply

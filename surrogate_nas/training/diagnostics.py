@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from surrogate_nas.core.metrics import Kind, Metric, Quantity
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.metrics import Measure
+    from surrogate_nas.training.metrics import TaskMetric
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Diagnostic:
         unit: Its unit.
         quantity: What it is: a loss, an error or a quality.
         worst: What is recorded where it is worse, or not finite.
-        every_epoch: Whether it is told after every epoch, or only at the end.
+        every_epoch: Whether it is recorded after every epoch, or only at the end.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Diagnostic:
         """The metric of it; what the test split tells is final.
 
         Args:
-            epochs: The lengths of the runs that it is held for.
+            epochs: The lengths of the runs that have it.
             description: When and how it is measured.
             source: Where the numbers come from.
         """
@@ -74,7 +74,7 @@ class Diagnostic:
 def diagnostics_of(
     loss_unit: str,
     worst_loss: float,
-    measures: Sequence[Measure],
+    measures: Sequence[TaskMetric],
 ) -> Iterator[Diagnostic]:
     """Everything that a training tells, by split."""
     for split in ("train", "valid", "test"):

@@ -27,7 +27,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.fast.network import CompiledModel
 from surrogate_nas.training.machine import check_numbers, cores, device_named
-from surrogate_nas.training.metrics import Answers
+from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.models import Model, torch_model
 from surrogate_nas.training.tasks import Task
 from surrogate_nas.training.trainers import Trainer, trainer_of
@@ -49,10 +49,10 @@ class Curve:
         multiply_accumulates: By the paper's convention, dead operations included; NaN where the
             space has no formula.
         device: What it was trained on.
-        units: Of everything that is told, by name.
+        units: Of every recorded number, by name.
         values: By name, one after each epoch: of the training split the mean over its batches while
             training.
-        finals: By name, what is told at the end only: of the test split, and of the validation
+        finals: By name, the numbers of the end: of the test split, and of the validation
             split what costs more.
         seconds: Evaluation included; processor time on a CPU, wall-clock elsewhere; in a stack each
             cell's equal share.
@@ -239,22 +239,25 @@ class _Run:
             times = [clock()]
             self._train_epoch(model, trainer, curves, epoch)
             times.append(clock())
-            losses, answers = self._judged(model, trainer, "valid")
-            numbers = {"valid_loss": losses, **self._measured("valid", answers, "batch", "epoch")}
+            losses, predictions = self._judged(model, trainer, "valid")
+            numbers = {
+                "valid_loss": losses,
+                **self._measured("valid", predictions, "batch", "epoch"),
+            }
             self._record(curves, epoch, losses, numbers)
             times.append(clock())
             for curve in curves:
                 curve.train_seconds += (times[1] - times[0]) / len(cells)
                 curve.valid_seconds = (times[2] - times[1]) / len(cells)
-        self._record(curves, epoch, losses, self._measured("valid", answers, "end"))
+        self._record(curves, epoch, losses, self._measured("valid", predictions, "end"))
         if self.test:
-            losses, answers = self._judged(model, trainer, "test")
+            losses, predictions = self._judged(model, trainer, "test")
             numbers = {
                 "test_loss": losses,
-                **self._measured("test", answers, "batch", "epoch", "end"),
+                **self._measured("test", predictions, "batch", "epoch", "end"),
             }
             self._record(curves, epoch, losses, numbers)
-        for curve, fault in zip(curves, trainer.faults(answers), strict=True):
+        for curve, fault in zip(curves, trainer.faults(predictions), strict=True):
             curve.note = curve.note or fault
             curve.finals = {
                 one.name: math.nan for one in self.task.diagnostics if not one.every_epoch
@@ -271,11 +274,11 @@ class _Run:
         if not isinstance(model, CompiledModel):
             return
         trainer = self.trainer(self.task, self.task.data, seed=self.seed)
-        inputs, targets = next(iter(trainer.batches(0, model.answer)))
-        outputs = model.step(inputs, targets, trainer.descent, 0.0)[1]
+        inputs, targets = next(iter(trainer.batches(0, model.predict)))
+        outputs = model.step(inputs, targets, trainer.loss_and_gradient, 0.0)[1]
         self._measured(
             "train",
-            Answers(outputs, targets, inputs, self.task, model.answer, model.slope),
+            Predictions(outputs, targets, inputs, self.task, model.predict, model.input_gradient),
             "batch",
         )
         _WARM.add(key)
@@ -285,17 +288,17 @@ class _Run:
         model: Model,
         trainer: Trainer,
         split: str,
-    ) -> tuple[Array, Answers]:
+    ) -> tuple[Array, Predictions]:
         """The loss of each network on a split, shape ``(K,)``, and its answers."""
-        losses, answers = trainer.judged(split, model.answer)
-        return losses, answers.with_slope(model.slope)
+        losses, predictions = trainer.judged(split, model.predict)
+        return losses, predictions.with_input_gradient(model.input_gradient)
 
-    def _measured(self, split: str, answers: Answers, *moments: str) -> dict[str, Array]:
-        """By metric, what the measures of some moments say of the networks, each of shape
+    def _measured(self, split: str, predictions: Predictions, *moments: str) -> dict[str, Array]:
+        """By metric, the values of the metrics of some moments for the networks, each of shape
         ``(K,)``.
         """
-        measures = (measure for measure in self.task.measured if measure.when in moments)
-        return {f"{split}_{measure.name}": as_array(measure.of(answers)) for measure in measures}
+        measures = (metric for metric in self.task.measured if metric.when in moments)
+        return {f"{split}_{metric.name}": as_array(metric.of(predictions)) for metric in measures}
 
     def _model(self, cells: Sequence[Cell]) -> Model:
         """What trains the cells: one network, compiled where it can be, or a stack of several."""
@@ -353,11 +356,13 @@ class _Run:
         steps = self.epochs * trainer.steps
         sums: list[Array] = []
         sizes: list[int] = []
-        for number, (inputs, targets) in enumerate(trainer.batches(epoch, model.answer), start):
+        for number, (inputs, targets) in enumerate(trainer.batches(epoch, model.predict), start):
             rate = self.task.schedule.learning_rate / 2 * (1 + math.cos(math.pi * number / steps))
-            losses, outputs = model.step(inputs, targets, trainer.descent, rate)
-            answers = Answers(outputs, targets, inputs, self.task, model.answer, model.slope)
-            numbers = {"train_loss": losses, **self._measured("train", answers, "batch")}
+            losses, outputs = model.step(inputs, targets, trainer.loss_and_gradient, rate)
+            predictions = Predictions(
+                outputs, targets, inputs, self.task, model.predict, model.input_gradient
+            )
+            numbers = {"train_loss": losses, **self._measured("train", predictions, "batch")}
             sums.append(np.stack([*numbers.values()]))
             sizes.append(len(inputs))
         shares = np.array(sizes)[:, None, None] / sum(sizes)
@@ -372,9 +377,7 @@ class _Run:
         losses: Array,
         numbers: Mapping[str, Array],
     ) -> None:
-        """Record what is told of each network, the worst where it is not finite or its loss is
-        not.
-        """
+        """Record the numbers of each network, the worst where one or the loss is not finite."""
         worst = self.task.worst_loss
         for k, (curve, loss) in enumerate(zip(curves, losses.tolist(), strict=True)):
             known = math.isfinite(loss)
@@ -384,7 +387,8 @@ class _Run:
             for one in self.task.diagnostics:
                 if one.name not in numbers:
                     continue
-                value = one.recorded(numbers[one.name][k].item() if known else math.nan)
+                number = numbers[one.name][k].item() if known else math.nan
+                value = one.recorded(number)
                 if one.every_epoch:
                     curve.values.setdefault(one.name, []).append(value)
                 else:

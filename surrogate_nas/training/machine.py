@@ -64,15 +64,15 @@ def device_named(name: str) -> str:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        found = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        raise UserError(f"There is no device {name!r} here, but {', '.join(found)}.") from error
+        available = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise UserError(f"There is no device {name!r} here, but {', '.join(available)}.") from error
     if device.type == "meta":
         raise UserError("The device 'meta' computes nothing.")
     return str(device)
 
 
 def engine_named(space: Space, device: str = "cpu", *, by_matrices: bool = False) -> str:
-    """What trains the cells of a space, which belongs to whatever is kept of a training.
+    """What trains the cells of a space; its name is stored with every training.
 
     Where NumPy's own arithmetic is another on this processor, the name says so with a digest of it:
     losses take exponentials by NumPy, and some trainers multiply matrices by it.
@@ -116,7 +116,7 @@ def matrices() -> str:
     """A digest of matrix products, eigenvalues and float64 exponentials, which depend on library
     and processor.
 
-    The last are part of what scikit-learn learns for the measures of such a trainer.
+    The last are part of what scikit-learn learns for the metrics of such a trainer.
     """
     numbers = (np.arange(144 * 700) * 7919 % 1009 / 1009).astype(np.float32).reshape(144, 700)
     square = numbers @ numbers.T
@@ -134,7 +134,8 @@ def _digest(*arrays: Any) -> str:
 def check_numbers(**numbers: int) -> None:
     """Check counts that a user gives; only a seed may be 0."""
     for name, number in numbers.items():
-        check_whole(f"The {name.replace('_', ' ')}", number, 0 if name == "seed" else 1, None)
+        least = 0 if name == "seed" else 1
+        check_whole(f"The {name.replace('_', ' ')}", number, least, None)
         if name == "epochs" and number > MOST_EPOCHS:
             raise UserError(f"A run has at most {MOST_EPOCHS:,} epochs, not {number}.")
 
@@ -173,7 +174,7 @@ def loaded() -> Any:
 
 @lru_cache(maxsize=1)
 def _threads_at_first() -> int:
-    """The cores that PyTorch uses if nobody says anything else, as of when this was first asked."""
+    """The cores that PyTorch uses by default, as of the first call."""
     import torch
 
     return torch.get_num_threads()

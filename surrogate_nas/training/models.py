@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, as_array, autograd_slope
+from surrogate_nas.training.arrays import Array, as_array, autograd_input_gradient
 from surrogate_nas.training.machine import loaded
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EVALUATION_BATCH = {"cpu": 64}
 """By kind of device: on a CPU a batch's activations should stay in the cache."""
 _ELSEWHERE = 1000
-Descent: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
+LossAndGradient: TypeAlias = Callable[[Any, Array], tuple[Array, Any]]
 """From arranged outputs ``(K, batch, …)`` and targets to the losses ``(K,)`` and the gradient of
 their sum.
 """
@@ -40,19 +40,19 @@ class Model(Protocol):
         self,
         inputs: Array,
         targets: Array,
-        descent: Descent,
+        loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
         outputs before it.
         """
 
-    def answer(self, inputs: Array) -> Array:
+    def predict(self, inputs: Array) -> Array:
         """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
         are.
         """
 
-    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
         """The gradient of each network by its inputs in evaluation mode, shape
         ``(K, n, channels, height, width)``.
         """
@@ -103,7 +103,7 @@ class TorchModel:
         self,
         inputs: Array,
         targets: Array,
-        descent: Descent,
+        loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(K,)``, and the arranged
@@ -112,41 +112,42 @@ class TorchModel:
         self._module.train()
         outputs = self._outputs(self._placed(inputs))
         seen = outputs.detach()
-        losses, gradient = descent(seen.numpy() if self._device == "cpu" else seen, targets)
+        given = seen.numpy() if self._device == "cpu" else seen
+        losses, gradient = loss_and_gradient(given, targets)
         for parameter in self._parameters:
             parameter.grad = None
         outputs.backward(self._torch.as_tensor(gradient).to(outputs))  # type: ignore[no-untyped-call]
         self._descend(rate)
         return losses, as_array(seen)
 
-    def answer(self, inputs: Array) -> Array:
+    def predict(self, inputs: Array) -> Array:
         """The arranged outputs in evaluation mode, shape ``(K, n, …)``, however many examples there
         are.
         """
         self._module.eval()
         with self._torch.no_grad():
-            parts = [
+            batches = [
                 as_array(self._outputs(self._placed(inputs[start : start + self._batch])))
                 for start in range(0, len(inputs), self._batch)
             ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, 1)
+        return batches[0] if len(batches) == 1 else np.concatenate(batches, 1)
 
-    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
         """The gradient of each network by its inputs in evaluation mode, shape
         ``(K, n, channels, height, width)``.
         """
         self._module.eval()
-        return autograd_slope(self._outputs, self._placed(inputs), gradient_of)
+        return autograd_input_gradient(self._outputs, self._placed(inputs), gradient_of)
 
     def _placed(self, inputs: Array) -> Tensor:
         placed: Tensor = self._torch.as_tensor(inputs, dtype=self._type, device=self._device)
         return placed
 
     def _outputs(self, inputs: Tensor) -> Tensor:
-        answered: Tensor = self._module(inputs)
-        arranged: Tensor = self._task.arranged(
-            answered if self._is_stack else answered.unsqueeze(0)
-        )
+        outputs: Tensor = self._module(inputs)
+        if not self._is_stack:
+            outputs = outputs.unsqueeze(0)
+        arranged: Tensor = self._task.arranged(outputs)
         return arranged
 
     def _descend(self, rate: float) -> None:
@@ -164,12 +165,16 @@ class TorchModel:
             return
         with torch.no_grad():
             weights = [parameter.detach() for _, parameter in moved]
-            slopes = [parameter.grad for _, parameter in moved]
+            gradients = [parameter.grad for _, parameter in moved]
             if schedule.weight_decay:
-                torch._foreach_add_(slopes, weights, alpha=schedule.weight_decay)
+                torch._foreach_add_(gradients, weights, alpha=schedule.weight_decay)
             if schedule.momentum:
                 known = [i in self._velocities for i, _ in moved]
-                begun = [slope for slope, is_known in zip(slopes, known, strict=True) if is_known]
+                begun = [
+                    gradient
+                    for gradient, is_known in zip(gradients, known, strict=True)
+                    if is_known
+                ]
                 going = [
                     self._velocities[i]
                     for (i, _), is_known in zip(moved, known, strict=True)
@@ -178,13 +183,13 @@ class TorchModel:
                 if going:
                     torch._foreach_mul_(going, schedule.momentum)
                     torch._foreach_add_(going, begun)
-                for (i, _), slope, is_known in zip(moved, slopes, known, strict=True):
+                for (i, _), gradient, is_known in zip(moved, gradients, known, strict=True):
                     if not is_known:
-                        self._velocities[i] = slope.clone()  # type: ignore[union-attr]
+                        self._velocities[i] = gradient.clone()  # type: ignore[union-attr]
                 torch._foreach_add_(
-                    slopes, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum
+                    gradients, [self._velocities[i] for i, _ in moved], alpha=schedule.momentum
                 )
-            torch._foreach_add_(weights, slopes, alpha=-rate)
+            torch._foreach_add_(weights, gradients, alpha=-rate)
 
 
 def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> TorchModel:

@@ -61,13 +61,12 @@ def carried(name: str) -> Path | None:
     """The folder of a data set of the UCR or UEA archive that an installed package carries; None
     where none does.
     """
-    packages = ((package, package) for package in SERIES_PACKAGES)
-    folders = (
-        package_folder(package) / "datasets" / "data" / name
-        for package in packages
-        if is_installed(package[1])
-    )
-    return next((folder for folder in folders if folder.is_dir()), None)
+    for package in SERIES_PACKAGES:
+        if is_installed(package):
+            folder = package_folder((package, package)) / "datasets" / "data" / name
+            if folder.is_dir():
+                return folder
+    return None
 
 
 def has_phrases() -> bool:

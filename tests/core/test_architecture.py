@@ -211,7 +211,7 @@ import numpy as np
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.trainers import TRAINERS
 from surrogate_nas.training.machine import cores, device_named
-from surrogate_nas.training.metrics import MEASURES, Answers
+from surrogate_nas.training.metrics import METRICS, Predictions
 
 task = TASKS["digits"]
 weights = np.random.default_rng(0).normal(size=(1, 64, 10)).astype(np.float32)
@@ -219,8 +219,8 @@ answer = lambda inputs: np.einsum("ni,kic->knc", inputs.reshape(len(inputs), -1)
 slope = lambda inputs, of: np.einsum("knc,kic->kni", of(answer(inputs)), weights).reshape(1, *inputs.shape)
 with cores(1):
     inputs, targets = task.data["valid"]
-    answers = Answers(answer(inputs), targets, inputs, task, answer, slope)
-    told = {measure.name: measure.of(answers) for measure in (*task.measured, MEASURES["brier"])}
+    answers = Predictions(answer(inputs), targets, inputs, task, answer, slope)
+    told = {measure.name: measure.of(answers) for measure in (*task.measured, METRICS["brier"])}
     batches = list(TRAINERS["supervised"](task, task.data, seed=0).batches(0, answer))
 assert device_named("cpu") == "cpu" and len(batches) == 10 and len(task.digest) == 64
 assert 0 < told["error"] < told["robust_error"] <= 100, told

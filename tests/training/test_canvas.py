@@ -14,7 +14,7 @@ from torch import Tensor
 
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.metrics import MEASURES, Answers
+from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.tasks import canvas
 from surrogate_nas.training.tasks.base import pixels, places
 from surrogate_nas.training.tasks.checking import SPLITS
@@ -27,7 +27,7 @@ GOOD = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_con
 def judged(task: Task, outputs: np.ndarray, split: str = "test") -> list[float]:
     """What every measure of a task says of one network's outputs."""
     inputs, targets = task.data[split]
-    answers = Answers(outputs[None], targets, inputs, task, lambda _: outputs[None])
+    answers = Predictions(outputs[None], targets, inputs, task, lambda _: outputs[None])
     return [measure.of(answers).item() for measure in task.measured]
 
 
@@ -138,10 +138,10 @@ def test_digits_are_found_among_as_many_boxes(
     overlap: float,
 ) -> None:
     targets = torch.tensor([[RIGHT, OTHER]])
-    answers = Answers(
+    answers = Predictions(
         scored(boxes), targets, torch.zeros(1, 1, 8, 8), SimpleNamespace(), lambda x: x
     )  # type: ignore[arg-type]
-    assert [MEASURES[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
+    assert [METRICS[name].of(answers).item() for name in ("missed", "iou")] == pytest.approx(
         [missed, overlap], abs=1e-6
     )
 
@@ -152,7 +152,7 @@ def test_mean_overlap_of_classes_is_that_of_the_counts() -> None:
     _, targets = SEGMENTATION.data["valid"]
     outputs = torch.randn(2, len(targets), 4, 16, 16, generator=torch.Generator().manual_seed(0))
     outputs += 2 * torch.nn.functional.one_hot(torch.from_numpy(targets), 4).movedim(-1, 1)
-    found = MEASURES["miou"].of(Answers(outputs, targets, targets, SEGMENTATION, lambda x: x))
+    found = METRICS["miou"].of(Predictions(outputs, targets, targets, SEGMENTATION, lambda x: x))
     for k in range(2):
         said = outputs[k].argmax(1).flatten()
         assert found[k].item() == pytest.approx(

@@ -161,8 +161,8 @@ def compare(
         slope = torch.autograd.grad((wanted * come).sum(), x, allow_unused=True)[0]
         slope = torch.zeros_like(x) if slope is None else slope
     seen = x.detach().float().numpy()
-    found["answer"] = off(ours.answer(seen), wanted.detach().numpy())
-    found["slope"] = off(ours.slope(seen, come.float().numpy()), slope.numpy())
+    found["answer"] = off(ours.predict(seen), wanted.detach().numpy())
+    found["slope"] = off(ours.input_gradient(seen, come.float().numpy()), slope.numpy())
     return found
 
 
@@ -366,12 +366,12 @@ def test_dead_operations_and_a_cell_without_a_path_have_no_gradients() -> None:
         found = ours.weights("gradients")
         assert all(not one.any() for name, one in found.items() if ".edges." in name)
         assert found["head.bias"].any()
-        assert ours.slope(x, np.ones((8, 10), np.float32)).any() == (operations[3] == SKIP)
+        assert ours.input_gradient(x, np.ones((8, 10), np.float32)).any() == (operations[3] == SKIP)
 
 
 def test_windows_say_where_a_layer_looks() -> None:
     causal = windows((1, 4), (1, 3), (1, 1), 1, True)
-    assert [tuple(row[:2]) for row in causal.looks.tolist() if row[0] == 2] == [
+    assert [tuple(row[:2]) for row in causal.reads.tolist() if row[0] == 2] == [
         (2, 0),
         (2, 1),
         (2, 2),
@@ -788,8 +788,8 @@ def test_a_training_fits_into_little_memory(task: str) -> None:
     network = TASKS[task].network()
     plan = around(nb201().graph(nb201()[11]), network)
     one = CompiledNetwork(plan, seed=0, batch=TASKS[task].schedule.batch, at_once=64)
-    one.slope(
+    one.input_gradient(
         np.zeros((2, *plan.layers[0].shape), np.float32),
-        np.zeros_like(one.answer(np.zeros((2, *plan.layers[0].shape)))),
+        np.zeros_like(one.predict(np.zeros((2, *plan.layers[0].shape)))),
     )
     assert one._arena.nbytes < 20e6

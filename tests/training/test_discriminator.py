@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.trainers.adversarial import BETAS, PENALTY, RATE, WIDTH, Discriminator
+from tests.training.losses_in_torch import DISCRIMINATING
 
 SIZES = [(1, 8, 8), (3, 7, 10), (2, 1, 5), (1, 6, 6)]
 
@@ -39,7 +40,7 @@ class Same(nn.Module):
         right = self(real)
         (slope,) = torch.autograd.grad(right.sum(), real, create_graph=True)
         return (
-            loss.discriminating(fooled, right)
+            DISCRIMINATING[loss.name](fooled, right)
             + PENALTY / 2 * slope.square().flatten(1).sum(1).mean()
         )
 
@@ -62,10 +63,10 @@ def test_scores_and_slopes_are_those_of_autograd(size: tuple[int, int, int]) -> 
     same = Same(*size, 3).double()
     given = torch.from_numpy(images(4, size)).requires_grad_()
     expected = same(given)
-    scores, slopes = ours.slopes(images(4, size))
+    scores, slopes = ours.score_gradients(images(4, size))
     np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-5, atol=1e-6)
     take_over(ours, same)
-    scores, slopes = ours.slopes(images(4, size))
+    scores, slopes = ours.score_gradients(images(4, size))
     expected = same(given)
     np.testing.assert_allclose(scores, expected.detach().numpy(), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(ours.scores(images(4, size)), scores, rtol=1e-12)
@@ -82,7 +83,7 @@ def take_over(ours: Discriminator, same: Same) -> None:
 @pytest.mark.parametrize("size", SIZES)
 def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, int]) -> None:
     loss = LOSSES[name]
-    assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
+    assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     ours = Discriminator(*size, seed=1, kind=np.float64)
     same = Same(*size, 1).double()
     take_over(ours, same)
@@ -94,7 +95,7 @@ def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, i
         optimiser.zero_grad()
         same.losses(torch.from_numpy(made), torch.from_numpy(real), loss).backward()
         optimiser.step()
-        scores = ours.learn(made, real, loss.discriminating_slope)
+        scores = ours.learn(made, real, loss.discriminating_gradient)
         np.testing.assert_allclose(scores, expected, rtol=1e-8, atol=1e-10)
         for gradient, weights, right in zip(
             ours.gradients, ours.layers, same.parameters(), strict=True
@@ -110,11 +111,11 @@ def test_gradients_and_ten_steps_are_pytorchs(name: str, size: tuple[int, int, i
 
 def test_float32_stays_float32_and_images_may_lie_in_any_order() -> None:
     loss = LOSSES["adversarial"]
-    assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
+    assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     first, second = (Discriminator(1, 8, 8, seed=0) for _ in range(2))
     made, real = (images(n, (1, 8, 8)).astype(np.float32) for n in (4, 5))
     turned = np.ascontiguousarray(made.transpose(2, 3, 1, 0)).transpose(3, 2, 0, 1)
-    assert first.learn(made, real, loss.discriminating_slope).dtype == np.float32
-    second.learn(turned, real, loss.discriminating_slope)
+    assert first.learn(made, real, loss.discriminating_gradient).dtype == np.float32
+    second.learn(turned, real, loss.discriminating_gradient)
     for one, other in zip(first.layers, second.layers, strict=True):
         assert one.dtype == np.float32 and np.array_equal(one, other)

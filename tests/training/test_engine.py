@@ -245,7 +245,7 @@ def test_a_step_is_that_of_pytorchs_optimiser(momentum: float, decay: float) -> 
         nesterov=momentum > 0,
     )
     for _ in range(3):
-        losses, _ = model.step(inputs, targets, TINY.descent, 0.1)
+        losses, _ = model.step(inputs, targets, TINY.loss_and_gradient, 0.1)
         optimiser.zero_grad()
         loss = torch.nn.functional.cross_entropy(
             networks[1](torch.from_numpy(inputs)), torch.from_numpy(targets)
@@ -268,7 +268,7 @@ def test_a_cell_without_a_way_from_its_input_is_attacked_in_vain_by_pytorchs_eng
         SPACE.parse("|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"), task.network(), seed=0
     )
     inputs = task.data["valid"].inputs[:4]
-    assert not torch_model([built], task, "cpu").slope(inputs, np.ones_like).any()
+    assert not torch_model([built], task, "cpu").input_gradient(inputs, np.ones_like).any()
 
 
 @pytest.mark.slow

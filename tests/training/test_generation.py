@@ -20,10 +20,11 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses import LOSSES
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
-from surrogate_nas.training.metrics import MEASURES, Answers
+from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.metrics.generation import frechet
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.adversarial import Adversarial
+from tests.training.losses_in_torch import DISCRIMINATING, EACH
 
 CELL = nb201().parse(
     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|nor_conv_3x3~0|none~1|nor_conv_3x3~2|"
@@ -37,8 +38,8 @@ CLEANER = nb201().parse(
 def judged(task: Task, measure: str, outputs: np.ndarray) -> float:
     inputs, targets = task.data["test"]
     return (
-        MEASURES[measure]
-        .of(Answers(outputs[None], targets, inputs, task, lambda _: np.zeros(0)))
+        METRICS[measure]
+        .of(Predictions(outputs[None], targets, inputs, task, lambda _: np.zeros(0)))
         .item()
     )
 
@@ -72,12 +73,12 @@ def test_adversarial_losses_are_the_published_ones(name: str) -> None:
     if name == "adversarial":
         assert torch.allclose(loss.each(scores, real)[0], -fake.sigmoid().log())
         assert torch.allclose(
-            loss.discriminating(fake, real), odds(fake, 0 * ones) + odds(real, ones)
+            DISCRIMINATING[name](fake, real), odds(fake, 0 * ones) + odds(real, ones)
         )
     else:
         assert torch.equal(loss.each(scores, real), -scores)
         expected = F.relu(1 + fake).mean() + F.relu(1 - real).mean()
-        assert torch.allclose(loss.discriminating(fake, real), expected)
+        assert torch.allclose(DISCRIMINATING[name](fake, real), expected)
 
 
 def test_the_frechet_distance_is_that_of_its_formula() -> None:
@@ -136,13 +137,19 @@ def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
 def test_a_discriminator_learns_to_tell_noise_from_digits() -> None:
     task = TASKS["generation"]
     noise = np.random.default_rng(0).standard_normal((1, 50, 1, 8, 8)).astype(np.float32)
-    own = replace(task.trained, slope=None, discriminating_slope=None)
+    own = replace(
+        task.trained,
+        each=EACH["adversarial"],
+        gradient=None,
+        discriminating=DISCRIMINATING["adversarial"],
+        discriminating_gradient=None,
+    )
     found = []
     for outputs, loss in ((noise, task.trained), (noise, own), (torch.from_numpy(noise), own)):
         trainer = Adversarial(replace(task, loss=loss), task.data, seed=0)
         batches = (batch for epoch in (0, 1) for batch in trainer.batches(epoch, len))
         values, gradients = zip(
-            *(trainer.descent(outputs, targets) for _, targets in batches), strict=True
+            *(trainer.loss_and_gradient(outputs, targets) for _, targets in batches), strict=True
         )
         assert (
             values[0].shape == (1,)
@@ -164,7 +171,9 @@ def test_images_that_are_not_finite_make_losses_that_are_not() -> None:
     _, targets = next(iter(trainer.batches(0, len)))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        losses, gradient = trainer.descent(np.full((1, 50, 1, 8, 8), np.nan, np.float32), targets)
+        losses, gradient = trainer.loss_and_gradient(
+            np.full((1, 50, 1, 8, 8), np.nan, np.float32), targets
+        )
     assert np.isnan(losses).all() and np.isnan(gradient).all()
 
 

@@ -1,10 +1,11 @@
-"""Slopes by hand: each against PyTorch's autograd of the same loss, in either order of memory and
-at the extremes.
+"""Losses with their gradients in NumPy: each against autograd of PyTorch's own operators, in either
+order of memory and at the extremes.
 """
 
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from surrogate_nas.training.losses import LOSSES, Loss
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.losses.gradients import Array
+from tests.training.losses_in_torch import DISCRIMINATING, EACH
 
 ONE_AXIS = ("adversarial", "adversarial_hinge")
 """Losses of scores, one for each example, and not of outputs."""
@@ -38,7 +40,7 @@ def innermost(values: Array, gap: int) -> Array:
 def by_autograd(loss: Loss, outputs: Array, targets: Array) -> tuple[Array, Array]:
     given = torch.from_numpy(np.ascontiguousarray(outputs)).double().requires_grad_()
     wanted = torch.from_numpy(targets)
-    values = loss.each(given, wanted.double() if wanted.is_floating_point() else wanted)
+    values = EACH[loss.name](given, wanted.double() if wanted.is_floating_point() else wanted)
     (gradient,) = torch.autograd.grad(values.mean(1).sum(), given)
     return values.detach().numpy(), gradient.numpy()
 
@@ -57,7 +59,7 @@ def hold(
     Relative to each number and the largest; a `floor` is what all of them may count as at least:
     where every example is right beyond doubt, what is left is rounding.
     """
-    assert loss.slope
+    assert loss.gradient
     for layout in (np.ascontiguousarray, lambda x: innermost(x, 0), lambda x: innermost(x, 3)):
         for kind, near in ((np.float64, double), (np.float32, single)):
             given = layout(outputs.astype(kind))
@@ -65,7 +67,7 @@ def hold(
             before = given.copy()
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                found = loss.slope(given, targets)
+                found = loss.gradient(given, targets)
             assert np.array_equal(given, before)
             for value, right in zip(found, expected, strict=True):
                 assert value.dtype == kind and value.shape == right.shape
@@ -90,11 +92,12 @@ COUNTS = st.integers(1, 3)
 BATCHES = st.integers(1, 6)
 
 
-def test_every_loss_has_a_slope() -> None:
-    assert [name for name, loss in LOSSES.items() if loss.slope is None] == []
+def test_every_loss_has_a_gradient_and_a_reference() -> None:
+    assert [name for name, loss in LOSSES.items() if loss.gradient is None] == []
+    assert {*EACH} == {*LOSSES}
     assert (
         sum(
-            isinstance(loss, AdversarialLoss) and loss.discriminating_slope is not None
+            isinstance(loss, AdversarialLoss) and loss.discriminating_gradient is not None
             for loss in LOSSES.values()
         )
         == 2
@@ -268,15 +271,15 @@ def test_of_scores(
 ) -> None:
     loss = LOSSES[name]
     rng = np.random.default_rng(seed)
-    assert isinstance(loss, AdversarialLoss) and loss.discriminating_slope
+    assert isinstance(loss, AdversarialLoss) and loss.discriminating_gradient
     made = outputs_of(rng, scale, count, batch)
     real = outputs_of(rng, scale, batch)
     hold(loss, made, real)
     scores = [torch.from_numpy(one).requires_grad_() for one in (made[0], real)]
-    expected = loss.discriminating(*scores)
-    value, *slopes = loss.discriminating_slope(made[0], real)
+    expected = DISCRIMINATING[name](*scores)
+    value, *gradients = loss.discriminating_gradient(made[0], real)
     assert value == pytest.approx(expected.item(), rel=1e-9)
-    for found, right in zip(slopes, torch.autograd.grad(expected, scores), strict=True):
+    for found, right in zip(gradients, torch.autograd.grad(expected, scores), strict=True):
         np.testing.assert_allclose(found, right.numpy(), rtol=1e-9, atol=1e-12)
 
 
@@ -286,7 +289,7 @@ def test_outputs_that_are_not_finite_give_losses_that_are_not(name: str, wrong: 
     """Silently, and of no other example."""
     loss = LOSSES[name]
     rng = np.random.default_rng(0)
-    assert loss.slope
+    assert loss.gradient
     kind = loss.fits[-1]
     shape, targets = {
         "segmentation": ((4, 2, 2), rng.integers(4, size=(3, 2, 2))),
@@ -297,10 +300,40 @@ def test_outputs_that_are_not_finite_give_losses_that_are_not(name: str, wrong: 
         "policy": ((4,), np.tile([1.0, 0.5, -1.0], (3, 1))),
     }[kind]
     outputs = rng.standard_normal((1, 3, *shape))
-    usual, _ = loss.slope(outputs, targets)
+    usual, _ = loss.gradient(outputs, targets)
     outputs[0, 1] = wrong
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found, _ = loss.slope(outputs, targets)
+        found, _ = loss.gradient(outputs, targets)
     assert np.isfinite(found[0]).tolist() == [True, False, True]
     np.testing.assert_allclose(found[0, [0, 2]], usual[0, [0, 2]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "brier", "squared", "expected_return"])
+def test_a_loss_can_be_differentiated_twice_by_pytorch(name: str) -> None:
+    rng = np.random.default_rng(0)
+    targets = torch.tensor([0, 2, 1])
+    if name == "squared":
+        targets = torch.from_numpy(rng.standard_normal((3, 4)))
+    if name == "expected_return":
+        targets = torch.from_numpy(np.tile([1.0, 0.5, -1.0], (3, 1)))
+    for scale, dtype, near in ((1.0, torch.float64, 1e-8), (20.0, torch.float32, 1e-5)):
+        outputs = torch.from_numpy(scale * rng.standard_normal((2, 3, 4))).to(dtype)
+        found = []
+        for each in (LOSSES[name].each, EACH[name]):
+            leaf = outputs.clone().requires_grad_()
+            (by,) = torch.autograd.grad(each(leaf, targets).mean(1).sum(), leaf, create_graph=True)
+            found.append(torch.autograd.grad(by.square().sum(), leaf)[0])
+        torch.testing.assert_close(*found, rtol=near, atol=near)
+
+
+def test_the_earlier_names_of_gradients_still_work() -> None:
+    for name in ("cross_entropy", "adversarial"):
+        loss = LOSSES[name]
+        given = {"gradient": None, "slope": loss.gradient}
+        if isinstance(loss, AdversarialLoss):
+            given |= {
+                "discriminating_gradient": None,
+                "discriminating_slope": loss.discriminating_gradient,
+            }
+        assert replace(loss, **given) == loss  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from torch import Tensor
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS
 from surrogate_nas.training.losses import LOSSES
-from surrogate_nas.training.metrics import MEASURES, Answers, Measure
+from surrogate_nas.training.metrics import METRICS, Predictions, TaskMetric
 from surrogate_nas.training.metrics.classes import MOST, STEP
 from surrogate_nas.training.metrics.sequences import BLANK, distances, greedy, unaligned
 
@@ -30,15 +30,15 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Answers:
+def answers(outputs: Tensor, targets: Tensor, *, tolerance: float = 0.0) -> Predictions:
     inputs = torch.zeros(len(targets), 1, 1, 1)
-    return Answers(
+    return Predictions(
         outputs, targets, inputs, SimpleNamespace(tolerance=tolerance), lambda _: outputs
     )  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
-def classified() -> Answers:
+def classified() -> Predictions:
     """Networks of growing confidence, right more often than by chance."""
     targets = torch.arange(N) % CLASSES
     right = torch.eye(CLASSES)[targets]
@@ -48,15 +48,15 @@ def classified() -> Answers:
 
 
 @pytest.fixture(scope="module")
-def numbered() -> Answers:
+def numbered() -> Predictions:
     targets = randn(N, 2)
     return answers(
         torch.stack([targets + 0.3 * (k + 1) * randn(N, 2, seed=k + 1) for k in range(K)]), targets
     )
 
 
-def of(name: str, given: Answers) -> list[float]:
-    values = MEASURES[name].of(given)
+def of(name: str, given: Predictions) -> list[float]:
+    values = METRICS[name].of(given)
     assert values.dtype == np.float64 and values.shape == given.arrays.outputs.shape[:1]
     return values.tolist()
 
@@ -73,7 +73,7 @@ def by_bins(p: np.ndarray, targets: np.ndarray) -> float:
     return 100 * total
 
 
-def test_measures_of_classes_are_sklearns_or_the_papers(classified: Answers) -> None:
+def test_measures_of_classes_are_sklearns_or_the_papers(classified: Predictions) -> None:
     targets = classified.targets.numpy()
     p = classified.outputs.double().softmax(2).numpy()
     one_hot = np.eye(CLASSES)[targets]
@@ -87,7 +87,7 @@ def test_measures_of_classes_are_sklearns_or_the_papers(classified: Answers) -> 
 
 
 @pytest.mark.parametrize("name", ["error", "nll", "brier", "ece", "perplexity"])
-def test_every_position_counts_as_an_answer(classified: Answers, name: str) -> None:
+def test_every_position_counts_as_an_answer(classified: Predictions, name: str) -> None:
     folded = classified.outputs.view(K, N // 5, 5, CLASSES).transpose(2, 3)
     assert of(name, answers(folded, classified.targets.view(-1, 5))) == pytest.approx(
         of(name, classified)
@@ -111,7 +111,7 @@ def test_calibration_of_a_certain_network_is_its_error() -> None:
     assert of("ece", certain) == of("error", certain) == [25.0]
 
 
-def test_measures_of_numbers_are_sklearns(numbered: Answers) -> None:
+def test_measures_of_numbers_are_sklearns(numbered: Predictions) -> None:
     wanted = numbered.targets.double().numpy()
     for name, formula in {
         "mae": metrics.mean_absolute_error,
@@ -184,10 +184,10 @@ def test_the_robust_error_is_that_of_the_worst_step_against_a_linear_network() -
     targets = torch.randint(2, (MOST + 100,))
     with torch.inference_mode():
         frozen = inputs.clone()
-        given = Answers(
+        given = Predictions(
             linear(weights, frozen), targets.clone(), frozen, None, lambda x: linear(weights, x)
         )  # type: ignore[arg-type]
-        attacked = MEASURES["robust_error"].of(given)
+        attacked = METRICS["robust_error"].of(given)
     scores = linear(weights, inputs)[:, :MOST]
     sign = 1 - 2 * targets[:MOST]
     margins = sign * (scores[..., 0] - scores[..., 1])
@@ -200,7 +200,9 @@ def test_the_attack_finds_a_gradient_where_a_network_is_certain() -> None:
     weights = 200 * torch.tensor([[[1.0], [-1.0]]])
     inputs = torch.full((4, 1, 1, 1), 0.09)
     targets = torch.zeros(4, dtype=torch.long)
-    given = Answers(linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x))  # type: ignore[arg-type]
+    given = Predictions(
+        linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x)
+    )  # type: ignore[arg-type]
     assert of("error", given) == [0.0]
     assert of("robust_error", given) == [100.0]
 
@@ -209,11 +211,13 @@ def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
     weights = randn(K, 2, 6)
     inputs = randn(5, 1, 2, 3, seed=1)
     targets = torch.arange(5) % 2
-    of_tensors = Answers(
+    of_tensors = Predictions(
         linear(weights, inputs), targets, inputs, None, lambda x: linear(weights, x)
     )  # type: ignore[arg-type]
     told = of_tensors.arrays
-    of_arrays = Answers(told.outputs, told.targets, told.inputs, None, told.again, told.slope)  # type: ignore[arg-type]
+    of_arrays = Predictions(
+        told.outputs, told.targets, told.inputs, None, told.again, told.input_gradient
+    )  # type: ignore[arg-type]
     for one in (of_tensors, of_arrays):
         assert torch.equal(one.outputs, linear(weights, inputs)) and torch.equal(
             one.targets, targets
@@ -221,7 +225,7 @@ def test_answers_are_arrays_and_tensors_whichever_they_are_made_of() -> None:
         assert np.array_equal(one.arrays.again(inputs.numpy()), told.outputs)
         leaf = inputs.clone().requires_grad_()
         one.again(leaf).square().sum().backward()
-        slopes = one.arrays.slope(inputs.numpy(), lambda outputs: 2 * outputs)
+        slopes = one.arrays.input_gradient(inputs.numpy(), lambda outputs: 2 * outputs)
         expected = 2 * torch.einsum("knc,kcd->knd", linear(weights, inputs), weights).view(
             K, *inputs.shape
         )
@@ -243,7 +247,7 @@ def test_measures_of_images_follow_their_formulas() -> None:
 
 
 def test_every_measure_says_what_it_is() -> None:
-    for name, measure in MEASURES.items():
+    for name, measure in METRICS.items():
         assert measure.name == name and measure.title and math.isfinite(measure.worst)
         assert measure.unit == "%" or measure.quantity != "error"
 
@@ -251,19 +255,19 @@ def test_every_measure_says_what_it_is() -> None:
 def test_a_measure_of_ones_own_is_found_in_its_file(tmp_path: Path) -> None:
     file = tmp_path / "own.py"
     file.write_text(
-        "from surrogate_nas.training.metrics import MEASURES, Measure\n"
-        "MINE = Measure('mine', 'errors', '%', 'error', 100.0, MEASURES['error'].of)\n"
+        "from surrogate_nas.training.metrics import METRICS, TaskMetric\n"
+        "MINE = TaskMetric('mine', 'errors', '%', 'error', 100.0, METRICS['error'].of)\n"
     )
-    assert MEASURES.find(f"{file}:MINE").name == "mine"
-    for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:MEASURES": "MEASURES"}.items():
+    assert METRICS.find(f"{file}:MINE").name == "mine"
+    for name, said in {"pnsr": "Did you mean 'psnr'", f"{file}:METRICS": "METRICS"}.items():
         with pytest.raises(UserError, match=said):
-            MEASURES.find(name)
+            METRICS.find(name)
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"name": ""}, "name of a measure"),
+        ({"name": ""}, "name of a metric"),
         ({"quantity": "cost"}, "quantity of"),
         ({"when": "never"}, "when of"),
     ],
@@ -275,10 +279,10 @@ def test_a_wrong_measure_says_what_is_wrong(changed: dict[str, str], said: str) 
         "unit": "%",
         "quantity": "error",
         "worst": 1.0,
-        "of": MEASURES["error"].of,
+        "of": METRICS["error"].of,
     }
     with pytest.raises(UserError, match=said):
-        Measure(**{**right, **changed})  # type: ignore[arg-type]
+        TaskMetric(**{**right, **changed})  # type: ignore[arg-type]
 
 
 def test_answers_of_blanks_alone_are_noted() -> None:
@@ -288,6 +292,6 @@ def test_answers_of_blanks_alone_are_noted() -> None:
     task = TASKS["translation"]
     targets = torch.ones(3, 2, dtype=torch.long)
     noted = unaligned(
-        Answers(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs)
+        Predictions(outputs, targets, torch.zeros(3, 1, 1, 5), task, lambda inputs: inputs)
     )
     assert [bool(note) for note in noted] == [True, False]

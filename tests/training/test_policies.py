@@ -168,12 +168,14 @@ def test_a_reported_loss_is_what_is_lost_and_its_gradient_the_surrogates() -> No
     assert len(batches) == trainer.steps == policy.PASSES
     inputs, targets = batches[0]
     odds = np.zeros((1, len(inputs), 3), np.float32)
-    loss, gradient = trainer.descent(odds, targets)
+    loss, gradient = trainer.loss_and_gradient(odds, targets)
     chosen = np.random.default_rng((0, 0)).integers(40, size=policy.EPISODES)
     noise = task.data["train"].targets[chosen, 0]
     gained = (targets[:, 0] ** 2).sum().item() + noise.sum()
     assert loss.item() == pytest.approx(1 - gained / (4 + noise).sum(), rel=1e-5)
-    assert loss.shape == (1,) and np.isnan(trainer.descent(odds * np.nan, targets)[0]).all()
+    assert (
+        loss.shape == (1,) and np.isnan(trainer.loss_and_gradient(odds * np.nan, targets)[0]).all()
+    )
     same = torch.zeros(1, len(inputs), 3, requires_grad=True)
     task.losses(same, torch.from_numpy(targets)).sum().backward()
     assert (

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
-from surrogate_nas.training.metrics import MEASURES, Answers
+from surrogate_nas.training.metrics import METRICS, Predictions
 from surrogate_nas.training.tasks import anomaly, forecasting
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.trainers.base import Reconstruction
@@ -25,8 +25,8 @@ GOOD = nb201().parse(
 
 def judged(task: Task, measure: str, split: str, outputs: np.ndarray) -> float:
     inputs, targets = task.data[split]
-    answers = Answers(outputs[None], targets, inputs, task, lambda _: np.zeros(0))
-    return MEASURES[measure].of(answers).item()
+    answers = Predictions(outputs[None], targets, inputs, task, lambda _: np.zeros(0))
+    return METRICS[measure].of(answers).item()
 
 
 def test_what_is_forecast_lies_behind_what_was_trained_on() -> None:
@@ -44,10 +44,10 @@ def test_the_scaled_error_is_that_of_the_paper() -> None:
     past = np.array([1.0, 2, 3, 4, 3, 5, 7, 3])
     task = Task("line", "", dict, 2, kind="regression")
     split = as_split(past[None, None, None], np.array([[6.0, 9.0]]))
-    answers = Answers(
+    answers = Predictions(
         np.array([[[7.0, 6.0]]]), split.targets, split.inputs, task, lambda _: np.zeros(0)
     )
-    assert MEASURES["mase"].of(answers).tolist() == pytest.approx(
+    assert METRICS["mase"].of(answers).tolist() == pytest.approx(
         [2.0 / np.abs(past[2:] - past[:-2]).mean()]
     )
 
@@ -75,14 +75,16 @@ def test_the_area_is_that_of_scikit_learn() -> None:
     labels = rng.integers(2, size=60)
     split = as_split(days, labels)
     outputs = np.stack([rng.standard_normal(days.shape), np.full(days.shape, np.nan)])
-    answers = Answers(outputs, split.targets, split.inputs, TASKS["digits"], lambda _: np.zeros(0))
-    found = MEASURES["auc"].of(answers)
+    answers = Predictions(
+        outputs, split.targets, split.inputs, TASKS["digits"], lambda _: np.zeros(0)
+    )
+    found = METRICS["auc"].of(answers)
     errors = np.square(outputs[0] - split.inputs).mean((1, 2, 3))
     assert found[0].item() == pytest.approx(roc_auc_score(labels, errors)) and np.isnan(found[1])
-    alike = Answers(
+    alike = Predictions(
         outputs[:1] * 0, split.targets, split.inputs * 0, TASKS["digits"], answers.arrays.again
     )
-    assert MEASURES["auc"].of(alike) == 0.5
+    assert METRICS["auc"].of(alike) == 0.5
 
 
 def test_only_normal_examples_are_trained_on() -> None:
@@ -100,7 +102,7 @@ def test_only_normal_examples_are_trained_on() -> None:
         1,
         1,
     )
-    losses, gradient = trainer.descent(np.zeros((1, 3, 1), np.float32), batch[1])
+    losses, gradient = trainer.loss_and_gradient(np.zeros((1, 3, 1), np.float32), batch[1])
     assert losses.tolist() == pytest.approx([20 / 3]) and gradient.shape == (1, 3, 1)
 
 

@@ -310,7 +310,7 @@ def test_losses_and_errors_by_hand() -> None:
     assert line.losses(values, torch.tensor([0.0, 3.0])).tolist() == [2]
     assert line.losses(values.numpy(), np.array([0.0, 3.0], np.float32)).tolist() == [2]
     for given in (values, values.numpy()):
-        losses, gradient = line.descent(given, np.array([0.0, 3.0], np.float32))
+        losses, gradient = line.loss_and_gradient(given, np.array([0.0, 3.0], np.float32))
         assert losses.tolist() == [2] and losses.dtype == np.float64
         assert type(gradient) is type(given) and gradient.tolist() == [[[0.0], [-2.0]]]
     assert as_split(np.zeros((1, 1, 1, 1)), np.zeros(1)).targets.dtype == np.float32

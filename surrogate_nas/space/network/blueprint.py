@@ -1,5 +1,5 @@
-"""A network as a list of layers, without weights and without a library: whoever computes it
-translates it once.
+"""A network as a list of layers, without weights and without a library; each engine translates it
+once.
 
 Every layer reads tensors that are there and makes one of a shape ``(channels, height, width)``;
 height 1 for signals. Beyond the published networks: signals (kernels of length 3), odd sizes (a
@@ -43,7 +43,7 @@ class Windows:
     size: tuple[int, int]
     inputs: int
     taps: int
-    looks: NDArray[np.int64]
+    reads: NDArray[np.int64]
     kernel: tuple[int, ...] = ()
     stride: tuple[int, int] = (1, 1)
     dilation: int = 1
@@ -142,11 +142,11 @@ class Blueprint:
                 where the network is causal, one that ends there.
         """
         inputs, height, width = self.layers[x].shape
-        found = windows((height, width), kernel, stride, dilation, self.network.causal, start)
+        geometry = windows((height, width), kernel, stride, dilation, self.network.causal, start)
         fan_in = (1 if depthwise else inputs) * kernel[0] * kernel[1]
         self._weigh(name, (outputs, 1 if depthwise else inputs, *kernel), fan_in)
         kind = "depthwise" if depthwise else "convolution"
-        return self._add(Layer(kind, (outputs, *found.size), (x,), name, found))
+        return self._add(Layer(kind, (outputs, *geometry.size), (x,), name, geometry))
 
     def normalisation(self, x: int, name: str, *, affine: bool = True) -> int:
         """Batch normalisation.
@@ -217,14 +217,16 @@ class Blueprint:
         """
         return self._add(Layer("sum", shape))
 
-    def join(self, *parts: int) -> int:
+    def join(self, *tensors: int) -> int:
         """Tensors of one size with their channels side by side.
 
         Args:
-            *parts: What is joined.
+            *tensors: What is joined.
         """
-        shapes = [self.layers[part].shape for part in parts]
-        return self._add(Layer("join", (sum(shape[0] for shape in shapes), *shapes[0][1:]), parts))
+        shapes = [self.layers[part].shape for part in tensors]
+        return self._add(
+            Layer("join", (sum(shape[0] for shape in shapes), *shapes[0][1:]), tensors)
+        )
 
     def part(self, x: int, channels: int) -> int:
         """The first channels of a tensor.
@@ -233,8 +235,10 @@ class Blueprint:
             x: What it reads; given back as it is where it has no more.
             channels: How many.
         """
-        held, height, width = self.layers[x].shape
-        return x if held == channels else self._add(Layer("part", (channels, height, width), (x,)))
+        inputs, height, width = self.layers[x].shape
+        return (
+            x if inputs == channels else self._add(Layer("part", (channels, height, width), (x,)))
+        )
 
     def pool(
         self,
@@ -254,10 +258,9 @@ class Blueprint:
         """
         channels, height, width = self.layers[x].shape
         window = (kernel if self.network.dimensions == 2 else 1, kernel)
-        found = windows((height, width), window, (stride, stride), 1, self.network.causal)
-        return self._add(
-            Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found)
-        )
+        geometry = windows((height, width), window, (stride, stride), 1, self.network.causal)
+        kind = "largest" if largest else "average"
+        return self._add(Layer(kind, (channels, *geometry.size), (x,), windows=geometry))
 
     def halve(self, x: int, *, largest: bool = False) -> int:
         """The mean of windows of 2×2 (or 2) at stride 2; an odd last row or column is a window of
@@ -269,10 +272,9 @@ class Blueprint:
         """
         channels, height, width = self.layers[x].shape
         rows = min(2, height)
-        found = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
-        return self._add(
-            Layer("largest" if largest else "average", (channels, *found.size), (x,), windows=found)
-        )
+        geometry = windows((height, width), (rows, 2), (rows, 2), 1, False, (0, 0))
+        kind = "largest" if largest else "average"
+        return self._add(Layer(kind, (channels, *geometry.size), (x,), windows=geometry))
 
     def answer(self, x: int, name: str = "head") -> int:
         """The linear layer: of the mean over pixels, or at every position.
@@ -289,8 +291,10 @@ class Blueprint:
         inputs, height, width = self.layers[x].shape
         self._weigh(f"{name}.weight", (self.network.classes, inputs), inputs)
         self.parameters[f"{name}.bias"] = Parameter((self.network.classes,), 1 / math.sqrt(inputs))
-        found = windows((height, width), (1, 1), (1, 1))
-        return self._add(Layer("linear", (self.network.classes, height, width), (x,), name, found))
+        geometry = windows((height, width), (1, 1), (1, 1))
+        return self._add(
+            Layer("linear", (self.network.classes, height, width), (x,), name, geometry)
+        )
 
     def weights(self, seed: int) -> dict[str, NDArray[np.float32]]:
         """Initial weights by name: uniform within one over the root of the fan-in, as PyTorch's
@@ -358,12 +362,12 @@ def windows(
     places = (len(rows) * len(columns), kernel[0] * kernel[1])
     pixels, taps = np.nonzero(inside.reshape(places))
     sources = (y * size[1] + x).reshape(places)[pixels, taps]
-    looks = np.stack([pixels, sources, taps], 1)
+    reads = np.stack([pixels, sources, taps], 1)
     return Windows(
         (len(rows), len(columns)),
         size[0] * size[1],
         places[1],
-        looks,
+        reads,
         kernel,
         (steps[0], steps[1]),
         dilation,
@@ -441,18 +445,18 @@ def cell(
             seen = nodes[source]
             where = f"{name}.edges.{e}"
             if operation in (CONV1, CONV3):
-                terms.append(
-                    plan.convolution_bn(seen, where, channels, 3 if operation == CONV3 else 1)
-                )
+                kernel = 3 if operation == CONV3 else 1
+                terms.append(plan.convolution_bn(seen, where, channels, kernel))
             elif operation == POOL:
                 terms.append(plan.pool(seen))
             elif widens and not source:
                 terms.append(plan.convolution_bn(seen, where, channels, 1, relu=False))
             else:
                 terms.append(seen)
-        nodes.append(
-            plan.sum(*terms) if terms else plan.zeros((channels, *plan.layers[x].shape[1:]))
-        )
+        if terms:
+            nodes.append(plan.sum(*terms))
+        else:
+            nodes.append(plan.zeros((channels, *plan.layers[x].shape[1:])))
     return nodes[-1]
 
 

@@ -196,10 +196,8 @@ class Code:
     @contextmanager
     def loop(self, stop: Operand, start: Operand = 0, step: int = 1) -> Iterator[Value]:
         """Repeat what is written inside."""
-        counter, (head, body, end) = (
-            self.variable(self.integer(start)),
-            (self.label() for _ in range(3)),
-        )
+        counter = self.variable(self.integer(start))
+        head, body, end = (self.label() for _ in range(3))
         self._lines += [f"br label %{head}", f"{head}:"]
         now = counter.get()
         go_on = now < stop
@@ -253,7 +251,8 @@ class Code:
 
     def multiply_add(self, a: Value, b: Value, c: Value) -> Value:
         """``a·b + c``, rounded once; see `fused_multiply_add`."""
-        name = _fused_name(1 if a.type == F32 else LANES, native=self._fused)
+        lanes = 1 if a.type == F32 else LANES
+        name = _fused_name(lanes, native=self._fused)
         return self.do(a.type, f"call {a.type} @{name}({a}, {b}, {c})")
 
     def root(self, number: Value) -> Value:
@@ -293,10 +292,14 @@ class Code:
         if len(vectors) == 1:
             return vectors[0], 1
         half = len(vectors) // 2
-        (a, segments), (b, _) = self._totals(vectors[:half]), self._totals(vectors[half:])
+        a, segments = self._totals(vectors[:half])
+        b, _ = self._totals(vectors[half:])
         length = LANES // segments // 2
-        firsts = [s * 2 * length + i for s in range(2 * segments) for i in range(length)]
-        low, high = (self._shuffled(a, b, [i + shift for i in firsts]) for shift in (0, length))
+        firsts: list[int] = []
+        for start in range(0, 4 * length * segments, 2 * length):
+            firsts += range(start, start + length)
+        low = self._shuffled(a, b, firsts)
+        high = self._shuffled(a, b, [i + length for i in firsts])
         return low + high, 2 * segments
 
     def _shuffled(self, a: Value, b: Value, order: Sequence[int]) -> Value:

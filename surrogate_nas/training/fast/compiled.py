@@ -1,7 +1,7 @@
-"""The kernels as machine code for this processor: compiled once on a machine, kept in the home
+"""The kernels as machine code for this processor: compiled once on a machine, stored in the home
 folder.
 
-What is kept is code that will run, so its folder is this user's alone, and a file that others own
+What is stored is code that will run, so its folder is this user's alone, and a file that others own
 or can write is passed over and written anew. The checksum tells damage; it keeps nobody out, as it
 has no secret.
 """
@@ -114,8 +114,8 @@ class _Processor(NamedTuple):
         foreign one.
         """
         tried = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-        parts = *self, tried if self.foreign else (), llvm.llvm_version_info, sys.platform
-        digest = hashlib.sha256(repr(parts).encode())
+        settings = *self, tried if self.foreign else (), llvm.llvm_version_info, sys.platform
+        digest = hashlib.sha256(repr(settings).encode())
         for source in _SOURCES:
             digest.update(Path(__file__).with_name(source).read_bytes())
         return digest.hexdigest()[:32]
@@ -144,14 +144,14 @@ def kernels() -> Kernels:
     llvm.initialize_native_asmprinter()
     processor = _Processor.chosen(llvm)
     cache = _Cache(processor.key(llvm))
-    found = cache.read()
-    if found is None and processor.foreign and not _on_trial:
+    cached = cache.read()
+    if cached is None and processor.foreign and not _on_trial:
         _try(processor.name, llvm)
-        found = cache.read()
-        if found:
-            _tell_of(found[0])
+        cached = cache.read()
+        if cached:
+            _tell_of(cached[0])
     machine = processor.machine(llvm)
-    shape, code = found or cache.filled(llvm, machine)
+    shape, code = cached or cache.filled(llvm, machine)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
@@ -172,8 +172,8 @@ def _try(named: str, llvm: Any) -> None:
     """Compile for a named processor and train a step, in a process of its own: LLVM aborts, and so
     does the system.
     """
-    with TemporaryFile() as said:
-        child = Child(_TRIAL, errors=said)
+    with TemporaryFile() as output:
+        child = Child(_TRIAL, errors=output)
         try:
             child.link.receive()
             return
@@ -181,8 +181,8 @@ def _try(named: str, llvm: Any) -> None:
             how = child.ended()
         finally:
             child.end()
-        said.seek(0)
-        lines = said.read().decode(errors="replace").splitlines()
+        output.seek(0)
+        lines = output.read().decode(errors="replace").splitlines()
     if any("not a recognized processor" in line for line in lines):
         raise _unknown(named)
     reasons = [
@@ -205,17 +205,17 @@ def trial() -> None:
     global _on_trial
     _on_trial = True
     link = joined()
-    found = kernels()
+    code = kernels()
     plan = around(Graph(((0, 1),), (3,)), Network(channels=8, cells_per_stage=1, image_size=4))
-    program = Program(plan, 16, 16, found.shape)
+    program = Program(plan, 16, 16, code.shape)
     arena = np.zeros(program.size, np.float32)
     words = program.step
-    found.execute(
+    code.execute(
         arena.ctypes.data, TABLES.words.ctypes.data, words.ctypes.data, len(words), program.row, 16
     )
     numbers = np.zeros(16)
-    found.exponentials(numbers.ctypes.data, len(numbers))
-    found.logarithms(numbers.ctypes.data, len(numbers))
+    code.exponentials(numbers.ctypes.data, len(numbers))
+    code.logarithms(numbers.ctypes.data, len(numbers))
     link.send(b"it runs")
 
 
@@ -252,8 +252,9 @@ class _Cache:
             return None
         head, _, code = sealed.partition(b"\n")
         with suppress(ValueError, TypeError, LookupError, RecursionError):
-            told = json.loads(head)
-            shape = replace(WIDE if told["wide"] else NARROW, fused=told["fused"])
+            settings = json.loads(head)
+            registers = WIDE if settings["wide"] else NARROW
+            shape = replace(registers, fused=settings["fused"])
             if head == self._head(shape):
                 return shape, code
         return None
@@ -262,20 +263,20 @@ class _Cache:
         """Compile, and keep what comes if that can be done."""
         # where LLVM aborts for a name that it does not know, before anything is locked
         shape = _shape(llvm, machine)
-        found: tuple[Shape, bytes] | None = None
+        entry: tuple[Shape, bytes] | None = None
         try:
             if not self._is_ours():
                 raise UserError("The folder is another's.")
             # of processes that start at once, one compiles
             with locked(self._path, what="the compiled kernels"):
-                found = self.read()
-                if not found:
-                    found = shape, _compile(llvm, machine, shape)
-                    self._write(*found)
+                entry = self.read()
+                if not entry:
+                    entry = shape, _compile(llvm, machine, shape)
+                    self._write(*entry)
         # a home that cannot be written: the next process compiles again
         except (OSError, UserError):
-            found = found or (shape, _compile(llvm, machine, shape))
-        return found
+            entry = entry or (shape, _compile(llvm, machine, shape))
+        return entry
 
     def _write(self, shape: Shape, code: bytes) -> None:
         sealed = self._head(shape) + b"\n" + code
@@ -284,13 +285,13 @@ class _Cache:
         self._path.chmod(0o600)  # whatever the user's mask allows others
 
     def _head(self, shape: Shape) -> bytes:
-        told = {
+        settings = {
             "key": self._key,
             "wide": shape.is_wide,
             "fused": shape.fused,
             "kernels": [*_ARGUMENTS],
         }
-        return json.dumps(told).encode()
+        return json.dumps(settings).encode()
 
     def _is_ours(self) -> bool:
         """Make the folder, or take others' rights from it; False where it is no folder or
@@ -328,7 +329,8 @@ def _shape(llvm: Any, machine: Any) -> Shape:
     from surrogate_nas.training.fast.kernels import NARROW, WIDE
 
     written = machine.emit_assembly(llvm.parse_assembly(_PROBE))
-    return replace(WIDE if "zmm" in written else NARROW, fused="fmaf" not in written)
+    registers = WIDE if "zmm" in written else NARROW
+    return replace(registers, fused="fmaf" not in written)
 
 
 def _tell_of(shape: Shape) -> None:

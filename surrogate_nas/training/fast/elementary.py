@@ -109,14 +109,14 @@ def _exponential(op: _Lines, x: str) -> str:
     quotient = op.real_(
         "div", op.real_("mul", rest, series), op.real_("sub", op.number(2.0), series)
     )
-    found = op.real_("sub", op.number(1.0), op.real_("sub", op.real_("sub", low, quotient), high))
+    result = op.real_("sub", op.number(1.0), op.real_("sub", op.real_("sub", low, quotient), high))
     whole = op.whole_("sub", op.bits(shifted), op.bits(op.number(_MAGIC)))
     # twice, as 2 to the whole may be beyond what a number can be
     half = op.whole_("ashr", whole, 1)
     for part in (half, op.whole_("sub", whole, half)):
         power = op.number_of(op.whole_("shl", op.whole_("add", part, 1023), 52))
-        found = op.real_("mul", found, power)
-    return found
+        result = op.real_("mul", result, power)
+    return result
 
 
 def _logarithm(op: _Lines, x: str) -> str:
@@ -137,10 +137,10 @@ def _logarithm(op: _Lines, x: str) -> str:
     series = op.real_("mul", quotient, op.real_("add", half, op.series(_LOG, square)))
     low = op.real_("add", series, op.real_("mul", power, _LN2[1]))
     rest = op.real_("sub", op.real_("sub", half, low), fraction)
-    found = op.real_("sub", op.real_("mul", power, _LN2[0]), rest)
-    found = op.choose("oeq", x, float("inf"), x, found)
-    found = op.choose("oeq", x, 0.0, op.number(float("-inf")), found)
-    return op.choose("oge", x, 0.0, found, op.number(float("nan")))
+    result = op.real_("sub", op.real_("mul", power, _LN2[0]), rest)
+    result = op.choose("oeq", x, float("inf"), x, result)
+    result = op.choose("oeq", x, 0.0, op.number(float("-inf")), result)
+    return op.choose("oge", x, 0.0, result, op.number(float("nan")))
 
 
 def _function(name: str, compute: Callable[[_Lines, str], str]) -> str:

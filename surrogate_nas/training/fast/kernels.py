@@ -52,8 +52,9 @@ class Shape:
     depend on the processor.
 
     Attributes:
-        blocks: Of a convolution, by vectors of examples kept at once, how many output channels are.
-        pairs: Of a weight's gradient, how many input and output channels are kept at once.
+        blocks: Of a convolution, by vectors of examples, how many output channels are in registers
+            at once.
+        pairs: Of a weight's gradient, how many input and output channels are in registers at once.
         fused: Whether it has a fused multiply-add; where not, simpler operations give the same
             numbers.
     """
@@ -133,7 +134,8 @@ def _chunks(op: _Operation, sizes: tuple[int, ...]) -> Iterator[tuple[Value, int
     """Cover all vectors of a row by pieces of the given sizes, the largest first: the example and
     the vectors.
     """
-    code, done = op.code, op.code.variable(op.code.integer(0))
+    code = op.code
+    done = code.variable(code.integer(0))
     for size in sizes:
         first = done.get()
         pieces = code.do(I64, f"sdiv {op.used - first}, {size * LANES}")
@@ -274,9 +276,9 @@ def _weight_block(
                 gs = [code.load(g + (op.row * i + example)) for i in range(outputs)]
                 for i in range(inputs):
                     seen = code.load(x + (op.row * i + example))
-                    for n, slope in enumerate(gs):
+                    for n, gradient in enumerate(gs):
                         one = sums[i * outputs + n]
-                        one.set(code.multiply_add(slope, seen, one.get()))
+                        one.set(code.multiply_add(gradient, seen, one.get()))
         with code.when(piece < final):
             for one, room in zip(sums, rooms(tap), strict=True):
                 code.store(one.get(), room)
@@ -419,9 +421,9 @@ def largest_gradient(shape: Shape) -> Code:
             for source, _ in _pairs(op, "table", pixel):
                 here = code.load(op.at("in", source, channel, example)).equals(best)
                 to = op.at("to", source, channel, example)
-                slope = left.get()
-                code.store(code.load(to) + code.choose(here, slope, code.zero), to)
-                left.set(code.choose(here, code.zero, slope))
+                gradient = left.get()
+                code.store(code.load(to) + code.choose(here, gradient, code.zero), to)
+                left.set(code.choose(here, code.zero, gradient))
     return code
 
 
@@ -591,12 +593,13 @@ def normalise_gradient(shape: Shape) -> Code:
             g = op.at("out", pixel, channel)
             x = op.at("in", pixel, channel)
             with code.loop(op.used, 0, LANES) as example:
-                slope = code.load(g + example)
-                sums.set(sums.get() + slope)
+                gradient = code.load(g + example)
+                sums.set(sums.get() + gradient)
                 products.set(
-                    code.multiply_add(slope, code.load(x + example) - centre, products.get())
+                    code.multiply_add(gradient, code.load(x + example) - centre, products.get())
                 )
-        total, product = code.total(sums.get()), code.total(products.get()) * inverse
+        total = code.total(sums.get())
+        product = code.total(products.get()) * inverse
         with code.when(op["scale"] > -1):
             code.store(product, op.float_at("scale_gradient", channel))
             code.store(total, op.float_at("shift_gradient", channel))
@@ -610,10 +613,10 @@ def normalise_gradient(shape: Shape) -> Code:
             g, x, to = (op.at(field, pixel, channel) for field in ("out", "in", "to"))
             with code.loop(op.used, 0, LANES) as example:
                 base = code.multiply_add(code.load(x + example), minus_tilt, constant)
-                slope = op.masked(
+                gradient = op.masked(
                     code.multiply_add(code.load(g + example), vector, base), example, inside
                 )
-                result = code.variable(slope)
+                result = code.variable(gradient)
                 with code.when(op["flags"].has(ADD)):
                     result.set(result.get() + code.load(to + example))
                 code.store(result.get(), to + example)
@@ -792,11 +795,11 @@ def descend(shape: Shape) -> Code:
     down = code.zero - rate
     with code.loop(given["count"], 0, LANES) as i:
         weight, moved = (code.load(given[name] + i) for name in ("weights", "momenta"))
-        slope = code.multiply_add(decay, weight, code.load(given["gradients"] + i))
-        moved = code.multiply_add(momentum, moved, slope)
+        gradient = code.multiply_add(decay, weight, code.load(given["gradients"] + i))
+        moved = code.multiply_add(momentum, moved, gradient)
         code.store(moved, given["momenta"] + i)
         code.store(
-            code.multiply_add(down, code.multiply_add(momentum, moved, slope), weight),
+            code.multiply_add(down, code.multiply_add(momentum, moved, gradient), weight),
             given["weights"] + i,
         )
     return code

@@ -16,7 +16,7 @@ from surrogate_nas.training.fast.compiled import kernels
 from surrogate_nas.training.fast.program import TABLES, Ends, Program, Tensor, Words, shares
 
 if TYPE_CHECKING:
-    from surrogate_nas.training.models import Descent
+    from surrogate_nas.training.models import LossAndGradient
     from surrogate_nas.training.tasks import Task
 
 Array = NDArray[np.float32]
@@ -64,7 +64,7 @@ class CompiledNetwork:
         self.at_once = at_once or batch
         self.program = Program(plan, batch, self.at_once, self._kernels.shape)
         self._arena = _aligned(self.program.size)
-        self._slope: tuple[Words, Ends] | None = None
+        self._input_gradient: tuple[Words, Ends] | None = None
         self._folded = False
         for name, weight in plan.weights(seed).items():
             place = self.program.weight(name)
@@ -83,7 +83,7 @@ class CompiledNetwork:
 
     def forward(self, x: Array) -> Array:
         """Answers while training, as a view, shape ``(batch, outputs[, rows, columns])``; see
-        `answer`.
+        `predict`.
 
         Args:
             x: Shape ``(batch, channels, height, width)``, as many examples as there were said to be
@@ -113,7 +113,7 @@ class CompiledNetwork:
         self._kernels.descend(*addresses, self.program.parameters.size, rate, momentum, decay)
         self._folded = False
 
-    def answer(self, x: Array) -> Array:
+    def predict(self, x: Array) -> Array:
         """Answers by running statistics, shape ``(n, outputs)``, or ``(n, outputs, rows, columns)``
         at positions.
 
@@ -123,16 +123,16 @@ class CompiledNetwork:
         Raises:
             ValueError: See `forward`.
         """
-        ends = self.program.answer_ends
+        ends = self.program.inference_ends
         self._fold()
-        found = np.empty((ends.output.pixels, ends.output.channels, len(x)), np.float32)
+        outputs = np.empty((ends.output.pixels, ends.output.channels, len(x)), np.float32)
         for part in self._parts(len(x)):
             self._enter(x[part], ends)
-            self._run(self.program.answer, ends, part.stop - part.start)
-            found[:, :, part] = self._all(ends, ends.output)[:, :, : part.stop - part.start]
-        return self._shaped(found.transpose(2, 1, 0))
+            self._run(self.program.inference, ends, part.stop - part.start)
+            outputs[:, :, part] = self._all(ends, ends.output)[:, :, : part.stop - part.start]
+        return self._shaped(outputs.transpose(2, 1, 0))
 
-    def slope(self, x: Array, gradient: Array) -> Array:
+    def input_gradient(self, x: Array, gradient: Array) -> Array:
         """The gradient by the input, with running statistics, of the input's shape.
 
         Args:
@@ -142,16 +142,16 @@ class CompiledNetwork:
         Raises:
             ValueError: See `forward`.
         """
-        if self._slope is None:
-            words, ends, size = self.program.slope()
-            self._slope = words, ends
+        if self._input_gradient is None:
+            words, ends, size = self.program.input_gradient()
+            self._input_gradient = words, ends
             if size > len(self._arena):
                 larger = _aligned(size)
                 larger[: len(self._arena)] = self._arena
                 self._arena = larger
-        words, ends = self._slope
+        words, ends = self._input_gradient
         self._fold()
-        found = np.zeros(x.shape, np.float32)
+        gradients = np.zeros(x.shape, np.float32)
         for part in self._parts(len(x)) if ends.input_gradient else ():
             self._enter(x[part], ends)
             self._run(words[: ends.forwards], ends, part.stop - part.start)
@@ -159,8 +159,8 @@ class CompiledNetwork:
             self._run(words[ends.forwards :], ends, part.stop - part.start)
             assert ends.input_gradient
             come = self._all(ends, ends.input_gradient)[:, :, : part.stop - part.start]
-            found[part] = come.transpose(2, 1, 0).reshape(found[part].shape)
-        return found
+            gradients[part] = come.transpose(2, 1, 0).reshape(gradients[part].shape)
+        return gradients
 
     def _parts(self, examples: int) -> Iterator[slice]:
         for start in range(0, examples, self.at_once):
@@ -168,7 +168,7 @@ class CompiledNetwork:
 
     def weights(self, what: str = "weights") -> dict[str, Array]:
         """All weights by name, or their gradients, in PyTorch's layout."""
-        found = {}
+        by_name = {}
         for name, parameter in self.plan.parameters.items():
             place = self.program.weight(name, what)
             inner = (
@@ -177,14 +177,14 @@ class CompiledNetwork:
                 else parameter.shape
             )
             flat = self._arena[place : place + int(np.prod(parameter.shape))].reshape(inner)
-            found[name] = (
+            by_name[name] = (
                 np.moveaxis(flat, (-1, -2), (0, 1)).copy() if len(inner) > 1 else flat.copy()
             )
-        return found
+        return by_name
 
     def _fold(self) -> None:
         if not self._folded:
-            self._run(self.program.fold, self.program.answer_ends, 1)
+            self._run(self.program.fold, self.program.inference_ends, 1)
             self._folded = True
 
     def _enter(self, x: Array, ends: Ends) -> None:
@@ -272,26 +272,26 @@ class CompiledModel:
         self,
         inputs: Array,
         targets: Array,
-        descent: Descent,
+        loss_and_gradient: LossAndGradient,
         rate: float,
     ) -> tuple[Array, Array]:
         """Take a step of stochastic gradient descent; gives the losses ``(1,)``, and the arranged
         outputs before it.
         """
         outputs = self._task.arranged(self.network.forward(inputs)[None])
-        losses, gradient = descent(outputs, targets)
+        losses, gradient = loss_and_gradient(outputs, targets)
         self.network.backward(self._task.restored(gradient)[0])
         self.network.descend(rate, self._schedule.momentum, self._schedule.weight_decay)
         return losses, outputs
 
-    def answer(self, inputs: Array) -> Array:
+    def predict(self, inputs: Array) -> Array:
         """The arranged outputs in evaluation mode, shape ``(1, n, …)``."""
-        arranged: Array = self._task.arranged(self.network.answer(inputs)[None])
+        arranged: Array = self._task.arranged(self.network.predict(inputs)[None])
         return arranged
 
-    def slope(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
+    def input_gradient(self, inputs: Array, gradient_of: Callable[[Array], Array]) -> Array:
         """The gradient of the network by its inputs in evaluation mode, shape
         ``(1, n, channels, height, width)``.
         """
-        gradient = self._task.restored(gradient_of(self.answer(inputs)))[0]
-        return self.network.slope(inputs, gradient)[None]
+        gradient = self._task.restored(gradient_of(self.predict(inputs)))[0]
+        return self.network.input_gradient(inputs, gradient)[None]

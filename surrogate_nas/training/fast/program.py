@@ -63,7 +63,7 @@ class Tables:
 
 def _table(windows: Windows, what: str, piece: int) -> tuple[Words, Words]:
     """Where the entries of a table start, and the pairs."""
-    outputs, inputs, taps = windows.looks.T
+    outputs, inputs, taps = windows.reads.T
     pixels = windows.size[0] * windows.size[1]
     in_pieces = outputs // (piece or pixels) * windows.taps + taps
     by, count, first, second = {
@@ -90,7 +90,7 @@ TABLES = Tables()
 @lru_cache(maxsize=512)
 def shares(windows: Windows) -> NDArray[np.float32]:
     """One over how many pixels each window holds, shape ``(pixels of the output,)``."""
-    counts = np.bincount(windows.looks[:, 0], minlength=windows.size[0] * windows.size[1])
+    counts = np.bincount(windows.reads[:, 0], minlength=windows.size[0] * windows.size[1])
     return (1 / np.maximum(counts, 1)).astype(np.float32)
 
 
@@ -173,11 +173,12 @@ class Timeline:
         return Tensor(self.rooms[-1], rows, channels, height * width)
 
     def use(self, *tensors: Tensor) -> None:
-        """Say that tensors are used now, by whoever stops here."""
+        """Say that tensors are used at this point."""
         now = len(self.instructions)
         for tensor in tensors:
             room = tensor.room
-            room.first, room.last = min(room.first, now), max(room.last, now)
+            room.first = min(room.first, now)
+            room.last = max(room.last, now)
 
     def do(self, name: str, *fields: int | Tensor) -> None:
         """Add an instruction."""
@@ -186,21 +187,21 @@ class Timeline:
 
     def placed(self, start: int) -> int:
         """Give every tensor a place; returns the end of the last."""
-        held: list[Room] = []
+        occupied: list[Room] = []
         end = start
         for room in sorted(
             (room for room in self.rooms if room.last >= 0), key=lambda room: room.first
         ):
-            held = sorted(
-                (one for one in held if one.last >= room.first), key=lambda one: one.offset
+            occupied = sorted(
+                (one for one in occupied if one.last >= room.first), key=lambda one: one.offset
             )
             at = start
-            for one in held:
+            for one in occupied:
                 if one.offset - at >= room.size:
                     break
                 at = max(at, one.offset + -(-one.size // _ALIGN) * _ALIGN)
             room.offset = at
-            held.append(room)
+            occupied.append(room)
             end = max(end, at + room.size)
         return -(-end // _ALIGN) * _ALIGN
 
@@ -241,7 +242,9 @@ class Program:
         """Translate a network."""
         self.plan = plan
         self.shape = shape
-        self.row, self.answer_row = (-(-examples // LANES) * LANES for examples in (batch, at_once))
+        self.row, self.inference_row = (
+            -(-examples // LANES) * LANES for examples in (batch, at_once)
+        )
         self.live = _live(plan)
         self.users: dict[int, list[int]] = {place: [] for place in self.live}
         for place in self.live:
@@ -253,11 +256,11 @@ class Program:
         self.fixed = Fixed.of(self._fixed())
         start = self.fixed.size
         step, self.step_ends = self._step()
-        answer, self.answer_ends = self._answer()
+        inference, self.inference_ends = self._inference()
         self.fold = self._fold(start)
-        self.size = max(step.placed(start), answer.placed(start))
+        self.size = max(step.placed(start), inference.placed(start))
         self.step = step.words()
-        self.answer = answer.words()
+        self.inference = inference.words()
 
     def _fixed(self) -> Iterable[tuple[str, int]]:
         for what in ("weights", "gradients", "momenta"):
@@ -358,8 +361,8 @@ class Program:
         forward.all()
         return timeline, _Backward(forward, by_input=False).all()
 
-    def _answer(self) -> tuple[Timeline, Ends]:
-        timeline = Timeline(self.answer_row)
+    def _inference(self) -> tuple[Timeline, Ends]:
+        timeline = Timeline(self.inference_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
         last = forward.made[self.live[-1]]
@@ -368,11 +371,11 @@ class Program:
             timeline.row, forward.made[0], last, None, None, len(timeline.instructions)
         )
 
-    def slope(self) -> tuple[Words, Ends, int]:
+    def input_gradient(self) -> tuple[Words, Ends, int]:
         """Answers and their gradient by the input: the instructions, and how large the arena must
         be.
         """
-        timeline = Timeline(self.answer_row)
+        timeline = Timeline(self.inference_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
         ends = _Backward(forward, by_input=True).all()
@@ -382,7 +385,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Ends:
-    """Where a timeline meets whoever runs it.
+    """Where a timeline meets its caller.
 
     Attributes:
         row: Numbers between two channels.
@@ -403,14 +406,14 @@ class Ends:
 
 def _live(plan: Blueprint) -> list[int]:
     """The places of the layers that the last one depends on, in their order; the input always."""
-    found = {0}
+    live = {0}
     left = [len(plan.layers) - 1]
     while left:
         place = left.pop()
-        if place not in found or place == len(plan.layers) - 1:
-            found.add(place)
-            left += [source for source in plan.layers[place].sources if source not in found]
-    return sorted(found)
+        if place not in live or place == len(plan.layers) - 1:
+            live.add(place)
+            left += [source for source in plan.layers[place].sources if source not in live]
+    return sorted(live)
 
 
 class _Forward:
@@ -644,8 +647,10 @@ class _Backward:
             if place in self.begun and place in self.needed and layer.kind != "input":
                 getattr(self, f"_{layer.kind}")(place, layer, self.gradients[place])
         come = self.gradients.get(0)
-        # Whoever drives looks at the answers, and at the gradient by the input, when all is done.
-        self.timeline.use(output, *([] if come is None else [come]))
+        # the caller reads the outputs, and the gradient by the input, when all is done
+        self.timeline.use(output)
+        if come is not None:
+            self.timeline.use(come)
         return Ends(self.timeline.row, self.forward.made[0], output, gradient, come, forwards)
 
     def target(self, place: int) -> tuple[Tensor, int] | None:
@@ -666,10 +671,10 @@ class _Backward:
         """
         layer = self.plan.layers[place]
         if layer.kind != "relu":
-            found = self.target(place)
-            return found and (*found, found[0])
-        found = self.target(layer.sources[0])
-        return found and (found[0], found[1] | MASK, self.forward.made[place])
+            into = self.target(place)
+            return into and (*into, into[0])
+        into = self.target(layer.sources[0])
+        return into and (into[0], into[1] | MASK, self.forward.made[place])
 
     def _weights(self, layer: Layer, name: str, g: Tensor, x: Tensor) -> None:
         if self.by_input:

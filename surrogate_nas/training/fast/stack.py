@@ -20,7 +20,7 @@ from torch.autograd import Function
 
 from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP
 from surrogate_nas.space.network.cells import CellModule, CellNetwork, Reduction
-from surrogate_nas.space.network.layers import ConvolutionBN, convolve
+from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, convolve
 
 Cells = tuple[int, ...]
 
@@ -54,7 +54,7 @@ def _add_into(total: Tensor, part: Tensor, cells: Cells) -> None:
 
 def _take(x: Tensor, cells: Cells) -> Tensor:
     """Some cells of a total of all, both ``(…, cells, C)``; contiguous, since batch normalisation
-    is slow elsewise.
+    is slow otherwise.
     """
     view = _part(x, cells)
     return (
@@ -94,11 +94,11 @@ class _Scatter(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, channels: int, count: int, groups: tuple[Cells, ...], *parts: Tensor
+        ctx: Any, channels: int, count: int, groups: tuple[Cells, ...], *tensors: Tensor
     ) -> Tensor:
         ctx.groups = groups
         ctx.channels = channels
-        total = _sum(list(zip(parts, groups, strict=True)), channels, count)
+        total = _sum(list(zip(tensors, groups, strict=True)), channels, count)
         return cast(Tensor, total)
 
     @staticmethod
@@ -108,15 +108,15 @@ class _Scatter(Function):
 
 
 def _sum(
-    parts: Sequence[tuple[Tensor, Cells]],
+    tensors: Sequence[tuple[Tensor, Cells]],
     channels: int,
     count: int,
 ) -> Tensor | None:
-    if not parts:
+    if not tensors:
         return None
-    batch, _, height, width = parts[0][0].shape
-    total = parts[0][0].new_zeros(batch, height, width, count, channels)
-    for part, cells in parts:
+    batch, _, height, width = tensors[0][0].shape
+    total = tensors[0][0].new_zeros(batch, height, width, count, channels)
+    for part, cells in tensors:
         _add_into(total, _by_cell(part, channels), cells)
     return _by_channel(total)
 
@@ -154,7 +154,7 @@ class _StackedCell(nn.Module):
     hold it.
     """
 
-    def __init__(self, cells: Sequence[CellModule], channels: int) -> None:
+    def __init__(self, cells: Sequence[CellModule], channels: int, causal: bool) -> None:
         super().__init__()
         self.channels = channels
         self.count = len(cells)
@@ -162,10 +162,7 @@ class _StackedCell(nn.Module):
         self.nodes = cells[0].graph.nodes
         self.groups: dict[tuple[int, int], Cells] = {}
         self.convolutions = nn.ModuleDict()
-        self.pool = next(
-            (edge for cell in cells for edge in cell.edges if type(edge).__name__ == "AveragePool"),
-            None,
-        )
+        self.pool = AveragePool(causal)
         for e in range(len(self.edges)):
             for operation in (SKIP, CONV1, CONV3, POOL):
                 members = tuple(
@@ -183,11 +180,11 @@ class _StackedCell(nn.Module):
         node = x
         for source in range(len(arriving) - 1):
             leaving = [(e, o) for e, o in self.groups if self.edges[e][0] == source]
-            parts: tuple[Tensor, ...] = ()
+            inputs: tuple[Tensor, ...] = ()
             if leaving:
                 groups = tuple(self.groups[key] for key in leaving)
-                parts = _Gather.apply(node, self.channels, groups)  # type: ignore[no-untyped-call]
-            for (e, operation), part in zip(leaving, parts, strict=True):
+                inputs = _Gather.apply(node, self.channels, groups)  # type: ignore[no-untyped-call]
+            for (e, operation), part in zip(leaving, inputs, strict=True):
                 arriving[self.edges[e][1]].append(
                     (self._operate(e, operation, part), self.groups[e, operation])
                 )
@@ -203,8 +200,8 @@ class _StackedCell(nn.Module):
     def _node(self, arriving: Sequence[tuple[Tensor, Cells]], like: Tensor) -> Tensor:
         if not arriving:
             return torch.zeros_like(like)
-        parts, groups = zip(*arriving, strict=True)
-        return cast(Tensor, _Scatter.apply(self.channels, self.count, groups, *parts))  # type: ignore[no-untyped-call]
+        tensors, groups = zip(*arriving, strict=True)
+        return cast(Tensor, _Scatter.apply(self.channels, self.count, groups, *tensors))  # type: ignore[no-untyped-call]
 
 
 class _StackedReduction(nn.Module):
@@ -244,20 +241,17 @@ class Stack(nn.Module):
         self.count = len(networks)
         self.network = first.network
         self.stem = _Convolutions([network.stem for network in networks], shared_input=True)
-        self.stages = nn.ModuleList(
-            nn.ModuleList(
-                _StackedCell(
-                    [cast(CellModule, cast(Any, network.stages[s])[n]) for network in networks],
-                    width,
-                )
-                for n in range(first.network.cells_per_stage)
-            )
-            for s, (width, _) in enumerate(first.network.stages)
-        )
-        self.reductions = nn.ModuleList(
-            _StackedReduction([cast(Reduction, network.reductions[i]) for network in networks])
-            for i in range(2)
-        )
+        self.stages = nn.ModuleList()
+        for s, (width, _) in enumerate(first.network.stages):
+            stage = nn.ModuleList()
+            for n in range(first.network.cells_per_stage):
+                cells = [cast(CellModule, cast(Any, network.stages[s])[n]) for network in networks]
+                stage.append(_StackedCell(cells, width, first.network.causal))
+            self.stages.append(stage)
+        self.reductions = nn.ModuleList()
+        for i in range(2):
+            blocks = [cast(Reduction, network.reductions[i]) for network in networks]
+            self.reductions.append(_StackedReduction(blocks))
         self.last = _Norms([network.last for network in networks])
         self.weight = nn.Parameter(
             torch.stack([network.head.weight.detach() for network in networks])
@@ -279,9 +273,9 @@ class Stack(nn.Module):
             features = x.mean((2, 3)).view(len(x), self.count, -1).transpose(0, 1)
             return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
         places = x.reshape(len(x), self.count, -1, x.shape[2] * x.shape[3]).transpose(0, 1)
-        answers = torch.einsum("kbcl,koc->kbol", places, self.weight) + self.bias[:, None, :, None]
+        outputs = torch.einsum("kbcl,koc->kbol", places, self.weight) + self.bias[:, None, :, None]
         return (
-            answers
+            outputs
             if self.network.dimensions == 1
-            else answers.reshape(*answers.shape[:3], *x.shape[2:])
+            else outputs.reshape(*outputs.shape[:3], *x.shape[2:])
         )

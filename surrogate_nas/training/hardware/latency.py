@@ -1,4 +1,4 @@
-"""The protocol of a latency: what is held fixed, which clock is read, and how one visit to a cell
+"""The protocol of a latency: what is fixed, which clock is read, and how one visit to a cell
 is timed.
 
 A cell is visited in several short rounds, each over all cells in a new random order, so that a
@@ -109,7 +109,7 @@ MOST_EXAMPLES = 10**12
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is held fixed while cells are timed.
+    """What is fixed while cells are timed.
 
     Attributes:
         device: As PyTorch names it.

@@ -53,8 +53,8 @@ MEGABYTE = 1e6
 
 def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
     """Run one inference and return its peak memory in MB (10⁶ bytes)."""
-    held = [*network.parameters(), *network.buffers(), inputs]
-    fixed = sum(tensor.nbytes for tensor in held)
+    tensors = [*network.parameters(), *network.buffers(), inputs]
+    fixed = sum(tensor.nbytes for tensor in tensors)
     if inputs.device.type == "cuda":
         torch.cuda.synchronize(inputs.device)
         before = torch.cuda.memory_allocated(inputs.device)
@@ -63,7 +63,7 @@ def peak_memory_mb(network: nn.Module, inputs: Tensor) -> float:
             network(inputs)
         torch.cuda.synchronize(inputs.device)
         return (fixed + torch.cuda.max_memory_allocated(inputs.device) - before) / MEGABYTE
-    live = _LiveStorages(held)
+    live = _LiveStorages(tensors)
     with torch.inference_mode(), live:
         network(inputs)
     return (fixed + live.peak) / MEGABYTE
@@ -174,9 +174,9 @@ class Nvml:
         self._library: Any = importlib.import_module("pynvml")
         self._library.nvmlInit()
         uuid = str(torch.cuda.get_device_properties(index).uuid)
-        self._handle = self._library.nvmlDeviceGetHandleByUUID(
-            uuid if uuid.startswith("GPU-") else f"GPU-{uuid}"
-        )
+        if not uuid.startswith("GPU-"):
+            uuid = f"GPU-{uuid}"
+        self._handle = self._library.nvmlDeviceGetHandleByUUID(uuid)
         self.start()
 
     def start(self) -> None:
@@ -230,7 +230,7 @@ def assumed_watts(device: torch.device, threads: int) -> float:
 REFERENCE_EVERY = 10
 """Visits to cells between two to the reference."""
 Progress = Callable[[int, int], None]
-"""Is told (visits done, visits in all)."""
+"""Is called with (visits done, visits in all)."""
 
 
 def draw_cells(n: int, seed: int = 0, space: Space | None = None) -> list[Cell]:
@@ -267,8 +267,8 @@ def measure(
     Example:
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
         >>> cells = draw_cells(2)
-        >>> told = measure(cells, small, Protocol(rounds=5, repeats=10))
-        >>> told.latency.shape, bool((told.latency > 0).all())  # milliseconds
+        >>> measured = measure(cells, small, Protocol(rounds=5, repeats=10))
+        >>> measured.latency.shape, bool((measured.latency > 0).all())  # milliseconds
         ((2,), True)
     """
     network = network or Network()
@@ -279,8 +279,9 @@ def measure(
         raise UserError("A measurement needs at least one cell, and none twice.")
     check_whole("A seed", seed, most=None)
     space = space or space_of(cells[0])
-    if stranger := next((cell for cell in cells if cell not in space), None):
-        raise UserError(f"{stranger} is no cell of the space {space.name}.")
+    strangers = [cell for cell in cells if cell not in space]
+    if strangers:
+        raise UserError(f"{strangers[0]} is no cell of the space {space.name}.")
     meter = find_meter(protocol.torch_device)
     if meter is None and watts is None:
         watts = assumed_watts(protocol.torch_device, protocol.threads)
@@ -322,9 +323,8 @@ def measure(
             ) from error
     card |= {"load_average_end": load_average()}
     assumed = watts if meter is None else None
-    return Measured(
-        space, cells, network, protocol, card, visits, assumed, meter.name if meter else ""
-    )
+    name = "" if meter is None else meter.name
+    return Measured(space, cells, network, protocol, card, visits, assumed, name)
 
 
 def _read(log: Journal) -> tuple[dict[str, Any], list[Visit]]:
@@ -381,9 +381,8 @@ class _Bench:
             memory = peak_memory_mb(model, self.inputs)
             energy = self._energy(model, self.inputs) if self.meter else None
         seconds = time.perf_counter() - started
-        return Visit(
-            cell.text if cell else "", timings.wall, timings.processor, seconds, memory, energy
-        )
+        text = cell.text if cell else ""
+        return Visit(text, timings.wall, timings.processor, seconds, memory, energy)
 
     @torch.inference_mode()
     def _energy(self, model: nn.Module, inputs: Tensor) -> float:

@@ -78,8 +78,8 @@ class Measured:
         >>> from surrogate_nas.training.hardware import Protocol, measure
         >>> from surrogate_nas.space import nb201
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> told = measure([nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10))
-        >>> told.timings().shape, told.table().metrics["latency@local"].unit
+        >>> measured = measure([nb201()[0], nb201()[10000]], small, Protocol(rounds=5, repeats=10))
+        >>> measured.timings().shape, measured.table().metrics["latency@local"].unit
         ((2, 50), 'ms')
     """
 
@@ -94,11 +94,11 @@ class Measured:
 
     def timings(self, clock: str = "") -> Values:
         """Milliseconds of every timed inference, shape ``(n, rounds × repeats)``."""
-        found: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
+        by_cell: dict[str, list[float]] = {cell.text: [] for cell in self.cells}
         for visit in self.visits:
             if visit.cell:
-                found[visit.cell] += visit.wall if clock == "wall" else visit.milliseconds
-        return np.array([found[cell.text] for cell in self.cells])
+                by_cell[visit.cell] += visit.wall if clock == "wall" else visit.milliseconds
+        return np.array([by_cell[cell.text] for cell in self.cells])
 
     @property
     def latency(self) -> Values:
@@ -120,16 +120,16 @@ class Measured:
     @property
     def warnings(self) -> list[str]:
         """What makes the measurement doubtful, a line each."""
-        found = []
+        sentences = []
         if not self.drift <= STEADY:
-            found.append(f"the reference cell {drift_in_words(self.drift)}.")
+            sentences.append(f"the reference cell {drift_in_words(self.drift)}.")
         load = max(self.card.get(name) or 0.0 for name in ("load_average", "load_average_end"))
         if load > self.card["cores"] + _OWN_LOAD:
-            found.append(
+            sentences.append(
                 f"{load:g} processes wanted {self.card['cores']} cores at a time; measure again"
                 " when it is quiet."
             )
-        return found
+        return sentences
 
     @property
     def seconds(self) -> float:

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import InitVar, dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training.arrays import Array, Gradient
 from surrogate_nas.training.losses.base import Loss
 from surrogate_nas.training.losses.gradients import softplus
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+DiscriminatorGradient: TypeAlias = Callable[[Array, Array], tuple[float, Array, Array]]
 
 
 @dataclass(frozen=True)
@@ -30,75 +33,55 @@ class AdversarialLoss(Loss):
     Attributes:
         discriminating: From scores of made and of real examples, each of shape ``(batch,)``, to the
             mean loss of the discriminator.
-        discriminating_slope: From the same as NumPy arrays to that mean loss and its gradients by
-            the scores of made and of real examples. None where PyTorch has to find them.
+        discriminating_gradient: From the same as NumPy arrays to that mean loss and its gradients
+            by the scores of made and of real examples. Either of the two is needed; without this
+            one PyTorch finds the gradients. Its earlier name, ``discriminating_slope``, works too.
     """
 
-    discriminating: Callable[[Tensor, Tensor], Tensor] = field(kw_only=True)
-    discriminating_slope: Callable[[Array, Array], tuple[float, Array, Array]] | None = field(
-        default=None, kw_only=True
-    )
+    discriminating: Callable[[Tensor, Tensor], Tensor] | None = field(default=None, kw_only=True)
+    discriminating_gradient: DiscriminatorGradient | None = field(default=None, kw_only=True)
+    discriminating_slope: InitVar[DiscriminatorGradient | None] = field(default=None, kw_only=True)
 
-
-def non_saturating(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001 - relativistic losses would look at it
-    """The negative log-probability that made examples are taken to be real, shape
-    ``(K, batch)``.
-    """
-    from torch.nn.functional import softplus
-
-    return softplus(-made)
-
-
-def binary(made: Tensor, real: Tensor) -> Tensor:
-    """The cross-entropy of a discriminator whose scores are log-odds.
-
-    Args:
-        made: Shape ``(batch,)``.
-        real: Likewise.
-    """
-    from torch.nn.functional import softplus
-
-    return softplus(made).mean() + softplus(-real).mean()
-
-
-def scored(made: Tensor, real: Tensor) -> Tensor:  # noqa: ARG001
-    """The negative score of made examples, shape ``(K, batch)``."""
-    return -made
-
-
-def hinge(made: Tensor, real: Tensor) -> Tensor:
-    """What scores lack to a margin of 1 on their side.
-
-    Args:
-        made: Shape ``(batch,)``.
-        real: Likewise.
-    """
-    return (1 + made).clamp(min=0).mean() + (1 - real).clamp(min=0).mean()
+    def __post_init__(
+        self,
+        slope: Gradient | None,
+        discriminating_slope: DiscriminatorGradient | None = None,
+    ) -> None:
+        super().__post_init__(slope)
+        if discriminating_slope is not None:
+            object.__setattr__(self, "discriminating_gradient", discriminating_slope)
+        if self.discriminating_gradient is None and self.discriminating is None:
+            raise UserError(f"The loss {self.name} has no loss of the discriminator.")
 
 
 @np.errstate(all="ignore")
-def _non_saturating_slope(made: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
-    losses, slope = softplus(-made)
-    return losses, -slope / made.shape[1]
+def _non_saturating(fake: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
+    """The negative log-probability that made examples are taken to be real."""
+    losses, derivative = softplus(-fake)
+    return losses, -derivative / fake.shape[1]
 
 
 @np.errstate(all="ignore")
-def _binary_slope(made: Array, real: Array) -> tuple[float, Array, Array]:
-    (fooled, by_made), (missed, by_real) = softplus(made), softplus(-real)
-    return float(fooled.mean() + missed.mean()), by_made / made.size, -by_real / real.size
+def _binary(fake: Array, real: Array) -> tuple[float, Array, Array]:
+    """The cross-entropy of a discriminator whose scores are log-odds."""
+    fooled, by_fake = softplus(fake)
+    missed, by_real = softplus(-real)
+    return float(fooled.mean() + missed.mean()), by_fake / fake.size, -by_real / real.size
 
 
-def _scored_slope(made: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
-    return -made, np.full_like(made, -1 / made.shape[1])
+def _scored(fake: Array, real: Array) -> tuple[Array, Array]:  # noqa: ARG001
+    """The negative score of made examples."""
+    return -fake, np.full_like(fake, -1 / fake.shape[1])
 
 
 @np.errstate(all="ignore")
-def _hinge_slope(made: Array, real: Array) -> tuple[float, Array, Array]:
-    fooled = 1 + made
+def _hinge(fake: Array, real: Array) -> tuple[float, Array, Array]:
+    """What scores lack to a margin of 1 on their side."""
+    fooled = 1 + fake
     missed = 1 - real
     value = np.maximum(fooled, 0).mean() + np.maximum(missed, 0).mean()
-    by_made, by_real = ((lack >= 0).astype(lack.dtype) / lack.size for lack in (fooled, missed))
-    return float(value), by_made, -by_real
+    by_fake, by_real = ((lack >= 0).astype(lack.dtype) / lack.size for lack in (fooled, missed))
+    return float(value), by_fake, -by_real
 
 
 FAMILY = (
@@ -107,24 +90,20 @@ FAMILY = (
         "non-saturating loss against a discriminator (Goodfellow et al., NeurIPS 2014)",
         "nats",
         ("generation",),
-        non_saturating,
         chance=lambda classes: math.log(2),  # noqa: ARG005 - images have no classes
         comparable="one discriminator's odds",
-        discriminating=binary,
-        slope=_non_saturating_slope,
-        discriminating_slope=_binary_slope,
+        gradient=_non_saturating,
+        discriminating_gradient=_binary,
     ),
     AdversarialLoss(
         "adversarial_hinge",
         "hinge against a discriminator (Lim & Ye 2017; Miyato et al., ICLR 2018)",
         "score",
         ("generation",),
-        scored,
         chance=lambda classes: 1.0,  # noqa: ARG005
         comparable="one discriminator's scores",
-        discriminating=hinge,
-        slope=_scored_slope,
-        discriminating_slope=_hinge_slope,
+        gradient=_scored,
+        discriminating_gradient=_hinge,
     ),
 )
 """The losses of this file."""

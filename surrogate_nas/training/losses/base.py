@@ -1,61 +1,64 @@
-"""What a loss is: a differentiable value of every example, with its unit and what it may be
-compared with.
+"""What a loss is: a value of every example with its gradient, a unit, and what it may be compared
+with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from surrogate_nas.core.arguments import check_number
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array, as_array
+from surrogate_nas.training.arrays import Array, Gradient, as_array
 from surrogate_nas.training.machine import loaded
 
 if TYPE_CHECKING:  # a list of losses needs no PyTorch
     from torch import Tensor
-
-Slope: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
-"""From outputs and targets to the loss of every network on every example, and a gradient by the
-outputs.
-"""
 
 
 @dataclass(frozen=True)
 class Loss:
     """A training loss; smaller is better.
 
+    It is defined once: by `gradient` in NumPy, or by `each` in PyTorch, which then finds the
+    gradient. Of a loss that has a `gradient`, `each` is made of it where it is left out.
+
     Attributes:
         name: The key in `LOSSES`.
         title: One line saying what it is, with the paper.
         unit: Of its values.
         fits: The kinds of task that it can train.
-        each: From outputs ``(K, batch, outputs[, positions…])`` of K networks and their common
-            targets ``(batch, …)`` to the loss of every network on every example, shape
+        each: From tensors of outputs ``(K, batch, outputs[, positions…])`` of K networks and their
+            common targets ``(batch, …)`` to the loss of every network on every example, shape
             ``(K, batch)``, differentiable by the outputs.
         chance: From the number of classes to the value of knowing nothing: of uniform answers, or,
             without classes, of the constant answer that its file names. Ten times it is the worst
             that is recorded.
         comparable: Losses whose values may be compared share this word.
-        slope: The same in NumPy, which needs no PyTorch: from arrays of outputs and targets to what
-            `each` gives, and the gradient of its mean over the batch, in the shape of the outputs;
-            None to differentiate `each`.
+        gradient: From NumPy arrays of outputs and targets to what `each` gives, and the gradient of
+            its mean over the batch, in the shape of the outputs; it needs no PyTorch. None to
+            differentiate `each`. The argument's earlier name, ``slope``, works too.
     """
 
     name: str
     title: str
     unit: str
     fits: tuple[str, ...]
-    each: Callable[[Tensor, Tensor], Tensor]
-    chance: Callable[[int], float]
-    comparable: str
-    slope: Slope | None = field(default=None, kw_only=True)
+    each: Callable[[Tensor, Tensor], Tensor] = None  # type: ignore[assignment]
+    chance: Callable[[int], float] = None  # type: ignore[assignment]
+    comparable: str = ""
+    gradient: Gradient | None = field(default=None, kw_only=True)
+    slope: InitVar[Gradient | None] = field(default=None, kw_only=True)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, slope: Gradient | None) -> None:
+        if slope is not None:
+            object.__setattr__(self, "gradient", slope)
+        if self.each is None and self.gradient is not None:
+            object.__setattr__(self, "each", partial(_each, self.gradient))
         for name in ("name", "title", "unit", "comparable"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
                 raise UserError(f"The {name} of a loss is a text, not {getattr(self, name)!r:.80}.")
@@ -63,14 +66,17 @@ class Loss:
             raise UserError(
                 f"The loss {self.name} fits a tuple of kinds of task, not {self.fits!r:.80}."
             )
-        for name in ("each", "chance", *(["slope"] if self.slope is not None else [])):
+        functions = ["each", "chance"]
+        if self.gradient is not None:
+            functions.append("gradient")
+        for name in functions:
             if not callable(getattr(self, name)):
                 raise UserError(
                     f"The {name} of the loss {self.name} is a function, not"
                     f" {getattr(self, name)!r:.80}."
                 )
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The mean loss of every network, shape ``(K,)`` float64, and the gradient of their sum by
         the outputs.
 
@@ -81,17 +87,20 @@ class Loss:
         Returns:
             The gradient is an array or a tensor as the outputs are.
         """
-        if self.slope is not None and isinstance(outputs, np.ndarray):
-            each, gradient = self.slope(outputs, targets)
-            return each.mean(1, dtype=np.float64), gradient
+        is_array = isinstance(outputs, np.ndarray)
+        if self.gradient is not None:
+            values, gradient = self.gradient(as_array(outputs), targets)
+            if not is_array:
+                gradient = loaded().as_tensor(gradient, device=outputs.device)
+            return values.mean(1, dtype=np.float64), gradient
         torch = loaded()
         leaf = torch.as_tensor(outputs).detach().requires_grad_()
         with torch.enable_grad():
             losses = self.each(leaf, torch.as_tensor(targets, device=leaf.device)).mean(1)
-            (slope,) = torch.autograd.grad(losses.sum(), leaf)
-        return as_array(losses).astype(np.float64), (
-            slope.numpy() if isinstance(outputs, np.ndarray) else slope
-        )
+            (gradient,) = torch.autograd.grad(losses.sum(), leaf)
+        if is_array:
+            gradient = gradient.numpy()
+        return as_array(losses).astype(np.float64), gradient
 
     def values(self, outputs: Array, targets: Array) -> Array:
         """The mean loss of every network, shape ``(K,)`` float64.
@@ -100,8 +109,8 @@ class Loss:
             outputs: As `each` takes them, an array.
             targets: Likewise.
         """
-        if self.slope is not None:
-            return np.asarray(self.slope(outputs, targets)[0].mean(1, dtype=np.float64))
+        if self.gradient is not None:
+            return np.asarray(self.gradient(outputs, targets)[0].mean(1, dtype=np.float64))
         torch = loaded()
         with torch.no_grad():
             losses = self.each(torch.as_tensor(outputs), torch.as_tensor(targets)).mean(1)
@@ -114,8 +123,11 @@ class Loss:
         Its `each` raises a `UserError` where it fails, or where what it gives has another shape or
         no gradient.
         """
-        slope = None if self.slope is None else partial(_held_slope, self.slope, self.name)
-        return replace(self, each=partial(_held, self.each, self.name), slope=slope)
+        gradient = self.gradient
+        if gradient is not None:
+            gradient = partial(_checked_gradient, gradient, self.name)
+        each = partial(_checked_each, self.each, self.name)
+        return replace(self, each=each, gradient=gradient)
 
     def worst(self, classes: int) -> float:
         """The finite value recorded of a network that diverged: ten times that of knowing nothing.
@@ -131,7 +143,14 @@ class Loss:
         )
 
 
-def _held(
+def _each(gradient: Gradient, outputs: Tensor, targets: Tensor) -> Tensor:
+    """`Loss.each` of a loss that is defined in NumPy; it can be differentiated twice."""
+    from surrogate_nas.training.autograd import each_by
+
+    return each_by(gradient, outputs, as_array(targets))
+
+
+def _checked_each(
     each: Callable[[Tensor, Tensor], Tensor],
     name: str,
     outputs: Tensor,
@@ -145,22 +164,16 @@ def _held(
     except torch.OutOfMemoryError:
         raise
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"The loss {name} failed: {type(error).__name__}: {said:.300}.") from error
+        raise _failure(name, error) from error
     shape = tuple(outputs.shape[:2])
-    if (
-        not isinstance(losses, torch.Tensor)
-        or tuple(losses.shape) != shape
-        or not losses.is_floating_point()
-    ):
-        found = (
-            f"{losses.dtype} of shape {tuple(losses.shape)}"
-            if isinstance(losses, torch.Tensor)
-            else repr(losses)
-        )
+    is_tensor = isinstance(losses, torch.Tensor)
+    if not is_tensor or tuple(losses.shape) != shape or not losses.is_floating_point():
+        result = repr(losses)
+        if is_tensor:
+            result = f"{losses.dtype} of shape {tuple(losses.shape)}"
         raise UserError(
             f"The loss {name} must give a number for each network and example, {shape}, not"
-            f" {found:.80}."
+            f" {result:.80}."
         )
     if outputs.requires_grad and not losses.requires_grad:
         raise UserError(
@@ -170,22 +183,27 @@ def _held(
     return losses
 
 
-def _held_slope(
-    slope: Slope,
+def _checked_gradient(
+    gradient: Gradient,
     name: str,
     outputs: Array,
     targets: Array,
 ) -> tuple[Array, Array]:
     """The losses and the gradient, or a line saying why there are none."""
     try:
-        each, gradient = slope(outputs, targets)
+        values, by_outputs = gradient(outputs, targets)
     except Exception as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"The loss {name} failed: {type(error).__name__}: {said:.300}.") from error
-    found = (np.shape(each), np.shape(gradient))
-    wanted = (outputs.shape[:2], outputs.shape)
-    if found != wanted:
+        raise _failure(name, error) from error
+    shapes = (np.shape(values), np.shape(by_outputs))
+    expected = (outputs.shape[:2], outputs.shape)
+    if shapes != expected:
         raise UserError(
-            f"The slope of the loss {name} must give arrays of the shapes {wanted}, not {found}."
+            f"The gradient of the loss {name} must give arrays of the shapes {expected}, not"
+            f" {shapes}."
         )
-    return np.asarray(each), np.asarray(gradient, dtype=outputs.dtype)
+    return np.asarray(values), np.asarray(by_outputs, dtype=outputs.dtype)
+
+
+def _failure(name: str, error: Exception) -> UserError:
+    message = " ".join(str(error).split())
+    return UserError(f"The loss {name} failed: {type(error).__name__}: {message:.300}.")

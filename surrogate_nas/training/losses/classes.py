@@ -7,7 +7,6 @@ Outputs have shape ``(K, batch, classes[, positions…])``, targets ``(batch[, p
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,9 +21,6 @@ from surrogate_nas.training.losses.gradients import (
     summed,
 )
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 SMOOTHING = 0.1
 """The share of a target that is spread evenly over all classes (Szegedy et al. 2016)."""
 GAMMA = 2
@@ -32,66 +28,15 @@ GAMMA = 2
 _FITS = ("classification", "language", "segmentation")
 
 
-def cross_entropy(outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
-    """The negative log of the softmax of the right class, in nats, shape ``(K, batch)``."""
-    import torch.nn.functional as F
-
-    flat = outputs.flatten(0, 1)
-    wanted = _repeated(targets, outputs).flatten(0, 1)
-    return _mean(
-        F.cross_entropy(flat, wanted, reduction="none", label_smoothing=smoothing), outputs
-    )
-
-
-def label_smoothing(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats, shape ``(K, batch)``."""
-    return cross_entropy(outputs, targets, SMOOTHING)
-
-
-def focal(outputs: Tensor, targets: Tensor) -> Tensor:
-    """``-(1 - p)^γ log p`` with p the softmax of the right class, shape ``(K, batch)``."""
-    log = _of_target(outputs.log_softmax(2), targets)
-    return _mean(-((1 - log.exp()) ** GAMMA) * log, outputs)
-
-
-def brier(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared distance from the softmax to the one-hot target, from 0 to 2, shape
-    ``(K, batch)``.
-    """
-    p = outputs.softmax(2)
-    return _mean(p.square().sum(2) - 2 * _of_target(p, targets) + 1, outputs)
-
-
-def hinge(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The margin of 1 that is missing to each wrong class, summed, over the number of classes,
-    shape ``(K, batch)``.
-    """
-    missing = (1 + outputs - _of_target(outputs, targets).unsqueeze(2)).clamp(min=0)
-    # the right class misses 1 to itself
-    return _mean((missing.sum(2) - 1) / outputs.shape[2], outputs)
-
-
-def _repeated(targets: Tensor, outputs: Tensor) -> Tensor:
-    return targets.expand(outputs.shape[0], *targets.shape)
-
-
-def _of_target(values: Tensor, targets: Tensor) -> Tensor:
-    return values.gather(2, _repeated(targets, values).unsqueeze(2)).squeeze(2)
-
-
-def _mean(each: Tensor, outputs: Tensor) -> Tensor:
-    """The mean over positions, shape ``(K, batch)``."""
-    return each.reshape(*outputs.shape[:2], -1).mean(2)
-
-
 @np.errstate(all="ignore")
-def cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """The slope of `cross_entropy`, see `Loss`."""
+def cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The negative log of the softmax of the right class, in nats."""
     return of_right(outputs, targets, lambda log: (-log, -1.0))
 
 
 @np.errstate(all="ignore")
-def _label_smoothing_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _label_smoothing(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The cross-entropy with targets smoothed by `SMOOTHING`, in nats."""
     softmax = softmax_of(outputs, targets)
     classes = outputs.shape[2]
     weight = share(outputs)
@@ -105,7 +50,9 @@ def _label_smoothing_slope(outputs: Array, targets: Array) -> tuple[Array, Array
 
 
 @np.errstate(all="ignore")
-def _focal_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _focal(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """``-(1 - p)^γ log p`` with p the softmax of the right class."""
+
     def of(log: Array) -> tuple[Array, Array]:
         p = np.exp(log)
         wrong = 1 - p
@@ -115,7 +62,8 @@ def _focal_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 @np.errstate(all="ignore")
-def _brier_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _brier(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The squared distance from the softmax to the one-hot target, from 0 to 2."""
     softmax = softmax_of(outputs, targets)
     weight = 2 * share(outputs)
     p = softmax.raised
@@ -131,7 +79,8 @@ def _brier_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
 
 @np.errstate(all="ignore")
-def _hinge_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _hinge(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The margin of 1 that is missing to each wrong class, summed, over the number of classes."""
     classes = outputs.shape[2]
     missing = outputs.copy(order="K")
     right = places(missing, targets)
@@ -151,10 +100,9 @@ _CLASSES = (
         "negative log-likelihood of the right class",
         "nats",
         _FITS,
-        cross_entropy,
         chance=math.log,
         comparable="cross-entropy",
-        slope=cross_entropy_slope,
+        gradient=cross_entropy,
     ),
     Loss(
         "label_smoothing",
@@ -162,30 +110,27 @@ _CLASSES = (
         " al., CVPR 2016)",
         "nats",
         _FITS,
-        label_smoothing,
         chance=math.log,
         comparable="smoothed cross-entropy",
-        slope=_label_smoothing_slope,
+        gradient=_label_smoothing,
     ),
     Loss(
         "focal",
         f"cross-entropy weighted by (1 - p)^{GAMMA} (Lin et al., ICCV 2017)",
         "weighted nats",
         _FITS,
-        focal,
         chance=lambda classes: (1 - 1 / classes) ** GAMMA * math.log(classes),
         comparable="focal",
-        slope=_focal_slope,
+        gradient=_focal,
     ),
     Loss(
         "brier",
         "squared error of the probabilities on the one-hot target (Brier 1950)",
         "squared probability",
         _FITS,
-        brier,
         chance=lambda classes: 1 - 1 / classes,
         comparable="Brier score",
-        slope=_brier_slope,
+        gradient=_brier,
     ),
     Loss(
         "hinge",
@@ -193,10 +138,9 @@ _CLASSES = (
         " classes",
         "margins",
         _FITS,
-        hinge,
         chance=lambda classes: 1 - 1 / classes,
         comparable="hinge",
-        slope=_hinge_slope,
+        gradient=_hinge,
     ),
 )
 """The losses of this file."""
@@ -214,20 +158,9 @@ loss.
 """
 
 
-def dice(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the Dice coefficient of probabilities and pixels, the mean over classes, shape
-    ``(K, batch)``.
-    """
-    import torch.nn.functional as F
-
-    p = outputs.softmax(2).flatten(3)
-    right = F.one_hot(targets.flatten(1), outputs.shape[2]).transpose(1, 2).to(p.dtype)
-    shared = (p * right).sum(3)
-    return 1 - ((2 * shared + SMOOTH) / (p.sum(3) + right.sum(2) + SMOOTH)).mean(2)
-
-
 @np.errstate(all="ignore")
-def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+def _dice(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """One less the Dice coefficient of probabilities and pixels, the mean over classes."""
     count, batch, classes = outputs.shape[:3]
     softmax = softmax_of(outputs, targets)
     p = softmax.raised
@@ -243,8 +176,8 @@ def _dice_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
 
     def of_class(weights: Array | None) -> Array:
         """Sums over the pixels of each class, shape ``(K, batch, classes)``."""
-        found = np.bincount(where, weights, count * batch * classes)
-        return found.reshape(count, batch, classes).astype(p.dtype)
+        sums = np.bincount(where, weights, count * batch * classes)
+        return sums.reshape(count, batch, classes).astype(p.dtype)
 
     above = 2 * of_class(answered.ravel("K")) + SMOOTH
     below = np.add.reduce(p, axis=pixels)
@@ -269,10 +202,9 @@ _SEGMENTS = (
         "1 - soft Dice coefficient, the mean over classes (Milletari et al., 3DV 2016)",
         "1 - Dice",
         ("segmentation",),
-        dice,
         chance=lambda classes: 1 - 1 / classes,
         comparable="Dice",
-        slope=_dice_slope,
+        gradient=_dice,
     ),
 )
 """Losses of segmentation."""

@@ -1,8 +1,8 @@
-"""What slopes share: losses with their gradients in NumPy, by hand, so that a training on a CPU
+"""What losses share that are defined in NumPy with their gradients, so that a training on a CPU
 needs no autograd.
 
-A slope takes outputs ``(K, batch, outputs[, positions…])`` in whatever order they lie in memory,
-often with the batch innermost. It works element by element, reduces over axis 2, and gives a
+Outputs ``(K, batch, outputs[, positions…])`` come in any order of memory, often with the batch
+innermost. A loss works element by element, reduces over axis 2, and gives a
 gradient that lies in memory as the outputs do: an array is never brought into the order of its
 axes, which would cost more than the loss.
 """
@@ -48,16 +48,16 @@ def softened(outputs: Array) -> tuple[Array, Array, Array | float]:
 
 def summed(values: Array) -> Array:
     """The sum over classes, which stay as an axis of one."""
-    parts = values
-    while parts.shape[2] > 1 and parts.size > _LARGE:
-        half, odd = divmod(parts.shape[2], 2)
-        halved: Array = parts[:, :, :half] + parts[:, :, half : 2 * half]
+    terms = values
+    while terms.shape[2] > 1 and terms.size > _LARGE:
+        half, odd = divmod(terms.shape[2], 2)
+        halved: Array = terms[:, :, :half] + terms[:, :, half : 2 * half]
         if odd:
-            halved[:, :, :1] += parts[:, :, -1:]
-        parts = halved
-    if parts.shape[2] > 1 or parts is values:
-        parts = np.add.reduce(parts, axis=2, keepdims=True)
-    return parts
+            halved[:, :, :1] += terms[:, :, -1:]
+        terms = halved
+    if terms.shape[2] > 1 or terms is values:
+        terms = np.add.reduce(terms, axis=2, keepdims=True)
+    return terms
 
 
 def places(values: Array, targets: Array) -> Array:
@@ -135,7 +135,7 @@ def of_right(
     targets: Array,
     of: Callable[[Array], tuple[Array, Array | float]],
 ) -> tuple[Array, Array]:
-    """The slope of a loss that looks at nothing but the log-probability of the right class.
+    """A loss that depends on the log-probability of the right class alone, with its gradient.
 
     Args:
         outputs: Scores, shape ``(K, batch, classes[, positions…])``.

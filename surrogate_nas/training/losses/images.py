@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.numbers import absolute_error, slope_of
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from surrogate_nas.training.losses.numbers import absolute_error, mean_error
 
 WINDOW = 7
 """The side of SSIM's uniform windows, as in scikit-image; a smaller image is one window."""
@@ -26,43 +23,11 @@ _SMALL = (0.01**2, 0.03**2)
 """What keeps SSIM's quotients from 0 by 0, at a range of 1 (Wang et al. 2004)."""
 
 
-def l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The mean absolute error of pixels, shape ``(K, batch)``."""
-    return (outputs - targets).abs().flatten(2).mean(2)
-
-
-def ssim(outputs: Tensor, targets: Tensor) -> Tensor:
-    """One less the structural similarity, from 0 to 2, the mean over windows, shape
-    ``(K, batch)``.
-    """
-    import torch
-    from torch.nn.functional import avg_pool2d
-
-    count, batch, _, *sides = outputs.shape
-    window = [min(WINDOW, side) for side in sides]
-    x = outputs.flatten(0, 1)
-    y = targets.expand(count, *targets.shape).flatten(0, 1)
-    pixels = window[0] * window[1]
-    unbiased = pixels / max(pixels - 1, 1)
-
-    def mean(of: Tensor) -> Tensor:
-        return avg_pool2d(of, window, stride=1)
-
-    mean_x = mean(x)
-    mean_y = mean(y)
-    variances = unbiased * (mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2)
-    covariance = unbiased * (mean(x * y) - mean_x * mean_y)
-    luminance = (2 * mean_x * mean_y + _SMALL[0]) / (mean_x**2 + mean_y**2 + _SMALL[0])
-    structure = (2 * covariance + _SMALL[1]) / (variances + _SMALL[1])
-    # Both are below 0 of a negative with values below 0, which the published product takes to be
-    # the image itself.
-    similarity = luminance * torch.where(luminance < 0, structure.abs(), structure)
-    return 1 - similarity.view(count, batch, -1).mean(2)
-
-
 @np.errstate(all="ignore")
-def _ssim_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Means over windows are matrices, from the left over rows and over columns; their transposes
+def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """One less the structural similarity, the mean over windows.
+
+    Means over windows are matrices, from the left over rows and over columns; their transposes
     lead back.
     """
     (count, batch, channels), sides = outputs.shape[:3], outputs.shape[3:]
@@ -133,20 +98,18 @@ FAMILY = (
         "mean absolute error of pixels",
         "absolute error",
         _FITS,
-        l1,
         chance=lambda classes: 0.5,  # noqa: ARG005 - images have no classes
         comparable="absolute error",
-        slope=slope_of(absolute_error),
+        gradient=mean_error(absolute_error),
     ),
     Loss(
         "ssim",
         "1 - structural similarity (Wang et al., IEEE TIP 2004)",
         "1 - SSIM",
         _FITS,
-        ssim,
         chance=lambda classes: 1.0,  # noqa: ARG005
         comparable="SSIM",
-        slope=_ssim_slope,
+        gradient=_ssim,
     ),
 )
 """The losses of this file."""

@@ -11,58 +11,22 @@ import math
 from collections.abc import Callable
 from functools import partial
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.losses.base import Loss, Slope
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from surrogate_nas.training.arrays import Array, Gradient
+from surrogate_nas.training.losses.base import Loss
 
 QUANTILE = 0.9
 """What the pinball loss asks for; at the median it would be half the absolute error."""
 _NORMAL = NormalDist()
 
 
-def squared(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The squared error, shape ``(K, batch)``."""
-    return _off(outputs, targets).square().mean(2)
-
-
-def absolute(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The absolute error, shape ``(K, batch)``."""
-    return _off(outputs, targets).abs().mean(2)
-
-
-def huber(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Half the squared error up to an error of 1, beyond it the absolute error less a half, shape
-    ``(K, batch)``.
-    """
-    off = _off(outputs, targets).abs()
-    near = off.clamp(max=1)
-    return (near * (off - near / 2)).mean(2)
-
-
-def pinball(outputs: Tensor, targets: Tensor) -> Tensor:
-    """What is missing to the target times `QUANTILE`, what is too much times the rest, shape
-    ``(K, batch)``.
-    """
-    missing = _off(outputs, targets)
-    return (QUANTILE * missing - missing.clamp(max=0)).mean(2)
-
-
-def _off(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Targets less outputs, shape ``(K, batch, numbers)``."""
-    return targets.reshape(len(targets), -1) - outputs.flatten(2)
-
-
-def slope_of(of_error: Callable[[Array], tuple[Array, Array]]) -> Slope:
-    """The slope of a mean over numbers."""
+def mean_error(of_error: Callable[[Array], tuple[Array, Array]]) -> Gradient:
+    """The mean over numbers of a loss of each error, with its gradient."""
 
     @np.errstate(all="ignore")
-    def slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    def gradient_of(outputs: Array, targets: Array) -> tuple[Array, Array]:
         size = math.prod(outputs.shape[2:])
         wanted = targets.reshape(outputs.shape[1:]).astype(outputs.dtype, copy=False)
         values, gradient = of_error(np.subtract(outputs, wanted, out=np.empty_like(outputs)))
@@ -70,7 +34,7 @@ def slope_of(of_error: Callable[[Array], tuple[Array, Array]]) -> Slope:
         gradient *= 1 / (outputs.shape[1] * size)
         return losses, gradient
 
-    return slope
+    return gradient_of
 
 
 def _squared(error: Array) -> tuple[Array, Array]:
@@ -104,7 +68,6 @@ def _loss(
     name: str,
     title: str,
     unit: str,
-    each: Callable[[Tensor, Tensor], Tensor],
     of_error: Callable[[Array], tuple[Array, Array]],
     constant: float,
     comparable: str,
@@ -115,10 +78,9 @@ def _loss(
         title,
         unit,
         fits,
-        each,
-        partial(_always, constant),
-        comparable,
-        slope=slope_of(of_error),
+        chance=partial(_always, constant),
+        comparable=comparable,
+        gradient=mean_error(of_error),
     )
 
 
@@ -131,7 +93,6 @@ FAMILY = (
         "squared",
         "mean squared error: asks for the mean",
         "squared error",
-        squared,
         _squared,
         1.0,
         "squared error",
@@ -141,7 +102,6 @@ FAMILY = (
         "absolute",
         "mean absolute error: asks for the median",
         "absolute error",
-        absolute,
         absolute_error,
         math.sqrt(2 / math.pi),
         "absolute error",
@@ -150,7 +110,6 @@ FAMILY = (
         "huber",
         "squared near 0, absolute beyond 1 (Huber 1964)",
         "Huber error",
-        huber,
         _huber,
         _huber_of_normal(),
         "Huber error",
@@ -159,7 +118,6 @@ FAMILY = (
         "pinball",
         f"asks for the quantile {QUANTILE:g} (Koenker & Bassett 1978)",
         "pinball error",
-        pinball,
         _pinball,
         _NORMAL.pdf(_NORMAL.inv_cdf(QUANTILE)),
         "pinball error",

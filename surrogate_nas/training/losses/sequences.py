@@ -10,110 +10,59 @@ must part two equal neighbours) has the worst recorded value and no gradient.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, log
 from surrogate_nas.training.losses.base import Loss
-from surrogate_nas.training.losses.classes import cross_entropy, cross_entropy_slope
+from surrogate_nas.training.losses.classes import cross_entropy
 from surrogate_nas.training.losses.gradients import softened
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 BLANK = 0
 
 
-def ctc(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of all alignments together, nats per position, shape
-    ``(K, batch)``.
-    """
-    import torch
-    import torch.nn.functional as F
-
-    count, batch, classes, positions = outputs.shape
-    logs = outputs.flatten(0, 1).permute(2, 0, 1).log_softmax(2)
-    lengths = (targets != BLANK).sum(1).repeat(count)
-    everywhere = torch.full_like(lengths, positions)
-    nats = F.ctc_loss(
-        logs,
-        targets.repeat(count, 1),
-        everywhere,
-        lengths,
-        blank=BLANK,
-        reduction="none",
-        zero_infinity=True,
-    )
-    return _worst_where(nats.view(count, batch) / positions, needed(targets) > positions, classes)
-
-
-def aligned_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """The negative log-likelihood of one alignment, see `aligned`, nats per position, shape
-    ``(K, batch)``.
-    """
+@np.errstate(all="ignore")
+def _aligned_cross_entropy(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The negative log-likelihood of one alignment, see `aligned`, nats per position."""
     _, _, classes, positions = outputs.shape
-    each = cross_entropy(outputs, aligned(targets, positions))
-    return _worst_where(each, needed(targets) > positions, classes)
+    losses, gradient = cross_entropy(outputs, aligned(targets, positions))
+    _forget(losses, gradient, needed(targets) > positions, classes)
+    return losses, gradient
 
 
-def aligned(targets: Tensor, positions: int) -> Tensor:
+def aligned(targets: Array, positions: int) -> Array:
     """Targets written from the left, a blank between equal neighbours and blanks behind, shape
     ``(batch, positions)``.
 
     CTC's greedy decoding gives the target back; what does not fit is cut off.
     """
-    room = max(positions, 2 * targets.shape[1])
-    places = (targets != BLANK).cumsum(1) + _doubled(targets).cumsum(1) - 1
-    written = targets.new_zeros(len(targets), room).scatter_add(1, places.clamp(min=0), targets)
+    is_label = targets != BLANK
+    places = np.cumsum(is_label, 1) + np.cumsum(_doubled(targets), 1) - 1
+    written = np.zeros((len(targets), max(positions, 2 * targets.shape[1])), int)
+    examples, _ = np.nonzero(is_label)
+    written[examples, places[is_label]] = targets[is_label]
     return written[:, :positions]
 
 
-def needed(targets: Tensor) -> Tensor:
+def needed(targets: Array) -> Array:
     """The positions that a target needs at least, shape ``(batch,)``."""
-    return (targets != BLANK).sum(1) + _doubled(targets).sum(1)
-
-
-def _doubled(targets: Tensor) -> Tensor:
-    """Where a character follows its equal, shape ``(batch, longest)``."""
-    doubled = targets != BLANK
-    doubled[:, 1:] &= targets[:, 1:] == targets[:, :-1]
-    doubled[:, :1] = False
-    return doubled
-
-
-def _worst_where(each: Tensor, hopeless: Tensor, classes: int) -> Tensor:
-    return each.masked_fill(hopeless, 10 * math.log(classes))
+    return np.asarray((targets != BLANK).sum(1) + _doubled(targets).sum(1))
 
 
 @np.errstate(all="ignore")
-def _aligned_cross_entropy_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    _, _, classes, positions = outputs.shape
-    doubled = _doubled_labels(targets)
-    stays = targets != BLANK
-    at = np.cumsum(stays, 1) + np.cumsum(doubled, 1) - 1
-    written = np.zeros((len(targets), max(positions, 2 * targets.shape[1])), int)
-    examples, _ = np.nonzero(stays)
-    written[examples, at[stays]] = targets[stays]
-    losses, gradient = cross_entropy_slope(outputs, written[:, :positions])
-    _forget(losses, gradient, stays.sum(1) + doubled.sum(1) > positions, classes)
-    return losses, gradient
+def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
+    """The negative log-likelihood of all alignments together, nats per position.
 
-
-@np.errstate(all="ignore")
-def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
-    """Forward and backward at once: the latter are the forward paths of the mirrored text in
-    mirrored time.
-
-    Emissions are divided by the greatest of a text's own at each position, which keeps products of
-    them in float64's range; where they leave it nevertheless, everything is done again with
-    logarithms.
+    Forward and backward paths are computed at once: the latter are the forward paths of the
+    mirrored text in mirrored time. Emissions are divided by the greatest of a text's own at each
+    position, which keeps products of them in float64's range; where they leave it nevertheless,
+    everything is done again with logarithms.
     """
     count, batch, classes, positions = outputs.shape
     longest = targets.shape[1]
     examples = count * batch
     lengths = (targets != BLANK).sum(1)
-    doubled = _doubled_labels(targets)
+    doubled = _doubled(targets)
     # Shape of labels: (labels, 1, batch).
     labels = np.concatenate([np.full((batch, 1), BLANK), targets], 1).T[:, None]
     gradient, total, top = softened(outputs)
@@ -136,10 +85,10 @@ def _ctc_slope(outputs: Array, targets: Array) -> tuple[Array, Array]:
     losses = -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype) / positions
     gradient /= total
     # What a label's states hold at every position, off the probabilities.
-    parts = shares.reshape(positions, 1 + longest, count, batch).astype(outputs.dtype)
+    by_label = shares.reshape(positions, 1 + longest, count, batch).astype(outputs.dtype)
     steps = [step // gradient.itemsize for step in gradient.strides]
     where = networks * steps[0] + columns * steps[1] + labels * steps[2] + times * steps[3]
-    np.subtract.at(gradient.ravel("K"), where.ravel(), parts.ravel())
+    np.subtract.at(gradient.ravel("K"), where.ravel(), by_label.ravel())
     gradient *= 1 / (positions * batch)
     _forget(losses, gradient, hopeless, classes)
     return losses, gradient
@@ -168,16 +117,16 @@ def _shares(
         nothing: The weight of what cannot be.
         one: The weight of what is certain.
     """
-    positions, held, n = emitted.shape
-    states = 2 * held - 1  # a blank before, between and behind the labels
+    positions, labels, n = emitted.shape
+    states = 2 * labels - 1  # a blank before, between and behind the labels
     weights = np.empty((positions, states, 2 * n))
     weights[:, 0::2, :n], weights[:, 1::2, :n] = emitted[:, :1], emitted[:, 1:]
     weights[:, :, n:] = weights[::-1, ::-1, :n]
     allowed = np.full((states, 2 * n), nothing)
     allowed[3::2, :n][skips] = one
     allowed[2:, n:] = allowed[2:, :n][::-1]
-    found = np.empty_like(weights)
-    start = found[0]
+    paths = np.empty_like(weights)
+    start = paths[0]
     texts = np.arange(n)
     start[:] = nothing
     start[:2, :n] = one
@@ -186,13 +135,13 @@ def _shares(
     padded = np.full((states + 2, 2 * n), nothing)
     now = padded[2:]
     skipped = np.empty((states, 2 * n))
-    for before, weight, after in zip(found[:-1], weights[:-1], found[1:], strict=True):
+    for before, weight, after in zip(paths[:-1], weights[:-1], paths[1:], strict=True):
         times(before, weight, out=now)
         plus(now, padded[1:-1], out=after)
         times(padded[:-2], allowed, out=skipped)
         plus(after, skipped, out=after)
-    both = times(found[:, :, :n], weights[:, :, :n])
-    times(both, found[::-1, ::-1, n:], out=both)
+    both = times(paths[:, :, :n], weights[:, :, :n])
+    times(both, paths[::-1, ::-1, n:], out=both)
     together = plus.reduce(both, axis=1, keepdims=True)
     inverse = np.subtract if plus is np.logaddexp else np.divide
     inverse(both, together, out=both)
@@ -201,8 +150,8 @@ def _shares(
     return shares, together[0, 0]
 
 
-def _doubled_labels(targets: Array) -> Array:
-    """`_doubled` of a NumPy array."""
+def _doubled(targets: Array) -> Array:
+    """Where a character follows its equal, shape ``(batch, longest)``."""
     doubled = np.zeros(targets.shape, bool)
     doubled[:, 1:] = (targets[:, 1:] != BLANK) & (targets[:, 1:] == targets[:, :-1])
     return doubled
@@ -221,20 +170,18 @@ FAMILY = (
         "likelihood of a text over all its alignments, per position (Graves et al., ICML 2006)",
         "nats",
         _FITS,
-        ctc,
         chance=math.log,
         comparable="CTC",
-        slope=_ctc_slope,
+        gradient=_ctc,
     ),
     Loss(
         "aligned_cross_entropy",
         "likelihood of a text in one alignment, written from the left, per position",
         "nats",
         _FITS,
-        aligned_cross_entropy,
         chance=math.log,
         comparable="aligned cross-entropy",
-        slope=_aligned_cross_entropy_slope,
+        gradient=_aligned_cross_entropy,
     ),
 )
 """The losses of this file."""

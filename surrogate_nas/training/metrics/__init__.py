@@ -1,19 +1,19 @@
-"""Measures by name: a family is one more file here; a user's own is a ``file.py:MEASURE``."""
+"""Metrics of tasks by name: a family is one more file; a user's own is a ``file.py:METRIC``."""
 
 from __future__ import annotations
 
 from surrogate_nas.core.registry import Registry
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
-__all__ = ["MEASURES", "Answers", "Measure"]
+__all__ = ["METRICS", "Predictions", "TaskMetric"]
 
 _FIRST = ("classes", "boxes", "numbers", "sequences", "images", "generation")
-MEASURES = Registry(
-    "measure",
-    Measure,
+METRICS = Registry(
+    "metric",
+    TaskMetric,
     folder=__name__,
     attribute="FAMILY",
     first=_FIRST,
     group="surrogate_nas.metrics",
 )
-"""Every measure by name."""
+"""Every metric by name."""

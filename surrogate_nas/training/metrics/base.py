@@ -1,5 +1,5 @@
-"""What a measure is: a number that says how well networks answer a split, beside the loss that
-trained them.
+"""What a metric of a task is: a number that says how well networks predict a split, besides the
+loss that trained them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import Array, Slope, as_array, autograd_slope, differentiable
+from surrogate_nas.training.arrays import (
+    Array,
+    InputGradient,
+    as_array,
+    autograd_input_gradient,
+    differentiable,
+)
 from surrogate_nas.training.machine import loaded
 
-if TYPE_CHECKING:  # a list of measures needs no PyTorch
+if TYPE_CHECKING:  # a list of metrics needs no PyTorch
     from torch import Tensor
 
 When = Literal["batch", "epoch", "end"]
-"""How often a measure is taken."""
+"""How often a metric is computed."""
 Quantity = Literal["error", "loss", "quality"]
 """How well a task is done: an error, a loss, or a quality, of which more is better."""
 _QUANTITIES = ("error", "loss", "quality")
@@ -45,15 +51,14 @@ class Arrays:
     targets: Array
     inputs: Array
     again: Callable[[Array], Array]
-    slope: Slope
+    input_gradient: InputGradient
 
 
-class Answers:
+class Predictions:
     """What K networks answered to n examples: `arrays` in NumPy, the other attributes as tensors of
     PyTorch.
 
-    Either is made of the other where it is first looked at, so that what looks at arrays alone
-    needs no PyTorch.
+    Either is made of the other at its first use, so that a metric of arrays needs no PyTorch.
 
     Attributes:
         task: The `Task` that the examples are from.
@@ -66,7 +71,7 @@ class Answers:
         inputs: Array | Tensor,
         task: Any,
         again: Callable[[Any], Any],
-        slope: Slope | None = None,
+        input_gradient: InputGradient | None = None,
     ) -> None:
         """Keep what was answered.
 
@@ -77,22 +82,22 @@ class Answers:
             task: The task.
             again: See `Arrays`; from arrays to arrays, or from tensors to tensors where the outputs
                 are a tensor.
-            slope: See `Arrays`; where the outputs are a tensor it can be left out, and `again` is
-                differentiated.
+            input_gradient: See `Arrays`; where the outputs are a tensor it can be left out, and
+                `again` is differentiated.
         """
         self.task = task
         self._given = (outputs, targets, inputs)
         self._again = again
-        self._slope = slope
+        self._input_gradient = input_gradient
         self._is_array = isinstance(outputs, np.ndarray)
 
-    def with_slope(self, slope: Slope) -> Answers:
+    def with_input_gradient(self, input_gradient: InputGradient) -> Predictions:
         """The same, whose inputs can be changed by the gradient of the networks.
 
         Args:
-            slope: See `Arrays`.
+            input_gradient: See `Arrays`.
         """
-        return Answers(*self._given, self.task, self._again, slope)
+        return Predictions(*self._given, self.task, self._again, input_gradient)
 
     @cached_property
     def arrays(self) -> Arrays:
@@ -100,11 +105,11 @@ class Answers:
         again: Callable[[Array], Array] = self._again
         if not self._is_array:
             again = partial(_by_tensors, self._again)
-        slope = self._slope or (
-            _without_slope if self._is_array else partial(_autograd, self._again)
+        input_gradient = self._input_gradient or (
+            _without_input_gradient if self._is_array else partial(_autograd, self._again)
         )
         outputs, targets, inputs = (as_array(part) for part in self._given)
-        return Arrays(outputs, targets, inputs, again, slope)
+        return Arrays(outputs, targets, inputs, again, input_gradient)
 
     @cached_property
     def outputs(self) -> Tensor:
@@ -128,7 +133,11 @@ class Answers:
 
         In evaluation mode; they can be differentiated by the inputs where these require a gradient.
         """
-        return differentiable(self._again, self.arrays.slope) if self._is_array else self._again
+        return (
+            differentiable(self._again, self.arrays.input_gradient)
+            if self._is_array
+            else self._again
+        )
 
 
 def _tensor(given: Array | Tensor) -> Tensor:
@@ -145,19 +154,19 @@ def _autograd(
     inputs: Array,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
-    return autograd_slope(again, _tensor(inputs), gradient_of)
+    return autograd_input_gradient(again, _tensor(inputs), gradient_of)
 
 
-def _without_slope(*_: object) -> Array:
+def _without_input_gradient(*_: object) -> Array:
     raise NotImplementedError("These answers know no gradient by the inputs.")
 
 
 @dataclass(frozen=True)
-class Measure:
-    """A measure of a task; its metric is ``SPLIT_NAME``.
+class TaskMetric:
+    """A metric of a task, by split ``SPLIT_NAME``.
 
     Attributes:
-        name: The key in `MEASURES`.
+        name: The key in `METRICS`.
         title: One line saying what it is, with the paper.
         unit: Of its values; empty for a fraction.
         quantity: An ``error`` is in %, a ``loss`` in its unit; of a ``quality`` larger is better.
@@ -172,18 +181,18 @@ class Measure:
     unit: str
     quantity: Quantity
     worst: float
-    of: Callable[[Answers], Any]
+    of: Callable[[Predictions], Any]
     when: When = "epoch"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise UserError(f"The name of a measure is a text, not {self.name!r:.80}.")
+            raise UserError(f"The name of a metric is a text, not {self.name!r:.80}.")
         for field, given, known in (
             ("quantity", self.quantity, _QUANTITIES),
             ("when", self.when, _TIMES),
         ):
             if given not in known:
                 raise UserError(
-                    f"The {field} of the measure {self.name} is one of {', '.join(known)}, not"
+                    f"The {field} of the metric {self.name} is one of {', '.join(known)}, not"
                     f" {given!r}."
                 )

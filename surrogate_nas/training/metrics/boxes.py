@@ -1,9 +1,9 @@
-"""Measures of detectors: which objects of an image are among as many boxes, the surest that it is
+"""Metrics of detectors: which objects of an image are among as many boxes, the surest that it is
 left with.
 
-Boxes as in `surrogate_nas.training.losses.boxes`. The surest box is kept, and all that overlap it
-by more than half are dropped, and so on (Felzenszwalb et al., TPAMI 2010), until as many are kept
-as the image has objects: to answer more boxes gains nothing. A box is as sure as its objectness
+Boxes as in `surrogate_nas.training.losses.boxes`. The surest box is chosen, and all that overlap it
+by more than half are dropped, and so on (Felzenszwalb et al., TPAMI 2010), until as many are chosen
+as the image has objects: more boxes gain nothing. A box is as sure as its objectness
 times the probability of its class.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, softmax
 from surrogate_nas.training.losses.boxes import _LARGEST, ANCHOR, STRIDE
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 HALF = 0.5
 """The intersection over union from which two boxes are the same."""
@@ -62,21 +62,21 @@ def surest(outputs: Array, targets: Array) -> Surest:
     )
 
 
-def missed(answers: Answers) -> Array:
-    """The share of objects that no kept box finds, %: one of its class, with at least `HALF` in
+def missed(predictions: Predictions) -> Array:
+    """The share of objects that no chosen box finds, %: one of its class, with at least `HALF` in
     common.
 
     A box finds one object, and the surest box chooses first.
     """
-    targets = answers.arrays.targets.astype(np.float64)
-    found = surest(answers.arrays.outputs, targets)
+    targets = predictions.arrays.targets.astype(np.float64)
+    chosen = surest(predictions.arrays.outputs, targets)
     classes = targets[:, :, 0]
     boxes = targets[:, :, 1:]
-    left = np.tile(classes >= 0, (len(found.boxes), 1, 1))
+    left = np.tile(classes >= 0, (len(chosen.boxes), 1, 1))
     before = left.sum((1, 2))
     for place in range(targets.shape[1]):
-        box = found.boxes[:, :, place, None]
-        guess = found.classes[:, :, place, None]
+        box = chosen.boxes[:, :, place, None]
+        guess = chosen.classes[:, :, place, None]
         shared = _shared(box, boxes) * (left & (guess == classes))
         which = shared.argmax(2)[..., None]
         most, still = (np.take_along_axis(part, which, 2) for part in (shared, left))
@@ -84,15 +84,15 @@ def missed(answers: Answers) -> Array:
     return np.asarray(100 * left.sum((1, 2)) / before)
 
 
-def mean_overlap(answers: Answers) -> Array:
-    """The mean over objects of the largest intersection over union with a kept box, whatever its
+def mean_overlap(predictions: Predictions) -> Array:
+    """The mean over objects of the largest intersection over union with a chosen box, whatever its
     class.
     """
-    targets = answers.arrays.targets.astype(np.float64)
-    found = surest(answers.arrays.outputs, targets)
+    targets = predictions.arrays.targets.astype(np.float64)
+    chosen = surest(predictions.arrays.outputs, targets)
     there = targets[:, :, 0] >= 0
-    shared = _shared(found.boxes[:, :, None], targets[:, :, None, 1:])
-    best = (shared * (found.classes >= 0)[:, :, None]).max(3)
+    shared = _shared(chosen.boxes[:, :, None], targets[:, :, None, 1:])
+    best = (shared * (chosen.classes >= 0)[:, :, None]).max(3)
     return np.asarray((best * there).sum((1, 2)) / there.sum())
 
 
@@ -106,7 +106,7 @@ def _shared(one: Array, other: Array) -> Array:
 
 
 FAMILY = (
-    Measure(
+    TaskMetric(
         "missed",
         "share of objects not found among as many boxes: another class or an overlap below ½",
         "%",
@@ -114,7 +114,7 @@ FAMILY = (
         100.0,
         missed,
     ),
-    Measure(
+    TaskMetric(
         "iou",
         "intersection over union of objects and the boxes that find them best",
         "",
@@ -123,4 +123,4 @@ FAMILY = (
         mean_overlap,
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""

@@ -1,4 +1,4 @@
-"""Measures of scores of classes: once an example or at every position, attacked, and over the
+"""Metrics of scores of classes: once an example or at every position, attacked, and over the
 pixels of segments.
 """
 
@@ -7,48 +7,50 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp, log, softmax
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 BINS = 15
 """Of equal width, in which confidence and accuracy are compared (Guo et al. 2017)."""
 
 
-def error(answers: Answers) -> Array:
+def error(predictions: Predictions) -> Array:
     """The share of answers that are wrong: another class, or a number further off than the task's
     tolerance, %.
     """
-    outputs = answers.arrays.outputs
-    targets = answers.arrays.targets
+    outputs = predictions.arrays.outputs
+    targets = predictions.arrays.targets
     if targets.dtype.kind == "f":
         off = outputs.reshape(*outputs.shape[:2], -1) - targets.reshape(len(targets), -1)
-        wrong = np.abs(off) > answers.task.tolerance
+        wrong = np.abs(off) > predictions.task.tolerance
     else:
         wrong = _wrong(outputs, targets)
     return np.asarray(100 * wrong.reshape(len(wrong), -1).mean(1))
 
 
-def negative_log_likelihood(answers: Answers) -> Array:
+def negative_log_likelihood(predictions: Predictions) -> Array:
     """The cross-entropy, nats, whatever the loss that trained the network."""
-    outputs = answers.arrays.outputs
+    outputs = predictions.arrays.outputs
     scores = np.subtract(outputs, outputs.max(2, keepdims=True), dtype=np.float64)
-    right = of_target(scores, answers.arrays.targets)
+    right = of_target(scores, predictions.arrays.targets)
     nats = log(exp(scores).sum(2)) - right
     return np.asarray(nats.reshape(len(nats), -1).mean(1))
 
 
-def brier_score(answers: Answers) -> Array:
+def brier_score(predictions: Predictions) -> Array:
     """The squared distance from the probabilities to the one-hot target, from 0 to 2."""
-    p = softmax(answers.arrays.outputs, 2)
-    squares = np.square(p).sum(2) - 2 * of_target(p, answers.arrays.targets) + 1
+    p = softmax(predictions.arrays.outputs, 2)
+    squares = np.square(p).sum(2) - 2 * of_target(p, predictions.arrays.targets) + 1
     return np.asarray(squares.reshape(len(squares), -1).mean(1))
 
 
-def calibration_error(answers: Answers) -> Array:
+def calibration_error(predictions: Predictions) -> Array:
     """The distance of confidence from accuracy in each of `BINS`, weighted by its answers, %."""
-    outputs = answers.arrays.outputs.astype(np.float64)
+    outputs = predictions.arrays.outputs.astype(np.float64)
     outputs -= outputs.max(2, keepdims=True)
     confidence = 1 / exp(outputs).sum(2)
-    over = (confidence - (outputs.argmax(2) == answers.arrays.targets)).reshape(len(outputs), -1)
+    over = (confidence - (outputs.argmax(2) == predictions.arrays.targets)).reshape(
+        len(outputs), -1
+    )
     bins = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1).reshape(over.shape)
     sums = np.array(
         [np.bincount(*network, minlength=BINS) for network in zip(bins, over, strict=True)]
@@ -77,7 +79,7 @@ def of_target(values: Array, targets: Array) -> Array:
 
 
 _CLASSES = (
-    Measure(
+    TaskMetric(
         "error",
         "share of wrong answers, of numbers those beyond the tolerance",
         "%",
@@ -86,7 +88,7 @@ _CLASSES = (
         error,
         "batch",
     ),
-    Measure(
+    TaskMetric(
         "nll",
         "negative log-likelihood of the right class",
         "nats",
@@ -94,7 +96,7 @@ _CLASSES = (
         100.0,
         negative_log_likelihood,
     ),
-    Measure(
+    TaskMetric(
         "brier",
         "squared error of the probabilities (Brier 1950)",
         "squared probability",
@@ -102,7 +104,7 @@ _CLASSES = (
         2.0,
         brier_score,
     ),
-    Measure(
+    TaskMetric(
         "ece",
         f"expected calibration error, {BINS} bins (Guo et al., ICML 2017)",
         "%",
@@ -111,7 +113,7 @@ _CLASSES = (
         calibration_error,
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""
 
 
 # Robustness: the error after one step of the fast gradient sign method (Goodfellow et al., ICLR
@@ -127,9 +129,9 @@ MOST = 500
 """The examples attacked: the first of the split."""
 
 
-def robust_error(answers: Answers) -> Array:
+def robust_error(predictions: Predictions) -> Array:
     """The share of wrong answers to inputs that were changed by `STEP` each to the worse, %."""
-    arrays = answers.arrays
+    arrays = predictions.arrays
     inputs = arrays.inputs[:MOST]
     targets = arrays.targets[:MOST]
 
@@ -140,7 +142,7 @@ def robust_error(answers: Answers) -> Array:
         np.put_along_axis(gradient, right, np.take_along_axis(gradient, right, 2) - 1, 2)
         return gradient
 
-    attacks = inputs + STEP * np.sign(arrays.slope(inputs, uphill))
+    attacks = inputs + STEP * np.sign(arrays.input_gradient(inputs, uphill))
     wrong = np.stack(
         [arrays.again(attacked)[k].argmax(1) != targets for k, attacked in enumerate(attacks)]
     )
@@ -148,7 +150,7 @@ def robust_error(answers: Answers) -> Array:
 
 
 _ROBUST = (
-    Measure(
+    TaskMetric(
         "robust_error",
         f"share of wrong answers after one step of {STEP:g} against the network (FGSM, Goodfellow"
         " et al., ICLR 2015)",
@@ -159,19 +161,19 @@ _ROBUST = (
         "end",
     ),
 )
-"""Further measures, by what they are of."""
+"""Further metrics, by what they describe."""
 
 
-def mean_overlap(answers: Answers) -> Array:
+def mean_overlap(predictions: Predictions) -> Array:
     """The mean over classes of the pixels that are rightly of a class by those that are or are said
     to be.
 
     Args:
-        answers: Scores of classes at every pixel, shape ``(K, n, classes, height, width)``.
+        predictions: Scores of classes at every pixel, shape ``(K, n, classes, height, width)``.
     """
-    outputs = answers.arrays.outputs
+    outputs = predictions.arrays.outputs
     classes = outputs.shape[2]
-    pairs = classes * answers.arrays.targets + outputs.argmax(2)
+    pairs = classes * predictions.arrays.targets + outputs.argmax(2)
     table = np.stack([np.bincount(network.ravel(), minlength=classes**2) for network in pairs])
     table = table.reshape(-1, classes, classes).astype(np.float64)
     both = table.diagonal(axis1=1, axis2=2)
@@ -180,7 +182,7 @@ def mean_overlap(answers: Answers) -> Array:
 
 
 _SEGMENTS = (
-    Measure(
+    TaskMetric(
         "miou",
         "intersection over union, the mean over classes (Everingham et al., IJCV 2010)",
         "",
@@ -189,6 +191,6 @@ _SEGMENTS = (
         mean_overlap,
     ),
 )
-"""Further measures, by what they are of."""
+"""Further metrics, by what they describe."""
 
 FAMILY = (*_CLASSES, *_ROBUST, *_SEGMENTS)

@@ -1,4 +1,4 @@
-"""Measures of made images against real ones, by the features of a small fixed classifier.
+"""Metrics of made images against real ones, by the features of a small fixed classifier.
 
 Real images need no labels: the classifier learns to tell their clusters (k-means) apart, as deep
 clustering does (Caron et al., ECCV 2018). It is trained once in a process, on the training split's
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 Features = Callable[[Array], Array]
 CLUSTERS = 10
@@ -24,9 +24,9 @@ NEIGHBOURS = 5
 """The radius of a real image is its distance to this neighbour among the real ones."""
 
 
-_KEPT: list[tuple[Array, Features]] = []
+_CACHE: list[tuple[Array, Features]] = []
 """The classifiers of this process with the images that they learned from, the newest last."""
-_MOST_KEPT = 4
+_MOST_CACHED = 4
 
 
 def features_of(task: Any) -> Features:
@@ -34,12 +34,12 @@ def features_of(task: Any) -> Features:
     float64.
     """
     images = task.data["train"].targets
-    for known, features in _KEPT:
+    for known, features in _CACHE:
         if known is images:
             return features
-    _KEPT.append((images, _learned(images)))
-    del _KEPT[:-_MOST_KEPT]
-    return _KEPT[-1][1]
+    _CACHE.append((images, _learned(images)))
+    del _CACHE[:-_MOST_CACHED]
+    return _CACHE[-1][1]
 
 
 def _learned(images: Array) -> Features:
@@ -59,23 +59,24 @@ def _learned(images: Array) -> Features:
     weights = classifier.coefs_[0]
     shifts = classifier.intercepts_[0]
 
-    def features(made: Array) -> Array:
-        flat = (made.reshape(len(made), -1).astype(np.float64) - centre) / scale
+    def features(fake: Array) -> Array:
+        flat = (fake.reshape(len(fake), -1).astype(np.float64) - centre) / scale
         return np.asarray(np.maximum(flat @ weights + shifts, 0))
 
     return features
 
 
-def frechet_distance(answers: Answers) -> Array:
+def frechet_distance(predictions: Predictions) -> Array:
     """The Fréchet distance of two normal distributions fitted to features of made and of real
     images; 0 is equal.
 
     Args:
-        answers: Made images, shape ``(K, n, channels, height, width)``; targets are the real ones.
+        predictions: Generated images, shape ``(K, n, channels, height, width)``; targets are the
+            real ones.
     """
-    features = features_of(answers.task)
-    real = features(answers.arrays.targets)
-    return np.array([frechet(features(made), real) for made in answers.arrays.outputs])
+    features = features_of(predictions.task)
+    real = features(predictions.arrays.targets)
+    return np.array([frechet(features(fake), real) for fake in predictions.arrays.outputs])
 
 
 def frechet(a: Array, b: Array) -> float:
@@ -96,15 +97,15 @@ def frechet(a: Array, b: Array) -> float:
     )
 
 
-def coverage(answers: Answers) -> Array:
+def coverage(predictions: Predictions) -> Array:
     """The share of real images that have a made one within their radius (`NEIGHBOURS`), from 0 to
     1.
     """
-    features = features_of(answers.task)
-    real = features(answers.arrays.targets)
+    features = features_of(predictions.task)
+    real = features(predictions.arrays.targets)
     radii = np.partition(_squared_distances(real, real), NEIGHBOURS, 1)[:, NEIGHBOURS]
     nearest = np.array(
-        [_squared_distances(real, features(made)).min(1) for made in answers.arrays.outputs]
+        [_squared_distances(real, features(fake)).min(1) for fake in predictions.arrays.outputs]
     )
     return np.asarray((nearest <= radii).mean(1))
 
@@ -115,7 +116,7 @@ def _squared_distances(a: Array, b: Array) -> Array:
 
 
 FAMILY = (
-    Measure(
+    TaskMetric(
         "frechet",
         "Fréchet distance of a small classifier's features (Heusel et al., NeurIPS 2017)",
         "squared distance",
@@ -123,7 +124,7 @@ FAMILY = (
         1000.0,
         frechet_distance,
     ),
-    Measure(
+    TaskMetric(
         "coverage",
         f"real images with a made one nearer than {NEIGHBOURS} real ones (Naeem et al., ICML 2020)",
         "",
@@ -132,4 +133,4 @@ FAMILY = (
         coverage,
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""

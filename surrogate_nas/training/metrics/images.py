@@ -1,4 +1,4 @@
-"""Measures of answers that are images with values from 0 to 1, or signals of height 1."""
+"""Metrics of answers that are images with values from 0 to 1, or signals of height 1."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, log
 from surrogate_nas.training.losses.images import _SMALL, WINDOW
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 _LEAST = 1e-10
 """The squared error of an image that counts as none: 100 dB."""
 
 
-def peak_signal_to_noise(answers: Answers) -> Array:
+def peak_signal_to_noise(predictions: Predictions) -> Array:
     """``-10 log10`` of the mean squared error of an image, dB, the mean over images.
 
     Args:
-        answers: Images, shape ``(K, n, channels, height, width)``.
+        predictions: Images, shape ``(K, n, channels, height, width)``.
     """
-    outputs = answers.arrays.outputs
-    off = (outputs.astype(np.float64) - answers.arrays.targets).reshape(*outputs.shape[:2], -1)
+    outputs = predictions.arrays.outputs
+    off = (outputs.astype(np.float64) - predictions.arrays.targets).reshape(*outputs.shape[:2], -1)
     decades = log(np.maximum((off**2).mean(2), _LEAST)) / math.log(10)
     return np.asarray(-10 * decades.mean(1))
 
 
-def structural_similarity(answers: Answers) -> Array:
+def structural_similarity(predictions: Predictions) -> Array:
     """The mean structural similarity, from -1 to 1; 1 is for equal images.
 
     Args:
-        answers: Images, shape ``(K, n, channels, height, width)``.
+        predictions: Images, shape ``(K, n, channels, height, width)``.
     """
-    x, y = (part.astype(np.float64) for part in (answers.arrays.outputs, answers.arrays.targets))
+    x, y = (
+        part.astype(np.float64) for part in (predictions.arrays.outputs, predictions.arrays.targets)
+    )
     window = tuple(min(WINDOW, side) for side in x.shape[3:])
     pixels = window[0] * window[1]
     unbiased = pixels / max(pixels - 1, 1)
@@ -55,8 +57,8 @@ def structural_similarity(answers: Answers) -> Array:
 
 
 FAMILY = (
-    Measure("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, peak_signal_to_noise),
-    Measure(
+    TaskMetric("psnr", "peak signal-to-noise ratio", "dB", "quality", 0.0, peak_signal_to_noise),
+    TaskMetric(
         "ssim",
         "structural similarity (Wang et al., IEEE TIP 2004)",
         "",
@@ -65,4 +67,4 @@ FAMILY = (
         structural_similarity,
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""

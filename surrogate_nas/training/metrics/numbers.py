@@ -1,4 +1,4 @@
-"""Measures of answers that are numbers: values, forecasts, reconstructions, and the returns of
+"""Metrics of answers that are numbers: values, forecasts, reconstructions, and the returns of
 policies.
 """
 
@@ -8,45 +8,47 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array
 from surrogate_nas.training.losses.numbers import QUANTILE
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 
 
-def mean_absolute_error(answers: Answers) -> Array:
+def mean_absolute_error(predictions: Predictions) -> Array:
     """The mean absolute error, in the targets' unit."""
-    return np.asarray(np.abs(_missing(answers)).mean((1, 2)))
+    return np.asarray(np.abs(_missing(predictions)).mean((1, 2)))
 
 
-def root_mean_squared_error(answers: Answers) -> Array:
+def root_mean_squared_error(predictions: Predictions) -> Array:
     """The root of the mean squared error, in the targets' unit."""
-    return np.asarray(np.sqrt(np.square(_missing(answers)).mean((1, 2))))
+    return np.asarray(np.sqrt(np.square(_missing(predictions)).mean((1, 2))))
 
 
-def pinball_error(answers: Answers) -> Array:
+def pinball_error(predictions: Predictions) -> Array:
     """The pinball loss at `QUANTILE`, in the targets' unit."""
-    missing = _missing(answers)
+    missing = _missing(predictions)
     return np.asarray((QUANTILE * missing - np.minimum(missing, 0)).mean((1, 2)))
 
 
-def explained(answers: Answers) -> Array:
+def explained(predictions: Predictions) -> Array:
     """R²: the share of a target's variance that is explained, 1 at most; 0 for the mean of these
     targets.
     """
-    targets = answers.arrays.targets.astype(np.float64).reshape(len(answers.arrays.targets), -1)
-    return np.asarray((1 - np.square(_missing(answers)).mean(1) / targets.var(0)).mean(1))
+    targets = predictions.arrays.targets.astype(np.float64).reshape(
+        len(predictions.arrays.targets), -1
+    )
+    return np.asarray((1 - np.square(_missing(predictions)).mean(1) / targets.var(0)).mean(1))
 
 
-def _missing(answers: Answers) -> Array:
+def _missing(predictions: Predictions) -> Array:
     """Targets less outputs, shape ``(K, n, numbers)``."""
-    outputs = answers.arrays.outputs
-    targets = answers.arrays.targets
+    outputs = predictions.arrays.outputs
+    targets = predictions.arrays.targets
     return targets.reshape(len(targets), -1) - outputs.astype(np.float64).reshape(
         *outputs.shape[:2], -1
     )
 
 
 _NUMBERS = (
-    Measure("mae", "mean absolute error", "absolute error", "loss", 10.0, mean_absolute_error),
-    Measure(
+    TaskMetric("mae", "mean absolute error", "absolute error", "loss", 10.0, mean_absolute_error),
+    TaskMetric(
         "rmse",
         "root mean squared error",
         "root squared error",
@@ -54,7 +56,7 @@ _NUMBERS = (
         10.0,
         root_mean_squared_error,
     ),
-    Measure(
+    TaskMetric(
         "pinball",
         f"pinball error at the quantile {QUANTILE:g}",
         "pinball error",
@@ -62,14 +64,14 @@ _NUMBERS = (
         10.0,
         pinball_error,
     ),
-    Measure(
+    TaskMetric(
         "r2", "share of the targets' variance that is explained", "", "quality", -1.0, explained
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""
 
 
-def mean_absolute_scaled_error(answers: Answers) -> Array:
+def mean_absolute_scaled_error(predictions: Predictions) -> Array:
     """The absolute error over that of the seasonal naive forecast within the past, the mean over
     series.
 
@@ -77,20 +79,20 @@ def mean_absolute_scaled_error(answers: Answers) -> Array:
     repeats itself exactly has none, and counts as if it changed by a millionth.
 
     Args:
-        answers: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)`` in the
+        predictions: Forecasts, shape ``(K, n, season)``, from a past ``(n, 1, 1, length)`` in the
             targets' unit.
     """
-    arrays, n = answers.arrays, len(answers.arrays.targets)
-    past, targets = (
-        part.astype(np.float64).reshape(n, -1) for part in (arrays.inputs, arrays.targets)
-    )
+    arrays = predictions.arrays
+    n = len(arrays.targets)
+    past = arrays.inputs.astype(np.float64).reshape(n, -1)
+    targets = arrays.targets.astype(np.float64).reshape(n, -1)
     season = targets.shape[1]
     scale = np.maximum(np.abs(past[:, season:] - past[:, :-season]).mean(1), 1e-6)
     return np.asarray((np.abs(arrays.outputs.astype(np.float64) - targets).mean(2) / scale).mean(1))
 
 
 _FORECASTS = (
-    Measure(
+    TaskMetric(
         "mase",
         "mean absolute scaled error of a forecast (Hyndman & Koehler 2006)",
         "naive errors",
@@ -100,10 +102,10 @@ _FORECASTS = (
         "batch",
     ),
 )
-"""Further measures, by what they are of."""
+"""Further metrics, by what they describe."""
 
 
-def area_under_curve(answers: Answers) -> Array:
+def area_under_curve(predictions: Predictions) -> Array:
     """How often an anomalous example has a larger squared error than a normal one, from 0 to 1;
     ties count half.
 
@@ -111,9 +113,9 @@ def area_under_curve(answers: Answers) -> Array:
     trained; .5 is chance.
 
     Args:
-        answers: Reconstructions, shape ``(K, n, …)``; targets are labels, 0 for normal.
+        predictions: Reconstructions, shape ``(K, n, …)``; targets are labels, 0 for normal.
     """
-    arrays = answers.arrays
+    arrays = predictions.arrays
     off = (arrays.outputs.astype(np.float64) - arrays.inputs).reshape(
         len(arrays.outputs), len(arrays.inputs), -1
     )
@@ -132,7 +134,7 @@ def _area(anomalous: Array, normal: Array) -> float:
 
 
 _ANOMALIES = (
-    Measure(
+    TaskMetric(
         "auc",
         "area under the ROC curve of the reconstruction error (Hanley & McNeil 1982)",
         "",
@@ -141,28 +143,30 @@ _ANOMALIES = (
         area_under_curve,
     ),
 )
-"""Further measures, by what they are of."""
+"""Further metrics, by what they describe."""
 
 
-def mean_return(answers: Answers) -> Array:
+def mean_return(predictions: Predictions) -> Array:
     """The mean return, in % of the greatest possible.
 
     Args:
-        answers: Returns, shape ``(K, n, 1)``, and the greatest possible, shape ``(n,)``.
+        predictions: Returns, shape ``(K, n, 1)``, and the greatest possible, shape ``(n,)``.
     """
-    return np.asarray(100 * answers.arrays.outputs[:, :, 0].sum(1) / answers.arrays.targets.sum())
+    return np.asarray(
+        100 * predictions.arrays.outputs[:, :, 0].sum(1) / predictions.arrays.targets.sum()
+    )
 
 
-def failures(answers: Answers) -> Array:
+def failures(predictions: Predictions) -> Array:
     """The share of episodes (%) that brought less than half of the greatest possible return."""
     return np.asarray(
-        100 * (~(answers.arrays.outputs[:, :, 0] >= answers.arrays.targets / 2)).mean(1)
+        100 * (~(predictions.arrays.outputs[:, :, 0] >= predictions.arrays.targets / 2)).mean(1)
     )
 
 
 _RETURNS = (
-    Measure("return", "mean return, of the greatest possible", "%", "quality", 0.0, mean_return),
-    Measure(
+    TaskMetric("return", "mean return, of the greatest possible", "%", "quality", 0.0, mean_return),
+    TaskMetric(
         "failures",
         "episodes that brought less than half of the greatest return",
         "%",
@@ -171,6 +175,6 @@ _RETURNS = (
         failures,
     ),
 )
-"""Further measures, by what they are of."""
+"""Further metrics, by what they describe."""
 
 FAMILY = (*_NUMBERS, *_FORECASTS, *_ANOMALIES, *_RETURNS)

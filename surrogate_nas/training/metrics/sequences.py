@@ -1,4 +1,4 @@
-"""Measures of sequences: perplexity where every position has a target, and error rates of texts
+"""Metrics of sequences: perplexity where every position has a target, and error rates of texts
 read by CTC.
 """
 
@@ -8,30 +8,32 @@ import numpy as np
 
 from surrogate_nas.training.arrays import Array, exp
 from surrogate_nas.training.losses.sequences import BLANK
-from surrogate_nas.training.metrics.base import Answers, Measure
+from surrogate_nas.training.metrics.base import Predictions, TaskMetric
 from surrogate_nas.training.metrics.classes import negative_log_likelihood
 
 
-def perplexity(answers: Answers) -> Array:
+def perplexity(predictions: Predictions) -> Array:
     """The exponential of the mean negative log-likelihood of a position: between how many it seems
     to choose.
     """
-    return np.asarray(exp(negative_log_likelihood(answers)))
+    return np.asarray(exp(negative_log_likelihood(predictions)))
 
 
-def character_error(answers: Answers) -> Array:
+def character_error(predictions: Predictions) -> Array:
     """Insertions, deletions and substitutions, over the characters of all targets, %; above 100 is
     possible.
 
     Args:
-        answers: Scores ``(K, n, classes, positions)`` and targets ``(n, longest)`` as CTC has them.
+        predictions: Scores ``(K, n, classes, positions)`` and targets ``(n, longest)``, as for CTC.
     """
-    return np.asarray(100 * _distances(answers).sum(1) / (answers.arrays.targets != BLANK).sum())
+    return np.asarray(
+        100 * _distances(predictions).sum(1) / (predictions.arrays.targets != BLANK).sum()
+    )
 
 
-def text_error(answers: Answers) -> Array:
+def text_error(predictions: Predictions) -> Array:
     """The share of texts that are not read entirely right, %."""
-    return np.asarray(100 * (_distances(answers) > 0).mean(1))
+    return np.asarray(100 * (_distances(predictions) > 0).mean(1))
 
 
 def greedy(outputs: Array) -> Array:
@@ -42,24 +44,24 @@ def greedy(outputs: Array) -> Array:
         outputs: Scores, shape ``(…, classes, positions)``; the result has shape ``(…, positions)``.
     """
     best = outputs.argmax(-2)
-    kept = best != BLANK
-    kept[..., 1:] &= best[..., 1:] != best[..., :-1]
-    *rows, _ = where = np.nonzero(kept)
+    changes = best != BLANK
+    changes[..., 1:] &= best[..., 1:] != best[..., :-1]
+    *rows, _ = where = np.nonzero(changes)
     read = np.full_like(best, BLANK)
-    read[(*rows, (kept.cumsum(-1) - 1)[where])] = best[where]
+    read[(*rows, (changes.cumsum(-1) - 1)[where])] = best[where]
     return np.asarray(read)
 
 
-def distances(said: Array, meant: Array) -> Array:
+def distances(written: Array, meant: Array) -> Array:
     """The edit distance (Levenshtein 1966) of each pair of texts, shape ``(n,)``.
 
     Args:
-        said: Shape ``(n, …)``, padded with blanks behind.
+        written: Shape ``(n, …)``, padded with blanks behind.
         meant: Likewise; the lengths may differ.
     """
     columns = np.arange(meant.shape[1] + 1)
     row = np.tile(columns, (len(meant), 1))
-    for i, character in enumerate(said[:, : (said != BLANK).sum(1).max(initial=0)].T, 1):
+    for i, character in enumerate(written[:, : (written != BLANK).sum(1).max(initial=0)].T, 1):
         begun = np.empty_like(row)
         begun[:, 0] = i
         np.minimum(row[:, 1:] + 1, row[:, :-1] + (character[:, None] != meant), out=begun[:, 1:])
@@ -68,11 +70,11 @@ def distances(said: Array, meant: Array) -> Array:
     return np.take_along_axis(row, (meant != BLANK).sum(1, keepdims=True), 1).squeeze(1)
 
 
-def unaligned(answers: Answers) -> list[str]:
+def unaligned(predictions: Predictions) -> list[str]:
     """A note for each network that answers nothing but blanks, which no target is; empty for the
     others.
     """
-    best = answers.arrays.outputs.argmax(2)
+    best = predictions.arrays.outputs.argmax(2)
     blank = (best == BLANK).reshape(len(best), -1).all(1)
     return [
         "nothing was aligned: all answers are blank" if nothing else ""
@@ -80,15 +82,18 @@ def unaligned(answers: Answers) -> list[str]:
     ]
 
 
-def _distances(answers: Answers) -> Array:
+def _distances(predictions: Predictions) -> Array:
     """Shape ``(K, n)``."""
     return np.stack(
-        [distances(said, answers.arrays.targets) for said in greedy(answers.arrays.outputs)]
+        [
+            distances(written, predictions.arrays.targets)
+            for written in greedy(predictions.arrays.outputs)
+        ]
     )
 
 
 FAMILY = (
-    Measure(
+    TaskMetric(
         "perplexity",
         "exponential of the mean negative log-likelihood",
         "perplexity",
@@ -96,7 +101,7 @@ FAMILY = (
         1e6,
         perplexity,
     ),
-    Measure(
+    TaskMetric(
         "character_error",
         "edit distance of a text read by CTC's greedy decoding, of its length",
         "%",
@@ -104,7 +109,7 @@ FAMILY = (
         100.0,
         character_error,
     ),
-    Measure(
+    TaskMetric(
         "text_error",
         "share of texts that are not read entirely right",
         "%",
@@ -113,4 +118,4 @@ FAMILY = (
         text_error,
     ),
 )
-"""The measures of this file."""
+"""The metrics of this file."""

@@ -215,10 +215,12 @@ def of_loss(
 
 def _products(weights: Sequence[Tensor], grads: Grads, *, signed: bool) -> float:
     """Σ weight · gradient, or of its size."""
-    products = (
-        w.detach() * g.detach() for w, g in zip(weights, grads, strict=True) if g is not None
-    )
-    return sum(float(product.sum() if signed else product.abs().sum()) for product in products)
+    total = 0.0
+    for weight, gradient in zip(weights, grads, strict=True):
+        if gradient is not None:
+            product = weight.detach() * gradient.detach()
+            total += float(product.sum() if signed else product.abs().sum())
+    return total
 
 
 def _fisher(activation: Tensor, gradient: Tensor) -> float:
@@ -275,8 +277,10 @@ def score(
         outputs = model(inputs)
     loss = task.losses(outputs.unsqueeze(0), targets).sum()
     (jacobian,) = gradients(outputs, [inputs])
+    if jacobian is None:
+        jacobian = torch.zeros_like(inputs)
     return {
-        "jacob_cov": jacob_cov(torch.zeros_like(inputs) if jacobian is None else jacobian),
+        "jacob_cov": jacob_cov(jacobian),
         "naswot": naswot(watch.relus),
         **of_loss(loss, weights, [layer for layer in watch.layers if layer.requires_grad]),
         "synflow": synflow(model, inputs.shape[1:]),

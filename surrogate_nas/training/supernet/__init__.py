@@ -1,6 +1,6 @@
 """The supernet: all cells of a space in one network, for one-shot strategies.
 
-The network is imported when first used, so that whoever only asks which operations live does not
+The network is imported when first used, so that a question which operations live does not
 wait for PyTorch.
 """
 

@@ -46,21 +46,22 @@ def edge_choices(space: Space) -> EdgeChoices:
     )
     if not isinstance(space, Enumerable) or not space.is_buildable:
         raise refused
-    held: list[dict[int, int]] = [{} for _ in space[0].choices]
+    by_edge: list[dict[int, int]] = [{} for _ in space[0].choices]
     edges = set()
     for cell in space:
         graph = space.graph(cell)
-        if graph is None or len(graph.operations) != len(held):
+        if graph is None or len(graph.operations) != len(by_edge):
             raise refused
         edges.add(graph.edges)
-        for of_edge, choice, operation in zip(held, cell.choices, graph.operations, strict=True):
+        for of_edge, choice, operation in zip(by_edge, cell.choices, graph.operations, strict=True):
             if of_edge.setdefault(choice, operation) != operation:
                 raise refused
-    if len(edges) > 1 or len({len(of_edge) for of_edge in held}) > 1:
+    if len(edges) > 1 or len({len(of_edge) for of_edge in by_edge}) > 1:
         raise refused
-    return EdgeChoices(
-        edges.pop(), tuple(tuple(of_edge[c] for c in sorted(of_edge)) for of_edge in held)
-    )
+    operations = []
+    for of_edge in by_edge:
+        operations.append(tuple(of_edge[choice] for choice in sorted(of_edge)))
+    return EdgeChoices(edges.pop(), tuple(operations))
 
 
 @lru_cache(maxsize=8)

@@ -64,26 +64,26 @@ class _Convolutions(nn.Module):
         active: Active,
     ) -> list[tuple[int, Tensor]]:
         """Give (edge, term) for every active one; `x` has passed the ReLU."""
-        held = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
-        if not held:
+        chosen = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
+        if not chosen:
             return []
         kernels: Tensor = self.all.weight
         scale: Tensor = self.all.norm.weight
         shift: Tensor = self.all.norm.bias
-        if len(held) < len(self.places):
-            kernels, scale, shift = (self._of(held, part) for part in (kernels, scale, shift))
+        if len(chosen) < len(self.places):
+            kernels, scale, shift = (self._of(chosen, part) for part in (kernels, scale, shift))
         if weights is not None:
-            edges, choices = zip(*(self.places[i] for i in held), strict=True)
+            edges, choices = zip(*(self.places[i] for i in chosen), strict=True)
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
             scale = scale * factor
             shift = shift * factor
         raw = convolve(x, kernels, causal=self.all.causal)
-        terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(held), dim=1)
-        return [(self.places[i][0], term) for i, term in zip(held, terms, strict=True)]
+        terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(chosen), dim=1)
+        return [(self.places[i][0], term) for i, term in zip(chosen, terms, strict=True)]
 
-    def _of(self, held: list[int], part: Tensor) -> Tensor:
+    def _of(self, chosen: list[int], part: Tensor) -> Tensor:
         """The rows of a parameter that belong to some of the convolutions."""
-        return part.view(len(self.places), self.channels, *part.shape[1:])[held].flatten(0, 1)
+        return part.view(len(self.places), self.channels, *part.shape[1:])[chosen].flatten(0, 1)
 
 
 class MixedCell(nn.Module):
@@ -94,20 +94,19 @@ class MixedCell(nn.Module):
         super().__init__()
         edges, operations = choices
         self.targets = [target for _, target in edges]
-        self.leaving = {
-            s: [e for e, (source, _) in enumerate(edges) if source == s] for s, _ in edges
-        }
+        self.leaving: dict[int, list[int]] = {}
+        for edge, (source, _) in enumerate(edges):
+            self.leaving.setdefault(source, []).append(edge)
         self.pool = AveragePool(network.causal)
         self.operations = operations
         self.convolutions = nn.ModuleDict()
         for source, leaving in self.leaving.items():
             for operation, kernel in _KERNELS.items():
-                places = [
-                    (e, c)
-                    for e in leaving
-                    for c, held in enumerate(operations[e])
-                    if held == operation
-                ]
+                places = []
+                for edge in leaving:
+                    for choice, offered in enumerate(operations[edge]):
+                        if offered == operation:
+                            places.append((edge, choice))
                 if places:
                     self.convolutions[f"{source} {kernel}"] = _Convolutions(
                         places, channels, kernel, network
@@ -159,7 +158,7 @@ if TYPE_CHECKING:
     from surrogate_nas.training.tasks import Schedule
 
 
-def descent(
+def optimiser_of(
     parameters: Iterable[nn.Parameter],
     schedule: Schedule,
     steps: int,
@@ -242,7 +241,7 @@ class Supernet:
         self._seconds = 0.0
         self.steps_an_epoch = math.ceil(len(self._data["train"][1]) / task.schedule.batch)
         steps = epochs * self.steps_an_epoch
-        self._optimiser, self._rate = descent(self._model.parameters(), task.schedule, steps)
+        self._optimiser, self._rate = optimiser_of(self._model.parameters(), task.schedule, steps)
         self._batches = {name: self._endless(name, seed) for name in data}
 
     def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
@@ -360,23 +359,23 @@ class Supernet:
     def inherited(self, paths: Sequence[Path], examples: int = 1000) -> list[float]:
         """What L of cells is with the supernet's weights, as it adds to the score."""
         inputs, targets = (part[:examples] for part in self._data[self._goal.split])
-        found = []
+        values = []
         with cores(1):
             for path in paths:
                 active = self._active(path)
-                found.append(float(self._judged(self._outputs(inputs, None, active), targets)))
+                values.append(float(self._judged(self._outputs(inputs, None, active), targets)))
                 self._seconds += len(targets) * self._example_price(active)
-        return found
+        return values
 
 
 def _gradient(value: Tensor, weights: Tensor) -> Tensor:
     """That of a mixture's weights alone; zeros for a path without life, which does not depend on
     them.
     """
-    found = torch.autograd.grad(
+    gradients = torch.autograd.grad(
         value, weights, retain_graph=True, allow_unused=True, materialize_grads=True
     )
-    return found[0]
+    return gradients[0]
 
 
 def _finite(loss: Tensor) -> float:

@@ -71,10 +71,11 @@ def code_of(name: str) -> str:
     """What stands for the code of a task and its loss: the project's version, and a digest of the
     user's files.
 
-    What a user's file imports is not looked at; the data that it makes is (`Task.digest`).
+    Imports of a user's file are not part of it; the data that it makes are (`Task.digest`).
     """
     task, loss = parted(name)
-    return " ".join(filter(None, (__version__, TASKS.code(task), LOSSES.code(loss))))
+    codes = (__version__, TASKS.code(task), LOSSES.code(loss))
+    return " ".join(code for code in codes if code)
 
 
 def is_theirs(name: str) -> bool:

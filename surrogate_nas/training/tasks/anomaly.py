@@ -34,7 +34,7 @@ def load() -> dict[str, Split]:
             " 'surrogate_nas[tasks]'."
         )
     read = [parse((folder / f"{_NAME}_{part}.ts").read_text()) for part in ("TRAIN", "TEST")]
-    days, labels = (np.concatenate(parts) for parts in zip(*read, strict=True))
+    days, labels = (np.concatenate(part) for part in zip(*read, strict=True))
     order = np.random.default_rng(SPLIT_SEED).permutation(len(days))
     summer, winter = (order[(labels[order] == _SUMMER) == is_summer] for is_summer in (True, False))
     rest = summer[_N_TRAIN:]
@@ -45,22 +45,21 @@ def load() -> dict[str, Split]:
         "valid": (rest[:middle], winter[:half]),
         "test": (rest[middle:], winter[half:]),
     }
-    return {
-        name: as_split(
-            days[np.concatenate(parts)][:, None, None],
-            np.repeat([0, 1], [len(part) for part in parts]),
-        )
-        for name, parts in chosen.items()
-    }
+    splits = {}
+    for name, (normal, anomalous) in chosen.items():
+        inputs = days[np.concatenate([normal, anomalous])][:, None, None]
+        splits[name] = as_split(inputs, np.repeat([0, 1], [len(normal), len(anomalous)]))
+    return splits
 
 
 def parse(text: str) -> tuple[np.ndarray, np.ndarray]:
     """Read days, shape ``(n, 24)``, and their published labels, shape ``(n,)``."""
     lines = [line.split(":") for line in text.splitlines() if line.strip() and line[0] not in "#@"]
     try:
-        days = np.array([[float(value) for value in day.split(",")] for day, _ in lines]).reshape(
-            len(lines), HOURS
-        )
+        rows = []
+        for day, _ in lines:
+            rows.append([float(value) for value in day.split(",")])
+        days = np.array(rows).reshape(len(lines), HOURS)
         labels = np.array([int(label) for _, label in lines])
     except ValueError as error:
         raise UserError(f"The file of {_NAME} is damaged: {error}.") from error

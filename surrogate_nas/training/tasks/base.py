@@ -26,7 +26,7 @@ from surrogate_nas.training.tasks.checking import SPLITS, Split, as_split, check
 
 if TYPE_CHECKING:
     from surrogate_nas.training.losses import Loss
-    from surrogate_nas.training.metrics import Answers, Measure
+    from surrogate_nas.training.metrics import Predictions, TaskMetric
     from surrogate_nas.training.tasks.environment import Environment
 
 
@@ -37,7 +37,7 @@ class Kind:
     Attributes:
         name: The key in `KINDS`.
         loss: The name of the loss that is trained if none is named.
-        measures: The names of what is measured if nothing is named; the first judges the task.
+        measures: The names of the default metrics; the first judges the task.
         check: Of inputs, targets, what to call them in a message, and the number of classes; gives
             the targets in their own type, or raises a `UserError`.
         positions: Whether the head answers at every position instead of once, after pooling.
@@ -45,7 +45,7 @@ class Kind:
         causal: Whether a position sees only itself and what is before it.
         trainer: How a run is spent: the key in `surrogate_nas.training.trainers.TRAINERS`.
         least: The fewest classes.
-        arrange: From what the head answers and the number of classes to what losses and measures
+        arrange: From what the head answers and the number of classes to what losses and metrics
             take, arrays or tensors; None where it is the same.
         restore: The inverse of `arrange`, which takes how many numbers the head answers: so a
             gradient by what losses take becomes one by what the head answers.
@@ -66,7 +66,7 @@ class Kind:
     least: int = 2
     arrange: Callable[[Any, int], Any] | None = None
     restore: Callable[[Any, int], Any] | None = None
-    faults: Callable[[Answers], list[str]] | None = None
+    faults: Callable[[Predictions], list[str]] | None = None
     of_images: bool = False
     every_pixel: bool = False
 
@@ -227,7 +227,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Task:
-    """Data, head, training loss and measures.
+    """Data, head, training loss and metrics.
 
     Attributes:
         name: The key in `TASKS`.
@@ -245,7 +245,7 @@ class Task:
         is_here: Whether the data can be read without a network.
         loss: What is trained: a name in `LOSSES`, or a loss of a user's own; that of the kind if
             empty.
-        measures: What is measured besides: names in `MEASURES`, or measures of a user's own; those
+        measures: What is measured besides: names in `METRICS`, or metrics of a user's own; those
             of the kind if empty. The first judges the task.
         outputs: Numbers that the head answers; None for one of each class.
         strided: Whether the size is halved between the stages; None for what the kind says.
@@ -281,7 +281,7 @@ class Task:
     source: str = ""
     is_here: Callable[[], bool] = lambda: True
     loss: str | Loss = ""
-    measures: tuple[str | Measure, ...] = ()
+    measures: tuple[str | TaskMetric, ...] = ()
     outputs: int | None = None
     strided: bool | None = None
     trainer: str = ""
@@ -321,11 +321,11 @@ class Task:
                 f"The task {self.name} cannot load its data: {type(error).__name__}: {error}."
             ) from error
         try:
-            found = checked(splits, self.about.check, self.classes)
-            self._check_size(found["train"].inputs.shape)
+            result = checked(splits, self.about.check, self.classes)
+            self._check_size(result["train"].inputs.shape)
         except UserError as error:
             raise UserError(f"The task {self.name} is wrong: {error}.") from None
-        return found
+        return result
 
     def _check_size(self, shape: tuple[int, ...]) -> None:
         """Refuse inputs of a size, and a number of outputs, that no network of the task can be
@@ -382,16 +382,16 @@ class Task:
         return loss
 
     @cached_property
-    def measured(self) -> tuple[Measure, ...]:
+    def measured(self) -> tuple[TaskMetric, ...]:
         """What is measured besides the loss; the first judges the task.
 
         Raises:
-            UserError: There is no such measure.
+            UserError: There is no such metric.
         """
-        from surrogate_nas.training.metrics import MEASURES
+        from surrogate_nas.training.metrics import METRICS
 
         named = self.measures or self.about.measures
-        return tuple(MEASURES.find(one) if isinstance(one, str) else one for one in named)
+        return tuple(METRICS.find(one) if isinstance(one, str) else one for one in named)
 
     @cached_property
     def diagnostics(self) -> tuple[Diagnostic, ...]:
@@ -456,6 +456,7 @@ class Task:
         ``(n, channels, height, width)``.
         """
         _, inputs, height, width = shape
+        strided = self.about.strided if self.strided is None else self.strided
         return Network(
             classes=self.classes if self.outputs is None else self.outputs,
             channels=self.channels,
@@ -465,7 +466,7 @@ class Task:
             dimensions=2 if height > 1 else 1,
             causal=self.about.causal,
             positions=self.about.positions,
-            strided=self.about.strided if self.strided is None else self.strided,
+            strided=strided,
             residual=self.residual,
         )
 
@@ -490,7 +491,7 @@ class Task:
             return self.trained.values(outputs, targets)
         return self.trained.each(outputs, targets).mean(1)
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The training loss of each network on a batch, shape ``(K,)`` float64, and the gradient of
         their sum.
 
@@ -498,10 +499,10 @@ class Task:
             outputs: Arranged, an array or a tensor; the gradient is like it.
             targets: As in `Split`, one batch of them.
         """
-        return self.trained.descent(outputs, targets)
+        return self.trained.loss_and_gradient(outputs, targets)
 
     def arranged(self, outputs: Any) -> Any:
-        """What losses and measures take.
+        """What losses and metrics take.
 
         Args:
             outputs: What K networks answer, shape ``(K, batch, …)``, an array or a tensor; what is

@@ -58,13 +58,13 @@ def scenes() -> dict[str, Scenes]:
     rng = np.random.default_rng(SPLIT_SEED)
     order = rng.permutation(len(images))
     start = 0
-    made = {}
+    by_split = {}
     for name in SPLITS:
         own = order[start : start + _SCANS[name]]
         start += _SCANS[name]
         drawn = [_scene(images[own] / BRIGHTEST, labels[own], rng) for _ in range(_SCENES[name])]
-        made[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
-    return made
+        by_split[name] = Scenes(*(np.stack(part) for part in zip(*drawn, strict=True)))
+    return by_split
 
 
 def _scene(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> Scenes:

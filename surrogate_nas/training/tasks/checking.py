@@ -51,8 +51,8 @@ type.
 def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
     """The splits of a task, float32 inputs with targets of the right kind."""
     if not isinstance(given, Mapping) or set(given) != set(SPLITS):
-        found = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
-        raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {found!s:.200}")
+        actual = sorted(map(str, given)) if isinstance(given, Mapping) else type(given).__name__
+        raise UserError(f"it must give the splits {', '.join(SPLITS)}, not {actual!s:.200}")
     splits = {name: _split(given[name], f"its {name} split", check, classes) for name in SPLITS}
     for what, shapes in (
         ("inputs", {tuple(split.inputs.shape[1:]) for split in splits.values()}),
@@ -90,11 +90,9 @@ def _array(given: Any, what: str) -> Array:
     try:
         array = as_array(given)
         if array.dtype.kind not in "biuf":
-            raise TypeError(
-                "they are complex"
-                if array.dtype.kind == "c"
-                else f"they are of the type {array.dtype}"
-            )
+            if array.dtype.kind == "c":
+                raise TypeError("they are complex")
+            raise TypeError(f"they are of the type {array.dtype}")
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{what} are no array of numbers ({type(error).__name__}: {error})"
@@ -181,11 +179,11 @@ def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # n
     """
     if targets.ndim != 3 or targets.shape[2] != 5:
         raise UserError(f"{what} must be boxes of shape (n, most, 5), not {targets.shape}")
-    found = _finite(targets, what)
-    kinds = found[:, :, 0]
+    values = _finite(targets, what)
+    kinds = values[:, :, 0]
     if not (kinds == kinds.round()).all() or kinds.min() < -1 or kinds.max() >= classes:
         raise UserError(f"{what} must have classes from 0 to {classes - 1}, or -1 for no object")
-    return found
+    return values
 
 
 def _numbers(targets: Array, what: str, classes: int, wanted: tuple[int, ...]) -> Array:

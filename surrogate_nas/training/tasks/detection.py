@@ -11,7 +11,9 @@ from surrogate_nas.training.tasks.checking import Split
 
 def load() -> dict[str, Split]:
     """The scenes with their boxes (`canvas`)."""
-    return standardise({name: as_split(made.images, made.boxes) for name, made in scenes().items()})
+    return standardise(
+        {name: as_split(split.images, split.boxes) for name, split in scenes().items()}
+    )
 
 
 TASK = Task(

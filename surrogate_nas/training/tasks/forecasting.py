@@ -29,8 +29,8 @@ _CUTS = (0.6, 0.8)
 
 def load() -> dict[str, Split]:
     """All windows of both series: 612 / 229 / 231, with 60 months of inputs and 12 of targets."""
-    parts = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
-    joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    splits = [windows(series) for series in (carbon_dioxide(), sea_temperature())]
+    joined = {name: np.concatenate([part[name] for part in splits]) for name in splits[0]}
     return {name: as_split(*_standardised(rows)) for name, rows in joined.items()}
 
 
@@ -38,10 +38,13 @@ def carbon_dioxide() -> np.ndarray:
     """Monthly means in parts per million, shape ``(526,)``."""
     months: dict[str, list[float]] = {}
     for day, measured in _rows("co2"):
-        months.setdefault(day[: len("YYYYMM")], []).extend([float(measured)] if measured else [])
-    means = np.array(
-        [math.fsum(weeks) / len(weeks) if weeks else math.nan for weeks in months.values()]
-    )
+        weeks = months.setdefault(day[: len("YYYYMM")], [])
+        if measured:
+            weeks.append(float(measured))
+    means = np.full(len(months), math.nan)
+    for i, weeks in enumerate(months.values()):
+        if weeks:
+            means[i] = math.fsum(weeks) / len(weeks)
     places = np.arange(len(means))
     known = ~np.isnan(means)
     return np.asarray(np.interp(places, places[known], means[known]))

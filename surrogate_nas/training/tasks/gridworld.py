@@ -38,14 +38,14 @@ def distances(states: Array) -> Array:
     leads there.
     """
     walls = states[:, _WALLS] > 0
-    found = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
+    steps = np.where(states[:, _GOAL] > 0, 0.0, np.inf)
     while True:
-        around = np.pad(found, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
+        around = np.pad(steps, ((0, 0), (1, 1), (1, 1)), constant_values=np.inf)
         sides = around[:, :-2, 1:-1], around[:, 2:, 1:-1], around[:, 1:-1, :-2], around[:, 1:-1, 2:]
-        nearer = np.where(walls, np.inf, np.minimum(found, 1 + np.minimum.reduce(sides)))
-        if np.array_equal(nearer, found):
-            return found
-        found = nearer
+        nearer = np.where(walls, np.inf, np.minimum(steps, 1 + np.minimum.reduce(sides)))
+        if np.array_equal(nearer, steps):
+            return steps
+        steps = nearer
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,8 @@ class GridWorld(Environment):
         seen[:, :3] = windows[np.arange(len(states)), :, at[:, 0], at[:, 1]]
         seen[:, 3:5] = np.clip((goal - at) / _COMPASS, -1, 1)[:, :, None, None]
         ramp = np.linspace(-1, 1, side)
-        seen[:, 5], seen[:, 6] = ramp[:, None], ramp
+        seen[:, 5] = ramp[:, None]
+        seen[:, 6] = ramp
         return seen
 
     def step(self, states: Array, actions: Array) -> tuple[Array, Array, Array]:
@@ -120,15 +121,15 @@ ENVIRONMENT = GridWorld()
 
 def load() -> dict[str, Split]:
     """Draw grids whose goal can be reached in 3 to 12 steps: 500 / 384 / 768."""
-    parts = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
-    return starting(ENVIRONMENT, dict(zip(_SIZES, parts, strict=True)))
+    splits = np.split(_drawn(sum(_SIZES.values())), np.cumsum([*_SIZES.values()])[:-1])
+    return starting(ENVIRONMENT, dict(zip(_SIZES, splits, strict=True)))
 
 
 def _drawn(n: int) -> Array:
     """Grids, shape ``(n, 4, SIZE, SIZE)``."""
     rng = np.random.default_rng(SPLIT_SEED)
-    found = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
-    while len(found) < n:
+    solvable = np.empty((0, 4, SIZE, SIZE), dtype=np.float32)
+    while len(solvable) < n:
         drawn = np.zeros((n, 4, SIZE * SIZE), dtype=np.float32)
         drawn[:, _WALLS] = rng.random((n, SIZE * SIZE)) < WALLS
         two = np.argsort(rng.random((n, SIZE * SIZE)), axis=1)[:, :2]
@@ -138,8 +139,8 @@ def _drawn(n: int) -> Array:
         grids = drawn.reshape(n, 4, SIZE, SIZE)
         at = _place(grids, _AGENT)
         far = distances(grids)[np.arange(n), at[:, 0], at[:, 1]]
-        found = np.concatenate([found, grids[(far >= NEAREST) & (far <= FURTHEST)]])
-    return found[:n]
+        solvable = np.concatenate([solvable, grids[(far >= NEAREST) & (far <= FURTHEST)]])
+    return solvable[:n]
 
 
 TASK = Task(

@@ -43,8 +43,8 @@ _PLAIN = str.maketrans({"ł": "l", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae",
 def plain(text: str) -> str:
     """A text in the letters of `ALPHABET`: lower-cased, without accents, anything else a space."""
     bare = unicodedata.normalize("NFD", text.lower().translate(_PLAIN))
-    kept = "".join(c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c))
-    return " ".join(kept.split())
+    letters = "".join(c if c in ALPHABET else " " for c in bare if not unicodedata.combining(c))
+    return " ".join(letters.split())
 
 
 def names() -> list[dict[str, str]]:
@@ -61,13 +61,13 @@ def names() -> list[dict[str, str]]:
         except OSError as error:
             raise UserError(f"pycountry lacks the names of {standard}: {error}.") from error
         locales = folder / "locales"
-        said = {
+        translators = {
             code: gettext.translation(standard, locales, [code], fallback=True).gettext
             for code in LANGUAGES
         }
         for english in sorted({entry[key] for entry in entries for key in _KEYS if key in entry}):
             called.setdefault(plain(english), {}).update(
-                {code: plain(say(english)) for code, say in said.items()}
+                {code: plain(say(english)) for code, say in translators.items()}
             )
     return _own(called)
 
@@ -77,7 +77,7 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
     languages name.
     """
     writers = Counter(name for by_code in called.values() for name in by_code.values())
-    kept = [
+    own = [
         {
             code: name
             for code, name in by_code.items()
@@ -85,7 +85,7 @@ def _own(called: dict[str, dict[str, str]]) -> list[dict[str, str]]:
         }
         for english, by_code in sorted(called.items())
     ]
-    return [by_code for by_code in kept if len(by_code) >= _KNOWN]
+    return [by_code for by_code in own if len(by_code) >= _KNOWN]
 
 
 def load() -> dict[str, Split]:

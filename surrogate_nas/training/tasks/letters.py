@@ -23,7 +23,7 @@ from surrogate_nas.training.tasks.checking import Split
 
 FOLDER = Path("/usr/share/klettres")
 LETTERS = "AIMOSU"
-"""The letters told apart, as classes from 1; class 0 is CTC's blank."""
+"""The letters, as classes from 1; class 0 is CTC's blank."""
 VOICES = {
     "train": ("cs", "da", "de", "fr", "hu", "nb", "nl", "pt_BR", "ru"),
     "valid": ("es", "nds"),
@@ -98,11 +98,11 @@ def spoken(
         start = int(rng.integers(_LEAD))
         throat = rng.uniform(1 - warp, 1 + warp)
         for letter in letters:
-            said = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[
+            sound = audio.warped(audio.stretched(voice[letter], rng.uniform(0.8, 1.2)), throat)[
                 :, : _LENGTH - start
             ]
-            inputs[row, :, 0, start : start + said.shape[1]] = said
-            start = min(_LENGTH, start + said.shape[1] + int(rng.integers(1, 4)))
+            inputs[row, :, 0, start : start + sound.shape[1]] = sound
+            start = min(_LENGTH, start + sound.shape[1] + int(rng.integers(1, 4)))
     inputs = audio.noisy(inputs, rng)
     return inputs - inputs.mean(3, keepdims=True), targets
 
@@ -112,8 +112,10 @@ def load() -> dict[str, Split]:
     rng = np.random.default_rng(SPLIT_SEED)
     voices = {name: [recordings(language) for language in VOICES[name]] for name in _SIZES}
     warps = {"train": _WARP}
-    parts = {name: spoken(voices[name], n, rng, warps.get(name, 0.0)) for name, n in _SIZES.items()}
-    return standardise({name: as_split(*part) for name, part in parts.items()})
+    splits = {
+        name: spoken(voices[name], n, rng, warps.get(name, 0.0)) for name, n in _SIZES.items()
+    }
+    return standardise({name: as_split(*part) for name, part in splits.items()})
 
 
 TASK = Task(

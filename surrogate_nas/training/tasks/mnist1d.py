@@ -17,15 +17,15 @@ def load() -> dict[str, Split]:
     """Generate the signals of 40 samples with the package's own settings: 3,000 / 1,000 / 1,000."""
     from mnist1d.data import get_dataset_args, make_dataset
 
-    made = make_dataset(get_dataset_args())
-    signals = made["x"][:, None, None, :]
-    labels = made["y"]
+    source = make_dataset(get_dataset_args())
+    signals = source["x"][:, None, None, :]
+    labels = source["y"]
     n = len(signals) - _N_VALID
     return standardise(
         {
             "train": as_split(signals[:n], labels[:n]),
             "valid": as_split(signals[n:], labels[n:]),
-            "test": as_split(made["x_test"][:, None, None, :], made["y_test"]),
+            "test": as_split(source["x_test"][:, None, None, :], source["y_test"]),
         }
     )
 

@@ -14,7 +14,7 @@ _FINER = 4
 def load() -> dict[str, Split]:
     """The scenes with the class of every pixel (`canvas`)."""
     return standardise(
-        {name: as_split(made.images, made.classes) for name, made in scenes().items()}
+        {name: as_split(split.images, split.classes) for name, split in scenes().items()}
     )
 
 

@@ -29,7 +29,7 @@ KINDS = {
     "tom": r"tom|^(ft|t1|t2|tm)",
     "cymbal": r"crash|ride|splash|china|^cra|^[cr]c_|^rd",
 }
-"""What is told apart, as classes from 0, and how files are called in which it sounds; the first
+"""The sounds, as classes from 0, and how files are called in which it sounds; the first
 that fits.
 """
 KITS = {
@@ -62,13 +62,15 @@ def is_here() -> bool:
 
 def kind_of(name: str) -> int | None:
     """What sounds in a file, by its name; None where that is something else."""
-    fits = (i for i, pattern in enumerate(KINDS.values()) if re.search(pattern, name.lower()))
-    return next(fits, None)
+    for number, pattern in enumerate(KINDS.values()):
+        if re.search(pattern, name.lower()):
+            return number
+    return None
 
 
 def strokes(kits: tuple[str, ...]) -> list[Stroke]:
     """Read all strokes of some kits, in the order of their files' names."""
-    found = []
+    results = []
     for kit in kits:
         files = sorted(path for path in (FOLDER / kit).rglob("*") if path.suffix in _SUFFIXES)
         if not files:
@@ -79,13 +81,10 @@ def strokes(kits: tuple[str, ...]) -> list[Stroke]:
         for path in files:
             kind = kind_of(path.stem)
             if kind is not None:
-                found.append(
-                    (
-                        _fitted(audio.log_mel(*audio.read(path, "sounds", _SECONDS), _BANDS, _HOP)),
-                        kind,
-                    )
-                )
-    return found
+                wave = audio.read(path, "sounds", _SECONDS)
+                bands = audio.log_mel(*wave, _BANDS, _HOP)
+                results.append((_fitted(bands), kind))
+    return results
 
 
 def _fitted(bands: np.ndarray) -> np.ndarray:
@@ -95,7 +94,7 @@ def _fitted(bands: np.ndarray) -> np.ndarray:
 
 
 def repeated(
-    found: list[Stroke],
+    strokes: list[Stroke],
     n: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -104,7 +103,7 @@ def repeated(
     Returns:
         Mel bands, shape ``(5 n, 16, 1, 24)``, and kinds, shape ``(5 n,)``.
     """
-    kinds = [[stroke for stroke in found if stroke[1] == kind] for kind in range(len(KINDS))]
+    kinds = [[stroke for stroke in strokes if stroke[1] == kind] for kind in range(len(KINDS))]
     drawn = [each[rng.integers(len(each))] for each in kinds for _ in range(n)]
     again = [
         _fitted(audio.warped(audio.stretched(bands, rng.uniform(0.8, 1.2)), rng.uniform(0.9, 1.1)))

@@ -17,7 +17,7 @@ from surrogate_nas.training.tasks.base import Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 
 ALPHABET = "\n " + string.ascii_lowercase + "0.,:;'\"()[]{}=-_*`/<>?"
-"""The characters told apart: letters lower-cased, digits as 0, anything else as ``?``."""
+"""The distinct characters: letters lower-cased, digits as 0, anything else as ``?``."""
 _LENGTH = 64
 _SIZES = {"train": 2000, "valid": 500, "test": 500}
 

@@ -45,7 +45,7 @@ def names() -> list[tuple[str, str]]:
     order.
     """
     folder = phrases("translation")
-    found: dict[str, str] = {}
+    pairs: dict[str, str] = {}
     for file in sorted((folder / "databases").glob("iso*.json")):
         try:
             german, serbian = (
@@ -56,9 +56,9 @@ def names() -> list[tuple[str, str]]:
         (entries,) = json.loads(file.read_text(encoding="utf-8")).values()
         for english in sorted({entry[key] for entry in entries for key in _NAMES if key in entry}):
             pair = plain(german.gettext(english)), serbian.gettext(english).lower()
-            if _fits(*pair) and pair[0] not in found and pair[1] not in found.values():
-                found[pair[0]] = pair[1]
-    return sorted(found.items())
+            if _fits(*pair) and pair[0] not in pairs and pair[1] not in pairs.values():
+                pairs[pair[0]] = pair[1]
+    return sorted(pairs.items())
 
 
 def _catalogue(folder: Path, domain: str, language: str) -> gettext.NullTranslations:

@@ -70,14 +70,14 @@ def joined(
     for row in range(n):
         count = rng.integers(_FEWEST, _MOST + 1)
         previous = 0
-        parts = []
+        frames_of = []
         for place in range(count):
             frames, speaker = utterances[rng.integers(len(utterances))]
             while speaker == previous:
                 frames, speaker = utterances[rng.integers(len(utterances))]
             targets[row, place] = previous = speaker
-            parts.append(frames)
-        frames = np.concatenate(parts, 1)
+            frames_of.append(frames)
+        frames = np.concatenate(frames_of, 1)
         frames = frames[:, : 2 * min(_LENGTH, frames.shape[1] // 2)]
         inputs[row, :, 0, : frames.shape[1] // 2] = frames.reshape(len(frames), -1, 2).mean(2)
     return inputs, targets
@@ -96,8 +96,10 @@ def load() -> dict[str, Split]:
         for part in ("TRAIN", "TEST")
     )
     rng = np.random.default_rng(SPLIT_SEED)
-    parts = {"train": train, "valid": rest[::2], "test": rest[1::2]}
-    return standardise({name: as_split(*joined(parts[name], n, rng)) for name, n in _SIZES.items()})
+    splits = {"train": train, "valid": rest[::2], "test": rest[1::2]}
+    return standardise(
+        {name: as_split(*joined(splits[name], n, rng)) for name, n in _SIZES.items()}
+    )
 
 
 TASK = Task(

@@ -7,12 +7,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from surrogate_nas.core.registry import Registry, subclass_of
-from surrogate_nas.training.trainers.base import Answer, Trainer
+from surrogate_nas.training.trainers.base import Predict, Trainer
 
 if TYPE_CHECKING:
     from surrogate_nas.training.tasks import Task
 
-__all__ = ["TRAINERS", "Answer", "Trainer", "trainer_of"]
+__all__ = ["TRAINERS", "Predict", "Trainer", "trainer_of"]
 
 TRAINERS: Registry[type[Trainer]] = Registry(
     "trainer",

@@ -21,10 +21,10 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.losses.adversarial import AdversarialLoss
 from surrogate_nas.training.machine import loaded
-from surrogate_nas.training.metrics import Answers
+from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.metrics.generation import coverage
 from surrogate_nas.training.tasks import Split, Task
-from surrogate_nas.training.trainers.base import Answer, Supervised
+from surrogate_nas.training.trainers.base import Predict, Supervised
 
 # A small discriminator of images, its gradients and its training, by hand in NumPy.
 #
@@ -91,41 +91,41 @@ class Discriminator:
         return self._pass(images).scores
 
     @_silently
-    def slopes(self, images: Array) -> tuple[Array, Array]:
+    def score_gradients(self, images: Array) -> tuple[Array, Array]:
         """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images'
         shape.
         """
         seen = self._pass(images)
-        return seen.scores, seen.slope().transpose(3, 0, 1, 2)
+        return seen.scores, seen.image_gradient().transpose(3, 0, 1, 2)
 
     @_silently
-    def learn(self, made: Array, real: Array, compared: Compared) -> Array:
+    def learn(self, fake: Array, real: Array, compared: Compared) -> Array:
         """One step of Adam down the loss and the penalty; gives the scores of real images before
         it, shape ``(n,)``.
 
         Args:
-            made: Shape ``(m, channels, height, width)``.
+            fake: Shape ``(m, channels, height, width)``.
             real: Shape ``(n, channels, height, width)``.
             compared: The loss.
         """
-        scores = self.differentiate(made, real, compared)
+        scores = self.differentiate(fake, real, compared)
         self._step()
         return scores
 
-    def differentiate(self, made: Array, real: Array, compared: Compared) -> Array:
+    def differentiate(self, fake: Array, real: Array, compared: Compared) -> Array:
         """Find the `gradients` of the loss and the penalty; gives the scores of real images, shape
         ``(n,)``.
 
         Args:
-            made: Shape ``(m, channels, height, width)``.
+            fake: Shape ``(m, channels, height, width)``.
             real: Shape ``(n, channels, height, width)``.
             compared: The loss.
         """
-        fooled = len(made)
-        seen = self._pass(np.concatenate([made, real]))
-        _, by_made, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
+        fooled = len(fake)
+        seen = self._pass(np.concatenate([fake, real]))
+        _, by_fake, by_real = compared(seen.scores[:fooled], seen.scores[fooled:])
         self._of_scores(
-            seen, np.concatenate([by_made, by_real]).astype(self._all.dtype, copy=False)
+            seen, np.concatenate([by_fake, by_real]).astype(self._all.dtype, copy=False)
         )
         self._of_penalty(seen, fooled)
         return seen.scores[fooled:]
@@ -145,11 +145,11 @@ class Discriminator:
         first, first_bias, second, second_bias, head, head_bias = self._gradients
         np.matmul(seen.features, by_score, out=head[0])
         head_bias[:] = by_score.sum()
-        for weight, bias, slopes, windows in (
+        for weight, bias, by_layer, windows in (
             (second, second_bias, seen.by_second, seen.second_windows),
             (first, first_bias, seen.by_first, seen.first_windows),
         ):
-            down = (slopes * by_score).reshape(len(weight), -1)
+            down = (by_layer * by_score).reshape(len(weight), -1)
             np.matmul(down, windows.T, out=weight)
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
@@ -159,16 +159,16 @@ class Discriminator:
         """
         by_first = seen.by_first[..., begin:]
         by_second = seen.by_second[..., begin:]
-        slope = seen.slope(begin) * (PENALTY / by_first.shape[-1])
+        image_gradient = seen.image_gradient(begin) * (PENALTY / by_first.shape[-1])
         first, _, second, _, _, _ = self.layers
         for_first, _, for_second, _, for_head, _ = self._gradients
-        windows = _windows(slope)
+        windows = _windows(image_gradient)
         for_first += by_first.reshape(WIDTH, -1) @ windows.T
-        slope = (first @ windows).reshape(by_first.shape) * seen.first_mask[..., begin:]
-        windows = _windows(slope)
+        image_gradient = (first @ windows).reshape(by_first.shape) * seen.first_mask[..., begin:]
+        windows = _windows(image_gradient)
         for_second += by_second.reshape(2 * WIDTH, -1) @ windows.T
-        slope = (second @ windows).reshape(by_second.shape) * seen.second_mask[..., begin:]
-        for_head += np.add.reduce(slope, axis=3).reshape(1, -1)
+        image_gradient = (second @ windows).reshape(by_second.shape) * seen.second_mask[..., begin:]
+        for_head += np.add.reduce(image_gradient, axis=3).reshape(1, -1)
 
     def _step(self) -> None:
         self._steps += 1
@@ -210,7 +210,7 @@ class _Pass:
         """The slopes by what the first convolution gives."""
         return self._back()[1]
 
-    def slope(self, begin: int = 0) -> Array:
+    def image_gradient(self, begin: int = 0) -> Array:
         """The slopes by the images from ``begin`` on."""
         by_first = self.by_first[..., begin:]
         return _together(
@@ -263,11 +263,11 @@ def _together(windows: Array, shape: tuple[int, ...]) -> Array:
     channels, height, width, n = shape
     rows = _halved(height)
     columns = _halved(width)
-    parts = windows.reshape(channels, 3, 3, rows, columns, n)
+    patches = windows.reshape(channels, 3, 3, rows, columns, n)
     padded = np.zeros((channels, 2 * rows + 1, 2 * columns + 1, n), windows.dtype)
     for y in range(3):
         for x in range(3):
-            padded[:, y : y + 2 * rows : 2, x : x + 2 * columns : 2] += parts[:, y, x]
+            padded[:, y : y + 2 * rows : 2, x : x + 2 * columns : 2] += patches[:, y, x]
     return padded[:, 1 : height + 1, 1 : width + 1]
 
 
@@ -310,10 +310,12 @@ class Adversarial(Supervised):
                 " AdversarialLoss."
             )
         self.loss = task.trained
-        self.compared = self.loss.discriminating_slope or partial(_by_autograd, self.loss)
+        self.compared = self.loss.discriminating_gradient or partial(
+            _by_autograd, self.loss.discriminating
+        )
         self.discriminator = Discriminator(*data["train"].targets.shape[1:], seed=seed)
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Noise, and as many real images."""
         noise, images = self.data["train"]
         rng = np.random.default_rng((self.seed, epoch))
@@ -323,53 +325,53 @@ class Adversarial(Supervised):
             part = slice(start, start + batch)
             yield noise[chosen[part]], images[real[part]]
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The generator's loss, shape ``(1,)``, after a step of the discriminator, and its gradient
         by the outputs.
         """
-        made = _logistic(as_array(outputs)[0])
-        real = self.discriminator.learn(made, as_array(targets), self.compared)
-        scores, slopes = self.discriminator.slopes(made)
-        losses, by_score = self.loss.descent(scores[None], real)
-        gradient = slopes * by_score[0, :, None, None, None]
-        gradient *= made
-        gradient *= 1 - made
+        fake = _logistic(as_array(outputs)[0])
+        real = self.discriminator.learn(fake, as_array(targets), self.compared)
+        scores, score_gradients = self.discriminator.score_gradients(fake)
+        losses, by_score = self.loss.loss_and_gradient(scores[None], real)
+        gradient = score_gradients * by_score[0, :, None, None, None]
+        gradient *= fake
+        gradient *= 1 - fake
         return losses, (
             gradient[None]
             if isinstance(outputs, np.ndarray)
             else outputs.new_tensor(gradient)[None]
         )
 
-    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """The generator's loss on a split's noise, shape ``(1,)``, and its images; a collapse is
         noted.
         """
         noise, images = self.data[split]
-        made = _logistic(as_array(answer(noise)))
-        answers = Answers(made, images, noise, self.task, answer)
-        covered = coverage(answers).item()
+        fake = _logistic(as_array(predict(noise)))
+        predictions = Predictions(fake, images, noise, self.task, predict)
+        covered = coverage(predictions).item()
         self.note = f"collapsed: {split} coverage {covered:.2f}" if covered < COLLAPSED else ""
         real = self.discriminator.scores(as_array(images))
-        return self.loss.values(self.discriminator.scores(made[0])[None], real), answers
+        return self.loss.values(self.discriminator.scores(fake[0])[None], real), predictions
 
 
 @np.errstate(all="ignore")
 def _logistic(x: Array) -> Array:
-    made: Array = 1 / (1 + np.exp(-x))
-    return made
+    fake: Array = 1 / (1 + np.exp(-x))
+    return fake
 
 
 def _by_autograd(
-    loss: AdversarialLoss,
-    made: Array,
+    discriminating: Any,
+    fake: Array,
     real: Array,
 ) -> tuple[float, Array, Array]:
-    """What the discriminator loses, and its gradients by the scores, of a loss that knows no
-    slope.
+    """What the discriminator loses, and its gradients by the scores, of a loss that has no
+    gradient in NumPy.
     """
     torch = loaded()
     with torch.enable_grad():
-        scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (made, real)]
-        value = loss.discriminating(*scores)
-        slopes = torch.autograd.grad(value, scores, allow_unused=True, materialize_grads=True)
-    return value.item(), as_array(slopes[0]), as_array(slopes[1])
+        scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (fake, real)]
+        value = discriminating(*scores)
+        by_scores = torch.autograd.grad(value, scores, allow_unused=True, materialize_grads=True)
+    return value.item(), as_array(by_scores[0]), as_array(by_scores[1])

@@ -11,10 +11,10 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from surrogate_nas.training.arrays import Array
-from surrogate_nas.training.metrics import Answers
+from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.tasks import Split, Task
 
-Answer: TypeAlias = Callable[[Array], Array]
+Predict: TypeAlias = Callable[[Array], Array]
 """From inputs ``(n, …)`` to the arranged outputs of all networks ``(K, n, …)`` in evaluation
 mode.
 """
@@ -45,33 +45,33 @@ class Trainer:
         """Steps of the optimiser in an epoch."""
         raise NotImplementedError
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
         """What an epoch's steps see: inputs and what they are compared with.
 
         Args:
             epoch: Counted from 0.
-            answer: The networks as they are now.
+            predict: The networks as they are now.
         """
         raise NotImplementedError
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
         sum by the outputs.
         """
-        return self.task.descent(outputs, targets)
+        return self.task.loss_and_gradient(outputs, targets)
 
-    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
-        """The loss of each network on a split, shape ``(K,)``, and what measures look at.
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
+        """The loss of each network on a split, shape ``(K,)``, and what metrics are computed from.
 
         Args:
             split: ``valid`` or ``test``.
-            answer: The networks as they are now.
+            predict: The networks as they are now.
         """
         raise NotImplementedError
 
-    def faults(self, answers: Answers) -> list[str]:
+    def faults(self, predictions: Predictions) -> list[str]:
         """What went wrong with each network, or empty: why its results are what they are."""
-        return [self.note] * len(answers.arrays.outputs)
+        return [self.note] * len(predictions.arrays.outputs)
 
 
 class Supervised(Trainer):
@@ -84,7 +84,7 @@ class Supervised(Trainer):
         """Steps of the optimiser in an epoch."""
         return math.ceil(len(self.data["train"].targets) / self.task.schedule.batch)
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:  # noqa: ARG002 - the interface
         """Examples and their targets."""
         inputs, targets = self.data["train"]
         order = np.random.default_rng((self.seed, epoch)).permutation(len(targets))
@@ -93,18 +93,18 @@ class Supervised(Trainer):
             chosen = order[start : start + batch]
             yield inputs[chosen], targets[chosen]
 
-    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """The loss of each network on a split, and its answers."""
         inputs, targets = self.data[split]
-        outputs = answer(inputs)
-        return self.task.losses(outputs, targets), Answers(
-            outputs, targets, inputs, self.task, answer
+        outputs = predict(inputs)
+        return self.task.losses(outputs, targets), Predictions(
+            outputs, targets, inputs, self.task, predict
         )
 
-    def faults(self, answers: Answers) -> list[str]:
+    def faults(self, predictions: Predictions) -> list[str]:
         """What went wrong with each network, as tasks of this kind know it."""
         known = self.task.about.faults
-        return known(answers) if known else super().faults(answers)
+        return known(predictions) if known else super().faults(predictions)
 
 
 # Reconstruction: networks learn to answer their own inputs, of normal examples only; labels are for
@@ -126,17 +126,17 @@ class Reconstruction(Supervised):
         normal = data["train"].inputs[data["train"].targets == NORMAL]
         super().__init__(task, {**data, "train": Split(normal, normal)}, seed=seed)
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """The loss of each network on a batch, shape ``(K,)`` float64, and the gradient of their
         sum by the outputs.
         """
-        losses, gradient = super().descent(outputs.reshape(-1, *targets.shape), targets)
+        losses, gradient = super().loss_and_gradient(outputs.reshape(-1, *targets.shape), targets)
         return losses, gradient.reshape(outputs.shape)
 
-    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """The loss of each network on the normal examples of a split, and its answers to all."""
         inputs, labels = self.data[split]
-        outputs = answer(inputs).reshape(-1, *inputs.shape)
+        outputs = predict(inputs).reshape(-1, *inputs.shape)
         normal = labels == NORMAL
-        answers = Answers(outputs, labels, inputs, self.task, answer)
-        return self.task.losses(outputs[:, normal], inputs[normal]), answers
+        predictions = Predictions(outputs, labels, inputs, self.task, predict)
+        return self.task.losses(outputs[:, normal], inputs[normal]), predictions

@@ -23,10 +23,10 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.arrays import Array, log_softmax
-from surrogate_nas.training.metrics import Answers
+from surrogate_nas.training.metrics import Predictions
 from surrogate_nas.training.tasks import Split, Task
 from surrogate_nas.training.tasks.environment import Environment
-from surrogate_nas.training.trainers.base import Answer, Trainer
+from surrogate_nas.training.trainers.base import Predict, Trainer
 
 EPISODES = 64
 """In an epoch, side by side."""
@@ -75,7 +75,7 @@ class Episodes:
 def act(
     environment: Environment,
     starts: Array,
-    answer: Answer,
+    predict: Predict,
     rng: np.random.Generator,
 ) -> Episodes:
     """Let a policy act until all episodes have ended.
@@ -83,7 +83,7 @@ def act(
     Args:
         environment: What it acts in.
         starts: States, shape ``(n, …)``.
-        answer: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
+        predict: The policy: from observations to log-odds of actions, shape ``(1, n, actions)``.
         rng: Draws the actions.
     """
     states = starts
@@ -93,7 +93,7 @@ def act(
     steps: list[tuple[Array, ...]] = []
     for _ in range(environment.longest):
         seen = environment.observe(states)
-        odds = log_softmax(answer(seen)[0], 1)
+        odds = log_softmax(predict(seen)[0], 1)
         actions = (odds + rng.gumbel(size=odds.shape)).argmax(1)
         states, rewards, ended = environment.step(states, actions)
         after = np.where(ended, 0, environment.value(states))
@@ -106,7 +106,7 @@ def act(
         if not alive.any():
             break
     seen, actions, likelihoods, rewards, surprises, lives = (
-        np.stack(parts) for parts in zip(*steps, strict=True)
+        np.stack(values) for values in zip(*steps, strict=True)
     )
     finite = bool(np.isfinite(likelihoods).all())
     return Episodes(seen, actions, likelihoods, rewards, surprises, lives, finite)
@@ -148,7 +148,7 @@ class Policy(Trainer):
         self.greatest = {
             name: self.environment.greatest(starts) for name, starts in self.starts.items()
         }
-        self.passes = PASSES if _looks_back(task) else 1
+        self.passes = PASSES if _depends_on_the_past(task) else 1
         self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
         self._lost = math.nan
 
@@ -157,7 +157,7 @@ class Policy(Trainer):
         """Steps of the optimiser in an epoch."""
         return self.passes * self.parts
 
-    def batches(self, epoch: int, answer: Answer) -> Iterator[tuple[Array, Array]]:
+    def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
         """Observations, and which actions were taken, their advantages and log-probabilities: shape
         ``(batch, 3)``.
 
@@ -165,41 +165,41 @@ class Policy(Trainer):
         """
         rng = np.random.default_rng((self.seed, epoch))
         chosen = rng.integers(len(self.starts["train"]), size=EPISODES)
-        episodes = act(self.environment, self.starts["train"][chosen], answer, rng)
+        episodes = act(self.environment, self.starts["train"][chosen], predict, rng)
         self._lost = self._loss(episodes, self.greatest["train"][chosen])
         better = advantages(episodes, self.environment.discount * self.environment.trace)
         lives = episodes.lives
-        told = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
+        columns = np.stack([episodes.actions[lives], better[lives], episodes.likelihoods[lives]], 1)
         inputs = episodes.observations[lives]
-        targets = told.astype(np.float32)
+        targets = columns.astype(np.float32)
         for _ in range(self.passes):
             for part in np.array_split(rng.permutation(len(targets)), self.parts):
                 yield inputs[part], targets[part]
 
-    def descent(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
+    def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
         """What the epoch's episodes lost, shape ``(K,)`` float64, and the gradient of the task's
         surrogate.
         """
-        surrogate, gradient = super().descent(outputs, targets)
+        surrogate, gradient = super().loss_and_gradient(outputs, targets)
         return surrogate - surrogate + self._lost, gradient  # no number where the surrogate is none
 
-    def judged(self, split: str, answer: Answer) -> tuple[Array, Answers]:
+    def judged(self, split: str, predict: Predict) -> tuple[Array, Predictions]:
         """What episodes lose, shape ``(1,)``; of each its return, and the greatest possible."""
         episodes = act(
-            self.environment, self.starts[split], answer, np.random.default_rng(JUDGED_SEED)
+            self.environment, self.starts[split], predict, np.random.default_rng(JUDGED_SEED)
         )
         taken = np.unique(episodes.actions[episodes.lives])
         self.note = f"collapsed: takes no action but {taken[0]}" if len(taken) == 1 else ""
         returns = episodes.returns(self.environment.discount)[None, :, None]
         greatest = self.greatest[split]
         lost = np.array([self._loss(episodes, greatest)])
-        return lost, Answers(returns, greatest, self.data[split].inputs, self.task, answer)
+        return lost, Predictions(returns, greatest, self.data[split].inputs, self.task, predict)
 
     def _loss(self, episodes: Episodes, greatest: Array) -> float:
         return float(1 - episodes.returns(self.environment.discount).sum() / greatest.sum())
 
 
-def _looks_back(task: Task) -> bool:
+def _depends_on_the_past(task: Task) -> bool:
     """Whether the loss depends on how probable an action was when it was taken."""
     outputs = np.zeros((1, 1, task.classes), np.float32)
     uniform = -math.log(task.classes)
