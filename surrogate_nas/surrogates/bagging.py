@@ -75,11 +75,11 @@ class Bagging(Surrogate):
         self._blind_to = (
             folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
         )
-        kept = [np.setdiff1d(everything, fold) for fold in self._blind_to] or [everything]
-        seeds = np.random.SeedSequence(self.seed).generate_state(len(kept))
+        training_rows = [np.setdiff1d(everything, fold) for fold in self._blind_to] or [everything]
+        seeds = np.random.SeedSequence(self.seed).generate_state(len(training_rows))
         self._learned = [
             self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
-            for rows, seed in zip(kept, seeds, strict=True)
+            for rows, seed in zip(training_rows, seeds, strict=True)
         ]
         self._error = self._typical_error(matrix, target)
 
@@ -87,14 +87,14 @@ class Bagging(Surrogate):
         """The root mean square error of the parts on what they did not see."""
         if not self._blind_to:
             return 1.0
-        found = self._by_blind_parts(matrix)
-        return max(float(np.sqrt(((found - target) ** 2).mean())), _LEAST_STD)
+        predictions = self._by_blind_parts(matrix)
+        return max(float(np.sqrt(((predictions - target) ** 2).mean())), _LEAST_STD)
 
     def _by_blind_parts(self, matrix: Matrix) -> Floats:
-        found = np.empty(len(matrix))
+        predictions = np.empty(len(matrix))
         for part, fold in zip(self._learned, self._blind_to, strict=True):
-            found[fold] = self._predict_parts([part], matrix[fold])[0]
-        return found
+            predictions[fold] = self._predict_parts([part], matrix[fold])[0]
+        return predictions
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         return self._combined(self._predict_parts(self._learned, self._matrix(cells)))

@@ -126,15 +126,6 @@ class Surrogate(ABC):
     _regions: Regions | None
     _of_training: Prediction
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        """Let classes that know `_predict` by its earlier name, ``_foresee``, give and call it by
-        that.
-        """
-        super().__init_subclass__(**options)
-        earlier, now = (vars(cls).get(name) for name in ("_foresee", "_predict"))
-        cls._foresee = now or earlier or cls._predict  # type: ignore[attr-defined]
-        cls._predict = now or earlier or cls._predict  # type: ignore[method-assign]
-
     def __init__(
         self,
         quantity: Quantity = "error",
@@ -322,10 +313,10 @@ class Surrogate(ABC):
         mean = np.empty(len(cells))
         std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
-            kept = np.setdiff1d(np.arange(len(cells)), fold)
+            training = np.setdiff1d(np.arange(len(cells)), fold)
             part = type(self)(**self.settings())
             part._space = self._space
-            part._learn([cells[i] for i in kept], target[kept])
+            part._learn([cells[i] for i in training], target[training])
             mean[fold], std[fold] = part._predict([cells[i] for i in fold])
         return Prediction(mean, std)
 
@@ -356,16 +347,16 @@ class Surrogate(ABC):
         model = cls(**settings)
         model._space = space_named(bytes(state["space"]).decode())
         model._target = Target(*(float(number) for number in state["target"]))
+        arrays = {}
+        for name, array in state.items():
+            if name.startswith("model/"):
+                arrays[name.removeprefix("model/")] = array
         with one_thread():
-            model._restore(
-                {
-                    name.removeprefix("model/"): a
-                    for name, a in state.items()
-                    if name[:6] == "model/"
-                }
-            )
+            model._restore(arrays)
         model._widening = float(state["widening"])
-        model._regions = Regions(*map(float, state["regions"])) if "regions" in state else None
+        model._regions = None
+        if "regions" in state:
+            model._regions = Regions(*(float(number) for number in state["regions"]))
         return model
 
 
@@ -467,9 +458,9 @@ def make_model(
         >>> model.quantity, sorted(model.settings())
         ('loss', ['blocks', 'calibrate', 'quantity', 'seed', 'warp'])
     """
-    found = model_class(name)
-    known = inspect.signature(found).parameters
+    model = model_class(name)
+    known = inspect.signature(model).parameters
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
         for setting in settings.keys() - known.keys():
             raise unknown(f"setting of the model {name}", setting, known)
-    return found(quantity, seed=seed, **settings)
+    return model(quantity, seed=seed, **settings)

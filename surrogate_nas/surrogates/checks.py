@@ -1,4 +1,4 @@
-"""What a caller gave, looked at before it is used: a wrong kind of thing is one clear line, never a
+"""Checks of what a caller gives: a wrong kind of thing is one clear line, never a
 traceback.
 """
 

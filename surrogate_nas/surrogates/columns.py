@@ -72,11 +72,11 @@ def _encoded(
     encoding: str,
     extra: Sequence[str],
 ) -> Matrix:
-    parts: list[NDArray[Any]] = [
-        space.encode(cells, encoding if encoding in space.encodings else "one_hot")
-    ]
+    if encoding not in space.encodings:
+        encoding = "one_hot"
+    blocks: list[NDArray[Any]] = [space.encode(cells, encoding)]
     for name in extra:
         if name not in space.analytic:
             raise unknown("free metric", name, space.analytic)
-        parts.append(space.analytic[name][1](choices_of(cells), Network())[:, None])
-    return np.column_stack(parts).astype(np.float32)
+        blocks.append(space.analytic[name][1](choices_of(cells), Network())[:, None])
+    return np.column_stack(blocks).astype(np.float32)

@@ -104,11 +104,13 @@ class Ensemble(Surrogate):
         self._weights = self._stacked(means, target)
         self._left_out = self._combined(means, stds)
 
-    def _in_target(self, found: Sequence[Prediction]) -> tuple[Floats, Floats]:
+    def _in_target(self, predictions: Sequence[Prediction]) -> tuple[Floats, Floats]:
         """What members say, on this model's transformed target, shape ``(members, n)`` each."""
-        means = np.array([self._target.forward(each.mean) for each in found])
-        slopes = np.array([self._target.backward(mean, np.ones_like(mean))[1] for mean in means])
-        return means, np.array([each.std for each in found]) / np.maximum(slopes, 1e-12)
+        means = np.array([self._target.forward(each.mean) for each in predictions])
+        derivatives = np.array(
+            [self._target.backward(mean, np.ones_like(mean))[1] for mean in means]
+        )
+        return means, np.array([each.std for each in predictions]) / np.maximum(derivatives, 1e-12)
 
     def _stacked(self, means: Floats, target: Floats) -> Floats:
         """Non-negative weights, summing to 1, of the least held-out error plus a pull to the prior
@@ -138,10 +140,10 @@ class Ensemble(Surrogate):
         return self._left_out
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
-        found: dict[str, NDArray[Any]] = {"weights": self._weights}
+        arrays: dict[str, NDArray[Any]] = {"weights": self._weights}
         for i, model in enumerate(self._models):
-            found |= {f"{i:02}/{name}": array for name, array in model.state().items()}
-        return found
+            arrays |= {f"{i:02}/{name}": array for name, array in model.state().items()}
+        return arrays
 
     def _restore(self, arrays: Arrays) -> None:
         self._weights = arrays["weights"]
@@ -153,7 +155,7 @@ class Ensemble(Surrogate):
 
 
 def _member(entry: Any) -> Member:
-    """A member as it was given, looked at."""
+    """A member as it was given, checked."""
     if not is_sequence(entry) or len(entry) != 3 or not isinstance(entry[1], Mapping):
         raise UserError(
             f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}."

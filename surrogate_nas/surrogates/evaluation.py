@@ -30,7 +30,7 @@ SplitKind = Literal["random", "grouped"]
 BANDS: Mapping[str, float] = {"kendall": 1.0, "kendall_top_half": 0.5, "kendall_top_quarter": 0.25}
 """Shares of the cells, the best by their true values, that τ is given for."""
 TOP = 10
-"""How many of the cells that a model likes best are looked at for the regret and the precision."""
+"""How many of the cells that a model likes best count for the regret and the precision."""
 SHARE = 0.005
 """Of the cells: the best for `precision_half_percent`."""
 _QUARTER = 0.25
@@ -82,7 +82,8 @@ def split_cells(
         UserError: The kind is unknown, the space has no functional classes, or there are not so
             many cells.
     """
-    space, values = listed(space), _column_of(space, len(space), values)
+    values = _column_of(space, len(space), values)
+    space = listed(space)
     _check_kind(kind)
     check_whole("A seed", seed)
     measured = np.flatnonzero(np.isfinite(values))
@@ -155,7 +156,7 @@ def _column_of(space: Space, n: int, values: Any) -> Floats:
     return numbers
 
 
-def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, float]:
+def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str, float]:
     """Score predictions; NaN where there are too few cells, or all are alike.
 
     Args:
@@ -175,25 +176,29 @@ def scores_of(truth: Floats, found: Prediction, top: int = TOP) -> dict[str, flo
 
     if len(truth) < _FEWEST_TO_SCORE:
         return dict.fromkeys((*BANDS, *_SCORES), float("nan"))
-    order = np.argsort(found.mean, kind="stable")
+    order = np.argsort(prediction.mean, kind="stable")
     liked = order[:top]
     many = max(1, int(SHARE * len(order)))
     best = np.sort(truth)
     variance = float(((truth - truth.mean()) ** 2).sum())
-    constant = np.ptp(truth) == 0 or np.ptp(found.mean) == 0
-    covered = np.abs(truth - found.mean) <= Z90 * found.std
+    constant = np.ptp(truth) == 0 or np.ptp(prediction.mean) == 0
+    covered = np.abs(truth - prediction.mean) <= Z90 * prediction.std
     quarter = np.argsort(truth, kind="stable")[: max(1, round(_QUARTER * len(truth)))]
-    return bands(truth, found.mean) | {
-        "spearman": float("nan") if constant else float(spearmanr(found.mean, truth).statistic),
-        "r2": 1 - float(((truth - found.mean) ** 2).sum()) / variance if variance else float("nan"),
-        "mae": float(np.abs(truth - found.mean).mean()),
+    return bands(truth, prediction.mean) | {
+        "spearman": float("nan")
+        if constant
+        else float(spearmanr(prediction.mean, truth).statistic),
+        "r2": 1 - float(((truth - prediction.mean) ** 2).sum()) / variance
+        if variance
+        else float("nan"),
+        "mae": float(np.abs(truth - prediction.mean).mean()),
         "coverage90": float(covered.mean()),
         "coverage90_top_quarter": float(covered[quarter].mean()),
         "regret_top": float(truth[liked].min() - best[0]),
         "precision_top": float((truth[liked] <= best[min(top, len(best)) - 1]).mean()),
         "rank_top": 1.0 + float((truth < truth[liked].min()).sum()),
         "precision_half_percent": float((truth[order[:many]] <= best[many - 1]).mean()),
-        "ndcg": ndcg_of(truth, found.mean),
+        "ndcg": ndcg_of(truth, prediction.mean),
     }
 
 
@@ -241,14 +246,14 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     from scipy.stats import kendalltau
 
     order = np.argsort(truth, kind="stable")
-    found = {}
+    agreement = {}
     for name, share in BANDS.items():
         part = order[: max(2, round(share * len(order)))]
         undefined = np.ptp(truth[part]) == 0 or np.ptp(mean[part]) == 0
-        found[name] = (
+        agreement[name] = (
             float("nan") if undefined else float(kendalltau(mean[part], truth[part]).statistic)
         )
-    return found
+    return agreement
 
 
 def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
@@ -262,7 +267,8 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     Returns:
         τ by the names of `BANDS`, over the cells of each band that have isomorphic ones.
     """
-    space, values = listed(space), _column_of(space, len(space), values)
+    values = _column_of(space, len(space), values)
+    space = listed(space)
     measured = np.flatnonzero(np.isfinite(values))
     if space.classes is None:
         raise UserError(
@@ -275,11 +281,11 @@ def noise_ceiling(space: Enumerable, values: Floats) -> dict[str, float]:
     sums = np.bincount(classes, weights=truth)
     has_others = counts[classes] > 1
     others = (sums[classes] - truth) / np.maximum(counts[classes] - 1, 1)
-    found = {}
+    ceiling = {}
     for name, share in BANDS.items():
         part = has_others & (truth <= np.quantile(truth, share))
-        found[name] = bands(truth[part], others[part])["kendall"]
-    return found
+        ceiling[name] = bands(truth[part], others[part])["kendall"]
+    return ceiling
 
 
 def _cells_of(
@@ -350,10 +356,10 @@ def evaluate(
     started = time.perf_counter()
     model.fit(train, values[split.train], space)
     fitted = time.perf_counter()
-    found = model.predict(test)
+    prediction = model.predict(test)
     done = time.perf_counter()
     truth = values[split.test]
     if model.quantity in ("quality", "proxy"):  # the top of what is larger the better
         truth = -truth
-        found = Prediction(-found.mean, found.std)
-    return Evaluation(model, split, scores_of(truth, found), fitted - started, done - fitted)
+        prediction = Prediction(-prediction.mean, prediction.std)
+    return Evaluation(model, split, scores_of(truth, prediction), fitted - started, done - fitted)

@@ -2,7 +2,7 @@
 scikit-learn.
 
 Their mistakes are unlike those of boosted trees, which is what an ensemble wants. A grown forest is
-kept as plain arrays, so a stored one predicts without scikit-learn.
+stored as plain arrays, so a stored one predicts without scikit-learn.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Forest(NamedTuple):
 
     def predict(self, matrix: Matrix) -> Floats:
         """The mean over the trees, shape ``(n,)``; `matrix` of shape ``(n, d)``."""
-        found = np.empty(len(matrix))
+        predictions = np.empty(len(matrix))
         for start in range(0, len(matrix), _CHUNK):
             rows = matrix[start : start + _CHUNK]
             each = np.arange(len(rows))[:, None]
@@ -55,8 +55,8 @@ class Forest(NamedTuple):
             for _ in range(int(self.depth)):
                 right = rows[each, self.feature[node]] > self.threshold[node]
                 node = self.children[node, right.astype(np.int8)]
-            found[start : start + _CHUNK] = self.value[node].mean(axis=1)
-        return found
+            predictions[start : start + _CHUNK] = self.value[node].mean(axis=1)
+        return predictions
 
 
 class ExtraTrees(Bagging):

@@ -44,18 +44,18 @@ class Scaling(NamedTuple):
     """How columns are brought to one scale: by their range over many points.
 
     Attributes:
-        kept: The columns that vary, shape ``(d,)``.
-        centre: Their means, shape ``(kept,)``.
+        varies: Whether a column varies, shape ``(d,)``.
+        centre: Their means, shape ``(varying,)``.
         span: Their ranges.
         distance: The mean squared distance of two random points after that.
 
     Example:
         >>> cells = np.array([[0, 5, 100], [1, 5, 300], [1, 5, 200]])
-        >>> Scaling.of(cells).kept, Scaling.of(cells).ranged(cells)[:, 1]
+        >>> Scaling.of(cells).varies, Scaling.of(cells).ranged(cells)[:, 1]
         (array([ True, False,  True]), array([-0.5,  0.5,  0. ]))
     """
 
-    kept: NDArray[np.bool_]
+    varies: NDArray[np.bool_]
     centre: Floats
     span: Floats
     distance: float
@@ -63,23 +63,23 @@ class Scaling(NamedTuple):
     @classmethod
     def of(cls, block: NDArray[Any]) -> Self:
         """Take the constants from points, shape ``(n, d)``."""
-        kept = np.ptp(block, axis=0) > 0
-        varying = block[:, kept].astype(np.float64, copy=False)
+        varies = np.ptp(block, axis=0) > 0
+        varying = block[:, varies].astype(np.float64, copy=False)
         centre = varying.mean(axis=0)
         span = np.ptp(varying, axis=0)
         return cls(
-            kept, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0
+            varies, centre, span, float(2 * ((varying - centre) / span).var(axis=0).sum()) or 1.0
         )
 
     def ranged(self, block: NDArray[Any]) -> Floats:
         """Points with the columns that vary, each centred and divided by its range, shape
-        ``(n, kept)``.
+        ``(n, varying)``.
 
         Args:
             block: Shape ``(n, d)``.
         """
         return np.asarray(
-            (block[:, self.kept].astype(np.float64, copy=False) - self.centre) / self.span
+            (block[:, self.varies].astype(np.float64, copy=False) - self.centre) / self.span
         )
 
     def unit(self, block: NDArray[Any]) -> Floats:
@@ -115,12 +115,12 @@ def matern_of_squares(squared: Floats) -> Floats:
     """
     r = np.asarray(5 * squared)
     np.sqrt(r, out=r)
-    found = np.square(r)
-    found /= 3
-    found += 1 + r
+    covariance = np.square(r)
+    covariance /= 3
+    covariance += 1 + r
     np.negative(r, out=r)
-    found *= np.exp(r, out=r)
-    return found
+    covariance *= np.exp(r, out=r)
+    return covariance
 
 
 def weighted(weights: Floats, matrices: Sequence[Floats]) -> Floats:
@@ -210,31 +210,31 @@ def _solve(root: Floats, right: Floats) -> Floats:
     return np.asarray(cho_solve((root, True), right))
 
 
-# The same process seen value by value: what one more costs is a row, and one more place a column.
+# The same process observed value by value: one more value costs a row, one more place a column.
 #
-# The covariance of seen cells and places is kept whitened: with K = RRᵀ of the seen cells, the rows
-# of R⁻¹K(seen, places) give means, variances and the next row of R at once.
+# With the covariances K of the observed cells, K = R Rᵀ, and W = R⁻¹ K(observed, places), the
+# columns of W give the means, the explained variances and the next row of R at once.
 
 
 Places = NDArray[np.intp]
 """Places by their numbers, of any shape."""
 LEAST = 1e-12
 _ROOM = 256
-"""Cells that there is room for at once; what of it is not used is never touched."""
+"""Rows that are reserved at least; unused ones cost no memory."""
 _RANGE = 256
-"""Places of which a covariance is asked for at once."""
+"""Places in one request for covariances."""
 
 
 class Posterior(NamedTuple):
-    """What a process says of every place.
+    """The prediction of a process at every place.
 
     Attributes:
         mean: Shape ``(m,)``.
-        variance: Of an unseen cell there, its own noise included, shape ``(m,)``.
+        variance: Of an unobserved cell there, with noise, shape ``(m,)``.
 
     Example:
-        >>> said = Posterior(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
-        >>> said.at(np.array([1])).mean
+        >>> posterior = Posterior(np.array([8.0, 6.5, 7.1]), np.array([0.1, 0.4, 0.2]))
+        >>> posterior.at(np.array([1])).mean
         array([6.5])
     """
 
@@ -242,16 +242,17 @@ class Posterior(NamedTuple):
     variance: Floats
 
     def at(self, places: Places) -> Posterior:
-        """What it says of some places only; `places`: their numbers, shape ``(k,)``."""
+        """The prediction at some places; `places`: their numbers, shape ``(k,)``."""
         return Posterior(self.mean[places], self.variance[places])
 
 
 class GrowingProcess:
-    """A process over places, of which each seen cell is at one; its constant mean is that of
-    generalised least squares.
+    """A Gaussian process over a list of places, each observed cell at one of them.
+
+    Its constant mean is that of generalised least squares.
 
     Attributes:
-        held: How many cells are seen.
+        held: How many cells are observed.
 
     Example:
         >>> from surrogate_nas.surrogates.gaussian import matern_of_squares, squared_distances
@@ -260,123 +261,139 @@ class GrowingProcess:
         >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
         >>> for place in (0, 10, 20, 30):
         ...     process.see(place, kernel[place])
-        >>> said = process.predict(
+        >>> posterior = process.predict(
         ...     np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31))
         ... )
-        >>> float(np.abs(said.mean - np.sin(line[:, 0])).max()) < 0.1
+        >>> float(np.abs(posterior.mean - np.sin(line[:, 0])).max()) < 0.1
         True
-        >>> int(said.variance.argmax()) in (5, 25)  # farthest from what was seen
+        >>> int(posterior.variance.argmax()) in (5, 25)  # farthest from the observations
         True
     """
 
     def __init__(self, places: int, prior: float, noise: float) -> None:
-        """Start with nothing seen.
+        """Start without observations.
 
         Args:
             places: How many there are.
             prior: The variance at each, in units of that of the process.
-            noise: That of every cell's own.
+            noise: The variance of the noise, likewise.
         """
-        self._root: Floats = np.zeros((0, 0))
-        self._rows: Floats = np.empty((0, places))
-        self._spent: Floats = np.zeros(places)
+        self._cholesky: Floats = np.zeros((0, 0))
+        self._whitened: Floats = np.empty((0, places))
+        self._explained: Floats = np.zeros(places)
         self.begin(prior, noise)
 
     def begin(self, prior: float, noise: float) -> None:
-        """Forget what was seen; its memory is used again.
+        """Forget all observations; their memory is used again.
 
         Args:
-            prior: As when it was made.
+            prior: As for the constructor.
             noise: Likewise.
         """
         self.held = 0
         self._prior = prior
         self._noise = noise
-        self._spent[:] = 0.0
+        self._explained[:] = 0.0
 
     def see(self, place: int, covariance: Floats) -> None:
-        """Take in a further cell; `place`: where it is, `covariance`: between there and all places,
-        shape ``(m,)``.
-        """
-        n = self.held
-        self._make_room(n + 1)
-        before = self._rows[:n, place].copy()
-        own = max(self._prior + self._noise - float(before @ before), LEAST) ** 0.5
-        self._root[n, :n], self._root[n, n] = before, own
-        self._rows[n] = (covariance - before @ self._rows[:n]) / own
-        self._spent += self._rows[n] ** 2
-        self.held += 1
-
-    def see_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
-        """Take in the first cells at once.
+        """Add an observation.
 
         Args:
-            places: Where they are, shape ``(n,)``.
-            covariance: Between there and a range of all places, shape ``(n, k)``; asked for range
-                by range, as fresh memory costs more than the sums.
+            place: Where the cell is.
+            covariance: Between there and all places, shape ``(m,)``.
+        """
+        n = self.held
+        self._reserve(n + 1)
+        cross = self._whitened[:n, place].copy()
+        variance = self._prior + self._noise - float(cross @ cross)
+        pivot = max(variance, LEAST) ** 0.5
+
+        self._cholesky[n, :n] = cross
+        self._cholesky[n, n] = pivot
+        self._whitened[n] = (covariance - cross @ self._whitened[:n]) / pivot
+        self._explained += self._whitened[n] ** 2
+        self.held = n + 1
+
+    def see_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
+        """Add the first observations together.
+
+        Args:
+            places: Where the cells are, shape ``(n,)``.
+            covariance: Between there and a range of all places, shape ``(n, k)``; called range by
+                range, since fresh memory costs more than the sums.
         """
         n = len(places)
-        m = len(self._spent)
-        self._make_room(n)
-        rows = self._rows[:n]
+        m = len(self._explained)
+        self._reserve(n)
+        whitened = self._whitened[:n]
         ranges = [slice(start, min(start + _RANGE, m)) for start in range(0, m, _RANGE)]
-        for at in ranges:
-            rows[:, at] = covariance(at)
-        among = rows[:, places]
-        among[np.equal.outer(places, places)] = self._prior
-        among[np.diag_indices(n)] += self._noise
-        self._root[:n, :n] = np.linalg.cholesky(among)
-        for at in ranges:
-            rows[:, at] = white = _forward(self._root[:n, :n], rows[:, at])
-            self._spent[at] = np.einsum("ij,ij->j", white, white)
+        for part in ranges:
+            whitened[:, part] = covariance(part)
+
+        observed = whitened[:, places]
+        observed[np.equal.outer(places, places)] = self._prior
+        observed[np.diag_indices(n)] += self._noise
+        cholesky = np.linalg.cholesky(observed)
+        self._cholesky[:n, :n] = cholesky
+
+        for part in ranges:
+            columns = _forward(self._cholesky[:n, :n], whitened[:, part])
+            whitened[:, part] = columns
+            self._explained[part] = np.einsum("ij,ij->j", columns, columns)
         self.held = n
 
     def widen(self, covariance: Floats) -> None:
-        """Add places; `covariance`: between the seen cells and these, shape ``(n, k)``."""
-        new = _forward(self._root[: self.held, : self.held], covariance)
-        rows = np.empty((len(self._rows), self._rows.shape[1] + new.shape[1]))
-        rows[: self.held] = np.hstack([self._rows[: self.held], new])
-        self._rows = rows
-        self._spent = np.concatenate([self._spent, (new**2).sum(axis=0)])
+        """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
+        n = self.held
+        new = _forward(self._cholesky[:n, :n], covariance)
+        old = self._whitened
+        self._whitened = np.empty((len(old), old.shape[1] + new.shape[1]))
+        self._whitened[:n] = np.hstack([old[:n], new])
+        self._explained = np.concatenate([self._explained, (new**2).sum(axis=0)])
 
     def predict(self, target: Floats, pending: Places, between: Floats) -> Posterior:
-        """Mean and variance at all places, given values, and pending cells as if these had come as
-        expected.
+        """Mean and variance at all places, pending cells as if observed at their expected values.
 
         Args:
-            target: The values of the seen cells, shape ``(n,)``; these may all change from call to
-                call.
+            target: The values of the observed cells, shape ``(n,)``; all may change between calls.
             pending: Where cells are whose values are not known yet, shape ``(k,)``.
             between: The covariance between there and all places, shape ``(k, m)``.
         """
         n = self.held
-        rows = self._rows[: self.held]
-        white = _forward(self._root[:n, :n], np.column_stack([target, np.ones(n)]))
-        level = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
-        left = white[:, 0] - level * white[:, 1]
-        variance = max(float(left @ left) / n, LEAST)
-        spent = self._spent + self._taken(pending, between) if len(pending) else self._spent
-        return Posterior(
-            level + left @ rows, variance * (np.maximum(self._prior - spent, LEAST) + self._noise)
-        )
+        whitened = self._whitened[:n]
+        both = np.column_stack([target, np.ones(n)])
+        white = _forward(self._cholesky[:n, :n], both)
 
-    def _taken(self, pending: Places, between: Floats) -> Floats:
-        """How much variance pending cells will take at every place, shape ``(m,)``."""
-        rows = self._rows[: self.held]
-        before = rows[:, pending]
-        left = between - before.T @ rows
+        constant = float(white[:, 0] @ white[:, 1] / (white[:, 1] @ white[:, 1]))
+        residual = white[:, 0] - constant * white[:, 1]
+        variance = max(float(residual @ residual) / n, LEAST)
+
+        explained = self._explained
+        if len(pending):
+            explained = explained + self._explained_by(pending, between)
+        remaining = np.maximum(self._prior - explained, LEAST) + self._noise
+        return Posterior(constant + residual @ whitened, variance * remaining)
+
+    def _explained_by(self, pending: Places, between: Floats) -> Floats:
+        """How much variance pending cells will explain at every place, shape ``(m,)``."""
+        whitened = self._whitened[: self.held]
+        cross = whitened[:, pending]
+        left = between - cross.T @ whitened
         among = left[:, pending] + self._noise * np.eye(len(pending))
-        return np.asarray((_forward(np.asarray(np.linalg.cholesky(among)), left) ** 2).sum(axis=0))
+        rows = _forward(np.asarray(np.linalg.cholesky(among)), left)
+        return np.asarray((rows**2).sum(axis=0))
 
-    def _make_room(self, n: int) -> None:
-        if n > len(self._rows):
-            rows = self._rows
-            root = self._root
-            held = self.held
-            room = max(_ROOM, 2 * n)
-            self._rows = np.empty((room, rows.shape[1]))
-            self._root = np.zeros((room, room))
-            self._rows[:held], self._root[:held, :held] = rows[:held], root[:held, :held]
+    def _reserve(self, n: int) -> None:
+        if n <= len(self._whitened):
+            return
+        whitened = self._whitened
+        cholesky = self._cholesky
+        filled = self.held
+        room = max(_ROOM, 2 * n)
+        self._whitened = np.empty((room, whitened.shape[1]))
+        self._cholesky = np.zeros((room, room))
+        self._whitened[:filled] = whitened[:filled]
+        self._cholesky[:filled, :filled] = cholesky[:filled, :filled]
 
 
 def _forward(root: Floats, right: Floats) -> Floats:
@@ -445,10 +462,10 @@ def most_likely_weights(
 
     start = np.append(np.zeros(len(points)), _START_NOISE)
     bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
-    found = minimize(
+    solution = minimize(
         cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
     ).x
-    return np.exp(found[:-1]), float(np.exp(found[-1]))
+    return np.exp(solution[:-1]), float(np.exp(solution[-1]))
 
 
 class Hyper(NamedTuple):

@@ -91,34 +91,34 @@ class Units(NamedTuple):
         centre = scores.mean(axis=1, keepdims=True)
         spread = np.maximum(scores.std(axis=1, keepdims=True), 1e-9)
         members, cells = np.nonzero(unseen)
-        found = ((scores - centre) / spread)[members, cells]
-        order = np.argsort(found, kind="stable")
-        found = found[order]
+        z = ((scores - centre) / spread)[members, cells]
+        order = np.argsort(z, kind="stable")
+        z = z[order]
         wanted = target[cells][order]
         blocks = isotonic_regression(wanted).blocks
         knots, values = (
-            np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (found, wanted)
+            np.add.reduceat(column, blocks[:-1]) / np.diff(blocks) for column in (z, wanted)
         )
         apart = np.concatenate([[True], np.diff(knots) > 0])
         knots = knots[apart]
         values = values[apart]
-        slopes = []
+        gradients = []
         for first, inner in (
-            (knots[0], np.quantile(found, _TAIL)),
-            (knots[-1], np.quantile(found, 1 - _TAIL)),
+            (knots[0], np.quantile(z, _TAIL)),
+            (knots[-1], np.quantile(z, 1 - _TAIL)),
         ):
             nearest = knots[np.argsort(np.abs(knots - first))[:2]][-1]
             other = inner if abs(inner - first) > abs(nearest - first) else nearest
             rise = abs(np.interp(other, knots, values) - np.interp(first, knots, values))
-            slopes.append(max(rise / max(abs(other - first), 1e-9), _LEAST_SLOPE))
-        return cls(centre, spread, knots, values, np.array(slopes))
+            gradients.append(max(rise / max(abs(other - first), 1e-9), _LEAST_SLOPE))
+        return cls(centre, spread, knots, values, np.array(gradients))
 
     def of(self, scores: Floats) -> Floats:
         """The target that scores stand for, shape as given; `scores` of shape ``(members, n)``."""
-        found = (scores - self.centre) / self.spread
-        below = np.minimum(found - self.knots[0], 0.0)
-        above = np.maximum(found - self.knots[-1], 0.0)
-        inside = np.interp(found, self.knots, self.values)
+        z = (scores - self.centre) / self.spread
+        below = np.minimum(z - self.knots[0], 0.0)
+        above = np.maximum(z - self.knots[-1], 0.0)
+        inside = np.interp(z, self.knots, self.values)
         return np.asarray(
             inside + self.slopes[0] * below + self.slopes[1] * above, dtype=np.float64
         )
@@ -206,10 +206,10 @@ class GraphNetwork(Surrogate):
         weights = body(generator) | head(inputs.features.shape[1], extra.shape[1], generator)
         if self.pretrain:
             weights |= pretrained(self._space)
-        parts = folds(len(cells), _PARTS, self.seed)
+        left_out = folds(len(cells), _PARTS, self.seed)
         seen = torch.ones(MEMBERS, len(cells))
         for member in range(MEMBERS):
-            seen[member, parts[member % len(parts)]] = 0.0
+            seen[member, left_out[member % len(left_out)]] = 0.0
         sign = -1.0 if self.quantity in ("quality", "proxy") else 1.0
         goal = sign * torch.as_tensor(target, dtype=torch.float32)
 
@@ -222,7 +222,7 @@ class GraphNetwork(Surrogate):
         steps = self.steps or int(
             np.clip(_STEPS_PER_ROOT * math.sqrt(len(cells)), _FEWEST_STEPS, _MOST_STEPS)
         )
-        self._parts = parts
+        self._parts = left_out
         self._units = None
         self._take(optimise(weights, loss, len(cells), steps, _BATCH, generator))
         if self.loss != "mse":
@@ -272,7 +272,8 @@ class GraphNetwork(Surrogate):
         unseen = np.empty(len(cells))
         for part, left_out in enumerate(self._parts):
             without = members[part :: len(self._parts), left_out]
-            mean[left_out], unseen[left_out] = without.mean(axis=0), without.var(axis=0, ddof=1)
+            mean[left_out] = without.mean(axis=0)
+            unseen[left_out] = without.var(axis=0, ddof=1)
         variance = members.var(axis=0)
         spread = variance * unseen.mean() / variance.mean()
         fewer = unseen.mean() * (len(self._parts) - 1) / MEMBERS

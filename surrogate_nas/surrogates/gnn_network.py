@@ -144,21 +144,21 @@ def _embeddings(weights: Weights, inputs: Inputs) -> Tensor:
     pooled = [weights["input"]]
     while len(pooled) < terms.poolings:
         pooled.append(pool(pooled[-1]))
-    found = torch.cat(pooled, 1)
+    embeddings = torch.cat(pooled, 1)
     for level, sums in zip(terms.levels, inputs.sums, strict=True):
-        before = found.shape[1]
-        read = torch.cat([sums[:, :before] @ found, sums[:, before:] @ found], 2)
+        before = embeddings.shape[1]
+        read = torch.cat([sums[:, :before] @ embeddings, sums[:, before:] @ embeddings], 2)
         for size, part in (("1x1", read[:, : level.ones]), ("3x3", read[:, level.ones :])):
-            found = torch.cat(
+            embeddings = torch.cat(
                 [
-                    found,
+                    embeddings,
                     _linear(weights, f"{size}/out", silu(_linear(weights, f"{size}/in", part))),
                 ],
                 1,
             )
         for once_less in level.pooled:
-            found = torch.cat([found, pool(found[:, once_less])], 1)
-    return found
+            embeddings = torch.cat([embeddings, pool(embeddings[:, once_less])], 1)
+    return embeddings
 
 
 def _hidden(
@@ -228,7 +228,7 @@ def pretrained(space: Enumerable) -> Weights:
     inputs = inputs_of(space)
     free = inputs.free
     weights = body(generator)
-    kept = set(weights)
+    names = set(weights)
     weights |= {
         "free/weight": _layer(generator, _HIDDEN, free.shape[1]),
         "free/bias": _zeros(free.shape[1]),
@@ -239,4 +239,4 @@ def pretrained(space: Enumerable) -> Weights:
         return ((guess - free[batch]) ** 2).mean((1, 2)).sum()
 
     learned = optimise(weights, loss, len(free), _PRETRAINING_STEPS, _PRETRAINING_BATCH, generator)
-    return {name: weight for name, weight in learned.items() if name in kept}
+    return {name: weight for name, weight in learned.items() if name in names}

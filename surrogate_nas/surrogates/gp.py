@@ -166,8 +166,8 @@ class GaussianProcess(Surrogate):
         mean, std = self._process.predict(self._kernel(self._known, self._points(cells)))
         return self._unwarped(Prediction(self._offset + mean, std))
 
-    def _unwarped(self, found: Prediction) -> Prediction:
-        return found if self._warp is None else Prediction(*self._warp.backward(*found))
+    def _unwarped(self, prediction: Prediction) -> Prediction:
+        return prediction if self._warp is None else Prediction(*self._warp.backward(*prediction))
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:  # noqa: ARG002
         return self._unwarped(self._left_out)

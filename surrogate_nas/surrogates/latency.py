@@ -105,11 +105,11 @@ def noise_shape(target: Floats) -> Floats:
     return np.maximum(target, _SMALLEST)
 
 
-def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats:
+def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats:
     """The log-variances under which the measured values are most probable, given their prior.
 
     Args:
-        parts: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their
+        samples: Independent pairs of a matrix ``(n, d)`` and its target ``(n,)``, sharing their
             variances.
         prior: What was known beforehand.
     """
@@ -117,39 +117,39 @@ def most_evident(parts: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floats
     from scipy.optimize import minimize
 
     members = [np.flatnonzero(prior.group == g) for g in range(len(prior.log_variances) - 2)]
-    made = []
-    for matrix, target in parts:
+    terms = []
+    for matrix, target in samples:
         scores = matrix @ prior.directions.T
         kernels = [
             scores @ scores.T,
             *(matrix[:, g] @ matrix[:, g].T for g in members),
             np.diag(noise_shape(target)),
         ]
-        made.append((target - matrix @ prior.centre, np.array(kernels)))
+        terms.append((target - matrix @ prior.centre, np.array(kernels)))
 
     def cost(logs: Floats) -> tuple[float, Floats]:
         variances = np.exp(logs)
         deviation = (logs - prior.log_variances) / prior.spread
         total = 0.5 * float(deviation @ deviation)
-        slope = deviation / prior.spread
-        for rest, kernels in made:
+        gradient = deviation / prior.spread
+        for rest, kernels in terms:
             covariance = np.tensordot(variances, kernels, 1)
             covariance[np.diag_indices(len(rest))] += _JITTER
             lower = np.linalg.cholesky(covariance)
             inverse = cho_solve((lower, True), np.eye(len(rest)))
             solved = inverse @ rest
             total += 0.5 * float(rest @ solved) + float(np.log(np.diag(lower)).sum())
-            slope = slope + 0.5 * variances * np.einsum(
+            gradient = gradient + 0.5 * variances * np.einsum(
                 "ij,kij->k", inverse - np.outer(solved, solved), kernels
             )
-        return total, slope
+        return total, gradient
 
     bounds = [(_LOWEST, _HIGHEST)] * len(prior.log_variances)
     start = np.clip(prior.log_variances, _LOWEST, _HIGHEST)
-    found = minimize(
+    solution = minimize(
         cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
     )
-    return np.asarray(found.x, dtype=np.float64)
+    return np.asarray(solution.x, dtype=np.float64)
 
 
 def measure(
@@ -277,14 +277,18 @@ class Latency(Surrogate):
 
     def _scale_of(self, values: Floats) -> Target:
         size = float(values.mean())
-        return Target(0.0, 0.0, 0.0, size if size > 0 else float(np.abs(values).mean()))
+        if size <= 0:
+            size = float(np.abs(values).mean())
+        return Target(0.0, 0.0, 0.0, size)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         self._learned = _update(self.prior(self._space), _rows(self._space, cells), target)
 
     def _predict(self, cells: Sequence[Cell]) -> Prediction:
         mean, std = self._learned.predict(_rows(self._space, cells))
-        return Prediction(_above_zero(mean) if self.quantity == "cost" else mean, std)
+        if self.quantity == "cost":
+            mean = _above_zero(mean)
+        return Prediction(mean, std)
 
     def _held_out(self, cells: Sequence[Cell], target: Floats) -> Prediction:
         matrix = _rows(self._space, cells)
@@ -297,26 +301,26 @@ class Latency(Surrogate):
         mean = np.empty(len(cells))
         std = np.empty(len(cells))
         for fold in folds(len(cells), _FOLDS, self.seed):
-            kept = np.setdiff1d(np.arange(len(cells)), fold)
-            part = _update(self.prior(self._space), matrix[kept], target[kept])
+            training = np.setdiff1d(np.arange(len(cells)), fold)
+            part = _update(self.prior(self._space), matrix[training], target[training])
             mean[fold], std[fold] = part.predict(matrix[fold])
         return Prediction(mean, std)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         prior = self.prior(self._space)
         priors = {f"prior/{name}": np.asarray(value) for name, value in vars(prior).items()}
-        found = {
+        weight_posterior = {
             name: np.asarray(value) for name, value in self._learned.posterior._asdict().items()
         }
-        return priors | found | {"size": np.array(self._learned.size)}
+        return priors | weight_posterior | {"size": np.array(self._learned.size)}
 
     def _restore(self, arrays: Arrays) -> None:
         priors = {name[6:]: array for name, array in arrays.items() if name.startswith("prior/")}
         self._prior = self._space, Prior(**priors)
-        found = WeightPosterior(
+        posterior = WeightPosterior(
             arrays["weights"], arrays["root"], float(arrays["noise"]), arrays["leverage"]
         )
-        self._learned = _Learned(found, float(arrays["size"]))
+        self._learned = _Learned(posterior, float(arrays["size"]))
 
 
 class _Learned(NamedTuple):
@@ -405,20 +409,20 @@ def _learn_prior(space: Space, known: KnownDevices, seed: int) -> Prior:
     rng = np.random.default_rng(seed)
     measured = [_check_known(space, device, known[device]) for device in sorted(known)]
     weights = np.array([_weights(matrix, values) for matrix, values in measured])
-    found = []
+    scales = []
     for i, (matrix, values) in enumerate(measured):
         others = _vague(space, np.delete(weights, i, axis=0))
-        parts = []
+        samples = []
         for _ in range(_REHEARSALS):
             drawn = rng.choice(len(values), _REHEARSED_CELLS, replace=False)
             size = _size(others, matrix[drawn])
-            parts.append((matrix[drawn], size * values[drawn] / values[drawn].mean()))
-        found.append(most_evident(parts, others))
+            samples.append((matrix[drawn], size * values[drawn] / values[drawn].mean()))
+        scales.append(most_evident(samples, others))
     vague = _vague(space, weights)
-    if not found:
+    if not scales:
         return vague
-    spread = np.maximum(np.std(found, axis=0), _NARROWEST) if len(found) > 1 else vague.spread
-    return Prior(vague.centre, vague.directions, vague.group, np.mean(found, axis=0), spread)
+    spread = np.maximum(np.std(scales, axis=0), _NARROWEST) if len(scales) > 1 else vague.spread
+    return Prior(vague.centre, vague.directions, vague.group, np.mean(scales, axis=0), spread)
 
 
 def _vague(space: Space, weights: Floats) -> Prior:
@@ -427,7 +431,8 @@ def _vague(space: Space, weights: Floats) -> Prior:
     """
     group = _group_of_columns(space)
     logs = np.full(int(group.max()) + 3, _FIRST_GUESS)
-    logs[0], logs[-1] = 0.0, _NOISE_GUESS
+    logs[0] = 0.0
+    logs[-1] = _NOISE_GUESS
     centre = weights.mean(axis=0) if len(weights) else np.zeros(len(group))
     if not len(weights):
         logs[1] = 0.0
@@ -456,12 +461,12 @@ def _check_known(space: Space, device: str, given: object) -> tuple[Floats, Floa
             f"The known device {device} has cells that are not of the space {space.name}."
         ) from error
     try:
-        kept, numbers = check_data(cells, given[1])
+        distinct, numbers = check_data(cells, given[1])
     except UserError as error:
         raise UserError(f"The known device {device}: {error}") from error
-    if len(kept) < _FEWEST_KNOWN or numbers.mean() <= 0:
+    if len(distinct) < _FEWEST_KNOWN or numbers.mean() <= 0:
         raise UserError(
             f"The known device {device} needs positive latencies of at least {_FEWEST_KNOWN}"
-            f" different cells, not {len(kept)} with a mean of {numbers.mean():g}."
+            f" different cells, not {len(distinct)} with a mean of {numbers.mean():g}."
         )
-    return _rows(space, kept), numbers
+    return _rows(space, distinct), numbers

@@ -65,7 +65,8 @@ class Ridge(Surrogate):
         self.extra = check_names("The extra columns", extra)
 
     def _scale_of(self, values: Floats) -> Target:
-        return fit_target(values, "structure" if self.quantity == "cost" else self.quantity)
+        kind = "structure" if self.quantity == "cost" else self.quantity
+        return fit_target(values, kind)
 
     def _matrix(self, cells: Sequence[Cell]) -> Floats:
         return columns(self._space, cells, self.encoding, self.extra).astype(np.float64)
@@ -80,15 +81,15 @@ class Ridge(Surrogate):
         )
         self._offset = float(target.mean())
         projected = left.T @ (target - self._offset)
-        found = []
+        candidates = []
         for penalty in _PENALTIES:
             shrink = values**2 / (values**2 + penalty)
             leverage = (left**2) @ shrink + 1 / len(target)
             errors = (target - self._offset - left @ (shrink * projected)) / np.maximum(
                 1 - leverage, 1e-6
             )
-            found.append((float((errors**2).mean()), float(penalty), errors, leverage))
-        mean_square, self._penalty, self._errors, _ = min(found, key=lambda entry: entry[0])
+            candidates.append((float((errors**2).mean()), float(penalty), errors, leverage))
+        mean_square, self._penalty, self._errors, _ = min(candidates, key=lambda entry: entry[0])
         inverse = values / (values**2 + self._penalty)
         self._weights = right.T @ (inverse * projected)
         self._root = right.T / np.sqrt(values**2 + self._penalty)

@@ -44,7 +44,7 @@ _LIBRARIES = ("numpy", "scipy", "scikit-learn", "xgboost-cpu", "xgboost", "torch
 
 @dataclass(frozen=True)
 class Card:
-    """What a fitted model is, for whoever opens the file later.
+    """What a fitted model is, for readers of the file.
 
     Attributes:
         model: Its name in `MODELS`.
@@ -98,13 +98,13 @@ class Fitted(NamedTuple):
 
 def versions() -> dict[str, str]:
     """The versions of Python, this package and the libraries that models are made of."""
-    found = {"python": platform.python_version(), "surrogate_nas": __version__}
+    by_library = {"python": platform.python_version(), "surrogate_nas": __version__}
     for library in _LIBRARIES:
         try:
-            found[library] = importlib.metadata.version(library)
+            by_library[library] = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return by_library
 
 
 def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) -> None:
@@ -244,8 +244,8 @@ def _try_out(fitted: Fitted) -> None:
     work.
     """
     space = space_named(fitted.card.space)
-    held = fitted.train_cells
-    if len(held) and not 0 <= held.min() <= held.max() < (
+    positions = fitted.train_cells
+    if len(positions) and not 0 <= positions.min() <= positions.max() < (
         len(space) if isinstance(space, Enumerable) else 0
     ):
         raise ValueError("its training cells are not of its space")
@@ -262,7 +262,10 @@ def _card(content: dict[str, Any]) -> Card:
     n_epochs = content.pop("epochs")
     scores = content.pop("scores")
     versions = content.pop("versions")
-    if not all(type(each) is int for each in (*epochs, *(() if n_epochs is None else (n_epochs,)))):
+    numbers = list(epochs)
+    if n_epochs is not None:
+        numbers.append(n_epochs)
+    if not all(type(each) is int for each in numbers):
         raise ValueError("its epochs are no whole numbers")
     if not all(isinstance(each, float | int) for each in scores.values()):
         raise ValueError("its scores are no numbers")

@@ -63,7 +63,7 @@ class Network:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Network:
-        """The network that `settings` told of.
+        """The network of stored `settings`.
 
         Args:
             settings: As they were read; older files lack `positions` and `strided`.
@@ -71,14 +71,16 @@ class Network:
         Raises:
             ValueError: A field is missing, unknown or of another type.
         """
-        later = {"positions": cls.positions, "strided": cls.strided}
-        return made(cls, later | settings if isinstance(settings, dict) else settings)
+        defaults = {"positions": cls.positions, "strided": cls.strided}
+        return made(cls, defaults | settings if isinstance(settings, dict) else settings)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its fields as data; `positions` and `strided` only where `causal` does not tell them."""
-        told = {"positions": self.causal, "strided": not self.causal}
-        return {name: value for name, value in asdict(self).items() if told.get(name) is not value}
+        """Its fields as data; `positions` and `strided` only where `causal` does not imply them."""
+        implied = {"positions": self.causal, "strided": not self.causal}
+        return {
+            name: value for name, value in asdict(self).items() if implied.get(name) is not value
+        }
 
     @property
     def taps(self) -> int:
@@ -132,12 +134,14 @@ class Graph(NamedTuple):
 
     def live(self) -> Graph:
         """The same graph with ``NONE`` wherever the output does not depend on the edge."""
-        held = [(edge, o) for edge, o in zip(self.edges, self.operations, strict=True) if o != NONE]
+        present = [
+            (edge, o) for edge, o in zip(self.edges, self.operations, strict=True) if o != NONE
+        ]
         fed = {0}
         used = {self.nodes - 1}
-        for (source, target), _ in sorted(held):
+        for (source, target), _ in sorted(present):
             fed |= {target} if source in fed else set()
-        for (source, target), _ in sorted(held, reverse=True):
+        for (source, target), _ in sorted(present, reverse=True):
             used |= {source} if target in used else set()
         kept = (
             operation if source in fed and target in used else NONE

@@ -36,9 +36,10 @@ class BlueprintModule(nn.Module):
             holder, last = self._holder(name)
             if last not in holder._parameters:
                 holder.register_parameter(last, nn.Parameter(torch.from_numpy(weight)))
-        last_reader = {
-            source: place for place, layer in enumerate(plan.layers) for source in layer.sources
-        }
+        last_reader = {}
+        for place, layer in enumerate(plan.layers):
+            for source in layer.sources:
+                last_reader[source] = place
         self._read: list[list[int]] = [[] for _ in plan.layers]
         for source, place in last_reader.items():
             self._read[place].append(source)
@@ -57,15 +58,16 @@ class BlueprintModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the answers, shape ``(batch, classes)``, or with positions behind."""
-        made: list[Tensor | None] = []
+        outputs: list[Tensor | None] = []
         for layer, read in zip(self.plan.layers, self._read, strict=True):
-            sources = [source for place in layer.sources if (source := made[place]) is not None]
-            made.append(self._computed(layer, sources or [x]))
+            given = [outputs[place] for place in layer.sources]
+            sources = [source for source in given if source is not None]
+            outputs.append(self._computed(layer, sources or [x]))
             for place in read:
-                made[place] = None
-        found = made[-1]
-        assert found is not None
-        return found
+                outputs[place] = None
+        answer = outputs[-1]
+        assert answer is not None
+        return answer
 
     def _computed(self, layer: Layer, sources: list[Tensor]) -> Tensor:
         x = sources[0]
@@ -103,35 +105,36 @@ class BlueprintModule(nn.Module):
         return F.linear(places.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
-def _pooled(x: Tensor, found: Windows, largest: bool) -> Tensor:
+def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
     """The largest of each window, or its mean, for which padding does not count."""
-    if not found.kernel:
+    if not windows.kernel:
         return x.mean((2, 3), keepdim=True)
     if largest:
-        x, padding = _padded(x, found, -torch.inf)
-        return F.max_pool2d(x, found.kernel, found.stride, padding)
-    inside, padding = _padded(x.new_ones(1, 1, *x.shape[2:]), found)
+        x, padding = _padded(x, windows, -torch.inf)
+        return F.max_pool2d(x, windows.kernel, windows.stride, padding)
+    inside, padding = _padded(x.new_ones(1, 1, *x.shape[2:]), windows)
     if any(padding) or inside.shape[2:] == x.shape[2:]:
-        return F.avg_pool2d(x, found.kernel, found.stride, padding, count_include_pad=False)
+        return F.avg_pool2d(x, windows.kernel, windows.stride, padding, count_include_pad=False)
     means, shares = (
-        F.avg_pool2d(part, found.kernel, found.stride) for part in (_padded(x, found)[0], inside)
+        F.avg_pool2d(part, windows.kernel, windows.stride)
+        for part in (_padded(x, windows)[0], inside)
     )
     return means / shares
 
 
 def _padded(
     x: Tensor,
-    found: Windows,
+    windows: Windows,
     value: float = 0.0,
 ) -> tuple[Tensor, tuple[int, int]]:
     """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
     sides are alike.
     """
-    reach = [found.dilation * (length - 1) for length in found.kernel]
-    if all(-2 * first == further for first, further in zip(found.start, reach, strict=True)):
+    reach = [windows.dilation * (length - 1) for length in windows.kernel]
+    if all(-2 * first == further for first, further in zip(windows.start, reach, strict=True)):
         return x, (reach[0] // 2, reach[1] // 2)
     pads = []
     for axis in (1, 0):
-        last = found.start[axis] + (found.size[axis] - 1) * found.stride[axis] + reach[axis]
-        pads += [-found.start[axis], last + 1 - x.shape[2 + axis]]
+        last = windows.start[axis] + (windows.size[axis] - 1) * windows.stride[axis] + reach[axis]
+        pads += [-windows.start[axis], last + 1 - x.shape[2 + axis]]
     return F.pad(x, pads, value=value), (0, 0)
