@@ -46,7 +46,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, read_compact, write_compact
 from surrogate_nas.tables.compact import rounded
 from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.places import has_fashion
+from surrogate_nas.training.data_folders import has_fashion
 from tests.conftest import Snas
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"

@@ -26,7 +26,7 @@ from surrogate_nas.strategies.oneshot.darts import Darts
 from surrogate_nas.study import runner, search
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
-from surrogate_nas.training.places import has_fashion
+from surrogate_nas.training.data_folders import has_fashion
 from surrogate_nas.training.supernet import Supernet, SupernetLoss
 from surrogate_nas.training.tasks import Split, task_named
 from tests.conftest import Snas

@@ -1,7 +1,7 @@
 """From a blueprint to instructions: which tensor lies where, and what is computed from what,
 forwards and backwards.
 
-Three timelines are written: a step of training, answers, and answers with their gradient by the
+Three timelines are written: a step of training, inference, and inference with its gradient by the
 input. Room in the arena is given from a tensor's first use to its last, so that what is used
 together lies together.
 """
@@ -226,16 +226,16 @@ class Program:
         plan: The network.
         shape: What fits the registers.
         row: Numbers between two channels while training.
-        answer_row: The same of answers.
+        inference_row: Likewise for inference.
         parameters: Where each parameter lies among the weights, and its gradient among the
             gradients.
         fixed: Where weights and what belongs to them lie.
         size: Numbers of the arena.
         step: Forwards and backwards while training.
         step_ends: Its tensors that others see, and how many instructions are forwards.
-        fold: What has to be done once before answers, after the weights changed.
-        answer: Answers.
-        answer_ends: As `step_ends`.
+        fold: The work after a change of the weights, before inference.
+        inference: The pass of inference.
+        inference_ends: As `step_ends`.
     """
 
     def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:

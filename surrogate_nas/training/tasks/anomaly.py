@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.places import carried
+from surrogate_nas.training.data_folders import carried
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import Split
 

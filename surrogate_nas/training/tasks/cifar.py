@@ -13,7 +13,7 @@ from functools import partial
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.places import CIFAR_VARIABLE, has_cifar
+from surrogate_nas.training.data_folders import CIFAR_VARIABLE, has_cifar
 from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
 from surrogate_nas.training.tasks.checking import Split
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.places import (
+from surrogate_nas.training.data_folders import (
     DEBIAN,
     FASHION_FILES,
     FASHION_VARIABLE,

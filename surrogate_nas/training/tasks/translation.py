@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.places import has_phrases, phrases
+from surrogate_nas.training.data_folders import has_phrases, phrases
 from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
 from surrogate_nas.training.tasks.checking import SPLITS, Split
 
