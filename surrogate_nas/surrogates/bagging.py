@@ -72,15 +72,16 @@ class Bagging(Surrogate):
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
         matrix = self._matrix(cells)
         everything = np.arange(len(cells))
-        self._blind_to = (
-            folds(len(cells), self.parts, self.seed) if self.parts > 1 and len(cells) > 2 else []
-        )
-        training_rows = [np.setdiff1d(everything, fold) for fold in self._blind_to] or [everything]
+        self._blind_to = []
+        training_rows = [everything]
+        if self.parts > 1 and len(cells) > 2:
+            self._blind_to = folds(len(cells), self.parts, self.seed)
+            training_rows = [np.setdiff1d(everything, fold) for fold in self._blind_to]
         seeds = np.random.SeedSequence(self.seed).generate_state(len(training_rows))
-        self._learned = [
-            self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
-            for rows, seed in zip(training_rows, seeds, strict=True)
-        ]
+        self._learned = []
+        for rows, seed in zip(training_rows, seeds, strict=True):
+            part = self._learn_part(matrix[rows], target[rows], int(seed % 2**31))
+            self._learned.append(part)
         self._error = self._typical_error(matrix, target)
 
     def _typical_error(self, matrix: Matrix, target: Floats) -> float:

@@ -10,6 +10,7 @@ of Burges et al., 2005.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -157,11 +158,11 @@ def _column_of(space: Space, n: int, values: Any) -> Floats:
 
 
 def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str, float]:
-    """Score predictions; NaN where there are too few cells, or all are alike.
+    """Score predictions; NaN where there are too few cells, or all are equal.
 
     Args:
         truth: Shape ``(n,)``, smaller is better.
-        top: How many of the best to look at.
+        top: How many of the best count as the top.
 
     Returns:
         ``kendall`` (also ``_top_half`` and ``_top_quarter``, the best by truth), ``spearman``,
@@ -176,29 +177,36 @@ def scores_of(truth: Floats, prediction: Prediction, top: int = TOP) -> dict[str
 
     if len(truth) < _FEWEST_TO_SCORE:
         return dict.fromkeys((*BANDS, *_SCORES), float("nan"))
-    order = np.argsort(prediction.mean, kind="stable")
-    liked = order[:top]
-    many = max(1, int(SHARE * len(order)))
-    best = np.sort(truth)
+    mean, std = prediction
+    n = len(truth)
+    error = truth - mean
     variance = float(((truth - truth.mean()) ** 2).sum())
-    constant = np.ptp(truth) == 0 or np.ptp(prediction.mean) == 0
-    covered = np.abs(truth - prediction.mean) <= Z90 * prediction.std
-    quarter = np.argsort(truth, kind="stable")[: max(1, round(_QUARTER * len(truth)))]
-    return bands(truth, prediction.mean) | {
-        "spearman": float("nan")
-        if constant
-        else float(spearmanr(prediction.mean, truth).statistic),
-        "r2": 1 - float(((truth - prediction.mean) ** 2).sum()) / variance
-        if variance
-        else float("nan"),
-        "mae": float(np.abs(truth - prediction.mean).mean()),
+    spearman = r2 = math.nan
+    if np.ptp(truth) > 0 and np.ptp(mean) > 0:
+        spearman = float(spearmanr(mean, truth).statistic)
+    if variance:
+        r2 = 1 - float((error**2).sum()) / variance
+
+    covered = np.abs(error) <= Z90 * std
+    n_quarter = max(1, round(_QUARTER * n))
+    best_quarter = np.argsort(truth, kind="stable")[:n_quarter]
+
+    chosen = truth[np.argsort(mean, kind="stable")]  # as a model orders the cells
+    best = np.sort(truth)
+    top = min(top, n)
+    best_chosen = chosen[:top].min()
+    n_share = max(1, int(SHARE * n))
+    return bands(truth, mean) | {
+        "spearman": spearman,
+        "r2": r2,
+        "mae": float(np.abs(error).mean()),
         "coverage90": float(covered.mean()),
-        "coverage90_top_quarter": float(covered[quarter].mean()),
-        "regret_top": float(truth[liked].min() - best[0]),
-        "precision_top": float((truth[liked] <= best[min(top, len(best)) - 1]).mean()),
-        "rank_top": 1.0 + float((truth < truth[liked].min()).sum()),
-        "precision_half_percent": float((truth[order[:many]] <= best[many - 1]).mean()),
-        "ndcg": ndcg_of(truth, prediction.mean),
+        "coverage90_top_quarter": float(covered[best_quarter].mean()),
+        "regret_top": float(best_chosen - best[0]),
+        "precision_top": float((chosen[:top] <= best[top - 1]).mean()),
+        "rank_top": 1.0 + float((truth < best_chosen).sum()),
+        "precision_half_percent": float((chosen[:n_share] <= best[n_share - 1]).mean()),
+        "ndcg": ndcg_of(truth, mean),
     }
 
 
@@ -217,9 +225,10 @@ def ndcg_of(truth: Floats, mean: Floats) -> float:
     gains = 2 ** (_GRADES * (1 - rankdata(truth, "max") / len(truth))) - 1
     discounts = 1 / np.log2(np.arange(len(truth)) + 2)
     ideal = float(np.sort(gains)[::-1] @ discounts)
-    return (
-        float(gains[np.argsort(mean, kind="stable")] @ discounts) / ideal if ideal else float("nan")
-    )
+    if not ideal:
+        return math.nan
+    order = np.argsort(mean, kind="stable")
+    return float(gains[order] @ discounts) / ideal
 
 
 def kendall(first: Floats, second: Floats) -> float:
@@ -249,10 +258,9 @@ def bands(truth: Floats, mean: Floats) -> dict[str, float]:
     agreement = {}
     for name, share in BANDS.items():
         part = order[: max(2, round(share * len(order)))]
-        undefined = np.ptp(truth[part]) == 0 or np.ptp(mean[part]) == 0
-        agreement[name] = (
-            float("nan") if undefined else float(kendalltau(mean[part], truth[part]).statistic)
-        )
+        agreement[name] = math.nan
+        if np.ptp(truth[part]) > 0 and np.ptp(mean[part]) > 0:
+            agreement[name] = float(kendalltau(mean[part], truth[part]).statistic)
     return agreement
 
 

@@ -134,20 +134,21 @@ class Graph(NamedTuple):
 
     def live(self) -> Graph:
         """The same graph with ``NONE`` wherever the output does not depend on the edge."""
-        present = [
-            (edge, o) for edge, o in zip(self.edges, self.operations, strict=True) if o != NONE
-        ]
+        steps = list(zip(self.edges, self.operations, strict=True))
+        present = sorted(edge for edge, operation in steps if operation != NONE)
         fed = {0}
+        for source, target in present:
+            if source in fed:
+                fed.add(target)
         used = {self.nodes - 1}
-        for (source, target), _ in sorted(present):
-            fed |= {target} if source in fed else set()
-        for (source, target), _ in sorted(present, reverse=True):
-            used |= {source} if target in used else set()
-        kept = (
-            operation if source in fed and target in used else NONE
-            for (source, target), operation in zip(self.edges, self.operations, strict=True)
-        )
-        return Graph(self.edges, tuple(kept))
+        for source, target in reversed(present):
+            if target in used:
+                used.add(source)
+        operations = []
+        for (source, target), operation in steps:
+            is_live = source in fed and target in used
+            operations.append(operation if is_live else NONE)
+        return Graph(self.edges, tuple(operations))
 
 
 # Cells as sums of shared terms: the form in which a space of graphs offers them to a graph network.

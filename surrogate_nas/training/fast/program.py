@@ -365,10 +365,10 @@ class Program:
         timeline = Timeline(self.inference_row)
         forward = _Forward(self, timeline, training=False)
         forward.all()
-        last = forward.made[self.live[-1]]
+        last = forward.outputs[self.live[-1]]
         timeline.use(last)
         return timeline, Ends(
-            timeline.row, forward.made[0], last, None, None, len(timeline.instructions)
+            timeline.row, forward.outputs[0], last, None, None, len(timeline.instructions)
         )
 
     def input_gradient(self) -> tuple[Words, Ends, int]:
@@ -424,7 +424,7 @@ class _Forward:
         self.timeline = timeline
         self.training = training
         self.plan = program.plan
-        self.made: dict[int, Tensor] = {}
+        self.outputs: dict[int, Tensor] = {}
         self.begun: set[int] = set()
         self.joined: dict[int, tuple[int, int]] = {}
         for place in program.live:
@@ -443,8 +443,8 @@ class _Forward:
         for place in self.program.live:
             layer = self.plan.layers[place]
             if layer.kind == "input":
-                self.made[place] = self.timeline.tensor(layer)
-                self.timeline.use(self.made[place])
+                self.outputs[place] = self.timeline.tensor(layer)
+                self.timeline.use(self.outputs[place])
             else:
                 getattr(self, f"_{layer.kind}")(place, layer)
 
@@ -452,14 +452,14 @@ class _Forward:
         """Where a layer is written: a tensor of its own, or the part of the one that it is joined
         into.
         """
-        if place not in self.made:
+        if place not in self.outputs:
             layer = self.plan.layers[place]
             if place in self.joined:
                 whole, start = self.joined[place]
-                self.made[place] = self.tensor(whole).part(start, layer.shape[0])
+                self.outputs[place] = self.tensor(whole).part(start, layer.shape[0])
             else:
-                self.made[place] = self.timeline.tensor(layer)
-        return self.made[place]
+                self.outputs[place] = self.timeline.tensor(layer)
+        return self.outputs[place]
 
     def target(self, place: int) -> tuple[Tensor, int]:
         """Where a layer is written, and whether it is added to what is there."""
@@ -482,12 +482,12 @@ class _Forward:
                 self.program.fixed.places[f"{what}"]
                 for what in (f"folded {place}", f"constant {norm}")
             )
-        _convolve(self.timeline, layer, self.made[layer.sources[0]], out, weight, bias, flags)
+        _convolve(self.timeline, layer, self.outputs[layer.sources[0]], out, weight, bias, flags)
 
     def _linear(self, place: int, layer: Layer) -> None:
         weight, bias = (self.program.weight(f"{layer.name}.{what}") for what in ("weight", "bias"))
         out, flags = self.target(place)
-        _convolve(self.timeline, layer, self.made[layer.sources[0]], out, weight, bias, flags)
+        _convolve(self.timeline, layer, self.outputs[layer.sources[0]], out, weight, bias, flags)
 
     def _depthwise(self, place: int, layer: Layer) -> None:
         out, flags = self.target(place)
@@ -496,7 +496,7 @@ class _Forward:
         self.timeline.do(
             "convolve_each",
             out,
-            self.made[layer.sources[0]],
+            self.outputs[layer.sources[0]],
             self.program.weight(layer.name),
             layer.shape[0],
             TABLES.place(windows, "forward"),
@@ -509,7 +509,7 @@ class _Forward:
         fixed = self.program.fixed.places
         if not self.training and self.program._convolution_before(place) is not None:
             return  # it is folded into the convolution, which was written where this belongs
-        x = self.made[layer.sources[0]]
+        x = self.outputs[layer.sources[0]]
         out, flags = self.target(place)
         if self.training:
             statistics = (
@@ -531,13 +531,13 @@ class _Forward:
             self.timeline.do("scale", out, x, x.channels, x.pixels, *affine, flags)
 
     def _relu(self, place: int, layer: Layer) -> None:
-        x = self.made[layer.sources[0]]
+        x = self.outputs[layer.sources[0]]
         out, flags = self.target(place)
         self.timeline.do("rectify", out, x, x.channels, x.pixels, flags)
 
     def _average(self, place: int, layer: Layer) -> None:
         out, flags = self.target(place)
-        x = self.made[layer.sources[0]]
+        x = self.outputs[layer.sources[0]]
         windows = layer.windows
         assert windows
         self.timeline.do(
@@ -552,7 +552,7 @@ class _Forward:
         )
 
     def _largest(self, place: int, layer: Layer) -> None:
-        x = self.made[layer.sources[0]]
+        x = self.outputs[layer.sources[0]]
         out = self.tensor(place)
         assert layer.windows
         self.timeline.do(
@@ -568,13 +568,13 @@ class _Forward:
                 continue
             flags = ADD if place in self.begun else 0
             self.begun.add(place)
-            self.timeline.do("move", out, self.made[source], out.channels, out.pixels, flags)
+            self.timeline.do("move", out, self.outputs[source], out.channels, out.pixels, flags)
 
     def _join(self, place: int, layer: Layer) -> None:
         out = self.tensor(place)
         start = 0
         for source in layer.sources:
-            part = self.made[source]
+            part = self.outputs[source]
             if self.joined.get(source) != (place, start):
                 self.timeline.do(
                     "move", out.part(start, part.channels), part, part.channels, part.pixels, 0
@@ -583,7 +583,7 @@ class _Forward:
 
     def _part(self, place: int, layer: Layer) -> None:
         out = self.tensor(place)
-        x = self.made[layer.sources[0]].part(0, out.channels)
+        x = self.outputs[layer.sources[0]].part(0, out.channels)
         self.timeline.do("move", out, x, out.channels, out.pixels, 0)
 
 
@@ -638,7 +638,7 @@ class _Backward:
         """Write all gradients."""
         last = self.program.live[-1]
         forwards = len(self.timeline.instructions)
-        output = self.forward.made[last]
+        output = self.forward.outputs[last]
         gradient = self.gradients[last] = self.timeline.tensor(self.plan.layers[last])
         self.begun.add(last)
         self.timeline.use(output, gradient)
@@ -651,7 +651,7 @@ class _Backward:
         self.timeline.use(output)
         if come is not None:
             self.timeline.use(come)
-        return Ends(self.timeline.row, self.forward.made[0], output, gradient, come, forwards)
+        return Ends(self.timeline.row, self.forward.outputs[0], output, gradient, come, forwards)
 
     def target(self, place: int) -> tuple[Tensor, int] | None:
         """Where a contribution to a gradient is written, and whether it is added; None where nobody
@@ -671,10 +671,13 @@ class _Backward:
         """
         layer = self.plan.layers[place]
         if layer.kind != "relu":
-            into = self.target(place)
-            return into and (*into, into[0])
-        into = self.target(layer.sources[0])
-        return into and (into[0], into[1] | MASK, self.forward.made[place])
+            destination = self.target(place)
+            return None if destination is None else (*destination, destination[0])
+        destination = self.target(layer.sources[0])
+        if destination is None:
+            return None
+        out, flags = destination
+        return out, flags | MASK, self.forward.outputs[place]
 
     def _weights(self, layer: Layer, name: str, g: Tensor, x: Tensor) -> None:
         if self.by_input:
@@ -698,10 +701,10 @@ class _Backward:
         )
 
     def _inputs(self, layer: Layer, weight: int, g: Tensor) -> None:
-        found = self.through_relu(layer.sources[0])
-        if found is None:
+        destination = self.through_relu(layer.sources[0])
+        if destination is None:
             return
-        out, flags, mask = found
+        out, flags, mask = destination
         assert layer.windows
         self.timeline.do(
             "convolve",
@@ -721,13 +724,13 @@ class _Backward:
         )
 
     def _convolution(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002 - as all
-        self._weights(layer, layer.name, g, self.forward.made[layer.sources[0]])
+        self._weights(layer, layer.name, g, self.forward.outputs[layer.sources[0]])
         self._inputs(layer, self.program.weight(layer.name), g)
 
     def _linear(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002 - as all
         weight = f"{layer.name}.weight"
         bias = f"{layer.name}.bias"
-        self._weights(layer, weight, g, self.forward.made[layer.sources[0]])
+        self._weights(layer, weight, g, self.forward.outputs[layer.sources[0]])
         if not self.by_input:
             self.timeline.do(
                 "bias_gradient", self.program.weight(bias, "gradients"), g, g.channels, g.pixels
@@ -742,14 +745,14 @@ class _Backward:
                 "weight_gradient_each",
                 self.program.weight(layer.name, "gradients"),
                 g,
-                self.forward.made[layer.sources[0]],
+                self.forward.outputs[layer.sources[0]],
                 g.channels,
                 TABLES.place(windows, "taps"),
                 windows.taps,
             )
-        found = self.through_relu(layer.sources[0])
-        if found is not None:
-            out, flags, mask = found
+        destination = self.through_relu(layer.sources[0])
+        if destination is not None:
+            out, flags, mask = destination
             self.timeline.do(
                 "convolve_each",
                 out,
@@ -770,22 +773,22 @@ class _Backward:
             if convolution is not None:
                 self._inputs(self.plan.layers[convolution], fixed[f"folded {convolution}"], g)
                 return
-            found = self.target(source)
-            if found is not None:
-                out, flags = found
+            destination = self.target(source)
+            if destination is not None:
+                out, flags = destination
                 self.timeline.do(
                     "scale", out, g, g.channels, g.pixels, fixed[f"factor {place}"], NOTHING, flags
                 )
             return
         # The gradients of scales and shifts are wanted even where that of the input is not.
-        found = self.target(source) or (self.timeline.tensor(self.plan.layers[source]), 0)
-        out, flags = found
+        destination = self.target(source) or (self.timeline.tensor(self.plan.layers[source]), 0)
+        out, flags = destination
         scale, _ = self.program._affine(place)
         self.timeline.do(
             "normalise_gradient",
             out,
             g,
-            self.forward.made[source],
+            self.forward.outputs[source],
             g.channels,
             g.pixels,
             scale,
@@ -796,18 +799,18 @@ class _Backward:
         )
 
     def _relu(self, place: int, layer: Layer, g: Tensor) -> None:
-        found = self.target(layer.sources[0])
-        if found is not None:
-            out, flags = found
+        destination = self.target(layer.sources[0])
+        if destination is not None:
+            out, flags = destination
             self.timeline.do(
-                "rectify_gradient", out, g, g.channels, g.pixels, flags, self.forward.made[place]
+                "rectify_gradient", out, g, g.channels, g.pixels, flags, self.forward.outputs[place]
             )
 
     def _average(self, place: int, layer: Layer, g: Tensor) -> None:
-        found = self.target(layer.sources[0])
-        if found is not None:
+        destination = self.target(layer.sources[0])
+        if destination is not None:
             assert layer.windows
-            out, flags = found
+            out, flags = destination
             self.timeline.do(
                 "mix",
                 out,
@@ -820,10 +823,10 @@ class _Backward:
             )
 
     def _largest(self, place: int, layer: Layer, g: Tensor) -> None:
-        found = self.target(layer.sources[0])
-        if found is None:
+        destination = self.target(layer.sources[0])
+        if destination is None:
             return
-        out, flags = found
+        out, flags = destination
         if not flags:
             self.timeline.do("clear", out, out.channels, out.pixels)
         assert layer.windows
@@ -831,8 +834,8 @@ class _Backward:
             "largest_gradient",
             out,
             g,
-            self.forward.made[layer.sources[0]],
-            self.forward.made[place],
+            self.forward.outputs[layer.sources[0]],
+            self.forward.outputs[place],
             g.channels,
             TABLES.place(layer.windows, "forward"),
             g.pixels,
@@ -845,9 +848,9 @@ class _Backward:
                     self.gradients[source] = g
                     self.begun.add(source)
                 continue
-            found = self.target(source)
-            if found is not None:
-                out, flags = found
+            destination = self.target(source)
+            if destination is not None:
+                out, flags = destination
                 self.timeline.do("move", out, g, g.channels, g.pixels, flags)
 
     def _join(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002
@@ -861,14 +864,16 @@ class _Backward:
                 self.gradients[source] = part
                 self.begun.add(source)
             else:
-                found = self.target(source)
-                assert found
-                self.timeline.do("move", found[0], part, part.channels, part.pixels, found[1])
+                destination = self.target(source)
+                assert destination
+                self.timeline.do(
+                    "move", destination[0], part, part.channels, part.pixels, destination[1]
+                )
 
     def _part(self, place: int, layer: Layer, g: Tensor) -> None:  # noqa: ARG002
-        found = self.target(layer.sources[0])
-        if found is not None:
-            out, flags = found
+        destination = self.target(layer.sources[0])
+        if destination is not None:
+            out, flags = destination
             if not flags:
                 self.timeline.do("clear", out, out.channels, out.pixels)
             self.timeline.do("move", out.part(0, g.channels), g, g.channels, g.pixels, ADD)

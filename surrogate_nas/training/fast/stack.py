@@ -195,7 +195,7 @@ class _StackedCell(nn.Module):
         if operation == SKIP:
             return part
         layer = self.pool if operation == POOL else self.convolutions[f"{e}_{operation}"]
-        return cast(Tensor, cast(nn.Module, layer)(part))
+        return cast(Tensor, layer(part))
 
     def _node(self, arriving: Sequence[tuple[Tensor, Cells]], like: Tensor) -> Tensor:
         if not arriving:

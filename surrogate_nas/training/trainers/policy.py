@@ -149,13 +149,13 @@ class Policy(Trainer):
             name: self.environment.greatest(starts) for name, starts in self.starts.items()
         }
         self.passes = PASSES if _depends_on_the_past(task) else 1
-        self.parts = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
+        self.batches_a_pass = math.ceil(EPISODES * self.environment.longest / task.schedule.batch)
         self._lost = math.nan
 
     @property
     def steps(self) -> int:
         """Steps of the optimiser in an epoch."""
-        return self.passes * self.parts
+        return self.passes * self.batches_a_pass
 
     def batches(self, epoch: int, predict: Predict) -> Iterator[tuple[Array, Array]]:
         """Observations, and which actions were taken, their advantages and log-probabilities: shape
@@ -173,7 +173,7 @@ class Policy(Trainer):
         inputs = episodes.observations[lives]
         targets = columns.astype(np.float32)
         for _ in range(self.passes):
-            for part in np.array_split(rng.permutation(len(targets)), self.parts):
+            for part in np.array_split(rng.permutation(len(targets)), self.batches_a_pass):
                 yield inputs[part], targets[part]
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:
