@@ -80,7 +80,8 @@ def _hinge(fake: Array, real: Array) -> tuple[float, Array, Array]:
     fooled = 1 + fake
     missed = 1 - real
     value = np.maximum(fooled, 0).mean() + np.maximum(missed, 0).mean()
-    by_fake, by_real = ((lack >= 0).astype(lack.dtype) / lack.size for lack in (fooled, missed))
+    by_fake = (fooled >= 0).astype(fooled.dtype) / fooled.size
+    by_real = (missed >= 0).astype(missed.dtype) / missed.size
     return float(value), by_fake, -by_real
 
 

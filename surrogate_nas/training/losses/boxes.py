@@ -48,14 +48,12 @@ def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Arr
         outputs: See the module.
         targets: Likewise.
     """
-    (count, batch), (rows, columns) = outputs.shape[:2], outputs.shape[3:]
+    count, batch, _, rows, columns = outputs.shape
     there = targets[..., 0] >= 0
     classes = np.maximum(targets[..., 0], 0).astype(int)
     boxes = targets[..., 1:]
-    x, y = (
-        np.clip((boxes[..., axis] // STRIDE).astype(int), 0, n - 1)
-        for axis, n in ((0, columns), (1, rows))
-    )
+    x = np.clip((boxes[..., 0] // STRIDE).astype(int), 0, columns - 1)
+    y = np.clip((boxes[..., 1] // STRIDE).astype(int), 0, rows - 1)
     boxes = boxes.astype(outputs.dtype, copy=False)
     networks, examples = np.ogrid[:count, :batch]
     at = (networks[:, :, None], examples[:, :, None], y[None], x[None])
@@ -75,7 +73,8 @@ def _summed(of_boxes: _BoxGradient, outputs: Array, targets: Array) -> tuple[Arr
     of_odds = np.maximum(odds, 0) - odds * full + log(1 + raised.astype(float))
     of_objectness = (of_odds * of_places).sum((2, 3)).astype(outputs.dtype)
     gradient = np.zeros_like(outputs)
-    gradient[:, :, 0] = (np.where(odds >= 0, 1, raised) / (1 + raised) - full) * (of_places / batch)
+    probability = np.where(odds >= 0, 1, raised) / (1 + raised)
+    gradient[:, :, 0] = (probability - full) * (of_places / batch)
     by_object *= (of_objects / batch)[..., None]
     np.add.at(gradient.transpose(0, 1, 3, 4, 2), at, by_object)
     losses = ((of_class + of_box) * of_objects).sum(2) + of_objectness
@@ -100,10 +99,9 @@ def _class(scores: Array, classes: Array) -> tuple[Array, Array]:
 
 def _smooth_l1(numbers: Array, middle: Array, boxes: Array) -> tuple[Array, Array]:
     """The smooth L1 distance of the four numbers to those of the box."""
-    wanted = np.concatenate(
-        [(boxes[..., :2] - middle) / ANCHOR, np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)], 2
-    )
-    off = numbers - wanted
+    centre = (boxes[..., :2] - middle) / ANCHOR
+    sides = np.log(np.maximum(boxes[..., 2:], 1e-3) / ANCHOR)
+    off = numbers - np.concatenate([centre, sides], 2)
     far = np.abs(off)
     near = far < BETA
     losses: Array = np.where(near, off * off / (2 * BETA), far - BETA / 2).sum(3)

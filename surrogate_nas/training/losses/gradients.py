@@ -169,7 +169,7 @@ def averaged(values: Array) -> Array:
 def softplus(x: Array) -> tuple[Array, Array]:
     """``log(1 + exp(x))`` and its derivative; from 20 on they are x and 1, as PyTorch has it."""
     raised = np.exp(np.minimum(x, 20))
-    straight = x > 20
-    return np.where(straight, x, log(1 + raised.astype(float)).astype(x.dtype)), np.where(
-        straight, 1, raised / (1 + raised)
-    )
+    values = log(1 + raised.astype(float)).astype(x.dtype)
+    derivative = raised / (1 + raised)
+    is_straight = x > 20
+    return np.where(is_straight, x, values), np.where(is_straight, 1, derivative)

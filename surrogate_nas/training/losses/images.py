@@ -30,7 +30,7 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
     Means over windows are matrices, from the left over rows and over columns; their transposes
     lead back.
     """
-    (count, batch, channels), sides = outputs.shape[:3], outputs.shape[3:]
+    count, batch, channels, *sides = outputs.shape
     x = outputs.transpose(3, 4, 2, 0, 1)
     y = targets.transpose(2, 3, 1, 0)[:, :, :, None]
     maps = np.empty((*sides, 5, channels, count, batch), outputs.dtype)
@@ -62,7 +62,8 @@ def _ssim(outputs: Array, targets: Array) -> tuple[Array, Array]:
         - by_xy * mean_y
         - 2 * by_xx * mean_x
     )
-    back[:, :, 1], back[:, :, 2] = by_xx, by_xy
+    back[:, :, 1] = by_xx
+    back[:, :, 2] = by_xy
     by_mean, by_xx, by_xy = np.moveaxis(_applied(back, *(one.T for one in over)), 2, 0)
     gradient = np.empty_like(outputs)
     np.add(

@@ -75,12 +75,13 @@ def _ctc(outputs: Array, targets: Array) -> tuple[Array, Array]:
     greatest = logs.max(1, keepdims=True)
     logs -= greatest
     skips = (targets[:, 1:] != BLANK) & ~doubled[:, 1:]
-    skips, ends = (np.tile(one, (count, 1)).T for one in (skips, lengths[:, None]))
+    skips = np.tile(skips, (count, 1)).T
+    ends = np.tile(lengths, count)
     hopeless = lengths + doubled.sum(1) > positions
-    shares, nats = _shares(exp(logs), skips, ends[0], np.add, np.multiply, 0.0, 1.0)
+    shares, nats = _shares(exp(logs), skips, ends, np.add, np.multiply, 0.0, 1.0)
     nats = log(nats)
     if not (np.isfinite(nats) & (nats > 1.1 * positions - 650) | np.tile(hopeless, count)).all():
-        shares, nats = _shares(logs, skips, ends[0], np.logaddexp, np.add, -np.inf, 0.0)
+        shares, nats = _shares(logs, skips, ends, np.logaddexp, np.add, -np.inf, 0.0)
         shares = exp(shares)
     losses = -(nats + greatest[:, 0].sum(0)).reshape(count, batch).astype(outputs.dtype) / positions
     gradient /= total
@@ -120,7 +121,8 @@ def _shares(
     positions, labels, n = emitted.shape
     states = 2 * labels - 1  # a blank before, between and behind the labels
     weights = np.empty((positions, states, 2 * n))
-    weights[:, 0::2, :n], weights[:, 1::2, :n] = emitted[:, :1], emitted[:, 1:]
+    weights[:, 0::2, :n] = emitted[:, :1]
+    weights[:, 1::2, :n] = emitted[:, 1:]
     weights[:, :, n:] = weights[::-1, ::-1, :n]
     allowed = np.full((states, 2 * n), nothing)
     allowed[3::2, :n][skips] = one
@@ -146,7 +148,8 @@ def _shares(
     inverse = np.subtract if plus is np.logaddexp else np.divide
     inverse(both, together, out=both)
     shares = np.empty_like(emitted)
-    shares[:, 0], shares[:, 1:] = plus.reduce(both[:, 0::2], axis=1), both[:, 1::2]
+    shares[:, 0] = plus.reduce(both[:, 0::2], axis=1)
+    shares[:, 1:] = both[:, 1::2]
     return shares, together[0, 0]
 
 

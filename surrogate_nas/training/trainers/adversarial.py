@@ -29,10 +29,10 @@ from surrogate_nas.training.trainers.base import Predict, Supervised
 # A small discriminator of images, its gradients and its training, by hand in NumPy.
 #
 # Two convolutions of 3×3 with stride 2, leaky rectifiers, and one linear score, large for real
-# images. The score is piecewise linear in the image, so its slope there is a product of the weights
-# and of the rectifiers' masks. That makes the gradient of R1 (Mescheder et al., ICML 2018), which
-# penalises the slope at real images, another pass forward: of the slope itself, through the weights
-# and the same masks.
+# images. The score is piecewise linear in the image, so its gradient there is a product of the
+# weights and of the rectifiers' masks. That makes the gradient of R1 (Mescheder et al., ICML 2018),
+# which penalises the score's gradient at real images, another pass forward: of that gradient
+# itself, through the weights and the same masks.
 #
 # Weights begin as those of PyTorch's layers do after ``torch.manual_seed``, drawn from the same
 # Mersenne twister; Adam (Kingma & Ba, ICLR 2015) is PyTorch's. Examples are the last axis of
@@ -47,7 +47,7 @@ LEAK = 0.2
 RATE = 2e-3
 BETAS = (0.5, 0.99)
 PENALTY = 1.0
-"""Half of it weighs the squared slope."""
+"""Half of it weighs the squared gradient."""
 _TINY = 1e-8
 _silently = np.errstate(all="ignore")  # images of a generator that diverged are not finite
 
@@ -82,7 +82,8 @@ class Discriminator:
         self.layers = _views(self._all, shapes)
         self._gradient = np.zeros_like(self._all)
         self._gradients = _views(self._gradient, shapes)
-        self._first, self._second = np.zeros_like(self._all), np.zeros_like(self._all)
+        self._first = np.zeros_like(self._all)
+        self._second = np.zeros_like(self._all)
         self._steps = 0
 
     @_silently
@@ -92,8 +93,8 @@ class Discriminator:
 
     @_silently
     def score_gradients(self, images: Array) -> tuple[Array, Array]:
-        """The scores of images, shape ``(n,)``, and the slope of each by its image, in the images'
-        shape.
+        """The scores of images, shape ``(n,)``, and the gradient of each by its image, in the
+        images' shape.
         """
         seen = self._pass(images)
         return seen.scores, seen.image_gradient().transpose(3, 0, 1, 2)
@@ -139,8 +140,8 @@ class Discriminator:
         return _Pass(self.layers, images.transpose(1, 2, 3, 0).astype(self._all.dtype, copy=False))
 
     def _of_scores(self, seen: _Pass, by_score: Array) -> None:
-        """The gradient of a loss of the scores: each example's slopes by its score, times the
-        loss's by that.
+        """The gradient of a loss of the scores: each score's gradient, times that of the loss by
+        the score.
         """
         first, first_bias, second, second_bias, head, head_bias = self._gradients
         np.matmul(seen.features, by_score, out=head[0])
@@ -154,7 +155,7 @@ class Discriminator:
             np.add.reduce(down, axis=1, keepdims=True, out=bias)
 
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
-        """Add the gradient of `PENALTY`/2 times the mean squared slope at images from ``begin``
+        """Add the gradient of `PENALTY`/2 times the mean squared gradient at images from ``begin``
         on.
         """
         by_first = seen.by_first[..., begin:]
@@ -172,7 +173,8 @@ class Discriminator:
 
     def _step(self) -> None:
         self._steps += 1
-        gradient, (slow, fast) = self._gradient, BETAS
+        gradient = self._gradient
+        slow, fast = BETAS
         self._first += (1 - slow) * (gradient - self._first)
         self._second *= fast
         self._second += (1 - fast) * gradient * gradient
@@ -185,7 +187,7 @@ class Discriminator:
 
 
 class _Pass:
-    """What images ``(channels, height, width, n)`` met on their way forward, and the slopes of
+    """What images ``(channels, height, width, n)`` met on their way forward, and the gradients of
     their scores.
     """
 
@@ -202,16 +204,16 @@ class _Pass:
 
     @property
     def by_second(self) -> Array:
-        """The slopes by what the second convolution gives."""
+        """The gradients by the output of the second convolution."""
         return self._back()[0]
 
     @property
     def by_first(self) -> Array:
-        """The slopes by what the first convolution gives."""
+        """The gradients by the output of the first convolution."""
         return self._back()[1]
 
     def image_gradient(self, begin: int = 0) -> Array:
-        """The slopes by the images from ``begin`` on."""
+        """The gradients by the images from ``begin`` on."""
         by_first = self.by_first[..., begin:]
         return _together(
             self.layers[0].T @ by_first.reshape(WIDTH, -1), self.images[..., begin:].shape
@@ -231,7 +233,7 @@ def _halved(side: int) -> int:
 
 def _rectified(flat: Array, before: Array) -> tuple[Array, Array]:
     """Leaky rectified values ``(channels, height, width, n)``, half as high and wide as before, and
-    their slopes.
+    their derivatives.
     """
     values = flat.reshape(
         len(flat), _halved(before.shape[1]), _halved(before.shape[2]), before.shape[3]
