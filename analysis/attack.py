@@ -224,7 +224,7 @@ class Served:
 def shown(folder: Path) -> str:
     """All ways of looking at ``out`` of a folder: served, reported, exported."""
     with Served(folder) as server:
-        for path in ("", "state/", "at/out", "part/out", "state/out"):
+        for path in ("", "at/out", "at/out/"):
             server.answered(path)
     for command in (("report", "out"), ("export", "csv", "out")):
         made = given(folder, *command)

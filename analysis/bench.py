@@ -317,9 +317,8 @@ def serving(
     """What a look of `snas serve` at a comparison costs: the first, later ones, and later ones
     while a run grows.
     """
-    import math
-
-    from surrogate_nas.report.live.page import Pages, Places
+    from surrogate_nas.report.live.page import Pages
+    from surrogate_nas.report.live.router import Router
 
     strategies = [
         "random",
@@ -331,11 +330,11 @@ def serving(
     ]
     strategies += ["evolution", "evolution(population=20)", "evolution(population=5)", "reinforce"]
     sn.compare("fashion", strategies, runs=runs, budget=cells, workers=2, folder=folder)
-    pages = Pages(Places(folder), patience_seconds=math.inf)
-    yield "the first look", seconds(lambda: pages.part("")), "s"
+    pages = Pages(Router(folder), patience_seconds=600.0)
+    yield "the first look", seconds(lambda: pages.page("")), "s"
     yield (
         "a later one",
-        1e3 * statistics.median(seconds(lambda: pages.part("")) for _ in range(looks)),
+        1e3 * statistics.median(seconds(lambda: pages.page("")) for _ in range(looks)),
         "ms",
     )
     file = folder / "runs" / "random-0.jsonl"
@@ -344,7 +343,7 @@ def serving(
     try:
         for i in range(looks):
             file.write_bytes(b"".join(lines[: len(lines) - looks + i]))
-            growing.append(seconds(lambda: pages.part("")))
+            growing.append(seconds(lambda: pages.page("")))
     finally:
         file.write_bytes(b"".join(lines))
     yield "a later one while a run grows", 1e3 * statistics.median(growing), "ms"

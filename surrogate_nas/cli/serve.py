@@ -21,8 +21,8 @@ ServeOption = Annotated[
 
 @contextmanager
 def shown(folder: Path, wanted: bool) -> Iterator[None]:
-    """Serve a folder while a command fills it, and say where; a port that is taken stands back for
-    a free one.
+    """Serve a folder while a command fills it, and print the address; if the usual port is in use,
+    a free one is taken.
     """
     if not wanted:
         yield
@@ -50,21 +50,19 @@ def shown(folder: Path, wanted: bool) -> Iterator[None]:
 
 def serve(
     folder: Annotated[
-        Path, typer.Argument(help="A comparison, a suite, or a folder of such, also unfinished.")
+        Path, typer.Argument(help="A comparison, a suite, or a folder of them, also unfinished.")
     ],
-    port: Annotated[
-        int, typer.Option(help="The port on this machine; 0 for one that is free.")
-    ] = _PORT,
+    port: Annotated[int, typer.Option(help="The port on this machine; 0 for a free one.")] = _PORT,
     no_token: Annotated[
         bool,
-        typer.Option("--no-token", help="Let every user of this machine look, who knows the port."),
+        typer.Option("--no-token", help="Show the pages to every user of this machine."),
     ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show comparisons and suites while they run, in a browser.
 
-    The page is on this machine's own address alone, and there until Ctrl-C. Other users of the
-    machine reach that address too: the printed one ends in a token, without which nothing is shown.
+    The page can be opened on this machine only, until Ctrl-C. Other users of the machine can reach
+    its address too, so the printed one ends in a token; without it nothing is shown.
 
     \b
     Examples:
@@ -74,11 +72,11 @@ def serve(
     from surrogate_nas.report.live import Server
 
     with Server(folder, port, with_token=not no_token) as server:
-        root = str(server.pages.places.root)
+        root = str(server.pages.router.root)
         content = {"address": server.address, "folder": root, "token": server.token}
         emit(content, json, lambda: typer.echo(server.address))
         sys.stdout.flush()
-        note(f"Shows {folder} until Ctrl-C.")
+        note(f"Serving {folder} until Ctrl-C.")
         try:
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:

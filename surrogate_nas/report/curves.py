@@ -286,7 +286,7 @@ def _band(curve: Curve, x: Scale, y: Scale, steps: bool) -> list[Point]:
     return upper + lower[::-1]
 
 
-def seen(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | None:
+def visible_range(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | None:
     """The lowest and the highest that is to be seen of curves that may be infinite; None where
     nothing is finite.
     """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import math
 import os
 import re
 import shutil
@@ -17,9 +16,9 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 import pytest
@@ -55,10 +54,6 @@ class Answer:
     def text(self) -> str:
         return self.body.decode()
 
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
 
 def ask(
     server: Server,
@@ -67,6 +62,7 @@ def ask(
     method: str = "GET",
     hosts: Sequence[str] | None = None,
     cookie: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Answer:
     """Ask for exactly this path, as no browser would; by default with the cookie of one that knows
     the token.
@@ -76,6 +72,8 @@ def ask(
     for host in [f"127.0.0.1:{server.server_port}"] if hosts is None else hosts:
         connection.putheader("Host", host)
     connection.putheader("Cookie", f"{server.cookie}={server.token}" if cookie is None else cookie)
+    for name, value in (headers or {}).items():
+        connection.putheader(name, value)
     connection.endheaders()
     answer = Answer(connection.getresponse())
     connection.close()
@@ -104,7 +102,7 @@ def results(made: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(results: Path) -> Iterator[Server]:
     with Server(results, 0) as server:
-        server.pages.patience_seconds = math.inf
+        server.pages.patience_seconds = 600.0
         server.in_background()
         yield server
         server.shutdown()
@@ -117,13 +115,13 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
     with Server(tmp_path, 0) as server:
         server.in_background()
         tab.goto(server.address)
-        assert "No results yet" in tab.inner_text("#part")
+        assert "No results yet" in tab.inner_text("main")
         process = gated.start("serving")
         gated.arrived(2)
         tab.click("text=out")
         tab.wait_for_selector("[data-count=running] >> text=2")
         before = (tmp_path / "out" / "runs").stat().st_mtime_ns
-        assert f"Process {process.pid} is at work since" in tab.inner_text("#part")
+        assert f"Process {process.pid} is at work since" in tab.inner_text("main")
         assert (
             tab.inner_text("[data-count=done]") in "012"
             and tab.inner_text("[data-count=failed]") == "0"
@@ -135,42 +133,44 @@ def test_a_page_grows_while_another_process_makes_runs(tmp_path: Path, tab: Page
         process.communicate(timeout=120)
         assert process.returncode == 0
         tab.wait_for_selector("text=All runs have ended.")
-        assert tab.locator(".charts svg").count() == 1, "the benchmark counts queries"
-        assert (
-            tab.locator(".charts path[fill=none][stroke-width='2'][stroke^='var(--c']").count() == 2
-        )
+        assert tab.locator("figure svg.desk").count() == 1, "the benchmark counts queries"
+        curves = tab.locator("figure svg.desk path[fill=none][stroke-width='2'][stroke^='var(--c']")
+        assert curves.count() == 2
         tab.click("text=report")
         tab.wait_for_selector("text=Would it hold")
         assert tab.locator("svg").count() > 3
         server.shutdown()
 
 
-def test_what_is_at_hand_is_told_in_numbers(server: Server) -> None:
-    told = ask(server, "/state/one").json
-    assert told["counts"] == {
-        "done": 6,
-        "running": 0,
-        "failed": 0,
-        "halted": 0,
-        "damaged": 0,
-        "missing": 0,
-        "runs": 6,
-    }
-    assert [one["evaluations"] for one in told["strategies"]] == [45, 45]
-    runs = [Store(server.pages.places.root / "one").watch("random", number) for number in range(3)]
+def counts(page: str) -> dict[str, int]:
+    """How many runs a page shows in each state."""
+    return {state: int(n) for state, n in re.findall(r'data-count="(\w+)">(\d+)<', page)}
+
+
+def rows(page: str) -> list[list[str]]:
+    """The texts of the cells of a page's tables, row by row."""
+    table = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.S) for row in page.split("<tr>")]
+    return [[re.sub(r"<[^>]*>", "", cell).strip() for cell in row] for row in table if row]
+
+
+def test_progress_is_shown_in_numbers(server: Server) -> None:
+    answer = ask(server, "/at/one/")
+    page = answer.text
+    assert counts(page) == {"done": 6, "running": 0, "failed": 0, "missing": 0}
+    assert page.count('height="10" class="done"') == 6 + 1, "every run, and the key"
+    runs = [Store(server.pages.router.root / "one").watch("random", number) for number in range(3)]
     for run in runs:
         run.refresh()
-    assert told["strategies"][0]["best"] == min(run.best[-1] for run in runs)
-    assert told["strategies"][0]["median"] == sorted(run.best[-1] for run in runs)[1]
-    page = ask(server, "/at/one/").text
-    assert (
-        "All runs have ended; there is no report yet." in page
-        and "random" in page
-        and "<svg viewBox" in page
-    )
-    part = ask(server, "/part/one")
-    assert ask(server, f"/part/one?{part.headers['ETag']}").status == 204
-    assert ask(server, "/part/one?other").body == part.body
+    found = sorted(run.best[-1] for run in runs)
+    random, evolution = rows(page)
+    assert random[0] == "random" and random[3:8] == ["3", "0", "0", "0", "45"]
+    assert random[8:] == [f"{found[0]:.5f}", f"{found[1]:.5f}"]
+    assert evolution[3:8] == ["3", "0", "0", "0", "45"]
+    assert "All runs have ended; there is no report yet." in page and "<svg class" in page
+    version = answer.headers["ETag"]
+    again = ask(server, "/at/one/", headers={"If-None-Match": version})
+    assert again.status == 304 and not again.body
+    assert ask(server, "/at/one/", headers={"If-None-Match": '"x"'}).body == answer.body
 
 
 def test_a_run_is_read_on_not_again(
@@ -207,42 +207,42 @@ def test_a_run_is_read_on_not_again(
 
 
 @pytest.mark.slow
-def test_a_page_does_not_wait_until_all_is_read(server: Server, tab: Page) -> None:
+def test_a_page_does_not_wait_until_all_is_read(server: Server, results: Path, tab: Page) -> None:
     server.pages.patience_seconds = 0.0
-    assert "Reading: 6 runs to go." in ask(server, "/at/one/").text
-    assert ask(server, "/state/one").json["counts"]["done"] == 6, "a script is told all"
-    assert "Reading" not in ask(server, "/at/one/").text
-    (server.pages.places.root / "one").rename(server.pages.places.root / "two")
-    tab.goto(place(server, "at/two/", token=True))
-    tab.wait_for_selector("text=Reading: 6 runs to go.")
-    server.pages.patience_seconds = math.inf
+    folder = server.pages.folder(results / "one")
+    with folder.lock:
+        tab.goto(place(server, "at/one/", token=True))
+        tab.wait_for_selector("text=Reading this folder.")
     tab.wait_for_selector("text=6 of 6 runs done")
 
 
-def test_a_finished_folder_is_not_called_interrupted_while_it_is_read(server: Server) -> None:
+def test_a_finished_folder_is_not_called_interrupted_while_it_is_read(
+    server: Server, results: Path
+) -> None:
     server.pages.patience_seconds = 0.0
+    with server.pages.folder(results / "one").lock:
+        index = ask(server, "/").text
+        assert "being read" in index and "interrupted" not in index and "0 of 6" not in index
+        page = ask(server, "/at/one/").text
+        assert "Reading this folder." in page and "No process is at work" not in page
+    server.pages.patience_seconds = 600.0
+    assert "All runs have ended" in ask(server, "/at/one/").text
     index = ask(server, "/").text
-    assert "being read" in index and "interrupted" not in index and "0 of 6" not in index
-    page = ask(server, "/at/one/").text
-    assert "still to be read" in page and "Nobody is at work" not in page
-    server.pages.patience_seconds = math.inf
-    assert (
-        "All runs have ended" in ask(server, "/at/one/").text and "ended" in ask(server, "/").text
-    )
+    assert "ended" in index and "6 of 6" in index
 
 
 def test_damage_is_told_and_the_rest_is_shown(server: Server, results: Path) -> None:
     file = results / "one" / "runs" / "random-1.jsonl"
     file.write_bytes(file.read_bytes().replace(b'"feasible": true', b'"feasible": false', 1))
-    told = ask(server, "/state/one").json
-    assert told["counts"]["damaged"] == 1 and told["counts"]["done"] == 5
-    assert told["failures"] == [
+    page = ask(server, "/at/one/").text
+    assert counts(page)["damaged"] == 1 and counts(page)["done"] == 5
+    assert (
         "runs/random-1.jsonl is damaged: line 1 is not as it was written. Delete it and run again."
-    ]
-    assert "line 1 is not as it was written" in ask(server, "/at/one/").text
+        in page
+    )
     (results / "one" / "experiment.json").write_text('{"version": 2, "<b>')
     assert "This folder cannot be read." in ask(server, "/at/one/").text
-    assert ask(server, "/state/").json["one"]["counts"]["runs"] == 0
+    assert "0 of 0" in ask(server, "/").text
     shutil.rmtree(results / "one")
     assert ask(server, "/at/one/").status == 404 and "No results yet" in ask(server, "/").text
 
@@ -258,13 +258,12 @@ def test_failures_and_interrupted_runs_are_told(tmp_path: Path, analog: TableBen
     run.write_bytes(b"".join(run.read_bytes().splitlines(keepends=True)[:5]))
     with Server(tmp_path / "out", 0) as server:
         server.in_background()
-        told = ask(server, "/state/").json
         page = ask(server, "/").text
-        assert [one["states"] for one in told["strategies"]] == [
-            ["done", "halted"],
-            ["failed", "failed"],
-        ]
-        assert "Nobody is at work, and 1 run is not finished: the same command goes on." in page
+        strips = re.findall(r'aria-label="runs of .*?</svg>', page)
+        states = [re.findall(r'class="(\w+)"', strip) for strip in strips]
+        assert states == [["done", "halted"], ["failed", "failed"]]
+        unfinished = "No process is at work, and 1 run is not finished: run the same command again"
+        assert unfinished in page
         assert "&lt;i&gt;no&lt;/i&gt;" in page and "<i>no" not in page
         trace = re.search(r'href="(/files/failures/[^"]+)">traceback', page)
         assert trace is not None and "ValueError" in ask(server, trace[1]).text
@@ -280,12 +279,9 @@ def test_a_suite_counts_the_runs_of_each_strategy(tmp_path: Path) -> None:
     run_suite(suite, tmp_path)
     with Server(tmp_path, 0) as server:
         server.in_background()
-        told = ask(server, "/state/").json
         page = ask(server, "/").text
-        assert {name: one["counts"]["runs"] for name, one in told["problems"].items()} == {
-            "one": 4,
-            "two": 4,
-        }
+        table = {row[0]: row[1:] for row in rows(page)}
+        assert table == {"one": ["4 of 4", "3", "1"], "two": ["4 of 4", "3", "1"]}
         assert (
             "A &lt;title&gt;" in page
             and "8 of 8 runs done" in page
@@ -319,7 +315,7 @@ def test_only_this_machine_s_own_names_are_answered(server: Server) -> None:
         assert ask(server, "/", method=method).status == 405
     head = ask(server, "/", method="HEAD")
     assert head.status == 200 and not head.body and int(head.headers["Content-Length"]) > 1000
-    for path in ("/", "/part/one", "/state/one", "/nothing"):
+    for path in ("/", "/at/one", "/live.js", "/nothing"):
         headers = ask(server, path).headers
         assert (
             "default-src 'none'" in headers["Content-Security-Policy"]
@@ -376,8 +372,7 @@ def test_nothing_outside_is_served(server: Server, results: Path) -> None:
         "/at/outside/",
         "/at/../",
         "/at/one/runs",
-        "/part/..",
-        "/state/%2e%2e",
+        "/at/%2e%2e",
         "/one/report.html",
         "/etc/passwd",
     ):
@@ -392,9 +387,7 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
     paths = (
         "/",
         "/at/one/",
-        "/part/one",
-        "/state/",
-        "/state/one",
+        "/at/",
         "/files/one/report.html",
         "/live.js",
         "/none",
@@ -419,7 +412,7 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
             assert token not in answer.text
         for query in ("?token=", "?token=x", f"?x={token}", f"?token={token}x"):
             assert ask(server, path + query, cookie="").status == 403
-    assert ask(server, f"/state/one?token={token}", cookie="").json["counts"]["runs"] == 6
+    assert "6 of 6 runs done" in ask(server, f"/at/one?token={token}", cookie="").text
     first = ask(server, f"/?token={token}", cookie="")
     assert first.status == 200 and token not in first.text
     assert first.headers["Set-Cookie"] == f"{name}={token}; Path=/; HttpOnly; SameSite=Strict"
@@ -430,15 +423,14 @@ def test_nothing_is_shown_without_the_token(server: Server, results: Path) -> No
     ):
         again = ask(server, "/at/one/", cookie=cookie)
         assert again.status == 200 and "Set-Cookie" not in again.headers
-    version = ask(server, f"/part/one?token={token}", cookie="").headers["ETag"]
-    assert ask(server, f"/part/one?{version}&token={token}", cookie="").status == 204
+    assert ask(server, f"/at/one?x=1&token={token}", cookie="").status == 200
 
 
 def test_without_a_token_every_user_of_this_machine_is_answered(results: Path) -> None:
     with Server(results, 0, with_token=False) as server:
         server.in_background()
         assert server.token is None and server.address == f"http://127.0.0.1:{server.server_port}/"
-        answer = ask(server, "/state/one", cookie="")
+        answer = ask(server, "/at/one", cookie="")
         assert answer.status == 200 and "Set-Cookie" not in answer.headers
         assert ask(server, "/", hosts=["evil.example"], cookie="").status == 421
         server.shutdown()
@@ -455,9 +447,9 @@ def test_a_browser_needs_the_token_once(server: Server, results: Path, tab: Page
     tab.wait_for_function("!location.search")
     tab.click("text=one")
     tab.wait_for_selector("text=All runs have ended.")
-    with tab.expect_response(lambda answer: "/part/one" in answer.url) as polled:
+    with tab.expect_response(lambda answer: "/at/one" in answer.url) as polled:
         pass
-    assert polled.value.status in (200, 204), "what the page asks for by itself carries the cookie"
+    assert polled.value.status in (200, 304), "what the page asks for by itself carries the cookie"
     page = tab.context.new_page()  # whose console tells of a 403
     page.goto(place(server, "files/one/report.html"))
     page.click("text=explorer")
@@ -506,25 +498,26 @@ def test_a_file_that_is_cut_while_it_is_sent_ends_the_connection(
     with pytest.raises(http.client.IncompleteRead):
         answer.read()
     connection.close()
-    assert ask(server, "/state/one").status == 200
+    assert ask(server, "/at/one").status == 200
 
 
 def test_a_folder_that_is_read_holds_no_other_up(server: Server, results: Path) -> None:
-    """The state of all waits for a folder in the middle, and pages of others are answered
-    meanwhile.
-    """
+    """The page of all folders waits for one in the middle; pages of others are answered."""
     for name in ("before", "middle", "other"):
         shutil.copytree(results / "one", results / name)
-    assert ask(server, "/state/middle").status == 200
-    states: list[Any] = []
-    asking = threading.Thread(target=lambda: states.append(ask(server, "/state/").json))
-    with server.pages._locks[results / "middle"]:
+    pages: list[str] = []
+    asking = threading.Thread(target=lambda: pages.append(ask(server, "/").text))
+    with server.pages.folder(results / "middle").lock:
         asking.start()
-        for path in ("/at/other/", "/state/other", "/part/before", "/at/one/"):
-            assert ask(server, path).status == 200
-        assert not states
+        for path in ("/at/other/", "/at/before", "/at/one/", "/files/one/report.html"):
+            assert ask(server, path).status in (200, 404)
+        assert not pages
+        server.pages.patience_seconds = 0.1
+        index = ask(server, "/").text
+        assert "being read" in index and "6 of 6" in index
     asking.join()
-    assert sorted(states[0]) == ["before", "middle", "one", "other"]
+    assert [row[0] for row in rows(pages[0])] == ["before", "middle", "one", "other"]
+    assert pages[0].count("6 of 6") == 4
 
 
 @pytest.mark.slow
@@ -534,7 +527,7 @@ def test_a_shown_file_reaches_neither_this_server_nor_another(
     tab: Page,
 ) -> None:
     (results / "one" / "report.html").write_text(
-        "<title>waits</title><script>fetch('/state/one').then(() => document.title = 'read',"
+        "<title>waits</title><script>fetch('/at/one').then(() => document.title = 'read',"
         " () => document.title = 'refused')</script>"
     )
     console: list[str] = []
@@ -641,7 +634,7 @@ def test_half_open_connections_shut_nobody_out(server: Server) -> None:
     while len(server._waiting) < MOST_AT_ONCE:
         time.sleep(0.01)
     oldest = {port_of(connection) for connection in list(server._waiting)[:2]}
-    assert ask(server, "/state/one").status == 200
+    assert ask(server, "/at/one").status == 200
     closed = {connection.getsockname()[1] for connection in held if is_closed(connection)}
     assert closed <= oldest and len(closed) == 1
     assert (

@@ -1,6 +1,4 @@
-"""Results as they come: pages of running comparisons and suites, served to this machine's browser
-alone.
-"""
+"""Live pages: the progress of comparisons and suites, served to browsers on this machine."""
 
 from surrogate_nas.report.live.server import ADDRESS, PORT, Server
 

@@ -1,431 +1,440 @@
-"""What is answered to an address: the page, the part of it that changes, and the same as JSON;
-every text is escaped.
-
-Nothing outside the served folder is shown, whatever is asked for.
-"""
+"""Live pages: progress and curves so far, of the blocks that reports are made of."""
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 import threading
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
-from urllib.parse import quote, unquote
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from surrogate_nas.core.numbers import clock, fixed, plural
-from surrogate_nas.files import Holder
-from surrogate_nas.files.regular import open_regular
-from surrogate_nas.report.curves import Curve, Panel, chart, seen
-from surrogate_nas.report.live.watch import STATES, ProblemWatch, Standing, Watch, entries_of
-from surrogate_nas.report.markup import Box, Shown, Words, render
-from surrogate_nas.report.picture import HALF
+from surrogate_nas.core.numbers import budget_in_words, clock, fixed, plural
+from surrogate_nas.report.curves import Curve, Panel, chart, visible_range
+from surrogate_nas.report.live.progress import (
+    RUN_STATES,
+    FolderProgress,
+    ProblemProgress,
+    StrategyProgress,
+    counts_of,
+)
+from surrogate_nas.report.live.router import REPORT, Router
+from surrogate_nas.report.markup import (
+    Box,
+    Content,
+    Figures,
+    Head,
+    Section,
+    Shown,
+    Table,
+    Words,
+    note,
+    render,
+    strategy,
+)
+from surrogate_nas.report.picture import HALF, Picture
 from surrogate_nas.report.reading import kind_of
 from surrogate_nas.report.style import Look, looks
 
-T = TypeVar("T")
 PATIENCE_SECONDS = 1.0
-_KINDS = {
-    ".html": "text/html; charset=utf-8",
-    ".txt": "text/plain; charset=utf-8",
-    ".tex": "text/plain; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".pdf": "application/pdf",
-}
-"""Files that are served, by the ends of their names."""
-_SMALL = (400.0, 230.0)
+_SMALL_WIDTH = 400.0
+_SMALL_HEIGHT = 230.0
 _HEIGHT = 320.0
-_REPORT = "report.html"
-_SHOWN = {
-    _REPORT: "report",
-    "explore.html": "explorer",
-    "summary.json": "summary (JSON)",
-    "suite.json": "summary (JSON)",
-}
-"""Files that a finished comparison or suite may have, and what links call them."""
+_ALWAYS_COUNTED = ("done", "running", "failed", "missing")
 
 
-class Places:
-    """The folder that is served."""
+@dataclass(frozen=True)
+class Status:
+    """Whether runs are being made, in a word and a sentence, since when, and how many there are."""
 
-    def __init__(self, root: Path) -> None:
-        """Take an existing folder."""
-        self.root = root.resolve()
-
-    def find(self, path: str) -> Path | None:
-        """What an address names, each part of it quoted; None where that is nothing, lies outside,
-        or is hidden.
-
-        A link is followed as long as it ends inside.
-        """
-        try:
-            parts = [unquote(part, errors="strict") for part in path.split("/")] if path else []
-            if any(
-                not part or part.startswith(".") or set(part) & {"/", "\\", "\0"} for part in parts
-            ):
-                return None
-            found = self.root.joinpath(*parts).resolve(strict=True)
-        except (OSError, RuntimeError, UnicodeError):
-            return None
-        return found if found.is_relative_to(self.root) else None
-
-    def open(self, path: str) -> tuple[BinaryIO, str] | None:
-        """A file, which the caller closes, with its kind; None where it may not be served."""
-        found = self.find(path)
-        kind = _KINDS.get(found.suffix.lower()) if found else None
-        if found is None or kind is None:
-            return None
-        try:
-            return open_regular(found, follow=False), kind
-        except OSError:
-            return None
-
-    def address(self, folder: Path) -> str:
-        """The part of an address that names a folder, quoted, with a slash at its end; empty for
-        the root.
-        """
-        return "".join(f"{quote(part)}/" for part in folder.relative_to(self.root).parts)
-
-    def file(self, folder: Path, name: str) -> str:
-        """The address of a file of a folder."""
-        return f"/files/{self.address(folder)}{quote(name)}"
-
-    def offered(self, folder: Path) -> list[tuple[str, str]]:
-        """Names and addresses of what a finished comparison or suite offers."""
-        found = [
-            (said, self.file(folder, name))
-            for name, said in _SHOWN.items()
-            if (folder / name).is_file()
-        ]
-        tables = sorted((folder / "tables").glob("*.csv"))
-        return found + [
-            (f"{table.stem}.csv", self.file(folder, f"tables/{table.name}")) for table in tables
-        ]
+    short: str
+    sentence: str
+    since: str
+    counts: Mapping[str, int]
 
     @property
-    def results(self) -> list[Path]:
-        """The folders of results right in it, by name; hidden ones and links are left out."""
-        try:
-            inside = sorted(
-                one for one in self.root.iterdir() if one.is_dir() and not one.is_symlink()
-            )
-        except OSError:
-            return []
-        return [one for one in inside if not one.name.startswith(".") and kind_of(one)]
+    def counted(self) -> list[tuple[str, str, int]]:
+        """The states of runs to show, each with its word and its number of runs."""
+        words = {"halted": "interrupted"}
+        shown = [state for state in RUN_STATES if self.counts[state] or state in _ALWAYS_COUNTED]
+        return [(state, words.get(state, state), self.counts[state]) for state in shown]
+
+
+@dataclass(frozen=True)
+class LivePage:
+    """A page.
+
+    Attributes:
+        title: Its heading.
+        line: Facts and links below the heading.
+        boxes: What a reader must see first.
+        status: Of a comparison or a suite.
+        sections: Curves and tables.
+        is_partial: Whether there is more to read, so that the page soon changes.
+    """
+
+    title: str
+    line: list[Content] = field(default_factory=list)
+    boxes: list[Box] = field(default_factory=list)
+    status: Status | None = None
+    sections: list[Section] = field(default_factory=list)
+    is_partial: bool = False
+
+    def html(self, router: Router, folder: Path) -> str:
+        """The whole document."""
+        return render("live.html", page=self, is_root=folder == router.root)
 
 
 class Pages:
-    """Answers for one folder; what was read once is kept.
+    """Pages of a served folder, written again where they are asked for.
 
     Attributes:
-        places: What lies where.
-        script: What keeps a page up to date.
-        patience_seconds: How long a page may read; the next one reads on.
+        router: Where everything lies.
+        patience_seconds: How long an answer waits until a folder is read; then it shows what is
+            known so far, and the reading goes on.
     """
 
-    def __init__(self, places: Places, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, router: Router, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Take the folder that is served; nothing is read yet."""
+        self.router = router
         self.patience_seconds = patience_seconds
-        self.places = places
-        self.script = render("live.js").encode()
-        self._watches: dict[Path, Watch] = {}
-        self._locks: dict[Path, threading.Lock] = {}
+        self._folders: dict[Path, _Folder] = {}
+        self._readers: dict[Path, threading.Thread] = {}
 
     def page(self, path: str) -> str | None:
-        """A whole page of the folder of an address; None where there is none."""
-        part = self.part(path)
-        if part is None:
-            return None
-        title = path.rpartition("/")[2] or self.places.root.name
-        return render("live.html", title=title, part=f"/part/{path}", content=part)
-
-    def part(self, path: str) -> str | None:
-        """What a page shows now; None where there is nothing."""
-        until = time.monotonic() + self.patience_seconds
-        folder = self.places.find(path)
+        """The document of an address; None where there is none."""
+        folder = self.router.find(path)
         if folder is None:
             return None
-        part = self._of(folder, lambda watch: _part(watch, self.places), until)
-        if part is not None or path:
-            return part
-        return _index(self._of_each(lambda watch: _entry(watch, self.places), until), self.places)
-
-    def state(self, path: str) -> str | None:
-        """The same as one JSON document; None where there is nothing."""
-        folder = self.places.find(path)
-        if folder is None:
-            return None
-        state = self._of(folder, lambda watch: json.dumps(_told(watch)))
-        if state is not None or path:
-            return state
-        return json.dumps(dict(self._of_each(lambda watch: (watch.folder.name, _told(watch)))))
-
-    def _of(
-        self,
-        folder: Path,
-        said: Callable[[Watch], T],
-        until: float = math.inf,
-    ) -> T | None:
-        """What is said of a folder, read up to now; None where it holds no results.
-
-        Requests for other folders are answered meanwhile.
-        """
-        kind = kind_of(folder)
-        if not kind:
-            return None
-        with self._locks.setdefault(folder, threading.Lock()):
-            watch = self._watches.get(folder)
-            if watch is None or watch.is_suite != (kind == "suite"):
-                watch = self._watches[folder] = Watch(folder)
-            watch.refresh(self._entries(folder), until)
-            return said(watch)
-
-    def _entries(self, folder: Path) -> dict[str, int]:
-        """How many runs each strategy is to make, where a comparison is a problem of a suite that
-        is served too.
-        """
-        above = folder.parent.parent
-        if (
-            folder == self.places.root
-            or not above.is_relative_to(self.places.root)
-            or kind_of(above) != "suite"
-        ):
-            return {}
-        return entries_of(above)
-
-    def _of_each(self, said: Callable[[Watch], T], until: float = math.inf) -> list[T]:
-        """What is said of each folder of results in the root, by name."""
-        found = (self._of(folder, said, until) for folder in self.places.results)
-        return [one for one in found if one is not None]
-
-
-def _told(watch: Watch) -> dict[str, Any]:
-    if watch.is_suite:
-        return {
-            "title": watch.title,
-            "problems": {name: _numbers(one) for name, one in watch.problems.items()},
-        }
-    return _numbers(*watch.problems.values())
-
-
-def _numbers(watch: ProblemWatch) -> dict[str, Any]:
-    standings = watch.standings
-    return {
-        "trouble": watch.trouble,
-        "counts": _counts(standings),
-        "running_since": watch.writer.since if watch.writer else None,
-        "strategies": [
-            {
-                key: None if isinstance(value, float) and math.isinf(value) else value
-                for key, value in told.items()
-            }
-            for told in map(asdict, standings)
-        ],
-        "failures": [said for said, _ in watch.failures],
-    }
-
-
-def _counts(standings: list[Standing]) -> dict[str, int]:
-    """How many runs are in each state, and in all."""
-    told = {state: sum(one.count(state) for one in standings) for state in STATES}
-    return told | {"runs": sum(len(one.states) for one in standings)}
-
-
-def _part(watch: Watch, places: Places) -> str:
-    """What the page of results shows."""
-    first, *_ = [*watch.problems.values(), None]
-    if not watch.is_suite and first is not None and first.trouble:
-        return render("live-trouble.html", what=watch.folder.name, trouble=first.trouble)
-    counts = _counts(watch.standings)
-    several = [
-        _failure(
-            f"{name}: {said}" if watch.is_suite else said, trace and places.file(one.folder, trace)
-        )
-        for name, one in watch.problems.items()
-        for said, trace in one.failures
-    ]
-    shared = {
-        "counts": counts,
-        "unread": watch.unread,
-        "state": _state(watch.writer, counts, watch.folder, watch.unread),
-        "links": places.offered(watch.folder),
-        "trouble": Box("What went wrong", items=several) if several else None,
-    }
-    told = _of_suite(watch, places) if watch.is_suite or first is None else _of_comparison(first)
-    return render("live-suite.html" if watch.is_suite else "live-comparison.html", **shared, **told)
-
-
-def _failure(said: str, trace: str) -> Words:
-    return Words([said, " ", Shown("traceback", "link", None, trace)] if trace else [said])
-
-
-def _of_comparison(watch: ProblemWatch) -> dict[str, Any]:
-    description = watch.description
-    objective = description["objective"]
-    budget = description["budget"]
-    by_name = looks(description["strategies"])
-    unit = "queries" if objective.get("cost") == "queries" else "seconds"
-    limits = [f"{budget['cells']:,} evaluations"] if budget["cells"] else []
-    limits += [f"{budget['seconds']:,g} {unit}"] if budget["seconds"] else []
-    several = _several(watch)
-    return {
-        "benchmark": description["benchmark"],
-        "objective": objective["expression"],
-        "budget": " and ".join(limits),
-        "standings": watch.standings,
-        "running": {name: watch.running(name) for name in watch.runs},
-        "looks": by_name,
-        "score": lambda value: fixed(None if math.isinf(value) else value, 5),
-        "charts": [] if several else _charts(watch, by_name, unit),
-        "several": several,
-        "drawn": objective.get("seed_policy") == "draw",
-    }
-
-
-def _of_suite(watch: Watch, places: Places) -> dict[str, Any]:
-    standings = {name: one.standings for name, one in watch.problems.items()}
-    names = list(
-        dict.fromkeys([*watch.entries, *(one.name for some in standings.values() for one in some)])
-    )
-    by_name = looks(names)
-    problems = [
-        {
-            "name": name,
-            "address": f"/at/{places.address(one.folder)}",
-            "trouble": one.trouble,
-            "objective": one.description["objective"]["expression"] if one.description else "",
-            "counts": _counts(standings[name]),
-            "states": {standing.name: standing for standing in standings[name]},
-            "chart": _small(one, by_name) if one.description else None,
-        }
-        for name, one in watch.problems.items()
-    ]
-    not_run = [f"{name}: {reason}" for name, reason in watch.not_run]
-    left_out = Box("Not run:", items=not_run, bad=False) if not_run else None
-    return {
-        "title": watch.title,
-        "problems": problems,
-        "names": names,
-        "looks": by_name,
-        "not_run": left_out,
-    }
-
-
-def _entry(watch: Watch, places: Places) -> dict[str, Any]:
-    """What the page of a folder of results shows of one."""
-    told = _counts(watch.standings)
-    if watch.is_suite:
-        what = f"suite of {plural(len(watch.problems), 'problem')}"
-    else:
-        (one,) = watch.problems.values()
-        what = one.trouble
-        if one.description:
-            what = f"{one.description['objective']['expression']} on {one.description['benchmark']}"
-    return {
-        "name": watch.folder.name,
-        "what": what,
-        "address": f"/at/{places.address(watch.folder)}",
-        "counts": told,
-        "state": _state(watch.writer, told, watch.folder, watch.unread)["short"],
-        "unread": watch.unread,
-    }
-
-
-def _index(entries: list[dict[str, Any]], places: Places) -> str:
-    """What the page of a folder of results shows."""
-    unread = sum(entry["unread"] for entry in entries)
-    return render("live-index.html", folder=places.root.name, entries=entries, unread=unread)
-
-
-def _state(
-    writer: Holder | None,
-    told: Mapping[str, int],
-    folder: Path,
-    unread: int,
-) -> dict[str, Any]:
-    """Whether runs are being made, in words, and since when; nothing of a folder that is still
-    being read.
-    """
-    left = told["runs"] - told["done"] - told["failed"]
-    if writer is not None:
-        where = "" if writer.host == platform.node() else f" on {writer.host}"
-        since = datetime.fromtimestamp(writer.since).astimezone().isoformat(timespec="seconds")
-        return {
-            "short": "running",
-            "said": f"Process {writer.pid}{where} is at work",
-            "since": since,
-        }
-    if unread:
-        said = (
-            f"{plural(unread, 'run')} of this folder {'is' if unread == 1 else 'are'} still to be"
-            " read."
-        )
-        return {"short": "being read", "said": said, "since": ""}
-    if left:
-        verb = "is" if left == 1 else "are"
-        said = (
-            f"Nobody is at work, and {plural(left, 'run')} {verb} not finished: the same command"
-            " goes on."
-        )
-        return {"short": "interrupted", "said": said, "since": ""}
-    said = (
-        "All runs have ended."
-        if (folder / _REPORT).is_file()
-        else "All runs have ended; there is no report yet."
-    )
-    return {"short": "ended", "said": said, "since": ""}
-
-
-def _several(watch: ProblemWatch) -> bool:
-    """Whether there are several objectives, whose scores have no one best."""
-    return len(watch.description["objective"].get("objectives", ())) > 1
-
-
-def _charts(watch: ProblemWatch, by_name: Mapping[str, Look], unit: str) -> list[Markup]:
-    first = watch.description["first_cells"]
-    curves = watch.curves("cells")
-    drawn = [_chart(curves, by_name, "cells", first)] if curves else []
-    if curves and unit == "seconds":
-        over = watch.curves("seconds")
-        longest = max(float(curve.x[-1]) for curve in over.values())
-        divisor, name = clock(longest)
-        share = first / max(max(float(curve.x[-1]) for curve in curves.values()), 1.0)
-        shown = {name: replace(curve, x=curve.x / divisor) for name, curve in over.items()}
-        drawn.append(_chart(shown, by_name, name, share * longest / divisor))
-    return [one for one in drawn if one is not None]
-
-
-def _small(watch: ProblemWatch, by_name: Mapping[str, Look]) -> Markup | None:
-    curves = watch.curves("cells")
-    if not curves or _several(watch):
+        if kind_of(folder):
+            known = self.folder(folder)
+            self._read(folder, known.write)
+            return known.page
+        if not path:
+            inside = [self.folder(one) for one in self.router.results]
+            self._read(folder, partial(_refresh_all, inside))
+            page = _index_page([one.progress for one in inside], self.router)
+            return page.html(self.router, folder)
         return None
-    return _chart(curves, by_name, "cells", watch.description["first_cells"], *_SMALL, named=False)
+
+    def folder(self, folder: Path) -> _Folder:
+        """What is known of a folder of results."""
+        return self._folders.setdefault(folder, _Folder(folder, self.router))
+
+    def _read(self, folder: Path, read: Callable[[], None]) -> None:
+        """Read in a thread, one at a time for each folder, and wait for it for a while."""
+        reader = self._readers.get(folder)
+        if reader is None or not reader.is_alive():
+            reader = threading.Thread(target=read, daemon=True)
+            self._readers[folder] = reader
+            reader.start()
+        reader.join(self.patience_seconds)
 
 
-def _chart(
+class _Folder:
+    """A folder of results, and its page, which is written again where the progress changed."""
+
+    def __init__(self, folder: Path, router: Router) -> None:
+        self.router = router
+        self.lock = threading.Lock()
+        self.progress = FolderProgress(folder)
+        reading = Box("Reading this folder.", "Its progress follows.", bad=False)
+        self.page = LivePage(folder.name, boxes=[reading], is_partial=True).html(router, folder)
+        self._shown: object = None
+
+    def refresh(self) -> None:
+        with self.lock:
+            self.progress.refresh()
+
+    def write(self) -> None:
+        with self.lock:
+            progress = self.progress
+            progress.refresh()
+            links = self.router.links(progress.folder)
+            errors = [problem.error for problem in progress.problems.values()]
+            shown = (progress.strategies, errors, progress.writer, progress.plan, links)
+            if shown != self._shown:
+                page = _page_of(progress, self.router)
+                self.page = page.html(self.router, progress.folder)
+                self._shown = shown
+
+
+def _refresh_all(folders: list[_Folder]) -> None:
+    for folder in folders:
+        folder.refresh()
+
+
+def _index_page(folders: list[FolderProgress], router: Router) -> LivePage:
+    title = f"Results in {router.root.name}"
+    if not folders:
+        waiting = Section("", ["No results yet: this page waits for them."])
+        return LivePage(title, sections=[waiting])
+    n_unread = sum(not one.is_read for one in folders)
+    boxes = []
+    if n_unread:
+        boxes.append(Box("Reading:", f"{plural(n_unread, 'folder')} to go.", bad=False))
+    heads = [Head("folder"), Head("runs"), Head("state"), Head("what")]
+    rows = [_index_row(one, router) for one in folders]
+    table = Section("", [Table(heads, rows, texts=4)])
+    return LivePage(title, boxes=boxes, sections=[table], is_partial=n_unread > 0)
+
+
+def _index_row(progress: FolderProgress, router: Router) -> list[Content]:
+    address = router.page_address(progress.folder)
+    link = Shown(progress.folder.name, "link", None, address)
+    if not progress.is_read:
+        return [link, "…", "being read", ""]
+    status = _status_of(progress)
+    runs = _progress_bar(status.counts)
+    if status.counts["failed"]:
+        runs += f", {status.counts['failed']} failed"
+    what = f"suite of {plural(len(progress.problems), 'problem')}"
+    if not progress.is_suite:
+        (problem,) = progress.problems.values()
+        what = problem.error
+        if problem.description:
+            objective = problem.description["objective"]["expression"]
+            what = f"{objective} on {problem.description['benchmark']}"
+    return [link, runs, status.short, what]
+
+
+def _page_of(progress: FolderProgress, router: Router) -> LivePage:
+    if progress.is_suite:
+        title = progress.title
+        line, sections = _suite_content(progress, router)
+    else:
+        (problem,) = progress.problems.values()
+        if problem.error:
+            unreadable = Box("This folder cannot be read.", problem.error)
+            return LivePage(progress.folder.name, boxes=[unreadable])
+        n_strategies = len(problem.description["strategies"])
+        noun = "strategy" if n_strategies == 1 else "strategies"
+        title = f"{n_strategies} search {noun} on {problem.description['benchmark']}"
+        line, sections = _comparison_content(problem)
+    for text, address in router.links(progress.folder):
+        line += [" · ", Shown(text, "link", None, address)]
+    boxes = []
+    failures = _failures(progress, router)
+    if failures:
+        boxes.append(Box("What went wrong:", items=failures))
+    if progress.is_suite and progress.plan.not_run:
+        not_run = [f"{name}: {reason}" for name, reason in progress.plan.not_run]
+        boxes.append(Box("Not run:", items=not_run, bad=False))
+    return LivePage(title, line, boxes, _status_of(progress), sections)
+
+
+def _failures(progress: FolderProgress, router: Router) -> list[str | Words]:
+    items: list[str | Words] = []
+    for name, problem in progress.problems.items():
+        start = f"{name}: " if progress.is_suite else ""
+        if problem.error:
+            items.append(start + problem.error)
+        for text, trace in problem.failures:
+            words: list[Content] = [start + text]
+            if trace:
+                address = router.file_address(problem.folder, trace)
+                words += [" ", Shown("traceback", "link", None, address)]
+            items.append(Words(words))
+    return items
+
+
+def _status_of(progress: FolderProgress) -> Status:
+    counts = counts_of(progress.strategies)
+    unfinished = counts["runs"] - counts["done"] - counts["failed"]
+    writer = progress.writer
+    if writer is not None:
+        host = "" if writer.host == platform.node() else f" on {writer.host}"
+        since = datetime.fromtimestamp(writer.since).astimezone().isoformat(timespec="seconds")
+        return Status("running", f"Process {writer.pid}{host} is at work", since, counts)
+    if unfinished:
+        verb = "is" if unfinished == 1 else "are"
+        sentence = (
+            f"No process is at work, and {plural(unfinished, 'run')} {verb} not finished: run the"
+            " same command again to continue."
+        )
+        return Status("interrupted", sentence, "", counts)
+    sentence = "All runs have ended."
+    if not (progress.folder / REPORT).is_file():
+        sentence = "All runs have ended; there is no report yet."
+    return Status("ended", sentence, "", counts)
+
+
+def _comparison_content(problem: ProblemProgress) -> tuple[list[Content], list[Section]]:
+    description = problem.description
+    objective = description["objective"]
+    by_name = looks(description["strategies"])
+    budget = budget_in_words(description["budget"], objective.get("cost", ""))
+    line: list[Content] = [
+        "minimise ",
+        Shown(objective["expression"], "code"),
+        f" · at most {budget} per run",
+    ]
+    sections = []
+    if problem.n_objectives > 1:
+        text = "There are several objectives: the report shows the fronts that the runs found."
+        sections.append(Section("", [note(text)]))
+    else:
+        pictures = _pictures(problem, by_name)
+        if pictures:
+            caption = note(_CURVES_NOTE)
+            if objective.get("seed_policy") == "draw":
+                caption = note(f"{_CURVES_NOTE} {_DRAWN_NOTE}")
+            sections.append(Section("So far", [Figures(pictures), caption]))
+    sections.append(Section("Strategies", [_strategy_table(problem, by_name)]))
+    return line, sections
+
+
+_CURVES_NOTE = (
+    "Line: the median over runs of the best feasible score so far; band: the quartiles. A finished"
+    " run keeps its last value, an unfinished one counts as far as it has come; the steep start is"
+    " cut off."
+)
+_DRAWN_NOTE = (
+    "Scores are as the searches saw them, of one random training seed each; the report shows the"
+    " means over seeds."
+)
+
+
+def _strategy_table(problem: ProblemProgress, by_name: Mapping[str, Look]) -> Table:
+    heads = [Head("strategy"), Head("runs"), Head("at work on"), Head("done"), Head("running")]
+    heads += [Head("failed"), Head("missing"), Head("evaluations")]
+    heads += [Head("best", "of all runs"), Head("median", "of finished runs")]
+    rows: list[list[Content]] = []
+    for one in problem.strategies:
+        running = []
+        for i, state in enumerate(one.states):
+            if state == "running":
+                running.append(f"run {i}: {len(problem.runs[one.name][i].best)} cells")
+        scores = ["–", "–"]
+        if problem.n_objectives == 1:
+            scores = [_score(one.best), _score(one.median)]
+        rows.append(
+            [
+                strategy(one.name, by_name[one.name]),
+                _run_strip(one),
+                "; ".join(running),
+                str(one.count("done")),
+                str(one.count("running")),
+                str(one.count("failed", "damaged")),
+                str(one.count("missing", "halted")),
+                f"{one.evaluations:,}",
+                *scores,
+            ]
+        )
+    return Table(heads, rows, texts=3)
+
+
+def _score(value: float) -> str:
+    return fixed(None if math.isinf(value) else value, 5)
+
+
+def _suite_content(progress: FolderProgress, router: Router) -> tuple[list[Content], list[Section]]:
+    names = dict.fromkeys(progress.plan.n_runs)
+    names.update(dict.fromkeys(one.name for one in progress.strategies))
+    by_name = looks(names)
+    heads = [Head("problem"), Head("all"), *(Head(name) for name in names)]
+    rows: list[list[Content]] = []
+    pictures = []
+    for name, problem in progress.problems.items():
+        strategies = {one.name: one for one in problem.strategies}
+        address = router.page_address(problem.folder)
+        row: list[Content] = [Shown(name, "link", None, address)]
+        row.append(_progress_bar(counts_of(problem.strategies)))
+        row += [_done(strategies.get(strategy)) for strategy in names]
+        rows.append(row)
+        if problem.description and problem.n_objectives == 1:
+            caption = f"{name}: minimise {problem.description['objective']['expression']}"
+            n_initial = problem.description["first_cells"]
+            curves = problem.curves("cells")
+            pictures += _picture(curves, by_name, "cells", n_initial, small=caption)
+    noun = "strategy" if len(names) == 1 else "strategies"
+    n_problems = plural(len(progress.problems), "problem")
+    line: list[Content] = [f"{len(names)} {noun} on {n_problems}"]
+    sections = [Section("Runs done", [Table(heads, rows, texts=2)])]
+    if pictures:
+        key: list[Content] = []
+        for name, look in by_name.items():
+            key += [strategy(name, look), "  "]
+        figures = Figures(pictures)
+        sections.append(Section("So far", [Words(key), figures, note(_CURVES_NOTE)]))
+    return line, sections
+
+
+def _done(strategy: StrategyProgress | None) -> str:
+    if strategy is None:
+        return ""
+    n_failed = strategy.count("failed")
+    failed = f" ({n_failed} failed)" if n_failed else ""
+    return f"{strategy.count('done')}{failed}"
+
+
+def _pictures(problem: ProblemProgress, by_name: Mapping[str, Look]) -> list[Picture]:
+    """Curves over evaluated cells and, where evaluations cost time, over simulated seconds."""
+    n_initial = problem.description["first_cells"]
+    over_cells = problem.curves("cells")
+    if not over_cells:
+        return []
+    pictures = _picture(over_cells, by_name, "cells", n_initial)
+    if problem.description["objective"].get("cost") != "queries":
+        over_seconds = problem.curves("seconds")
+        seconds = _last(over_seconds)
+        divisor, unit = clock(seconds)
+        scaled = {}
+        for name, curve in over_seconds.items():
+            scaled[name] = replace(curve, x=curve.x / divisor)
+        steep_until = n_initial / _last(over_cells) * seconds / divisor
+        pictures += _picture(scaled, by_name, unit, steep_until)
+    return pictures
+
+
+def _last(curves: Mapping[str, Curve]) -> float:
+    return max(float(curve.x[-1]) for curve in curves.values())
+
+
+def _picture(
     curves: Mapping[str, Curve],
     by_name: Mapping[str, Look],
     unit: str,
     steep_until: float,
-    width: float = HALF,
-    height: float = _HEIGHT,
-    *,
-    named: bool = True,
-) -> Markup | None:
-    """Scores so far, without their steep start; None while no run holds a feasible cell."""
-    ends = seen(curves.values(), steep_until)
-    if ends is None:
-        return None
-    panel = Panel(unit, "score", False, ends=ends)
-    drawn = chart(curves, by_name, panel, width, height=height, named=named)
-    return drawn.svg("chart", f"Best score so far over {unit}")
+    small: str = "",
+) -> list[Picture]:
+    """A chart without the steep start; none while no run has a feasible cell.
+
+    Args:
+        curves: By strategy.
+        by_name: The style of every strategy.
+        unit: Of the horizontal axis.
+        steep_until: Where the steep start ends.
+        small: The caption of a small chart without names, or empty.
+    """
+    limits = visible_range(curves.values(), steep_until)
+    if limits is None:
+        return []
+    caption = small or f"Best score so far over {unit}"
+    panel = Panel(unit, "score", False, ends=limits)
+    height = _SMALL_HEIGHT if small else _HEIGHT
+    draw = partial(chart, curves, by_name, panel, height=height, named=not small)
+    return [Picture(unit, caption, draw, _SMALL_WIDTH if small else HALF)]
+
+
+def _progress_bar(counts: Mapping[str, int]) -> Markup:
+    ended = counts["done"] + counts["failed"]
+    bar = f'<progress max="{counts["runs"] or 1}" value="{ended}"></progress>'
+    return Markup(f"{bar} {counts['done']} of {counts['runs']}")
+
+
+def _run_strip(one: StrategyProgress) -> Markup:
+    """A rectangle for every run, in the colour of its state."""
+    width = 5 * len(one.states)
+    parts = []
+    for i, state in enumerate(one.states):
+        parts.append(f'<rect x="{5 * i}" y="1" width="4" height="10" class="{state}"/>')
+    label = f"runs of {escape(one.name)} by number"
+    return Markup(
+        f'<svg class="runs" width="{width}" viewBox="0 0 {width} 12" role="img"'
+        f' aria-label="{label}">{"".join(parts)}</svg>'
+    )

@@ -1,12 +1,12 @@
-"""The server: the standard library's, on this machine's own address alone, for reading alone.
+"""The server of live pages: read-only, and reachable from this machine only.
 
-A page of elsewhere that a browser shows must not read what is served here: other names than this
-machine's own are refused, as a name of elsewhere may come to point here (DNS rebinding), and
-nothing may be framed, embedded or read across origins. Files of results are shown in a sandbox, as
-anybody may have made them.
+Other websites must not read results through the user's browser. So the server refuses host names
+other than this machine's, since another name may be pointed here (DNS rebinding), and its headers
+forbid framing, embedding and reading across origins. Browsers show the files of results in a
+sandbox, since a user's code may have written them.
 
-Every user of this machine reaches its own address. So the address of the first page ends in a
-token, which a browser keeps as a cookie, and nothing is shown without it.
+Other users of this machine can reach its loopback address too. So the address of the first page
+ends in a token, which the browser stores as a cookie; requests without it are refused.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ from typing import Any, BinaryIO
 
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.report.live.page import Pages, Places
+from surrogate_nas.report.live.page import Pages
+from surrogate_nas.report.live.router import Router
+from surrogate_nas.report.markup import render
 
 ADDRESS = "127.0.0.1"
-"""The loopback address: nobody else's machine reaches it."""
+"""The loopback address, which other machines cannot reach."""
 PORT = 8765
-"""Where it answers if nothing else is said."""
+"""The default port."""
 _NAMES = (ADDRESS, "localhost")
 _PATIENCE_SECONDS = 10.0
-"""The longest that a request may take to come, however it drips, and that a browser may take to
-read an answer.
-"""
+"""The longest time for a whole request to arrive, and for a browser to read an answer."""
 MOST_AT_ONCE = 32
-"""Connections; for a further one, the one that has waited longest for a request is closed."""
+"""Connections. A further one closes the one that has waited longest for a request."""
 _PIECE = 2**16
-"""The bytes of a file that are in memory at once."""
+"""Bytes of a file in memory at a time."""
 _TOKEN_BYTES = 18
 _ALWAYS = {
     "Cache-Control": "no-store",
@@ -65,6 +65,7 @@ _THEIRS = (
 _TOKEN = "token="
 _COOKIE = "Path=/; HttpOnly; SameSite=Strict"
 _AGAIN = b'<!doctype html><title>snas</title><meta http-equiv="refresh" content="0; url=?">\n'
+_SCRIPT = "text/javascript; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
 
@@ -73,11 +74,10 @@ class Server(ThreadingHTTPServer):
     """Serves one folder of results.
 
     Attributes:
-        address: Of its first page, with the token.
-        token: What a browser must know to be answered; None where every user of this machine is
-            answered.
-        pages: What is served.
-        names: What a browser may call this machine, each with the port.
+        address: Of the first page, with the token.
+        token: The secret of a browser; None where the server answers every user of this machine.
+        pages: The pages.
+        names: The host names that are answered, each with the port.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -101,20 +101,20 @@ class Server(ThreadingHTTPServer):
         *,
         with_token: bool = True,
     ) -> None:
-        """Open the port; nothing is answered before `serve_forever`.
+        """Open the port; the server answers once `serve_forever` runs.
 
         Args:
-            folder: A comparison, a suite, or a folder of such.
-            port: From 1 to 65535; 0 for one that is free.
-            with_token: Whether a browser must know the token to be answered.
+            folder: A comparison, a suite, or a folder of them.
+            port: From 1 to 65535; 0 for a free one.
+            with_token: Whether requests need the token.
 
         Raises:
-            UserError: There is no such folder, or the port cannot be had.
+            UserError: There is no such folder, or the port cannot be opened.
         """
         if not folder.is_dir():
             raise UserError(f"{folder} is no folder of results.")
         check_whole("A port (0 for one that is free)", port, 0, 65535)
-        self.pages = Pages(Places(folder))
+        self.pages = Pages(Router(folder))
         try:
             super().__init__((ADDRESS, port), _Handler)
         except OSError as error:
@@ -139,36 +139,27 @@ class Server(ThreadingHTTPServer):
 
     @property
     def cookie(self) -> str:
-        """The name of the cookie with the token: browsers send one to all ports, so each port has
-        its own.
-        """
+        """The name of the cookie, with the port in it: browsers send cookies to all ports."""
         return f"snas-{self.server_port}"
 
     def admits(self, token: str) -> bool:
-        """Whether a browser that knows this is answered; the time that it takes tells nothing about
-        the token.
-        """
+        """Whether this is the token, compared in constant time."""
         return self.token is None or hmac.compare_digest(
             token.encode(errors="replace"), self.token.encode()
         )
 
     def begin_waiting(self, connection: socket.socket) -> None:
-        """Note that a connection waits for a request, and may be closed in favour of another."""
+        """Note that a connection waits for a request, so that it may be closed for another."""
         with self._waiting_lock:
             self._waiting[connection] = None
 
     def end_waiting(self, connection: socket.socket) -> None:
-        """Note that a request has come, or that none will."""
+        """Note that a request has arrived, or that none will."""
         with self._waiting_lock:
             self._waiting.pop(connection, None)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer a connection in a thread of its own; one that only waits is closed where there are
-        too many.
-
-        Args:
-            client_address: Whose it is.
-        """
+        """Answer a connection in its own thread; if there are too many, close one that waits."""
         has_room = self._room.acquire(blocking=False)
         if not has_room and self._close_a_waiting_one():
             has_room = self._room.acquire(timeout=_PATIENCE_SECONDS)
@@ -178,9 +169,7 @@ class Server(ThreadingHTTPServer):
             self.shutdown_request(request)
 
     def _close_a_waiting_one(self) -> bool:
-        """Close what has waited longest for a request, whose thread ends then; False where none
-        waits.
-        """
+        """Close the connection that has waited longest for a request; False where none waits."""
         with self._waiting_lock:
             oldest = next(iter(self._waiting), None)
             if oldest is None:
@@ -198,12 +187,12 @@ class Server(ThreadingHTTPServer):
             self._room.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Pass over a browser that went away; tell anything else."""
+        """Ignore browsers that went away; print other errors."""
         if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     def in_background(self) -> threading.Thread:
-        """Begin to answer in a thread of its own, until `shutdown`."""
+        """Answer in a thread of its own, until `shutdown`."""
         thread = threading.Thread(
             target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
         )
@@ -212,15 +201,15 @@ class Server(ThreadingHTTPServer):
 
 
 class Timely(RawIOBase):
-    """Reads a connection until a deadline, which bytes that drip in do not put off."""
+    """Reads a connection until a deadline, which single bytes do not extend."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Begin the time of a first request."""
+        """Start the time of the first request."""
         self._connection = connection
         self.renew()
 
     def renew(self) -> None:
-        """Begin the time of a further request."""
+        """Start the time of the next request."""
         self._deadline = time.monotonic() + _PATIENCE_SECONDS
 
     def readable(self) -> bool:
@@ -228,7 +217,7 @@ class Timely(RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read what has come, waiting for a first byte."""
+        """Read the bytes that are there; wait for the first."""
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the request takes too long")
@@ -261,62 +250,54 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.end_waiting(self.connection)
 
     def parse_request(self) -> bool:
-        """Read the headers: with them the request is whole."""
+        """Read the headers; requests have no body."""
         is_right = super().parse_request()
         self.server.end_waiting(self.connection)
         return is_right
 
     def do_GET(self) -> None:
         path, _, query = self.path.partition("?")
-        held = self._admitted(query)
-        if held is None:
+        if not self._is_admitted(query):
             return
-        door, _, rest = path.removeprefix("/").partition("/")
+        kind, _, rest = path.removeprefix("/").partition("/")
         pages = self.server.pages
         rest = rest.removesuffix("/")
-        if door == "files":
-            found = pages.places.open(rest)
-            if found is not None:
-                with found[0] as file:
-                    self._send_file(file, found[1])
+        if kind == "files":
+            opened = pages.router.open(rest)
+            if opened is not None:
+                with opened[0] as file:
+                    self._send_file(file, opened[1])
                 return
         elif path == "/live.js":
-            self._send(HTTPStatus.OK, pages.script, "text/javascript; charset=utf-8")
+            self._send(HTTPStatus.OK, render("live.js").encode(), _SCRIPT)
             return
-        elif path == "/" or door == "at":
-            if (page := pages.page(rest)) is not None:
-                self._send(HTTPStatus.OK, page.encode(errors="backslashreplace"), _HTML)
+        elif path == "/" or kind == "at":
+            page = pages.page(rest)
+            if page is not None:
+                self._send_page(page.encode(errors="backslashreplace"))
                 return
-        elif door == "part":
-            if (part := pages.part(rest)) is not None:
-                self._send_part(part.encode(errors="backslashreplace"), held)
-                return
-        elif door == "state" and (state := pages.state(rest)) is not None:
-            self._send(HTTPStatus.OK, state.encode(), "application/json")
-            return
         self._send(HTTPStatus.NOT_FOUND, b"There is nothing here.\n")
 
     do_HEAD = do_GET
 
-    def _admitted(self, query: str) -> str | None:
-        """The query without its token where the request may be answered; None where it is refused,
-        which is told.
-        """
+    def _is_admitted(self, query: str) -> bool:
+        """Whether the request may be answered; where not, it is refused here."""
         hosts = self.headers.get_all("Host") or []
         if len(hosts) != 1:
             self.close_connection = True
             self._send(HTTPStatus.BAD_REQUEST, b"A request names its host once.\n")
-            return None
+            return False
         if hosts[0].lower() not in self.server.names:
             self._send(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 b"This server answers to this machine's own address alone.\n",
             )
-            return None
+            return False
         words = query.split("&")
         tokens = [word.removeprefix(_TOKEN) for word in words if word.startswith(_TOKEN)]
-        self._is_new = any(map(self.server.admits, tokens))
-        if not self._is_new and not any(map(self.server.admits, self._cookies() or [""])):
+        cookies = self._cookies() or [""]
+        self._is_new = any(self.server.admits(token) for token in tokens)
+        if not self._is_new and not any(self.server.admits(cookie) for cookie in cookies):
             if self._follows_a_link_of_a_file():
                 self._send(HTTPStatus.FORBIDDEN, _AGAIN, _HTML)
             else:
@@ -324,14 +305,14 @@ class _Handler(BaseHTTPRequestHandler):
                     HTTPStatus.FORBIDDEN,
                     b"Open the address that snas printed, which ends in ?token=\n",
                 )
-            return None
-        return "&".join(word for word in words if not word.startswith(_TOKEN))
+            return False
+        return True
 
     def _follows_a_link_of_a_file(self) -> bool:
-        """Whether another file may have led here, whose sandbox is another site to a browser: it
-        sends no cookie.
+        """Whether a link in another file may have led here.
 
-        A page of ours that leads on, which nobody else can read, brings the cookie if there is one.
+        Files are shown in a sandbox, which a browser takes for another site, so it sends no cookie.
+        The answer is then a page of ours that loads the file again, now with the cookie.
         """
         site = self.headers.get("Sec-Fetch-Site")
         mode = self.headers.get("Sec-Fetch-Mode")
@@ -339,36 +320,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _cookies(self) -> list[str]:
         """The values of our cookie; a page of another port can have set one of its name too."""
-        pairs = [
-            one.strip().partition("=")
-            for line in self.headers.get_all("Cookie") or []
-            for one in line.split(";")
-        ]
-        return [value for name, _, value in pairs if name == self.server.cookie]
+        values = []
+        for line in self.headers.get_all("Cookie") or []:
+            for pair in line.split(";"):
+                name, _, value = pair.strip().partition("=")
+                if name == self.server.cookie:
+                    values.append(value)
+        return values
 
     def _refuse(self) -> None:
-        self.close_connection = True  # what it would send us is not read
-        self._send(
-            HTTPStatus.METHOD_NOT_ALLOWED, b"This server is for reading alone.\n", allow="GET, HEAD"
-        )
+        self.close_connection = True  # its body is not read
+        self._send(HTTPStatus.METHOD_NOT_ALLOWED, b"This server is read-only.\n", Allow="GET, HEAD")
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refuse
 
-    def _send_part(self, part: bytes, held: str) -> None:
-        """Send a part, unless the page holds it already."""
-        version = hashlib.blake2b(part, digest_size=8).hexdigest()
-        if held == version:
-            self._send(HTTPStatus.NO_CONTENT, b"")
+    def _send_page(self, page: bytes) -> None:
+        """Send a page, unless the browser has this version already."""
+        version = f'"{hashlib.blake2b(page, digest_size=8).hexdigest()}"'
+        if self.headers.get("If-None-Match") == version:
+            self._send(HTTPStatus.NOT_MODIFIED, b"")
         else:
-            self._send(HTTPStatus.OK, part, _HTML, version=version)
+            self._send(HTTPStatus.OK, page, _HTML, ETag=version)
 
     def _send_file(self, file: BinaryIO, kind: str) -> None:
-        """Send a file as long as it was when it was opened, piece by piece."""
+        """Send a file piece by piece, in the length that it had when it was opened."""
         left = os.fstat(file.fileno()).st_size
         self._send_head(HTTPStatus.OK, left, kind, _THEIRS)
         while self.command != "HEAD" and left:
             piece = file.read(min(left, _PIECE))
-            if not piece:  # it was cut meanwhile
+            if not piece:  # the file was truncated meanwhile
                 self.close_connection = True
                 return
             self.wfile.write(piece)
@@ -383,16 +363,14 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: HTTPStatus, length: int, kind: str, policy: str, **more: str
     ) -> None:
         self.send_response(status)
-        if status != HTTPStatus.NO_CONTENT:
+        if status != HTTPStatus.NOT_MODIFIED:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(length))
         if self._is_new and self.server.token:
             self.send_header("Set-Cookie", f"{self.server.cookie}={self.server.token}; {_COOKIE}")
-        for name, value in {**_ALWAYS, "Content-Security-Policy": policy}.items():
+        for name, value in {**_ALWAYS, "Content-Security-Policy": policy, **more}.items():
             self.send_header(name, value)
-        for name, value in more.items():
-            self.send_header({"allow": "Allow", "version": "ETag"}[name], value)
         self.end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: a page asks every other second."""
+        """Log nothing: a page asks every other second."""
