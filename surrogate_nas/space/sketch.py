@@ -211,11 +211,12 @@ def sketch_svg(sketch: Sketch) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'style="width:{width:g}pt;max-width:100%;height:auto;font-family:sans-serif">'
-        f"{''.join(map(_mark, sketch.marks))}</svg>"
+        f"{''.join(map(svg_of_mark, sketch.marks))}</svg>"
     )
 
 
-def _mark(mark: Mark) -> str:
+def svg_of_mark(mark: Mark) -> str:
+    """Draw one mark of a sketch as elements of SVG; every text is escaped."""
     if isinstance(mark, Box):
         return _box(mark)
     return _arrow(mark) if isinstance(mark, Arrow) else _text(mark)

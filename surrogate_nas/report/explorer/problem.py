@@ -23,7 +23,7 @@ from surrogate_nas.report.reading import Comparison, Run, Values, final_question
 from surrogate_nas.report.style import looks
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
 from surrogate_nas.space.base import numbered
-from surrogate_nas.space.sketch import Arrow, Box, Mark
+from surrogate_nas.space.sketch import Mark, svg_of_mark
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Seed
 
@@ -658,26 +658,7 @@ def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, An
     kind = np.uint32 if len(found) > np.iinfo(np.uint16).max else np.uint16
     return {
         "size": first.size,
-        "marks": [_written(known.marks[number]) for number in found[order].tolist()],
+        "marks": [svg_of_mark(known.marks[number]) for number in found[order].tolist()],
         "codes": block.array(ranks[codes].astype(kind)),
         "counts": block.array(counts),
     }
-
-
-def _written(mark: Mark) -> list[Any]:
-    if isinstance(mark, Box):
-        return [
-            "box",
-            *_short(*mark.centre, *mark.size, mark.rounding),
-            mark.fill,
-            mark.stroke,
-            mark.line,
-        ]
-    if isinstance(mark, Arrow):
-        curve = _short(*(number for point in mark.curve for number in point))
-        return ["arrow", curve, mark.colour, mark.line, list(mark.dash), mark.opacity, mark.head]
-    return ["text", *_short(*mark.at), mark.text, mark.size, mark.colour, mark.align, mark.ground]
-
-
-def _short(*numbers: float) -> list[float]:
-    return [round(number, 2) for number in numbers]

@@ -23,7 +23,6 @@
   const SHADES = [0.06, 0.12, 0.2, 0.29, 0.39, 0.5];
   const MOST_PANELS = 12;         // positions whose choices are shown unfolded
   const SAME = 1e-9;              // of the range of scores: what counts as the optimum
-  const THEME = { "#24292f": "var(--ink)", "#fefefe": "var(--paper)" };
 
   const byId = (id) => document.getElementById(id);
   const state = { across: 0, up: 0, colour: -1, first: 0, second: -1, run: 0, unit: "cells", time: 0, end: 1, sort: null,
@@ -295,42 +294,13 @@
 
   const markOf = (one) => drawn("svg", { viewBox: "-7 -7 14 14", class: "mark-of", "aria-hidden": "true" }, markAt(one, 0, 0));
 
-  /* The drawing of a cell, mark by mark, as surrogate_nas.space.sketch says it. */
+  /* The drawing of a cell: its marks, which are drawn already. */
   function drawing(cell) {
     const { size, marks, codes, starts } = problem.drawings;
     const picture = drawn("svg", { viewBox: `0 0 ${size[0]} ${size[1]}`, role: "img", "aria-label": problem.texts[cell] });
-    for (const code of codes.subarray(starts[cell], starts[cell + 1])) picture.append(...DRAW[marks[code][0]](...marks[code].slice(1)));
+    picture.innerHTML = Array.from(codes.subarray(starts[cell], starts[cell + 1]), (code) => marks[code]).join("");
     return picture;
   }
-
-  const inTheme = (colour) => THEME[colour] ?? colour;
-  const DRAW = {
-    box: (x, y, width, height, rounding, fill, stroke, line) => [drawn("rect", {
-      x: x - width / 2, y: y - height / 2, width, height, rx: rounding, fill: inTheme(fill), stroke: inTheme(stroke),
-      "stroke-width": line,
-    })],
-    arrow: ([x0, y0, x1, y1, x2, y2], colour, line, dash, opacity, head) => {
-      const length = Math.hypot(x2 - x1, y2 - y1) || 1;
-      const [dx, dy] = [(x2 - x1) / length, (y2 - y1) / length], [long, wide] = [0.4 * head, 0.2 * head];
-      const [bx, by] = [x2 - dx * long, y2 - dy * long];
-      const shaft = { d: `M${x0} ${y0}Q${x1} ${y1} ${bx} ${by}`, fill: "none", "stroke-width": line, opacity };
-      if (dash.length) shaft["stroke-dasharray"] = dash.map((part) => part * line).join(" ");
-      const stroke = inTheme(colour), pieces = [drawn("path", { ...shaft, stroke })];
-      if (head) {
-        const d = `M${x2} ${y2}L${bx - dy * wide} ${by + dx * wide}L${bx + dy * wide} ${by - dx * wide}Z`;
-        pieces.push(drawn("path", { d, fill: stroke, stroke, "stroke-width": line / 2, "stroke-linejoin": "round" }));
-      }
-      return pieces;
-    },
-    text: (x, y, text, size, colour, align, ground) => {
-      const anchor = { left: "start", center: "middle", right: "end" }[align];
-      const look = { x, y, "font-size": size, "text-anchor": anchor, "dominant-baseline": "central", fill: inTheme(colour) };
-      if (ground) Object.assign(look, { stroke: inTheme(ground), "stroke-width": 4, "paint-order": "stroke" });
-      const made = drawn("text", look);
-      made.textContent = text;
-      return [made];
-    },
-  };
 
   /* What stands for a drawing where a space has none: the option at every position. */
   function choicesOf(cell) {
