@@ -1,8 +1,4 @@
-"""What exports share: a run in numbers.
-
-A run is a row of a table, or, as trackers of experiments see one, what was asked of it and numbers
-by step.
-"""
+"""What exports share: a run as a row of a table, and as trackers of experiments see one."""
 
 from __future__ import annotations
 
@@ -12,20 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
-
 from surrogate_nas.report.reading import Comparison, Part, Run, final_metrics
+from surrogate_nas.space.trial import Trial
 
 FINAL = "final_"
-"""Before the name of a metric of what a run found."""
+"""Prefix of the final metrics of the cell that a run found."""
 _CLOCK_STARTS = datetime(2000, 1, 1, tzinfo=UTC)
-_TOLD = {"strategy", "run", "cell", "failure"}
+_TEXTS = {"strategy", "run", "cell", "failure"}
 
 
 def clock(seconds: float) -> datetime:
-    """A moment of the simulated clock, where a query is a second, as a date; every run starts with
-    the year 2000.
-    """
+    """A time on the simulated clock as a date; runs start in 2000, and a query is a second."""
     return _CLOCK_STARTS + timedelta(seconds=seconds)
 
 
@@ -46,29 +39,24 @@ def run_row(comparison: Comparison, run: Run) -> dict[str, Any]:
     }
     if run.failure or not run.answers or not comparison.answer(run).feasible:
         return row | {"score": None, "regret": None, "cell": None} | spent
-    found = comparison.answer(run)
-    score = comparison.score(run)
-    row |= {
-        "score": score,
-        "regret": None if comparison.optimum is None else score - comparison.optimum,
-    }
-    row |= {"cell": found.cell.text, "loss": found.loss, "penalty": found.penalty}
-    metrics = comparison.objective.benchmark.metrics
-    is_dear = comparison.objective.benchmark.is_dear
-    if any(metric.kind == "final" and is_dear(metric.name) for metric in metrics):
-        return row | spent
-    final = {
-        f"{FINAL}{name}": value
-        for name, value in final_metrics(comparison.objective, found.cell).items()
-    }
-    return row | spent | final
+    answer = comparison.answer(run)
+    row["score"] = comparison.score(run)
+    row["regret"] = None
+    if comparison.optimum is not None:
+        row["regret"] = row["score"] - comparison.optimum
+    row |= {"cell": answer.cell.text, "loss": answer.loss, "penalty": answer.penalty} | spent
+    benchmark = comparison.objective.benchmark
+    for metric in benchmark.metrics:
+        if metric.kind == "final" and benchmark.is_dear(metric.name):
+            return row
+    for name, value in final_metrics(comparison.objective, answer.cell).items():
+        row[f"{FINAL}{name}"] = value
+    return row
 
 
 @dataclass(frozen=True)
 class Point:
-    """What one trial told: its place in the run, its end on the simulated clock, and finite numbers
-    by name.
-    """
+    """Finite numbers by name, with their step and their time on the simulated clock."""
 
     step: int
     seconds: float
@@ -76,84 +64,99 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """One run: what was asked of it, its points by rising time, and what it found and spent, finite
-    numbers by name.
+class TrackedRun:
+    """A run as trackers of experiments see one.
+
+    Attributes:
+        name: Of the run.
+        strategy: Its label.
+        parameters: What was compared, and the cell that the run found.
+        points: A point for every trial by rising time, and a last one of ``found/NAME``: what the
+            run found and spent.
+        facts: Provenance, and the failure of a run that failed.
+        failure: What went wrong, or empty.
     """
 
     name: str
     strategy: str
-    asked: Mapping[str, Any]
+    parameters: Mapping[str, Any]
     points: list[Point]
-    found: Mapping[str, float]
+    facts: Mapping[str, str]
     failure: str
-    provenance: Mapping[str, str]
 
     @property
     def seconds(self) -> float:
         """How long it took, on the simulated clock."""
-        return self.points[-1].seconds if self.points else 0.0
+        return self.points[-1].seconds
 
 
-def tracked(part: Part) -> Iterator[Tracked]:
+def tracked_runs(part: Part) -> Iterator[TrackedRun]:
     """Every run of a comparison."""
-    made = part.comparison
-    told = made.description
-    objective = made.objective
+    comparison = part.comparison
+    description = comparison.description
+    objective = comparison.objective
     for run in part.runs:
-        row = run_row(made, run)
-        asked = {
+        row = run_row(comparison, run)
+        parameters = {
             "strategy": run.strategy,
             "run": run.run,
             "benchmark": objective.benchmark.name,
             "objective": str(objective),
-            "budget_cells": told["budget"]["cells"],
-            "budget_seconds": told["budget"]["seconds"],
-            "seed": told["seed"],
-            "first_cells": told["first_cells"],
+            "budget_cells": description["budget"]["cells"],
+            "budget_seconds": description["budget"]["seconds"],
+            "seed": description["seed"],
+            "first_cells": description["first_cells"],
             "cost_unit": objective.benchmark.cost,
             "found_cell": row["cell"],
         }
-        yield Tracked(
+        facts = {"fingerprint": objective.fingerprint}
+        facts |= {key: str(value) for key, value in description["provenance"].items()}
+        if run.failure:
+            facts["failure"] = run.failure
+        points = list(_points(comparison, run))
+        found = {f"found/{name}": row[name] for name in row if name not in _TEXTS}
+        end = points[-1].seconds if points else 0.0
+        points.append(Point(len(points), end, _finite(found)))
+        yield TrackedRun(
             name=f"{run.strategy} / run {run.run}",
             strategy=run.strategy,
-            asked={name: value for name, value in asked.items() if value is not None},
-            points=list(_points(made, run)),
-            found=_finite({name: value for name, value in row.items() if name not in _TOLD}),
+            parameters={key: value for key, value in parameters.items() if value is not None},
+            points=points,
+            facts=facts,
             failure=run.failure,
-            provenance={
-                "fingerprint": objective.fingerprint,
-                **{k: str(v) for k, v in told["provenance"].items()},
-            },
         )
 
 
-def _points(made: Comparison, run: Run) -> Iterator[Point]:
+def _points(comparison: Comparison, run: Run) -> Iterator[Point]:
     if not run.trials:
         return
-    best = made.anytime(run).score
-    held = np.logical_or.accumulate(
-        [trial.feasible and trial.epochs == run.epochs for trial in run.trials]
-    )
-    for trial, so_far, is_held in zip(run.trials, best.tolist(), held.tolist(), strict=True):
+    best = comparison.anytime(run).score.tolist()
+    has_best = False
+    for i, trial in enumerate(run.trials):
+        has_best = has_best or (trial.feasible and trial.epochs == run.epochs)
         values = {
             "score": trial.score,
             "loss": trial.loss,
             "penalty": trial.penalty,
             "cost": trial.finished,
+            **scores_by_objective(trial),
         }
-        values |= {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
-        if is_held:
-            values["best_score"] = so_far
-            if made.optimum is not None:
-                values["regret"] = so_far - made.optimum
+        if has_best:
+            values["best_score"] = best[i]
+            if comparison.optimum is not None:
+                values["regret"] = best[i] - comparison.optimum
         yield Point(trial.index, trial.finished, _finite(values | dict(trial.values)))
 
 
+def scores_by_objective(trial: Trial) -> dict[str, float]:
+    """The scores of several objectives as ``score_1``, ``score_2``, …; empty for a single one."""
+    return {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
+
+
 def _finite(values: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers among some values that a tracker can draw."""
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if value is not None and math.isfinite(value)
-    }
+    """The finite numbers among some values; trackers cannot draw others."""
+    finite = {}
+    for name, value in values.items():
+        if value is not None and math.isfinite(value):
+            finite[name] = float(value)
+    return finite

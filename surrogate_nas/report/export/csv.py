@@ -9,7 +9,7 @@ from pathlib import Path
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import FINAL, run_row
+from surrogate_nas.report.exporting import FINAL, run_row, scores_by_objective
 from surrogate_nas.report.reading import TABLES, Results, Rows, Source, as_csv, results_of
 
 _MEANINGS = {
@@ -94,9 +94,9 @@ def _trials_of(results: Results) -> Rows:
         comparison = part.comparison
         where = results.where(part) | {"strategy": run.strategy, "run": run.run}
         draws = comparison.objective.draws
-        told = comparison.reported(run) if draws else run.trials
-        for trial, reported in zip(run.trials, told, strict=True):
-            scores = {f"score_{number}": score for number, score in enumerate(trial.scores, 1)}
+        reported_trials = comparison.reported(run) if draws else run.trials
+        for trial, reported in zip(run.trials, reported_trials, strict=True):
+            scores = scores_by_objective(trial)
             if draws:
                 scores["reported_score"] = reported.score
             failure = {"failure": trial.failure} if trial.failure else {}
@@ -123,9 +123,10 @@ def _trials_of(results: Results) -> Rows:
 
 def _runs_of(results: Results) -> Rows:
     """Every run: what it found, with its final metrics, and what it spent."""
-    return _aligned(
-        [results.where(part) | run_row(part.comparison, run) for part, run in results.runs()]
-    )
+    rows = []
+    for part, run in results.runs():
+        rows.append(results.where(part) | run_row(part.comparison, run))
+    return _aligned(rows)
 
 
 def _summary_of(results: Results) -> Rows:
@@ -159,25 +160,25 @@ def _meaning(results: Results, column: str) -> tuple[str, str]:
         }
         return "", f"objective {column[6:]}: {' or '.join(sorted(texts))}"
     name = column.removeprefix(FINAL)
-    kind = "read for the report alone, of what the run found"
+    final = "read for the report alone, of what the run found"
     metric = name.partition("[")[0]
     for part in results.parts:
         benchmark = part.comparison.objective.benchmark
-        if metric in {held.name for held in benchmark.metrics}:
-            held = benchmark.metric(metric)
-            return held.unit, (
-                kind if column.startswith(FINAL) else held.description or held.quantity
-            )
+        if metric not in {known.name for known in benchmark.metrics}:
+            continue
+        known = benchmark.metric(metric)
+        if column.startswith(FINAL):
+            return known.unit, final
+        return known.unit, known.description or known.quantity
     return "", ""
 
 
 def _aligned(rows: Rows) -> Rows:
     """The same rows, each with the columns of all."""
-    columns = {column: None for order in dict.fromkeys(map(tuple, rows)) for column in order}
-    return [
-        row if [*row] == [*columns] else {column: row.get(column) for column in columns}
-        for row in rows
-    ]
+    columns: dict[str, None] = {}
+    for row in rows:
+        columns |= dict.fromkeys(row)
+    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 EXPORT = Format(write_csv, "csv", "Units and meanings: {out}/columns.csv")

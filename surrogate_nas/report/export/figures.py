@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Shape, Text
+from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Point, Shape, Text
 from surrogate_nas.report.reading import Results, Source, Study, results_of
 from surrogate_nas.report.style import PAINTS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
@@ -20,20 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from surrogate_nas.report.picture import Picture
-    from surrogate_nas.space.sketch import Sketch
 
 _PIXELS_PER_INCH = 96.0
 _POINTS = 0.75
 _DOTS_PER_INCH = 160
-"""Of a page; and points in a pixel."""
-_UNTOLD: dict[str, dict[str, None]] = {
+"""Of pages; of PNG files; ``_POINTS`` are points in a pixel of a page."""
+_NO_METADATA: dict[str, dict[str, None]] = {
     "svg": dict.fromkeys(("Creator", "Date", "Format", "Type")),
     "pdf": dict.fromkeys(("Creator", "Producer", "CreationDate")),
     "png": dict.fromkeys(("Software",)),
 }
-"""What would differ between two files of the same picture, or between two versions of the library,
-by ending.
-"""
+"""Metadata that would differ between two files of the same picture, left out, by suffix."""
 _RC: Any = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -43,39 +40,34 @@ _RC: Any = {
     "pdf.fonttype": 42,
 }
 _NARROW = 0.88
-"""How large text is set beside a page's: this font is wider than those of pages."""
+"""Text is set smaller than on a page, since this font is wider."""
 
 
 def rendered(picture: Picture) -> dict[str, bytes]:
-    """A picture by ending: vectors with fixed colours and embedded letters, or pixels; always the
-    same.
-    """
+    """The files of a picture by suffix, with fixed colours and embedded fonts; reproducible."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    drawn = picture.draw(picture.width)
-    contents = {}
-    canvas = drawn if isinstance(drawn, Canvas) else None
-    inches = _inches(drawn)
+    from surrogate_nas.space.rendering import render
+
+    drawing = picture.draw(picture.width)
+    files = {}
     with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=inches, dpi=_DOTS_PER_INCH)
-        if canvas is not None:
-            _draw(figure, canvas)
+        figure = Figure(dpi=_DOTS_PER_INCH)
+        if isinstance(drawing, Canvas):
+            figure.set_size_inches(
+                drawing.width / _PIXELS_PER_INCH, drawing.height / _PIXELS_PER_INCH
+            )
+            _draw(figure, drawing)
         else:
-            from surrogate_nas.space.rendering import render
-
-            render(figure, drawn)  # type: ignore[arg-type]
-        for ending, untold in _UNTOLD.items():
+            width, height = drawing.size
+            figure.set_size_inches(width / POINTS_PER_INCH, height / POINTS_PER_INCH)
+            render(figure, drawing)
+        for suffix, metadata in _NO_METADATA.items():
             content = io.BytesIO()
-            figure.savefig(content, format=ending, metadata=untold, facecolor="white")
-            contents[ending] = content.getvalue()
-    return contents
-
-
-def _inches(drawn: Canvas | Sketch) -> tuple[float, float]:
-    if isinstance(drawn, Canvas):
-        return drawn.width / _PIXELS_PER_INCH, drawn.height / _PIXELS_PER_INCH
-    return drawn.size[0] / POINTS_PER_INCH, drawn.size[1] / POINTS_PER_INCH
+            figure.savefig(content, format=suffix, metadata=metadata, facecolor="white")
+            files[suffix] = content.getvalue()
+    return files
 
 
 def _draw(figure: Figure, canvas: Canvas) -> None:
@@ -134,26 +126,31 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path as Curve
 
-    points = [point for part in line.parts for point in part]
-    codes = [
-        code for part in line.parts for code in [Curve.MOVETO, *[Curve.LINETO] * (len(part) - 1)]
-    ]
+    points: list[Point] = []
+    codes = []
+    for part in line.parts:
+        points += part
+        codes += [Curve.MOVETO, *[Curve.LINETO] * (len(part) - 1)]
+    curve = Curve(points, codes)
     width = line.width * _POINTS
-    casing = ((width + 1.5, "white", "solid"),) if line.cased else ()
-    dash: Any = (0, [length / line.width for length in line.dash]) if line.dash else "solid"
-    for wide, colour, style in (*casing, (width, _colour(line.paint), dash)):
-        axes.add_patch(
-            PathPatch(
-                Curve(points, codes),
-                fill=False,
-                edgecolor=colour,
-                linewidth=wide,
-                linestyle=style,
-                alpha=line.opacity,
-                capstyle="butt",
-                zorder=order,
-            )
+    dash: Any = "solid"
+    if line.dash:
+        dash = (0, [length / line.width for length in line.dash])
+    strokes = [(width, _colour(line.paint), dash)]
+    if line.cased:
+        strokes.insert(0, (width + 1.5, "white", "solid"))
+    for stroke_width, colour, style in strokes:
+        patch = PathPatch(
+            curve,
+            fill=False,
+            edgecolor=colour,
+            linewidth=stroke_width,
+            linestyle=style,
+            alpha=line.opacity,
+            capstyle="butt",
+            zorder=order,
         )
+        axes.add_patch(patch)
 
 
 def write_figures(source: Source, out: str | Path) -> list[Path]:
@@ -184,8 +181,8 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     for folder, picture in _pictures(results):
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")
-        for ending, content in rendered(picture).items():
-            written.append(write_whole(out / f"{name}.{ending}", content))
+        for suffix, content in rendered(picture).items():
+            written.append(write_whole(out / f"{name}.{suffix}", content))
     return [*written, write_whole(out / "captions.txt", "".join(captions))]
 
 

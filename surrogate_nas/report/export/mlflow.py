@@ -21,18 +21,18 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import Tracked, clock, tracked
+from surrogate_nas.report.exporting import TrackedRun, clock, tracked_runs
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _FORBIDDEN = re.compile(r"[^\w .:/-]+")
-"""What a name of MLflow's may not hold."""
+"""Characters that MLflow does not allow in names."""
 _MOST_METRICS = 1000
 _LONGEST = 500
 _ARTIFACTS = "mlflow-artifacts:/"
-"""Kept by the server that opens the store, so that no path of this machine stands in it."""
+"""The server that opens the store keeps artifacts, so that it has no path of this machine."""
 _NOTHING_SENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
 
@@ -77,7 +77,7 @@ def _write(results: Results, store: Path) -> None:
 
 @contextmanager
 def _client(path: Path) -> Iterator[MlflowClient]:
-    """A client of a new store, which says and sends nothing."""
+    """A client of a new store, without log messages and telemetry."""
     before = {name: os.environ.get(name) for name in _NOTHING_SENT}
     os.environ.update(_NOTHING_SENT)
     logged = logging.root.manager.disable
@@ -108,39 +108,30 @@ def _hasty(connection: Any, _: Any) -> None:
 
 
 def _add(client: MlflowClient, part: Part, name: str) -> None:
-    told = part.comparison.objective.describe()
-    tags = {key: str(told[key])[:_LONGEST] for key in ("benchmark", "expression", "fingerprint")}
+    facts = part.comparison.objective.describe()
+    keys = ("benchmark", "expression", "fingerprint")
+    tags = {key: str(facts[key])[:_LONGEST] for key in keys}
     experiment = client.create_experiment(name, artifact_location=_ARTIFACTS, tags=tags)
-    for run in tracked(part):
+    for run in tracked_runs(part):
         _add_run(client, experiment, run)
 
 
-def _add_run(client: MlflowClient, experiment: str, run: Tracked) -> None:
+def _add_run(client: MlflowClient, experiment: str, run: TrackedRun) -> None:
     from mlflow.entities import Metric, Param
 
-    told = {**run.provenance, "strategy": run.strategy} | (
-        {"failure": run.failure} if run.failure else {}
-    )
-    tags = {_name(name): str(value)[:_LONGEST] for name, value in told.items()}
-    made = client.create_run(
+    facts = run.facts | {"strategy": run.strategy}
+    tags = {_name(name): str(value)[:_LONGEST] for name, value in facts.items()}
+    created = client.create_run(
         experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name
     )
-    identity = made.info.run_id
-    asked = [Param(name, str(value)[:_LONGEST]) for name, value in run.asked.items()]
-    client.log_batch(identity, params=asked)
-    points = [(point.values, point.seconds, point.step) for point in run.points]
-    points.append(
-        (
-            {f"found/{name}": value for name, value in run.found.items()},
-            run.seconds,
-            len(run.points),
-        )
-    )
-    metrics = [
-        Metric(_name(name), value, _milliseconds(seconds), step)
-        for values, seconds, step in points
-        for name, value in values.items()
-    ]
+    identity = created.info.run_id
+    params = [Param(name, str(value)[:_LONGEST]) for name, value in run.parameters.items()]
+    client.log_batch(identity, params=params)
+    metrics = []
+    for point in run.points:
+        time = _milliseconds(point.seconds)
+        for name, value in point.values.items():
+            metrics.append(Metric(_name(name), value, time, point.step))
     for first in range(0, len(metrics), _MOST_METRICS):
         client.log_batch(identity, metrics=metrics[first : first + _MOST_METRICS])
     status = "FAILED" if run.failure else "FINISHED"

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _CONSTRAINTS = "constraints"
-"""Where Optuna keeps constraints, and its dashboard looks for them."""
+"""The system attribute of constraints, which Optuna's dashboard reads."""
 _WRITER = "surrogate_nas"
 _BROKEN = "broken limits"
 
@@ -120,7 +120,7 @@ def _add_study(storage: Any, part: Part, run: Run) -> None:
     study.set_metric_names(
         _distinct([objective.part_text(number) for number in range(objective.parts)])
     )
-    for key, value in _told(part.comparison, run).items():
+    for key, value in _study_attributes(part.comparison, run).items():
         study.set_user_attr(key, value)
     space = objective.benchmark.space
     distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}
@@ -129,31 +129,27 @@ def _add_study(storage: Any, part: Part, run: Run) -> None:
 
 def _distinct(names: Sequence[str]) -> list[str]:
     """Names of objectives, which Optuna wants to be different."""
-    return (
-        list(names)
-        if len(set(names)) == len(names)
-        else [f"{number}: {name}" for number, name in enumerate(names)]
-    )
+    if len(set(names)) == len(names):
+        return list(names)
+    return [f"{number}: {name}" for number, name in enumerate(names)]
 
 
-def _told(made: Comparison, run: Run) -> dict[str, Any]:
-    """What is known of a run as a whole."""
-    told = made.description
-    objective = made.objective
-    asked = {
+def _study_attributes(comparison: Comparison, run: Run) -> dict[str, Any]:
+    description = comparison.description
+    objective = comparison.objective
+    attributes = {
         "benchmark": objective.benchmark.name,
         "objective": str(objective),
-        "budget": told["budget"],
-        "seed": told["seed"],
-        "first_cells": told["first_cells"],
+        "budget": description["budget"],
+        "seed": description["seed"],
+        "first_cells": description["first_cells"],
         "fingerprint": objective.fingerprint,
         "unit of times": objective.benchmark.cost,
-        "optimum": made.optimum,
-        "provenance": told["provenance"],
+        "optimum": comparison.optimum,
+        "provenance": description["provenance"],
+        **run_row(comparison, run),
     }
-    return {
-        key: value for key, value in (asked | run_row(made, run)).items() if value not in (None, "")
-    }
+    return {key: value for key, value in attributes.items() if value not in (None, "")}
 
 
 def _frozen(
@@ -166,18 +162,26 @@ def _frozen(
 
     from surrogate_nas.strategies.bridges.sampler import parameters_of
 
-    is_answer = trial.epochs == run.epochs and not trial.failure
-    has_curve = objective.parts == 1 and not trial.failure
-    curve = {trial.epochs: trial.score} if trial.epochs is not None and has_curve else {}
+    state = TrialState.COMPLETE
+    values = None
+    if trial.failure:
+        state = TrialState.FAIL
+    elif trial.epochs != run.epochs:
+        state = TrialState.PRUNED
+    else:
+        values = _natural_scores(objective, trial)
+    curve = {}
+    if trial.epochs is not None and objective.parts == 1 and not trial.failure:
+        curve[trial.epochs] = trial.score
     space = objective.benchmark.space
-    unanswered = TrialState.FAIL if trial.failure else TrialState.PRUNED
+    violations = _violations(objective, trial)
     frozen = create_trial(
-        state=TrialState.COMPLETE if is_answer else unanswered,
-        values=_natural_scores(objective, trial) if is_answer else None,
+        state=state,
+        values=values,
         params=parameters_of(space, trial.cell) if isinstance(space, ChoiceSpace) else {},
         distributions=distributions,
         user_attrs=_attributes(trial),
-        system_attrs={_CONSTRAINTS: broken} if (broken := _violations(objective, trial)) else {},
+        system_attrs={_CONSTRAINTS: violations} if violations else {},
         intermediate_values=curve,
     )
     frozen.datetime_start = clock(trial.started)
@@ -193,41 +197,44 @@ def _natural_scores(objective: Objective, trial: Trial) -> list[float]:
         return [trial.loss + trial.penalty]
     if trial.feasible:
         return list(trial.scores)
-    of_part = [0.0] * objective.parts
+    scores = [0.0] * objective.parts
     for term in objective.terms:
-        of_part[term.part] += term.score(trial.values[term.name])
-    return of_part
+        scores[term.part] += term.score(trial.values[term.name])
+    return scores
 
 
 def _violations(objective: Objective, trial: Trial) -> list[float]:
     """By how much a trial breaks each limit, in shares of the limit; 0 where it keeps it."""
-    read = [
-        (limit, trial.values.get(str(limit).partition(" ")[0]), scale)
-        for limit, _, scale in objective.constraints
-    ]
-    return [
-        float(limit.excess(np.array([value]))[0]) / scale
-        for limit, value, scale in read
-        if value is not None
-    ]
+    violations = []
+    for limit, _, scale in objective.constraints:
+        metric = str(limit).partition(" ")[0]
+        value = trial.values.get(metric)
+        if value is not None:
+            violations.append(float(limit.excess(np.array([value]))[0]) / scale)
+    return violations
 
 
 def _attributes(trial: Trial) -> dict[str, Any]:
-    """What is known of a trial besides its values, with all metrics that it read."""
-    values = {name: value for name, value in trial.values.items() if math.isfinite(value)}
-    told = {"cell": trial.cell.text, "L": trial.loss, "λR": trial.penalty, "score": trial.score}
+    """The user attributes of a trial, with all metrics that it read."""
+    attributes: dict[str, Any] = {"cell": trial.cell.text}
     if trial.failure:
-        told = {"cell": trial.cell.text, "failure": trial.failure}
-    return (
-        told
-        | {"feasible": trial.feasible, "epochs": trial.epochs, "cost": trial.cost_seconds}
-        | values
-    )
+        attributes["failure"] = trial.failure
+    else:
+        attributes |= {"L": trial.loss, "λR": trial.penalty, "score": trial.score}
+    attributes |= {
+        "feasible": trial.feasible,
+        "epochs": trial.epochs,
+        "cost": trial.cost_seconds,
+    }
+    for name, value in trial.values.items():
+        if math.isfinite(value):
+            attributes[name] = value
+    return attributes
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Optuna says something of every study that it makes."""
+    """Silence Optuna, which logs every study that it creates."""
     import optuna
 
     verbosity = optuna.logging.get_verbosity()
@@ -245,10 +252,10 @@ class OptunaObjective:
     """L + λR as a function of an Optuna trial, to be minimised; several objectives give as many
     values.
 
-    Every evaluation is charged as in a run of ours, and each trial's user attributes tell the cell,
-    L, λR, the metrics, what it cost and what all have cost so far. Limits become constraints:
-    Optuna 5 is told them by the trial, an earlier one by ``constraints_func=objective.constraints``
-    of its sampler.
+    Every evaluation is charged as in one of our runs. The user attributes of a trial are the cell,
+    L, λR, the metrics, its cost and the cost of all trials so far. Limits become constraints:
+    Optuna 5 reads them from the trial, earlier versions from the sampler's
+    ``constraints_func=objective.constraints``.
 
     Example:
         >>> import optuna, surrogate_nas as sn
@@ -269,10 +276,10 @@ class OptunaObjective:
 
         Args:
             objective: Over a space of choices.
-            seed: The number of the run, which decides what is seen where training seeds are drawn.
+            seed: The number of the run; it decides which training seeds are drawn.
 
         Raises:
-            UserError: The space is none of choices.
+            UserError: The space is not a `ChoiceSpace`.
         """
         if not isinstance(objective, Objective):
             raise UserError(f"This wraps a surrogate_nas.Objective, not {objective!r:.80}.")
@@ -317,24 +324,24 @@ class OptunaObjective:
         cell = self.cell(trial)
         with self._lock:
             (outcome,) = self._ledger.look_up([cell])
-            made = self._ledger.trial(outcome, self._ledger.cost)
-            self.trials.append(made)
-            spent = self._ledger.cost
-        broken = _violations(self.objective, made)
-        told = _attributes(made) | {"cost so far": spent, _BROKEN: broken}
-        for name, value in told.items():
+            evaluated = self._ledger.trial(outcome, self._ledger.cost)
+            self.trials.append(evaluated)
+            cost = self._ledger.cost
+        violations = _violations(self.objective, evaluated)
+        attributes = _attributes(evaluated) | {"cost so far": cost, _BROKEN: violations}
+        for name, value in attributes.items():
             trial.set_user_attr(name, value)
         if hasattr(trial, "set_constraint"):
             limits = (str(limit) for limit, *_ in self.objective.constraints)
-            for limit, excess in zip(limits, broken, strict=True):
+            for limit, excess in zip(limits, violations, strict=True):
                 trial.set_constraint(limit, excess)
-        scores = _natural_scores(self.objective, made)
+        scores = _natural_scores(self.objective, evaluated)
         return scores[0] if len(scores) == 1 else tuple(scores)
 
     def constraints(self, trial: optuna.trial.FrozenTrial) -> Sequence[float]:
         """By how much a finished trial breaks each limit, for ``constraints_func`` of a sampler."""
-        told: list[float] = trial.user_attrs[_BROKEN]
-        return told
+        violations: list[float] = trial.user_attrs[_BROKEN]
+        return violations
 
 
 EXPORT = Format(write_optuna, "optuna.log", "Open it: optuna-dashboard {out}", needs=("optuna",))

@@ -19,7 +19,7 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import clock, tracked
+from surrogate_nas.report.exporting import clock, tracked_runs
 from surrogate_nas.report.reading import Part, Results, Source, results_of
 
 _CHILD = """
@@ -63,34 +63,28 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
     """
     results = results_of(source)
     out = Path(out)
-    written = []
-    with TemporaryDirectory(prefix="snas-trackio-") as made:
-        projects = zip(_names(results), results.parts, strict=True)
-        lines = "".join(
-            json.dumps(run) + "\n" for name, part in projects for run in _runs(name, part)
-        )
-        environment = {**os.environ, **_LOCAL, "TRACKIO_DIR": made}
-        ended = subprocess.run(
+    lines = []
+    for name, part in zip(_names(results), results.parts, strict=True):
+        lines += [json.dumps(run) + "\n" for run in _runs(name, part)]
+    with TemporaryDirectory(prefix="snas-trackio-") as folder:
+        process = subprocess.run(
             [sys.executable, "-P", "-c", _CHILD],
-            input=lines,
+            input="".join(lines),
             capture_output=True,
             text=True,
             encoding="utf-8",
-            env=environment,
+            env={**os.environ, **_LOCAL, "TRACKIO_DIR": folder},
             check=False,
         )
-        if ended.returncode:
-            raise UserError(
-                "Trackio failed:"
-                f" {(ended.stderr.strip() or 'it said nothing').splitlines()[-1]:.300}."
-            )
-        for file in sorted(Path(made).glob("*.db")):
-            written.append(write_whole(out / file.name, file.read_bytes()))
-    return written
+        if process.returncode:
+            messages = process.stderr.strip() or "no message"
+            raise UserError(f"Trackio failed: {messages.splitlines()[-1]:.300}.")
+        files = sorted(Path(folder).glob("*.db"))
+        return [write_whole(out / file.name, file.read_bytes()) for file in files]
 
 
 def _names(results: Results) -> list[str]:
-    """A project's name for each part, which are different as files' names too."""
+    """A project's name for each part; the names differ as file names too."""
     names: list[str] = []
     for part in results.parts:
         name = _UNSAFE.sub("-", results.named(part))
@@ -100,33 +94,16 @@ def _names(results: Results) -> list[str]:
 
 
 def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
-    """What the child is told of every run."""
-    for run in tracked(part):
-        asked = {
-            **run.asked,
-            **run.provenance,
-            "_Group": run.strategy,
-            "_Created": clock(0.0).isoformat(),
-        }
-        if run.failure:
-            asked["failure"] = run.failure
-        points = [(point.step, point.seconds, dict(point.values)) for point in run.points]
-        points.append(
-            (
-                len(run.points),
-                run.seconds,
-                {f"found/{name}": value for name, value in run.found.items()},
-            )
-        )
-        steps, seconds, values = zip(*points, strict=True)
-        moments = [clock(moment).isoformat() for moment in seconds]
+    """Every run as the child logs it."""
+    for run in tracked_runs(part):
+        config = {"_Group": run.strategy, "_Created": clock(0.0).isoformat()}
         yield {
             "project": project,
             "run": run.name,
-            "config": asked,
-            "steps": steps,
-            "timestamps": moments,
-            "metrics_list": values,
+            "config": {**run.parameters, **run.facts, **config},
+            "steps": [point.step for point in run.points],
+            "timestamps": [clock(point.seconds).isoformat() for point in run.points],
+            "metrics_list": [dict(point.values) for point in run.points],
         }
 
 
