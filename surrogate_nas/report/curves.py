@@ -1,6 +1,6 @@
-"""Curves: what runs held after so many cells or so much cost, as steps, each named where it ends.
+"""Curves of runs over evaluated cells or cost, as steps, each named at its end.
 
-Curves are right-continuous steps: only a trial that has finished counts.
+Curves are right-continuous: a trial counts once it has finished.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from surrogate_nas.report.reading import Anytime, Values, interval
 from surrogate_nas.report.style import Look, plain
 
 _MOST_POINTS = 400
-"""More would neither be seen nor fit the bootstrap into little memory."""
+"""Of a curve; more points would not be visible, and the bootstrap would need much memory."""
 _QUARTILES = (0.25, 0.5, 0.75)
 
 _Points = TypeVar("_Points", Values, NDArray[np.int64])
@@ -47,16 +47,15 @@ class Panel:
     Attributes:
         x_label: The unit, which the last tick bears.
         y_label: With its unit.
-        root: Whether the vertical axis is one of roots, from 0.
-        shared_until: Up to where all strategies saw the same cells; 0 where that is no single
-            place.
-        reference: A horizontal line, or None.
-        rising: Whether curves rise as searches get better.
-        noise: Up to which regret training again could move a cell, or None.
-        banded: Whose bands are drawn; None for all.
-        ends: The lowest and the highest value that is shown; None for what the curves need.
-        steps: Whether a line goes right, then up or down.
-        falling: Whether the vertical axis begins above.
+        root: Whether the vertical axis has a square-root scale from 0.
+        shared_until: Where the initial cells, which all strategies share, end; 0 if that differs.
+        reference: The value of a horizontal line, or None.
+        rising: Whether better searches have higher curves.
+        noise: The regret that training noise alone can cause, or None.
+        banded: The strategies whose bands are drawn; None for all.
+        ends: The lowest and the highest visible value; None to fit the curves.
+        steps: Whether lines are steps.
+        falling: Whether the vertical axis points down.
     """
 
     x_label: str
@@ -73,11 +72,11 @@ class Panel:
 
 
 def curve_over_cells(runs: Sequence[tuple[Anytime, Values]], *, band: bool = True) -> Curve:
-    """The mean over runs of what each holds after 1, 2, … evaluated cells; an ended run keeps its
-    last value.
+    """The mean over runs after 1, 2, … evaluated cells; a finished run keeps its last value.
 
-    A run is its history and the value shown after each of its trials. Without a band its ends are
-    the mean.
+    Args:
+        runs: Of every run its history, and the value to show after each of its trials.
+        band: Whether to compute the 95 % interval; else both of its ends are the mean.
     """
     changes = [_changes(values) + 1 for _, values in runs]
     last = max(len(values) for _, values in runs)
@@ -96,10 +95,12 @@ def curve_over_cost(
     *,
     band: bool = True,
 ) -> Curve:
-    """The mean over runs of what each holds once so much is spent, from where every run has
-    finished a trial.
+    """The mean over runs at every cost from where each run has finished a trial.
 
-    The divisor is of the cost, such as 3600 for hours.
+    Args:
+        runs: As for `curve_over_cells`.
+        divisor: Of the cost, such as 3600 for hours.
+        band: As for `curve_over_cells`.
     """
     changes = [history.cost[_changes(values)] for history, values in runs]
     first = max(history.cost[0] for history, _ in runs)
@@ -112,7 +113,7 @@ def curve_over_cost(
 
 
 def _changes(values: Values) -> NDArray[np.int64]:
-    """The trials after which a value is another than before, the first included."""
+    """The trials after which the value differs from before, with the first."""
     same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
     return np.flatnonzero(np.r_[True, ~same])
 
@@ -124,43 +125,44 @@ def _thinned(points: _Points) -> _Points:
 
 
 def _mean(x: Values, samples: Values, band: bool) -> Curve:
-    held = np.isfinite(samples).all(axis=0)
-    x = x[held]
-    samples = samples[:, held]
+    is_known = np.isfinite(samples).all(axis=0)
+    x = x[is_known]
+    samples = samples[:, is_known]
     mean = samples.mean(axis=0)
     low, high = interval(samples) if band else (mean, mean)
     return Curve(x, mean, low, high)
 
 
 def quartiles(x: Values, samples: Sequence[Values]) -> Curve:
-    """Median and quartiles of what is there at every place, each one of the samples, since some may
-    be infinite.
+    """Median and quartiles of the known values at every `x`; each is one of the samples, since some
+    may be infinite.
     """
     ordered = np.sort(np.stack(samples), axis=0)
     counts = (~np.isnan(ordered)).sum(axis=0)
-    held = counts > 0
-    places = [
-        np.maximum(np.ceil(share * counts[held]).astype(np.int64) - 1, 0) for share in _QUARTILES
-    ]
-    ordered = ordered[:, held]
-    low, middle, high = (ordered[place, np.arange(ordered.shape[1])] for place in places)
-    return Curve(x[held], middle, low, high)
+    is_known = counts > 0
+    counts = counts[is_known]
+    ordered = ordered[:, is_known]
+    columns = np.arange(len(counts))
+    ends = []
+    for share in _QUARTILES:
+        ranks = np.maximum(np.ceil(share * counts).astype(np.int64) - 1, 0)
+        ends.append(ordered[ranks, columns])
+    low, middle, high = ends
+    return Curve(x[is_known], middle, low, high)
 
 
 def limits(curves: Iterable[Curve], panel: Panel) -> tuple[float, float]:
-    """The ends of a vertical axis: of roots from 0, else without the steep start before the shared
-    cells end.
-    """
+    """The ends of a vertical axis: from 0 on a square-root scale, else without the steep start."""
     if panel.root:
         return 0.0, max(1.02 * max(float(curve.middle.max()) for curve in curves), 1e-9)
-    shown = [] if panel.reference is None else [panel.reference]
+    values = [] if panel.reference is None else [panel.reference]
     for curve in curves:
         start = panel.shared_until or curve.x[0] + (curve.x[-1] - curve.x[0]) / 20
         after = max(int(np.searchsorted(curve.x, start, side="right")) - 1, 0)
         best = curve.high.max() if panel.rising else curve.low.min()
-        shown += [float(best), float(curve.low[after:].min()), float(curve.high[after:].max())]
-    top = max(shown)
-    bottom = min(shown)
+        values += [float(best), float(curve.low[after:].min()), float(curve.high[after:].max())]
+    top = max(values)
+    bottom = min(values)
     margin = 0.05 * (top - bottom) or 0.01 * abs(top) or 0.01
     return bottom - margin, top + margin
 
@@ -175,11 +177,11 @@ _HEIGHT = 290.0
 _LEAST_LEFT = 30.0
 _TOP = 10.0
 _BOTTOM = 24.0
-"""Pixels around the axes."""
+"""Pixels around the axes; at least so many on the left."""
 _LONGEST = 22
 _LONGEST_SLIM = 15
 _SLIM = 480.0
-"""Letters of a name on a desk and where a picture is narrower than so many pixels."""
+"""Letters of a name at most, and in a picture narrower than ``_SLIM`` pixels."""
 _MARGIN = 0.06
 
 
@@ -192,33 +194,30 @@ def chart(
     height: float = _HEIGHT,
     named: bool = True,
 ) -> Canvas:
-    """Draw one curve a strategy, the first one uppermost; where they are not named, a key stands
-    elsewhere.
-    """
-    height = max(height, LINE * len(curves) + _TOP + _BOTTOM) if named else height
+    """Draw one curve per strategy, the first on top, and name each at its end if `named`."""
     longest = _LONGEST_SLIM if width < _SLIM else _LONGEST
-    names = 36 + max(text_width(plain(name, longest), 12) for name in curves) if named else 12.0
+    names_width = 12.0
+    if named:
+        height = max(height, LINE * len(curves) + _TOP + _BOTTOM)
+        names_width = 36 + max(text_width(plain(name, longest), 12) for name in curves)
     y_low, y_high = panel.ends or limits(curves.values(), panel)
     bottom = height - _BOTTOM
     edges = (_TOP, bottom) if panel.falling else (bottom, _TOP)
     y = Scale(y_low, y_high, *edges, "root" if panel.root else "linear")
     ticks = y.ticks(30.0)
     left = max(12 + max((text_width(text, 11) for _, text in ticks), default=0.0), _LEAST_LEFT)
-    x = Scale(0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names)
+    x = Scale(0.0, max(float(curve.x[-1]) for curve in curves.values()), left, width - names_width)
     canvas = Canvas(width, height)
     _draw_axes(canvas, x, y, ticks, panel)
     for name, curve in reversed(list(curves.items())):
         if panel.banded is None or name in panel.banded:
+            opacity = 0.15 if panel.banded or named else 0.08
             with canvas.of(looks[name]):
-                canvas.area(
-                    _band(curve, x, y, panel.steps),
-                    looks[name],
-                    0.15 if panel.banded or named else 0.08,
-                )
+                canvas.area(_band(curve, x, y, panel.steps), looks[name], opacity)
     ends = {}
     for name, curve in reversed(list(curves.items())):
-        held = np.isfinite(curve.middle)
-        points = _points(curve.x[held], curve.middle[held], x, y, panel.steps)
+        is_finite = np.isfinite(curve.middle)
+        points = _points(curve.x[is_finite], curve.middle[is_finite], x, y, panel.steps)
         with canvas.of(looks[name], name):
             dash = tuple(2 * length for length in looks[name].dash)
             canvas.line(points, paint=looks[name], width=2, dash=dash, cased=True)
@@ -268,36 +267,35 @@ def _points(
     y: Scale,
     steps: bool,
 ) -> list[Point]:
-    """A line: right, then up or down where it goes in steps."""
-    found: list[Point] = []
+    """A line in pixels; steps go right, then up or down."""
+    points: list[Point] = []
     for place, value in zip(at.tolist(), values.tolist(), strict=True):
         point = x(place), y(value)
-        if steps and found:
-            found.append((point[0], found[-1][1]))
-        found.append(point)
-    return found
+        if steps and points:
+            points.append((point[0], points[-1][1]))
+        points.append(point)
+    return points
 
 
 def _band(curve: Curve, x: Scale, y: Scale, steps: bool) -> list[Point]:
-    held = np.isfinite(curve.low)
-    upper, lower = (
-        _points(curve.x[held], end[held], x, y, steps) for end in (curve.high, curve.low)
-    )
+    is_finite = np.isfinite(curve.low)
+    at = curve.x[is_finite]
+    upper = _points(at, curve.high[is_finite], x, y, steps)
+    lower = _points(at, curve.low[is_finite], x, y, steps)
     return upper + lower[::-1]
 
 
 def visible_range(curves: Iterable[Curve], steep_until: float) -> tuple[float, float] | None:
-    """The lowest and the highest that is to be seen of curves that may be infinite; None where
-    nothing is finite.
-    """
+    """The ends of a vertical axis for curves that may be infinite; None where all values are."""
     lowest = []
     highest = []
     for curve in curves:
-        found = curve.middle[np.isfinite(curve.middle)]
-        if len(found):
-            after = curve.high[(curve.x >= min(steep_until, curve.x[-1])) & np.isfinite(curve.high)]
+        finite = curve.middle[np.isfinite(curve.middle)]
+        if len(finite):
+            is_shown = np.isfinite(curve.high) & (curve.x >= min(steep_until, curve.x[-1]))
+            highest_of = curve.high[is_shown] if is_shown.any() else finite
             lowest.append(float(np.min(curve.low)))
-            highest.append(float(after.max()) if len(after) else float(found.max()))
+            highest.append(float(highest_of.max()))
     if not lowest:
         return None
     bottom = min(lowest)

@@ -1,8 +1,7 @@
-"""What a page is made of: data that the templates in ``templates/`` set and escape; nothing here is
-HTML.
+"""The blocks of a page as data; the templates in ``templates/`` turn them into HTML.
 
-The templates are jinja2's with autoescape on, so a text that a user, a file or a strategy chose is
-text on the page.
+The templates are jinja2's with autoescape on, so that texts of users, files and strategies stay
+text.
 """
 
 from __future__ import annotations
@@ -23,13 +22,11 @@ if TYPE_CHECKING:
     from surrogate_nas.report.reading import Kind, Study
 
 _MOST_ITEMS = 20
-"""Of a list in a box."""
+"""Of the list in a box."""
 
 
 class Shown(NamedTuple):
-    """A text that is set in its own way: a strategy's name beside its mark, a link to a file of the
-    folder.
-    """
+    """A text with a style of its own: code, a strategy's name with its mark, a link."""
 
     text: str
     kind: Literal["code", "strong", "strategy", "link"]
@@ -38,11 +35,11 @@ class Shown(NamedTuple):
 
 
 Content = str | Shown
-"""What a cell of a table holds."""
+"""The content of a table cell."""
 
 
 class Head(NamedTuple):
-    """The head of a column, and more of it in small letters."""
+    """The head of a column, with a second line in small letters."""
 
     text: str
     small: str = ""
@@ -50,9 +47,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first `texts` columns are set to the left; of facts, rows are names with
-    values, without heads.
-    """
+    """A table; its first `texts` columns are left-aligned. A table of facts has no heads."""
 
     heads: Sequence[Head]
     rows: Sequence[Sequence[Content]]
@@ -64,7 +59,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph; quiet and small as a note."""
+    """A paragraph; notes are small and grey."""
 
     parts: Sequence[Content]
     note: bool = False
@@ -73,7 +68,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures, each with its caption above it or below."""
+    """Pictures with their captions above or below."""
 
     pictures: Sequence[Picture]
     below: bool = False
@@ -81,9 +76,7 @@ class Figures:
 
 
 class Block(NamedTuple):
-    """Anything else that stands in a section: sentences, a smaller heading, a command, or cards of
-    cells.
-    """
+    """Another block of a section: sentences, a smaller heading, a command, or cards of cells."""
 
     kind: Literal["items", "heading", "command", "cards"]
     content: Any
@@ -91,7 +84,7 @@ class Block(NamedTuple):
 
 @dataclass(frozen=True)
 class Box:
-    """What a reader must see first: in bold, then words, then a list that may be long."""
+    """A notice: bold text, further words, and a list that may be long."""
 
     strong: str
     rest: str = ""
@@ -100,15 +93,18 @@ class Box:
 
     @property
     def shown(self) -> list[str | Words]:
-        """The items that there is room for."""
-        more = len(self.items) - _MOST_ITEMS
-        return [*self.items[:_MOST_ITEMS], *([f"and {more} more"] if more > 0 else [])]
+        """The first items, and how many more there are."""
+        shown = list(self.items[:_MOST_ITEMS])
+        n_more = len(self.items) - len(shown)
+        if n_more:
+            shown.append(f"and {n_more} more")
+        return shown
 
 
 class Section(NamedTuple):
-    """What a section says: its title, and words, pictures and tables; a text is a paragraph.
+    """A section: its title and its blocks; a text is a paragraph.
 
-    Halves that follow one another stand side by side on a desk; what is folded opens by its title.
+    Two successive halves share a row of a wide window; a folded section opens on a click.
     """
 
     title: str
@@ -118,9 +114,7 @@ class Section(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A function that makes a section, of which kinds of results, and where it stands on the
-    page.
-    """
+    """A function that makes a section, its place on the page, and the kinds of its results."""
 
     place: int
     kinds: tuple[Kind, ...]
@@ -128,62 +122,62 @@ class Listed(NamedTuple):
 
 
 SECTIONS: list[Listed] = []
-"""Every section of the modules in ``sections/`` that were imported."""
+"""All sections of the imported modules in ``sections/``."""
 
 
 def section(
     place: int, *kinds: Kind
 ) -> Callable[[Callable[[Study], Section | None]], Callable[[Study], Section | None]]:
-    """Put what a function says on the pages of kinds of results, by rising places; None where it
-    says nothing.
-    """
+    """Register a section for some kinds of results; its function returns None to leave it out."""
 
-    def listed(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
+    def register(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
         SECTIONS.append(Listed(place, kinds, make))
         return make
 
-    return listed
+    return register
 
 
 def note(text: str, *further: Content) -> Words:
-    """Words in small letters."""
+    """A small, grey paragraph."""
     return Words([text, *further], note=True)
 
 
 def strategy(name: str, look: Look) -> Shown:
-    """A strategy's name beside its mark."""
+    """A strategy's name with its mark."""
     return Shown(name, "strategy", look)
 
 
 def with_marks(sentence: str, looks: Mapping[str, Look]) -> Words:
-    """A sentence with every strategy's name in it beside its mark; a name of one letter may be a
-    word.
-    """
+    """A sentence with a mark at every strategy's name, except names of one letter."""
     names = sorted((name for name in looks if len(name) > 1), key=len, reverse=True)
     if not names:
         return Words([sentence])
     either = "|".join(map(re.escape, names))
     parts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
-    return Words(
-        [strategy(part, looks[part]) if i % 2 else part for i, part in enumerate(parts) if part]
-    )
+    content: list[Content] = []
+    for i, part in enumerate(parts):
+        if i % 2:
+            content.append(strategy(part, looks[part]))
+        elif part:
+            content.append(part)
+    return Words(content)
 
 
 def files_of(table: str) -> list[Content]:
-    """Links to a table's files in ``tables/``."""
-    ends = {"CSV": "csv", "LaTeX": "tex"}
-    first, second = (
-        Shown(text, "link", None, f"tables/{table}.{end}") for text, end in ends.items()
-    )
-    return [first, ", ", second]
+    """Links to the files of a table in ``tables/``."""
+    csv = Shown("CSV", "link", None, f"tables/{table}.csv")
+    latex = Shown("LaTeX", "link", None, f"tables/{table}.tex")
+    return [csv, ", ", latex]
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     loader = PackageLoader(__package__)
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    made.globals.update(schemes=SCHEMES, paints=PAINTS, mark_svg=mark_svg)
-    return made
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.globals.update(schemes=SCHEMES, paints=PAINTS, mark_svg=mark_svg)
+    return environment
 
 
 def render(template: str, **content: Any) -> str:

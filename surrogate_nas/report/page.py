@@ -1,6 +1,4 @@
-"""A page of results: the verdict and what it rests on, then every section that says something, as
-one file.
-"""
+"""The page of a result as one file: the verdict with its reasons, then the sections."""
 
 from __future__ import annotations
 
@@ -37,20 +35,20 @@ _QUESTIONS = {
     "cells trained again": "if cells were retrained?",
     "other problems": "on other problems?",
 }
-"""What would be other, as a question, where that does not begin with “with”."""
+"""Questions that do not begin with “with”."""
 
 
 @dataclass(frozen=True)
 class Top:
-    """What is seen first: title, a line of facts and links, what must be known, the verdict, what
-    would change it.
+    """The top of a page: title, a line of facts and links, notices, the verdict, and what would
+    change it.
     """
 
     name: str
     title: str
     line: Sequence[Content]
     boxes: Sequence[Box]
-    said: Sequence[Words]
+    sentences: Sequence[Words]
     holds: Table | None
 
 
@@ -62,9 +60,13 @@ class Page:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """Every section that says something, in its order."""
-        made = (one.make(self.study) for one in _listed() if self.study.kind in one.kinds)
-        return [section for section in made if section is not None]
+        """The sections with content, in their order."""
+        sections = []
+        for one in _registered_sections():
+            section = one.make(self.study) if self.study.kind in one.kinds else None
+            if section is not None:
+                sections.append(section)
+        return sections
 
     @property
     def pictures(self) -> Iterator[Picture]:
@@ -95,10 +97,10 @@ class Page:
         return write_whole(folder / "report.html", self.html())
 
 
-def _rows(shown: Sequence[Section]) -> Iterator[list[Section]]:
-    """What stands side by side: halves in pairs; one that is left over has the whole width."""
+def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:
+    """Sections by row: halves in pairs; a single one gets the whole width."""
     row: list[Section] = []
-    for section in [*shown, None]:
+    for section in [*sections, None]:
         if row and (section is None or not section.half):
             yield [_whole(row[0])]
             row = []
@@ -123,55 +125,51 @@ def _whole(section: Section) -> Section:
 
 
 @lru_cache(maxsize=1)
-def _listed() -> list[Listed]:
+def _registered_sections() -> list[Listed]:
     """All sections, by their places; every file of ``sections/`` is imported."""
     for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
         import_module(module.name)
     return sorted(SECTIONS, key=lambda one: one.place)
 
 
-def _strategies(n: int) -> str:
-    return f"{n} strateg{'y' if n == 1 else 'ies'}"
-
-
 def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
-    """Links to what lies beside the page."""
-    links = [("Explore the cells", study.explorer), *further]
-    return [
-        part
-        for said, address in links
-        if address
-        for part in (" · ", Shown(said, "link", None, address))
-    ]
+    """Links to the files beside the page."""
+    content: list[Content] = []
+    for text, address in (("Explore the cells", study.explorer), *further):
+        if address:
+            content += [" · ", Shown(text, "link", None, address)]
+    return content
 
 
-def _judged(study: Study) -> tuple[list[Words], Table | None]:
-    """The verdict's leading sentences with the marks of strategies, and what would change it."""
+def _verdict_content(study: Study) -> tuple[list[Words], Table | None]:
+    """The leading sentences of the verdict, and what would change it."""
     verdict = study.verdict
     if verdict is None:
         return [], None
-    said = [with_marks(sentence, study.looks) for sentence in verdict.sentences[: verdict.leading]]
-    rows: list[list[Content]] = [
-        [
-            _QUESTIONS.get(one.question, f"with {one.question}?"),
-            Shown(one.answer, "strong"),
-            one.why,
-        ]
-        for one in verdict.holds
-    ]
-    return said, (
-        Table([Head("Would it hold …"), Head(""), Head("")], rows, texts=3) if rows else None
-    )
+    leading = verdict.sentences[: verdict.leading]
+    sentences = [with_marks(sentence, study.looks) for sentence in leading]
+    rows: list[list[Content]] = []
+    for one in verdict.holds:
+        question = _QUESTIONS.get(one.question, f"with {one.question}?")
+        rows.append([question, Shown(one.answer, "strong"), one.why])
+    if not rows:
+        return sentences, None
+    heads = [Head("Would it hold …"), Head(""), Head("")]
+    return sentences, Table(heads, rows, texts=3)
 
 
 def _of_comparison(study: Study) -> Top:
-    made = study.comparison
-    told = study.comparison.description
-    objective, benchmark, n = made.objective, made.objective.benchmark, len(told["strategies"])
+    comparison = study.comparison
+    description = comparison.description
+    objective = comparison.objective
+    benchmark = objective.benchmark
+    n_strategies = len(description["strategies"])
+    runs = plural(description["runs"], "run")
+    budget = budget_in_words(description["budget"], benchmark.cost)
     line: list[Content] = [
         "minimise ",
         Shown(str(objective), "code"),
-        f" · {plural(told['runs'], 'run')} × {budget_in_words(told['budget'], benchmark.cost)}",
+        f" · {runs} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
     boxes = []
@@ -179,53 +177,46 @@ def _of_comparison(study: Study) -> Top:
         boxes.append(Box("Searched on final metrics.", objective.warning))
     if benchmark.banner:
         boxes.append(Box("Mind the data.", benchmark.banner, bad=False))
-    if made.failures:
-        boxes.append(
-            Box(
-                f"{plural(len(made.failures), 'run')} failed",
-                "and are in no number below.",
-                made.failures,
-            )
-        )
-    if made.missing > 0:
+    failures = comparison.failures
+    if failures:
+        failed = f"{plural(len(failures), 'run')} failed"
+        boxes.append(Box(failed, "and are in no number below.", failures))
+    if comparison.missing > 0:
         missing = (
-            f"{plural(made.missing, 'run')} of the comparison have not ended yet; run the command"
-            " again to go on."
+            f"{plural(comparison.missing, 'run')} of the comparison have not ended yet; run the"
+            " command again to go on."
         )
         boxes.append(Box("Unfinished:", missing))
-    title = f"{_strategies(n).replace('strateg', 'search strateg')} on {benchmark.name}"
-    return Top(f"Strategies on {benchmark.name}", title, line, boxes, *_judged(study))
+    name = f"Strategies on {benchmark.name}"
+    noun = "strategy" if n_strategies == 1 else "strategies"
+    title = f"{n_strategies} search {noun} on {benchmark.name}"
+    return Top(name, title, line, boxes, *_verdict_content(study))
 
 
 def _of_suite(study: Study) -> Top:
     result = study.suite
-    n = len(study.suite.strategies)
+    n_strategies = len(result.strategies)
     runs = [entry.runs for entry in result.suite.entries]
-    each = (
-        plural(max(runs), "run")
-        if len(set(runs)) == 1
-        else f"{min(runs):,} to {plural(max(runs), 'run')}"
-    )
+    runs_text = plural(max(runs), "run")
+    if min(runs) < max(runs):
+        runs_text = f"{min(runs):,} to {runs_text}"
+    noun = "strategy" if n_strategies == 1 else "strategies"
+    n_problems = plural(len(result.problems), "problem")
+    counts = f"{n_strategies} {noun} × {n_problems} × {runs_text}"
     budgets = {(problem.checkpoints[-1], problem.unit) for problem in result.problems}
-    counts = f"{_strategies(n)} × {plural(len(result.problems), 'problem')} × {each}"
     if len(budgets) == 1:
         ((budget, unit),) = budgets
         counts += f" × {budget:,g} {unit}"
     boxes = []
-    if failures := result.failures:
-        boxes.append(
-            Box(
-                f"{plural(len(failures), 'run')} failed",
-                "and count as having found nothing.",
-                failures,
-            )
-        )
+    failures = result.failures
+    if failures:
+        failed = f"{plural(len(failures), 'run')} failed"
+        boxes.append(Box(failed, "and count as having found nothing.", failures))
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
         boxes.append(Box("Not run:", items=not_run, bad=False))
-    if remarks := [
-        f"{problem.name}: {problem.remark}" for problem in result.problems if problem.remark
-    ]:
+    remarks = [f"{one.name}: {one.remark}" for one in result.problems if one.remark]
+    if remarks:
         boxes.append(Box("Mind the data.", items=remarks, bad=False))
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
-    return Top(result.suite.title, result.suite.title, line, boxes, *_judged(study))
+    return Top(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))

@@ -1,9 +1,7 @@
-"""Pictures: shapes in pixels that sections place; pages set them as SVG, files for papers are drawn
-of the same shapes.
+"""Pictures of shapes in pixels: pages show them as SVG, and exports draw the same shapes.
 
-Colours are names that the page knows or a strategy's, so that a picture follows its page into the
-dark. What belongs to one strategy is a group that the page's script finds, to dim the others or to
-hide it.
+Colours are names or strategies', so that pictures follow the light or dark scheme of the page. The
+shapes of one strategy are a group, which the script of the page can dim or hide.
 """
 
 from __future__ import annotations
@@ -23,11 +21,11 @@ from surrogate_nas.space.sketch import Sketch, sketch_svg
 WIDE = 1240.0
 HALF = 592.0
 SLIM = 358.0
-"""Pixels that a picture has on a desk, beside another there, and on a telephone."""
+"""Widths in pixels: of a whole row, of half a row, and on a telephone."""
 LINE = 16.0
-"""Between two labels at the ends of curves."""
+"""Pixels between two labels at the ends of curves."""
 _CHARACTER = 0.56
-"""The width of a character on average, of its size."""
+"""The mean width of a character in font sizes."""
 _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 
 Point: TypeAlias = tuple[float, float]
@@ -36,7 +34,7 @@ Align: TypeAlias = Literal["left", "center", "right"]
 
 
 class Line(NamedTuple):
-    """Lines through points; a casing in the colour of the paper keeps those that cross apart."""
+    """Lines through points; a casing in the colour of the paper separates crossing lines."""
 
     parts: Sequence[Sequence[Point]]
     paint: Paint
@@ -47,7 +45,7 @@ class Line(NamedTuple):
 
 
 class Area(NamedTuple):
-    """What points enclose."""
+    """A filled polygon."""
 
     points: Sequence[Point]
     paint: Paint
@@ -55,7 +53,7 @@ class Area(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A strategy's mark, of a size in pixels."""
+    """A strategy's mark with its size in pixels."""
 
     at: Point
     look: Look
@@ -78,21 +76,21 @@ Shape: TypeAlias = Line | Area | Mark | Text
 
 @dataclass
 class Group:
-    """Shapes of one strategy, or of none; to pick is to hide or show the strategy everywhere."""
+    """Shapes of one strategy or of none; a click on a group to pick hides or shows its strategy."""
 
     of: Look | None
     pick: bool
-    said: str
+    label: str
     shapes: list[Shape] = field(default_factory=list)
 
 
 class Canvas:
-    """Takes shapes, from the lowest to the uppermost.
+    """Collects shapes, from bottom to top.
 
     Attributes:
         width: In pixels.
         height: In pixels.
-        groups: What was drawn.
+        groups: The shapes.
     """
 
     def __init__(self, width: float, height: float) -> None:
@@ -102,11 +100,9 @@ class Canvas:
         self.groups: list[Group] = []
 
     @contextmanager
-    def of(self, look: Look, said: str = "", *, pick: bool = False) -> Iterator[None]:
-        """What is drawn within belongs to a strategy; what is said of it is shown where the pointer
-        rests.
-        """
-        self.groups.append(Group(look, pick, said))
+    def of(self, look: Look, title: str = "", *, pick: bool = False) -> Iterator[None]:
+        """Shapes drawn within belong to a strategy; `title` is shown under the pointer."""
+        self.groups.append(Group(look, pick, title))
         yield
         self.groups.append(Group(None, False, ""))
 
@@ -124,12 +120,12 @@ class Canvas:
         opacity: float = 1.0,
         cased: bool = False,
     ) -> None:
-        """Draw lines that look alike."""
-        if kept := [part for part in parts if part]:
-            self._add(Line(kept, paint, width, dash, opacity, cased))
+        """Draw lines of one style."""
+        if lines := [part for part in parts if part]:
+            self._add(Line(lines, paint, width, dash, opacity, cased))
 
     def area(self, points: Sequence[Point], paint: Paint, opacity: float = 1.0) -> None:
-        """Fill what points enclose."""
+        """Fill a polygon."""
         if len(points) > 2:
             self._add(Area(points, paint, opacity))
 
@@ -146,7 +142,7 @@ class Canvas:
         self.area([(left, top), (right, top), (right, bottom), (left, bottom)], paint, opacity)
 
     def mark(self, x: float, y: float, look: Look, size: float = 11.0) -> None:
-        """Set a strategy's mark."""
+        """Draw a strategy's mark."""
         self._add(Mark((x, y), look, size))
 
     def text(
@@ -164,7 +160,7 @@ class Canvas:
         self._add(Text((x, y), text, size, align, paint, bold))
 
     def put(self, other: Canvas, right: float, down: float) -> None:
-        """Set another picture into this one, so far from its upper left corner."""
+        """Insert another picture at an offset from the upper left corner."""
 
         def moved(points: Sequence[Point]) -> list[Point]:
             return [(x + right, y + down) for x, y in points]
@@ -178,21 +174,21 @@ class Canvas:
                     shapes.append(shape._replace(points=moved(shape.points)))
                 else:
                     shapes.append(shape._replace(at=moved([shape.at])[0]))
-            self.groups.append(Group(group.of, group.pick, group.said, shapes))
+            self.groups.append(Group(group.of, group.pick, group.label, shapes))
 
-    def svg(self, kind: str, said: str) -> Markup:
-        """The picture as an element of a page, of a class, with what it shows in words."""
+    def svg(self, kind: str, caption: str) -> Markup:
+        """The picture as an SVG element with a CSS class and a caption for screen readers."""
         parts = [_group(group) for group in self.groups if group.shapes]
         role = "group" if any(group.pick for group in self.groups) else "img"
         return Markup(
             f'<svg class="{kind}" viewBox="0 0 {_n(self.width)} {_n(self.height)}"'
             f' width="{_n(self.width)}" role="{role}"'
-            f' aria-label="{escape(said)}">{"".join(parts)}</svg>'
+            f' aria-label="{escape(caption)}">{"".join(parts)}</svg>'
         )
 
 
 def _n(value: float) -> str:
-    """A number of pixels in few letters."""
+    """A number of pixels as a short text."""
     return f"{round(value, 1) + 0.0:g}"
 
 
@@ -204,17 +200,15 @@ def _group(group: Group) -> str:
     shapes = "".join(map(_shape, group.shapes))
     if group.of is None:
         return shapes
-    title = f"<title>{escape(group.said)}</title>" if group.said else ""
+    title = f"<title>{escape(group.label)}</title>" if group.label else ""
     pick = ' class="pick" role="button" tabindex="0" aria-pressed="true"' if group.pick else ""
     return f'<g data-s="{group.of.key}"{pick}>{title}{shapes}</g>'
 
 
 def _shape(shape: Shape) -> str:
     if isinstance(shape, Text):
-        (x, y), anchor = (
-            shape.at,
-            f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else "",
-        )
+        x, y = shape.at
+        anchor = f' text-anchor="{_ANCHORS[shape.align]}"' if shape.align != "left" else ""
         bold = ' font-weight="650"' if shape.bold else ""
         return (
             f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}"'
@@ -257,9 +251,7 @@ def mark_svg(look: Look) -> str:
 
 
 def _path(points: Sequence[Point]) -> str:
-    """Points as a path; horizontal and vertical lines in few letters, what does not move left
-    out.
-    """
+    """Points as a short path: with ``H`` and ``V``, without points that repeat."""
     x, y = (_n(value) for value in points[0])
     parts = [f"M{x} {y}"]
     for point in points[1:]:
@@ -274,9 +266,7 @@ def _path(points: Sequence[Point]) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture of a page: the stem of its files, what it shows in words, how it is drawn, and how
-    wide on a desk.
-    """
+    """A picture of a page: the stem of its files, caption, drawing function and width."""
 
     name: str
     caption: str
@@ -285,20 +275,18 @@ class Picture:
 
     @cached_property
     def svg(self) -> Markup:
-        """For a page: as wide as on a desk, and as on a telephone, of which the style shows one."""
-        drawn = self.draw(self.width)
-        if not isinstance(drawn, Canvas):
-            return Markup(sketch_svg(drawn))
+        """SVG for wide and for narrow windows; the style sheet shows one of them."""
+        desk = self.draw(self.width)
+        if not isinstance(desk, Canvas):
+            return Markup(sketch_svg(desk))
         slim = self.draw(SLIM)
         assert isinstance(slim, Canvas)
-        return drawn.svg("desk", self.caption) + slim.svg("slim", self.caption)
+        return desk.svg("desk", self.caption) + slim.svg("slim", self.caption)
 
 
 @dataclass(frozen=True)
 class Scale:
-    """From values to pixels; what lies outside stands at the edge. A root axis keeps 0 and opens
-    what is near it.
-    """
+    """From values to pixels; values outside go to the edge."""
 
     low: float
     high: float
@@ -307,7 +295,7 @@ class Scale:
     kind: Literal["linear", "root", "log"] = "linear"
 
     def __call__(self, value: float) -> float:
-        """Where a value stands."""
+        """The pixel of a value."""
         low, high, at = map(self._bent, (self.low, self.high, value))
         share = (at - low) / ((high - low) or 1.0)
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
@@ -318,7 +306,7 @@ class Scale:
         return math.sqrt(max(value - self.low, 0.0)) if self.kind == "root" else value
 
     def ticks(self, apart: float = 44.0) -> list[tuple[float, str]]:
-        """Round values with their texts, so many pixels apart at least."""
+        """Round values with their texts, at least so many pixels apart."""
         values = self._linear(apart) if self.kind == "linear" else self._bent_ticks(apart)
         return [(value, short(value)) for value in values]
 
@@ -333,34 +321,33 @@ class Scale:
 
     def _bent_ticks(self, apart: float) -> list[float]:
         high = max(self.high, 1e-300)
-        powers = range(
-            math.floor(math.log10(high)), math.floor(math.log10(max(self.low, high * 1e-4))) - 1, -1
-        )
-        kept = [0.0] if self.kind == "root" and self.low <= 0 else []
+        low = max(self.low, high * 1e-4)
+        first_power = math.floor(math.log10(high))
+        last_power = math.floor(math.log10(low))
+        powers = range(first_power, last_power - 1, -1)
+        ticks = [0.0] if self.kind == "root" and self.low <= 0 else []
         for nice in (1, 5, 2) if self.kind == "root" else (1, 3, 2, 5):
             for value in (nice * 10.0**power for power in powers):
                 if self.low <= value <= self.high and all(
-                    abs(self(value) - self(one)) >= apart for one in kept
+                    abs(self(value) - self(one)) >= apart for one in ticks
                 ):
-                    kept.append(value)
-        return sorted(kept)
+                    ticks.append(value)
+        return sorted(ticks)
 
 
 def short(value: float) -> str:
-    """A number for an axis in few letters."""
+    """A number of an axis as a short text."""
     size = abs(value)
-    text = (
-        f"{value / 1e6:g}M"
-        if size >= 1e6
-        else f"{value / 1e3:g}k"
-        if size >= 1e4
-        else f"{value:,.6g}"
-    )
+    text = f"{value:,.6g}"
+    if size >= 1e6:
+        text = f"{value / 1e6:g}M"
+    elif size >= 1e4:
+        text = f"{value / 1e3:g}k"
     return text.replace("-", "−")
 
 
 def text_width(text: str, size: float = 13.0) -> float:
-    """About how wide a text is."""
+    """The approximate width of a text in pixels."""
     return _CHARACTER * size * len(text)
 
 
@@ -373,9 +360,7 @@ def name_ends(
     most: float,
     longest: int,
 ) -> None:
-    """Name every curve where it ends at `x`, beside its mark, no two labels over one another, none
-    below `most`.
-    """
+    """Label every curve at its end at `x`, without overlaps and not below `most`."""
     names = sorted(ends, key=lambda name: ends[name])
     places = apart([ends[name] for name in names], LINE)
     if places and places[-1] > most:
@@ -389,10 +374,8 @@ def name_ends(
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:
-    """Rising numbers moved as little as it takes to be so far apart: neighbours that touch move as
-    one block.
-    """
-    # the mean of the first places that its members would have, and their number
+    """Rising numbers moved apart by least squares; neighbours that touch move as one block."""
+    # (mean place of the first member, number of members)
     blocks: list[tuple[float, int]] = []
     for i, place in enumerate(places):
         mean = place - i * least

@@ -1,8 +1,7 @@
-"""How strategies look: one colour and one mark by name, on every page, live, printed, in light and
-in dark.
+"""Styles of strategies: a colour and a mark by name, the same on every page.
 
-Colours differ by at least 7 (OKLab × 100) for the colour-blind and stand out by 3:1; a mark is
-always drawn with them, and text is never in a strategy's colour.
+Colours differ by at least 7 (OKLab × 100) for the colour-blind and have a contrast of 3:1. Every
+curve has a mark too, and text never has a strategy's colour.
 """
 
 from __future__ import annotations
@@ -19,21 +18,19 @@ PAINTS = {
     "soft": ("#e9ecee", "#232b33"),
     "accent": ("#1a5fb4", "#79b8ff"),
 }
-"""What is in no strategy's colour, on a light and on a dark page: text, ground, grid, axes, noise
-of seeds, links.
-"""
+"""Colours of everything else on a light and on a dark page: text, ground, grid, axes, links."""
 _LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one strategy is drawn everywhere.
+    """The style of one strategy.
 
     Attributes:
-        colour: A hexadecimal colour, on a light page.
-        dark: The same on a dark page.
-        marker: A letter for the mark, as matplotlib has it.
-        hollow: Whether the mark is an outline; a hexagon's is a dashed ring where we draw it.
+        colour: A hexadecimal colour for light pages.
+        dark: The colour for dark pages.
+        marker: The letter of the mark in matplotlib.
+        hollow: Whether the mark is an outline; pages show a hexagon as a dashed ring.
         dash: On and off lengths in line widths; empty for a solid line.
     """
 
@@ -45,12 +42,12 @@ class Look:
 
     @property
     def variable(self) -> str:
-        """The colour as a variable of CSS, which follows the page's scheme."""
+        """The colour as a CSS variable, which follows the scheme of the page."""
         return f"var(--c{self.colour[1:]})"
 
     @property
     def key(self) -> str:
-        """What the page's script knows the strategy by; no two of a page have the same."""
+        """The strategy's key for the script of the page; unique on a page."""
         return f"{self.colour[1:]}{_DASHES.index(self.dash) or ''}"
 
     @property
@@ -60,7 +57,7 @@ class Look:
 
     @property
     def svg_mark(self) -> str:
-        """The mark as a path of SVG around the origin, 10 pixels wide."""
+        """The mark as an SVG path around the origin, 10 pixels wide."""
         return _PATHS[self.marker]
 
 
@@ -90,21 +87,20 @@ _NAMED = {
     "random_sampling": Look("#492104", "#896a59", "h", hollow=True),
 }
 _FREE = Look("#f32ba6", "#fc81d2", "X")
-"""Of the first strategy that has none of its own, such as a user's."""
+"""Of the first strategy without a style of its own, such as a user's."""
 _ORDER = (_FREE, *reversed(_NAMED.values()))
-"""Which look is taken next where a name has none, or another name has it already."""
+"""The styles for names without one of their own, or whose own is taken, in this order."""
 _DASHES = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
 SCHEMES = {look.colour: look.dark for look in _ORDER}
-"""Every colour of a strategy on a light page, and what it is on a dark one."""
+"""The dark colour for every light one."""
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """The look of each strategy of a page: its own by its name, ``evolution`` for
-    ``evolution(population=20)``.
+    """The style of each strategy, by its name without options.
 
-    Of two that would look alike the later takes the next that is free.
+    Of two strategies with the same style, the second gets the next free one.
     """
-    found: dict[str, Look] = {}
+    by_name: dict[str, Look] = {}
     free = [
         Look(one.colour, one.dark, one.marker, one.hollow, dash)
         for dash in _DASHES
@@ -114,15 +110,15 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     for name, look in wanted.items():
         if look is not None and look in free:
             free.remove(look)
-            found[name] = look
+            by_name[name] = look
     for name in wanted:
-        if name not in found:
-            found[name] = free.pop(0) if free else _FREE
-    return {name: found[name] for name in wanted}
+        if name not in by_name:
+            by_name[name] = free.pop(0) if free else _FREE
+    return {name: by_name[name] for name in wanted}
 
 
 def plain(name: str, longest: int = _LONGEST_NAME) -> str:
-    """A user's text as a figure can show it: cut to length, on one line, never hidden."""
+    """A user's text for a figure: shortened, on one line, never hidden."""
     short = name if len(name) <= longest else f"{name[: longest - 1]}…"
-    shown = "".join(c if c.isprintable() else "·" for c in short)
-    return (" " if shown.startswith("_") else "") + shown
+    printable = "".join(c if c.isprintable() else "·" for c in short)
+    return (" " if printable.startswith("_") else "") + printable

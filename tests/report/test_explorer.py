@@ -23,7 +23,7 @@ from surrogate_nas.report import (
     write_suite_report,
 )
 from surrogate_nas.report.explorer import page
-from surrogate_nas.report.explorer.problem import ProblemData, shown_cells
+from surrogate_nas.report.explorer.problem import ProblemData, select_cells
 from surrogate_nas.report.reading import undominated
 from surrogate_nas.space import NB201, SPACES, space_named
 from surrogate_nas.space.sketch import POINTS_PER_INCH, Arrow, Box, Text
@@ -604,7 +604,7 @@ def test_evaluated_cells_and_the_front_are_never_left_out(
 ) -> None:
     comparison, _ = explored
     runs = [run for name in STRATEGIES for run in comparison.runs_of(name)]
-    shown = shown_cells(comparison, runs, 100)
+    shown = select_cells(comparison, runs, 100)
     scores = comparison.objective.over_space()
     assert scores is not None and shown.places is not None
     assert {trial.cell for run in runs for trial in run.trials} <= set(shown.cells)

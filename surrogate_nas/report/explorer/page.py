@@ -75,20 +75,20 @@ class Page:
         """The block of most detail that fits, in base 64; empty where none does. A problem is about
         like the last.
         """
-        found = ""
+        largest = ""
         at = self._level
         step = 0
         while 0 <= at < len(_DETAILS):
             block = base64.b64encode(packed(_DETAILS[at])).decode()
             fits = len(block) <= share
             if fits:
-                found = block
+                largest = block
                 self._level = at
             if step == (-1 if fits else 1):
                 break
             step = 1 if fits else -1
             at += step
-        return found
+        return largest
 
     def html(self) -> str:
         """The whole document."""

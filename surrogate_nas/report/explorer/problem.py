@@ -1,6 +1,4 @@
-"""What one comparison tells its explorer: cells with their numbers, drawings and choices, and who
-met them when.
-"""
+"""The data of a comparison for its explorer: cells, metrics, drawings, choices and trials."""
 
 from __future__ import annotations
 
@@ -30,7 +28,7 @@ from surrogate_nas.tables import Seed
 _ALIGNED = 8
 _LEVEL = 6
 _FEW = 4
-"""A value has to be so frequent, on average, for a list of values to pay."""
+"""How often a value must occur on average for a list of distinct values to be smaller."""
 _NARROW = 1 << 8
 _WIDE = 1 << 16
 _END = "\0"
@@ -51,12 +49,12 @@ class Block:
         self._length = 0
 
     def array(self, values: NDArray[Any]) -> dict[str, Any]:
-        """Keep an array as it is."""
+        """Add an array."""
         content = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).tobytes()
         return self._stored(content, f"{values.dtype.kind}{values.dtype.itemsize}", values.size)
 
     def column(self, values: NDArray[np.float64], *, exact: bool) -> dict[str, Any]:
-        """Keep one number a cell; NaN where there is none."""
+        """Add one number per cell; NaN where there is none."""
         distinct, codes = np.unique(values, return_inverse=True)
         if len(distinct) * _FEW > len(values) or len(distinct) > _WIDE:
             return self.array(values if exact else values.astype(np.float32))
@@ -65,7 +63,7 @@ class Block:
         return {"type": "coded", "codes": self.array(coded), "values": self.array(distinct)}
 
     def texts(self, texts: Sequence[str]) -> dict[str, Any]:
-        """Keep texts."""
+        """Add texts."""
         content = _END.join(text.replace(_END, " ") for text in texts).encode(
             "utf-8", "backslashreplace"
         )
@@ -78,9 +76,9 @@ class Block:
         self._length += len(padded)
         return {"type": kind, "at": at, "n": n}
 
-    def packed(self, told: Mapping[str, Any]) -> bytes:
+    def packed(self, content: Mapping[str, Any]) -> bytes:
         """The block."""
-        head = json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode(
+        head = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(
             "utf-8", "backslashreplace"
         )
         head += b" " * (-(4 + len(head)) % _ALIGNED)
@@ -94,13 +92,11 @@ def compressed(content: bytes) -> bytes:
 
 _LOSS = "L"
 _PENALTY = "λR"
-_PART = "objective {}"
+_OBJECTIVE = "objective {}"
 _SCORE = "score"
 """The names of what is minimised, and of the group that these are."""
-_NOWHERE = 0
-"""The cell of a trial after other epochs than the objective's, which has no score here; all others
-count from 1.
-"""
+_NO_CELL = 0
+"""The cell of a trial at other epochs than the objective's; the numbers of others start at 1."""
 
 
 READ = "read by the objective"
@@ -118,17 +114,15 @@ _DECIMALS = {"%": 2, "M": 2, "nats": 4, "parameters": 0}
 _DRAW_SEED = 201
 _BEST_SHARE = 0.01
 _FEWEST_BEST = 20
-"""The best cells, whose choices are set against all others': a hundredth, but not fewer than
-these.
-"""
-_SURVEYED = 20_000
-"""Of how many cells the choices of all are counted, where a space has more."""
+"""The best cells, whose choices are compared with all: 1 % of the space, at least so many."""
+_MOST_COUNTED = 20_000
+"""Cells whose choices are counted; of a larger space a sample."""
 Places = NDArray[np.intp]
 
 
 class Detail(NamedTuple):
-    """How much a page has room for: most cells that no run met, metrics, runs of a strategy, and
-    whether all digits.
+    """How much fits into a page: cells that no run evaluated, metrics, runs per strategy, and
+    whether numbers are exact.
     """
 
     background: int
@@ -138,7 +132,7 @@ class Detail(NamedTuple):
 
 
 class ProblemData:
-    """Packs a comparison in as much detail as there is room for."""
+    """Packs a comparison in the detail that fits into a page."""
 
     def __init__(
         self,
@@ -146,7 +140,7 @@ class ProblemData:
         strategies: Sequence[str],
         runs: int,
     ) -> None:
-        """Take so many runs of each of some strategies, which are in the order of the page."""
+        """Take the first runs of some strategies, in the order of the page."""
         self.comparison = comparison
         self.objective = comparison.objective
         self.benchmark = self.objective.benchmark
@@ -164,37 +158,43 @@ class ProblemData:
     def packed(self, detail: Detail) -> bytes:
         """The comparison as a `Block`."""
         runs = [run for made in self._runs.values() for run in made[: detail.runs]]
-        shown = shown_cells(self.comparison, runs, detail.background)
+        selection = select_cells(self.comparison, runs, detail.background)
         block = Block()
-        answers = {cell for run in runs for cell in _best_so_far(run)}
-        identities = [
-            self.benchmark.space.identity(cell) if cell in answers else "" for cell in shown.cells
-        ]
+        best_cells = set()
+        for run in runs:
+            best_cells.update(_best_so_far(run))
+        identities = []
+        for cell in selection.cells:
+            is_best = cell in best_cells
+            identities.append(self.benchmark.space.identity(cell) if is_best else "")
+        sampled = None
+        if selection.drawn is not None:
+            sampled = block.array(selection.drawn.astype(np.uint8))
         return block.packed(
             {
-                **self._headings(shown),
-                "texts": block.texts([cell.text for cell in shown.cells]),
-                "feasible": block.array(shown.scores.feasible.astype(np.uint8)),
-                "front": block.array(self._front(shown)),
-                "drawn": None if shown.drawn is None else block.array(shown.drawn.astype(np.uint8)),
+                **self._headings(selection),
+                "texts": block.texts([cell.text for cell in selection.cells]),
+                "feasible": block.array(selection.scores.feasible.astype(np.uint8)),
+                "front": block.array(self._front(selection)),
+                "drawn": sampled,
                 "identities": block.array(numbered(identities, len(identities))),
-                "space": self._space(shown.cells, block),
+                "space": self._space(selection.cells, block),
                 "shares": self._shares,
                 "columns": [
-                    *self._score_columns(shown, detail, block),
-                    *self._metric_columns(shown, detail, block),
+                    *self._score_columns(selection, detail, block),
+                    *self._metric_columns(selection, detail, block),
                 ],
-                "drawings": _drawings(self.benchmark.space, shown.cells, block),
-                "trials": self._trials(shown.cells, runs, block),
+                "drawings": _drawings(self.benchmark.space, selection.cells, block),
+                "trials": self._trials(selection.cells, runs, block),
             }
         )
 
-    def _headings(self, shown: Shown) -> dict[str, Any]:
+    def _headings(self, selection: Selection) -> dict[str, Any]:
         objective = self.objective
         benchmark = self.benchmark
-        held = np.where(shown.scores.feasible, shown.scores.score, np.inf)
-        known = self._scores is not None and objective.parts == 1 and np.isfinite(held).any()
-        made = sum(map(len, self._runs.values()))
+        feasible = np.where(selection.scores.feasible, selection.scores.score, np.inf)
+        known = self._scores is not None and objective.parts == 1 and np.isfinite(feasible).any()
+        n_runs = sum(map(len, self._runs.values()))
         return {
             "benchmark": benchmark.name,
             "title": benchmark.title,
@@ -205,26 +205,22 @@ class ProblemData:
             "axes": self._axes(),
             "table": self._scores is not None,
             "cells": None if self._scores is None else len(self._scores.loss),
-            "optimum": int(held.argmin()) if known else None,
-            "runs_made": made,
+            "optimum": int(feasible.argmin()) if known else None,
+            "runs_made": n_runs,
             "first_cells": self.comparison.description["first_cells"],
             "seed_policy": objective.seed_policy,
         }
 
-    def _front(self, shown: Shown) -> NDArray[np.uint8]:
-        """Which of the shown cells are of the exact front, which they hold as a whole; none where
-        no table tells it.
-        """
-        on = np.zeros(len(shown.cells), dtype=np.uint8)
+    def _front(self, selection: Selection) -> NDArray[np.uint8]:
+        """Which cells are on the exact front; none where there is no table."""
+        on = np.zeros(len(selection.cells), dtype=np.uint8)
         if self._scores is not None:
-            on[_front_among(self.objective, shown.scores)] = 1
+            on[_front_among(self.objective, selection.scores)] = 1
         return on
 
     @cached_property
     def _shares(self) -> dict[str, Any] | None:
-        """How frequent each option is at every position, among the best cells of the table and
-        among all.
-        """
+        """The share of every option at every position, among the best cells and among all."""
         scores = self._scores
         space = self.benchmark.space
         if scores is None or not isinstance(space, ChoiceSpace):
@@ -234,29 +230,28 @@ class ProblemData:
         if self.objective.parts > 1:
             best = _front_among(self.objective, scores)
         else:
-            held = np.where(scores.feasible, scores.score, np.inf)
-            best = held.argsort(kind="stable")[: max(int(n * _BEST_SHARE), _FEWEST_BEST)]
-            best = best[np.isfinite(held[best])]
+            feasible = np.where(scores.feasible, scores.score, np.inf)
+            n_best = max(int(n * _BEST_SHARE), _FEWEST_BEST)
+            best = feasible.argsort(kind="stable")[:n_best]
+            best = best[np.isfinite(feasible[best])]
         if not len(best):
             return None
-        some = np.arange(n) if n <= _SURVEYED else _drawn(n, _SURVEYED)
-        told = {
+        some = np.arange(n) if n <= _MOST_COUNTED else _sample(n, _MOST_COUNTED)
+        content = {
             "best": int(len(best)),
             "of": n,
             "surveyed": int(len(some)),
             "front": self.objective.parts > 1,
         }
-        return told | {
+        return content | {
             "among_best": _counted(space, cells, best),
             "among_all": _counted(space, cells, some),
         }
 
     def _axes(self) -> list[str | None]:
-        """The columns that the page begins with, across and up; None for the first cost that there
-        is.
-        """
+        """The initial columns of the axes, horizontal and vertical; None for the first cost."""
         if self.objective.parts > 1:
-            return [_PART.format(1), _PART.format(2)]
+            return [_OBJECTIVE.format(1), _OBJECTIVE.format(2)]
         asked = self.objective.questions()
         limited = (
             str(question)
@@ -271,37 +266,37 @@ class ProblemData:
 
     def _score_columns(
         self,
-        shown: Shown,
+        selection: Selection,
         detail: Detail,
         block: Block,
     ) -> list[dict[str, Any]]:
         objective = self.objective
-        scores = shown.scores
+        scores = selection.scores
         losses = [term for term in objective.terms if term.is_loss]
         if objective.parts > 1:
-            parts = range(objective.parts)
-            told = [(_PART.format(p + 1), *self._part_told(p), scores.vector[:, p]) for p in parts]
+            columns = []
+            for part in range(objective.parts):
+                name = _OBJECTIVE.format(part + 1)
+                columns.append((name, *self._objective_label(part), scores.vector[:, part]))
         else:
             loss = " + ".join(_weighted(term.weight, term.name) for term in losses)
-            told = [(_LOSS, loss, self._loss_unit, scores.loss)]
+            columns = [(_LOSS, loss, self._loss_unit, scores.loss)]
         if objective.parts == 1 and self._has_penalty:
             rest = [
                 _weighted(term.weight, term.name) for term in objective.terms if not term.is_loss
             ]
             if objective.has_history:
                 rest.append(_weighted(objective.diversity_weight, "diversity"))
-            told.append((_PENALTY, " + ".join(rest), "", scores.penalty))
+            columns.append((_PENALTY, " + ".join(rest), "", scores.penalty))
         lossy = {term.part for term in losses}
         return [
             _column(n, text, unit, 5, _SCORE, block.column(v, exact=detail.exact))
             | {"cut": number in lossy}
-            for number, (n, text, unit, v) in enumerate(told)
+            for number, (n, text, unit, v) in enumerate(columns)
         ]
 
-    def _part_told(self, part: int) -> tuple[str, str]:
-        """What an objective of several is, with what it is divided by, and its unit where it is one
-        undivided term.
-        """
+    def _objective_label(self, part: int) -> tuple[str, str]:
+        """The text of one of several objectives, and its unit where it is one undivided term."""
         text = self.objective.part_text(part)
         terms = [term for term in self.objective.terms if term.part == part]
         if len(terms) != 1:
@@ -311,7 +306,7 @@ class ProblemData:
 
     @property
     def _loss_unit(self) -> str:
-        """The unit of L where that is its losses' own."""
+        """The unit of L, if it is the unit of its terms."""
         units = {
             term.unit if term.divisor == 1.0 else ""
             for term in self.objective.terms
@@ -321,13 +316,13 @@ class ProblemData:
 
     def _metric_columns(
         self,
-        shown: Shown,
+        selection: Selection,
         detail: Detail,
         block: Block,
     ) -> list[dict[str, Any]]:
         columns: list[dict[str, Any]] = []
-        for asked in _wanted(self.objective):
-            values = self._values(asked, shown)
+        for asked in _shown_metrics(self.objective):
+            values = self._values(asked, selection)
             if len(columns) < detail.metrics and values is not None and np.isfinite(values).any():
                 metric = self.benchmark.metric(asked.question.metric)
                 kept = block.column(values, exact=detail.exact and asked.group == READ)
@@ -339,22 +334,23 @@ class ProblemData:
                 columns.append(column | {"larger": metric.larger_is_better})
         return columns
 
-    def _values(self, asked: _Wanted, shown: Shown) -> Values | None:
-        if shown.places is not None:
-            return _table_values(self.objective, asked, shown.places)
-        return _told_values(self.benchmark, asked, shown.trials, self.objective.seed)
+    def _values(self, asked: _ShownMetric, selection: Selection) -> Values | None:
+        if selection.places is not None:
+            return _table_values(self.objective, asked, selection.places)
+        return _trial_values(self.benchmark, asked, selection.trials, self.objective.seed)
 
     def _space(self, cells: Sequence[Cell], block: Block) -> dict[str, Any]:
         space = self.benchmark.space
-        told: dict[str, Any] = {"name": space.name, "positions": [], "options": [], "choices": None}
+        content: dict[str, Any] = {"name": space.name}
+        content |= {"positions": [], "options": [], "choices": None}
         if isinstance(space, ChoiceSpace):
             choices = np.array([cell.choices for cell in cells], dtype=np.int8)
-            told |= {
+            content |= {
                 "positions": space.positions,
                 "options": space.options,
                 "choices": block.array(choices.T),
             }
-        return told
+        return content
 
     def _trials(
         self,
@@ -362,17 +358,15 @@ class ProblemData:
         runs: Sequence[Run],
         block: Block,
     ) -> dict[str, Any]:
-        """Every trial of the runs: which cell, and when it had finished; those of a run one after
-        the other.
-        """
-        numbers = {cell: number for number, cell in enumerate(cells, _NOWHERE + 1)}
-        met = []
+        """The cell of every trial and when it finished, run by run."""
+        numbers = {cell: number for number, cell in enumerate(cells, _NO_CELL + 1)}
+        trial_cells = []
         finished = []
         for run in runs:
-            answers = (trial.epochs == run.epochs for trial in run.trials)
-            met += [
-                numbers[t.cell] if is_one else _NOWHERE
-                for t, is_one in zip(run.trials, answers, strict=True)
+            counts = (trial.epochs == run.epochs for trial in run.trials)
+            trial_cells += [
+                numbers[t.cell] if is_one else _NO_CELL
+                for t, is_one in zip(run.trials, counts, strict=True)
             ]
             finished += [trial.finished for trial in run.trials]
         names = list(self._runs)
@@ -394,7 +388,7 @@ class ProblemData:
                 {"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)}
                 for r in runs
             ],
-            "cells": block.array(np.array(met, dtype=kind)),
+            "cells": block.array(np.array(trial_cells, dtype=kind)),
             "finished": block.array(
                 np.minimum(finished, np.finfo(np.float32).max).astype(np.float32)
             ),
@@ -409,21 +403,20 @@ def _column(
     group: str,
     values: dict[str, Any],
 ) -> dict[str, Any]:
-    """A column of the page: its name, what that is, its unit, its decimals, its group and its
-    values.
+    """A column of the page.
 
-    Besides, whether larger is better, and whether cells that cannot learn stretch it, so that a
-    frame cuts it.
+    ``larger`` says whether larger values are better, ``cut`` whether the plane leaves out outliers:
+    cells that cannot learn.
     """
-    told = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
-    return {**told, "larger": False, "cut": False, "values": values}
+    column = {"name": name, "text": text, "unit": unit, "decimals": places, "group": group}
+    return {**column, "larger": False, "cut": False, "values": values}
 
 
 def _weighted(weight: float, name: str) -> str:
     return name if weight == 1.0 else f"{weight:g}*{name}"
 
 
-class Shown(NamedTuple):
+class Selection(NamedTuple):
     """The cells of a page, each array in their order.
 
     Attributes:
@@ -431,8 +424,8 @@ class Shown(NamedTuple):
         scores: Their scores.
         trials: One trial of each; empty where a table tells all cells.
         places: Their places in the order of the table; None where there is no table.
-        drawn: Which of them are of the fixed draw that stands for all; None where all are shown, or
-            there is no table.
+        drawn: Which of them are of the fixed sample of the space; None where all cells are shown,
+            or there is no table.
     """
 
     cells: Sequence[Cell]
@@ -442,7 +435,7 @@ class Shown(NamedTuple):
     drawn: NDArray[np.bool_] | None = None
 
 
-def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) -> Shown:
+def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -> Selection:
     """Choose the cells of a page."""
     best: dict[Cell, Trial] = {}
     for run in runs:
@@ -452,51 +445,50 @@ def shown_cells(comparison: Comparison, runs: Sequence[Run], background: int) ->
             ):
                 best[trial.cell] = trial
     objective = comparison.objective
-    told = objective.over_space()
-    if told is None:
+    scores_of_all = objective.over_space()
+    if scores_of_all is None:
         trials = list(best.values())
-        return Shown(list(best), _scores_of(trials), trials)
+        return Selection(list(best), _scores_of(trials), trials)
     space = listed(objective.benchmark.space)
-    places = _places(objective, told, [space.index(cell) for cell in best], background)
+    places = _places(objective, scores_of_all, [space.index(cell) for cell in best], background)
     scores = Scores(
-        told.score[places],
-        told.loss[places],
-        told.penalty[places],
-        told.feasible[places],
-        told.vector[places],
+        scores_of_all.score[places],
+        scores_of_all.loss[places],
+        scores_of_all.penalty[places],
+        scores_of_all.feasible[places],
+        scores_of_all.vector[places],
     )
-    n = len(told.loss)
-    drawn = None if len(places) == n else np.isin(places, _drawn(n, background))
-    return Shown([space[place] for place in places.tolist()], scores, places=places, drawn=drawn)
+    n = len(scores_of_all.loss)
+    sampled = None if len(places) == n else np.isin(places, _sample(n, background))
+    cells = [space[place] for place in places.tolist()]
+    return Selection(cells, scores, places=places, drawn=sampled)
 
 
 def _places(
     objective: Objective,
-    told: Scores,
-    met: Sequence[int],
+    scores: Scores,
+    evaluated_places: Sequence[int],
     background: int,
 ) -> Places:
-    """The evaluated cells, the exact front, and a fixed draw of all others, in the order of the
-    space.
-    """
-    n = len(told.loss)
-    if n - len(met) <= background:
+    """The evaluated cells, the exact front and a fixed sample, in the order of the space."""
+    n = len(scores.loss)
+    if n - len(evaluated_places) <= background:
         return np.arange(n)
-    evaluated = np.array(met, dtype=np.intp)
+    evaluated = np.array(evaluated_places, dtype=np.intp)
     return np.unique(
-        np.concatenate([evaluated, _front_among(objective, told), _drawn(n, background)])
+        np.concatenate([evaluated, _front_among(objective, scores), _sample(n, background)])
     )
 
 
-def _front_among(objective: Objective, told: Scores) -> Places:
-    """The places of the cells that no other beats in every objective, or in loss and penalty."""
-    feasible = np.flatnonzero(told.feasible)
-    plane = told.vector if objective.parts > 1 else np.column_stack([told.penalty, told.loss])
+def _front_among(objective: Objective, scores: Scores) -> Places:
+    """The places of the cells that are not dominated in the objectives, or in loss and penalty."""
+    feasible = np.flatnonzero(scores.feasible)
+    plane = scores.vector if objective.parts > 1 else np.column_stack([scores.penalty, scores.loss])
     return feasible[undominated(plane[feasible])] if len(feasible) else feasible
 
 
-def _drawn(n: int, wanted: int) -> Places:
-    """A fixed draw of so many of n cells; a smaller one is part of a larger."""
+def _sample(n: int, wanted: int) -> Places:
+    """A fixed sample of n cells; a smaller sample is a subset of a larger one."""
     return np.random.default_rng(_DRAW_SEED).permutation(n)[:wanted]
 
 
@@ -510,16 +502,14 @@ def _counted(space: ChoiceSpace, cells: Enumerable, places: Places) -> list[list
 
 
 def _best_so_far(run: Run) -> list[Cell]:
-    """The cells that were the best of a run until then, any of which the page may show as its
-    answer.
-    """
-    found = []
+    """The successive best cells of a run; the page may show each as the recommendation."""
+    cells = []
     best = np.inf
     for trial in run.trials:
         if trial.feasible and trial.score < best:
-            found.append(trial.cell)
+            cells.append(trial.cell)
             best = trial.score
-    return found
+    return cells
 
 
 def _scores_of(trials: Sequence[Trial]) -> Scores:
@@ -537,63 +527,57 @@ def _numbers(numbers: Sequence[float]) -> Values:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _ShownMetric:
     """A metric that is shown."""
 
     question: Question
     group: str
 
 
-def _wanted(objective: Objective) -> list[_Wanted]:
-    """Everything that can be told of a cell, each once: what the objective reads, finals, costs,
-    and the rest.
-    """
+def _shown_metrics(objective: Objective) -> list[_ShownMetric]:
+    """The metrics of a cell: those of the objective, final ones, costs, and the rest."""
     benchmark = objective.benchmark
-    found = [_Wanted(question, READ) for question in objective.questions()]
+    selection = [_ShownMetric(question, READ) for question in objective.questions()]
     if benchmark.has_columns:
-        found += [_Wanted(question, FINAL) for question in final_questions(objective)]
+        selection += [_ShownMetric(question, FINAL) for question in final_questions(objective)]
     search = [metric for metric in benchmark.metrics if metric.kind == "search"]
     rest = [
-        _Wanted(
+        _ShownMetric(
             benchmark.question(m.name),
             TRAINED if m.epochs or m.is_loss else _UNTRAINED.get(m.quantity, COST),
         )
         for m in search
     ]
     order = (COST, TRAINED, STRUCTURE, PROXY)
-    found += sorted(rest, key=lambda one: order.index(one.group))
-    asked: dict[Question, _Wanted] = {}
-    for one in found:
-        asked.setdefault(one.question, one)
-    return list(asked.values())
+    selection += sorted(rest, key=lambda one: order.index(one.group))
+    unique: dict[Question, _ShownMetric] = {}
+    for one in selection:
+        unique.setdefault(one.question, one)
+    return list(unique.values())
 
 
 def _table_values(
     objective: Objective,
-    asked: _Wanted,
+    asked: _ShownMetric,
     places: NDArray[np.intp],
 ) -> Values | None:
-    """A metric of some cells of a table, shape ``(n,)``, NaN where none is held; None where the
-    table lacks it.
-    """
+    """A metric of some cells of a table, shape ``(n,)``; None if the table lacks it."""
     question = asked.question
     seed = objective.seed if asked.group == READ else None
     try:
         column = objective.benchmark.column(question.metric, question.epochs, seed)
-    except UserError:  # a column of the mean over seeds may not be held
+    except UserError:  # the table may lack the mean over seeds
         return None
     return np.asarray(column[places])
 
 
-def _told_values(
+def _trial_values(
     benchmark: Benchmark,
-    asked: _Wanted,
+    asked: _ShownMetric,
     trials: Sequence[Trial],
     seed: Seed,
 ) -> Values | None:
-    """A metric of evaluated cells, shape ``(n,)``, from what their trials read or what needs no
-    training.
-    """
+    """A metric of evaluated cells, shape ``(n,)``, from their trials or computed for free."""
     name = str(asked.question)
     if any(name in trial.values for trial in trials):
         return np.array([trial.values.get(name, np.nan) for trial in trials], dtype=np.float64)
@@ -606,9 +590,7 @@ def _told_values(
 
 
 class _Marks:
-    """The drawings of a space's cells: every mark once, and for each cell the numbers of its
-    marks.
-    """
+    """The drawings of a space's cells: distinct marks, and the numbers of each cell's marks."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -620,7 +602,7 @@ class _Marks:
         self._sketches: list[Any] = []
 
     def of(self, cell: Cell) -> list[int]:
-        """The numbers of a cell's marks, from the lowest to the uppermost."""
+        """The numbers of a cell's marks, from bottom to top."""
         if cell not in self._places:
             sketch = self._space.sketch(cell)
             self._sketches.append(sketch)  # what it is made of stays the object that was seen
@@ -637,28 +619,27 @@ class _Marks:
 
 
 _marks = lru_cache(maxsize=2)(_Marks)
-"""Kept between the problems of a page, and between the details in which each is tried."""
+"""Cached between the problems of a page and between levels of detail."""
 
 
 def _drawings(space: Space, cells: Sequence[Cell], block: Block) -> dict[str, Any] | None:
-    """Sketch cells, at least one; None where the space draws none, and where its drawings have no
-    marks.
-    """
+    """The drawings of one cell or more; None where the space has none."""
     first = space.sketch(cells[0])
     if first is None:
         return None
     known = _marks(space)
-    held = [known.of(cell) for cell in cells]
-    counts = np.array([len(numbers) for numbers in held], dtype=np.uint16)
-    met = np.fromiter(chain.from_iterable(held), np.int64, int(counts.sum(dtype=np.int64)))
-    found, places, codes = np.unique(met, return_index=True, return_inverse=True)
+    numbers_by_cell = [known.of(cell) for cell in cells]
+    counts = np.array([len(one) for one in numbers_by_cell], dtype=np.uint16)
+    n_marks = int(counts.sum(dtype=np.int64))
+    numbers = np.fromiter(chain.from_iterable(numbers_by_cell), np.int64, n_marks)
+    used, places, codes = np.unique(numbers, return_index=True, return_inverse=True)
     order = places.argsort()  # numbers in the order of the cells
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
-    kind = np.uint32 if len(found) > np.iinfo(np.uint16).max else np.uint16
+    kind = np.uint32 if len(used) > np.iinfo(np.uint16).max else np.uint16
     return {
         "size": first.size,
-        "marks": [svg_of_mark(known.marks[number]) for number in found[order].tolist()],
+        "marks": [svg_of_mark(known.marks[number]) for number in used[order].tolist()],
         "codes": block.array(ranks[codes].astype(kind)),
         "counts": block.array(counts),
     }

@@ -1,8 +1,6 @@
-"""Tables as papers print them: the best in bold, what is significantly worse than the leader
-marked, all else below.
+"""Tables as papers print them: the best in bold, significantly worse strategies marked.
 
-What is significant the verdict says (`surrogate_nas.study.decision`); the table of pairs is
-descriptive.
+Significance is the verdict's (`surrogate_nas.study.decision`); the table of pairs is descriptive.
 """
 
 from __future__ import annotations
@@ -42,7 +40,7 @@ from surrogate_nas.report.reading import (
 
 _WORSE = r"$^{\dagger}$"
 _NOWHERE = -1.0
-"""The place of a strategy without a mean, which no mean has."""
+"""The rank key of a strategy without a mean."""
 _MARKS = (
     rf"Best mean in bold, second underlined; {_WORSE}: significantly worse than the leader (exact"
     r" signed-rank test of "
@@ -89,12 +87,15 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
 
 
 def _summary(results: Results, part: Part) -> _Tabular:
-    """One row a strategy."""
-    made = part.comparison
-    told = {entry["name"]: entry for entry in made.to_json()["strategies"]}
-    decimals = decimals_for([value for name in made.strategies for value in made.scores(name)])
-    shown = _ranked({name: entry["score"]["mean"] for name, entry in told.items()}, decimals)
-    worse = _worse(made)
+    """One row per strategy."""
+    comparison = part.comparison
+    entries = {entry["name"]: entry for entry in comparison.to_json()["strategies"]}
+    scores: list[float] = []
+    for name in comparison.strategies:
+        scores += comparison.scores(name).tolist()
+    decimals = decimals_for(scores)
+    means = _ranked({name: entry["score"]["mean"] for name, entry in entries.items()}, decimals)
+    worse = _worse(comparison)
     heads = [
         "Strategy",
         "Runs",
@@ -108,13 +109,13 @@ def _summary(results: Results, part: Part) -> _Tabular:
         [
             escaped(name),
             some_of(entry["feasible_runs"], entry["runs"]),
-            shown[name] + (_WORSE if name in worse else ""),
+            means[name] + (_WORSE if name in worse else ""),
             *_spread(entry, decimals),
             escaped(fixed(entry["regret"]["mean"], decimals)),
         ]
-        for name, entry in told.items()
+        for name, entry in entries.items()
     ]
-    caption = f"{_asked(made)} {_what(made)} {_MARKS}"
+    caption = f"{_what_was_compared(comparison)} {_what_score_is(comparison)} {_MARKS}"
     return _Tabular(_label(results, part, "summary"), caption, heads, rows)
 
 
@@ -130,7 +131,7 @@ def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
 
 
 def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
-    """Every mean as it is printed: those equal to the best in bold, the next underlined."""
+    """The printed means: those equal to the best in bold, the next underlined."""
     places = sorted({round(mean, 12) for mean in means.values() if mean is not None})
     styles = dict(zip(places, (bold, underlined), strict=False))
     return {
@@ -141,14 +142,14 @@ def _ranked(means: Mapping[str, float | None], decimals: int) -> dict[str, str]:
     }
 
 
-def _worse(made: Comparison) -> set[str]:
-    """The strategies that the verdict tells apart from the leader."""
-    end = made.verdict.end
+def _worse(comparison: Comparison) -> set[str]:
+    """The strategies that are significantly worse than the leader."""
+    end = comparison.verdict.end
     return set() if end is None else {rival.name for rival in end.worse}
 
 
 def _tests(results: Results, part: Part) -> _Tabular:
-    """One row a pair."""
+    """One row per pair."""
     heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
     rows = [
         [
@@ -162,18 +163,16 @@ def _tests(results: Results, part: Part) -> _Tabular:
         for test in part.comparison.tests
     ]
     caption = (
-        f"{_asked(part.comparison)} Paired runs in which the first is better, equal and worse;"
-        " effect: matched-pairs rank-biserial correlation; Wilcoxon's signed-rank test, two-sided,"
-        " and after Holm's correction over all pairs. Descriptive only; see the verdict for"
-        " significance."
+        f"{_what_was_compared(part.comparison)} Paired runs in which the first is better, equal and"
+        " worse; effect: matched-pairs rank-biserial correlation; Wilcoxon's signed-rank test,"
+        " two-sided, and after Holm's correction over all pairs. Descriptive only; see the verdict"
+        " for significance."
     )
     return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
 
 
 def _regret(results: Results) -> _Tabular | None:
-    """A row a problem or a λ, a column a strategy; None for a suite of which nothing can be
-    compared yet.
-    """
+    """A row per problem or λ and a column per strategy; None where nothing can be compared yet."""
     samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
     rows = []
     names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
@@ -195,8 +194,8 @@ def _regret(results: Results) -> _Tabular | None:
         caption = rf"Mean regret at every $\lambda$ of {escaped(results.path.expression)}."
     runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
     heads = ["Problem" if results.path is None else r"$\lambda$", *map(escaped, names)]
-    told = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
-    return _Tabular(_label(results, None, "regret"), told, heads, rows)
+    caption_with_marks = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
+    return _Tabular(_label(results, None, "regret"), caption_with_marks, heads, rows)
 
 
 def _row(
@@ -205,10 +204,10 @@ def _row(
     worse: set[str],
 ) -> list[str]:
     decimals = decimals_for([value for sample in samples.values() for value in sample])
-    shown = _ranked(
+    means = _ranked(
         {name: float(sample.mean()) for name, sample in samples.items() if len(sample)}, decimals
     )
-    return [shown.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
+    return [means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
 
 
 def _of_problems(suite: SuiteResult | None) -> dict[str, dict[str, Values]]:
@@ -230,18 +229,18 @@ def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
     }
 
 
-def _asked(made: Comparison) -> str:
+def _what_was_compared(comparison: Comparison) -> str:
     """What was compared: the objective, the benchmark, the budget and the runs."""
-    told = made.description
-    benchmark = made.objective.benchmark
-    spent = budget_in_words(told["budget"], benchmark.cost)
-    runs = plural(told["runs"], "run")
-    asked = f"{made.objective} on {benchmark.name}, {spent} a run, {runs}."
-    return escaped(asked.replace("<=", "≤").replace(">=", "≥"))
+    description = comparison.description
+    benchmark = comparison.objective.benchmark
+    spent = budget_in_words(description["budget"], benchmark.cost)
+    runs = plural(description["runs"], "run")
+    text = f"{comparison.objective} on {benchmark.name}, {spent} a run, {runs}."
+    return escaped(text.replace("<=", "≤").replace(">=", "≥"))
 
 
-def _what(made: Comparison) -> str:
-    if made.objective.parts > 1:
+def _what_score_is(comparison: Comparison) -> str:
+    if comparison.objective.parts > 1:
         return "Score: the share of the front's hypervolume that is missed."
     return r"Score: $L + \lambda R$, lower is better."
 
@@ -258,7 +257,7 @@ def underlined(content: str) -> str:
 
 @dataclass(frozen=True)
 class _Tabular:
-    """A table with its caption; all is escaped already."""
+    """A table with its caption, all of it escaped."""
 
     label: str
     caption: str
