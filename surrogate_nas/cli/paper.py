@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from surrogate_nas.papers import PaperResult
 
 _ALL = "all"
-_USUAL = 2
-"""Processes."""
+_DEFAULT_WORKERS = 2
 
 
 def paper(
@@ -37,7 +36,7 @@ def paper(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Redo a published comparison, its numbers beside ours.
+    """Redo a published comparison and show its numbers beside ours.
 
     \b
     Examples:
@@ -45,7 +44,8 @@ def paper(
       snas paper latency --runs 3 --workers 4
       snas paper all
     """
-    redo = partial(_redo, runs=runs, workers=at_once(workers, engine, _USUAL), engine=engine)
+    at_a_time = at_once(workers, engine, _DEFAULT_WORKERS)
+    redo = partial(_redo, runs=runs, workers=at_a_time, engine=engine)
     if name == _ALL:
         _redo_all(redo, out or Path("results"), json)
         return
@@ -56,22 +56,17 @@ def paper(
 
 
 def _show(result: PaperResult) -> None:
-    short = result.short
-    for one in short:
-        show_table(one.heads, one.rows, title=result.title)
-    if not short:
-        show_table(*result.shown, title=result.title, spare=("cells", "runs", "seconds", "ceiling"))
+    for summary in result.summaries:
+        show_table(summary.heads, summary.rows, title=result.title)
+    if not result.summaries:
+        spare = ("cells", "runs", "seconds", "ceiling")
+        show_table(*result.table, title=result.title, spare=spare)
     for line in result.notes:
         say(line)
 
 
 def _redo(
-    name: str,
-    folder: Path,
-    *,
-    runs: int | None,
-    workers: int | None,
-    engine: str,
+    name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str
 ) -> PaperResult:
     from surrogate_nas.papers import reproduce
 
@@ -82,16 +77,16 @@ def _redo(
 
 
 def _redo_all(redo: Callable[[str, Path], PaperResult], folder: Path, json: bool) -> None:
-    """Every paper in order; those that cannot be made are told at the end, with exit code 2."""
+    """Every paper in order; exit code 2 at the end where some could not be made."""
     from surrogate_nas.papers import overview
 
-    made = overview(redo, folder, note)
-    emit(
-        made.to_json(), json, lambda: show_table(*made.shown, spare=("rows", "no tolerance stated"))
-    )
+    result = overview(redo, folder, note)
+    spare = ("rows", "no tolerance stated")
+    emit(result.to_json(), json, lambda: show_table(*result.table, spare=spare))
     note(f"Tables and pictures: {folder}/paper-NAME")
-    if made.failed:
-        first = made.failed[0]
+    if result.failed:
+        first = result.failed[0]
         raise UserError(
-            f"{len(made.failed)} of {len(made.papers)} were not made; {first.name}: {first.failure}"
+            f"{len(result.failed)} of {len(result.papers)} were not made;"
+            f" {first.name}: {first.failure}"
         )

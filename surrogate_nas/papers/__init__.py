@@ -1,9 +1,8 @@
-"""Published comparisons, redone: our numbers beside the published ones, with a verdict and what
-differs.
+"""Published comparisons, redone: our numbers beside the published ones, with a verdict.
 
 A paper NAME is the function of that name in the file of that name, and its rows in
-``published.csv``. An installed package brings one by an entry point of the group
-``surrogate_nas.papers``, and a user names one as ``FILE.py:NAME``; their rows lie in a
+``published.csv``. An installed package adds one by an entry point of the group
+``surrogate_nas.papers``, and a user names one as ``FILE.py:NAME``; their rows are in a
 ``published.csv`` beside their file.
 """
 
@@ -22,20 +21,19 @@ from surrogate_nas.papers.common.paper import PaperResult, Work
 __all__ = ["PAPERS", "PaperResult", "reproduce"]
 
 Paper = Callable[[Work], PaperResult]
-_AGREES = "agrees"
-_DIFFERS = "differs"
 
 
-def _is_paper(found: object, name: str) -> Paper:
-    if not callable(found):
+def _check_paper(function: object, name: str) -> Paper:
+    if not callable(function):
         raise UserError(
-            f"{name} is no paper: it must be a function that takes a Work and gives a PaperResult."
+            f"{name} is no paper: it must be a function that takes a Work and returns a"
+            " PaperResult."
         )
-    return found
+    return function
 
 
 PAPERS: Registry[Paper] = Registry(
-    "paper", _is_paper, places_in(__name__), group="surrogate_nas.papers"
+    "paper", _check_paper, places_in(__name__), group="surrogate_nas.papers"
 )
 """Every paper by name."""
 
@@ -49,14 +47,15 @@ def reproduce(
     engine: str = "processes",
     progress: Callable[[int, int], None] | None = None,
 ) -> PaperResult:
-    """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures; goes on where
-    it was interrupted.
+    """Redo a published comparison and write ``rows.json``, ``table.md`` and pictures.
+
+    An interrupted comparison continues where it stopped.
 
     Args:
         name: A key of `PAPERS`, or ``FILE.py:NAME``.
-        folder: Where to write, and where finished jobs are kept.
+        folder: Where to write, and where finished jobs are stored.
         runs: Runs per strategy; None for the paper's number.
-        workers: How many jobs at once, or None.
+        workers: How many jobs run at the same time, or None.
         engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (runs done, runs in all).
 
@@ -85,14 +84,14 @@ def reproduce(
 
 @dataclass(frozen=True)
 class PaperOutcome:
-    """What came of one paper.
+    """The result of one paper in numbers.
 
     Attributes:
         name: The paper.
         rows: How many rows it has.
         compared: How many of them have a published number and ours.
-        agree: How many of these lie within the tolerance that the paper's rows state.
-        differ: How many lie outside of it; the others state none.
+        agree: How many of these are within the tolerance that the paper's rows state.
+        differ: How many are outside of it; the others state none.
         seconds: How long it took this time.
         failure: Why it was not made, or empty.
     """
@@ -108,16 +107,23 @@ class PaperOutcome:
     @classmethod
     def of(cls, name: str, result: PaperResult) -> PaperOutcome:
         """Count a paper's rows."""
-        both = [row for row in result.rows if row.published is not None and row.ours is not None]
-        agree, differ = (
-            sum(row.verdict.startswith(word) for row in both) for word in (_AGREES, _DIFFERS)
+        compared = []
+        for row in result.rows:
+            if row.published is not None and row.ours is not None:
+                compared.append(row.verdict)
+        return cls(
+            name,
+            rows=len(result.rows),
+            compared=len(compared),
+            agree=sum(verdict.startswith("agrees") for verdict in compared),
+            differ=sum(verdict.startswith("differs") for verdict in compared),
+            seconds=result.seconds,
         )
-        return cls(name, len(result.rows), len(both), agree, differ, result.seconds)
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What came of all papers, in order, and how long they took together."""
+    """The results of all papers in order, and how long they took together."""
 
     papers: Sequence[PaperOutcome]
     seconds: float
@@ -128,7 +134,7 @@ class Overview:
         return [paper for paper in self.papers if paper.failure]
 
     @property
-    def shown(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+    def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
         """Headings and cells of a table."""
         heads = (
             "paper",
@@ -140,19 +146,12 @@ class Overview:
             "seconds",
             "failure",
         )
-        return heads, [
-            (
-                p.name,
-                p.rows,
-                p.compared,
-                p.agree,
-                p.differ,
-                p.compared - p.agree - p.differ,
-                round(p.seconds, 1),
-                p.failure,
-            )
-            for p in self.papers
-        ]
+        rows: list[tuple[object, ...]] = []
+        for p in self.papers:
+            rest = p.compared - p.agree - p.differ
+            seconds = round(p.seconds, 1)
+            rows.append((p.name, p.rows, p.compared, p.agree, p.differ, rest, seconds, p.failure))
+        return heads, rows
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper all --json`` prints it."""
@@ -162,22 +161,23 @@ class Overview:
 def overview(
     redo: Callable[[str, Path], PaperResult],
     folder: Path,
-    told: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Overview:
-    """Redo every paper into a ``paper-NAME`` folder, going on after one that fails, and write
-    ``papers.json``.
+    """Redo every paper into a ``paper-NAME`` folder and write ``papers.json``.
+
+    One that fails does not stop the others.
     """
     from surrogate_nas.study.store import Store
 
     started = time.perf_counter()
     outcomes = []
     for number, name in enumerate(PAPERS, 1):
-        told(f"{name} ({number} of {len(PAPERS)})")
+        report(f"{name} ({number} of {len(PAPERS)})")
         try:
             outcomes.append(PaperOutcome.of(name, redo(name, folder / f"paper-{name}")))
         except UserError as error:
             outcomes.append(PaperOutcome(name, failure=str(error)))
-            told(f"{name}: {error}")
-    made = Overview(outcomes, time.perf_counter() - started)
-    Store(folder).write_json("papers.json", made.to_json())
-    return made
+            report(f"{name}: {error}")
+    result = Overview(outcomes, time.perf_counter() - started)
+    Store(folder).write_json("papers.json", result.to_json())
+    return result

@@ -1,19 +1,17 @@
-"""What each part of `bo` is worth: one part exchanged at a time, and the cells that are then needed
-until the optimum.
+"""What each part of `bo` is worth: cells until the optimum, with one part exchanged at a time.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
 2020, take strategies apart in the same way. Nothing is published on the same problems, so every row
-is ours alone. Runs are paired: those of one number begin with the same ten random cells. Numbers
-begin where no other study of the project has any.
+is ours alone. Runs are paired: those of one number begin with the same ten random cells. Their
+numbers appear in no other study of the project.
 
-A problem, a strategy and a run are one job; finished ones are kept in ``runs.jsonl``.
+A problem, a strategy and a run are one job; finished ones are stored in ``runs.jsonl``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,7 +19,8 @@ import numpy as np
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.objective import Objective
-from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Summary, Work, canvas
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, joined
+from surrogate_nas.papers.common.pictures import COLOURS, Level, Panel, Series, picture
 from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import search
@@ -42,7 +41,7 @@ PARTS: dict[str, str] = {
     "bo(acquisition=expected_improvement)": "expected improvement alone",
     "bo(uses_known=False)": "R not known",
 }
-"""What is exchanged, with how the figure names it."""
+"""The strategies with one part exchanged, and their names in the figure."""
 _ALL = "all"
 _METRIC = "cells_to_optimum"
 _RUNS = 20
@@ -52,8 +51,8 @@ _Z95 = 1.96
 _NOTES = [
     (
         f"{_METRIC}: evaluated cells until the optimum is among them, ten shared random cells"
-        f" included; {_CELLS + 1} where {_CELLS} cells did not hold it. The means are over runs,"
-        " then over problems."
+        f" included; {_CELLS + 1} where it was not among {_CELLS} cells. Means are over runs, then"
+        " over problems."
     ),
     (
         "± is half of a 95 % interval of the mean difference over paired runs, for each part by"
@@ -62,18 +61,10 @@ _NOTES = [
     ),
     (
         "R is part of the objective of fashion alone. Where nothing is known for free, bo does not"
-        " let isomorphic cells share what is learned of them either, since what they cost may"
-        " differ: that is all that bo(uses_known=False) lacks on the other two."
+        " pool observations of isomorphic cells either, since their costs may differ: that is the"
+        " only effect of bo(uses_known=False) on the other two."
     ),
 ]
-
-
-class _Job(NamedTuple):
-    """A run: a benchmark, a strategy, the number of the run."""
-
-    benchmark: str
-    strategy: str
-    run: int
 
 
 class _Difference(NamedTuple):
@@ -85,9 +76,14 @@ class _Difference(NamedTuple):
     @property
     def text(self) -> str:
         """In words."""
-        sign = "more" if self.mean > 0 else "fewer"
-        told = f"needs {sign} cells" if abs(self.mean) > self.half else "not told apart"
-        return f"{self.mean:+.1f} ± {self.half:.1f} cells from {BASE}: {told}"
+        verdict = "not told apart"
+        if abs(self.mean) > self.half:
+            verdict = f"needs {'more' if self.mean > 0 else 'fewer'} cells"
+        return f"{self.mean:+.1f} ± {self.half:.1f} cells from {BASE}: {verdict}"
+
+
+Needed = Mapping[str, Sequence[Values]]
+"""By strategy, for every problem the cells that each run needed, shape ``(runs,)``."""
 
 
 def ablation(work: Work) -> PaperResult:
@@ -96,28 +92,25 @@ def ablation(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    runs = range(work.runs or _RUNS)
-    named = {
-        f"{benchmark} | {strategy} | {run}": _Job(benchmark, strategy, run)
-        for run, benchmark, strategy in product(runs, PROBLEMS, (BASE, *PARTS))
-    }
+    strategies = (BASE, *PARTS)
+    n_runs = work.runs or _RUNS
+    keys = [(benchmark, strategy) for benchmark in PROBLEMS for strategy in strategies]
     settings = {
         "objectives": [_objective(name).fingerprint for name in PROBLEMS],
         "first": _FIRST,
         "cells": _CELLS,
     }
-    done = work.results(until_optimum, named, "runs.jsonl", settings)
-    found = {
-        strategy: [
-            np.array([done[f"{name} | {strategy} | {run}"] for run in runs], float)
-            for name in PROBLEMS
-        ]
-        for strategy in (BASE, *PARTS)
-    }
-    rows = [row for strategy in found for row in _rows(strategy, found)]
-    title = f"Cells until the optimum, by what of {BASE} is exchanged"
+    results = work.runs_of(until_optimum, dict.fromkeys(keys, n_runs), "runs.jsonl", settings)
+    needed = {}
+    for strategy in strategies:
+        needed[strategy] = [np.array(results[name, strategy], float) for name in PROBLEMS]
+    rows = [row for strategy in strategies for row in _rows(strategy, needed)]
     return work.result(
-        title, rows, _NOTES, summary=_summary(found), pictures={"ablation.png": _drawn(found)}
+        f"Cells until the optimum, by what of {BASE} is exchanged",
+        rows,
+        _NOTES,
+        summary=_summary(needed),
+        pictures={"ablation.png": _picture(needed)},
     )
 
 
@@ -126,93 +119,112 @@ def _objective(benchmark: str) -> Objective:
     return bind(load(benchmark), None, None)
 
 
-def until_optimum(job: _Job) -> int:
-    """How many cells a run evaluates until the optimum is among them; one more than all where it is
-    not.
+def until_optimum(job: tuple[str, str, int]) -> int:
+    """How many cells a run evaluates until the optimum is among them; one more than all if never.
+
+    Args:
+        job: A benchmark, a strategy, and the number of the run.
     """
-    objective = _objective(job.benchmark)
-    found = [_CELLS + 1]
+    benchmark, strategy, run = job
+    objective = _objective(benchmark)
     optimum = objective.optimum()
     assert optimum is not None
-    enough = optimum + ROUNDING * max(abs(optimum), 1.0)
+    threshold = optimum + ROUNDING * max(abs(optimum), 1.0)
+    hits: list[int] = []
 
     def watch(trials: Sequence[Trial]) -> bool:
-        hits = [trial.index + 1 for trial in trials if trial.feasible and trial.score <= enough]
-        found[0] = min([found[0], *hits])
+        for trial in trials:
+            if trial.feasible and trial.score <= threshold:
+                hits.append(trial.index + 1)
         return bool(hits)
 
     search(
         objective.benchmark,
-        job.strategy,
+        strategy,
         objective,
         budget=_CELLS,
-        seed=_FIRST + job.run,
+        seed=_FIRST + run,
         callback=watch,
     )
-    return found[0]
+    return min(hits, default=_CELLS + 1)
 
 
 def difference_of(other: Sequence[Values], base: Sequence[Values]) -> _Difference:
     """The mean over problems of the mean differences of paired runs.
 
     Args:
-        other: Of every problem what each run needed, shape ``(runs,)``.
+        other: For every problem the cells that each run needed, shape ``(runs,)``.
         base: The same of the strategy that it is compared with.
     """
-    apart = [a - b for a, b in zip(other, base, strict=True)]
-    variance = sum(
-        float(each.var(ddof=1)) / len(each) if len(each) > 1 else np.inf for each in apart
-    )
-    mean = float(np.mean([each.mean() for each in apart]))
-    return _Difference(mean, _Z95 * float(np.sqrt(variance)) / len(apart))
+    differences = [a - b for a, b in zip(other, base, strict=True)]
+    variance = 0.0
+    for values in differences:
+        variance += float(values.var(ddof=1)) / len(values) if len(values) > 1 else np.inf
+    mean = float(np.mean([values.mean() for values in differences]))
+    return _Difference(mean, _Z95 * float(np.sqrt(variance)) / len(differences))
 
 
-def _rows(strategy: str, found: Mapping[str, Sequence[Values]]) -> Iterator[Row]:
-    for at, name in enumerate(PROBLEMS):
-        mine = found[strategy][at]
-        base = found[BASE][at]
-        told = "" if strategy == BASE else difference_of([mine], [base]).text
-        missed = int((mine > _CELLS).sum())
-        verdict = "; ".join(
-            filter(None, (told, f"not found in {missed} of {len(mine)}" if missed else ""))
-        )
+def _mean(runs: Sequence[Values]) -> float:
+    """Over runs, then over problems."""
+    return float(np.mean([values.mean() for values in runs]))
+
+
+def _difference_text(strategy: str, other: Sequence[Values], base: Sequence[Values]) -> str:
+    return "" if strategy == BASE else difference_of(other, base).text
+
+
+def _rows(strategy: str, needed: Needed) -> Iterator[Row]:
+    own = needed[strategy]
+    for name, values, base in zip(PROBLEMS, own, needed[BASE], strict=True):
+        missed = int((values > _CELLS).sum())
+        missed_text = f"not found in {missed} of {len(values)}" if missed else ""
         yield Row.over(
-            strategy, name, _METRIC, mine, evaluations=float(mine.mean()), verdict=verdict
+            strategy,
+            name,
+            _METRIC,
+            values,
+            evaluations=float(values.mean()),
+            verdict=joined(_difference_text(strategy, [values], [base]), missed_text),
         )
-    mean = float(np.mean([each.mean() for each in found[strategy]]))
-    told = "" if strategy == BASE else difference_of(found[strategy], found[BASE]).text
-    yield Row(strategy, _ALL, _METRIC, ours=mean, runs=sum(map(len, found[strategy])), verdict=told)
+    yield Row(
+        strategy,
+        _ALL,
+        _METRIC,
+        ours=_mean(own),
+        runs=sum(map(len, own)),
+        verdict=_difference_text(strategy, own, needed[BASE]),
+    )
 
 
-def _summary(found: Mapping[str, Sequence[Values]]) -> Summary:
+def _summary(needed: Needed) -> Summary:
     """A line a strategy, means of cells."""
     lines = []
-    for strategy, runs in found.items():
-        means = [float(each.mean()) for each in runs]
-        told = "" if strategy == BASE else difference_of(runs, found[BASE]).text
-        lines.append((strategy, *(f"{mean:.1f}" for mean in (*means, float(np.mean(means)))), told))
+    for strategy, runs in needed.items():
+        means = [float(values.mean()) for values in runs]
+        texts = [f"{mean:.1f}" for mean in (*means, _mean(runs))]
+        lines.append((strategy, *texts, _difference_text(strategy, runs, needed[BASE])))
     return Summary(("strategy", *PROBLEMS, _ALL, "difference"), lines)
 
 
-def _drawn(found: Mapping[str, Sequence[Values]]) -> Figure:
-    """The difference to the whole over paired runs, a row a part, the dearest above."""
-    differences = {strategy: difference_of(found[strategy], found[BASE]) for strategy in PARTS}
-    order = sorted(PARTS, key=lambda strategy: differences[strategy].mean)
-    base = float(np.mean([each.mean() for each in found[BASE]]))
-    figure = canvas(7.6, 0.42 * len(PARTS) + 1.1)
-    axes = figure.add_subplot()
-    for place, strategy in enumerate(order):
-        mean, half = differences[strategy]
-        axes.errorbar(
-            mean,
-            place,
-            xerr=half if np.isfinite(half) else None,
-            fmt="o",
-            color=COLOURS[0],
-            capsize=4,
-        )
-    axes.axvline(0.0, color="grey", linewidth=0.8)
-    axes.set_yticks(range(len(order)), [PARTS[strategy] for strategy in order])
-    axes.set_xlabel(f"cells more than {BASE}, which needs {base:.1f}: mean and 95 % interval")
-    axes.grid(axis="x", alpha=0.3)
-    return figure
+def _picture(needed: Needed) -> Figure:
+    """Differences over paired runs, a row a part; the part that costs most at the top."""
+    differences = {name: difference_of(needed[name], needed[BASE]) for name in PARTS}
+    order = sorted(PARTS, key=lambda name: differences[name].mean)
+    halves = np.array([differences[name].half for name in order])
+    series = Series(
+        [differences[name].mean for name in order],
+        range(len(order)),
+        x_error=np.where(np.isfinite(halves), halves, 0.0),
+        style={"color": COLOURS[0], "marker": "o", "linestyle": "none"},
+    )
+    base = _mean(needed[BASE])
+    panel = Panel(
+        [series, Level(0.0, upright=True)],
+        grid="x",
+        axes={
+            "xlabel": f"cells more than {BASE}, which needs {base:.1f}: mean and 95 % interval",
+            "yticks": range(len(order)),
+            "yticklabels": [PARTS[name] for name in order],
+        },
+    )
+    return picture([[panel]], 7.6, 0.42 * len(PARTS) + 1.1)

@@ -1,19 +1,18 @@
-"""Latency of NAS-Bench-201 cells on devices never seen before, from ten measured cells and from
-900.
+"""Latency of NAS-Bench-201 cells on unseen devices, from ten measured cells and from 900.
 
 Lee et al., "HELP: Hardware-adaptive Efficient Latency Prediction for NAS via Meta-Learning",
 NeurIPS 2021, table 3: Spearman's ρ on six unseen devices. HELP learned from 900 cells on each of
-nine other devices; the public data holds seven of those nine, and our prior comes from these seven
+nine other devices; the public data has seven of those nine, and our prior comes from these seven
 alone.
 
-Two sets of test cells, never mixed. HELP's public code draws the measured cells from the first 900
-of the official order and tests on the 1,000 after them, both without the fastest and the slowest
-tenth on that device: fewer extremes, so lower ρ. And the whole space: any cells measured, all
-others predicted. There, the 23 devices that are held are each predicted too, from those that share
-no chip with it.
+There are two sets of test cells, and their results are never mixed. HELP's public code draws the
+measured cells from the first 900 of the official order and tests on the 1,000 after them, both
+without the fastest and the slowest tenth on that device: fewer extremes, so lower ρ. The other set
+is the whole space: any cells are measured, all others are predicted. There, each of the 23 devices
+of the public data is predicted too, from those that share no chip with it.
 
-A setting on a device is one job; finished ones are kept in ``scores.jsonl``, so that an interrupted
-run goes on where it was. All numbers but the seconds are the same for any number of workers.
+A setting on a device is one job; finished ones are stored in ``scores.jsonl``. All numbers but the
+seconds are the same for any number of workers.
 """
 
 from __future__ import annotations
@@ -27,13 +26,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.common.paper import COLOURS, PaperResult, Row, Work, canvas, published
+from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
+from surrogate_nas.papers.common.pictures import (
+    COLOURS,
+    Bars,
+    Item,
+    Level,
+    Panel,
+    Series,
+    picture,
+)
 from surrogate_nas.papers.common.ranks import Indices, Values
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.base import Z90
 from surrogate_nas.surrogates.latency import KnownDevices, Latency
-from surrogate_nas.tables.sources.nb201.extracts import devices as held
+from surrogate_nas.tables.sources.nb201.extracts import devices as public_devices
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,13 +58,11 @@ HELP_POOL = (
     "pixel3",
     "essential_ph_1",
 )
-"""HELP's meta-training devices but two, ``silver_4210r`` and ``samsung_s7``, which the public data
-lacks.
-"""
+"""HELP's meta-training devices; the public data lacks two, ``silver_4210r`` and ``samsung_s7``."""
 _HELP = "HELP, 10 cells"
 SIZES = (10, 20, 50, 100, 300, 900)
 WHOLE = ", whole space"
-"""Ends the name of a method that is tested on the whole space."""
+"""The end of a method's name where it is tested on the whole space."""
 _CHIPS = {
     "1080ti": "GP102",
     "titanx": "GP102",
@@ -66,13 +72,13 @@ _CHIPS = {
     "gold_6226": "Cascade Lake",
     "gold_6240": "Cascade Lake",
 }
-"""Devices that share a chip, at whatever batch size; all others stand alone."""
+"""Devices that share a chip, at any batch size; every other device has a chip of its own."""
 _RUNS = 10
 _KNOWN_CELLS = 900
 _TESTED_CELLS = 1000
 _FIRST_SEED = 1000
 _TRIMMED = 0.1
-"""The share of cells that HELP drops at either end of a device's latencies."""
+"""The share of cells that HELP drops at each end of a device's latencies."""
 _MOST_TRIMMED = 720
 _MEAN = "mean of the six"
 _OTHER_CELLS = "other test cells than HELP's"
@@ -88,9 +94,7 @@ _NO_TIME_MS = 1.0
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to predict: a model with the devices that it knows, and the cells that are measured
-    and tested.
-    """
+    """One way to predict: a model, the devices that it knows, measured cells and test cells."""
 
     title: str  # The method in the table
     cells: int  # How many are measured on the new device
@@ -122,7 +126,7 @@ _OTHER_SIZES = (10, 900)
 
 
 class DeviceJob(NamedTuple):
-    """A setting on a device, with draws of the measured cells."""
+    """A setting on a device, with a number of draws of the measured cells."""
 
     setting: Setting
     device: str
@@ -135,44 +139,42 @@ class DeviceJob(NamedTuple):
 
 
 def latency(work: Work) -> PaperResult:
-    """Table 3 of HELP, and all devices that are held: ten draws of measured cells a device and
-    size.
+    """Table 3 of HELP, and all public devices: ten draws of measured cells a device and size.
 
     Args:
         work: The folder, how many runs, and where.
     """
     bench = load(_BENCH)
-    devices = held()
-    wanted = _RUNS if work.runs is None else work.runs
-    six = [DeviceJob(setting, device, wanted) for setting in SETTINGS for device in UNSEEN]
-    others = [
-        DeviceJob(setting, device, wanted)
-        for device in sorted(devices, key=chip)
-        for setting in _of_others(device)
-    ]
+    n_runs = _RUNS if work.runs is None else work.runs
+    six = [DeviceJob(setting, device, n_runs) for setting in SETTINGS for device in UNSEEN]
+    others = []
+    for device in sorted(public_devices(), key=chip):
+        others += [DeviceJob(setting, device, n_runs) for setting in _of_others(device)]
     models = {name: make_model(name, "cost").settings() for name in ("latency", "ridge")}
+    settings = {"benchmark": bench.fingerprint, "models": models}
     jobs = {job.name: job for job in (*six, *others)}
-    found = work.results(
-        _scores, jobs, "scores.jsonl", {"benchmark": bench.fingerprint, "models": models}
-    )
-    scores = {jobs[name]: np.array(result) for name, result in found.items()}
+    results = work.results(_scores, jobs, "scores.jsonl", settings)
+    scores = {jobs[name]: np.array(result) for name, result in results.items()}
+
     rows = list(_published_rows(bench))
     for setting in SETTINGS:
-        rows += _six_rows(
-            setting, {job.device: scores[job] for job in six if job.setting == setting}
-        )
-    each = [row for job in others for row in _other_rows(job, scores[job])]
-    rows += [*sorted(each, key=lambda row: (row.method, row.dataset)), *_overall_rows(each)]
-    title = "Latency on unseen devices: HELP (NeurIPS 2021), table 3"
-    pictures = {"latency.png": _drawn(rows)}
-    return work.result(title, rows, _notes(bench), pictures=pictures)
+        by_device = {job.device: scores[job] for job in six if job.setting == setting}
+        rows += _six_rows(setting, by_device)
+    other_rows = [row for job in others for row in _other_rows(job, scores[job])]
+    rows += sorted(other_rows, key=lambda row: (row.method, row.dataset))
+    rows += _overall_rows(other_rows)
+    return work.result(
+        "Latency on unseen devices: HELP (NeurIPS 2021), table 3",
+        rows,
+        _notes(bench),
+        pictures={"latency.png": _picture(rows)},
+    )
 
 
 def chip(device: str) -> str:
-    """What a device computes with; devices of one chip never teach each other here."""
-    family = (
-        device.rpartition("_")[0] if device.rpartition("_")[2] in ("1", "32", "256") else device
-    )
+    """The chip of a device; a device is never predicted from another one with its chip."""
+    name, _, batch_size = device.rpartition("_")
+    family = name if batch_size in ("1", "32", "256") else device
     return _CHIPS.get(family, device)
 
 
@@ -221,9 +223,9 @@ def _middle(latencies: Values, start: int, stop: int) -> Indices:
 
 
 def _scores(job: DeviceJob) -> list[list[float]]:
-    """What `score` finds, as JSON holds it."""
-    found: list[list[float]] = score(job.setting, job.device, job.runs).tolist()
-    return found
+    """The scores of a job, as JSON holds them."""
+    scores: list[list[float]] = score(job.setting, job.device, job.runs).tolist()
+    return scores
 
 
 def score(setting: Setting, device: str, runs: int) -> Values:
@@ -237,7 +239,7 @@ def score(setting: Setting, device: str, runs: int) -> Values:
 
     bench = load(_BENCH)
     model = _model(setting.model, setting.known)
-    found = []
+    scores = []
     space = listed(bench.space)
     latencies = _latencies(bench, device)
     for run in range(1 if setting.fixed else runs):
@@ -247,20 +249,22 @@ def score(setting: Setting, device: str, runs: int) -> Values:
             tested = np.setdiff1d(np.arange(len(space)), measured)
         started = time.perf_counter()
         model.fit([space[int(i)] for i in measured], latencies[measured], space)
-        mean, std = (values[tested] for values in model.predict(space))
+        prediction = model.predict(space)
         seconds = time.perf_counter() - started
-        error = np.abs(mean - latencies[tested])
+        mean = prediction.mean[tested]
+        std = prediction.std[tested]
         truth = latencies[tested]
+        error = np.abs(mean - truth)
         rho = float(spearmanr(mean, truth).statistic)
-        found.append(
-            (rho, float((error <= 0.1 * truth).mean()), float((error <= Z90 * std).mean()), seconds)
-        )
-    return np.array(found)
+        within_tenth = float((error <= 0.1 * truth).mean())
+        coverage = float((error <= Z90 * std).mean())
+        scores.append((rho, within_tenth, coverage, seconds))
+    return np.array(scores)
 
 
 def _of_others(device: str) -> list[Setting]:
     """A device predicted from those of all other chips."""
-    known = tuple(other for other in held() if chip(other) != chip(device))
+    known = tuple(other for other in public_devices() if chip(other) != chip(device))
     return [
         Setting(f"all other chips known, {size} cells{WHOLE}", size, whole=True, known=known)
         for size in _OTHER_SIZES
@@ -268,144 +272,171 @@ def _of_others(device: str) -> list[Setting]:
 
 
 def _published_rows(bench: Benchmark) -> Iterator[Row]:
+    as_help = _rho_of_macs(bench, whole=False)
+    for entry in published("latency").values():
+        if entry.method == "FLOPs":
+            ours = as_help[entry.dataset]
+            yield entry.row(ours=ours, verdict=f"{ours - (entry.value or 0.0):+.3f}")
+        else:
+            yield entry.row(ours=None, verdict="not made: the published number only")
+    for device, rho in _rho_of_macs(bench, whole=True).items():
+        yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=rho, verdict=_OTHER_CELLS)
+
+
+def _rho_of_macs(bench: Benchmark, *, whole: bool) -> dict[str, float]:
+    """Spearman's ρ of MACs with the latency of test cells, by device, and the mean of the six."""
     from scipy.stats import spearmanr
 
     macs = bench.column("macs")
-
-    def flops(device: str, whole: bool) -> float:
+    rhos = {}
+    for device in UNSEEN:
         latencies = _latencies(bench, device)
-        tested = split(latencies, 1, 0, whole=whole)[1]
-        return float(spearmanr(macs[tested], latencies[tested]).statistic)
-
-    helps, whole = (
-        [flops(device, everywhere) for device in UNSEEN] for everywhere in (False, True)
-    )
-    ours = dict(zip([*UNSEEN, _MEAN], [*helps, float(np.mean(helps))], strict=True))
-    for told in published("latency").values():
-        own = ours[told.dataset] if told.method == "FLOPs" else None
-        says = (
-            "not made: the published number only"
-            if own is None
-            else f"{own - (told.value or 0.0):+.3f}"
-        )
-        yield told.row(ours=own, verdict=says)
-    for device, own in zip([*UNSEEN, _MEAN], [*whole, float(np.mean(whole))], strict=True):
-        yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=own, verdict=_OTHER_CELLS)
+        _, tested = split(latencies, 1, 0, whole=whole)
+        rhos[device] = float(spearmanr(macs[tested], latencies[tested]).statistic)
+    rhos[_MEAN] = float(np.mean(list(rhos.values())))
+    return rhos
 
 
-def _six_rows(setting: Setting, made: Mapping[str, Values]) -> Iterator[Row]:
-    each = [
-        *((device, made[device]) for device in UNSEEN),
-        (_MEAN, np.mean(list(made.values()), axis=0)),
-    ]
-    for device, scores in each:
-        known = published("latency")[_HELP, device, "spearman"].value or 0.0
-        against = f"HELP with 10 cells {known:.3f}: {scores[:, 0].mean() - known:+.3f}"
-        yield from _rows(setting, device, scores, _OTHER_CELLS if setting.whole else against)
+def _six_rows(setting: Setting, scores: Mapping[str, Values]) -> Iterator[Row]:
+    with_mean = {device: scores[device] for device in UNSEEN}
+    with_mean[_MEAN] = np.mean(list(scores.values()), axis=0)
+    for device, values in with_mean.items():
+        verdict = _OTHER_CELLS
+        if not setting.whole:
+            printed = published("latency")[_HELP, device, "spearman"].value or 0.0
+            difference = values[:, 0].mean() - printed
+            verdict = f"HELP with 10 cells {printed:.3f}: {difference:+.3f}"
+        yield from _rows(setting, device, values, verdict)
 
 
 def _other_rows(job: DeviceJob, scores: Values) -> Iterator[Row]:
     return _rows(job.setting, job.device, scores, f"{len(job.setting.known)} known devices")
 
 
-def _overall_rows(other: Sequence[Row]) -> Iterator[Row]:
-    for method in dict.fromkeys(row.method for row in other):
-        for metric in dict.fromkeys(row.metric for row in other):
-            of_metric = [row for row in other if (row.method, row.metric) == (method, metric)]
-            values = [row.ours for row in of_metric if row.ours is not None]
-            yield Row(
-                method,
-                f"mean of {len(values)} devices",
-                metric,
-                ours=float(np.mean(values)),
-                evaluations=of_metric[0].evaluations,
-                runs=of_metric[0].runs,
-                verdict=f"median {np.median(values):.3f}, worst {min(values):.3f}",
-            )
+def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.method, row.metric), []).append(row)
+    methods = list(dict.fromkeys(row.method for row in rows))
+    for (method, metric), group in sorted(groups.items(), key=lambda one: methods.index(one[0][0])):
+        values = [row.ours for row in group if row.ours is not None]
+        yield Row(
+            method,
+            f"mean of {len(values)} devices",
+            metric,
+            ours=float(np.mean(values)),
+            evaluations=group[0].evaluations,
+            runs=group[0].runs,
+            verdict=f"median {np.median(values):.3f}, worst {min(values):.3f}",
+        )
 
 
 def _rows(setting: Setting, device: str, scores: Values, verdict: str) -> Iterator[Row]:
-    cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
-    for (metric, says), values in zip(_METRICS.items(), scores.T, strict=True):
+    n_cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
+    for (metric, remark), values in zip(_METRICS.items(), scores.T, strict=True):
         yield Row.over(
-            setting.title, device, metric, values, evaluations=float(cells), verdict=says or verdict
+            setting.title,
+            device,
+            metric,
+            values,
+            evaluations=float(n_cells),
+            verdict=remark or verdict,
         )
 
 
 def _notes(bench: Benchmark) -> list[str]:
-    columns = {device: _latencies(bench, device) for device in held()}
-    ticks = {device: len(np.unique(values)) for device, values in columns.items()}
-    few = ", ".join(f"{device} {n}" for device, n in ticks.items() if n < _FEW_VALUES)
-    none = {device: int((values < _NO_TIME_MS).sum()) for device, values in columns.items()}
-    nothing = ", ".join(f"{n} on {device}" for device, n in none.items() if n)
+    few = []
+    fast = []
+    for device in public_devices():
+        latencies = _latencies(bench, device)
+        n_values = len(np.unique(latencies))
+        n_fast = int((latencies < _NO_TIME_MS).sum())
+        if n_values < _FEW_VALUES:
+            few.append(f"{device} {n_values}")
+        if n_fast:
+            fast.append(f"{n_fast} on {device}")
     return [
         (
             f"Our prior for the six comes from the first {_KNOWN_CELLS} cells on each of"
-            f" {', '.join(HELP_POOL)}: HELP's own pool but for silver_4210r and samsung_s7, which"
-            " the public data lacks. None of the six, nor titan_rtx_1/32, 2080ti or gold_6240 (the"
-            " same chips as two of the six), is in it."
+            f" {', '.join(HELP_POOL)}: HELP's own pool without silver_4210r and samsung_s7, which"
+            " are not in the public data. It has none of the six, nor titan_rtx_1/32, 2080ti or"
+            " gold_6240, which have the chips of two of the six."
         ),
         (
             "HELP's public code draws measured cells from the first 900 and tests on the next"
             " 1,000, both without the fastest and slowest tenth on that device (so 900 cells are"
-            " 720); our rows without another word follow it, and FLOPs come out as published there."
-            " It also reads ten reference cells besides the ten samples; ours do not."
+            " 720). Our rows follow it where they say nothing else, and FLOPs come out as published"
+            " there. It also reads ten reference cells besides the ten samples; ours do not."
         ),
         (
             "Whole space: measured cells are random, all others are tested. The ten chosen cells"
-            " leave the least uncertainty under the prior: an extra, not comparable with random"
-            " ones."
+            " are those that leave the least uncertainty under the prior: an extra, not comparable"
+            " with random cells."
         ),
         (
             "All other chips known: 1080ti, titanx and titanxp count as one chip, 2080ti and"
             " titan_rtx as one, gold_6226 and gold_6240 as one, whatever the batch size."
         ),
-        f"Few distinct values, so ties bound Spearman's ρ: {few}.",
+        f"Few distinct values, so ties bound Spearman's ρ: {', '.join(few)}.",
         (
-            f"Cells read below {_NO_TIME_MS:g} ms: {nothing}; these devices compile dead graphs"
-            " away. They are kept, on the plain scale, and count in ±10 %, where hardly any of"
-            " them can be right."
+            f"Cells below {_NO_TIME_MS:g} ms: {', '.join(fast)}; these devices compile dead graphs"
+            " away. Such cells stay in the data, on the plain scale, and count in ±10 %, where"
+            " hardly any of them can be right."
         ),
     ]
 
 
-def _drawn(rows: Sequence[Row]) -> Figure:
-    """Spearman's ρ on unseen devices beside what is published, and its mean over the number of
-    measured cells.
-    """
-    value = {
-        (row.method, row.dataset): row.published if row.ours is None else row.ours
-        for row in rows
-        if row.metric == "spearman"
-    }
-    shown = ("FLOPs", "BRP-NAS, 900 cells", _HELP, "ours, 10 cells", "ours, 900 cells")
+def _picture(rows: Sequence[Row]) -> Figure:
+    """Spearman's ρ by device, and its mean over the number of measured cells."""
+    rhos = {}
+    for row in rows:
+        if row.metric == "spearman":
+            rhos[row.method, row.dataset] = row.value or 0.0
+    return picture([[_by_device(rhos), _by_cells(rhos)]], 11, 4.5, widths=(1.7, 1))
+
+
+def _by_device(rhos: Mapping[tuple[str, str], float]) -> Panel:
+    methods = ("FLOPs", "BRP-NAS, 900 cells", _HELP, "ours, 10 cells", "ours, 900 cells")
     names = [*UNSEEN, _MEAN]
-    figure = canvas(11, 4.5)
-    left, right = figure.subplots(1, 2, width_ratios=(1.7, 1))
-    for i, (method, colour) in enumerate(zip(shown, COLOURS, strict=False)):
-        heights = [value[method, device] or 0.0 for device in names]
-        left.bar(
-            np.arange(len(names)) + (i - 2) * 0.16, heights, width=0.15, color=colour, label=method
-        )
-    left.set_xticks(
-        np.arange(len(names)), [name.replace("mean of", "mean of\n") for name in names], fontsize=8
+    places = np.arange(len(names))
+    bars = []
+    for i, method in enumerate(methods):
+        heights = [rhos[method, device] for device in names]
+        bars.append(Bars(places + (i - 2) * 0.16, heights, 0.15, method, COLOURS[i]))
+    return Panel(
+        bars,
+        title="Latency of unseen cells on unseen devices",
+        legend="upper center",
+        legend_columns=3,
+        grid="y",
+        axes={
+            "ylim": (0.3, 1.2),
+            "ylabel": "Spearman's ρ",
+            "xticks": places,
+            "xticklabels": [name.replace("mean of", "mean of\n") for name in names],
+        },
     )
-    left.set(
-        ylim=(0.3, 1.1), ylabel="Spearman's ρ", title="Latency of unseen cells on unseen devices"
-    )
-    left.legend(loc="upper center", ncols=5, fontsize=8)
-    left.grid(axis="y", alpha=0.3)
-    for end, colour in (("", COLOURS[3]), (", whole space", COLOURS[5])):
-        found = [value[f"ours, {size} cells{end}", _MEAN] or 0.0 for size in SIZES]
-        right.plot(SIZES, found, "o-", color=colour, label=f"ours{end or ', HELP’s test cells'}")
-    right.plot(10, value[_HELP, _MEAN], "s", color=COLOURS[2], label="HELP")
-    right.plot(900, value["BRP-NAS, 900 cells", _MEAN], "D", color=COLOURS[1], label="BRP-NAS")
-    right.axhline(value["FLOPs", _MEAN] or 0.0, color=COLOURS[0], linestyle="--", label="FLOPs")
-    right.set(
-        xscale="log",
-        xlabel="cells measured on the new device",
+
+
+def _by_cells(rhos: Mapping[tuple[str, str], float]) -> Panel:
+    items: list[Item] = []
+    for end, tested, colour in (
+        ("", ", HELP’s test cells", COLOURS[3]),
+        (WHOLE, WHOLE, COLOURS[5]),
+    ):
+        means = [rhos[f"ours, {size} cells{end}", _MEAN] for size in SIZES]
+        style = {"color": colour, "marker": "o"}
+        items.append(Series(SIZES, means, label=f"ours{tested}", style=style))
+    for method, label, n_cells, marker, colour in (
+        (_HELP, "HELP", 10, "s", COLOURS[2]),
+        ("BRP-NAS, 900 cells", "BRP-NAS", 900, "D", COLOURS[1]),
+    ):
+        style = {"color": colour, "marker": marker, "linestyle": "none"}
+        items.append(Series([n_cells], [rhos[method, _MEAN]], label=label, style=style))
+    items.append(Level(rhos["FLOPs", _MEAN], "FLOPs", style={"color": COLOURS[0], "ls": "--"}))
+    return Panel(
+        items,
         title=f"{_MEAN[0].upper()}{_MEAN[1:]}",
+        legend="center right",
+        axes={"xscale": "log", "xlabel": "cells measured on the new device"},
     )
-    right.legend(loc="center right", fontsize=8)
-    right.grid(alpha=0.3)
-    return figure

@@ -23,16 +23,15 @@ import numpy as np
 from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import (
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, spread
+from surrogate_nas.papers.common.pictures import (
     COLOURS,
     STYLES,
-    PaperResult,
-    Row,
-    Summary,
-    Work,
-    canvas,
-    draw_map,
-    spread,
+    Item,
+    Map,
+    Panel,
+    Series,
+    picture,
 )
 from surrogate_nas.papers.common.ranks import (
     MEASURES,
@@ -41,6 +40,7 @@ from surrogate_nas.papers.common.ranks import (
     Candidate,
     Goal,
     Values,
+    absent_tables,
     agreement,
     candidates_of,
     ceiling,
@@ -56,7 +56,6 @@ from surrogate_nas.papers.common.signals import words as signals_in_words
 from surrogate_nas.papers.trained import answered
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
@@ -117,19 +116,19 @@ def losses(work: Work) -> PaperResult:
     studied: dict[str, tuple[list[Finding], str]] = work.results(
         study, {name: name for name in here}
     )
-    findings = [finding for found, _ in studied.values() for finding in found]
+    findings = [finding for content, _ in studied.values() for finding in content]
     rows = [row for finding in findings for row in _rows(finding)]
     if all(finding.final for finding in findings):
         raise UserError(
             "No table that is here holds a loss besides what is wanted of it: see snas data list."
         )
     answer = answered(work)
-    said = answer.words if answer else [_NONE_TRAINED]
+    sentences = answer.words if answer else [_NONE_TRAINED]
     names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
     read: dict[str, Signals | None] = work.results(signals_of, {name: name for name in names})
     along = [one for one in read.values() if one is not None]
     notes = [
-        *said,
+        *sentences,
         *signals_in_words(along),
         *advice(findings),
         *_NOTES,
@@ -140,27 +139,30 @@ def losses(work: Work) -> PaperResult:
             f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses"
             " named so."
         )
-    absent = [entry for entry in entries if not entry["available"]]
-    notes += [
-        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
-    ]
+    notes += absent_tables(entries)
     title = "Which loss should drive a search?"
-    told = summary(findings)
-    pictures = {"losses.png": _drawn(findings)}
-    found = {"along_runs": [one.to_json() for one in along]}
+    table_of_families = summary(findings)
+    pictures = {"losses.png": _picture(findings)}
+    content = {"along_runs": [one.to_json() for one in along]}
     table = signals_table(along) if along else None
     if answer is None:
         return work.result(
-            title, rows, notes, summary=told, signals=table, findings=found, pictures=pictures
+            title,
+            rows,
+            notes,
+            summary=table_of_families,
+            signals=table,
+            findings=content,
+            pictures=pictures,
         )
     return work.result(
         title,
         [*answer.rows, *rows],
         notes,
-        summary=told,
+        summary=table_of_families,
         answer=answer.table,
         signals=table,
-        findings=found | dict(answer.findings),
+        findings=content | dict(answer.findings),
         pictures={**pictures, "trained.png": answer.picture},
     )
 
@@ -203,10 +205,13 @@ def study(name: str) -> tuple[list[Finding], str]:
     """Try every candidate loss of a table; with why there are none, or an empty text."""
     try:
         bench = load(name)
-        found = list(_findings(bench, goal_of(bench)))
+        findings = list(_findings(bench, goal_of(bench)))
     except UserError as error:
         return [], f"{name}: {error}"
-    return found, "" if found else f"{name} holds one measure only, so there is nothing to compare."
+    return (
+        findings,
+        "" if findings else f"{name} holds one measure only, so there is nothing to compare.",
+    )
 
 
 def _findings(bench: Benchmark, goal: Goal) -> Iterator[Finding]:
@@ -308,8 +313,8 @@ def _finding(
 
 def _liked_best(values: Values, goal: Values) -> Values:
     """What the cells with the smallest value have, in the order of the space."""
-    held = np.isfinite(values) & np.isfinite(goal)
-    liked: Values = goal[held & (values == values[held].min())]
+    finite = np.isfinite(values) & np.isfinite(goal)
+    liked: Values = goal[finite & (values == values[finite].min())]
     return liked
 
 
@@ -396,15 +401,15 @@ def families(findings: Sequence[Finding]) -> list[Family]:
         if finding.final or not math.isfinite(finding.taus[DECIDES]):
             continue
         tables = grouped.setdefault((finding.measure, finding.early, finding.family), {})
-        held = tables.get(finding.table)
-        if held is None or held.share < finding.share:
+        earlier = tables.get(finding.table)
+        if earlier is None or earlier.share < finding.share:
             tables[finding.table] = finding
     best: dict[tuple[str, bool], float] = {}
     for (_, early, _), tables in grouped.items():
         for table, finding in tables.items():
             if finding.seeds is None:
                 best[table, early] = max(best.get((table, early), -1.0), finding.taus[DECIDES])
-    made = []
+    groups = []
     for (measure, early, name), tables in grouped.items():
         gaps = [
             best.get((table, early), math.nan) - finding.taus[DECIDES]
@@ -413,8 +418,8 @@ def families(findings: Sequence[Finding]) -> list[Family]:
         leads = sum(
             gap <= 0 and f.seeds is None for gap, f in zip(gaps, tables.values(), strict=True)
         )
-        made.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
-    return sorted(made, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
+        groups.append(Family(measure, name, early, list(tables.values()), mean(gaps), leads))
+    return sorted(groups, key=lambda f: (f.measure, f.early, not math.isfinite(f.behind), f.behind))
 
 
 def summary(findings: Sequence[Finding]) -> Summary:
@@ -453,32 +458,34 @@ def _number(value: float) -> str:
 
 def advice(findings: Sequence[Finding]) -> list[str]:
     """The answer in plain words, a paragraph a kind of task."""
-    made = [family for family in families(findings) if family.findings[0].seeds is None]
-    kinds = dict.fromkeys(family.measure for family in made)
+    groups = [family for family in families(findings) if family.findings[0].seeds is None]
+    kinds = dict.fromkeys(family.measure for family in groups)
     across = {
         (f.table, f.candidate.removesuffix(ACROSS)): f
         for f in findings
         if f.candidate.endswith(ACROSS)
     }
     return [
-        " ".join(_paragraph([family for family in made if family.measure == kind], across))
+        " ".join(_paragraph([family for family in groups if family.measure == kind], across))
         for kind in kinds
     ]
 
 
-def _paragraph(made: Sequence[Family], across: Mapping[tuple[str, str], Finding]) -> Iterator[str]:
-    tested = {finding.table: finding.tested for family in made for finding in family.findings}
+def _paragraph(
+    groups: Sequence[Family], across: Mapping[tuple[str, str], Finding]
+) -> Iterator[str]:
+    tested = {finding.table: finding.tested for family in groups for finding in family.findings}
     without = len(tested) - sum(tested.values())
     untested = f", {without} without a test, so validation stands for it" if without else ""
     yield (
-        f"For the best {made[0].measure.replace('_', ' ')}"
+        f"For the best {groups[0].measure.replace('_', ' ')}"
         f" ({_count(len(tested), 'table')}{untested})."
     )
     for early, when in (
         (False, "After whole runs"),
         (True, f"For at most {_EARLY:.0%} of the cost of a run"),
     ):
-        held = [family for family in made if family.early == early]
+        held = [family for family in groups if family.early == early]
         if not held:
             continue
         on = len({finding.table for family in held for finding in family.findings})
@@ -538,44 +545,47 @@ def _count(n: int, noun: str) -> str:
     return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
-def _drawn(findings: Sequence[Finding]) -> Figure:
-    """τ in the best quarter of every table and loss after whole runs, and by cost where runs may
-    end early.
-    """
-    held = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
-    found: dict[tuple[str, str], float] = {}
-    for f in held:
-        found[f.table, f.role] = max(f.taus[DECIDES], found.get((f.table, f.role), -1.0))
-    by_role = sorted((f for f in findings if f.ceiling), key=lambda f: f.role == _WANTED)
-    limits = {f.table: f.ceiling[DECIDES] for f in by_role}
-    goals = {f.table: f.goal for f in sorted(held, key=lambda f: f.measure)}
-    roles = [role for role in _COLUMNS if any(role == named for _, named in found)]
-    values = np.array(
-        [[*(found.get((t, r), math.nan) for r in roles), limits.get(t, math.nan)] for t in goals]
-    )
+def _picture(findings: Sequence[Finding]) -> Figure:
+    """A map of τ after whole runs, and τ by cost where runs may end early."""
+    tau_map, n_rows, n_columns = _map(findings)
+    panels = [tau_map]
+    widths = [4.0 + 0.75 * n_columns]
     early = {f.table for f in findings if f.early and not f.final}
-    figure = canvas(5.5 + 0.75 * len(roles) + 5.0 * bool(early), max(3.5 + 0.24 * len(goals), 5.0))
-    places = figure.subplot_mosaic(
-        [["map", "costs"], ["map", "."]] if early else [["map"]],
-        width_ratios=(4.0 + 0.75 * len(roles), 5.0)[: 1 + bool(early)],
-    )
-    axes = places["map"]
-    draw_map(axes, values, [f"{table}: {goal}" for table, goal in goals.items()], [*roles, _SEEDS])
-    axes.set_title(
-        "τ with what is finally wanted, in the best quarter, after whole runs\n"
-        "(the best L of each kind; framed: the best of a table)",
-        fontsize=10,
-    )
-    usual = [role for role in roles if not role.endswith(SINGLE)]
-    for i, row in enumerate(values[:, : len(usual)]):
-        if np.isfinite(row).any():
-            _frame(axes, int(np.nanargmax(row)), i)
     if early:
-        _draw_costs(
-            places["costs"],
-            [f for f in findings if f.table in early and not f.final and f.seeds is None],
-        )
-    return figure
+        panels.append(_costs([f for f in findings if f.table in early]))
+        widths.append(5.0)
+    return picture([panels], 1.5 + sum(widths), max(3.5 + 0.24 * n_rows, 5.0), widths=widths)
+
+
+def _map(findings: Sequence[Finding]) -> tuple[Panel, int, int]:
+    """The best τ of each kind of loss on every table after whole runs, and the map's size."""
+    whole = [f for f in findings if not f.early and f.role and math.isfinite(f.taus[DECIDES])]
+    taus: dict[tuple[str, str], float] = {}
+    for finding in whole:
+        key = finding.table, finding.role
+        taus[key] = max(finding.taus[DECIDES], taus.get(key, -1.0))
+    limits = {}
+    for finding in sorted(findings, key=lambda f: f.role == _WANTED):
+        if finding.ceiling:
+            limits[finding.table] = finding.ceiling[DECIDES]
+    goals = {f.table: f.goal for f in sorted(whole, key=lambda f: f.measure)}
+    roles = [role for role in _COLUMNS if any(role == other for _, other in taus)]
+    n_compared = sum(not role.endswith(SINGLE) for role in roles)
+    values = np.full((len(goals), len(roles) + 1), math.nan)
+    framed = []
+    for i, table in enumerate(goals):
+        values[i, :-1] = [taus.get((table, role), math.nan) for role in roles]
+        values[i, -1] = limits.get(table, math.nan)
+        compared = values[i, :n_compared]
+        if np.isfinite(compared).any():
+            framed.append((i, int(np.nanargmax(compared))))
+    names = [f"{table}: {goal}" for table, goal in goals.items()]
+    title = (
+        "τ with what is finally wanted, in the best quarter, after whole runs\n"
+        "(the best L of each kind; framed: the best of a table)"
+    )
+    panel = Panel([Map(values, names, [*roles, _SEEDS], framed)], title, grid="")
+    return panel, len(goals), len(roles)
 
 
 def _by_count(names: Sequence[str]) -> list[str]:
@@ -583,43 +593,34 @@ def _by_count(names: Sequence[str]) -> list[str]:
     return sorted(dict.fromkeys(names), key=lambda name: -names.count(name))
 
 
-def _draw_costs(axes: Axes, findings: Sequence[Finding]) -> None:
+def _costs(findings: Sequence[Finding]) -> Panel:
     """τ in the best quarter over what a loss costs, a line a table and family."""
     curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for finding in findings:
-        curves.setdefault((finding.table, finding.family), []).append(
-            (finding.share, finding.taus[DECIDES])
-        )
+        if not finding.final and finding.seeds is None:
+            point = 100 * finding.share, finding.taus[DECIDES]
+            curves.setdefault((finding.table, finding.family), []).append(point)
     names = _by_count([family for _, family in curves])[:_MOST_CURVES]
-    names_of = list(dict.fromkeys(table for table, _ in curves))
+    tables = list(dict.fromkeys(table for table, _ in curves))
+    items: list[Item] = []
     for (table, family), points in curves.items():
         if family not in names or len(points) < 2:
             continue
         shares, taus = np.array(sorted(points)).T
-        style = STYLES[names_of.index(table) % 4]
-        axes.plot(
-            shares,
-            taus,
-            style,
-            marker="o",
-            markersize=4,
-            color=COLOURS[names.index(family)],
-            label=f"{family}, {table}",
-        )
-    axes.set(
-        xscale="log",
-        xlabel="cost of knowing it, as a share of a whole run",
-        ylabel="τ, best quarter",
+        style = {
+            "color": COLOURS[names.index(family)],
+            "linestyle": STYLES[tables.index(table) % 4],
+            "marker": "o",
+            "markersize": 4,
+        }
+        items.append(Series(shares, taus, label=f"{family}, {table}", style=style))
+    return Panel(
+        items,
         title="What is known early",
-    )
-    axes.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
-
-
-def _frame(axes: Axes, column: int, row: int) -> None:
-    from matplotlib.patches import Rectangle
-
-    axes.add_patch(
-        Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, linewidth=1.8, edgecolor="black")
+        legend="best",
+        axes={
+            "xscale": "log",
+            "xlabel": "cost of knowing it, in % of a whole run",
+            "ylabel": "τ, best quarter",
+        },
     )

@@ -1,7 +1,8 @@
 """The NATS-Bench paper's search on each data set (Dong et al., TPAMI 2021): topology space.
 
 The reward of `surrogate_nas.papers.nb201`, but a search on each data set, for 20,000, 40,000 and
-120,000 simulated seconds; never to be mixed with it. Finished runs are kept in ``runs.jsonl``.
+120,000 simulated seconds; results of the two are never mixed. Finished runs are stored in
+``runs.jsonl``.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from surrogate_nas.papers.common.searches import (
     REA,
     Method,
     accuracy_curves,
-    found_by,
     method_row,
-    not_made_rows,
+    published_only,
+    run_methods,
 )
 
 _METHODS = (
@@ -27,9 +28,9 @@ _METHODS = (
     Method(
         "BOHB",
         f"bohb({DENSITY},rungs=3)",
-        says=(
+        remark=(
             "all rungs are the 12-epoch run; its code reads epochs 1, 4 and 12 of that run, which"
-            " no extract holds"
+            " no extract has"
         ),
     ),
     *OURS,
@@ -43,20 +44,17 @@ _NOTES = [
 
 
 def nats(work: Work) -> PaperResult:
-    """The NATS-Bench paper's search on each data set: at most 500 runs a strategy, 20 of what asks
-    a model.
+    """The NATS-Bench paper's search on each data set: 500 runs a strategy, 20 with a model.
 
     Args:
         work: The folder, how many runs, and where.
     """
-    found = found_by(_METHODS, _SECONDS, work)
-    rows = [
-        method_row("nats", method, data, found[method.title, data], seconds)
-        for data, seconds in _SECONDS.items()
-        for method in _METHODS
-    ]
-    curves = accuracy_curves(found, _SECONDS["CIFAR-10"])
+    runs = run_methods(_METHODS, _SECONDS, work)
+    rows = []
+    for dataset, seconds in _SECONDS.items():
+        for method in _METHODS:
+            rows.append(method_row("nats", method, dataset, runs[method.title, dataset], seconds))
+    rows += published_only("nats")
+    curves = accuracy_curves(runs, _SECONDS["CIFAR-10"])
     title = "NATS-Bench (TPAMI 2021), topology space: test accuracy (%)"
-    return work.result(
-        title, [*rows, *not_made_rows("nats")], _NOTES, pictures={"curves.png": curves}
-    )
+    return work.result(title, rows, _NOTES, pictures={"curves.png": curves})

@@ -2,23 +2,22 @@
 
 Our models learn the validation error after 108 epochs of N random cells of the public sample
 (30,001 of 423,624) and are tested on all others of it. Published predictors learned validation and
-were tested on the mean test accuracy of 100 or of all cells of the whole table, which no extract
-holds; so nothing here can be compared number by number. Beside the models stands what needs no
-model: the number of parameters, and shorter trainings.
+were tested on the mean test accuracy of 100 or of all cells of the whole table. No extract has
+that, so nothing here can be compared number by number. Two baselines need no model: the number of
+parameters, and shorter trainings.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
+from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import make_model
 from surrogate_nas.surrogates.evaluation import split_cells
@@ -29,28 +28,20 @@ SIZES = (78, 156, 469)
 MODELS = ("ridge", "gp", "xgboost", "ensemble")
 TENTH = 3000
 TENTH_MODELS = ("xgboost",)
-"""A tenth of the sample, and what learns from so many cells in seconds."""
+"""A tenth of the sample, and the models that learn from so many cells in seconds."""
 _RUNS = 10
 _EPOCHS = 108
 _NOTES = [
     (
-        "kendall@N: Kendall's τ with the validation error after 108 epochs of the cells of the"
-        " sample that were not learned from; N random cells were, by their validation error."
+        "kendall@N: Kendall's τ with the validation error after 108 epochs, over the cells of the"
+        " sample that were not trained on; a model is trained on that error of N random cells."
     ),
     (
-        "Published (?): τ with the test accuracy, a tenth of the whole table learned from. Not"
+        "Published (?): τ with the test accuracy, trained on a tenth of the whole table. Not"
         " comparable number by number: the public sample has no test accuracy and 7 % of the cells."
     ),
-    "A shorter training is one of its own, on a schedule of its own.",
+    "A shorter training is a run of its own with its own schedule.",
 ]
-
-
-class Fit(NamedTuple):
-    """What is fitted: seed of split and model, number of training cells, model."""
-
-    seed: int
-    n: int
-    model: str
 
 
 def nb101(work: Work) -> PaperResult:
@@ -59,72 +50,79 @@ def nb101(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    bench = load(BENCHMARK)
-    seeds = range(_RUNS if work.runs is None else work.runs)
-    parts = [
-        *((n, model) for n in SIZES for model in MODELS),
-        *((TENTH, model) for model in TENTH_MODELS),
-    ]
-    jobs = {f"{model}, {n}, {seed}": Fit(seed, n, model) for seed in seeds for n, model in parts}
+    n_runs = _RUNS if work.runs is None else work.runs
+    keys = [(model, n) for n in SIZES for model in MODELS]
+    keys += [(model, TENTH) for model in TENTH_MODELS]
     settings = {
         "models": {model: make_model(model, "error").settings() for model in MODELS},
-        "benchmark": bench.fingerprint,
+        "benchmark": load(BENCHMARK).fingerprint,
     }
-    made = work.results(_score, jobs, "fits.jsonl", settings)
-    scores = {jobs[name]: (float(tau), float(seconds)) for name, (tau, seconds) in made.items()}
-    rows = [
-        *(told.row() for told in published(BENCHMARK).values()),
-        *_our_rows(scores),
-        *_plain_rows(),
-    ]
+    scores = work.runs_of(_score, dict.fromkeys(keys, n_runs), "fits.jsonl", settings)
+    rows = [entry.row() for entry in published(BENCHMARK).values()]
+    rows += _our_rows(scores)
+    rows += _plain_rows()
     return work.result("Predictors on a sample of NAS-Bench-101", rows, _NOTES)
 
 
-def _score(fit: Fit) -> tuple[float, float]:
-    """τ of one fit with the error of the cells that it has not seen, and its seconds."""
+def _score(fit: tuple[str, int, int]) -> tuple[float, float]:
+    """τ of a fit on the cells that it has not seen, and its seconds.
+
+    Args:
+        fit: The model, the number of training cells, and the seed of split and model.
+    """
+    name, n, seed = fit
     bench = load(BENCHMARK)
     cells = listed(bench.space)
     error = bench.column("valid_error", _EPOCHS)
-    split = split_cells(cells, error, fit.n, seed=fit.seed)
+    split = split_cells(cells, error, n, seed=seed)
     started = time.perf_counter()
-    model = make_model(fit.model, "error", seed=fit.seed)
-    found = model.fit([cells[i] for i in split.train], error[split.train], space=cells).predict(
-        cells
-    )
+    model = make_model(name, "error", seed=seed)
+    model = model.fit([cells[i] for i in split.train], error[split.train], space=cells)
+    mean = model.predict(cells).mean
     seconds = time.perf_counter() - started
-    return _tau(found.mean[split.test], error[split.test]), seconds
+    return _tau(mean[split.test], error[split.test]), seconds
 
 
-def _tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def _tau(first: Values, second: Values) -> float:
     return float(kendalltau(first, second).statistic)
 
 
-def _our_rows(scores: dict[Fit, tuple[float, float]]) -> Iterator[Row]:
-    groups: dict[tuple[str, int], list[tuple[float, float]]] = {}
-    for fit, made in scores.items():
-        groups.setdefault((fit.model, fit.n), []).append(made)
-    for (model, n), each in sorted(groups.items()):
-        taus, seconds = zip(*each, strict=True)
-        verdict = (
-            f"{np.mean(seconds):.1f} s a fit; {np.mean(taus) - _of_parameters():+.3f} from the most"
-            " parameters"
-        )
+def _our_rows(
+    scores: Mapping[tuple[str, int], Sequence[tuple[float, float]]],
+) -> Iterator[Row]:
+    for (model, n), pairs in sorted(scores.items()):
+        taus, seconds = zip(*pairs, strict=True)
+        gain = np.mean(taus) - _tau_of_parameters()
         yield Row.over(
-            f"{model} (ours)", DATA_SET, f"kendall@{n}", taus, evaluations=n, verdict=verdict
+            f"{model} (ours)",
+            DATA_SET,
+            f"kendall@{n}",
+            taus,
+            evaluations=n,
+            verdict=f"{np.mean(seconds):.1f} s a fit; {gain:+.3f} from the most parameters",
         )
 
 
-def _of_parameters() -> float:
+def _tau_of_parameters() -> float:
     bench = load(BENCHMARK)
     return _tau(-bench.column("params"), bench.column("valid_error", _EPOCHS))
 
 
 def _plain_rows() -> Iterator[Row]:
-    """What needs no model, over all cells of the sample."""
+    """Baselines without a model, over all cells of the sample."""
     bench = load(BENCHMARK)
     error = bench.column("valid_error", _EPOCHS)
-    told: dict[str, Any] = {"verdict": "the table", "mark": "D", "evaluations": len(error)}
-    yield Row("the most parameters", DATA_SET, "kendall", ours=_of_parameters(), **told)
+    taus = {"the most parameters": _tau_of_parameters()}
     for epochs in bench.metric("valid_error").epochs[:-1]:
         tau = _tau(bench.column("valid_error", epochs), error)
-        yield Row(f"a training of {epochs} epochs", DATA_SET, "kendall", ours=tau, **told)
+        taus[f"a training of {epochs} epochs"] = tau
+    for method, tau in taus.items():
+        yield Row(
+            method,
+            DATA_SET,
+            "kendall",
+            ours=tau,
+            verdict="the table",
+            mark="D",
+            evaluations=len(error),
+        )

@@ -1,16 +1,16 @@
 """Table 5 of the NAS-Bench-201 paper (Dong & Yang, ICLR 2020).
 
-Search on CIFAR-10 only for 12,000 simulated seconds; the reward is the valid accuracy after the
-12-epoch run, its cost the training time and one validation pass; the found cell is reported on
-three data sets by its test accuracy after 200 epochs, mean of seeds. What every method had found
-after 3,051 seconds, the budget of RoBoT (He et al., ICLR 2024), stands beside that. Finished runs
-are kept in ``runs.jsonl``.
+Search on CIFAR-10 only for 12,000 simulated seconds. The reward is the validation accuracy after
+the 12-epoch run; it costs the training time and one validation pass. The found cell is reported on
+three data sets by its test accuracy after 200 epochs, mean of seeds. Besides, the table has what
+every method had found after 3,051 seconds, the budget of RoBoT (He et al., ICLR 2024). Finished
+runs are stored in ``runs.jsonl``.
 
-The published searches saw one training seed of a cell, the public extracts hold the mean. So three
-methods are run once more on that mean with about the noise of one seed put back, for as many cells
-as they had in the seconds: normal, the same for every cell and drawn anew for every run, of 0.85
-points. What random search and REA then have beside their published numbers says how right that is.
-These runs are kept in ``noise.jsonl``.
+The published searches saw one training seed of a cell, the public extracts have the mean. So three
+methods are run once more on that mean plus about the noise of one seed, for as many cells as they
+had in the seconds: the noise is normal, with a standard deviation of 0.85 points for every cell,
+drawn anew for every run. Random search and REA, compared with their published numbers, show how
+right that is. These runs are stored in ``noise.jsonl``.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ import numpy as np
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.computed import Computed
-from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
+from surrogate_nas.papers.common.paper import PaperResult, Row, Work, joined, published
 from surrogate_nas.papers.common.searches import (
     BO,
     DATA_SETS,
     DENSITY,
+    METRIC,
     NOISE_NOTE,
     OURS,
     PROXIES_NOTE,
     REA,
     REWARD,
     ZERO_COST,
-    Found,
     Method,
+    Trajectory,
     accuracy_curves,
     accuracy_of,
+    accuracy_row,
     against_published,
     against_runs,
-    found_by,
     method_row,
-    not_made_rows,
-    row_of,
+    published_only,
+    run_methods,
     verdict,
 )
-from surrogate_nas.space import Cell
 from surrogate_nas.study.api import search
 
 _METHODS = (
@@ -54,7 +54,7 @@ _METHODS = (
     Method(
         "BOHB",
         f"bohb({DENSITY},rungs=3)",
-        says="as its code: all three rungs are the 12-epoch run, made again",
+        remark="as its code: all three rungs are the 12-epoch run, made again",
     ),
     *OURS,
 )
@@ -72,10 +72,9 @@ _SECONDS = 12_000.0
 _ROBOT = "RoBoT"
 _ROBOT_SECONDS = 3_051.0
 _NOISY = ("random search", REA, BO)
+"""The methods that are run once more with the noise of one seed."""
 _NOISE = 0.85
-"""What is run with the noise of one seed put back, and its standard deviation in points of
-accuracy.
-"""
+"""Its standard deviation in points of accuracy."""
 _NOTES = [
     NOISE_NOTE,
     (
@@ -89,118 +88,120 @@ _NOTES = [
 
 
 def nb201(work: Work) -> PaperResult:
-    """Table 5 of the NAS-Bench-201 paper: at most 500 runs a strategy, 20 of what asks a model.
+    """Table 5 of the NAS-Bench-201 paper: at most 500 runs a strategy, 20 with a model.
 
     Args:
         work: The folder, how many runs, and where.
     """
-    found = found_by(_METHODS, {"CIFAR-10": _SECONDS}, work)
-    made = {title: runs for (title, _), runs in found.items()}
-    rows = [
-        _row(method, dataset, made[method.title]) for method in _METHODS for dataset in DATA_SETS
-    ]
-    rows += [
-        *_noisy_rows(made, work),
-        *_early_rows(made),
-        *_ceiling_rows(),
-        *_cell_rows(),
-        *not_made_rows("nb201"),
-    ]
+    runs = run_methods(_METHODS, {"CIFAR-10": _SECONDS}, work)
+    by_method = {title: own for (title, _), own in runs.items()}
+    rows = []
+    for method in _METHODS:
+        for dataset in DATA_SETS:
+            rows.append(_row(method, dataset, by_method[method.title]))
+    rows += _noisy_rows(by_method, work)
+    rows += _early_rows(by_method)
+    rows += _ceiling_rows()
+    rows += _cell_rows()
+    rows += published_only("nb201")
     title = "NAS-Bench-201 (ICLR 2020), table 5: test accuracy (%)"
-    return work.result(
-        title, rows, _NOTES, pictures={"curves.png": accuracy_curves(found, _SECONDS)}
-    )
+    pictures = {"curves.png": accuracy_curves(runs, _SECONDS)}
+    return work.result(title, rows, _NOTES, pictures=pictures)
 
 
 def _printed(method: str, dataset: str) -> float:
-    return published("nb201")[method, dataset, "test_accuracy"].value or 0.0
+    return published("nb201")[method, dataset, METRIC].value or 0.0
 
 
-def _against_robot(dataset: str, found: Sequence[Found], seconds: float) -> str:
+def _against_robot(dataset: str, runs: Sequence[Trajectory], seconds: float) -> str:
     printed = _printed(f"{_ROBOT}, {_ROBOT_SECONDS:,.0f} s", dataset)
-    return against_published(accuracy_of(dataset, found, seconds), _ROBOT, printed)
+    return against_published(accuracy_of(dataset, runs, seconds), _ROBOT, printed)
 
 
-def _row(method: Method, dataset: str, found: Sequence[Found]) -> Row:
-    says = []
+def _row(method: Method, dataset: str, runs: Sequence[Trajectory]) -> Row:
+    remarks = []
     if method.title in (BO, ZERO_COST):
-        accuracy = accuracy_of(dataset, found, _SECONDS)
-        says = [
+        accuracy = accuracy_of(dataset, runs, _SECONDS)
+        remarks = [
             against_published(accuracy, f"{REA}'s published", _printed(REA, dataset)),
-            _against_robot(dataset, found, _SECONDS),
+            _against_robot(dataset, runs, _SECONDS),
         ]
-    return method_row("nb201", method, dataset, found, _SECONDS, *says)
+    return method_row("nb201", method, dataset, runs, _SECONDS, *remarks)
 
 
 def noisy_run(job: tuple[str, int, int]) -> int:
-    """The index of the cell that a strategy finds within some cells, where one seed's noise was put
-    back.
+    """The index of the cell that a search finds with the noise of one seed.
+
+    Args:
+        job: A strategy, how many cells it evaluates, and the number of the run.
     """
-    strategy, cells, run = job
+    strategy, n_cells, run = job
     bench = load(DATA_SETS["CIFAR-10"])
     mean = bench.column("valid_error", 12)
-    seen = mean + np.random.default_rng(run).normal(0.0, _NOISE, len(mean))
-    drawn = Computed(bench.space, {"valid_error": lambda cell: float(seen[cell.index])}, cheap=True)
-    made = search(drawn, strategy, "valid_error", budget=cells, seed=run)
-    return int(min(made.trials, key=lambda trial: trial.score).cell.index)
+    noisy = mean + np.random.default_rng(run).normal(0.0, _NOISE, len(mean))
+    functions = {"valid_error": lambda cell: float(noisy[cell.index])}
+    benchmark = Computed(bench.space, functions, cheap=True)
+    result = search(benchmark, strategy, "valid_error", budget=n_cells, seed=run)
+    return int(min(result.trials, key=lambda trial: trial.score).cell.index)
 
 
-def _noisy_rows(found: Mapping[str, Sequence[Found]], work: Work) -> Iterator[Row]:
-    strategies = {method.title: method.strategy for method in _METHODS if method.title in _NOISY}
-    cells = {
-        title: round(np.mean([run.cells_at(_SECONDS) for run in found[title]])) for title in _NOISY
-    }
-    jobs = {
-        f"{title}, {cells[title]} cells, {run}": (strategies[title], cells[title], run)
-        for title in _NOISY
-        for run in range(len(found[title]))
-    }
+def _noisy_rows(runs: Mapping[str, Sequence[Trajectory]], work: Work) -> Iterator[Row]:
+    keys = {}
+    n_runs = {}
+    for method in _METHODS:
+        if method.title in _NOISY:
+            own = runs[method.title]
+            n_cells = round(np.mean([run.cells_at(_SECONDS) for run in own]))
+            keys[method.title] = method.strategy, n_cells
+            n_runs[keys[method.title]] = len(own)
     settings = {"benchmark": load(DATA_SETS["CIFAR-10"]).fingerprint, "noise": _NOISE}
-    made = work.results(noisy_run, jobs, "noise.jsonl", settings)
+    cells = work.runs_of(noisy_run, n_runs, "noise.jsonl", settings)
     for title in _NOISY:
-        runs = [
-            Found([0.0], [(0, cell)])
-            for name, cell in made.items()
-            if name.startswith(f"{title}, ")
-        ]
+        noisy_runs = [Trajectory([0.0], [(0, cell)]) for cell in cells[keys[title]]]
+        other = REA if title == BO else title
         for dataset in DATA_SETS:
-            accuracy = accuracy_of(dataset, runs, 0.0)
-            beside = REA if title == BO else title
-            says = [against_published(accuracy, f"{beside}'s published", _printed(beside, dataset))]
-            says += [_against_robot(dataset, runs, 0.0)] if title == BO else []
-            name = f"{title}, one seed's noise put back"
+            accuracy = accuracy_of(dataset, noisy_runs, 0.0)
+            remarks = [
+                against_published(accuracy, f"{other}'s published", _printed(other, dataset))
+            ]
+            if title == BO:
+                remarks.append(_against_robot(dataset, noisy_runs, 0.0))
             yield Row.over(
-                name,
+                f"{title}, one seed's noise put back",
                 dataset,
-                "test_accuracy",
+                METRIC,
                 accuracy,
-                evaluations=cells[title],
-                verdict="; ".join(says),
+                evaluations=keys[title][1],
+                verdict=joined(*remarks),
             )
 
 
-def _early_rows(found: Mapping[str, Sequence[Found]]) -> Iterator[Row]:
+def _early_rows(runs: Mapping[str, Sequence[Trajectory]]) -> Iterator[Row]:
     """What every method with the 12-epoch reward had found after RoBoT's seconds."""
     seconds = _ROBOT_SECONDS
-    for title in (method.title for method in _METHODS if method.objective == REWARD):
+    for method in _METHODS:
+        if method.objective != REWARD:
+            continue
+        own = runs[method.title]
         for dataset in DATA_SETS:
-            says = [_against_robot(dataset, found[title], seconds)]
-            if title != REA:
-                ours, rea = (accuracy_of(dataset, found[name], seconds) for name in (title, REA))
-                says.append(against_runs(ours, f"our {REA}", rea))
-            yield row_of(f"{title}, {seconds:,.0f} s", dataset, found[title], seconds, says)
+            remarks = [_against_robot(dataset, own, seconds)]
+            if method.title != REA:
+                ours = accuracy_of(dataset, own, seconds)
+                rea = accuracy_of(dataset, runs[REA], seconds)
+                remarks.append(against_runs(ours, f"our {REA}", rea))
+            yield accuracy_row(f"{method.title}, {seconds:,.0f} s", dataset, own, seconds, remarks)
 
 
 def _ceiling_rows() -> Iterator[Row]:
     """What a search finds that sees the reward of every cell."""
-    place = int(load(DATA_SETS["CIFAR-10"]).column("valid_error", 12).argmin())
+    best = int(load(DATA_SETS["CIFAR-10"]).column("valid_error", 12).argmin())
     for dataset, name in DATA_SETS.items():
-        ours = float(100.0 - load(name).column("test_error", 200)[place])
+        accuracy = float(100.0 - load(name).column("test_error", 200)[best])
         yield Row(
             "best by the reward",
             dataset,
-            "test_accuracy",
-            ours=ours,
+            METRIC,
+            ours=accuracy,
             verdict="a perfect search",
             mark="D",
         )
@@ -209,8 +210,11 @@ def _ceiling_rows() -> Iterator[Row]:
 def _cell_rows() -> Iterator[Row]:
     for method, text in _CELLS.items():
         for dataset, name in DATA_SETS.items():
-            column = 100.0 - load(name).column("test_error", 200)
-            cell: Cell | None = None if text is None else load(name).space.parse(text)
-            ours = float(column.max() if cell is None else column[cell.index])
-            told = published("nb201")[method, dataset, "test_accuracy"]
-            yield told.row(ours=ours, verdict=verdict(ours, told.value, dataset))
+            bench = load(name)
+            accuracy = 100.0 - bench.column("test_error", 200)
+            if text is None:
+                ours = float(accuracy.max())
+            else:
+                ours = float(accuracy[bench.space.parse(text).index])
+            entry = published("nb201")[method, dataset, METRIC]
+            yield entry.row(ours=ours, verdict=verdict(ours, entry.value, dataset))

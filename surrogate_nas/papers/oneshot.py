@@ -1,13 +1,12 @@
-"""One-shot search on a task of ours, charged by the second: does it beat the same seconds spent on
-whole trainings?
+"""One-shot search, charged by the second: does it beat whole trainings in the same seconds?
 
 Liu et al. (DARTS, ICLR 2019), Chen et al. (DrNAS, ICLR 2021), Xie et al. (SNAS, ICLR 2019) and Guo
-et al. (SPOS, ECCV 2020) under the objective of everybody, on the table `fashion`, whose task trains
-here. The cell that a supernet hands over is looked up in the table: by the argmax of α, and as the
-best of five that are sampled and evaluated. Beside them stand random search, local search and
-Bayesian optimisation after the same seconds, and cells that need no search.
+et al. (SPOS, ECCV 2020) under the objective of all strategies, on the table `fashion`, whose task
+trains here. The answer of a supernet is looked up in the table: the cell by the argmax of α, and
+the best of five that are sampled and evaluated. They are compared with random search, local search
+and Bayesian optimisation after the same seconds, and with cells that need no search.
 
-A search is one job; finished ones are kept in ``searches.jsonl``.
+A search is one job; finished ones are stored in ``searches.jsonl``.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published, spread
+from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space import Enumerable, listed
 from surrogate_nas.strategies import resolve
 from surrogate_nas.strategies.oneshot.base import OneShot
@@ -38,28 +38,15 @@ _ONE_SHOT = ("darts", "darts(drive=train_sum)", "drnas", "snas", "spos")
 _OTHERS = ("random", "local_search", "bo")
 _RUNS = 5
 _SAMPLED = 5
-_JUDGED = 200
+_N_RANKED = 200
 _ANSWERS = {
     "argmax": "argmax of α",
     "without_none": "argmax of α without none",
     "sampled": f"best of {_SAMPLED}",
 }
-"""How a cell is read off a supernet; of one without α the first two are alike."""
+"""How a cell is derived from a supernet; without α the first two are the same."""
 _SECONDS = 30.0
-"""What the others are given; they are read off at the seconds of each one-shot search."""
-
-
-class SearchJob(NamedTuple):
-    """One search."""
-
-    strategy: str  # Its name
-    weight: float  # λ
-    run: int  # Its number, which seeds it
-
-    @property
-    def name(self) -> str:
-        """All that its result depends on, beside the settings."""
-        return f"{self.strategy} | {self.weight:g} | {self.run}"
+"""The budget of the others; their regret is read after the seconds of each one-shot search."""
 
 
 @lru_cache(maxsize=4)
@@ -73,34 +60,28 @@ def oneshot(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    runs = range(work.runs or _RUNS)
+    n_runs = work.runs or _RUNS
     for weight in _LAMBDAS:
         supernet_context_of(_objective(weight))
-    jobs = [
-        SearchJob(s, weight, run)
-        for run in runs
-        for weight in _LAMBDAS
-        for s in (*_OTHERS, *_ONE_SHOT)
-    ]
+    keys = [(name, weight) for weight in _LAMBDAS for name in (*_OTHERS, *_ONE_SHOT)]
     settings = {
         "benchmark": load(_BENCH).fingerprint,
         "seconds": _SECONDS,
         "sampled": _SAMPLED,
         "answers": [*_ANSWERS],
     }
-    found = work.results(searched, {job.name: job for job in jobs}, "searches.jsonl", settings)
-    rows = [*(told.row() for told in published("oneshot").values()), *_plain_rows()]
+    results = work.runs_of(search_once, dict.fromkeys(keys, n_runs), "searches.jsonl", settings)
+    rows = [entry.row() for entry in published("oneshot").values()]
+    rows += _plain_rows()
     lines = []
     for weight in _LAMBDAS:
         rows += _trivial_rows(weight)
-        others = {
-            name: [found[SearchJob(name, weight, run).name] for run in runs] for name in _OTHERS
-        }
+        others = {name: results[name, weight] for name in _OTHERS}
         for strategy in _ONE_SHOT:
-            mine = [found[SearchJob(strategy, weight, run).name] for run in runs]
-            made = list(_rows(strategy, weight, mine, others))
-            rows += made
-            lines.append(_line(strategy, weight, mine, made))
+            runs = results[strategy, weight]
+            own_rows = list(_rows(strategy, weight, runs, others))
+            rows += own_rows
+            lines.append(_line(strategy, weight, runs, own_rows))
     heads = (
         "strategy",
         "λ",
@@ -118,189 +99,205 @@ def oneshot(work: Work) -> PaperResult:
     title = (
         f"One-shot search on {_BENCH}: median regret of what is handed over, in the score's unit"
     )
-    return work.result(title, rows, _notes(len(runs)), summary=Summary(heads, lines))
+    return work.result(title, rows, _notes(n_runs), summary=Summary(heads, lines))
 
 
-def searched(job: SearchJob) -> dict[str, Any]:
+def search_once(job: tuple[str, float, int]) -> dict[str, Any]:
     """Make one search.
 
+    Args:
+        job: A strategy, λ, and the number of the run, which seeds it.
+
     Returns:
-        Of a one-shot strategy what it was charged and found, of another its regret over the
-        seconds.
+        For a one-shot strategy the seconds charged and its answers, for another its regret over
+        the seconds.
     """
+    strategy, weight, run = job
+    objective = _objective(weight)
+    if strategy in _OTHERS:
+        return _regret_over_time(objective, strategy, run)
+    return _one_shot_answers(objective, strategy, run, with_kendall=not weight)
+
+
+def _regret_over_time(objective: Objective, strategy: str, run: int) -> dict[str, Any]:
+    _, optimum = _regrets(objective)
+    result = search(objective.benchmark, strategy, objective, budget_seconds=_SECONDS, seed=run)
+    regrets = np.minimum.accumulate([trial.score for trial in result.trials]) - optimum
+    finished = [trial.finished for trial in result.trials]
+    return {"finished": finished, "regret": regrets.tolist()}
+
+
+def _one_shot_answers(
+    objective: Objective, name: str, run: int, *, with_kendall: bool
+) -> dict[str, Any]:
     from surrogate_nas.strategies.oneshot.alphas import Alphas
 
-    objective = _objective(job.weight)
-    scores, optimum = _regrets(objective)
-    if job.strategy in _OTHERS:
-        run = search(
-            objective.benchmark, job.strategy, objective, budget_seconds=_SECONDS, seed=job.run
-        )
-        best = np.minimum.accumulate([trial.score for trial in run.trials]) - optimum
-        return {"finished": [trial.finished for trial in run.trials], "regret": best.tolist()}
-    made = resolve(job.strategy)(objective.benchmark.space, seed=strategy_seed(job.run, 0))
-    assert isinstance(made, OneShot)
-    made.supernet_context = supernet_context_of(objective)
+    regrets, _ = _regrets(objective)
+    strategy = resolve(name)(objective.benchmark.space, seed=strategy_seed(run, 0))
+    assert isinstance(strategy, OneShot)
+    strategy.supernet_context = supernet_context_of(objective)
     charged = 0.0
-    while (seconds := made.work()) is not None:
+    while (seconds := strategy.work()) is not None:
         charged += seconds
-    space, cost = (
-        listed(objective.benchmark.space),
-        objective.look_up(listed(objective.benchmark.space))[2],
-    )
-    told: dict[str, Any] = {"seconds": charged, "diagnosis": made.diagnosis()}
+
+    space = listed(objective.benchmark.space)
+    _, _, cost, *_ = objective.look_up(space)
+    answers: dict[str, Any] = {"seconds": charged, "diagnosis": strategy.diagnosis()}
     for choose in _ANSWERS:
-        n = _SAMPLED if choose == "sampled" else 1
-        if isinstance(made, Alphas):
-            made.choose = choose
-        before = made.refused
-        cells = [cell.index for cell in islice(made.wanted(), n)]
-        told[choose] = {
-            "regret": float(scores[cells].min()),
-            "cell": space[cells[int(scores[cells].argmin())]].text,
+        n_cells = _SAMPLED if choose == "sampled" else 1
+        if isinstance(strategy, Alphas):
+            strategy.choose = choose
+        refused_before = strategy.refused
+        cells = [cell.index for cell in islice(strategy.wanted(), n_cells)]
+        best = cells[int(regrets[cells].argmin())]
+        answers[choose] = {
+            "regret": float(regrets[best]),
+            "cell": space[best].text,
             "seconds": charged + float(cost[cells].sum()),
-            "refused": made.refused - before,
+            "refused": strategy.refused - refused_before,
         }
-    told["kendall"] = _kendall(made, space) if not job.weight else None
-    return told
+    answers["kendall"] = _kendall(strategy, space) if with_kendall else None
+    return answers
 
 
-def _regrets(objective: Objective) -> tuple[np.ndarray, float]:
+def _regrets(objective: Objective) -> tuple[Values, float]:
+    """The regret of every cell of the space, and the optimum."""
     over = objective.over_space()
     assert over is not None
-    return over.score - over.score.min(), float(over.score.min())
+    optimum = float(over.score.min())
+    return over.score - optimum, optimum
 
 
-def _kendall(made: OneShot, space: Enumerable) -> float:
+def _kendall(strategy: OneShot, space: Enumerable) -> float:
     """τ of the losses by inherited weights with the table's, over random living cells."""
-    cells = _judged()
+    cells = _random_cells()
     inherited = np.empty(len(space))
-    inherited[cells] = made.supernet.inherited([space[int(i)].choices for i in cells])
-    return _ranked(inherited, cells)
+    inherited[cells] = strategy.supernet.inherited([space[int(i)].choices for i in cells])
+    return _tau(inherited, cells)
 
 
-def _judged() -> NDArray[np.int64]:
-    """The random living cells that rankings are held against."""
+def _random_cells() -> NDArray[np.int64]:
+    """Random living cells, over which rankings are compared."""
     alive = np.flatnonzero(live_operations(listed(load(_BENCH).space)).any(axis=1))
-    return np.random.default_rng(_JUDGED).choice(alive, _JUDGED, replace=False)
+    return np.random.default_rng(_N_RANKED).choice(alive, _N_RANKED, replace=False)
 
 
-def _ranked(values: NDArray[np.float64], cells: NDArray[np.int64]) -> float:
+def _tau(values: Values, cells: NDArray[np.int64]) -> float:
     """τ of a column with the table's validation loss over some cells."""
     from scipy.stats import kendalltau
 
     return float(kendalltau(values[cells], load(_BENCH).column("valid_loss")[cells]).statistic)
 
 
-def _at(other: Mapping[str, Sequence[float]], seconds: float) -> float:
-    """The regret of a run after some seconds; only what has finished counts."""
-    done = int(np.searchsorted(other["finished"], seconds, side="right"))
-    return float(other["regret"][done - 1]) if done else float("nan")
+def _regret_at(run: Mapping[str, Sequence[float]], seconds: float) -> float:
+    """The regret of a run after some seconds; only finished trials count."""
+    n_trials = int(np.searchsorted(run["finished"], seconds, side="right"))
+    return float(run["regret"][n_trials - 1]) if n_trials else float("nan")
 
 
 def _rows(
     strategy: str,
     weight: float,
-    mine: Sequence[dict[str, Any]],
+    runs: Sequence[dict[str, Any]],
     others: Mapping[str, Sequence[dict[str, Any]]],
 ) -> Iterator[Row]:
     dataset = f"{_BENCH}, λ = {weight:g}"
-    runs = len(mine)
     for choose, label in _ANSWERS.items():
-        regrets = np.array([one[choose]["regret"] for one in mine])
-        seconds = float(np.median([one[choose]["seconds"] for one in mine]))
-        beside = {
-            name: float(np.median([_at(one, seconds) for one in made]))
-            for name, made in others.items()
-        }
-        better = [name for name, value in beside.items() if value < np.median(regrets)]
-        says = (
-            f"after as many seconds {', '.join(better)} found better"
-            if better
-            else "no other found better"
-        )
+        regrets = np.array([run[choose]["regret"] for run in runs])
+        median = float(np.median(regrets))
+        seconds = float(np.median([run[choose]["seconds"] for run in runs]))
+        medians = {}
+        for name, other_runs in others.items():
+            medians[name] = float(np.median([_regret_at(run, seconds) for run in other_runs]))
+        better = [name for name, value in medians.items() if value < median]
+        verdict = "no other found better"
+        if better:
+            verdict = f"after as many seconds {', '.join(better)} found better"
         yield Row(
             f"{strategy}, {label}",
             dataset,
             "median_regret",
-            ours=float(np.median(regrets)),
+            ours=median,
             ours_std=spread(regrets),
             evaluations=_SAMPLED if choose == "sampled" else 1,
-            runs=runs,
-            verdict=says,
+            runs=len(runs),
+            verdict=verdict,
             seconds=seconds,
         )
-        for name, value in beside.items():
+        for name, value in medians.items():
             yield Row(
                 f"{name}, beside {strategy}, {label}",
                 dataset,
                 "median_regret",
                 ours=value,
-                runs=runs,
+                runs=len(runs),
                 seconds=seconds,
             )
     if weight == 0:
-        taus = [one["kendall"] for one in mine]
         yield Row(
             f"{strategy}, inherited weights",
             dataset,
             "kendall",
-            ours=float(np.mean(taus)),
-            runs=runs,
+            ours=float(np.mean([run["kendall"] for run in runs])),
+            runs=len(runs),
         )
 
 
 def _line(
-    strategy: str,
-    weight: float,
-    mine: Sequence[dict[str, Any]],
-    rows: Sequence[Row],
+    strategy: str, weight: float, runs: Sequence[dict[str, Any]], rows: Sequence[Row]
 ) -> tuple[str, ...]:
-    argmax, without, sampled = (
-        next(r for r in rows if r.method == f"{strategy}, {end}") for end in _ANSWERS.values()
-    )
-    ends = f"{strategy}, best of {_SAMPLED}"
-    beside = [f"{row.ours:.3f}" for row in rows if row.method.endswith(f"beside {ends}")]
-    told = [one["diagnosis"] for one in mine]
-    weightless = [_last(one) for one in told]
-    shares = [
-        next((g[k] for g in one.values() for k in g if k.startswith("share")), 0.0) for one in told
-    ]
-    taus = [row.ours for row in rows if row.metric == "kendall" and row.ours is not None]
+    by_method = {row.method: row for row in rows}
+    argmax, without_none, sampled = (by_method[f"{strategy}, {end}"] for end in _ANSWERS.values())
+    others = [by_method[f"{name}, beside {sampled.method}"] for name in _OTHERS]
+    diagnoses = [run["diagnosis"] for run in runs]
+    without_weights = [_last_without_weights(diagnosis) for diagnosis in diagnoses]
+    known = [share for share in without_weights if share is not None]
+    kendall = by_method.get(f"{strategy}, inherited weights")
     return (
         strategy,
         f"{weight:g}",
-        f"{np.median([one['seconds'] for one in mine]):.1f}",
+        f"{np.median([run['seconds'] for run in runs]):.1f}",
         f"{argmax.ours:.3f}",
-        f"{without.ours:.3f}",
+        f"{without_none.ours:.3f}",
         f"{sampled.ours:.3f}",
         f"{sampled.seconds:.1f}",
-        *beside,
-        str(sum(one["argmax"]["refused"] for one in mine)),
-        "–" if None in weightless else f"{np.median([w for w in weightless if w is not None]):.2f}",
-        f"{np.median(shares):.2f}",
-        f"{taus[0]:.2f}" if taus else "–",
+        *(f"{row.ours:.3f}" for row in others),
+        str(sum(run["argmax"]["refused"] for run in runs)),
+        f"{np.median(known):.2f}" if len(known) == len(runs) else "–",
+        f"{np.median([_share_of_penalty(diagnosis) for diagnosis in diagnoses]):.2f}",
+        f"{kendall.ours:.2f}" if kendall else "–",
     )
 
 
-def _last(diagnosis: Mapping[str, Mapping[str, float]]) -> float | None:
-    """The share of operations without weights at the end; None of a strategy that has no α."""
-    epochs = [
+def _last_without_weights(diagnosis: Mapping[str, Mapping[str, float]]) -> float | None:
+    """The share of operations without weights at the end; None for a strategy without α."""
+    shares = [
         group["without weights"] for group in diagnosis.values() if "without weights" in group
     ]
-    return epochs[-1] if epochs else None
+    return shares[-1] if shares else None
+
+
+def _share_of_penalty(diagnosis: Mapping[str, Mapping[str, float]]) -> float:
+    """The first share that a strategy reports; 0 if it reports none."""
+    for group in diagnosis.values():
+        for name, value in group.items():
+            if name.startswith("share"):
+                return value
+    return 0.0
 
 
 def _plain_rows() -> Iterator[Row]:
-    """What ranks the same cells without a supernet."""
+    """Rankings of the same cells without a supernet."""
     bench = load(_BENCH)
-    for name, values in (
-        ("validation loss after one epoch", bench.column("valid_loss", 1)),
-        ("training loss after one epoch", bench.column("train_loss", 1)),
-        ("−params", -bench.column("params")),
-        ("−live_macs", -bench.column("live_macs")),
-    ):
-        yield Row(name, f"{_BENCH}, λ = 0", "kendall", ours=_ranked(values, _judged()), mark="D")
+    columns = {
+        "validation loss after one epoch": bench.column("valid_loss", 1),
+        "training loss after one epoch": bench.column("train_loss", 1),
+        "−params": -bench.column("params"),
+        "−live_macs": -bench.column("live_macs"),
+    }
+    for name, values in columns.items():
+        tau = _tau(values, _random_cells())
+        yield Row(name, f"{_BENCH}, λ = 0", "kendall", ours=tau, mark="D")
 
 
 def _trivial_rows(weight: float) -> Iterator[Row]:
@@ -317,27 +314,27 @@ def _trivial_rows(weight: float) -> Iterator[Row]:
         )
 
 
-def _notes(runs: int) -> list[str]:
+def _notes(n_runs: int) -> list[str]:
     return [
         (
-            f"{runs} searches each; seconds are the table's own clock, a supernet's steps charged"
-            " by its additive model of what operations take there"
+            f"{n_runs} searches each. Seconds are the table's own clock: a supernet's steps are"
+            " charged by its additive cost model of operations"
             " (`surrogate_nas.benchmarks.cost_model`), cells as in every search. The others are"
-            " read off after the seconds of the best of five."
+            " read after the seconds of the best of five."
         ),
         (
-            "Refused: cells without a path that stood before the most probable living one, summed"
-            " over searches. Without weights: the mean probability of none, pooling and skips under"
-            " α at the end; .60 is where α begins."
+            "Refused: cells without a path that were more probable than the first living one,"
+            " summed over searches. Without weights: the mean probability of none, pooling and"
+            " skips under α at the end; α begins at .60."
         ),
         (
-            f"τ: Kendall's, of inherited weights with the table's valid_loss over {_JUDGED} random"
-            " living cells."
+            "τ: Kendall's, of inherited weights with the table's valid_loss over"
+            f" {_N_RANKED} random living cells."
         ),
         (
-            "Without none: the most probable cell among those that have no none, as DARTS reads its"
-            " cell; ours may choose none, so by argmax α can collapse onto a cell without"
-            " operations, which the published rule cannot hand over."
+            "Without none: the most probable cell among those that have no none, as DARTS derives"
+            " its cell. Ours may choose none, so by argmax α can collapse onto a cell without"
+            " operations, which the published rule cannot return."
         ),
         (
             "Published: on CIFAR-10 an independent re-run found DARTS 40.16 % wrong by argmax and"

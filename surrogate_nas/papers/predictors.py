@@ -1,20 +1,18 @@
-"""Predictors by the published protocol: trained on the validation error of N random cells, tested
-on the test of all.
+"""Predictors by the published protocol: trained on N validation errors, tested on the test of all.
 
-The same fits are scored on the learned error of the cells that they have not seen, and so are their
-intervals. Finished fits are kept in ``fits.jsonl``, so that an interrupted run goes on where it
-was.
+The same fits and their intervals are also scored on the learned error of the cells that they have
+not seen. Finished fits are stored in ``fits.jsonl``.
 
 The published numbers are Kendall's τ on NAS-Bench-201's CIFAR-10, trained on the validation
 accuracy of N cells and tested on the test accuracy of all 15,625, training cells included (PINAT,
-AAAI 2023, and the papers that follow it). Departure: the public extracts hold no validation after
-200 epochs for CIFAR-100 and ImageNet16-120, so there the test error of the N cells is learned,
-which is easier: it carries no second noise.
+AAAI 2023, and the papers that follow it). Departure: the public extracts have no validation error
+after 200 epochs for CIFAR-100 and ImageNet16-120, so there the test error of the N cells is
+learned, which is easier: it has no second noise.
 
 Does the loss of a predictor matter? Ji et al., "Loss functions for predictor-based neural
 architecture search", ICCV 2025, find that ranking losses find better cells (N@10), more of the best
-ones (precision) and a better order (τ) than the squared error does: the graph network is trained
-with each of them, beside these effects.
+ones (precision) and a better order (τ) than the squared error does. The graph network is trained
+with each of them, and the same effects are measured.
 """
 
 from __future__ import annotations
@@ -27,7 +25,8 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import Benchmark, load
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, published
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published
+from surrogate_nas.papers.common.pictures import Item, Level, Note, Panel, Series, picture
 from surrogate_nas.papers.common.ranks import Values, within
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
@@ -52,7 +51,7 @@ EFFECTS: Mapping[str, tuple[str, int]] = {
     "precision_half_percent": ("P@.5 %", 1),
     "kendall": ("τ", 1),
 }
-"""What the paper finds ranking losses to improve: its name, and whether larger is better."""
+"""What ranking losses improve by the paper: its name, and 1 where larger is better, else -1."""
 _RUNS = 10
 _ALPHA = 0.05
 _LARGEST_SIZE = 2000
@@ -64,18 +63,18 @@ _NOTES = [
     ),
     (
         "Trained on the validation error after 200 epochs (mean of seeds) of N random cells, N"
-        " after the @. The public extracts hold that for CIFAR-10 only; on the others the test"
+        " after the @. The public extracts have that for CIFAR-10 only; on the others the test"
         " error of the N cells is learned."
     ),
     (
-        "Likewise rank_top@N (N@10: the rank, from 1, of the best of the ten cells liked best),"
+        "Likewise rank_top@N (N@10: the rank, from 1, of the best of the ten top predicted cells),"
         " ndcg@N, precision_half_percent@N (P@.5 %) and kendall_equal_complexity@N (the mean τ"
         " among cells with equally many convolutions)."
     ),
     (
         "kendall_unseen@N, kendall_top_half@N, kendall_top_quarter@N, rank_top_unseen@N,"
         " precision_half_percent_unseen@N, coverage90@N: with the learned error of the 15,625 - N"
-        " cells that were not learned from."
+        " cells that were not trained on."
     ),
     (
         "Published for CIFAR-10 only. (?) is quoted without confirmation; .901 is more than"
@@ -95,46 +94,43 @@ def predictors(work: Work) -> PaperResult:
         work: The folder, how many runs, and where.
     """
     seeds = range(_RUNS if work.runs is None else work.runs)
-    fits = [
-        Fit(d, seed, n, model)
-        for seed in seeds
-        for d in DATA_SETS
-        for n in SIZES
-        for model in MODELS
-    ]
+    fits = []
+    for seed in seeds:
+        for dataset in DATA_SETS:
+            fits += [Fit(dataset, seed, n, model) for n in SIZES for model in MODELS]
     if MODEL in MODELS:
         fits += loss_fits(seeds, [n for n in LOSS_SIZES if n in SIZES])
     scores = scored(fits, work)
-    rows = [
-        *(
-            told.row(evaluations=_cells_of(told.metric))
-            for told in published("predictors").values()
-        ),
-        *our_rows(scores),
-        *_ceiling_rows(),
-    ]
-    notes = [*_NOTES, *(findings(scores) if any(fit.loss for fit in fits) else ())]
-    title = "Predictors: trained on validation of N cells, tested on the test of all"
+    rows = []
+    for entry in published("predictors").values():
+        rows.append(entry.row(evaluations=_cells_of(entry.metric)))
+    rows += our_rows(scores)
+    rows += _ceiling_rows()
+    notes = list(_NOTES)
+    if any(fit.loss for fit in fits):
+        notes += findings(scores)
     return work.result(
-        title, rows, notes, summary=_summary(rows), pictures={"predictors.png": _drawn(rows)}
+        "Predictors: trained on validation of N cells, tested on the test of all",
+        rows,
+        notes,
+        summary=_summary(rows),
+        pictures={"predictors.png": _picture(rows)},
     )
 
 
 def _cells_of(metric: str) -> int | None:
-    """The training cells that a metric names, if it does."""
+    """The number of training cells that a metric names, if it does."""
     return int(metric.partition("@")[2]) if "@" in metric else None
 
 
 class Fit(NamedTuple):
-    """What is fitted: data set, seed of split and model, number of training cells, model, its loss
-    (empty: its own).
-    """
+    """One fit."""
 
     dataset: str
-    seed: int
-    n: int
+    seed: int  # Of split and model
+    n: int  # Training cells
     model: str
-    loss: str = ""
+    loss: str = ""  # Empty: the model's own
 
 
 class Score(NamedTuple):
@@ -143,11 +139,11 @@ class Score(NamedTuple):
     kendall: float  # τ with the test error of all cells
     # Likewise, the mean among cells with equally many operations with weights
     kendall_equal_complexity: float
-    rank_top: float  # The rank by that error of the best of the ten cells liked best: N@10
-    # The share of the best .5 % by it among as many cells liked best: P@.5 %
+    rank_top: float  # The rank by that error of the best of the ten top predicted cells: N@10
+    # The share of the best .5 % by it among as many top predicted cells: P@.5 %
     precision_half_percent: float
     ndcg: float  # Of that error
-    kendall_unseen: float  # τ with the learned error of the cells that were not learned from
+    kendall_unseen: float  # τ with the learned error of the cells that were not trained on
     kendall_top_half: float  # Likewise, over the better half of them
     kendall_top_quarter: float  # Likewise, over the best quarter
     rank_top_unseen: float  # N@10 among them
@@ -157,17 +153,18 @@ class Score(NamedTuple):
 
 
 def scored(fits: Sequence[Fit], work: Work) -> dict[Fit, Score]:
-    """Score different fits; those that an earlier run has made are read from ``fits.jsonl``."""
+    """Score different fits; finished ones are read from ``fits.jsonl``."""
+    models = sorted({fit.model for fit in fits})
     settings = {
-        "models": {
-            model: make_model(model, "error").settings()
-            for model in sorted({fit.model for fit in fits})
-        },
+        "models": {model: make_model(model, "error").settings() for model in models},
         "benchmarks": {name: load(name).fingerprint for name in DATA_SETS.values()},
     }
-    jobs = {", ".join(str(part) for part in fit if part != ""): fit for fit in fits}
-    made = work.results(score, jobs, "fits.jsonl", settings)
-    return {jobs[name]: Score(*numbers) for name, numbers in made.items()}
+    jobs = {}
+    for fit in fits:
+        name = ", ".join(str(part) for part in fit if part != "")
+        jobs[name] = fit
+    results = work.results(score, jobs, "fits.jsonl", settings)
+    return {jobs[name]: Score(*numbers) for name, numbers in results.items()}
 
 
 def score(fit: Fit) -> Score:
@@ -178,30 +175,37 @@ def score(fit: Fit) -> Score:
     learned = bench.column(learned_metric(bench), 200)
     test = bench.column("test_error", 200)
     split = split_cells(cells, learned, fit.n, seed=fit.seed)
+    options = {"loss": fit.loss} if fit.loss else {}
+
     started = time.perf_counter()
-    made = make_model(fit.model, "error", seed=fit.seed, **({"loss": fit.loss} if fit.loss else {}))
-    found = made.fit([cells[i] for i in split.train], learned[split.train]).predict(cells)
+    model = make_model(fit.model, "error", seed=fit.seed, **options)
+    model = model.fit([cells[i] for i in split.train], learned[split.train])
+    prediction = model.predict(cells)
     seconds = time.perf_counter() - started
-    whole = scores_of(test, found)
-    unseen = scores_of(
-        learned[split.test], Prediction(found.mean[split.test], found.std[split.test])
-    )
+
+    whole = scores_of(test, prediction)
+    of_unseen = Prediction(prediction.mean[split.test], prediction.std[split.test])
+    unseen = scores_of(learned[split.test], of_unseen)
     return Score(
-        kendall_equal_complexity=within(found.mean, test, bench.column(bench.space.complexity)),
-        **{name: whole[name] for name in ("kendall", "rank_top", "precision_half_percent", "ndcg")},
-        **{
-            f"{name}_unseen": unseen[name]
-            for name in ("kendall", "rank_top", "precision_half_percent")
-        },
-        **{
-            name: unseen[name] for name in ("kendall_top_half", "kendall_top_quarter", "coverage90")
-        },
+        kendall=whole["kendall"],
+        kendall_equal_complexity=within(
+            prediction.mean, test, bench.column(bench.space.complexity)
+        ),
+        rank_top=whole["rank_top"],
+        precision_half_percent=whole["precision_half_percent"],
+        ndcg=whole["ndcg"],
+        kendall_unseen=unseen["kendall"],
+        kendall_top_half=unseen["kendall_top_half"],
+        kendall_top_quarter=unseen["kendall_top_quarter"],
+        rank_top_unseen=unseen["rank_top"],
+        precision_half_percent_unseen=unseen["precision_half_percent"],
+        coverage90=unseen["coverage90"],
         seconds=seconds,
     )
 
 
 def learned_metric(bench: Benchmark) -> str:
-    """The metric to learn: validation where it is held after 200 epochs."""
+    """The metric to learn: validation, where the table has it after 200 epochs."""
     return "valid_error" if 200 in bench.metric("valid_error").epochs else "test_error"
 
 
@@ -224,19 +228,18 @@ class Difference(NamedTuple):
 
 def differences(scores: Mapping[Fit, Score]) -> list[Difference]:
     """Compare every ranking loss with the squared error, by every published effect."""
-    found: list[Difference] = []
+    compared: list[Difference] = []
     for n in sorted({fit.n for fit in scores if fit.loss}):
         for loss in _RANKING:
-            for measure, (_, better) in EFFECTS.items():
-                gains = better * (
-                    _column(scores, n, loss, measure) - _column(scores, n, "", measure)
-                )
-                found.append(
-                    Difference(loss, n, measure, float(gains.mean()), signed_rank(gains)[0])
-                )
+            for measure, (_, sign) in EFFECTS.items():
+                ranking = _column(scores, n, loss, measure)
+                squared = _column(scores, n, "", measure)
+                gains = sign * (ranking - squared)
+                p = signed_rank(gains)[0]
+                compared.append(Difference(loss, n, measure, float(gains.mean()), p))
+    corrected = holm([difference.p for difference in compared])
     return [
-        one._replace(p=float(p))
-        for one, p in zip(found, holm([one.p for one in found]), strict=True)
+        difference._replace(p=float(p)) for difference, p in zip(compared, corrected, strict=True)
     ]
 
 
@@ -248,78 +251,80 @@ def _column(scores: Mapping[Fit, Score], n: int, loss: str, measure: str) -> Val
 
 
 def findings(scores: Mapping[Fit, Score]) -> list[str]:
-    """In words, a line an effect: where it is seen, where its contrary is, and what it comes to."""
+    """A line an effect: where it is seen, where its opposite is, and how large it is."""
     lines = []
-    made = differences(scores)
+    compared = differences(scores)
     for measure, (name, _) in EFFECTS.items():
-        here = [one for one in made if one.measure == measure]
-        sure = [one for one in here if one.p < _ALPHA]
-        seen, contrary = ([_named(one) for one in sure if sign * one.gain > 0] for sign in (1, -1))
-        said = f"seen with {', '.join(seen)}" if seen else "not seen"
-        said += f"; the contrary with {', '.join(contrary)}" if contrary else ""
-        said += "; all are equal" if not any(one.gain for one in here) else ""
-        gains = ", ".join(f"{_named(one)} {one.gain:+.3f} (p = {one.p:.2g})" for one in here)
+        own = [difference for difference in compared if difference.measure == measure]
+        significant = [difference for difference in own if difference.p < _ALPHA]
+        better = [_named(difference) for difference in significant if difference.gain > 0]
+        worse = [_named(difference) for difference in significant if difference.gain < 0]
+        text = f"seen with {', '.join(better)}" if better else "not seen"
+        if worse:
+            text += f"; the contrary with {', '.join(worse)}"
+        if not any(difference.gain for difference in own):
+            text += "; all are equal"
+        gains = [f"{_named(one)} {one.gain:+.3f} (p = {one.p:.2g})" for one in own]
         lines.append(
-            f"Published: ranking losses improve {name}. Here {said}. Gains over the squared error:"
-            f" {gains}."
+            f"Published: ranking losses improve {name}. Here {text}. Gains over the squared error:"
+            f" {', '.join(gains)}."
         )
     return lines
 
 
-def _named(one: Difference) -> str:
-    return f"{one.loss}@{one.n}"
+def _named(difference: Difference) -> str:
+    return f"{difference.loss}@{difference.n}"
 
 
 def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
-    """The mean and the spread of every score over the seeds, by model, data set and number of
-    training cells.
-    """
+    """Mean and spread of every score over the seeds, by model, data set and training cells."""
     groups: dict[tuple[str, str, int], list[Score]] = {}
-    for fit, made in scores.items():
+    for fit, one in scores.items():
         name = f"{fit.model}, {fit.loss}" if fit.loss else fit.model
-        groups.setdefault((f"{name} (ours)", fit.dataset, fit.n), []).append(made)
-    for (method, dataset, n), each in sorted(groups.items()):
-        columns = dict(zip(Score._fields, np.array(each).T, strict=True))
-        how = (
-            f"{columns.pop('seconds').mean():.1f} s a fit; learned"
-            f" {learned_metric(load(DATA_SETS[dataset]))}"
-        )
-        told = [
-            one
-            for one in published("predictors").values()
-            if one.metric == f"kendall@{n}" and one.mark != "?"
-        ]
+        groups.setdefault((f"{name} (ours)", fit.dataset, fit.n), []).append(one)
+    for (method, dataset, n), group in sorted(groups.items()):
+        columns = dict(zip(Score._fields, np.array(group).T, strict=True))
+        seconds = columns.pop("seconds").mean()
+        remark = f"{seconds:.1f} s a fit; learned {learned_metric(load(DATA_SETS[dataset]))}"
         for name, values in columns.items():
-            verdict = how
-            if name == "kendall" and dataset == DATA_SET and told:
-                best, other = max((one.value or 0.0, one.method) for one in told)
-                verdict += (
-                    f"; {values.mean() - best:+.3f} from {other}, the best published and confirmed"
-                )
+            verdict = remark
+            if name == "kendall" and dataset == DATA_SET:
+                verdict += _against_published(float(values.mean()), n)
             yield Row.over(method, dataset, f"{name}@{n}", values, evaluations=n, verdict=verdict)
+
+
+def _against_published(tau: float, n: int) -> str:
+    """How a τ compares with the best published one with as many training cells, if any."""
+    confirmed = []
+    for entry in published("predictors").values():
+        if entry.metric == f"kendall@{n}" and entry.mark != "?":
+            confirmed.append((entry.value or 0.0, entry.method))
+    if not confirmed:
+        return ""
+    best, method = max(confirmed)
+    return f"; {tau - best:+.3f} from {method}, the best published and confirmed"
 
 
 def _summary(rows: Sequence[Row]) -> Summary:
     """What is printed and ours on CIFAR-10, by training cells."""
-    shown = ("kendall", "kendall_equal_complexity", "rank_top", "precision_half_percent", "ndcg")
+    measures = ("kendall", "kendall_equal_complexity", "rank_top", "precision_half_percent", "ndcg")
     sizes = sorted({row.evaluations for row in rows if row.evaluations and row.runs})
+    columns = (*sizes, None)
     lines: dict[tuple[str, str], dict[float | None, str]] = {}
     for row in rows:
         measure = row.metric.partition("@")[0]
-        if row.dataset == "CIFAR-10" and measure in shown and row.evaluations in (None, *sizes):
+        if row.dataset == DATA_SET and measure in measures and row.evaluations in columns:
             text = row.published_text if row.ours is None else row.ours_text
             lines.setdefault((row.method, measure), {})[row.evaluations] = text
     heads = ("predictor", "measure", *(f"{n:g} cells" for n in sizes), "cells not stated")
-    order = sorted(lines.items(), key=lambda line: shown.index(line[0][1]))
+    ordered = sorted(lines.items(), key=lambda line: measures.index(line[0][1]))
     return Summary(
-        heads, [(*name, *(texts.get(n, "–") for n in (*sizes, None))) for name, texts in order]
+        heads, [(*name, *(texts.get(n, "–") for n in columns)) for name, texts in ordered]
     )
 
 
 def _ceiling_rows() -> Iterator[Row]:
-    """What is to be had: how well the learned error itself, and its mean over isomorphic cells,
-    order the test.
-    """
+    """How well the learned error itself, and its mean over isomorphic cells, order the test."""
     for dataset, name in DATA_SETS.items():
         bench = load(name)
         learned = bench.column(learned_metric(bench), 200)
@@ -327,56 +332,61 @@ def _ceiling_rows() -> Iterator[Row]:
         classes = listed(bench.space).classes
         assert classes is not None
         means = (np.bincount(classes, weights=learned) / np.bincount(classes))[classes]
-        for what, column in (("itself", learned), ("as the mean of isomorphic cells", means)):
-            tau = float(kendalltau(column, test).statistic)
-            method = f"{learned_metric(bench)} {what}"
+        columns = {"itself": learned, "as the mean of isomorphic cells": means}
+        for name_of_column, column in columns.items():
             yield Row(
-                method,
+                f"{learned_metric(bench)} {name_of_column}",
                 dataset,
                 "kendall@15625",
-                ours=tau,
+                ours=float(kendalltau(column, test).statistic),
                 evaluations=len(test),
                 verdict="the table",
                 mark="D",
             )
 
 
-def _drawn(rows: Sequence[Row]) -> Figure:
+def _picture(rows: Sequence[Row]) -> Figure:
     """Kendall's τ of every predictor over the number of training cells, a panel a data set."""
-    curves: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
-    for row in (row for row in rows if row.metric.startswith("kendall@")):
-        tau = row.published if row.ours is None else row.ours
-        curves.setdefault((row.dataset, row.method), []).append(
-            (int(row.evaluations or 0), tau or 0.0, row.ours_std or 0.0)
-        )
-    datasets = list(dict.fromkeys(dataset for dataset, _ in curves))
-    figure = canvas(4.2 * len(datasets), 4.5)
-    for axes, dataset in zip(
-        figure.subplots(1, len(datasets), sharey=True, squeeze=False)[0], datasets, strict=True
-    ):
-        for (of, method), points in curves.items():
-            if of != dataset:
-                continue
-            sizes, taus, spreads = np.array(points).T
-            if len(sizes) == 1 and sizes[0] > _LARGEST_SIZE:
-                axes.axhline(taus[0], color="grey", linewidth=0.8)
-                axes.annotate(method, (_LARGEST_SIZE, taus[0]), ha="right", va="bottom", fontsize=7)
-                continue
-            ours = method.endswith("(ours)")
-            axes.errorbar(
-                sizes,
-                taus,
-                spreads if ours else None,
-                label=method,
-                marker="o" if ours else ".",
-                linewidth=2 if ours else 0.9,
-                linestyle="-" if ours else "--",
-                capsize=2,
+    curves: dict[str, dict[str, list[tuple[float, float, float]]]] = {}
+    for row in rows:
+        if row.metric.startswith("kendall@"):
+            point = (row.evaluations or 0.0, row.value or 0.0, row.ours_std or 0.0)
+            curves.setdefault(row.dataset, {}).setdefault(row.method, []).append(point)
+    panels = []
+    for dataset, by_method in curves.items():
+        items: list[Item] = []
+        for method, points in by_method.items():
+            items += _curve(method, points)
+        panels.append(
+            Panel(
+                items,
+                title=dataset,
+                legend="lower right",
+                axes={
+                    "xscale": "log",
+                    "xlabel": "training cells",
+                    "ylim": (0.3, 1.0),
+                    "xticks": _SIZE_TICKS,
+                    "xticklabels": _SIZE_TICKS,
+                },
             )
-        axes.set(xscale="log", xlabel="training cells", title=dataset, ylim=(0.3, 1.0))
-        axes.set_xticks(_SIZE_TICKS, [str(n) for n in _SIZE_TICKS])
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower right", fontsize=7)
-    figure.supylabel("Kendall's τ with the test error of all cells")
-    return figure
+        )
+    return picture(
+        [panels],
+        4.2 * len(panels),
+        4.5,
+        y_label="Kendall's τ with the test error of all cells",
+        shared=True,
+    )
+
+
+def _curve(method: str, points: Sequence[tuple[float, float, float]]) -> list[Item]:
+    """A predictor's curve; a level where it is known for all cells only."""
+    sizes, taus, spreads = np.array(points).T
+    if len(sizes) == 1 and sizes[0] > _LARGEST_SIZE:
+        return [Level(taus[0]), Note(method, _LARGEST_SIZE, taus[0])]
+    if method.endswith("(ours)"):
+        style = {"marker": "o", "linewidth": 2, "linestyle": "-"}
+        return [Series(sizes, taus, label=method, error=spreads, style=style)]
+    style = {"marker": ".", "linewidth": 0.9, "linestyle": "--"}
+    return [Series(sizes, taus, label=method, style=style)]

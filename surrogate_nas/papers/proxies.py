@@ -1,9 +1,8 @@
-"""What is a zero-cost proxy worth? τ of each with what is finally wanted, over every table whose
-cells have proxies.
+"""What is a zero-cost proxy worth? τ of each with the final metric, over all tables with proxies.
 
-Beside the τ over all cells always stands that among cells with equally many operations with
-weights: most proxies rank because they count (a larger network has more of everything that is
-summed), as parameters and MACs do, which stand in the same table. Published: Spearman's ρ of
+The τ over all cells is always shown with the τ among cells with equally many operations with
+weights. Most proxies rank because they count: a larger network has more of everything that is
+summed. So do parameters and MACs, which are in the same table. Published: Spearman's ρ of
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021, from one batch of the task
 itself at the published size; ours are of a small network on another task. NASLib's Zen-scores of
 all cells are compared with ours directly, where they were fetched.
@@ -25,10 +24,9 @@ from surrogate_nas.papers.common.paper import (
     Row,
     Summary,
     Work,
-    canvas,
-    draw_map,
-    published,
+    published_fields,
 )
+from surrogate_nas.papers.common.pictures import Map, Panel, picture
 from surrogate_nas.papers.common.ranks import (
     MEASURES,
     TITLES,
@@ -44,9 +42,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZES = ("params", "macs")
-"""What a proxy has to beat: larger is taken to promise more."""
+"""What a proxy must beat; larger networks are expected to be better."""
 TOGETHER = "mean rank"
-"""All proxies of a table together: the mean of their ranks, none of them weighted."""
+"""All proxies of a table together: the unweighted mean of their ranks."""
 _RHO = "spearman"
 _WITH_NASLIB = "spearman_with_naslib"
 
@@ -69,19 +67,18 @@ def proxies(work: Work) -> PaperResult:
     Args:
         work: The folder, how many runs, and where.
     """
-    here = [entry["name"] for entry in tables() if entry["available"]]
-    findings: list[ProxyFinding] = sum(
-        work.results(study, {name: name for name in here}).values(), []
-    )
+    names = [entry["name"] for entry in tables() if entry["available"]]
+    findings: list[ProxyFinding] = []
+    for own in work.results(study, {name: name for name in names}).values():
+        findings += own
     if not findings:
         raise UserError("No table that is here has cells with proxies; snas proxies makes some.")
-    rows = [row for finding in findings for row in _rows(finding)]
     return work.result(
         "What is a zero-cost proxy worth?",
-        rows,
+        [row for finding in findings for row in _rows(finding)],
         _notes(findings),
         summary=_summary(findings),
-        pictures={"proxies.png": _drawn(findings)},
+        pictures={"proxies.png": _picture(findings)},
     )
 
 
@@ -105,22 +102,28 @@ def _findings(bench: Benchmark, goal: Goal) -> Iterator[ProxyFinding]:
     from scipy.stats import rankdata, spearmanr
 
     groups = bench.column(bench.space.complexity) if bench.space.complexity else None
-    scores = {
-        m.name: m.minimised(bench.column(m.name)) for m in bench.metrics if m.quantity == "proxy"
-    }
+    scores = {}
+    for metric in bench.metrics:
+        if metric.quantity == "proxy":
+            scores[metric.name] = metric.minimised(bench.column(metric.name))
     scores[TOGETHER] = np.mean([rankdata(values) for values in scores.values()], axis=0)
-    scores |= {size: -bench.column(size) for size in SIZES if size in bench.space.analytic}
+    for size in SIZES:
+        if size in bench.space.analytic:
+            scores[size] = -bench.column(size)
     naslib = _of_naslib(bench.name)
     for proxy, values in scores.items():
-        held = np.isfinite(values) & np.isfinite(goal.values)
+        finite = np.isfinite(values) & np.isfinite(goal.values)
+        with_naslib = math.nan
         theirs = naslib.get(proxy.partition("@")[0])
+        if theirs is not None:
+            with_naslib = float(spearmanr(-values, theirs).statistic)
         yield ProxyFinding(
-            bench.name,
-            proxy,
-            goal.title,
-            agreement(values, goal.values, goal.values, groups),
-            float(spearmanr(values[held], goal.values[held]).statistic),
-            np.nan if theirs is None else float(spearmanr(-values, theirs).statistic),
+            table=bench.name,
+            proxy=proxy,
+            goal=goal.title,
+            taus=agreement(values, goal.values, goal.values, groups),
+            rho=float(spearmanr(values[finite], goal.values[finite]).statistic),
+            with_naslib=with_naslib,
         )
 
 
@@ -133,27 +136,16 @@ def _of_naslib(name: str) -> dict[str, Values]:
 
 
 def _rows(finding: ProxyFinding) -> Iterator[Row]:
+    remark = f"with {finding.goal}"
     for measure in MEASURES:
-        if np.isfinite(finding.taus[measure]):
-            yield Row(
-                finding.proxy,
-                finding.table,
-                measure,
-                ours=finding.taus[measure],
-                mark="D",
-                verdict=f"with {finding.goal}",
-            )
-    told = published("proxies").get((finding.proxy.partition("@")[0], finding.table, _RHO))
-    yield Row(
-        finding.proxy,
-        finding.table,
-        _RHO,
-        told and told.value,
-        ours=finding.rho,
-        mark=told.mark if told else "D",
-        verdict=f"with {finding.goal}"
-        + ("; published: on the task itself, full size" if told else ""),
-    )
+        tau = finding.taus[measure]
+        if np.isfinite(tau):
+            yield Row(finding.proxy, finding.table, measure, ours=tau, mark="D", verdict=remark)
+    name = finding.proxy.partition("@")[0]
+    fields = published_fields("proxies", name, finding.table, _RHO, mark="D")
+    if "published" in fields:
+        remark += "; published: on the task itself, full size"
+    yield Row(finding.proxy, finding.table, _RHO, ours=finding.rho, verdict=remark, **fields)
     if np.isfinite(finding.with_naslib):
         yield Row(
             finding.proxy,
@@ -170,30 +162,28 @@ def _rows(finding: ProxyFinding) -> Iterator[Row]:
 
 def _summary(findings: Sequence[ProxyFinding]) -> Summary:
     heads = ("table", "proxy", *(f"τ, {TITLES[measure]}" for measure in MEASURES))
-    rows = [
-        (f.table, f.proxy, *(f"{f.taus[measure]:+.3f}" for measure in MEASURES)) for f in findings
-    ]
+    rows = []
+    for finding in findings:
+        taus = [f"{finding.taus[measure]:+.3f}" for measure in MEASURES]
+        rows.append((finding.table, finding.proxy, *taus))
     return Summary(heads, rows)
 
 
 def _notes(findings: Sequence[ProxyFinding]) -> list[str]:
-    flipped = sorted(
-        {
-            f"{f.proxy} on {f.table}"
-            for f in findings
-            if f.taus[MEASURES[0]] * f.taus[MEASURES[-1]] < 0
-        }
-    )
+    flipped = set()
+    for finding in findings:
+        if finding.taus["kendall"] * finding.taus[WITHIN] < 0:
+            flipped.add(f"{finding.proxy} on {finding.table}")
     return [
         (
-            "τ is Kendall's, with what is finally wanted; above 0 where larger proxies promise"
-            " rightly. Best half and quarter are by what is wanted. Equal complexity: the mean τ"
-            " among cells with equally many operations with weights, weighted by pairs of cells:"
-            " what is left once counting is taken away."
+            "τ is Kendall's, with the final metric; above 0 where larger proxies rightly promise"
+            " better cells. Best half and quarter are by the final metric. Equal complexity: the"
+            " mean τ among cells with equally many operations with weights, weighted by pairs of"
+            " cells. It shows what is left without counting."
         ),
         (
-            "Another sign among cells of equal complexity than over all:"
-            f" {', '.join(flipped) or 'none'}."
+            "The sign among cells of equal complexity differs from that over all cells:"
+            f" {', '.join(sorted(flipped)) or 'never'}."
         ),
         (
             "A proxy named @TASK was computed on TASK by our own network, for one cell of every"
@@ -202,13 +192,16 @@ def _notes(findings: Sequence[ProxyFinding]) -> list[str]:
     ]
 
 
-def _drawn(findings: Sequence[ProxyFinding]) -> Figure:
+def _picture(findings: Sequence[ProxyFinding]) -> Figure:
     """τ of every table and proxy: over all cells, and among cells of equal complexity."""
-    held = {(finding.table, finding.proxy): finding.taus for finding in findings}
-    named, columns = (list(dict.fromkeys(names)) for names in zip(*held, strict=True))
-    figure = canvas(4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(named)))
-    for axes, measure in zip(figure.subplots(1, 2), ("kendall", WITHIN), strict=True):
-        taus = [[held.get((t, p), {}).get(measure, math.nan) for p in columns] for t in named]
-        draw_map(axes, np.array(taus), named, columns)
-        axes.set_title(f"τ with what is finally wanted: {TITLES[measure]}", fontsize=10)
-    return figure
+    names = list(dict.fromkeys(finding.table for finding in findings))
+    columns = list(dict.fromkeys(finding.proxy for finding in findings))
+    panels = []
+    for measure in ("kendall", WITHIN):
+        taus = np.full((len(names), len(columns)), math.nan)
+        for finding in findings:
+            place = names.index(finding.table), columns.index(finding.proxy)
+            taus[place] = finding.taus[measure]
+        title = f"τ with what is finally wanted: {TITLES[measure]}"
+        panels.append(Panel([Map(taus, names, columns)], title=title, grid=""))
+    return picture([panels], 4.5 + 0.9 * len(columns), max(3.0, 2.2 + 0.3 * len(names)))

@@ -1,30 +1,28 @@
-"""Do cells, losses and rankings carry over between tasks? Every two tables of one space that are
-here are compared.
+"""Do cells, losses and rankings carry over between tasks? Compares all pairs of tables of a space.
 
-Of a task that one has and another that one wants: τ of what is finally wanted on both, over all
-cells and the wanted task's best quarter; what the best cell of the one reaches on the other; and
-how well the loss that one searches on for the one ranks what is wanted on the other, beside that
-task's own loss. The ceiling is how well one training seed of the wanted task ranks as another does,
-where its seeds are held.
+For a known task and a wanted one: τ of the final metric of both, over all cells and over the wanted
+task's best quarter; what the best cell of the known task reaches on the wanted one; and how well
+the known task's search loss ranks the wanted task's final metric, compared with that task's own
+loss. The ceiling is τ of two training seeds of the wanted task, where its table has seeds.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, canvas, draw_map
+from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work
+from surrogate_nas.papers.common.pictures import Map, Panel, in_rows, picture
 from surrogate_nas.papers.common.ranks import (
     Goal,
     Values,
+    absent_tables,
     best,
     ceiling,
     goal_of,
@@ -42,16 +40,16 @@ LOSS = "kendall_of_loss"
 
 
 @dataclass(frozen=True)
-class Pair:
-    """What is known of one task, wanted on another of the same space."""
+class TaskPair:
+    """A known task, and a wanted one of the same space."""
 
-    known: str  # The task that one has
+    known: str  # The known task
     wanted: str  # The other, or the same
     taus: dict[str, float]  # τ by `WHOLE`, `QUARTER` and `LOSS`
-    reached: float  # What the best cell of the one has on the other, as rows show it
-    optimum: float  # What the best cell of the other has
+    reached: float  # What the best cell of the known task has on the wanted one, as rows show it
+    optimum: float  # What the best cell of the wanted task has
     better: float  # The share of cells that are better there
-    goal: str  # What is wanted, as rows show it
+    goal: str  # The final metric, as rows show it
 
 
 @dataclass(frozen=True)
@@ -60,23 +58,28 @@ class Group:
 
     space: str  # Its name
     tasks: tuple[str, ...]  # The benchmarks
-    pairs: tuple[Pair, ...]  # All ordered pairs, every task with itself included
-    ceilings: dict[str, float]  # τ of two seeds by task, in its best quarter, where they are held
-    # Whether what is wanted was measured on test data, and is not the search loss itself
+    pairs: tuple[TaskPair, ...]  # All ordered pairs, every task with itself included
+    ceilings: dict[str, float]  # τ of two seeds by task, in its best quarter, if it has seeds
+    # Whether the final metric was measured on test data, and is not the search loss itself
     tested: bool
 
     @property
-    def others(self) -> list[Pair]:
+    def others(self) -> list[TaskPair]:
         """The pairs of different tasks."""
         return [pair for pair in self.pairs if pair.known != pair.wanted]
 
-    def matrix(self, measure: str) -> NDArray[np.float64]:
+    @property
+    def same(self) -> list[TaskPair]:
+        """The pairs of a task with itself."""
+        return [pair for pair in self.pairs if pair.known == pair.wanted]
+
+    def matrix(self, measure: str) -> Values:
         """τ with the known task a row and the wanted one a column, shape ``(tasks, tasks)``."""
         return np.array([pair.taus[measure] for pair in self.pairs]).reshape(len(self.tasks), -1)
 
 
 def transfer(work: Work) -> PaperResult:
-    """Compare every two tables of one space; they are read once, whatever the runs.
+    """Compare all pairs of tables of a space; tables are read once, whatever the runs.
 
     Args:
         work: The folder, how many runs, and where.
@@ -85,25 +88,26 @@ def transfer(work: Work) -> PaperResult:
     spaces: dict[str, list[str]] = {}
     for entry in entries:
         if entry["available"]:
-            spaces.setdefault(load(entry["name"]).space.definition, []).append(entry["name"])
+            definition = load(entry["name"]).space.definition
+            spaces.setdefault(definition, []).append(entry["name"])
     jobs = {", ".join(names): names for names in spaces.values() if len(names) > 1}
     if not jobs:
         raise UserError("No two tables of one space are here: see snas data list.")
-    found: list[Group] = list(work.results(compare, jobs).values())
-    notes = [words(group) for group in found]
+    groups: list[Group] = list(work.results(compare, jobs).values())
+    notes = [words(group) for group in groups]
     notes.append(
-        "τ is Kendall's, of what is finally wanted on both tasks; the best quarter is that of the"
-        " wanted task. kendall_of_loss: of the known task's search loss with what is wanted. On the"
-        " picture's diagonal: two seeds."
+        "τ is Kendall's, of the final metric on both tasks; the best quarter is that of the wanted"
+        " task. kendall_of_loss: τ of the known task's search loss with the wanted task's final"
+        " metric. On the picture's diagonal: two seeds."
     )
-    absent = [entry for entry in entries if not entry["available"]]
-    notes += [
-        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
-    ]
-    rows = [row for group in found for row in _rows(group)]
-    title = "Do cells, losses and rankings carry over between tasks?"
-    pictures = {"transfer.png": _drawn(found)}
-    return work.result(title, rows, notes, summary=_summary(found), pictures=pictures)
+    notes += absent_tables(entries)
+    return work.result(
+        "Do cells, losses and rankings carry over between tasks?",
+        [row for group in groups for row in _rows(group)],
+        notes,
+        summary=_summary(groups),
+        pictures={"transfer.png": _picture(groups)},
+    )
 
 
 def compare(names: Sequence[str]) -> Group:
@@ -113,71 +117,65 @@ def compare(names: Sequence[str]) -> Group:
     ceilings = {}
     for name in names:
         bench = load(name)
-        goals[name], own = goal_of(bench), own_loss(bench)
+        own = own_loss(bench)
+        goals[name] = goal_of(bench)
         losses[name] = own.minimised(bench.column(own.name))
         seeds = seeds_of(bench, own, bench.question(own.name))
         if len(seeds) > 1:
             ceilings[name] = ceiling(seeds, goals[name].values, None)[QUARTER]
-    space = load(names[0]).space
-    pairs = tuple(_pair(known, wanted, goals, losses) for known in names for wanted in names)
+    pairs = []
+    for known in names:
+        pairs += [_pair(known, wanted, goals, losses) for wanted in names]
     return Group(
-        space.name,
-        tuple(names),
-        pairs,
-        ceilings,
-        any(goal.metric.kind == "final" for goal in goals.values()),
+        space=load(names[0]).space.name,
+        tasks=tuple(names),
+        pairs=tuple(pairs),
+        ceilings=ceilings,
+        tested=any(goal.metric.kind == "final" for goal in goals.values()),
     )
 
 
-def _pair(
-    known: str,
-    wanted: str,
-    goals: dict[str, Goal],
-    losses: dict[str, Values],
-) -> Pair:
+def _pair(known: str, wanted: str, goals: dict[str, Goal], losses: dict[str, Values]) -> TaskPair:
     goal = goals[wanted]
-    have = goals[known].values
+    known_values = goals[known].values
     quarter = best(goal.values, 0.25)
-    taus = {
-        WHOLE: kendall(have, goal.values),
-        QUARTER: kendall(have[quarter], goal.values[quarter]),
-        LOSS: kendall(losses[known], goal.values),
-    }
-    held = np.isfinite(have) & np.isfinite(goal.values)
-    ranked = goal.values[held]
-    reached = float(ranked[have[held] == have[held].min()].mean())
-    return Pair(
-        known,
-        wanted,
-        taus,
-        goal.shown(reached),
-        goal.shown(float(ranked.min())),
-        float((ranked < reached).mean()),
-        goal.title,
+    finite = np.isfinite(known_values) & np.isfinite(goal.values)
+    is_best = known_values[finite] == known_values[finite].min()
+    values = goal.values[finite]
+    reached = float(values[is_best].mean())
+    return TaskPair(
+        known=known,
+        wanted=wanted,
+        taus={
+            WHOLE: kendall(known_values, goal.values),
+            QUARTER: kendall(known_values[quarter], goal.values[quarter]),
+            LOSS: kendall(losses[known], goal.values),
+        },
+        reached=goal.shown(reached),
+        optimum=goal.shown(float(values.min())),
+        better=float((values < reached).mean()),
+        goal=goal.title,
     )
 
 
 def _rows(group: Group) -> Iterator[Row]:
-    own = {pair.wanted: pair.taus[LOSS] for pair in group.pairs if pair.known == pair.wanted}
+    own_taus = {pair.wanted: pair.taus[LOSS] for pair in group.same}
     for pair in group.others:
+        method = f"from {pair.known}"
+        verdicts = dict.fromkeys(pair.taus, f"with {pair.goal}")
+        verdicts[LOSS] = f"the wanted task's own loss: {own_taus[pair.wanted]:.3f}"
         for measure, tau in pair.taus.items():
-            says = (
-                f"the wanted task's own loss: {own[pair.wanted]:.3f}"
-                if measure == LOSS
-                else f"with {pair.goal}"
-            )
-            limit = group.ceilings.get(pair.wanted) if measure == QUARTER else None
             yield Row(
-                f"from {pair.known}",
+                method,
                 pair.wanted,
                 measure,
                 ours=tau,
                 mark="D",
-                verdict=says,
-                ceiling=limit,
+                verdict=verdicts[measure],
+                ceiling=group.ceilings.get(pair.wanted) if measure == QUARTER else None,
             )
         yield Row(
-            f"from {pair.known}",
+            method,
             pair.wanted,
             f"{pair.goal}_of_best",
             ours=pair.reached,
@@ -190,7 +188,7 @@ def _rows(group: Group) -> Iterator[Row]:
 
 
 def _summary(groups: Sequence[Group]) -> Summary:
-    """One line a task: from which other task it is known best and worst."""
+    """One line a task: the other tasks that agree with it most and least."""
     heads = (
         "space",
         "wanted",
@@ -206,92 +204,86 @@ def _summary(groups: Sequence[Group]) -> Summary:
     lines = []
     for group in groups:
         for task in group.tasks:
-            near, far = _ends([pair for pair in group.others if pair.wanted == task])
+            first, last = _extremes([pair for pair in group.others if pair.wanted == task])
             limit = f"{group.ceilings[task]:.3f}" if task in group.ceilings else "–"
             lines.append(
                 (
                     group.space,
                     task,
-                    near.known,
-                    f"{near.taus[WHOLE]:.3f}",
-                    f"{near.taus[QUARTER]:.3f}",
-                    far.known,
-                    f"{far.taus[WHOLE]:.3f}",
+                    first.known,
+                    f"{first.taus[WHOLE]:.3f}",
+                    f"{first.taus[QUARTER]:.3f}",
+                    last.known,
+                    f"{last.taus[WHOLE]:.3f}",
                     limit,
-                    f"{near.better:.2%}",
-                    f"{far.better:.2%}",
+                    f"{first.better:.2%}",
+                    f"{last.better:.2%}",
                 )
             )
     return Summary(heads, lines)
 
 
-def _ends(pairs: Sequence[Pair]) -> tuple[Pair, Pair]:
+def _extremes(pairs: Sequence[TaskPair]) -> tuple[TaskPair, TaskPair]:
     """The pairs with the highest and the lowest τ over all cells."""
-    return max(pairs, key=lambda pair: pair.taus[WHOLE]), min(
-        pairs, key=lambda pair: pair.taus[WHOLE]
-    )
+
+    def tau(pair: TaskPair) -> float:
+        return pair.taus[WHOLE]
+
+    return max(pairs, key=tau), min(pairs, key=tau)
 
 
 def words(group: Group) -> str:
     """What carries over in one space, in plain words."""
     others = group.others
-    near, far = _ends(others)
-    means = {
-        measure: float(np.nanmean([pair.taus[measure] for pair in others]))
-        for measure in (WHOLE, QUARTER, LOSS)
-    }
-    own = float(np.nanmean([pair.taus[LOSS] for pair in group.pairs if pair.known == pair.wanted]))
-    good = sum(pair.better <= 0.01 for pair in others)
-    seeds = (
-        f", two seeds of one task {np.mean(list(group.ceilings.values())):.3f}"
-        if group.ceilings
-        else ""
-    )
-    itself = (
-        f", a task's own loss with {own:.3f}"
-        if group.tested
-        else " (no test is held: the loss stands for it)"
-    )
+    first, last = _extremes(others)
+    means = {}
+    for measure in (WHOLE, QUARTER, LOSS):
+        means[measure] = float(np.nanmean([pair.taus[measure] for pair in others]))
+    quarter = f"{means[QUARTER]:.3f} in the best quarter"
+    if group.ceilings:
+        quarter += f" (two seeds of one task: {np.mean(list(group.ceilings.values())):.3f})"
+    if group.tested:
+        own = float(np.nanmean([pair.taus[LOSS] for pair in group.same]))
+        own_text = f", a task's own loss with {own:.3f}"
+    else:
+        own_text = " (no table has a test metric: the loss stands for it)"
+    n_good = sum(pair.better <= 0.01 for pair in others)
+    better = np.mean([pair.better for pair in others])
     return (
-        f"{group.space} ({len(group.tasks)} tasks): rankings of two tasks agree with a mean τ of"
-        f" {means[WHOLE]:.3f} over all cells and {means[QUARTER]:.3f} in the best quarter{seeds};"
-        f" most alike are {near.known} and {near.wanted} ({near.taus[WHOLE]:.3f}), least"
-        f" {far.known} and {far.wanted} ({far.taus[WHOLE]:.3f}). The best cell of a task is among"
-        f" the best 1 % of another in {good} of {len(others)} cases, and on average"
-        f" {np.mean([pair.better for pair in others]):.1%} of cells are better there. Another"
-        f" task's loss ranks what is wanted with {means[LOSS]:.3f}{itself}."
+        f"{group.space} ({len(group.tasks)} tasks): the rankings of two tasks agree with a mean τ"
+        f" of {means[WHOLE]:.3f} over all cells and {quarter}. {first.known} and {first.wanted}"
+        f" agree most ({first.taus[WHOLE]:.3f}), {last.known} and {last.wanted} least"
+        f" ({last.taus[WHOLE]:.3f}). The best cell of a task is among the best 1 % of another in"
+        f" {n_good} of {len(others)} cases; on average {better:.1%} of cells are better there."
+        f" Another task's loss ranks the final metric with {means[LOSS]:.3f}{own_text}."
     )
 
 
 def _short(tasks: Sequence[str]) -> list[str]:
-    """Names without the beginning that all of them share."""
+    """Names without their common beginning."""
     shared = commonprefix(list(tasks)).rpartition("-")[0]
     return [task[len(shared) + bool(shared) :] for task in tasks]
 
 
-def _drawn(groups: Sequence[Group]) -> Figure:
-    """τ between the tasks of every space: over all cells below the diagonal; above it in the best
-    quarter, the mean of both directions, and on it that of two seeds.
-    """
-    columns = min(len(groups), 3)
-    rows = math.ceil(len(groups) / columns)
-    figure = canvas(5.2 * columns, 0.6 + 4.9 * rows)
-    places = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes, group in zip(places, groups, strict=False):
-        quarter = group.matrix(QUARTER)
-        tasks = _short(group.tasks)
-        quarter = (quarter + quarter.T) / 2
-        np.fill_diagonal(quarter, [group.ceilings.get(task, np.nan) for task in group.tasks])
-        draw_map(
-            axes,
-            np.where(np.tri(len(tasks), k=-1, dtype=bool), group.matrix(WHOLE), quarter),
-            tasks,
-            tasks,
-        )
-        axes.set_title(group.space)
-    for axes in places[len(groups) :]:
-        axes.set_visible(False)
-    figure.suptitle(
-        "τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it"
+def _picture(groups: Sequence[Group]) -> Figure:
+    """τ between the tasks of every space, a map a space."""
+    rows = in_rows([_panel(group) for group in groups], 3)
+    return picture(
+        rows,
+        5.2 * len(rows[0]),
+        0.6 + 4.9 * len(rows),
+        title=(
+            "τ between tasks: all cells below the diagonal, best quarter above it, two seeds on it"
+        ),
     )
-    return figure
+
+
+def _panel(group: Group) -> Panel:
+    """Over all cells below the diagonal; above it the best quarter, mean of both directions."""
+    quarter = group.matrix(QUARTER)
+    quarter = (quarter + quarter.T) / 2
+    np.fill_diagonal(quarter, [group.ceilings.get(task, np.nan) for task in group.tasks])
+    below = np.tri(len(group.tasks), k=-1, dtype=bool)
+    values = np.where(below, group.matrix(WHOLE), quarter)
+    names = _short(group.tasks)
+    return Panel([Map(values, names, names)], title=group.space, grid="")

@@ -65,17 +65,19 @@ def test_finished_searches_are_kept_and_read_at_any_time(fetched: Path, tmp_path
     calls: list[tuple[int, int]] = []
     for n in (2, 3, 3):
         found = run_searches(
-            [(search, n)], "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c))
+            {search: n}, "runs.jsonl", Work(tmp_path, progress=lambda *c: calls.append(c))
         )
     assert calls[0] == (0, 2) and (2, 3) in calls and calls[-1] == (3, 3), (
         "only what is missing is made"
     )
     runs = found[search]
-    assert len(runs) == 3 and runs[0].at(1.0) is None and runs[0].cells_at(1.0) == 0
+    assert len(runs) == 3 and runs[0].incumbent_at(1.0) is None and runs[0].cells_at(1.0) == 0
     errors = sn.load("nb201-cifar10").column("valid_error", 12)
-    best = [errors[[run.at(seconds) for run in runs]] for seconds in (1000.0, 2000.0, 3000.0)]
+    best = [
+        errors[[run.incumbent_at(seconds) for run in runs]] for seconds in (1000.0, 2000.0, 3000.0)
+    ]
     assert (best[0] >= best[1]).all() and (best[1] >= best[2]).all()
-    assert 20 < runs[0].cells_at(3000.0) == len(runs[0].ends) < 35
+    assert 20 < runs[0].cells_at(3000.0) == len(runs[0].finished) < 35
 
 
 def test_differences_are_told_with_their_tests() -> None:

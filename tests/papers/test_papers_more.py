@@ -390,7 +390,7 @@ def test_the_landscape_is_as_known(
     tmp_path: Path,
 ) -> None:
     assert fetched
-    monkeypatch.setattr(landscape, "_drawn", lambda _: Figure())
+    monkeypatch.setattr(landscape, "_picture", lambda _: Figure())
     rows = {
         (r.method, r.dataset, r.metric): r
         for r in reproduce("landscape", folder=tmp_path, runs=30).rows

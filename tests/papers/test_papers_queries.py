@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry
 from surrogate_nas.papers import PaperResult, queries, reproduce
 from surrogate_nas.papers.common.paper import Row, Work
-from surrogate_nas.papers.queries import OptimumJob, Plan
+from surrogate_nas.papers.queries import Plan
 from tests.conftest import Snas
 
 
@@ -92,7 +92,7 @@ def test_where_seeds_are_drawn_the_optimum_need_not_look_best(fetched: Path) -> 
     errors = bench.column("valid_error", 200)
     made = []
     for run in range(4):
-        found = queries.run_until_found(OptimumJob("CIFAR-10", "draw", "local_search", 400, run))
+        found = queries.run_until_found(("CIFAR-10", "draw", "local_search", 400, run))
         whole = sn.search(
             bench, "local_search", "valid_error[200]", seed_policy="draw", budget=400, seed=run
         )

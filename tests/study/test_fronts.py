@@ -211,7 +211,7 @@ def test_half_of_the_runs_attain_the_median_surface() -> None:
 def test_paper_pareto_in_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pareto, "COSTS", ("latency@fpga", "energy@eyeriss"))
     monkeypatch.setattr(pareto, "_CELLS", 20)
-    monkeypatch.setattr(pareto, "_NOTED", (10, 20))
+    monkeypatch.setattr(pareto, "_REPORTED", (10, 20))
     result = reproduce("pareto", folder=tmp_path, runs=2)
     rows = {(row.method, row.dataset, row.metric, row.evaluations): row for row in result.rows}
     assert len(rows) == len(result.rows) == 2 * 4 * 5 and all(row.runs == 2 for row in result.rows)

@@ -311,8 +311,8 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = ("ours, 10 cells", "ridge on operation counts, 10 cells, whole space")
     monkeypatch.setattr(paper, "SETTINGS", tuple(s for s in paper.SETTINGS if s.title in kept))
     monkeypatch.setattr(paper, "_OTHER_SIZES", (10,))
-    monkeypatch.setattr(paper, "held", lambda: [*HELP_POOL[:2], *UNSEEN])
-    monkeypatch.setattr(paper, "_drawn", lambda _: Figure())
+    monkeypatch.setattr(paper, "public_devices", lambda: [*HELP_POOL[:2], *UNSEEN])
+    monkeypatch.setattr(paper, "_picture", lambda _: Figure())
 
 
 def numbers(result: PaperResult) -> dict[tuple[str, str, str], float | None]:

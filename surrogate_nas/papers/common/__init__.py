@@ -1,3 +1,1 @@
-"""What the papers share: rows and the runner of their jobs, orders of cells, and searches within
-simulated seconds.
-"""
+"""Shared by the papers: rows and jobs, pictures, rankings of cells, and searches."""

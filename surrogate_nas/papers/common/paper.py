@@ -1,8 +1,7 @@
-"""A redone paper: what it is given, its rows beside the published ones, and how it is told and
-drawn.
+"""A redone paper: its rows beside the published ones, its tables and pictures.
 
 A paper is one file of `surrogate_nas.papers` and its rows of ``published.csv``. Its function takes
-a `Work`, through which it runs its jobs, and gives a `PaperResult`.
+a `Work`, which runs its jobs, and returns a `PaperResult`.
 """
 
 from __future__ import annotations
@@ -18,16 +17,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 J = TypeVar("J")
+K = TypeVar("K", bound=tuple[Any, ...])
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-"""Of Okabe & Ito, without the yellow."""
-STYLES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
-_NOTHING = "–"
+_EMPTY = "–"
 _OPTIONAL = ("ceiling", "seconds")
 
 
@@ -39,27 +35,23 @@ class Published(NamedTuple):
     metric: str  # What is measured
     value: float | None  # The mean, or None where nothing is printed
     std: float | None  # Its standard deviation, or None
-    # How sure it is: C read in print, I read off an image, D computed from the data, ? not
+    # How certain it is: C read in print, I read off an image, D computed from the data, ? not
     # confirmed
     mark: str
     note: str  # What a reader must know
     source: str  # The paper and its table
 
     def row(self, **ours: Any) -> Row:
-        """The row that it stands in, by itself or with ours; the verdict is its note where none is
-        given.
-        """
-        told = {"verdict": self.note, "mark": self.mark, **ours}
-        return Row(self.method, self.dataset, self.metric, self.value, self.std, **told)
+        """Its row, with fields of ours; the verdict is its note unless given."""
+        fields = {"verdict": self.note, "mark": self.mark, **ours}
+        return Row(self.method, self.dataset, self.metric, self.value, self.std, **fields)
 
 
 @cache
 def published(
     paper: str, folder: Path = Path(__file__).parents[1]
 ) -> Mapping[tuple[str, str, str], Published]:
-    """What is printed beside a paper's rows, by method, data set and metric, in the order of the
-    folder's file.
-    """
+    """The published numbers of a paper by method, data set and metric, in the order of the file."""
     text = (folder / "published.csv").read_text(encoding="utf-8")
     rows = {}
     for line in csv.DictReader(text.splitlines()):
@@ -75,6 +67,16 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
+def published_fields(
+    paper: str, method: str, dataset: str, metric: str, *, mark: str = ""
+) -> dict[str, Any]:
+    """The fields of a `Row` that a published number fills; `mark` stands where there is none."""
+    entry = published(paper).get((method, dataset, metric))
+    if entry is None:
+        return {"mark": mark}
+    return {"published": entry.value, "published_std": entry.std, "mark": entry.mark}
+
+
 @dataclass(frozen=True)
 class Row:
     """One published number and ours.
@@ -85,16 +87,16 @@ class Row:
         metric: What is measured.
         published: The published mean, or None where nothing was published.
         published_std: Its standard deviation, or None.
-        ours: Our mean, or None where it cannot be made here.
+        ours: Our mean, or None where it cannot be computed here.
         ours_std: Its standard deviation, or None.
         evaluations: Mean number of evaluated cells, or None.
-        runs: How many runs ours is over, or None.
+        runs: How many runs our mean is over, or None.
         verdict: Agreement and what differs, in words.
-        mark: How sure the published number is: C read in print, I read off an image, D computed
+        mark: How certain the published number is: C read in print, I read off an image, D computed
             from the data, ? quoted without confirmation.
-        ceiling: What one training seed reaches against another in the same cells, or None where
-            seeds are not held.
-        seconds: What it costs to know of one cell, on average, in the benchmark's seconds, or None.
+        ceiling: τ of one training seed with another on the same cells, or None where the table has
+            no seeds.
+        seconds: What one cell costs on average, in the benchmark's seconds, or None.
     """
 
     method: str
@@ -118,61 +120,74 @@ class Row:
         dataset: str,
         metric: str,
         values: NDArray[np.float64] | Sequence[float],
-        **more: Any,
+        **fields: Any,
     ) -> Row:
-        """The row of runs: their mean, spread and number.
+        """The row of several runs: their mean, standard deviation and number.
 
         Args:
-            method: As the row has it.
-            dataset: Likewise.
-            metric: Likewise.
-            values: One a run.
-            more: Further fields.
+            method: The strategy, loss or cell.
+            dataset: The data set.
+            metric: What is measured.
+            values: One for each run.
+            fields: Further fields.
         """
-        mean = math.fsum(values) / len(values)
-        runs = len(values)
-        return cls(
-            method,
-            dataset,
-            metric,
-            **{"ours": mean, "ours_std": spread(values), "runs": runs, **more},
-        )
+        n_runs = len(values)
+        numbers = {
+            "ours": math.fsum(values) / n_runs,
+            "ours_std": spread(values),
+            "runs": n_runs,
+        }
+        return cls(method, dataset, metric, **{**numbers, **fields})
 
     @property
     def published_text(self) -> str:
-        """The published number with its mark where that is not plain."""
+        """The published number, with ``(?)`` where it is not confirmed."""
         text = _with_std(self.published, self.published_std)
-        return f"{text} (?)" if self.mark == "?" and self.published is not None else text
+        if self.mark == "?" and self.published is not None:
+            return f"{text} (?)"
+        return text
 
     @property
     def ours_text(self) -> str:
         """Our number."""
         return _with_std(self.ours, self.ours_std)
 
+    @property
+    def value(self) -> float | None:
+        """Our number, or the published one where there is none of ours."""
+        return self.published if self.ours is None else self.ours
+
 
 def _with_std(mean: float | None, std: float | None) -> str:
     if mean is None:
-        return _NOTHING
+        return _EMPTY
     digits = 3 if abs(mean) <= 1 else 2
-    return f"{mean:.{digits}f}" + (f" ± {std:.{digits}f}" if std is not None else "")
+    text = f"{mean:.{digits}f}"
+    if std is not None:
+        text += f" ± {std:.{digits}f}"
+    return text
 
 
 def spread(values: NDArray[np.float64] | Sequence[float]) -> float | None:
-    """The standard deviation of runs; None of a single one."""
+    """The standard deviation over runs; None for a single run."""
     import numpy as np
 
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
+def joined(*parts: str) -> str:
+    """The parts of a verdict that are not empty, separated by semicolons."""
+    return "; ".join(part for part in parts if part)
+
+
 @dataclass(frozen=True)
 class Summary:
-    """A short table that stands before the rows, and in their place where there are too many to
-    read.
+    """A short table above the rows; a terminal shows it instead of them.
 
     Attributes:
         heads: The headings.
         rows: The cells, as texts.
-        more: What JSON holds of each row besides; empty for nothing.
+        more: Further fields of each row in JSON; empty for none.
     """
 
     heads: tuple[str, ...]
@@ -181,11 +196,11 @@ class Summary:
 
     def to_json(self) -> list[dict[str, str]]:
         """A JSON object a row."""
-        more = self.more or [{}] * len(self.rows)
-        return [
-            {**dict(zip(self.heads, row, strict=True)), **rest}
-            for row, rest in zip(self.rows, more, strict=True)
-        ]
+        objects = [dict(zip(self.heads, row, strict=True)) for row in self.rows]
+        if self.more:
+            for entry, fields in zip(objects, self.more, strict=True):
+                entry.update(fields)
+        return objects
 
 
 @dataclass(frozen=True)
@@ -198,9 +213,9 @@ class PaperResult:
         seconds: How long it took.
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
-        answer: A shorter table before that, or None.
-        signals: One between the two, or None.
-        findings: What JSON holds besides, by its keys.
+        answer: A shorter table before the summary, or None.
+        signals: A table between the two, or None.
+        findings: Further entries of the JSON, by key.
         pictures: Figures by the names of their files.
 
     Example:
@@ -220,62 +235,57 @@ class PaperResult:
     pictures: Mapping[str, Figure] = field(default_factory=dict)
 
     @property
-    def short(self) -> list[Summary]:
+    def summaries(self) -> list[Summary]:
         """The tables that a terminal shows in place of the rows."""
-        return [one for one in (self.answer, self.signals, self.summary) if one is not None]
+        tables = (self.answer, self.signals, self.summary)
+        return [table for table in tables if table is not None]
 
     def to_json(self) -> dict[str, Any]:
         """The table as ``snas paper --json`` prints it."""
-        return {
+        content: dict[str, Any] = {
             "title": self.title,
             "rows": [asdict(row) for row in self.rows],
             "seconds": self.seconds,
             "notes": list(self.notes),
-            **({"answer": self.answer.to_json()} if self.answer else {}),
-            **({"summary": self.summary.to_json()} if self.summary else {}),
-            **self.findings,
         }
+        if self.answer:
+            content["answer"] = self.answer.to_json()
+        if self.summary:
+            content["summary"] = self.summary.to_json()
+        return {**content, **self.findings}
 
     @property
-    def shown(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
-        """Headings and cells of the whole table; what no row has is left out."""
-        columns: list[tuple[str, list[object]]] = [
-            ("method", [r.method for r in self.rows]),
-            ("data set", [r.dataset for r in self.rows]),
-            ("metric", [r.metric for r in self.rows]),
-            ("published", [r.published_text for r in self.rows]),
-            ("ours", [r.ours_text for r in self.rows]),
-            ("ceiling", [_with_std(r.ceiling, None) for r in self.rows]),
-            (
-                "cells",
-                [None if r.evaluations is None else round(r.evaluations, 1) for r in self.rows],
-            ),
-            ("runs", [r.runs for r in self.rows]),
-            ("seconds", [None if r.seconds is None else round(r.seconds, 1) for r in self.rows]),
-            ("verdict", [r.verdict for r in self.rows]),
-        ]
-        held = [
-            column
-            for column in columns
-            if column[0] not in _OPTIONAL or {*column[1]} - {None, _NOTHING}
-        ]
-        heads, cells = zip(*held, strict=True)
-        return heads, list(zip(*cells, strict=True))
+    def table(self) -> tuple[tuple[str, ...], list[tuple[object, ...]]]:
+        """Headings and cells of the whole table, without optional columns that are empty."""
+        columns: dict[str, list[object]] = {
+            "method": [row.method for row in self.rows],
+            "data set": [row.dataset for row in self.rows],
+            "metric": [row.metric for row in self.rows],
+            "published": [row.published_text for row in self.rows],
+            "ours": [row.ours_text for row in self.rows],
+            "ceiling": [_with_std(row.ceiling, None) for row in self.rows],
+            "cells": [_tenths(row.evaluations) for row in self.rows],
+            "runs": [row.runs for row in self.rows],
+            "seconds": [_tenths(row.seconds) for row in self.rows],
+            "verdict": [row.verdict for row in self.rows],
+        }
+        for name in _OPTIONAL:
+            if {*columns[name]} <= {None, _EMPTY}:
+                del columns[name]
+        return tuple(columns), list(zip(*columns.values(), strict=True))
 
     def to_markdown(self) -> str:
         """The tables for a README, and the notes."""
         lines = [f"# {self.title}", ""]
-        for short in self.short:
-            lines += [*_markdown(short.heads, short.rows), ""]
-        lines += [*_markdown(*self.shown), "", *(f"- {note}" for note in self.notes), ""]
-        return "\n".join([*lines, f"{self.seconds:.0f} s in all."]) + "\n"
+        for summary in self.summaries:
+            lines += [*_markdown(summary.heads, summary.rows), ""]
+        lines += [*_markdown(*self.table), ""]
+        lines += [f"- {note}" for note in self.notes]
+        lines += ["", f"{self.seconds:.0f} s in all."]
+        return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> None:
-        """Write ``rows.json``, ``table.md`` and the pictures.
-
-        Args:
-            folder: Where to.
-        """
+        """Write ``rows.json``, ``table.md`` and the pictures into a folder."""
         from surrogate_nas.files import replacing
         from surrogate_nas.study.store import Store
 
@@ -287,21 +297,26 @@ class PaperResult:
         store.write_text("table.md", self.to_markdown())
 
 
+def _tenths(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
+
+
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    return lines + [
-        f"| {' | '.join(_NOTHING if cell is None else str(cell) for cell in row)} |" for row in rows
-    ]
+    for row in rows:
+        cells = [_EMPTY if cell is None else str(cell) for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a paper is redone with: all papers are called alike, and run their jobs here.
+    """What a paper's function is given: it runs the jobs and stores the finished ones.
 
     Attributes:
-        folder: Where finished jobs are kept.
+        folder: Where finished jobs are stored.
         runs: Runs per strategy; None for the paper's number.
-        workers: How many jobs at once, or None.
+        workers: How many jobs run at the same time, or None.
         engine: Where: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         progress: Called with (jobs done, jobs in all), or None.
         started: When it began, by `time.perf_counter`.
@@ -314,57 +329,87 @@ class Work:
     progress: Callable[[int, int], None] | None = None
     started: float = field(default_factory=time.perf_counter)
 
+    def runs_of(
+        self,
+        function: Callable[..., Any],
+        n_runs: Mapping[K, int],
+        file: str,
+        settings: Mapping[str, Any],
+    ) -> dict[K, list[Any]]:
+        """Call a function for every run of every key that no earlier call has finished.
+
+        Args:
+            function: Takes a tuple: the items of a key, then the number of the run.
+            n_runs: By key how many runs are made. A key's items and `settings` say all that the
+                result depends on.
+            file: Where finished runs are stored, in the folder.
+            settings: As in `results`.
+
+        Returns:
+            By key the results in the order of the runs.
+        """
+        jobs = {}
+        for key, n in n_runs.items():
+            for run in range(n):
+                job = (*key, run)
+                jobs[", ".join(map(str, job))] = job
+        finished = iter(self.results(function, jobs, file, settings).values())
+        return {key: [next(finished) for _ in range(n)] for key, n in n_runs.items()}
+
     def results(
         self,
         function: Callable[[J], Any],
         jobs: Mapping[str, J],
-        kept: str = "",
+        file: str = "",
         settings: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Call a function for every job that no earlier run has finished; the results by the names
-        of the jobs.
+        """Call a function for every job that no earlier call has finished; the results by name.
 
         Args:
-            function: Of one job, to what JSON can hold where results are kept; the same wherever it
-                is called.
-            jobs: By a name that says all that the result depends on, beside `settings`.
-            kept: The file of finished jobs in the folder; empty to keep nothing.
-            settings: What a file of finished jobs must agree with, beside the version.
+            function: Takes a job; returns what JSON can hold where results are stored. Its result
+                must not depend on where it is called.
+            jobs: By a name that says, with `settings`, all that the result depends on.
+            file: Where finished jobs are stored, in the folder; empty to store nothing.
+            settings: What an existing file must agree with, beside the version.
+
+        Raises:
+            UserError: The file is damaged or of other settings, or a job was lost.
         """
         from surrogate_nas.core.version import __version__
         from surrogate_nas.files import Journal
         from surrogate_nas.runtime.engines import raise_lost, run_jobs
 
-        path = self.folder / kept if kept else None
+        path = self.folder / file if file else None
         with Journal(path, {"version": __version__, **(settings or {})}) as journal:
             try:
                 done: dict[str, Any] = dict(journal.entries)
             except (TypeError, ValueError) as error:
                 raise journal.damaged(error) from error
             missing = [job for job in jobs.items() if job[0] not in done]
+            n_done = len(jobs) - len(missing)
+            self._report(n_done, len(jobs))
             lost = []
-            count = len(jobs) - len(missing)
-            if self.progress:
-                self.progress(count, len(jobs))
-            for outcome in run_jobs(
-                partial(_named, function), missing, workers=self.workers, engine=self.engine
-            ):
+            call = partial(_call, function)
+            for outcome in run_jobs(call, missing, workers=self.workers, engine=self.engine):
                 if outcome.failure:
                     lost.append(outcome)
                     continue
                 name, result = outcome.result
                 journal.append((name, result))
                 done[name] = result
-                count += 1
-                if self.progress:
-                    self.progress(count, len(jobs))
+                n_done += 1
+                self._report(n_done, len(jobs))
             raise_lost(lost)
         return {name: done[name] for name in jobs}
+
+    def _report(self, n_done: int, n_jobs: int) -> None:
+        if self.progress:
+            self.progress(n_done, n_jobs)
 
     def result(
         self, title: str, rows: Sequence[Row], notes: Sequence[str], **more: Any
     ) -> PaperResult:
-        """The result, with the seconds that it took.
+        """The result, with the seconds since the work began.
 
         Args:
             title: What was redone.
@@ -375,62 +420,5 @@ class Work:
         return PaperResult(title, rows, time.perf_counter() - self.started, notes, **more)
 
 
-def _named(function: Callable[[Any], Any], job: tuple[str, Any]) -> tuple[str, Any]:
+def _call(function: Callable[[Any], Any], job: tuple[str, Any]) -> tuple[str, Any]:
     return job[0], function(job[1])
-
-
-def canvas(width: float, height: float) -> Figure:
-    """A figure of so many inches, which lays itself out."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def draw_curves(
-    axes: Axes, x: NDArray[np.float64], by_name: Mapping[str, NDArray[np.float64]], **how: Any
-) -> None:
-    """The mean over runs and its 95 % interval, a line a name; of each shape ``(runs, len(x))``."""
-    import numpy as np
-
-    from surrogate_nas.study.statistics import interval
-
-    for (name, samples), colour, style in zip(by_name.items(), COLOURS, STYLES, strict=False):
-        known = np.isfinite(samples).all(axis=0)
-        low, high = interval(samples[:, known])
-        axes.plot(
-            x[known],
-            samples[:, known].mean(axis=0),
-            color=colour,
-            linestyle=style,
-            label=name,
-            drawstyle="steps-post" if how.get("step") else "default",
-        )
-        axes.fill_between(x[known], low, high, color=colour, alpha=0.2, linewidth=0, **how)
-    axes.grid(alpha=0.3)
-
-
-def draw_map(
-    axes: Axes,
-    values: NDArray[np.float64],
-    rows: Sequence[str],
-    columns: Sequence[str],
-) -> None:
-    """A coloured table of τ, −1 to 1."""
-    import numpy as np
-
-    axes.imshow(values, cmap="RdYlBu", vmin=-1, vmax=1, aspect="auto")
-    axes.set_xticks(
-        range(len(columns)), columns, rotation=60, ha="right", fontsize=8, rotation_mode="anchor"
-    )
-    axes.set_yticks(range(len(rows)), rows, fontsize=8)
-    for (i, j), value in np.ndenumerate(values):
-        if math.isfinite(value):
-            axes.text(
-                j,
-                i,
-                f"{value:.2f}".replace("0.", ".", 1),
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if abs(value) > 0.8 else "black",
-            )

@@ -1,17 +1,16 @@
-"""What a table lets one search on, what one finally wants of it, and how alike the orders of cells
-by both are.
+"""Candidate losses and the goal of a table, and how well they agree in the order of cells.
 
-Kendall's τ throughout: over all cells, over the best, and among cells of equal complexity. A high τ
-over a whole space mostly says that bad cells are told from good ones; a search ends among the best
-quarter. And what merely counts operations ranks well over a space, but not within equal counts.
+Agreement is Kendall's τ: over all cells, over the best, and among cells of equal complexity. A high
+τ over a whole space mostly says that bad cells differ from good ones; a search ends among the best
+quarter. And a mere count of operations ranks well over a space, but not within equal counts.
 
-The goal is found by what metrics are, not by their names: the test measure that belongs to the
-table's default objective; where only a loss belongs to it and an error or a quality is there, that.
-A candidate is every other loss, error and quality, after every run that is held; its mean over
-seeds and, where they are held, single seeds; and of a training loss with a curve three sums (Ru et
-al., "Speedy Performance Estimation for Neural Architecture Search", NeurIPS 2021): TSE over all
-epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving average of their published
-code, 0.1 of it and 0.9 of the new loss.
+The goal follows from the attributes of metrics, not from their names: the test metric that belongs
+to the table's default objective; if only a loss belongs to it and the table has an error or a
+quality, that one. A candidate is every other loss, error and quality, after every number of epochs
+in the table; its mean over seeds and, if the table has them, single seeds; and of a training loss
+with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
+NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving
+average of their published code, 0.1 of it and 0.9 of the new loss.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,14 @@ TITLES = {
 }
 """How a table heads each."""
 _MOST_PAIRS = 3
+
+
+def absent_tables(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A note for every table that is not here, by the entries of `benchmarks.tables`."""
+    absent = [entry for entry in entries if not entry["available"]]
+    return [
+        f"Not here: {entry['name']} ({entry.get('get') or entry['title']})." for entry in absent
+    ]
 
 
 def best(values: Values, share: float) -> Indices:
@@ -75,21 +83,21 @@ def agreement(
     wanted: Values,
     groups: Values | None,
 ) -> dict[str, float]:
-    """τ of two columns by every one of `MEASURES`."""
-    found = {}
+    """τ of two columns by every one of `MEASURES`; the best cells are those by a third column."""
+    taus = {}
     for measure, share in SHARES.items():
         cells = best(wanted, share)
-        found[measure] = kendall(first[cells], second[cells])
-    return {**found, WITHIN: within(first, second, groups)}
+        taus[measure] = kendall(first[cells], second[cells])
+    taus[WITHIN] = within(first, second, groups)
+    return taus
 
 
 def mean_of(columns: Sequence[Values]) -> Values:
     """The mean over the seeds that a cell has; NaN where it has none."""
-    held = np.isfinite(columns)
-    total = np.where(held, columns, 0.0).sum(axis=0)
-    means: Values = np.divide(
-        total, held.sum(axis=0), out=np.full(len(total), math.nan), where=held.any(axis=0)
-    )
+    is_known = np.isfinite(columns)
+    total = np.where(is_known, columns, 0.0).sum(axis=0)
+    means = np.full(len(total), math.nan)
+    np.divide(total, is_known.sum(axis=0), out=means, where=is_known.any(axis=0))
     return means
 
 
@@ -98,20 +106,17 @@ def ceiling(
     wanted: Values,
     groups: Values | None,
 ) -> dict[str, float]:
-    """How well one training seed ranks as another does: no loss of one seed can be asked for much
-    more.
+    """How well one training seed ranks as another does, which bounds what a loss can reach.
 
     Returns:
         By every one of `MEASURES` the mean over at most three pairs of seeds; empty where there are
         none.
     """
     pairs = list(itertools.combinations(seeds, 2))[:_MOST_PAIRS]
-    each = [agreement(first, second, wanted, groups) for first, second in pairs]
-    return (
-        {measure: float(np.mean([one[measure] for one in each])) for measure in MEASURES}
-        if each
-        else {}
-    )
+    if not pairs:
+        return {}
+    taus = [agreement(first, second, wanted, groups) for first, second in pairs]
+    return {measure: float(np.mean([tau[measure] for tau in taus])) for measure in MEASURES}
 
 
 _LAST_EPOCHS = 2
@@ -124,7 +129,7 @@ ROLES = (
     *(f"train: {what}" for what in (_LOSS, _SUM, _SAME, _OTHER)),
     *(f"valid: {what}" for what in (_LOSS, _SAME, _OTHER)),
 )
-"""What a candidate can be: its split, and what it measures beside the goal."""
+"""What a candidate can be: its split, and what it measures compared with the goal."""
 _LAST = "last"
 _WAYS = {"best": "best epoch"}
 _SPLIT = re.compile(r"^(train|valid|test)_")
@@ -132,7 +137,7 @@ _SPLIT = re.compile(r"^(train|valid|test)_")
 
 @dataclass(frozen=True)
 class Goal:
-    """What one finally wants."""
+    """The final metric that a search shall improve."""
 
     metric: Metric  # The metric
     question: Question  # With its epochs
@@ -140,7 +145,7 @@ class Goal:
 
     @property
     def measure(self) -> str:
-        """What is measured, whatever the split: ``error``, ``ssim`` …"""
+        """What is measured, on any split: ``error``, ``ssim`` …"""
         return measure_of(self.metric.name)
 
     @property
@@ -164,14 +169,13 @@ class Goal:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One thing to search on."""
+    """One loss that a search can minimise."""
 
     name: str  # As rows show it, such as `valid_error[200]`
-    # What is measured on which split, such as `train loss`; rows of different tables meet in it
-    family: str
-    role: str  # The same beside what is wanted: one of `ROLES`, or empty
+    family: str  # What is measured on which split, such as `train loss`; the same for all tables
+    role: str  # The same relative to the goal: one of `ROLES`, or empty
     values: Values  # Smaller is better, shape `(n,)`
-    seeds: tuple[Values, ...]  # The same of single seeds, if held
+    seeds: tuple[Values, ...]  # The same of single seeds, if the table has them
     seconds: float | None  # What a cell costs on average, or None where the table does not say
     share: float  # Of the cost of the table's longest run, or of its epochs; 1 for a run to the end
     # Whether it was measured on test data, which a search may not see unless a study declares it
@@ -184,7 +188,7 @@ def measure_of(name: str) -> str:
 
 
 def goal_of(bench: Benchmark) -> Goal:
-    """What one finally wants of a table."""
+    """The final metric of a table."""
     own = own_loss(bench)
     finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
     like = own.name.replace("valid", "test").replace("train", "test")
@@ -196,12 +200,12 @@ def goal_of(bench: Benchmark) -> Goal:
 
 def own_loss(bench: Benchmark) -> Metric:
     """The metric of the first loss in a table's default objective."""
-    term = next(term for term in Objective(bench.objective, bench).terms if term.is_loss)
-    return bench.metric(term.name.partition("[")[0])
+    losses = [term for term in Objective(bench.objective, bench).terms if term.is_loss]
+    return bench.metric(losses[0].name.partition("[")[0])
 
 
 def itself(bench: Benchmark, goal: Goal) -> Candidate:
-    """The goal as something to search on, of which single seeds can be compared with the others."""
+    """The goal as a candidate, of which single seeds can be compared with the others."""
     epochs = goal.question.epochs
     return _candidate(
         bench, goal, goal.metric, str(goal.question), "", epochs, goal.values, (), _longest(bench)
@@ -209,7 +213,7 @@ def itself(bench: Benchmark, goal: Goal) -> Candidate:
 
 
 def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
-    """Everything that could be searched on, but the goal itself."""
+    """All losses that a search could minimise, without the goal itself."""
     longest = _longest(bench)
     for metric in bench.metrics:
         if not metric.is_loss or metric.name == goal.metric.name:
@@ -281,20 +285,24 @@ def _candidate(
 
 
 def _role(metric: Metric, goal: Goal, end: str) -> str:
-    same = measure_of(metric.name) == goal.measure
-    what = _SUM if end else _SAME if same else _LOSS if metric.quantity == "loss" else _OTHER
-    role = f"{split_of(metric)}: {what}"
+    if end:
+        kind = _SUM
+    elif measure_of(metric.name) == goal.measure:
+        kind = _SAME
+    else:
+        kind = _LOSS if metric.quantity == "loss" else _OTHER
+    role = f"{split_of(metric)}: {kind}"
     return role if role in ROLES else ""
 
 
 def split_of(metric: Metric) -> str:
-    """What it was measured on, by its name or, where that does not say, by what its source does."""
+    """The split that its name says or, where it says none, its attribute."""
     named = _SPLIT.match(metric.name)
     return named[1] if named else metric.split
 
 
 def _family(metric: Metric) -> str:
-    """What is measured on which split, and in which way if not after the last epoch."""
+    """What is measured on which split, and how if not after the last epoch."""
     measure, _, way = _SPLIT.sub("", metric.name).partition("@")
     words = f"{split_of(metric)} {measure.replace('_', ' ')}".strip()
     return words if way in ("", _LAST) else f"{words}, {_WAYS.get(way, way)}"
@@ -309,15 +317,20 @@ def _longest(bench: Benchmark) -> int:
 
 
 def _seconds(bench: Benchmark, metric: Metric, epochs: int | None) -> float | None:
-    """Of a training run and, but for what training itself tells, one validation pass; the mean over
-    cells.
+    """Of a training run and, unless training itself yields the metric, one validation pass.
+
+    The mean over cells.
     """
-    held = {m.name: m for m in bench.metrics}
-    if bench.cost != "seconds" or epochs not in getattr(held.get("train_seconds"), "epochs", ()):
+    metrics = {m.name: m for m in bench.metrics}
+    if bench.cost != "seconds" or "train_seconds" not in metrics:
         return None
-    parts = [bench.column("train_seconds", epochs)]
-    if split_of(metric) != "train":
-        evaluated = held["valid_seconds"].epochs if "valid_seconds" in held else ()
-        if "valid_seconds" in held and (not evaluated or epochs in evaluated):
-            parts.append(bench.column("valid_seconds", epochs if evaluated else None))
-    return float(np.nanmean(np.sum(parts, axis=0)))
+    if epochs not in metrics["train_seconds"].epochs:
+        return None
+    seconds = bench.column("train_seconds", epochs)
+    if split_of(metric) != "train" and "valid_seconds" in metrics:
+        known = metrics["valid_seconds"].epochs
+        if not known:
+            seconds = seconds + bench.column("valid_seconds")
+        elif epochs in known:
+            seconds = seconds + bench.column("valid_seconds", epochs)
+    return float(np.nanmean(seconds))

@@ -14,7 +14,17 @@ import numpy as np
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.losses import TRAINED, Losses
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.papers.common.paper import COLOURS, STYLES, Row, Summary, Work, canvas, draw_map
+from surrogate_nas.papers.common.paper import Row, Summary, Work
+from surrogate_nas.papers.common.pictures import (
+    COLOURS,
+    Item,
+    Level,
+    Map,
+    Panel,
+    Series,
+    pen,
+    picture,
+)
 from surrogate_nas.papers.trained.answer import ALL, BAND, findings, is_noise, rows, summary, words
 from surrogate_nas.papers.trained.searched import FEWEST_TABLES, Searched, meetings, searched
 from surrogate_nas.papers.trained.study import (
@@ -28,7 +38,6 @@ from surrogate_nas.papers.trained.study import (
 )
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["Answer", "answered"]
@@ -67,7 +76,7 @@ def answered(work: Work) -> Answer | None:
         list(rows(studies, searches)),
         [*words(studies, searches, again), *notes],
         findings(studies, searches, again),
-        _drawn(studies, searches),
+        _picture(studies, searches),
     )
 
 
@@ -83,72 +92,76 @@ def _again() -> Replication | None:
         return None
 
 
-def _drawn(studies: Sequence[Study], searches: Sequence[Searched]) -> Figure:
+def _picture(studies: Sequence[Study], searches: Sequence[Searched]) -> Figure:
     """A map of τ, τ over cost, and the mean ranks of searches."""
-    figure = canvas(23.0, 2.5 + 0.4 * max(len(studies), 6))
-    left, middle, right = figure.subplots(1, 3, width_ratios=(11, 5, 5))
-    losses = list(dict.fromkeys(loss for found in studies for loss in found.losses))
-    names = [*losses, f"train loss,\nat {EARLY:.0%}", "two seeds\nagree"]
-    values = np.full((len(studies), len(names)), math.nan)
-    for i, found in enumerate(studies):
-        goal = found.goals[0]
-        for one in goal.told:
+    panels = [_map(studies), _costs(studies), _ranks(searches)]
+    return picture([panels], 23.0, 2.5 + 0.4 * max(len(studies), 6), widths=(11, 5, 5))
+
+
+def _map(studies: Sequence[Study]) -> Panel:
+    """τ of the validation loss of every loss and task, and of the training loss early in a run."""
+    losses = list(dict.fromkeys(loss for own in studies for loss in own.losses))
+    columns = [*losses, f"train loss,\nat {EARLY:.0%}", "two seeds\nagree"]
+    values = np.full((len(studies), len(columns)), math.nan)
+    for i, own in enumerate(studies):
+        early_epochs = own.signals["early"].epochs
+        for one in own.goals[0].told:
             if one.whole and one.metric == f"valid_loss@{one.loss}":
                 values[i, losses.index(one.loss)] = one.taus[ALL]
-            if (
-                one.epochs == found.signals["early"].epochs
-                and one.metric == f"train_loss@{found.usual}"
-            ):
+            if one.epochs == early_epochs and one.metric == f"train_loss@{own.usual}":
                 values[i, -2] = one.taus[ALL]
-        values[i, -1] = found.two_seeds.tau
-    titles = [f"{found.name}: {found.judged}" for found in studies]
-    draw_map(left, values, titles, [name.replace("_", " ") for name in names])
-    left.set_title(
-        "τ of the validation loss with the final test\nof the other seeds, by the loss trained",
-        fontsize=10,
-    )
-    for i, found in enumerate(studies):
-        told = [t for t in found.goals[0].told if t.metric == f"train_loss@{found.usual}"]
-        points = sorted((t.share, t.taus[BAND]) for t in told)
+        values[i, -1] = own.two_seeds.tau
+    rows = [f"{own.name}: {own.judged}" for own in studies]
+    title = "τ of the validation loss with the final test\nof the other seeds, by the loss trained"
+    return Panel([Map(values, rows, [name.replace("_", " ") for name in columns])], title, grid="")
+
+
+def _costs(studies: Sequence[Study]) -> Panel:
+    """τ of the usual training loss over the cost of its epochs, a line a task."""
+    items: list[Item] = []
+    for number, own in enumerate(studies):
+        points = []
+        for one in own.goals[0].told:
+            if one.metric == f"train_loss@{own.usual}":
+                points.append((one.share, one.taus[BAND]))
         if points:
-            middle.plot(
-                *np.array(points).T,
-                STYLES[i // len(COLOURS) % 3],
-                marker="o",
-                markersize=3,
-                color=COLOURS[i % len(COLOURS)],
-                label=found.name,
-            )
-    middle.set(
-        xscale="log",
-        xlabel="cost, as a share of a whole run with one validation",
-        ylabel="τ in the better half",
+            shares, taus = np.array(sorted(points)).T
+            style = {**pen(number), "marker": "o", "markersize": 3}
+            items.append(Series(shares, taus, label=own.name, style=style))
+    return Panel(
+        items,
         title="The usual training loss, epoch by epoch",
+        legend="best",
+        axes={
+            "xscale": "log",
+            "xlabel": "cost, as a share of a whole run with one validation",
+            "ylabel": "τ in the better half",
+        },
     )
-    middle.grid(alpha=0.3)
-    middle.legend(fontsize=7)
-    _draw_ranks(right, searches)
-    return figure
 
 
-def _draw_ranks(axes: Axes, searches: Sequence[Searched]) -> None:
-    """Mean ranks over the same tables: a block for every group of tables, the largest at the
-    top.
-    """
-    lines: list[tuple[str, np.ndarray]] = []
-    held = [
-        one for one in (meetings(searches) if searches else []) if len(one.tables) >= FEWEST_TABLES
-    ]
-    for one in reversed(held):
-        ordered = sorted(one.ranks.items(), key=lambda item: -float(item[1].mean()))
-        lines += [(f"{role} ({len(one.tables)} tables)", ranks) for role, ranks in ordered]
-        axes.axhline(len(lines) - 0.5, color="0.8", linewidth=0.8)
-    for i, (_, ranks) in enumerate(lines):
-        axes.plot(ranks, [i] * len(ranks), "o", color="0.6", markersize=4)
-        axes.plot(ranks.mean(), i, "D", color=COLOURS[0])
-    axes.set_yticks(range(len(lines)), [name for name, _ in lines], fontsize=8)
-    axes.set(
-        xlabel="rank by other seeds' final test, 1 is best (grey: each table)",
+def _ranks(searches: Sequence[Searched]) -> Panel:
+    """Mean ranks over the same tables: a block a group of tables, the largest at the top."""
+    groups = meetings(searches) if searches else []
+    items: list[Item] = []
+    names: list[str] = []
+    grey = {"color": "0.6", "marker": "o", "markersize": 4, "linestyle": "none"}
+    mean = {"color": COLOURS[0], "marker": "D", "linestyle": "none"}
+    for group in reversed(groups):
+        if len(group.tables) < FEWEST_TABLES:
+            continue
+        for role, ranks in sorted(group.ranks.items(), key=lambda item: -float(item[1].mean())):
+            height = len(names)
+            names.append(f"{role} ({len(group.tables)} tables)")
+            items.append(Series(ranks, np.full(len(ranks), height), style=grey))
+            items.append(Series([ranks.mean()], [height], style=mean))
+        items.append(Level(len(names) - 0.5, style={"color": "0.8", "linewidth": 0.8}))
+    return Panel(
+        items,
         title="In search, at equal seconds,\nover the same tables",
+        axes={
+            "xlabel": "rank by other seeds' final test, 1 is best (grey: each table)",
+            "yticks": range(len(names)),
+            "yticklabels": names,
+        },
     )
-    axes.grid(alpha=0.3)

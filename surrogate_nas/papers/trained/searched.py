@@ -23,7 +23,7 @@ from scipy.stats import t as student
 from surrogate_nas.benchmarks import Benchmark, load
 from surrogate_nas.papers.common.paper import Work
 from surrogate_nas.papers.common.ranks import Values
-from surrogate_nas.papers.common.searches import Found, Search, run_searches
+from surrogate_nas.papers.common.searches import Search, Trajectory, run_searches
 from surrogate_nas.papers.trained.orders import others, seen_from
 from surrogate_nas.papers.trained.study import EARLY, Study
 from surrogate_nas.strategies import DEFAULTS
@@ -68,23 +68,23 @@ class Meeting(NamedTuple):
     detectable: float
 
 
-def drives_of(found: Study) -> Iterator[str]:
+def drives_of(study: Study) -> Iterator[str]:
     """What drives searches of a task: every loss that trained all cells, and what else the usual
     one's runs tell.
     """
-    bench = load(found.table)
-    yield f"valid_{found.judged}@{found.usual}"
-    for loss in found.losses:
+    bench = load(study.table)
+    yield f"valid_{study.judged}@{study.usual}"
+    for loss in study.losses:
         question = bench.question(f"valid_loss@{loss}")
-        if np.isfinite(bench.column(*question, _seen(bench, found))).all():
+        if np.isfinite(bench.column(*question, _seen(bench, study))).all():
             yield f"valid_loss@{loss}"
-    yield f"train_loss@{found.usual}"
-    yield f"train_loss@{found.usual}[{found.signals['early'].epochs}]"
+    yield f"train_loss@{study.usual}"
+    yield f"train_loss@{study.usual}[{study.signals['early'].epochs}]"
 
 
-def _seen(bench: Benchmark, found: Study) -> int:
+def _seen(bench: Benchmark, study: Study) -> int:
     """The seed that a search sees."""
-    return bench.seeds(bench.question(found.goals[0].metric))[0]
+    return bench.seeds(bench.question(study.goals[0].metric))[0]
 
 
 def searched(studies: Sequence[Study], work: Work) -> list[Searched]:
@@ -92,63 +92,63 @@ def searched(studies: Sequence[Study], work: Work) -> list[Searched]:
     what was found.
     """
     asked = {
-        Search(found.table, drive, strategy, _budget(found), _seen(load(found.table), found)): found
-        for found in studies
-        for drive in drives_of(found)
+        Search(study.table, drive, strategy, _budget(study), _seen(load(study.table), study)): study
+        for study in studies
+        for drive in drives_of(study)
         for strategy in DEFAULTS
     }
     runs = RUNS if work.runs is None else work.runs
-    made = run_searches([(one, runs) for one in asked], "searches.jsonl", work)
+    trajectories = run_searches(dict.fromkeys(asked, runs), "searches.jsonl", work)
     return [
         one
-        for found in studies
-        for one in _judged(found, {s: made[s] for s, of in asked.items() if of is found})
+        for study in studies
+        for one in _judged(study, {s: trajectories[s] for s, of in asked.items() if of is study})
     ]
 
 
-def _budget(found: Study) -> float:
+def _budget(study: Study) -> float:
     whole = next(
-        t for t in found.goals[0].told if t.metric == f"valid_loss@{found.usual}" and t.whole
+        t for t in study.goals[0].told if t.metric == f"valid_loss@{study.usual}" and t.whole
     )
     return round(TRAININGS * whole.seconds, 3)
 
 
-def judging(found: Study) -> Values:
+def judging(study: Study) -> Values:
     """The final measure of every cell by the seeds that searches do not see, as an objective counts
     it.
     """
-    bench = load(found.table)
-    metric = bench.metric(found.goals[0].metric)
+    bench = load(study.table)
+    metric = bench.metric(study.goals[0].metric)
     question = bench.question(metric.name)
     seeds = bench.seeds(question)
     columns = np.array([metric.minimised(bench.column(*question, seed)) for seed in seeds])
-    final: Values = others(columns)[seeds.index(_seen(bench, found))] / (
+    final: Values = others(columns)[seeds.index(_seen(bench, study))] / (
         100 if metric.unit == "%" else 1
     )
     return final
 
 
-def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]:
+def _judged(study: Study, trajectories: dict[Search, list[Trajectory]]) -> Iterator[Searched]:
     """The losses of one table."""
-    final = judging(found)
+    final = judging(study)
     worst = np.nanmax(final)
     best = np.nanmin(final)
-    drives = list(drives_of(found))
+    drives = list(drives_of(study))
     regrets: dict[str, dict[str, list[float]]] = {drive: {} for drive in drives}
     cells: dict[str, list[int]] = {drive: [] for drive in drives}
-    for search, runs in made.items():
-        ends = [run.at(search.seconds) for run in runs]
+    for search, runs in trajectories.items():
+        ends = [run.incumbent_at(search.seconds) for run in runs]
         regrets[search.objective][search.strategy] = [
             float((worst if cell is None else final[cell]) - best) for cell in ends
         ]
         cells[search.objective] += [run.cells_at(search.seconds) for run in runs]
     values = np.array([np.concatenate([*regrets[drive].values()]) for drive in drives])
-    kept = values[:, np.isfinite(values).all(axis=0)]
-    p = [_REFUSED, *holm([signed_rank(one - kept[0])[0] for one in kept[1:]])]
+    finite = values[:, np.isfinite(values).all(axis=0)]
+    p = [_REFUSED, *holm([signed_rank(one - finite[0])[0] for one in finite[1:]])]
     ranks = _ranks(values)
     for i, drive in enumerate(drives):
         yield Searched(
-            found.table,
+            study.table,
             drive,
             regrets[drive],
             float(ranks[i]),
@@ -159,10 +159,10 @@ def _judged(found: Study, made: dict[Search, list[Found]]) -> Iterator[Searched]
 
 def _ranks(values: Values) -> Values:
     """Mean ranks of the rows, ties shared, over the columns that all rows have."""
-    kept = values[:, np.isfinite(values).all(axis=0)]
+    finite = values[:, np.isfinite(values).all(axis=0)]
     return (
-        np.asarray(rankdata(kept, axis=0).mean(axis=1))
-        if kept.size
+        np.asarray(rankdata(finite, axis=0).mean(axis=1))
+        if finite.size
         else np.full(len(values), math.nan)
     )
 
@@ -196,14 +196,14 @@ def meetings(searches: Sequence[Searched]) -> list[Meeting]:
     for role in dict.fromkeys(role for held in values.values() for role in held):
         tables[role] = tuple(table for table, held in values.items() if role in held)
     usual = [role for role, held in tables.items() if len(held) == len(values)]
-    found = [_meeting(tuple(values), usual, values)]
+    groups = [_meeting(tuple(values), usual, values)]
     for same in dict.fromkeys(held for role, held in tables.items() if role not in usual):
-        found.append(
+        groups.append(
             _meeting(
                 same, [*usual, *(role for role, held in tables.items() if held == same)], values
             )
         )
-    return sorted(found, key=lambda one: -len(one.tables))
+    return sorted(groups, key=lambda one: -len(one.tables))
 
 
 def _meeting(
