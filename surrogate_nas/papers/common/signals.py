@@ -1,10 +1,9 @@
-"""Who leads along a run, the training or the validation signal: for every table of every family
-that holds them.
+"""Does the training or the validation signal order cells better along a run? For all tables.
 
-A signal is the training loss, the validation loss, or the validation measure of what is finally
-wanted, after about a tenth, a fifth, half and all of a run. Its τ with the goal has an interval
-over cells, and so has the difference of two signals in the same cells, from what each cell adds to
-the pairs that it is in (the delta method for a U-statistic: Hoeffding, "A Class of Statistics with
+A signal is the training loss, the validation loss, or the validation measure of the goal, after
+about a tenth, a fifth, half and all of a run. Its τ with the goal has an interval over cells, and
+so has the difference of two signals on the same cells. Both come from the mean concordance of each
+cell with the others (the delta method for a U-statistic: Hoeffding, "A Class of Statistics with
 Asymptotically Normal Distribution", Annals of Mathematical Statistics 1948).
 """
 
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.losses import TRAINED
@@ -36,30 +36,32 @@ from surrogate_nas.papers.common.ranks import (
     split_of,
 )
 from surrogate_nas.surrogates.evaluation import kendall
+from surrogate_nas.tables import Seed
 
 MARKS = (0.1, 0.2, 0.5, 1.0)
-"""Shares of a run; a signal counts for one where it is held within a factor of 1.5 of it."""
+"""Shares of a run; a signal within a factor of 1.5 of one counts for it."""
 SIGNALS = ("train loss", "valid loss", "valid measure")
 _FACTOR = 1.5
 _PERCENT = {"half": 0.5, **{str(per_cent): per_cent / 100 for per_cent in range(1, 100)}}
-"""How metrics that are a signal earlier in a run end their names."""
+"""The share of a run that the end of a metric's name means."""
 _QUARTER = 0.25
 _PAIRED = 1500
-"""Cells that intervals are worked out over, which shrink by the root of all there are."""
+"""Cells that standard errors are estimated on, before scaling by the root of all there are."""
 _REPEATED = 200
-"""So many cells of several trainings, or half of all, are enough to be judged by another training's
-goal.
-"""
+"""With so many cells of several trainings, or half of all, another training's goal is the judge."""
 _FEWEST = 30
 _FEWEST_TABLES = 6
 _SURE = 1.959964
 _SEED = 20
 _LIVE = "tasks trained here"
 
+Columns = dict[str, dict[float, tuple[Question, Values]]]
+"""By signal and mark, what was asked for and its values."""
+
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a signal orders cells beside what is finally wanted.
+    """How well a signal orders cells.
 
     Attributes:
         read: The metric, with its epochs.
@@ -76,22 +78,22 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Signals:
-    """What a table says of training and validation signals.
+    """Training and validation signals of one table.
 
     Attributes:
         table: The benchmark.
-        family: Its space; of the tables that this project trained, that.
-        goal: What is finally wanted.
+        family: Its space; the tables that this project trained are a family of their own.
+        goal: The final metric.
         tested: Whether that was measured on test data.
         cells: How many have it.
-        others: Whether the goal is that of other trainings than the signals', so that none shares
-            its noise.
+        others: Whether the goal is of other trainings than the signals, so that they share no
+            noise.
         held: By signal and mark how well it orders.
         ahead: The training loss's τ minus that of the better validation signal, at the end.
         ahead_error: Its standard error over cells, which the two share.
         gap: How far the validation loss is above the training loss at the end, as a share of their
             sum; the median.
-        ceiling: τ of two seeds of the goal; None where none are held.
+        ceiling: τ of two seeds of the goal; None where the table has no seeds.
     """
 
     table: str
@@ -108,139 +110,137 @@ class Signals:
 
     @property
     def leader(self) -> str:
-        """Who leads at the end: ``training``, ``validation``, or ``neither``, by an interval of 95
-        %.
-        """
+        """``training``, ``validation``, or ``neither``: the better one at the end, at 95 %."""
         if not math.isfinite(self.ahead) or abs(self.ahead) <= _SURE * self.ahead_error:
             return "neither"
         return "training" if self.ahead > 0 else "validation"
 
     def to_json(self) -> dict[str, Any]:
         """All of it."""
-        told = asdict(self) | {"leader": self.leader}
-        told["held"] = {
-            name: {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
-            for name, by_mark in self.held.items()
-        }
-        return told
+        content = asdict(self) | {"leader": self.leader}
+        content["held"] = {}
+        for name, by_mark in self.held.items():
+            content["held"][name] = {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
+        return content
 
 
 def shares_of_cells(first: Values, second: Values) -> tuple[Values, float]:
-    """What each cell adds to Kendall's τ of two columns: its mean concordance with all others,
-    shape ``(n,)``.
+    """What each cell adds to Kendall's τ of two columns: its mean concordance with all others.
 
     Args:
         first: Shape ``(n,)``, finite.
-        second: Likewise.
+        second: Shape ``(n,)``, finite.
 
     Returns:
-        These means, and τ-b, to which they are scaled; the standard error of τ is twice their
-        deviation over √n.
+        These means, shape ``(n,)``, and τ-b, to which they are scaled; the standard error of τ is
+        twice their deviation over √n.
     """
-    one, other = (
-        np.sign(column[:, None] - column[None, :]).astype(np.int8) for column in (first, second)
-    )
-    n = len(first) - 1
-    shares = (one * other).sum(axis=1, dtype=np.int64) / n
-    untied = math.sqrt(
-        float(np.abs(one).sum(dtype=np.int64)) * float(np.abs(other).sum(dtype=np.int64))
-    )
-    scale = len(first) * n / untied if untied else math.nan
+    signs_of_first = _signs(first)
+    signs_of_second = _signs(second)
+    n = len(first)
+    shares = (signs_of_first * signs_of_second).sum(axis=1, dtype=np.int64) / (n - 1)
+    n_untied_first = float(np.abs(signs_of_first).sum(dtype=np.int64))
+    n_untied_second = float(np.abs(signs_of_second).sum(dtype=np.int64))
+    untied = math.sqrt(n_untied_first * n_untied_second)
+    scale = n * (n - 1) / untied if untied else math.nan
     return shares * scale, float(shares.mean()) * scale
 
 
+def _signs(column: Values) -> NDArray[np.int8]:
+    """Of all differences, shape ``(n, n)``."""
+    return np.sign(column[:, None] - column[None, :]).astype(np.int8)
+
+
 def signals_of(name: str) -> Signals | None:
-    """Read a table's signals; None where it lacks a training or a validation loss, or is not
-    here.
-    """
+    """Read a table's signals; None if it lacks a training or a validation loss, or is not here."""
     try:
         bench = load(name)
-        goal = _wanted(bench)
+        goal = _final_goal(bench)
     except UserError:
         return None
-    chosen = _chosen(bench, goal)
-    if "train loss" not in chosen or len(chosen) < 2:
+    metrics = _signal_metrics(bench, goal)
+    if "train loss" not in metrics or len(metrics) < 2:
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
     others = mean_of(seeds[1:]) if len(seeds) > 1 else np.full(len(goal.values), math.nan)
-    repeated = int(np.isfinite(others).sum())
-    enough = repeated >= _REPEATED or repeated >= np.isfinite(goal.values).sum() / 2
-    one = _first_seed(bench, chosen, goal) if repeated and enough else None
-    # Of one training all see the same noise: where others of the cell are held, what one tells is
-    # judged by them.
-    finally_wanted = goal.values if one is None else others
-    columns = {
-        what: {
-            mark: (asked, metric.minimised(bench.column(*asked, "mean" if one is None else one)))
-            for mark, asked in _marks(bench, metric)
-        }
-        for what, metric in chosen.items()
-    }
-    known = np.isfinite(finally_wanted)
+    n_repeated = int(np.isfinite(others).sum())
+    enough = n_repeated >= _REPEATED or n_repeated >= np.isfinite(goal.values).sum() / 2
+    # All metrics of one training share its noise: if a cell has other trainings, they judge it.
+    first_seed = _first_seed(bench, metrics, goal) if n_repeated and enough else None
+    goal_values = goal.values if first_seed is None else others
+    columns: Columns = {}
+    for signal, metric in metrics.items():
+        columns[signal] = {}
+        for mark, question in _marks(bench, metric):
+            seed: Seed = "mean" if first_seed is None else first_seed
+            values = metric.minimised(bench.column(*question, seed))
+            columns[signal][mark] = question, values
+    known = np.isfinite(goal_values)
     for by_mark in columns.values():
         known &= np.isfinite(by_mark[1.0][1])
     if known.sum() < _FEWEST:
         return None
+
     cells = np.flatnonzero(known)
-    wanted = finally_wanted[cells]
-    looked = np.random.default_rng(_SEED).permutation(len(cells))[:_PAIRED]
+    wanted = goal_values[cells]
+    sample = np.random.default_rng(_SEED).permutation(len(cells))[:_PAIRED]
     quarter = best(wanted, _QUARTER)
-    held: dict[str, dict[float, Agreement]] = {}
-    ends: dict[str, tuple[Values, float]] = {}
-    for what, by_mark in columns.items():
-        held[what] = {}
-        for mark, (asked, column) in by_mark.items():
+    agreements: dict[str, dict[float, Agreement]] = {}
+    shares_at_end: dict[str, Values] = {}
+    for signal, by_mark in columns.items():
+        agreements[signal] = {}
+        for mark, (question, column) in by_mark.items():
             values = column[cells]
-            whole = np.isfinite(values[looked])
-            shares, _ = shares_of_cells(values[looked][whole], wanted[looked][whole])
-            error = 2 * float(shares.std(ddof=1)) / math.sqrt(int(np.isfinite(values).sum()))
-            tau = kendall(values, wanted)
-            held[what][mark] = Agreement(
-                str(asked), tau, error, kendall(values[quarter], wanted[quarter])
+            finite = np.isfinite(values[sample])
+            shares, _ = shares_of_cells(values[sample][finite], wanted[sample][finite])
+            n_finite = int(np.isfinite(values).sum())
+            agreements[signal][mark] = Agreement(
+                read=str(question),
+                tau=kendall(values, wanted),
+                error=2 * float(shares.std(ddof=1)) / math.sqrt(n_finite),
+                quarter=kendall(values[quarter], wanted[quarter]),
             )
             if mark == 1.0:
-                ends[what] = shares, tau
-    usual = max((what for what in ends if what != "train loss"), key=lambda what: ends[what][1])
-    difference = ends["train loss"][0] - ends[usual][0]
+                shares_at_end[signal] = shares
+    taus = {signal: agreements[signal][1.0].tau for signal in agreements}
+    validation = [signal for signal in taus if signal != "train loss"]
+    better = max(validation, key=lambda signal: taus[signal])
+    difference = shares_at_end["train loss"] - shares_at_end[better]
+    family = getattr(bench.space, "base", bench.space).name
     return Signals(
         table=bench.name,
-        family=(
-            _LIVE
-            if bench.name.endswith(TRAINED)
-            else getattr(bench.space, "base", bench.space).name
-        ),
+        family=_LIVE if bench.name.endswith(TRAINED) else family,
         goal=goal.title,
         tested=goal.metric.kind == "final",
         cells=len(cells),
-        others=one is not None,
-        held=held,
-        ahead=ends["train loss"][1] - ends[usual][1],
+        others=first_seed is not None,
+        held=agreements,
+        ahead=taus["train loss"] - taus[better],
         ahead_error=2 * float(difference.std(ddof=1)) / math.sqrt(len(cells)),
         gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
     )
 
 
-def _wanted(bench: Benchmark) -> Goal:
-    """What is finally wanted; of a table of losses the test measure of its task, after the usual
-    loss.
-    """
+def _final_goal(bench: Benchmark) -> Goal:
+    """The final metric; in a table of losses the test measure of its task, after the usual loss."""
     condition = own_loss(bench).name.partition("@")[2]
-    held = {metric.name: metric for metric in bench.metrics}
-    usual = [name for name in held if condition and name.endswith(f"@{condition}")]
-    measures = [
-        name for name in usual if name.startswith("valid_") and not name.startswith("valid_loss@")
-    ]
-    metric = held.get(measures[0].replace("valid_", "test_", 1)) if measures else None
-    if metric is None:
-        return goal_of(bench)
-    question = bench.question(metric.name)
-    return Goal(metric, question, metric.minimised(bench.column(*question)))
+    metrics = {metric.name: metric for metric in bench.metrics}
+    if condition:
+        for name in metrics:
+            is_measure = name.startswith("valid_") and not name.startswith("valid_loss@")
+            if is_measure and name.endswith(f"@{condition}"):
+                metric = metrics.get(name.replace("valid_", "test_", 1))
+                if metric is None:
+                    break
+                question = bench.question(metric.name)
+                return Goal(metric, question, metric.minimised(bench.column(*question)))
+    return goal_of(bench)
 
 
-def _chosen(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
-    """By signal the metric that it is read from, under the training's own conditions."""
-    found: dict[str, Metric] = {}
+def _signal_metrics(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
+    """By signal its metric, under the training's own conditions."""
+    metrics: dict[str, Metric] = {}
     condition = own_loss(bench).name.partition("@")[2]
     for metric in sorted(bench.metrics, key=lambda metric: len(metric.name)):
         if not metric.is_loss or metric.kind == "final" or metric.name == goal.metric.name:
@@ -249,182 +249,175 @@ def _chosen(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
         if metric.name.partition("@")[2] != condition:
             continue
         split = split_of(metric)
-        if split in ("train", "valid") and metric.quantity == "loss":
-            found.setdefault(f"{split} loss", metric)
-        if (
-            split == "valid"
-            and metric.quantity != "loss"
-            and measure_of(metric.name) == goal.measure
-        ):
-            found.setdefault("valid measure", metric)
-    return found
+        is_loss = metric.quantity == "loss"
+        if split in ("train", "valid") and is_loss:
+            metrics.setdefault(f"{split} loss", metric)
+        if split == "valid" and not is_loss and measure_of(metric.name) == goal.measure:
+            metrics.setdefault("valid measure", metric)
+    return metrics
 
 
-def _first_seed(bench: Benchmark, chosen: Mapping[str, Metric], goal: Goal) -> int | None:
-    """The first seed of the goal, where all signals hold it at all their epochs."""
+def _first_seed(bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal) -> int | None:
+    """The first seed of the goal, if all signals have it at all their epochs."""
     first = bench.seeds(goal.question)[0]
-    asked = [question for metric in chosen.values() for _, question in _marks(bench, metric)]
-    return first if all(first in bench.seeds(one) for one in asked) else None
+    for metric in metrics.values():
+        for _, question in _marks(bench, metric):
+            if first not in bench.seeds(question):
+                return None
+    return first
 
 
 def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
-    """The shares of a run at which it is held, and as what: by epochs, or by metrics that end in
-    per cent (``@25``).
+    """The shares of a run at which the table has a metric, and how to ask for it there.
+
+    By epochs, or by metrics that end in per cent (``@25``).
     """
-    held = {
-        share: Question(one.name, None)
-        for one in bench.metrics
-        if (share := _PERCENT.get(one.name.removeprefix(f"{metric.name}@")))
-    }
+    questions = {}
+    for other in bench.metrics:
+        share = _PERCENT.get(other.name.removeprefix(f"{metric.name}@"))
+        if share:
+            questions[share] = Question(other.name, None)
     longest = max(metric.epochs, default=0)
-    held |= {epochs / longest: Question(metric.name, epochs) for epochs in metric.epochs if epochs}
+    for epochs in metric.epochs:
+        if epochs:
+            questions[epochs / longest] = Question(metric.name, epochs)
     for mark in MARKS[:-1]:
-        shares = [share for share in held if share < 1 and 1 / _FACTOR <= share / mark <= _FACTOR]
-        if shares:
-            yield mark, held[min(shares, key=lambda share: abs(math.log(share / mark)))]
-    yield 1.0, held.get(1.0, Question(metric.name, None))
+        near = [s for s in questions if s < 1 and 1 / _FACTOR <= s / mark <= _FACTOR]
+        if near:
+            yield mark, questions[min(near, key=lambda s: abs(math.log(s / mark)))]
+    yield 1.0, questions.get(1.0, Question(metric.name, None))
 
 
-def _gap(
-    columns: Mapping[str, Mapping[float, tuple[Question, Values]]], cells: Indices
-) -> float | None:
-    """The relative gap between validation and training loss at the end, where both are losses above
-    0.
-    """
+def _gap(columns: Columns, cells: Indices) -> float | None:
+    """The relative gap between validation and training loss at the end; the median over cells."""
     if "valid loss" not in columns:
         return None
-    train, valid = (columns[what][1.0][1][cells] for what in ("train loss", "valid loss"))
+    train = columns["train loss"][1.0][1][cells]
+    valid = columns["valid loss"][1.0][1][cells]
     total = np.abs(train) + np.abs(valid)
     return float(np.median((valid - train) / np.where(total > 0, total, np.nan)))
 
 
-def _figures(found: Signals, what: str) -> str:
-    """τ at the marks, ``·`` where a signal is not held."""
-    by_mark = found.held.get(what, {})
+def _taus_text(signals: Signals, signal: str) -> str:
+    """τ at the marks, ``·`` where the table lacks one."""
+    by_mark = signals.held.get(signal, {})
     if not by_mark:
         return "–"
-    shown = " ".join(_short(by_mark[mark].tau) if mark in by_mark else "·" for mark in MARKS)
-    return f"{shown} ± {_short(_SURE * by_mark[1.0].error, 3)}"
+    taus = [_short(by_mark[mark].tau) if mark in by_mark else "·" for mark in MARKS]
+    return f"{' '.join(taus)} ± {_short(_SURE * by_mark[1.0].error, 3)}"
 
 
 def _short(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}".replace("0.", ".", 1) if math.isfinite(value) else "–"
 
 
-def _goal_in_words(found: Signals) -> str:
-    untested = " (no test)" * (not found.tested)
-    others = ", other seeds'" * found.others
-    return f"{found.goal}{untested}{others}"
+def _goal_text(signals: Signals) -> str:
+    untested = "" if signals.tested else " (no test)"
+    others = ", other seeds'" if signals.others else ""
+    return f"{signals.goal}{untested}{others}"
 
 
-def summary(found: Sequence[Signals]) -> Summary:
-    """A line a table: τ at 10, 20, 50 and 100 % of a run with the interval of the last, and who
-    leads.
-    """
+def summary(tables: Sequence[Signals]) -> Summary:
+    """A line a table: τ at 10, 20, 50 and 100 % of a run, the interval of the last, the leader."""
     heads = (
         "family",
         "table",
         "cells",
         "wanted",
-        *(f"τ {what}" for what in SIGNALS),
+        *(f"τ {signal}" for signal in SIGNALS),
         "best quarter",
         "two seeds",
         "training ahead by",
         "leads",
     )
-    rows = [
-        (
-            one.family,
-            one.table,
-            f"{one.cells:,}",
-            _goal_in_words(one),
-            *(_figures(one, what) for what in SIGNALS),
-            " ".join(
-                _short(one.held[what][1.0].quarter) if what in one.held else "·" for what in SIGNALS
-            ),
-            "–" if one.ceiling is None else _short(one.ceiling),
-            f"{one.ahead:+.3f} ± {_SURE * one.ahead_error:.3f}",
-            one.leader,
-        )
-        for one in sorted(found, key=lambda one: (one.family, one.table))
-    ]
+    rows = []
+    for one in sorted(tables, key=lambda one: (one.family, one.table)):
+        quarters = []
+        for signal in SIGNALS:
+            known = signal in one.held
+            quarters.append(_short(one.held[signal][1.0].quarter) if known else "·")
+        row = [one.family, one.table, f"{one.cells:,}", _goal_text(one)]
+        row += [_taus_text(one, signal) for signal in SIGNALS]
+        row.append(" ".join(quarters))
+        row.append("–" if one.ceiling is None else _short(one.ceiling))
+        row.append(f"{one.ahead:+.3f} ± {_SURE * one.ahead_error:.3f}")
+        row.append(one.leader)
+        rows.append(tuple(row))
     return Summary(heads, rows)
 
 
-def words(found: Sequence[Signals]) -> list[str]:
-    """Who leads, family by family, and whether the gap between the losses foretells it."""
-    if not found:
+def words(tables: Sequence[Signals]) -> list[str]:
+    """Which signal is better, family by family, and whether the gap of the losses predicts it."""
+    if not tables:
         return []
-    counts = {
-        who: sum(one.leader == who for one in found)
-        for who in ("training", "validation", "neither")
-    }
     families: dict[str, list[Signals]] = {}
-    for one in found:
+    for one in tables:
         families.setdefault(one.family, []).append(one)
-    said = [
-        f"At the end of a run, on {len(found)} tables of {len(families)} spaces: the training loss"
-        f" orders cells better than every validation signal on {counts['training']}, worse than one"
-        f" on {counts['validation']}, and on {counts['neither']} the interval of the difference"
-        " holds 0 (cells are what varies; one training each, where no seeds are held)."
+    training, validation, neither = _leads(tables)
+    by_family = []
+    for family, own in sorted(families.items()):
+        by_family.append(f"{family} {' / '.join(map(str, _leads(own)))}")
+    sentences = [
+        f"At the end of a run, on {len(tables)} tables of {len(families)} spaces: the training loss"
+        f" orders cells better than every validation signal on {training}, worse than one on"
+        f" {validation}, and on {neither} the interval of the difference includes 0 (cells are what"
+        " varies; one training each, where the table has no seeds).",
+        f"By space (training / validation / neither): {'; '.join(by_family)}.",
     ]
-    each = [
-        f"{family} {' / '.join(str(sum(one.leader == who for one in of)) for who in counts)}"
-        for family, of in sorted(families.items())
-    ]
-    said.append(f"By space (training / validation / neither): {'; '.join(each)}.")
-    early = [
-        (
-            one.held["train loss"][mark].tau
-            - max(
-                (
-                    one.held[what][mark].tau
-                    for what in SIGNALS[1:]
-                    if mark in one.held.get(what, {})
-                ),
-                default=math.nan,
-            ),
-            one,
-        )
-        for mark in MARKS[:1]
-        for one in found
-        if mark in one.held["train loss"]
-    ]
-    compared = [difference for difference, _ in early if math.isfinite(difference)]
+    differences = [_early_difference(one) for one in tables]
+    compared = [value for value in differences if math.isfinite(value)]
     if compared:
-        ahead = sum(difference > 0 for difference in compared)
-        said.append(
-            f"After a tenth of a run the training loss is ahead on {ahead} of the {len(compared)}"
-            " that hold it."
+        n_ahead = sum(value > 0 for value in compared)
+        sentences.append(
+            f"After a tenth of a run the training loss is ahead on {n_ahead} of the"
+            f" {len(compared)} tables that have it there."
         )
-    said += _moderated(families)
-    return said
+    return sentences + _moderated(families)
+
+
+def _leads(tables: Sequence[Signals]) -> list[int]:
+    """On how many tables training leads, validation, or neither."""
+    leaders = [one.leader for one in tables]
+    return [leaders.count(name) for name in ("training", "validation", "neither")]
+
+
+def _early_difference(signals: Signals) -> float:
+    """τ of the training loss after a tenth of a run minus that of the better validation signal."""
+    mark = MARKS[0]
+    taus = []
+    for signal in SIGNALS[1:]:
+        by_mark = signals.held.get(signal, {})
+        if mark in by_mark:
+            taus.append(by_mark[mark].tau)
+    training = signals.held["train loss"]
+    if mark not in training or not taus:
+        return math.nan
+    return training[mark].tau - max(taus)
 
 
 def _moderated(families: Mapping[str, Sequence[Signals]]) -> list[str]:
-    """Spearman's ρ over tables between the gap of the losses and by how much training is ahead."""
+    """Spearman's ρ over tables between the gap of the losses and the lead of training."""
     from scipy.stats import spearmanr
 
-    told = {}
-    for family, of in sorted(families.items()):
-        pairs = [
-            (one.gap, one.ahead) for one in of if one.gap is not None and math.isfinite(one.ahead)
-        ]
+    rhos = []
+    texts = []
+    for family, tables in sorted(families.items()):
+        pairs = []
+        for one in tables:
+            if one.gap is not None and math.isfinite(one.ahead):
+                pairs.append((one.gap, one.ahead))
         if len(pairs) >= _FEWEST_TABLES:
-            gaps, ahead = np.array(pairs).T
-            told[family] = float(spearmanr(gaps, ahead).statistic), len(pairs)
-    if not told:
+            gaps, leads = np.array(pairs).T
+            rho = float(spearmanr(gaps, leads).statistic)
+            rhos.append(rho)
+            texts.append(f"{rho:+.2f} over {len(pairs)} tables of {family}")
+    if not rhos:
         return []
-    signs = {rho > 0 for rho, _ in told.values()}
-    shown = ", ".join(
-        f"{rho:+.2f} over {n} tables of {family}" for family, (rho, n) in told.items()
-    )
-    end = (
-        "it has both signs, so it foretells nothing yet"
-        if len(signs) > 1
-        else "few tables: a hypothesis, no finding"
-    )
+    both_signs = len({rho > 0 for rho in rhos}) > 1
+    end = "few tables: a hypothesis, no finding"
+    if both_signs:
+        end = "it has both signs, so it predicts nothing yet"
     return [
         "The gap between validation and training loss as a sign of who leads: Spearman's ρ"
-        f" {shown}; {end}."
+        f" {', '.join(texts)}; {end}."
     ]

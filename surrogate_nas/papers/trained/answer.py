@@ -165,11 +165,11 @@ class Moderation:
 
 def contrasts_of(studies: Sequence[Study]) -> list[Contrast]:
     """The three contrasts, by run length; of lengths with at least `FEWEST_TASKS` tasks."""
-    found = []
-    for length, held in by_length(studies).items():
-        if len({one.task for one in held}) >= FEWEST_TASKS:
-            found += _corrected(length, held)
-    return found
+    contrasts = []
+    for length, group in by_length(studies).items():
+        if len({one.task for one in group}) >= FEWEST_TASKS:
+            contrasts += _corrected(length, group)
+    return contrasts
 
 
 def by_length(studies: Sequence[Study]) -> dict[int, list[Study]]:
@@ -182,9 +182,9 @@ def by_length(studies: Sequence[Study]) -> dict[int, list[Study]]:
     return dict(sorted(grouped.items()))
 
 
-def _corrected(length: int, held: Sequence[Study]) -> list[Contrast]:
-    resampled = {key: two_level(_of_tasks(held, key)) for key in CONTRASTED}
-    tasks = len({one.task for one in held})
+def _corrected(length: int, studies: Sequence[Study]) -> list[Contrast]:
+    resampled = {key: two_level(_of_tasks(studies, key)) for key in CONTRASTED}
+    tasks = len({one.task for one in studies})
     each = {key: p_of(values, tasks) for key, values in resampled.items()}
     made = []
     for key, p in zip(CONTRASTED, holm([*each.values()]), strict=True):
@@ -200,10 +200,10 @@ def _corrected(length: int, held: Sequence[Study]) -> list[Contrast]:
     return made
 
 
-def _of_tasks(held: Sequence[Study], key: str) -> Values:
+def _of_tasks(studies: Sequence[Study], key: str) -> Values:
     """By task, the estimate and its resamples of cells; the mean over tables of one task."""
     by_task: dict[str, list[Values]] = {}
-    for one in held:
+    for one in studies:
         by_task.setdefault(one.task, []).append(one.contrasts[key])
     return np.array([np.mean(values, axis=0) for values in by_task.values()])
 
@@ -215,13 +215,15 @@ def moderations_of(studies: Sequence[Study]) -> list[Moderation]:
     tasks = [one.task for one in studies]
     if len(set(tasks)) < FEWEST_TASKS:
         return []
-    found: dict[str, Values] = {}
+    correlations: dict[str, Values] = {}
     for key in CONTRASTED:
         gaps = np.array([one.signals[key].gap for one in studies])
-        found[key] = spearman_of(gaps, np.array([one.contrasts[key][0] for one in studies]), tasks)
-    p = [min(1.0, 2 * tail_of(values)) for values in found.values()]
+        correlations[key] = spearman_of(
+            gaps, np.array([one.contrasts[key][0] for one in studies]), tasks
+        )
+    p = [min(1.0, 2 * tail_of(values)) for values in correlations.values()]
     made = []
-    for (key, values), raw, after in zip(found.items(), p, holm(p), strict=True):
+    for (key, values), raw, after in zip(correlations.items(), p, holm(p), strict=True):
         low, high = np.nanquantile(values[1:], [LEVEL / 2, 1 - LEVEL / 2])
         needed = seen_from(len(set(tasks)), len(CONTRASTED)) * float(np.nanstd(values[1:]))
         made.append(
@@ -244,26 +246,26 @@ def summary(studies: Sequence[Study]) -> Summary:
     apart = differing(studies)
     return Summary(
         _HEADS,
-        [_line(found) for found in studies],
-        [_more(found, apart[found.name]) for found in studies],
+        [_line(study) for study in studies],
+        [_more(study, apart[study.name]) for study in studies],
     )
 
 
-def _line(found: Study) -> tuple[str, ...]:
-    noise = " (noise)" if is_noise(found) else ""
-    least, most, _ = found.seeds
+def _line(study: Study) -> tuple[str, ...]:
+    noise = " (noise)" if is_noise(study) else ""
+    least, most, _ = study.seeds
     return (
-        found.name,
-        found.judged,
-        f"{found.classes[0]:,} × {least if least == most else f'{least}–{most}'}",
-        f"{about(found.two_seeds)}{noise}",
-        number(found.signals[MEASURE].same_run),
-        number(found.signals["train"].gap),
-        *(_told(signal) for signal in found.signals.values()),
+        study.name,
+        study.judged,
+        f"{study.classes[0]:,} × {least if least == most else f'{least}–{most}'}",
+        f"{about(study.two_seeds)}{noise}",
+        number(study.signals[MEASURE].same_run),
+        number(study.signals["train"].gap),
+        *(_signal_text(signal) for signal in study.signals.values()),
     )
 
 
-def _told(signal: Signal) -> str:
+def _signal_text(signal: Signal) -> str:
     return f"{about(signal.tau)} → {about(signal.corrected)}"
 
 
@@ -279,24 +281,24 @@ def number(value: float, digits: int = 2) -> str:
     )
 
 
-def about(found: Agreement) -> str:
+def about(agreement: Agreement) -> str:
     """A number with half its interval of 95 %, a dash where it is not known."""
-    if not math.isfinite(found.high):
+    if not math.isfinite(agreement.high):
         return "–"
-    return f"{number(found.tau)} ±{number((found.high - found.low) / 2)}"
+    return f"{number(agreement.tau)} ±{number((agreement.high - agreement.low) / 2)}"
 
 
-def _more(found: Study, apart: Sequence[str]) -> Mapping[str, str]:
-    goal = found.goals[0]
-    noise = " (noise)" if is_noise(found) else ""
+def _more(study: Study, apart: Sequence[str]) -> Mapping[str, str]:
+    goal = study.goals[0]
+    noise = " (noise)" if is_noise(study) else ""
     whole = leading(goal.told, early=False)
     early = leading(goal.told, early=True)
     after = (named(whole), *_figures(whole)) if whole else ("–",) * 4
     before = (named(early), f"{early.share:.0%}", *_figures(early)) if early else ("–",) * 5
     values = (
         goal.metric,
-        f"{found.classes[0]} of {found.classes[1]}",
-        f"{found.two_seeds.tau:.2f}{noise}",
+        f"{study.classes[0]} of {study.classes[1]}",
+        f"{study.two_seeds.tau:.2f}{noise}",
         f"{goal.ceiling[BAND]:.2f}",
         *after,
         *before,
@@ -305,26 +307,28 @@ def _more(found: Study, apart: Sequence[str]) -> Mapping[str, str]:
     return dict(zip(_MORE, values, strict=True))
 
 
-def _figures(told: Reading) -> tuple[str, str, str]:
-    return f"{told.taus[ALL]:.2f}", f"{told.taus[BAND]:.2f}", f"{told.regret:.4g}"
+def _figures(reading: Reading) -> tuple[str, str, str]:
+    return f"{reading.taus[ALL]:.2f}", f"{reading.taus[BAND]:.2f}", f"{reading.regret:.4g}"
 
 
-def named(told: Reading) -> str:
+def named(reading: Reading) -> str:
     """What was told, with its epochs."""
-    return f"{told.metric}[{told.epochs}]"
+    return f"{reading.metric}[{reading.epochs}]"
 
 
-def is_noise(found: Study) -> bool:
+def is_noise(study: Study) -> bool:
     """Whether two seeds hardly agree on the order of cells."""
-    return not found.two_seeds.tau >= LEAST
+    return not study.two_seeds.tau >= LEAST
 
 
-def leading(told: Iterable[Reading], *, early: bool) -> Reading | None:
+def leading(readings: Iterable[Reading], *, early: bool) -> Reading | None:
     """What orders the better half best, after whole runs or of what costs at most half of one; the
     best of many.
     """
     fitting = [
-        t for t in told if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)
+        t
+        for t in readings
+        if math.isfinite(t.taus[BAND]) and (t.share <= CHEAP if early else t.whole)
     ]
     return max(fitting, key=lambda t: t.taus[BAND], default=None)
 
@@ -352,24 +356,24 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
     """Everything as rows: τ by band and regret of all that is told, differences, λ, and what
     searches found.
     """
-    for found in studies:
-        yield from _signal_rows(found)
-        for goal in found.goals:
-            own = goal is found.goals[0]
-            for told in goal.told:
-                if told.whole or (own and told.epochs in (1, found.signals["early"].epochs)):
-                    yield from _told_rows(found, goal, told, own)
-        for loss, (gap, p) in found.goals[0].apart.items():
+    for study in studies:
+        yield from _signal_rows(study)
+        for goal in study.goals:
+            own = goal is study.goals[0]
+            for reading in goal.told:
+                if reading.whole or (own and reading.epochs in (1, study.signals["early"].epochs)):
+                    yield from _reading_rows(study, goal, reading, own)
+        for loss, (gap, p) in study.goals[0].apart.items():
             says = (
                 f"95 % {gap.low:+.2f} to {gap.high:+.2f}, p = {p:.3f}, uncorrected; above 0 the"
                 " usual loss is better"
             )
-            name = f"valid_{found.judged}@{loss} against @{found.usual}"
-            yield Row(name, found.name, "kendall_difference", ours=gap.tau, mark="D", verdict=says)
-        for (weight, loss), (lost, size) in found.goals[0].by_lambda.items():
+            name = f"valid_{study.judged}@{loss} against @{study.usual}"
+            yield Row(name, study.name, "kendall_difference", ours=gap.tau, mark="D", verdict=says)
+        for (weight, loss), (lost, size) in study.goals[0].by_lambda.items():
             says = f"chooses {size:.2f} of the median's parameters"
             name = f"valid_loss@{loss} + {weight:g}*params"
-            yield Row(name, found.name, "regret_with_lambda", ours=lost, mark="D", verdict=says)
+            yield Row(name, study.name, "regret_with_lambda", ours=lost, mark="D", verdict=says)
     for one in searches:
         flat = [value for values in one.regret.values() for value in values if math.isfinite(value)]
         if flat:
@@ -390,17 +394,17 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
             )
 
 
-def _signal_rows(found: Study) -> Iterator[Row]:
-    goal = found.goals[0].metric
-    for signal in found.signals.values():
+def _signal_rows(study: Study) -> Iterator[Row]:
+    goal = study.goals[0].metric
+    for signal in study.signals.values():
         name = f"{signal.metric}[{signal.epochs}]"
         r = signal.corrected
         if math.isfinite(r.high):
             says = f"95 % {r.low:.2f} to {r.high:.2f}, with {goal} without the noise of seeds"
-            yield Row(name, found.name, "correlation_corrected", ours=r.tau, mark="D", verdict=says)
+            yield Row(name, study.name, "correlation_corrected", ours=r.tau, mark="D", verdict=says)
         yield Row(
             name,
-            found.name,
+            study.name,
             "kendall_same_run",
             ours=signal.same_run,
             mark="D",
@@ -408,28 +412,28 @@ def _signal_rows(found: Study) -> Iterator[Row]:
         )
 
 
-def _told_rows(found: Study, goal: Wanted, told: Reading, own: bool) -> Iterator[Row]:
+def _reading_rows(study: Study, goal: Wanted, reading: Reading, own: bool) -> Iterator[Row]:
     verdict = f"with the mean {goal.metric} of the other seeds"
-    for band, tau in told.taus.items():
+    for band, tau in reading.taus.items():
         if math.isfinite(tau) and (own or band == ALL):
             yield Row(
-                named(told),
-                found.name,
+                named(reading),
+                study.name,
                 band,
                 ours=tau,
                 mark="D",
                 verdict=verdict,
                 ceiling=goal.ceiling[band],
-                seconds=told.seconds,
+                seconds=reading.seconds,
             )
     yield Row(
-        named(told),
-        found.name,
+        named(reading),
+        study.name,
         f"regret_{goal.metric}",
-        ours=told.regret,
+        ours=reading.regret,
         mark="D",
         ceiling=goal.regret,
-        seconds=told.seconds,
+        seconds=reading.seconds,
         verdict=f"of the cell chosen among {DRAWN:.0%} of them",
     )
 
@@ -442,32 +446,32 @@ def findings(
     """What JSON holds of the answer: signals, contrasts, moderator, replication and mean ranks, in
     full.
     """
-    told = [found for found in studies if not is_noise(found)]
+    clear = [study for study in studies if not is_noise(study)]
     return {
-        "signals": [_signals(found) for found in studies],
-        "contrasts": [_contrast(one) for one in contrasts_of(told)],
-        "moderator": [_contrast(one) for one in moderations_of(told)],
+        "signals": [_signals(study) for study in studies],
+        "contrasts": [_contrast(one) for one in contrasts_of(clear)],
+        "moderator": [_contrast(one) for one in moderations_of(clear)],
         "replication": _plain(asdict(again)) if again else None,
         "mean_ranks": [_ranked(one) for one in (meetings(searches) if searches else ())],
     }
 
 
-def _signals(found: Study) -> dict[str, Any]:
-    least, most, trainings = found.seeds
+def _signals(study: Study) -> dict[str, Any]:
+    least, most, trainings = study.seeds
     return {
-        "task": found.name,
-        "table": found.table,
-        "wanted": found.goals[0].metric,
-        "epochs": found.epochs,
-        "classes": found.classes[0],
-        "classes_in_all": found.classes[1],
+        "task": study.name,
+        "table": study.table,
+        "wanted": study.goals[0].metric,
+        "epochs": study.epochs,
+        "classes": study.classes[0],
+        "classes_in_all": study.classes[1],
         "least_seeds": least,
         "most_seeds": most,
         "trainings_by_the_usual_loss": trainings,
-        "is_noise": is_noise(found),
-        "two_seeds": _plain(found.two_seeds),
-        "ceiling": _plain(found.ceiling),
-        "signals": {key: _plain(asdict(signal)) for key, signal in found.signals.items()},
+        "is_noise": is_noise(study),
+        "two_seeds": _plain(study.two_seeds),
+        "ceiling": _plain(study.ceiling),
+        "signals": {key: _plain(asdict(signal)) for key, signal in study.signals.items()},
     }
 
 
@@ -529,19 +533,19 @@ def words(
     return lines
 
 
-def _means(told: Sequence[Study]) -> Iterator[str]:
-    for length, held in by_length(told).items():
-        if len(held) > 1:
+def _means(studies: Sequence[Study]) -> Iterator[str]:
+    for length, group in by_length(studies).items():
+        if len(group) > 1:
             each = {
-                key: two_level(np.array([one.taus[key] for one in held]))
+                key: two_level(np.array([one.taus[key] for one in group]))
                 for key in (*TITLES, "goal")
             }
             said = {
-                key: number(v[0]) + _between(*ends(v, len(held), LEVEL)) for key, v in each.items()
+                key: number(v[0]) + _between(*ends(v, len(group), LEVEL)) for key, v in each.items()
             }
             listed = ", ".join(f"{title} {said[key]}" for key, title in TITLES.items())
             yield (
-                f"Mean τ over {len(held)} tasks{_of(length)}: {listed}. The final measure itself:"
+                f"Mean τ over {len(group)} tasks{_of(length)}: {listed}. The final measure itself:"
                 f" {said['goal']}."
             )
 
@@ -558,8 +562,8 @@ def _signed(value: float, digits: int = 3) -> str:
     return f"{'+' if value > 0 else ''}{number(value, digits)}"
 
 
-def _contrasts(told: Sequence[Study]) -> Iterator[str]:
-    for one in contrasts_of(told):
+def _contrasts(studies: Sequence[Study]) -> Iterator[str]:
+    for one in contrasts_of(studies):
         seen = f"from {number(one.detectable, 3)} it would be seen (power 80 %, corrected)"
         if one.seen:
             says = (
@@ -576,8 +580,8 @@ def _contrasts(told: Sequence[Study]) -> Iterator[str]:
         )
 
 
-def _one_quantity(told: Sequence[Study]) -> Iterator[str]:
-    short = [one for one in told if abs(one.signals["train"].gap) <= SHORT]
+def _one_quantity(studies: Sequence[Study]) -> Iterator[str]:
+    short = [one for one in studies if abs(one.signals["train"].gap) <= SHORT]
     if not short:
         return
     quartiles = {
@@ -588,29 +592,29 @@ def _one_quantity(told: Sequence[Study]) -> Iterator[str]:
         f"{TITLES[key]} {number(mid)}{_between(low, high)}"
         for key, (mid, low, high) in quartiles.items()
     )
-    others = [one.name for one in told if one not in short]
+    others = [one.name for one in studies if one not in short]
     left = f" ({', '.join(others)} left out)" if others else ""
     alike = all(abs(mid - 1) <= OF_INTEREST for mid, _, _ in quartiles.values())
     verdict = "these runs cannot tell them apart, longer ones may" if alike else "they differ"
     yield (
-        f"Runs too short to overfit, {len(short)} of {len(told)}{left}: without noise the final"
+        f"Runs too short to overfit, {len(short)} of {len(studies)}{left}: without noise the final"
         f" measure's correlation with {listed} (median and middle half): {verdict}."
     )
 
 
-def _moderated(told: Sequence[Study]) -> Iterator[str]:
-    found = moderations_of(told)
-    if not found:
+def _moderated(studies: Sequence[Study]) -> Iterator[str]:
+    moderations = moderations_of(studies)
+    if not moderations:
         return
     listed = "; ".join(
         f"{TITLES[one.signal]} {_signed(one.rho, 2)}{_between(one.low, one.high)}"
         + (f", p = {one.corrected:.3f} after Holm" if one.seen else "")
-        for one in found
+        for one in moderations
     )
-    needed = [one.detectable for one in found if not one.seen]
+    needed = [one.detectable for one in moderations if not one.seen]
     verdict = (
         "found where p is told"
-        if any(one.seen for one in found)
+        if any(one.seen for one in moderations)
         else "a hypothesis still, not seen here"
     )
     if needed:
@@ -621,7 +625,7 @@ def _moderated(told: Sequence[Study]) -> Iterator[str]:
         )
     yield (
         "Moderator (gap between validation and training loss, Spearman's ρ with the contrast,"
-        f" {found[0].tables} tasks and lengths): {listed}: {verdict}."
+        f" {moderations[0].tables} tasks and lengths): {listed}: {verdict}."
     )
 
 
@@ -695,9 +699,9 @@ def _trained_otherwise(usual: Sequence[Study]) -> Iterator[str]:
     )
 
 
-def _spread(found: Agreement) -> float:
+def _spread(agreement: Agreement) -> float:
     """The standard error behind an interval."""
-    return (found.high - found.low) / 2 / float(norm.isf(LEVEL / 2))
+    return (agreement.high - agreement.low) / 2 / float(norm.isf(LEVEL / 2))
 
 
 def _by_search(searches: Sequence[Searched]) -> Iterator[str]:

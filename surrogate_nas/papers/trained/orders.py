@@ -121,13 +121,13 @@ class Order(NamedTuple):
         """By resample, shape ``(len(counts),)``."""
         drawn = counts[:, self.held]
         if self.pairs is None:
-            found = (2 * drawn - 1) @ self.sums.T
+            result = (2 * drawn - 1) @ self.sums.T
         else:
-            found = np.stack(
+            result = np.stack(
                 [((drawn @ pairs) * drawn).sum(axis=1) for pairs in self.pairs.astype(np.float64)],
                 axis=1,
             )
-        both, first, second = found.T
+        both, first, second = result.T
         with np.errstate(invalid="ignore", divide="ignore"):
             taus: Values = both / np.sqrt(first * second)
         return np.clip(taus, -1.0, 1.0)
@@ -193,8 +193,8 @@ def corrected(taus: Values, of_signal: Values, of_goal: Values, seeds: float) ->
     raw, signal, goal = (np.sin(np.pi / 2 * tau) for tau in (taus, of_signal, of_goal))
     mean = seeds * goal / (1 + (seeds - 1) * goal)
     with np.errstate(invalid="ignore", divide="ignore"):
-        found: Values = np.where((signal > 0) & (mean > 0), raw / np.sqrt(signal * mean), math.nan)
-    return found
+        result: Values = np.where((signal > 0) & (mean > 0), raw / np.sqrt(signal * mean), math.nan)
+    return result
 
 
 def seeds_of_goal(goal: Columns) -> float:
@@ -211,23 +211,23 @@ def with_interval(resampled: Values) -> Agreement:
     """The first of some numbers, and the interval of 95 % of the others; no ends where too many are
     not known.
     """
-    found = float(resampled[0])
+    result = float(resampled[0])
     known = resampled[1:][np.isfinite(resampled[1:])]
-    if not math.isfinite(found) or len(known) < _KNOWN * (len(resampled) - 1):
-        return Agreement(found, math.nan, math.nan)
+    if not math.isfinite(result) or len(known) < _KNOWN * (len(resampled) - 1):
+        return Agreement(result, math.nan, math.nan)
     low, high = np.quantile(known, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return Agreement(found, float(low), float(high))
+    return Agreement(result, float(low), float(high))
 
 
 def apart_by(resampled: Values, cells: int) -> tuple[Agreement, float]:
     """A difference with its interval, and the two-sided p-value of there being none, by its
     standard error and t.
     """
-    found = with_interval(resampled)
+    result = with_interval(resampled)
     spread = float(np.nanstd(resampled[1:]))
     if not spread > 0:
-        return found, 1.0
-    return found, float(2 * student.sf(abs(found.tau) / spread, cells - 1))
+        return result, 1.0
+    return result, float(2 * student.sf(abs(result.tau) / spread, cells - 1))
 
 
 def seen_from(units: float, tests: int = 1) -> float:
@@ -244,16 +244,16 @@ def two_level(estimates: Values, resamples: int = OF_TASKS, seed: int = 0) -> Va
     itself first.
     """
     rng, (tasks, n) = np.random.default_rng(seed), estimates.shape
-    found = estimates[:, 0]
+    result = estimates[:, 0]
     noise = estimates[:, 1:] - np.nanmean(estimates[:, 1:], axis=1, keepdims=True)
     noise = np.nan_to_num(noise)
-    total = float(found.var())
+    total = float(result.var())
     between = max(0.0, total * tasks / max(tasks - 1, 1) - float(noise.var(axis=1).mean()))
     kept = math.sqrt(between / total) if total > 0 else 0.0
     drawn = rng.integers(tasks, size=(resamples, tasks))
-    of_tasks = found.mean() + kept * (found - found.mean())
+    of_tasks = result.mean() + kept * (result - result.mean())
     means = (of_tasks[drawn] + noise[drawn, rng.integers(n - 1, size=drawn.shape)]).mean(axis=1)
-    return np.concatenate([[found.mean()], means])
+    return np.concatenate([[result.mean()], means])
 
 
 def ends(resampled: Values, tasks: int, level: float) -> tuple[float, float]:

@@ -377,14 +377,14 @@ def _goal(table: Trainings, measure: str, *, own: bool) -> Wanted:
     return Wanted(name, taus(wanted, rest), regret(wanted, rest), tuple(told), apart, by_lambda)
 
 
-def _held(values: Columns, rest: Columns) -> list[tuple[Values, Values]]:
+def _pairs(values: Columns, rest: Columns) -> list[tuple[Values, Values]]:
     """By seed, both columns of the cells that have both; of seeds with enough of them."""
-    held = [
+    pairs = [
         (v[known], r[known])
         for v, r in zip(values, rest, strict=True)
         if (known := _both(v, r)).any()
     ]
-    return [pair for pair in held if len(pair[0]) >= FEWEST_CELLS]
+    return [pair for pair in pairs if len(pair[0]) >= FEWEST_CELLS]
 
 
 def _both(one: Values, two: Values) -> np.ndarray:
@@ -398,7 +398,7 @@ def _mean(values: Sequence[float], pairs: Sequence[tuple[Values, Values]]) -> fl
 
 def taus(values: Columns, rest: Columns) -> dict[str, float]:
     """Kendall's τ of one seed's values with the other seeds' goal, the mean over seeds, by band."""
-    pairs = _held(values, rest)
+    pairs = _pairs(values, rest)
     found = {}
     for band, share in SHARES.items():
         cells = [best(goal, share) for _, goal in pairs]
@@ -411,7 +411,7 @@ def regret(values: Columns, rest: Columns) -> float:
     """What the chosen of a share of the cells has more than the best of them by the other seeds'
     goal; a mean.
     """
-    pairs = _held(values, rest)
+    pairs = _pairs(values, rest)
     drawn = [_draws(len(one)) for one, _ in pairs]
     lost = [
         goal[_chosen(one, d)] - goal[d].min(axis=1)
@@ -459,7 +459,7 @@ def _by_lambda(
     for weight in LAMBDAS:
         for loss in table.losses:
             values = table(f"valid_loss@{loss}") + weight * size
-            sizes = _held(values, np.where(np.isfinite(rest), size, math.nan))
+            sizes = _pairs(values, np.where(np.isfinite(rest), size, math.nan))
             chosen = [float(sized[_chosen(one, _draws(len(one)))].mean()) for one, sized in sizes]
             yield (weight, loss), (regret(values, rest + weight * size), _mean(chosen, sizes))
 
