@@ -1,0 +1,104 @@
+"""The contracts as pytest classes: what keeps one passes, what breaks one fails and says why."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from surrogate_nas.contract.testing import (
+    SourceContract,
+    SpaceContract,
+    StrategyContract,
+    SurrogateContract,
+)
+from surrogate_nas.contract.trying import TinySpace
+from surrogate_nas.core.metrics import metric_named
+from surrogate_nas.space import Space, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.strategies import Strategy
+from surrogate_nas.surrogates import Surrogate
+from surrogate_nas.surrogates.ridge import Ridge
+from surrogate_nas.tables import Table
+from tests import broken_strategies
+
+
+class TestGoodStrategy(StrategyContract):
+    @pytest.fixture
+    def strategy(self) -> type[Strategy]:
+        return broken_strategies.Fine
+
+
+class TestGoodSpace(SpaceContract):
+    @pytest.fixture
+    def space(self) -> Space:
+        return TinySpace()
+
+
+class TestGoodSurrogate(SurrogateContract):
+    @pytest.fixture
+    def surrogate(self) -> type[Surrogate]:
+        return Ridge
+
+
+def read(name: str) -> Table:
+    space = nb201()
+    table = Table(name, "nb201", "t", "s", "l", "c", "", Network())
+    errors = space.choices @ np.arange(1.0, 7.0)
+    table.add(metric_named("valid_error"), None, errors)
+    return table
+
+
+class TestGoodSource(SourceContract):
+    @pytest.fixture
+    def source(self) -> ModuleType:
+        module = ModuleType("mine")
+        module.__dict__.update(TITLE="mine", NAMES=("mine-a", "mine-b"), read=read)
+        return module
+
+
+BROKEN = """
+import pytest
+from surrogate_nas.contract.testing import StrategyContract
+from tests.broken_strategies import Fine
+
+
+class Foreign(Fine):
+    def ask(self, n):
+        return ["no cell"] * n
+
+
+class TestForeign(StrategyContract):
+    @pytest.fixture
+    def strategy(self):
+        return Foreign
+
+
+class TestNothing(StrategyContract):
+    pass
+"""
+
+
+def test_a_broken_strategy_fails_with_the_promise_and_the_hint(tmp_path: Path) -> None:
+    path = tmp_path / "test_broken.py"
+    path.write_text(BROKEN)
+    options = ["-q", "-p", "no:cacheprovider", "-c", "/dev/null", f"--rootdir={tmp_path}"]
+    command = [sys.executable, "-m", "pytest", *options, "-k", "asks_for_one", str(path)]
+    root = Path(__file__).parents[2]
+    outcome = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert outcome.returncode == 1
+    assert "Broken: `ask(n)` returns 1 to n cells of the space" in outcome.stdout
+    assert "which is no cell of tiny" in outcome.stdout
+    assert "Hint: take cells from self.space" in outcome.stdout
+    assert "Give the fixture `strategy`" in outcome.stdout
+    assert "3 failed" in outcome.stdout and "3 errors" in outcome.stdout
+
+
+def test_nothing_else_imports_pytest() -> None:
+    code = "import sys, surrogate_nas.contract, surrogate_nas.cli; print('pytest' in sys.modules)"
+    outcome = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert outcome.stdout.strip() == "False"
