@@ -129,23 +129,6 @@ def test_hashes_are_remembered_in_the_home_and_a_damaged_file_is_made_anew(
     assert np.array_equal(hashes.all_hashes.__wrapped__(), others)
 
 
-def test_md5_is_md5() -> None:
-    rng = np.random.default_rng(0)
-    for length in (0, 1, 55, 56, 63, 64, 119, 120, 226):
-        messages = rng.integers(256, size=(3, length), dtype=np.uint8)
-        expected = [hashlib.md5(row.tobytes()).digest() for row in messages]
-        assert [row.tobytes() for row in hashes.md5_of(messages)] == expected
-
-
-@pytest.mark.parametrize("vertices", [2, 4, 5, 6, 7])
-def test_hashes_of_many_are_those_one_by_one(vertices: int) -> None:
-    rows = np.flatnonzero(listed().vertices == vertices)
-    rows = rows[:: max(len(rows) // 60, 1)]
-    found = hashes._hashed(vertices, listed().edges[rows], listed().operations[rows])
-    expected = [module_hash(listed().graph(row)) for row in rows.tolist()]
-    assert [row.tobytes().hex() for row in found] == expected
-
-
 # One cell for isomorphic graphs
 
 

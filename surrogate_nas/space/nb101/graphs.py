@@ -60,30 +60,26 @@ class Graph(NamedTuple):
 
 
 def edge_bits(matrix: Sequence[Sequence[int]]) -> int:
-    """The bits of an adjacency matrix, its last row or none left out; what is on and below the
-    diagonal is not read.
-    """
-    held = {(x, y) for x, row in enumerate(matrix) for y, bit in enumerate(row) if bit}
-    return sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in held)
+    """The bits of an adjacency matrix with or without its last row; only the upper part is read."""
+    edges = {(x, y) for x, row in enumerate(matrix) for y, bit in enumerate(row) if bit}
+    return sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in edges)
 
 
 def pruned(vertices: int, edges: int, operations: Sequence[int]) -> Graph | None:
-    """The graph without what lies on no way from input to output; None where there is no such
-    way.
-    """
-    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
+    """The graph without vertices on no way from input to output; None without such a way."""
+    pairs = [(x, y) for bit, (x, y) in enumerate(PAIRS) if edges >> bit & 1]
     fed = {0}
     used = {vertices - 1}
-    for x, y in sorted(held):
+    for x, y in sorted(pairs):
         fed |= {y} if x in fed else set()
-    for x, y in sorted(held, reverse=True):
+    for x, y in sorted(pairs, reverse=True):
         used |= {x} if y in used else set()
-    kept = sorted(fed & used)
-    if not {0, vertices - 1} <= set(kept):
+    whole = sorted(fed & used)
+    if not {0, vertices - 1} <= set(whole):
         return None
-    place = {vertex: i for i, vertex in enumerate(kept)}
-    code = sum(1 << _bit(place[x], place[y]) for x, y in held if x in place and y in place)
-    return Graph(len(kept), code, tuple(operations[vertex - 1] for vertex in kept[1:-1]))
+    place = {vertex: i for i, vertex in enumerate(whole)}
+    code = sum(1 << _bit(place[x], place[y]) for x, y in pairs if x in place and y in place)
+    return Graph(len(whole), code, tuple(operations[vertex - 1] for vertex in whole[1:-1]))
 
 
 def _bit(x: int, y: int) -> int:
@@ -98,15 +94,15 @@ def canonical(graph: Graph) -> Graph:
         Graph(vertices=4, edges=51, operations=(0, 2))
     """
     edges, orders = _first(graph.vertices, graph.edges)
-    return Graph(
-        graph.vertices, edges, min(tuple(graph.operations[v] for v in order) for order in orders)
-    )
+    operations = [tuple(map(graph.operations.__getitem__, order)) for order in orders]
+    return Graph(graph.vertices, edges, min(operations))
 
 
 @lru_cache(maxsize=1 << 15)
 def _first(vertices: int, edges: int) -> tuple[int, tuple[tuple[int, ...], ...]]:
-    """The least bits that an order of the vertices gives, and the orders that do, as places among
-    the operations.
+    """The least bits by any order of the vertices, and the orders with them.
+
+    An order is given as places among the operations.
     """
     orders = _orders(vertices)
     bits = np.array([edges >> bit & 1 for bit in range(len(PAIRS))] + [0], dtype=np.int64)
@@ -129,25 +125,25 @@ class _Orders:
 
     def __init__(self, vertices: int) -> None:
         self.inner = tuple(permutations(range(vertices - 2)))
-        pairs = [(x, y) for x, y in PAIRS if y < vertices]
+        pairs = np.array([(x, y) for x, y in PAIRS if y < vertices])
         self.weights = 1 << np.arange(len(pairs), dtype=np.int64)
-        whole = np.array([(0, *(v + 1 for v in order), vertices - 1) for order in self.inner])
-        starts, ends = (whole[:, [pair[end] for pair in pairs]] for end in (0, 1))
+        inner = np.array(self.inner, dtype=np.int64).reshape(len(self.inner), -1) + 1
+        whole = np.pad(inner, ((0, 0), (1, 1)), constant_values=(0, vertices - 1))
+        starts = whole[:, pairs[:, 0]]
+        ends = whole[:, pairs[:, 1]]
         self.gathers = np.where(starts < ends, starts + ends * (ends - 1) // 2, len(PAIRS))
 
     @cached_property
     def tables(self) -> NDArray[np.int32]:
-        """Where bits come, by order, for every value of each seven of them, shape
-        ``(orders, 3, 128)``.
-        """
+        """The new places of each seven bits for every order, shape ``(orders, 3, 128)``."""
         places = np.full((len(self.inner), len(PAIRS)), _REVERSED, dtype=np.int32)
         rows, bits = np.nonzero(self.gathers < len(PAIRS))
         places[rows, self.gathers[rows, bits]] = 1 << bits
-        parts = places.reshape(-1, _CHUNKS, _CHUNK)
-        found = np.zeros((*parts.shape[:2], 1 << _CHUNK), dtype=np.int32)
+        chunks = places.reshape(-1, _CHUNKS, _CHUNK)
+        entries = np.zeros((*chunks.shape[:2], 1 << _CHUNK), dtype=np.int32)
         for bit in range(_CHUNK):
-            found[:, :, 1 << bit : 2 << bit] = found[:, :, : 1 << bit] | parts[:, :, [bit]]
-        return found
+            entries[:, :, 1 << bit : 2 << bit] = entries[:, :, : 1 << bit] | chunks[:, :, [bit]]
+        return entries
 
     @cached_property
     def of_operations(self) -> NDArray[np.int64]:
@@ -159,15 +155,13 @@ class _Orders:
         return np.asarray((digits.T[orders] * weights[:, None]).sum(axis=1))
 
     def moved(self, codes: Codes) -> NDArray[np.int32]:
-        """The bits of graphs by every order, shape ``(orders, n)``; more than any bits where an
-        edge is turned.
-        """
+        """The bits of graphs by every order, ``(orders, n)``; beyond all bits if an edge turns."""
         chunk = (1 << _CHUNK) - 1
-        parts = [codes >> _CHUNK * i & chunk for i in range(_CHUNKS)]
-        found: NDArray[np.int32] = self.tables[:, 0].take(parts[0], axis=1)
+        chunks = [codes >> _CHUNK * i & chunk for i in range(_CHUNKS)]
+        bits: NDArray[np.int32] = self.tables[:, 0].take(chunks[0], axis=1)
         for i in range(1, _CHUNKS):
-            found |= self.tables[:, i].take(parts[i], axis=1)
-        return found
+            bits |= self.tables[:, i].take(chunks[i], axis=1)
+        return bits
 
 
 @lru_cache(maxsize=MOST_VERTICES)
@@ -186,26 +180,24 @@ def are_canonical(vertices: int, edges: Codes, operations: Codes) -> NDArray[np.
     codes, of_graph = np.unique(edges, return_inverse=True)
     orders = _orders(vertices)
     moved = orders.moved(codes)
-    found = (is_whole(vertices, codes) & (moved >= codes).all(axis=0))[of_graph]
+    is_first = (is_whole(vertices, codes) & (moved >= codes).all(axis=0))[of_graph]
     for order, same in enumerate(moved == codes):
         if order and same.any():
             rows = np.flatnonzero(same[of_graph])
-            found[rows] &= orders.of_operations[order][operations[rows]] >= operations[rows]
-    return found
+            is_first[rows] &= orders.of_operations[order][operations[rows]] >= operations[rows]
+    return is_first
 
 
 def is_whole(vertices: int, edges: Codes) -> NDArray[np.bool_]:
-    """Whether every vertex lies on a way from input to output, and the edges are not too many,
-    shape ``(n,)``.
-    """
-    found = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
-    found &= np.array(_ones(edges) <= MOST_EDGES)
+    """Whether all vertices lie on a way to the output, and edges are few enough; ``(n,)``."""
+    connected = (edges > 0) & (edges < 1 << vertices * (vertices - 1) // 2)
+    connected &= np.array(_ones(edges) <= MOST_EDGES)
     for vertex in range(vertices):
         before = sum(1 << _bit(x, vertex) for x in range(vertex))
         after = sum(1 << _bit(vertex, y) for y in range(vertex + 1, vertices))
-        found &= ((edges & before) > 0) | (vertex == 0)
-        found &= ((edges & after) > 0) | (vertex == vertices - 1)
-    return found
+        connected &= ((edges & before) > 0) | (vertex == 0)
+        connected &= ((edges & after) > 0) | (vertex == vertices - 1)
+    return connected
 
 
 def _ones(codes: Codes) -> NDArray[np.int64]:
@@ -225,11 +217,11 @@ class Listed:
     """
 
     def __init__(self) -> None:
-        parts = [self._of(vertices) for vertices in range(2, MOST_VERTICES + 1)]
+        by_vertices = [self._of(vertices) for vertices in range(2, MOST_VERTICES + 1)]
         self.edges, self.operations = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
+            np.concatenate(column) for column in zip(*by_vertices, strict=True)
         )
-        counts = [len(edges) for edges, _ in parts]
+        counts = [len(edges) for edges, _ in by_vertices]
         self.vertices = np.repeat(np.arange(2, MOST_VERTICES + 1), counts)
 
     @staticmethod
@@ -267,23 +259,23 @@ def _is_least(orders: _Orders, codes: Codes) -> NDArray[np.bool_]:
     """Which bits no order of the vertices makes less; what is refuted is not asked again."""
     left = np.arange(len(codes))
     for tables in orders.tables:
-        held = codes[left]
+        remaining = codes[left]
         chunk = (1 << _CHUNK) - 1
-        moved = tables[0][held & chunk]
+        moved = tables[0][remaining & chunk]
         for i in range(1, _CHUNKS):
-            moved = moved | tables[i][held >> _CHUNK * i & chunk]
-        left = left[moved >= held]
-    found = np.zeros(len(codes), dtype=bool)
-    found[left] = True
-    return found
+            moved = moved | tables[i][remaining >> _CHUNK * i & chunk]
+        left = left[moved >= remaining]
+    is_least = np.zeros(len(codes), dtype=bool)
+    is_least[left] = True
+    return is_least
 
 
 def number(operations: Sequence[int]) -> int:
     """Operations read as a number of base three, the first the most."""
-    found = 0
+    total = 0
     for operation in operations:
-        found = found * _KINDS + operation
-    return found
+        total = total * _KINDS + operation
+    return total
 
 
 def digits(number: int, inner: int) -> tuple[int, ...]:
@@ -307,22 +299,34 @@ def module_hash(graph: Graph) -> str:
         >>> module_hash(Graph(2, 1, ()))
         '043721b9c7fe8c5fad811d47d83132ec'
     """
-    matrix = graph.matrix
-    vertices = range(graph.vertices)
+    neighbours = _neighbours(graph.vertices, graph.edges)
     labels = (_INPUT, *graph.operations, _OUTPUT)
-    before = [[x for x in vertices if matrix[x][y]] for y in vertices]
-    after = [[y for y in vertices if matrix[x][y]] for x in vertices]
-    hashes = [_md5(str((len(after[v]), len(before[v]), labels[v]))) for v in vertices]
-    for _ in vertices:
+    hashes = [
+        _md5(str((len(after), len(before), label)))
+        for (before, after), label in zip(neighbours, labels, strict=True)
+    ]
+    for _ in labels:
         hashes = [
-            _md5(f"{_joined(hashes, before[v])}|{_joined(hashes, after[v])}|{hashes[v]}")
-            for v in vertices
+            _md5(f"{_joined(hashes, before)}|{_joined(hashes, after)}|{own}")
+            for (before, after), own in zip(neighbours, hashes, strict=True)
         ]
     return _md5(str(sorted(hashes)))
 
 
+@lru_cache(maxsize=1)
+def _neighbours(vertices: int, edges: int) -> list[tuple[list[int], list[int]]]:
+    """The vertices before and after each; remembered for the next graph with the same edges."""
+    pairs = [pair for bit, pair in enumerate(PAIRS) if edges >> bit & 1]
+    neighbours = []
+    for vertex in range(vertices):
+        before = [x for x, y in pairs if y == vertex]
+        after = [y for x, y in pairs if x == vertex]
+        neighbours.append((before, after))
+    return neighbours
+
+
 def _joined(hashes: Sequence[str], vertices: Sequence[int]) -> str:
-    return "".join(sorted(hashes[vertex] for vertex in vertices))
+    return "".join(sorted([hashes[vertex] for vertex in vertices]))
 
 
 def _md5(text: str) -> str:
