@@ -101,11 +101,12 @@ def compare(
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.api import compare as run_compare
+    from surrogate_nas.study.api import read_comparison
     from surrogate_nas.study.places import is_of_objective
     from surrogate_nas.study.problem import bind
 
     if len(given := bench or [default()]) > 1:
-        _beside([*map(Path, given), *(against or ())], out, json)
+        _judge_together([*map(Path, given), *(against or ())], out, json)
         return
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
@@ -146,7 +147,9 @@ def compare(
         )
     failures = comparison.failures
     if comparison.strategies:
-        _finish(folder, json, name, against=against or ())
+        # the folder may hold further strategies and runs, made before
+        whole = read_comparison(folder, against=against or (), benchmark=name, made=comparison)
+        _finish(whole, folder, json)
     if failures:
         more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
         raise UserError(failures[0] + more)
@@ -176,19 +179,21 @@ def report(
       snas report results/compare
       snas report results/compare-fashion --verify
     """
+    from surrogate_nas.study.api import read_comparison
     from surrogate_nas.study.store import PLAN
 
     if not (folder / PLAN).is_file():
-        _finish(folder, json, bench, verify)
+        _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)
         return
     missing = _finish_suite(folder, folder, json, bench, verify)
     if missing:
         note(f"{missing:,} runs of the suite are not there yet; the snas suite command makes them.")
 
 
-def _beside(folders: Sequence[Path], out: Path | None, json: bool) -> None:
+def _judge_together(folders: Sequence[Path], out: Path | None, json: bool) -> None:
     """Judge together what several folders hold."""
     from surrogate_nas.report.reading import kind_of
+    from surrogate_nas.study.api import read_comparison
 
     kinds = {folder: kind_of(folder) for folder in folders}
     for folder, kind in kinds.items():
@@ -201,51 +206,38 @@ def _beside(folders: Sequence[Path], out: Path | None, json: bool) -> None:
     if len(set(kinds.values())) > 1:
         raise UserError("A comparison and a suite cannot be judged together; two of a kind can.")
     first, *others = folders
-    kept = results_folder(
-        out, "verdict over several folders", "compare", *(folder.name for folder in folders)
-    )
+    stems = [folder.name for folder in folders]
+    out = results_folder(out, "verdict over several folders", "compare", *stems)
     if kinds[first] == "suite":
-        _finish_suite(first, kept, json, against=others)
+        _finish_suite(first, out, json, against=others)
     else:
-        _finish(first, json, None, against=others, kept=kept)
+        _finish(read_comparison(first, against=others), out, json)
 
 
 def _finish_suite(
     folder: Path,
-    kept: Path,
+    out: Path,
     json: bool,
     bench: str | None = None,
     verify: bool = False,
     against: Sequence[Path] = (),
 ) -> int:
-    """Read a suite back, write its pages to a folder, print it, and give how many runs are not
-    there yet.
-    """
+    """Read a suite, write its pages into another folder, print it; how many runs are missing."""
     from surrogate_nas.cli.suite import finish
     from surrogate_nas.study.api import stored_suite
 
     stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
-    if stored.result is None:
+    if not stored.problems:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
-    finish(stored.result, kept, json, stored.comparisons)
+    finish(stored, out, json)
     return stored.missing
 
 
-def _finish(
-    folder: Path,
-    json: bool,
-    bench: str | None,
-    verify: bool = False,
-    against: Sequence[Path] = (),
-    kept: Path | None = None,
-) -> None:
-    """Read a comparison back from its store, write summary and report, and print it."""
-    from surrogate_nas.study.api import read_comparison
+def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
+    """Write the summary and the pages of a comparison into a folder, and print it."""
     from surrogate_nas.study.comparison import best_in_words
     from surrogate_nas.study.store import VERDICT
 
-    comparison = read_comparison(folder, against=against, benchmark=bench, verify=verify)
-    folder = kept or folder
     content = comparison.to_json()
     written = write_pages(comparison, content, folder)
     several = comparison.objective.parts > 1
@@ -272,10 +264,9 @@ def _finish(
 
     emit(content, json, show)
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
-    for banner in filter(
-        None, (comparison.objective.warning, comparison.objective.benchmark.banner)
-    ):
-        note(banner)
+    for banner in (comparison.objective.warning, comparison.objective.benchmark.banner):
+        if banner:
+            note(banner)
     note_more(comparison.verdict, folder / VERDICT)
     for line in written:
         note(line)

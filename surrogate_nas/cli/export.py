@@ -42,18 +42,19 @@ def export(
 
     chosen = EXPORTS.find(format_)
     started = time.perf_counter()
-    results = results_of(folder, benchmark=bench)
+    result = results_of(folder, benchmark=bench)
     place = out or folder / "export" / chosen.default
-    files = chosen.write(results, place)
-    runs = sum(1 for _ in results.runs())
+    files = chosen.write(result, place)
+    comparisons = result.comparisons.values()
+    runs = [run for comparison in comparisons for run in comparison.ended_runs]
     content = {
         "format": format_,
         "out": str(place),
         "files": [str(file) for file in files],
-        "comparisons": len(results.parts),
-        "runs": runs,
-        "missing": results.missing,
-        "trials": results.trials,
+        "comparisons": len(comparisons),
+        "runs": len(runs),
+        "missing": result.missing,
+        "trials": sum(len(run.trials) for run in runs),
         "bytes": sum(file.stat().st_size for file in files),
         "seconds": time.perf_counter() - started,
     }
@@ -61,10 +62,10 @@ def export(
         (name, len(value) if isinstance(value, list) else value) for name, value in content.items()
     ]
     emit(content, json, lambda: show_table(("", format_), shown))
-    if results.missing:
+    if result.missing:
+        verb = "is" if result.missing == 1 else "are"
         note(
-            f"{plural(results.missing, 'run')} of what was begun"
-            f" {'is' if results.missing == 1 else 'are'} not there yet; the same command exports"
-            " the rest when they are."
+            f"{plural(result.missing, 'run')} of what was begun {verb} not there yet;"
+            " the same command exports the rest when they are."
         )
     note(chosen.then.format(out=place))

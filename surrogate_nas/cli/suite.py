@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +35,6 @@ from surrogate_nas.cli.output import (
 from surrogate_nas.cli.serve import ServeOption, shown
 
 if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import Comparison
     from surrogate_nas.study.suite import SuiteResult
 
 
@@ -100,22 +98,17 @@ def suite(
     finish(result, folder, json)
 
 
-def finish(
-    result: SuiteResult,
-    folder: Path,
-    json: bool,
-    comparisons: Mapping[str, Comparison] | None = None,
-) -> None:
+def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import fixed, plural, share
-    from surrogate_nas.report import write_suite_explorer, write_suite_report
+    from surrogate_nas.report import write_report, write_suite_explorer
     from surrogate_nas.study.store import VERDICT, Store
 
     content = result.summary
     Store(folder).write_json("suite.json", content)
     Store(folder).write_text(VERDICT, "\n".join([*content["verdict"]["sentences"], ""]))
-    explorer = write_suite_explorer(result, folder, comparisons)
-    page = write_suite_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    explorer = write_suite_explorer(result, folder)
+    page = write_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
     heads = (
         "strategy",
         "mean rank",

@@ -1,4 +1,4 @@
-"""The reports of comparisons and suites: one self-contained page each."""
+"""The report of a study's result: one self-contained page."""
 
 from __future__ import annotations
 
@@ -8,23 +8,22 @@ from typing import TYPE_CHECKING
 from surrogate_nas.report.explorer import beside, write_explorer, write_suite_explorer
 
 if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import Comparison
-    from surrogate_nas.study.suite import SuiteResult
+    from surrogate_nas.study.comparison import StudyResult
 
 _NUMBERS = "summary.json"
 
-__all__ = ["write_explorer", "write_report", "write_suite_explorer", "write_suite_report"]
+__all__ = ["write_explorer", "write_report", "write_suite_explorer"]
 
 
-def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> Path:
-    """Write ``report.html``; it is whole or as it was before.
+def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Path:
+    """Write ``report.html``, and of a suite ``tables/*``; each file is whole or as it was before.
 
     The page has a link to ``explore.html`` where that lies in the folder (see `write_explorer`).
 
     Args:
-        comparison: What is reported, with one finished run or more.
+        result: What is reported, with one finished run or more.
         folder: Where to write; made if it is missing. Baselines that it holds are shown.
-        command: The command that made the comparison, which the page shows.
+        command: The command that made the result, which the page shows.
 
     Raises:
         UserError: The folder cannot be written.
@@ -42,43 +41,15 @@ def write_report(comparison: Comparison, folder: Path, *, command: str = "") -> 
         ('report.html', True)
     """
     from surrogate_nas.report.page import Page
-    from surrogate_nas.report.reading import Study, read_baselines
+    from surrogate_nas.report.reading import Study, SuiteResult, read_baselines, write_tables
 
-    numbers = _NUMBERS if (folder / _NUMBERS).is_file() else ""
-    return Page(Study(comparison, command, beside(folder), numbers, read_baselines(folder))).write(
-        folder
+    if isinstance(result, SuiteResult):
+        write_tables(result, folder / "tables")
+    study = Study(
+        result,
+        command=command,
+        explorer=beside(folder),
+        numbers=_NUMBERS if (folder / _NUMBERS).is_file() else "",
+        baselines=read_baselines(folder),
     )
-
-
-def write_suite_report(result: SuiteResult, folder: Path, *, command: str = "") -> Path:
-    """Write ``report.html`` and ``tables/*``; each file is whole or as it was before.
-
-    The page has a link to ``explore.html`` where that lies in the folder (see
-    `write_suite_explorer`).
-
-    Args:
-        result: What the suite has found.
-        folder: Where to write; made if it is missing.
-        command: The command that made it, which the page shows.
-
-    Raises:
-        UserError: The folder cannot be written.
-
-    Example:
-        >>> from pathlib import Path
-        >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.api import run_suite
-        >>> result = run_suite(
-        ...     read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
-        ... )
-        >>> with TemporaryDirectory() as folder:
-        ...     page = write_suite_report(result, Path(folder))
-        ...     page.name, (Path(folder) / "tables").is_dir()
-        ('report.html', True)
-    """
-    from surrogate_nas.report.page import Page
-    from surrogate_nas.report.reading import Study, write_tables
-
-    write_tables(result, folder / "tables")
-    return Page(Study(result, command, beside(folder))).write(folder)
+    return Page(study).write(folder)

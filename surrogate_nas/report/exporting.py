@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from surrogate_nas.report.reading import Comparison, Part, Run, final_metrics
+from surrogate_nas.report.reading import Comparison, Run, StudyResult, final_metrics
 from surrogate_nas.space.trial import Trial
 
 FINAL = "final_"
@@ -90,12 +90,16 @@ class TrackedRun:
         return self.points[-1].seconds
 
 
-def tracked_runs(part: Part) -> Iterator[TrackedRun]:
+def named(result: StudyResult, comparison: Comparison) -> str:
+    """The name of a comparison among the results of other studies."""
+    return f"{result.name} / {comparison.problem}" if comparison.problem else result.name
+
+
+def tracked_runs(comparison: Comparison) -> Iterator[TrackedRun]:
     """Every run of a comparison."""
-    comparison = part.comparison
     description = comparison.description
     objective = comparison.objective
-    for run in part.runs:
+    for run in comparison.ended_runs:
         row = run_row(comparison, run)
         parameters = {
             "strategy": run.strategy,

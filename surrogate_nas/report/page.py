@@ -63,7 +63,7 @@ class Page:
         """The sections with content, in their order."""
         sections = []
         for one in _registered_sections():
-            section = one.make(self.study) if self.study.kind in one.kinds else None
+            section = one.make(self.study) if self.study.result.kind in one.kinds else None
             if section is not None:
                 sections.append(section)
         return sections
@@ -80,7 +80,8 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        top = _of_suite(self.study) if self.study.kind == "suite" else _of_comparison(self.study)
+        is_suite = self.study.result.kind == "suite"
+        top = _of_suite(self.study) if is_suite else _of_comparison(self.study)
         script = render("page.js")
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         return render(
@@ -143,7 +144,7 @@ def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
 
 def _verdict_content(study: Study) -> tuple[list[Words], Table | None]:
     """The leading sentences of the verdict, and what would change it."""
-    verdict = study.verdict
+    verdict = study.result.verdict
     if verdict is None:
         return [], None
     leading = verdict.sentences[: verdict.leading]

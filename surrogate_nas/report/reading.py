@@ -4,21 +4,21 @@ in one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
-from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.style import Look, looks
-from surrogate_nas.study.api import read_comparison, stored_suite
-from surrogate_nas.study.api import stored_problems as read_problems
+from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
 from surrogate_nas.study.comparison import (
     Comparison,
     FoundCell,
+    Kind,
+    StudyResult,
     best_cells,
     final_metrics,
     final_questions,
@@ -26,9 +26,9 @@ from surrogate_nas.study.comparison import (
     values_of,
 )
 from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
-from surrogate_nas.study.decision import Rival, Statement, standings
+from surrogate_nas.study.decision import Rival, Statement
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
-from surrogate_nas.study.lambda_path import STEP, LambdaPath, path_of, steps_in, stored_steps
+from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import BEST_SHOWN
 from surrogate_nas.study.run import Run, RunWatch
@@ -47,7 +47,7 @@ from surrogate_nas.study.tables import (
     tabular,
     write_tables,
 )
-from surrogate_nas.study.verdict import TARGET, Verdict, ends_of, joined
+from surrogate_nas.study.verdict import TARGET, Verdict, joined
 
 __all__ = [
     "BASELINES",
@@ -66,10 +66,8 @@ __all__ = [
     "LambdaPath",
     "Ledger",
     "Noise",
-    "Part",
     "ProblemResult",
     "Resampling",
-    "Results",
     "Rival",
     "Rows",
     "Run",
@@ -78,6 +76,7 @@ __all__ = [
     "Statement",
     "Store",
     "Study",
+    "StudyResult",
     "SuiteResult",
     "Values",
     "Verdict",
@@ -129,10 +128,6 @@ def read_baselines(folder: Path) -> list[dict[str, Any]]:
     return baselines
 
 
-Kind = Literal["comparison", "front", "suite", "path"]
-"""Of a result: of one objective, of several, of several problems, or over λ."""
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """What a page is about: a result, and what stands beside it.
@@ -145,18 +140,11 @@ class Study:
         baselines: Systems of others on the same task.
     """
 
-    result: Comparison | SuiteResult | LambdaPath
+    result: StudyResult
     command: str = ""
     explorer: str = ""
     numbers: str = ""
     baselines: Sequence[dict[str, Any]] = ()
-
-    @property
-    def kind(self) -> Kind:
-        """What it is a result of."""
-        if isinstance(self.result, Comparison):
-            return "front" if self.result.objective.parts > 1 else "comparison"
-        return "suite" if isinstance(self.result, SuiteResult) else "path"
 
     @property
     def comparison(self) -> Comparison:
@@ -176,39 +164,13 @@ class Study:
         assert isinstance(self.result, LambdaPath)
         return self.result
 
-    @property
-    def verdict(self) -> Verdict | None:
-        """Of a comparison or a suite."""
-        return None if isinstance(self.result, LambdaPath) else self.result.verdict
-
     @cached_property
     def looks(self) -> dict[str, Look]:
         """How each strategy is drawn."""
         result = self.result
-        return looks(
-            result.description["strategies"]
-            if isinstance(result, Comparison)
-            else result.strategies
-        )
-
-    @cached_property
-    def problems(self) -> list[ProblemResult]:
-        """The runs of a suite or a comparison, problem by problem."""
-        result = self.result
-        return (
-            [result.problem_result] if isinstance(result, Comparison) else list(self.suite.problems)
-        )
-
-    @cached_property
-    def standings(self) -> dict[str, tuple[str, ...]]:
-        """The strategies in the order of the verdict's procedure, each with those after it that are
-        not told apart.
-        """
-        names = self.result.strategies
-        problems = self.problems
-        if self.verdict is None or self.verdict.end is None:
-            return {name: () for name in names}
-        return standings(ends_of(names, problems))
+        if isinstance(result, Comparison):
+            return looks(result.description["strategies"])
+        return looks(result.strategies)
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:
@@ -241,122 +203,15 @@ def kind_of(folder: Path) -> str:
     )
 
 
-def stored_problems(
-    result: SuiteResult,
-    folder: Path,
-    runs: int,
-    comparisons: Mapping[str, Comparison] | None,
-) -> Iterator[tuple[str, Comparison]]:
-    """The comparison of every problem of a suite with a finished run among the first so many, by
-    its name.
-
-    They are those that were read already, or else those that the folder keeps.
-    """
-    if comparisons is None:
-        yield from ((problem.name, made) for problem, made in read_problems(result, folder, runs))
-        return
-    for told in result.problems:
-        made = comparisons.get(told.name)
-        if made is not None and any(
-            run.run < runs and run.trials and not run.failure for run in made.runs
-        ):
-            yield told.name, made
+Source = StudyResult | str | Path
+"""What can be exported: a folder, or a result in memory."""
 
 
-class Part(NamedTuple):
-    """One comparison of an export.
-
-    Attributes:
-        key: The problem of a suite, or the λ of a path; None where the comparison is all there is.
-        comparison: Its runs.
-    """
-
-    key: str | float | None
-    comparison: Comparison
-
-    @property
-    def name(self) -> str:
-        """The name of its folder; empty where the comparison is all there is."""
-        return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
-
-    @property
-    def folder(self) -> str:
-        """What stands before the names of its files."""
-        return f"{self.name}/" if self.name else ""
-
-    def named(self, *further: object) -> str:
-        """A name for something of this part."""
-        return " / ".join(map(str, filter(None, [self.name, *further])))
-
-    @property
-    def runs(self) -> list[Run]:
-        """The finished runs and those that failed, by strategy and number."""
-        made = self.comparison
-        order = {name: place for place, name in enumerate(made.description["strategies"])}
-        ended = [run for run in made.runs if run.trials or run.failure]
-        return sorted(ended, key=lambda run: (order[run.strategy], run.run))
-
-
-@dataclass(frozen=True)
-class Results:
-    """What is exported.
-
-    Example:
-        >>> import surrogate_nas as sn
-        >>> made = sn.compare("fashion", ["random"], runs=2, budget=12)
-        >>> [(run.strategy, run.run) for _, run in Results("mine", [Part(None, made)]).runs()]
-        [('random', 0), ('random', 1)]
-
-    Attributes:
-        name: Of the folder, or of the benchmark where there is none.
-        parts: A comparison each.
-        missing: How many runs of what was begun are not there yet.
-        suite: The verdict over all parts, where they are problems of a suite that can be compared
-            already.
-        path: What the parts are steps of, where they are and their table is here.
-    """
-
-    name: str
-    parts: Sequence[Part]
-    missing: int = 0
-    suite: SuiteResult | None = None
-    path: LambdaPath | None = None
-
-    @property
-    def part_is(self) -> str:
-        """What a part is, for the head of a column; empty where there is no other."""
-        key = self.parts[0].key
-        return "" if key is None else "lambda" if isinstance(key, float) else "problem"
-
-    def named(self, part: Part) -> str:
-        """The name of a part among the results of others."""
-        return f"{self.name} / {part.name}" if part.name else self.name
-
-    def runs(self) -> Iterator[tuple[Part, Run]]:
-        """Every run with its part."""
-        for part in self.parts:
-            for run in part.runs:
-                yield part, run
-
-    @property
-    def trials(self) -> int:
-        """How many trials there are."""
-        return sum(len(run.trials) for _, run in self.runs())
-
-    def where(self, part: Part) -> dict[str, Any]:
-        """The column that says which part a row is of, where there are several."""
-        return {self.part_is: part.key} if self.part_is else {}
-
-
-Source = Results | Comparison | str | Path
-"""What can be exported: a folder, or a comparison in memory."""
-
-
-def results_of(source: Source, *, benchmark: str | None = None) -> Results:
+def results_of(source: Source, *, benchmark: str | None = None) -> StudyResult:
     """Read what a folder holds: a comparison, a suite or a path over λ, finished or not.
 
     Args:
-        source: The folder; or a comparison, which needs no reading.
+        source: The folder; or a result, which needs no reading.
         benchmark: A benchmark's name again, where opening it runs a file of the user's.
 
     Raises:
@@ -364,32 +219,20 @@ def results_of(source: Source, *, benchmark: str | None = None) -> Results:
 
     Example:
         >>> import surrogate_nas as sn
-        >>> results = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
-        >>> results.name, results.trials, results.missing
-        ('fashion', 24, 0)
+        >>> result = results_of(sn.compare("fashion", ["random"], runs=2, budget=12))
+        >>> result.name, result.missing
+        ('fashion', 0)
     """
-    if isinstance(source, Results):
+    if isinstance(source, StudyResult):
         return source
-    if isinstance(source, Comparison):
-        return Results(source.objective.benchmark.name, [Part(None, source)], source.missing)
     folder = Path(source)
-    name = folder.absolute().name
     if (folder / PLAN).is_file() or (folder / PROBLEMS).is_dir():
-        stored = stored_suite(folder, benchmark=benchmark)
-        parts = [
-            Part(problem, made) for problem, made in stored.comparisons.items() if made.strategies
-        ]
-        return Results(name, parts, stored.missing, suite=stored.result)
+        return stored_suite(folder, benchmark=benchmark)
     if steps_in(folder):
-        steps = stored_steps(folder, benchmark=benchmark)
-        is_recorded = any(step.comparison.objective.recorded is not None for step in steps)
-        path = None if is_recorded else path_of(steps)
-        parts = [Part(step.value, step.comparison) for step in steps]
-        return Results(name, parts, sum(part.comparison.missing for part in parts), path=path)
+        return read_lambda_path(folder, benchmark=benchmark)
     if not (folder / "experiment.json").is_file():
         raise UserError(
             f"{folder} holds no comparison, suite or path over λ: give what was --out of one of"
             " them."
         )
-    made = read_comparison(folder, benchmark=benchmark)
-    return Results(name, [Part(None, made)], made.missing)
+    return replace(read_comparison(folder, benchmark=benchmark), folder=folder)

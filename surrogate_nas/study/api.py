@@ -21,7 +21,7 @@ from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
-from surrogate_nas.study.merge import comparisons_beside, suites_beside
+from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suites
 from surrogate_nas.study.options import budget_of, takes_options, unusual
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
 from surrogate_nas.study.recorded import recorded_objective
@@ -30,7 +30,7 @@ from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
 from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
-from surrogate_nas.study.suite import StoredSuite, SuiteResult
+from surrogate_nas.study.suite import SuiteResult, suite_of
 from surrogate_nas.study.versions import most_versions
 
 _OF_A_SUITE = ("seed", "first_cells", "target")
@@ -257,7 +257,7 @@ def run_suite(
             ProblemResult.of(problems[part.name], part.experiment.objective, suite.labels, traces)
         )
     versions = [part.experiment.versions for part in parts]
-    return SuiteResult(suite, results, skipped, most_versions(versions))
+    return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
 
 
 def _trace(part: Part, run: Run) -> Trace:
@@ -345,6 +345,7 @@ def read_comparison(
     runs: int | None = None,
     unfinished: bool = False,
     verify: bool = False,
+    made: Comparison | None = None,
 ) -> Comparison:
     """Read a stored comparison, finished or not; where its benchmark is a table, every best score
     is looked up again.
@@ -362,6 +363,7 @@ def read_comparison(
         runs: How many runs of each strategy are read, from the first; None for all.
         unfinished: Whether it may be one of which no run has finished.
         verify: Whether all scores are looked up again, not the best of each run alone.
+        made: What was just made in the folder; its runs are not read, nor its benchmark opened.
 
     Raises:
         UserError: There is none, it is damaged, or its benchmark contradicts a score; or another
@@ -380,29 +382,40 @@ def read_comparison(
     """
     folders = _folders(folder, against)
     if folders[1:]:
-        return comparisons_beside(
-            {
-                one: read_comparison(
-                    one, benchmark=benchmark, runs=runs, unfinished=unfinished, verify=verify
-                )
-                for one in folders
-            }
-        )
+        comparisons = {}
+        for one in folders:
+            comparisons[one] = read_comparison(
+                one,
+                benchmark=benchmark,
+                runs=runs,
+                unfinished=unfinished,
+                verify=verify,
+                made=made if one == folders[0] else None,
+            )
+        return merged_comparisons(comparisons)
     folder = Path(folder)
     store = Store(folder)
     description = store.read()
-    objective = _stored_objective(folder, description, benchmark, recorded=not verify)
-    numbers = range(description["runs"])[:runs]
+    if made is None:
+        objective = _stored_objective(folder, description, benchmark, recorded=not verify)
+        in_memory = {}
+    else:
+        objective = made.objective
+        in_memory = {(run.strategy, run.run): run for run in made.runs}
     space = objective.benchmark.space
-    found = [store.load(name, run, space) for name in description["strategies"] for run in numbers]
-    made = [run for run in found if run is not None]
-    for run in made:
+    stored = []
+    for name in description["strategies"]:
+        for number in range(description["runs"])[:runs]:
+            run = in_memory.get((name, number)) or store.load(name, number, space)
+            if run is not None:
+                stored.append(run)
+    for run in stored:
         path = store.path(run.strategy, run.run)
         check_run(run, objective, path)
         verify_run(run, objective, description["seed"], path, whole=verify)
-    if not unfinished and not any(run.trials and not run.failure for run in made):
+    if not unfinished and not any(run.trials and not run.failure for run in stored):
         raise UserError(f"{folder} holds no finished run yet.")
-    return Comparison(objective, description, made)
+    return Comparison(objective, description, stored)
 
 
 def _stored_objective(
@@ -450,8 +463,8 @@ def stored_suite(
     against: Sequence[str | Path] = (),
     benchmark: str | None = None,
     verify: bool = False,
-) -> StoredSuite:
-    """Read a suite's folder.
+) -> SuiteResult:
+    """Read a suite's folder, finished or not, with all trials.
 
     Args:
         against: Further such folders; the problems that all hold are judged with the runs of all.
@@ -463,21 +476,23 @@ def stored_suite(
             problem in common.
     """
     folders = _folders(folder, against)
-    if folders[1:]:
-        return suites_beside(
-            {one: stored_suite(one, benchmark=benchmark, verify=verify) for one in folders}
-        )
-    folder = Path(folder)
+    read = {one: _stored_runs(one, benchmark, verify) for one in folders}
+    suite, comparisons = merged_suites(read) if folders[1:] else read[folders[0]]
+    return suite_of(suite, comparisons, None if folders[1:] else folders[0])
+
+
+def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:
+    """What one folder holds of a suite."""
     suite = _asked(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
         if any((place / "runs").glob("*.jsonl")):
             made = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
-            comparisons[problem.name] = _entered(made, suite)
+            comparisons[problem.name] = _entered(made, suite, problem.name)
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
-    return StoredSuite(suite, comparisons)
+    return suite, comparisons
 
 
 def _asked(path: Path) -> Suite:
@@ -503,7 +518,7 @@ def _asked(path: Path) -> Suite:
     return replace(suite_told(name, str(path), told), options=options)
 
 
-def _entered(made: Comparison, suite: Suite) -> Comparison:
+def _entered(made: Comparison, suite: Suite, problem: str) -> Comparison:
     """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
     runs = {entry.label: entry.runs for entry in suite.entries}
     kept = [
@@ -513,19 +528,22 @@ def _entered(made: Comparison, suite: Suite) -> Comparison:
         "strategies": [name for name in made.description["strategies"] if name in runs],
         "runs": max(runs.values()),
     }
-    return Comparison(made.objective, made.description | told, kept)
+    return Comparison(made.objective, made.description | told, kept, key=problem)
 
 
-def stored_problems(
-    result: SuiteResult,
-    folder: Path,
-    runs: int,
-) -> Iterator[tuple[Problem, Comparison]]:
-    """The comparison of every problem that a folder keeps with a finished run, in the order of the
-    suite.
+def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:
+    """The comparison of each problem with a finished run among the first `runs`, by name.
+
+    It is read from the suite's folder where the result does not hold it.
     """
-    for told in result.problems:
-        place = folder / PROBLEMS / told.name
-        traces = [trace for made in told.traces.values() for trace in made if trace.run < runs]
-        if any(trace.evaluations and not trace.failure for trace in traces) and Store(place).exists:
-            yield told.problem, read_comparison(place, benchmark=told.problem.benchmark, runs=runs)
+    for problem in result.problems:
+        traces = [trace for of_one in problem.traces.values() for trace in of_one]
+        if not any(t.run < runs and t.evaluations and not t.failure for t in traces):
+            continue
+        if problem.name in result.comparisons:
+            yield problem.name, result.comparisons[problem.name]
+        elif result.folder is not None:
+            place = result.folder / PROBLEMS / problem.name
+            if Store(place).exists:
+                benchmark = problem.problem.benchmark
+                yield problem.name, read_comparison(place, benchmark=benchmark, runs=runs)

@@ -1,14 +1,16 @@
-"""A comparison: all runs on one problem, what they found, and the numbers that a report needs of
-them.
+"""What every study gives, and a comparison: the study of one problem, with all its trials.
+
+A suite (`SuiteResult`) is a study of several problems; those of a path (`LambdaPath`) differ in λ
+alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,9 +21,11 @@ from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
+from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
+from surrogate_nas.study.decision import standings
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.problem import Problem
 from surrogate_nas.study.run import Run
@@ -43,25 +47,98 @@ from surrogate_nas.study.statistics import (
     paired_tests,
     summarise,
 )
-from surrogate_nas.study.verdict import Evidence, Verdict, figures_of, joined, verdict_of
+from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, figures_of, joined, verdict_of
 
 if TYPE_CHECKING:
     import pandas
 
+STEP = "lambda-"
+"""How the name of a problem of a path over λ begins."""
 _MOST_CONSIDERED = 1000
 """So many of the best cells are sorted into functional classes; isomorphic ones that are worse are
 not listed.
 """
 
 
+Kind = Literal["comparison", "front", "suite", "path"]
+"""What a result is of: one objective, several objectives, several problems, or several λ."""
+
+
+class StudyResult:
+    """The result of a study: what `Comparison`, `SuiteResult` and `LambdaPath` have in common.
+
+    Attributes:
+        folder: Where it is stored; None in memory.
+    """
+
+    folder: Path | None
+
+    if TYPE_CHECKING:
+
+        @property
+        def kind(self) -> Kind:
+            """What it is a result of."""
+
+        @property
+        def title(self) -> str:
+            """What it is called where it has no folder."""
+
+        @property
+        def strategies(self) -> list[str]:
+            """The strategies, in the order of the study."""
+
+        @property
+        def problems(self) -> Sequence[ProblemResult]:
+            """The runs in a few numbers each; empty where strategies cannot be compared yet."""
+
+        @property
+        def comparisons(self) -> Mapping[str, Comparison]:
+            """The trials by the problem's name; empty where the runs of a suite stay in files."""
+
+        @property
+        def missing(self) -> int:
+            """How many runs of what was begun have not ended yet."""
+
+        @property
+        def verdict(self) -> Verdict | None:
+            """What the study says; None for a path."""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder, or its title."""
+        return self.title if self.folder is None else self.folder.absolute().name
+
+    @cached_property
+    def standings(self) -> dict[str, tuple[str, ...]]:
+        """The strategies in the verdict's order, each with those after it that do not differ
+        significantly.
+        """
+        if self.verdict is None or self.verdict.end is None:
+            return {name: () for name in self.strategies}
+        return standings(ends_of(self.strategies, self.problems))
+
+    def report(self, folder: str | Path) -> Path:
+        """Write ``report.html`` and its figures into a folder, which is made if it is missing;
+        gives the page's path.
+
+        Raises:
+            UserError: The folder cannot be written, or no run has finished.
+        """
+        if not self.strategies:
+            raise UserError("There is nothing to report: no run has finished.")
+        return hooks.write_report(self, Path(folder))
+
+
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(StudyResult):
     """The finished runs of several strategies under one objective.
 
     Attributes:
         objective: What was minimised.
         description: What was compared, as the store records it.
         runs: Every run.
+        folder: Where they are stored; None in memory.
+        key: Within a suite the problem's name, within a path its λ; else None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -80,6 +157,47 @@ class Comparison:
     objective: Objective
     description: dict[str, Any]
     runs: Sequence[Run]
+    folder: Path | None = field(default=None, compare=False, repr=False)
+    key: str | float | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it has one objective or several."""
+        return "front" if self.objective.parts > 1 else "comparison"
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name."""
+        return self.objective.benchmark.name
+
+    @property
+    def problem(self) -> str:
+        """The name of its problem among others, and of its folder; empty where it is alone."""
+        return f"{STEP}{exact(self.key)}" if isinstance(self.key, float) else self.key or ""
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What tells its rows in exports from those of other problems."""
+        if self.key is None:
+            return {}
+        return {"lambda" if isinstance(self.key, float) else "problem": self.key}
+
+    @property
+    def comparisons(self) -> Mapping[str, Comparison]:
+        """Itself by its problem."""
+        return {self.problem: self}
+
+    @property
+    def problems(self) -> list[ProblemResult]:
+        """Its runs in a few numbers each."""
+        return [self.problem_result]
+
+    @property
+    def ended_runs(self) -> list[Run]:
+        """The runs that finished or failed, by strategy and number."""
+        order = {name: place for place, name in enumerate(self.description["strategies"])}
+        ended = [run for run in self.runs if run.trials or run.failure]
+        return sorted(ended, key=lambda run: (order[run.strategy], run.run))
 
     @property
     def strategies(self) -> list[str]:
@@ -250,17 +368,6 @@ class Comparison:
             counts = {"runs": entry["runs"], "evaluations": entry["evaluations"]}
             rows.append({"strategy": entry["name"], **numbers, **ends, **counts})
         return rows
-
-    def report(self, folder: str | Path) -> Path:
-        """Write ``report.html`` and its figures into a folder, which is made if it is missing;
-        gives the page's path.
-
-        Raises:
-            UserError: The folder cannot be written, or no run has finished.
-        """
-        if not self.strategies:
-            raise UserError("There is nothing to report: no run has finished.")
-        return hooks.write_report(self, Path(folder))
 
     def regrets(self, strategy: str) -> Values | None:
         """A strategy's final scores minus the optimum, shape ``(runs,)`` as `scores`; None where it

@@ -27,7 +27,8 @@ from surrogate_nas.objective.expression import DIVERSITY, Term, exact
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.api import compared, read_comparison
-from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison import STEP, Comparison, Kind, StudyResult
+from surrogate_nas.study.curves import ProblemResult
 from surrogate_nas.study.options import Budget, takes_options
 from surrogate_nas.study.resuming import resumed
 from surrogate_nas.study.runner import Experiment, Part, Progress, execute
@@ -35,8 +36,6 @@ from surrogate_nas.study.scale import Frame, frame_of
 from surrogate_nas.study.statistics import Values
 from surrogate_nas.study.store import Store
 
-STEP = "lambda-"
-"""What the folder of a λ is called, in a path's."""
 _HEADS = ("lambda", "strategy", "run", "cell", "score", "regret", "L", "R")
 
 
@@ -83,20 +82,66 @@ class Step:
 
 
 @dataclass(frozen=True)
-class LambdaPath:
+class LambdaPath(StudyResult):
     """Comparisons over a grid of λ.
 
     Attributes:
         expression: The expression that the grid is of.
-        plane: L and R as two objectives.
-        frame: Of their exact front.
         steps: By rising λ.
+        folder: Where they are stored; None in memory.
     """
 
     expression: str
-    plane: Objective
-    frame: Frame
     steps: Sequence[Step]
+    folder: Path | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """A path."""
+        return "path"
+
+    @property
+    def title(self) -> str:
+        """The benchmark's name."""
+        return self.steps[0].comparison.title
+
+    @cached_property
+    def comparisons(self) -> dict[str, Comparison]:
+        """The comparison at each λ."""
+        made = [replace(step.comparison, key=step.value) for step in self.steps]
+        return {comparison.problem: comparison for comparison in made}
+
+    @cached_property
+    def problems(self) -> list[ProblemResult]:
+        """The runs at each λ in a few numbers; none where the table is not here."""
+        made = [step.comparison for step in self.steps]
+        if any(comparison.objective.recorded is not None for comparison in made):
+            return []
+        return [comparison.problem_result for comparison in made]
+
+    @property
+    def missing(self) -> int:
+        """How many runs of what was begun have not ended yet."""
+        return sum(step.comparison.missing for step in self.steps)
+
+    @property
+    def verdict(self) -> None:
+        """A path has none: each of its steps has one."""
+
+    @cached_property
+    def _plane_and_frame(self) -> tuple[Objective, Frame]:
+        benchmark = self.steps[-1].comparison.objective.benchmark
+        return plane_of(parse(self.expression), benchmark)
+
+    @property
+    def plane(self) -> Objective:
+        """L and R as two objectives."""
+        return self._plane_and_frame[0]
+
+    @property
+    def frame(self) -> Frame:
+        """What hypervolumes are taken in: that of the exact front of L and R."""
+        return self._plane_and_frame[1]
 
     @cached_property
     def points(self) -> Values:
@@ -260,7 +305,7 @@ def lambda_path(
     expression = _expression(opened, objective, subject_to)
     values = checked_grid(lambdas)
     bound = [Objective(at(expression, opened, value), opened) for value in values]
-    plane, frame = plane_of(expression, opened)
+    plane_of(expression, opened)  # what it refuses is refused before any run
     parts = []
     for value, under in zip(values, bound, strict=True):
         name = f"{STEP}{exact(value)}"
@@ -277,7 +322,7 @@ def lambda_path(
     if failures := [run.failure for run in made.values() if run.failure]:
         raise UserError(failures[0])
     compared_parts = [compared(part.experiment, part.in_order(made)) for part in parts]
-    return LambdaPath(str(expression), plane, frame, list(map(Step, values, compared_parts)))
+    return LambdaPath(str(expression), list(map(Step, values, compared_parts)))
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
@@ -358,45 +403,25 @@ def steps_in(folder: Path) -> dict[float, Path]:
     return {value: found[value] for value in sorted(found)}
 
 
-def stored_steps(folder: Path, *, benchmark: str | None = None) -> list[Step]:
-    """What a folder holds of a path over λ, with or without its table, by rising λ.
+def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
+    """Read a stored path as far as it was made, with or without its table.
+
+    Its expression is that of the largest λ.
 
     Args:
-        folder: A path's.
         benchmark: The benchmark's name again, where opening it runs a file of the user's.
 
     Raises:
-        UserError: It holds no finished run yet, or a damaged one.
+        UserError: It holds no path, a damaged one, or no finished run yet.
     """
-    read = {
-        value: read_comparison(place, benchmark=benchmark, unfinished=True)
-        for value, place in steps_in(folder).items()
-        if any((place / "runs").glob("*.jsonl"))
-    }
-    steps = [Step(value, made) for value, made in read.items() if made.strategies]
+    folder = Path(folder)
+    steps = []
+    for value, place in steps_in(folder).items():
+        if any((place / "runs").glob("*.jsonl")):
+            comparison = read_comparison(place, benchmark=benchmark, unfinished=True)
+            if comparison.strategies:
+                steps.append(Step(value, comparison))
     if not steps:
         raise UserError(f"{folder} holds no finished run of a path over λ yet.")
-    return steps
-
-
-def path_of(steps: Sequence[Step]) -> LambdaPath:
-    """The path that steps make, by rising λ; its expression is that of the largest λ.
-
-    Raises:
-        UserError: They are λ = 0 alone, or their table is not here.
-    """
-    largest = steps[-1].comparison.objective
-    expression = parse(str(largest))
-    return LambdaPath(str(expression), *plane_of(expression, largest.benchmark), steps)
-
-
-def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:
-    """Read a stored path as far as it was made; its expression is that of the largest λ.
-
-    Args:
-        benchmark: The benchmark's name again, where opening it runs a file of the user's.
-
-    Raises:
-        UserError: It holds no path, a damaged one, no finished run yet, or λ = 0 alone.
-    """
-    return path_of(stored_steps(Path(folder), benchmark=benchmark))
+    expression = parse(str(steps[-1].comparison.objective))
+    return LambdaPath(str(expression), steps, folder)

@@ -16,12 +16,13 @@ from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.options import STORED
 from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
-from surrogate_nas.study.suite import StoredSuite
 
 _Names = dict[tuple[Path, str], str]
+SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
+"""A suite with the runs of each of its problems that has one."""
 
 
-def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
+def merged_comparisons(made: Mapping[Path, Comparison]) -> Comparison:
     """One comparison of what several folders hold."""
     (first, one), *others = made.items()
     for folder, other in others:
@@ -30,13 +31,13 @@ def comparisons_beside(made: Mapping[Path, Comparison]) -> Comparison:
     return _merged(made, _names([made]))
 
 
-def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
+def merged_suites(made: Mapping[Path, SuiteRuns]) -> SuiteRuns:
     """One suite of the problems that several folders all hold."""
-    (first, one), *others = made.items()
+    (first, (one, _)), *others = made.items()
     problems = []
     refused = ""
-    for problem in one.suite.problems:
-        found = {folder: of.comparisons.get(problem.name) for folder, of in made.items()}
+    for problem in one.problems:
+        found = {folder: runs.get(problem.name) for folder, (_, runs) in made.items()}
         parts = {
             folder: comparison for folder, comparison in found.items() if comparison is not None
         }
@@ -53,20 +54,20 @@ def suites_beside(made: Mapping[Path, StoredSuite]) -> StoredSuite:
         raise UserError(f"{' and '.join(map(str, made))} hold no problem in common{refused}.")
     names = _names([parts for _, parts in problems])
     runs: dict[str, int] = {}
-    for folder, of in made.items():
-        for entry in of.suite.entries:
+    for folder, (asked, _) in made.items():
+        for entry in asked.entries:
             name = names.get((folder, entry.label), "")
             runs[name] = max(entry.runs, runs.get(name, 0))
     labels = list(dict.fromkeys(names.values()))
     suite = Suite(
-        one.suite.name,
-        one.suite.title,
+        one.name,
+        one.title,
         [problem for problem, _ in problems],
         [Entry(name, runs[name]) for name in labels],
-        seed=one.suite.seed,
-        options=one.suite.options,
+        seed=one.seed,
+        options=one.options,
     )
-    return StoredSuite(suite, {problem.name: _merged(parts, names) for problem, parts in problems})
+    return suite, {problem.name: _merged(parts, names) for problem, parts in problems}
 
 
 def _differs(one: Comparison, other: Comparison) -> str:
@@ -154,4 +155,5 @@ def _merged(made: Mapping[Path, Comparison], names: _Names) -> Comparison:
         first.objective,
         first.description | told,
         [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
+        key=first.key,
     )

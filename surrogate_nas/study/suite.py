@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.comparison import Comparison, Kind, StudyResult
 from surrogate_nas.study.curves import (
     Account,
     ProblemResult,
@@ -41,7 +42,7 @@ _STEPS = 50
 
 
 @dataclass(frozen=True)
-class SuiteResult:
+class SuiteResult(StudyResult):
     """All runs on all problems.
 
     Attributes:
@@ -49,6 +50,9 @@ class SuiteResult:
         problems: Those that were run, in the order of the suite.
         skipped: Those that were not.
         versions: How many versions of each user's strategy were run on these problems and seeds.
+        comparisons: All trials by problem, where they were read from a folder.
+        missing: How many runs have not ended yet.
+        folder: Where they are stored; None in memory.
 
     Example:
         >>> from surrogate_nas.study.problem import read_suite
@@ -63,6 +67,19 @@ class SuiteResult:
     problems: Sequence[ProblemResult]
     skipped: Sequence[Skipped]
     versions: Mapping[str, int] = field(default_factory=dict)
+    comparisons: Mapping[str, Comparison] = field(default_factory=dict, repr=False)
+    missing: int = 0
+    folder: Path | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """A suite."""
+        return "suite"
+
+    @property
+    def title(self) -> str:
+        """The suite's title."""
+        return self.suite.title
 
     def __repr__(self) -> str:
         return (
@@ -254,45 +271,33 @@ class SuiteResult:
         }
 
 
-@dataclass(frozen=True)
-class StoredSuite:
-    """What a folder holds of a suite.
+def suite_of(
+    suite: Suite, comparisons: Mapping[str, Comparison], folder: Path | None = None
+) -> SuiteResult:
+    """What a suite has found so far, from the comparison of each problem with a run, by its name.
 
-    Attributes:
-        suite: What was asked.
-        comparisons: The runs so far of each problem that has one, by its name.
+    A problem counts where every strategy that has begun has a run.
     """
-
-    suite: Suite
-    comparisons: Mapping[str, Comparison]
-
-    @property
-    def missing(self) -> int:
-        """How many runs of the suite are not there."""
-        asked = len(self.suite.problems) * sum(entry.runs for entry in self.suite.entries)
-        return asked - sum(len(comparison.runs) for comparison in self.comparisons.values())
-
-    @cached_property
-    def result(self) -> SuiteResult | None:
-        """What it has found where all strategies that have begun have a run; None while that is
-        nowhere.
-        """
-        begun = {
-            run.strategy for comparison in self.comparisons.values() for run in comparison.runs
-        }
-        suite = replace(
-            self.suite, entries=[entry for entry in self.suite.entries if entry.label in begun]
-        )
-        results = []
-        skipped = []
-        for problem in suite.problems:
-            made = self.comparisons.get(problem.name)
-            if made is not None and {run.strategy for run in made.runs} == begun:
-                traces = [made.trace(run, problem.budget) for run in made.runs]
-                results.append(ProblemResult.of(problem, made.objective, suite.labels, traces))
-            else:
-                skipped.append(Skipped(problem, "Not every strategy has a run there."))
-        versions = most_versions(
-            made.description.get("versions", {}) for made in self.comparisons.values()
-        )
-        return SuiteResult(suite, results, skipped, versions) if results else None
+    runs = [run for comparison in comparisons.values() for run in comparison.runs]
+    begun = {run.strategy for run in runs}
+    n_asked = len(suite.problems) * sum(entry.runs for entry in suite.entries)
+    suite = replace(suite, entries=[entry for entry in suite.entries if entry.label in begun])
+    results = []
+    skipped = []
+    for problem in suite.problems:
+        comparison = comparisons.get(problem.name)
+        if comparison is None or {run.strategy for run in comparison.runs} != begun:
+            skipped.append(Skipped(problem, "Not every strategy has a run there."))
+            continue
+        traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
+        results.append(ProblemResult.of(problem, comparison.objective, suite.labels, traces))
+    versions = [made.description.get("versions", {}) for made in comparisons.values()]
+    return SuiteResult(
+        suite=suite,
+        problems=results,
+        skipped=skipped,
+        versions=most_versions(versions),
+        comparisons={name: made for name, made in comparisons.items() if made.strategies},
+        missing=n_asked - len(runs),
+        folder=folder,
+    )

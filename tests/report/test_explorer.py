@@ -20,7 +20,6 @@ from surrogate_nas.report import (
     write_explorer,
     write_report,
     write_suite_explorer,
-    write_suite_report,
 )
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
@@ -505,7 +504,7 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
     path = write_suite_explorer(result, tmp_path)
     assert path is not None and path.stat().st_size < 6_000_000
-    assert 'href="explore.html"' in write_suite_report(result, tmp_path).read_text(encoding="utf-8")
+    assert 'href="explore.html"' in write_report(result, tmp_path).read_text(encoding="utf-8")
     opened(tab, path)
     assert "subject to latency@cpu <= 0.4" in tab.inner_text("#objective")
     assert chosen(tab, "#across") == "latency@cpu"

@@ -466,9 +466,9 @@ def test_a_missing_library_is_named_with_its_extra(
 
 def test_a_suite_read_from_its_folder_is_the_suite_that_was_run(suite: Path) -> None:
     stored = stored_suite(suite)
-    assert stored.missing == 0 and stored.result is not None
+    assert stored.missing == 0
     again = run_suite(stored.suite, suite)
-    assert json.dumps(stored.result.summary) == json.dumps(again.summary)
+    assert json.dumps(stored.summary) == json.dumps(again.summary)
     assert (stored.suite.name, stored.suite.title) == ("tiny", "Tiny & small")
 
 
@@ -483,8 +483,8 @@ def test_a_suite_is_exported_by_problem_and_over_all(suite: Path, snas: Snas) ->
     assert read_csv(out / "csv" / "suite-strategies.csv")["name"].nunique() == 2
     assert "plain / evolution / run 0" in studies_of(out / "optuna.log")
     regret = (out / "latex" / "regret.tex").read_text()
-    result = stored_suite(suite).result
-    assert result is not None and balanced(regret)
+    result = stored_suite(suite)
+    assert balanced(regret)
     for problem in result.problems:
         shown = [float(re.findall(r"\d+\.\d+", cell)[0]) for cell in rows_of(regret)[problem.name]]
         assert shown == pytest.approx(
@@ -524,9 +524,9 @@ def test_what_is_unfinished_is_exported_and_counted(
     half = shutil.copytree(suite, tmp_path / "half", ignore=shutil.ignore_patterns("export"))
     for file in (half / "problems" / "late" / "runs").glob("evolution*"):
         file.unlink()
-    results = results_of(half)
-    assert results.missing == 1 and results.suite is not None
-    assert [problem.name for problem in results.suite.problems] == ["plain"]
+    result = results_of(half)
+    assert result.missing == 1
+    assert [problem.name for problem in result.problems] == ["plain"]
     assert snas("export", "latex", half).code == 0
     shutil.rmtree(half / "problems" / "plain" / "runs")
     assert results_of(half).missing == 4

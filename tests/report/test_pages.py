@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from surrogate_nas.report import write_report, write_suite_report
+from surrogate_nas.report import write_report
 from surrogate_nas.report.style import looks
 from surrogate_nas.study.api import compare
 from tests.results import made, steps
@@ -74,7 +74,7 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for i in range(7)
         }
     )
-    return write_suite_report(result, tmp_path_factory.mktemp("suite"), command="snas suite made")
+    return write_report(result, tmp_path_factory.mktemp("suite"), command="snas suite made")
 
 
 @pytest.fixture(params=["comparison", "suite"])
@@ -258,7 +258,7 @@ def test_a_large_suite_prints_on_few_pages_too(browser: Browser, tmp_path: Path)
         for i in range(32)
     }
     page = browser.new_page()
-    page.goto(write_suite_report(made(problems), tmp_path).as_uri())
+    page.goto(write_report(made(problems), tmp_path).as_uri())
     assert len(PdfReader(io.BytesIO(page.pdf(prefer_css_page_size=True))).pages) <= MOST_PAGES
     page.close()
 

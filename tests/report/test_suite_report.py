@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from surrogate_nas.report import write_suite_report
+from surrogate_nas.report import write_report
 from surrogate_nas.report.page import Page
 from surrogate_nas.report.reading import TARGET, Study
 from surrogate_nas.report.sections.ranking import ranking_of
@@ -64,7 +64,7 @@ class Balanced(HTMLParser):
 def folder(result: SuiteResult, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("suite")
     assert (
-        write_suite_report(result, folder, command="snas suite made --out <here>")
+        write_report(result, folder, command="snas suite made --out <here>")
         == folder / "report.html"
     )
     return folder
@@ -129,7 +129,7 @@ def test_the_picture_of_all_strategies_is_the_verdict_s(result: SuiteResult) -> 
 
 def test_few_problems_have_no_table_of_pairs(result: SuiteResult, tmp_path: Path) -> None:
     few = made({f"p{i}": {"a": steps(0.1, 0.2), "b": steps(0.3, 0.4)} for i in range(6)})
-    assert "Every pair" not in write_suite_report(few, tmp_path).read_text()
+    assert "Every pair" not in write_report(few, tmp_path).read_text()
     assert len(result.problems) > 6 and "Descriptive only; see the verdict" in " ".join(
         str(block) for section in Page(Study(result)).sections for block in section.blocks
     )
@@ -138,14 +138,14 @@ def test_few_problems_have_no_table_of_pairs(result: SuiteResult, tmp_path: Path
 @pytest.mark.parametrize("runs", [{"a": steps(0.1)}, {"a": steps(0.1, 0.1), "b": steps(0.1, 0.1)}])
 def test_the_least_suites_have_a_page(runs: dict[str, np.ndarray], tmp_path: Path) -> None:
     least = made({"p": runs})
-    page = write_suite_report(least, tmp_path).read_text()
+    page = write_report(least, tmp_path).read_text()
     assert least.verdict.sentences[0] in text_of(page) and "Made by this command" not in page
     assert ("Average rank" in page) == (len(runs) > 1)
 
 
 def test_what_a_strategy_is_called_is_only_text(tmp_path: Path) -> None:
     name = "<script>alert(1)</script>"
-    page = write_suite_report(
+    page = write_report(
         made({"p": {name: steps(0.1, 0.2), "b": steps(0.3, 0.4)}}), tmp_path
     ).read_text()
     assert page.count("<script") == 1 and "<script>alert" not in page and name in text_of(page)

@@ -82,8 +82,8 @@ def test_suites_are_judged_on_the_problems_that_both_hold(tmp_path: Path) -> Non
     other = Suite("other", "Other", problems[1:], [Entry("random", 2), Entry("local_search", 2)])
     run_suite(one, tmp_path / "one")
     run_suite(other, tmp_path / "other")
-    result = stored_suite(tmp_path / "one", against=[tmp_path / "other"]).result
-    assert result is not None and [p.name for p in result.problems] == ["w0.3"]
+    result = stored_suite(tmp_path / "one", against=[tmp_path / "other"])
+    assert [p.name for p in result.problems] == ["w0.3"]
     assert {account.strategy: account.runs for account in result.accounts} == {
         "random": 3,
         "evolution": 3,

@@ -112,8 +112,8 @@ def test_terminal_page_and_suite_say_it(
     assert sentence not in str(run_suite(str(suite), tmp_path / "suite").verdict.sentences)
     edited(tmp_path, add=2)
     assert sentence in str(run_suite(str(suite), tmp_path / "suite").verdict.sentences)
-    stored = stored_suite(tmp_path / "suite").result
-    assert stored is not None and sentence in str(stored.verdict.sentences)
+    stored = stored_suite(tmp_path / "suite")
+    assert sentence in str(stored.verdict.sentences)
 
 
 def test_strategies_of_the_project_have_no_versions(tmp_path: Path) -> None:

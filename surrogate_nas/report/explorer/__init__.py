@@ -6,7 +6,6 @@ It carries its packed data and its script inside, and asks no network for anythi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,21 +55,16 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     return write_whole(folder / EXPLORER, page.html())
 
 
-def write_suite_explorer(
-    result: SuiteResult,
-    folder: Path,
-    comparisons: Mapping[str, Comparison] | None = None,
-) -> Path | None:
+def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
     """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was
     before.
 
     Args:
-        result: What the suite has found.
-        folder: Where its problems are kept, and the page goes.
-        comparisons: Those of its problems by name, where they were read already.
+        result: What the suite has found. Trials that it does not hold are read from its folder.
+        folder: Where the page goes.
 
     Returns:
-        The path of the page; None where the folder keeps no problem.
+        The path of the page; None where the suite has no folder.
 
     Raises:
         UserError: The folder cannot be written, or a problem's is damaged.
@@ -91,6 +85,6 @@ def write_suite_explorer(
 
     page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
     runs = max(entry.runs for entry in result.suite.entries)
-    for name, comparison in stored_problems(result, folder, runs, comparisons):
+    for name, comparison in stored_problems(result, runs):
         page.add(name, ProblemData(comparison, result.strategies, runs).packed)
     return write_whole(folder / EXPLORER, page.html()) if page.shown else None

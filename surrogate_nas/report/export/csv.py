@@ -10,7 +10,15 @@ from pathlib import Path
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import FINAL, run_row, scores_by_objective
-from surrogate_nas.report.reading import TABLES, Results, Rows, Source, as_csv, results_of
+from surrogate_nas.report.reading import (
+    TABLES,
+    Rows,
+    Source,
+    StudyResult,
+    SuiteResult,
+    as_csv,
+    results_of,
+)
 
 _MEANINGS = {
     "problem": ("", "of the suite"),
@@ -74,25 +82,25 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
         ...     [file.name for file in write_csv(made, folder)]
         ['trials.csv', 'runs.csv', 'summary.csv', 'columns.csv']
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     tables = {
-        "trials": _trials_of(results),
-        "runs": _runs_of(results),
-        "summary": _summary_of(results),
+        "trials": _trials_of(result),
+        "runs": _runs_of(result),
+        "summary": _summary_of(result),
     }
-    tables["columns"] = _columns_of(results, tables)
-    if results.suite is not None:
-        tables |= {f"suite-{name}": table(results.suite) for name, table in TABLES.items()}
+    tables["columns"] = _columns_of(result, tables)
+    if isinstance(result, SuiteResult) and result.problems:
+        tables |= {f"suite-{name}": table(result) for name, table in TABLES.items()}
     return [write_whole(out / f"{name}.csv", as_csv(rows)) for name, rows in tables.items()]
 
 
-def _trials_of(results: Results) -> Rows:
+def _trials_of(result: StudyResult) -> Rows:
     """Every trial of every run, those of failed runs included."""
     rows = []
-    for part, run in results.runs():
-        comparison = part.comparison
-        where = results.where(part) | {"strategy": run.strategy, "run": run.run}
+    runs = [(one, run) for one in result.comparisons.values() for run in one.ended_runs]
+    for comparison, run in runs:
+        where = comparison.columns | {"strategy": run.strategy, "run": run.run}
         draws = comparison.objective.draws
         reported_trials = comparison.reported(run) if draws else run.trials
         for trial, reported in zip(run.trials, reported_trials, strict=True):
@@ -121,49 +129,50 @@ def _trials_of(results: Results) -> Rows:
     return _aligned(rows)
 
 
-def _runs_of(results: Results) -> Rows:
+def _runs_of(result: StudyResult) -> Rows:
     """Every run: what it found, with its final metrics, and what it spent."""
     rows = []
-    for part, run in results.runs():
-        rows.append(results.where(part) | run_row(part.comparison, run))
+    for comparison in result.comparisons.values():
+        rows += [comparison.columns | run_row(comparison, run) for run in comparison.ended_runs]
     return _aligned(rows)
 
 
-def _summary_of(results: Results) -> Rows:
-    """Every strategy of every part: its score over runs."""
+def _summary_of(result: StudyResult) -> Rows:
+    """Every strategy on every problem: its score over runs."""
     rows = []
-    for part in results.parts:
-        rows += [results.where(part) | row for row in part.comparison.summary_rows()]
+    for comparison in result.comparisons.values():
+        rows += [comparison.columns | row for row in comparison.summary_rows()]
     return _aligned(rows)
 
 
-def _columns_of(results: Results, tables: Mapping[str, Rows]) -> Rows:
+def _columns_of(result: StudyResult, tables: Mapping[str, Rows]) -> Rows:
     """What every column of some tables is, with its unit."""
     rows = []
     for file, table in tables.items():
         for column in table[0] if table else ():
-            unit, meaning = _meaning(results, column)
+            unit, meaning = _meaning(result, column)
             rows.append({"file": file, "column": column, "unit": unit, "meaning": meaning})
     return _aligned(rows)
 
 
-def _meaning(results: Results, column: str) -> tuple[str, str]:
+def _meaning(result: StudyResult, column: str) -> tuple[str, str]:
+    objectives = [comparison.objective for comparison in result.comparisons.values()]
     if column in _MEANINGS:
         unit, meaning = _MEANINGS[column]
-        costs = sorted({part.comparison.objective.benchmark.cost for part in results.parts})
+        costs = sorted({objective.benchmark.cost for objective in objectives})
         return " or ".join(costs) if unit == "COST" else unit, meaning
     if column.startswith("score_"):
         texts = {
-            part.comparison.objective.part_text(int(column[6:]) - 1)
-            for part in results.parts
-            if part.comparison.objective.parts >= int(column[6:])
+            objective.part_text(int(column[6:]) - 1)
+            for objective in objectives
+            if objective.parts >= int(column[6:])
         }
         return "", f"objective {column[6:]}: {' or '.join(sorted(texts))}"
     name = column.removeprefix(FINAL)
     final = "read for the report alone, of what the run found"
     metric = name.partition("[")[0]
-    for part in results.parts:
-        benchmark = part.comparison.objective.benchmark
+    for objective in objectives:
+        benchmark = objective.benchmark
         if metric not in {known.name for known in benchmark.metrics}:
             continue
         known = benchmark.metric(metric)

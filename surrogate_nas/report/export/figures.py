@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Point, Shape, Text
-from surrogate_nas.report.reading import Results, Source, Study, results_of
+from surrogate_nas.report.reading import Comparison, Source, Study, StudyResult, results_of
 from surrogate_nas.report.style import PAINTS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
 
@@ -174,11 +174,11 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
         ...     sorted(file.name for file in write_figures(made, folder) if file.stem == "ranking")
         ['ranking.pdf', 'ranking.png', 'ranking.svg']
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     written = []
     captions = []
-    for folder, picture in _pictures(results):
+    for folder, picture in _pictures(result):
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")
         for suffix, content in rendered(picture).items():
@@ -186,15 +186,17 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     return [*written, write_whole(out / "captions.txt", "".join(captions))]
 
 
-def _pictures(results: Results) -> Iterator[tuple[str, Picture]]:
+def _pictures(result: StudyResult) -> Iterator[tuple[str, Picture]]:
     """Every figure with its folder."""
     from surrogate_nas.report.page import Page
 
-    whole = results.suite if results.path is None else results.path
-    if whole is not None:
-        yield from (("", picture) for picture in Page(Study(whole)).pictures)
-    for part in results.parts:
-        yield from ((part.folder, picture) for picture in Page(Study(part.comparison)).pictures)
+    if result.problems and not isinstance(result, Comparison):
+        for picture in Page(Study(result)).pictures:
+            yield "", picture
+    for comparison in result.comparisons.values():
+        folder = f"{comparison.problem}/" if comparison.problem else ""
+        for picture in Page(Study(comparison)).pictures:
+            yield folder, picture
 
 
 EXPORT = Format(write_figures, "figures", "Captions: {out}/captions.txt")

@@ -25,9 +25,9 @@ from surrogate_nas.report.export import Format
 from surrogate_nas.report.reading import (
     TABLES,
     Comparison,
-    Part,
-    Results,
+    LambdaPath,
     Source,
+    StudyResult,
     SuiteResult,
     Values,
     as_latex,
@@ -70,25 +70,25 @@ def write_latex(source: Source, out: str | Path) -> list[Path]:
         ...     print((write_latex(made, folder)[0]).read_text().splitlines()[-3])
         \\bottomrule
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     texts: dict[str, str] = {}
-    if results.part_is and (over_all := _regret(results)) is not None:
-        texts["regret"] = str(over_all)
-    for part in results.parts:
-        texts[f"{part.folder}summary"] = str(_summary(results, part))
-        if part.comparison.tests:
-            texts[f"{part.folder}tests"] = str(_tests(results, part))
-    if results.suite is not None:
+    if result.problems and not isinstance(result, Comparison):
+        texts["regret"] = str(_regret(result))
+    for comparison in result.comparisons.values():
+        folder = f"{comparison.problem}/" if comparison.problem else ""
+        texts[f"{folder}summary"] = str(_summary(result, comparison))
+        if comparison.tests:
+            texts[f"{folder}tests"] = str(_tests(result, comparison))
+    if isinstance(result, SuiteResult) and result.problems:
         for name, table in TABLES.items():
-            rows = table(results.suite)
+            rows = table(result)
             texts[f"suite-{name}"] = as_latex(rows, best_of(name, rows))
     return [write_whole(out / f"{name}.tex", text) for name, text in texts.items()]
 
 
-def _summary(results: Results, part: Part) -> _Tabular:
+def _summary(result: StudyResult, comparison: Comparison) -> _Tabular:
     """One row per strategy."""
-    comparison = part.comparison
     entries = {entry["name"]: entry for entry in comparison.to_json()["strategies"]}
     scores: list[float] = []
     for name in comparison.strategies:
@@ -116,7 +116,7 @@ def _summary(results: Results, part: Part) -> _Tabular:
         for name, entry in entries.items()
     ]
     caption = f"{_what_was_compared(comparison)} {_what_score_is(comparison)} {_MARKS}"
-    return _Tabular(_label(results, part, "summary"), caption, heads, rows)
+    return _Tabular(_label(result, comparison.problem, "summary"), caption, heads, rows)
 
 
 def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
@@ -148,7 +148,7 @@ def _worse(comparison: Comparison) -> set[str]:
     return set() if end is None else {rival.name for rival in end.worse}
 
 
-def _tests(results: Results, part: Part) -> _Tabular:
+def _tests(result: StudyResult, comparison: Comparison) -> _Tabular:
     """One row per pair."""
     heads = ["First", "Second", "Better", "Equal", "Worse", "Effect", "$p$", "$p$, Holm"]
     rows = [
@@ -160,42 +160,39 @@ def _tests(results: Results, part: Part) -> _Tabular:
             escaped(p_value(test.p)),
             escaped(p_value(test.p_holm)),
         ]
-        for test in part.comparison.tests
+        for test in comparison.tests
     ]
     caption = (
-        f"{_what_was_compared(part.comparison)} Paired runs in which the first is better, equal and"
+        f"{_what_was_compared(comparison)} Paired runs in which the first is better, equal and"
         " worse; effect: matched-pairs rank-biserial correlation; Wilcoxon's signed-rank test,"
         " two-sided, and after Holm's correction over all pairs. Descriptive only; see the verdict"
         " for significance."
     )
-    return _Tabular(_label(results, part, "tests"), caption, heads, rows, texts=2)
+    return _Tabular(_label(result, comparison.problem, "tests"), caption, heads, rows, texts=2)
 
 
-def _regret(results: Results) -> _Tabular | None:
-    """A row per problem or λ and a column per strategy; None where nothing can be compared yet."""
-    samples = _of_problems(results.suite) if results.path is None else _of_steps(results)
+def _regret(result: StudyResult) -> _Tabular:
+    """A row per problem or λ and a column per strategy."""
+    is_path = isinstance(result, LambdaPath)
+    samples = _of_steps(result) if is_path else _of_problems(result)
     rows = []
     names = list(dict.fromkeys(name for sample in samples.values() for name in sample))
-    for part in results.parts:
-        if part.name in samples:
-            rows.append(
-                [
-                    escaped(f"{part.key:g}" if isinstance(part.key, float) else part.name),
-                    *_row(names, samples[part.name], _worse(part.comparison)),
-                ]
-            )
-    if not rows:
-        return None
-    if results.path is None:
+    for problem, comparison in result.comparisons.items():
+        if problem in samples:
+            key = comparison.key
+            head = f"{key:g}" if isinstance(key, float) else problem
+            row = _row(names, samples[problem], _worse(comparison))
+            rows.append([escaped(head), *row])
+    if not isinstance(result, LambdaPath):
         caption = (
             "Mean normalised regret (0: the optimum, 1: what random sampling is expected to reach)."
         )
     else:
-        caption = rf"Mean regret at every $\lambda$ of {escaped(results.path.expression)}."
+        caption = rf"Mean regret at every $\lambda$ of {escaped(result.expression)}."
     runs = max(len(sample) for of_part in samples.values() for sample in of_part.values())
-    heads = ["Problem" if results.path is None else r"$\lambda$", *map(escaped, names)]
+    heads = [r"$\lambda$" if is_path else "Problem", *map(escaped, names)]
     caption_with_marks = f"{caption} Up to {plural(runs, 'run')} of each strategy. {_MARKS}"
-    return _Tabular(_label(results, None, "regret"), caption_with_marks, heads, rows)
+    return _Tabular(_label(result, "", "regret"), caption_with_marks, heads, rows)
 
 
 def _row(
@@ -210,23 +207,23 @@ def _row(
     return [means.get(name, escaped(NOTHING)) + (_WORSE if name in worse else "") for name in names]
 
 
-def _of_problems(suite: SuiteResult | None) -> dict[str, dict[str, Values]]:
+def _of_problems(result: StudyResult) -> dict[str, dict[str, Values]]:
     """By problem and strategy the normalised regret of each run."""
-    problems = [] if suite is None else suite.problems
-    return {
-        problem.name: {name: problem.at(name) for name in problem.traces} for problem in problems
-    }
+    samples = {}
+    for problem in result.problems:
+        samples[problem.name] = {name: problem.at(name) for name in problem.traces}
+    return samples
 
 
-def _of_steps(results: Results) -> dict[str, dict[str, Values]]:
+def _of_steps(result: StudyResult) -> dict[str, dict[str, Values]]:
     """By λ and strategy the regret of each run."""
-    return {
-        part.name: {
-            name: part.comparison.scores(name) - (part.comparison.optimum or 0.0)
-            for name in part.comparison.strategies
+    samples = {}
+    for problem, comparison in result.comparisons.items():
+        optimum = comparison.optimum or 0.0
+        samples[problem] = {
+            name: comparison.scores(name) - optimum for name in comparison.strategies
         }
-        for part in results.parts
-    }
+    return samples
 
 
 def _what_was_compared(comparison: Comparison) -> str:
@@ -245,9 +242,9 @@ def _what_score_is(comparison: Comparison) -> str:
     return r"Score: $L + \lambda R$, lower is better."
 
 
-def _label(results: Results, part: Part | None, table: str) -> str:
-    named = [results.name, *([part.name] if part is not None and part.name else []), table]
-    return _UNSAFE.sub("-", "-".join(named)).strip("-")
+def _label(result: StudyResult, problem: str, table: str) -> str:
+    words = [result.name, problem, table] if problem else [result.name, table]
+    return _UNSAFE.sub("-", "-".join(words)).strip("-")
 
 
 def underlined(content: str) -> str:

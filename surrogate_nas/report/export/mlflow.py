@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import replacing
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import TrackedRun, clock, tracked_runs
-from surrogate_nas.report.reading import Part, Results, Source, results_of
+from surrogate_nas.report.exporting import TrackedRun, clock, named, tracked_runs
+from surrogate_nas.report.reading import Comparison, Source, StudyResult, results_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -54,23 +54,23 @@ def write_mlflow(source: Source, out: str | Path) -> list[Path]:
         ...     write_mlflow(made, f"{folder}/mlflow.db")[0].stat().st_size > 0
         True
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     with TemporaryDirectory(prefix="snas-mlflow-") as folder, replacing(out) as temporary:
         store = Path(folder) / "mlflow.db"
-        _write(results, store)
+        _write(result, store)
         copyfile(store, temporary)
     return [out]
 
 
-def _write(results: Results, store: Path) -> None:
+def _write(result: StudyResult, store: Path) -> None:
     """Write a new store; where it lies, its path is no address with other meanings."""
     from mlflow.exceptions import MlflowException
 
     try:
         with _client(store) as client:
-            for part in results.parts:
-                _add(client, part, results.named(part))
+            for comparison in result.comparisons.values():
+                _add(client, comparison, named(result, comparison))
     except MlflowException as error:
         raise UserError(f"MLflow failed: {' '.join(str(error).split()):.300}") from error
 
@@ -107,12 +107,12 @@ def _hasty(connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=MEMORY")
 
 
-def _add(client: MlflowClient, part: Part, name: str) -> None:
-    facts = part.comparison.objective.describe()
+def _add(client: MlflowClient, comparison: Comparison, name: str) -> None:
+    facts = comparison.objective.describe()
     keys = ("benchmark", "expression", "fingerprint")
     tags = {key: str(facts[key])[:_LONGEST] for key in keys}
     experiment = client.create_experiment(name, artifact_location=_ARTIFACTS, tags=tags)
-    for run in tracked_runs(part):
+    for run in tracked_runs(comparison):
         _add_run(client, experiment, run)
 
 

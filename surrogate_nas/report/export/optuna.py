@@ -32,7 +32,7 @@ from surrogate_nas.files import replacing
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, run_row
-from surrogate_nas.report.reading import Comparison, Ledger, Part, Run, Source, results_of
+from surrogate_nas.report.reading import Comparison, Ledger, Run, Source, StudyResult, results_of
 from surrogate_nas.space import Cell, ChoiceSpace
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.bridges.base import nearest_cell
@@ -69,10 +69,10 @@ def write_optuna(source: Source, out: str | Path) -> list[Path]:
         ...     optuna.get_all_study_names(optuna.storages.JournalStorage(backend))
         ['random / run 0', 'random / run 1']
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     with _quiet(), replacing(out) as temporary:
-        logs = _logs_of([(part, run) for part, run in results.runs()])
+        logs = _logs_of(result)
         _write(logs, temporary)
     return [out]
 
@@ -84,7 +84,7 @@ def _write(logs: Sequence[dict[str, Any]], path: Path) -> None:
     JournalFileBackend(str(path), lock_obj=JournalFileOpenLock(str(path))).append_logs(list(logs))
 
 
-def _logs_of(runs: Sequence[tuple[Part, Run]]) -> list[dict[str, Any]]:
+def _logs_of(result: StudyResult) -> list[dict[str, Any]]:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import BaseJournalBackend
 
@@ -102,25 +102,28 @@ def _logs_of(runs: Sequence[tuple[Part, Run]]) -> list[dict[str, Any]]:
 
     memory = Memory()
     storage = JournalStorage(memory)
-    for part, run in runs:
-        _add_study(storage, part, run)
+    for comparison in result.comparisons.values():
+        for run in comparison.ended_runs:
+            _add_study(storage, comparison, run)
     return [log | {"worker_id": _WRITER} for log in memory.logs]
 
 
-def _add_study(storage: Any, part: Part, run: Run) -> None:
+def _add_study(storage: Any, comparison: Comparison, run: Run) -> None:
     import optuna
 
     from surrogate_nas.strategies.bridges.sampler import distributions_of
 
-    objective = part.comparison.objective
-    name = part.named(run.strategy, f"run {run.run}")
+    objective = comparison.objective
+    name = f"{run.strategy} / run {run.run}"
+    if comparison.problem:
+        name = f"{comparison.problem} / {name}"
     study = optuna.create_study(
         storage=storage, study_name=name, directions=["minimize"] * objective.parts
     )
     study.set_metric_names(
         _distinct([objective.part_text(number) for number in range(objective.parts)])
     )
-    for key, value in _study_attributes(part.comparison, run).items():
+    for key, value in _study_attributes(comparison, run).items():
         study.set_user_attr(key, value)
     space = objective.benchmark.space
     distributions = distributions_of(space) if isinstance(space, ChoiceSpace) else {}

@@ -20,7 +20,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
 from surrogate_nas.report.exporting import clock, tracked_runs
-from surrogate_nas.report.reading import Part, Results, Source, results_of
+from surrogate_nas.report.reading import Comparison, Source, StudyResult, results_of
 
 _CHILD = """
 import json, sys
@@ -61,11 +61,11 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         >>> [file.name for file in files]
         ['fashion.db']
     """
-    results = results_of(source)
+    result = results_of(source)
     out = Path(out)
     lines = []
-    for name, part in zip(_names(results), results.parts, strict=True):
-        lines += [json.dumps(run) + "\n" for run in _runs(name, part)]
+    for name, comparison in zip(_names(result), result.comparisons.values(), strict=True):
+        lines += [json.dumps(run) + "\n" for run in _runs(name, comparison)]
     with TemporaryDirectory(prefix="snas-trackio-") as folder:
         process = subprocess.run(
             [sys.executable, "-P", "-c", _CHILD],
@@ -83,19 +83,19 @@ def write_trackio(source: Source, out: str | Path) -> list[Path]:
         return [write_whole(out / file.name, file.read_bytes()) for file in files]
 
 
-def _names(results: Results) -> list[str]:
-    """A project's name for each part; the names differ as file names too."""
+def _names(result: StudyResult) -> list[str]:
+    """A project's name for each comparison; the names differ as file names too."""
     names: list[str] = []
-    for part in results.parts:
-        name = _UNSAFE.sub("-", results.named(part))
+    for comparison in result.comparisons.values():
+        name = _UNSAFE.sub("-", named(result, comparison))
         taken = sum(one.casefold() == name.casefold() for one in names)
         names.append(f"{name}-{taken + 1}" if taken else name)
     return names
 
 
-def _runs(project: str, part: Part) -> Iterator[dict[str, Any]]:
+def _runs(project: str, comparison: Comparison) -> Iterator[dict[str, Any]]:
     """Every run as the child logs it."""
-    for run in tracked_runs(part):
+    for run in tracked_runs(comparison):
         config = {"_Group": run.strategy, "_Created": clock(0.0).isoformat()}
         yield {
             "project": project,

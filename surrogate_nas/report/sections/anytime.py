@@ -50,7 +50,7 @@ class Drawing(NamedTuple):
 @section(20, "comparison", "front")
 def anytime(study: Study) -> Section | None:
     """Regret, or score where regret is undefined, over evaluated cells."""
-    speed = None if study.verdict is None else study.verdict.speed
+    speed = None if study.result.verdict is None else study.result.verdict.speed
     first = speed is not None and speed.decided
     return _half(
         f"{speed.leader} is there first" if speed and first else "On the way", study, score_curves
@@ -68,7 +68,7 @@ def over_time(study: Study) -> Section | None:
     """Both over the simulated clock."""
     if not study.histories or study.comparison.objective.benchmark.cost == "queries":
         return None
-    makers = (score_curves,) if study.kind == "front" else (score_curves, test_curves)
+    makers = (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
     told = [drawing for make in makers if isinstance(drawing := make(study, "cost"), Drawing)]
     return Section(
         "Over simulated time", [Figures([_picture(one, study) for one in told])], folded=True
@@ -89,7 +89,7 @@ def _half(
 
 
 def _picture(one: Drawing, study: Study) -> Picture:
-    curves = {name: one.curves[name] for name in study.standings if name in one.curves}
+    curves = {name: one.curves[name] for name in study.result.standings if name in one.curves}
     return Picture(one.name, one.caption, partial(chart, curves, study.looks, one.panel))
 
 
@@ -201,7 +201,7 @@ def _drawing(
     panel: Panel,
 ) -> Drawing:
     """Curves over a clock, with bands of the leader and of random search."""
-    leader = next(iter(study.standings))
+    leader = next(iter(study.result.standings))
     panel = replace(panel, banded={leader, "random"})
     shared = shared_cells(study.comparison)
     if over == "cells":

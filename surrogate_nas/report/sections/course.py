@@ -20,8 +20,8 @@ _STEPS = 100
 @section(20, "suite")
 def regret_along_the_budget(study: Study) -> Section | None:
     """The mean normalised regret over all problems after every share of the budget."""
-    names = list(study.standings)
-    problems = study.problems
+    names = list(study.result.standings)
+    problems = study.result.problems
     fractions = np.arange(1, _STEPS + 1) / _STEPS
     samples = [
         {name: p.regrets(name)[:, [p.place(fraction) for fraction in fractions]] for name in names}
@@ -58,7 +58,7 @@ def ranks_along_the_budget(study: Study) -> Section | None:
         return None
     curves = {
         name: Curve(100 * found.fractions, by_name[name], by_name[name], by_name[name])
-        for name in study.standings
+        for name in study.result.standings
     }
     panel = Panel(
         "%",
@@ -69,8 +69,9 @@ def ranks_along_the_budget(study: Study) -> Section | None:
         ends=(0.9, len(by_name) + 0.1),
         falling=True,
     )
+    n_problems = len(study.result.problems)
     caption = (
-        f"Average rank of the mean regrets over {plural(len(study.problems), 'problem')} after each"
+        f"Average rank of the mean regrets over {plural(n_problems, 'problem')} after each"
         " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
         " Descriptive only; see the verdict for significance."
     )

@@ -117,7 +117,7 @@ def plane_of(study: Study) -> Plane | None:
     units = np.array([axis.unit for axis in axes])
     found = {
         name: [made.vectors(run)[:, :2] / units for run in study.feasible[name]]
-        for name in study.standings
+        for name in study.result.standings
         if study.feasible.get(name)
     }
     scores = objective.over_space()

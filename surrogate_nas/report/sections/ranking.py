@@ -113,13 +113,13 @@ def ranking_of(study: Study) -> Ranking | None:
     """The strategies in the order of the verdict's procedure; None where none has a finished
     run.
     """
-    problems = study.problems
-    order = study.standings
+    problems = study.result.problems
+    order = study.result.standings
     if not order or all(
         t.found_nothing for p in problems for name in order for t in p.traces[name]
     ):
         return None
-    several = study.kind == "suite"
+    several = study.result.kind == "suite"
     units = [1.0 if several else problem.reference.scale for problem in problems]
     drawn = [
         dict(
@@ -150,7 +150,7 @@ def ranking_of(study: Study) -> Ranking | None:
         entries.append(
             Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), alike)
         )
-    return Ranking(entries, problems, units, several, study.kind == "front")
+    return Ranking(entries, problems, units, several, study.result.kind == "front")
 
 
 def _spent(
@@ -173,7 +173,7 @@ def _spent(
 
 def _heading(study: Study, made: Ranking) -> str:
     """What the verdict found, in a few words."""
-    end = None if study.verdict is None else study.verdict.end
+    end = None if study.result.verdict is None else study.result.verdict.end
     what = "Hypervolume missed" if made.front else "Final regret"
     if end is None or not end.rivals:
         return what

@@ -75,10 +75,10 @@ def strategies(study: Study) -> Section | None:
 @section(72, "suite")
 def regret(study: Study) -> Section | None:
     """Mean normalised regret, a row a problem."""
-    heads = [Head("problem"), *(Head(name) for name in study.standings), Head("seed noise")]
+    heads = [Head("problem"), *(Head(name) for name in study.result.standings), Head("seed noise")]
     rows: list[list[Content]] = []
-    for problem in study.problems:
-        means = {name: float(problem.at(name).mean()) for name in study.standings}
+    for problem in study.result.problems:
+        means = {name: float(problem.at(name).mean()) for name in study.result.standings}
         least = min(means.values())
         shown = [
             Shown(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2)
@@ -140,7 +140,7 @@ def problems(study: Study) -> Section | None:
 @section(95, "suite")
 def pairs(study: Study) -> Section | None:
     """One row a pair, over problems: it describes and decides nothing."""
-    if len(study.problems) < _FEWEST_PROBLEMS:
+    if len(study.result.problems) < _FEWEST_PROBLEMS:
         return None
     heads = [
         Head("first"),
@@ -189,7 +189,7 @@ def running_time(study: Study) -> Section | None:
         Head("problem"),
         Head("unit"),
         Head("regret", "at most"),
-        *(Head(name) for name in study.standings),
+        *(Head(name) for name in study.result.standings),
     ]
     rows: list[list[Content]] = []
     for problem in study.suite.problems:
@@ -199,7 +199,7 @@ def running_time(study: Study) -> Section | None:
                 problem.unit,
                 f"{target:g}" if target else "0, the optimum",
             ]
-            for name in study.standings:
+            for name in study.result.standings:
                 expected = expected_runtime(problem, name, target)
                 row.append(quantity(expected) if math.isfinite(expected) else "never")
             rows.append(row)

@@ -48,7 +48,7 @@ def _difference(rival: Rival) -> str:
 @section(60, "suite", "comparison", "front")
 def who_is_told_apart(study: Study) -> Section | None:
     """The leader beside every other strategy, by its end and by its speed."""
-    verdict = study.verdict
+    verdict = study.result.verdict
     if verdict is None:
         return None
     more = [with_marks(said, study.looks) for said in verdict.sentences]
