@@ -1,10 +1,11 @@
-"""The verdict in plain words: who leads, whether the data decide that, and what would change it.
+"""The verdict in plain words: which strategy leads, how certain that is, and what would change it.
 
-Computed once, by one procedure (`surrogate_nas.study.decision`), over the runs of one problem or of
-many; terminal, JSON, notebook, pages and tables print it. Up to three claims are made, each at 5 %:
-who ends with the least regret, who does so on other problems of the kind, and who is the first to
-come within a hundredth of the optimum, a target that is fixed beforehand and counted where the
-optimum is known. What a run answers at its end counts, under drawn seeds too.
+One procedure (`surrogate_nas.study.decision`) computes it once, over the runs of one problem or of
+many; terminal, JSON, notebook, pages and tables print the same verdict. It makes up to three claims
+at a level of 5 % each: which strategy ends with the lowest regret, which one does so on other
+problems of the same kind, and which one is the first within a hundredth of the optimum. That target
+is fixed beforehand and counted where the optimum is known. A run counts with the cell that it ends
+with, also where its search saw drawn seeds.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
-from surrogate_nas.core.numbers import NO_CELL, decimals_for, fixed, p_value, plural, share
+from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
 from surrogate_nas.strategies import BLIND
 from surrogate_nas.study.curves import Account, ProblemResult
 from surrogate_nas.study.decision import (
@@ -36,14 +37,14 @@ from surrogate_nas.study.decision import (
 from surrogate_nas.study.statistics import Summary, Values
 
 TARGET = 0.01
-"""Of the normalised regret: whoever is within it has practically found the optimum."""
+"""A normalised regret up to this is practically the optimum."""
 _MOST_NAMED = 4
 _MOST_LEADING = 3
 """Sentences of the verdict on a first screen."""
 _SHARE_NAMED = 0.05
-"""Of the answers: fewer that are first cells are not worth a sentence."""
+"""A smaller share of runs that end with an initial cell is not worth a sentence."""
 _LEAST_DETECTABLE = 0.001
-"""Of the normalised regret: smaller differences mean nothing to anybody."""
+"""Smaller differences of normalised regret have no practical meaning."""
 
 
 def joined(names: Sequence[str]) -> str:
@@ -58,24 +59,20 @@ def figures_of(
     feasible: int,
     spread: Sequence[Summary],
 ) -> str:
-    """The scores of a strategy in a sentence, with as many decimals as the intervals of all
-    deserve.
-    """
+    """The scores of a strategy in a sentence; `spread` of all strategies sets the decimals."""
     decimals = decimals_for([end for each in spread for end in each.ci95 or ()] + [summary.mean])
     mean = fixed(summary.mean, decimals)
     iqm = fixed(summary.iqm, decimals)
     if runs == 1:
-        return f"{name} has the final score {mean}, a figure from one run."
-    counted = (
-        f"{runs} runs"
-        if feasible == runs
-        else f"the {feasible} of {runs} runs that found a feasible cell"
-    )
+        return f"The final score of {name} is {mean}, from one run."
+    counted = f"{runs} runs"
+    if feasible < runs:
+        counted = f"the {feasible} of {runs} runs that found a feasible cell"
     if summary.ci95 is None:
-        return f"{name} has the final score {mean}, from {counted}."
+        return f"The final score of {name} is {mean}, from {counted}."
     low, high = (fixed(end, decimals) for end in summary.ci95)
     return (
-        f"{name} has the mean final score {mean} (95 % interval {low} to {high}, IQM {iqm},"
+        f"The mean final score of {name} is {mean} (95 % interval {low} to {high}, IQM {iqm},"
         f" {counted})."
     )
 
@@ -106,7 +103,7 @@ class Holds:
 
 @dataclass(frozen=True)
 class BlindPair:
-    """A strategy beside itself under names that say nothing.
+    """A strategy against itself with hidden names (``blind:NAME``).
 
     Attributes:
         name: The strategy.
@@ -128,22 +125,22 @@ class Verdict:
     """What a study says.
 
     Attributes:
-        winner: Who ends best; a list where the runs do not tell several apart.
+        winner: The strategy that ends best; a list where several do not differ significantly.
         runner_up: The closest rival that is none of these; None where there is none.
-        decided_here: Whether, on these problems, the winner is told apart from every other
-            strategy.
+        decided_here: Whether, on these problems, the winner is significantly better than every
+            other strategy.
         decided: Whether it would be on other problems of the kind, of spaces that were not tried.
-        statement: What is said of the leader and the closest rival that it is not told apart from,
-            or where all are worse of the closest; one of `surrogate_nas.study.decision.Statement`.
-            None without a rival.
+        statement: What holds between the leader and the closest rival that is not significantly
+            worse, or where all are worse the closest; one of
+            `surrogate_nas.study.decision.Statement`. None without a rival.
         level: How often each of the claims (`end`, `speed`, `elsewhere`) may be false.
         sentences: All this in words, the most important first.
         runs_needed: How many runs a problem would decide a difference as observed, from low to
             high; high is None where only a lower bound is known. None where it is decided, or where
             the runs do not say.
         problems_needed: How many spaces would; None likewise.
-        end: Who ends with the least regret.
-        speed: Who is first within a hundredth of the optimum; None where no optimum is known.
+        end: Which strategy ends with the lowest regret.
+        speed: Which is first within a hundredth of the optimum; None if no optimum is known.
         elsewhere: The same of other problems of the kind; None where there are too few spaces.
         holds: What would change it.
         blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
@@ -243,10 +240,7 @@ def verdict_of(found: Evidence) -> Verdict:
         for trace in problem.traces[name]
     ):
         runs = sum(len(problem.traces[name]) for problem in problems for name in names)
-        said = [
-            f"No feasible cell was found: {plural(runs, 'run')}, {NO_CELL}, so no strategy has a"
-            " score."
-        ]
+        said = [f"No feasible cell was found in {plural(runs, 'run')}, so no strategy has a score."]
         return _undecided([*said, *_incomplete(found)])
     if len(names) == 1:
         said = [
@@ -304,7 +298,7 @@ def verdict_of(found: Evidence) -> Verdict:
 
 
 def _closest(decision: Decision) -> Rival | None:
-    """The closest rival that is not told apart, or where all are the closest of all."""
+    """The closest rival that is not significantly worse, or the closest if all are worse."""
     return next(iter((*decision.open, *decision.rivals)), None)
 
 
@@ -314,17 +308,17 @@ def _needed(decision: Decision) -> list[int | None] | None:
 
 
 def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
-    """Every strategy that was run with and without a disguise."""
-    found = []
+    """Every strategy that was run with and without hidden names."""
+    pairs = []
     for name in ends:
-        if (hidden := BLIND + name) in ends:
-            differences = paired(ends[name], ends[hidden])
-            ranks = [signed_ranks(one) for one in differences]
-            signs = np.concatenate([np.sign(one) for one in ranks])
-            p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
-            counted = (int((signs == sign).sum()) for sign in (1, 0, -1))
-            found.append(BlindPair(name, p, *counted))
-    return found
+        if BLIND + name not in ends:
+            continue
+        ranks = [signed_ranks(one) for one in paired(ends[name], ends[BLIND + name])]
+        signs = np.concatenate([np.sign(one) for one in ranks])
+        p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+        better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
+        pairs.append(BlindPair(name, p, better=better, ties=ties, worse=worse))
+    return pairs
 
 
 def _blind_sentence(pair: BlindPair) -> str:
@@ -334,12 +328,12 @@ def _blind_sentence(pair: BlindPair) -> str:
         f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in"
         f" {pair.worse}"
     )
-    said = f"{pair.name} beside itself under names that say nothing: {counted} ({_p(pair.p)})"
+    text = f"{pair.name} against itself with hidden names: {counted} ({_p(pair.p)})"
     if pair.p > LEVEL:
-        return f"{said}; that it reads names cannot be seen here."
+        return f"{text}; no effect of the names was found."
     if pair.better > pair.worse:
-        return f"{said}; part of what it finds, it finds by reading names."
-    return f"{said}; the names mislead it."
+        return f"{text}; part of its success comes from reading names."
+    return f"{text}; the names mislead it."
 
 
 def _reached(problem: ProblemResult, name: str, names: Sequence[str]) -> Values:
@@ -360,19 +354,17 @@ def _few(names: Sequence[str]) -> str:
 
 
 def _p(p: float) -> str:
-    told = p_value(p)
-    return f"p {told}" if told.startswith("<") else f"p = {told}"
+    text = p_value(p)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
 def _size(value: float) -> str:
-    """A size with two significant digits; of less than a thousandth of the normalised regret no
-    more is said.
-    """
+    """A size with two significant digits, or "less than 0.001"."""
     return "less than 0.001" if 0 < value < _LEAST_DETECTABLE else f"{value:.2g}"
 
 
 def _mean(difference: float, interval: tuple[float, float] | None) -> str:
-    """A difference with its interval, which is left out where all differences are equal."""
+    """A difference with its interval, if the differences are not all equal."""
     width = 0.0 if interval is None else interval[1] - interval[0]
     if interval is None or width <= 0 or max(map(abs, interval)) < _LEAST_DETECTABLE:
         return _size(difference)
@@ -392,7 +384,7 @@ def _lower_by(rival: Rival) -> str:
 
 
 def _counts(rival: Rival, noun: str = "paired run") -> str:
-    """What was counted against a rival, from the leader's side."""
+    """In how many pairs the leader is better than a rival, and how certain that is."""
     text = f"better in {rival.wins} of {plural(rival.pairs, noun)}"
     if rival.ties:
         text += f", equal in {rival.ties}"
@@ -402,7 +394,7 @@ def _counts(rival: Rival, noun: str = "paired run") -> str:
 
 
 def _end_sentences(end: Decision, problems: int) -> list[str]:
-    """Who ends with the least regret, how certain that is, and what would settle it."""
+    """Which strategy ends with the lowest regret, how certain that is, and what would settle it."""
     scope = "On this problem" if problems == 1 else f"On these {problems} problems"
     if not end.rivals:
         return [f"{scope}, {_equal_clause(end)}."]
@@ -444,8 +436,8 @@ def _winner_sentence(scope: str, end: Decision) -> str:
     closest, *others = end.rivals
     if end.same:
         text = (
-            f"{scope}, {joined([end.leader, *end.same])} end with the lowest regret, equal in every"
-            " run: "
+            f"{scope}, {joined([end.leader, *end.same])} end with the lowest regret and are equal"
+            " in every run: "
         )
     else:
         text = f"{scope}, {end.leader} ends with the lowest regret: "
@@ -463,7 +455,7 @@ def _winner_sentence(scope: str, end: Decision) -> str:
 
 
 def _unseen_sentences(runs: int) -> list[str]:
-    """How frequent a failure may be that did not happen in so many runs."""
+    """How frequent a failure may be that happened in none of the runs."""
     unseen = 1 - LEVEL ** (1 / runs)
     if unseen < ALIKE:
         return []
@@ -477,7 +469,7 @@ def _tie_sentence(scope: str, end: Decision) -> str:
     if all(rival.statement in ("open", "same", "equal") for rival in end.open):
         text = f"{scope}, the final regrets of {_few(end.leaders)} do not differ significantly"
     else:
-        text = f"{scope}, it is not decided which of {_few(end.leaders)} ends best"
+        text = f"{scope}, it is undecided which of {_few(end.leaders)} is best"
     if end.same:
         text += f" ({joined([end.leader, *end.same])} are equal in every run)"
     if end.worse:
@@ -564,21 +556,19 @@ _CLOSEST: Mapping[Statement, Callable[[str, Rival], str]] = {
     "same": _same_sentence,
     "equal": _equal_sentence,
 }
-"""The sentence on the leader and the closest rival that it is not told apart from."""
+"""The sentence on the leader and the closest rival that is not significantly worse."""
 
 
 def _needed_clause(rival: Rival, noun: str) -> str:
-    """How many runs per problem, or spaces, would decide; empty where the runs say nothing of
-    it.
-    """
+    """How many runs per problem, or spaces, would decide; empty if it cannot be estimated."""
     per = f"{noun}s per problem" if noun == "run" else f"{noun}s"
     needed = rival.needed
     if needed is None:
         return ""
     if needed.about is None:
         return (
-            f"; at least {needed.low:,} {per} would be needed, how many more is not known from"
-            " these"
+            f"; to decide would take at least {needed.low:,} {per}, and these runs do not show how"
+            " many more"
         )
     return (
         f"; if the true difference equals the observed one, about {needed.about:,} {per} (half or"
@@ -587,8 +577,9 @@ def _needed_clause(rival: Rival, noun: str) -> str:
 
 
 def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -> list[str]:
-    """What difference so many runs decide; nothing where most pairs tie, whose spread is that of a
-    few runs.
+    """What difference these runs could have shown; nothing if most pairs tie.
+
+    Where most pairs tie, the spread is that of a few runs.
     """
     if not end.open:
         return []
@@ -603,7 +594,7 @@ def _detectable_sentences(end: Decision, ends: Mapping[str, Sequence[Values]]) -
 
 
 def _speed_sentences(speed: Decision, problems: Sequence[ProblemResult]) -> list[str]:
-    """Who is first near the optimum, which runs that end alike do not tell."""
+    """Which strategy is the first near the optimum; runs that end equally may differ in this."""
     if not speed.rivals:
         return []
     near = f"{share(TARGET)} of the optimum"
@@ -670,29 +661,29 @@ def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
 def _elsewhere_sentence(found: Decision | None, problems: int, spaces: int) -> str:
     """What is known of other problems of the kind, where a space counts once."""
     if found is None:
-        these = "This problem has" if problems == 1 else f"These {problems} problems share"
-        if spaces > 1:
-            these = f"These {problems} problems have"
-        held = "one search space" if spaces == 1 else f"{spaces} search spaces"
-        return f"{these} {held}; at least {FEWEST_SPACES} spaces are needed to generalise."
-    where = "On other problems of the kind"
+        if problems == 1:
+            text = "This problem has one search space"
+        elif spaces == 1:
+            text = f"These {problems} problems share one search space"
+        else:
+            text = f"These {problems} problems have {spaces} search spaces"
+        return f"{text}; at least {FEWEST_SPACES} spaces are needed to generalise."
+    where = "On other problems of this kind"
     if not found.rivals:
-        return f"{where}, nothing distinguishes the strategies."
+        return f"{where}, no difference between the strategies is to be expected."
     closest = _closest(found)
     assert closest is not None
     counted = f"{closest.name}: {_counts(closest, 'space')}"
     if not found.open:
         who = joined([found.leader, *found.same])
         verb = "leads" if len(found.leaders) == 1 else "lead"
-        return f"{where}, {who} {verb} too ({counted})."
-    text = f"{where}, it is not decided which of {_few(found.leaders)} ends best ({counted})"
+        return f"{where}, {who} also {verb} ({counted})."
+    text = f"{where}, it is undecided which of {_few(found.leaders)} is best ({counted})"
     return f"{text}{_needed_clause(closest, 'space')}."
 
 
 def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
-    """Whether training a found cell again moves its regret by more than what divides the two that
-    are closest.
-    """
+    """Whether retraining a cell changes its regret more than the closest strategies differ."""
     known = [(p, p.noise) for p in problems if p.noise is not None]
     closest = _closest(end)
     if not known or closest is None:
@@ -718,14 +709,14 @@ def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[s
 
 
 def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[str]:
-    """What was no find of a search, and what a search evaluated and did not choose."""
-    said = []
+    """How many runs end with an initial cell, and how many lost an optimum that they evaluated."""
+    sentences = []
     ended = [
         (p, trace) for p in problems for name in names for trace in p.traces[name] if trace.answer
     ]
     first = [(p, trace) for p, trace in ended if trace.answer_index < p.problem.first_cells]
     if first and len(first) >= _SHARE_NAMED * len(ended):
-        said.append(
+        sentences.append(
             f"In {len(first)} of {plural(len(ended), 'run')} the answer is one of the random cells"
             " that all strategies begin with: the search found nothing better."
         )
@@ -734,12 +725,12 @@ def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -
     if given_up := {name: n for name, n in lost.items() if n}:
         runs = sum(len(p.traces[name]) for p in known for name in names)
         most = max(given_up, key=lambda name: given_up[name])
-        said.append(
+        sentences.append(
             f"In {sum(given_up.values())} of {plural(runs, 'run')} the optimum was evaluated, but"
-            f" noise made another cell look better (most often by {most}: {given_up[most]}); they"
-            " count as not found."
+            f" noise made another cell look better (most often for {most}: {given_up[most]}); these"
+            " runs count as not having found it."
         )
-    return said
+    return sentences
 
 
 def _holds(
@@ -790,7 +781,7 @@ def _holds(
 
 
 def _seeds_why(end: Decision, closest: Rival) -> str:
-    """Against whom the runs decide, and against whom they do not."""
+    """Against which rivals the runs decide, and against which they do not."""
     if not end.open:
         text = f"closest rival {closest.name} ({_p(closest.p)})"
         return (
@@ -814,7 +805,7 @@ _NOT_DECIDED: Mapping[Statement, str] = {
 
 
 def _with_less(found: Evidence, end: Decision) -> Holds:
-    """Who leads after half and a quarter of the budget."""
+    """Which strategy leads after half and a quarter of the budget."""
     leading = {}
     for fraction in (0.5, 0.25):
         regrets = {
@@ -825,7 +816,8 @@ def _with_less(found: Evidence, end: Decision) -> Holds:
     kept = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
     half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
     answer = "Yes" if all(kept) else "Partly" if any(kept) else "No"
-    return Holds("less budget", answer, f"after half {half}; after a quarter {quarter}")
+    why = f"leading after half of it: {half}; after a quarter: {quarter}"
+    return Holds("less budget", answer, why)
 
 
 def _changes(
@@ -833,9 +825,7 @@ def _changes(
     problems: Sequence[ProblemResult],
     end: Decision,
 ) -> list[str]:
-    """What leads with L alone, with λR and under limits, and whether another λ changes it; by the
-    same procedure.
-    """
+    """Which strategy leads with L alone, with λR and under limits, and whether λ changes it."""
 
     def among(chosen: Sequence[int]) -> tuple[str, ...]:
         return decide({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
@@ -851,13 +841,11 @@ def _changes(
     told = {kind: among(chosen) for kind, chosen in kinds.items() if chosen}
     if len(told) > 1:
         if all({*leaders} == {*end.leaders} for leaders in told.values()):
-            said.append(f"The same with {', with '.join(told)}.")
+            kinds_in_words = joined([f"with {kind}" for kind in told])
+            said.append(f"The result is the same {kinds_in_words}.")
         else:
-            said.append(
-                "By kind: "
-                + "; ".join(f"with {kind} {_leading(who)}" for kind, who in told.items())
-                + "."
-            )
+            by_kind = [f"with {kind}, {_leading(who)}" for kind, who in told.items()]
+            said.append(f"By kind of objective: {'; '.join(by_kind)}.")
     alike: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
     for place, result in enumerate(problems):
         problem = result.problem
@@ -873,10 +861,8 @@ def _changes(
         if not set.intersection(*map(set, best.values()))
     }
     if several:
-        text = (
-            f"Another λ changes who leads on {len(changing)} of {plural(len(several), 'table')}"
-            " asked with several"
-        )
+        tables = plural(len(several), "table")
+        text = f"The leader depends on λ on {len(changing)} of {tables} with several λ"
         shown = [
             f"{table}: "
             + ", ".join(
@@ -889,15 +875,15 @@ def _changes(
 
 
 def _leading(leaders: Sequence[str]) -> str:
-    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} are not decided"
+    return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} are undecided"
 
 
 def _versions(found: Evidence) -> list[str]:
     """Which strategies were edited and run again on the same seeds."""
     counted = {name: found.versions.get(name, 1) for name in found.names}
     return [
-        f"{name} was edited and run again on these seeds ({count} versions so far): a result that"
-        f" was chosen among versions needs fresh seeds (--seed {found.seed + 1})."
+        f"{name} was edited and run again on these seeds ({count} versions so far); a result chosen"
+        f" among versions must be confirmed on fresh seeds (--seed {found.seed + 1})."
         for name, count in counted.items()
         if count > 1
     ]
@@ -907,11 +893,12 @@ def _incomplete(found: Evidence) -> list[str]:
     """What was not run, or failed."""
     said = []
     if found.skipped:
-        said.append(f"Not run: {plural(found.skipped, 'problem')} whose data is not here.")
+        n_problems = plural(found.skipped, "problem")
+        said.append(f"Not run, as the data is not installed: {n_problems}.")
     for account in found.accounts:
         if account.failures:
             said.append(
-                f"{account.strategy} failed in {account.failures} of {account.runs} runs, which"
+                f"{account.strategy} failed in {account.failures} of {account.runs} runs; these"
                 " count as having found nothing."
             )
         if account.empty:

@@ -22,9 +22,9 @@ from tests.results import made, steps
 FIGURES = ["ranking", "regret-by-budget", "ranks-by-budget"]
 HEADS = [
     "b ends best",
-    "On the way",
+    "Regret over the budget",
     "Average rank",
-    "Who is told apart, and what else was found",
+    "Which strategies differ, and further findings",
     "Strategies",
     "Problem by problem",
     "Problems",

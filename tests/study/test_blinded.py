@@ -119,8 +119,8 @@ def test_a_strategy_that_has_read_the_benchmark_is_found_out(tmp_path: Path, sna
     )
     assert (random["better"], random["ties"], random["worse"], random["p"]) == (0, 10, 0, 1)
     said = " ".join(read_comparison(tmp_path / "out").sentences)
-    assert "part of what it finds, it finds by reading names" in said
-    assert "random beside itself under names that say nothing" in said
+    assert "part of its success comes from reading names" in said
+    assert "random against itself with hidden names" in said
 
 
 def test_only_its_prefix_blinds_a_strategy() -> None:

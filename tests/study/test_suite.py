@@ -384,7 +384,7 @@ def test_what_was_given_up_was_not_found() -> None:
     (told,) = [said for said in result.verdict.sentences if "was evaluated" in said]
     assert (
         told.startswith("In 1 of 6 runs the optimum was evaluated, but noise")
-        and "(most often by a: 1)" in told
+        and "(most often for a: 1)" in told
     )
 
 
@@ -493,7 +493,7 @@ def test_a_verdict_says_what_is_decided_and_what_would_change_it() -> None:
         " in 120" in said
     )
     assert ", and than c and d." in said
-    assert "On other problems of the kind, a leads too (b: better in 12 of 12 spaces" in said
+    assert "On other problems of this kind, a also leads (b: better in 12 of 12 spaces" in said
     assert [holds.answer for holds in clear.verdict.holds] == ["Yes", "No", "Yes", "Likely"]
     split = made(
         {f"p{i}": noisy(rng, 0.1, 0.5) if i % 2 else noisy(rng, 0.5, 0.1) for i in range(12)}
@@ -547,12 +547,17 @@ def test_another_weight_and_half_the_budget_change_the_winner() -> None:
     }
     result = made(late, weights={"r": 0.2, "s": 0.5})
     said = " ".join(result.verdict.sentences)
-    assert "Another λ changes who leads on 1 of 1 table asked with several" in said
+    assert "The leader depends on λ on 1 of 1 table" in said
     assert "(table, loss: at λ = 0 a leads, at λ = 0.2 b leads" in said
-    assert "By kind: with L alone a leads; with L + λR a and b are not decided." in said
+    assert (
+        "By kind of objective: with L alone, a leads; with L + λR, a and b are undecided." in said
+    )
     (less,) = [holds for holds in result.verdict.holds if holds.question == "less budget"]
     # neither leads for sure
-    assert (less.answer, less.why) == ("Yes", "after half b; after a quarter a and b")
+    assert (less.answer, less.why) == (
+        "Yes",
+        "leading after half of it: b; after a quarter: a and b",
+    )
 
 
 def test_equal_strategies_are_equal() -> None:
@@ -637,7 +642,7 @@ def test_a_suite_takes_the_options_of_a_run_and_says_so(tmp_path: Path, snas: Sn
     assert stored_suite(tmp_path / "s").suite.options == asked
     page = (tmp_path / "s/report.html").read_text()
     assert (
-        "was withheld from all strategies" in page and "2 cells are evaluated side by side" in page
+        "were withheld from all strategies" in page and "2 cells are evaluated in parallel" in page
     )
     refused = snas(*suite)
     assert (

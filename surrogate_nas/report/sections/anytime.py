@@ -1,5 +1,5 @@
-"""What the incumbent of a comparison's runs was worth, by score and by a final metric, over both
-clocks.
+"""Score and final metric of the incumbent of a comparison's runs, over evaluated cells and over
+time.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class Drawing(NamedTuple):
 def anytime(study: Study) -> Section | None:
     """Regret, or score where regret is undefined, over evaluated cells."""
     speed = None if study.result.verdict is None else study.result.verdict.speed
-    first = speed is not None and speed.decided
-    return _half(
-        f"{speed.leader} is there first" if speed and first else "On the way", study, score_curves
-    )
+    title = "Regret over the budget"
+    if speed is not None and speed.decided:
+        title = f"{speed.leader} is the first near the optimum"
+    return _half(title, study, score_curves)
 
 
 @section(30, "comparison")
 def test(study: Study) -> Section | None:
     """The main final metric of the incumbent, which is chosen by score."""
-    return _half("Test of the best-scoring cell", study, test_curves)
+    return _half("Test metric of the best-scoring cell", study, test_curves)
 
 
 @section(64, "comparison", "front")
@@ -101,7 +101,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     if made.objective.parts > 1:
         return _drawing(
             "score",
-            f"{MISSED}; an axis of roots",
+            f"{MISSED}; square-root scale",
             "",
             study,
             values,
@@ -120,7 +120,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
         )
     noise = None if made.noise is None else made.noise.mean_of_seeds
     rule = "" if noise is None else " Grey below: what training a good cell again would change."
-    what = "Mean regret of the best cell so far; an axis of roots"
+    what = "Mean regret of the best cell so far; square-root scale"
     return _drawing(
         "score", what, rule, study, values, over, Panel("", "regret", True, noise=noise)
     )
@@ -131,16 +131,13 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     objective, benchmark = study.comparison.objective, study.comparison.objective.benchmark
     questions = final_questions(objective)
     if not questions:
-        return (
-            f"{benchmark.name} holds no final (test) metric that no search saw, so nothing was held"
-            " out."
-        )
+        return f"{benchmark.name} has no final (test) metric that was hidden from the searches."
     question = questions[0]
     metric = benchmark.metric(questions[0].metric)
     if benchmark.is_dear(metric.name):
         return (
-            f"No curve of {question}: a function of yours computes it, which is called for the best"
-            " cells alone."
+            f"No curve of {question}: your function computes it, and only the best cells are"
+            " evaluated with it."
         )
     values = _showing(
         study,
@@ -150,15 +147,15 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     )
     if not all(len(curve_over_cells(runs, band=False).x) for runs in values.values()):
         return (
-            f"No curve of {question}: some strategy has no moment at which it is held of all its"
-            " incumbents."
+            f"No curve of {question}: for some strategy there is no moment at which the benchmark"
+            " has a value for the incumbents of all runs."
         )
     in_words = ", ".join(
         filter(None, [metric.unit, "larger is better" if metric.larger_is_better else ""])
     )
     split = f", split {metric.split}" if metric.split else ""
     what = (
-        f"{question} of the cell with the best score so far ({in_words}{split}), never the best"
+        f"{question} of the cell with the best score so far ({in_words}{split}), not the best"
         f" {metric.name} so far"
     )
     rule = " No strategy saw it."
@@ -220,8 +217,8 @@ def _drawing(
         }
         panel = replace(panel, x_label=unit)
         rule += (
-            f" Over simulated {unit}: a line starts when every run has finished a trial, an ended"
-            " run keeps its value."
+            f" Over simulated {unit}: a line starts when every run has finished a trial, and a run"
+            " that has ended keeps its value."
         )
     if not panel.root and is_cut_off(curves.values(), panel):
         rule += " The steep start is cut off."
@@ -240,15 +237,15 @@ def _until_feasible(study: Study) -> str:
         return ""
     none = sum(len(made.runs_of(name)) - len(runs) for name, runs in study.feasible.items())
     left_out = (
-        f" {plural(none, 'run')} that found none {'is' if none == 1 else 'are'} left out."
+        f" {plural(none, 'run')} without a feasible cell {'is' if none == 1 else 'are'} left out."
         if none
         else ""
     )
-    return f" A line starts when every run holds a feasible cell.{left_out}"
+    return f" A line starts when every run has found a feasible cell.{left_out}"
 
 
 def _mean_of(study: Study) -> str:
     """What a curve's value and band are, in words."""
     if {len(runs) for runs in study.histories.values()} == {1}:
-        return "One run per strategy, so there is no band and chance is not averaged out."
+        return "One run per strategy, so there are no bands, and chance is not averaged out."
     return "Bands: 95 % intervals of the leader and of random search."

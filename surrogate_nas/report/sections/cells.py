@@ -54,17 +54,17 @@ def cells(study: Study) -> Section | None:
         for found in best_cells(made, BEST_SHOWN)
     ]
     text = (
-        "The cells of lowest score that any strategy evaluated, one for each function that cells"
-        " compute."
+        "The cells of lowest score that any strategy evaluated; of isomorphic cells only the best"
+        " is shown."
     )
     if cards and cards[0].graph is not None:
         text += (
-            " An edge carries an operation, a node sums what enters it; grey and dashed: dead, yet"
-            " built and counted."
+            " An edge carries an operation, a node sums its inputs; grey and dashed: without effect"
+            " on the output, but built and counted."
         )
     if made.objective.has_history:
-        text += " A cell's score depends on the run's history; its lowest is shown."
-    return Section("What they found", [note(text), Block("cards", cards)])
+        text += " A cell's score depends on the history of the run; the lowest is shown."
+    return Section("Best cells", [note(text), Block("cards", cards)])
 
 
 def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
@@ -128,7 +128,7 @@ def _final(comparison: Comparison, trial: Trial) -> _Pairs:
         value = float(values_of(benchmark, question, [trial.cell])[0])
         pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
     if len(questions) > _MOST_FINAL:
-        pairs.append(("further", f"{len(questions) - _MOST_FINAL} that snas query tells"))
+        pairs.append(("further", f"{len(questions) - _MOST_FINAL} (see snas query)"))
     return pairs
 
 

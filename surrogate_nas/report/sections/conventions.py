@@ -31,27 +31,27 @@ _SUITE = (
         " strategy starts from the same first cells, and they count."
     ),
     (
-        "Ranks are taken problem by problem, of mean normalised regrets; equals share the mean of"
-        " their places."
+        "Ranks are those of mean normalised regrets on each problem; strategies that tie share"
+        " the mean of their ranks."
     ),
     (
-        "Random sampling draws with replacement; its expectation is exact on a table. The strategy"
-        " random does not ask for a known cell again."
+        "Random sampling draws with replacement; on a table its expectation is exact. The strategy"
+        " random does not ask for a cell twice."
     ),
     (
-        "Where a search sees one drawn training seed of each cell, what it hands over is reported"
-        " by the mean over seeds."
+        "Where a search sees one drawn training seed of each cell, its answer is reported by the"
+        " mean over seeds."
     ),
     (
-        "A run that failed, or found no feasible cell, counts as one random feasible cell: it is"
-        " never left out."
+        "A run that failed or found no feasible cell is not left out: it counts as one random"
+        " feasible cell."
     ),
     (
         f"Problems weigh equally. Bands and intervals hold 95 % of {RESAMPLES:,} resamples of the"
         " runs within each problem; they say nothing about other problems."
     ),
 )
-_WITHHELD = "What is known of any cell for free was withheld from all strategies."
+_WITHHELD = "Free terms of the objective were withheld from all strategies."
 _DRAWN = (
     "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
     " cell among those that the benchmark holds for it, the same for all strategies of a run. A"
@@ -206,12 +206,12 @@ def conventions(comparison: Comparison) -> list[str]:
     items = [
         objective.benchmark.charge,
         (
-            "Asking for a known cell again gives the same answer and is charged again, for every"
-            " strategy alike."
+            "Asking for the same cell again gives the same answer and is charged again, for every"
+            " strategy."
         ),
         (
-            f"Run k of every strategy is first told the same {first} random cells, drawn from the"
-            " root seed and k alone."
+            f"Run k of every strategy starts with the same {first} random cells, drawn from the"
+            " root seed and k."
             if first
             else "Strategies start without shared first cells."
         ),
@@ -231,8 +231,8 @@ def conventions(comparison: Comparison) -> list[str]:
     items += _told(comparison)
     if objective.constraints:
         items.append(
-            "A cell that violates a constraint scores above every feasible one, by how much it"
-            " violates it."
+            "A cell that violates a constraint scores worse than every feasible cell, and the more"
+            " it violates the constraint, the worse."
         )
     if objective.has_history:
         items.append(
@@ -263,9 +263,9 @@ def _side_by_side(workers: int) -> list[str]:
         []
         if workers == 1
         else [
-            f"{workers} cells are evaluated side by side on the simulated clock: strategies are"
-            " asked while others run and told in the order of finishing; a budget in seconds is"
-            " wall time of that clock."
+            f"{workers} cells are evaluated in parallel on the simulated clock: a strategy is asked"
+            " for cells while others are running and observes scores in the order of finishing; a"
+            " budget in seconds is wall time of that clock."
         ]
     )
 
@@ -277,12 +277,12 @@ def _told(comparison: Comparison) -> list[str]:
     items = []
     if known.terms and hidden:
         items.append(
-            f"What is known of any cell for free ({', '.join(known.terms)}) was withheld from all"
+            f"The free terms of the objective ({', '.join(known.terms)}) were withheld from all"
             " strategies."
         )
     elif known.terms:
         items.append(
-            "Known of any cell for free, to every strategy that declares that it reads it:"
+            "Free terms, known for any cell to every strategy that declares that it uses them:"
             f" {', '.join(known.terms)}."
         )
     items += _side_by_side(comparison.description["simulated_workers"])

@@ -1,6 +1,4 @@
-"""How the strategies of a suite came to their ends: mean regret and average ranks along the
-budget.
-"""
+"""Mean regret and average ranks of a suite's strategies along the budget."""
 
 from __future__ import annotations
 
@@ -42,11 +40,11 @@ def regret_along_the_budget(study: Study) -> Section | None:
     panel = Panel("%", "regret", True, reference=1.0, banded=banded)
     caption = (
         f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}"
-        " after each share of the budget; an axis of roots. Bands: 95 % of resampled runs, of the"
+        " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"
         " leader and of random search."
     )
     told = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
-    return Section("On the way", [Figures([told])], half=True)
+    return Section("Regret over the budget", [Figures([told])], half=True)
 
 
 @section(30, "suite")

@@ -38,10 +38,10 @@ def diagnostics(study: Study) -> Section | None:
             blocks += [Block("heading", strategy(name, study.looks[name])), *_tables(held)]
     if not blocks:
         return None
-    blocks.append(note("Medians over runs; of many rows a few are shown."))
+    blocks.append(note("Medians over runs; of long tables a few rows are shown."))
     if (trivial := _trivial(made)) is not None:
-        blocks += [Block("heading", "Cells that take no search"), trivial]
-    return Section("What strategies tell of their runs", blocks, folded=True)
+        blocks += [Block("heading", "Cells that need no search"), trivial]
+    return Section("Diagnostics of the strategies", blocks, folded=True)
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[Table]:

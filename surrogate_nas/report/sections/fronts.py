@@ -155,13 +155,13 @@ def nearness(study: Study) -> Section | None:
     ]
     if not two:
         said.append(
-            "The first two of several objectives; a point that looks dominated may be best in"
-            " another."
+            "The first two of several objectives are shown; a point that looks dominated may be the"
+            " best in another one."
         )
     said.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
     said.append(
-        "Colour: what half of the runs attain; band: best to worst run; filled: front points that"
-        " were hit."
+        "Coloured line: attained by half of the runs; band: best to worst run; filled marks: points"
+        " of the front that were found."
     )
     if exact_one:
         said.append(
@@ -170,12 +170,12 @@ def nearness(study: Study) -> Section | None:
     if plane.beyond:
         said.append(
             f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'}"
-            " outside the frame, of cells that hardly learn: no run is judged by them."
+            " outside the frame: cells that hardly learn, which do not count for any run."
         )
     told = Picture(
         "fronts", " ".join(said), partial(_draw_fronts, plane=plane, study=study, stairs=two), WIDE
     )
-    return Section("How near each comes to the front", [Figures([told])])
+    return Section("Distance of each strategy to the front", [Figures([told])])
 
 
 def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canvas:
@@ -326,11 +326,11 @@ def front_points(study: Study) -> Section | None:
     ):
         return None
     caption = (
-        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that hit"
-        " the point. Last column: points that a run hits, on average."
+        f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that"
+        " found the point. Last column: points that a run finds, on average."
     )
     told = Picture("front-points", caption, partial(_draw_points, plane=plane, study=study), HALF)
-    return Section("Front points hit", [Figures([told])], half=True)
+    return Section("Front points found", [Figures([told])], half=True)
 
 
 def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:

@@ -1,5 +1,5 @@
-"""All strategies in one picture: how they end, on every problem, how soon they are there, and what
-is decided.
+"""All strategies in one picture: final regrets, on each problem too, time to the optimum, and the
+verdict.
 """
 
 from __future__ import annotations
@@ -182,28 +182,28 @@ def _heading(study: Study, made: Ranking) -> str:
         if made.front:
             return f"{best} {'come' if end.same else 'comes'} nearest to the front"
         return f"{best} {'end' if end.same else 'ends'} best"
-    return f"It is not decided which of {len(end.leaders)} strategies ends best"
+    return f"It is undecided which of {len(end.leaders)} strategies is best"
 
 
 def _caption(made: Ranking) -> str:
     """How to read it."""
     exact = all(problem.reference.exact for problem in made.problems)
-    above = "the optimum" if exact else "the best of all runs, as the optimum is not known"
+    above = "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
     said = (
-        "Mean regret, 0 the optimum, 1 what random sampling is expected to reach"
+        "Mean regret; 0: the optimum, 1: the expected regret of random sampling"
         if made.several
         else f"Score above {above}"
     )
     said = "The share of the front’s hypervolume that is missed" if made.front else said
     said += ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"
-    said += ", those beyond a frame at its edge" if made.several else ""
+    said += ", drawn at the edge if they lie beyond it" if made.several else ""
     if any(problem.noise is not None for problem in made.problems):
-        said += "; grey: what training a cell again would change"
+        said += "; grey: the effect of retraining a cell"
     said += "; dotted: random sampling." if exact and not made.front and not made.several else "."
     if any(entry.alike for entry in made.entries):
         said += (
-            " Vertical bars join strategies that do not differ significantly: the first is the"
-            " verdict, each further one is the same without those above."
+            " Vertical bars join strategies that do not differ significantly: the first bar is the"
+            " verdict, each further one the verdict without the strategies above it."
         )
     if any(
         trace.failure or trace.found_nothing
@@ -507,7 +507,7 @@ def _draw_target(
         if not entry.spent:
             continue
         y, (low, middle, high) = top + row * (i + 0.5), entry.spent
-        said = f"{entry.name}: {entry.reached} of {entry.runs} runs come so near"
+        said = f"{entry.name}: {entry.reached} of {entry.runs} runs come within 1 %"
         with canvas.of(entry.look, said):
             if np.isfinite(low):
                 canvas.line(

@@ -151,18 +151,18 @@ def summary_notes(comparison: Comparison) -> list[str]:
     if comparison.optimum is not None and objective.parts == 1:
         notes.append(_noise_note(comparison))
     if len(runs) == len(comparison.strategies):
-        notes.append("Every figure is from one run.")
+        notes.append("Each number is from one run.")
     infeasible = sum(not comparison.answer(run).feasible for run in runs)
     if infeasible:
         notes.append(
             f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
-            " and regrets are over the others, and the count of runs says of how many."
+            " and regrets are over the others, whose number is in the column of runs."
         )
     if objective.draws:
         notes.append(
-            "Optimism: the score that a search saw of its answer, minus that of the mean over"
-            " seeds, which every other number here is by; below 0 the answer looked better than"
-            " it is."
+            "Optimism: the score of the answer as the search saw it, minus its score by the mean"
+            " over seeds, which all other numbers use; below 0, the answer looked better than it"
+            " is."
         )
     if objective.benchmark.cost == "queries":
         notes.append("The benchmark holds no training times: a query costs one unit.")

@@ -66,9 +66,9 @@ def strategies(study: Study) -> Section | None:
         "Strategies",
         Table(heads, rows),
         "strategies",
-        "Probability best: from the verdict's p-values, as a rival of the leader has the odds of p"
-        " / 2 to 1 − p / 2; on these problems by their runs, on such problems by one number a"
-        " space. Strategies that tie share it.",
+        "Probability best: from the p-values of the verdict. The odds of a rival against the leader"
+        " are p / 2 to 1 − p / 2; on these problems from paired runs, on such problems from one"
+        " number per space. Strategies that tie share the probability.",
     )
 
 
@@ -91,8 +91,8 @@ def regret(study: Study) -> Section | None:
         "Problem by problem",
         Table(heads, rows),
         "regret",
-        "Mean normalised regret at the end: 0 the optimum, 1 what random sampling is expected to"
-        " reach; bold: least.",
+        "Mean normalised regret at the end; 0: the optimum, 1: the expected regret of random"
+        " sampling; bold: the lowest.",
     )
 
 
@@ -130,10 +130,10 @@ def problems(study: Study) -> Section | None:
         "Problems",
         Table(heads, rows, texts=3),
         "problems",
-        "Normalised regret is (score − optimum) / (random sampling − optimum); where no table tells"
-        " these, the best of all runs and their mean stand for them. Seed noise: the standard"
-        " deviation over training seeds of the best cells, in the same unit; differences below it"
-        " say nothing about the next training.",
+        "Normalised regret is (score − optimum) / (random sampling − optimum); without a table, the"
+        " best and the mean of all runs are used instead. Seed noise: the standard deviation of the"
+        " best cells over training seeds, in the same unit; a smaller difference may vanish when"
+        " cells are retrained.",
     )
 
 
@@ -207,8 +207,8 @@ def running_time(study: Study) -> Section | None:
         "Expected running time",
         Table(heads, rows, texts=2),
         "runtime",
-        "What all runs spent until the target, divided by how many reached it: what it takes when"
-        " runs are begun again until one does.",
+        "What all runs spent until the target, divided by the number of runs that reached it: the"
+        " expected cost of restarting until one run succeeds.",
     )
 
 
@@ -246,6 +246,6 @@ def accounts(study: Study) -> Section | None:
         "Accounts",
         Table(heads, rows),
         "accounts",
-        "Over all runs. A cell that is asked for again answers the same and is charged again. Time"
-        " in all is that of strategy and evaluation on the machine that ran them.",
+        "Over all runs. A cell that is asked for again gives the same answer and is charged again."
+        " Time in all: strategy and evaluation, on the machine that ran them.",
     )

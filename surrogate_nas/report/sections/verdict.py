@@ -1,4 +1,4 @@
-"""What the verdict rests on: the leader beside every other strategy, and what else was found."""
+"""What the verdict rests on: the leader against every other strategy, and further findings."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def _difference(rival: Rival) -> str:
 
 
 @section(60, "suite", "comparison", "front")
-def who_is_told_apart(study: Study) -> Section | None:
-    """The leader beside every other strategy, by its end and by its speed."""
+def differences(study: Study) -> Section | None:
+    """The leader against every other strategy, by final regret and by speed."""
     verdict = study.result.verdict
     if verdict is None:
         return None
     more = [with_marks(said, study.looks) for said in verdict.sentences]
     said = [Block("items", more)] if more else []
     if verdict.end is None:
-        return Section("What else was found", said, folded=True) if said else None
+        return Section("Further findings", said, folded=True) if said else None
     end = verdict.end
     speed = verdict.speed
     timed = {} if speed is None else {rival.name: rival for rival in speed.rivals}
@@ -90,18 +90,18 @@ def who_is_told_apart(study: Study) -> Section | None:
     first = (
         ""
         if speed is None or speed.leader == end.leader
-        else f" First near the optimum is {speed.leader}."
+        else f" The first near the optimum is {speed.leader}."
     )
     text = (
         f"Paired runs of {end.leader} and each other strategy, the closest rival first: exact"
-        " p-values of signed ranks under random signs, two-sided, and the mean difference with its"
-        " 95 % interval (Hall 1992). A rival is significantly worse if it, or a closer one, passes"
-        " by its ranks, and its interval lies above 0. Each of the claims (end, speed, other"
-        f" problems) is false in at most {end.level:.0%} of studies, for all rivals"
+        " two-sided p-values of signed ranks under random signs, and the mean difference with its"
+        " 95 % interval (Hall 1992). A rival is significantly worse if the ranks show it for this"
+        " rival or a closer one, and its interval lies above 0. Each claim (end, speed, other"
+        f" problems) is wrong in at most {end.level:.0%} of studies, over all rivals"
         f" together.{first}"
     )
     return Section(
-        "Who is told apart, and what else was found",
+        "Which strategies differ, and further findings",
         [*said, Table(heads, rows), note(text)],
         folded=True,
     )
