@@ -429,8 +429,8 @@ def _metric(
         return outputs[None]
 
     outputs = task.arranged(outputs_of(inputs))
-    answers = Predictions(outputs, targets, task.data[split].inputs, task, outputs_of)
-    return float(task.measured[0].of(answers)[0])
+    predictions = Predictions(outputs, targets, task.data[split].inputs, task, outputs_of)
+    return float(task.measured[0].of(predictions)[0])
 
 
 def _sizes(search: Search, network: Any) -> list[tuple[int, float]]:

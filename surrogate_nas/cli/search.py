@@ -125,7 +125,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
     from surrogate_nas.study.comparison import final_metrics
 
     (best,), optimum = bound.reported([run.incumbent]), bound.optimum()
-    found: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "cell": None,
         "score": None,
         "seen_score": None,
@@ -134,7 +134,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "final": {},
     }
     if best.feasible:
-        found = {
+        answer = {
             "cell": str(best.cell),
             "score": best.score,
             "seen_score": run.incumbent.score,
@@ -143,7 +143,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
             "final": final_metrics(bound, best.cell),
         }
     return {
-        "best": found,
+        "best": answer,
         "trials": [
             {
                 "index": trial.index,
@@ -172,15 +172,18 @@ def _rows(
     bound: Objective,
     content: dict[str, Any],
 ) -> list[tuple[str, object]]:
-    (best,), found = bound.reported([run.incumbent]), content["best"]
-    final = sorted(found["final"].items(), key=lambda item: "@" in item[0])
-    answer: list[tuple[str, object]] = [("best cell", found["cell"]), ("score", found["score"])]
+    (best,), best_content = bound.reported([run.incumbent]), content["best"]
+    final = sorted(best_content["final"].items(), key=lambda item: "@" in item[0])
+    rows: list[tuple[str, object]] = [
+        ("best cell", best_content["cell"]),
+        ("score", best_content["score"]),
+    ]
     if bound.draws and best.feasible:
-        answer.append(("score that the search saw", found["seen_score"]))
+        rows.append(("score that the search saw", best_content["seen_score"]))
     if not best.feasible:
-        answer = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
+        rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
     return [
-        *answer,
+        *rows,
         ("regret", content["regret"]),
         *best.values.items(),
         *((f"{name} (final)", value) for name, value in final[:_MOST_FINAL]),

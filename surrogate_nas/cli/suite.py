@@ -120,15 +120,15 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     )
     rows = [
         (
-            told["name"],
-            fixed(told["rank_mean"], 2),
-            share(told["solved"]),
-            fixed(told["regret_iqm"], 3),
-            fixed(told["probability_best"], 2),
-            told["failures"],
-            seconds(told["real_seconds"]),
+            entry["name"],
+            fixed(entry["rank_mean"], 2),
+            share(entry["solved"]),
+            fixed(entry["regret_iqm"], 3),
+            fixed(entry["probability_best"], 2),
+            entry["failures"],
+            seconds(entry["real_seconds"]),
         )
-        for told in content["strategies"]
+        for entry in content["strategies"]
     ]
 
     def show() -> None:

@@ -175,20 +175,20 @@ def compare(
     experiment = Experiment(
         resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
     )
-    made = experiment.execute(
+    all_runs = experiment.execute(
         folder=place,
         workers=workers,
         engine=engine,
         progress=progress,
         within=callback,
     )
-    return compared(experiment, made)
+    return compared(experiment, all_runs)
 
 
 def compared(experiment: Experiment, runs: Sequence[Run]) -> Comparison:
     """The comparison of an experiment's runs."""
-    told = {"provenance": provenance(), "versions": experiment.versions}
-    return Comparison(experiment.objective, experiment.describe() | told, runs)
+    origin = {"provenance": provenance(), "versions": experiment.versions}
+    return Comparison(experiment.objective, experiment.describe() | origin, runs)
 
 
 @checked
@@ -244,13 +244,13 @@ def run_suite(
         if place is not None:
             Store(place).write_json(PLAN, _plan(suite, parts, skipped))
 
-    made = execute(
+    traces_by_key = execute(
         parts, workers=workers, engine=engine, progress=progress, begun=begun, keep=_trace
     )
     problems = {problem.name: problem for problem in suite.problems}
     results = []
     for part in parts:
-        traces = [trace for key, trace in made.items() if key.problem == part.name]
+        traces = [trace for key, trace in traces_by_key.items() if key.problem == part.name]
         if not any(trace.evaluations or trace.failure for trace in traces):
             raise UserError(f"{suite.name}, {part.name}: {NOTHING_PAID}")
         results.append(
@@ -323,8 +323,8 @@ def _bound(problem: Problem) -> Objective:
         )
     except UserError as error:
         if benchmark.more:
-            said = str(error).removesuffix(benchmark.more).strip()
-            raise AbsentError(f"{said} {benchmark.more}") from error
+            reason = str(error).removesuffix(benchmark.more).strip()
+            raise AbsentError(f"{reason} {benchmark.more}") from error
         raise
     scores = objective.over_space()
     if scores is None and objective.parts > 1:
@@ -430,16 +430,16 @@ def _stored_objective(
     """
     named = () if benchmark is None else (benchmark,)
     check_named(description["address"], named)
-    told = description["objective"]
+    stored = description["objective"]
     opened: Benchmark | None = None
     try:
         opened = reopen(description["address"], with_=description.get("with", ()), named=named)
         objective = Objective(
-            told["expression"],
+            stored["expression"],
             opened,
-            seed=told["seed"],
-            seed_policy=told.get("seed_policy", "mean"),
-            search_on_final=told.get("search_on_final", ()),
+            seed=stored["seed"],
+            seed_policy=stored.get("seed_policy", "mean"),
+            search_on_final=stored.get("search_on_final", ()),
         )
         return as_begun(objective, description, folder)
     except UserError as error:
@@ -488,8 +488,8 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
         if any((place / "runs").glob("*.jsonl")):
-            made = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
-            comparisons[problem.name] = _entered(made, suite, problem.name)
+            comparison = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
+            comparisons[problem.name] = _entered(comparison, suite, problem.name)
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
     return suite, comparisons
@@ -502,7 +502,9 @@ def _asked(path: Path) -> Suite:
         problems = [
             {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
         ]
-        told = {key: plan[key] for key in ("title", "seed", "strategies")} | {"problems": problems}
+        content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
+            "problems": problems
+        }
         name = str(plan["suite"])
         options = unusual(plan.get("options", {}))
     except FileNotFoundError as error:
@@ -515,20 +517,23 @@ def _asked(path: Path) -> Suite:
         raise UserError(
             f"{path} is damaged or of an older version: run its snas suite command once more."
         ) from error
-    return replace(suite_told(name, str(path), told), options=options)
+    return replace(suite_told(name, str(path), content), options=options)
 
 
-def _entered(made: Comparison, suite: Suite, problem: str) -> Comparison:
+def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:
     """The runs that belong to a suite; its folder may hold more, of other strategies or seeds."""
     runs = {entry.label: entry.runs for entry in suite.entries}
-    kept = [
-        run for name in runs for run in made.runs if run.strategy == name and run.run < runs[name]
+    own_runs = [
+        run
+        for name in runs
+        for run in comparison.runs
+        if run.strategy == name and run.run < runs[name]
     ]
-    told = {
-        "strategies": [name for name in made.description["strategies"] if name in runs],
+    growing = {
+        "strategies": [name for name in comparison.description["strategies"] if name in runs],
         "runs": max(runs.values()),
     }
-    return Comparison(made.objective, made.description | told, kept, key=problem)
+    return Comparison(comparison.objective, comparison.description | growing, own_runs, key=problem)
 
 
 def stored_problems(result: SuiteResult, runs: int) -> Iterator[tuple[str, Comparison]]:

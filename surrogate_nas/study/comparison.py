@@ -276,16 +276,18 @@ class Comparison(StudyResult):
         Where its search saw drawn seeds, that is what it saw no other cell beat, by the mean over
         seeds.
         """
-        answers = [
+        candidates = [
             trial for trial in run.trials[:n] if trial.epochs == run.epochs and trial.feasible
         ]
-        if self.objective.draws and answers:
-            told = self.reported(run)
-            best = undominated(vectors_of(answers))
-            answers = [
-                told[trial.index] for trial, is_best in zip(answers, best, strict=True) if is_best
+        if self.objective.draws and candidates:
+            reported = self.reported(run)
+            best = undominated(vectors_of(candidates))
+            candidates = [
+                reported[trial.index]
+                for trial, is_best in zip(candidates, best, strict=True)
+                if is_best
             ]
-        return vectors_of(answers) if answers else np.empty((0, self.objective.parts))
+        return vectors_of(candidates) if candidates else np.empty((0, self.objective.parts))
 
     @property
     def found_feasible(self) -> bool:
@@ -332,15 +334,13 @@ class Comparison(StudyResult):
 
     def anytime(self, run: Run) -> Anytime:
         """What a run had achieved after each of its trials."""
-        found = anytime(run)
+        history = anytime(run)
         if self.frame is not None:
             steps = [self.frame.missed(self.vectors(run, i + 1)) for i in range(len(run.trials))]
-            return replace(found, score=np.array(steps))
-        told = self.reported(run)
-        return replace(
-            found,
-            score=np.where(np.isinf(found.score), np.inf, [told[i].score for i in found.best]),
-        )
+            return replace(history, score=np.array(steps))
+        reported = self.reported(run)
+        scores = [reported[i].score for i in history.best]
+        return replace(history, score=np.where(np.isinf(history.score), np.inf, scores))
 
     def to_frame(self) -> pandas.DataFrame:
         """Every trial of every finished run as a row, with strategy and run."""
@@ -398,11 +398,11 @@ class Comparison(StudyResult):
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Who ends best, who is first, and whether the runs decide that; in words too."""
+        """Which strategy is best, which is fastest, and whether that is significant."""
         summaries = {
             name: summary for name in self.strategies if (summary := self.summary(name)) is not None
         }
-        told = {
+        figures = {
             name: figures_of(
                 name,
                 summary,
@@ -418,7 +418,7 @@ class Comparison(StudyResult):
                 names=self.strategies,
                 problems=[problem],
                 accounts=accounts_of(self.strategies, [problem]),
-                figures=told,
+                figures=figures,
                 skipped=0,
                 versions=self.description.get("versions") or {},
                 seed=self.description.get("seed", 0),
@@ -428,8 +428,8 @@ class Comparison(StudyResult):
     @cached_property
     def sentences(self) -> list[str]:
         """The verdict in words, and the best cell of all."""
-        said = self.verdict.sentences
-        return [*said, best_in_words(self)] if self.found_feasible else said
+        sentences = self.verdict.sentences
+        return [*sentences, best_in_words(self)] if self.found_feasible else sentences
 
     @cached_property
     def problem_result(self) -> ProblemResult:
@@ -455,15 +455,15 @@ class Comparison(StudyResult):
         if run.trials and not run.failure:
             if self.objective.parts == 1 and run.answers:
                 answer = self.answer(run)
-            found = self.anytime(run)
-            best = found.score
+            history = self.anytime(run)
+            best = history.score
             if self.objective.parts == 1:
-                told = self.reported(run)
-                best = np.where([told[i].feasible for i in found.best], best, np.inf)
+                reported = self.reported(run)
+                best = np.where([reported[i].feasible for i in history.best], best, np.inf)
             if budget.cells is not None:
-                score = found.at_cells(best, points.astype(np.int64))
+                score = history.at_cells(best, points.astype(np.int64))
             else:
-                score = np.nan_to_num(found.at_cost(best, points), nan=np.inf, posinf=np.inf)
+                score = np.nan_to_num(history.at_cost(best, points), nan=np.inf, posinf=np.inf)
         return Trace(
             strategy=run.strategy,
             run=run.run,
@@ -490,7 +490,7 @@ class Comparison(StudyResult):
         """The comparison in a notebook: what it found in words, and the scores of every
         strategy.
         """
-        told = [self._strategy_json(name) for name in self.strategies]
+        entries = [self._strategy_json(name) for name in self.strategies]
         rows = [
             (
                 s["name"],
@@ -498,7 +498,7 @@ class Comparison(StudyResult):
                 *(s["score"][part] for part in ("mean", "std", "iqm")),
                 s["regret"]["mean"],
             )
-            for s in told
+            for s in entries
         ]
         heads = ("strategy", "runs with an answer", "mean score", "std", "IQM", "mean regret")
         note = " ".join(
@@ -671,14 +671,14 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     if benchmark.has_columns:
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
     distinct = list(dict.fromkeys(cells))
-    answers = dict(
+    by_cell = dict(
         zip(
             distinct,
             benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0],
             strict=True,
         )
     )
-    return np.array([answers[cell] for cell in cells])
+    return np.array([by_cell[cell] for cell in cells])
 
 
 def shared_cells(comparison: Comparison) -> int:
@@ -695,27 +695,27 @@ def best_in_words(comparison: Comparison) -> str:
     objective = comparison.objective
     if objective.parts > 1:
         return f"Score of a run: {MISSED[0].lower()}{MISSED[1:]}, 0 where it found a whole front."
-    found = best_cells(comparison, 1)[0]
+    best = best_cells(comparison, 1)[0]
     losses = [term for term in objective.terms if term.is_loss]
     shown = []
     if len(losses) == 1:
         shown.append(
-            f"{losses[0].name} {natural(found.trial.values[losses[0].name], losses[0].unit)}"
+            f"{losses[0].name} {natural(best.trial.values[losses[0].name], losses[0].unit)}"
         )
     for question in final_questions(objective)[:1]:
-        value = float(values_of(objective.benchmark, question, [found.trial.cell])[0])
+        value = float(values_of(objective.benchmark, question, [best.trial.cell])[0])
         shown.append(
             f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
         )
-    by = joined(list(found.found_by))
+    by = joined(list(best.found_by))
     optimum = comparison.optimum
-    is_optimum = optimum is not None and found.trial.score - optimum <= comparison.rounding
+    is_optimum = optimum is not None and best.trial.score - optimum <= comparison.rounding
     place = ", the optimum of the space" if is_optimum else ""
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
-    where = [trial.index for run in runs for trial in run.trials if trial.cell == found.trial.cell]
+    where = [trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell]
     if max(where) < shared_cells(comparison):
         by += ", as one of the random cells that all begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
     return (
-        f"Best cell of all: score {fixed(found.trial.score, 5)}{numbers}{place}; evaluated by {by}."
+        f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; evaluated by {by}."
     )

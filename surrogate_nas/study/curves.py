@@ -248,12 +248,12 @@ class ProblemResult:
     @cached_property
     def _by_class(self) -> dict[str, float]:
         """The mean regret of the answers of each class of isomorphic cells."""
-        found: dict[str, dict[float, None]] = {}
+        regrets_of: dict[str, dict[float, None]] = {}
         for name, traces in self.traces.items():
             for trace, regret in zip(traces, self.at(name), strict=True):
                 if trace.answer:
-                    found.setdefault(trace.answer, {})[float(regret)] = None
-        return {answer: float(np.mean(list(regrets))) for answer, regrets in found.items()}
+                    regrets_of.setdefault(trace.answer, {})[float(regret)] = None
+        return {answer: float(np.mean(list(regrets))) for answer, regrets in regrets_of.items()}
 
     def paired(self, values: Values, strategy: str, names: Sequence[str]) -> Values:
         """Of one value a run those of the runs that all strategies have, by number, shape
@@ -367,7 +367,7 @@ class Account:
 
 def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list[Account]:
     """The accounts of strategies over problems."""
-    found = []
+    accounts = []
     for name in names:
         traces = [
             (problem.cost_unit, trace) for problem in problems for trace in problem.traces[name]
@@ -376,7 +376,7 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list
             unit: sum(t.simulated for u, t in traces if u == unit)
             for unit in ("queries", "seconds")
         }
-        found.append(
+        accounts.append(
             Account(
                 strategy=name,
                 runs=len(traces),
@@ -390,4 +390,4 @@ def accounts_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> list
                 strategy_seconds=sum(t.strategy_seconds for _, t in traces),
             )
         )
-    return found
+    return accounts

@@ -1,23 +1,23 @@
-"""Who is better, and is that decided? One procedure for one problem, for many, and for others of
-their kind.
+"""Which strategy is best, and is that significant? One procedure for one problem, for many, and
+for similar ones.
 
-Paired differences of the same runs are ranked by size within every problem, those of no difference
-lowest (Pratt, "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and
-the signed ranks are summed over runs and problems. Where two strategies are the same the sign of
-every difference is a coin's, so the share of all flips with a sum as large is an exact p-value. The
-leader is whoever has the largest sum against all others, and must be told apart from its closest
-rival first, at the whole level; farther ones follow (a step-up; for the best against the closest
-alone: Hung and Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
+Differences of paired runs are ranked by size within each problem, zeros lowest (Pratt, "Remarks on
+Zeros and Ties in the Wilcoxon Signed Rank Procedures", JASA 1959), and the signed ranks are summed
+over runs and problems. If two strategies are the same, each sign is a coin flip, so the share of
+all flips with a sum at least as large is an exact p-value. The leader is the strategy with the
+largest sum against all others. It is first compared with its closest rival, at the full level, and
+then with the farther ones (a step-up procedure; for the best against the closest alone: Hung and
+Fithian, "Rank Verification for Exponential Families", Annals of Statistics 2019).
 
-Ranks do not see by how much: a strategy that is slightly better in most runs and fails in the
-others wins them. So the mean has a say: a rival is told apart only if the 95 % interval of the mean
-difference, corrected for skewness (Hall, "On the Removal of Skewness by Transformation", JRSS B
-1992), lies above 0 as well. Two strategies are practically the same if few runs differ, and if the
-mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing: The Stringer Bound",
-International Statistical Review 1992). For other problems of the kind, a space is one number:
-tables of one space are no independent witnesses.
+Ranks ignore the size of a difference: a strategy that is slightly better in most runs and fails in
+the others wins by ranks. Therefore the mean counts too: a rival is significantly worse only if the
+95 % interval of the mean difference, corrected for skewness (Hall, "On the Removal of Skewness by
+Transformation", JRSS B 1992), also lies above 0. Two strategies are practically the same if few
+runs differ and the mean difference is bounded (Stringer's bound; Bickel, "Inference and Auditing:
+The Stringer Bound", International Statistical Review 1992). For claims about similar problems, each
+space gives one number, since tables of one space are not independent.
 
-How often it errs, and how often it sees what is there: ``python analysis/calibrate_verdict.py``.
+Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
 """
 
 from __future__ import annotations
@@ -165,8 +165,8 @@ class Rival:
     Attributes:
         name: The other strategy.
         statement: What is said of the two.
-        apart: Whether the leader is told apart from it, at the level for all claims together
-            (``decided``).
+        apart: Whether it is significantly worse than the leader, at the level for all claims
+            together (``decided``).
         p: Of the signed ranks: exact, two-sided; 1 where the other is not worse.
         p_mean: Of the mean difference, two-sided; None where only ranks are asked, 1 where runs are
             too few.
@@ -181,8 +181,8 @@ class Rival:
             more than `ALIKE`, and the means by at most `MARGIN`. It may hold beside ``decided``:
             better, but mostly the same.
         largest: The largest difference of a pair.
-        needed: Runs a problem (spaces) that would decide; None where they are told apart or
-            practically the same, or where what was observed does not say.
+        needed: Runs per problem (spaces) that would decide; None where the other is significantly
+            worse or practically the same, or where the runs give no estimate.
     """
 
     name: str
@@ -218,8 +218,8 @@ class Decision:
     """What paired runs say of a leader and the others.
 
     Attributes:
-        leader: Whoever has the largest sum of signed ranks against all others; of equals the first
-            given.
+        leader: The strategy with the largest sum of signed ranks against all others; of equals the
+            first given.
         rivals: The others, the closest (largest p) first. Strategies that are equal in every run
             count as one.
         same: The strategies that are equal to the leader in every run.
@@ -240,22 +240,22 @@ class Decision:
 
     @property
     def decided(self) -> bool:
-        """Whether the leader is told apart from every other."""
+        """Whether the leader is significantly better than every other strategy."""
         return bool(self.rivals) and all(rival.apart for rival in self.rivals) and not self.same
 
     @property
     def leaders(self) -> tuple[str, ...]:
-        """The leader and all that it is not told apart from."""
+        """The leader and all that are not significantly worse."""
         return (self.leader, *self.same, *(rival.name for rival in self.open))
 
     @property
     def open(self) -> tuple[Rival, ...]:
-        """The rivals that the leader is not told apart from, the closest first."""
+        """The rivals that are not significantly worse than the leader, the closest first."""
         return tuple(rival for rival in self.rivals if not rival.apart)
 
     @property
     def worse(self) -> tuple[Rival, ...]:
-        """The rivals that the leader is told apart from, the closest first."""
+        """The rivals that are significantly worse than the leader, the closest first."""
         return tuple(rival for rival in self.rivals if rival.apart)
 
     @property
@@ -278,7 +278,7 @@ def decide(
     *,
     ranks_only: bool = False,
 ) -> Decision:
-    """Decide who is best on these problems, where only seeds vary, or on others of their kind.
+    """Decide which strategy is best on these problems, where only seeds vary, or on similar ones.
 
     Args:
         values: Per strategy, per problem, what each run ended with, lower is better; runs in the
@@ -322,9 +322,9 @@ def decide(
 
     lead = values[leader]
     others = [name for name in names if name != leader]
-    found = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
-    p_values = {name: flip_p(of.ranks) for name, of in found.items()}
-    order = sorted(found, key=lambda name: -p_values[name])
+    differences = {name: _Differences.of(paired(lead, values[name]), spaces) for name in others}
+    p_values = {name: flip_p(of.ranks) for name, of in differences.items()}
+    order = sorted(differences, key=lambda name: -p_values[name])
     first = next(
         (n for n, name in enumerate(order) if p_values[name] <= LEVEL / _tests(n)), len(order)
     )
@@ -334,7 +334,7 @@ def decide(
         worst = _worst(lead, values[name])
         passes = place >= first
         level = LEVEL / _tests(place)
-        rivals.append(_rival(name, found[name], p_values[name], passes, level, kind, worst))
+        rivals.append(_rival(name, differences[name], p_values[name], passes, level, kind, worst))
 
     runs = max(len(run) for of in values.values() for run in of)
     pairs = sum(map(len, lead)) if spaces is None else len(set(spaces))
@@ -357,7 +357,7 @@ def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ..
     at the whole level.
 
     Returns:
-        With each strategy those after it that it is not told apart from.
+        With each strategy those after it that do not differ from it significantly.
 
     Example:
         >>> low, high = np.arange(8.0), np.arange(8.0) + 9
@@ -365,12 +365,12 @@ def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ..
         {'a': ('same',), 'same': (), 'bad': (), 'worse': ()}
     """
     rest = dict(values)
-    found = dict[str, tuple[str, ...]]()
+    order = dict[str, tuple[str, ...]]()
     while rest:
         decision = decide(rest)
-        found[decision.leader] = decision.leaders[1:]
+        order[decision.leader] = decision.leaders[1:]
         del rest[decision.leader]
-    return found
+    return order
 
 
 def by_space(differences: Sequence[Values], spaces: Sequence[str]) -> Values:
@@ -555,9 +555,9 @@ def detectable(differences: Sequence[Values]) -> float | None:
 
 def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
     """Of strategies that are equal in every run the first, with the others."""
-    kept: dict[str, list[str]] = {}
+    classes: dict[str, list[str]] = {}
     for name, of in values.items():
-        for other, same in kept.items():
+        for other, same in classes.items():
             if all(
                 len(a) == len(b) and not signed_ranks(a - b).any()
                 for a, b in zip(of, values[other], strict=True)
@@ -565,22 +565,22 @@ def _distinct(values: Mapping[str, Sequence[Values]]) -> dict[str, list[str]]:
                 same.append(name)
                 break
         else:
-            kept[name] = []
-    return kept
+            classes[name] = []
+    return classes
 
 
 def paired(better: Sequence[Values], worse: Sequence[Values]) -> list[Values]:
     """Per problem how much larger the second is than the first, shape ``(runs,)``, in the runs that
     both have.
     """
-    found = []
+    all_differences = []
     for a, b in zip(better, worse, strict=True):
         n = min(len(a), len(b))
         with np.errstate(invalid="ignore"):  # both found nothing: no difference
             difference = b[:n] - a[:n]
         difference[np.isnan(difference)] = 0.0
-        found.append(difference)
-    return found
+        all_differences.append(difference)
+    return all_differences
 
 
 def _weighted(differences: Sequence[Values]) -> list[NDArray[np.int64]]:
@@ -660,32 +660,37 @@ def _worst(*strategies: Sequence[Values]) -> float:
 
 def _rival(
     name: str,
-    found: _Differences,
+    differences: _Differences,
     p: float,
     passes: bool,
     level: float,
     kind: Kind,
     worst: float,
 ) -> Rival:
-    """The leader beside another strategy, which its signed ranks tell apart or do not."""
-    signs = found.signs
-    mean = None if kind == "ranks" else mean_difference(found.means)
+    """The leader against another strategy, given whether the signed ranks are significant."""
+    signs = differences.signs
+    mean = None if kind == "ranks" else mean_difference(differences.means)
     interval = None if mean is None else mean.interval
     sign = int(passes) if mean is None else mean.sign
     bound = None
     alike = False
     if kind == "regrets":
-        bound = mean_bound(np.concatenate(found.means), worst)
+        bound = mean_bound(np.concatenate(differences.means), worst)
         far = int((np.abs(signs) > ALIKE).sum())
         alike = bound <= MARGIN and float(_upper_shares(len(signs))[far]) <= SHARE_ALIKE
-    if mean is not None and sign and not passes and max(mean.p, _mean_flip_p(found.means)) > level:
+    if (
+        mean is not None
+        and sign
+        and not passes
+        and max(mean.p, _mean_flip_p(differences.means)) > level
+    ):
         sign = 0
         assert interval is not None
         interval = min(interval[0], 0.0), max(interval[1], 0.0)
     statement = _statement(passes, sign, alike, is_equal=kind == "regrets" and not signs.any())
     needed = None
     if mean is not None and mean.difference > 0 and not alike and statement != "decided":
-        problems = len(found.means) if kind == "regrets" else 1
+        problems = len(differences.means) if kind == "regrets" else 1
         needed = _needed(max(p, mean.p), signs, problems, level)
     return Rival(
         name=name,

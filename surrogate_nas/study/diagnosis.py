@@ -43,25 +43,25 @@ class Diagnosis:
 
     def sentences(self) -> list[str]:
         """The findings in words, warnings first."""
-        found = []
+        lines = []
         if self.changes_nothing:
-            found.append(
+            lines.append(
                 "λ changes nothing: the optimum of L + λR is the optimum of L. Raise λ for R to"
                 " matter."
             )
         if self.drowns:
-            found.append(
+            lines.append(
                 "R drowns L: the optimum of L + λR is worse in L than half of the cells. Lower λ."
             )
         if self.feasible_share < 1:
-            found.append(f"{self.feasible_share:.1%} of the cells meet the constraints.")
+            lines.append(f"{self.feasible_share:.1%} of the cells meet the constraints.")
         if not np.isnan(self.penalty_correlation):
-            found.append(
+            lines.append(
                 "Over the feasible cells the score ranks as L with ρ ="
                 f" {self.loss_correlation:.3f}, as R with ρ = {self.penalty_correlation:.3f};"
                 f" {self.loss_rank:.2%} of them have a lower L than the optimum."
             )
-        return found
+        return lines
 
 
 def diagnose(objective: Objective) -> Diagnosis | None:
@@ -108,14 +108,17 @@ def trivial_cells(space: Space) -> dict[str, Cell]:
     """All 3×3, one 3×3 from input to output, all skips; none where cells are no graphs that can be
     listed.
     """
-    found: dict[str, Cell] = {}
+    cells: dict[str, Cell] = {}
     for cell in space if isinstance(space, Enumerable) else ():
         graph = space.graph(cell)
         if graph is None:
             return {}
-        held = [operation for operation in graph.operations if operation != NONE]
-        if len({*graph.operations}) == 1 and held and held[0] in (CONV3, SKIP):
-            found[f"all {'3×3' if held[0] == CONV3 else 'skip'}"] = cell
-        elif held == [CONV3] and any(graph.live().operations):
-            found["one 3×3"] = cell
-    return found
+        live_operations = [operation for operation in graph.operations if operation != NONE]
+        is_uniform = len({*graph.operations}) == 1
+        if is_uniform and live_operations[:1] == [CONV3]:
+            cells["all 3×3"] = cell
+        elif is_uniform and live_operations[:1] == [SKIP]:
+            cells["all skip"] = cell
+        elif live_operations == [CONV3] and any(graph.live().operations):
+            cells["one 3×3"] = cell
+    return cells

@@ -108,16 +108,16 @@ class LambdaPath(StudyResult):
     @cached_property
     def comparisons(self) -> dict[str, Comparison]:
         """The comparison at each λ."""
-        made = [replace(step.comparison, key=step.value) for step in self.steps]
-        return {comparison.problem: comparison for comparison in made}
+        one_each = [replace(step.comparison, key=step.value) for step in self.steps]
+        return {comparison.problem: comparison for comparison in one_each}
 
     @cached_property
     def problems(self) -> list[ProblemResult]:
         """The runs at each λ in a few numbers; none where the table is not here."""
-        made = [step.comparison for step in self.steps]
-        if any(comparison.objective.recorded is not None for comparison in made):
+        comparisons = [step.comparison for step in self.steps]
+        if any(comparison.objective.recorded is not None for comparison in comparisons):
             return []
-        return [comparison.problem_result for comparison in made]
+        return [comparison.problem_result for comparison in comparisons]
 
     @property
     def missing(self) -> int:
@@ -158,11 +158,11 @@ class LambdaPath(StudyResult):
         """What each run of a strategy found over the grid: L and R of its answer at each λ, shape
         ``(steps, 2)``.
         """
-        found: dict[int, list[Values]] = {}
+        points: dict[int, list[Values]] = {}
         for step in self.steps:
             for run in step.comparison.feasible_runs_of(strategy):
-                found.setdefault(run.run, []).append(self.point(step.comparison.answer(run).cell))
-        return [np.array(found[number]) for number in sorted(found)]
+                points.setdefault(run.run, []).append(self.point(step.comparison.answer(run).cell))
+        return [np.array(points[number]) for number in sorted(points)]
 
     @property
     def strategies(self) -> list[str]:
@@ -220,14 +220,14 @@ class LambdaPath(StudyResult):
                         None if name not in means else float(step.comparison.scores(name).mean())
                     ),
                     "regret": means.get(name),
-                    "found": self._found(step, name),
+                    "found": self._share_found(step, name),
                 }
                 for name in step.comparison.strategies
             ],
         }
 
     @staticmethod
-    def _found(step: Step, name: str) -> float:
+    def _share_found(step: Step, name: str) -> float:
         """The share of runs that found an optimum."""
         regrets = step.comparison.regrets(name)
         met = 0 if regrets is None else int((regrets <= step.comparison.rounding).sum())
@@ -251,15 +251,15 @@ class LambdaPath(StudyResult):
             best = step.comparison.optimum or 0.0
             for name in step.comparison.strategies:
                 for run in step.comparison.feasible_runs_of(name):
-                    found = step.comparison.answer(run)
-                    place = self.point(found.cell).tolist()
+                    trial = step.comparison.answer(run)
+                    place = self.point(trial.cell).tolist()
                     yield (
                         step.value,
                         name,
                         run.run,
-                        found.cell,
-                        found.score,
-                        found.score - best,
+                        trial.cell,
+                        trial.score,
+                        trial.score - best,
                         *place,
                     )
 
@@ -318,16 +318,16 @@ def lambda_path(
                 store,
             )
         )
-    made = execute(parts, workers=workers, engine=engine, progress=progress)
-    if failures := [run.failure for run in made.values() if run.failure]:
+    runs_made = execute(parts, workers=workers, engine=engine, progress=progress)
+    if failures := [run.failure for run in runs_made.values() if run.failure]:
         raise UserError(failures[0])
-    compared_parts = [compared(part.experiment, part.in_order(made)) for part in parts]
+    compared_parts = [compared(part.experiment, part.in_order(runs_made)) for part in parts]
     return LambdaPath(str(expression), list(map(Step, values, compared_parts)))
 
 
 def plane_of(expression: Expression, benchmark: Benchmark) -> tuple[Objective, Frame]:
     """L and R of an expression as two objectives, and the frame of their exact front."""
-    loss, cost = _parts(expression, benchmark)
+    loss, cost = _loss_and_cost(expression, benchmark)
     plane = Objective(
         (Expression(loss, expression.constraints), Expression(scaled(cost, 1.0))), benchmark
     )
@@ -366,11 +366,11 @@ def checked_grid(lambdas: Sequence[float]) -> list[float]:
 
 def at(expression: Expression, benchmark: Benchmark, value: float) -> Expression:
     """The expression with another λ."""
-    loss, cost = _parts(expression, benchmark)
+    loss, cost = _loss_and_cost(expression, benchmark)
     return replace(expression, terms=(*loss, *scaled(cost, value)))
 
 
-def _parts(
+def _loss_and_cost(
     expression: Expression, benchmark: Benchmark
 ) -> tuple[tuple[Term, ...], tuple[Term, ...]]:
     """The terms of L and those of R."""
@@ -394,13 +394,13 @@ def scaled(terms: Sequence[Term], total: float) -> tuple[Term, ...]:
 
 def steps_in(folder: Path) -> dict[float, Path]:
     """The folders of a path's λ by rising λ; empty where the folder holds no path."""
-    found = {}
+    folders = {}
     for place in folder.glob(f"{STEP}*"):
         try:
-            found[float(place.name.removeprefix(STEP))] = place
+            folders[float(place.name.removeprefix(STEP))] = place
         except ValueError:  # somebody else's
             continue
-    return {value: found[value] for value in sorted(found)}
+    return {value: folders[value] for value in sorted(folders)}
 
 
 def read_lambda_path(folder: str | Path, *, benchmark: str | None = None) -> LambdaPath:

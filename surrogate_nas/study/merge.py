@@ -22,39 +22,41 @@ SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
 """A suite with the runs of each of its problems that has one."""
 
 
-def merged_comparisons(made: Mapping[Path, Comparison]) -> Comparison:
+def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
     """One comparison of what several folders hold."""
-    (first, one), *others = made.items()
+    (first, one), *others = comparisons.items()
     for folder, other in others:
         if differs := _differs(one, other):
             raise UserError(f"{folder} cannot stand beside {first}: {differs}.")
-    return _merged(made, _names([made]))
+    return _merged(comparisons, _names([comparisons]))
 
 
-def merged_suites(made: Mapping[Path, SuiteRuns]) -> SuiteRuns:
+def merged_suites(suites: Mapping[Path, SuiteRuns]) -> SuiteRuns:
     """One suite of the problems that several folders all hold."""
-    (first, (one, _)), *others = made.items()
+    (first, (one, _)), *others = suites.items()
     problems = []
     refused = ""
     for problem in one.problems:
-        found = {folder: runs.get(problem.name) for folder, (_, runs) in made.items()}
-        parts = {
-            folder: comparison for folder, comparison in found.items() if comparison is not None
+        by_folder = {folder: runs.get(problem.name) for folder, (_, runs) in suites.items()}
+        comparisons = {
+            folder: comparison for folder, comparison in by_folder.items() if comparison is not None
         }
         wrong = [
-            _differs(parts[first], parts[folder])
+            _differs(comparisons[first], comparisons[folder])
             for folder, _ in others
-            if first in parts and folder in parts
+            if first in comparisons and folder in comparisons
         ]
-        if len(parts) == len(made) and not any(wrong):
-            problems.append((problem, parts))
+        if len(comparisons) == len(suites) and not any(wrong):
+            problems.append((problem, comparisons))
         else:
-            refused = refused or next((f": {problem.name}: {said}" for said in wrong if said), "")
+            refused = refused or next(
+                (f": {problem.name}: {difference}" for difference in wrong if difference), ""
+            )
     if not problems:
-        raise UserError(f"{' and '.join(map(str, made))} hold no problem in common{refused}.")
-    names = _names([parts for _, parts in problems])
+        raise UserError(f"{' and '.join(map(str, suites))} hold no problem in common{refused}.")
+    names = _names([comparisons for _, comparisons in problems])
     runs: dict[str, int] = {}
-    for folder, (asked, _) in made.items():
+    for folder, (asked, _) in suites.items():
         for entry in asked.entries:
             name = names.get((folder, entry.label), "")
             runs[name] = max(entry.runs, runs.get(name, 0))
@@ -67,14 +69,15 @@ def merged_suites(made: Mapping[Path, SuiteRuns]) -> SuiteRuns:
         seed=one.seed,
         options=one.options,
     )
-    return suite, {problem.name: _merged(parts, names) for problem, parts in problems}
+    return suite, {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
 
 
 def _differs(one: Comparison, other: Comparison) -> str:
     """What keeps two comparisons from being judged together; empty where nothing does."""
     if one.objective.fingerprint != other.objective.fingerprint:
         mine, its = (
-            f"{made.objective} on {made.objective.benchmark.name}" for made in (one, other)
+            f"{comparison.objective} on {comparison.objective.benchmark.name}"
+            for comparison in (one, other)
         )
         asked = (
             f"{its} is another question than {mine}"
@@ -86,12 +89,12 @@ def _differs(one: Comparison, other: Comparison) -> str:
         )
     for name in ("budget", *(option.name for option in STORED)):
         if one.description.get(name) != other.description.get(name):
-            its, mine = (_said(made.description.get(name)) for made in (other, one))
+            its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
     return ""
 
 
-def _said(value: object) -> str:
+def _in_words(value: object) -> str:
     """A budget, or the value of an option, in a sentence."""
     if isinstance(value, Mapping):
         return " and ".join(f"{of:g} {unit}" for unit, of in value.items() if of is not None)
@@ -107,7 +110,9 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
     by_label: dict[str, list[Path]] = {}
     for folder in folders:
         for label in dict.fromkeys(
-            name for parts in problems for name in parts[folder].description["strategies"]
+            name
+            for comparisons in problems
+            for name in comparisons[folder].description["strategies"]
         ):
             by_label.setdefault(label, []).append(folder)
     short = {folder: folder.name for folder in folders}
@@ -116,9 +121,9 @@ def _names(problems: Sequence[Mapping[Path, Comparison]]) -> _Names:
     for label, where in by_label.items():
         first = where[0]
         is_one = all(
-            _same_runs(parts[first].runs, parts[folder].runs, label)
+            _same_runs(comparisons[first].runs, comparisons[folder].runs, label)
             for folder in where[1:]
-            for parts in problems
+            for comparisons in problems
         )
         for folder in where:
             names[folder, label] = label if is_one else f"{label} of {short[folder]}"
@@ -135,25 +140,28 @@ def _same_runs(one: Sequence[Run], other: Sequence[Run], label: str) -> bool:
     )
 
 
-def _merged(made: Mapping[Path, Comparison], names: _Names) -> Comparison:
+def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison:
     """The runs of all folders under their names; of a run that several hold the first."""
     runs: dict[tuple[str, int], Run] = {}
-    for folder, comparison in made.items():
+    for folder, comparison in comparisons.items():
         for run in comparison.runs:
             name = names[folder, run.strategy]
             runs.setdefault((name, run.run), replace(run, strategy=name))
-    first = next(iter(made.values()))
+    first = next(iter(comparisons.values()))
     labels = list(
         dict.fromkeys(
             names[folder, name]
-            for folder, of in made.items()
+            for folder, of in comparisons.items()
             for name in of.description["strategies"]
         )
     )
-    told = {"strategies": labels, "runs": max(int(of.description["runs"]) for of in made.values())}
+    growing = {
+        "strategies": labels,
+        "runs": max(int(of.description["runs"]) for of in comparisons.values()),
+    }
     return Comparison(
         first.objective,
-        first.description | told,
+        first.description | growing,
         [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
         key=first.key,
     )

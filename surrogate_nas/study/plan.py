@@ -341,8 +341,8 @@ def _decided(
             second = first + rng.integers(1, len(ends), size=runs)
             better.append(ends[first])
             worse.append(ends[second % len(ends)] + difference)
-        found = decide({"better": better, "worse": worse})
-        outcomes.append(found.decided and found.leader == "better")
+        decision = decide({"better": better, "worse": worse})
+        outcomes.append(decision.decided and decision.leader == "better")
     return outcomes
 
 

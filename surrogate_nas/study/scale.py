@@ -4,8 +4,8 @@ normalised regret.
 Several objectives: the one number of a run is the share of the exact front's hypervolume that it
 misses. Objectives are scaled between utopia and nadir of the exact front (of all runs' front where
 there is no table), and the hypervolume is taken to 1.1 in each: a reference fixed by the space, not
-by the run, so that loose bounds flatter nobody. Cells that cannot learn are on a front for costing
-nothing, and would stretch it over losses that nobody wants: a cell whose objective with a loss lies
+by the run, so that loose bounds favour no strategy. Cells that cannot learn lie on a front as they
+cost nothing, and would stretch it over useless losses: a cell whose objective with a loss lies
 beyond Tukey's fence of all cells, three quartiles and 1.5 times the range between the first and the
 third, bounds no frame.
 
@@ -122,9 +122,9 @@ def frame_of(
 ) -> Frame | None:
     """The frame of a comparison; None where no cell is feasible."""
     if objective.recorded and "front" in objective.recorded:
-        told = objective.recorded
-        utopia, span, front = (np.array(told[name]) for name in ("utopia", "span", "front"))
-        return Frame(utopia, span, front, told["volume"], exact=True)
+        recorded = objective.recorded
+        utopia, span, front = (np.array(recorded[name]) for name in ("utopia", "span", "front"))
+        return Frame(utopia, span, front, recorded["volume"], exact=True)
     scores = objective.over_space()
     if scores is None:
         points = np.array([trial.scores for trial in trials if trial.feasible])
@@ -179,8 +179,8 @@ def noise_of(objective: Objective) -> Noise | None:
     two seeds.
     """
     if objective.recorded is not None:
-        told = objective.recorded.get("noise")
-        return None if told is None else Noise(**told)
+        recorded = objective.recorded.get("noise")
+        return None if recorded is None else Noise(**recorded)
     scores = objective.over_space() if objective.parts == 1 else None
     seeds = None if scores is None else objective.single_seeds()
     if scores is None or seeds is None:
@@ -234,7 +234,7 @@ class Reference:
 
     @property
     def ceiling(self) -> float:
-        """The normalised regret of whoever has found nothing."""
+        """The normalised regret of a run that has found nothing."""
         return max((self.start - self.optimum) / self.scale, 1.0)
 
     def regret(self, score: Values) -> Values:
@@ -255,10 +255,10 @@ def reference_of(
     checkpoints.
     """
     if objective.recorded and "scale" in objective.recorded:
-        told = {
+        numbers = {
             name: objective.recorded[name] for name in ("optimum", "start", "scale", "rounding")
         }
-        return Reference(random=np.array(objective.recorded["random"]), exact=True, **told)
+        return Reference(random=np.array(objective.recorded["random"]), exact=True, **numbers)
     scores = objective.over_space() if objective.parts == 1 else None
     if scores is None or not scores.feasible.any():
         return _from_runs(objective, curves)

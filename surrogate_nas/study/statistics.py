@@ -1,12 +1,11 @@
-"""All statistics of a study, in one place: summaries, intervals, tests, ranks and what could have
-been told apart.
+"""All statistics of a study, in one place: summaries, intervals, tests and ranks.
 
 Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice", NeurIPS 2021
 (interquartile mean, which leaves out the best and the worst quarter; bootstrap intervals, over
 problems stratified by problem; probability of improvement); Demšar, "Statistical Comparisons of
 Classifiers over Multiple Data Sets", JMLR 2006 (paired tests with Holm's correction, over runs and
 over problems; ranks problem by problem, 1 the best, equals sharing the mean of their places). These
-describe; who is told apart is decided in `surrogate_nas.study.decision` alone. Lower is better
+are descriptive; significance is decided in `surrogate_nas.study.decision` alone. Lower is better
 throughout. Over problems, everything is taken of the regrets of each: a mapping from strategy to an
 array with a row a run.
 """
@@ -259,8 +258,7 @@ def anytime(run: Run) -> Anytime:
 
 
 class Resampling:
-    """How often each run of one problem is drawn in every resample; whoever has as many runs is
-    resampled alike.
+    """How often each run of one problem is drawn in every resample, by the number of runs alone.
 
     Example:
         >>> Resampling(0).weights(5).sum(axis=1)[:3].round(9).tolist()
@@ -374,7 +372,7 @@ class Aggregate:
 
 def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
     """Every strategy's regret at the end, over all problems."""
-    found = []
+    all_aggregates = []
     for name in problems[0]:
         samples = [runs[name] for runs in problems]
         drawn = [runs[Resampling(number).indices(len(runs))] for number, runs in enumerate(samples)]
@@ -384,8 +382,10 @@ def aggregates(problems: Sequence[Regrets]) -> list[Aggregate]:
             low, high = ends(middle_mean(np.concatenate(drawn, axis=1)))
             ci95 = float(low), float(high)
         iqm = float(middle_mean(every))
-        found.append(Aggregate(name, iqm, ci95, float(every.mean()), float(np.median(every))))
-    return found
+        all_aggregates.append(
+            Aggregate(name, iqm, ci95, float(every.mean()), float(np.median(every)))
+        )
+    return all_aggregates
 
 
 @dataclass(frozen=True)
@@ -420,11 +420,11 @@ def improvements(problems: Sequence[Regrets]) -> list[Improvement]:
             drawn = resampling.weights(len(a)) @ better
             resampled[pair] = resampled[pair] + (drawn * resampling.weights(len(b))).sum(axis=1)
     n = len(problems)
-    found = []
+    all_improvements = []
     for one, other in pairs:
         ci95 = None
         if any(len(runs[name]) > 1 for runs in problems for name in (one, other)):
             low, high = ends(resampled[one, other] / n)
             ci95 = float(low), float(high)
-        found.append(Improvement(one, other, total[one, other] / n, ci95))
-    return found
+        all_improvements.append(Improvement(one, other, total[one, other] / n, ci95))
+    return all_improvements

@@ -1,6 +1,4 @@
-"""A suite: the runs on all its problems in a few numbers each, from which every statistic and
-picture follows.
-"""
+"""A suite: a study of several problems, whose runs are kept in a few numbers each."""
 
 from __future__ import annotations
 
@@ -98,7 +96,7 @@ class SuiteResult(StudyResult):
             "probability best",
             "failed",
         )
-        rows = [[told[key] for key in keys] for told in self.summary["strategies"]]
+        rows = [[entry[key] for key in keys] for entry in self.summary["strategies"]]
         return html_table(self.suite.title, heads, rows, " ".join(self.verdict.sentences))
 
     @property
@@ -129,8 +127,8 @@ class SuiteResult(StudyResult):
         steps = np.arange(1, _STEPS + 1) / _STEPS
         counted = [problem for problem in self.problems if problem.unit == "cells"]
         shared = max((p.problem.first_cells / p.checkpoints[-1] for p in counted), default=0.0)
-        kept = steps[steps > shared]
-        return kept if len(kept) else steps[-1:]
+        beyond_initial = steps[steps > shared]
+        return beyond_initial if len(beyond_initial) else steps[-1:]
 
     @property
     def _ends(self) -> list[dict[str, Values]]:
@@ -164,7 +162,7 @@ class SuiteResult(StudyResult):
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Who leads and whether that is decided, in words."""
+        """Which strategy leads, whether that is significant, and in words."""
         return verdict_of(
             Evidence(
                 names=self.strategies,
@@ -212,7 +210,7 @@ class SuiteResult(StudyResult):
                 for p in self.problems
             ],
             "not_run": [{"name": s.problem.name, "reason": s.reason} for s in self.skipped],
-            "strategies": sorted(self._strategies_json(), key=lambda told: told["rank_mean"]),
+            "strategies": sorted(self._strategies_json(), key=lambda entry: entry["rank_mean"]),
             "tests": self._tests_json(),
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
@@ -222,10 +220,10 @@ class SuiteResult(StudyResult):
     def failures(self) -> list[str]:
         """What went wrong in every run that failed, with its problem."""
         return [
-            f"{p.name}: {said}"
+            f"{p.name}: {failure}"
             for p in self.problems
             for s in self.strategies
-            for said in p.failures(s)
+            for failure in p.failures(s)
         ]
 
     def _strategies_json(self) -> list[dict[str, Any]]:
@@ -291,13 +289,13 @@ def suite_of(
             continue
         traces = [comparison.trace(run, problem.budget) for run in comparison.runs]
         results.append(ProblemResult.of(problem, comparison.objective, suite.labels, traces))
-    versions = [made.description.get("versions", {}) for made in comparisons.values()]
+    versions = [one.description.get("versions", {}) for one in comparisons.values()]
     return SuiteResult(
         suite=suite,
         problems=results,
         skipped=skipped,
         versions=most_versions(versions),
-        comparisons={name: made for name, made in comparisons.items() if made.strategies},
+        comparisons={name: one for name, one in comparisons.items() if one.strategies},
         missing=n_asked - len(runs),
         folder=folder,
     )

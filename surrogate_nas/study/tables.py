@@ -52,7 +52,7 @@ def strategies(result: SuiteResult) -> Rows:
         "probability_best",
         "failures",
     )
-    return [{key: told[key] for key in keys} for told in result.summary["strategies"]]
+    return [{key: entry[key] for key in keys} for entry in result.summary["strategies"]]
 
 
 def regret(result: SuiteResult) -> Rows:
@@ -203,14 +203,14 @@ def best_of(name: str, rows: Rows) -> set[tuple[int, str]]:
         ]
         lists = [[(i, c) for i in range(len(rows))] for c in compared]
         choose = {place: max if c in _LARGER else min for place, c in enumerate(compared)}
-    found: set[tuple[int, str]] = set()
+    best_entries: set[tuple[int, str]] = set()
     for place, entries in enumerate(lists):
         values = {entry: rows[entry[0]][entry[1]] for entry in entries}
         finite = [value for value in values.values() if value is not None and np.isfinite(value)]
         if len(set(finite)) > 1:
             best = choose[place](finite)
-            found |= {entry for entry, value in values.items() if value == best}
-    return found
+            best_entries |= {entry for entry, value in values.items() if value == best}
+    return best_entries
 
 
 def as_latex(rows: Rows, best: Collection[tuple[int, str]] = ()) -> str:

@@ -166,13 +166,13 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as ``--json`` prints it."""
-        told = asdict(self)
-        del told["leading"]
+        content = asdict(self)
+        del content["leading"]
         for name in ("end", "speed", "elsewhere"):
             decision: Decision | None = getattr(self, name)
             if decision is not None:
-                told[name] |= {"leaders": list(decision.leaders), "decided": decision.decided}
-        return told
+                content[name] |= {"leaders": list(decision.leaders), "decided": decision.decided}
+        return content
 
 
 def _undecided(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
@@ -227,10 +227,10 @@ def ends_of(names: Sequence[str], problems: Sequence[ProblemResult]) -> dict[str
     return {name: [p.paired(p.answers(name), name, names) for p in problems] for name in names}
 
 
-def verdict_of(found: Evidence) -> Verdict:
+def verdict_of(evidence: Evidence) -> Verdict:
     """Judge strategies over the runs of one problem or of many."""
-    names = found.names
-    problems = found.problems
+    names = evidence.names
+    problems = evidence.problems
     if not names:
         return _undecided(["No run has finished, so there is nothing to report."])
     if all(
@@ -240,18 +240,19 @@ def verdict_of(found: Evidence) -> Verdict:
         for trace in problem.traces[name]
     ):
         runs = sum(len(problem.traces[name]) for problem in problems for name in names)
-        said = [f"No feasible cell was found in {plural(runs, 'run')}, so no strategy has a score."]
-        return _undecided([*said, *_incomplete(found)])
+        counted = plural(runs, "run")
+        sentences = [f"No feasible cell was found in {counted}, so no strategy has a score."]
+        return _undecided([*sentences, *_incomplete(evidence)])
     if len(names) == 1:
-        said = [
+        sentences = [
             f"{names[0]} is the only strategy, so there is nothing to compare it with.",
-            *found.figures.values(),
+            *evidence.figures.values(),
         ]
-        return _undecided([*said, *_incomplete(found)], names)
+        return _undecided([*sentences, *_incomplete(evidence)], names)
     ends = ends_of(names, problems)
     if not all(len(runs) for of in ends.values() for runs in of):
-        said = ["No run was finished by all strategies, so none can be compared."]
-        return _undecided([*said, *_incomplete(found)], names)
+        sentences = ["No run was finished by all strategies, so none can be compared."]
+        return _undecided([*sentences, *_incomplete(evidence)], names)
     end = decide(ends)
     timed = [p for p in problems if p.reference.exact]
     speed = None
@@ -263,19 +264,19 @@ def verdict_of(found: Evidence) -> Verdict:
     pairs = _blinded(ends)
     leading = [
         *_end_sentences(end, len(problems)),
-        *_versions(found),
+        *_versions(evidence),
         *map(_blind_sentence, pairs),
         *([] if speed is None else _speed_sentences(speed, timed)),
         _elsewhere_sentence(elsewhere, len(problems), len(set(spaces))),
     ]
-    said = [
+    sentences = [
         *leading,
         *_detectable_sentences(end, ends),
-        *(found.figures[name] for name in found.figures if name == end.leader),
+        *(evidence.figures[name] for name in evidence.figures if name == end.leader),
         *_noise_sentences(end, problems),
         *_answer_sentences(names, problems),
         *_changes(ends, problems, end),
-        *_incomplete(found),
+        *_incomplete(evidence),
     ]
     closest = _closest(end)
     return Verdict(
@@ -285,13 +286,13 @@ def verdict_of(found: Evidence) -> Verdict:
         decided=elsewhere is not None and elsewhere.decided,
         statement=None if closest is None else closest.statement,
         level=LEVEL,
-        sentences=said,
+        sentences=sentences,
         runs_needed=_needed(end),
         problems_needed=None if elsewhere is None else _needed(elsewhere),
         end=end,
         speed=speed,
         elsewhere=elsewhere,
-        holds=_holds(found, end, elsewhere, len(set(spaces))),
+        holds=_holds(evidence, end, elsewhere, len(set(spaces))),
         blinded=pairs,
         leading=min(len(leading), _MOST_LEADING),
     )
@@ -658,9 +659,9 @@ def _reached_share(name: str, problems: Sequence[ProblemResult]) -> float:
     return float(np.isfinite(np.concatenate([p.runtimes(name, TARGET) for p in problems])).mean())
 
 
-def _elsewhere_sentence(found: Decision | None, problems: int, spaces: int) -> str:
+def _elsewhere_sentence(elsewhere: Decision | None, problems: int, spaces: int) -> str:
     """What is known of other problems of the kind, where a space counts once."""
-    if found is None:
+    if elsewhere is None:
         if problems == 1:
             text = "This problem has one search space"
         elif spaces == 1:
@@ -669,16 +670,16 @@ def _elsewhere_sentence(found: Decision | None, problems: int, spaces: int) -> s
             text = f"These {problems} problems have {spaces} search spaces"
         return f"{text}; at least {FEWEST_SPACES} spaces are needed to generalise."
     where = "On other problems of this kind"
-    if not found.rivals:
+    if not elsewhere.rivals:
         return f"{where}, no difference between the strategies is to be expected."
-    closest = _closest(found)
+    closest = _closest(elsewhere)
     assert closest is not None
     counted = f"{closest.name}: {_counts(closest, 'space')}"
-    if not found.open:
-        who = joined([found.leader, *found.same])
-        verb = "leads" if len(found.leaders) == 1 else "lead"
+    if not elsewhere.open:
+        who = joined([elsewhere.leader, *elsewhere.same])
+        verb = "leads" if len(elsewhere.leaders) == 1 else "lead"
         return f"{where}, {who} also {verb} ({counted})."
-    text = f"{where}, it is undecided which of {_few(found.leaders)} is best ({counted})"
+    text = f"{where}, it is undecided which of {_few(elsewhere.leaders)} is best ({counted})"
     return f"{text}{_needed_clause(closest, 'space')}."
 
 
@@ -734,19 +735,19 @@ def _answer_sentences(names: Sequence[str], problems: Sequence[ProblemResult]) -
 
 
 def _holds(
-    found: Evidence,
+    evidence: Evidence,
     end: Decision,
     elsewhere: Decision | None,
     spaces: int,
 ) -> list[Holds]:
     """What a reader asks of a verdict."""
     closest = _closest(end)
-    said = []
+    holds = []
     if closest is not None:
         answer = "Yes" if end.decided else "Partly" if end.worse else "Unknown"
-        said.append(Holds("other search seeds", answer, _seeds_why(end, closest)))
-    said.append(_with_less(found, end))
-    known = [(p, p.noise) for p in found.problems if p.noise is not None]
+        holds.append(Holds("other search seeds", answer, _seeds_why(end, closest)))
+    holds.append(_with_less(evidence, end))
+    known = [(p, p.noise) for p in evidence.problems if p.noise is not None]
     if known and closest is not None:
         below = sum(
             abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise
@@ -756,7 +757,7 @@ def _holds(
             f"training noise is larger than the difference on {below} of"
             f" {plural(len(known), 'problem')}"
         )
-        said.append(
+        holds.append(
             Holds(
                 "cells trained again",
                 "Yes" if not below else "No" if below == len(known) else "Partly",
@@ -764,20 +765,20 @@ def _holds(
             )
         )
     else:
-        said.append(
+        holds.append(
             Holds("cells trained again", "Unknown", "the tables hold one training of each cell")
         )
     if elsewhere is None:
         why = (
-            f"{plural(len(found.problems), 'problem')} of {plural(spaces, 'space')};"
+            f"{plural(len(evidence.problems), 'problem')} of {plural(spaces, 'space')};"
             f" {FEWEST_SPACES} are needed"
         )
-        said.append(Holds("other problems", "Unknown", why))
+        holds.append(Holds("other problems", "Unknown", why))
     else:
         other = _closest(elsewhere)
         why = "all are equal" if other is None else f"{_p(other.p)} over {spaces} spaces"
-        said.append(Holds("other problems", "Likely" if elsewhere.decided else "Unknown", why))
-    return said
+        holds.append(Holds("other problems", "Likely" if elsewhere.decided else "Unknown", why))
+    return holds
 
 
 def _seeds_why(end: Decision, closest: Rival) -> str:
@@ -804,18 +805,18 @@ _NOT_DECIDED: Mapping[Statement, str] = {
 }
 
 
-def _with_less(found: Evidence, end: Decision) -> Holds:
+def _with_less(evidence: Evidence, end: Decision) -> Holds:
     """Which strategy leads after half and a quarter of the budget."""
     leading = {}
     for fraction in (0.5, 0.25):
         regrets = {
-            name: [p.paired(p.at(name, fraction), name, found.names) for p in found.problems]
-            for name in found.names
+            name: [p.paired(p.at(name, fraction), name, evidence.names) for p in evidence.problems]
+            for name in evidence.names
         }
         leading[fraction] = decide(regrets)
-    kept = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
+    is_same = [{*early.leaders} <= {*end.leaders} for early in leading.values()]
     half, quarter = (_few(leading[f].leaders) for f in (0.5, 0.25))
-    answer = "Yes" if all(kept) else "Partly" if any(kept) else "No"
+    answer = "Yes" if all(is_same) else "Partly" if any(is_same) else "No"
     why = f"leading after half of it: {half}; after a quarter: {quarter}"
     return Holds("less budget", answer, why)
 
@@ -830,7 +831,7 @@ def _changes(
     def among(chosen: Sequence[int]) -> tuple[str, ...]:
         return decide({name: [of[place] for place in chosen] for name, of in ends.items()}).leaders
 
-    said = []
+    sentences = []
     kinds = {
         "L alone": [
             i for i, p in enumerate(problems) if p.weight == 0 and not p.problem.subject_to
@@ -838,22 +839,22 @@ def _changes(
         "L + λR": [i for i, p in enumerate(problems) if p.weight > 0],
         "a limit": [i for i, p in enumerate(problems) if p.problem.subject_to],
     }
-    told = {kind: among(chosen) for kind, chosen in kinds.items() if chosen}
-    if len(told) > 1:
-        if all({*leaders} == {*end.leaders} for leaders in told.values()):
-            kinds_in_words = joined([f"with {kind}" for kind in told])
-            said.append(f"The result is the same {kinds_in_words}.")
+    leaders_by_kind = {kind: among(chosen) for kind, chosen in kinds.items() if chosen}
+    if len(leaders_by_kind) > 1:
+        if all({*leaders} == {*end.leaders} for leaders in leaders_by_kind.values()):
+            kinds_in_words = joined([f"with {kind}" for kind in leaders_by_kind])
+            sentences.append(f"The result is the same {kinds_in_words}.")
         else:
-            by_kind = [f"with {kind}, {_leading(who)}" for kind, who in told.items()]
-            said.append(f"By kind of objective: {'; '.join(by_kind)}.")
-    alike: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
+            by_kind = [f"with {kind}, {_leading(who)}" for kind, who in leaders_by_kind.items()]
+            sentences.append(f"By kind of objective: {'; '.join(by_kind)}.")
+    by_table: dict[tuple[str, ...], dict[float, tuple[str, ...]]] = {}
     for place, result in enumerate(problems):
         problem = result.problem
         if not problem.subject_to:
             table = problem.benchmark, result.loss, problem.seed_policy, result.unit
-            alike.setdefault(table, {})[result.weight] = among([place])
+            by_table.setdefault(table, {})[result.weight] = among([place])
     several = {
-        f"{table}, {loss}": best for (table, loss, *_), best in alike.items() if len(best) > 1
+        f"{table}, {loss}": best for (table, loss, *_), best in by_table.items() if len(best) > 1
     }
     changing = {
         table: best
@@ -870,40 +871,40 @@ def _changes(
             )
             for table, best in changing.items()
         ]
-        said.append(f"{text} ({'; '.join(shown)})." if shown else f"{text}.")
-    return said
+        sentences.append(f"{text} ({'; '.join(shown)})." if shown else f"{text}.")
+    return sentences
 
 
 def _leading(leaders: Sequence[str]) -> str:
     return f"{leaders[0]} leads" if len(leaders) == 1 else f"{_few(leaders)} are undecided"
 
 
-def _versions(found: Evidence) -> list[str]:
+def _versions(evidence: Evidence) -> list[str]:
     """Which strategies were edited and run again on the same seeds."""
-    counted = {name: found.versions.get(name, 1) for name in found.names}
+    counted = {name: evidence.versions.get(name, 1) for name in evidence.names}
     return [
         f"{name} was edited and run again on these seeds ({count} versions so far); a result chosen"
-        f" among versions must be confirmed on fresh seeds (--seed {found.seed + 1})."
+        f" among versions must be confirmed on fresh seeds (--seed {evidence.seed + 1})."
         for name, count in counted.items()
         if count > 1
     ]
 
 
-def _incomplete(found: Evidence) -> list[str]:
+def _incomplete(evidence: Evidence) -> list[str]:
     """What was not run, or failed."""
-    said = []
-    if found.skipped:
-        n_problems = plural(found.skipped, "problem")
-        said.append(f"Not run, as the data is not installed: {n_problems}.")
-    for account in found.accounts:
+    sentences = []
+    if evidence.skipped:
+        n_problems = plural(evidence.skipped, "problem")
+        sentences.append(f"Not run, as the data is not installed: {n_problems}.")
+    for account in evidence.accounts:
         if account.failures:
-            said.append(
+            sentences.append(
                 f"{account.strategy} failed in {account.failures} of {account.runs} runs; these"
                 " count as having found nothing."
             )
         if account.empty:
-            said.append(
+            sentences.append(
                 f"{account.strategy} found no feasible cell in {account.empty} of {account.runs}"
                 " runs."
             )
-    return said
+    return sentences

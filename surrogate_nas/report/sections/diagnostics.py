@@ -70,7 +70,7 @@ def _trivial(comparison: Comparison) -> Table | None:
     """The scores of cells that take no search; None where the space has none or there are several
     objectives.
 
-    On a live task these cells are trained now, unless they were before; nobody is charged. A user's
+    On a live task these cells are trained now unless they were before, without charge. A user's
     function, which may train, is not called for them.
     """
     objective = comparison.objective
