@@ -248,7 +248,7 @@ def test_two_strategies_are_compared_in_one_run(
     shared = comparison.description["first_cells"]
     common = [str(t.cell) for t in comparison.runs_of("random")[run].trials[:shared]]
     assert common == [str(t.cell) for t in comparison.runs_of("evolution")[run].trials[:shared]]
-    assert f"dotted: the {shared} first cells, which both share" in whole.inner_text("#caption")
+    assert f"dotted: the {shared} first cells, the same for both" in whole.inner_text("#caption")
     for first in (BUDGET, shared + 4):
         after(whole, first)
         found = {name: best_so_far(comparison, name, run, first) for name in pair}
@@ -272,7 +272,7 @@ def test_two_strategies_are_compared_in_one_run(
         assert (
             f"{scores[0][1]} is {scores[1][0] - scores[0][0]:.4f} below {scores[1][1]}" in finding
         )
-    whole.select_option("#second", label="nobody")
+    whole.select_option("#second", label="none")
     assert whole.locator("[data-answer]").count() == 1 and "random" not in whole.inner_text(
         "#finding"
     )
@@ -285,7 +285,7 @@ def test_the_clock_counts_cells_or_seconds_and_runs_are_stepped_through(
     explored: tuple[Comparison, Path], whole: Tab
 ) -> None:
     comparison, _ = explored
-    compared(whole, "evolution", "nobody", 0)
+    compared(whole, "evolution", "none", 0)
     assert chosen(whole, "#run") == "run 1 of 2" and whole.is_disabled("#before")
     whole.click("#after")
     assert chosen(whole, "#run") == "run 2 of 2" and whole.is_disabled("#after")

@@ -332,7 +332,7 @@
       if (!b || !x || !y) {
         const told = both().map((one) => {
           const best = bestsOf(one).at(-1);
-          return [name(one), !one.run ? " has no such run" : best ? ` has ${text(value(best))}, since ${since(best.time)}` : " has no feasible cell yet"];
+          return [name(one), !one.run ? " has no run of this number" : best ? ` has ${text(value(best))}, since ${since(best.time)}` : " has no feasible cell yet"];
         });
         return [when, ...told.flatMap((one, i) => (i ? ["; ", ...one] : one)), "."];
       }
@@ -351,10 +351,10 @@
       const told = both().map((one, i) => {
         const hit = met(one).filter((cell) => problem.front[cell]).length;
         const own = unbeaten(met(one)).length;
-        return [make("strong", { text: one.name }), !one.run ? " has no such run" : i ? ` ${size ? hit : own}` : ` met ${size ? `${hit} of the ${counting(size, "cell")} of the exact front` : counting(own, "cell")}`];
+        return [make("strong", { text: one.name }), !one.run ? " has no run of this number" : i ? ` ${size ? hit : own}` : ` met ${size ? `${hit} of the ${counting(size, "cell")} of the exact front` : counting(own, "cell")}`];
       });
       const when = state.time >= state.end ? "In this run " : `After ${since(state.time)} of this run `;
-      return [when, ...told.flatMap((one, i) => (i ? [", ", ...one] : one)), size ? "." : " that no other of its own beats."];
+      return [when, ...told.flatMap((one, i) => (i ? [", ", ...one] : one)), size ? "." : ", each dominated by no other cell of the same strategy."];
     },
 
     /* A strategy's answer: its best cell, or of a front the cell that is best in the first objective. */
@@ -368,7 +368,7 @@
     card(one) {
       const best = this.answer(one), made = make("div", { "data-answer": one.name }, make("h3", {}, markOf(one), one.name));
       if (!best) {
-        made.append(make("p", { class: "quiet", text: one.run ? "no feasible cell yet" : "has no such run" }));
+        made.append(make("p", { class: "quiet", text: one.run ? "no feasible cell yet" : "no run of this number" }));
         return made;
       }
       const { cell, time } = best;
@@ -376,7 +376,7 @@
       made.append(picture(cell));
       if (!problem.single) {
         const told = problem.columns.filter((column) => column.group === "score").map((column) => `${column.text} = ${shown(column, column.values[cell])}${unitOf(column) ? ` ${unitOf(column)}` : ""}`);
-        made.append(make("p", { text: told.join(", ") }), make("p", { class: "quiet", text: `of its cells the least ${problem.columns[0].text}; found at ${since(time)}${problem.front[cell] ? "; on the exact front" : ""}` }));
+        made.append(make("p", { text: told.join(", ") }), make("p", { class: "quiet", text: `lowest ${problem.columns[0].text} among its cells; found at ${since(time)}${problem.front[cell] ? "; on the exact front" : ""}` }));
         return made;
       }
       const text = apart(...both().map((other) => problem.score.values[bestsOf(other).at(-1)?.cell]));
@@ -787,19 +787,19 @@
       const column = problem.columns[state.colour], words = [];
       const cells = problem.drawn ? problem.all.filter((cell) => problem.drawn[cell]) : problem.all;
       const inside = cells.filter((cell) => { const place = this.place(cell); return place && this.inside(place); }).length;
-      const grey = column ? `Grey: ${column.name} on average, the darker the better` : "Grey: how many cells lie there, on a log scale";
+      const grey = column ? `Grey: ${column.name} on average, the darker the better` : "Grey: number of cells, on a log scale";
       words.push(problem.drawn ? `${grey}; ${cells.length.toLocaleString("en-GB")} of all ${problem.cells.toLocaleString("en-GB")} cells, drawn at random.` : `${grey}.`);
       if (problem.feasibleCells.length < problem.n) words.push("Outlined: cells that break a limit.");
       if (problem.single) {
-        const began = problem.tracks.shared ? `; dotted: the ${counting(problem.tracks.shared, "first cell")}, which both share` : "";
-        words.push(`Lines: the best cell so far of each${state.unit === "cells" ? ", numbered by the cell that brought it" : ""}${began}.`);
+        const began = problem.tracks.shared ? `; dotted: the ${counting(problem.tracks.shared, "first cell")}, the same for both` : "";
+        words.push(`Lines: the best cell so far of each${state.unit === "cells" ? ", numbered by the cell's place in the run" : ""}${began}.`);
         if (this.layers.diagonals.childElementCount) words.push(problem.penalty ? "Diagonals: equal scores." : "Dotted across: the optimum.");
-      } else words.push(this.trading() ? "Coloured lines: what each strategy's own cells leave unbeaten; large marks are on the exact front." : "Marks: what each strategy's own cells leave unbeaten.");
-      if (inside < cells.length) words.push(`${counting(cells.length - inside, "cell")} of ${cells.length.toLocaleString("en-GB")} ${cells.length - inside === 1 ? "lies" : "lie"} outside of the frame.`);
+      } else words.push(this.trading() ? "Coloured lines: the front of each strategy's own cells; large marks are on the exact front." : "Marks: the front of each strategy's own cells.");
+      if (inside < cells.length) words.push(`${counting(cells.length - inside, "cell")} of ${cells.length.toLocaleString("en-GB")} ${cells.length - inside === 1 ? "lies" : "lie"} outside the frame.`);
       const front = this.frontCells();
       const cut = front.filter((cell) => { const place = this.place(cell); return !place || !this.inside(place, 1); });
       if (front.length && (problem.penalty || !problem.single)) words.push(cut.length ? `${cut.length} of the front's ${counting(front.length, "cell")} ${cut.length === 1 ? "is" : "are"} outside too.` : `The frame holds the whole front, ${counting(front.length, "cell")}.`);
-      words.push("Point at the plane for the nearest cell, click to keep it; drag to select.");
+      words.push("Point at the plane to see the nearest cell, click to keep it, drag to select.");
       byId("caption").textContent = words.join(" ");
       const selected = selecting() ? problem.all.filter(chosen).length : 0;
       byId("selected").textContent = selecting() ? `${counting(selected, "cell")} selected: ${[...state.limits].map(([number, ranges]) => this.limit(number, ranges)).join(", ")}.` : "";
@@ -1125,7 +1125,7 @@
     options(byId("run"), problem.numbers.map((n, i) => ({ value: n, text: `run ${i + 1} of ${problem.numbers.length}` })), state.run);
     const names = problem.strategies.map((one) => ({ value: one.number, text: one.name }));
     options(byId("first"), names, state.first);
-    options(byId("second"), [...names, { value: -1, text: "nobody" }], state.second);
+    options(byId("second"), [...names, { value: -1, text: "none" }], state.second);
   }
 
   function setHeadings() {
@@ -1164,7 +1164,7 @@
     byId("frame").value = "near";
     setControls();
     setHeadings();
-    byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at the plane for the nearest cell; click to keep it here." }));
+    byId("cell").replaceChildren(make("p", { class: "quiet", text: "Point at the plane to see the nearest cell; click to keep it here." }));
     delete byId("cell").dataset.cell;
     choose({});
     document.body.dataset.opened = Number(document.body.dataset.opened ?? 0) + 1;
@@ -1225,7 +1225,7 @@
   document.addEventListener("DOMContentLoaded", async () => {
     await painted();
     if (typeof DecompressionStream === "undefined") {
-      byId("counts").textContent = "This page needs a browser of 2023 or later, which can unpack what it carries.";
+      byId("counts").textContent = "This page needs a browser of 2023 or later to unpack its data.";
       return;
     }
     listen();
