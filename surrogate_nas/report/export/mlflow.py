@@ -119,7 +119,7 @@ def _add(client: MlflowClient, comparison: Comparison, name: str) -> None:
 def _add_run(client: MlflowClient, experiment: str, run: TrackedRun) -> None:
     from mlflow.entities import Metric, Param
 
-    facts = run.facts | {"strategy": run.strategy}
+    facts = {**run.facts, "strategy": run.strategy}
     tags = {_name(name): str(value)[:_LONGEST] for name, value in facts.items()}
     created = client.create_run(
         experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name

@@ -19,7 +19,7 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.exporting import clock, tracked_runs
+from surrogate_nas.report.exporting import clock, named, tracked_runs
 from surrogate_nas.report.reading import Comparison, Source, StudyResult, results_of
 
 _CHILD = """
