@@ -5,15 +5,12 @@ speak it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.extras import is_installed
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 Array: TypeAlias = NDArray[Any]
 """Of any type and shape."""
@@ -71,54 +68,3 @@ def softmax(scores: Array, axis: int) -> Array:
     shifted = exp(shifted)
     shifted /= shifted.sum(axis, keepdims=True)
     return shifted
-
-
-def autograd_input_gradient(
-    again: Callable[[Tensor], Tensor],
-    inputs: Tensor,
-    gradient_of: Callable[[Array], Array],
-) -> Array:
-    """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
-
-    Args:
-        again: From inputs to outputs ``(K, n, …)``, by operations of PyTorch.
-        inputs: Shape ``(n, …)``.
-        gradient_of: From outputs to the gradient by them, both ``(K, n, …)``.
-    """
-    import torch
-
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = inputs.detach().clone().requires_grad_()
-        outputs = again(leaf)
-        come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
-        gradients = [
-            torch.autograd.grad(one, leaf, down, retain_graph=True, allow_unused=True)[0]
-            for one, down in zip(outputs, come, strict=True)
-        ]
-    nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
-    return np.stack([nothing if part is None else as_array(part) for part in gradients])
-
-
-def differentiable(
-    again: Callable[[Array], Array], input_gradient: InputGradient
-) -> Callable[[Tensor], Tensor]:
-    """The same from tensors to tensors, differentiable by the inputs where they require a gradient.
-
-    Args:
-        again: From inputs to outputs ``(K, n, …)``.
-        input_gradient: From inputs, and a function from outputs to the gradient by them, to that of
-            each network by its inputs.
-    """
-    import torch
-
-    class Again(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, inputs: Tensor) -> Tensor:
-            ctx.inputs = as_array(inputs)
-            return torch.as_tensor(again(ctx.inputs))
-
-        @staticmethod
-        def backward(ctx: Any, come: Tensor) -> Tensor:
-            return torch.as_tensor(input_gradient(ctx.inputs, lambda _: as_array(come)).sum(0))
-
-    return Again.apply

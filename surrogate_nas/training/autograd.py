@@ -1,12 +1,14 @@
-"""A loss with its gradient in NumPy as an operation of PyTorch."""
+"""Between gradients in NumPy and those of PyTorch: losses and networks of either for the other."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
-from surrogate_nas.training.arrays import Array, Gradient, as_array
+from surrogate_nas.training.arrays import Array, Gradient, InputGradient, as_array
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,3 +72,51 @@ def _of_examples(gradient: Gradient, outputs: Array, targets: Array) -> Array:
     """What `gradient` gives of the mean over the batch, of each example."""
     by_outputs: Array = gradient(outputs, targets)[1] * outputs.shape[1]
     return by_outputs
+
+
+def autograd_input_gradient(
+    again: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    gradient_of: Callable[[Array], Array],
+) -> Array:
+    """The gradient of each of K networks by their common inputs, shape ``(K, n, …)``.
+
+    Args:
+        again: From inputs to outputs ``(K, n, …)``, by operations of PyTorch.
+        inputs: Shape ``(n, …)``.
+        gradient_of: From outputs to the gradient by them, both ``(K, n, …)``.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = inputs.detach().clone().requires_grad_()
+        outputs = again(leaf)
+        come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
+        gradients = [
+            torch.autograd.grad(one, leaf, down, retain_graph=True, allow_unused=True)[0]
+            for one, down in zip(outputs, come, strict=True)
+        ]
+    nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input
+    return np.stack([nothing if part is None else as_array(part) for part in gradients])
+
+
+def differentiable(
+    again: Callable[[Array], Array], input_gradient: InputGradient
+) -> Callable[[Tensor], Tensor]:
+    """The same from tensors to tensors, differentiable by the inputs where they require a gradient.
+
+    Args:
+        again: From inputs to outputs ``(K, n, …)``.
+        input_gradient: From inputs, and a function from outputs to the gradient by them, to that of
+            each network by its inputs.
+    """
+
+    class Again(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, inputs: Tensor) -> Tensor:
+            ctx.inputs = as_array(inputs)
+            return torch.as_tensor(again(ctx.inputs))
+
+        @staticmethod
+        def backward(ctx: Any, come: Tensor) -> Tensor:
+            return torch.as_tensor(input_gradient(ctx.inputs, lambda _: as_array(come)).sum(0))
+
+    return Again.apply

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from surrogate_nas.training.arrays import Array, as_array, autograd_input_gradient
+from surrogate_nas.training.arrays import Array, as_array
 from surrogate_nas.training.machine import loaded
 
 if TYPE_CHECKING:
@@ -137,6 +137,8 @@ class TorchModel:
         ``(K, n, channels, height, width)``.
         """
         self._module.eval()
+        from surrogate_nas.training.autograd import autograd_input_gradient
+
         return autograd_input_gradient(self._outputs, self._placed(inputs), gradient_of)
 
     def _placed(self, inputs: Array) -> Tensor:

@@ -102,20 +102,6 @@ class Loss:
             gradient = gradient.numpy()
         return as_array(losses).astype(np.float64), gradient
 
-    def values(self, outputs: Array, targets: Array) -> Array:
-        """The mean loss of every network, shape ``(K,)`` float64.
-
-        Args:
-            outputs: As `each` takes them, an array.
-            targets: Likewise.
-        """
-        if self.gradient is not None:
-            return np.asarray(self.gradient(outputs, targets)[0].mean(1, dtype=np.float64))
-        torch = loaded()
-        with torch.no_grad():
-            losses = self.each(torch.as_tensor(outputs), torch.as_tensor(targets)).mean(1)
-        return as_array(losses).astype(np.float64)
-
     @property
     def guarded(self) -> Loss:
         """The same loss, which says in a line what it does wrong: for a stranger's.

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.training.arrays import (
-    Array,
-    InputGradient,
-    as_array,
-    autograd_input_gradient,
-    differentiable,
-)
+from surrogate_nas.training.arrays import Array, InputGradient, as_array
 from surrogate_nas.training.machine import loaded
 
 if TYPE_CHECKING:  # a list of metrics needs no PyTorch
@@ -133,11 +127,11 @@ class Predictions:
 
         In evaluation mode; they can be differentiated by the inputs where these require a gradient.
         """
-        return (
-            differentiable(self._again, self.arrays.input_gradient)
-            if self._is_array
-            else self._again
-        )
+        if not self._is_array:
+            return self._again
+        from surrogate_nas.training.autograd import differentiable
+
+        return differentiable(self._again, self.arrays.input_gradient)
 
 
 def _tensor(given: Array | Tensor) -> Tensor:
@@ -154,6 +148,8 @@ def _autograd(
     inputs: Array,
     gradient_of: Callable[[Array], Array],
 ) -> Array:
+    from surrogate_nas.training.autograd import autograd_input_gradient
+
     return autograd_input_gradient(again, _tensor(inputs), gradient_of)
 
 

@@ -488,7 +488,7 @@ class Task:
         """
         outputs = self.arranged(outputs)
         if isinstance(outputs, np.ndarray):
-            return self.trained.values(outputs, targets)
+            return self.trained.loss_and_gradient(outputs, targets)[0]
         return self.trained.each(outputs, targets).mean(1)
 
     def loss_and_gradient(self, outputs: Any, targets: Array) -> tuple[Array, Any]:

@@ -354,7 +354,8 @@ class Adversarial(Supervised):
         covered = coverage(predictions).item()
         self.note = f"collapsed: {split} coverage {covered:.2f}" if covered < COLLAPSED else ""
         real = self.discriminator.scores(as_array(images))
-        return self.loss.values(self.discriminator.scores(fake[0])[None], real), predictions
+        scores = self.discriminator.scores(fake[0])[None]
+        return self.loss.loss_and_gradient(scores, real)[0], predictions
 
 
 @np.errstate(all="ignore")
