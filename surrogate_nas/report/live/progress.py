@@ -123,9 +123,11 @@ class ProblemProgress:
             runs = before.get(name, [])[:n_runs]
             runs += [store.watch(name, number) for number in range(len(runs), n_runs)]
             self.runs[name] = runs
-        changed = [run.refresh() for runs in self.runs.values() for run in runs]
-        if any(changed):
-            self._curves.clear()
+        for name, runs in self.runs.items():
+            changed = [run.refresh() for run in runs]
+            if any(changed):
+                for curves in self._curves.values():
+                    curves.pop(name, None)
         self.strategies = [self._progress_of(name) for name in self.runs]
 
     def _read_description(self) -> None:
@@ -192,13 +194,14 @@ class ProblemProgress:
 
         Failed and damaged runs are left out.
         """
-        if clock not in self._curves:
-            curves = self._curves[clock] = {}
-            for name, runs in self.runs.items():
-                used = [run for run in runs if run.best and not _has_failed(run)]
-                if used:
-                    curves[name] = _curve_over(clock, used)
-        return self._curves[clock]
+        known = self._curves.setdefault(clock, {})
+        curves = {}
+        for name, runs in self.runs.items():
+            used = [run for run in runs if run.best and not _has_failed(run)]
+            if used:
+                curves[name] = known.get(name) or _curve_over(clock, used)
+        self._curves[clock] = curves
+        return curves
 
     @property
     def failures(self) -> list[tuple[str, str]]:
