@@ -3,7 +3,7 @@
  * Data come as gzip blocks in base 64 (surrogate_nas/report/explorer/problem.py) and are unpacked when they are needed.
  * Nothing is fetched.
  *
- * A cell is its number in the block, in all arrays. `problem` is what one block told; `state` is what the reader chose;
+ * A cell is its number in the block, in all arrays. `problem` is the content of a block; `state` is what the reader chose;
  * `plane`, `panels`, `answers` and `table` draw both. Whatever changes calls `refresh` with what it is. Every text is
  * set as text, never as HTML; colours are variables of the page, so that all follow its scheme.
  */
@@ -194,7 +194,7 @@
   /* The runs that the table counts: those of the two that are compared, or all. */
   const counted = (run) => byId("rows-of").value !== "two" || (run.run === state.run && [state.first, state.second].includes(run.strategy));
 
-  /* When a counted run first met a cell; NaN where none has until now. */
+  /* When a counted run first evaluated a cell; NaN where none has until now. */
   function firstMet(cell) {
     let first = Infinity;
     for (const run of problem.metBy.get(cell) ?? []) if (counted(run)) first = Math.min(first, finished(run, run.cells.indexOf(cell)));
@@ -302,7 +302,7 @@
     return picture;
   }
 
-  /* What stands for a drawing where a space has none: the option at every position. */
+  /* Instead of a drawing, where a space has none: the option at every position. */
   function choicesOf(cell) {
     const list = make("dl", { class: "choices" });
     for (const { name, options, values } of problem.positions) {

@@ -1,5 +1,5 @@
 "use strict";
-// Wherever the pointer rests on a strategy the others are dimmed everywhere; a click on its name hides or shows it.
+// Pointing at a strategy dims all others; a click on its name hides or shows it.
 (() => {
   const all = [...document.querySelectorAll("[data-s]")];
   const of = (event) => event.target.closest?.("[data-s]")?.dataset.s;
