@@ -1,7 +1,6 @@
-"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked
-at by hand.
+"""The explorer: one interactive page of all cells of a comparison or of a suite's problems.
 
-It carries its packed data and its script inside, and asks no network for anything.
+It contains its packed data and its script, and loads nothing from a network.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ EXPLORER = "explore.html"
 
 
 def beside(folder: Path) -> str:
-    """The file of the explorer that lies in a folder, or empty."""
+    """The file name of the explorer in a folder, or empty if it has none."""
     return EXPLORER if (folder / EXPLORER).is_file() else ""
 
 
@@ -28,7 +27,7 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     """Write ``explore.html`` of a comparison; it is whole or as it was before.
 
     Args:
-        comparison: What is explored, with one finished run or more.
+        comparison: A comparison with at least one finished run.
         folder: Where to write; made if it is missing.
 
     Raises:
@@ -56,18 +55,17 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
 
 
 def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
-    """Write ``explore.html`` of a suite: one page with a choice of its problems; whole or as it was
-    before.
+    """Write ``explore.html`` of a suite, for all problems; it is whole or as it was before.
 
     Args:
-        result: What the suite has found. Trials that it does not hold are read from its folder.
+        result: The result of the suite. Trials that it does not hold are read from its folder.
         folder: Where the page goes.
 
     Returns:
         The path of the page; None where the suite has no folder.
 
     Raises:
-        UserError: The folder cannot be written, or a problem's is damaged.
+        UserError: The folder cannot be written, or the folder of a problem is damaged.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -87,4 +85,4 @@ def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
     runs = max(entry.runs for entry in result.suite.entries)
     for name, comparison in stored_problems(result, runs):
         page.add(name, ProblemData(comparison, result.strategies, runs).packed)
-    return write_whole(folder / EXPLORER, page.html()) if page.shown else None
+    return write_whole(folder / EXPLORER, page.html()) if page.included else None

@@ -1,4 +1,4 @@
-"""The explorer as one HTML page below six megabytes: what it carries, and in how much detail."""
+"""The explorer as one HTML page below six megabytes, in the most detail that fits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from surrogate_nas.report.explorer.problem import Detail
 from surrogate_nas.report.markup import render
 
 MOST_BYTES = 6_000_000
-"""What a page weighs at most."""
+"""The largest size of a page."""
 _SPARE = 150_000
-"""Of that, for everything but problems."""
+"""The part of it for everything but the problems."""
 _DETAILS = (
     Detail(0, 3, 1, False),
     Detail(0, 3, 2, False),
@@ -32,35 +32,34 @@ _DETAILS = (
     Detail(maxsize, 12, maxsize, True),
     Detail(maxsize, maxsize, maxsize, True),
 )
-"""From the least to the most that is shown of a problem: runs first, then cells that none met, then
-metrics.
-"""
+"""Levels of detail: first more runs, then cells that no run evaluated, then more metrics."""
 
 
 class _Problem(NamedTuple):
-    """A problem as the page carries it."""
+    """A problem of the page."""
 
     name: str
     block: str
 
 
 class Page:
-    """Gathers problems, each in as much detail as its share of the page allows."""
+    """Collects problems, each in the most detail that its share of the page allows."""
 
     def __init__(self, title: str, *, problems: int = 1) -> None:
-        """Begin a page of so many problems."""
+        """Start a page for so many problems."""
         self.title = title
-        self.shown: list[_Problem] = []
+        self.included: list[_Problem] = []
         self.left_out: list[str] = []
         self._to_come = problems
         self._level = len(_DETAILS) - (1 if problems == 1 else 3)  # one alone has room for all
         self._room = MOST_BYTES - _SPARE
 
     def add(self, name: str, packed: Callable[[Detail], bytes]) -> None:
-        """Take the next problem in the most detail that fits its share of what room is left.
+        """Add the next problem in the most detail that fits into its share of the remaining space.
 
         Args:
-            name: How it is chosen.
+            name: Its name in the menu.
+            packed: Gives its data at a level of detail.
         """
         share = self._room / max(self._to_come, 1)
         self._to_come -= 1
@@ -69,11 +68,12 @@ class Page:
             self.left_out.append(name)
             return
         self._room -= len(block)
-        self.shown.append(_Problem(name, block))
+        self.included.append(_Problem(name, block))
 
     def _largest(self, packed: Callable[[Detail], bytes], share: float) -> str:
-        """The block of most detail that fits, in base 64; empty where none does. A problem is about
-        like the last.
+        """The block of most detail that fits, in base 64, or empty.
+
+        The search starts at the level of the previous problem.
         """
         largest = ""
         at = self._level
@@ -92,4 +92,6 @@ class Page:
 
     def html(self) -> str:
         """The whole document."""
-        return render("explore.html", title=self.title, problems=self.shown, left_out=self.left_out)
+        return render(
+            "explore.html", title=self.title, problems=self.included, left_out=self.left_out
+        )

@@ -124,9 +124,8 @@ def _spread(entry: Mapping[str, Any], decimals: int) -> list[str]:
     if entry["feasible_runs"] < 2:
         return [escaped(NOTHING)] * 3
     score = entry["score"]
-    std, iqm, low, high = (
-        escaped(fixed(v, decimals)) for v in (score["std"], score["iqm"], *score["ci95"])
-    )
+    values = [score["std"], score["iqm"], *score["ci95"]]
+    std, iqm, low, high = (escaped(fixed(value, decimals)) for value in values)
     return [std, iqm, f"{low} -- {high}"]
 
 
