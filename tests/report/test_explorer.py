@@ -314,7 +314,7 @@ def test_play_moves_the_clock_from_the_start(whole: Tab) -> None:
     whole.click("#play")
     held = whole.input_value("#time")
     assert float(held) < BUDGET and whole.inner_text("#play") == "▶ Play"
-    assert whole.inner_text("#rows").startswith(f"{len(set(whole.evaluate(COLUMN, 0)))} cells")
+    assert whole.inner_text("#rows").startswith(f"{len(set(whole.evaluate(COLUMN, 0)))} cell")
 
 
 def test_front_and_equal_scores_are_what_the_table_says(
