@@ -1,14 +1,13 @@
-"""Which loss should drive a search? Answered twice, from tables of losses of our own and from
-everybody's tables.
+"""Which loss should drive a search? Answered from our own tables of losses and from all others.
 
-Where the same cells were trained by every loss (`surrogate_nas.papers.trained`): which of these
-losses, which of its measures and after how many epochs finds what is finally best, in order and in
-search. And for every other table and every candidate L, how well L ranks cells.
+Tables of losses, where every loss trained the same cells (`surrogate_nas.papers.trained`), answer
+which loss, which of its measures and how many epochs find the finally best cell, in order and in
+search. Every other table answers how well each candidate L ranks its cells.
 
-A candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the space, its better half,
-its best quarter, and among cells with equally many operations with weights; what the cell that it
-likes best finally has; what it costs to know; and beside every τ its ceiling, how well one training
-seed ranks the same cells as another does.
+The paper reports a candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the
+space, its better half, its best quarter, and among cells with equally many operations with weights;
+the final value of the cell that it ranks first; what it costs; and for every τ its ceiling, the τ
+of two training seeds on the same cells.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,15 +65,13 @@ _MOST_CROSSED = 3
 DECIDES = "kendall_best_quarter"
 """Where a search ends, and so what losses are compared by."""
 SINGLE = ", one seed"
-"""Ends the names of what one seed tells."""
+"""The end of a candidate's name where it is of one seed."""
 ACROSS = ", one seed for another's goal"
-"""Ends the names of what is held against the goal of another training, whose noise it does not
-share.
-"""
+"""The same where it is judged by the goal of another training, whose noise it does not share."""
 _EARLY = 0.5
 """A candidate that costs at most so much of a whole training run is an early one."""
 _CLOSE = 0.02
-"""Two mean τ that differ less are called alike."""
+"""Two mean τ that differ less count as equal."""
 _SEEDS = "two seeds\nagree"
 _MOST_CURVES = 6
 _WANTED = ROLES[-2]
@@ -86,15 +83,15 @@ _NOTES = [
         " weights, weighted by pairs of cells."
     ),
     (
-        "The ceiling is the τ of one training seed with another, in the same cells: that of the"
-        " loss itself where its seeds are held, else that of the goal's measure; none where no"
-        " seeds are held. A mean over seeds can exceed it, and so can a loss of the very training"
-        " run that is wanted, whose noise it shares (one seed for another's goal does not)."
+        "The ceiling is the τ of one training seed with another, on the same cells: that of the"
+        " loss itself if the table has its seeds, else that of the goal's measure; none without"
+        " seeds. A mean over seeds can exceed it, and so can a loss of the training run of the goal"
+        " itself, whose noise it shares (one seed for another's goal does not)."
     ),
     (
-        "What its best cell has is that of the first cell with the smallest value; the share of"
-        " better cells is the mean over all cells that share this value. Seconds: the training run"
-        " and, but for what training itself tells, one validation pass; the mean over cells."
+        "The value of its best cell is that of the first cell with the smallest loss; the share of"
+        " better cells is the mean over all cells with that loss. Seconds: the training run and,"
+        " unless training itself yields the loss, one validation pass; the mean over cells."
     ),
     (
         "TSE sums training losses over epochs, TSE-E those of the last two, TSE-EMA is their moving"
@@ -104,7 +101,7 @@ _NOTES = [
 
 
 def losses(work: Work) -> PaperResult:
-    """Rank every candidate loss of every table by how well it orders what one finally wants.
+    """Rank every candidate loss of every table by how well it orders the final metric.
 
     Runs are of every strategy on every loss of a table of losses; all else is read once.
 
@@ -113,58 +110,43 @@ def losses(work: Work) -> PaperResult:
     """
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
-    studied: dict[str, tuple[list[Finding], str]] = work.results(
-        study, {name: name for name in here}
-    )
-    findings = [finding for content, _ in studied.values() for finding in content]
-    rows = [row for finding in findings for row in _rows(finding)]
+    studied = work.results(study, {name: name for name in here})
+    findings: list[Finding] = []
+    problems: list[str] = []
+    for own, problem in studied.values():
+        findings += own
+        if problem:
+            problems.append(problem)
     if all(finding.final for finding in findings):
         raise UserError(
             "No table that is here holds a loss besides what is wanted of it: see snas data list."
         )
-    answer = answered(work)
-    sentences = answer.words if answer else [_NONE_TRAINED]
     names = [*here, *(name for name in Losses().names() if name.endswith(TRAINED))]
     read: dict[str, Signals | None] = work.results(signals_of, {name: name for name in names})
-    along = [one for one in read.values() if one is not None]
-    notes = [
-        *sentences,
-        *signals_in_words(along),
-        *advice(findings),
-        *_NOTES,
-        *(problem for _, problem in studied.values() if problem),
-    ]
+    signals = [one for one in read.values() if one is not None]
+    rows = [row for finding in findings for row in _rows(finding)]
+    fields: dict[str, Any] = {
+        "summary": summary(findings),
+        "signals": signals_table(signals) if signals else None,
+        "findings": {"along_runs": [one.to_json() for one in signals]},
+        "pictures": {"losses.png": _picture(findings)},
+    }
+    sentences: Sequence[str] = [_NONE_TRAINED]
+    answer = answered(work)
+    if answer is not None:
+        sentences = answer.words
+        rows = [*answer.rows, *rows]
+        fields["answer"] = answer.table
+        fields["findings"] |= answer.findings
+        fields["pictures"]["trained.png"] = answer.picture
+    notes = [*sentences, *signals_in_words(signals), *advice(findings), *_NOTES, *problems]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(
             f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses"
             " named so."
         )
     notes += absent_tables(entries)
-    title = "Which loss should drive a search?"
-    table_of_families = summary(findings)
-    pictures = {"losses.png": _picture(findings)}
-    content = {"along_runs": [one.to_json() for one in along]}
-    table = signals_table(along) if along else None
-    if answer is None:
-        return work.result(
-            title,
-            rows,
-            notes,
-            summary=table_of_families,
-            signals=table,
-            findings=content,
-            pictures=pictures,
-        )
-    return work.result(
-        title,
-        [*answer.rows, *rows],
-        notes,
-        summary=table_of_families,
-        answer=answer.table,
-        signals=table,
-        findings=content | dict(answer.findings),
-        pictures={**pictures, "trained.png": answer.picture},
-    )
+    return work.result("Which loss should drive a search?", rows, notes, **fields)
 
 
 @dataclass(frozen=True)
