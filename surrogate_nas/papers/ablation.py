@@ -76,7 +76,7 @@ class _Difference(NamedTuple):
     @property
     def text(self) -> str:
         """In words."""
-        verdict = "not told apart"
+        verdict = "no significant difference"
         if abs(self.mean) > self.half:
             verdict = f"needs {'more' if self.mean > 0 else 'fewer'} cells"
         return f"{self.mean:+.1f} ± {self.half:.1f} cells from {BASE}: {verdict}"
@@ -106,7 +106,7 @@ def ablation(work: Work) -> PaperResult:
         needed[strategy] = [np.array(results[name, strategy], float) for name in PROBLEMS]
     rows = [row for strategy in strategies for row in _rows(strategy, needed)]
     return work.result(
-        f"Cells until the optimum, by what of {BASE} is exchanged",
+        f"Cells until the optimum, with one part of {BASE} exchanged",
         rows,
         _NOTES,
         summary=_summary(needed),

@@ -1,4 +1,4 @@
-"""Predictors on NAS-Bench-101: Kendall's τ of our models beside what is published, in kind.
+"""Predictors on NAS-Bench-101: Kendall's τ of our models and of published ones.
 
 Our models learn the validation error after 108 epochs of N random cells of the public sample
 (30,001 of 423,624) and are tested on all others of it. Published predictors learned validation and

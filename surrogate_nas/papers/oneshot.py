@@ -96,9 +96,7 @@ def oneshot(work: Work) -> PaperResult:
         "share of λR",
         "τ",
     )
-    title = (
-        f"One-shot search on {_BENCH}: median regret of what is handed over, in the score's unit"
-    )
+    title = f"One-shot search on {_BENCH}: median regret of the answer, in the score's unit"
     return work.result(title, rows, _notes(n_runs), summary=Summary(heads, lines))
 
 

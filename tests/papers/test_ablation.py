@@ -22,7 +22,7 @@ def test_differences_are_of_paired_runs_within_problems() -> None:
         "what problems differ by is no noise"
     )
     assert found.text == "+3.0 ± 1.1 cells from bo: needs more cells"
-    assert "not told apart" in ablation.difference_of(other[1:], base[1:]).text
+    assert "no significant difference" in ablation.difference_of(other[1:], base[1:]).text
     assert "needs fewer cells" in ablation.difference_of(base, other).text
 
 
