@@ -69,9 +69,9 @@ def over_time(study: Study) -> Section | None:
     if not study.histories or study.comparison.objective.benchmark.cost == "queries":
         return None
     makers = (score_curves,) if study.result.kind == "front" else (score_curves, test_curves)
-    told = [drawing for make in makers if isinstance(drawing := make(study, "cost"), Drawing)]
+    drawings = [drawing for make in makers if isinstance(drawing := make(study, "cost"), Drawing)]
     return Section(
-        "Over simulated time", [Figures([_picture(one, study) for one in told])], folded=True
+        "Over simulated time", [Figures([_picture(one, study) for one in drawings])], folded=True
     )
 
 
@@ -82,10 +82,10 @@ def _half(
 ) -> Section | None:
     if not study.histories:
         return None
-    told = of(study)
-    if isinstance(told, str):
-        return Section(title, [told], folded=True)
-    return Section(title, [Figures([_picture(told, study)])], half=True)
+    drawing = of(study)
+    if isinstance(drawing, str):
+        return Section(title, [drawing], folded=True)
+    return Section(title, [Figures([_picture(drawing, study)])], half=True)
 
 
 def _picture(one: Drawing, study: Study) -> Picture:
@@ -95,10 +95,10 @@ def _picture(one: Drawing, study: Study) -> Picture:
 
 def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
     """The incumbent's regret, or score where regret is undefined."""
-    made = study.comparison
+    comparison = study.comparison
     optimum = study.comparison.optimum
     values = _showing(study, lambda _, history: history.score - (optimum or 0.0))
-    if made.objective.parts > 1:
+    if comparison.objective.parts > 1:
         return _drawing(
             "score",
             f"{MISSED}; square-root scale",
@@ -118,7 +118,7 @@ def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
             over,
             Panel("", "score", False),
         )
-    noise = None if made.noise is None else made.noise.mean_of_seeds
+    noise = None if comparison.noise is None else comparison.noise.mean_of_seeds
     rule = "" if noise is None else " Grey below: what training a good cell again would change."
     what = "Mean regret of the best cell so far; square-root scale"
     return _drawing(
@@ -182,9 +182,11 @@ def _showing(study: Study, shown: Callable[[Run, Anytime], Values]) -> _Historie
     for name, runs in study.histories.items():
         values[name] = []
         for run, history in runs:
-            told = study.comparison.reported(run)
-            held = np.isfinite(history.score) & np.array([told[i].feasible for i in history.best])
-            values[name].append((history, np.where(held, shown(run, history), np.nan)))
+            reported = study.comparison.reported(run)
+            has_answer = np.isfinite(history.score) & np.array(
+                [reported[i].feasible for i in history.best]
+            )
+            values[name].append((history, np.where(has_answer, shown(run, history), np.nan)))
     return values
 
 
@@ -232,10 +234,10 @@ def _drawing(
 
 def _until_feasible(study: Study) -> str:
     """What curves show of runs before they hold a feasible cell, in words."""
-    made = study.comparison
-    if not made.objective.constraints:
+    comparison = study.comparison
+    if not comparison.objective.constraints:
         return ""
-    none = sum(len(made.runs_of(name)) - len(runs) for name, runs in study.feasible.items())
+    none = sum(len(comparison.runs_of(name)) - len(runs) for name, runs in study.feasible.items())
     left_out = (
         f" {plural(none, 'run')} without a feasible cell {'is' if none == 1 else 'are'} left out."
         if none

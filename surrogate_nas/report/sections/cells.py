@@ -45,13 +45,13 @@ class Card:
 @section(40, "comparison")
 def cells(study: Study) -> Section | None:
     """The best cells, one for each function that cells compute."""
-    made = study.comparison
-    if not made.strategies:
+    comparison = study.comparison
+    if not comparison.strategies:
         return None
-    space = made.objective.benchmark.space
+    space = comparison.objective.benchmark.space
     cards = [
-        card(made, found, study.looks, cell_picture(space, found.trial.cell, found.rank))
-        for found in best_cells(made, BEST_SHOWN)
+        card(comparison, shown, study.looks, cell_picture(space, shown.trial.cell, shown.rank))
+        for shown in best_cells(comparison, BEST_SHOWN)
     ]
     text = (
         "The cells of lowest score that any strategy evaluated; of isomorphic cells only the best"
@@ -62,7 +62,7 @@ def cells(study: Study) -> Section | None:
             " An edge carries an operation, a node sums its inputs; grey and dashed: without effect"
             " on the output, but built and counted."
         )
-    if made.objective.has_history:
+    if comparison.objective.has_history:
         text += " A cell's score depends on the history of the run; the lowest is shown."
     return Section("Best cells", [note(text), Block("cards", cards)])
 
@@ -79,12 +79,12 @@ def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
 
 def card(
     comparison: Comparison,
-    found: FoundCell,
+    best: FoundCell,
     looks: dict[str, Look],
     graph: Picture | None,
 ) -> Card:
     """One cell and those isomorphic to it."""
-    trial = found.trial
+    trial = best.trial
     optimum = comparison.optimum if comparison.objective.parts == 1 else None
     scores: _Pairs = [("L", fixed(trial.loss, 5)), ("λR", fixed(trial.penalty, 5))]
     marks = [] if trial.feasible else ["infeasible"]
@@ -98,12 +98,12 @@ def card(
         parts.append(("final, never searched on", final))
     finders: _Pairs = [
         (strategy(name, looks[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
-        for name, n in found.found_by.items()
+        for name, n in best.found_by.items()
     ]
     parts.append(("", finders))
     score = ", ".join(fixed(part, 5) for part in trial.scores or (trial.score,))
     title = f"score {score}" if trial.feasible else NO_CELL
-    return Card(found.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(found))
+    return Card(best.rank, title, marks, graph, str(trial.cell), parts, _isomorphic(best))
 
 
 def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
@@ -112,9 +112,9 @@ def _metrics(comparison: Comparison, trial: Trial) -> _Pairs:
     pairs: _Pairs = []
     for name, value in trial.values.items():
         pairs.append((name, natural(value, benchmark.metric(name.partition("[")[0]).unit)))
-    held = {metric.name for metric in benchmark.metrics}
+    known = {metric.name for metric in benchmark.metrics}
     for name in _ALWAYS:
-        if name in held and name not in trial.values and not benchmark.is_dear(name):
+        if name in known and name not in trial.values and not benchmark.is_dear(name):
             value = values_of(benchmark, benchmark.question(name), [trial.cell])[0]
             pairs.append((name, natural(float(value), benchmark.metric(name).unit)))
     return pairs
@@ -132,14 +132,14 @@ def _final(comparison: Comparison, trial: Trial) -> _Pairs:
     return pairs
 
 
-def _isomorphic(found: FoundCell) -> str:
+def _isomorphic(best: FoundCell) -> str:
     """The isomorphic cells in a sentence: how many, and the best of them."""
-    if not found.isomorphic:
+    if not best.isomorphic:
         return ""
     shown = [
         f"{t.cell} ({fixed(t.score, 5) if t.feasible else 'infeasible'})"
-        for t in found.isomorphic[:_MOST_ISOMORPHIC]
+        for t in best.isomorphic[:_MOST_ISOMORPHIC]
     ]
-    more = len(found.isomorphic) - len(shown)
+    more = len(best.isomorphic) - len(shown)
     rest = f" and {more} more" if more else ""
     return f"Same function, built differently: {', '.join(shown)}{rest}."

@@ -228,7 +228,7 @@ def conventions(comparison: Comparison) -> list[str]:
         objective.warning
         or "Final (test) metrics are read for this report alone; no strategy could ask for one.",
     ]
-    items += _told(comparison)
+    items += _inputs(comparison)
     if objective.constraints:
         items.append(
             "A cell that violates a constraint scores worse than every feasible cell, and the more"
@@ -270,7 +270,7 @@ def _side_by_side(workers: int) -> list[str]:
     )
 
 
-def _told(comparison: Comparison) -> list[str]:
+def _inputs(comparison: Comparison) -> list[str]:
     """What strategies were given beside trials, and how they were run."""
     known = comparison.objective.known
     hidden = comparison.description["hidden"]

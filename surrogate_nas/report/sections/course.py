@@ -43,26 +43,26 @@ def regret_along_the_budget(study: Study) -> Section | None:
         " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"
         " leader and of random search."
     )
-    told = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
-    return Section("Regret over the budget", [Figures([told])], half=True)
+    picture = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
+    return Section("Regret over the budget", [Figures([picture])], half=True)
 
 
 @section(30, "suite")
 def ranks_along_the_budget(study: Study) -> Section | None:
     """The average rank over all problems after every share of the budget."""
-    found = study.suite.ranks
-    by_name = dict(zip(study.suite.strategies, found.mean, strict=True))
+    ranks = study.suite.ranks
+    by_name = dict(zip(study.suite.strategies, ranks.mean, strict=True))
     if len(by_name) < 2:
         return None
     curves = {
-        name: Curve(100 * found.fractions, by_name[name], by_name[name], by_name[name])
+        name: Curve(100 * ranks.fractions, by_name[name], by_name[name], by_name[name])
         for name in study.result.standings
     }
     panel = Panel(
         "%",
         "rank",
         False,
-        100 * float(found.fractions[0]),
+        100 * float(ranks.fractions[0]),
         banded=(),
         ends=(0.9, len(by_name) + 0.1),
         falling=True,
@@ -73,5 +73,5 @@ def ranks_along_the_budget(study: Study) -> Section | None:
         " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
         " Descriptive only; see the verdict for significance."
     )
-    told = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
-    return Section("Average rank", [Figures([told])], half=True)
+    picture = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
+    return Section("Average rank", [Figures([picture])], half=True)

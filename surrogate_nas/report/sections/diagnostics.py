@@ -30,16 +30,19 @@ _MOST_ROWS = 8
 @section(85, "comparison", "front")
 def diagnostics(study: Study) -> Section | None:
     """Medians over the runs of each strategy that gave a diagnosis."""
-    made = study.comparison
-    runs = {name: [run for run in made.runs_of(name) if run.diagnosis] for name in made.strategies}
+    comparison = study.comparison
+    runs = {
+        name: [run for run in comparison.runs_of(name) if run.diagnosis]
+        for name in comparison.strategies
+    }
     blocks: list[Block | Table | Words] = []
-    for name, held in runs.items():
-        if held:
-            blocks += [Block("heading", strategy(name, study.looks[name])), *_tables(held)]
+    for name, diagnosed in runs.items():
+        if diagnosed:
+            blocks += [Block("heading", strategy(name, study.looks[name])), *_tables(diagnosed)]
     if not blocks:
         return None
     blocks.append(note("Medians over runs; of long tables a few rows are shown."))
-    if (trivial := _trivial(made)) is not None:
+    if (trivial := _trivial(comparison)) is not None:
         blocks += [Block("heading", "Cells that need no search"), trivial]
     return Section("Diagnostics of the strategies", blocks, folded=True)
 
@@ -50,14 +53,15 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
     """
     first = runs[0].diagnosis
     for names, groups in groupby(first, key=lambda group: tuple(first[group])):
-        held = list(groups)
-        if len(held) > _MOST_ROWS:
-            held = [
-                held[int(i)] for i in np.unique(np.linspace(0, len(held) - 1, _MOST_ROWS).round())
+        rows_shown = list(groups)
+        if len(rows_shown) > _MOST_ROWS:
+            rows_shown = [
+                rows_shown[int(i)]
+                for i in np.unique(np.linspace(0, len(rows_shown) - 1, _MOST_ROWS).round())
             ]
         rows: list[list[Content]] = [
             [group, *(scientific(float(np.median(_values(runs, group, name)))) for name in names)]
-            for group in held
+            for group in rows_shown
         ]
         yield Table([Head(""), *map(Head, names)], rows)
 

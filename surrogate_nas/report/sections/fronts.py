@@ -109,23 +109,26 @@ class Plane:
 
 def plane_of(study: Study) -> Plane | None:
     """The first two objectives of a comparison; None where no run found a feasible cell."""
-    made = study.comparison
+    comparison = study.comparison
     objective = study.comparison.objective
-    if made.frame is None or not any(study.feasible.values()):
+    if comparison.frame is None or not any(study.feasible.values()):
         return None
     axes = Axis.of(objective, 0), Axis.of(objective, 1)
     units = np.array([axis.unit for axis in axes])
-    found = {
-        name: [made.vectors(run)[:, :2] / units for run in study.feasible[name]]
+    reached = {
+        name: [comparison.vectors(run)[:, :2] / units for run in study.feasible[name]]
         for name in study.result.standings
         if study.feasible.get(name)
     }
     scores = objective.over_space()
     every = None if scores is None else scores.vector[scores.feasible][:, :2] / units
-    whole = nondominated(
-        np.concatenate([run for runs in found.values() for run in runs]) if every is None else every
+    known = every
+    if known is None:
+        known = np.concatenate([run for runs in reached.values() for run in runs])
+    whole = nondominated(known)
+    inside = nondominated(
+        (comparison.frame.utopia + comparison.frame.front * comparison.frame.span)[:, :2] / units
     )
-    inside = nondominated((made.frame.utopia + made.frame.front * made.frame.span)[:, :2] / units)
     low = inside.min(axis=0)
     high = inside.max(axis=0)
     seen = (whole <= high + _SAME * np.abs(high)).all(axis=1)
@@ -136,7 +139,7 @@ def plane_of(study: Study) -> Plane | None:
     if low[1] > 0 and high[1] / low[1] > _LOG:
         floor[1], room[1] = low[1] / 1.25, high[1] * 1.15
     return Plane(
-        axes, every, front, int((~seen).sum()), found, (floor[1], room[1]), (floor[0], room[0])
+        axes, every, front, int((~seen).sum()), reached, (floor[1], room[1]), (floor[0], room[0])
     )
 
 
@@ -149,33 +152,36 @@ def nearness(study: Study) -> Section | None:
     two = study.comparison.objective.parts == 2
     exact_one = plane.points is not None
     which = "the exact front" if exact_one else "the front of all runs"
-    said = [
+    sentences = [
         f"{plane.axes[0].label} against"
         f" {plane.axes[1].label}{' (log)' if plane.logarithmic else ''}."
     ]
     if not two:
-        said.append(
+        sentences.append(
             "The first two of several objectives are shown; a point that looks dominated may be the"
             " best in another one."
         )
-    said.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
-    said.append(
+    sentences.append(f"Black: {which}, {plural(len(plane.front), 'point')}.")
+    sentences.append(
         "Coloured line: attained by half of the runs; band: best to worst run; filled marks: points"
         " of the front that were found."
     )
     if exact_one:
-        said.append(
+        sentences.append(
             f"Grey: all {len(plane.points if plane.points is not None else ()):,} feasible cells."
         )
     if plane.beyond:
-        said.append(
+        sentences.append(
             f"{plural(plane.beyond, 'point')} of the front {'lies' if plane.beyond == 1 else 'lie'}"
             " outside the frame: cells that hardly learn, which do not count for any run."
         )
-    told = Picture(
-        "fronts", " ".join(said), partial(_draw_fronts, plane=plane, study=study, stairs=two), WIDE
+    picture = Picture(
+        "fronts",
+        " ".join(sentences),
+        partial(_draw_fronts, plane=plane, study=study, stairs=two),
+        WIDE,
     )
-    return Section("Distance of each strategy to the front", [Figures([told])])
+    return Section("Distance of each strategy to the front", [Figures([picture])])
 
 
 def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canvas:
@@ -254,15 +260,15 @@ def _draw_density(
     for i, (least, opacity) in enumerate(_SHADES):
         most = _SHADES[i + 1][0] if i + 1 < len(_SHADES) else np.inf
         here = sorted(place for place, n in cells.items() if least <= n < most)
-        parts: list[list[Point]] = []
+        runs: list[list[Point]] = []
         for row, column in here:
             left = x.start + column * _GRAIN
             middle = y.end + (row + 0.5) * _GRAIN
-            if parts and parts[-1][1] == (left, middle):
-                parts[-1][1] = (left + _GRAIN, middle)
+            if runs and runs[-1][1] == (left, middle):
+                runs[-1][1] = (left + _GRAIN, middle)
             else:
-                parts.append([(left, middle), (left + _GRAIN, middle)])
-        canvas.line(*parts, paint="quiet", width=_GRAIN, opacity=opacity)
+                runs.append([(left, middle), (left + _GRAIN, middle)])
+        canvas.line(*runs, paint="quiet", width=_GRAIN, opacity=opacity)
 
 
 def _draw_front(
@@ -289,10 +295,10 @@ def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
     """Steps through points by rising second objective, from above the first to the right of the
     last.
     """
-    found: list[Point] = []
+    steps: list[Point] = []
     for first, second in points[np.argsort(points[:, 1])].tolist():
-        found += [(x(second), found[-1][1] if found else y.end), (x(second), y(first))]
-    return [*found, (x.end, found[-1][1])] if found else []
+        steps += [(x(second), steps[-1][1] if steps else y.end), (x(second), y(first))]
+    return [*steps, (x.end, steps[-1][1])] if steps else []
 
 
 def attained(runs: Sequence[Values], share: float = 50) -> Values:
@@ -329,8 +335,10 @@ def front_points(study: Study) -> Section | None:
         f"{plane.axes[0].label} above, {plane.axes[1].label} below; disc and number: runs that"
         " found the point. Last column: points that a run finds, on average."
     )
-    told = Picture("front-points", caption, partial(_draw_points, plane=plane, study=study), HALF)
-    return Section("Front points found", [Figures([told])], half=True)
+    picture = Picture(
+        "front-points", caption, partial(_draw_points, plane=plane, study=study), HALF
+    )
+    return Section("Front points found", [Figures([picture])], half=True)
 
 
 def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
@@ -399,25 +407,25 @@ def front(study: Study) -> Section | None:
     objective = study.comparison.objective
     if not study.comparison.strategies or objective.has_history:
         return None
-    found = front_of(objective, [run for runs in study.feasible.values() for run in runs])
-    if found is None:
+    trade = front_of(objective, [run for runs in study.feasible.values() for run in runs])
+    if trade is None:
         return None
     caption = (
         f"Grey: all {len(listed(objective.benchmark.space)):,} cells; black: the exact front of L"
-        f" and λR ({plural(int(found.on_front.sum()), 'cell')}); dashed: equal score, through the"
+        f" and λR ({plural(int(trade.on_front.sum()), 'cell')}); dashed: equal score, through the"
         " optimum; marks: the best cell of each run, larger where several runs ended at it."
     )
-    if found.hidden:
-        caption += f" {plural(found.hidden, 'cell')} of higher L lie above the frame."
+    if trade.hidden:
+        caption += f" {plural(trade.hidden, 'cell')} of higher L lie above the frame."
     near = "The same around the optimum and what the runs found."
-    draw = partial(_draw_trade, found=found, study=study)
+    draw = partial(_draw_trade, trade=trade, study=study)
     return Section(
         "L against R",
         [
             Figures(
                 [
-                    Picture("pareto-front", caption, partial(draw, frame=found.whole)),
-                    Picture("pareto-front-near", near, partial(draw, frame=found.around_found)),
+                    Picture("pareto-front", caption, partial(draw, frame=trade.whole)),
+                    Picture("pareto-front-near", near, partial(draw, frame=trade.around_found)),
                 ]
             )
         ],
@@ -494,22 +502,22 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     feasible = np.flatnonzero(scores.feasible)
     points = np.column_stack([scores.loss, scores.penalty])[feasible]
     on_front[feasible[moocore.is_nondominated(points)]] = True
-    found = [run.incumbent.cell.index for run in runs]
-    return Front(scores, on_front, int(scores.score.argmin()), found)
+    incumbents = [run.incumbent.cell.index for run in runs]
+    return Front(scores, on_front, int(scores.score.argmin()), incumbents)
 
 
-def _draw_trade(width: float, found: Front, study: Study, frame: _Frame) -> Canvas:
+def _draw_trade(width: float, trade: Front, study: Study, frame: _Frame) -> Canvas:
     """Cells, front, the line of the optimum's score, and incumbents."""
-    scores = found.scores
+    scores = trade.scores
     canvas = Canvas(width, 320)
     x = Scale(frame[0], frame[1], 44, width - 8)
     y = Scale(frame[2], frame[3], 286, 8)
     _draw_axes(canvas, x, y, "λR", "L")
     _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
-    places = np.flatnonzero(found.on_front)
+    places = np.flatnonzero(trade.on_front)
     points = np.column_stack([scores.loss[places], scores.penalty[places]])
     canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), paint="ink", width=1.3)
-    optimum = float(scores.score[found.optimum])
+    optimum = float(scores.score[trade.optimum])
     ends = [
         (r, optimum - r)
         for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))
@@ -557,15 +565,22 @@ def what_lambda_does(study: Study) -> Section | None:
     objective = study.comparison.objective
     if not study.comparison.strategies:
         return None
-    found = diagnose(objective)
-    if found is None:
+    diagnosis = diagnose(objective)
+    if diagnosis is None:
         return None
     if all(term.is_loss for term in objective.terms):
-        said = found.sentences()
-        return Section("Limits", said, folded=True) if said and objective.constraints else None
-    alone, with_r = (_place(objective, cell) for cell in (found.best_by_loss, found.best_by_score))
-    said = [*found.sentences(), f"The optimum of L alone has {alone}; that of L + λR has {with_r}."]
-    return Section("What λ does", said, folded=True)
+        sentences = diagnosis.sentences()
+        if not sentences or not objective.constraints:
+            return None
+        return Section("Limits", sentences, folded=True)
+    alone, with_r = (
+        _place(objective, cell) for cell in (diagnosis.best_by_loss, diagnosis.best_by_score)
+    )
+    sentences = [
+        *diagnosis.sentences(),
+        f"The optimum of L alone has {alone}; that of L + λR has {with_r}.",
+    ]
+    return Section("What λ does", sentences, folded=True)
 
 
 def _place(objective: Objective, cell: Cell) -> str:
@@ -584,8 +599,8 @@ def path_over_lambda(study: Study) -> Section | None:
         " runs reach or dominate with their answers at all λ. Right: mean regret at each λ and its"
         " bootstrap 95 % interval."
     )
-    told = Picture("lambda-path", caption, partial(_draw_path, study=study), WIDE)
-    return Section("The path over λ", [Figures([told])])
+    picture = Picture("lambda-path", caption, partial(_draw_path, study=study), WIDE)
+    return Section("The path over λ", [Figures([picture])])
 
 
 def _draw_path(width: float, study: Study) -> Canvas:

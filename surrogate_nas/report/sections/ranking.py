@@ -101,12 +101,14 @@ class Ranking:
 @section(10, "suite", "comparison", "front")
 def ranking(study: Study) -> Section | None:
     """Every strategy in a row, the leader first."""
-    made = ranking_of(study)
-    if made is None:
+    ranking = ranking_of(study)
+    if ranking is None:
         return None
-    width = WIDE if made.several else HALF
-    told = Picture("ranking", _caption(made), partial(_draw, made=made), width)
-    return Section(_heading(study, made), [Figures([told], below=True)], half=not made.several)
+    width = WIDE if ranking.several else HALF
+    picture = Picture("ranking", _caption(ranking), partial(_draw, ranking=ranking), width)
+    return Section(
+        _heading(study, ranking), [Figures([picture], below=True)], half=not ranking.several
+    )
 
 
 def ranking_of(study: Study) -> Ranking | None:
@@ -133,7 +135,7 @@ def ranking_of(study: Study) -> Ranking | None:
     ]
     timed = [problem for problem in problems if problem.reference.exact]
     entries = []
-    for name, alike in order.items():
+    for name, same in order.items():
         on = []
         for problem, unit, means in zip(problems, units, drawn, strict=True):
             runs = problem.at(name) * unit
@@ -148,7 +150,7 @@ def ranking_of(study: Study) -> Ranking | None:
             np.empty(0) if several else on[0].runs,
         )
         entries.append(
-            Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), alike)
+            Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), same)
         )
     return Ranking(entries, problems, units, several, study.result.kind == "front")
 
@@ -166,107 +168,109 @@ def _spent(
     spent = np.concatenate(
         [p.runtimes(name, TARGET) / (p.checkpoints[-1] if several else 1.0) for p in problems]
     )
-    found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
+    n_found = sum(int(np.isfinite(p.runtimes(name, 0.0)).sum()) for p in problems)
     low, high = (float(np.quantile(spent, share, method="inverted_cdf")) for share in (0.25, 0.75))
-    return (low, float(np.median(spent)), high), found, int(np.isfinite(spent).sum()), len(spent)
+    return (low, float(np.median(spent)), high), n_found, int(np.isfinite(spent).sum()), len(spent)
 
 
-def _heading(study: Study, made: Ranking) -> str:
+def _heading(study: Study, ranking: Ranking) -> str:
     """What the verdict found, in a few words."""
     end = None if study.result.verdict is None else study.result.verdict.end
-    what = "Hypervolume missed" if made.front else "Final regret"
+    what = "Hypervolume missed" if ranking.front else "Final regret"
     if end is None or not end.rivals:
         return what
     if not end.open:
         best = joined([end.leader, *end.same])
-        if made.front:
+        if ranking.front:
             return f"{best} {'come' if end.same else 'comes'} nearest to the front"
         return f"{best} {'end' if end.same else 'ends'} best"
     return f"It is undecided which of {len(end.leaders)} strategies is best"
 
 
-def _caption(made: Ranking) -> str:
+def _caption(ranking: Ranking) -> str:
     """How to read it."""
-    exact = all(problem.reference.exact for problem in made.problems)
+    exact = all(problem.reference.exact for problem in ranking.problems)
     above = "the optimum" if exact else "the best score of all runs (the optimum is unknown)"
-    said = (
+    text = (
         "Mean regret; 0: the optimum, 1: the expected regret of random sampling"
-        if made.several
+        if ranking.several
         else f"Score above {above}"
     )
-    said = "The share of the front’s hypervolume that is missed" if made.front else said
-    said += ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"
-    said += ", drawn at the edge if they lie beyond it" if made.several else ""
-    if any(problem.noise is not None for problem in made.problems):
-        said += "; grey: the effect of retraining a cell"
-    said += "; dotted: random sampling." if exact and not made.front and not made.several else "."
-    if any(entry.alike for entry in made.entries):
-        said += (
+    text = "The share of the front’s hypervolume that is missed" if ranking.front else text
+    text += ". Mark and bar: mean and 95 % bootstrap interval; ticks: runs"
+    text += ", drawn at the edge if they lie beyond it" if ranking.several else ""
+    if any(problem.noise is not None for problem in ranking.problems):
+        text += "; grey: the effect of retraining a cell"
+    text += (
+        "; dotted: random sampling." if exact and not ranking.front and not ranking.several else "."
+    )
+    if any(entry.alike for entry in ranking.entries):
+        text += (
             " Vertical bars join strategies that do not differ significantly: the first bar is the"
             " verdict, each further one the verdict without the strategies above it."
         )
     if any(
         trace.failure or trace.found_nothing
-        for p in made.problems
-        for e in made.entries
+        for p in ranking.problems
+        for e in ranking.entries
         for trace in p.traces[e.name]
     ):
-        said += " A run that failed or found no feasible cell counts as one random feasible cell."
-    return said
+        text += " A run that failed or found no feasible cell counts as one random feasible cell."
+    return text
 
 
-def _draw(width: float, made: Ranking) -> Canvas:
+def _draw(width: float, ranking: Ranking) -> Canvas:
     """Names with bars, all problems together, then each problem and the target beside them or
     below.
     """
     slim = width <= SLIM
-    n = len(made.entries)
-    beside = made.several and not slim and 1 < len(made.problems) <= _BESIDE
+    n = len(ranking.entries)
+    is_beside = ranking.several and not slim and 1 < len(ranking.problems) <= _BESIDE
     row = _ROW_SLIM if slim else _ROW if n <= _MANY else _ROW_MANY
     names = 26 + min(
-        max(text_width(plain(e.name, _LONGEST), 13.6) for e in made.entries),
+        max(text_width(plain(e.name, _LONGEST), 13.6) for e in ranking.entries),
         178.0 if not slim else 150.0,
     )
     names = max(names, _JOINED - 8.0)
-    lanes = _lanes(made.entries)
+    lanes = _lanes(ranking.entries)
     left = names + 7 * (1 + max(lanes.values(), default=-1)) + 10
-    below = [] if beside or not made.several else _small(made, slim)
+    below = [] if is_beside or not ranking.several else _small(ranking, slim)
     columns = 2 if slim else 6
     high = _HEAD + row * n + _FOOT
     small = _HEAD + _ROW_SMALL * n + _FOOT
     canvas = Canvas(width, high + (small + 18) * -(-len(below) // columns))
     if slim:
         right = width - 44
-    elif made.several:
-        right = left + (250 if beside else 420)
+    elif ranking.several:
+        right = left + (250 if is_beside else 420)
     else:
-        right = width - (132 if made.timed else 56)
-    _draw_names(canvas, made, row, names, lanes)
-    every = ", all problems" if len(made.problems) > 1 and not slim else ""
-    title = "Hypervolume missed" if made.front else f"Final regret{every}"
-    noise = None if made.several else made.problems[0].noise
-    sub = _grey(made.problems[0])
-    if made.several:
+        right = width - (132 if ranking.timed else 56)
+    _draw_names(canvas, ranking, row, names, lanes)
+    every = ", all problems" if len(ranking.problems) > 1 and not slim else ""
+    title = "Hypervolume missed" if ranking.front else f"Final regret{every}"
+    noise = None if ranking.several else ranking.problems[0].noise
+    sub = _grey(ranking.problems[0])
+    if ranking.several:
         sub = "0 optimum, 1 random" if slim else "0 optimum, 1 random sampling"
-    scale = Scale(0.0, _edge(made), left, right)
+    scale = Scale(0.0, _edge(ranking), left, right)
     _draw_panel(
-        canvas, scale, _HEAD, row, [e.over_all for e in made.entries], made, noise, title, sub
+        canvas, scale, _HEAD, row, [e.over_all for e in ranking.entries], ranking, noise, title, sub
     )
-    _draw_numbers(canvas, made, row, right, slim)
-    if made.several and not slim:
+    _draw_numbers(canvas, ranking, row, right, slim)
+    if ranking.several and not slim:
         leading = max((last for first, last in lanes if not first), default=0) + 1
         if leading < n and not any(first < leading <= last for first, last in lanes):
             canvas.line([(0, _HEAD + row * leading), (width, _HEAD + row * leading)], paint="axis")
-    if beside:
-        _draw_beside(canvas, made, right + 56, width, row)
-    elif made.several and not slim and made.timed:
+    if is_beside:
+        _draw_beside(canvas, ranking, right + 56, width, row)
+    elif ranking.several and not slim and ranking.timed:
         _draw_target(
-            canvas, made, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True
+            canvas, ranking, Scale(0.0, 1.0, right + 120, width - 84, "root"), row, numbers=True
         )
     for i, panel in enumerate(below):
         x = (width + 18) / columns * (i % columns)
         y = high + 18 + (small + 18) * (i // columns)
-        _draw_small(canvas, made, panel, x, y, (width + 18) / columns - 18)
+        _draw_small(canvas, ranking, panel, x, y, (width + 18) / columns - 18)
     return canvas
 
 
@@ -289,12 +293,12 @@ def _lanes(entries: Sequence[Entry]) -> dict[tuple[int, int], int]:
 
 def _draw_names(
     canvas: Canvas,
-    made: Ranking,
+    ranking: Ranking,
     row: float,
     x: float,
     lanes: Mapping[tuple[int, int], int],
 ) -> None:
-    for i, entry in enumerate(made.entries):
+    for i, entry in enumerate(ranking.entries):
         y = _HEAD + row * (i + 0.5)
         with canvas.of(entry.look, f"{entry.name}: click to hide or show", pick=True):
             canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
@@ -302,16 +306,16 @@ def _draw_names(
             canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, paint="ink", bold=True)
     for (first, last), lane in lanes.items():
         at = x + 6 + 7 * lane
-        joined = {made.entries[first].name, *made.entries[first].alike}
+        joined = {ranking.entries[first].name, *ranking.entries[first].alike}
         top = _HEAD + row * first + 5
         bottom = _HEAD + row * (last + 1) - 5
         rows = range(first, last + 1)
-        if all(made.entries[i].name in joined for i in rows):
+        if all(ranking.entries[i].name in joined for i in rows):
             canvas.line([(at, top), (at, bottom)], paint="ink", width=2)
             continue
         # thin beside rows that it does not join
         canvas.line([(at, top), (at, bottom)], paint="axis", width=1)
-        members = [i for i in rows if made.entries[i].name in joined]
+        members = [i for i in rows if ranking.entries[i].name in joined]
         canvas.line(
             *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
             paint="ink",
@@ -327,12 +331,12 @@ def _grey(problem: ProblemResult) -> str:
     return "" if problem.noise is None else "grey: seed noise"
 
 
-def _edge(made: Ranking) -> float:
+def _edge(ranking: Ranking) -> float:
     """The right end of the axis of all problems together."""
-    highest = max(entry.over_all.high for entry in made.entries)
-    if made.several:
+    highest = max(entry.over_all.high for entry in ranking.entries)
+    if ranking.several:
         return max(1.05, 1.04 * highest)
-    runs = np.concatenate([entry.over_all.runs for entry in made.entries])
+    runs = np.concatenate([entry.over_all.runs for entry in ranking.entries])
     return 1.04 * max(highest, float(np.quantile(runs, 0.97))) or 1.0
 
 
@@ -342,7 +346,7 @@ def _draw_panel(
     top: float,
     row: float,
     spots: Sequence[Spot],
-    made: Ranking,
+    ranking: Ranking,
     noise: float | None,
     title: str,
     sub: str,
@@ -351,26 +355,26 @@ def _draw_panel(
 ) -> None:
     """A row a strategy: runs as ticks, the interval as a bar, the mean as the mark."""
     bottom = top + row * len(spots)
-    unit = 1.0 if made.several else made.units[0]
+    unit = 1.0 if ranking.several else ranking.units[0]
     if noise is not None:
         canvas.rectangle(scale(0), top, scale(noise * unit), bottom, "soft")
     ticks = scale.ticks(38.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), paint="line")
     canvas.line([(scale(0), top), (scale(0), bottom)], paint="axis", width=1.4)
-    if not made.front and scale.high >= unit and made.problems[0].reference.exact:
+    if not ranking.front and scale.high >= unit and ranking.problems[0].reference.exact:
         canvas.line(
             [(scale(unit), top), (scale(unit), bottom)], paint="axis", width=1.2, dash=(2.0, 3.0)
         )
     for value, text in ticks:
-        shown = f"{100 * value:g} %" if made.front else text
+        shown = f"{100 * value:g} %" if ranking.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
     canvas.text(scale.start, top - 24, title, size=12, paint="ink", bold=True)
     canvas.text(scale.start, top - 10, sub)
-    for i, (entry, spot) in enumerate(zip(made.entries, spots, strict=True)):
+    for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
         with canvas.of(
             entry.look,
-            f"{entry.name}: {_number(spot.mean, made)}{_interval(spot, made)}",
+            f"{entry.name}: {_number(spot.mean, ranking)}{_interval(spot, ranking)}",
         ):
             _draw_ticks(
                 canvas,
@@ -387,11 +391,11 @@ def _draw_panel(
             canvas.mark(scale(spot.mean), y, entry.look, size)
 
 
-def _interval(spot: Spot, made: Ranking) -> str:
+def _interval(spot: Spot, ranking: Ranking) -> str:
     """The interval in words; empty where there is one run, or all are equal."""
     if spot.low >= spot.high:
         return ""
-    return f" ({_number(spot.low, made)} to {_number(spot.high, made)})"
+    return f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
 
 
 def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, look: Look) -> None:
@@ -402,15 +406,15 @@ def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, look: Look) -
         canvas.line(*([(x, y), (x, y + 4)] for x in at), paint=look, width=1.4, opacity=opacity)
 
 
-def _number(value: float, made: Ranking) -> str:
-    if made.front:
+def _number(value: float, ranking: Ranking) -> str:
+    if ranking.front:
         return f"{100 * value:.1f} %"
-    return fixed(value, 2) if made.several else f"{value:.3g}"
+    return fixed(value, 2) if ranking.several else f"{value:.3g}"
 
 
 def _draw_numbers(
     canvas: Canvas,
-    made: Ranking,
+    ranking: Ranking,
     row: float,
     x: float,
     slim: bool,
@@ -418,18 +422,20 @@ def _draw_numbers(
     """Columns of numbers: the mean, or of one problem how often the optimum was found, and how
     soon.
     """
-    if made.several or not made.timed:
-        columns = [("", "", [_number(e.over_all.mean, made) for e in made.entries])]
+    if ranking.several or not ranking.timed:
+        columns = [("", "", [_number(e.over_all.mean, ranking) for e in ranking.entries])]
     else:
-        columns = [("found", "", [f"{e.found}/{e.runs}" for e in made.entries])]
+        columns = [("found", "", [f"{e.found}/{e.runs}" for e in ranking.entries])]
         if not slim:
-            unit = made.problems[0].unit
-            columns.append((f"{unit} to it", "within 1 %", [_spent_text(e) for e in made.entries]))
+            unit = ranking.problems[0].unit
+            columns.append(
+                (f"{unit} to it", "within 1 %", [_spent_text(e) for e in ranking.entries])
+            )
     for i, (head, sub, texts) in enumerate(columns):
         at = x + (44 if slim else 46) + 82 * i
         canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
         canvas.text(at, _HEAD - 10, sub, align="right")
-        for number, (entry, text) in enumerate(zip(made.entries, texts, strict=True)):
+        for number, (entry, text) in enumerate(zip(ranking.entries, texts, strict=True)):
             with canvas.of(entry.look):
                 canvas.text(
                     at,
@@ -448,38 +454,38 @@ def _spent_text(entry: Entry) -> str:
 
 def _draw_beside(
     canvas: Canvas,
-    made: Ranking,
+    ranking: Ranking,
     x: float,
     right: float,
     row: float,
 ) -> None:
     """Every problem and the target, in the rows of the names."""
-    count = len(made.problems) + made.timed
-    room = (right - x - (46 if made.timed else 0)) / count
-    for i, problem in enumerate(made.problems):
-        scale = Scale(0.0, _edge_of(made, i), x + room * i, x + room * (i + 1) - 30)
+    count = len(ranking.problems) + ranking.timed
+    room = (right - x - (46 if ranking.timed else 0)) / count
+    for i, problem in enumerate(ranking.problems):
+        scale = Scale(0.0, _edge_of(ranking, i), x + room * i, x + room * (i + 1) - 30)
         title = plain(problem.name, int((room - 8) / 8.2))
         sub = "" if i else _grey(problem)
-        spots = [entry.on[i] for entry in made.entries]
-        _draw_panel(canvas, scale, _HEAD, row, spots, made, problem.noise, title, sub, size=8.5)
-    if made.timed:
+        spots = [entry.on[i] for entry in ranking.entries]
+        _draw_panel(canvas, scale, _HEAD, row, spots, ranking, problem.noise, title, sub, size=8.5)
+    if ranking.timed:
         _draw_target(
             canvas,
-            made,
+            ranking,
             Scale(0.0, 1.0, x + room * (count - 1), right - 84, "root"),
             row,
             numbers=True,
         )
 
 
-def _edge_of(made: Ranking, i: int) -> float:
-    highest = max(float(entry.on[i].runs.max()) for entry in made.entries)
+def _edge_of(ranking: Ranking, i: int) -> float:
+    highest = max(float(entry.on[i].runs.max()) for entry in ranking.entries)
     return min(max(1.04 * highest, 1.1), _WIDEST)
 
 
 def _draw_target(
     canvas: Canvas,
-    made: Ranking,
+    ranking: Ranking,
     scale: Scale,
     row: float,
     top: float = _HEAD,
@@ -489,7 +495,7 @@ def _draw_target(
     """The quartiles of what a strategy spends until it is near the optimum, as shares of the
     budget.
     """
-    bottom = top + row * len(made.entries)
+    bottom = top + row * len(ranking.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), paint="line")
     canvas.text(scale.start, top - 24, "Budget needed", size=12, paint="ink", bold=True)
@@ -503,12 +509,12 @@ def _draw_target(
             f"{100 * share:g}" + (" %" if numbers and share == 1 else ""),
             align="center",
         )
-    for i, entry in enumerate(made.entries):
+    for i, entry in enumerate(ranking.entries):
         if not entry.spent:
             continue
         y, (low, middle, high) = top + row * (i + 0.5), entry.spent
-        said = f"{entry.name}: {entry.reached} of {entry.runs} runs come within 1 %"
-        with canvas.of(entry.look, said):
+        label = f"{entry.name}: {entry.reached} of {entry.runs} runs come within 1 %"
+        with canvas.of(entry.look, label):
             if np.isfinite(low):
                 canvas.line(
                     [(scale(low), y), (scale(min(high, 1.0)), y)],
@@ -535,17 +541,19 @@ def _draw_target(
                 )
 
 
-def _small(made: Ranking, slim: bool) -> list[int | None]:
+def _small(ranking: Ranking, slim: bool) -> list[int | None]:
     """The panels that stand below the names: the problems by number, and on a telephone the target
     as None.
     """
-    problems: list[int | None] = list(range(len(made.problems))) if len(made.problems) > 1 else []
-    return [*problems, *([None] if slim and made.timed else [])]
+    problems: list[int | None] = (
+        list(range(len(ranking.problems))) if len(ranking.problems) > 1 else []
+    )
+    return [*problems, *([None] if slim and ranking.timed else [])]
 
 
 def _draw_small(
     canvas: Canvas,
-    made: Ranking,
+    ranking: Ranking,
     panel: int | None,
     x: float,
     top: float,
@@ -553,21 +561,22 @@ def _draw_small(
 ) -> None:
     """A panel whose rows are known by their marks."""
     first = top + _HEAD
-    for i, entry in enumerate(made.entries):
+    for i, entry in enumerate(ranking.entries):
         with canvas.of(entry.look, entry.name):
             canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
     start = x + 20
     end = x + width - 13
     if panel is None:
         _draw_target(
-            canvas, made, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False
+            canvas, ranking, Scale(0.0, 1.0, start, end, "root"), _ROW_SMALL, first, numbers=False
         )
         return
-    problem = made.problems[panel]
+    problem = ranking.problems[panel]
     spots = [
-        Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0)) for e in made.entries
+        Spot(e.on[panel].mean, e.on[panel].low, e.on[panel].high, np.empty(0))
+        for e in ranking.entries
     ]
-    scale = Scale(0.0, _edge_of(made, panel), start, end)
+    scale = Scale(0.0, _edge_of(ranking, panel), start, end)
     title = plain(problem.name, int(width / 7.6))
     _draw_panel(
         canvas,
@@ -575,7 +584,7 @@ def _draw_small(
         first,
         _ROW_SMALL,
         spots,
-        made,
+        ranking,
         problem.noise,
         title,
         _grey(problem),

@@ -48,10 +48,10 @@ def summary(study: Study) -> Section | None:
     """One row per strategy."""
     if not study.comparison.strategies:
         return None
-    made = study.comparison
+    comparison = study.comparison
     return Section(
         "Summary",
-        [summary_table(made, study.looks), note(" ".join(summary_notes(made)))],
+        [summary_table(comparison, study.looks), note(" ".join(summary_notes(comparison)))],
         folded=True,
     )
 
@@ -230,10 +230,10 @@ def _network(network: Mapping[str, Any], looks: Mapping[str, Look]) -> list[Cont
 @section(95, "comparison", "front")
 def tests(study: Study) -> Section | None:
     """Every pair of strategies."""
-    made = study.comparison
-    if not made.strategies:
+    comparison = study.comparison
+    if not comparison.strategies:
         return None
-    if not made.tests:
+    if not comparison.tests:
         return None
     heads = [
         Head("first"),
@@ -256,7 +256,7 @@ def tests(study: Study) -> Section | None:
             p_value(test.p),
             p_value(test.p_holm),
         ]
-        for test in made.tests
+        for test in comparison.tests
     ]
     return Section("Every pair", [Table(heads, rows, texts=2), note(_TESTS_NOTE)], folded=True)
 

@@ -51,10 +51,10 @@ def differences(study: Study) -> Section | None:
     verdict = study.result.verdict
     if verdict is None:
         return None
-    more = [with_marks(said, study.looks) for said in verdict.sentences]
-    said = [Block("items", more)] if more else []
+    more = [with_marks(blocks, study.looks) for blocks in verdict.sentences]
+    blocks = [Block("items", more)] if more else []
     if verdict.end is None:
-        return Section("Further findings", said, folded=True) if said else None
+        return Section("Further findings", blocks, folded=True) if blocks else None
     end = verdict.end
     speed = verdict.speed
     timed = {} if speed is None else {rival.name: rival for rival in speed.rivals}
@@ -102,6 +102,6 @@ def differences(study: Study) -> Section | None:
     )
     return Section(
         "Which strategies differ, and further findings",
-        [*said, Table(heads, rows), note(text)],
+        [*blocks, Table(heads, rows), note(text)],
         folded=True,
     )
