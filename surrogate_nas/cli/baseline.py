@@ -23,9 +23,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate_nas.cli.compare import write_pages
 from surrogate_nas.cli.options import StrategiesOption, names, results_folder
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, seconds, show_table
+from surrogate_nas.cli.output import (
+    JsonOption,
+    emit,
+    note,
+    progress_bar,
+    seconds,
+    show_table,
+    write_pages,
+)
 from surrogate_nas.core.errors import UserError, unknown
 
 if TYPE_CHECKING:

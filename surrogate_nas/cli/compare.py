@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,6 +39,7 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
     show_verdict,
+    write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
@@ -272,22 +271,6 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
         note(line)
 
 
-def write_pages(
-    comparison: Comparison,
-    content: dict[str, Any],
-    folder: Path,
-) -> list[str]:
-    """Write the summary and the pages of a comparison."""
-    from surrogate_nas.report import write_explorer, write_report
-    from surrogate_nas.study.store import VERDICT, Store
-
-    Store(folder).write_json("summary.json", content)
-    Store(folder).write_text(VERDICT, "\n".join([*comparison.sentences, ""]))
-    explorer = write_explorer(comparison, folder)
-    page = write_report(comparison, folder, command=_command())
-    return [f"Report: {page}", f"Explorer: {explorer}"]
-
-
 def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
     """One row per strategy, the best mean first, with as many decimals as tell them apart."""
     from surrogate_nas.core.numbers import decimals_for, fixed
@@ -317,8 +300,3 @@ def _rows(strategies: list[dict[str, Any]]) -> list[list[object]]:
             ]
         )
     return rows
-
-
-def _command() -> str:
-    """The command line that was given, to be quoted in the report."""
-    return shlex.join(["snas", *sys.argv[1:]])

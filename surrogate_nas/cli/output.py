@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import shutil
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from surrogate_nas.files.progress import LINE_SECONDS, ProgressLines, TimeLeft, 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from surrogate_nas.study.comparison import StudyResult
     from surrogate_nas.study.verdict import Verdict
 
 _PIPED_WIDTH = 200
@@ -254,3 +256,19 @@ def _bar(what: str) -> Iterator[Progress]:
             bar.update(task, completed=done, total=total or None, detail=detail, left=left)
 
         yield progress
+
+
+def write_pages(result: StudyResult, content: dict[str, Any], folder: Path) -> list[str]:
+    """Write the JSON, the verdict and the pages of a result; lines that say where the pages are."""
+    from surrogate_nas.report import write_explorer, write_report
+    from surrogate_nas.study.store import VERDICT, Store
+
+    store = Store(folder)
+    store.write_json("suite.json" if result.kind == "suite" else "summary.json", content)
+    store.write_text(VERDICT, "\n".join([*result.sentences, ""]))
+    explorer = write_explorer(result, folder)
+    page = write_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    lines = [f"Report: {page}"]
+    if explorer is not None:
+        lines.append(f"Explorer: {explorer}")
+    return lines

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +29,7 @@ from surrogate_nas.cli.output import (
     seconds,
     show_table,
     show_verdict,
+    write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
 
@@ -101,14 +100,10 @@ def suite(
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
     """Write what a suite has found, with its pages, and print it."""
     from surrogate_nas.core.numbers import fixed, plural, share
-    from surrogate_nas.report import write_report, write_suite_explorer
-    from surrogate_nas.study.store import VERDICT, Store
+    from surrogate_nas.study.store import VERDICT
 
     content = result.summary
-    Store(folder).write_json("suite.json", content)
-    Store(folder).write_text(VERDICT, "\n".join([*content["verdict"]["sentences"], ""]))
-    explorer = write_suite_explorer(result, folder)
-    page = write_report(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    written = write_pages(result, content, folder)
     heads = (
         "strategy",
         "mean rank",
@@ -149,6 +144,5 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
         )
         note(f"{failures[0]}{more}")
     note_more(result.verdict, folder / VERDICT)
-    note(f"Report: {page}")
-    if explorer is not None:
-        note(f"Explorer: {explorer}")
+    for line in written:
+        note(line)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from surrogate_nas.report.explorer import beside, write_explorer, write_suite_explorer
+from surrogate_nas.report.explorer import beside, write_explorer
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import StudyResult
 
 _NUMBERS = "summary.json"
 
-__all__ = ["write_explorer", "write_report", "write_suite_explorer"]
+__all__ = ["write_explorer", "write_report"]
 
 
 def write_report(result: StudyResult, folder: Path, *, command: str = "") -> Path:

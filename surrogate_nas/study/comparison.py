@@ -103,6 +103,10 @@ class StudyResult:
         def verdict(self) -> Verdict | None:
             """What the study says; None for a path."""
 
+        @property
+        def sentences(self) -> list[str]:
+            """The verdict in words."""
+
     @property
     def name(self) -> str:
         """The name of its folder, or its title."""

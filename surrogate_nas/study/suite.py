@@ -175,6 +175,11 @@ class SuiteResult(StudyResult):
             )
         )
 
+    @property
+    def sentences(self) -> list[str]:
+        """The verdict in words."""
+        return self.verdict.sentences
+
     @cached_property
     def chances(self) -> tuple[dict[str, float], dict[str, float]]:
         """How probably each strategy is the best one on these problems, and on others of their

@@ -19,7 +19,6 @@ from playwright.sync_api import Page as Tab
 from surrogate_nas.report import (
     write_explorer,
     write_report,
-    write_suite_explorer,
 )
 from surrogate_nas.report.explorer import page
 from surrogate_nas.report.explorer.problem import ProblemData, select_cells
@@ -502,7 +501,7 @@ def test_a_suite_has_one_page_with_a_choice_of_its_problems(tab: Tab, tmp_path: 
     bare = Problem("bare", "fashion", "valid_loss + 0.1*diversity", cells=15)
     entries = [Entry("random", 2), Entry(Evil, 1)]
     result = run_suite(Suite("tiny", "tiny", [capped, front, bare], entries), tmp_path)
-    path = write_suite_explorer(result, tmp_path)
+    path = write_explorer(result, tmp_path)
     assert path is not None and path.stat().st_size < 6_000_000
     assert 'href="explore.html"' in write_report(result, tmp_path).read_text(encoding="utf-8")
     opened(tab, path)
@@ -586,13 +585,13 @@ def test_no_run_is_left_out_where_there_is_room_and_else_it_is_said(
         Suite("tiny", "tiny", [Problem("one", "fashion", "valid_loss", cells=12)], entries),
         tmp_path,
     )
-    path = write_suite_explorer(result, tmp_path)
+    path = write_explorer(result, tmp_path)
     assert path is not None
     opened(tab, path)
     assert "all 36 runs of 3 strategies" in tab.inner_text("#counts")
     assert tab.locator("#run option").count() == 12
     monkeypatch.setattr(page, "_DETAILS", page._DETAILS[:3])
-    path = write_suite_explorer(result, tmp_path)
+    path = write_explorer(result, tmp_path)
     assert path is not None
     opened(tab, path)
     assert "the first 15 of 36 runs, as more would not fit into 6 MB" in tab.inner_text("#counts")

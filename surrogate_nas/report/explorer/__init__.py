@@ -1,6 +1,7 @@
-"""The explorer: one interactive page of all cells of a comparison or of a suite's problems.
+"""The explorer: one page in which every cell of a comparison, or of a suite's problems, is looked
+at by hand.
 
-It contains its packed data and its script, and loads nothing from a network.
+It carries its packed data and its script inside, and asks no network for anything.
 """
 
 from __future__ import annotations
@@ -11,27 +12,30 @@ from typing import TYPE_CHECKING
 from surrogate_nas.files import write_whole
 
 if TYPE_CHECKING:
-    from surrogate_nas.study.comparison import Comparison
-    from surrogate_nas.study.suite import SuiteResult
+    from surrogate_nas.study.comparison import StudyResult
 
 EXPLORER = "explore.html"
 """The name of its file, beside the report's."""
 
 
 def beside(folder: Path) -> str:
-    """The file name of the explorer in a folder, or empty if it has none."""
+    """The file of the explorer that lies in a folder, or empty."""
     return EXPLORER if (folder / EXPLORER).is_file() else ""
 
 
-def write_explorer(comparison: Comparison, folder: Path) -> Path:
-    """Write ``explore.html`` of a comparison; it is whole or as it was before.
+def write_explorer(result: StudyResult, folder: Path) -> Path | None:
+    """Write ``explore.html``, with a choice of the problems of a suite; whole or as it was before.
 
     Args:
-        comparison: A comparison with at least one finished run.
+        result: What is explored, with one finished run or more. Trials of a suite that it does not
+            hold are read from its folder.
         folder: Where to write; made if it is missing.
 
+    Returns:
+        The path of the page; None for a suite whose trials are nowhere.
+
     Raises:
-        UserError: The folder cannot be written.
+        UserError: The folder cannot be written, or a problem's is damaged.
 
     Example:
         >>> from tempfile import TemporaryDirectory
@@ -45,44 +49,17 @@ def write_explorer(comparison: Comparison, folder: Path) -> Path:
     """
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
+    from surrogate_nas.report.reading import Comparison, SuiteResult, stored_problems
 
-    benchmark = comparison.objective.benchmark
-    strategies = comparison.description["strategies"]
-    runs = comparison.description["runs"]
-    page = Page(f"The cells of {benchmark.name}")
-    page.add(benchmark.name, ProblemData(comparison, strategies, runs).packed)
-    return write_whole(folder / EXPLORER, page.html())
-
-
-def write_suite_explorer(result: SuiteResult, folder: Path) -> Path | None:
-    """Write ``explore.html`` of a suite, for all problems; it is whole or as it was before.
-
-    Args:
-        result: The result of the suite. Trials that it does not hold are read from its folder.
-        folder: Where the page goes.
-
-    Returns:
-        The path of the page; None where the suite has no folder.
-
-    Raises:
-        UserError: The folder cannot be written, or the folder of a problem is damaged.
-
-    Example:
-        >>> from tempfile import TemporaryDirectory
-        >>> from surrogate_nas.study.problem import read_suite
-        >>> from surrogate_nas.study.api import run_suite
-        >>> suite = read_suite("starter").only(["fashion"]).entered(["random", "evolution"], runs=2)
-        >>> with TemporaryDirectory() as folder:
-        ...     page = write_suite_explorer(run_suite(suite, folder), Path(folder))
-        ...     page.name if page else "none"
-        'explore.html'
-    """
-    from surrogate_nas.report.explorer.page import Page
-    from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.report.reading import stored_problems
-
-    page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
-    runs = max(entry.runs for entry in result.suite.entries)
-    for name, comparison in stored_problems(result, runs):
-        page.add(name, ProblemData(comparison, result.strategies, runs).packed)
-    return write_whole(folder / EXPLORER, page.html()) if page.included else None
+    if isinstance(result, SuiteResult):
+        page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
+        runs = max(entry.runs for entry in result.suite.entries)
+        for name, comparison in stored_problems(result, runs):
+            page.add(name, ProblemData(comparison, result.strategies, runs).packed)
+    else:
+        assert isinstance(result, Comparison)
+        page = Page(f"The cells of {result.title}")
+        description = result.description
+        data = ProblemData(result, description["strategies"], description["runs"])
+        page.add(result.title, data.packed)
+    return write_whole(folder / EXPLORER, page.html()) if page.shown else None
