@@ -718,7 +718,7 @@ def best_in_words(comparison: Comparison) -> str:
     runs = [run for name in comparison.strategies for run in comparison.runs_of(name)]
     where = [trial.index for run in runs for trial in run.trials if trial.cell == best.trial.cell]
     if max(where) < shared_cells(comparison):
-        by += ", as one of the random cells that all begin with"
+        by += ", as one of the random cells that all strategies begin with"
     numbers = f" ({', '.join(shown)})" if shown else ""
     return (
         f"Best cell of all: score {fixed(best.trial.score, 5)}{numbers}{place}; evaluated by {by}."
