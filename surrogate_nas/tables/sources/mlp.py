@@ -47,11 +47,12 @@ _DATA_SETS = {
     "mlp-segment": _DataSet("segment", "cda02404d26e21dd", 0.96851311953),
     "mlp-vehicle": _DataSet("vehicle", "c7e07a5e2f8c2e69", 0.95157012479),
 }
-_MEASURES = {
-    "valid_balanced_accuracy": ("val_acc", "the mean of the classes' recalls"),
-    "valid_precision": ("val_precision", "precision as HPOBench computes it"),
-    "valid_f1": ("val_f1", "F1 as HPOBench computes it"),
+_METRICS = {
+    "val_acc": ("valid_balanced_accuracy", "the mean of the classes' recalls"),
+    "val_precision": ("valid_precision", "precision as HPOBench computes it"),
+    "val_f1": ("valid_f1", "F1 as HPOBench computes it"),
 }
+"""By field of a record the metric and what it is."""
 
 
 def read(name: str) -> Table:
@@ -59,8 +60,7 @@ def read(name: str) -> Table:
     data = _DATA_SETS[name]
     space = hpobench()
     path = package_folder(PACKAGE) / "datasets" / "hpobench" / f"{data.file}.pkl"
-    wanted = ("train_time", *(spelled for spelled, _ in _MEASURES.values()))
-    results = hpo.read_results(path, space, wanted, SEEDS, data.digest)
+    results = hpo.read_results(path, space, ("train_time", *_METRICS), SEEDS, data.digest)
     table = Table(
         name=name,
         space=space.name,
@@ -69,9 +69,9 @@ def read(name: str) -> Table:
         objective="valid_balanced_accuracy",
         network=Network(),
     )
-    for measure, (spelled, meaning) in _MEASURES.items():
+    for field, (name, meaning) in _METRICS.items():
         metric = Metric(
-            measure,
+            name,
             "%",
             "search",
             "quality",
@@ -79,7 +79,7 @@ def read(name: str) -> Table:
             source=hpo.SOURCE,
             description=f"{meaning}; seeds by their order in the file",
         )
-        hpo.add(table, metric, EPOCHS, 100.0 * results[spelled])
+        hpo.add(table, metric, EPOCHS, 100.0 * results[field])
     seconds = Metric(
         "train_seconds",
         "s",
@@ -93,6 +93,6 @@ def read(name: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against the package's own best values and counts."""
+    """Check the tables against the package's own best values and counts."""
     best = {name: 100.0 * data.best for name, data in _DATA_SETS.items()}
-    return hpo.held_to(best, "valid_balanced_accuracy", EPOCHS, len(hpobench()))
+    return hpo.check_best(best, "valid_balanced_accuracy", len(hpobench()))

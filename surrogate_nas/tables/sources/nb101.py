@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,18 @@ from surrogate_nas.space.nb101.graphs import Graph, edge_bits, listed, module_ha
 from surrogate_nas.space.nb101.hashes import all_hashes
 from surrogate_nas.space.nb101.sizes import parameters
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    check_facts,
+    check_sizes,
+    column,
+    error_of_share,
+    parse_json,
+    read_file,
+)
 
 NAMES = declared("nb101").names
 _SOURCE = "nb101"
@@ -50,16 +59,20 @@ _KEY = "key"
 _HASH = 32
 """Digits of a hash."""
 _MOST_BYTES = 1 << 28
-_HELD = 30_001
-_BEST = 94.91
-_MEDIAN = 91.62
-_ORDERS = {"4 epochs": 0.309, "12 epochs": 0.439, "36 epochs": 0.695, "parameters": 0.316}
-"""Kendall's τ with the accuracy after 108 epochs, over the sample."""
+_FACTS = Facts(
+    cells=30_001,
+    values={"best valid_error[108]": 100.0 - 94.91, "median valid_error[108]": 100.0 - 91.62},
+    within=0.005,
+    ranks={
+        ("valid_error[4]", "valid_error[108]"): 0.309,
+        ("valid_error[12]", "valid_error[108]"): 0.439,
+        ("valid_error[36]", "valid_error[108]"): 0.695,
+        ("params", "valid_error[108]"): -0.316,
+    },
+    rank_within=0.0005,
+)
 _COUNTS = (1, 6, 84, 2441, 62_010, 359_082)
 """Cells of two to seven vertices."""
-_HUNDRED = 100.0
-_ROUNDED = 0.005
-_ORDER_ROUNDED = 0.0005
 
 
 class _Records(NamedTuple):
@@ -104,11 +117,7 @@ def imported(path: Path, progress: Callable[[int, int], None] | None = None) -> 
 
 def _part(path: Path) -> _Records:
     """What one file says, in its own order."""
-    with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES / 1e6:.0f} MB")
-    fields = json.loads(content, parse_constant=_refused)
+    fields = parse_json(read_file(path, _MOST_BYTES))
     if not isinstance(fields, dict) or not isinstance(fields.get(_KEY), list) or not fields[_KEY]:
         raise TypeError(f"it is no object with a list {_KEY} of hashes")
     accuracies = np.stack(
@@ -122,12 +131,10 @@ def _part(path: Path) -> _Records:
     if not (seconds > 0).all():
         raise ValueError(f"a training takes more than 0 seconds, not {seconds.min():g}")
     places = _places(fields[_KEY])
-    _check_parameters(places, _numbers(fields, _PARAMETERS))
-    return _Records(places, _HUNDRED * (1.0 - accuracies), seconds)
-
-
-def _refused(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")
+    choices = nb101().choices[places]
+    expected = parameters(choices, _NETWORK)
+    check_sizes(nb101(), choices, _numbers(fields, _PARAMETERS), expected)
+    return _Records(places, error_of_share(accuracies), seconds)
 
 
 def _numbers(fields: dict[str, Any], name: str) -> NDArray[np.float64]:
@@ -157,20 +164,6 @@ def _places(keys: list[Any]) -> NDArray[np.intp]:
 def _beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """The first half of hashes, which no two cells share, as numbers."""
     return np.ascontiguousarray(digests[:, :8]).view(">u8")[:, 0].astype(np.uint64)
-
-
-def _check_parameters(places: NDArray[np.intp], recorded: NDArray[np.float64]) -> None:
-    """The recorded parameters must be those of the networks: else hashes and results do not belong
-    together.
-    """
-    expected = parameters(nb101().choices[places], _NETWORK)
-    wrong = np.flatnonzero(recorded != expected)
-    if len(wrong):
-        cell = nb101()[int(places[wrong[0]])]
-        raise ValueError(
-            f"{cell} is said to have {recorded[wrong[0]]:.0f} parameters, but has"
-            f" {expected[wrong[0]]:.0f}"
-        )
 
 
 def _sorted(records: _Records) -> _Records:
@@ -226,37 +219,18 @@ def verify() -> Iterator[Verified]:
     """Check the table that is here against what the published files hold, and the space against the
     paper.
     """
-    from scipy.stats import kendalltau
-
     counts = tuple(int(count) for count in np.bincount(listed().vertices)[2:])
     yield Verified(
         "cells of nb101 by vertices", counts == _COUNTS, f"{counts}, {_COUNTS} published"
     )
     yield from _verified_graphs()
-    table = TableFile(table_path(NAMES[0]))
-    held = len(table.cells)
-    yield Verified("cells held of nb101", held == _HELD, f"{held:,}, {_HELD:,} published")
-    errors = {epochs: table.column(ColumnKey("valid_error", epochs, "mean")) for epochs in _EPOCHS}
-    accuracy = _HUNDRED - errors[_EPOCHS[-1]]
-    for what, found, published in (
-        ("best", accuracy.max(), _BEST),
-        ("median", np.median(accuracy), _MEDIAN),
-    ):
-        near = abs(float(found) - published) < _ROUNDED
-        yield Verified(f"{what} accuracy of nb101", near, f"{found:.3f}, {published} published")
-    sizes = parameters(table.cells.choices, table.network)
-    others = {f"{epochs} epochs": -errors[epochs] for epochs in _EPOCHS[:-1]} | {
-        "parameters": sizes
-    }
-    for what, column in others.items():
-        tau = float(kendalltau(column, accuracy).statistic)
-        near = abs(tau - _ORDERS[what]) < _ORDER_ROUNDED
-        yield Verified(
-            f"τ of {what} with 108 epochs", near, f"{tau:.4f}, {_ORDERS[what]} of the files"
-        )
+    (name,) = NAMES
+    yield from check_facts(name, _FACTS)
     yield _verified_parameters()
-    finite = all(bool(np.isfinite(column).all()) for column in errors.values())
-    yield Verified("trainings of nb101", finite, f"{len(errors)} of every cell")
+    table = TableFile(table_path(name))
+    errors = [column(table, f"valid_error[{epochs}]") for epochs in _EPOCHS]
+    is_whole = bool(np.isfinite(errors).all())
+    yield Verified("trainings of nb101", is_whole, f"{len(errors)} of every cell")
 
 
 def _verified_parameters() -> Verified:
@@ -268,7 +242,7 @@ def _verified_parameters() -> Verified:
         return Verified("trainable parameters of nb101", False, printable(error))
     return Verified(
         "trainable parameters of nb101",
-        found == _HELD,
+        found == _FACTS.cells,
         f"those of the networks, of {found:,} cells",
     )
 

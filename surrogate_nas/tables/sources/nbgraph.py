@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import Kind, Metric
-from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
+from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.base import Verified, declared, package_of, reading
-from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle
+from surrogate_nas.tables.sources.frame import Facts, check_facts
+from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
 
 NAMES = declared("nbgraph").names
 PACKAGE = package_of("nbgraph")
@@ -86,6 +86,7 @@ def read(name: str) -> Table:
         ("test", "final", test),
     )
     for split, kind, performance in kinds:
+        values = 100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance
         metric = Metric(
             f"{split}_{measure}",
             "%",
@@ -98,12 +99,7 @@ def read(name: str) -> Table:
                 " not give"
             ),
         )
-        table.add(
-            metric,
-            None,
-            100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance,
-            SEEDS,
-        )
+        table.add(metric, None, values, SEEDS)
     of_latency = Metric(
         "latency@gpu",
         "ms",
@@ -135,8 +131,7 @@ def _results(path: Path, space: NBGraph, digest: str) -> NDArray[np.float64]:
     """The fields of all cells in the order of the space, shape ``(len(space), 4)``."""
     keys = [space.key(cell) for cell in space]
     with reading(path, f"file of {PACKAGE[0]}"):
-        with path.open("rb") as file:
-            records = read_pickle(file, numpy_scalars(), path, most_tuples=_MOST_TUPLES)
+        records = read_pickle_file(path, numpy_scalars(), most_tuples=_MOST_TUPLES)
         if set(records) != set(keys):
             raise ValueError(
                 f"it lists {len(records):,} architectures, not each of the {len(space):,} once"
@@ -156,17 +151,9 @@ def digest_of(values: NDArray[np.float64]) -> str:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against the package's own best values and counts."""
+    """Check the tables against the package's own best values and counts."""
     for name, data in _DATA_SETS.items():
-        metric = f"valid_{_measure(name)}"
-        column = TableFile(table_path(name)).column(ColumnKey(metric, None, "mean"))
-        found = float(column.max() if name == _PROTEINS else 100.0 - column.min())
-        passed = abs(found - 100.0 * data.best) < _DIGITS
-        yield Verified(
-            f"best validation of {name}",
-            passed,
-            f"{found:.4f} %, {100 * data.best:.4f} in the package",
-        )
-        held = int(np.isfinite(column).sum())
-        cells = len(_space(name))
-        yield Verified(f"cells of {name}", held == cells, f"{held:,}, {cells:,} in the space")
+        metric = _measure(name)
+        best = 100.0 * data.best if name == _PROTEINS else 100.0 - 100.0 * data.best
+        values = {f"best valid_{metric}": best}
+        yield from check_facts(name, Facts(len(_space(name)), values=values, within=_DIGITS))

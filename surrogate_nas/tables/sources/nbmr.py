@@ -10,38 +10,43 @@ search looks at, and nothing is left to report by.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric, Quantity
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
 from surrogate_nas.space import Sampled, choices_of
-from surrogate_nas.space.cell import Choices
 from surrogate_nas.space.nbmr import nbmr
 from surrogate_nas.space.nbmr.sizes import parameters, recorded_flops
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import Verified, declared, reading
-from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    Field,
+    add_fields,
+    check_facts,
+    check_sizes,
+    column,
+    error_of_percent,
+    number,
+)
+from surrogate_nas.tables.sources.pickles import read_pickle_file
 
 NAMES = declared("nbmr").names
 _SOURCE = "nbmr"
 _REPOSITORY = "dingmyu/NCP"
 _NETWORK = Network(classes=50, image_size=128)
 """Of the recorded sizes, which are the same in all files: fifty classes, 128×128 pixels."""
-_HUNDRED = 100.0
 _RELATIVE = 1e-6
-_ONE_RUN = "one training each, its epochs not stated"
 
 
 class _Task(NamedTuple):
-    """A task: what it is, what was evaluated on, and the fields of its metrics with their
-    meaning.
-    """
+    """A task: what it is, what was evaluated on, and by metric the field and its meaning."""
 
     title: str
     evaluated: str
@@ -69,14 +74,34 @@ _TASKS = {
         _TOP,
     ),
 }
-_BEST = {
-    ("nbmr-seg", "valid_miou"): 79.10,
-    ("nbmr-cls-50-1000", "valid_error"): 13.84,
-    ("nbmr-cls-10c", "valid_error"): 32.04,
-    ("nbmr-video-p", "valid_error"): 59.609,
-}
-"""The best value of each file."""
-_HELD = 2507
+_SIZES = (("params", 1e6, parameters), ("flops", 1e9, recorded_flops))
+
+
+_percent = partial(number, least=0, most=100)
+
+
+def _fields(task: _Task) -> Iterator[Field]:
+    where = f"on {task.evaluated}; one training each, its epochs not stated"
+    for name, (field, meaning) in task.metrics.items():
+        if name == "valid_miou":
+            description = f"{meaning}, {where}"
+            metric = Metric(name, "%", "search", "quality", split="valid", description=description)
+            yield Field(metric, (field,), _percent)
+        else:
+            description = f"{meaning} wrong, {where}"
+            metric = Metric(name, "%", "search", "error", split="valid", description=description)
+            yield Field(metric, (field,), _percent, error_of_percent)
+    recorded = Metric(
+        "recorded_macs",
+        "M",
+        "search",
+        "cost",
+        description=(
+            "as recorded for every task alike: of the network with 50 classes at 128×128 pixels,"
+            " normalisation counted twice an element"
+        ),
+    )
+    yield Field(recorded, ("flops",), convert=lambda values: 1000.0 * values)
 
 
 def read(name: str) -> Table:
@@ -90,107 +115,51 @@ def read_file(path: Path, task: str) -> Table:
     """Read one file of the benchmark."""
     what = _TASKS[task]
     with reading(path, "file of NAS-Bench-MR", _SOURCE):
-        with path.open("rb") as file:
-            records = read_pickle(file, {}, path)
+        records = read_pickle_file(path)
         cells = [
             nbmr().numbered([str(number) for number in record["embedding"]]) for record in records
         ]
-        numbers = {
-            key: np.array([_number(record[key]) for record in records])
-            for key in ("params", "flops", *(field for field, _ in what.metrics.values()))
-        }
-        choices = choices_of(cells)
-        _check_sizes(choices, numbers)
-        values = {name: _values(name, numbers[field]) for name, (field, _) in what.metrics.items()}
-        space = Sampled(nbmr(), choices)
-    table = Table(
-        name=f"nbmr-{task}",
-        space=space.definition,
-        title=f"NAS-Bench-MR on {what.title}: {len(space):,} held architectures",
-        source=f"{fetching.origin(_SOURCE, _REPOSITORY)} data/{task}/trainval.pkl",
-        objective=f"{next(iter(what.metrics))} + 0.05*params",
-        network=_NETWORK,
-        cost="queries",
-        banner=(
-            f"{space.notice} There is one evaluation of each, and nothing was held out: what is"
-            " searched on is all that can be reported."
-        ),
-    )
-    for metric, (_, meaning) in what.metrics.items():
-        table.add(_metric(metric, meaning, what, table.source), None, values[metric], 1)
-    recorded = Metric(
-        "recorded_macs",
-        "M",
-        "search",
-        "cost",
-        source=table.source,
-        description=(
-            "as recorded for every task alike: of the network with 50 classes at 128×128 pixels,"
-            " normalisation counted twice an element"
-        ),
-    )
-    table.add(recorded, None, 1000.0 * numbers["flops"], 1)
+        space = Sampled(nbmr(), choices_of(cells))
+        for field, unit, size in _SIZES:
+            check_sizes(
+                nbmr(),
+                space.choices,
+                recorded=np.array([number(record[field], field) for record in records]),
+                expected=size(space.choices, _NETWORK) / unit,
+                unit=f"{unit:g} {field}",
+                relative=_RELATIVE,
+            )
+        table = Table(
+            name=f"nbmr-{task}",
+            space=space.definition,
+            title=f"NAS-Bench-MR on {what.title}: {len(space):,} held architectures",
+            source=f"{fetching.origin(_SOURCE, _REPOSITORY)} data/{task}/trainval.pkl",
+            objective=f"{next(iter(what.metrics))} + 0.05*params",
+            network=_NETWORK,
+            cost="queries",
+            banner=(
+                f"{space.notice} There is one evaluation of each, and nothing was held out: what is"
+                " searched on is all that can be reported."
+            ),
+        )
+        add_fields(table, _fields(what), records)
     return table
 
 
-def _metric(name: str, meaning: str, task: _Task, source: str) -> Metric:
-    quality = name == "valid_miou"
-    described = f"{meaning}{'' if quality else ' wrong'}, on {task.evaluated}; {_ONE_RUN}"
-    quantity: Quantity = "quality" if quality else "error"
-    return Metric(
-        name, "%", "search", quantity, split="valid", description=described, source=source
-    )
-
-
-def _values(metric: str, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not ((numbers >= 0) & (numbers <= _HUNDRED)).all():
-        raise ValueError(
-            f"{metric} is no share in %: it runs from {numbers.min():g} to {numbers.max():g}."
-        )
-    return numbers if metric == "valid_miou" else _HUNDRED - numbers
-
-
-def _number(value: Any) -> float:
-    if type(value) not in (int, float) or not np.isfinite(value):
-        raise TypeError(f"{value!r:.60} stands where a number should")
-    return float(value)
-
-
-def _check_sizes(choices: Choices, numbers: dict[str, NDArray[np.float64]]) -> None:
-    """The recorded sizes must be those of the networks: else codes and results do not belong
-    together.
-    """
-    for field, unit, computed in (("params", 1e6, parameters), ("flops", 1e9, recorded_flops)):
-        expected = computed(choices, _NETWORK) / unit
-        wrong = np.flatnonzero(
-            ~np.isclose(numbers[field], expected, rtol=_RELATIVE, atol=_RELATIVE)
-        )
-        if len(wrong):
-            raise ValueError(
-                f"{field} of record {wrong[0]} is {numbers[field][wrong[0]]:g}, but its network has"
-                f" {expected[wrong[0]]:g}"
-            )
+_FACTS = {
+    "nbmr-seg": Facts(2507, values={"best valid_miou": 79.10}),
+    "nbmr-cls-50-1000": Facts(2507, values={"best valid_error": 13.84}),
+    "nbmr-cls-10c": Facts(2507, values={"best valid_error": 32.04}),
+    "nbmr-video-p": Facts(2507, values={"best valid_error": 59.609}),
+}
 
 
 def verify() -> Iterator[Verified]:
-    """Check the tables that are here against the published files' best values, and sizes against
-    the networks.
-    """
-    for (name, metric), best in _BEST.items():
+    """Check the tables that are here against the published files' best values and sizes."""
+    for name, facts in _FACTS.items():
+        yield from check_facts(name, facts)
         table = TableFile(table_path(name))
-        values = table.metrics[metric].minimised(table.column(ColumnKey(metric, None, "mean")))
-        found = abs(float(values.min()))
-        yield Verified(
-            f"best {metric} of {name}",
-            abs(found - best) < _RELATIVE,
-            f"{found:.4f}, {best} published",
-        )
-        held = len(table.cells)
-        yield Verified(f"architectures of {name}", held == _HELD, f"{held:,}, {_HELD:,} published")
-        recorded = table.column(ColumnKey("recorded_macs", None, "mean"))
-        gap = float(
-            np.abs(recorded / (recorded_flops(table.cells.choices, table.network) / 1e6) - 1).max()
-        )
-        yield Verified(
-            f"recorded sizes of {name}", gap < _RELATIVE, f"those of the networks, within {gap:.1g}"
-        )
+        expected = recorded_flops(table.cells.choices, table.network) / 1e6
+        gap = float(np.abs(column(table, "recorded_macs") / expected - 1).max())
+        detail = f"those of the networks, within {gap:.1g}"
+        yield Verified(f"recorded sizes of {name}", gap < _RELATIVE, detail)

@@ -79,6 +79,14 @@ def read_pickle(
         raise UserError(f"{printable(origin)} is damaged: {printable(reason):.300}.") from error
 
 
+def read_pickle_file(
+    path: Path, allowed: Mapping[str, object] | None = None, *, most_tuples: int = MOST_TUPLES
+) -> Any:
+    """Read a file of one pickle through an allow-list, which is empty if left out."""
+    with path.open("rb") as file:
+        return read_pickle(file, allowed or {}, path, most_tuples=most_tuples)
+
+
 def read_pt(path: Path) -> Any:
     """A list or dict of plain numbers and strings in PyTorch's zip format, which needs neither
     PyTorch nor a class.

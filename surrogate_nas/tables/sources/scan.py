@@ -3,7 +3,7 @@ of one seed each.
 
 Sermaxhaj et al., "ScAn-Bench: Evaluating Scaling Analysis Methodology", NeurIPS 2026. Its package
 is fetched as a wheel, of which three spreadsheets are read; nothing of it is installed or imported,
-and no column with a person's folders is kept.
+and columns with a person's folders are left out.
 
 - ``scan-llm``: 1,193 decoder language models of 719 shapes on SlimPajama; one more ended at 80 %.
   Scores on downstream tasks are at chance and are left out. Losses along training stand at 10, 25
@@ -19,54 +19,57 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import ZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Kind, Metric, Quantity
+from surrogate_nas.core.metrics import Kind, Metric
 from surrogate_nas.files import table_path
-from surrogate_nas.space import Cell, Sampled, choices_of
+from surrogate_nas.space import Sampled, choices_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.scan import ScAn, scan_llm, scan_tabpfn, scan_vlm
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table, TableFile, Values
 from surrogate_nas.tables.sources import fetching
 from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    Field,
+    add_fields,
+    check_facts,
+    column,
+    distinct,
+    equal,
+    error_of_share,
+    per,
+    read_bounded,
+    text_number,
+)
 
 NAMES = declared("scan").names
 _SOURCE = "scan"
 _REPOSITORY = "scan-bench"
 _LARGEST = 32_000_000
-_HUNDRED = 100.0
-_MILLION = 1e6
-_BILLION = 1e9
-_EXA = 1e18
-_FRACTIONS = {10: 0.1, 25: 0.25, 50: 0.5}
+_FRACTIONS = {"10": 0.1, "25": 0.25, "50": 0.5}
 """Per cent of a language model's training at which losses along it stand."""
 _WITHIN = 0.05
 Row = dict[str, str]
-
-
-class _Column(NamedTuple):
-    """A metric, and its value by run."""
-
-    metric: Metric
-    values: NDArray[np.float64]
+Training = Mapping[str, Any]
+"""The rows of a training: its ``end`` and earlier ones, None where there is none."""
 
 
 class _Part(NamedTuple):
-    """A benchmark: what it is, its space, its spreadsheet, its licence, the runs in it and what
-    they found.
-    """
+    """A benchmark: title, space, spreadsheet, licence, how rows make trainings, and its fields."""
 
     title: str
     space: Callable[[], ScAn]
     file: str
     licence: str
-    read: Callable[[list[Row], str], tuple[list[Row], list[_Column]]]
+    trainings: Callable[[list[Row]], list[Training]]
+    fields: Callable[[], Iterator[Field]]
 
 
 def read(name: str) -> Table:
@@ -83,9 +86,7 @@ def read_file(path: Path, name: str) -> Table:
 
 def _rows(path: Path, member: str) -> list[Row]:
     with ZipFile(path) as archive, archive.open(f"scan_bench/{member}") as packed:
-        content = packed.read(_LARGEST + 1)
-    if len(content) > _LARGEST:
-        raise ValueError(f"{member} unpacks to more than {_LARGEST / 1e6:.0f} MB")
+        content = read_bounded(packed, _LARGEST, member)
     reader = csv.DictReader(io.StringIO(content.decode()), strict=True)
     return [
         {key.removeprefix("config/").removeprefix("model_config."): row[key] for key in row}
@@ -95,16 +96,14 @@ def _rows(path: Path, member: str) -> list[Row]:
 
 def _table(name: str, rows: list[Row]) -> Table:
     part = _PARTS[name]
-    source = f"{fetching.origin(_SOURCE, _REPOSITORY)} {part.file}"
-    runs, columns = part.read(rows, source)
-    places: dict[Cell, int] = {}
-    owners = np.array([places.setdefault(part.space().near(run), len(places)) for run in runs])
-    space = Sampled(part.space(), choices_of(list(places)))
+    trainings = part.trainings(rows)
+    cells, places = distinct(part.space().near(training["end"]) for training in trainings)
+    space = Sampled(part.space(), choices_of(cells))
     table = Table(
         name=name,
         space=space.definition,
-        title=f"ScAn-Bench, {part.title}: {len(runs):,} trainings",
-        source=source,
+        title=f"ScAn-Bench, {part.title}: {len(trainings):,} trainings",
+        source=f"{fetching.origin(_SOURCE, _REPOSITORY)} {part.file}",
         licence=part.licence,
         objective="valid_loss + 0.05*train_compute",
         network=Network(),
@@ -114,254 +113,155 @@ def _table(name: str, rows: list[Row]) -> Table:
             " steps."
         ),
     )
-    for metric, values in columns:
-        there = np.isfinite(values)
-        counts = np.bincount(owners, there)
-        sums = np.bincount(owners, np.where(there, values, 0.0))
-        means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
-        table.add(metric, None, means, counts.astype(np.int16))
+    add_fields(table, part.fields(), trainings, places)
     return table
 
 
-def _number(row: Row, field: str) -> float:
-    """A number of a row, NaN where there is none."""
-    value = float(row[field] or "nan")
-    if value < 0 or (math.isinf(value) and field != "train_loss"):
-        raise ValueError(f"{field} is {row[field]:.40}")
-    return value
-
-
-def _numbers(rows: Sequence[Row], field: str, per: float = 1.0) -> NDArray[np.float64]:
-    return np.array([_number(row, field) for row in rows]) / per
-
-
-def _loss(
-    name: str,
-    kind: Kind,
-    values: NDArray[np.float64],
-    source: str,
-    what: str,
-) -> _Column:
+def _loss(name: str, description: str) -> Metric:
     split = name.partition("_")[0]
-    metric = Metric(
-        name, "nats", kind, "loss", split=split if kind == "search" else "test", source=source
-    )
-    return _Column(_described(metric, what), values)
+    kind: Kind = "final" if split == "test" else "search"
+    return Metric(name, "nats", kind, "loss", split=split, description=description)
 
 
-def _described(metric: Metric, description: str) -> Metric:
-    return Metric(
-        metric.name,
-        metric.unit,
-        metric.kind,
-        metric.quantity,
-        split=metric.split,
-        description=description,
-        source=metric.source,
-    )
+def _cost(name: str, unit: str, description: str) -> Metric:
+    return Metric(name, unit, "search", "cost", description=description)
 
 
-def _cost(
-    name: str,
-    unit: str,
-    values: NDArray[np.float64],
-    source: str,
-    what: str,
-) -> _Column:
-    return _Column(Metric(name, unit, "search", "cost", description=what, source=source), values)
+def _by_run(rows: list[Row]) -> list[list[Row]]:
+    runs: dict[str, list[Row]] = {}
+    for row in rows:
+        runs.setdefault(row["config_id"], []).append(row)
+    return list(runs.values())
 
 
 # Language models
 
 
-def _llm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
-    by_run = _grouped(rows)
-    runs = [max(each, key=lambda row: float(row["step_fraction"])) for each in by_run.values()]
-    trainings = [
-        each
-        for each, run in zip(by_run.values(), runs, strict=True)
-        if float(run["step_fraction"]) == 1.0
-    ]
-    runs = [run for run in runs if float(run["step_fraction"]) == 1.0]
-    columns = [
-        _loss(
-            "valid_loss",
-            "search",
-            _numbers(runs, "valid_loss"),
-            source,
-            "cross-entropy a token, at the end",
-        ),
-        _loss(
-            "train_loss",
-            "search",
-            _numbers(runs, "train_loss_so_far"),
-            source,
-            "as logged at the end",
-        ),
-        _loss(
-            "test_loss",
-            "final",
-            _numbers(runs, "test_loss"),
-            source,
-            "cross-entropy a token, at the end",
-        ),
-    ]
-    for percent, fraction in _FRACTIONS.items():
-        near = [_nearest(each, fraction) for each in trainings]
-        for name, field in (("valid_loss", "valid_loss"), ("train_loss", "train_loss_so_far")):
-            values = np.array([np.nan if row is None else _number(row, field) for row in near])
-            what = f"after {percent} % of training, within {100 * _WITHIN:.0f}, where held"
-            columns.append(_loss(f"{name}@{percent}", "search", values, source, what))
-    columns += [
-        _cost(
-            "params",
-            "M",
-            _numbers(runs, "total_params", _MILLION),
-            source,
-            "trainable, embeddings included",
-        ),
-        _cost(
-            "tokens",
-            "B",
-            _numbers(runs, "n_tokens", _BILLION),
-            source,
-            "tokens of training, in billions",
-        ),
-        _cost(
-            "train_compute",
-            "EFLOP",
-            _numbers(runs, "flops", _EXA),
-            source,
-            "of the whole training, as recorded",
-        ),
-    ]
-    return runs, columns
+def _llm_trainings(rows: list[Row]) -> list[Training]:
+    """The trainings that came to their end."""
+    trainings: list[Training] = []
+    for run in _by_run(rows):
+        end = max(run, key=_fraction)
+        if _fraction(end) == 1.0:
+            along = {percent: _nearest(run, at) for percent, at in _FRACTIONS.items()}
+            trainings.append({"end": end, **along})
+    return trainings
 
 
-def _grouped(rows: list[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row["config_id"], []).append(row)
-    return found
+def _fraction(row: Row) -> float:
+    return float(row["step_fraction"])
 
 
-def _nearest(rows: list[Row], fraction: float) -> Row | None:
-    row = min(rows, key=lambda row: abs(float(row["step_fraction"]) - fraction))
-    return row if abs(float(row["step_fraction"]) - fraction) <= _WITHIN else None
+def _nearest(run: list[Row], at: float) -> Row | None:
+    row = min(run, key=lambda row: abs(_fraction(row) - at))
+    return row if abs(_fraction(row) - at) <= _WITHIN else None
+
+
+def _llm_fields() -> Iterator[Field]:
+    logged = "train_loss_so_far"
+    entropy = "cross-entropy a token, at the end"
+    yield Field(_loss("valid_loss", entropy), ("end", "valid_loss"), text_number)
+    yield Field(_loss("train_loss", "as logged at the end"), ("end", logged), text_number)
+    yield Field(_loss("test_loss", entropy), ("end", "test_loss"), text_number)
+    for percent in _FRACTIONS:
+        along = f"after {percent} % of training, within {100 * _WITHIN:.0f}, where held"
+        yield Field(_loss(f"valid_loss@{percent}", along), (percent, "valid_loss"), text_number)
+        yield Field(_loss(f"train_loss@{percent}", along), (percent, logged), text_number)
+    params = _cost("params", "M", "trainable, embeddings included")
+    yield Field(params, ("end", "total_params"), text_number, per(1e6))
+    tokens = _cost("tokens", "B", "tokens of training, in billions")
+    yield Field(tokens, ("end", "n_tokens"), text_number, per(1e9))
+    compute = _cost("train_compute", "EFLOP", "of the whole training, as recorded")
+    yield Field(compute, ("end", "flops"), text_number, per(1e18))
 
 
 # OpenCLIP
 
 
-def _vlm(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
-    trainings = [
-        sorted(each, key=lambda row: int(row["epoch"])) for each in _grouped(rows).values()
-    ]
-    runs = [each[-1] for each in trainings]
-    lost = np.array([any(row["epoch_diverged"] == "True" for row in each) for each in trainings])
-    half = [
-        next((r for r in each if int(r["epoch"]) == int(float(r["total_epochs"])) // 2), each[-1])
-        for each in trainings
-    ]
-
-    def worst(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        sound = values[np.isfinite(values) & ~lost]
-        return np.where(lost | ~np.isfinite(values), sound.max(), values)
-
-    what = "contrastive; a run that diverged counts as the worst of the others"
-    columns = [
-        _loss("valid_loss", "search", worst(_numbers(runs, "val_loss")), source, what),
-        _loss(
-            "train_loss",
-            "search",
-            worst(_numbers(runs, "train_loss")),
-            source,
-            f"{what}; other batches than valid_loss",
-        ),
-        _loss(
-            "valid_loss@half",
-            "search",
-            worst(_numbers(half, "val_loss")),
-            source,
-            f"after half of the epochs; {what}",
-        ),
-        _loss(
-            "train_loss@half",
-            "search",
-            worst(_numbers(half, "train_loss")),
-            source,
-            f"after half of the epochs; {what}",
-        ),
-        _loss("test_loss", "final", worst(_numbers(runs, "test_loss")), source, what),
-    ]
-    error: Quantity = "error"
-    zero_shot = Metric("test_imagenet_error", "%", "final", error, split="test", source=source)
-    values = worst(_HUNDRED * (1.0 - _numbers(runs, "imagenet1k_acc1")))
-    columns.append(
-        _Column(
-            _described(zero_shot, "zero-shot top-1 wrong on ImageNet; diverged runs as the worst"),
-            values,
+def _vlm_trainings(rows: list[Row]) -> list[Training]:
+    """All trainings; of one that diverged, ``sound end`` and ``sound half`` are None."""
+    trainings: list[Training] = []
+    for run in _by_run(rows):
+        run.sort(key=lambda row: int(row["epoch"]))
+        end = run[-1]
+        middle = int(float(end["total_epochs"])) // 2
+        candidates = [row for row in run if int(row["epoch"]) == middle]
+        half = candidates[0] if candidates else end
+        has_diverged = any(row["epoch_diverged"] == "True" for row in run)
+        trainings.append(
+            {
+                "end": end,
+                "diverged": "1" if has_diverged else "0",
+                "sound end": None if has_diverged else end,
+                "sound half": None if has_diverged else half,
+            }
         )
+    return trainings
+
+
+def _missing_as_worst(values: Values) -> Values:
+    is_finite = np.isfinite(values)
+    return np.where(is_finite, values, values[is_finite].max())
+
+
+def _vlm_fields() -> Iterator[Field]:
+    what = "contrastive; a run that diverged counts as the worst of the others"
+    batches = f"{what}; other batches than valid_loss"
+    half = f"after half of the epochs; {what}"
+    infinite = partial(text_number, most=math.inf)
+    for name, description, path, check in (
+        ("valid_loss", what, ("sound end", "val_loss"), text_number),
+        ("train_loss", batches, ("sound end", "train_loss"), infinite),
+        ("valid_loss@half", half, ("sound half", "val_loss"), text_number),
+        ("train_loss@half", half, ("sound half", "train_loss"), infinite),
+        ("test_loss", what, ("sound end", "test_loss"), text_number),
+    ):
+        yield Field(_loss(name, description), path, check, _missing_as_worst)
+    zero_shot = Metric(
+        "test_imagenet_error",
+        "%",
+        "final",
+        "error",
+        split="test",
+        description="zero-shot top-1 wrong on ImageNet; diverged runs as the worst",
     )
-    diverged = Metric(
-        "diverged", "", "record", "structure", description="1 where the run diverged", source=source
+    yield Field(
+        zero_shot,
+        ("sound end", "imagenet1k_acc1"),
+        text_number,
+        lambda values: _missing_as_worst(error_of_share(values)),
     )
-    columns += [
-        _Column(diverged, lost.astype(np.float64)),
-        _cost("params", "M", _numbers(runs, "mparams"), source, "of both towers, as recorded"),
-        _cost(
-            "samples",
-            "M",
-            _numbers(runs, "total_samples_planned", _MILLION),
-            source,
-            "planned of all epochs",
-        ),
-        _cost(
-            "train_compute",
-            "GFLOP",
-            _numbers(runs, "total_compute_planned"),
-            source,
-            "planned, in the file's unit",
-        ),
-    ]
-    return runs, columns
+    diverged = Metric("diverged", "", "record", "structure", description="1 where the run diverged")
+    yield Field(diverged, ("diverged",), text_number)
+    params = _cost("params", "M", "of both towers, as recorded")
+    yield Field(params, ("end", "mparams"), text_number)
+    samples = _cost("samples", "M", "planned of all epochs")
+    yield Field(samples, ("end", "total_samples_planned"), text_number, per(1e6))
+    compute = _cost("train_compute", "GFLOP", "planned, in the file's unit")
+    yield Field(compute, ("end", "total_compute_planned"), text_number)
 
 
 # TabPFN
 
 
-def _tabpfn(rows: list[Row], source: str) -> tuple[list[Row], list[_Column]]:
+def _tabpfn_trainings(rows: list[Row]) -> list[Training]:
+    return [{"end": row} for row in rows]
+
+
+def _tabpfn_fields() -> Iterator[Field]:
     prior = "negative log-likelihood on data drawn from the prior"
-    columns = [_loss("valid_loss", "search", _numbers(rows, "val/val_loss"), source, prior)]
+    yield Field(_loss("valid_loss", prior), ("end", "val/val_loss"), text_number)
     for size in ("small", "medium", "large"):
-        values = _numbers(rows, f"val/{size}/val_loss")
-        columns.append(
-            _loss(f"valid_loss@{size}", "search", values, source, f"{prior}, {size} sets")
-        )
-    columns.append(
-        _loss("test_nll", "final", _numbers(rows, "real_data/nll"), source, "on real data sets")
-    )
-    auc = Metric(
-        "test_auc",
-        "%",
-        "final",
-        "quality",
-        split="test",
-        description="on real data sets",
-        source=source,
-    )
-    columns += [
-        _Column(auc, _numbers(rows, "real_data/roc_auc", 1 / _HUNDRED)),
-        _cost("params", "M", _numbers(rows, "parameters", _MILLION), source, "as recorded"),
-        _cost(
-            "train_compute",
-            "EFLOP",
-            _numbers(rows, "total_flops", _EXA),
-            source,
-            "of the whole training, as recorded",
-        ),
-    ]
-    return rows, columns
+        loss = _loss(f"valid_loss@{size}", f"{prior}, {size} sets")
+        yield Field(loss, ("end", f"val/{size}/val_loss"), text_number)
+    real = "on real data sets"
+    yield Field(_loss("test_nll", real), ("end", "real_data/nll"), text_number)
+    auc = Metric("test_auc", "%", "final", "quality", split="test", description=real)
+    yield Field(auc, ("end", "real_data/roc_auc"), text_number, per(0.01))
+    params = _cost("params", "M", "as recorded")
+    yield Field(params, ("end", "parameters"), text_number, per(1e6))
+    compute = _cost("train_compute", "EFLOP", "of the whole training, as recorded")
+    yield Field(compute, ("end", "total_flops"), text_number, per(1e18))
 
 
 _PARTS = {
@@ -370,58 +270,46 @@ _PARTS = {
         scan_llm,
         "llm/configs_intermediate_summary.csv",
         "MIT",
-        _llm,
+        _llm_trainings,
+        _llm_fields,
     ),
-    "scan-vlm": _Part("OpenCLIP models", scan_vlm, "vlm/data.csv", "CC BY-SA 4.0", _vlm),
-    "scan-tabpfn": _Part("TabPFN models", scan_tabpfn, "tabpfn/data.csv", "MIT", _tabpfn),
+    "scan-vlm": _Part(
+        "OpenCLIP models", scan_vlm, "vlm/data.csv", "CC BY-SA 4.0", _vlm_trainings, _vlm_fields
+    ),
+    "scan-tabpfn": _Part(
+        "TabPFN models", scan_tabpfn, "tabpfn/data.csv", "MIT", _tabpfn_trainings, _tabpfn_fields
+    ),
 }
-_HELD = {"scan-llm": (1193, 1193), "scan-vlm": (1500, 1500), "scan-tabpfn": (2219, 2222)}
-"""Cells and trainings of each; of TabPFN three pairs are too close to tell apart."""
-_BEST = {"scan-llm": 1.28246043, "scan-vlm": 0.32430065, "scan-tabpfn": 0.80176678}
-"""The least validation loss of each."""
+_FACTS = {
+    "scan-llm": Facts(
+        cells=1193,
+        trainings=1193,
+        values={"best valid_loss": 1.28246043},
+        ranks={
+            ("train_loss@10", "test_loss"): 0.806,
+            ("train_loss@25", "test_loss"): 0.815,
+            ("train_loss@50", "test_loss"): 0.843,
+            ("valid_loss@10", "test_loss"): 0.769,
+            ("valid_loss@25", "test_loss"): 0.868,
+            ("valid_loss@50", "test_loss"): 0.947,
+        },
+    ),
+    "scan-vlm": Facts(cells=1500, trainings=1500, values={"best valid_loss": 0.32430065}),
+    # three pairs are too close to tell apart
+    "scan-tabpfn": Facts(
+        cells=2219,
+        trainings=2222,
+        values={"best valid_loss": 0.80176678},
+        ranks={("valid_loss", "test_nll"): 0.277},
+        rank_within=0.002,
+    ),
+}
 _DIVERGED = 134
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against what the package's spreadsheets hold, computed from them without this
-    code.
-    """
-    from scipy.stats import kendalltau
-
-    files = {name: TableFile(table_path(name)) for name in NAMES}
-
-    def column(name: str, metric: str) -> NDArray[np.float64]:
-        return files[name].column(ColumnKey(metric, None, "mean"))
-
-    for name, known in _HELD.items():
-        held = len(files[name].cells), int(files[name].n_seeds("valid_loss", None).sum())
-        yield Verified(
-            f"cells and trainings of {name}", held == known, f"{held[0]:,} and {held[1]:,}"
-        )
-        best = float(column(name, "valid_loss").min())
-        yield Verified(f"best valid_loss of {name}", abs(best - _BEST[name]) < 1e-7, f"{best:.8f}")
-    lost = int(column("scan-vlm", "diverged").sum())
-    yield Verified(
-        "diverged models of scan-vlm", lost == _DIVERGED, f"{lost}, {_DIVERGED} published"
-    )
-    for name, first, second, tau in _TAUS:
-        one = column(name, first)
-        other = column(name, second)
-        there = np.isfinite(one) & np.isfinite(other)
-        found = float(kendalltau(one[there], other[there]).statistic)
-        yield Verified(
-            f"τ({first}, {second}) of {name}",
-            abs(found - tau) < 0.002,
-            f"{found:.3f}, {tau} published",
-        )
-
-
-_TAUS = (
-    ("scan-llm", "train_loss@10", "test_loss", 0.806),
-    ("scan-llm", "train_loss@25", "test_loss", 0.815),
-    ("scan-llm", "train_loss@50", "test_loss", 0.843),
-    ("scan-llm", "valid_loss@10", "test_loss", 0.769),
-    ("scan-llm", "valid_loss@25", "test_loss", 0.868),
-    ("scan-llm", "valid_loss@50", "test_loss", 0.947),
-    ("scan-tabpfn", "valid_loss", "test_nll", 0.277),
-)
+    """Check the tables against numbers computed from the package's spreadsheets independently."""
+    for name, facts in _FACTS.items():
+        yield from check_facts(name, facts)
+    diverged = column(TableFile(table_path("scan-vlm")), "diverged")
+    yield equal("diverged models of scan-vlm", int(diverged.sum()), _DIVERGED)

@@ -38,7 +38,8 @@ from surrogate_nas.space import (
     listed,
 )
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.sources.frame import means_by_cell
 from surrogate_nas.tables.sources.spreadsheet import MOST_COLUMNS, check_name
 
 if TYPE_CHECKING:
@@ -92,12 +93,14 @@ def read_study(
             the space.
     """
     need(f"Reading {printable(place)}", "optuna")
-    held, files = _opened(place, study)
-    finished, notes = _finished(held)
-    source = f"study {printable(held.study_name)} of {_shown(place)}"
+    source_study, files = _opened(place, study)
+    finished, notes = _finished(source_study)
+    source = f"study {printable(source_study.study_name)} of {_shown(place)}"
     if not finished:
         raise UserError(f"The {source} has no finished trial: {'; '.join(notes) or 'it is empty'}.")
-    name = name or "".join(c if c.isalnum() and c.isascii() else "-" for c in held.study_name)
+    name = name or "".join(
+        c if c.isalnum() and c.isascii() else "-" for c in source_study.study_name
+    )
     check_name(name, taken)
     columns = _columns_of(finished)
     chosen = _space_of(name, columns) if space is None else space
@@ -122,51 +125,28 @@ def read_study(
         cost="queries",
         banner=table_space.notice if isinstance(table_space, Sampled) else "",
     )
-    places = [table_space.cell(cell).index for cell in cells]
-    named = _named(held, metrics, source)
+    places = np.array([table_space.cell(cell).index for cell in cells])
+    named = _named(source_study, metrics, source)
     curve = _steps(finished)
     if curve is None and any(trial.intermediate_values for trial in finished):
         notes.append(
             "intermediate values are left out: not all trials end with the last of the same steps"
         )
-    for number, metric in enumerate(named):
-        if curve is None:
-            _add(
-                table,
-                metric,
-                None,
-                places,
-                [trial.values[number] for trial in finished],
-                len(table_space),
-            )
-    for step, epochs in (curve or {}).items():
-        _add(
-            table,
-            named[0],
-            epochs,
-            places,
-            [t.intermediate_values[step] for t in finished],
-            len(table_space),
-        )
+    results: list[tuple[Metric, int | None, list[float]]] = []
+    if curve is None:
+        for number, metric in enumerate(named):
+            results.append((metric, None, [trial.values[number] for trial in finished]))
+    else:
+        for step, n_epochs in curve.items():
+            values = [trial.intermediate_values[step] for trial in finished]
+            results.append((named[0], n_epochs, values))
+    for metric, epochs, values in results:
+        means, counts = means_by_cell(np.array(values), places, len(table_space))
+        table.add(metric, epochs, means, counts)
     losses = [metric.name for metric in named if metric.is_loss and metric.kind == "search"]
     table.objective = losses[0] if losses else ""
     table.epochs = "runs" if curve is None else "curve"
     return Imported(table, notes, files)
-
-
-def _add(
-    table: Table,
-    metric: Metric,
-    epochs: int | None,
-    places: Sequence[int],
-    values: Sequence[float],
-    size: int,
-) -> None:
-    """Add a column of the means by cell."""
-    counts = np.bincount(places, minlength=size)
-    total = np.bincount(places, weights=values, minlength=size)
-    means: Values = np.where(counts > 0, total / np.maximum(counts, 1), np.nan)
-    table.add(metric, epochs, means, counts.astype(np.int16))
 
 
 @contextmanager
@@ -346,7 +326,7 @@ def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metri
     given = list(
         names or study.metric_names or (["value"] if n == 1 else [f"value_{i}" for i in range(n)])
     )
-    found = []
+    metrics = []
     for number, (name, direction) in enumerate(zip(given, study.directions, strict=True)):
         check_name(name, frozenset(), what="A metric")
         metric = metric_named(name, description=f"objective {number} of the study", source=source)
@@ -361,12 +341,12 @@ def _named(study: optuna.Study, names: Sequence[str], source: str) -> list[Metri
                 f" {name} {'smaller' if larger else 'larger'} is better; name it with --metric,"
                 f" such as {right}."
             )
-        found.append(metric)
-    if len({metric.name for metric in found}) < n:
+        metrics.append(metric)
+    if len({metric.name for metric in metrics}) < n:
         raise UserError(
             f"Two objectives have the same name: {', '.join(given)}; --metric names them."
         )
-    return found
+    return metrics
 
 
 def _steps(trials: Sequence[FrozenTrial]) -> dict[int, int] | None:

