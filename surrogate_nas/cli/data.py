@@ -60,16 +60,16 @@ def benchmarks(
     """
     from surrogate_nas.benchmarks import families, load
 
-    found = [family for family in families() if what in (None, family["name"])]
-    listed = [entry for family in found for entry in family["benchmarks"]]
-    if what is not None and not found:
+    chosen = [family for family in families() if what in (None, family["name"])]
+    listed = [entry for family in chosen for entry in family["benchmarks"]]
+    if what is not None and not chosen:
         listed = [load(what).describe()]
     if what is None:
-        emit(listed, json, lambda: _show_families(found))
+        emit(listed, json, lambda: _show_families(chosen))
     elif len(listed) == 1:
         emit(listed, json, lambda: _show_benchmark(*listed))
     else:
-        emit(listed, json, lambda: _show_family(*found))
+        emit(listed, json, lambda: _show_family(*chosen))
 
 
 def _families() -> list[str]:
@@ -78,8 +78,8 @@ def _families() -> list[str]:
     return [family["name"] for family in families()]
 
 
-def _show_families(found: list[dict[str, Any]]) -> None:
-    rows = [(f["name"], _here(f), f["benchmarks"][0]["name"], f["title"]) for f in found]
+def _show_families(families: list[dict[str, Any]]) -> None:
+    rows = [(f["name"], _here(f), f["benchmarks"][0]["name"], f["title"]) for f in families]
     show_table(("family", "here", "such as", "holds"), rows, cut="holds", spare=("such as",))
     typer.echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
 
@@ -350,12 +350,12 @@ def import_(
     if kind is Importable.optuna:
         names = [] if metric is None else [one.strip() for one in metric.split(",")]
         own = None if space is None else register(space)
-        found = studies.read_study(
+        of_study = studies.read_study(
             source, name or "", reserved(), study=study, metrics=names, space=own
         )
-        _imported(kind.value, [found.table], list(found.files), started, json)
-        for line in found.notes:
-            note(f"{found.table.name}: {line}.")
+        _imported(kind.value, [of_study.table], list(of_study.files), started, json)
+        for line in of_study.notes:
+            note(f"{of_study.table.name}: {line}.")
         return
     path = Path(source)
     if kind is Importable.csv:
@@ -396,12 +396,12 @@ def _imported(
 
     _report(name, list(map(_written, tables)), files, started, json)
     for table in tables:
-        found = examine(table)
-        note(found.headline)
-        for finding in found.findings:
+        examination = examine(table)
+        note(examination.headline)
+        for finding in examination.findings:
             if finding.level != "note":
                 note(_line(finding))
-        if found.of("note"):
+        if examination.of("note"):
             note(f"The notes: snas data doctor {table.name}")
 
 
@@ -465,14 +465,14 @@ def doctor(
       snas data doctor nb201-cifar10 --json
       snas data doctor mine.csv --space mine.py:SPACE
     """
-    found = _examined(name, space)
+    examination = _examined(name, space)
 
     def show() -> None:
-        typer.echo(found.headline)
-        for finding in found.findings:
+        typer.echo(examination.headline)
+        for finding in examination.findings:
             typer.echo(_line(finding))
 
-    emit(found.to_json(), json, show)
+    emit(examination.to_json(), json, show)
 
 
 def _examined(name: str, space: str | None) -> Examination:

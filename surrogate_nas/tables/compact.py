@@ -131,9 +131,10 @@ def rounded(values: Values, digits: int | NDArray[np.int64]) -> Values:
         [123.5, -0.0001235, 100000.0, 0.0]
     """
     whole, powers = _parted(values, digits)
-    found = _scaled(whole, powers)
-    found = np.where(np.abs(found) < _LEAST, 0.0, found)  # else the second time would take it for 0
-    return np.where(np.isfinite(values), found, values)
+    result = _scaled(whole, powers)
+    # otherwise a second rounding would take it for 0
+    result = np.where(np.abs(result) < _LEAST, 0.0, result)
+    return np.where(np.isfinite(values), result, values)
 
 
 def _parted(values: Values, digits: int | NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
@@ -163,14 +164,14 @@ def _whole(column: Values, digits: int) -> NDArray[np.int32]:
     ).astype(np.int32)
 
 
-def _read(row: NDArray[np.int32], held: dict[str, Any]) -> Values:
+def _read(row: NDArray[np.int32], entry: dict[str, Any]) -> Values:
     """The numbers of a column."""
     lacking = row == MISSING
-    if "digits" in held:
+    if "digits" in entry:
         whole = np.where(lacking, _POWERS * _SHIFT + _MIDDLE, row.astype(np.int64))
         numbers = _scaled((whole % _SHIFT - _MIDDLE).astype(np.float64), whole // _SHIFT - _POWERS)
     else:
-        numbers = row / 10.0 ** held["decimals"]
+        numbers = row / 10.0 ** entry["decimals"]
     return np.where(lacking, np.nan, numbers)
 
 
@@ -228,11 +229,11 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     texts = {key: str(content["texts"][key]) for key in TEXTS}
     table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
-    for name, held in content["metrics"].items():
-        metric = made(Metric, held["details"], name=name, epochs=())
+    for name, entry in content["metrics"].items():
+        metric = made(Metric, entry["details"], name=name, epochs=())
         runs: dict[int, dict[int, Values]] = {}
-        for epochs, seed in held["columns"]:
-            runs.setdefault(epochs, {})[seed] = _read(next(rows), held)
+        for epochs, seed in entry["columns"]:
+            runs.setdefault(epochs, {})[seed] = _read(next(rows), entry)
         for epochs, columns in runs.items():
             table.add(metric, epochs, columns[0], 1, columns)
     return table

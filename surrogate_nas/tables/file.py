@@ -166,11 +166,11 @@ class TableFile(TableView):
         with self._reading() as file:
             _check_kind(file, path)
             self._index = _read_index(file)
-            said = _file_attributes(self._index)
-            for key, value in said.items():
+            attributes = _file_attributes(self._index)
+            for key, value in attributes.items():
                 if hdf5.text(file, key) != value:
                     raise ValueError(f"its attribute {key} is not what its index says")
-        super().__init__(self._index, self._index.texts, said["digest"])
+        super().__init__(self._index, self._index.texts, attributes["digest"])
         self.keys: set[ColumnKey] = self._index.keys
         self.cells = self._space()
 

@@ -135,12 +135,12 @@ class Index:
 
     def contents(self) -> Contents:
         """What it holds, a digest of the columns of every run."""
-        found: Contents = {name: {} for name in self.metrics}
+        by_metric: Contents = {name: {} for name in self.metrics}
         for (name, epochs), digests in self.digests.items():
             meaning = [getattr(self.metrics[name], key) for key in _MEANING]
             content = json.dumps([meaning, digests], sort_keys=True).encode()
-            found[name][epochs_text(epochs)] = hashlib.sha256(content).hexdigest()[:_SHORT]
-        return found
+            by_metric[name][epochs_text(epochs)] = hashlib.sha256(content).hexdigest()[:_SHORT]
+        return by_metric
 
     def only(self, runs: Collection[Run]) -> Index:
         """The same with some runs alone, and without metrics that have none of these."""
@@ -347,10 +347,10 @@ class Table:
             per_seed: The columns of single seeds.
         """
         mean = np.asarray(mean, dtype=np.float64)
-        held = self.metrics.get(metric.name, metric)
-        runs = held.epochs if epochs is None else tuple(sorted({*held.epochs, epochs}))
+        known = self.metrics.get(metric.name, metric)
+        runs = known.epochs if epochs is None else tuple(sorted({*known.epochs, epochs}))
         present = int(np.isfinite(mean).sum())
-        n_cells = present if held.n_cells < 0 else min(held.n_cells, present)
+        n_cells = present if known.n_cells < 0 else min(known.n_cells, present)
         self.metrics[metric.name] = replace(metric, epochs=runs, n_cells=n_cells)
         self.columns[ColumnKey(metric.name, epochs, "mean")] = mean
         counts = np.where(np.isfinite(mean), n_seeds, 0).astype(np.int16)

@@ -125,7 +125,7 @@ def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
     """Read the files of a grid, one a split, which list the same trainings in the same order."""
     files = {_SPLITS[path.stem]: _rows(path) for path in paths}
     space = _space(grid)
-    found = dict[str, _Task]()
+    tasks = dict[str, _Task]()
     with reading(paths[0].parent, "folder of GraphGym's results", _SOURCE):
         for rows in zip(*files.values(), strict=True):
             run = dict(zip(files, rows, strict=True))
@@ -135,9 +135,9 @@ def read_tasks(grid: str, paths: list[Path]) -> dict[str, _Task]:
             if any(key != keys[0] for key in keys):
                 raise ValueError("the files of its splits list other trainings")
             name, title = _named(grid, rows[0])
-            task = found.setdefault(name, _Task(grid, title, {}))
+            task = tasks.setdefault(name, _Task(grid, title, {}))
             task.runs.setdefault(_cell(grid, rows[0]), []).append(run)
-    return found
+    return tasks
 
 
 _TASK_KEYS = ("format", "dataset", "task", "trans", "feature", "label")
@@ -187,12 +187,12 @@ def _table(name: str, task: _Task) -> Table:
     space = _space(task.round)
     cells = list(task.runs)
     choices = choices_of(cells)
-    held = graphgym()
+    designs = graphgym()
     banner = "Nothing was held out: what is searched on is all that can be reported."
     definition = space.definition
     runs = list(task.runs.values())
-    if task.round != "v1" and len(cells) == len(held):
-        order = np.argsort([held.index(cell) for cell in cells])
+    if task.round != "v1" and len(cells) == len(designs):
+        order = np.argsort([designs.index(cell) for cell in cells])
         runs = [runs[place] for place in order]
     else:
         part = Sampled(space, choices)

@@ -50,12 +50,12 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
         tables.add(_load(path, allowed), str(path))
         if progress:
             progress(done, len(files))
-    made = tables.tables()
-    if not made:
+    results = tables.tables()
+    if not results:
         raise UserError(
             f"The records in {folder} hold no results of CIFAR-10, CIFAR-100 or ImageNet16-120."
         )
-    return made
+    return results
 
 
 def _records(folder: Path, allowed: dict[str, object]) -> tuple[list[Path], Records]:

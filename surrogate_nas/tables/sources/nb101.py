@@ -99,9 +99,9 @@ def read_files(paths: list[Path], name: str, source: str) -> Table:
     if not paths:
         raise UserError("No file of NAS-Bench-101 was named.")
     with reading(" and ".join(map(printable, paths)), "file of NAS-Bench-101's records", _SOURCE):
-        parts = [_part(path) for path in paths]
+        records = [_part(path) for path in paths]
         return _table(
-            _sorted(_Records(*map(np.concatenate, zip(*parts, strict=True)))), name, source
+            _sorted(_Records(*map(np.concatenate, zip(*records, strict=True)))), name, source
         )
 
 
@@ -138,12 +138,12 @@ def _part(path: Path) -> _Records:
 
 
 def _numbers(fields: dict[str, Any], name: str) -> NDArray[np.float64]:
-    held = fields[name]
-    if not isinstance(held, list) or len(held) != len(fields[_KEY]):
+    values = fields[name]
+    if not isinstance(values, list) or len(values) != len(fields[_KEY]):
         raise TypeError(f"{name} is no list as long as that of the hashes")
-    if wrong := [value for value in held if type(value) not in (int, float)]:
+    if wrong := [value for value in values if type(value) not in (int, float)]:
         raise TypeError(f"{name} holds {wrong[0]!r:.60}, which is no number")
-    return np.array(held, dtype=np.float64)
+    return np.array(values, dtype=np.float64)
 
 
 def _places(keys: list[Any]) -> NDArray[np.intp]:
@@ -154,11 +154,11 @@ def _places(keys: list[Any]) -> NDArray[np.intp]:
     every = all_hashes()
     beginnings = _beginnings(every)
     order = np.argsort(beginnings)
-    found = order[np.searchsorted(beginnings, _beginnings(digests), sorter=order) % len(order)]
-    wrong = np.flatnonzero((every[found] != digests).any(axis=1)).tolist()
+    places = order[np.searchsorted(beginnings, _beginnings(digests), sorter=order) % len(order)]
+    wrong = np.flatnonzero((every[places] != digests).any(axis=1)).tolist()
     if wrong:
         raise ValueError(f"{keys[wrong[0]]} is the hash of no cell")
-    return found
+    return places
 
 
 def _beginnings(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -170,11 +170,11 @@ def _sorted(records: _Records) -> _Records:
     """Every cell once, in the order of the space."""
     places, first, of_row = np.unique(records.places, return_index=True, return_inverse=True)
     if len(places) < len(records.places):
-        told = np.column_stack([records.errors, records.seconds])
-        unlike = np.flatnonzero((told != told[first][of_row]).any(axis=1))
-        if len(unlike):
+        numbers = np.column_stack([records.errors, records.seconds])
+        different = np.flatnonzero((numbers != numbers[first][of_row]).any(axis=1))
+        if len(different):
             raise ValueError(
-                f"{nb101()[int(records.places[unlike[0]])]} is there twice, and not alike"
+                f"{nb101()[int(records.places[different[0]])]} is there twice, and not alike"
             )
     return _Records(places, records.errors[first], records.seconds[first])
 
@@ -182,11 +182,11 @@ def _sorted(records: _Records) -> _Records:
 def _table(records: _Records, name: str, source: str) -> Table:
     whole = len(records.places) == len(nb101())
     space = nb101() if whole else Sampled(nb101(), nb101().choices[records.places])
-    held = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(nb101()):,} cells"
+    extent = f"all {len(space):,} cells" if whole else f"{len(space):,} of {len(nb101()):,} cells"
     table = Table(
         name=name,
         space=space.definition,
-        title=f"NAS-Bench-101 on CIFAR-10: {held}",
+        title=f"NAS-Bench-101 on CIFAR-10: {extent}",
         source=source,
         licence=fetching.licence(_SOURCE),
         citation=fetching.citation(_SOURCE),
@@ -237,13 +237,13 @@ def _verified_parameters() -> Verified:
     """The recorded sizes of the fetched files."""
     paths = [path for path in fetching.files(_SOURCE) if path.name != "data-1k.json"]
     try:
-        found = sum(len(_part(path).places) for path in paths)
+        n_cells = sum(len(_part(path).places) for path in paths)
     except (OSError, LookupError, TypeError, ValueError) as error:
         return Verified("trainable parameters of nb101", False, printable(error))
     return Verified(
         "trainable parameters of nb101",
-        found == _FACTS.cells,
-        f"those of the networks, of {found:,} cells",
+        n_cells == _FACTS.cells,
+        f"those of the networks, of {n_cells:,} cells",
     )
 
 
@@ -254,8 +254,8 @@ def _verified_graphs() -> Iterator[Verified]:
         fields = json.loads(path.read_bytes())
         rows = list(zip(fields["adjacency"], fields["operations"], fields[_KEY], strict=True))
         graphs = [
-            Graph(n := held.index(-2) + 1, edge_bits(matrix), tuple(held[1 : n - 1]))
-            for matrix, held, _ in rows
+            Graph(n := operations.index(-2) + 1, edge_bits(matrix), tuple(operations[1 : n - 1]))
+            for matrix, operations, _ in rows
         ]
     except (OSError, LookupError, TypeError, ValueError) as error:
         raise UserError(

@@ -58,18 +58,20 @@ _KNOWN = {"DARTS_V1": 92.746, "DARTS_V2": 92.877, "PC_DARTS_cifar": 93.228}
 def predicting(name: str) -> Predicting:
     """What the benchmark is; the model is not opened."""
     source = fetching.origin(_SOURCE, _REPOSITORY)
-    said = "CIFAR-10's validation images, along one training of 98 epochs; predicted"
-    told: dict[str, Any] = {"epochs": _EPOCHS, "source": source}
+    described = "CIFAR-10's validation images, along one training of 98 epochs; predicted"
+    common: dict[str, Any] = {"epochs": _EPOCHS, "source": source}
     metrics = (
-        Metric("valid_error", "%", "search", "error", split="valid", description=said, **told),
+        Metric(
+            "valid_error", "%", "search", "error", split="valid", description=described, **common
+        ),
         Metric(
             "valid_loss",
             "nats",
             "search",
             "loss",
             split="valid",
-            description=f"cross-entropy, {said}",
-            **told,
+            description=f"cross-entropy, {described}",
+            **common,
         ),
         Metric(
             "train_seconds",
@@ -77,7 +79,7 @@ def predicting(name: str) -> Predicting:
             "record",
             "cost",
             description="of so many epochs; predicted",
-            **told,
+            **common,
         ),
     )
     return Predicting(
@@ -103,20 +105,20 @@ def predict(name: str, choices: Choices, epochs: int) -> NDArray[np.float64]:  #
     """
     codes = encoded(choices)
     session = _session()
-    parts = []
+    outputs = []
     for start in range(0, len(codes), _AT_ONCE):
         part = codes[start : start + _AT_ONCE]
         given = {"x_cat": part, "x_cont": np.full((len(part), 1), epochs, dtype=np.float32)}
-        parts.append(session.run(["output"], given)[0])
-    found = np.concatenate([np.empty((0, 4)), *parts])[:, :3].astype(np.float64)
-    found[:, 0] = _HUNDRED * (1.0 - found[:, 0])
-    return found
+        outputs.append(session.run(["output"], given)[0])
+    predictions = np.concatenate([np.empty((0, 4)), *outputs])[:, :3].astype(np.float64)
+    predictions[:, 0] = _HUNDRED * (1.0 - predictions[:, 0])
+    return predictions
 
 
 def encoded(choices: Choices) -> NDArray[np.int32]:
     """Cells as the model reads them: 0 where there is no edge; shape ``(n, 34)``."""
     columns, operations = _code()
-    found = np.zeros((len(choices), len(columns)), dtype=np.int32)
+    encoding = np.zeros((len(choices), len(columns)), dtype=np.int32)
     rows = np.arange(len(choices))
     place = 0
     for half in _HALVES:
@@ -128,23 +130,23 @@ def encoded(choices: Choices) -> NDArray[np.int32]:
                 chosen = choices[:, place].astype(np.intp)
                 place = place + 1
                 column, codes = columns[f"{_PREFIX}inputs_node_{half}_{node}"]
-                found[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
+                encoding[:, column] = np.array([codes[f"{a}_{b}"] for a, b in pairs])[chosen]
             for edge in range(2):
-                held = operations[choices[:, place]]
+                chosen_operations = operations[choices[:, place]]
                 where = np.array(
                     [columns[f"{_PREFIX}edge_{half}_{first_edge + s}"][0] for s in range(node)]
                 )
-                found[rows, where[pairs[chosen, edge]]] = held
+                encoding[rows, where[pairs[chosen, edge]]] = chosen_operations
                 place += 1
             first_edge += node
-    return found
+    return encoding
 
 
 @lru_cache(maxsize=1)
 def _code() -> tuple[dict[str, tuple[int, dict[str, int]]], NDArray[np.int32]]:
     """By input its column and its codes, and the code of every operation of our space."""
-    held = json.loads(_content("encoding_v2.json"))
-    columns = {name: (place, codes) for place, (name, codes) in enumerate(held.items())}
+    content = json.loads(_content("encoding_v2.json"))
+    columns = {name: (place, codes) for place, (name, codes) in enumerate(content.items())}
     named = space_named(_SPACE).operations  # type: ignore[attr-defined]
     codes = columns[f"{_PREFIX}edge_normal_0"][1]
     return columns, np.array([codes[name] for name in named], dtype=np.int32)
@@ -199,10 +201,10 @@ def verify() -> Iterator[Verified]:
         for one in published["hyperparameters"]
         if one["type"] == "categorical"
     }
-    same = {name: {*held} - {"#na#"} for name, (_, held) in columns.items()} == options
+    same = {name: {*own} - {"#na#"} for name, (_, own) in columns.items()} == options
     yield Verified("inputs of nb301", same, f"{len(columns)}, as the published space has them")
     given = [
-        {name: _word(held, row[place]) for name, (place, held) in columns.items()}
+        {name: _word(own, row[place]) for name, (place, own) in columns.items()}
         for row in codes.tolist()
     ]
     broken = sum(not _follows(cell, published["conditions"]) for cell in given)
@@ -218,13 +220,11 @@ def verify() -> Iterator[Verified]:
     )
     yield Verified("edges of nb301", set(edges.tolist()) == {16}, "sixteen in every cell")
     ends = {epochs: predict(PREDICTS[0], choices, epochs) for epochs in (1, 49, 98)}
-    for epochs, found in ends.items():
-        inside = bool(
-            ((found[:, 0] > 0) & (found[:, 0] < _HUNDRED) & (found[:, 1:] > 0).all(axis=1)).all()
-        )
-        middle = np.median(found, axis=0)
-        said = f"median {middle[0]:.2f} %, {middle[1]:.3f} nats, {middle[2]:.0f} s"
-        yield Verified(f"predictions of nb301 after {epochs} epochs", inside, said)
+    for epochs, predictions in ends.items():
+        inside = bool((predictions > 0).all() and (predictions[:, 0] < _HUNDRED).all())
+        middle = np.median(predictions, axis=0)
+        detail = f"median {middle[0]:.2f} %, {middle[1]:.3f} nats, {middle[2]:.0f} s"
+        yield Verified(f"predictions of nb301 after {epochs} epochs", inside, detail)
     falls = bool((ends[1][:, 0] > ends[49][:, 0]).all() and (ends[49][:, 0] > ends[98][:, 0]).all())
     yield Verified("learning curves of nb301", falls, "errors fall from epoch 1 to 49 to 98")
     rises = bool((ends[1][:, 2] < ends[49][:, 2]).all() and (ends[49][:, 2] < ends[98][:, 2]).all())

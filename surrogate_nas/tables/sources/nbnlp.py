@@ -144,7 +144,7 @@ def _table(runs: list[_Run]) -> Table:
 def _metrics(source: str) -> list[Metric]:
     """The metrics in the order of a run's curves."""
     described = "cross-entropy a word of WikiText-2, after each epoch"
-    found = [
+    losses = [
         Metric(
             name,
             "nats",
@@ -158,7 +158,7 @@ def _metrics(source: str) -> list[Metric]:
     ]
     seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
     return [
-        *found,
+        *losses,
         Metric("train_seconds", "s", "record", "cost", description=seconds, source=source),
     ]
 

@@ -201,8 +201,8 @@ class RecordTables:
         """The tables of the data sets that the records hold anything of, cifar10, cifar100,
         imagenet16.
         """
-        held = {name for name, _, _ in self._columns}
-        return [self._table(name, data) for name, data in _DATA_SETS.items() if name in held]
+        names = {name for name, _, _ in self._columns}
+        return [self._table(name, data) for name, data in _DATA_SETS.items() if name in names]
 
     def _table(self, name: str, data: _DataSet) -> Table:
         table = Table(
@@ -235,8 +235,9 @@ class RecordTables:
                     counts.astype(np.int16),
                     per_seed,
                 )
-        held = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
-        table.title += "" if held.all() else f" ({held.sum():,} of the {len(held):,} architectures)"
+        has_value = np.any([np.isfinite(column) for column in table.columns.values()], axis=0)
+        if not has_value.all():
+            table.title += f" ({has_value.sum():,} of the {len(has_value):,} architectures)"
         if self._lacks_times(table):
             table.cost = "queries"
             table.banner = _NO_TIMES
@@ -257,11 +258,11 @@ class RecordTables:
         return False
 
 
-def kind_of(found: str) -> Records | None:
+def kind_of(text: str) -> Records | None:
     """The kind of records that a name or an architecture shows; None where it shows none."""
-    if re.search(r"NATS-sss|^\d+(:\d+)+$", found):
+    if re.search(r"NATS-sss|^\d+(:\d+)+$", text):
         return SIZE
-    return TOPOLOGY if re.search(r"NATS-tss|^\|", found) else None
+    return TOPOLOGY if re.search(r"NATS-tss|^\|", text) else None
 
 
 def _runs(record: object, kind: Records) -> tuple[dict[int, Any], str]:

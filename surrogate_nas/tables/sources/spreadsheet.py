@@ -175,7 +175,7 @@ def read(
     header = [entry.strip() for entry in next(rows)]
     naming = _Naming.of(header, space, path, advice)
     cells = (
-        _held(path, naming, space)
+        _sampled(path, naming, space)
         if isinstance(space, ChoiceSpace) and not isinstance(space, Enumerable)
         else listed(space)
     )
@@ -186,15 +186,15 @@ def read(
             naming.check_first(path, space, advice)
         raise
     n_rows = 0
-    found = _Found(cells, repeats)
+    rows_read = _Rows(cells, repeats)
     for n_rows, row in enumerate(rows, 1):
         if n_rows > len(cells) and cells is space and repeats is None:
             raise UserError(
                 f"{printable(path)} has more rows than the space {space.name} has cells"
                 f" ({len(cells):,}); each may appear once.{advice}"
             )
-        found.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
-    found.check(path, advice)
+        rows_read.add(n_rows, partial(naming.cell, space, row), naming.others(row), columns)
+    rows_read.check(path, advice)
     return _table(path, name, cells, columns, n_rows)
 
 
@@ -278,26 +278,26 @@ def _example(space: Space) -> str:
     return space.sample(np.random.default_rng(0)).text
 
 
-def _held(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
+def _sampled(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
     """The cells that a file has of a space; rows that name none are told of when they are read
     again.
     """
     rows = read_rows(path)
     next(rows)
-    held: dict[Cell, None] = {}
+    cells: dict[Cell, None] = {}
     wrong = ""
     for row in rows:
         try:
-            held[naming.cell(space, row)] = None
+            cells[naming.cell(space, row)] = None
         except UserError as error:
             wrong = wrong or f": {printable(str(error).rstrip('.'))}"
-        if len(held) > MOST_HELD:
+        if len(cells) > MOST_HELD:
             raise UserError(
                 f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}."
             )
-    if not held:
+    if not cells:
         raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")
-    return Sampled(space, choices_of(list(held)))
+    return Sampled(space, choices_of(list(cells)))
 
 
 def _table(
@@ -345,13 +345,13 @@ def _columns(header: list[str], path: Path, space: Enumerable) -> list[_Column]:
 
 def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | None]:
     """The metric that a column's name means, and its epochs."""
-    found = _COLUMN.fullmatch(column)
-    if found is None:
+    match = _COLUMN.fullmatch(column)
+    if match is None:
         raise UserError(
             f"{printable(path)} has a column {printable(repr(column)):.100}, which names no metric;"
             " right are valid_error, valid_loss[12], valid_loss[12] (nats) or latency@mine."
         )
-    name = found["metric"]
+    name = match["metric"]
     if name in space.analytic:
         raise UserError(
             f"{printable(path)} has a column {name}, which follows from the cell alone; leave it"
@@ -359,8 +359,8 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
         )
     described = f"column {printable(column)} of {printable(path.name)}"
     metric = metric_named(name, description=described, source=printable(path))
-    if found["unit"]:
-        given = printable(found["unit"].strip())
+    if match["unit"]:
+        given = printable(match["unit"].strip())
         if metric.unit == "%" and given != "%":
             raise UserError(
                 f"{printable(path)} gives {name} in {given}; {_PLURALS[metric.quantity]} are in %,"
@@ -369,10 +369,10 @@ def _metric(column: str, path: Path, space: Enumerable) -> tuple[Metric, int | N
         metric = replace(metric, unit=given)
     if metric.quantity == "loss" and not metric.unit:
         metric = replace(metric, description=f"{described}, in a unit that is not given")
-    return metric, int(found["epochs"]) if found["epochs"] else None
+    return metric, int(match["epochs"]) if match["epochs"] else None
 
 
-class _Found:
+class _Rows:
     """What the rows hold, and what is wrong with them; the first row of data is row 1."""
 
     def __init__(self, space: Enumerable, repeats: list[Repeat] | None) -> None:

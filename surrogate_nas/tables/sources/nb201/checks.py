@@ -77,8 +77,8 @@ def _constants(tables: dict[str, TableFile]) -> Iterator[Verified]:
             key = ColumnKey(metric, 200, "mean")
             if key in tables[name].keys:
                 best = 100.0 - float(np.nanmin(tables[name].column(key)))
-                found = f"{best:.4f}, {accuracy} published"
-                yield Verified(f"best {metric} of {name}", abs(best - accuracy) < _DIGITS, found)
+                detail = f"{best:.4f}, {accuracy} published"
+                yield Verified(f"best {metric} of {name}", abs(best - accuracy) < _DIGITS, detail)
     for what, published_count in _CLASSES.items():
         count = int(getattr(space_nb201(), what).max()) + 1
         yield Verified(
@@ -93,13 +93,13 @@ def _network() -> Iterator[Verified]:
 
     indices = list(_NETWORK)
     choices = space_nb201().choices[indices]
-    found = zip(
+    sizes = zip(
         indices,
         parameters(choices, Network()),
         multiply_accumulates(choices, Network()),
         strict=True,
     )
-    for index, params, macs in found:
+    for index, params, macs in sizes:
         passed = (params, macs / 1e6) == _NETWORK[index]
         yield Verified(
             f"parameters and MACs of architecture {index}",
@@ -123,13 +123,13 @@ def _records(tables: dict[str, TableFile]) -> Iterator[Verified]:
 
 
 def _agree(name: str, official: np.ndarray, ours: np.ndarray) -> Verified:
-    held = np.isfinite(official)
-    close = np.isclose(official[held], ours[held], rtol=_RELATIVE, atol=_DIGITS)
-    worst = float(np.abs(official[held] - ours[held]).max())
+    has_value = np.isfinite(official)
+    close = np.isclose(official[has_value], ours[has_value], rtol=_RELATIVE, atol=_DIGITS)
+    worst = float(np.abs(official[has_value] - ours[has_value]).max())
     return Verified(
         f"official records: {name}",
         bool(close.all()),
-        f"{held.sum()} cells, largest difference {worst:.2g}",
+        f"{has_value.sum()} cells, largest difference {worst:.2g}",
     )
 
 
@@ -169,12 +169,12 @@ def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
     888's test error.
     """
     for name, data in DATA_SETS.items():
-        held = trainings(package_file(data))
+        package = trainings(package_file(data))
         table = tables[name]
         ours = np.column_stack(
             [table.column(ColumnKey("valid_error", 200, seed)) for seed in SEEDS]
         )
-        same = np.array_equal(ours, 100.0 - held.accuracies, equal_nan=True)
+        same = np.array_equal(ours, 100.0 - package.accuracies, equal_nan=True)
         yield Verified(
             f"{name}: valid_error[200] of every cell and seed",
             same,
@@ -190,40 +190,39 @@ def _seeds(tables: dict[str, TableFile]) -> Iterator[Verified]:
             yield Verified(
                 f"{name}: means of {NAS_LANDSCAPES}", gap < _SAME, f"largest difference {gap:.2g}"
             )
-        yield from _noise(name, held)
-        yield _sizes(name, data, held)
+        yield from _noise(name, package)
+        yield _sizes(name, data, package)
         test = ColumnKey(seed_888_metric(data), 200, "mean")
         whole = ColumnKey("test_error_25k" if data.is_cifar10 else "test_error", 200, "mean")
         if {test, whole} <= table.keys:
-            yield _is_888(name, held, table.column(whole) - table.column(test))
+            yield _is_888(name, package, table.column(whole) - table.column(test))
 
 
-def _noise(name: str, held: Trainings) -> Iterator[Verified]:
+def _noise(name: str, package: Trainings) -> Iterator[Verified]:
     from scipy.stats import kendalltau
 
-    n_thrice = int((held.n_seeds == len(SEEDS)).sum())
+    n_thrice = int((package.n_seeds == len(SEEDS)).sum())
     yield Verified(
         f"{name}: cells of three seeds",
         n_thrice == _THREE_SEEDS,
         f"{n_thrice:,}, {_THREE_SEEDS:,} published",
     )
     wanted = _MEAN_DEVIATION[name]
-    deviation = float(np.nanstd(held.accuracies, axis=1, ddof=1).mean())
-    found = f"{deviation:.3f} on average, {wanted} published"
-    yield Verified(f"{name}: deviation over seeds", abs(deviation - wanted) < _ROUNDED, found)
-    tau = float(kendalltau(*held.accuracies[:, :2].T).statistic)
-    found = f"{tau:.3f}, {_TAU[name]:.3f} published"
-    yield Verified(f"{name}: Kendall's tau of two seeds", abs(tau - _TAU[name]) < _ROUNDED, found)
+    deviation = float(np.nanstd(package.accuracies, axis=1, ddof=1).mean())
+    detail = f"{deviation:.3f} on average, {wanted} published"
+    yield Verified(f"{name}: deviation over seeds", abs(deviation - wanted) < _ROUNDED, detail)
+    tau = float(kendalltau(*package.accuracies[:, :2].T).statistic)
+    detail = f"{tau:.3f}, {_TAU[name]:.3f} published"
+    yield Verified(f"{name}: Kendall's tau of two seeds", abs(tau - _TAU[name]) < _ROUNDED, detail)
 
 
-def _sizes(name: str, data: DataSet, held: Trainings) -> Verified:
+def _sizes(name: str, data: DataSet, package: Trainings) -> Verified:
     """A few seeds are recorded with another architecture's size; of each cell at least one must be
     right.
     """
-    right = np.isclose(
-        held.sizes * 1e6, parameters(space_nb201().choices, data.network)[:, np.newaxis], atol=0.5
-    )
-    n_right = int((right | np.isnan(held.sizes)).all(axis=1).sum())
+    expected = parameters(space_nb201().choices, data.network)[:, np.newaxis]
+    right = np.isclose(package.sizes * 1e6, expected, atol=0.5)
+    n_right = int((right | np.isnan(package.sizes)).all(axis=1).sum())
     passed = bool(right.any(axis=1).all()) and n_right == _ALL_SIZES_RIGHT
     return Verified(
         f"{name}: parameters of every cell",
@@ -232,22 +231,22 @@ def _sizes(name: str, data: DataSet, held: Trainings) -> Verified:
     )
 
 
-def _is_888(name: str, held: Trainings, better: NDArray[np.float64]) -> Verified:
+def _is_888(name: str, package: Trainings, better: NDArray[np.float64]) -> Verified:
     """Whether the second value is seed 888's: a network that tests better than the mean validates
     better.
     """
-    found = []
+    correlations = []
     for n in (2, len(SEEDS)):
-        cells = held.n_seeds == n
-        valid = held.accuracies[cells][:, :n]
+        cells = package.n_seeds == n
+        valid = package.accuracies[cells][:, :n]
         valid = valid - valid.mean(axis=1, keepdims=True)
-        found.append(
+        correlations.append(
             [float(np.corrcoef(better[cells], valid[:, place])[0, 1]) for place in range(n)]
         )
-    passed = all(row[1] > _LEAST and max(row[:1] + row[2:]) < 0 for row in found)
-    told = " and ".join(", ".join(f"{r:+.2f}" for r in row) for row in found)
+    passed = all(row[1] > _LEAST and max(row[:1] + row[2:]) < 0 for row in correlations)
+    shown = " and ".join(", ".join(f"{r:+.2f}" for r in row) for row in correlations)
     return Verified(
         f"{name}: the second value is seed 888",
         passed,
-        f"correlation with its test {told} by place",
+        f"correlation with its test {shown} by place",
     )

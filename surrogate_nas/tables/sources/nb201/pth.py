@@ -62,10 +62,10 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
         tables.add(records.pop(index), f"{path} (architecture {index})")
         if progress:
             progress(done, total)
-    made = tables.tables()
-    if not made:
+    results = tables.tables()
+    if not results:
         raise UserError(f"{path} holds no results of CIFAR-10, CIFAR-100 or ImageNet16-120.")
-    return made
+    return results
 
 
 def _records(file: IO[bytes], path: Path) -> dict[int, Any]:
