@@ -128,7 +128,7 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
 
 
 def _file_attributes(index: Index) -> dict[str, str]:
-    """What a file says of the whole table for whoever opens it with another program."""
+    """The attributes of a file, for readers who open it with another program."""
     return {**index.texts, "network": json.dumps(index.network.settings), "digest": index.digest()}
 
 

@@ -448,7 +448,7 @@ class HeldTable(TableView):
         """Hold a table.
 
         Args:
-            table: Its columns, which nobody changes from now on.
+            table: Its columns, which must not be changed any more.
             digest: Of all that it holds.
 
         Raises:
@@ -465,7 +465,7 @@ class HeldTable(TableView):
 
     @property
     def contents(self) -> Contents:
-        """Nothing: a table in memory is told by its digest alone, and has no part that is older."""
+        """Nothing: a table in memory is identified by its digest and has no older part."""
         return {}
 
     def column(self, key: ColumnKey) -> Values:

@@ -290,7 +290,7 @@ def _empty(held: dict[str, Any]) -> None:
     [
         (_drop, "36_final_validation_accuracy"),
         (_swap, "is said to have .* parameters, but has"),
-        (_unlike, "is there twice, and not alike"),
+        (_unlike, "is there twice, with different values"),
         (_shorter, "final_training_time is no list as long as"),
         (_unknown, "is the hash of no cell"),
         (_no_hash, "'xyz' is no hash of 32 digits"),

@@ -5,8 +5,8 @@ Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", I
 are JSON, a list for each field, and name a cell by the paper's hash alone: its graph is found in
 the list of all 423,624, whose hashes are made once and remembered in the home folder. ``nb101``
 holds 30,001 cells, those of the least hashes and 10,000 further on, so a sample as good as random.
-Whoever has fetched ``data-full.json`` of the same repository, which holds all cells, makes
-``nb101-full`` of it by ``snas data import nb101 data-full.json``.
+The file ``data-full.json`` of the same repository holds all cells; ``snas data import nb101
+data-full.json`` makes ``nb101-full`` of it.
 
 There is one number a training, of an unnamed seed or the mean of unnamed ones, no test accuracy,
 and the seconds of the 108 epochs alone: those of a shorter training are taken to be its share of
@@ -93,9 +93,7 @@ def read(name: str) -> Table:
 
 
 def read_files(paths: list[Path], name: str, source: str) -> Table:
-    """Read files of the benchmark's records into one table; a cell that is in several must be told
-    alike.
-    """
+    """Read files of the benchmark's records into one table; a cell in several must be the same."""
     if not paths:
         raise UserError("No file of NAS-Bench-101 was named.")
     with reading(" and ".join(map(printable, paths)), "file of NAS-Bench-101's records", _SOURCE):
@@ -173,9 +171,8 @@ def _sorted(records: _Records) -> _Records:
         numbers = np.column_stack([records.errors, records.seconds])
         different = np.flatnonzero((numbers != numbers[first][of_row]).any(axis=1))
         if len(different):
-            raise ValueError(
-                f"{nb101()[int(records.places[different[0]])]} is there twice, and not alike"
-            )
+            cell = nb101()[int(records.places[different[0]])]
+            raise ValueError(f"{cell} is there twice, with different values")
     return _Records(places, records.errors[first], records.seconds[first])
 
 

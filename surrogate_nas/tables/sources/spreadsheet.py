@@ -167,7 +167,7 @@ def read(
     the file has.
 
     `advice` is what a message about a cell that is not of the space ends with, where the space is
-    one that nobody named. A cell may appear once; where a list is given, further rows of a cell are
+    a default. A cell may appear once; where a list is given, further rows of a cell are
     put into it instead of refused.
     """
     check_name(name, taken)

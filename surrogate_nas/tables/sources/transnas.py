@@ -110,7 +110,7 @@ def check_agreement(
     space: EnumerableChoiceSpace,
     task: str,
 ) -> None:
-    """Hold the final epochs of one source against the maxima over all epochs of the other."""
+    """Check that no final epoch of one source exceeds the maximum over epochs of the other."""
     wrong = np.flatnonzero(last > best)
     if len(wrong):
         raise UserError(

@@ -84,9 +84,7 @@ def is_current(columns: Collection[ColumnKey]) -> bool:
 
 
 def verify() -> Iterator[Verified]:
-    """Hold the tables against published constants, against each other's sources and against the
-    official records.
-    """
+    """Check the tables against published constants, each other's sources and official records."""
     from surrogate_nas.files import table_path
     from surrogate_nas.tables import TableFile
     from surrogate_nas.tables.sources.nb201.checks import checks

@@ -1,6 +1,4 @@
-"""NAS-Bench-201 held against published constants, its seeds against each other, all against three
-official records.
-"""
+"""Checks of NAS-Bench-201's tables: published constants, seeds, and three official records."""
 
 from __future__ import annotations
 
@@ -61,9 +59,7 @@ _LEAST = 0.4
 
 
 def checks(tables: dict[str, TableFile]) -> Iterator[Verified]:
-    """Hold the tables against published constants, and what was fetched against the official
-    records.
-    """
+    """Check the tables against published constants, and against the official records if here."""
     yield from _constants(tables)
     yield from _network()
     yield from _seeds(tables)

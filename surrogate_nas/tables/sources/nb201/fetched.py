@@ -170,7 +170,7 @@ def agree(
     second: tuple[str, Values],
     tolerance: float,
 ) -> None:
-    """Hold two sources of the same numbers against each other, so that one can stand for both."""
+    """Check that two sources have the same numbers, so that one can stand for both."""
     differ = np.flatnonzero(~(np.abs(first[1] - second[1]) <= tolerance))
     if len(differ):
         i = int(differ[0])
