@@ -46,6 +46,16 @@ def read_file(path: Path, most: int) -> bytes:
         return read_bounded(file, most)
 
 
+def decompress(decompressor: Any, packed: bytes, most: int) -> bytes:
+    """What one of zlib's or bz2's decompressors makes of a whole file, at most `most` bytes."""
+    content: bytes = decompressor.decompress(packed, most)
+    if not decompressor.eof and len(content) >= most:
+        raise ValueError(f"it unpacks to more than {most / 1e6:.0f} MB")
+    if not decompressor.eof:
+        raise ValueError("it is cut off")
+    return content
+
+
 def parse_json(content: bytes) -> Any:
     """JSON without NaN and infinity."""
     return json.loads(content, parse_constant=_refuse_constant)

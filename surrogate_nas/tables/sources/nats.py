@@ -19,6 +19,7 @@ from typing import Any
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.paths import printable
 from surrogate_nas.tables import Table
+from surrogate_nas.tables.sources.frame import decompress
 from surrogate_nas.tables.sources.official import (
     SIZE,
     TOPOLOGY,
@@ -114,12 +115,8 @@ def _load(path: Path, allowed: dict[str, object]) -> Any:
             packed = file.read(SMALL + 1)
     except OSError as error:
         raise UserError(f"Cannot read {shown}: {error.strerror}.") from error
-    unpacker = bz2.BZ2Decompressor()
     try:
-        raw = unpacker.decompress(packed, SMALL)
+        raw = decompress(bz2.BZ2Decompressor(), packed, SMALL)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{shown} is damaged: {error}.") from error
-    if not unpacker.eof:
-        wrong = f"unpacks to more than {SMALL / 1e6:.0f} MB" if len(raw) >= SMALL else "is cut off"
-        raise UserError(f"{shown} is damaged: it {wrong}.")
     return read_pickle(io.BytesIO(raw), allowed, path)
