@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -22,16 +22,6 @@ DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
 _MOST_DIGITS = 18
-_PLAIN: dict[str, Any] = {
-    "bool": bool,
-    "int": int,
-    "float": float,
-    "str": str,
-    "int | None": int | None,
-    "float | None": float | None,
-    "str | None": str | None,
-}
-"""What a flag of each type of an option takes."""
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
 _NO_NAME = re.compile(r"[^\w.]+")
@@ -165,19 +155,12 @@ def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     """
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
-    flags = [
-        inspect.Parameter(
-            option.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=option.default,
-            annotation=Annotated[
-                _PLAIN[str(option.type)],
-                typer.Option(option.metadata["flag"], help=option.metadata["help"]),
-            ],
-        )
-        for option in FLAGS
-        if option.name not in without
-    ]
+    flags = []
+    for option in FLAGS:
+        if option.name not in without:
+            spec = option.spec
+            flag = typer.Option(spec.flag, help=spec.help or spec.text)
+            flags.append(option.parameter(Annotated[option.type, flag]))
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY)

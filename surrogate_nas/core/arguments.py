@@ -13,15 +13,30 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
-from functools import lru_cache, wraps
+from functools import cache, lru_cache, partial, wraps
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any, ParamSpec, TypeVar
+from pathlib import Path
+from types import NoneType, SimpleNamespace, UnionType
+from typing import (
+    Any,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from surrogate_nas.core.errors import UserError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+Accept = Callable[[object], object]
+"""Gives a value, a number as one of Python's own; raises `TypeError` for another type."""
 
 
 def _whole(value: object) -> int:
@@ -36,19 +51,22 @@ def _number(value: object) -> float | int:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def _exactly(*kinds: type) -> Callable[[object], object]:
-    def check(value: object) -> object:
+def _instance_of(*kinds: type) -> Accept:
+    def accept(value: object) -> object:
         if not isinstance(value, kinds):
             raise TypeError
         return value
 
-    return check
+    return accept
 
 
-def _mean(value: object) -> str:
-    if not (isinstance(value, str) and value == "mean"):
-        raise TypeError
-    return value
+def _one_of(words: tuple[object, ...]) -> Accept:
+    def accept(value: object) -> object:
+        if not isinstance(value, str) or value not in words:
+            raise TypeError
+        return value
+
+    return accept
 
 
 def _function(value: object) -> object:
@@ -165,54 +183,84 @@ def check_names(what: str, value: object) -> tuple[str, ...]:
     raise UserError(f"{what} must be a list of names, not {value!r:.80}.")
 
 
-_RULES: dict[str, tuple[Callable[[object], object], str]] = {
-    "None": (_exactly(type(None)), "None"),
-    "bool": (_exactly(bool), "True or False"),
-    "str": (_exactly(str), "a text"),
-    "int": (_whole, "a whole number"),
-    "float": (_number, "a number"),
-    "Path": (_exactly(PathLike, str), "a path"),
-    "Progress": (_function, "a function"),
-    "Watch": (_function, "a function"),
-    "Within": (_function, "a function"),
+_PLAIN_TYPES: dict[object, tuple[Accept, str]] = {
+    NoneType: (_instance_of(NoneType), "None"),
+    bool: (_instance_of(bool), "True or False"),
+    str: (_instance_of(str), "a text"),
+    int: (_whole, "a whole number"),
+    float: (_number, "a number"),
+    Path: (_instance_of(PathLike, str), "a path"),
 }
-_ALIASES = {"Seed": ("int", "mean")}
-_RULES["mean"] = (_mean, "'mean'")
+
+
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The members of a union; any other type alone.
+
+    Example:
+        >>> alternatives(int | None), alternatives(int)
+        ((<class 'int'>, <class 'NoneType'>), (<class 'int'>,))
+    """
+    return get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
 
 
 @lru_cache(maxsize=256)
-def _parts(annotation: str) -> tuple[str, ...]:
-    """The alternatives of an annotation; empty where one of them is no plain type."""
-    parts: list[str] = []
-    for part in annotation.split(" | "):
-        parts += _ALIASES.get(part, (part,))
-    return tuple(parts) if all(part in _RULES for part in parts) else ()
+def _rules(kind: Any) -> tuple[tuple[Accept, str], ...]:
+    """How the alternatives of a type are checked; empty where one of them is no plain type."""
+    rules: list[tuple[Accept, str]] = []
+    for member in alternatives(kind):
+        if get_origin(member) is Callable:
+            rules.append((_function, "a function"))
+        elif get_origin(member) is Literal:
+            words = get_args(member)
+            rules.append((_one_of(words), " or ".join(map(repr, words))))
+        elif member in _PLAIN_TYPES:
+            rules.append(_PLAIN_TYPES[member])
+        else:
+            return ()
+    return tuple(rules)
 
 
-def check_argument(name: str, value: object, annotation: str) -> object:
-    """Check a value against a plain type.
+def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a function's parameters by name.
+
+    `Any` stands for an annotation that cannot be evaluated, such as a name that only type checkers
+    import.
+    """
+    namespace = getattr(inspect.unwrap(function), "__globals__", {})
+    types: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        annotated = SimpleNamespace(__annotations__={name: parameter.annotation})
+        try:
+            types |= get_type_hints(annotated, namespace)
+        except Exception:  # noqa: BLE001 - a user's annotation can raise anything
+            types[name] = Any
+    return types
+
+
+def check_argument(name: str, value: object, kind: Any) -> object:
+    """Check a value against a type; types that are not plain accept anything.
 
     Returns:
         The value, as a number of Python's own where it was one of NumPy's.
 
     Example:
         >>> import numpy as np
-        >>> check_argument("runs", np.int64(3), "int")
+        >>> check_argument("runs", np.int64(3), int)
         3
-        >>> check_argument("runs", "three", "int")
+        >>> check_argument("runs", "three", int)
         Traceback (most recent call last):
             ...
         surrogate_nas.core.errors.UserError: runs is a whole number, not 'three'.
     """
-    parts = _parts(annotation)
-    for part in parts:
+    rules = _rules(kind)
+    for accept, _ in rules:
         try:
-            return _RULES[part][0](value)
+            return accept(value)
         except TypeError:
             continue
-    if not parts:
+    if not rules:
         return value
-    right = " or ".join(dict.fromkeys(_RULES[part][1] for part in parts))
+    right = " or ".join(text for _, text in rules)
     raise UserError(f"{name} is {right}, not {value!r:.80}.")
 
 
@@ -231,7 +279,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
         surrogate_nas.core.errors.UserError: seconds is a number or None, not '60'.
     """
     signature = inspect.signature(function)
-    annotations = {name: str(p.annotation) for name, p in signature.parameters.items()}
+    types = cache(partial(parameter_types, function))  # names are known when it is called
 
     @wraps(function)
     def check(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -242,7 +290,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
                 f"{_called(function)} {error}"
             ) from None
         for name, value in bound.arguments.items():
-            bound.arguments[name] = check_argument(name, value, annotations[name])
+            bound.arguments[name] = check_argument(name, value, types()[name])
         return function(*bound.args, **bound.kwargs)
 
     return check
@@ -291,6 +339,12 @@ def check_fields(instance: Any) -> None:
             ...
         surrogate_nas.core.errors.UserError: runs is a whole number, not 2.5.
     """
+    types = _field_types(instance.__class__)
     for field in fields(instance):
-        value = check_argument(field.name, getattr(instance, field.name), str(field.type))
+        value = check_argument(field.name, getattr(instance, field.name), types[field.name])
         object.__setattr__(instance, field.name, value)
+
+
+@lru_cache(maxsize=32)
+def _field_types(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)

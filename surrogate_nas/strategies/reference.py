@@ -12,7 +12,7 @@ import ast
 import inspect
 from typing import Any
 
-from surrogate_nas.core.arguments import check_argument
+from surrogate_nas.core.arguments import check_argument, parameter_types
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.space import Space
 from surrogate_nas.strategies.base import Strategy
@@ -80,27 +80,18 @@ def _written(value: Any) -> str:
     return value if isinstance(value, str) and value.isidentifier() else repr(value)
 
 
-def _annotation(knob: inspect.Parameter) -> str:
-    kind = knob.annotation
-    return kind.__name__ if isinstance(kind, type) else str(kind)
-
-
-def configured(
-    strategy: type[Strategy],
-    options: dict[str, Any],
-    name: str,
-) -> type[Strategy]:
-    """A strategy with hyperparameters of one's own, as a class that is made like any other."""
+def configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
+    """A subclass of a strategy with some hyperparameters bound."""
     if not options:
         return strategy
     parameters = inspect.signature(strategy.__init__).parameters.values()
+    types = parameter_types(strategy.__init__)
     knobs = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
     for option, value in options.items():
         if option in knobs:
-            options = options | {
-                option: check_argument(f"{option} of {name}", value, _annotation(knobs[option]))
-            }
+            checked = check_argument(f"{option} of {name}", value, types[option])
+            options = options | {option: checked}
         elif not takes_any or option in ("space", "seed"):
             raise unknown(f"option of {name}", option, list(knobs))
 

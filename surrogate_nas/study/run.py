@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +25,10 @@ from surrogate_nas.files.regular import open_regular, read_regular
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 
+if TYPE_CHECKING:
+    import pandas
+
 _END = "end"
-_TOLD = "diagnosis"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Run:
 
         rows = []
         for trial in self.trials:
-            row = {"strategy": self.strategy, "run": self.run, **_TRIALS.write(trial)}
+            row = {"strategy": self.strategy, "run": self.run, **trial_entry(trial)}
             rows.append(
                 {**{name: value for name, value in row.items() if name != "values"}, **trial.values}
             )
@@ -128,193 +128,31 @@ class Run:
         return sum(trial.cost_seconds for trial in self.trials)
 
 
-Reader = Callable[[Any], Any]
-
-
-class Lines:
-    """Writes and reads the fields of one dataclass as a line of a run's file.
-
-    What a line must be like follows from the fields' types: a number is finite, a count is no truth
-    value, nothing is missing or unknown.
-
-    Example:
-        >>> from surrogate_nas.space.trial import Trial
-        >>> sorted(Lines(Trial).names)[:3]
-        ['cell', 'cost_seconds', 'epochs']
-    """
-
-    def __init__(
-        self,
-        kind: type,
-        *,
-        without: Sequence[str] = (),
-        optional: Sequence[str] = (),
-        unknown: Sequence[str] = (),
-        at_least: Mapping[str, float] | None = None,
-    ) -> None:
-        """Look at the fields.
-
-        Args:
-            without: Fields that a line does not have.
-            optional: Those that it has only where they are not empty, as older lines have none.
-            unknown: Numbers that may be NaN.
-            at_least: The least value of numbers.
-        """
-        hints = get_type_hints(kind)
-        self.names = tuple(field.name for field in fields(kind) if field.name not in without)
-        self._get = attrgetter(*self.names)
-        self._cells = [name for name in self.names if hints[name] is Cell]
-        self._mappings = [name for name in self.names if _is(hints[name], Mapping)]
-        self._optional = frozenset(optional)
-        readers = {
-            name: _number if name in unknown else _reader(hints[name]) for name in self.names
-        }
-        self._readers = [(name, hints[name], reader) for name, reader in readers.items()]
-        self._always = [one for one in self._readers if one[0] not in self._optional]
-        self._known, self._needed = frozenset(self.names), frozenset(self.names) - self._optional
-        self._at_least = {
-            name: bound for name, bound in (at_least or {}).items() if name in self.names
-        }
-
-    def write(self, item: Any) -> dict[str, Any]:
-        """The fields as JSON can hold them."""
-        entry = dict(zip(self.names, self._get(item), strict=True))
-        for name in self._cells:
-            entry[name] = entry[name].text
-        for name in self._mappings:
-            entry[name] = dict(entry[name])
-        for name in self._optional:
-            if not entry[name]:
-                del entry[name]
-        return entry
-
-    def read(self, entry: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields' values; a cell stays text."""
-        is_whole = entry.keys() == self._needed
-        if not (is_whole or self._needed <= entry.keys() <= self._known):
-            differing = sorted(
-                map(str, (self._needed - entry.keys()) | (entry.keys() - self._known))
-            )
-            raise ValueError(f"missing or unknown: {', '.join(differing)[:80]}")
-        values = {}
-        name = ""
-        readers = self._always if is_whole else [one for one in self._readers if one[0] in entry]
-        try:
-            for name, kind, reader in readers:
-                value = entry[name]
-                # the last: it is finite
-                plain = type(value) is kind and (kind is not float or value - value == 0.0)
-                values[name] = value if plain else reader(value)
-        except ValueError as error:
-            raise ValueError(f"{name} {error}") from error
-        for name, bound in self._at_least.items():
-            if values[name] is not None and values[name] < bound:
-                raise ValueError(f"{name} is below {bound:g}")
-        return values
-
-
-def _is(hint: Any, kind: type) -> bool:
-    origin = get_origin(hint)
-    return isinstance(origin, type) and issubclass(origin, kind)
-
-
-def _reader(hint: Any) -> Reader:
-    """What turns JSON into a value of a type, or raises `ValueError`."""
-    arguments = get_args(hint)
-    if hint is float:
-        return _finite
-    if hint is Cell:
-        return _of(str)
-    if hint in (int, bool, str, NoneType):
-        return _of(hint)
-    if get_origin(hint) in (Union, UnionType):
-        return _any_of(
-            [
-                _reader(argument)
-                for argument in sorted(arguments, key=lambda kind: kind is not NoneType)
-            ]
-        )
-    if _is(hint, Mapping):
-        return _mapping(_number if arguments[1] is float else _reader(arguments[1]))
-    if _is(hint, Sequence):
-        return _items(_reader(arguments[0]), tuple if get_origin(hint) is tuple else list)
-    raise TypeError(f"A line cannot hold a field of type {hint}.")
-
-
-def _of(kind: type) -> Reader:
-    def read(value: Any) -> Any:
-        if type(value) is not kind:
-            raise ValueError(f"is a {type(value).__name__}, not a {kind.__name__}")
-        return value
-
-    return read
-
-
-def _number(value: Any) -> float:
-    """Any number, as a metric that a table lacks may be none."""
-    try:
-        if type(value) in (int, float):
-            return float(value)
-    except OverflowError:
-        pass
-    raise ValueError("is no number")
-
-
-def _finite(value: Any) -> float:
-    number = value if type(value) is float else _number(value)
-    if not math.isfinite(number):
-        raise ValueError("is no finite number")
-    return number
-
-
-def _any_of(readers: Sequence[Reader]) -> Reader:
-    def read(value: Any) -> Any:
-        for reader in readers[:-1]:
-            try:
-                return reader(value)
-            except ValueError:
-                continue
-        return readers[-1](value)
-
-    return read
-
-
-def _mapping(reader: Reader) -> Reader:
-    def read(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise ValueError("holds no names")
-        return {name: reader(item) for name, item in value.items()}
-
-    return read
-
-
-def _items(reader: Reader, kind: Callable[[list[Any]], Any]) -> Reader:
-    def read(value: Any) -> Any:
-        if not isinstance(value, list):
-            raise ValueError("is no list")
-        return kind([reader(item) for item in value])
-
-    return read
-
-
-if TYPE_CHECKING:
-    import pandas
-
-
-_TRIALS = Lines(
-    Trial,
-    optional=("failure",),
-    unknown=("loss", "penalty"),
-    at_least={"index": 0, "epochs": 1, "cost_seconds": 0, "started": 0, "finished": 0},
+_TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
+_END_FIELDS = tuple(
+    field.name
+    for field in fields(Run)
+    if field.name not in ("strategy", "run", "trials", "diagnosis")
 )
-_RUNS = Lines(
-    Run,
-    without=("strategy", "run", "trials", "diagnosis"),
-    at_least={"real_seconds": 0, "strategy_seconds": 0, "epochs": 1},
-)
-_FIELDS = tuple(held.name for held in fields(Run))
-_DIAGNOSES = Lines(Run, without=[name for name in _FIELDS if name != _TOLD])
-"""A line without one is of a strategy that tells none."""
+
+
+def trial_entry(trial: Trial) -> dict[str, Any]:
+    """A trial as JSON can hold it."""
+    entry = {name: getattr(trial, name) for name in _TRIAL_FIELDS}
+    entry["cell"] = trial.cell.text
+    entry["values"] = dict(trial.values)
+    if not trial.failure:
+        del entry["failure"]
+    return entry
+
+
+def _end_entry(run: Run) -> dict[str, Any]:
+    entry: dict[str, Any] = {_END: len(run.trials)}
+    if run.diagnosis:
+        entry["diagnosis"] = {name: dict(group) for name, group in run.diagnosis.items()}
+    for name in _END_FIELDS:
+        entry[name] = getattr(run, name)
+    return entry
 
 
 class OtherHistoryError(UserError):
@@ -350,7 +188,7 @@ class RunLog:
         """Write trials that the file does not hold yet, and hold those that it does against
         them.
         """
-        entries = [_TRIALS.write(trial) for trial in trials]
+        entries = [trial_entry(trial) for trial in trials]
         if trials and trials[0].index < self.known:
             known = [entry for entry in entries if entry["index"] < self.known]
             for entry in known:
@@ -364,13 +202,8 @@ class RunLog:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
         if len(run.trials) < self.known:
             raise self._other_history()
-        told = (
-            {_TOLD: {name: dict(group) for name, group in run.diagnosis.items()}}
-            if run.diagnosis
-            else {}
-        )
         with _writing(self.path):
-            self._chain.append({_END: len(run.trials), **told, **_RUNS.write(run)})
+            self._chain.append(_end_entry(run))
             self._chain.commit()
 
     def _other_history(self) -> UserError:
@@ -420,21 +253,26 @@ def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
     """What the last line of an ended run says of it, by the fields of `Run`; None where the line is
     a trial's.
     """
+    from surrogate_nas.study.stored import EndLine, checked_as
+
     if _END not in entry:
         return None
-    told = dict(entry)
-    if told.pop(_END) != trials:
+    line = checked_as(EndLine, entry)
+    if line.end != trials:
         raise DamagedError(f"its last line counts other than {trials} trials")
-    diagnosis = _DIAGNOSES.read({_TOLD: told.pop(_TOLD, {})})
-    return {**_RUNS.read(told), **diagnosis}
+    content = {name: getattr(line, name) for name in _END_FIELDS}
+    return {**content, "diagnosis": line.diagnosis}
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:
-    values = _TRIALS.read(entry)
-    text, values["cell"] = values["cell"], cell(values["cell"])
-    if values["cell"].text != text or values["index"] != number:
+    from surrogate_nas.study.stored import TrialLine, checked_as
+
+    line = checked_as(TrialLine, entry)
+    values = {name: getattr(line, name) for name in _TRIAL_FIELDS}
+    values["cell"] = cell(line.cell)
+    if values["cell"].text != line.cell or line.index != number:
         raise DamagedError(f"trial {number} is not where or what it should be")
-    if math.isfinite(values["loss"] + values["penalty"]) == bool(values.get("failure")):
+    if math.isfinite(line.loss + line.penalty) == bool(line.failure):
         raise DamagedError(f"trial {number} has no L or λR, or failed and has one")
     return Trial(**values)
 

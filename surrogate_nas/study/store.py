@@ -27,7 +27,7 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
-from surrogate_nas.study.options import STORED, wrong_in
+from surrogate_nas.study.options import STORED
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
 from surrogate_nas.study.sandbox.files import merged as merged_files
@@ -258,6 +258,8 @@ class Store:
 
     def read(self) -> dict[str, Any]:
         """What is compared."""
+        from surrogate_nas.study.stored import wrong_in
+
         path = self._description
         try:
             content = json.loads(read_regular(path))

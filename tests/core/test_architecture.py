@@ -30,6 +30,7 @@ HEAVY = {
     "numpy",
     "joblib",
     "pooch",
+    "msgspec",
 }
 
 

@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.journal import Chain, DamagedError, read_chain
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.api import compare, read_comparison
-from surrogate_nas.study.run import Lines, Run
+from surrogate_nas.study.run import Run, trial_entry
 from surrogate_nas.study.store import Store
+from surrogate_nas.study.stored import EndLine, TrialLine, checked_as
 
 LINES = 40
 NAMES = ["random", "evolution"]
@@ -210,20 +212,32 @@ def test_a_field_that_cannot_be_is_refused_though_its_seal_is_right(
 
 
 def test_lines_follow_the_fields_and_their_types() -> None:
-    lines = Lines(Trial)
+    for line, kind in ((TrialLine, Trial), (EndLine, Run)):
+        names = {field.name for field in fields(kind)} - {"strategy", "run", "trials"}
+        assert {*line.__struct_fields__} - {"end"} == names
     cell = sn.load("analog-cifar10").space[11]
     trial = Trial(0, cell, 1.5, 1.0, 0.5, True, None, 3.0, {"valid_error": float("nan")})
-    entry = json.loads(json.dumps(lines.write(trial)))
-    read = lines.read(entry)
+    entry = json.loads(json.dumps(trial_entry(trial)))
+    line = checked_as(TrialLine, entry)
     assert (
-        read["cell"] == cell.text
-        and str(read["values"]) == "{'valid_error': nan}"
-        and read["epochs"] is None
+        line.cell == cell.text
+        and str(line.values) == "{'valid_error': nan}"
+        and line.epochs is None
     )
-    with pytest.raises(ValueError, match="missing or unknown: score"):
-        lines.read({name: value for name, value in entry.items() if name != "score"})
-    with pytest.raises(TypeError, match="cannot hold a field"):
-        Lines(type("Odd", (Run,), {}), at_least={})
+    for wrong, says in (
+        ({"score": float("nan")}, "score: Expected float >= "),
+        ({"cost_seconds": -1.0}, "cost_seconds: Expected float >= 0"),
+        ({"index": True}, "index: Expected int, got bool"),
+        ({"epochs": 0}, "epochs: Expected int >= 1"),
+        ({"values": {"valid_error": "1"}}, r"values\[...\]: Expected float, got str"),
+        ({"scores": None}, "scores: Expected array, got null"),
+        ({"more": 1}, "it: Object contains unknown field more"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            checked_as(TrialLine, entry | wrong)
+    del entry["score"]
+    with pytest.raises(ValueError, match="missing required field score"):
+        checked_as(TrialLine, entry)
 
 
 def test_a_deep_line_with_a_right_seal_is_no_recursion_error(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""What stored files of a study must be like, as types: ``experiment.json`` and the lines of a run.
+
+Importing msgspec takes 23 ms, so this module is imported where a file is read.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from msgspec import Meta, Struct, ValidationError, convert
+
+from surrogate_nas.core.arguments import alternatives
+from surrogate_nas.study.options import MOST, MOST_RUNS, STORED, Option
+
+T = TypeVar("T")
+
+_LARGEST = sys.float_info.max
+_LONGEST = 1000
+"""Characters of a name that is shown."""
+
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
+Count = Annotated[int, Meta(ge=0)]
+Epochs = Annotated[int, Meta(ge=1)]
+Texts = dict[str, str]
+Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0]*$")]
+
+
+def checked_as(kind: type[T], content: Any) -> T:
+    """Content of JSON as a value of a type.
+
+    Raises:
+        ValueError: It has another shape; the message is one clause that names the place.
+    """
+    try:
+        return convert(content, kind)
+    except ValidationError as error:
+        reason, _, place = str(error).partition(" - at ")
+        raise ValueError(f"{place or 'it'}: {reason}".replace("`", "").replace("$.", "")) from error
+
+
+class TrialLine(Struct, forbid_unknown_fields=True):
+    """A line of a trial (`surrogate_nas.space.trial.Trial`)."""
+
+    index: Count
+    cell: str
+    score: Finite
+    loss: float
+    penalty: float
+    feasible: bool
+    epochs: Epochs | None
+    cost_seconds: Positive
+    values: dict[str, float]
+    started: Positive
+    finished: Positive
+    scores: tuple[Finite, ...]
+    failure: str = ""
+
+
+class EndLine(Struct, forbid_unknown_fields=True):
+    """The last line of a run that has ended (`surrogate_nas.study.run.Run`)."""
+
+    end: Count
+    real_seconds: Positive
+    strategy_seconds: Positive
+    failure: str
+    epochs: Epochs | None
+    budget_cells: int | None
+    budget_seconds: Finite | None
+    scalarised: bool
+    diagnosis: dict[str, dict[str, float]] = {}
+
+
+class _Budget(Struct, forbid_unknown_fields=True):
+    cells: Annotated[int, Meta(ge=0, le=MOST)] | None
+    seconds: Finite | None
+
+
+class _Known(Struct):
+    terms: list[str]
+    missing: list[str]
+
+
+class _Data(Struct):
+    """What `Objective.describe_data` gives."""
+
+    known: _Known
+    runs: dict[str, Texts]
+    others: dict[str, Texts]
+    space: str
+    conventions: Count
+
+
+class _Objective(Struct):
+    expression: str
+    benchmark: str = ""
+    objectives: list[str] = []
+    terms: list[dict[str, Any]] = []
+    diversity_weight: Finite = 0.0
+    constraints: list[str] = []
+    seed: Count | Literal["mean"] = "mean"
+    seed_policy: str = ""
+    search_on_final: list[str] = []
+    cost: str = ""
+    fingerprint: str = ""
+
+
+def _stored_type(option: Option) -> Any:
+    """The type of an option in a folder; null where the folder is older than the option."""
+    stored: Any = None
+    for kind in alternatives(option.type):
+        if kind is int:
+            limits = Meta(ge=int(option.spec.minimum), le=MOST)
+            stored = stored | Annotated[int, limits]
+        elif kind is float:
+            limits = Meta(ge=max(option.spec.minimum, -_LARGEST), le=_LARGEST)
+            stored = stored | Annotated[float, limits]
+        else:
+            stored = stored | kind
+    return stored
+
+
+_FIELDS: dict[str, Any] = {option.name: _stored_type(option) for option in STORED} | {
+    "engine": str | None,
+    "fingerprint": str,
+    "benchmark": str,
+    "address": str,
+    "with": list[str],
+    "objective": _Objective,
+    "strategies": Annotated[list[Label], Meta(min_length=1)],
+    "runs": Annotated[int, Meta(ge=1, le=MOST_RUNS)],
+    "budget": _Budget,
+    "seed": Count,
+    "first_cells": Annotated[int, Meta(ge=0, le=MOST)],
+    "provenance": dict[str, Any],
+    "sources": dict[str, Texts] | None,
+    "files": dict[str, Texts] | None,
+    "versions": dict[str, Annotated[int, Meta(ge=1, le=MOST)]] | None,
+    "extensions": list[dict[str, Any]],
+    "data": _Data | None,
+    "reference": dict[str, Any] | None,
+}
+
+
+def wrong_in(content: Mapping[str, Any]) -> list[str]:
+    """The names of fields of ``experiment.json`` that are missing or of another type or range."""
+    wrong = []
+    for name, kind in _FIELDS.items():
+        try:
+            convert(content.get(name), kind)
+        except (ValidationError, UnicodeEncodeError):
+            wrong.append(name)
+    labels = content.get("strategies", [])
+    if "strategies" not in wrong and len(set(labels)) < len(labels):
+        wrong.append("strategies")
+    return sorted(wrong)
