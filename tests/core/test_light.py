@@ -17,13 +17,25 @@ import pytest
 from packaging.requirements import Requirement
 
 import surrogate_nas
-from surrogate_nas.core.extras import EXTRAS, missing
+from surrogate_nas.core.extras import IMPORTED_AS, command, missing
 from surrogate_nas.space import nb201
 
 ROOT = Path(surrogate_nas.__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OPTIONAL = sorted(module for held in EXTRAS.values() for module in held)
-DISTRIBUTIONS = sorted(name for held in EXTRAS.values() for name in held.values())
+EXTRAS = {
+    extra: libraries
+    for extra, libraries in PROJECT["optional-dependencies"].items()
+    if extra not in ("all", "dev")
+}
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The libraries of a list of requirements; builds of xgboost are one."""
+    return {Requirement(one).name.removesuffix("-cpu") for one in requirements}
+
+
+DISTRIBUTIONS = sorted(set().union(*map(names, EXTRAS.values())))
+OPTIONAL = sorted(IMPORTED_AS.get(name, name) for name in DISTRIBUTIONS)
 
 LIGHT = f"""
 import sys
@@ -172,17 +184,15 @@ def test_what_needs_an_extra_says_which_in_one_line(light: dict[str, Any], words
     assert (code, out, err) == (2, "", f"snas: {said}: pip install 'surrogate_nas[{extra}]'.\n")
 
 
-def names(requirements: list[str]) -> set[str]:
-    """The libraries of a list of requirements; builds of xgboost are one."""
-    return {Requirement(one).name.removesuffix("-cpu") for one in requirements}
-
-
-def test_every_extra_is_known_by_its_modules() -> None:
-    extras = PROJECT["optional-dependencies"]
-    assert set(extras) - {"all", "dev"} == set(EXTRAS)
-    for extra, held in EXTRAS.items():
-        assert set(held.values()) <= names(extras[extra]), extra
-    together = Requirement(extras["all"][0]).extras
+def test_every_extra_is_known_by_its_libraries() -> None:
+    smallest = names(EXTRAS["models"]) | names(EXTRAS["train"])
+    for extra, libraries in EXTRAS.items():
+        for library in names(libraries) - smallest:
+            assert command(library) == f"pip install 'surrogate_nas[{extra}]'"
+    assert command("scikit-learn") == "pip install 'surrogate_nas[models]'"
+    assert command("torch") == "pip install 'surrogate_nas[train]'"
+    assert command("nas-bench-201") == "pip install 'surrogate_nas[official]'"
+    together = Requirement(PROJECT["optional-dependencies"]["all"][0]).extras
     assert together == set(EXTRAS) - {"trackio"}, "trackio wants an older pillow than the rest"
 
 

