@@ -348,7 +348,22 @@ class Objective:
         """A digest of benchmark, expression, constants and conventions; results of two are never
         mixed.
         """
-        return self.fingerprint_under(self.benchmark.identity)
+        looked_up = {
+            digest_of(self.benchmark.space, question.metric) for question in self._questions
+        } - {""}
+        policy = self.draws and self.seed_policy
+        finals = sorted(self.search_on_final)
+        where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
+        content = {key: value for key, value in where_any.items() if value} | {
+            "benchmark": self.benchmark.identity,
+            "data": self.benchmark.fingerprint,
+            "expression": str(self),
+            "seed": self.seed,
+            "constants": [term.constants() for term in self.terms],
+            "cost": self.benchmark.cost,
+            "conventions": CONVENTIONS,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def on(self, benchmark: Benchmark) -> Objective:
         """The same objective on another benchmark, whose constants it takes.
@@ -381,27 +396,6 @@ class Objective:
         if kind == "final" or (kind == "search" and epochs is None):
             return False
         return epochs is None or (self.epochs is not None and epochs <= self.epochs)
-
-    def fingerprint_under(self, name: str) -> str:
-        """The same as earlier releases gave it, where the benchmark's name stood as it was
-        spelled.
-        """
-        looked_up = {
-            digest_of(self.benchmark.space, question.metric) for question in self._questions
-        } - {""}
-        policy = self.draws and self.seed_policy
-        finals = sorted(self.search_on_final)
-        where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
-        content = {key: value for key, value in where_any.items() if value} | {
-            "benchmark": name,
-            "data": self.benchmark.fingerprint,
-            "expression": str(self),
-            "seed": self.seed,
-            "constants": [term.constants() for term in self.terms],
-            "cost": self.benchmark.cost,
-            "conventions": CONVENTIONS,
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, Any]:
         """The expression, its constants and its fingerprint as a JSON object."""

@@ -48,49 +48,41 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
     """
     if folder is None or not (store := Store(folder)).exists or store.is_empty:
         return objective
-    held = store.read()
-    asked = held["objective"]
+    stored = store.read()
+    asked = stored["objective"]
     is_same = (
-        asked["expression"] == str(objective) and held["benchmark"] == objective.benchmark.name
+        asked["expression"] == str(objective) and stored["benchmark"] == objective.benchmark.name
     )
     if not is_same or asked.get("seed_policy", "mean") != objective.seed_policy:
         return objective  # the store says what differs
-    return as_begun(objective, held, folder)
+    return as_begun(objective, stored, folder)
 
 
-def as_begun(objective: Objective, held: Mapping[str, Any], folder: Path) -> Objective:
+def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> Objective:
     """The objective on that part of its table that a folder's results are of.
 
     Args:
         objective: The folder's, on what is here now.
-        held: What the folder says of its comparison.
+        stored: The description in the folder.
         folder: The folder.
 
     Raises:
         UserError: What is here holds other numbers; the line says which.
     """
-    if _is_of(objective, held):
+    if objective.fingerprint == stored["fingerprint"]:
         return objective
-    told = held.get("data") or {}
-    runs: Contents = told.get("runs", {})
+    data = stored.get("data") or {}
+    runs: Contents = data.get("runs", {})
     part = objective
-    for taken in [_runs(runs) + _runs(told["others"])] if runs else _earlier(objective.benchmark):
+    for taken in [_runs(runs) + _runs(data["others"])] if runs else _earlier(objective.benchmark):
         with suppress(UserError):  # a part that does not hold what is read
             part = objective.on(objective.benchmark.only(taken))
-            if _is_of(part, held):
+            if part.fingerprint == stored["fingerprint"]:
                 return part
-    if runs and told["conventions"] == CONVENTIONS and not differing(runs, part.benchmark.contents):
-        part.fingerprint = held["fingerprint"]
+    if runs and data["conventions"] == CONVENTIONS and not differing(runs, part.benchmark.contents):
+        part.fingerprint = stored["fingerprint"]
         return part
-    raise UserError(f"{folder} cannot go on: {_difference(objective, held, folder)}; {ELSEWHERE}")
-
-
-def _is_of(objective: Objective, held: Mapping[str, Any]) -> bool:
-    """Whether a folder has an objective's fingerprint, or the one that earlier releases gave it."""
-    return held["fingerprint"] in (
-        objective.fingerprint,
-        objective.fingerprint_under(held["benchmark"]),
-    )
+    raise UserError(f"{folder} cannot go on: {_difference(objective, stored, folder)}; {ELSEWHERE}")
 
 
 def _runs(contents: Contents) -> list[Run]:
@@ -101,36 +93,36 @@ def _runs(contents: Contents) -> list[Run]:
 
 
 def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
-    """Of folders that do not tell it, what the table may have held before: what each single source
-    of losses gives.
+    """For folders without a record of the table: the candidates for its earlier content, the runs
+    of each single source of losses.
     """
-    held = [Question(*run) for run in _runs(benchmark.contents)]
-    losses = [question for question in held if benchmark.metric(question.metric).is_loss]
+    questions = [Question(*run) for run in _runs(benchmark.contents)]
+    losses = [question for question in questions if benchmark.metric(question.metric).is_loss]
     for source in sorted({benchmark.source_of(question) for question in losses}):
-        own = [question for question in held if benchmark.source_of(question) == source]
+        own = [question for question in questions if benchmark.source_of(question) == source]
         trained = {question.epochs for question in own if question in losses}
         yield [(name, epochs) for name, epochs in own if epochs is None or epochs in trained]
 
 
-def _difference(objective: Objective, held: Mapping[str, Any], folder: Path) -> str:
+def _difference(objective: Objective, stored: Mapping[str, Any], folder: Path) -> str:
     """What is not as it was, in words: a metric, and a value of it here and there."""
     benchmark = objective.benchmark
-    told = held.get("data") or {}
-    runs: Contents = told.get("runs", {})
+    data = stored.get("data") or {}
+    runs: Contents = data.get("runs", {})
     changed = differing(runs, benchmark.contents)
     if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:
         return f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. {benchmark.more}".strip(  # noqa: E501
             " ."
         )
-    if example := _example(objective, folder, held):
+    if example := _example(objective, folder, stored):
         return f"{benchmark.name} has other numbers than it was begun with: {example}"
-    constants = _constants(objective, held)
+    constants = _constants(objective, stored)
     if changed or constants:
         what = f"{_listed(changed)}, of cells that no run has met" if changed else constants
         return f"{benchmark.name} has other numbers than it was begun with: {what}"
     return (
         f"{benchmark.name} has other numbers than it was begun with, or scores are taken otherwise"
-        f" by now (fingerprint {held['fingerprint']}, now {objective.fingerprint})"
+        f" by now (fingerprint {stored['fingerprint']}, now {objective.fingerprint})"
     )
 
 
@@ -144,22 +136,24 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _example(objective: Objective, folder: Path, held: Mapping[str, Any]) -> str:
+def _example(objective: Objective, folder: Path, stored: Mapping[str, Any]) -> str:
     """A number of a stored run that the benchmark has otherwise; empty where no run shows one."""
     store = Store(folder)
-    for name in held["strategies"]:
-        for number in range(held["runs"]):
+    for name in stored["strategies"]:
+        for number in range(stored["runs"]):
             run = store.load(name, number, objective.benchmark.space)
-            found = None if run is None else contradiction(run, objective, held["seed"], whole=True)
-            if found is not None:
-                trial, what, there, here = found
+            wrong = (
+                None if run is None else contradiction(run, objective, stored["seed"], whole=True)
+            )
+            if wrong is not None:
+                trial, what, there, here = wrong
                 return f"{what} of {trial.cell} was {there:.10g} and is {here:.10g}"
     return ""
 
 
-def _constants(objective: Objective, held: Mapping[str, Any]) -> str:
+def _constants(objective: Objective, stored: Mapping[str, Any]) -> str:
     """A constant of the objective that is not as it was; empty where none is."""
-    for before, term in zip(held["objective"].get("terms", ()), objective.terms, strict=False):
+    for before, term in zip(stored["objective"].get("terms", ()), objective.terms, strict=False):
         for key, now in term.constants().items():
             if before.get(key, now) != now:
                 return f"the {key} of {term.name} was {before[key]} and is {now}"
