@@ -197,9 +197,9 @@ def results_folder(
         from surrogate_nas.study.places import own_place
 
         folder = own_place(folder, is_own)
-    if (held := kind_of(folder)) not in ("", kind):
+    if (stored := kind_of(folder)) not in ("", kind):
         raise UserError(
-            f"{folder} holds a {held}, and this is a {kind}; name another folder with --out."
+            f"{folder} holds a {stored}, and this is a {kind}; name another folder with --out."
         )
     return folder
 
@@ -215,10 +215,13 @@ def names(given: Iterable[str] | None) -> list[str]:
     A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
     """
     parts = list(given or ())
-    found = [name for part in parts for name in map(str.strip, _COMMA.split(part)) if name]
-    if parts and not found:
+    chosen = []
+    for part in parts:
+        names_of_part = [name.strip() for name in _COMMA.split(part)]
+        chosen += [name for name in names_of_part if name]
+    if parts and not chosen:
         raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
-    return found
+    return chosen
 
 
 def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> list[str]:
@@ -229,18 +232,24 @@ def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> 
     if not blind:
         return chosen
     plain = dict.fromkeys(name.removeprefix(BLIND) for name in chosen)
-    return [name for one in plain for name in (one, BLIND + one)]
+    entered = []
+    for name in plain:
+        entered += [name, BLIND + name]
+    return entered
 
 
 def numbers(given: str, what: str) -> list[float]:
     """The numbers of an option with commas between them."""
-    found = []
-    for text in filter(None, map(str.strip, given.split(","))):
+    values = []
+    for part in given.split(","):
+        text = part.strip()
+        if not text:
+            continue
         try:
-            found.append(float(text))
+            values.append(float(text))
         except ValueError as error:
             raise UserError(f"A {what} is a number, not {text:.40}.") from error
-    return found
+    return values
 
 
 def cell_named(space: Space, text: str) -> Cell:

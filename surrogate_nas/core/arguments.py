@@ -138,14 +138,14 @@ def check_number(
     if number is not None and math.isfinite(number):
         if least <= number <= most and not (above and number == least):
             return number
-    between = f"from {least:g}" + (f" to {most:g}" if math.isfinite(most) else " on")
-    right = (
-        f"finite number above {least:g}"
-        if above
-        else "finite number"
-        if math.isinf(least)
-        else f"number {between}"
-    )
+    if above:
+        right = f"finite number above {least:g}"
+    elif math.isinf(least):
+        right = "finite number"
+    elif math.isinf(most):
+        right = f"number from {least:g} on"
+    else:
+        right = f"number from {least:g} to {most:g}"
     raise UserError(f"{what} must be a {right}, not {_shown(value)}.")
 
 
@@ -212,7 +212,7 @@ def _rules(kind: Any) -> tuple[tuple[Accept, str], ...]:
             rules.append((_function, "a function"))
         elif get_origin(member) is Literal:
             words = get_args(member)
-            rules.append((_one_of(words), " or ".join(map(repr, words))))
+            rules.append((_one_of(words), " or ".join(repr(word) for word in words)))
         elif member in _PLAIN_TYPES:
             rules.append(_PLAIN_TYPES[member])
         else:

@@ -87,7 +87,7 @@ def _defined_in(file: Path) -> list[str]:
 
 
 def _folded(names: list[str]) -> list[str]:
-    """Names as a message lists them: of many, those that differ only behind an @ stand as one."""
+    """Names as a message lists them; of many, those that differ only after an @ are one."""
     if len(names) <= _MANY:
         return names
     counts = Counter(name.partition("@")[0] for name in names if "@" in name)

@@ -1,6 +1,4 @@
-"""How sure a sentence must be, and when two numbers are the same: each once, for whoever says
-so.
-"""
+"""Significance level and numerical tolerance, defined once."""
 
 LEVEL = 0.05
 """How often a test may find a difference that is none, α."""

@@ -39,23 +39,21 @@ def import_file(path: Path, what: str) -> ModuleType:
         raise
     except BaseException as error:
         del sys.modules[spec.name], _origins[spec.name]
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{path} cannot be imported: {type(error).__name__}: {said:.300}."
+            f"{path} cannot be imported: {type(error).__name__}: {reason:.300}."
         ) from error
     return module
 
 
 def absolute(name: str) -> str:
-    """``file.py:NAME`` with the whole path of the file; any other name as it is."""
+    """``file.py:NAME`` with the absolute path of the file; any other name unchanged."""
     path, separator, attribute = name.rpartition(":")
     return f"{Path(path).absolute()}:{attribute}" if separator else name
 
 
 class _FromSource(SourceFileLoader):
-    """Compiles the file as it is: a cache would take one that was edited within a second for the
-    one before.
-    """
+    """Compiles the file without a cache, which would miss an edit within the same second."""
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the interface
         return self.source_to_code(self.get_data(self.path), self.path)

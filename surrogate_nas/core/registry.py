@@ -91,14 +91,14 @@ class Registry(Mapping[str, T], Generic[T]):
     @cached_property
     def _inside(self) -> dict[str, T]:
         """The things that the modules of the folder hold."""
-        found: dict[str, Any] = {}
+        things: dict[str, Any] = {}
         first = [f"{self._folder}.{name}" for name in self._first]
         for module in dict.fromkeys([*first, *modules_of(self._folder)]) if self._folder else ():
-            held = getattr(importlib.import_module(module), self._attribute, ())
-            for thing in held if isinstance(held, tuple) else (held,):
-                if found.setdefault(thing.name, thing) is not thing:
+            defined = getattr(importlib.import_module(module), self._attribute, ())
+            for thing in defined if isinstance(defined, tuple) else (defined,):
+                if things.setdefault(thing.name, thing) is not thing:
                     raise RuntimeError(f"Two of {self._folder} are named {thing.name}.")
-        return found
+        return things
 
     def __getitem__(self, name: str) -> T:
         if name in self.places:
@@ -119,8 +119,8 @@ class Registry(Mapping[str, T], Generic[T]):
         """The entry points of installed packages by name, but for names that are the project's
         own.
         """
-        found = _points(self.group, tuple(sys.path)) if self.group else ()
-        return {point.name: point for point in found if point.name not in self}
+        installed = _points(self.group, tuple(sys.path)) if self.group else ()
+        return {point.name: point for point in installed if point.name not in self}
 
     def names(self) -> list[str]:
         """All names that need no file, sorted."""
@@ -156,10 +156,10 @@ class Registry(Mapping[str, T], Generic[T]):
             return self[name]
         self.expect(name)
         path, separator, attribute = name.rpartition(":")
-        found = self.inside(Path(path), attribute) if separator else _loaded(self.points()[name])
-        needs = getattr(found, "needs", ())
+        thing = self.inside(Path(path), attribute) if separator else _loaded(self.points()[name])
+        needs = getattr(thing, "needs", ())
         need(f"The {self.what} {name}", *(needs if isinstance(needs, tuple) else ()))
-        return self._check(found, name)
+        return self._check(thing, name)
 
     def inside(self, file: Path, attribute: str) -> object:
         """What a user's file calls by a name, of whatever kind; the file is imported."""
@@ -169,14 +169,18 @@ class Registry(Mapping[str, T], Generic[T]):
         return getattr(module, attribute)
 
     def code(self, name: str) -> str:
-        """A digest of the file behind a name, for the code; empty for the project's own, and for no
+        """A digest of the file that defines a name; empty for the project's own names and for no
         name.
         """
         path, separator, _ = name.rpartition(":")
-        if not separator and (name in self or name not in self.points()):
-            return ""
-        spec = None if separator else importlib.util.find_spec(self.points()[name].module)
-        file = Path(path if separator else (spec.origin if spec and spec.origin else ""))
+        if not separator:
+            if name in self or name not in self.points():
+                return ""
+            spec = importlib.util.find_spec(self.points()[name].module)
+            if spec is None or spec.origin is None:
+                return ""
+            path = spec.origin
+        file = Path(path)
         return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
     def described(self) -> Iterator[dict[str, Any]]:
@@ -197,24 +201,24 @@ def _points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:  # noq
 
 
 def _of_class(kind: type[T], what: str) -> Check[T]:
-    def check(found: object, name: str) -> T:
-        if not isinstance(found, kind):
+    def check(thing: object, name: str) -> T:
+        if not isinstance(thing, kind):
             path, separator, attribute = name.rpartition(":")
-            raise UserError(
-                f"{path} holds no {what} {attribute}." if separator else f"{name} is no {what}."
-            )
-        return found
+            if separator:
+                raise UserError(f"{path} holds no {what} {attribute}.")
+            raise UserError(f"{name} is no {what}.")
+        return thing
 
     return check
 
 
-def subclass_of(kind: Any, told: str) -> Check[Any]:
+def subclass_of(kind: Any, noun: str) -> Check[Any]:
     """A check that a thing is a class of a kind."""
 
-    def check(found: object, name: str) -> Any:
-        if not (isinstance(found, type) and issubclass(found, kind)):
-            raise UserError(f"{name} is not a subclass of {told}.")
-        return found
+    def check(thing: object, name: str) -> Any:
+        if not (isinstance(thing, type) and issubclass(thing, kind)):
+            raise UserError(f"{name} is not a subclass of {noun}.")
+        return thing
 
     return check
 
@@ -247,9 +251,9 @@ def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        said = " ".join(str(error).split())
+        reason = " ".join(str(error).split())
         raise UserError(
-            f"{point.value} cannot be imported: {type(error).__name__}: {said:.300}."
+            f"{point.value} cannot be imported: {type(error).__name__}: {reason:.300}."
         ) from error
 
 

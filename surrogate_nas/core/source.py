@@ -45,8 +45,8 @@ def source_of(kind: type | FunctionType) -> Sources:
         return with_imports(imported[0])
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     # by `type`, which says that it is of the module abc
-    made = kind.__module__ in sys.stdlib_module_names
-    if file is not None and os.path.isfile(file) and not made:
+    is_standard = kind.__module__ in sys.stdlib_module_names
+    if file is not None and os.path.isfile(file) and not is_standard:
         return with_imports(Path(file), is_script=kind.__module__ == "__main__")
     try:
         return {kind.__qualname__: inspect.getsource(kind)}
@@ -78,21 +78,21 @@ def with_imports(file: Path, *, is_script: bool = False) -> Sources:
     """
     folder = file.absolute().parent
     places = [folder, *_own_places()]
-    found: dict[Path, str] = {}
+    texts: dict[Path, str] = {}
     waiting = [file.absolute()]
     while waiting:
         one = waiting.pop()
         text = text_of(one)
-        if one in found or not text:
+        if one in texts or not text:
             continue
         with suppress(SyntaxError, ValueError, RecursionError):
             tree = ast.parse(text)
-            if is_script and not found:
+            if is_script and not texts:
                 tree.body = [node for node in tree.body if not _only_runs(node)]
                 text = ast.unparse(tree)
             waiting += _imported(tree, one, places)
-        found[one] = text
-    return {os.path.relpath(one, folder): text for one, text in sorted(found.items())}
+        texts[one] = text
+    return {os.path.relpath(one, folder): text for one, text in sorted(texts.items())}
 
 
 def _only_runs(node: ast.stmt) -> bool:
@@ -147,7 +147,7 @@ def _installed() -> list[Path]:
 
 
 def text_of(file: Path) -> str:
-    """The text of a file; empty where it cannot be read, which whoever runs it says."""
+    """The text of a file; empty where it cannot be read, which is reported when it is run."""
     try:
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     except (OSError, ValueError):
@@ -241,9 +241,9 @@ class _States:
         self._seen[id(value)] = value
         yield type(value).__qualname__
         yield from _texts(source_of(type(value)))
-        for name, held in sorted(getattr(value, "__dict__", {}).items()):
+        for name, attribute in sorted(getattr(value, "__dict__", {}).items()):
             yield name
-            yield from self.of(held, depth - 1)
+            yield from self.of(attribute, depth - 1)
 
 
 def _texts(sources: Sources) -> Iterator[str]:

@@ -131,6 +131,11 @@ class StrategyEntry:
         target: A registered name, ``library:algorithm``, ``file.py:Class``, or the class.
         options: Its hyperparameters by name, sorted.
         blinded: Whether it is given a disguise of the space.
+
+    Example:
+        >>> entry = strategy_entry("evolution(population=50)")
+        >>> entry.name, entry.is_trusted, entry.load().__name__
+        ('evolution', True, 'RegularisedEvolution')
     """
 
     spec: StrategyLike
@@ -216,7 +221,10 @@ def _origin_of_class(strategy: type[Strategy]) -> Origin:
 
 
 def label(strategy: StrategyLike) -> str:
-    """The name that results carry (see `strategy_entry`).
+    """The name that results carry.
+
+    Args:
+        strategy: As for `strategy_entry`.
 
     Example:
         >>> label("evolution(population=50)"), label("searches/mine.py:Mine")
@@ -226,7 +234,13 @@ def label(strategy: StrategyLike) -> str:
 
 
 def resolve(strategy: StrategyLike) -> type[Strategy]:
-    """Find a strategy's class (see `strategy_entry` and `StrategyEntry.load`).
+    """Find a strategy's class.
+
+    Args:
+        strategy: As for `strategy_entry`.
+
+    Raises:
+        UserError: See `StrategyEntry.load`.
 
     Example:
         >>> resolve("evolution(population=50)").__name__

@@ -1,4 +1,4 @@
-"""What a search strategy is: it proposes cells and is told how they scored. Nothing else.
+"""A search strategy: it proposes cells and observes their scores, and does nothing else.
 
 A strategy never holds a benchmark. The experiment asks, evaluates, counts, charges and stores; it
 first tells every strategy of a seed the same first cells, so a strategy must learn from trials that
@@ -104,7 +104,7 @@ class Strategy(ABC):
         """
 
     def tell(self, trials: Sequence[Trial]) -> None:  # noqa: B027 - learning is optional
-        """Learn from evaluated trials; only new ones are told, in the order of evaluation.
+        """Learn from evaluated trials: only new ones, in the order of evaluation.
 
         Args:
             trials: At least one trial; the first cells of a run come this way too, without having
@@ -112,7 +112,8 @@ class Strategy(ABC):
         """
 
     def work(self) -> float | None:
-        """Do a slice of work of one's own before cells are asked for, such as training a supernet.
+        """Do a slice of the strategy's own work before cells are asked for, such as training a
+        supernet.
 
         Returns:
             The seconds that it is charged; None where nothing is left to be done, as in most

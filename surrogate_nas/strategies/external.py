@@ -120,7 +120,7 @@ class External(Strategy):
         self._running().send({"tell": [_written(trial) for trial in trials]}, self.timeout_seconds)
 
     def _running(self) -> Command:
-        """The process, which is first told about the space."""
+        """The process, started and sent the space where it does not run yet."""
         if self._process is None:
             self._process = Command(self.command, "The proposer")
             seed = int(self.rng.integers(2**_SEED_BITS))
@@ -133,20 +133,20 @@ class External(Strategy):
             self._process.send(greeting, self.timeout_seconds)
         return self._process
 
-    def _own(self, said: Any) -> Cell:
+    def _own(self, reply: Any) -> Cell:
         """The space's own cell for what the process said."""
-        if not isinstance(said, str):
-            raise self._refused(said, "not the text of a cell")
+        if not isinstance(reply, str):
+            raise self._refused(reply, "not the text of a cell")
         try:
-            return self.space.cell(said)
+            return self.space.cell(reply)
         except UserError as error:
-            raise self._refused(said, f"no cell: {error}") from error
+            raise self._refused(reply, f"no cell: {error}") from error
 
-    def _refused(self, said: Any, why: str) -> UserError:
+    def _refused(self, reply: Any, why: str) -> UserError:
         if self._process is not None:
             self._process.end()
         return UserError(
-            f"The proposer {self.command!r:.200} answered {said!r:.200}, {why.rstrip('.')}."
+            f"The proposer {self.command!r:.200} answered {reply!r:.200}, {why.rstrip('.')}."
         )
 
 

@@ -167,7 +167,7 @@ class LossPosterior(NamedTuple):
 
 
 def floor_of(losses: Floats) -> float:
-    """A little below the best loss; `losses`: told losses, shape ``(n,)``."""
+    """A little below the best loss; `losses`: observed losses, shape ``(n,)``."""
     best = float(losses.min())
     return best - _BELOW * (float(np.median(losses)) - best or float(losses.max()) - best or 1.0)
 
@@ -221,12 +221,12 @@ two are observed.
 _MOST_TRIES = 100
 
 
-def logarithm_of(found: Prediction) -> tuple[Floats, Floats]:
+def logarithm_of(prediction: Prediction) -> tuple[Floats, Floats]:
     """Mean and standard deviation of the logarithms of predicted losses above a floor, shape
     ``(n,)`` each.
     """
-    mean = np.maximum(found.mean, _LEAST)
-    return np.log(mean), np.clip(found.std / mean, _LEAST, _WIDEST)
+    mean = np.maximum(prediction.mean, _LEAST)
+    return np.log(mean), np.clip(prediction.std / mean, _LEAST, _WIDEST)
 
 
 class Guided(Strategy):
@@ -343,12 +343,12 @@ class Guided(Strategy):
             self._posterior(model, floor, pool, self._observed[ranked[0]].score), self.rng
         )
         shuffled = self.rng.permutation(len(pool))
-        found: dict[str, Cell] = {}
+        chosen: dict[str, Cell] = {}
         for place in shuffled[np.argsort(merit[shuffled], kind="stable")]:
-            found.setdefault(self.space.identity(pool[place]), pool[place])
-            if len(found) == n:
+            chosen.setdefault(self.space.identity(pool[place]), pool[place])
+            if len(chosen) == n:
                 break
-        return list(found.values())
+        return list(chosen.values())
 
     def _allowed(self, pool: Iterable[Cell]) -> list[Cell]:
         """The new cells of a pool that are not known to break a limit."""
@@ -400,8 +400,8 @@ class Guided(Strategy):
         return self._identities[cell]
 
     def _model(self) -> tuple[Surrogate | None, float]:
-        """The model, fitted anew where it is due, and the floor of what it learned; None while all
-        losses are equal.
+        """The model, refitted where it is due, and the floor of its losses; None while all losses
+        are equal.
         """
         model, floor, seen = self._fitted
         if model is None or len(self._observed) >= seen + max(1, self.patience * seen):

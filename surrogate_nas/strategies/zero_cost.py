@@ -108,8 +108,8 @@ class ZeroCost(BayesianOptimisation):
         promise = view.mean(axis=1)[of_cell]
         order = np.lexsort((self.rng.random(len(cells)), self.known.penalty(cells), -promise))
         order = order[self.known.feasible(cells)[order]]
-        alike = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
-        return [int(place) for place in order[~alike][::-1]]
+        is_tied = np.concatenate([[False], np.diff(promise[order]) == 0])[: len(order)]
+        return [int(place) for place in order[~is_tied][::-1]]
 
     def _points(self) -> Points:
         """Those of `bo`, and the proxies as one more view of them."""

@@ -24,7 +24,7 @@ from surrogate_nas.study.search import first_cells, scalarised, settings_of, str
 
 
 class AskTell:
-    """One strategy under one objective, asked and told by hand.
+    """One strategy under one objective, driven by hand.
 
     Cells are evaluated on the objective's benchmark, or by the caller, who then tells the metrics.
     Asked and told in turn, it makes the same trials as run `seed` of a comparison.
@@ -142,7 +142,7 @@ class AskTell:
         else:
             cost = check_number("The cost of an evaluation", cost)
             outcome = self._ledger.given(asked, self._by_name(values), cost)
-        return self._told(outcome)
+        return self._tell(outcome)
 
     def fail(
         self,
@@ -178,7 +178,7 @@ class AskTell:
         reason = " ".join(check_name("The reason of a failure", reason).split())
         if not reason:
             raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
-        return self._told(
+        return self._tell(
             self._ledger.failed(asked, reason, check_number("The cost of an evaluation", cost))
         )
 
@@ -203,7 +203,7 @@ class AskTell:
             raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
         return {missing[0]: values}  # type: ignore[dict-item]
 
-    def _told(self, outcome: Outcome) -> Trial:
+    def _tell(self, outcome: Outcome) -> Trial:
         trial = self._ledger.trial(outcome, self._ledger.cost)
         self.trials.append(trial)
         self._strategy.tell([trial])
@@ -219,14 +219,14 @@ class AskTell:
         Raises:
             UserError: None was told yet, or all failed.
         """
-        answers = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
-        if not answers:
+        complete = [trial for trial in self.trials if trial.epochs == self.objective.epochs]
+        if not complete:
             raise UserError("No cell was told yet, so none is the best.")
-        done = [trial for trial in answers if not trial.failure]
+        done = [trial for trial in complete if not trial.failure]
         if not done:
             raise UserError(
-                f"All evaluations failed, the last one by {answers[-1].failure!r:.200}; none is the"
-                " best."
+                f"All evaluations failed, the last one by {complete[-1].failure!r:.200}; none"
+                " is the best."
             )
         return min(done, key=lambda trial: trial.score)
 

@@ -281,8 +281,8 @@ class _Archive:
         first came.
         """
         if cell not in self._known:
-            alike = (self._space.similarity(cell, other) for *_, other in self._best)
-            self._known[cell] = max(alike, default=0.0)
+            similarities = (self._space.similarity(cell, other) for *_, other in self._best)
+            self._known[cell] = max(similarities, default=0.0)
             heapq.heappush(self._best, (-loss, -len(self._known), cell))
             if len(self._best) > _ARCHIVE_SIZE:
                 heapq.heappop(self._best)
@@ -324,9 +324,9 @@ def verify(
     up.
     """
     if wrong := contradiction(run, objective, root, whole=whole):
-        trial, name, told, true = wrong
+        trial, name, stored, true = wrong
         raise UserError(
-            f"{path}, trial {trial.index}: {name} of {trial.cell} is {told:.10g}, and {true:.10g}"
+            f"{path}, trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g}"
             f" in {objective.benchmark.name}. It was altered: delete it and run again."
         )
 
@@ -362,8 +362,10 @@ def contradiction(
     ]
     within = _PREDICTED if objective.benchmark.banner else _MEASURED
     for trial, outcome in zip(trials, ledger.look_up(asked), strict=True):
-        found = ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
-        if wrong := _contradicted(trial, outcome, found, within):
+        repeated = (
+            ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
+        )
+        if wrong := _contradicted(trial, outcome, repeated, within):
             return trial, *wrong
     return None
 
@@ -371,7 +373,7 @@ def contradiction(
 def _contradicted(
     trial: Trial,
     outcome: Outcome,
-    found: Trial | None,
+    repeated: Trial | None,
     within: float,
 ) -> tuple[str, float, float] | None:
     """The first number that is another than the table's, with both; with diversity, only in the
@@ -382,15 +384,19 @@ def _contradicted(
         for name, value in zip(outcome.names, outcome.values, strict=True)
     ]
     pairs += [("L", trial.loss, outcome.loss), ("feasibility", trial.feasible, outcome.feasible)]
-    if found is not None:
-        pairs += [("λR", trial.penalty, found.penalty), ("the score", trial.score, found.score)]
+    if repeated is not None:
         pairs += [
-            ("a score", told, true) for told, true in zip(trial.scores, found.scores, strict=True)
+            ("λR", trial.penalty, repeated.penalty),
+            ("the score", trial.score, repeated.score),
         ]
-    for name, told, true in pairs:
+        pairs += [
+            ("a score", stored, true)
+            for stored, true in zip(trial.scores, repeated.scores, strict=True)
+        ]
+    for name, stored, true in pairs:
         if not (
-            math.isclose(told, true, rel_tol=within, abs_tol=within)
-            or (math.isnan(told) and math.isnan(true))
+            math.isclose(stored, true, rel_tol=within, abs_tol=within)
+            or (math.isnan(stored) and math.isnan(true))
         ):
-            return name, told, true
+            return name, stored, true
     return None

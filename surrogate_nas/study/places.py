@@ -1,5 +1,4 @@
-"""Where a command keeps results that the user gives no folder: each question has one of its own,
-found again by it.
+"""The default folder of a command's results: one for each question, found again by its content.
 
 The first question about a benchmark has ``results/compare-fashion``; another objective on it has
 the next free one, ``results/compare-fashion-2``. A folder is a question's own by what it holds, so
@@ -52,11 +51,11 @@ def is_of_objective(objective: Objective) -> Callable[[Path], bool]:
         store = Store(folder)
         if not store.exists:
             return False
-        told = store.read()["objective"]
+        stored = store.read()["objective"]
         now = objective.describe()
         usual = {"seed_policy": "mean", "search_on_final": []}
         return store.is_empty or all(
-            told.get(key, usual.get(key)) == now[key]
+            stored.get(key, usual.get(key)) == now[key]
             for key in ("benchmark", "expression", "seed", "seed_policy", "search_on_final")
         )
 
@@ -69,15 +68,15 @@ def is_of_suite(suite: Suite) -> Callable[[Path], bool]:
     def is_own(folder: Path) -> bool:
         try:
             asked = json.loads(read_regular(folder / PLAN))["asked"]
-            held = {told["name"]: told for told in asked}
+            stored = {problem["name"]: problem for problem in asked}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return (folder / PROBLEMS).is_dir()  # what is wrong with it is said when it is read
         keys = ("benchmark", "objective", "subject_to", "seed_policy")
         return all(
-            held[problem.name].get(key) == told
+            stored[problem.name].get(key) == value
             for problem in suite.problems
-            if problem.name in held
-            for key, told in asdict(problem).items()
+            if problem.name in stored
+            for key, value in asdict(problem).items()
             if key in keys
         )
 
@@ -94,16 +93,19 @@ def is_of_path(
 
     def is_own(folder: Path) -> bool:
         steps = {value: Store(place) for value, place in steps_in(folder).items()}
-        told = {value: store.read()["objective"] for value, store in steps.items() if store.exists}
+        stored = {
+            value: store.read()["objective"] for value, store in steps.items() if store.exists
+        }
         try:
             asked = {
-                value: str(Objective(at(expression, benchmark, value), benchmark)) for value in told
+                value: str(Objective(at(expression, benchmark, value), benchmark))
+                for value in stored
             }
         except UserError:
             return True  # what is wrong with the expression is said when it is run
         return all(
             (one["expression"], one["benchmark"]) == (asked[value], benchmark.name)
-            for value, one in told.items()
+            for value, one in stored.items()
         )
 
     return is_own

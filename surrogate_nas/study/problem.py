@@ -216,36 +216,37 @@ def read_suite(name: str) -> Suite:
     return suite_told(path.stem, str(path), read_toml(str(path), content))
 
 
-def suite_told(name: str, source: str, told: Any) -> Suite:
+def suite_told(name: str, source: str, content: Any) -> Suite:
     """A suite from what a file says of it."""
-    check_table(source, "", told, _KEYS, ("strategies", "problems"))
+    check_table(source, "", content, _KEYS, ("strategies", "problems"))
     try:
         entries = [
-            _entry(source, f"strategies[{i}]", one, told)
-            for i, one in enumerate(told["strategies"])
+            _entry(source, f"strategies[{i}]", one, content)
+            for i, one in enumerate(content["strategies"])
         ]
         problems = [
-            _problem(source, f"problems[{i}]", one, told) for i, one in enumerate(told["problems"])
+            _problem(source, f"problems[{i}]", one, content)
+            for i, one in enumerate(content["problems"])
         ]
-        return Suite(name, told.get("title", name), problems, entries, told.get("seed", 0))
+        return Suite(name, content.get("title", name), problems, entries, content.get("seed", 0))
     except UserError as error:
-        said = str(error)
-        raise UserError(said if said.startswith(source) else f"{source}: {said}") from error
+        reason = str(error)
+        raise UserError(reason if reason.startswith(source) else f"{source}: {reason}") from error
 
 
-def _entry(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Entry:
-    told = {"name": told} if isinstance(told, str) else told
-    check_table(source, key, told, _STRATEGY, ("name",))
-    return Entry(told["name"], told.get("runs", suite.get("runs", _RUNS)))
+def _entry(source: str, key: str, content: Any, suite: Mapping[str, Any]) -> Entry:
+    content = {"name": content} if isinstance(content, str) else content
+    check_table(source, key, content, _STRATEGY, ("name",))
+    return Entry(content["name"], content.get("runs", suite.get("runs", _RUNS)))
 
 
-def _problem(source: str, key: str, told: Any, suite: Mapping[str, Any]) -> Problem:
-    check_table(source, key, told, _PROBLEM, ("name", "benchmark"))
-    own_budget = {"cells", "seconds"} & told.keys()
+def _problem(source: str, key: str, content: Any, suite: Mapping[str, Any]) -> Problem:
+    check_table(source, key, content, _PROBLEM, ("name", "benchmark"))
+    own_budget = {"cells", "seconds"} & content.keys()
     shared = {name: suite[name] for name in _SHARED if name in suite}
     if own_budget:
         shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
-    return Problem(**(shared | told))
+    return Problem(**(shared | content))
 
 
 ObjectiveLike = str | Expression | Objective | None

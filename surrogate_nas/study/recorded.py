@@ -82,33 +82,33 @@ class RecordedBenchmark(Benchmark):
             space: The space of its cells.
             why: What keeps the table from being read, in a sentence.
         """
-        told = description["objective"]
+        stored = description["objective"]
         self.name = description["benchmark"]
         self.space = space
         self.network = Network()
         self.cost: Literal["seconds", "queries"] = (
-            "queries" if told.get("cost") == "queries" else "seconds"
+            "queries" if stored.get("cost") == "queries" else "seconds"
         )
         self.charge = "An evaluation was charged what the folder records of it."
         self.title = "as recorded with the results"
         self.source = "the folder of the results"
-        self.objective = told["expression"]
+        self.objective = stored["expression"]
         self.licence = ""
         self.citation = ""
         self.address = description["address"]
         drawn = (
             " Scores are what each search saw of its drawn seed."
-            if told.get("seed_policy") == "draw"
+            if stored.get("seed_policy") == "draw"
             else ""
         )
         self.banner = (
             f"Read without its table. {why} Scores, optimum and constants are those recorded with"
             f" the results; final metrics and what shows all cells are left out.{drawn}"
         )
-        terms = {term["name"]: term for term in told.get("terms", ())}
+        terms = {term["name"]: term for term in stored.get("terms", ())}
         self.metrics = [
             _metric(question, terms.get(str(question)))
-            for question in questions_of(told["expression"])
+            for question in questions_of(stored["expression"])
         ]
 
     @property
@@ -133,9 +133,7 @@ class RecordedBenchmark(Benchmark):
 
 
 def questions_of(expression: str) -> list[Question]:
-    """What an expression reads, with all lengths of trainings told, as a folder holds it: terms,
-    then limits.
-    """
+    """What a stored expression reads, with all numbers of epochs: terms, then limits."""
     parts = parse_several(expression)
     terms = [term for part in parts for term in part.terms if term.metric != DIVERSITY]
     limits = [limit for part in parts for limit in part.constraints]
@@ -172,17 +170,17 @@ class RecordedObjective(Objective):
             description: Of its comparison.
             benchmark: What stands for its table.
         """
-        told = description["objective"]
-        parts = parse_several(told["expression"])
+        stored = description["objective"]
+        parts = parse_several(stored["expression"])
         self.benchmark = benchmark
-        self.seed = told.get("seed", "mean")
-        self.search_on_final = tuple(told.get("search_on_final", ()))
+        self.seed = stored.get("seed", "mean")
+        self.search_on_final = tuple(stored.get("search_on_final", ()))
         self.seed_policy = "mean"  # nothing can be read again by the mean over seeds
-        self._questions = questions_of(told["expression"])
+        self._questions = questions_of(stored["expression"])
         self._seeds = {}
-        self.diversity_weight = float(told.get("diversity_weight", 0.0))
+        self.diversity_weight = float(stored.get("diversity_weight", 0.0))
         self.parts = len(parts)
-        self.terms = [BoundTerm(**term) for term in told["terms"]]
+        self.terms = [BoundTerm(**term) for term in stored["terms"]]
         limits = [limit for part in parts for limit in part.constraints]
         self.constraints = [
             (limit, len(self.terms) + place, 1.0) for place, limit in enumerate(limits)
@@ -198,8 +196,8 @@ class RecordedObjective(Objective):
 
     def optimum(self) -> float | None:
         """The best score of the space, if the folder records it."""
-        found = (self.recorded or {}).get("optimum")
-        return None if found is None else float(found)
+        best = (self.recorded or {}).get("optimum")
+        return None if best is None else float(best)
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
         """Trials as they were seen."""
@@ -222,19 +220,15 @@ def recorded_objective(
     Raises:
         UserError: `why`.
     """
-    told = description.get("data") or {}
+    data = description.get("data") or {}
     try:
-        space = (
-            space_named(told["space"])
-            if told.get("space")
-            else None
-            if opened is None
-            else opened.space
-        )
-        if space is None:
+        if data.get("space"):
+            space = space_named(data["space"])
+        elif opened is not None:
+            space = opened.space
+        else:
             raise why
-        return RecordedObjective(
-            description, RecordedBenchmark(description, space, f"{str(why).rstrip('.')}.")
-        )
+        reason = f"{str(why).rstrip('.')}."
+        return RecordedObjective(description, RecordedBenchmark(description, space, reason))
     except (KeyError, TypeError, ValueError, UserError) as error:
         raise why from error

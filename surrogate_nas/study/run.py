@@ -94,8 +94,8 @@ class Run:
         if not self.answers:
             return f"{len(self.trials)} trials, no answer"
         best = self.incumbent
-        found = f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
-        return f"{len(self.trials)} trials, {found}"
+        outcome = f"best score {best.score:.6g}" if best.feasible else "no feasible cell"
+        return f"{len(self.trials)} trials, {outcome}"
 
     def _repr_html_(self) -> str:
         """The run in a notebook: what it found, and after how many trials."""
@@ -175,9 +175,7 @@ class RunLog:
         self.known = len(self._known)
 
     def observed(self) -> Iterator[tuple[str, Mapping[str, float]]]:
-        """The cells, as text, and the values of the trials that the file held when it was
-        opened.
-        """
+        """The cells, as text, and the values of the trials in the file when it was opened."""
         for entry in self._known:
             cell = entry.get("cell")
             values = entry.get("values")
@@ -400,5 +398,7 @@ class RunWatch:
             raise DamagedError(f"trial {len(self.best)} is no number")
         best = self.best[-1] if self.best else math.inf
         counts = entry["feasible"] is True and entry["epochs"] == self._epochs
-        self.best.append(min(best, score) if counts else best)
+        if counts:
+            best = min(best, score)
+        self.best.append(best)
         self.finished.append(finished)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,7 +84,7 @@ class Experiment(Options):
 
     @cached_property
     def sources(self) -> dict[str, Sources]:
-        """The source of every strategy of a user's, by label, as it is when this is first asked."""
+        """The source of every user's strategy, by label, at the time of the first call."""
         sources = {entry.label: sources_of(entry) for entry in self.entries}
         return {name: files for name, files in sources.items() if files}
 
@@ -130,11 +131,12 @@ class Experiment(Options):
         """Make every run that a folder does not hold yet; gives all by strategy, then by number
         (see `execute`).
         """
-        part = Part("", self, None if folder is None else Store(folder))
-        made = execute([part], workers=workers, engine=engine, progress=progress, within=within)
-        if not any(run.trials or run.failure for run in made.values()):
+        store = None if folder is None else Store(folder)
+        part = Part("", self, store)
+        runs = execute([part], workers=workers, engine=engine, progress=progress, within=within)
+        if not any(run.trials or run.failure for run in runs.values()):
             raise UserError(NOTHING_PAID)
-        return part.in_order(made)
+        return part.in_order(runs)
 
     def check_budget(self) -> None:
         """Refuse a budget in seconds of which a table tells beforehand that no run could pay its
@@ -178,20 +180,20 @@ class Experiment(Options):
         finals = [m.name for m in benchmark.metrics if m.kind == "final" and m.name not in read]
         late = [name for name in finals if benchmark.is_dear(name)]
         most = min(n for n in (budget.cells, budget.seconds) if n is not None)
-        said = []
+        sentences = []
         if dear:
             whole = f" in each run, {int(most) * runs:,} in all" if runs > 1 else ""
-            said.append(
+            sentences.append(
                 f"{', '.join(dear)}: computed for at most {plural(int(most), 'cell')}{whole}."
             )
         if late:
-            said.append(
+            sentences.append(
                 f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}."
             )
         if self.objective.unreachable:
-            said.append(self.objective.unreachable)
-        if said:
-            sys.stderr.write(f"{' '.join(said)}\n")
+            sentences.append(self.objective.unreachable)
+        if sentences:
+            sys.stderr.write(f"{' '.join(sentences)}\n")
 
     def one(
         self,
@@ -286,14 +288,10 @@ class Part:
             self.store.keep("files", {name: files for name, files in read.items() if files})
         self.count_versions(ended=True)
 
-    def in_order(self, made: Mapping[Key, Any]) -> list[Any]:
+    def in_order(self, results: Mapping[Key, Any]) -> list[Any]:
         """What was made of this problem, by strategy, then by number."""
-        own = {key[1:]: value for key, value in made.items() if key.problem == self.name}
-        pairs = (
-            (name, number)
-            for name in self.experiment.labels
-            for number in range(self.experiment.runs)
-        )
+        own = {key[1:]: value for key, value in results.items() if key.problem == self.name}
+        pairs = product(self.experiment.labels, range(self.experiment.runs))
         return [own[pair] for pair in pairs if pair in own]
 
 
@@ -349,22 +347,22 @@ def execute(
         part.experiment.check_strategies()
         runs = sum(key.problem == part.name for key, _ in jobs)
         part.experiment.announce(runs, len(part.experiment.strategies) + BEST_SHOWN)
-    made: dict[Key, Any] = {}
+    results: dict[Key, Any] = {}
     with ExitStack() as stack:
         for part in parts:
             part.begin(stack)
         if begun:
             begun()
         if keep is None:
-            made = {
+            results = {
                 key: run
                 for key, _ in jobs
                 if (run := _finished_before(by_name[key.problem], key)) is not None
             }
         if progress:
-            progress(len(made), len(jobs))
+            progress(len(results), len(jobs))
         here = within if stays_here(engine, workers) else None
-        todo = [job for job in jobs if job[0] not in made]
+        todo = [job for job in jobs if job[0] not in results]
         for outcome in run_jobs(
             partial(_do, by_name, keep, here), todo, workers=workers, engine=engine
         ):
@@ -372,14 +370,14 @@ def execute(
             if outcome.failure:
                 lost = f"Strategy {key.strategy} failed in run {key.number}: {outcome.failure}."
                 run = Run(key.strategy, key.number, [], 0.0, 0.0, lost)
-                made[key] = run if keep is None else keep(by_name[key.problem], run)
+                results[key] = run if keep is None else keep(by_name[key.problem], run)
             else:
-                made[key] = outcome.result
+                results[key] = outcome.result
             if progress:
-                progress(len(made), len(jobs))
+                progress(len(results), len(jobs))
         for part in parts:
             part.end()
-    return {key: made[key] for key, _ in jobs}
+    return {key: results[key] for key, _ in jobs}
 
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:

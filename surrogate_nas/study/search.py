@@ -1,5 +1,5 @@
-"""One run: a strategy is asked, what it asks for is validated, charged and stored, and it is
-told.
+"""One run: a strategy proposes cells; these are validated, evaluated, charged and stored, and the
+strategy observes them.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
 
 
 def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
-    """The random cells, all different, that every strategy of a run is told first."""
+    """The random cells, all different, that every strategy of a run observes first."""
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
     for _ in range(_MOST_DRAWS * n):
@@ -94,8 +94,11 @@ def make_run(
     trials until then.
     """
     name = entry.label
-    held = one_thread()  # sums round by the number of threads, and processes must not share cores
-    with held, store.log(name, run) if store else nullcontext() as log:
+    opened: AbstractContextManager[RunLog | None] = nullcontext()
+    if store is not None:
+        opened = store.log(name, run)
+    # sums round by the number of threads, and processes must not share cores
+    with one_thread(), opened as log:
         for cell, values in () if log is None else log.observed():
             objective.benchmark.recall(cell, values)
         search = _Search(objective, budget, options, run, log, watch)
@@ -115,17 +118,17 @@ def make_run(
         seconds = time.perf_counter() - started
         epochs = objective.epochs
         result = Run(
-            name,
-            run,
-            search.trials,
-            seconds,
-            search.strategy_seconds,
-            failure,
-            epochs,
-            budget.cells,
-            budget.seconds,
-            search.scalarised,
-            search.diagnosis,
+            strategy=name,
+            run=run,
+            trials=search.trials,
+            real_seconds=seconds,
+            strategy_seconds=search.strategy_seconds,
+            failure=failure,
+            epochs=epochs,
+            budget_cells=budget.cells,
+            budget_seconds=budget.seconds,
+            scalarised=search.scalarised,
+            diagnosis=search.diagnosis,
         )
         if not failure and search.trials and not result.answers:
             missing = (
@@ -160,7 +163,7 @@ def _check_files(edited: Sequence[str]) -> None:
 
 
 def _keep(store: Store, name: str, run: int, trace: str) -> None:
-    """Keep the whole traceback of a failure, and none where a run was made anew and went well."""
+    """Write the traceback of a failure; delete it where the run was made again and succeeded."""
     file = f"failures/{as_file_name(name)}-{run}.txt"
     if trace:
         store.write_text(file, trace)
@@ -207,15 +210,19 @@ class _Search:
         )
         seed = strategy_seed(options.seed, run)
         cells = first_cells(self.space, min(options.first_cells, self.left(0)), options.seed, run)
-        with make(seed=seed) as plain, scalarised(plain, make, self.objective.parts, seed) as made:
-            self.scalarised = isinstance(made, Scalarised)
+        with (
+            make(seed=seed) as plain,
+            scalarised(plain, make, self.objective.parts, seed) as strategy,
+        ):
+            self.scalarised = isinstance(strategy, Scalarised)
             try:
-                (self._in_turn if options.simulated_workers == 1 else self._side_by_side)(
-                    made, cells
-                )
-                self.diagnosis = made.diagnosis()
+                if options.simulated_workers == 1:
+                    self._in_turn(strategy, cells)
+                else:
+                    self._side_by_side(strategy, cells)
+                self.diagnosis = strategy.diagnosis()
             finally:
-                self.strategy_seconds = made.seconds
+                self.strategy_seconds = strategy.seconds
 
     def left(self, running: int) -> int:
         """How many evaluations may still be begun."""
@@ -223,10 +230,8 @@ class _Search:
         return _UNLIMITED if cells is None else cells - len(self.trials) - running
 
     def _in_turn(self, strategy: Sandboxed, asked: Sequence[Asked]) -> None:
-        """One worker: what was asked for together is evaluated one after another and told
-        together.
-        """
-        at_once = not self.ledger.objective.benchmark.one_by_one
+        """One worker: evaluates the cells of a proposal in turn; they are observed together."""
+        is_batch = not self.ledger.objective.benchmark.one_by_one
         while not self.ended and self.left(0) > 0:
             if not asked:
                 self._let_work(strategy, self.ledger.cost)
@@ -236,12 +241,12 @@ class _Search:
             trials: list[Trial] = []
             for trial in self.ledger.evaluate(asked, self._limit):
                 trials.append(trial)
-                if not at_once:
+                if not is_batch:
                     self._keep([trial])
             self.ended = len(trials) < len(asked)
-            if at_once:
+            if is_batch:
                 self._keep(trials)
-            self._told(strategy, trials)
+            self._tell(strategy, trials)
             asked = ()
 
     def _side_by_side(self, strategy: Sandboxed, queue: Sequence[Asked]) -> None:
@@ -280,7 +285,7 @@ class _Search:
                 *_, started, outcome = heapq.heappop(running)
                 trials.append(self.ledger.trial(outcome, started))
             self._keep(trials)
-            self._told(strategy, trials)
+            self._tell(strategy, trials)
 
     def _let_work(self, strategy: Sandboxed, clock: float) -> None:
         """Let it do what work of its own is left, in slices, as long as the budget allows."""
@@ -295,7 +300,7 @@ class _Search:
         seconds = self.budget.seconds
         return float("inf") if seconds is None else seconds
 
-    def _told(self, strategy: Sandboxed, trials: list[Trial]) -> None:
+    def _tell(self, strategy: Sandboxed, trials: list[Trial]) -> None:
         if not trials:
             return
         strategy.tell(trials)
@@ -314,7 +319,7 @@ class _Search:
 
 
 class Scalarised(Sandboxed):
-    """A run's view of a strategy that knows one of several objectives: random weights, anew for
+    """A run's view of a strategy for one objective on several: random weights, drawn again for
     every stretch of a run.
 
     Knowles, "ParEGO", IEEE Transactions on Evolutionary Computation 2006: the augmented Chebyshev
@@ -383,7 +388,7 @@ class Scalarised(Sandboxed):
         low = seen.min(axis=0)
         span = np.ptp(seen, axis=0)
         span[span == 0] = 1.0
-        told = []
+        rescored = []
         for trial in trials:
             scaled = self._weights * (np.array(trial.scores) - low) / span
             score = (
@@ -391,8 +396,8 @@ class Scalarised(Sandboxed):
                 if trial.feasible
                 else _INFEASIBLE + trial.score
             )
-            told.append(replace(trial, score=score, scores=(), values=dict(trial.values)))
-        return told
+            rescored.append(replace(trial, score=score, scores=(), values=dict(trial.values)))
+        return rescored
 
 
 @contextmanager

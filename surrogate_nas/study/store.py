@@ -104,43 +104,37 @@ class Store:
         """
         now = provenance()
         own = sources or {}
-        digests = {
-            label: {
-                name: sha256(text.encode(errors="surrogatepass")).hexdigest()
-                for name, text in files.items()
-            }
-            for label, files in own.items()
-        }
+        digests = {label: _digests(files) for label, files in own.items()}
         merged = experiment | stamp("comparison") | {"provenance": now, "extensions": []}
         if (
             self._description.is_file()
             and self.is_empty
-            and _differs(held := self.read(), experiment)
+            and _differs(stored := self.read(), experiment)
         ):
-            self._start_anew(held)
+            self._start_anew(stored)
         if self._description.is_file():
-            held = self.read()
-            _check_same(held, experiment, self.folder)
-            before = held.get("sources", {})
-            still_read = self._files_still_read(held, digests, folders or {})
+            stored = self.read()
+            _check_same(stored, experiment, self.folder)
+            before = stored.get("sources", {})
+            still_read = self._files_still_read(stored, digests, folders or {})
             if still_read:
                 merged["files"] = still_read
-            if "versions" in held:
-                merged["versions"] = held["versions"]
+            if "versions" in stored:
+                merged["versions"] = stored["versions"]
             digests = before | digests
-            added = [name for name in experiment["strategies"] if name not in held["strategies"]]
+            added = [name for name in experiment["strategies"] if name not in stored["strategies"]]
             merged |= {
-                "strategies": [*held["strategies"], *added],
-                "runs": max(held["runs"], experiment["runs"]),
-                "provenance": held["provenance"],
-                "extensions": held["extensions"],
-                "data": held.get("data") or experiment.get("data"),
+                "strategies": [*stored["strategies"], *added],
+                "runs": max(stored["runs"], experiment["runs"]),
+                "provenance": stored["provenance"],
+                "extensions": stored["extensions"],
+                "data": stored.get("data") or experiment.get("data"),
             }
-            last = [{"provenance": held["provenance"]}, *held["extensions"]][-1]["provenance"]
+            last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1]["provenance"]
             changed = {"sources": digests} if digests != before else {}
-            if any(merged[key] != held[key] for key in _GROWING) or now != last or changed:
+            if any(merged[key] != stored[key] for key in _GROWING) or now != last or changed:
                 grown = {key: merged[key] for key in _GROWING} | changed
-                merged["extensions"] = [*held["extensions"], {**grown, "provenance": now}]
+                merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
         if digests:
             merged["sources"] = digests
         for label, texts in own.items():
@@ -176,21 +170,21 @@ class Store:
         """Whether it holds no run but failed ones, so that nothing is lost where another comparison
         takes its place.
         """
-        held = self.read()
-        for name in held["strategies"]:
-            for number in range(held["runs"]):
+        stored = self.read()
+        for name in stored["strategies"]:
+            for number in range(stored["runs"]):
                 watch = self.watch(name, number)
                 watch.refresh()
                 if watch.is_begun and not (watch.end and watch.end["failure"]):
                     return False
         return True
 
-    def _start_anew(self, held: Mapping[str, Any]) -> None:
+    def _start_anew(self, stored: Mapping[str, Any]) -> None:
         """Forget a comparison of which no run went well, and say so."""
-        what = f"{held['objective']['expression']} on {held['benchmark']}"
+        what = f"{stored['objective']['expression']} on {stored['benchmark']}"
         sys.stderr.write(f"{self.folder} held no run that went well, of {what}: it begins anew.\n")
-        for label in held["strategies"]:
-            for run in range(held["runs"]):
+        for label in stored["strategies"]:
+            for run in range(stored["runs"]):
                 self.discard(label, run)
                 (self.folder / f"failures/{as_file_name(label)}-{run}.txt").unlink(missing_ok=True)
         self._description.unlink()
@@ -243,14 +237,14 @@ class Store:
                 raise _damaged(path, "it is not as it was written") from error
         return merged_files(runs)
 
-    def keep(self, name: str, found: Mapping[str, Any]) -> None:
+    def keep(self, name: str, known: Mapping[str, Any]) -> None:
         """Write into the description what is known of users' strategies, by label; `name`:
         ``files``, ``versions``.
         """
         description = self.read()
         before = description.get(name, {})
-        if {**before, **found} != before:
-            self._describe(description | {name: {**before, **found}})
+        if {**before, **known} != before:
+            self._describe(description | {name: {**before, **known}})
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))
@@ -294,9 +288,9 @@ class Store:
         """What every seal of this comparison begins with, so that no other's file is taken for one
         of its own.
         """
-        held = self.read()
+        stored = self.read()
         return " ".join(
-            str(held.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
+            str(stored.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
         )
 
     @cached_property
@@ -324,7 +318,7 @@ class Store:
         return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
-        """Forget a run, with what it noted of files, so that it starts anew."""
+        """Delete a run and its record of files, so that it is made again."""
         self.path(strategy, run).unlink(missing_ok=True)
         self._files_path(strategy, run).unlink(missing_ok=True)
 
@@ -360,6 +354,13 @@ def _versions() -> Iterator[tuple[str, str]]:
             yield package, version(package)
 
 
+def _digests(files: Sources) -> dict[str, str]:
+    digests = {}
+    for name, text in files.items():
+        digests[name] = sha256(text.encode(errors="surrogatepass")).hexdigest()
+    return digests
+
+
 def _check(content: dict[str, Any]) -> str:
     """A digest of everything in a description."""
     return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
@@ -369,8 +370,8 @@ def _damaged(path: Path, reason: str) -> UserError:
     return UserError(f"{path} is damaged: {reason}. Run the comparison again in another folder.")
 
 
-def _check_same(held: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
-    if differs := _differs(held, wanted):
+def _check_same(stored: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
+    if differs := _differs(stored, wanted):
         agree = f" {HOW_TO_AGREE}" if differs.startswith("engine ") else ""
         raise UserError(f"{folder} holds another comparison ({differs}); {ELSEWHERE}{agree}")
 
@@ -379,23 +380,24 @@ ELSEWHERE = "results of two are never mixed. Name another folder with --out (in 
 """What to do where a folder holds another comparison."""
 
 
-def _differs(held: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """What keeps a comparison from going on in a folder; empty where nothing does."""
     for unit, limit in wanted["budget"].items():
-        before = held["budget"][unit]
+        before = stored["budget"][unit]
         if (limit is None) != (before is None) or (limit is not None and limit < before):
             return f"a budget of {before} {unit}, now {limit}; it can only be raised"
     was, now = (
-        f"{told['objective']['expression']} on {told['benchmark']}" for told in (held, wanted)
+        f"{content['objective']['expression']} on {content['benchmark']}"
+        for content in (stored, wanted)
     )
-    if was != now and held["fingerprint"] != wanted["fingerprint"]:
+    if was != now and stored["fingerprint"] != wanted["fingerprint"]:
         return f"it minimises {was}, and now {now} is asked for"
     # what held before a folder could say an option
     usual = {option.name: option.default for option in STORED}
     for key in wanted:
         if (
             key not in _GROWING | _MOVING
-            and (before := held.get(key, usual.get(key))) != wanted[key]
+            and (before := stored.get(key, usual.get(key))) != wanted[key]
         ):
             return f"{key} {before}, now {wanted[key]}"
     return ""

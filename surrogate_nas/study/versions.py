@@ -78,7 +78,7 @@ def count_version(
 
 def most_versions(counted: Iterable[Mapping[str, int]]) -> dict[str, int]:
     """Of several problems the largest count of each strategy."""
-    found: dict[str, int] = {}
+    most: dict[str, int] = {}
     for counts in counted:
-        found |= {name: max(n, found.get(name, 0)) for name, n in counts.items()}
-    return found
+        most |= {name: max(n, most.get(name, 0)) for name, n in counts.items()}
+    return most

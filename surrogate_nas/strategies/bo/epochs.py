@@ -123,14 +123,14 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         return self._first() or self._learned()
 
     def _first(self) -> Request | None:
-        """Before anything is learned: looks at told or random cells; the best of these are trained
-        to the end.
+        """Before any model is fitted: read observed or random cells early; the best of these are
+        trained to the end.
         """
         looking = sum(cell in self._trials for cell in self._pending)
         if len(self._both) + looking < self.first_cells:
             for cell in self._trials:
                 if cell not in self._early and cell not in self._pending:
-                    return self._look(cell)
+                    return self._first_request(cell)
         whole = len(self._trials) + sum(cell in self._early for cell in self._pending)
         wanted = max(self.first_cells // 2, _LEAST)
         seen = len(self._early) + sum(cell not in self._early for cell in self._pending)
@@ -142,7 +142,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         if ready and seen >= self.first_cells and whole < wanted:
             return Request(min(ready, key=lambda cell: self._early[cell].score), self.epochs[-1])
         drawn = self._drawn()
-        return None if drawn is None else self._look(drawn)
+        return None if drawn is None else self._first_request(drawn)
 
     def _learned(self) -> Request | None:
         """The cell of largest expected improvement."""
@@ -155,12 +155,12 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             return None
         cell = pool.cells[place]
         return (
-            self._look(cell)
+            self._first_request(cell)
             if self._link and cell not in self._early
             else Request(cell, self.epochs[-1])
         )
 
-    def _look(self, cell: Cell) -> Request:
+    def _first_request(self, cell: Cell) -> Request:
         return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))
 
     def _choose(self) -> None:
@@ -168,17 +168,17 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         from scipy.stats import kendalltau
 
         late = [self._trials[cell].loss for cell in self._both]
-        found: list[tuple[float, _Link]] = []
+        candidates: list[tuple[float, _Link]] = []
         for name in self._early[next(iter(self._both))].values if self._both else ():
             early = [self._early[cell].values.get(name, np.nan) for cell in self._both]
             tau = float(kendalltau(early, late).statistic)
             if np.isfinite(tau):
-                found.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
-        tau, link = max(found, key=lambda one: one[0], default=(0.0, None))
+                candidates.append((abs(tau), _Link(name, 1 if tau > 0 else -1)))
+        tau, link = max(candidates, key=lambda one: one[0], default=(0.0, None))
         self._link = link if tau >= self.least_tau else None
 
-    def _held(self) -> list[Cell]:
-        return [*super()._held(), *self._early]
+    def _evaluated_cells(self) -> list[Cell]:
+        return [*super()._evaluated_cells(), *self._early]
 
     def _candidates(self, pool: Pool, free: NDArray[np.bool_]) -> Places:
         """As in `bo`, and the free cells that were looked at."""
@@ -207,25 +207,25 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         number = {place: i for i, place in enumerate(places.tolist())}
         early = np.array([read_of[place] for place in both.tolist()])
         late = [target[[number[place] for place in both.tolist()]] for target in targets]
-        slopes = [_slope(early, y) for y in late]
-        rests = [y - slope * early for y, slope in zip(late, slopes, strict=True)]
-        told = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
+        slopes = [_regression(early, y) for y in late]
+        rests = [y - rate * early for y, rate in zip(late, slopes, strict=True)]
+        reading = np.array([read_of.get(place, np.nan) for place in candidates.tolist()])
         of_candidate = pool.of_cell[candidates]
-        was_read = ~np.isnan(told)
-        found = []
+        was_read = ~np.isnan(reading)
+        scores = []
         firsts = pool.seen(_EARLY, looked, [read], pending)
         seconds = pool.seen(_LATE, both, rests, pending)
-        for predicted, remaining, slope in zip(firsts, seconds, cycle(slopes), strict=False):
+        for predicted, remaining, rate in zip(firsts, seconds, cycle(slopes), strict=False):
             first = predicted.at(of_candidate)
             second = remaining.at(of_candidate)
-            mean = slope * np.where(was_read, told, first.mean) + second.mean
-            found.append(
-                Seen(mean, np.where(was_read, 0.0, slope**2 * first.variance) + second.variance)
+            mean = rate * np.where(was_read, reading, first.mean) + second.mean
+            scores.append(
+                Seen(mean, np.where(was_read, 0.0, rate**2 * first.variance) + second.variance)
             )
-        return found
+        return scores
 
 
-def _slope(early: Floats, late: Floats) -> float:
+def _regression(early: Floats, late: Floats) -> float:
     """Of a line through the better half of some cells, as only the best matter; 0 where it would
     fall.
 

@@ -1,5 +1,4 @@
-"""One Gaussian process over points, which a told cell grows by a row, so that nothing told is taken
-in twice.
+"""One Gaussian process over points; each observed cell adds a row to its Cholesky factor.
 
 The covariance of two cells is v·[Matérn-5/2(d/ℓ) + a·(same point) + b·(same cell)]: cells of one
 function share a point, so they share its mean and its deviation a, and each has noise b of its own.
@@ -37,7 +36,7 @@ _ROOM = 256
 
 
 class Expert:
-    """A process over some points, conditioned on told cells, each at one of them.
+    """A process over some points, conditioned on observed cells, each at one of the points.
 
     Attributes:
         hyper: ℓ, a and b as they are now.
@@ -49,7 +48,7 @@ class Expert:
         seed: int,
         like: Expert | None = None,
     ) -> None:
-        """Start with nothing told.
+        """Start without observations.
 
         Args:
             points: Shape ``(m, d)``, two random ones about 1 apart.
@@ -62,7 +61,7 @@ class Expert:
         self._seed = seed
         self._points = points.astype(np.float32, copy=False)
         self._norms = np.einsum("ij,ij->i", self._points, self._points)
-        self._told: Places = np.empty(0, dtype=np.intp)
+        self._observed: Places = np.empty(0, dtype=np.intp)
         self._away: NDArray[np.float32] = np.empty((0, len(points)), dtype=np.float32)
         self._process: GrowingProcess | None = None
 
@@ -73,10 +72,10 @@ class Expert:
             points: Shape ``(k, d)``.
         """
         new = points.astype(np.float32, copy=False)
-        n = len(self._told)
+        n = len(self._observed)
         norms = np.einsum("ij,ij->i", new, new)
-        told = self._points[self._told]
-        to_new = np.maximum(self._norms[self._told][:, None] + norms - 2 * told @ new.T, 0)
+        observed = self._points[self._observed]
+        to_new = np.maximum(self._norms[self._observed][:, None] + norms - 2 * observed @ new.T, 0)
         away = np.empty((len(self._away), len(self._points) + len(new)), dtype=np.float32)
         away[:n] = np.hstack([self._away[:n], to_new])
         self._away, self._points = away, np.vstack([self._points, new])
@@ -84,47 +83,47 @@ class Expert:
         if self._process is not None:
             self._process.widen(self._smooth(to_new[: self._process.held]))
 
-    def is_due(self, told: Places) -> bool:
-        """Whether ℓ, a and b are to be found again.
+    def is_due(self, observed: Places) -> bool:
+        """Whether ℓ, a and b are to be fitted again.
 
         Args:
-            told: As for `see`.
+            observed: As for `see`.
         """
         before, shared = self._fitted
-        grown = len(told) >= _GROWTH * max(before, 1)
-        return grown or len(told) - len(np.unique(told)) > _GROWTH_OF_TWINS * shared
+        grown = len(observed) >= _GROWTH * max(before, 1)
+        return grown or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared
 
     def see(
         self,
-        told: Places,
+        observed: Places,
         target: Floats,
         pending: Places,
         *,
         waits: bool = False,
     ) -> Seen:
-        """Mean and variance at all points, given what is told, and what is asked for as if it had
-        come as expected.
+        """Mean and variance at all points, given observed cells and pending ones at their expected
+        values.
 
         Args:
-            told: The points of the told cells; what was told in an earlier call comes first, in
+            observed: The points of the observed cells; those of an earlier call come first, in
                 that order.
             target: Their values, shape ``(n,)``; these may all change.
             pending: The points of cells that are asked for and not told.
             waits: Whether ℓ, a and b, where they were found before, stay what they are, though they
                 are due.
         """
-        self._measure(told)
-        if self.is_due(told) and not (waits and self._fitted[0]):
+        self._measure(observed)
+        if self.is_due(observed) and not (waits and self._fitted[0]):
             self._fit(target)
-            self._fitted = len(told), len(told) - len(np.unique(told))
+            self._fitted = len(observed), len(observed) - len(np.unique(observed))
         if self._process is None:
             self._process = GrowingProcess(
                 len(self._points), 1 + self.hyper.shared, self.hyper.noise
             )
         if not self._process.held:
-            self._process.see_all(told, partial(self._covariance_within, told))
-        for number in range(self._process.held, len(told)):
-            place = told[[number]]
+            self._process.see_all(observed, partial(self._covariance_within, observed))
+        for number in range(self._process.held, len(observed)):
+            place = observed[[number]]
             self._process.see(int(place[0]), self._covariance(place, self._away[[number]])[0])
         between = np.empty((len(pending), len(self._points)), dtype=np.float32)
         for number, place in enumerate(pending):
@@ -136,16 +135,16 @@ class Expert:
 
     def _covariance(self, places: Places, away: NDArray[np.float32]) -> Floats:
         """Between cells at some places and other cells at all points, shape ``(k, m)``."""
-        found = self._smooth(away)
-        found[np.arange(len(places)), places] += self.hyper.shared
-        return found
+        covariance = self._smooth(away)
+        covariance[np.arange(len(places)), places] += self.hyper.shared
+        return covariance
 
     def _covariance_within(self, places: Places, at: slice) -> Floats:
         """The same with a range of points only, shape ``(k, stop - start)``."""
-        found = self._smooth(self._away[: len(places), at])
+        covariance = self._smooth(self._away[: len(places), at])
         inside = np.flatnonzero((places >= at.start) & (places < at.stop))
-        found[inside, places[inside] - at.start] += self.hyper.shared
-        return found
+        covariance[inside, places[inside] - at.start] += self.hyper.shared
+        return covariance
 
     def _distances(self, place: int) -> NDArray[np.float32]:
         """The squared distances of a point and all points, shape ``(m,)``."""
@@ -153,33 +152,33 @@ class Expert:
         away[place] = 0.0
         return np.asarray(np.maximum(away, 0.0), dtype=np.float32)
 
-    def _measure(self, told: Places) -> None:
-        """Note the distances of told cells that are new."""
-        known = len(self._told)
-        if len(told) > len(self._away):
-            room = np.empty((max(_ROOM, 2 * len(told)), len(self._points)), dtype=np.float32)
+    def _measure(self, observed: Places) -> None:
+        """Store the distances of newly observed cells."""
+        known = len(self._observed)
+        if len(observed) > len(self._away):
+            room = np.empty((max(_ROOM, 2 * len(observed)), len(self._points)), dtype=np.float32)
             room[:known] = self._away[:known]
             self._away = room
-        for number in range(known, len(told)):
-            self._away[number] = self._distances(int(told[number]))
-        self._told = told
+        for number in range(known, len(observed)):
+            self._away[number] = self._distances(int(observed[number]))
+        self._observed = observed
 
     def _fit(self, target: Floats) -> None:
-        """Choose ℓ, a and b anew; where they stay, so does what was taken in."""
+        """Fit ℓ, a and b again; where they stay the same, so does the factor."""
         chosen = np.arange(len(target))
         if len(chosen) > MOST_FOR_LIKELIHOOD:
             chosen = np.random.default_rng([self._seed, len(chosen)]).permutation(chosen)[
                 :MOST_FOR_LIKELIHOOD
             ]
-        told = self._told[chosen]
-        points = self._points[told].astype(np.float64)
-        found = most_likely(
+        observed = self._observed[chosen]
+        points = self._points[observed].astype(np.float64)
+        best = most_likely(
             squared_distances(points, points),
-            np.equal.outer(told, told),
+            np.equal.outer(observed, observed),
             target[chosen],
             self.hyper,
         )
-        if found != self.hyper:
-            self.hyper = found
+        if best != self.hyper:
+            self.hyper = best
             if self._process is not None:
-                self._process.begin(1 + found.shared, found.noise)
+                self._process.begin(1 + best.shared, best.noise)

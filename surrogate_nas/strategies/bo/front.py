@@ -73,9 +73,9 @@ def shortfall(room: Floats, seen: Seen) -> Floats:
     deviation = np.sqrt(variance)
     left = room[room > 0]
     q = (np.log(left) - mean) / deviation
-    found = np.zeros(room.shape)
-    found[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
-    return np.maximum(found, 0.0)
+    shortfalls = np.zeros(room.shape)
+    shortfalls[room > 0] = left * ndtr(q) - np.exp(mean + variance / 2 + log_ndtr(q - deviation))
+    return np.maximum(shortfalls, 0.0)
 
 
 def expected_gain(
@@ -172,8 +172,8 @@ def learned_of(
 
 
 def reference_of(vectors: Floats, whole: Sequence[bool]) -> Floats:
-    """Where the volume ends, shape ``(objectives,)``: a little beyond all that is told, and not
-    only its front.
+    """The reference point, shape ``(objectives,)``: a little beyond all observations, not only the
+    front.
 
     A front whose best cells are not found yet is short, and a reference at its ends would forbid to
     prolong it. In an objective that is learned, what lies beyond Tukey's fence of the told ones

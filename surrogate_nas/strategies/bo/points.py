@@ -82,10 +82,10 @@ def _encoded(space: Space, name: str, choices: Choices) -> Floats:
 def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
     """Columns of several encodings side by side, each standardised, shape ``(m, d)``."""
     ends = np.cumsum([columns.shape[1] for _, columns in blocks]).tolist()
-    found = np.empty((len(blocks[0][1]), ends[-1]), dtype=np.float32)
+    joined = np.empty((len(blocks[0][1]), ends[-1]), dtype=np.float32)
     for (standard, columns), end in zip(blocks, ends, strict=True):
-        found[:, end - columns.shape[1] : end] = standard(columns)
-    return found
+        joined[:, end - columns.shape[1] : end] = standard(columns)
+    return joined
 
 
 @once(4, ahead=[(False,)])
@@ -99,11 +99,11 @@ def whole(space: Enumerable, with_costs: bool) -> Points:
     views = {view: _blocks(space, view, with_costs) for view in wanted}
     names = {name: None for blocks in views.values() for name, _ in blocks}
     means = {name: _averaged(_encoded(space, name, space.choices), of_cell) for name in names}
-    found = {
+    points = {
         view: _joined([(_Standard.of(means[name], share), means[name]) for name, share in blocks])
         for view, blocks in views.items()
     }
-    return Points(tuple(found[view] for view in wanted), of_cell)
+    return Points(tuple(points[view] for view in wanted), of_cell)
 
 
 def _averaged(cells: Floats, of_cell: Places) -> Floats:
@@ -143,7 +143,7 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
     """
     choices = choices_of(cells)
     wanted = _views(space)
-    found = {
+    points = {
         view: _joined(
             [
                 (_surveyed(space, name, share), _encoded(space, name, choices))
@@ -152,4 +152,4 @@ def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:
         )
         for view in dict.fromkeys(wanted)
     }
-    return Points(tuple(found[view] for view in wanted), np.arange(len(cells)))
+    return Points(tuple(points[view] for view in wanted), np.arange(len(cells)))

@@ -66,7 +66,7 @@ class Pool(ABC):
     def seen(
         self,
         part: int,
-        told: Places,
+        observed: Places,
         targets: Sequence[Floats],
         pending: Places,
     ) -> list[Seen]:
@@ -74,14 +74,14 @@ class Pool(ABC):
 
         Args:
             part: The objective.
-            told: The places of told cells, those of earlier calls first.
+            observed: The places of observed cells, those of earlier calls first.
             targets: What every expert learns of them, shape ``(n,)``; by turns where there are
                 fewer than experts.
             pending: The places of cells that are asked for and not told.
         """
         if part not in self._experts:
             self._experts[part] = [Expert(view, self._seed) for view in self._views]
-        at = self.of_cell[told]
+        at = self.of_cell[observed]
         waiting = self.of_cell[pending]
         experts = self._experts[part]
         takes_long = len(at) * len(self._views[0]) > _LONG  # then one a question
@@ -203,9 +203,9 @@ class Choice(Pool):
         self.allowed = np.empty(0, dtype=bool)
         self._views = ()
 
-    def grow(self, held: Sequence[Cell], parents: Sequence[Cell]) -> None:
-        """Add mutations, and where that is due begin anew."""
-        anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(held))
+    def grow(self, fixed: Sequence[Cell], parents: Sequence[Cell]) -> None:
+        """Add mutations, or start a new pool where that is due."""
+        anew = not self.cells or len(self.cells) > max(_MOST, 3 * len(fixed))
         before = self._experts
         if anew:
             self._begin()
@@ -214,7 +214,7 @@ class Choice(Pool):
         times = _FIRST_CHILDREN if anew else _CHILDREN
         near = [mutate(parent, self._rng) for parent in parents for _ in range(times)]
         drawn = [self._space.sample(self._rng) for _ in range(_DRAWN)] if anew else []
-        self.places([*held, *near, *drawn])
+        self.places([*fixed, *near, *drawn])
         if anew:
             for part, experts in before.items():
                 pairs = zip(self._views, experts, strict=True)

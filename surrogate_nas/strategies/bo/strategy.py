@@ -147,7 +147,7 @@ class BayesianOptimisation(Strategy):
         prepare(space, self._listed)  # once a process, and not while a question waits
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the trials; a cell told again replaces its earlier trial, and one that failed
+        """Store the trials; a newer trial of a cell replaces the earlier one, and a failed cell
         stays pending.
         """
         for trial in trials:
@@ -163,7 +163,7 @@ class BayesianOptimisation(Strategy):
             self._pending[cell] = None
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
-        """Propose cells that were neither told nor asked for, or random ones once there is no
+        """Propose cells that were neither observed nor asked for, or random ones once there is no
         other.
 
         Returns:
@@ -203,9 +203,9 @@ class BayesianOptimisation(Strategy):
     def _grown(self) -> Pool:
         """The cells to choose from, made at the first question."""
         if self._pool is None:
-            self._pool = self._made()
+            self._pool = self._new_pool()
         if isinstance(self._pool, Choice):
-            self._pool.grow(self._held(), self._ranked()[:_PARENTS])
+            self._pool.grow(self._evaluated_cells(), self._ranked()[:_PARENTS])
         return self._pool
 
     def _ranked(self) -> list[Cell]:
@@ -215,11 +215,11 @@ class BayesianOptimisation(Strategy):
             return [trial.cell for trial in survivors(trials, len(trials))]
         return [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
 
-    def _held(self) -> list[Cell]:
+    def _evaluated_cells(self) -> list[Cell]:
         """The cells that a pool keeps."""
         return [*self._trials, *self._pending]
 
-    def _made(self) -> Pool:
+    def _new_pool(self) -> Pool:
         if self._listed:
             return Whole(
                 listed(self.space),
@@ -237,8 +237,8 @@ class BayesianOptimisation(Strategy):
         """Of all cells, where these are listed."""
         return whole(listed(self.space), not self._all_known)
 
-    def _told(self, known: Floats) -> tuple[Floats, float]:
-        """What is learned of every told cell, L and what is not known of λR, and the least score of
+    def _targets(self, known: Floats) -> tuple[Floats, float]:
+        """The targets of all observed cells (L and the unknown part of λR), and the least score of
         a feasible one.
         """
         trials = self._trials.values()
@@ -263,7 +263,7 @@ class BayesianOptimisation(Strategy):
         free = _free(pool.allowed, [*places, *pending])
         if not free.any():
             return None
-        values, best = self._told(penalty[places])
+        values, best = self._targets(penalty[places])
         settled = _settled(pool.of_cell, places, values, penalty)
         free = _narrowed(free, _among(around, len(free)), ~settled, self._apart(pool, pending))
         candidates = self._candidates(pool, free)
@@ -398,7 +398,7 @@ class BayesianOptimisation(Strategy):
         """Whether each cell is free and has something to gain."""
         places, pending = pool.places(self._trials), pool.places(self._pending)
         penalty = pool.known.sum(axis=1)
-        values, _ = self._told(penalty[places])
+        values, _ = self._targets(penalty[places])
         free = _free(pool.allowed, [*places, *pending])
         return free & ~_settled(pool.of_cell, places, values, penalty)
 
@@ -468,26 +468,26 @@ def _narrowed(free: NDArray[np.bool_], *wanted: NDArray[np.bool_]) -> NDArray[np
 
 def _settled(
     of_cell: Places,
-    told: Places,
+    observed: Places,
     values: Floats,
     penalty: Floats,
 ) -> NDArray[np.bool_]:
-    """Whether each cell has nothing to gain: a twin that is no dearer is told, and all told twins
-    had the same L.
+    """Whether a cell has nothing to gain: an isomorphic cell that costs no more is observed, and
+    all observed isomorphic cells had the same L.
 
     Args:
         of_cell: The point of every cell, shape ``(n,)``.
-        told: Where told cells are.
+        observed: The places of observed cells.
         values: What was learned of them.
         penalty: The known λR of every cell, shape ``(n,)``.
     """
-    points = of_cell[told]
-    order = np.lexsort((penalty[told], points))
+    points = of_cell[observed]
+    order = np.lexsort((penalty[observed], points))
     twins = np.diff(points[order]) == 0
     if not twins.any() or (np.abs(np.diff(values[order]))[twins] > _ALIKE).any():
         return np.zeros(len(of_cell), dtype=bool)
     least = np.full(of_cell.max() + 1, np.inf)
-    np.minimum.at(least, points, penalty[told])
+    np.minimum.at(least, points, penalty[observed])
     return np.asarray(penalty >= least[of_cell])
 
 
@@ -505,10 +505,10 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
 
 def _among(places: Places | None, n: int) -> NDArray[np.bool_]:
     """Whether each of `n` cells is at one of some places; all are where none are given."""
-    found = np.full(n, places is None)
+    mask = np.full(n, places is None)
     if places is not None:
-        found[places] = True
-    return found
+        mask[places] = True
+    return mask
 
 
 def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
@@ -519,9 +519,9 @@ def gain_of(seen: Seen, left: Floats, probability: bool) -> Floats:
 
     if not probability:
         return shortfall(left[:, None], seen)[:, 0]
-    found = np.zeros(len(left))
+    gains = np.zeros(len(left))
     possible = left > 0
-    found[possible] = ndtr(
+    gains[possible] = ndtr(
         (np.log(left[possible]) - seen.mean[possible]) / np.sqrt(seen.variance[possible])
     )
-    return found
+    return gains

@@ -40,7 +40,7 @@ class _Fitted(NamedTuple):
 
 
 class Substitute:
-    """A surrogate of each objective, fitted anew now and then.
+    """A surrogate of each objective, refitted from time to time.
 
     Example:
         >>> from surrogate_nas.space import nb201

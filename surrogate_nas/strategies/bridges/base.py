@@ -89,7 +89,7 @@ class Bridge(Strategy):
                 self._learn(trial)
 
     def _waits(self, choices: Sequence[int], question: Any) -> Cell:
-        """The cell to ask for; the library's own question waits until that is told.
+        """The cell to ask for; the library's own proposal waits until that cell is observed.
 
         Args:
             choices: What the library proposes.
@@ -113,7 +113,7 @@ class Bridge(Strategy):
         say nothing.
         """
         own_python, own_numpy = self._generators
-        kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002
         logged = logging.root.manager.disable
         random.setstate(own_python.getstate())
         np.random.set_state(own_numpy.get_state())  # noqa: NPY002
@@ -125,8 +125,8 @@ class Bridge(Strategy):
         finally:
             own_python.setstate(random.getstate())
             own_numpy.set_state(np.random.get_state())  # noqa: NPY002
-            random.setstate(kept[0])
-            np.random.set_state(kept[1])  # noqa: NPY002
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
             logging.disable(logged)
 
 
@@ -168,13 +168,13 @@ def plain_knobs(
     """The parameters of a function that take a number, a text, or yes or no, as keyword-only
     parameters.
     """
-    found: dict[str, inspect.Parameter] = {}
+    knobs: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         ours = parameter.replace(default=(defaults or {}).get(name, parameter.default))
         annotation = _annotation(ours)
         if annotation and name not in without:
-            found[name] = ours.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
-    return found
+            knobs[name] = ours.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+    return knobs
 
 
 def _annotation(parameter: inspect.Parameter) -> str:
@@ -201,13 +201,13 @@ def strategy_class(
 
     first = [*inspect.signature(Strategy.__init__).parameters.values()]
     __init__.__signature__ = inspect.Signature([*first, *knobs.values()])  # type: ignore[attr-defined]
-    made = {
+    content = {
         "__module__": base.__module__,
         "__doc__": base.__doc__,
         "__init__": __init__,
         **attributes,
     }
-    return type(name, (base,), made)
+    return type(name, (base,), content)
 
 
 def named(bridge: Callable[[str], type[AnyBridge]], name: str) -> type[AnyBridge]:

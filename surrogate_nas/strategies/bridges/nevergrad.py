@@ -41,7 +41,7 @@ class NevergradStrategy(Bridge):
 
     optimizer: ClassVar[Any]
     many_objectives: ClassVar[bool] = True
-    _made: Any = None
+    _optimizer: Any = None
 
     def _propose(self) -> Cell:
         candidate = self._the_optimizer().ask()
@@ -50,21 +50,21 @@ class NevergradStrategy(Bridge):
     def _learn(self, trial: Trial) -> None:
         from nevergrad.optimization.base import errors
 
-        made = self._the_optimizer()
+        optimizer = self._the_optimizer()
         losses = self._losses(trial)
         candidate = self._question(trial)
         if trial.failure:  # it is as if it was still under way
             return
         if candidate is None:
-            candidate = made.parametrization.spawn_child(new_value=trial.cell.choices)
+            candidate = optimizer.parametrization.spawn_child(new_value=trial.cell.choices)
         try:
-            made.tell(candidate, losses if self.objectives > 1 else losses[0])
+            optimizer.tell(candidate, losses if self.objectives > 1 else losses[0])
         except errors.TellNotAskedNotSupportedError:
             return
 
     def _the_optimizer(self) -> Any:
         """The optimiser, made when it is first needed."""
-        if self._made is None:
+        if self._optimizer is None:
             from nevergrad import p as parametrization
 
             options = self.space.options
@@ -73,8 +73,8 @@ class NevergradStrategy(Bridge):
             ]
             choices = parametrization.Tuple(*each)
             choices.random_state = np.random.RandomState(self.own_seed)
-            self._made = type(self).optimizer(choices, **self.knobs)
-        return self._made
+            self._optimizer = type(self).optimizer(choices, **self.knobs)
+        return self._optimizer
 
 
 @cache

@@ -72,17 +72,17 @@ class PymooStrategy(Bridge):
     def __init__(self, space: Space, *, seed: int, **knobs: Any) -> None:
         """Store the knobs; `knobs`: keyword arguments of the algorithm."""
         super().__init__(space, seed=seed, **knobs)
-        self._made: Any = None
+        self._running: Any = None
         self._observed: list[Any] = []
         self._children: list[list[int]] = []
 
     def _propose(self) -> Cell:
-        made = self._the_algorithm()
-        if not made.is_initialized:
+        algorithm = self._the_algorithm()
+        if not algorithm.is_initialized:
             return self.space.sample(self.rng)
         if not self._children:
-            made.termination.force_termination = False
-            infills = made.infill()
+            algorithm.termination.force_termination = False
+            infills = algorithm.infill()
             self._children = [] if infills is None else infills.get("X").tolist()
         return (
             nearest_cell(self.space, self._children.pop(0))
@@ -94,20 +94,22 @@ class PymooStrategy(Bridge):
         from pymoo.core.individual import Individual
         from pymoo.core.population import Population
 
-        made = self._the_algorithm()
+        algorithm = self._the_algorithm()
         self._observed.append(
             Individual(
                 X=np.array(trial.cell.choices), F=np.array(self._losses(trial) * self._copies)
             )
         )
-        if len(self._observed) == (made.n_offsprings if made.is_initialized else made.pop_size):
-            made.advance(infills=Population.create(*self._observed))
+        if len(self._observed) == (
+            algorithm.n_offsprings if algorithm.is_initialized else algorithm.pop_size
+        ):
+            algorithm.advance(infills=Population.create(*self._observed))
             self._observed = []
             self._children = []
 
     def _the_algorithm(self) -> Any:
         """The algorithm, made when the number of objectives is known."""
-        if self._made is None:
+        if self._running is None:
             from pymoo.core.problem import Problem
             from pymoo.core.termination import NoTermination
             from pymoo.operators.crossover.ux import UX
@@ -118,7 +120,7 @@ class PymooStrategy(Bridge):
                 if self.directed
                 else {}
             )
-            made = type(self).algorithm(
+            instance = type(self).algorithm(
                 crossover=UX(), mutation=mutation, repair=repair, **directions, **self.knobs
             )
             last = np.array([len(options) - 1 for options in self.space.options])
@@ -130,9 +132,9 @@ class PymooStrategy(Bridge):
                 vtype=int,
             )
             # defaults of constructors are objects that all algorithms of a kind would share
-            made = deepcopy(made)
-            self._made = made.setup(problem, seed=self.own_seed, termination=NoTermination())
-        return self._made
+            instance = deepcopy(instance)
+            self._running = instance.setup(problem, seed=self.own_seed, termination=NoTermination())
+        return self._running
 
     @property
     def _copies(self) -> int:

@@ -137,8 +137,8 @@ class StrategySampler(optuna.samplers.BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """The option of the cell that the strategy asks for at a trial's first parameter, told of
-        what has finished.
+        """The option of the proposed cell; at a trial's first parameter, the strategy first
+        observes finished trials.
 
         Raises:
             UserError: The parameter is no position of the space, or not one of its options; or the
@@ -163,7 +163,7 @@ class StrategySampler(optuna.samplers.BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Refuse a finished trial that left positions out: the strategy could not be told of it.
+        """Refuse a finished trial without all positions, which the strategy could not observe.
 
         Raises:
             UserError: It suggested some positions of the space and not all.
@@ -207,12 +207,13 @@ class StrategySampler(optuna.samplers.BaseSampler):
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         new = [trial for trial in finished if trial.number not in self._observed]
         self._observed |= {trial.number for trial in new}
-        observed = [found for trial in new if (found := self._read(trial, signs)) is not None]
+        trials = [self._read(trial, signs) for trial in new]
+        observed = [trial for trial in trials if trial is not None]
         if observed:
             self.strategy.tell(observed)
 
     def _read(self, trial: FrozenTrial, signs: Sequence[int]) -> Trial | None:
-        """A finished trial as a strategy is told it; None where its parameters make no cell."""
+        """A finished trial as the strategy observes it; None where its parameters make no cell."""
         try:
             places = zip(self.space.positions, self.space.options, strict=True)
             cell = self.space.at(

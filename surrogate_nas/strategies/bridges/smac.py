@@ -45,7 +45,7 @@ class SmacStrategy(Bridge):
     """
 
     facade: ClassVar[str]
-    _made: Any = None
+    _facade: Any = None
 
     def _propose(self) -> Cell:
         with _same_in_every_process():
@@ -68,7 +68,7 @@ class SmacStrategy(Bridge):
         from ConfigSpace import Configuration
         from smac.runhistory import StatusType, TrialInfo, TrialValue
 
-        made = self._the_facade()
+        facade = self._the_facade()
         info = self._question(trial)
         if info is None:
             values = dict(zip(self._names, trial.cell.choices, strict=True))
@@ -78,11 +78,11 @@ class SmacStrategy(Bridge):
             if trial.failure
             else TrialValue(cost=trial.score)
         )
-        made.tell(info, value, save=False)
+        facade.tell(info, value, save=False)
 
     def _the_facade(self) -> Any:
         """The facade, made when it is first needed."""
-        if self._made is None:
+        if self._facade is None:
             import smac
             from ConfigSpace import Categorical, ConfigurationSpace
 
@@ -100,10 +100,10 @@ class SmacStrategy(Bridge):
                 seed=self.own_seed,
                 output_directory=Path(self._folder.name),
             )
-            self._made = getattr(smac, self.facade)(
+            self._facade = getattr(smac, self.facade)(
                 scenario, _nothing, overwrite=True, logging_level=False
             )
-        return self._made
+        return self._facade
 
 
 @contextmanager

@@ -156,9 +156,7 @@ class Bohb(Hyperband):
         if trial.failure:
             return
         if rung is None:
-            rung = next(
-                (held for held in reversed(self.ladder) if held.epochs == trial.epochs), None
-            )
+            rung = next((one for one in reversed(self.ladder) if one.epochs == trial.epochs), None)
         if rung is not None:
             self._seen.setdefault(rung, []).append(trial)
             self._stale = True

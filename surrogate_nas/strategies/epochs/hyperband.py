@@ -94,10 +94,10 @@ class Hyperband(RandomSearch):
         """Give every trial to the bracket that asked for it."""
         super().tell(trials)
         for trial in trials:
-            found = (
+            brackets = (
                 rung for bracket in self._brackets if (rung := bracket.tell(trial)) is not None
             )
-            self._learn(trial, next(found, None))
+            self._learn(trial, next(brackets, None))
         self._brackets = [bracket for bracket in self._brackets if bracket.rung is not None]
 
     def _learn(self, trial: Trial, rung: Rung | None) -> None:

@@ -92,8 +92,8 @@ class Alphas(OneShot):
     @property
     def probabilities(self) -> Probabilities:
         """Of each choice on each edge under α, shape ``(edges, choices)``."""
-        held = self._expected().detach().double()
-        return np.asarray((held / held.sum(1, keepdim=True)).numpy())
+        expected = self._expected().detach().double()
+        return np.asarray((expected / expected.sum(1, keepdim=True)).numpy())
 
     @property
     def progress(self) -> float:
@@ -162,24 +162,24 @@ class Alphas(OneShot):
         """α by edge, the mean probability of each choice over training, and the share of E[λR] in
         the objective.
         """
-        found = dict(super().diagnosis())
+        numbers = dict(super().diagnosis())
         if not self._history:
-            return found
+            return numbers
         names = self.supernet_context.choices
         penalty = self.supernet_context.penalty.expected(self.probabilities)
-        found["objective of α at the end"] = {
+        numbers["objective of α at the end"] = {
             "L": self._loss,
             "E[λR]": penalty,
             "share of E[λR]": penalty / (self._loss + penalty),
         }
-        for epoch, held in enumerate(self._history, 1):
-            mean = held.mean(axis=0)
-            found[f"after epoch {epoch}"] = _row(names, mean) | {
+        for epoch, weights in enumerate(self._history, 1):
+            mean = weights.mean(axis=0)
+            numbers[f"after epoch {epoch}"] = _row(names, mean) | {
                 "without weights": float(mean[self.supernet_context.weightless].sum())
             }
         for edge, row in zip(self.supernet_context.edges, self.probabilities, strict=True):
-            found[f"edge {edge}"] = _row(names, row)
-        return found
+            numbers[f"edge {edge}"] = _row(names, row)
+        return numbers
 
 
 def _row(names: Sequence[str], values: Probabilities) -> dict[str, float]:

@@ -96,7 +96,7 @@ class OneShot(Strategy):
         self.refused = 0
         self.supernet: Any = None
         self._slices: Iterator[None] | None = None
-        self._answers: Iterator[Cell] | None = None
+        self._recommended: Iterator[Cell] | None = None
 
     @abstractmethod
     def _train(self) -> Iterator[None]:
@@ -112,7 +112,7 @@ class OneShot(Strategy):
         Returns:
             The seconds that it is charged; None where nothing is left to be done.
         """
-        if self._answers is not None:
+        if self._recommended is not None:
             return None
         if self._slices is None:
             if getattr(self, "supernet_context", None) is None:
@@ -122,15 +122,15 @@ class OneShot(Strategy):
                 )
             self._slices = self._train()
         if next(self._slices, self) is self:
-            self._answers = self.wanted()
+            self._recommended = self.wanted()
         return float(self.supernet.spent())
 
     def ask(self, n: int) -> Sequence[Cell]:
         """The next cells of the order, after all work that is left."""
         while self.work() is not None:
             pass
-        assert self._answers is not None
-        return [next(self._answers) for _ in range(n)]
+        assert self._recommended is not None
+        return [next(self._recommended) for _ in range(n)]
 
     def wanted(self) -> Iterator[Cell]:
         """The living cells in order; from the start again where all were asked for."""

@@ -91,9 +91,9 @@ class Spos(OneShot):
         any are new.
         """
         best = [self.space[place].choices for place in self._ranked()[: self.parents]]
-        found: dict[int, None] = {}
+        children: dict[int, None] = {}
         for attempt in range(20 * self.population):
-            if len(found) >= self.population:
+            if len(children) >= self.population:
                 break
             first, second = (np.array(best[i]) for i in self.rng.integers(len(best), size=2))
             if attempt % 2:
@@ -105,10 +105,10 @@ class Spos(OneShot):
             if place in self._scores:
                 continue
             if self.supernet_context.alive[place]:
-                found[place] = None
+                children[place] = None
             else:
                 self.refused += 1
-        return list(found)
+        return list(children)
 
     def _ranked(self) -> list[int]:
         return sorted(self._scores, key=lambda place: (self._scores[place], place))
@@ -127,15 +127,15 @@ class Spos(OneShot):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What the best cell scored by inherited weights, and how many were judged."""
-        found = dict(super().diagnosis())
+        numbers = dict(super().diagnosis())
         if self._scores:
             place = self._ranked()[0]
             score = self._scores[place]
             penalty = float(self.supernet_context.penalty.penalty([self.space[place].choices])[0])
-            found["best by inherited weights"] = {
+            numbers["best by inherited weights"] = {
                 "L": score - penalty,
                 "λR": penalty,
                 "share of λR": penalty / score,
                 "cells judged": len(self._scores),
             }
-        return found
+        return numbers

@@ -1,5 +1,5 @@
-"""What a run sees of a strategy, wherever it runs: what it declares and asks for, held against the
-contract; JSON too.
+"""What a run sees of a strategy, wherever it runs: its flags and its proposals, checked against the
+contract, also from JSON.
 
 The process of a user's strategy sends these as JSON, so that nothing it says is ever unpickled, and
 every cell is looked up by its text in the space of ours.
@@ -117,9 +117,9 @@ def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Requ
             f"ask({n}) returned a request for {shown(asked.epochs)} epochs: declare chooses_epochs."
         )
     if asked.epochs not in epochs:
-        held = ", ".join(map(str, epochs))
+        choices = ", ".join(map(str, epochs))
         raise StrategyError(
-            f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {held}."
+            f"ask({n}) returned a request for {shown(asked.epochs)} epochs, not one of {choices}."
         )
     return Request(space.cell(cell), int(asked.epochs), tuple(map(str, asked.read)))
 

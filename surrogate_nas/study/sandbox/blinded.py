@@ -1,5 +1,4 @@
-"""A strategy behind a disguise: whatever crosses to it and back is renamed, and nothing else
-differs.
+"""A strategy that sees disguised cells and metrics; nothing else about its run differs.
 
 It gets a `BlindSpace` and metrics called ``m1``, ``m2``, …; the names are drawn anew for every run,
 from its seed.
@@ -28,12 +27,14 @@ class _Names:
 
     def hide(self, name: str) -> str:
         """``valid_error[12]`` as ``m1[12]``."""
-        found = _EPOCHS.match(name)
-        plain, epochs = (found.group(1), found.group(2) or "") if found else (name, "")
+        matched = _EPOCHS.match(name)
+        plain, epochs = (matched.group(1), matched.group(2) or "") if matched else (name, "")
         return self._hidden.setdefault(plain, f"m{len(self._hidden) + 1}") + epochs
 
     def reveal(self, name: str) -> str:
-        """The metric behind a name; a name that is none stays, to be refused as what it is."""
+        """The metric of a disguised name; an unknown name is returned unchanged, to be refused
+        later.
+        """
         return next((plain for plain, hidden in self._hidden.items() if hidden == name), name)
 
 
@@ -49,7 +50,7 @@ class BlindKnown:
     """
 
     def __init__(self, known: Any, space: BlindSpace, names: _Names) -> None:
-        """Take what is known behind.
+        """Wrap the free terms of the undisguised cells.
 
         Args:
             known: What answers for the cells behind (`surrogate_nas.objective.Known`).
@@ -112,15 +113,15 @@ class Blinded(Sandboxed):
         given = dict(settings)
         if given.get("known") is not None:
             given["known"] = BlindKnown(given["known"], self._space, self._names)
-        if given.get("readable"):
-            given["readable"] = {
-                epochs: [self._names.hide(name) for name in names]
-                for epochs, names in given["readable"].items()
-            }
+        readable = {}
+        for epochs, names in (given.get("readable") or {}).items():
+            readable[epochs] = [self._names.hide(name) for name in names]
+        if readable:
+            given["readable"] = readable
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:
-        """What it asks for, as cells of the space behind."""
+        """The proposed cells, revealed."""
         return [self._revealed(one) for one in self._inside.ask(n)]
 
     def _revealed(self, one: Cell | Request) -> Cell | Request:
@@ -131,13 +132,9 @@ class Blinded(Sandboxed):
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell it trials of disguised cells."""
-        self._inside.tell(
-            [
-                replace(
-                    trial,
-                    cell=self._space.hide(trial.cell),
-                    values={self._names.hide(name): value for name, value in trial.values.items()},
-                )
-                for trial in trials
-            ]
-        )
+        disguised = []
+        for trial in trials:
+            cell = self._space.hide(trial.cell)
+            values = {self._names.hide(name): value for name, value in trial.values.items()}
+            disguised.append(replace(trial, cell=cell, values=values))
+        self._inside.tell(disguised)

@@ -95,12 +95,12 @@ def _digest(file: Path, size: int, changed: int) -> str:  # noqa: ARG001 - a fil
 def merged(runs: Sequence[tuple[Mapping[str, str], Sequence[str]]]) -> dict[str, str]:
     """What several runs read and none of them wrote, by name."""
     written = {name for _, names in runs for name in names}
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for read, _ in runs:
         for name, digest in read.items():
             if name not in written:
-                found[name] = digest if found.get(name, digest) == digest else SEVERAL
-    return found
+                digests[name] = digest if digests.get(name, digest) == digest else SEVERAL
+    return digests
 
 
 def listen(folder: str) -> Callable[[], tuple[list[str], list[str]]]:

@@ -54,8 +54,8 @@ def prepared(
     for name in modules:
         with suppress(Exception, SystemExit):
             import_module(name)
-    if (held := shared(space)) is not None:
-        work_out(held, [*asked_ahead(), *questions])
+    if (shared_space := shared(space)) is not None:
+        work_out(shared_space, [*asked_ahead(), *questions])
 
 
 def _listed(space: Space) -> Space:

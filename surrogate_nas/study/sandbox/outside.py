@@ -163,9 +163,7 @@ class _UserCode(Sandboxed):
             loaded = self.process.call(
                 "load", *sent, limit=max(limit, START_SECONDS), when="was loaded"
             )
-            self.process.file = as_text(
-                loaded.get("file") if isinstance(loaded, dict) else None, 4096
-            )
+            self.process.file = as_text(_value_of(loaded, "file"), 4096)
             self.flags = flags_from_json(self._call("make", seed, when="was made"))
         except BaseException:
             self.process.kill()
@@ -193,7 +191,7 @@ class _UserCode(Sandboxed):
                 self.process.call_server(_PREPARED, self._shared, _allowed(modules), questions)
 
     def end(self) -> None:
-        """Let its process end by itself, for a moment."""
+        """Wait a moment for the process to end."""
         self._timed(self.process.settle)
         with suppress(StrategyError):
             if self._files is not None:
@@ -225,6 +223,10 @@ def _prepare(entry: StrategyEntry, space: bytes | None) -> None:
     """
     with suppress(OSError, EOFError):
         the_server().call(_PREPARED, space, _allowed(imported_by(entry)), [])
+
+
+def _value_of(content: object, name: str) -> Any:
+    return content.get(name) if isinstance(content, dict) else None
 
 
 def _allowed(modules: Sequence[object]) -> list[str]:
@@ -314,9 +316,9 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float) -> None:
     if not entry.options:
         return
     try:
-        with sandboxed(replace(entry, blinded=False), space, seed=0, limit=limit) as made:
+        with sandboxed(replace(entry, blinded=False), space, seed=0, limit=limit) as strategy:
             if entry.origin == "bridge":
-                made.ask(1)
+                strategy.ask(1)
     except StrategyError as error:
         raise UserError(f"{entry.label} cannot be used: {error}") from error
 
@@ -345,7 +347,7 @@ def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:  # no
     try:
         packed = pack(entry.spec)
         loaded = process.call("load", packed, None, limit=START_SECONDS, when="was loaded")
-        return flags_from_json(loaded.get("flags") if isinstance(loaded, dict) else None)
+        return flags_from_json(_value_of(loaded, "flags"))
     except StrategyError as error:
         reason = str(error)
         if str(entry.spec) not in reason:
