@@ -33,7 +33,7 @@ from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import Sandboxed
-from surrogate_nas.study.sandbox.answers import flags_of_class
+from surrogate_nas.study.sandbox.interface import flags_of_class
 from surrogate_nas.study.scale import frame_of, hypervolume
 from surrogate_nas.study.search import Scalarised, scalarised
 from surrogate_nas.study.statistics import anytime

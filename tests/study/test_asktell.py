@@ -20,7 +20,7 @@ from surrogate_nas.strategies.external import _written
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.ledger import Ledger, check_run, verify
 from surrogate_nas.study.run import Run, RunLog, read_run
-from surrogate_nas.study.sandbox.answers import trials_from_rows, trials_to_rows
+from surrogate_nas.study.sandbox.interface import trials_from_rows, trials_to_rows
 
 SPACE = sn.EnumerableChoiceSpace(
     "listed", {f"layer{place}": ("skip", "conv", "pool") for place in range(6)}

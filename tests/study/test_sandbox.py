@@ -32,7 +32,7 @@ from surrogate_nas.study.api import compare
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.sandbox import introduce, sandboxed
-from surrogate_nas.study.sandbox.answers import Flags, cells_from_json, cells_to_json, own_cells
+from surrogate_nas.study.sandbox.interface import Flags, cells_from_json, cells_to_json, own_cells
 from surrogate_nas.study.store import Run
 from tests import hostile_strategies
 from tests.hostile_strategies import HARMFUL, HARMLESS, PLACED

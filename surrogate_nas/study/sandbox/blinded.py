@@ -14,7 +14,7 @@ from typing import Any
 from surrogate_nas.space import Cell
 from surrogate_nas.space.blind import BlindSpace
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.sandbox.answers import Sandboxed
+from surrogate_nas.study.sandbox.interface import Sandboxed
 
 _EPOCHS = re.compile(r"^(.*?)(\[[^\]]*\])?$")
 

@@ -20,14 +20,14 @@ from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
 from surrogate_nas.space.memo import Question, asked_ahead, asked_of, work_out
 from surrogate_nas.strategies import Strategy, resolve
-from surrogate_nas.study.sandbox.answers import (
+from surrogate_nas.study.sandbox.files import listen
+from surrogate_nas.study.sandbox.interface import (
     cells_to_json,
     flags_of,
     flags_of_class,
     own_cells,
     trials_from_rows,
 )
-from surrogate_nas.study.sandbox.files import listen
 
 LIBRARIES = ("surrogate_nas", "numpy", "scipy", "sklearn", "torch", "xgboost", "numba")
 """What is imported before a fork if an earlier process needed it: ours, and what strategies and

@@ -27,7 +27,10 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.blind import blind
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import BLIND, OURS, Strategy, StrategyEntry
-from surrogate_nas.study.sandbox.answers import (
+from surrogate_nas.study.sandbox.blinded import Blinded
+from surrogate_nas.study.sandbox.files import Files
+from surrogate_nas.study.sandbox.inside import LIBRARIES
+from surrogate_nas.study.sandbox.interface import (
     Flags,
     Sandboxed,
     cells_from_json,
@@ -37,9 +40,6 @@ from surrogate_nas.study.sandbox.answers import (
     own_cells,
     trials_to_rows,
 )
-from surrogate_nas.study.sandbox.blinded import Blinded
-from surrogate_nas.study.sandbox.files import Files
-from surrogate_nas.study.sandbox.inside import LIBRARIES
 from surrogate_nas.study.sources import imported_by
 
 _ENTRY = "surrogate_nas.study.sandbox.inside:main"
