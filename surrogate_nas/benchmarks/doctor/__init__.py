@@ -1,11 +1,11 @@
-"""What the columns of a table are worth, before anybody searches on them.
+"""The quality of a table's columns, examined before a search.
 
-A column can be no data at all (random numbers, another column once more, a constant), hold two
+A column can be no data at all (random numbers, a copy of another column, a constant), mix two
 units, give the answer away, or be so noisy that no strategy can be better than another. Each check
-looks for one such thing and gives a `Finding`. An ``alarm`` says that a search on the column as it
-is means nothing, a ``warning`` that somebody has to look first, a ``note`` what a reader of results
-should know. What each threshold is for stands beside it; all were set so that the columns of
-NAS-Bench-201, whose measurements are sound, raise no alarm.
+looks for one such fault and gives a `Finding`. An ``alarm`` says that a search on the column means
+nothing, a ``warning`` that somebody has to look first, a ``note`` what readers of results should
+know. Each threshold is explained beside it; all were set so that the columns of NAS-Bench-201,
+whose measurements are sound, raise no alarm.
 """
 
 from __future__ import annotations
@@ -16,19 +16,24 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.doctor.alone import (
-    forests,
-    marks,
-    too_few,
-    units,
-    without_order,
-    without_relation,
-)
 from surrogate_nas.benchmarks.doctor.case import Case
+from surrogate_nas.benchmarks.doctor.columns import (
+    empty_or_constant,
+    mixed_units,
+    predictability,
+    sentinels,
+    too_few,
+    unrelated,
+)
 from surrogate_nas.benchmarks.doctor.findings import LEVELS, Examination, Finding
-from surrogate_nas.benchmarks.doctor.pairs import alike, explained, peaked, twice
-from surrogate_nas.benchmarks.doctor.rows import again, missing
-from surrogate_nas.benchmarks.doctor.training import curves, noise, ties
+from surrogate_nas.benchmarks.doctor.pairs import (
+    duplicates,
+    explained_by_cost,
+    near_duplicates,
+    peaked,
+)
+from surrogate_nas.benchmarks.doctor.rows import missing, repeated
+from surrogate_nas.benchmarks.doctor.training import learning_curves, seed_agreement, ties
 from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import UserError
@@ -39,21 +44,21 @@ from surrogate_nas.tables.sources import spreadsheet
 __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
-    without_order,
-    without_relation,
+    empty_or_constant,
+    unrelated,
     too_few,
-    marks,
-    units,
-    twice,
-    again,
+    sentinels,
+    mixed_units,
+    duplicates,
+    repeated,
     peaked,
-    alike,
-    noise,
-    explained,
+    near_duplicates,
+    seed_agreement,
+    explained_by_cost,
     missing,
-    curves,
+    learning_curves,
     ties,
-    forests,
+    predictability,
 )
 """In the order of what matters most."""
 
@@ -88,16 +93,17 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
         case = Case(table.name, HeldTable(table, ""), repeats)
     # of values near the limits of a float, what is not finite says nothing
     with np.errstate(all="ignore"):
-        found = [finding for check in CHECKS for finding in check(case)]
+        findings = [finding for check in CHECKS for finding in check(case)]
     # checks stand in the order of what matters
-    found.sort(key=lambda finding: LEVELS.index(finding.level))
+    findings.sort(key=lambda finding: LEVELS.index(finding.level))
     columns = [case.described(column) for column in case.columns]
-    return Examination(table.name, len(case.space), case.n_with_values, columns, found)
+    return Examination(table.name, len(case.space), case.n_with_values, columns, findings)
 
 
 def examine_file(path: Path, space: Space) -> Examination:
-    """Look at a CSV or Parquet file of one's own before it is imported
-    (`surrogate_nas.tables.sources.spreadsheet`).
+    """Examine a CSV or Parquet file before it is imported.
+
+    See `surrogate_nas.tables.sources.spreadsheet`.
 
     Raises:
         UserError: An import would refuse the file, for another reason than a cell that it has

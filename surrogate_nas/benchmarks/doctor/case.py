@@ -53,9 +53,7 @@ BINS = 10
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A column, its values in the order of the space; `is_computed` where it is said to follow from
-    the cell alone.
-    """
+    """A column in the order of the space; `is_computed` if it follows from the cell alone."""
 
     name: str
     metric: Metric
@@ -97,9 +95,7 @@ def down(column: Column) -> Values:
 
 @dataclass(frozen=True)
 class Forest:
-    """What a forest says of cells that it did not see: ranks on both sides, so that no outlier
-    decides.
-    """
+    """A forest's predictions out of fold, on ranks of both sides, so that no outlier decides."""
 
     rows: NDArray[np.intp]
     predicted: Values
@@ -123,19 +119,19 @@ class Case:
         self.order = np.random.default_rng(0).permutation(len(self.space))
         longest: dict[str, int | None] = {}
         for metric, epochs, seed in table.keys:
-            found = table.metrics[metric]
-            is_mark = found.kind == "record" and not found.unit  # such as which class a cell is of
-            if seed == "mean" and not is_mark:
+            described = table.metrics[metric]
+            is_label = described.kind == "record" and not described.unit  # such as a cell's class
+            if seed == "mean" and not is_label:
                 longest[metric] = max(longest.get(metric) or 0, epochs or 0) or None
         self.columns = [self.column(metric, epochs) for metric, epochs in sorted(longest.items())]
         self._forests: dict[str, Forest | None] = {}
 
     def column(self, metric: str, epochs: int | None) -> Column:
         """A column of means."""
-        found = self.table.metrics[metric]
-        name = f"{metric}[{epochs}]" if len(found.epochs) > 1 else metric
+        described = self.table.metrics[metric]
+        name = f"{metric}[{epochs}]" if len(described.epochs) > 1 else metric
         values = self.table.column(ColumnKey(metric, epochs, "mean"))
-        return Column(name, found, epochs, values, found.source == "computed")
+        return Column(name, described, epochs, values, described.source == "computed")
 
     @cached_property
     def n_with_values(self) -> int:
@@ -147,7 +143,7 @@ class Case:
 
     @cached_property
     def measured(self) -> list[Column]:
-        """What tells cells apart, but for records of what answers cost."""
+        """Columns that are neither constant nor records of costs."""
         return [
             column for column in self.columns if not column.is_record and not column.is_constant
         ]
@@ -155,19 +151,14 @@ class Case:
     @cached_property
     def computed(self) -> list[Column]:
         """What follows from the cell alone, where the table has nothing measured by that name."""
-        held = {column.metric.name for column in self.columns}
-        found = [
-            Column(
-                name,
-                metric,
-                None,
-                np.asarray(of(self.space.choices, self.table.network), dtype=np.float64),
-                True,
-            )
-            for name, (metric, of) in self.space.analytic.items()
-            if name not in held
-        ]
-        return [column for column in found if not column.is_constant]
+        measured = {column.metric.name for column in self.columns}
+        columns = []
+        for name, (metric, function) in self.space.analytic.items():
+            if name not in measured:
+                sizes = function(self.space.choices, self.table.network)
+                values = np.asarray(sizes, dtype=np.float64)
+                columns.append(Column(name, metric, None, values, is_computed=True))
+        return [column for column in columns if not column.is_constant]
 
     @cached_property
     def sound(self) -> list[Column]:
@@ -176,23 +167,22 @@ class Case:
 
     @cached_property
     def main(self) -> Column | None:
-        """The loss that is searched on: the first that the objective names, else the first at
-        all.
-        """
+        """The loss of the search: the first that the objective names, else the first of all."""
         losses = [column for column in self.sound if column.searched and column.metric.is_loss]
-        words = re.findall(r"[\w.@-]+", self.table.objective)
-        named = {column.metric.name: column for column in losses}
-        return next((named[word] for word in words if word in named), losses[0] if losses else None)
+        by_name = {column.metric.name: column for column in losses}
+        for word in re.findall(r"[\w.@-]+", self.table.objective):
+            if word in by_name:
+                return by_name[word]
+        return losses[0] if losses else None
 
     def tau(self, first: Values, second: Values) -> float:
         """τ of two columns over at most `PAIR_ROWS` cells that have both."""
-        rows = self.order[(np.isfinite(first) & np.isfinite(second))[self.order]][:PAIR_ROWS]
+        both = np.isfinite(first) & np.isfinite(second)
+        rows = self.order[both[self.order]][:PAIR_ROWS]
         return kendall(first[rows], second[rows])
 
     def forest(self, column: Column) -> Forest | None:
-        """A forest on the encoding of cells; None where there are too few cells, or no library for
-        it.
-        """
+        """A forest on the encoding of cells; None with too few cells, or without its library."""
         if column.name not in self._forests:
             self._forests[column.name] = self._grown(column)
         return self._forests[column.name]

@@ -77,11 +77,11 @@ class Examination:
     def headline(self) -> str:
         """How many columns were looked at and how much was found, in a line."""
         counts = [(len(self.of(level)), level) for level in LEVELS]
-        found = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
+        counted = ", ".join(f"{n or 'no'} {level}{'' if n == 1 else 's'}" for n, level in counts)
         cells = f"{self.n_cells:,} cells"
         if self.n_with_values < self.n_cells:
             cells = f"{self.n_with_values:,} of {cells} with values"
-        return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {found}."
+        return f"{self.name}: {cells}, {plural(len(self.columns), 'column')}: {counted}."
 
     def to_json(self) -> dict[str, Any]:
         """As ``snas data doctor --json`` prints it."""

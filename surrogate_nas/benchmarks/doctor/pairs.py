@@ -1,13 +1,11 @@
-"""What two columns say of each other: leaks, a measurement twice, the best of a run's epochs, R
-that nearly is L.
-"""
+"""Pairs of columns: leaks, duplicates, the best of a run's epochs, and R that nearly is L."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 
@@ -18,9 +16,11 @@ from surrogate_nas.benchmarks.doctor.case import (
     PAIR_ROWS,
     Case,
     Column,
+    Forest,
     down,
 )
 from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Values
 
@@ -34,10 +34,12 @@ all in a ratio.
 """
 _LINE = 1e-9
 """How far the square of a correlation may be from 1 for an exact line."""
-_ALIKE = 0.99
+_NEAR_DUPLICATE = 0.99
 """τ above which two columns order the cells alike: two seeds of one training never agree so
 well.
 """
+_LEVELS: dict[str, Level] = {"leak": "alarm", "record": "note"}
+"""Of exact relations; others are warnings."""
 _PEAKED = 0.01
 """The share of runs whose last epoch is their best, at least, where one column is the best of
 another's epochs.
@@ -52,130 +54,140 @@ _FOLLOWS = 0.8
 """|τ| from which on R nearly is L: as much as two seeds of good benchmarks agree."""
 
 
-def twice(case: Case) -> Iterator[Finding]:
-    """Columns that say what another says: leaks, devices counted twice, formulas."""
+def duplicates(case: Case) -> Iterator[Finding]:
+    """Columns that follow exactly from another: leaks, devices counted twice, formulas."""
     candidates = [column for column in (*case.columns, *case.computed) if not column.is_constant]
-    groups: dict[tuple[str, str], list[tuple[Column, Column]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
     for first, second in combinations(candidates, 2):
-        if found := relation(first, second):
-            kind, text = found
-            if kind == "same" and {first.metric.kind, second.metric.kind} == {"search", "final"}:
-                kind = "leak"
-                text = f"{text}; what is searched on is what is reported at the end: a leak"
-            groups[kind, text].append((first, second))
-    for (kind, text), pairs in groups.items():
-        level: Level = {"leak": "alarm", "record": "note"}.get(kind, "warning")  # type: ignore[assignment]
-        more = f" ({len(pairs)} such pairs)" if len(pairs) > 1 else ""
-        yield Finding(
-            level, kind, tuple(column.name for pair in pairs for column in pair), text + more
-        )
+        relation = relation_of(first, second)
+        if relation is None:
+            continue
+        kind, text = relation
+        if kind == "same" and _is_split(first, second):
+            kind = "leak"
+            text += "; what is searched on is what is reported at the end: a leak"
+        groups[kind, text] += [first.name, second.name]
+    for (kind, text), names in groups.items():
+        more = f" ({len(names) // 2} such pairs)" if len(names) > 2 else ""
+        level: Level = _LEVELS.get(kind, "warning")
+        yield Finding(level, kind, tuple(names), text + more)
 
 
-def relation(first: Column, second: Column) -> tuple[str, str] | None:
-    """How one column follows from another exactly, if it does: the kind of it, and in words."""
+def _is_split(first: Column, second: Column) -> bool:
+    """Whether one column is searched on and the other is reported at the end."""
+    return {first.metric.kind, second.metric.kind} == {"search", "final"}
+
+
+def relation_of(first: Column, second: Column) -> tuple[str, str] | None:
+    """The kind of an exact relation between two columns, and it in words; None without one."""
     computed = [column.is_computed for column in (first, second)]
     rows = np.flatnonzero(first.known & second.known)
-    if all(computed) or len(rows) < 10:
+    few = rows[:: max(1, len(rows) // 50)]  # most pairs are ruled out by fifty cells
+    if all(computed) or len(rows) < 10 or _are_independent(first.values[few], second.values[few]):
         return None
     a = first.values[rows]
     b = second.values[rows]
     if not np.ptp(a) or not np.ptp(b):
         return None
-    part = rows[:: max(1, len(rows) // 50)]  # a glance that spares most pairs the whole look
-    if (
-        np.ptp(first.values[part])
-        and np.ptp(second.values[part])
-        and abs(np.corrcoef(first.values[part], second.values[part])[0, 1]) < 1 - 10 * _SAME
-    ):
-        return None
-    kind = (
-        "record" if first.is_record or second.is_record else "formula" if any(computed) else "same"
-    )
+    kind = "same"
+    remark = "one measurement counted twice"
+    if any(computed):
+        kind = "formula"
+        remark = "a formula, no measurement"
+    if first.is_record or second.is_record:
+        kind = "record"
+        remark = "one measurement counted twice"
     if np.array_equal(a, b):
         return kind, "equal for every cell"
-    if np.all(a != 0) and np.all(b != 0):
-        ratios = a / b
-        factor = float(np.median(ratios))
-        spread = float(np.std(a) / abs(np.mean(a)))
-        if np.quantile(np.abs(ratios / factor - 1), 0.99) < min(_SAME, _OF_SPREAD * spread):
-            factor, one, other = (
-                (factor, first, second) if abs(factor) >= 1 else (1 / factor, second, first)
-            )
-            what = (
-                "a formula, no measurement"
-                if kind == "formula"
-                else "one measurement counted twice"
-            )
-            return kind, f"{one.name} = {factor:.5g} × {other.name}: {what}"
+    factor = _ratio(a, b)
+    if factor:
+        if abs(factor) < 1:
+            return kind, f"{second.name} = {1 / factor:.5g} × {first.name}: {remark}"
+        return kind, f"{first.name} = {factor:.5g} × {second.name}: {remark}"
     if 1 - np.corrcoef(a, b)[0, 1] ** 2 < _LINE:
-        what = "a formula, no measurement" if kind == "formula" else "one measurement counted twice"
-        return kind, f"on one line with each other, as an error and an accuracy are: {what}"
+        return kind, f"on one line with each other, as an error and an accuracy are: {remark}"
     return None
 
 
-def alike(case: Case) -> Iterator[Finding]:
-    """Columns that order the cells alike without being equal."""
+def _are_independent(a: Values, b: Values) -> bool:
+    """Whether some cells rule out an exact relation."""
+    if not np.ptp(a) or not np.ptp(b):
+        return False
+    return bool(abs(np.corrcoef(a, b)[0, 1]) < 1 - 10 * _SAME)
+
+
+def _ratio(a: Values, b: Values) -> float:
+    """The constant ratio of two columns; 0 where it is not constant."""
+    if not np.all(a != 0) or not np.all(b != 0):
+        return 0.0
+    ratios = a / b
+    factor = float(np.median(ratios))
+    spread = float(np.std(a) / abs(np.mean(a)))
+    deviation = np.quantile(np.abs(ratios / factor - 1), 0.99)
+    return factor if deviation < min(_SAME, _OF_SPREAD * spread) else 0.0
+
+
+def near_duplicates(case: Case) -> Iterator[Finding]:
+    """Columns with nearly the same order of cells, though not equal."""
     pairs = []
     for first, second in combinations(case.sound, 2):
-        if first.metric.is_loss != second.metric.is_loss or relation(first, second):
+        if first.metric.is_loss != second.metric.is_loss or relation_of(first, second):
             continue
         tau = case.tau(down(first), down(second))
-        if abs(tau) > _ALIKE:
-            pairs.append((tau, first, second))
-    for tau, first, second in pairs:
-        if {first.metric.kind, second.metric.kind} == {"search", "final"}:
+        if not abs(tau) > _NEAR_DUPLICATE:  # it may be NaN
+            continue
+        if _is_split(first, second):
             text = (
                 f"τ {tau:.3f} between what is searched on and what is reported: is it another"
                 " split?"
             )
             yield Finding("warning", "alike", (first.name, second.name), text, {"tau": tau})
-    within = [pair for pair in pairs if pair[1].metric.kind == pair[2].metric.kind]
-    if within:
-        names = tuple(dict.fromkeys(column.name for _, *both in within for column in both))
+        if first.metric.kind == second.metric.kind:
+            pairs.append((first.name, second.name))
+    if pairs:
+        names = tuple(dict.fromkeys(name for pair in pairs for name in pair))
         text = (
-            f"{len(within)} pairs of these order the cells alike (|τ| above {short(_ALIKE)}): one"
-            " of a pair is enough"
+            f"{plural(len(pairs), 'pair')} of these order the cells alike"
+            f" (|τ| above {short(_NEAR_DUPLICATE)}): one of a pair is enough"
         )
-        yield Finding(
-            "note", "alike", names, text.replace("1 pairs", "1 pair"), {"pairs": float(len(within))}
-        )
+        yield Finding("note", "alike", names, text, {"pairs": float(len(pairs))})
 
 
 def peaked(case: Case) -> Iterator[Finding]:
-    """Columns that are the best epoch of another: test values among them were chosen by the test
-    set.
-    """
+    """Columns that are the best epoch of another, and test columns chosen in this way."""
     losses = [column for column in case.measured if column.metric.is_loss]
     suffixes = set()
-    for first, second in combinations(losses, 2):
-        if (first.metric.unit, first.metric.quantity) != (
-            second.metric.unit,
-            second.metric.quantity,
-        ):
+    pairs = combinations(losses, 2)
+    for best, last in chain.from_iterable((pair, pair[::-1]) for pair in pairs):
+        same_unit = best.metric.unit == last.metric.unit
+        if not same_unit or best.metric.quantity != last.metric.quantity:
             continue
-        for best, last in ((first, second), (second, first)):
-            share = _ends_at_best(best, last)
-            if share is not None:
-                text = (
-                    f"never worse than {last.name}, and equal for {percent(share)}: the best of a"
-                    " run's epochs"
-                )
-                yield Finding("note", "peaked", (best.name,), text, {"equal": share})
-                suffixes.add("".join(best.metric.name.partition("@")[1:]) or best.metric.name)
-    finals = [column.name for column in losses if column.metric.kind == "final"]
-    if peaked := tuple(
-        name for name in finals if any(name.endswith(suffix) for suffix in suffixes)
-    ):
+        share = _ends_at_best(best, last)
+        if share is None:
+            continue
+        text = (
+            f"never worse than {last.name}, and equal for {percent(share)}: the best of a run's"
+            " epochs"
+        )
+        yield Finding("note", "peaked", (best.name,), text, {"equal": share})
+        _, mark, suffix = best.metric.name.partition("@")
+        suffixes.add(mark + suffix or best.metric.name)
+    chosen = []
+    for column in losses:
+        if column.metric.kind == "final" and column.name.endswith(tuple(suffixes)):
+            chosen.append(column.name)
+    if chosen:
         text = (
             "the best of a run's epochs by the test values themselves (peeked): better than any"
             " test can be"
         )
-        yield Finding("warning", "peaked", peaked, text)
+        yield Finding("warning", "peaked", tuple(chosen), text)
 
 
 def _ends_at_best(best: Column, last: Column) -> float | None:
-    """The share of runs that end at their best, if one column may be the best epoch of another;
-    values that many cells share (those of networks that answer always the same) count for nothing.
+    """The share of runs that end at their best, if one column may be the best epoch of another.
+
+    Values that many cells share, as of networks with a constant output, do not count.
     """
     rows = np.flatnonzero(best.known & last.known)
     if len(rows) < FEWEST:
@@ -191,58 +203,61 @@ def _ends_at_best(best: Column, last: Column) -> float | None:
     return equal if near and _PEAKED <= equal < 1 else None
 
 
-def explained(case: Case) -> Iterator[Finding]:
-    """What of L is explained by R."""
+def explained_by_cost(case: Case) -> Iterator[Finding]:
+    """How much of the order by L is that by one term of R."""
     loss = case.main
     if loss is None or len(loss.finite) < LEAST_CLUSTER:
         return
     costs = [c for c in case.sound if c.searched and c.metric.quantity in ("cost", "structure")]
-    taus = {c.name: case.tau(down(loss), c.values) for c in (*costs, *case.computed)}
-    taus = {name: tau for name, tau in taus.items() if math.isfinite(tau)}
+    taus = []
+    for cost in (*costs, *case.computed):
+        tau = case.tau(down(loss), cost.values)
+        if math.isfinite(tau):
+            taus.append((tau, cost))
     if not taus:
         return
-    name = max(taus, key=lambda one: abs(taus[one]))
-    cost = next(c for c in (*costs, *case.computed) if c.name == name)
-    tau = taus[name]
+    tau, cost = max(taus, key=lambda pair: abs(pair[0]))
     within = _within(loss, cost)
-    nearly = abs(tau) >= _FOLLOWS
-    text = f"τ {short(tau)} with {name}, the closest of R"
-    text += (
-        f"; {short(within)} within tenths of about equal {name}" if math.isfinite(within) else ""
+    text = f"τ {short(tau)} with {cost.name}, the closest of R"
+    if math.isfinite(within):
+        text += f"; {short(within)} within tenths of about equal {cost.name}"
+        forest = case.forest(loss)
+        if forest is not None:
+            reached = _within_by_forest(loss, cost, forest)
+            text += f", where a forest on the cells reaches {short(reached)}"
+    level: Level = "note"
+    if abs(tau) >= _FOLLOWS:
+        level = "warning"
+        text += ": R nearly is L"
+        if tau < 0:
+            text += ", so a search on L alone finds what is largest"
+    yield Finding(level, "size", (loss.name,), text, {"tau": tau, "within": within})
+
+
+def _within_by_forest(loss: Column, cost: Column, forest: Forest) -> float:
+    """`_within` of the loss and a forest's predictions."""
+    known = np.isfinite(cost.values[forest.rows])
+    rows = forest.rows[known]
+    tau = _within(
+        Column("", loss.metric, None, loss.values[rows]),
+        Column("", cost.metric, None, forest.predicted[known]),
+        cost.values[rows],
     )
-    forest = case.forest(loss) if math.isfinite(within) else None
-    if forest is not None:
-        known = np.isfinite(cost.values[forest.rows])
-        rows = forest.rows[known]
-        said = forest.predicted[known]
-        inside = _within(
-            Column("", loss.metric, None, loss.values[rows]),
-            Column("", cost.metric, None, said),
-            cost.values[rows],
-        )
-        text += (
-            ", where a forest on the cells reaches"
-            f" {short(-inside if loss.metric.larger_is_better else inside)}"
-        )
-    if nearly:
-        text += (
-            ": R nearly is L, so a search on L alone finds what is largest"
-            if tau < 0
-            else ": R nearly is L"
-        )
-    yield Finding(
-        "warning" if nearly else "note", "size", (loss.name,), text, {"tau": tau, "within": within}
-    )
+    return -tau if loss.metric.larger_is_better else tau
 
 
 def _within(loss: Column, other: Column, by: Values | None = None) -> float:
-    """The mean τ of two columns within parts of about equal R; NaN where R is one value in most of
-    them.
+    """The mean τ of two columns within groups of about equal R.
+
+    NaN where R is one value in most groups.
     """
     values = other.values if by is None else by
     rows = np.flatnonzero(loss.known & other.known & np.isfinite(values))
-    parts = np.array_split(rows[np.argsort(values[rows], kind="stable")], BINS)
-    taus = [kendall(down(loss)[part][:PAIR_ROWS], other.values[part][:PAIR_ROWS]) for part in parts]
-    finite = [tau for tau in taus if math.isfinite(tau)]
-    # else R itself has but few values
-    return float(np.mean(finite)) if 2 * len(finite) > BINS else math.nan
+    ordered = rows[np.argsort(values[rows], kind="stable")]
+    minimised = down(loss)
+    taus = []
+    for group in np.array_split(ordered, BINS):
+        tau = kendall(minimised[group][:PAIR_ROWS], other.values[group][:PAIR_ROWS])
+        if math.isfinite(tau):
+            taus.append(tau)
+    return float(np.mean(taus)) if 2 * len(taus) > BINS else math.nan

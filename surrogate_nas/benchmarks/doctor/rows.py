@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.doctor.case import LEAST_CLUSTER, PAIRED, ROWS, Case, Column
 from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short
-from surrogate_nas.benchmarks.doctor.pairs import relation
+from surrogate_nas.benchmarks.doctor.pairs import relation_of
 from surrogate_nas.space import EnumerableChoiceSpace, Sampled
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Values
@@ -35,34 +35,36 @@ a value.
 """
 
 
-def again(case: Case) -> Iterator[Finding]:
-    """Cells that are there twice, rows that are, and stretches of a file."""
+def repeated(case: Case) -> Iterator[Finding]:
+    """Cells with several rows, different cells with equal rows, and copied stretches of a file."""
     if case.repeats and case.columns:
         yield _repeated_cells(case)
     yield from _equal_rows(case)
-    # elsewhere the order is that of a space, where neighbours may well be equal
-    if isinstance(case.space, Sampled):
-        for column in case.measured:
-            if (
-                len(column.distinct[0]) > len(column.finite) / 2
-                and (length := _stretch(column)) >= _LAGGED
-            ):
-                text = (
-                    f"{length} cells in a row have the values of {length} others in their order:"
-                    " repeated records"
-                )
-                yield Finding("warning", "repeated", (column.name,), text, {"cells": float(length)})
+    if not isinstance(case.space, Sampled):  # the order is the space's; neighbours may be equal
+        return
+    for column in case.measured:
+        if len(column.distinct[0]) <= len(column.finite) / 2:
+            continue
+        length = _longest_copy(column)
+        if length >= _LAGGED:
+            text = (
+                f"{length} cells in a row have the values of {length} others in their order:"
+                " repeated records"
+            )
+            yield Finding("warning", "repeated", (column.name,), text, {"cells": float(length)})
 
 
 def _repeated_cells(case: Case) -> Finding:
-    """Rows of cells that a file has already, and how well their readings agree."""
+    """Further rows of cells in a file, and how well two readings agree."""
     main = case.main or case.columns[0]
-    again = np.array([repeat.values[main.metric.name, main.epochs] for repeat in case.repeats])
+    further = np.array([repeat.values[main.metric.name, main.epochs] for repeat in case.repeats])
     first = main.values[[repeat.place for repeat in case.repeats]]
-    both = np.isfinite(again) & np.isfinite(first)
+    both = np.isfinite(further) & np.isfinite(first)
     n_cells = len({repeat.place for repeat in case.repeats})
-    equal = float((again[both] == first[both]).mean()) if both.any() else math.nan
-    tau = kendall(first, again)
+    equal = math.nan
+    if both.any():
+        equal = float((further[both] == first[both]).mean())
+    tau = kendall(first, further)
     text = f"{n_cells:,} cells have {len(case.repeats):,} further rows, which an import refuses"
     if equal == 1:
         text += f"; all repeat the same {main.name}: repeated records"
@@ -79,90 +81,96 @@ def _repeated_cells(case: Case) -> Finding:
 
 def _equal_rows(case: Case) -> Iterator[Finding]:
     """Different cells with equal rows, where columns do not tie so often by themselves."""
-    columns: list[Column] = []
-    for column in case.measured:
-        if not column.is_computed and not any(relation(column, other) for other in columns):
-            columns.append(column)
+    columns = _independent_columns(case)
     if len(columns) < 2:
         return
-    columns.sort(key=lambda column: -len(column.distinct[0]))
-    whole = np.flatnonzero(np.logical_and.reduce([column.known for column in columns]))
-    finest = columns[0].values[whole]
-    _, others = np.unique(
-        np.column_stack([c.values[whole] for c in columns[1:]]), axis=0, return_inverse=True
-    )
-    others = others.reshape(-1)
-    order = np.lexsort([others, finest])
-    apart = np.diff(finest[order]) != 0
-    equal = np.diff(others[order]) == 0
-    # as often as of near cells
-    by_chance = equal[apart].mean() * (~apart).sum() if apart.any() else math.inf
-    if (equal & ~apart).sum() <= _BY_CHANCE * (by_chance + 1):
+    complete = np.flatnonzero(np.logical_and.reduce([column.known for column in columns]))
+    finest = columns[0].values[complete]
+    rest = _row_numbers([column.values[complete] for column in columns[1:]])
+    if not _more_than_by_chance(finest, rest):
         return
-    _, rows, counts = np.unique(
-        np.column_stack([finest, others]), axis=0, return_inverse=True, return_counts=True
-    )
-    rows = rows.reshape(-1)
-    equal = np.flatnonzero(counts[rows] > 1)
-    kinds = defaultdict(set)
+    rows = _row_numbers([finest, rest])
+    equal = np.flatnonzero(np.bincount(rows)[rows] > 1)
+    identities = defaultdict(set)
     for place in equal[:ROWS]:
-        kinds[rows[place]].add(case.space.identity(case.space[int(whole[place])]))
-    alike = sum(len(identities) == 1 for identities in kinds.values()) / len(kinds)
-    share = len(equal) / len(whole)
+        cell = case.space[int(complete[place])]
+        identities[rows[place]].add(case.space.identity(cell))
+    isomorphic = sum(len(group) == 1 for group in identities.values()) / len(identities)
+    share = len(equal) / len(complete)
     text = (
         f"{len(equal):,} cells ({percent(share)}) have another's row in all {len(columns)} measured"
         " columns"
     )
-    text += f"; {percent(alike)} of such rows are of isomorphic cells" if alike else ""
-    records = [
-        column.values[whole]
-        for column in case.columns
-        if column.is_record and not column.is_constant
-    ]
-    if trained_apart := _differ(records, rows, equal):
+    if isomorphic:
+        text += f"; {percent(isomorphic)} of such rows are of isomorphic cells"
+    level: Level = "warning"
+    if _are_trained_apart(case, complete[equal], rows[equal]):
+        level = "note"
         text += "; what they cost differs, so they were trained apart and answer alike"
-    elif alike < 0.5:
+    elif isomorphic < 0.5:
         text += "; repeated records?"
-    level: Level = "note" if share <= _MANY_ROWS or alike >= 0.5 or trained_apart else "warning"
-    yield Finding(
-        level,
-        "equal rows",
-        (),
-        text,
-        {"cells": float(len(equal)), "share": share, "isomorphic": alike},
-    )
+    if share <= _MANY_ROWS or isomorphic >= 0.5:
+        level = "note"
+    numbers = {"cells": float(len(equal)), "share": share, "isomorphic": isomorphic}
+    yield Finding(level, "equal rows", (), text, numbers)
 
 
-def _differ(
-    records: Sequence[Values],
-    rows: NDArray[np.intp],
-    equal: NDArray[np.intp],
-) -> bool:
-    """Whether most cells with equal rows differ in some record of what their trainings cost."""
-    for values in records:
-        pairs = len(np.unique(np.column_stack([rows[equal], values[equal]]), axis=0))
-        if pairs - len(np.unique(rows[equal])) > (len(equal) - len(np.unique(rows[equal]))) / 2:
-            return True
+def _independent_columns(case: Case) -> list[Column]:
+    """Measured columns of which none follows exactly from another, the finest first."""
+    columns: list[Column] = []
+    for column in case.measured:
+        follows = any(relation_of(column, other) for other in columns)
+        if not column.is_computed and not follows:
+            columns.append(column)
+    return sorted(columns, key=lambda column: -len(column.distinct[0]))
+
+
+def _row_numbers(columns: Sequence[Values | NDArray[np.intp]]) -> NDArray[np.intp]:
+    """A number for each cell, the same for equal rows, shape ``(n,)``."""
+    _, numbers = np.unique(np.column_stack(columns), axis=0, return_inverse=True)
+    return numbers.reshape(-1)
+
+
+def _more_than_by_chance(finest: Values, rest: NDArray[np.intp]) -> bool:
+    """Whether cells with equal finest values agree in the rest more often than near cells do."""
+    order = np.lexsort([rest, finest])
+    differ = np.diff(finest[order]) != 0
+    agree = np.diff(rest[order]) == 0
+    if not differ.any():
+        return False
+    by_chance = agree[differ].mean() * (~differ).sum()
+    return bool((agree & ~differ).sum() > _BY_CHANCE * (by_chance + 1))
+
+
+def _are_trained_apart(case: Case, cells: NDArray[np.intp], rows: NDArray[np.intp]) -> bool:
+    """Whether most cells with equal rows differ in some record of the cost of training."""
+    n_rows = len(np.unique(rows))
+    for column in case.columns:
+        if column.is_record and not column.is_constant:
+            n_pairs = _row_numbers([rows, column.values[cells]]).max() + 1
+            if n_pairs - n_rows > (len(cells) - n_rows) / 2:
+                return True
     return False
 
 
-def _stretch(column: Column) -> int:
-    """The longest stretch of cells whose values are those of another stretch at one distance."""
+def _longest_copy(column: Column) -> int:
+    """The longest stretch of cells with the values of another stretch at one distance."""
     order = np.argsort(column.values, kind="stable")
     ordered = column.values[order]
     pairs = np.flatnonzero(ordered[1:] == ordered[:-1])
     lags = Counter((order[pairs + 1] - order[pairs]).tolist())
     longest = 0
     for lag, n in lags.most_common(3):
-        if n >= _LAGGED:
-            same = np.append(column.values[:-lag] == column.values[lag:], False)
-            ends = np.flatnonzero(~same)
-            longest = max(longest, int(np.diff(ends, prepend=-1).max()) - 1)
+        if n < _LAGGED:
+            continue
+        same = np.append(column.values[:-lag] == column.values[lag:], False)
+        breaks = np.flatnonzero(~same)
+        longest = max(longest, int(np.diff(breaks, prepend=-1).max()) - 1)
     return longest
 
 
 def missing(case: Case) -> Iterator[Finding]:
-    """Values that are missing, and what that depends on."""
+    """Missing values, and the option or the metric that they depend on."""
     patterns: dict[bytes, list[Column]] = defaultdict(list)
     for column in case.columns:
         if 0 < len(column.finite) < len(case.space):
@@ -170,71 +178,73 @@ def missing(case: Case) -> Iterator[Finding]:
     scattered: list[Column] = []
     for columns in patterns.values():
         known = columns[0].known
-        share = 1 - known.mean()
-        where = max(_missing_option(case, known), _missing_order(case, known, columns))[1]
+        _, where = max(_missing_by_option(case, known), _missing_by_metric(case, known, columns))
         if where:
-            text = f"{int((~known).sum()):,} cells ({percent(share)}) have no value{where}"
-            yield _lacking(columns, text, float(share))
+            n = int((~known).sum())
+            share = float(1 - known.mean())
+            text = f"{n:,} cells ({percent(share)}) have no value{where}"
+            yield _missing_in(columns, text, share)
         else:
             scattered += columns
     if scattered:
         counts = [int((~column.known).sum()) for column in scattered]
-        several = (
-            f"{min(counts):,} to {max(counts):,}" if min(counts) < max(counts) else f"{counts[0]:,}"
-        )
+        cells = f"{max(counts):,}"
+        if min(counts) < max(counts):
+            cells = f"{min(counts):,} to {cells}"
         most = max(counts) / len(case.space)
-        yield _lacking(
-            scattered,
-            f"{several} cells (at most {percent(most)}) have no value, without a pattern",
-            most,
-        )
+        text = f"{cells} cells (at most {percent(most)}) have no value, without a pattern"
+        yield _missing_in(scattered, text, most)
 
 
-def _lacking(columns: Sequence[Column], text: str, share: float) -> Finding:
-    searched = any(column.searched for column in columns)
-    level: Level = "warning" if searched else "note"
-    whole = "; a search needs every cell" if searched else ""
-    return Finding(
-        level, "missing", tuple(column.name for column in columns), text + whole, {"share": share}
-    )
+def _missing_in(columns: Sequence[Column], text: str, share: float) -> Finding:
+    level: Level = "note"
+    if any(column.searched for column in columns):
+        level = "warning"
+        text += "; a search needs every cell"
+    names = tuple(column.name for column in columns)
+    return Finding(level, "missing", names, text, {"share": share})
 
 
-def _missing_option(case: Case, known: NDArray[np.bool_]) -> tuple[float, str]:
-    """The option with which values are missing most unlike without it, in words, and how unlike
-    from 0 to 1.
+def _missing_by_option(case: Case, known: NDArray[np.bool_]) -> tuple[float, str]:
+    """The largest difference between shares of missing values with and without an option.
+
+    Returns:
+        The difference, 0 to 1, and the option in words; 0 and empty where none is clear.
     """
     space = case.space
-    best = _MISSING_STEP
+    best = 0.0
     words = ""
     if not isinstance(space, EnumerableChoiceSpace):
-        return 0.0, words
+        return best, words
+    overall = 1 - known.mean()
     for place, (position, options) in enumerate(zip(space.positions, space.options, strict=True)):
         for number, option in enumerate(options):
             has = space.choices[:, place] == number
-            n = int(has.sum())
-            rest = int((~has).sum())
-            if not n or not rest:
+            if has.all() or not has.any():
                 continue
-            inside, outside, every = (1 - known[part].mean() for part in (has, ~has, slice(None)))
-            z = abs(inside - outside) / max(
-                math.sqrt(every * (1 - every) * (1 / n + 1 / rest)), 1e-12
-            )
-            if z > _MISSING_Z and abs(inside - outside) > best:
-                best = abs(inside - outside)
+            inside = 1 - known[has].mean()
+            outside = 1 - known[~has].mean()
+            difference = abs(inside - outside)
+            variance = overall * (1 - overall) * (1 / has.sum() + 1 / (~has).sum())
+            z = difference / max(math.sqrt(variance), 1e-12)
+            if z > _MISSING_Z and difference > max(best, _MISSING_STEP):
+                best = difference
                 words = (
                     f", {percent(inside)} where {position} is {option} and {percent(outside)}"
                     " elsewhere"
                 )
-    return best if words else 0.0, words
+    return float(best), words
 
 
-def _missing_order(
+def _missing_by_metric(
     case: Case,
     known: NDArray[np.bool_],
     columns: Sequence[Column],
 ) -> tuple[float, str]:
-    """The other column whose values differ most between cells with and without a value, as
-    `_missing_option`.
+    """The column that differs most between cells with and without a value.
+
+    Returns:
+        The difference, 0 to 1, and the column in words; 0 and empty where none is clear.
     """
     best = _MISSING_SHIFT
     words = ""
@@ -242,10 +252,12 @@ def _missing_order(
         rows = case.order[other.known[case.order]]
         without = rows[~known[rows]][:PAIRED]
         having = rows[known[rows]][:PAIRED]
-        if other in columns or len(without) < LEAST_CLUSTER or len(having) < LEAST_CLUSTER:
+        if other in columns or min(len(without), len(having)) < LEAST_CLUSTER:
             continue
-        above = 0.5 + 0.5 * np.sign(other.values[without][:, None] - other.values[having]).mean()
-        if abs(above - 0.5) > best:
-            best = abs(above - 0.5)
-            words = f", of cells whose {other.name} is {'larger' if above > 0.5 else 'smaller'} than others'"  # noqa: E501
-    return 2 * best if words else 0.0, words
+        signs = np.sign(other.values[without][:, None] - other.values[having])
+        shift = 0.5 * float(signs.mean())
+        if abs(shift) > best:
+            best = abs(shift)
+            how = "larger" if shift > 0 else "smaller"
+            words = f", of cells whose {other.name} is {how} than others'"
+    return (2 * best, words) if words else (0.0, words)

@@ -11,7 +11,7 @@ import numpy as np
 from surrogate_nas.benchmarks.doctor.case import BINS, FEW_VALUES, FEWEST, Case, Column, down
 from surrogate_nas.benchmarks.doctor.findings import Finding, Level, percent, short, span
 from surrogate_nas.surrogates.evaluation import noise_ceiling
-from surrogate_nas.tables import CLASS_METRIC, Values
+from surrogate_nas.tables import CLASS_METRIC, ColumnKey, Values
 
 _SEEDS_DISAGREE = 0.5
 """τ of two seeds below which three of four comparisons of cells or fewer would be repeated by
@@ -24,100 +24,104 @@ _SAYS = 0.8
 _SHOWN_EPOCHS = 8
 
 
-def noise(case: Case) -> Iterator[Finding]:
-    """The ceiling that seeds set for any order of the cells."""
-    agreed: dict[str, float] = {}
+def seed_agreement(case: Case) -> Iterator[Finding]:
+    """The ceiling that training noise sets for any order of the cells."""
+    taus: dict[str, float] = {}
     for column in case.sound:
         seeds = _seeds(case, column)
         if not column.metric.is_loss or len(seeds) < 2:
             continue
-        taus = []
-        for (one, first), (two, second) in combinations(seeds.items(), 2):
-            both = np.isfinite(first) & np.isfinite(second)
-            if both.sum() >= FEW_VALUES and np.array_equal(first[both], second[both]):
-                text = (
-                    f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells: not two"
-                    " trainings"
-                )
-                yield Finding("alarm", "seeds", (column.name,), text)
-            taus.append(case.tau(first, second))
-        if finite := [tau for tau in taus if math.isfinite(tau)]:
-            agreed[column.name] = float(np.mean(finite))
+        yield from _equal_seeds(column, seeds)
+        pairs = combinations(seeds.values(), 2)
+        finite = [tau for pair in pairs if math.isfinite(tau := case.tau(*pair))]
+        if finite:
+            taus[column.name] = float(np.mean(finite))
         if case.main is column:
             yield from _lead(column, np.array(list(seeds.values())))
-    yield from _ceilings(agreed)
-    if case.main is not None and not agreed:
+    low = [name for name, tau in taus.items() if tau < _SEEDS_DISAGREE]
+    others = [name for name in taus if name not in low]
+    levels: tuple[tuple[Level, list[str]], ...] = (("warning", low), ("note", others))
+    for level, names in levels:
+        if names:
+            agreed = [taus[name] for name in names]
+            text = f"two seeds agree with τ {span(agreed)}: the ceiling of what one training says"
+            yield Finding(level, "noise", tuple(names), text, {"tau": min(agreed)})
+    if case.main is not None and not taus:
         yield from _isomorphic(case, case.main)
 
 
 def _seeds(case: Case, column: Column) -> dict[int, Values]:
     """The columns of single seeds behind a column of means."""
     run = column.metric.name, column.epochs
-    keys = [key for key in case.table.keys if key[:2] == run and key.seed != "mean"]
-    return {
-        int(key.seed): case.table.column(key) for key in sorted(keys, key=lambda key: int(key.seed))
-    }
+    keys = {}
+    for key in case.table.keys:
+        if key[:2] == run and key.seed != "mean":
+            keys[int(key.seed)] = key
+    return {seed: case.table.column(keys[seed]) for seed in sorted(keys)}
 
 
-def _ceilings(agreed: dict[str, float]) -> Iterator[Finding]:
-    low = [name for name, tau in agreed.items() if tau < _SEEDS_DISAGREE]
-    levels: tuple[tuple[Level, list[str]], ...] = (
-        ("warning", low),
-        ("note", [name for name in agreed if name not in low]),
-    )
-    for level, names in levels:
-        if names:
-            taus = [agreed[name] for name in names]
-            text = f"two seeds agree with τ {span(taus)}: the ceiling of what one training says"
-            yield Finding(level, "noise", tuple(names), text, {"tau": min(taus)})
+def _equal_seeds(column: Column, seeds: dict[int, Values]) -> Iterator[Finding]:
+    """Seeds with the same values for all cells, which are one training."""
+    for (one, first), (two, second) in combinations(seeds.items(), 2):
+        both = np.isfinite(first) & np.isfinite(second)
+        if both.sum() >= FEW_VALUES and np.array_equal(first[both], second[both]):
+            text = (
+                f"seeds {one} and {two} are equal for all {int(both.sum()):,} cells: not two"
+                " trainings"
+            )
+            yield Finding("alarm", "seeds", (column.name,), text)
 
 
 def _lead(column: Column, seeds: Values) -> Iterator[Finding]:
-    """How far the best cell is above its runners-up, in units of the noise of its mean."""
-    from scipy.stats import chi2
-
+    """How far the best cell is above the next, in units of the noise of its mean."""
+    minimised = down(column)
     counts = np.isfinite(seeds).sum(axis=0)
     several = np.flatnonzero(column.known & (counts > 1))
-    if not len(several):
+    values = np.unique(minimised[column.known])
+    if not len(several) or len(values) < 2:
         return
-    best = several[np.argsort(down(column)[several], kind="stable")][
-        : max(FEW_VALUES, len(several) // BINS)
-    ]
-    freedom = counts[best] - 1
-    # what the median of a variance of so few seeds is of the true one
-    middle = chi2.ppf(0.5, freedom) / freedom
-    noise = math.sqrt(float(np.median(np.nanvar(seeds[:, best], axis=0, ddof=1) / middle)))
-    values = np.unique(down(column)[column.known])
-    if not noise or len(values) < 2:
+    n_best = max(FEW_VALUES, len(several) // BINS)
+    best = several[np.argsort(minimised[several], kind="stable")][:n_best]
+    noise = _noise(seeds[:, best])
+    if not noise:
         return
-    at = np.nanargmin(down(column))
-    own = noise / math.sqrt(max(int(counts[at]), 1))
+    own = noise / math.sqrt(max(int(counts[np.nanargmin(minimised)]), 1))
     lead = float(values[1] - values[0]) / own
-    near = int((down(column) <= values[0] + 2 * own).sum())
+    near = int((minimised <= values[0] + 2 * own).sum())
+    size = f"{noise:.3g} {column.metric.unit}".rstrip()
     text = (
-        f"among the best tenth the noise of one seed is {noise:.3g} {column.metric.unit}".rstrip()
+        f"among the best tenth the noise of one seed is {size}; the best cell leads by {lead:.2g}"
+        " times that of its mean, and "
     )
-    text += f"; the best cell leads by {lead:.2g} times that of its mean, and "
-    text += (
-        f"{near:,} cells are within two: the best is the luckiest of them"
-        if near > 1
-        else "no other is within two"
-    )
-    yield Finding(
-        "note", "lead", (column.name,), text, {"noise": noise, "lead": lead, "near": float(near)}
-    )
+    if near > 1:
+        text += f"{near:,} cells are within two: the best is the luckiest of them"
+    else:
+        text += "no other is within two"
+    numbers = {"noise": noise, "lead": lead, "near": float(near)}
+    yield Finding("note", "lead", (column.name,), text, numbers)
+
+
+def _noise(seeds: Values) -> float:
+    """The standard deviation between seeds, by the median over cells; shape ``(seeds, cells)``."""
+    from scipy.stats import chi2
+
+    freedom = np.isfinite(seeds).sum(axis=0) - 1
+    # a variance of so few seeds is below the true one in the median
+    median_of_true = chi2.ppf(0.5, freedom) / freedom
+    variances = np.nanvar(seeds, axis=0, ddof=1)
+    return math.sqrt(float(np.median(variances / median_of_true)))
 
 
 def _isomorphic(case: Case, column: Column) -> Iterator[Finding]:
-    """The ceiling as isomorphic cells show it, which are the same network trained again."""
-    if case.space.classes is None or CLASS_METRIC in case.table.metrics:
+    """The ceiling that isomorphic cells show: the same network, trained again."""
+    classes = case.space.classes
+    if classes is None or CLASS_METRIC in case.table.metrics:
         return
+    pairs = np.column_stack([classes, column.values])
+    _, first = np.unique(pairs, axis=0, return_index=True)  # cells that share a training count once
     trainings = np.full(len(case.space), np.nan)
-    _, first = np.unique(
-        np.column_stack([case.space.classes, column.values]), axis=0, return_index=True
-    )
-    trainings[first] = down(column)[first]  # cells that share a training count once
-    counts = np.bincount(case.space.classes[np.isfinite(trainings)])
+    trainings[first] = down(column)[first]
+    counts = np.bincount(classes[np.isfinite(trainings)])
     if counts[counts > 1].sum() < FEWEST:
         return
     tau = noise_ceiling(case.space, trainings)["kendall"]
@@ -127,46 +131,43 @@ def _isomorphic(case: Case, column: Column) -> Iterator[Finding]:
         yield Finding(level, "noise", (column.name,), text, {"tau": tau})
 
 
-def curves(case: Case) -> Iterator[Finding]:
+def learning_curves(case: Case) -> Iterator[Finding]:
     """Costs that fall while training goes on, and epochs that say nothing of the last."""
     silent: list[str] = []
     for last in case.columns:
-        epochs = sorted(
-            e for m, e, seed in case.table.keys if m == last.metric.name and seed == "mean" and e
-        )
+        name = last.metric.name
+        epochs = sorted(key.epochs or 0 for key in case.table.keys if _is_mean_of(key, name))
         if len(epochs) < 2:
             continue
-        if last.is_record and last.metric.name.startswith("train_"):
-            yield from _falling(last, [case.column(last.metric.name, e).values for e in epochs])
+        if last.is_record and name.startswith("train_"):
+            yield from _falling_cost(last, [case.column(name, e).values for e in epochs])
         if last not in case.sound or not last.metric.is_loss:
             continue
-        spread = np.unique(
-            np.linspace(0, len(epochs) - 2, min(_SHOWN_EPOCHS, len(epochs) - 1)).astype(int)
-        )
-        taus = {
-            e: case.tau(case.column(last.metric.name, e).values, last.values)
-            for e in (epochs[i] for i in spread)
-        }
-        silent += [
-            f"{last.metric.name}[{e}]" for e, tau in taus.items() if not abs(tau) >= _NOTHING
-        ]
+        n_shown = min(_SHOWN_EPOCHS, len(epochs) - 1)
+        shown = np.unique(np.linspace(0, len(epochs) - 2, n_shown).astype(int))
+        taus = {}
+        for place in shown:
+            early = case.column(name, epochs[place])
+            taus[epochs[place]] = case.tau(early.values, last.values)
+        silent += [f"{name}[{e}]" for e, tau in taus.items() if not abs(tau) >= _NOTHING]
         if last is case.main:
-            text = f"τ with {last.name}: " + ", ".join(
-                f"{short(tau)} after {e}" for e, tau in taus.items()
-            )
-            text += (
-                "" if any(tau >= _SAYS for tau in taus.values()) else ": no early epoch says most"
-            )
-            yield Finding(
-                "note", "curve", (last.metric.name,), text, {str(e): tau for e, tau in taus.items()}
-            )
+            listed = ", ".join(f"{short(tau)} after {e}" for e, tau in taus.items())
+            text = f"τ with {last.name}: {listed}"
+            if not any(tau >= _SAYS for tau in taus.values()):
+                text += ": no early epoch says most"
+            numbers = {str(e): tau for e, tau in taus.items()}
+            yield Finding("note", "curve", (name,), text, numbers)
     if silent:
         text = f"|τ| below {short(_NOTHING)} with the last epoch: says nothing of it"
         yield Finding("warning", "curve", tuple(silent), text)
 
 
-def _falling(last: Column, each: list[Values]) -> Iterator[Finding]:
-    finite = np.where(np.isfinite(each), each, np.nan)
+def _is_mean_of(key: ColumnKey, metric: str) -> bool:
+    return key.metric == metric and key.seed == "mean" and bool(key.epochs)
+
+
+def _falling_cost(last: Column, by_epochs: list[Values]) -> Iterator[Finding]:
+    finite = np.where(np.isfinite(by_epochs), by_epochs, np.nan)
     falls = float((np.diff(finite, axis=0) < 0).any(axis=0).mean())
     if falls:
         text = (
@@ -184,13 +185,21 @@ def ties(case: Case) -> Iterator[Finding]:
     values, counts = column.distinct
     share = float(counts[counts > 1].sum() / counts.sum())
     best = int(counts[-1] if column.metric.larger_is_better else counts[0])
-    digits = next(
-        (d for d in range(7) if np.allclose(values, np.round(values, d), rtol=0, atol=1e-9)), None
+    text = (
+        f"{len(values):,} different values of {_decimals(values)}; {percent(share)} of the cells"
+        " tie"
     )
-    precise = "more than 6 decimals" if digits is None else f"{digits} decimals"
-    text = f"{len(values):,} different values of {precise}; {percent(share)} of the cells tie"
     if best > 1:
         text += f", {best:,} of them for the best"
     few = len(values) < FEW_VALUES <= len(column.finite) / 2
+    level: Level = "warning" if few else "note"
     numbers = {"distinct": float(len(values)), "ties": share, "best": float(best)}
-    yield Finding("warning" if few else "note", "ties", (column.name,), text, numbers)
+    yield Finding(level, "ties", (column.name,), text, numbers)
+
+
+def _decimals(values: Values) -> str:
+    """How many decimals values have, in words."""
+    for digits in range(7):
+        if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
+            return f"{digits} decimals"
+    return "more than 6 decimals"
