@@ -13,14 +13,14 @@ from surrogate_nas.benchmarks.learned import Learned
 from surrogate_nas.benchmarks.live import Live
 from surrogate_nas.benchmarks.losses import Losses
 from surrogate_nas.benchmarks.predicted import Predicted
-from surrogate_nas.benchmarks.resolvers import OPENERS, opener_of, remember
+from surrogate_nas.benchmarks.resolvers import RESOLVERS, remember, resolver_of
 from surrogate_nas.benchmarks.sourced import FASHION, Fetched, Installed
 from surrogate_nas.benchmarks.table import TableBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables.sources.base import made, predicted
 
 __all__ = [
-    "OPENERS",
+    "RESOLVERS",
     "TABLE_SUFFIX",
     "Answer",
     "Benchmark",
@@ -37,7 +37,7 @@ __all__ = [
     "tables",
 ]
 
-OPENERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
+RESOLVERS[:] = (Installed(), Live(), Learned(), File(), Losses(), Predicted(), Fetched())
 
 
 def default() -> str:
@@ -77,7 +77,7 @@ def load(name: str, *, with_: Sequence[str | Path] = ()) -> Benchmark:
         with_ = [with_]
     if not isinstance(with_, Sequence) or not all(isinstance(file, str | Path) for file in with_):
         raise UserError(f"with_ is a file or a list of files to join, not {with_!r:.80}.")
-    base = opener_of(name).opened(name)
+    base = resolver_of(name).opened(name)
     return JoinedBenchmark(base, [Path(file) for file in with_]) if with_ else base
 
 
@@ -87,8 +87,7 @@ def reopen(
     with_: Sequence[str | Path] = (),
     named: Collection[str] = (),
 ) -> Benchmark:
-    """Open a benchmark whose name was read from a file, which must never load code that the user
-    did not name.
+    """Open a benchmark by a name from a file, which must not load code the user did not name.
 
     Args:
         address: A `Benchmark.address`.
@@ -112,8 +111,7 @@ def reopen(
 
 
 def check_named(address: str, named: Collection[str] = ()) -> None:
-    """Refuse a name that was read from a file, where opening it runs code and the user did not name
-    it.
+    """Refuse a name from a file if opening it runs code that the user did not name.
 
     Args:
         address: A `Benchmark.address`; of one that is unknown by now nothing is said.
@@ -126,11 +124,11 @@ def check_named(address: str, named: Collection[str] = ()) -> None:
         >>> check_named("fashion")
     """
     try:
-        opener = opener_of(address)
+        resolver = resolver_of(address)
     except UserError:
         return
-    if opener.runs_code(address) and address not in {
-        opener_of(name).address(name) for name in named
+    if resolver.runs_code(address) and address not in {
+        resolver_of(name).address(name) for name in named
     }:
         raise UserError(
             f"{address} was read from a file and would run code; name it yourself if you trust it."
@@ -148,14 +146,13 @@ def reserved() -> frozenset[str]:
 
 
 def available() -> list[dict[str, Any]]:
-    """Every known benchmark as ``snas benchmarks --json`` lists it; what is not here says how to
-    get it.
+    """Every known benchmark as ``snas benchmarks --json`` lists it, with how to get absent ones.
 
     Example:
         >>> [entry["name"] for entry in available() if entry["name"] in ("fashion", "live:digits")]
         ['fashion', 'live:digits']
     """
-    entries = [entry for opener in OPENERS for entry in opener.describe()]
+    entries = [entry for resolver in RESOLVERS for entry in resolver.describe()]
     remember()
     return entries
 
@@ -174,26 +171,27 @@ def families() -> list[dict[str, Any]]:
         ... ]
         [('nbgraph', 9)]
     """
-    found: dict[str, dict[str, Any]] = {}
-    for opener in OPENERS:
-        for entry in opener.describe():
-            name, title = opener.family(entry["name"])
-            family = found.setdefault(
+    by_family: dict[str, dict[str, Any]] = {}
+    for resolver in RESOLVERS:
+        for entry in resolver.describe():
+            name, title = resolver.family(entry["name"])
+            family = by_family.setdefault(
                 name, {"name": name, "title": title or entry["title"], "benchmarks": []}
             )
             family["benchmarks"].append(entry)
     remember()
-    return list(found.values())
+    return list(by_family.values())
 
 
 def tables() -> list[dict[str, Any]]:
-    """Of `available` those that have whole columns, each name once; what is not here says how to
-    get it.
+    """The entries of `available` with whole columns, each name once.
 
     Example:
         >>> {entry["name"] for entry in tables()} >= {"fashion", "analog-cifar10"}
         True
     """
-    entries = [entry for opener in OPENERS if opener.has_tables for entry in opener.describe()]
+    entries = [
+        entry for resolver in RESOLVERS if resolver.has_tables for entry in resolver.describe()
+    ]
     remember()
     return list({entry["name"]: entry for entry in entries}.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from surrogate_nas.benchmarks.base import Benchmark
-from surrogate_nas.benchmarks.resolvers import Opener
+from surrogate_nas.benchmarks.resolvers import Resolver
 from surrogate_nas.benchmarks.table import open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import absolute, check_file, import_file
@@ -15,12 +15,12 @@ TABLE_SUFFIX = ".h5"
 """A name that ends so is the path of a table."""
 
 
-class File(Opener):
+class File(Resolver):
     """A table (``PATH.h5``), or a `Benchmark` in a Python file (``PATH.py:NAME``)."""
 
     shape = "TABLE.h5, FILE.py:BENCHMARK"
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether a name is the path of a table or names an object in a Python file."""
         path, _, attribute = name.rpartition(":")
         return name.endswith(TABLE_SUFFIX) or (path.endswith(".py") and attribute.isidentifier())
@@ -55,9 +55,9 @@ answered.
 
 
 def _taken(file: Path, attribute: str) -> Benchmark:
-    found = getattr(import_file(file, "benchmark"), attribute, None)
-    if not isinstance(found, Benchmark):
+    benchmark = getattr(import_file(file, "benchmark"), attribute, None)
+    if not isinstance(benchmark, Benchmark):
         raise UserError(
             f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed."
         )
-    return found
+    return benchmark

@@ -1,8 +1,8 @@
-"""A benchmark that predicts: fitted surrogates, one a metric, answer for every cell of their space.
+"""A benchmark that predicts: fitted surrogates, one for each metric, for every cell of their space.
 
-Every prediction is made once, for the whole space where its cells can be listed. A surrogate stands
-in for a truth and is never the last word: where the benchmark that it learned from is here, a found
-cell is read again there (`LearnedBenchmark.final`).
+Every prediction is made once, for the whole space if its cells can be listed. A surrogate never has
+the last word: where the benchmark that it learned from is here, the cell of a search is read there
+again (`LearnedBenchmark.final`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.resolvers import Opener, opener_of
+from surrogate_nas.benchmarks.resolvers import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -32,14 +32,12 @@ PREFIX = "surrogate:"
 _SEED_MARK = "#"
 
 
-class Learned(Opener):
-    """``surrogate:FILE``: files with commas between, or a folder of them; ``#SEED`` at the end adds
-    noise.
-    """
+class Learned(Resolver):
+    """``surrogate:FILE``: files separated by commas, or a folder; a final ``#SEED`` adds noise."""
 
     shape = f"{PREFIX}FILE"
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether a name begins with ``surrogate:``."""
         return name.startswith(PREFIX)
 
@@ -69,9 +67,8 @@ def open_learned(text: str) -> LearnedBenchmark:
     ]
     if not paths:
         raise UserError(f"{PREFIX}{text} names no file; snas fit makes one.")
-    return _opened(
-        tuple(paths), tuple(modified(path) for path in paths), int(seed) if mark else None
-    )
+    times = tuple(modified(path) for path in paths)
+    return _opened(tuple(paths), times, int(seed) if mark else None)
 
 
 def _files(path: Path) -> list[Path]:
@@ -224,19 +221,19 @@ class LearnedBenchmark(Benchmark):
         seed: Seed | None = None,
     ) -> Values:
         """A whole column in the order of `space`, shape ``(len(space),)``."""
-        return self._column(
-            self.question(metric, epochs), self.default_seed if seed is None else seed
-        )
+        if seed is None:
+            seed = self.default_seed
+        return self._column(self.question(metric, epochs), seed)
 
     def _column(self, question: Question, seed: Seed) -> Values:
         values = self._columns.get((question, seed))
         if values is None:
-            values = np.array(self._answers(question, seed))
+            values = np.array(self._values(question, seed))
             values.flags.writeable = False
             self._columns[question, seed] = values
         return values
 
-    def _answers(self, question: Question, seed: Seed) -> Values:
+    def _values(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
             return untrained(self.space)[question.metric][1](
                 listed(self.space).choices, self.network
@@ -267,9 +264,10 @@ class LearnedBenchmark(Benchmark):
             return untrained(self.space)[question.metric][1](choices_of(cells), self.network)
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
-            found = self._models[question].model.predict(new)
+            prediction = self._models[question].model.predict(new)
             self._asked.update(
-                ((question, c), (float(m), float(s))) for c, m, s in zip(new, *found, strict=True)
+                ((question, c), (float(m), float(s)))
+                for c, m, s in zip(new, *prediction, strict=True)
             )
         mean, std = np.array([self._asked[question, cell] for cell in cells]).reshape(-1, 2).T
         noise = [
@@ -280,8 +278,7 @@ class LearnedBenchmark(Benchmark):
 
     @cached_property
     def truth(self) -> Benchmark | None:
-        """The benchmark that every file learned from; None where it is not here, has changed, or
-        there are several.
+        """The benchmark that every file learned from; None if it is absent, changed, or not one.
 
         A card's name for it was read from a file, so it opens nothing that would run code.
         """
@@ -292,17 +289,16 @@ class LearnedBenchmark(Benchmark):
             return None
         name, fingerprint = sources.pop()
         try:
-            opener = opener_of(name)
-            found = None if opener.runs_code(name) else opener.opened(name)
+            resolver = resolver_of(name)
+            source = None if resolver.runs_code(name) else resolver.opened(name)
         except UserError:
             return None
-        if found is None:
+        if source is None:
             return None
-        return found if found.fingerprint == fingerprint else None
+        return source if source.fingerprint == fingerprint else None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What the truth says of a found cell: every predicted metric as ``true METRIC``, and the
-        final metrics.
+        """The truth's values of a cell: predicted metrics as ``true METRIC``, and final metrics.
 
         Returns:
             Nothing where the truth is not here; None for what it lacks for this cell.

@@ -1,14 +1,12 @@
-"""A benchmark that trains: where there is no table, the cell is trained here and the answer is
-kept.
+"""A benchmark that trains: a cell is trained here when it is first asked for, and cached.
 
-Every cell is trained alone, so its answer does not depend on what it was asked together with.
-Results are kept in ``live/`` of the home folder by everything that they depend on: the task's data,
-settings and code, network, space, device, cell, epochs and seed. Nothing is trained twice, whatever
-is interrupted, and an edited task is trained anew. The engine belongs to them: another one sums in
-another order, which training amplifies to a difference like a seed's. The version of its library is
-noted beside an answer, but an answer of another version stands. A query costs the seconds of the
-training that answered it, evaluation included: on a CPU those of the processor, so that other load
-costs a search nothing.
+Every cell is trained alone, so its result does not depend on the others of a batch. Results are in
+``live/`` of the home folder, by all that they depend on: the task's data, settings and code,
+network, space, device, cell, epochs and seed. Nothing is trained twice, even after an interruption,
+and an edited task is trained anew. They depend on the engine too: another one sums in another
+order, which training amplifies to a difference like a seed's. The version of its library is noted
+beside a result, but a result of another version stands. A query costs the seconds of its training,
+evaluation included; on a CPU the seconds of the processor, so that other load costs nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.resolvers import Family, Opener
+from surrogate_nas.benchmarks.resolvers import Family, Resolver
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
@@ -59,7 +57,7 @@ def describe_live() -> Iterator[dict[str, Any]]:
 
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
-    trained = [told.metric((task.schedule.epochs,), HOW) for told in task.diagnostics]
+    trained = [diagnostic.metric((task.schedule.epochs,), HOW) for diagnostic in task.diagnostics]
     metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
     return {
         "name": (
@@ -121,7 +119,8 @@ class LiveBenchmark(Benchmark):
         self.engine = engine_named(
             self.space, device, by_matrices=trainer_of(self.task).multiplies_matrices
         )
-        need(f"{PREFIX}{task}", "llvmlite" if is_compiled(self.engine) else "torch")
+        library = "llvmlite" if is_compiled(self.engine) else "torch"
+        need(f"{PREFIX}{task}", library)
         self.name = PREFIX + (task if space == DEFAULT_SPACE else f"{task}/{space}")
         self.title = f"live training: {self.task.title}"
         self.source = f"trained here on {device}: {self.task.source}"
@@ -138,7 +137,9 @@ class LiveBenchmark(Benchmark):
         judged = f"valid_{self.task.measured[0].name}"
         self.objective = f"{judged} + 0.02*params" if "params" in self.space.analytic else judged
         epochs = (self.task.schedule.epochs,)
-        trained = (told.metric(epochs, HOW, self.source) for told in self.task.diagnostics)
+        trained = (
+            diagnostic.metric(epochs, HOW, self.source) for diagnostic in self.task.diagnostics
+        )
         self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -196,7 +197,9 @@ class LiveBenchmark(Benchmark):
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
         runs = sorted({q.epochs for q in questions if q.epochs is not None})
-        trained = {epochs: [self._trained(cell, epochs, seed) for cell in cells] for epochs in runs}
+        trained = {}
+        for epochs in runs:
+            trained[epochs] = [self._trained(cell, epochs, seed) for cell in cells]
         choices = np.array([cell.choices for cell in cells], dtype=np.int8)
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
@@ -211,9 +214,9 @@ class LiveBenchmark(Benchmark):
 
     def _trained(self, cell: Cell, epochs: int, seed: int) -> Trained:
         key = cell.text, epochs, seed
-        found = self.cache.find(key)
-        if found is not None:
-            return found
+        cached = self.cache.find(key)
+        if cached is not None:
+            return cached
         from surrogate_nas.training import train
 
         (curve,) = train(
@@ -239,23 +242,23 @@ class LiveBenchmark(Benchmark):
         return None if question.epochs is None else 1
 
     def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
-        """Median and worst value over the space of an analytic metric; of a trained one, the worst
-        recorded, twice.
-        """
+        """Median and worst value of an analytic metric; the worst for both of a trained one."""
         if question.epochs is None:
             return super().scale(question, seed)
-        worst = next(told.worst for told in self.task.diagnostics if told.name == question.metric)
+        worst = next(
+            diagnostic.worst
+            for diagnostic in self.task.diagnostics
+            if diagnostic.name == question.metric
+        )
         return worst, worst
 
 
-class Live(Opener):
-    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space than the
-    default one.
-    """
+class Live(Resolver):
+    """``live:TASK[?loss=LOSS]``, or ``live:TASK[?loss=LOSS]/SPACE`` for another space."""
 
     shape = f"{PREFIX}TASK, {PREFIX}TASK?loss=LOSS, {PREFIX}TASK/SPACE"
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether a name begins with ``live:``."""
         return name.startswith(PREFIX)
 
@@ -301,16 +304,15 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
 
 
 def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
-    """Open a task in another process, which may be another machine's: its trainings must be the
-    same.
-    """
-    found = _open(task, space, device)
-    if found.engine != engine:
+    """Open a task in another process, maybe on another machine, with the same trainings."""
+    benchmark = _open(task, space, device)
+    if benchmark.engine != engine:
         raise UserError(
-            f"{platform.node()} trains {found.name} by another engine ({found.engine}) than the"
-            f" command's machine ({engine}): results of two are never mixed. {HOW_TO_AGREE}"
+            f"{platform.node()} trains {benchmark.name} by another engine ({benchmark.engine})"
+            f" than the command's machine ({engine}): results of two are never mixed."
+            f" {HOW_TO_AGREE}"
         )
-    return found
+    return benchmark
 
 
 @lru_cache(maxsize=16)

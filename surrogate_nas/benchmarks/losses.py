@@ -1,5 +1,6 @@
-"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``, made by
-`surrogate_nas.benchmarks.building.losses`.
+"""Tables of losses: ``losses-TASK`` and ``losses-TASK/trained``.
+
+They are made by `surrogate_nas.benchmarks.building.losses`.
 
 Of a task, about a thousand functional classes were trained with every loss that fits it, each a
 training of its own: ``valid_error@focal[3]`` is what the third epoch of training by the focal loss
@@ -30,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks.base import Answer, Question
-from surrogate_nas.benchmarks.resolvers import Family, Opener, entry_of
+from surrogate_nas.benchmarks.resolvers import Family, Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.metrics import Metric
@@ -53,8 +54,7 @@ _MARKED = ColumnKey(MARK.name, None, "mean")
 
 
 class FilledTable(HeldTable):
-    """A table whose search metrics and seconds are held for all cells of the space that its own are
-    sampled from.
+    """A table with search metrics and seconds of all cells of the space that its own are of.
 
     Attributes:
         is_trained: Of every cell of the space whether its class was trained, shape
@@ -120,17 +120,13 @@ class FilledTable(HeldTable):
 
     @cached_property
     def keys(self) -> Set[ColumnKey]:
-        """The columns that it holds: means, where nothing is predicted of single seeds too, and
-        which were trained.
-        """
+        """The columns: means, single seeds where nothing is predicted, and which were trained."""
         if self.is_whole:
             return {*self.table.columns, _MARKED}
         return {key for key in self.table.columns if key.seed == "mean"} | {_MARKED}
 
     def column(self, key: ColumnKey) -> Values:
-        """One column, shape ``(len(cells),)``; NaN where a cell was not trained and nothing is
-        predicted.
-        """
+        """One column, shape ``(len(cells),)``; NaN for cells neither trained nor predicted."""
         if key == _MARKED:
             return self.is_trained.astype(np.float64)
         values = np.full(len(self._row), np.nan)
@@ -142,9 +138,7 @@ class FilledTable(HeldTable):
         return values[self._class]
 
     def n_seeds(self, metric: str, epochs: int | None) -> NDArray[np.int16]:
-        """How many seeds each cell's mean is over, shape ``(len(cells),)``; 0 where it was not
-        trained.
-        """
+        """The number of seeds of each cell's mean, shape ``(len(cells),)``; 0 if not trained."""
         if metric == MARK.name:
             return np.full(len(self.cells), UNKNOWN_SEEDS, dtype=np.int16)
         # the last is that of no row
@@ -152,19 +146,21 @@ class FilledTable(HeldTable):
         return np.asarray(counts[self._row[self._class]])
 
     def _predicted(self, key: ColumnKey, lacking: NDArray[np.bool_]) -> Values:
-        """What is predicted for the classes that lack it, in their order; cached once it was
-        computed.
-        """
+        """The predictions for the classes without values, in order; cached in the home folder."""
         path = home() / "losses" / "predicted" / f"{self.digest[:24]}-{key.metric}-{key.epochs}.npy"
         wanted = int(lacking.sum())
         with suppress(OSError, ValueError):
-            kept = np.load(path, allow_pickle=False)
-            if kept.shape == (wanted,) and kept.dtype == np.float64 and np.isfinite(kept).all():
-                return np.asarray(kept)
-        found = self._by_model(self.metrics[key.metric], self.table.columns[key], lacking)
+            cached = np.load(path, allow_pickle=False)
+            if (
+                cached.shape == (wanted,)
+                and cached.dtype == np.float64
+                and np.isfinite(cached).all()
+            ):
+                return np.asarray(cached)
+        predicted = self._by_model(self.metrics[key.metric], self.table.columns[key], lacking)
         with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, found, allow_pickle=False)
-        return found
+            np.save(file, predicted, allow_pickle=False)
+        return predicted
 
     def _by_model(
         self,
@@ -201,8 +197,7 @@ _CHARGE = (
 
 
 class LossesBenchmark(TableBenchmark):
-    """The trained cells of a table of losses; every metric names the loss that was trained, as
-    ``valid_error@focal``.
+    """The trained cells of a table of losses; a metric is named as ``valid_error@focal``.
 
     Example:
         >>> import surrogate_nas as sn
@@ -238,9 +233,7 @@ class LossesBenchmark(TableBenchmark):
         epochs: int,
         metrics: Sequence[str] = (),
     ) -> float:
-        """The seconds of the epochs in between, and of one validation pass, for every loss that is
-        read.
-        """
+        """The seconds of the epochs between, and of one validation pass, for every loss read."""
         place = self.space.index(cell)
         losses = {_loss_of(metric) for metric in metrics}
         between = (
@@ -263,9 +256,7 @@ def _loss_of(metric: str) -> str:
 
 
 class FilledBenchmark(LossesBenchmark):
-    """A table of losses over the whole space: trained cells as they are, the others predicted and
-    marked so.
-    """
+    """A table of losses over the whole space: cells that were not trained are predicted."""
 
     _table: FilledTable
 
@@ -287,10 +278,8 @@ class FilledBenchmark(LossesBenchmark):
         return answer
 
 
-class Losses(Opener):
-    """``losses-TASK``, all cells of the space, and ``losses-TASK/trained``, those that were
-    trained.
-    """
+class Losses(Resolver):
+    """``losses-TASK``, all cells of the space, and ``losses-TASK/trained``, the trained ones."""
 
     def names(self) -> Iterable[str]:
         """The tables that are shipped, and those that were made here."""
@@ -304,10 +293,8 @@ class Losses(Opener):
             "losses", "cells trained here on a task with every training loss that fits it"
         )
 
-    def claims(self, name: str) -> bool:
-        """Whether a name begins as a table of losses, here or not, and is not that of a table of
-        another kind.
-        """
+    def matches(self, name: str) -> bool:
+        """Whether a name begins as that of a table of losses and is of no other kind of table."""
         return name.startswith(PREFIX) and not table_path(name).is_file()
 
     def open(self, name: str) -> TableBenchmark:
@@ -315,7 +302,8 @@ class Losses(Opener):
         path = _path(name)
         if not path.is_file():
             raise AbsentError(f"{name} is not here yet: run snas table-losses --tasks {path.stem}.")
-        return open_table(path, LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark)
+        kind = LossesBenchmark if name.endswith(TRAINED) else FilledBenchmark
+        return open_table(path, kind)
 
     def describe(self) -> Iterator[dict[str, Any]]:
         """The entries of all tables."""

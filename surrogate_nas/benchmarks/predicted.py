@@ -1,6 +1,4 @@
-"""Benchmarks that a published model answers: what a source predicts instead of a table
-(`Declared.predicts`).
-"""
+"""Benchmarks that a published model answers (`Declared.predicts` of a source)."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.resolvers import Opener
+from surrogate_nas.benchmarks.resolvers import Resolver
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, choices_of, space_named
@@ -33,7 +31,7 @@ class PredictedBenchmark(Benchmark):
 
     Example:
         >>> from surrogate_nas.benchmarks.predicted import Predicted
-        >>> [name for name in Predicted().names() if Predicted().claims(name)]
+        >>> [name for name in Predicted().names() if Predicted().matches(name)]
         ['nb301']
     """
 
@@ -52,27 +50,27 @@ class PredictedBenchmark(Benchmark):
         """
         self._source = source_of(name) or ""
         self._model = cast(Model, SOURCES.find(self._source))
-        told = self._model.predicting(name)
+        about = self._model.predicting(name)
         self.name = name
-        self.title = told.title
-        self.banner = told.banner
-        self.source = told.source
-        self.objective = told.objective
-        self.network = told.network
-        self.space = space_named(told.space)
+        self.title = about.title
+        self.banner = about.banner
+        self.source = about.source
+        self.objective = about.objective
+        self.network = about.network
+        self.space = space_named(about.space)
         self.licence, self.citation = (
             fetching.licence(self._source),
             fetching.citation(self._source),
         )
-        self._predicted = {metric.name: place for place, metric in enumerate(told.metrics)}
-        self._seconds = self._predicted[told.seconds]
+        self._predicted = {metric.name: place for place, metric in enumerate(about.metrics)}
+        self._seconds = self._predicted[about.seconds]
         sizes = (
             metric
             for metric, _ in untrained(self.space).values()
             if metric.name not in self._predicted
         )
-        self.metrics = (*told.metrics, *sizes)
-        self._answers: dict[tuple[Cell, int], tuple[float, ...]] = {}
+        self.metrics = (*about.metrics, *sizes)
+        self._cached: dict[tuple[Cell, int], tuple[float, ...]] = {}
 
     def __reduce__(self) -> tuple[Callable[[str], PredictedBenchmark], tuple[str]]:
         return open_predicted, (self.name,)
@@ -80,8 +78,8 @@ class PredictedBenchmark(Benchmark):
     @cached_property
     def fingerprint(self) -> str:
         """A digest of the files that the model is, which a fetch has checked."""
-        held = sorted(fetching.registry(self._source).items())
-        return hashlib.sha256(f"predicted {self.name} {held}".encode()).hexdigest()
+        files = sorted(fetching.registry(self._source).items())
+        return hashlib.sha256(f"predicted {self.name} {files}".encode()).hexdigest()
 
     def measure(
         self,
@@ -103,33 +101,29 @@ class PredictedBenchmark(Benchmark):
                 f" {seed}."
             )
         runs = sorted({question.epochs for question in questions if question.epochs is not None})
-        found = {epochs: self._rows(cells, epochs) for epochs in runs}
+        rows = {epochs: self._rows(cells, epochs) for epochs in runs}
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = untrained(self.space)[question.metric][1](
-                    choices_of(cells), self.network
-                )
+                _, function = untrained(self.space)[question.metric]
+                values[:, j] = function(choices_of(cells), self.network)
             else:
-                values[:, j] = found[question.epochs][:, self._predicted[question.metric]]
-        return Measurement(
-            values, found[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells))
-        )
+                values[:, j] = rows[question.epochs][:, self._predicted[question.metric]]
+        cost = rows[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells))
+        return Measurement(values, cost)
 
     def _rows(self, cells: Sequence[Cell], epochs: int) -> Values:
         """All that is predicted of cells after some epochs, shape ``(n, predicted metrics)``."""
-        new = [cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._answers]
+        new = [cell for cell in dict.fromkeys(cells) if (cell, epochs) not in self._cached]
         if new:
-            if len(self._answers) + len(new) > _MOST_REMEMBERED:
-                self._answers.clear()
+            if len(self._cached) + len(new) > _MOST_REMEMBERED:
+                self._cached.clear()
                 new = list(dict.fromkeys(cells))
             rows = self._model.predict(self.name, choices_of(new), epochs).tolist()
-            self._answers.update(
-                ((cell, epochs), tuple(row)) for cell, row in zip(new, rows, strict=True)
-            )
-        return np.array([self._answers[cell, epochs] for cell in cells]).reshape(
-            -1, len(self._predicted)
-        )
+            for cell, row in zip(new, rows, strict=True):
+                self._cached[cell, epochs] = tuple(row)
+        cached = np.array([self._cached[cell, epochs] for cell in cells])
+        return cached.reshape(-1, len(self._predicted))
 
     def continued(
         self,
@@ -150,14 +144,14 @@ class PredictedBenchmark(Benchmark):
         return max(after - before, 0.0)
 
 
-class Predicted(Opener):
+class Predicted(Resolver):
     """The benchmarks that sources predict."""
 
     def names(self) -> Iterable[str]:
         """All of them."""
         return predicted()
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether it is one of them."""
         return name in predicted()
 

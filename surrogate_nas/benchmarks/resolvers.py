@@ -1,7 +1,7 @@
-"""What an opener is: one kind of benchmark, the names that it knows, and how it opens one.
+"""Resolvers: each opens one kind of benchmark by name.
 
-`OPENERS`, which `surrogate_nas.benchmarks` fills, is asked in turn. A further kind of benchmark is
-one more opener beside that kind.
+`RESOLVERS`, filled in `surrogate_nas.benchmarks`, are asked in turn. A new kind of benchmark is one
+more resolver.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Family(NamedTuple):
     title: str = ""
 
 
-class Opener(ABC):
+class Resolver(ABC):
     """Opens one kind of benchmark by name.
 
     Attributes:
@@ -47,18 +47,18 @@ class Opener(ABC):
     has_tables: ClassVar[bool] = False
 
     @abstractmethod
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether a name is of this kind, here or not."""
 
     @abstractmethod
     def open(self, name: str) -> Benchmark:
-        """Open a benchmark that this opener claims."""
+        """Open a benchmark whose name this resolver matches."""
 
     def opened(self, name: str) -> Benchmark:
         """Open a benchmark, which then says how it is opened again."""
-        found = self.open(name)
-        found.address = found.address or self.address(name)
-        return found
+        benchmark = self.open(name)
+        benchmark.address = benchmark.address or self.address(name)
+        return benchmark
 
     def address(self, name: str) -> str:
         """The name that opens the same benchmark from any folder."""
@@ -82,29 +82,29 @@ class Opener(ABC):
             yield self.open(name).describe()
 
 
-OPENERS: list[Opener] = []
-"""Asked in turn; the first that claims a name opens it."""
+RESOLVERS: list[Resolver] = []
+"""Asked in turn; the first that matches a name opens it."""
 
 
 def known() -> list[str]:
     """The names of all benchmarks that can be opened now or after a fetch."""
-    return sorted({name for opener in OPENERS for name in opener.names()})
+    return sorted({name for resolver in RESOLVERS for name in resolver.names()})
 
 
-def opener_of(name: str) -> Opener:
+def resolver_of(name: str) -> Resolver:
     """What opens a name."""
-    for opener in OPENERS:
-        if opener.claims(name):
-            return opener
-    shapes = [opener.shape for opener in OPENERS if opener.shape]
+    for resolver in RESOLVERS:
+        if resolver.matches(name):
+            return resolver
+    shapes = [resolver.shape for resolver in RESOLVERS if resolver.shape]
     raise unknown("benchmark", name, [*known(), *shapes], lister="snas benchmarks")
 
 
 # What lists say of tables, remembered by the size and the time of each file, since opening a
 # hundred takes a second.
 #
-# ``listed.json`` in the home folder is a cache: whoever removes it waits once. A table of a space
-# that is code of a user's is never remembered, since its list entry depends on that code too.
+# ``listed.json`` in the home folder is a cache, which may be removed. A table of a user's space is
+# never in it, since its list entry depends on that code too.
 
 
 Entry = dict[str, Any]
@@ -119,12 +119,14 @@ def entry_of(name: str, path: Path, describe: Callable[[], Benchmark | Entry]) -
     stamp = _stamp(path)
     if stamp is not None and name in known and known[name][0] == stamp:
         return dict(known[name][1])
-    found = describe()
-    if not isinstance(found, Benchmark):
-        return found
-    entry = found.describe()
+    description = describe()
+    if not isinstance(description, Benchmark):
+        return description
+    entry = description.describe()
     stamp = _stamp(path)
-    if stamp is not None and (found.space.name in SPACES or found.space.definition.startswith("{")):
+    if stamp is not None and (
+        description.space.name in SPACES or description.space.definition.startswith("{")
+    ):
         known[name] = [stamp, entry]
         _fresh.add(place)
     return entry
@@ -134,33 +136,33 @@ def remember() -> None:
     """Write what was learned of tables, if the folder can be written."""
     place = home() / "listed.json"
     if place in _fresh:
-        known = {name: held for name, held in _known(place).items() if os.path.isfile(held[0][0])}
+        known = {
+            name: stored for name, stored in _known(place).items() if os.path.isfile(stored[0][0])
+        }
         with suppress(UserError):
-            write_whole(place, json.dumps([_made_by(), known]))
+            write_whole(place, json.dumps([_version(), known]))
         _fresh.discard(place)
 
 
 def _stamp(path: Path) -> list[Any] | None:
     try:
-        told = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return [str(path), told.st_size, told.st_mtime_ns]
+    return [str(path), status.st_size, status.st_mtime_ns]
 
 
 @lru_cache(maxsize=1)
-def _made_by() -> list[Any]:
-    """What entries depend on beside their tables: this version, and the proxies that come along
-    with spaces.
-    """
+def _version() -> list[Any]:
+    """The further dependencies of entries: this version, and the shipped proxies."""
     return [__version__, *map(_stamp, sorted(shipped("manifest.json").parent.glob("proxies-*.h5")))]
 
 
 @lru_cache(maxsize=4)
 def _known(place: Path) -> dict[str, list[Any]]:
     try:
-        made_by, known = json.loads(read_regular(place))
-        if made_by == _made_by() and all(isinstance(entry, dict) for _, entry in known.values()):
+        version, known = json.loads(read_regular(place))
+        if version == _version() and all(isinstance(entry, dict) for _, entry in known.values()):
             return dict(known)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none yet, or damaged
         pass

@@ -1,10 +1,9 @@
-"""Benchmarks whose tables come with the project, are made by a source, or were imported into the
-home folder.
+"""Benchmarks whose tables come with the project, from a source, or from an import.
 
-What a source's package holds is assembled when it is first used, and needs no network; what the
-source can also fetch belongs to the same benchmarks, and `Benchmark.more` says how to get it. What
-lists say of tables that are not here is in ``data/catalogue.json``, made by
-``analysis/catalogue.py``; a test holds it against the tables themselves.
+A table from an installed package is assembled on first use, without a network. Files that the
+source can also fetch belong to the same benchmarks, and `Benchmark.more` says how to get them. For
+tables that are not here, lists read ``data/catalogue.json``, which ``analysis/catalogue.py`` makes;
+a test compares it with the tables.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from surrogate_nas.benchmarks.resolvers import Family, Opener, entry_of
+from surrogate_nas.benchmarks.resolvers import Family, Resolver, entry_of
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home, locked, shipped, table_path
@@ -55,7 +54,7 @@ def _family_of(name: str) -> Family:
     return _IMPORTED if source is None else Family(source, declared(source).title)
 
 
-class Installed(Opener):
+class Installed(Resolver):
     """The shipped table, and those of installed packages, each assembled on first use."""
 
     has_tables = True
@@ -69,7 +68,7 @@ class Installed(Opener):
         """What its source makes."""
         return _family_of(name)
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether it is one of them."""
         return name in self.names()
 
@@ -82,7 +81,9 @@ class Installed(Opener):
         if name == FASHION:
             return open_table(shipped(f"{FASHION}.h5"))
         path = table_path(name)
-        bench = open_table(path if _is_here(name) else _assemble(name, path))
+        if not _is_here(name):
+            path = _assemble(name, path)
+        bench = open_table(path)
         source = source_of(name) or ""
         bench.more = (
             f"More of it is to be had: run snas data fetch {source}." if lacks(source) else ""
@@ -99,7 +100,7 @@ class Installed(Opener):
         return self.open(name) if name == FASHION or _is_here(name) else described(name)
 
 
-class Fetched(Opener):
+class Fetched(Resolver):
     """The tables of the home folder, and those that can be fetched into it."""
 
     has_tables = True
@@ -113,7 +114,7 @@ class Fetched(Opener):
         """What its source makes, or what was imported."""
         return _family_of(name)
 
-    def claims(self, name: str) -> bool:
+    def matches(self, name: str) -> bool:
         """Whether a table of that name is here or can be fetched."""
         if name in Installed().names():
             return False

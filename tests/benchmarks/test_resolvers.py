@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks import OPENERS, TableBenchmark, load, reopen
+from surrogate_nas.benchmarks import RESOLVERS, TableBenchmark, load, reopen
 from surrogate_nas.benchmarks.joined import JoinedBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -76,7 +76,7 @@ def test_every_name_has_one_opener_and_an_address_that_opens_it_again(
 ) -> None:
     names = ["fashion", "analog-cifar10", "live:digits", "live:digits/macro", str(small.path)]
     for name in names:
-        assert [opener.claims(name) for opener in OPENERS].count(True) == 1
+        assert [resolver.matches(name) for resolver in RESOLVERS].count(True) == 1
         bench = load(name)
         assert load(bench.address).fingerprint == bench.fingerprint
     monkeypatch.chdir(tmp_path)
