@@ -1,6 +1,4 @@
-"""One interface for every benchmark: what is this metric of this cell, at these epochs, for this
-seed, at what cost?
-"""
+"""The interface of benchmarks: metrics of cells, by epochs and seed, and their costs."""
 
 from __future__ import annotations
 
@@ -181,7 +179,8 @@ class Answers(list[Any]):
             answers = list(one.values()) if isinstance(one, dict) else [one]
             if answers:
                 cell = answers[0].cell
-                lines.append(str(cell) if cell.index is None else f"{cell.index}: {cell}")
+                place = "" if cell.index is None else f"{cell.index}: "
+                lines.append(f"{place}{cell}")
             names = [str(Question(answer.metric, answer.epochs)) for answer in answers]
             widest = max(map(len, names), default=0)
             lines += [
@@ -278,9 +277,7 @@ class Benchmark(ABC):
 
     @property
     def identity(self) -> str:
-        """What of its name tells it from others: not the spelling of a path, whose file's content
-        `fingerprint` has.
-        """
+        """The part of its name that identifies it; not the spelling of a path."""
         return self.name
 
     @abstractmethod
@@ -323,8 +320,7 @@ class Benchmark(ABC):
         )
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - trainings have some
-        """Over how many seeds an answer is the mean; None where the source does not say, or nothing
-        was trained.
+        """The number of seeds of a mean; None where the source does not say or nothing was trained.
 
         Args:
             cell: The cell.
@@ -334,9 +330,7 @@ class Benchmark(ABC):
         return None
 
     def seeds(self, question: Question) -> tuple[int, ...]:  # noqa: ARG002 - tables hold some
-        """The training seeds that a question's single answers are held for, rising; empty where
-        there is none.
-        """
+        """The training seeds of a question's single values, rising; empty where there is none."""
         return ()
 
     def source_of(self, question: Question) -> str:
@@ -344,8 +338,7 @@ class Benchmark(ABC):
         return self._by_name[question.metric].source
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric over the space, which freeze the constants of an
-        objective.
+        """Median and worst value of a metric over the space, which become an objective's constants.
 
         The worst is the largest, of a quality the smallest. Over the cells of `reference_sample`.
 
@@ -360,8 +353,7 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002 - what is dear has a smaller one
-        """The cells over which the median of a metric is taken: all that can be listed, else the
-        `Space.survey`.
+        """The cells of a metric's median: all that can be listed, else the `Space.survey`.
 
         Args:
             question: A resolved question.
@@ -369,8 +361,7 @@ class Benchmark(ABC):
         return self.space.survey
 
     def is_dear(self, metric: str) -> bool:  # noqa: ARG002 - tables hold their answers
-        """Whether each new answer is a call of a user's function, which may train, so that no more
-        is asked than said.
+        """Whether each new value calls a user's function, which may train.
 
         Args:
             metric: The metric's name.
@@ -378,8 +369,7 @@ class Benchmark(ABC):
         return False
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002 - most hold theirs
-        """Take what was answered of a cell before, as a stored run tells it; only dear answers are
-        worth it.
+        """Take the values of a cell from a stored run; only dear ones are worth it.
 
         Args:
             cell: The cell's text.
@@ -394,8 +384,7 @@ class Benchmark(ABC):
         epochs: int,  # noqa: ARG002
         metrics: Sequence[str] = (),  # noqa: ARG002
     ) -> float:
-        """What it costs to train a cell on, from one number of epochs to another, one validation
-        pass included.
+        """The cost of training a cell on between two numbers of epochs, with one validation pass.
 
         Args:
             cell: A cell of `space`.
@@ -411,8 +400,7 @@ class Benchmark(ABC):
         )
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """A metric that needs no training, as a plain function of cells that holds no benchmark;
-        None for others.
+        """A metric that needs no training as a function of cells, without a benchmark; else None.
 
         Args:
             question: A resolved question.
@@ -428,8 +416,7 @@ class Benchmark(ABC):
         return None
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What is reported of a found cell and was never searched on: its final metrics, after
-        their longest runs.
+        """The final metrics of the cell of a search, after their longest runs.
 
         Returns:
             By name; None for a metric that is not held for this cell.
@@ -453,7 +440,7 @@ class Benchmark(ABC):
 
     @property
     def contents(self) -> Contents:
-        """What a table holds, a digest a run; empty where that is told by `fingerprint` alone.
+        """A digest for each run of a table; empty where `fingerprint` alone covers them.
 
         Example:
             >>> import surrogate_nas as sn
@@ -479,11 +466,11 @@ class Benchmark(ABC):
         Raises:
             UserError: The benchmark has no such metric.
         """
-        found = self._by_name.get(name) if isinstance(name, str) else None
-        if found is None:
+        known = self._by_name.get(name) if isinstance(name, str) else None
+        if known is None:
             error = unknown(f"metric of {self.name}", name, self._by_name)
             raise UserError(f"{error} {self.more}") if self.more else error
-        return found
+        return known
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run.
@@ -505,14 +492,14 @@ class Benchmark(ABC):
             first = metric.epochs[0]
             last = metric.epochs[-1]
             whole = metric.epochs == tuple(range(first, last + 1)) and last - first > _FEW
-            held = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
+            available = f"{first} to {last}" if whole else ", ".join(map(str, metric.epochs))
             why = (
                 ""
                 if self.one_curve
                 else "; each is a training run of its own, so none stands in for another"
             )
             raise UserError(
-                f"{self.name} holds {name} for runs of {held} epochs, not {epochs}{why}."
+                f"{self.name} holds {name} for runs of {available} epochs, not {epochs}{why}."
                 f" {self.more}".strip()
             )
         return Question(name, epochs)
@@ -576,20 +563,19 @@ class Benchmark(ABC):
                 self._answer(cell, question, seed, values[i, 0]) for i, cell in enumerate(cells)
             ]
         questions = self._search_questions(epochs)
-        rows = zip(cells, self._told(cells, questions, seed) if cells else (), strict=True)
-        return [
-            {
-                q.metric: self._answer(cell, q, seed, v)
-                for q, v in zip(questions, row, strict=True)
-                if v == v
-            }
-            for cell, row in rows
-        ]
+        if not cells:
+            return []
+        answers = []
+        for cell, row in zip(cells, self._rows_of(cells, questions, seed), strict=True):
+            own = {}
+            for question, value in zip(questions, row, strict=True):
+                if not np.isnan(value):
+                    own[question.metric] = self._answer(cell, question, seed, value)
+            answers.append(own)
+        return answers
 
-    def _told(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
-        """As `measure` answers; but NaN for what no training tells and a cell has not, such as a
-        device that fails.
-        """
+    def _rows_of(self, cells: list[Cell], questions: list[Question], seed: Seed) -> Values:
+        """As `measure`, but NaN where a cell lacks an untrained value, as of a failed device."""
         values = np.full((len(cells), len(questions)), np.nan)
         free = {
             j: free for j, question in enumerate(questions) if (free := self.free(question, seed))
@@ -609,12 +595,12 @@ class Benchmark(ABC):
         if epochs is not None:
             search = [metric for metric in search if not metric.epochs or epochs in metric.epochs]
             if not any(metric.epochs for metric in search):
-                held = sorted(
+                available = sorted(
                     {e for metric in self.metrics if metric.kind == "search" for e in metric.epochs}
                 )
                 raise UserError(
                     f"{self.name} holds no search metric for runs of {epochs} epochs, "
-                    f"but for {', '.join(map(str, held)) or 'none'}."
+                    f"but for {', '.join(map(str, available)) or 'none'}."
                 )
         return [self.question(metric.name, epochs) for metric in search]
 
@@ -641,8 +627,8 @@ class Benchmark(ABC):
             for m in metrics
         ]
         heads = ("metric", "unit", "kind", "epochs", "with")
-        told = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
-        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in told.items() if text)
+        about = {"Source": self.source, "Licence": self.licence, "To cite": self.citation}
+        origin = " ".join(f"{name}: {text.rstrip('.')}." for name, text in about.items() if text)
         return html_table(
             f"{self.name}: {self.title}",
             heads,

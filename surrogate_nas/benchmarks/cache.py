@@ -1,8 +1,8 @@
-"""What live training has answered: lines of a file that several processes add to; nothing is
-trained twice.
+"""The cache of live training: a file of lines that several processes append to.
 
-A line carries a checksum, and is on the disk before anybody is told the answer. A torn last line,
-which a crash leaves, is dropped; of two answers to one question the first stands, for whoever asks.
+Nothing is trained twice. A line carries a checksum of its own and is on the disk before its answer
+is used; so the lines of two files can be put together. A last line that a crash left torn is
+dropped. Of two answers to one question the first stands.
 """
 
 from __future__ import annotations

@@ -44,8 +44,7 @@ _DEARER = 1e3
 
 
 class Computed(Benchmark):
-    """Answers with what functions say of a cell, each called once a cell and process; a query costs
-    one unit.
+    """Values from functions of a cell, each called once per cell and process; a query costs one.
 
     What a metric is follows from its name: ``…_error`` and ``…_accuracy`` are in %, ``…_loss`` is a
     loss, ``latency@…`` in ms; ``test_…`` is only reported and never searched on; everything else is
@@ -121,7 +120,7 @@ class Computed(Benchmark):
         self.one_by_one = bool(self._dear)
         self.has_columns = isinstance(space, Enumerable) and not self._dear
         self._columns: dict[str, Values] = {}
-        self._answers: dict[tuple[str, str], float] = {}
+        self._cached: dict[tuple[str, str], float] = {}
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         from surrogate_nas.benchmarks import load
@@ -129,26 +128,24 @@ class Computed(Benchmark):
         if self.address:  # the file is read again, so that its functions need not be picklable
             return load, (self.address,)
         cheap = sorted(self._functions.keys() - self._dear)
-        made = self.space, self._functions, self.name, self.title, self.network, cheap
-        return _computed, (*made, self.fingerprint if self._dear else None)
+        arguments = self.space, self._functions, self.name, self.title, self.network, cheap
+        return _computed, (*arguments, self.fingerprint if self._dear else None)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of the space, of cheap metrics over its survey, and of the source of functions
-        that are dear.
-        """
+        """A digest of the space, of cheap metrics over a sample, and of dear functions' source."""
         total = hashlib.sha256(f"computed {self.name} {self.space.definition}".encode())
         for metric in sorted(self._functions):
             is_dear = metric in self._dear
-            told = (
+            content = (
                 digest_of_function(self._functions[metric]).encode()
                 if is_dear
-                else self._surveyed(metric)
+                else self._reference_values(metric)
             )
-            total.update(metric.encode() + told)
+            total.update(metric.encode() + content)
         return total.hexdigest()
 
-    def _surveyed(self, metric: str) -> bytes:
+    def _reference_values(self, metric: str) -> bytes:
         return self._values(metric, self.space.survey).tobytes()
 
     def is_dear(self, metric: str) -> bool:
@@ -156,9 +153,7 @@ class Computed(Benchmark):
         return metric in self._dear
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
-        """The cells over which the median of a metric is taken: of a dear one 64, or the fewer that
-        there are.
-        """
+        """The cells of a metric's median: 64 for a dear one, or fewer if there are not as many."""
         return self._sample if self.is_dear(question.metric) else self.space.survey
 
     @cached_property
@@ -169,8 +164,7 @@ class Computed(Benchmark):
         return list(dict.fromkeys(self.space.sample(rng) for _ in range(_SAMPLED)))
 
     def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        """Median and worst value of a metric; of a dear loss fixed bounds, so that it is not
-        computed for that.
+        """Median and worst value of a metric; fixed bounds for a dear loss, which is not computed.
 
         The calls of a dear function are announced on standard error before the first.
         """
@@ -179,7 +173,7 @@ class Computed(Benchmark):
             return super().scale(question, seed)
         if metric.is_loss:
             return 1.0, _WORST[metric.quantity]
-        new = sum((metric.name, cell.text) not in self._answers for cell in self._sample)
+        new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(
                 f"{metric.name} is computed for {plural(new, 'cell')} beforehand, for its median.\n"
@@ -189,11 +183,9 @@ class Computed(Benchmark):
         return float(np.median(values)), -far if metric.larger_is_better else far
 
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
-        """Take what dear functions answered of a cell in another process, as a stored run tells
-        it.
-        """
+        """Take the values of dear functions for a cell from a stored run of another process."""
         for metric in self._dear & values.keys():
-            self._answers.setdefault((metric, cell), values[metric])
+            self._cached.setdefault((metric, cell), values[metric])
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         if metric not in self._functions:
@@ -201,9 +193,9 @@ class Computed(Benchmark):
         if metric not in self._dear:
             return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
         for cell in cells:
-            if (metric, cell.text) not in self._answers:
-                self._answers[metric, cell.text] = self._called(metric, cell)
-        return np.array([self._answers[metric, cell.text] for cell in cells], dtype=np.float64)
+            if (metric, cell.text) not in self._cached:
+                self._cached[metric, cell.text] = self._called(metric, cell)
+        return np.array([self._cached[metric, cell.text] for cell in cells], dtype=np.float64)
 
     def _called(self, metric: str, cell: Cell) -> float:
         """What a user's function says of a cell.
@@ -221,9 +213,9 @@ class Computed(Benchmark):
         ) as error:
             if is_interrupt(error):
                 raise
-            said = f": {error}" if str(error) else ""
+            detail = f": {error}" if str(error) else ""
             raise UserError(
-                f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{said}."
+                f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{detail}."
             ) from error
         worst = _WORST.get(self._by_name[metric].quantity, math.inf)
         if not math.isfinite(value):
@@ -276,9 +268,7 @@ class Computed(Benchmark):
         return Measurement(values, np.ones(len(cells)))
 
     def free(self, question: Question, seed: Seed) -> Free | None:
-        """The user's own function over cells where it is cheap, or the space's formula; None for a
-        dear function.
-        """
+        """A cheap function of the user over cells, or the space's formula; None for a dear one."""
         if self.is_dear(question.metric):
             return None
         function = self._functions.get(question.metric)
@@ -306,7 +296,7 @@ def _computed(
     fingerprint: str | None,
 ) -> Computed:
     """The same in another process, where the source of functions may not be found."""
-    made = Computed(space, metrics, name=name, title=title, network=network, cheap=cheap)
+    benchmark = Computed(space, metrics, name=name, title=title, network=network, cheap=cheap)
     if fingerprint is not None:
-        made.__dict__["fingerprint"] = fingerprint
-    return made
+        benchmark.__dict__["fingerprint"] = fingerprint
+    return benchmark

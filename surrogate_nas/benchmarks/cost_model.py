@@ -1,11 +1,9 @@
-"""What a supernet's steps are charged: the seconds that the operations of cells take in the
-trainings that were made.
+"""The cost model of a supernet's steps: the seconds of each operation in recorded trainings.
 
-A step takes a fixed time and one for every operation that is computed, on whatever edge. A table's
-figures are fitted to the seconds that it records, by least squares over its living cells, so that
-they are on its own clock. Those of a live task are measured once, on cells of one operation each,
-and cached in ``live/`` of the home folder as trainings are: what was charged once is charged again,
-whatever the machine does besides.
+A step takes a fixed time and one for every computed operation, whatever its edge. For a table, the
+figures are fitted to the recorded seconds of living cells, by least squares, so they are on the
+table's clock. For a live task, they are measured once, on cells of one operation each, and cached
+in ``live/`` of the home folder as trainings are, so charges do not depend on other load.
 """
 
 from __future__ import annotations
@@ -78,9 +76,7 @@ class CostModels(NamedTuple):
 
 
 def task_of(benchmark: Benchmark) -> Task | None:
-    """The task of this project that a benchmark's trainings are of; None where no task can train it
-    as it is.
-    """
+    """The project's task of a benchmark's trainings; None where no task can train as it did."""
     if isinstance(benchmark, JoinedBenchmark):
         return task_of(benchmark.base)
     if isinstance(benchmark, LiveBenchmark):
@@ -119,8 +115,8 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
         graphs = live_operations(space)
         alive = graphs.any(axis=1)
         seconds = (benchmark.column("train_seconds", epochs), benchmark.column("valid_seconds"))
-        held = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
-        graphs, trained, judged = graphs[held], *(column[held] for column in seconds)
+        usable = alive & np.isfinite(seconds[0]) & np.isfinite(seconds[1])
+        graphs, trained, judged = graphs[usable], *(column[usable] for column in seconds)
     return CostModels(
         CostModel.fitted(graphs, trained, epochs * steps),
         CostModel.fitted(graphs, judged, examples),
@@ -130,9 +126,7 @@ def cost_models_of(benchmark: Benchmark, task: Task, space: Enumerable) -> CostM
 def _measured(
     benchmark: LiveBenchmark, space: Enumerable
 ) -> tuple[NDArray[np.int8], NDArray[np.float64], NDArray[np.float64]]:
-    """Operations and seconds of training one epoch, and of judging the validation data, of the
-    plainest cells.
-    """
+    """Operations of the plainest cells, and seconds of one epoch and of one validation pass."""
     from surrogate_nas.training import train
     from surrogate_nas.training.supernet import live_operations
 
@@ -153,25 +147,23 @@ def _measured(
             for cell in (cells[-1], *cells * _TRIES)
         ][1:]
         for i, cell in enumerate(cells):
-            mine = curves[i :: len(cells)]
+            own = curves[i :: len(cells)]
             seconds = {
-                name: min(getattr(c, name) for c in mine)
-                for name in ("train_seconds", "valid_seconds")
+                "train_seconds": min(curve.train_seconds for curve in own),
+                "valid_seconds": min(curve.valid_seconds for curve in own),
             }
             cache.add((cell.text, 1, 0), Trained(seconds, 0.0), {"surrogate_nas": __version__})
-    told = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
+    measured = [answer.metrics for cell in cells if (answer := cache.find((cell.text, 1, 0)))]
     return (
         live_operations(space)[[cell.index for cell in cells]],
-        np.array([one["train_seconds"] for one in told]),
-        np.array([one["valid_seconds"] for one in told]),
+        np.array([one["train_seconds"] for one in measured]),
+        np.array([one["valid_seconds"] for one in measured]),
     )
 
 
 def _plainest(space: Enumerable) -> list[Cell]:
-    """The same operation on every edge, for each; and a single skip from the input to the
-    output.
-    """
-    found = {}
+    """For each operation, the cell with it on every edge; and a single skip to the output."""
+    plainest = {}
     for cell in listed(space):
         graph = space.graph(cell)
         if graph is None:
@@ -179,7 +171,7 @@ def _plainest(space: Enumerable) -> list[Cell]:
         operations = set(graph.operations)
         has_one_skip = operations == {NONE, SKIP} and graph.operations.count(SKIP) == 1
         if len(operations) == 1 and operations != {NONE}:
-            found[graph.operations[0]] = cell
+            plainest[graph.operations[0]] = cell
         elif has_one_skip and any(graph.live().operations):
-            found[NONE] = cell
-    return [found[operation] for operation in sorted(found)]
+            plainest[NONE] = cell
+    return [plainest[operation] for operation in sorted(plainest)]

@@ -1,6 +1,4 @@
-"""A benchmark with further metrics from files, such as the latencies that were measured on this
-machine.
-"""
+"""A benchmark with further metrics from files, such as latencies measured on this machine."""
 
 from __future__ import annotations
 
@@ -126,8 +124,8 @@ class JoinedBenchmark(Benchmark):
         ]
         if not own:
             raise UserError(f"{file} holds no metric to join.")
-        held = Counter([*(metric.name for metric in self.base.metrics), *self._owners])
-        if twice := sorted(metric.name for metric in own if held[metric.name]):
+        counts = Counter([*(metric.name for metric in self.base.metrics), *self._owners])
+        if twice := sorted(metric.name for metric in own if counts[metric.name]):
             more = f" (and {len(twice) - 1} more)" if twice[1:] else ""
             raise UserError(
                 f"{twice[0]}{more} of {file} is in {self.name} already; two sources are never mixed"
@@ -138,11 +136,9 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """What the base holds, and what the files add; empty where one of them is told by its
-        fingerprint alone.
-        """
-        held = [one.contents for one in (self.base, *self._extras)]
-        if not all(held):
+        """Digests of the runs of the base and the files; empty if one has only a fingerprint."""
+        each = [one.contents for one in (self.base, *self._extras)]
+        if not all(each):
             return {}
         added = {
             name: extra.contents[name]
@@ -152,9 +148,7 @@ class JoinedBenchmark(Benchmark):
         return {**self.base.contents, **added}
 
     def only(self, runs: Collection[Run]) -> JoinedBenchmark:
-        """The same benchmark with some runs of the base's table alone; the files are as they
-        are.
-        """
+        """The same benchmark with some runs of the base's table alone, and the same files."""
         part = JoinedBenchmark.__new__(JoinedBenchmark)
         part._join(self.base.only(runs), self._files, self._extras)
         return part
@@ -166,16 +160,14 @@ class JoinedBenchmark(Benchmark):
 
     @property
     def network(self) -> Network:  # type: ignore[override]
-        """The base's; latencies may have been measured on another, which their metric's description
-        says.
-        """
+        """The base's; metrics measured on another network say so in their description."""
         return self.base.network
 
     @property
     def fingerprint(self) -> str:
         """A digest of the base's fingerprint and those of the files."""
-        parts = [self.base.fingerprint, *(extra.fingerprint for extra in self._extras)]
-        return hashlib.sha256(f"joined {' '.join(parts)}".encode()).hexdigest()
+        fingerprints = [self.base.fingerprint, *(extra.fingerprint for extra in self._extras)]
+        return hashlib.sha256(f"joined {' '.join(fingerprints)}".encode()).hexdigest()
 
     def _owner(self, metric: str) -> Benchmark:
         return self._owners.get(metric, self.base)
@@ -209,11 +201,11 @@ class JoinedBenchmark(Benchmark):
                 j for j, question in enumerate(questions) if self._owner(question.metric) is owner
             ]
             if places or owner is self.base:
-                found = owner.measure(
+                measured = owner.measure(
                     cells, [questions[j] for j in places], self._seed(owner, seed)
                 )
-                values[:, places] = found.values
-                cost = found.cost if owner is self.base else cost
+                values[:, places] = measured.values
+                cost = measured.cost if owner is self.base else cost
         return Measurement(values, cost)
 
     def column(
@@ -225,10 +217,12 @@ class JoinedBenchmark(Benchmark):
         """A whole column in the order of `space`, shape ``(len(space),)``, NaN where missing.
 
         Raises:
-            UserError: Whoever owns the metric is no table, or the column is not held.
+            UserError: The metric's owner is no table, or it lacks the column.
         """
         owner = self._owner(self.metric(metric).name)
-        return owner.column(metric, epochs, seed if owner is self.base else None)
+        if owner is not self.base:
+            return owner.column(metric, epochs)
+        return owner.column(metric, epochs, seed)
 
     def free(self, question: Question, seed: Seed) -> Free | None:
         """A metric that needs no training, as its owner gives it; None for others."""
@@ -242,21 +236,17 @@ class JoinedBenchmark(Benchmark):
         epochs: int,
         metrics: Sequence[str] = (),
     ) -> float:
-        """What the base charges to train a cell on (see `Benchmark.continued`); a file's metrics
-        are free.
-        """
+        """What the base charges to train a cell on (see `Benchmark.continued`); files are free."""
         return self.base.continued(
             cell, since, epochs, [metric for metric in metrics if metric not in self._owners]
         )
 
     def final(self, cell: Cell) -> dict[str, float | None]:
-        """What the base and the files report of a found cell, a surrogate among them what its truth
-        says.
-        """
-        found: dict[str, float | None] = {}
+        """The final metrics of the base and the files; for a surrogate those of its truth."""
+        values: dict[str, float | None] = {}
         for owner in (*self._extras, self.base):
-            found |= owner.final(cell)
-        return found
+            values |= owner.final(cell)
+        return values
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:
         """Over how many seeds an answer is the mean; None where the source does not say."""
@@ -264,9 +254,7 @@ class JoinedBenchmark(Benchmark):
         return owner.n_seeds(cell, question, self._seed(owner, seed))
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that the base holds whole columns for; files answer for one seed
-        only.
-        """
+        """The training seeds of the base's whole columns; files have one seed only."""
         return self.base.seeds(question) if self._owner(question.metric) is self.base else ()
 
     def source_of(self, question: Question) -> str:

@@ -1,9 +1,8 @@
-"""What every benchmark of a space knows of a cell before any training: its sizes, and the proxies
-that come along.
+"""The metrics of a cell before any training: its sizes, and the shipped zero-cost proxies.
 
-``data/proxies-SPACE.h5`` holds zero-cost proxies of all cells of a space (``make proxies``). They
-belong to the space, not to a benchmark, so they are in no benchmark's fingerprint; an objective
-that names one has its digest in its own.
+``data/proxies-SPACE.h5`` holds proxies of all cells of a space (``make proxies``). They belong to
+the space, not to a benchmark, so they are in no benchmark's fingerprint; an objective that names
+one includes its digest.
 """
 
 from __future__ import annotations
@@ -27,28 +26,24 @@ from surrogate_nas.tables import ColumnKey, TableFile
 
 @lru_cache(maxsize=32)
 def untrained(space: Space) -> Analytic:
-    """The metrics of a space that need no training: analytic ones, and the proxies that were
-    computed here.
-    """
-    found = _proxies(space)
-    if found is None:
+    """The metrics of a space that need no training: analytic ones, and computed proxies."""
+    proxies = _proxies(space)
+    if proxies is None:
         return space.analytic
     looked_up = {
-        name: (metric, _Looked(space.name, name)) for name, metric in found.metrics.items()
+        name: (metric, _Stored(space.name, name)) for name, metric in proxies.metrics.items()
     }
     return {**space.analytic, **looked_up}
 
 
 def digest_of(space: Space, metric: str) -> str:
-    """What identifies the data behind a metric that needs no training; empty where it is a formula
-    or is trained.
-    """
-    found = untrained(space).get(metric)
-    return _file(space.name).digest if found is not None and isinstance(found[1], _Looked) else ""
+    """The digest of the data of an untrained metric; empty for a formula or a trained metric."""
+    entry = untrained(space).get(metric)
+    return _file(space.name).digest if entry is not None and isinstance(entry[1], _Stored) else ""
 
 
 @dataclass(frozen=True)
-class _Looked:
+class _Stored:
     """The column of a shipped proxy as a function of choices; read when first called."""
 
     space: str
@@ -56,15 +51,13 @@ class _Looked:
 
     def __call__(self, choices: Choices, network: Network) -> NDArray[np.float64]:  # noqa: ARG002 - its own network's
         values, shape = _by_code(self.space, self.metric)
-        found: NDArray[np.float64] = values[_code(choices, shape)]
-        return found
+        looked_up: NDArray[np.float64] = values[_code(choices, shape)]
+        return looked_up
 
 
 @lru_cache(maxsize=32)
 def _by_code(name: str, metric: str) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    """A column by the number that a cell's choices make, and how many choices there are at each
-    position.
-    """
+    """A column by the number of a cell's choices, and the number of choices per position."""
     file = _file(name)
     space = file.cells
     # `_proxies` offers no others
@@ -88,8 +81,8 @@ def _proxies(space: Space) -> TableFile | None:
         or not shipped(f"proxies-{space.name}.h5").is_file()
     ):
         return None
-    found = _file(space.name)
-    return found if found.cells.definition == space.definition else None
+    file = _file(space.name)
+    return file if file.cells.definition == space.definition else None
 
 
 @lru_cache(maxsize=8)

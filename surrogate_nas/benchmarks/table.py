@@ -1,6 +1,4 @@
-"""A benchmark read from a table: every answer was measured before, by somebody else or by this
-project.
-"""
+"""A benchmark read from a table: every value was measured before, here or elsewhere."""
 
 from __future__ import annotations
 
@@ -74,25 +72,21 @@ def _open_again(
     digest: str,
     contents: Contents,
 ) -> TableBenchmark:
-    """Open in another process the table that a benchmark has open; what was added to it since plays
-    no part.
-    """
-    found = open_table(path, kind)
-    if found.table.digest != digest:
-        found = found.only(runs_of(contents))
-    if found.table.digest != digest:
-        other = ", ".join(differing(contents, found.contents)) or "cells or network"
+    """Open a table in another process as it was when it was opened here."""
+    benchmark = open_table(path, kind)
+    if benchmark.table.digest != digest:
+        benchmark = benchmark.only(runs_of(contents))
+    if benchmark.table.digest != digest:
+        other = ", ".join(differing(contents, benchmark.contents)) or "cells or network"
         raise UserError(
             f"{path} was replaced while it was in use by a table with other numbers ({other}). Put"
             " back the one that was there and run the same command again."
         )
-    return found
+    return benchmark
 
 
 def differing(first: Contents, second: Contents) -> list[str]:
-    """The runs that a first table holds and a second does not hold so, as an expression writes
-    them.
-    """
+    """The runs of a first table that a second has otherwise or not, as expressions write them."""
     return [
         name if spelled == epochs_text(None) else f"{name}[{spelled}]"
         for name, runs in first.items()
@@ -102,8 +96,7 @@ def differing(first: Contents, second: Contents) -> list[str]:
 
 
 class TableBenchmark(Benchmark):
-    """Answers from an HDF5 table (`surrogate_nas.tables`), and analytic metrics from the cells
-    themselves.
+    """Values from an HDF5 table (`surrogate_nas.tables`), and analytic metrics of cells.
 
     A query costs the training run it reads plus one validation pass, in the seconds that the table
     records, or one unit where it records none; a pass is free where only training is recorded.
@@ -155,10 +148,10 @@ class TableBenchmark(Benchmark):
             self.charge += " Training a cell on costs the difference, and another validation pass."
         self.space = self._table.cells
         self.network = self._table.network
-        held = self._table.metrics.keys() - self.space.analytic.keys()
+        stored = self._table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (
             *self._table.metrics.values(),
-            *(m for name, (m, _) in untrained(self.space).items() if name not in held),
+            *(m for name, (m, _) in untrained(self.space).items() if name not in stored),
         )
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
@@ -173,12 +166,11 @@ class TableBenchmark(Benchmark):
 
     @property
     def contents(self) -> Contents:
-        """What the table holds, a digest a run; empty where that is told by `fingerprint` alone."""
+        """A digest for each run of the table; empty where `fingerprint` alone covers them."""
         return self._table.contents
 
     def only(self, runs: Collection[Run]) -> TableBenchmark:
-        """The same benchmark with some runs of its table alone, as it was before others were added
-        to it.
+        """The same benchmark with some runs of its table alone, as before others were added.
 
         Args:
             runs: Each a metric and the length of its training run; those that it does not hold are
@@ -217,20 +209,21 @@ class TableBenchmark(Benchmark):
         epochs: int | None = None,
         seed: Seed | None = None,
     ) -> Values:
-        """A whole column in the order of `space`, for analysis; shape ``(len(space),)``, NaN where
-        missing.
+        """A whole column in the order of `space`, shape ``(len(space),)``; NaN where missing.
 
         Final metrics are served too: a strategy never holds a benchmark.
 
         Raises:
             UserError: The metric, epochs or seed is not held.
         """
-        return self._column(self.question(metric, epochs), "mean" if seed is None else seed)
+        if seed is None:
+            seed = "mean"
+        return self._column(self.question(metric, epochs), seed)
 
     def _column(self, question: Question, seed: Seed) -> Values:
-        key = ColumnKey(
-            question.metric, question.epochs, "mean" if question.epochs is None else seed
-        )
+        if question.epochs is None:
+            seed = "mean"
+        key = ColumnKey(question.metric, question.epochs, seed)
         values = self._columns.get(key)
         if values is None:
             values = self._read(key)
@@ -244,8 +237,8 @@ class TableBenchmark(Benchmark):
         unmeasured = untrained(self.space)
         if key.metric in unmeasured and key.metric not in self._table.metrics:
             return unmeasured[key.metric][1](self.space.choices, self.network)
-        held = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
-        seeds = ", ".join(sorted(seed for seed in held if seed != "mean"))
+        available = [str(k.seed) for k in self._table.keys if k[:2] == key[:2]]
+        seeds = ", ".join(sorted(seed for seed in available if seed != "mean"))
         raise UserError(
             f"{self.name} does not hold {Question(key.metric, key.epochs)} for seed {key.seed}, but"
             f" {f'for the seeds {seeds} and their mean' if seeds else 'only the mean over seeds'}."
@@ -273,11 +266,13 @@ class TableBenchmark(Benchmark):
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
         """What the trainings cost that some questions read, of every cell."""
-        told = sorted({q.epochs for q in questions if q.epochs is not None})
-        untold = self._unsaid and any(
+        runs = sorted({q.epochs for q in questions if q.epochs is not None})
+        all_runs = self._unsaid and any(
             q.epochs is None and self._by_name[q.metric].is_loss for q in questions
         )
-        return self._cost((*told, None) if untold else tuple(told), seed)
+        if all_runs:
+            return self._cost((*runs, None), seed)
+        return self._cost(tuple(runs), seed)
 
     def _missing(self, cell: Cell, question: Question, seed: Seed) -> UserError:
         present = int(np.isfinite(self._column(question, seed)).sum())
@@ -334,9 +329,7 @@ class TableBenchmark(Benchmark):
         return None if count == UNKNOWN_SEEDS else count
 
     def seeds(self, question: Question) -> tuple[int, ...]:
-        """The training seeds that a column of single answers is held for, rising; a cell may lack
-        some of them.
-        """
+        """The training seeds of a column of single values, rising; a cell may lack some."""
         return tuple(
             sorted(
                 key.seed for key in self._table.keys if key[:2] == question and key.seed != "mean"
