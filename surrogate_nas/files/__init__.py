@@ -1,6 +1,4 @@
-"""Files: where they live, how one is replaced whole, locks, the journal of long work, and how its
-progress is told.
-"""
+"""Files: where they are, replacing them whole, locks, journals of long work, and progress."""
 
 from surrogate_nas.files.home import HOME_VARIABLE, home, shipped, table_path
 from surrogate_nas.files.journal import Journal

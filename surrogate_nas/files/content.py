@@ -1,6 +1,4 @@
-"""What a file says: made into a thing if it says all that is needed, in the right types, and no
-more; TOML.
-"""
+"""The content of a file, checked for missing, unknown and ill-typed fields; TOML."""
 
 from __future__ import annotations
 
@@ -67,7 +65,7 @@ def read_toml(source: str, content: bytes) -> dict[str, Any]:
 def check_table(
     source: str,
     key: str,
-    told: Any,
+    table: Any,
     right: Mapping[str, str],
     needed: Sequence[str] = (),
 ) -> None:
@@ -76,17 +74,17 @@ def check_table(
     Args:
         source: The file's name in messages.
         key: Where in it the table stands; empty for the whole file.
-        told: The table.
+        table: What the file has there.
         right: By key the type of its value, such as `TEXT`.
         needed: The keys that it must have.
 
     Raises:
         UserError: The line names the file and the key.
     """
-    if not isinstance(told, dict):
-        raise UserError(f"{source}: {key} is a table, not {told!r:.80}.")
+    if not isinstance(table, dict):
+        raise UserError(f"{source}: {key} is a table, not {table!r:.80}.")
     prefix = f"{key}." if key else ""
-    for name, value in told.items():
+    for name, value in table.items():
         if name not in right:
             raise UserError(
                 f"{source}: {unknown('key', prefix + name, (prefix + known for known in right))}"
@@ -94,5 +92,5 @@ def check_table(
         if not _IS[right[name]](value):
             raise UserError(f"{source}: {prefix}{name} is {right[name]}, not {value!r:.80}.")
     for name in needed:
-        if name not in told:
+        if name not in table:
             raise UserError(f"{source}: {prefix}{name} is missing.")

@@ -99,11 +99,9 @@ def check_version(path: Path, name: str, version: object, release: object = "") 
 
 
 def check_first_line(path: Path, name: str) -> None:
-    """Check the version that the first line of a file of JSON lines says, however lines of that
-    version are sealed.
-    """
-    if said := _first_line(path):
-        check_version(path, name, said.get("version", 1), said.get(RELEASE))
+    """Check the version in the first line of a file of JSON lines, before its seals."""
+    if header := _first_line(path):
+        check_version(path, name, header.get("version", 1), header.get(RELEASE))
 
 
 def _first_line(path: Path) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""HDF5 files that anybody may have made: only plain values that lie in the file itself are read.
+"""HDF5 files of unknown origin: only plain values in the file itself are read.
 
-HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to whatever
-size it likes. Here a link is followed only where it is a hard one, a dataset is read only if its
-shape, type and storage are as expected and no larger than the file, and chunks are unpacked by zlib
-up to the size that they must have.
+HDF5 follows links to other files, reads raw data from anywhere, and unpacks a chunk to any size.
+Here a link is followed only if it is a hard one, a dataset is read only if its shape, type and
+storage are as expected and no larger than the file, and chunks are unpacked by zlib up to the size
+that they must have.
 """
 
 from __future__ import annotations
@@ -60,8 +60,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 class OpenFile:
-    """A file that stays open, so that it goes on being read as it was when another one takes its
-    place.
+    """A file that stays open, so that a replacement of it does not change what is read.
 
     The descriptor is closed with the object.
 
@@ -101,9 +100,7 @@ class OpenFile:
 
 
 class _Positioned(io.RawIOBase):
-    """A descriptor read at a place of one's own: threads and forked processes share that of the
-    descriptor itself.
-    """
+    """A descriptor read at a position of its own, which threads and forks do not share."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -125,10 +122,10 @@ class _Positioned(io.RawIOBase):
         return self._place
 
     def readinto(self, buffer: Any) -> int:
-        found = os.pread(self._descriptor, len(buffer), self._place)
-        buffer[: len(found)] = found
-        self._place += len(found)
-        return len(found)
+        content = os.pread(self._descriptor, len(buffer), self._place)
+        buffer[: len(content)] = content
+        self._place += len(content)
+        return len(content)
 
 
 def child(group: h5py.Group, name: str) -> Any:
@@ -140,15 +137,15 @@ def child(group: h5py.Group, name: str) -> Any:
     if not isinstance(group, h5py.Group) or "/" in name:
         raise LookupError(f"nothing here can hold {name}")
     link = group.get(name, getlink=True)
+    if link is None:
+        raise LookupError(f"it has no {name}")
     if not isinstance(link, h5py.HardLink):
-        raise LookupError(f"it has no {name}" if link is None else f"{name} is a link to elsewhere")
+        raise LookupError(f"{name} is a link to elsewhere")
     return group[name]
 
 
 def set_texts(item: h5py.Group, texts: Mapping[str, str]) -> None:
-    """Write attributes that are texts, of fixed length: those of any length lie in a heap without
-    checksums.
-    """
+    """Write attributes that are texts, of fixed length: others lie in a heap without checksums."""
     for name, value in texts.items():
         content = value.encode()
         kind = h5py.string_dtype("utf-8", max(1, len(content)))
@@ -176,9 +173,7 @@ def says(item: h5py.Group, name: str, wanted: str) -> bool:
 
 
 def release(item: h5py.Group) -> str:
-    """The release that wrote a file, as its attribute says; empty where it says nothing of that
-    kind.
-    """
+    """The release that wrote a file, by its attribute; empty where that is missing or wrong."""
     try:
         return text(item, RELEASE)
     except ValueError:
@@ -200,8 +195,12 @@ def number(item: h5py.Group, name: str) -> int:
 def _scalar(item: h5py.Group, name: str) -> Any:
     if name not in item.attrs:
         raise ValueError(f"it has no attribute {name}")
-    held = item.attrs.get_id(name)
-    if held.shape != () or held.dtype.kind not in "iuS" or held.get_storage_size() > _size(item):
+    attribute = item.attrs.get_id(name)
+    if (
+        attribute.shape != ()
+        or attribute.dtype.kind not in "iuS"
+        or attribute.get_storage_size() > _size(item)
+    ):
         raise ValueError(f"the attribute {name} is no single number or text")
     return item.attrs[name]
 
@@ -251,8 +250,8 @@ def _unpacked(dataset: h5py.Dataset, settings: Any) -> NDArray[Any]:
         raise ValueError(f"{dataset.name} is packed in an unknown way")
     values = np.empty(-(-n // length) * length, dtype=dataset.dtype)
     for start in range(0, n, length):
-        held = dataset.id.get_chunk_info_by_coord((start,))
-        if held.byte_offset is None or held.size > _size(dataset) or held.filter_mask:
+        chunk = dataset.id.get_chunk_info_by_coord((start,))
+        if chunk.byte_offset is None or chunk.size > _size(dataset) or chunk.filter_mask:
             raise ValueError(f"{dataset.name} lacks a chunk")
         raw = bytes(dataset.id.read_direct_chunk((start,))[1])
         raw = _inflated(raw, length * item) if h5py.h5z.FILTER_DEFLATE in filters else raw

@@ -1,4 +1,4 @@
-"""Where fetched and imported data lives, and what the project ships."""
+"""The home folder of fetched and imported data, and the data that the project ships."""
 
 from __future__ import annotations
 

@@ -1,12 +1,10 @@
-"""Append-only files of JSON lines that survive any crash: the `Journal` of long work, and its
-`Chain` of lines.
+"""Append-only files of JSON lines that survive any crash: `Journal`, and the `Chain` below it.
 
-Each line is sealed together with all lines before it, by a short digest of the line and of the seal
-before it, so that an altered, lost, moved or foreign line shows. A last line that a crash tore is
-no damage: it is dropped. One process writes at a time; a second one waits. Lines reach the disk in
-groups: what a crash, even a power cut, can take is what was made in the last fifth of a second
-before it, never what ``commit`` saw. The first line of a journal says what the work is; another
-work's file is never continued, nor a damaged one.
+Each line is sealed by a short digest of itself and of the seal before it, so an altered, lost,
+moved or foreign line shows. A last line that a crash left torn is dropped. One process writes at a
+time; a second one waits. Lines reach the disk in groups: a crash, even a power cut, can lose only
+the lines of the last fifth of a second, never those before a ``commit``. The first line of a
+journal describes the work; neither another work's file nor a damaged one is ever continued.
 """
 
 from __future__ import annotations
@@ -111,8 +109,7 @@ class Chain:
     """
 
     def __init__(self, path: Path, root: str, accept: Accept = len) -> None:
-        """Open or make the file, dropping a torn last line; waits for another process that has it
-        open.
+        """Open or make the file, dropping a torn last line; waits for another process with it.
 
         Raises:
             DamagedError: A line is not as it was written, or the file is of another work.
@@ -140,8 +137,7 @@ class Chain:
             self._open = stack.pop_all()
 
     def append(self, entry: dict[str, Any]) -> None:
-        """Add a line, which reaches the disk with those that follow soon, or at once if the last
-        did long ago.
+        """Add a line; it reaches the disk with the next ones, or at once if the last did long ago.
 
         Raises:
             OSError: The disk is full.
@@ -255,8 +251,7 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path, settings: dict[str, Any]) -> list[Any]:
-        """What a journal holds by now, also while another process adds to it; nothing where there
-        is none.
+        """The entries of a journal so far, even while another process appends; none without a file.
 
         Args:
             path: The file.
@@ -285,12 +280,12 @@ class Journal:
         try:
             self.header = lines[0]
             self.entries = [line["entry"] for line in lines[1:]]
-            held = dict(self.header["settings"])
+            stored = dict(self.header["settings"])
         except (ValueError, KeyError, TypeError) as error:
             raise self.damaged(error) from error
-        if held != wanted:
+        if stored != wanted:
             differing = ", ".join(
-                sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key))
+                sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
             )
             raise UserError(
                 f"{self.path} holds interrupted work with other settings ({differing}). "
@@ -307,8 +302,7 @@ class Journal:
         return UserError(f"{self.path} is damaged ({error}). Delete it to begin anew.")
 
     def append(self, entry: Any) -> None:
-        """Add a line, which is safe on the disk a fifth of a second later or when the journal is
-        closed.
+        """Add a line, which is safe on the disk a fifth of a second later or after closing.
 
         Args:
             entry: Anything that JSON can hold.

@@ -1,7 +1,7 @@
-"""Locks between processes that die with their holder, however it ends.
+"""Locks between processes, which end with their holder.
 
-The operating system keeps the lock, so nothing that a crash leaves behind has to be cleaned up. A
-forked child does not inherit it. The lock's file says who holds it and is removed at the end.
+The operating system keeps the lock, so a crash leaves nothing to clean up. A forked child does not
+inherit it. The lock's file names the holder and is removed at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from surrogate_nas.files.regular import open_regular
 
 _POLL_SECONDS = 0.02
 _PATIENCE_SECONDS = 1.0
-"""A shorter wait, as for a line that another process adds, is not told."""
+"""A shorter wait, as for a line that another process adds, is not reported."""
 _LONGEST = 1000
 _MOST_PROCESSES = 2**32
 """The most bytes of a signature, and what no process's number reaches."""
@@ -56,7 +56,7 @@ class Holder(NamedTuple):
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds a file or folder now, told without taking its lock; None where nobody does.
+    """The process that holds a file or folder now, found without its lock; None if none does.
 
     A process of another machine is believed, as it cannot be asked whether it lives.
 
@@ -79,12 +79,12 @@ def holder(path: Path) -> Holder | None:
                 return Holder(os.getpid(), platform.node(), since)
             with open_regular(file) as content:
                 signed = json.loads(content.read(_LONGEST))
-            found = Holder(signed["pid"], str(signed["host"]), since)
+            signer = Holder(signed["pid"], str(signed["host"]), since)
         except (OSError, *_UNSIGNED):
             return None
-    if type(found.pid) is not int or not 0 < found.pid < _MOST_PROCESSES:
+    if type(signer.pid) is not int or not 0 < signer.pid < _MOST_PROCESSES:
         return None
-    return found if found.host != platform.node() or _is_alive(found.pid) else None
+    return signer if signer.host != platform.node() or _is_alive(signer.pid) else None
 
 
 def _lock_file(path: Path) -> Path:
@@ -134,18 +134,18 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
 def _acquire(file: Path, what: str, wait: bool) -> int:
     """The descriptor of the locked file."""
     started = time.monotonic()
-    said = False
+    is_reported = False
     while True:
-        found = _try(file, what)
-        if isinstance(found, int):
-            return found
+        lock_or_holder = _try(file, what)
+        if isinstance(lock_or_holder, int):
+            return lock_or_holder
         if not wait:
             raise UserError(
-                f"{found} is writing {what}. Wait for its end, or choose another place."
+                f"{lock_or_holder} is writing {what}. Wait for its end, or choose another place."
             )
-        if not said and time.monotonic() - started > _PATIENCE_SECONDS:
-            sys.stderr.write(f"Waiting for {found}, which is writing {what}.\n")
-            said = True
+        if not is_reported and time.monotonic() - started > _PATIENCE_SECONDS:
+            sys.stderr.write(f"Waiting for {lock_or_holder}, which is writing {what}.\n")
+            is_reported = True
         time.sleep(_POLL_SECONDS)
 
 
@@ -153,13 +153,13 @@ def _try(file: Path, what: str) -> int | str:
     """The descriptor of the locked file, or who holds it."""
     if not _own(file, what):
         return "another thread of this process"
-    found: int | str = ""
+    lock_or_holder: int | str = ""
     try:
-        found = _open_locked(file)
+        lock_or_holder = _open_locked(file)
     finally:
-        if isinstance(found, str):
+        if isinstance(lock_or_holder, str):
             _disown(file)
-    return found
+    return lock_or_holder
 
 
 def _open_locked(file: Path) -> int | str:
@@ -170,9 +170,9 @@ def _open_locked(file: Path) -> int | str:
                 return _holder(descriptor)
             if _is_at(descriptor, file):  # else its last holder removed it after we opened it
                 _sign(descriptor)
-                kept = descriptor
+                locked_file = descriptor
                 descriptor = -1
-                return kept
+                return locked_file
         except OSError as error:
             if error.errno != errno.ESTALE:  # on another machine its last holder removed it
                 raise

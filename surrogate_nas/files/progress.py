@@ -1,6 +1,4 @@
-"""Progress where there is no terminal: a line now and then, so that a log shows that work goes
-on.
-"""
+"""Progress without a terminal: a line now and then, so that a log shows that work goes on."""
 
 from __future__ import annotations
 
@@ -42,28 +40,25 @@ class TimeLeft:
         self._ticks: deque[tuple[int, float]] = deque(maxlen=_MOST_TICKS)
 
     def __call__(self, done: int, total: int) -> float | None:
-        """Note how far the work is; the seconds that are left, None where that cannot be said
-        yet.
-        """
+        """Note the progress; returns the seconds left, or None while these are unknown."""
         now = self._clock()
         if self._last is None or done < self._last[0]:
             self._last = done, now
             self._ticks.clear()
         elif done > self._last[0] and now - self._last[1] >= _TICK_SECONDS:
-            made = done - self._last[0]
-            self._ticks.append((made, (now - self._last[1]) / made))
+            new = done - self._last[0]
+            self._ticks.append((new, (now - self._last[1]) / new))
             self._last = done, now
         if not total or len(self._ticks) < _FEWEST_TICKS:
             return None
         rates = sorted(rate for _, rate in self._ticks)
         most = _SLOWEST * rates[(len(rates) - 1) * 9 // 10]
-        spent = sum(made * min(rate, most) for made, rate in self._ticks)
-        return max(total - done, 0) * spent / sum(made for made, _ in self._ticks)
+        spent = sum(new * min(rate, most) for new, rate in self._ticks)
+        return max(total - done, 0) * spent / sum(new for new, _ in self._ticks)
 
 
 class ProgressLines:
-    """Says on standard error how far work has come, every half minute, whether or not anything was
-    finished.
+    """Reports progress on standard error every half minute, even if nothing was finished.
 
     Used as a context manager; inside, call it with (done, in all) and, if there is more to say, a
     text.

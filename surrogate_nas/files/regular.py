@@ -1,6 +1,4 @@
-"""Reading a file that anybody may have put there: a regular one, never a FIFO, whose end would
-never come.
-"""
+"""Reading a file of unknown origin: only a regular one, never a FIFO, which might never end."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""A file that is either whole or as it was before, whatever happens in between, a power cut
-included.
-"""
+"""Replacing a file whole: it is new or as it was before, even after a power cut."""
 
 from __future__ import annotations
 
@@ -61,8 +59,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: str | bytes) -> Path:
-    """Write a file so that it is either whole or as it was before; what UTF-8 cannot hold is
-    written as an escape.
+    """Write a file whole; characters that UTF-8 cannot encode are written as escapes.
 
     Args:
         path: The file; its folder is made if need be.
@@ -76,10 +73,10 @@ def write_whole(path: Path, content: str | bytes) -> Path:
         >>> write_whole(Path(tempfile.mkdtemp()) / "new" / "a.txt", "ä").read_text(encoding="utf-8")
         'ä'
     """
+    if isinstance(content, str):
+        content = content.encode(errors="backslashreplace")
     with replacing(path) as temporary:
-        temporary.write_bytes(
-            content.encode(errors="backslashreplace") if isinstance(content, str) else content
-        )
+        temporary.write_bytes(content)
     return path
 
 
