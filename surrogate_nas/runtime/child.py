@@ -1,10 +1,9 @@
-"""Child processes: how one is started, spoken with, limited and ended with all that it began, and
-its end in words.
+"""Child processes: start, messages, limits, and ending them with all that they started.
 
-Whatever runs beside us is one of two: a `Child`, a fresh interpreter that calls a function of ours
-(workers, drivers of clusters, the fork server, a check in a fresh process), or
-`surrogate_nas.runtime.forkserver.Forked` (users' code and users' commands). Both speak over a
-`Link`, have one thread for arithmetic, and die with their parent.
+There are two kinds: a `Child`, a fresh interpreter that calls a function of ours (workers, drivers
+of clusters, the fork server, a check in a fresh process), and
+`surrogate_nas.runtime.forkserver.Forked` (users' code and users' commands). Both use a `Link`, have
+one thread for arithmetic, and die with their parent.
 """
 
 from __future__ import annotations
@@ -46,8 +45,7 @@ _prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class Link:
-    """A socket, or on Windows two pipes, for messages that begin with their length in eight bytes,
-    or for lines.
+    """A socket, or two pipes on Windows, for messages with a length of eight bytes, or lines.
 
     Attributes:
         reading: A descriptor.
@@ -64,8 +62,7 @@ class Link:
         exact: bool = False,
         awake: float = 0.0,
     ) -> None:
-        """Take the descriptors; where descriptors come with messages, no more must be read than a
-        message (`exact`).
+        """Take the descriptors; `exact` where a read may take no more than a message.
 
         For `awake` seconds it is looked for what comes before the process sleeps: waking it takes
         as long as an answer.
@@ -85,12 +82,10 @@ class Link:
         self._unsent += _HEAD.pack(len(content)) + content
 
     def send(self, content: bytes, deadline: float = math.inf) -> None:
-        """Write a message; TimeoutError when the deadline, on the monotonic clock, passes before
-        there is room.
-        """
-        held = self._unsent
+        """Write a message; TimeoutError when the deadline, on the monotonic clock, passes."""
+        unsent = self._unsent
         self._unsent = b""
-        self.send_plain(held + _HEAD.pack(len(content)) + content, deadline)
+        self.send_plain(unsent + _HEAD.pack(len(content)) + content, deadline)
 
     def send_plain(self, content: bytes, deadline: float = math.inf) -> None:
         """Write bytes as they are."""
@@ -102,20 +97,18 @@ class Link:
                 view = view[write(self.writing, view) :]
 
     def receive(self, deadline: float = math.inf, watch: Callable[[], bool] | None = None) -> bytes:
-        """Read a message; EOFError at its end or when `watch` says so, OverflowError where it is
-        longer than may be.
-        """
+        """Read a message; EOFError at the end or by `watch`, OverflowError if it is too long."""
         begun = self.begun
         size = _HEAD.size
         while len(begun) < size:
-            begun += self._some(size - len(begun) if self._exact else _PIECE, deadline, watch)
+            most = size - len(begun) if self._exact else _PIECE
+            begun += self._some(most, deadline, watch)
         (length,) = _HEAD.unpack_from(begun)
         if not 0 <= length <= self._most:
             raise OverflowError(length)
         while len(begun) < size + length:
-            begun += self._some(
-                min(size + length - len(begun), _LARGE) if self._exact else _PIECE, deadline, watch
-            )
+            left = min(size + length - len(begun), _LARGE)
+            begun += self._some(left if self._exact else _PIECE, deadline, watch)
         content = bytes(begun[size : size + length])
         del begun[: size + length]
         return content
@@ -130,7 +123,7 @@ class Link:
         return bytes(line)
 
     def unread(self) -> bytes:
-        """What has come that nobody has read; EOFError at the end."""
+        """What has arrived and is unread; EOFError at the end."""
         with suppress(BlockingIOError):
             assert self._socket is not None
             if not (part := self._socket.recv(_PIECE, socket.MSG_DONTWAIT)):
@@ -149,9 +142,10 @@ class Link:
             return part
         while True:
             if deadline < math.inf or watch:
-                self._wait_until(
-                    min(deadline, time.monotonic() + _LOOK_SECONDS) if watch else deadline, _RECEIVE
-                )
+                until = deadline
+                if watch:
+                    until = min(deadline, time.monotonic() + _LOOK_SECONDS)
+                self._wait_until(until, _RECEIVE)
             try:
                 part = read(self.reading, most)
             except BlockingIOError:
@@ -164,9 +158,7 @@ class Link:
                 raise EOFError
 
     def _soon(self, most: int) -> bytes:
-        """What comes within a moment, in which others may run; empty where nothing does, at the end
-        too.
-        """
+        """What arrives within a moment, while others may run; empty if nothing does."""
         until = time.perf_counter() + self._awake
         while time.perf_counter() < until:
             with suppress(BlockingIOError):
@@ -188,9 +180,7 @@ class Link:
             )
 
     def shut(self, deadline: float) -> None:
-        """Say that nothing more is sent, and read until the other side says the same, or the
-        deadline.
-        """
+        """End our side, and read until the other side ends or the deadline passes."""
         with suppress(OSError, EOFError):
             assert self._socket is not None
             self._socket.shutdown(socket.SHUT_WR)
@@ -330,17 +320,13 @@ def _watch(parent: int) -> None:
 
 
 def adopt() -> None:
-    """Let orphaned descendants of this process become its children, also those in sessions of their
-    own.
-    """
+    """Let orphaned descendants become children of this process, even from other sessions."""
     if _prctl is not None:
         _prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
 def end_adopted(own: Collection[int]) -> None:
-    """Kill all children of this process but some, and what these leave behind; nothing where it
-    cannot adopt.
-    """
+    """Kill all children but some, and their descendants; nothing where it cannot adopt."""
     for _ in range(_ROUNDS):
         left = [pid for pid in _children() if pid not in own]
         if not left:
@@ -355,12 +341,12 @@ def _children() -> list[int]:
     if sys.platform != "linux":
         return []
     me = os.getpid()
-    found = []
+    children = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as stat:
             if int(stat.read().rpartition(b")")[2].split()[1]) == me:
-                found.append(int(name))
-    return found
+                children.append(int(name))
+    return children
 
 
 def ending(code: int, kills: int | None = None) -> str:
@@ -380,26 +366,21 @@ def memory_kills() -> int:
 
 
 class Output:
-    """A pipe for what a process prints, passed on to our standard error up to a limit; what follows
-    is left out.
+    """A pipe for the output of a process, passed on to our standard error up to a limit.
 
     Attributes:
-        inlet: Where the process writes; whoever starts it closes this end when it has it.
+        inlet: Where the process writes; the process that starts it closes this end afterwards.
     """
 
     def __init__(self, who: str) -> None:
-        """Begin to read; OSError where the system gives no pipe. `who` is named where something is
-        left out.
-        """
+        """Begin to read; `who` is named in a note on omitted output. OSError without a pipe."""
         self._who = who
         self._outlet, self.inlet = os.pipe()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         self._thread.start()
 
     def finish(self, patience: float) -> None:
-        """Wait some seconds until all that was printed is passed on: somebody may hold the other
-        end.
-        """
+        """Wait some seconds until all output is passed on; others may hold the other end."""
         self._thread.join(patience)
 
     def _pass_on(self) -> None:
@@ -417,7 +398,7 @@ class Output:
 
 
 def _say(content: bytes) -> None:
-    """Write to standard error, whoever has closed it."""
+    """Write to standard error, if it is still open."""
     with suppress(OSError):
         while content:
             content = content[write(2, content) :]

@@ -1,9 +1,8 @@
-"""A user's command that speaks JSON lines: started, written to, read from with a time limit, and
-ended as a whole.
+"""A user's command that speaks JSON lines, with time limits, ended as a whole.
 
-Nothing that it says is believed: a line is JSON or an error that quotes it. The fork server makes
-it, so that it and whatever it started end when we do, even if we are killed. What it prints on its
-standard error is passed on, up to a limit.
+None of its output is trusted: a line is JSON or an error that quotes it. The fork server starts the
+command, so that it and its descendants end when we do, even if we are killed. Its standard error is
+passed on, up to a limit.
 """
 
 from __future__ import annotations
@@ -26,9 +25,7 @@ _NOT_FOUND = 127
 
 
 def run(connection: int, log: int, words: list[str]) -> None:
-    """Become a command that reads from and writes to the connection; in the process that was forked
-    for it.
-    """
+    """Become a command that reads from and writes to the connection, in a forked process."""
     os.close(log)
     for stream in (0, 1):
         os.dup2(connection, stream)
@@ -68,8 +65,8 @@ class Command:
         """Write a line."""
         try:
             if unread := self._link.unread():
-                said = _shown(unread.partition(b"\n")[0])
-                raise self._failure(f"said {said} without being asked")
+                line = _shown(unread.partition(b"\n")[0])
+                raise self._failure(f"said {line} without being asked")
             self._link.send_plain(json.dumps(message).encode() + b"\n", time.monotonic() + limit)
         except TimeoutError:
             raise self._failure(f"read nothing for {limit:g} s") from None
@@ -105,7 +102,7 @@ class Command:
         return UserError(f"{self._who} {what}.")
 
 
-def _shown(said: bytes | bytearray) -> str:
+def _shown(output: bytes | bytearray) -> str:
     """What it said, as a message can quote it."""
-    text = repr(said[:400].decode(errors="replace"))
+    text = repr(output[:400].decode(errors="replace"))
     return text if len(text) <= 120 else f"{text[:117]}..."

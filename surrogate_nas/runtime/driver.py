@@ -1,10 +1,9 @@
-"""A driver: the process that holds a cluster's executor, so that nothing of the cluster's library
-is in ours.
+"""A driver: the process with a cluster's executor, which keeps the cluster's library out of ours.
 
 Such libraries take signals, print, import the main program again in every process that they make,
-and may end the process where their cluster goes away. Ours sends a payload and jobs, and reads what
-is found of each. The driver, and the cluster where it started one, end when our process does or
-closes the link.
+and may end the process where their cluster goes away. Our process sends a payload and jobs, and
+reads the outcomes. The driver, and a cluster that it started, end when our process does or closes
+the link.
 """
 
 from __future__ import annotations
@@ -58,8 +57,8 @@ def run(
         Outcomes as they come.
     """
     payload = Payload.of(function)
-    with TemporaryFile() as said:
-        driver = Child("surrogate_nas.runtime.driver:main", apart=True, errors=said)
+    with TemporaryFile() as output:
+        driver = Child("surrogate_nas.runtime.driver:main", apart=True, errors=output)
         patience = _TIDY_SECONDS
         try:
             head = pickle.dumps((make, payload, len(jobs)))
@@ -68,29 +67,30 @@ def run(
                 try:
                     message = driver.link.receive()
                 except (EOFError, OSError):
-                    raise _gone(engine, driver.process.wait(), said.fileno()) from None
-                (number, lost), content = (
-                    _PLACE.unpack(message[: _PLACE.size]),
-                    message[_PLACE.size :],
-                )
+                    raise _gone(engine, driver.process.wait(), output.fileno()) from None
+                number, lost = _PLACE.unpack(message[: _PLACE.size])
+                content = message[_PLACE.size :]
                 if number == _BROKEN:
                     raise UserError(content.decode())
-                yield outcome(jobs[number], content.decode() if lost else content)
+                if lost:
+                    yield outcome(jobs[number], content.decode())
+                else:
+                    yield outcome(jobs[number], content)
             patience = _CLOSE_SECONDS
         finally:
             driver.end(patience)
 
 
 def _send(driver: Child, head: bytes, jobs: Sequence[Any]) -> None:
-    with suppress(OSError, ValueError):  # it is no more, which the reader is told
+    with suppress(OSError, ValueError):  # it has ended, and the reader finds out
         driver.link.send(head)
         for job in jobs:
             driver.link.send(cloudpickle.dumps(job))
 
 
-def _gone(engine: str, code: int, said: int) -> UserError:
+def _gone(engine: str, code: int, output: int) -> UserError:
     """What to raise where a driver ended before its time: its library's last words tell why."""
-    content = os.pread(said, os.fstat(said).st_size, 0)
+    content = os.pread(output, os.fstat(output).st_size, 0)
     lines = [line.strip() for line in content.decode(errors="replace").splitlines() if line.strip()]
     words = _STAMP.sub("", lines[-1]).partition(". ")[0] if lines else f"exit code {code}"
     return UserError(f"The {engine} engine went away ({words:.200}). {AGAIN}")
@@ -107,18 +107,19 @@ def main() -> None:
     threading.Thread(target=_listen, args=(link, over), daemon=True).start()
     with suppress(BrokenPipeError):
         try:
-            with closing(results(make(), payload, jobs)) as found:  # type: ignore[type-var]
-                for one in found:
+            with closing(results(make(), payload, jobs)) as outcomes:  # type: ignore[type-var]
+                for one in outcomes:
                     if over.is_set():
                         break
                     if one is not None:
-                        number, answer = one
-                        lost = isinstance(answer, str)
-                        link.send(_PLACE.pack(number, lost) + (answer.encode() if lost else answer))  # type: ignore[union-attr, operator]
+                        number, outcome = one
+                        lost = isinstance(outcome, str)
+                        content = outcome.encode() if isinstance(outcome, str) else outcome
+                        link.send(_PLACE.pack(number, lost) + content)
         except UserError as error:
             link.send(_PLACE.pack(_BROKEN, True) + str(error).encode())
     sys.stderr.flush()
-    os._exit(0)  # what threads of the library still wait for is nobody's concern
+    os._exit(0)  # without waiting for threads of the library
 
 
 def _listen(link: Link, over: threading.Event) -> None:
@@ -128,23 +129,20 @@ def _listen(link: Link, over: threading.Event) -> None:
 
 
 def remove_at_the_end(folder: Path) -> None:
-    """Let a folder that nobody else needs be removed when this driver has ended, however that
-    comes.
-    """
+    """Remove a folder when this driver has ended, even if it is killed."""
     if _will is not None:
         os.write(_will, f"{folder}\0".encode())
 
 
 def _leave_nothing() -> int | None:
-    """Let a child wait for the end of this process, however it comes, and then kill all of the
-    session that is left.
+    """Start a child that waits for the end of this process and kills the rest of the session.
 
     Returns:
         Where to write which folders it shall remove then, each with a zero behind it.
     """
     if sys.platform == "win32":
         return None
-    reading, writing = os.pipe()  # nobody closes the other end but the system
+    reading, writing = os.pipe()  # only the system closes the other end
     if os.fork():
         os.close(reading)
         return writing
@@ -158,9 +156,7 @@ def _leave_nothing() -> int | None:
 
 
 def _remove_after_this(folders: Sequence[bytes]) -> None:
-    """Let a child in a session of its own wait for the end of this process and of all that could
-    write, and remove.
-    """
+    """Start a child that removes a folder after the end of this process and all writers."""
     (ready, away), (over, alive) = os.pipe(), os.pipe()
     if os.fork():
         os.close(away)

@@ -1,9 +1,8 @@
-"""Jobs on an executor: whatever offers ``submit``, as `concurrent.futures.Executor` does, is given
-jobs.
+"""Jobs on an executor: any object with ``submit``, as `concurrent.futures.Executor` has it.
 
-An executor's own process does a job in a worker of ours beside it
-(`surrogate_nas.runtime.worker.do`). `Engine` is what an executor may say besides, and what is taken
-for granted of one that says nothing.
+An executor's own process runs a job in a worker of ours beside it
+(`surrogate_nas.runtime.worker.do`). `Engine` lists the further methods of an executor, and their
+defaults.
 """
 
 from __future__ import annotations
@@ -71,7 +70,8 @@ def results(
         left = len(jobs)
         while left:
             most = engine.capacity()
-            for place, job in islice(waiting, None if most is None else max(0, most - len(given))):
+            free = None if most is None else max(0, most - len(given))
+            for place, job in islice(waiting, free):
                 future = executor.submit(function, shared, job)
                 given[future] = place
                 future.add_done_callback(done.put)
@@ -81,13 +81,13 @@ def results(
                 yield None
                 continue
             try:
-                found = future.result()
+                content = future.result()
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
-                found = engine.lost(future, error)
+                content = engine.lost(future, error)
             left -= 1
-            yield given.pop(future), found
+            yield given.pop(future), content
     finally:
         for future in given:
             with suppress(Exception):

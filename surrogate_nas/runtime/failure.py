@@ -1,4 +1,4 @@
-"""What went wrong in a user's code, in one line, and its whole traceback for the results folder."""
+"""An error in a user's code: one line for messages, the whole traceback for the results."""
 
 from __future__ import annotations
 
@@ -50,16 +50,19 @@ def as_strategy_error(error: BaseException, when: str, file: str) -> StrategyErr
     if isinstance(error, UserError) and when in ("was loaded", "was made"):
         return StrategyError(str(error))
     try:
-        said = str(error)
+        message = str(error)
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
-        said = f"it cannot be printed ({type(other).__name__})"
+        message = f"it cannot be printed ({type(other).__name__})"
     own = _without_ours(error.__traceback__)
     line = f"{type(error).__name__} when it {when}"
-    line = one_line(f"{line}: {said}" if said else line)
-    place = _place(
-        [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)], file
-    )
-    return StrategyError(f"{line} ({place})" if place else line, _printed(error, said, own))
+    if message:
+        line += f": {message}"
+    line = one_line(line)
+    calls = [(frame.filename, frame.lineno or 0) for frame in traceback.extract_tb(own)]
+    place = _place(calls, file)
+    if place:
+        line += f" ({place})"
+    return StrategyError(line, _printed(error, message, own))
 
 
 def place_in_dump(dump: str, file: str) -> str:
@@ -73,9 +76,7 @@ def place_in_dump(dump: str, file: str) -> str:
 
 
 def _place(frames: list[tuple[str, int]], file: str) -> str:
-    """The innermost frame in the strategy's file, or else outside this package, as
-    ``file:line``.
-    """
+    """The innermost frame in the strategy's file, or else outside this package: ``file:line``."""
     for wanted in (lambda name: name == file, lambda name: not Path(name).is_relative_to(_PACKAGE)):
         for name, line in reversed(frames):
             if wanted(name):
@@ -90,11 +91,13 @@ def _without_ours(trace: TracebackType | None) -> TracebackType | None:
     return trace
 
 
-def _printed(error: BaseException, said: str, trace: TracebackType | None) -> str:
+def _printed(error: BaseException, message: str, trace: TracebackType | None) -> str:
     try:
-        if len(said) > _LONGEST_TRACE:
+        if len(message) > _LONGEST_TRACE:
             frames = "".join(traceback.format_tb(trace))
-            return f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {said[:_LONGEST_LINE]}...\n"
+            return (
+                f"{frames[-_LONGEST_TRACE:]}{type(error).__name__}: {message[:_LONGEST_LINE]}...\n"
+            )
         return "".join(traceback.format_exception(type(error), error, trace))[-_LONGEST_TRACE:]
     except BaseException as other:  # noqa: BLE001 - a user's exception can raise when printed
         return f"{type(error).__name__}, which cannot be printed: {type(other).__name__}\n"

@@ -1,8 +1,8 @@
-"""The fork server: a process that holds our modules and forks one for each user's code or command.
+"""The fork server: a process with our modules that forks one for each user's code or command.
 
-A fresh interpreter takes a third of a second to import what a strategy needs; a fork of one that
-has done so takes milliseconds. The server runs no user's code, has one thread, and ends, with all
-that it forked and all that these left behind, when the process that started it does.
+A fresh interpreter takes a third of a second to import what a strategy needs; a fork takes
+milliseconds. The server runs no user's code, has one thread, and ends, with all forked processes
+and their descendants, when the process that started it does.
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class ForkServer:
         return None if code == _RUNNING else code
 
     def call(self, function: str, *arguments: Any) -> None:
-        """Let the server call ``module:function`` once, so that what is forked later has what came
-        of it.
-        """
+        """Let the server call ``module:function`` once, so that later forks inherit the effect."""
         content = pickle.dumps(("call", (function, arguments)))
         if content not in self._called:
             self._called.add(content)
@@ -118,9 +116,9 @@ class ForkServer:
         with self._lock:
             deadline = self._send(pickle.dumps((what, arguments)), descriptors)
             try:
-                return int(json.loads(self._child.link.receive(deadline, self._answers)))
+                return int(json.loads(self._child.link.receive(deadline, self._is_waiting)))
             except BaseException as error:
-                # an answer that nobody waited for would be taken for the next
+                # a late reply would be taken for the next one
                 self._child.link.close()
                 if isinstance(error, TimeoutError):
                     raise OSError(
@@ -135,12 +133,12 @@ class ForkServer:
         self._child.link.send(content, deadline)
         return deadline
 
-    def _answers(self) -> bool:
+    def _is_waiting(self) -> bool:
         return not self.is_stopped
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody has sent it a signal to stop; told on Linux alone."""
+        """Whether it was stopped by a signal; known on Linux alone."""
         try:
             state = (
                 Path(f"/proc/{self._child.process.pid}/stat")
@@ -153,9 +151,7 @@ class ForkServer:
         return state in ("T", "t")
 
     def close(self) -> None:
-        """Let it end, with all that it forked and what these left behind; kill it where it takes
-        long.
-        """
+        """End it with all forks and their descendants; kill it if that takes long."""
         self._socket.close()
         with suppress(ProcessLookupError):
             self._child.process.send_signal(signal.SIGCONT)
@@ -167,9 +163,7 @@ _server_lock = threading.Lock()
 
 
 def the_server() -> ForkServer:
-    """The fork server of this process, started when it is first needed; OSError where the system
-    does not.
-    """
+    """The fork server of this process, started on first use; OSError if it cannot be started."""
     global _server
     with _server_lock:
         if _server is None or _server.owner != os.getpid():
@@ -245,7 +239,7 @@ class Forked:
         return os.pread(self._log.fileno(), size, place)
 
     def ended(self, patience: float) -> str:
-        """How it ended, in words that follow its name; empty where it runs on, or nobody knows."""
+        """How it ended, in words that follow its name; empty if it runs or that is unknown."""
         try:
             code = self.server.wait(self.pid, patience)
         except (OSError, EOFError):
@@ -270,9 +264,7 @@ class Forked:
 
 
 def main() -> None:
-    """The server from inside: fork processes until the link is closed; in one of those, do its work
-    and leave.
-    """
+    """The server from inside: fork until the link closes; a fork does its work and ends."""
     link = joined(watched=False, exact=True)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     born: set[int] = set()
@@ -289,9 +281,7 @@ def main() -> None:
 
 
 def _serve(link: Link, parent: int, born: set[int]) -> Work | None:
-    """Answer until the end; returns work in a process that was forked, and None in the server
-    itself.
-    """
+    """Reply until the end; returns work in a forked process, and None in the server itself."""
     server = os.getpid()
     with socket.socket(fileno=os.dup(link.reading)) as descriptors_come:
         while os.getppid() == parent:
@@ -305,22 +295,22 @@ def _serve(link: Link, parent: int, born: set[int]) -> Work | None:
             except (ConnectionError, EOFError):
                 return None
             if what == "fork":
-                answer = _fork(first)
-                if answer == 0:
+                pid = _fork(first)
+                if pid == 0:
                     return _begun(first, descriptors, server)
-                if answer > 0:
-                    born.add(answer)
+                if pid > 0:
+                    born.add(pid)
                 for descriptor in descriptors:
                     os.close(descriptor)
             elif what == "wait":
-                answer = _waited(first, rest[0], born)
+                pid = _waited(first, rest[0], born)
             else:
                 with suppress(Exception, SystemExit):
                     _function(first)(*rest[0])
                 continue
-            # nobody waits for it any more, which the next look tells
+            # it has no parent any more, as the next check finds
             with suppress(ConnectionError):
-                link.send(json.dumps(answer).encode())
+                link.send(json.dumps(pid).encode())
     return None
 
 
@@ -330,9 +320,7 @@ def _function(name: str) -> Callable[..., Any]:
 
 
 def _waited(pid: int, patience: float, born: set[int]) -> int:
-    """How a process ended: its exit code, minus the signal that killed it, or that it still
-    runs.
-    """
+    """How a process ended: its exit code, minus its signal, or that it still runs."""
     until = time.monotonic() + patience
     while True:
         try:

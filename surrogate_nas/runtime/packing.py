@@ -1,5 +1,4 @@
-"""How objects of ours reach the process of a user's code: by name, by the file they are from, or by
-value.
+"""Packing of our objects for the process of a user's code: by name, by file, or by value.
 
 Only in this direction: what that process sends is JSON.
 """
@@ -62,7 +61,7 @@ def pack(*objects: object, shared: object = _NOTHING) -> Packed:
         StrategyError: One of them cannot be sent.
     """
     modules = {kind.__module__ for item in objects for kind in _kinds(item)}
-    files = tuple(found for found in map(origin, sorted(modules)) if found)
+    files = tuple(file for file in map(origin, sorted(modules)) if file)
     importable = all(origin(name) or _can_be_imported(name) for name in modules)
     try:
         if importable:

@@ -1,10 +1,8 @@
-"""User code in a process of its own: ours sends pickles and reads JSON, has limits for all, and can
-always end it.
+"""User code in a process of its own: we send pickles, read JSON, limit everything and can end it.
 
-The two are joined by a socket that only they hold, so that what the code prints goes to our
-standard error, up to a limit, and disturbs nothing. `Sandbox` is our end; `serve` is the other.
-What `serve` uses after the user's code runs is taken beforehand, so that a patched module spoils no
-more than the answers of that code.
+A socket joins the two processes. What the code prints goes to our standard error, up to a limit.
+`Sandbox` is our end; `serve` is the other. `serve` takes references to all it needs before the
+user's code runs, so a patched module spoils no more than the results of that code.
 """
 
 from __future__ import annotations
@@ -56,9 +54,7 @@ monotonic clock.
 
 
 class _Step(NamedTuple):
-    """What the process shall do, as a message; the longest that it may take, in seconds; what it
-    does, for messages.
-    """
+    """A message for the process, its time limit in seconds, and its text for messages."""
 
     content: bytes
     limit: float
@@ -80,8 +76,7 @@ class Sandbox:
         prepare: str = "",
         who: str = "A user's code",
     ) -> None:
-        """Start the process; the first `call` waits until it is ready. StrategyError where the
-        system starts none.
+        """Start the process; the first `call` waits for it. StrategyError if it cannot start.
 
         Args:
             entry: ``module:function`` that runs there, given the descriptors of the link and the
@@ -103,7 +98,7 @@ class Sandbox:
 
     @property
     def parent_is_stopped(self) -> bool:
-        """Whether the process that forked it was stopped, which nobody does but a user's code."""
+        """Whether the process that forked it was stopped, which only a user's code does."""
         return self._process.server.is_stopped
 
     @property
@@ -127,33 +122,29 @@ class Sandbox:
             StrategyError: It raised, took too long, ended, or sent no answer; after the last three
                 it is gone.
         """
-        return self._answers(
+        return self._exchange(
             [*self._taken(), _Step(pickle.dumps((command, arguments)), limit, when)]
         )
 
     def post(self, command: str, *arguments: object, limit: float, when: str) -> None:
-        """Let the next `call` bring this with it, and raise what goes wrong in it; its answer is
-        nothing.
-        """
+        """Send this with the next `call`, which raises its errors; it has no reply."""
         self.settle()
         self._posted = [_Step(pickle.dumps((command, arguments)), limit, when)]
 
     def settle(self) -> None:
         """Have done what was posted, if anything was; StrategyError as in `call`."""
         if steps := self._taken():
-            self._answers(steps)
+            self._exchange(steps)
 
     def _taken(self) -> list[_Step]:
         steps = self._posted
         self._posted = []
         return steps
 
-    def _answers(self, steps: Sequence[_Step]) -> Any:
-        """Ask for all of it in one piece, and wait for the answers, which come in one; gives the
-        last.
-        """
+    def _exchange(self, steps: Sequence[_Step]) -> Any:
+        """Send all steps in one piece and wait for the replies; returns the last one."""
         began = time.monotonic()
-        answer = None
+        reply = None
         try:
             for step in steps[:-1]:
                 self._link.hold(step.content)
@@ -163,12 +154,12 @@ class Sandbox:
         except OSError:
             raise self._death(steps[0].when) from None
         for number in range(len(steps)):
-            answer = self._answer(steps[number:], began)
+            reply = self._wait_for_reply(steps[number:], began)
             self._answered = self._answered + 1
             began = time.monotonic()
-        return answer
+        return reply
 
-    def _answer(self, steps: Sequence[_Step], began: float) -> Any:
+    def _wait_for_reply(self, steps: Sequence[_Step], began: float) -> Any:
         """The next answer, to the first of what is not answered yet."""
         try:
             reply = self._reply(steps, began)
@@ -224,7 +215,9 @@ class Sandbox:
 
     def _at(self, line: str, dump: str) -> StrategyError:
         place = place_in_dump(dump, self.file)
-        return StrategyError(f"{line} ({place})." if place else f"{line}.", dump)
+        if place:
+            line += f" ({place})"
+        return StrategyError(f"{line}.", dump)
 
     def _dumped(self) -> str:
         """Where it is, printed by itself before it is killed."""
@@ -249,9 +242,7 @@ class Sandbox:
         return self._at(line, dump) if "killed" in words else StrategyError(f"{line}.", dump)
 
     def call_server(self, function: str, *arguments: Any) -> None:
-        """Let the process that forked this one call a function of ours, so that later ones start
-        with what it made.
-        """
+        """Let the forking process call a function of ours, for all later forks."""
         with suppress(OSError, EOFError):
             self._process.server.call(function, *arguments)
 
@@ -305,7 +296,7 @@ def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]
 
 
 def file_of(kind: type) -> str:
-    """The file that a class is defined in; empty where nobody knows."""
+    """The file that a class is defined in; empty if unknown."""
     try:
         return inspect.getfile(kind)
     except (TypeError, OSError):  # made by value: its code knows

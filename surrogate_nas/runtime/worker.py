@@ -1,10 +1,9 @@
-"""Workers: processes that do jobs one after another, for whatever process asks, here or on a
-machine of a cluster.
+"""Workers: processes that do one job after another, here or on a machine of a cluster.
 
-A `Payload` says what all jobs of some work have in common. `do` does a job of it in a free worker
-beside the process that calls it, or in a new one: so a job has one thread, its own working
-directory and signals, and may crash, whatever that process is and however many jobs it takes at
-once. Workers end with the work, with the process, or after an idle minute.
+A `Payload` is what all jobs of some work have in common. `do` runs a job of it in a free worker
+beside the calling process, or in a new one. So a job has one thread, its own working directory and
+signals, and may crash, whatever the calling process is. Workers end with the work, with the
+process, or after an idle minute.
 """
 
 from __future__ import annotations
@@ -72,22 +71,19 @@ class Outcome(Generic[J, R]):
         return self.answer  # type: ignore[return-value]
 
 
-def outcome(job: J, found: bytes | str) -> Outcome[J, Any]:
-    """The outcome of a job from its worker's message, or from how it was lost; raises what the
-    function raised.
-    """
-    if isinstance(found, str):
-        return Outcome(job, failure=found)
-    content = pickle.loads(found[1:])
-    if found[:1] == _FAILED:
+def outcome(job: J, content_or_error: bytes | str) -> Outcome[J, Any]:
+    """The outcome of a job from its worker's message or its loss; raises the function's errors."""
+    if isinstance(content_or_error, str):
+        return Outcome(job, failure=content_or_error)
+    content = pickle.loads(content_or_error[1:])
+    if content_or_error[:1] == _FAILED:
         raise content
     return Outcome(job, content)
 
 
 @dataclass(frozen=True)
 class Payload:
-    """What all jobs of some work have in common, so that a worker does them as they would be done
-    here.
+    """What all jobs of some work have in common, so that workers do them as this process would.
 
     What it names has to be there: machines that work together share a file system.
 
@@ -120,17 +116,16 @@ class Payload:
         )
 
     def slot(self) -> Slot:
-        """A slot in this process, which may be on another machine; UserError where that lacks
-        something.
-        """
+        """A slot in this process, maybe on another machine; UserError if that lacks something."""
         host = platform.node()
         here = _versions()
         if here != self.versions:
-            held, wanted = (
+            installed, wanted = (
                 ", ".join(map(" ".join, versions.items())) for versions in (here, self.versions)
             )
             raise UserError(
-                f"The workers on {host} have {held}; here are {wanted}. Install the same there."
+                f"The workers on {host} have {installed}; here are {wanted}."
+                " Install the same there."
             )
         if self.folder and not os.path.isdir(self.folder):
             raise UserError(
@@ -148,9 +143,7 @@ def _versions() -> dict[str, str]:
 
 
 class Slot:
-    """Where one job is done at a time, by a worker that knows one function and is made anew where
-    one is lost.
-    """
+    """A place for one job at a time, with a worker for one function that is replaced if lost."""
 
     def __init__(self, payload: Payload) -> None:
         """Prepare it; its worker is made for the first job."""
@@ -161,9 +154,7 @@ class Slot:
         self._closed = False
 
     def do(self, job: bytes) -> bytes | str:
-        """The worker's message on a job, or how it was lost, in words; OSError where no process can
-        be made.
-        """
+        """The worker's message on a job, or how it was lost; OSError if no process can start."""
         worker = self._living()
         if worker is None:
             return _NOT_WANTED
@@ -229,9 +220,7 @@ def know(payload: Payload) -> None:
 
 
 def do(payload: Payload | str, job: bytes) -> bytes | str:
-    """Do a pickled job at a free slot of its payload, or at a new one; its worker's message, or how
-    that was lost.
-    """
+    """Do a pickled job at a free or a new slot: its worker's message, or how that was lost."""
     try:
         with _lock:
             known = _known.get(payload) if isinstance(payload, str) else payload
@@ -239,7 +228,7 @@ def do(payload: Payload | str, job: bytes) -> bytes | str:
                 return _NOT_WANTED
             slot = _idle[known.key].pop()[1] if _idle[known.key] else known.slot()
             _busy[known.key].add(slot)
-        found = slot.do(job)
+        content = slot.do(job)
     except (UserError, OSError) as error:
         return failed(error)
     with _lock:
@@ -251,7 +240,7 @@ def do(payload: Payload | str, job: bytes) -> bytes | str:
                 _reaper[0].start()
     if not wanted:
         slot.leave()
-    return found
+    return content
 
 
 def end(key: str) -> None:
@@ -268,14 +257,14 @@ def end(key: str) -> None:
 
 
 def _reap() -> None:
-    """Let slots go that no job has taken for long: whoever gave the payload may be no more."""
+    """Drop slots that no job has taken for long: the process with the payload may be gone."""
     while True:
         time.sleep(_LOOK_SECONDS)
         old = time.monotonic() - _IDLE_SECONDS
         with _lock:
-            gone = [slot for held in _idle.values() for since, slot in held if since < old]
-            for key, held in list(_idle.items()):
-                _idle[key] = [one for one in held if one[0] >= old]
+            gone = [slot for slots in _idle.values() for since, slot in slots if since < old]
+            for key, slots in list(_idle.items()):
+                _idle[key] = [one for one in slots if one[0] >= old]
         for slot in gone:
             slot.leave()
 
@@ -294,12 +283,12 @@ def main() -> None:
             if function is None:
                 function = pickle.loads(message)
                 continue
-            answer = _DONE + cloudpickle.dumps(function(pickle.loads(message)))
+            reply = _DONE + cloudpickle.dumps(function(pickle.loads(message)))
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
-            answer = failed(error)
+            reply = failed(error)
         try:
-            link.send(answer)
-        # the parent was killed a moment ago; that is no news to anybody
+            link.send(reply)
+        # the parent was killed a moment ago
         except (BrokenPipeError, ConnectionError):
             os._exit(ORPHANED)
 

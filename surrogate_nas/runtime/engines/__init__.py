@@ -1,16 +1,13 @@
-"""Engines: jobs go in, outcomes come out in the order that they are finished, wherever the jobs are
-run.
+"""Engines: they run jobs anywhere and yield the outcomes in the order of completion.
 
-An engine is named ``NAME`` or ``NAME:PLACE``: which kind, and which of these (a scheduler's
-address, options of a queue). Whatever the engine, each job is done by a process of ours with one
-thread, a job that ends its process is reported as failed while the others go on, and an exception
-that a job raises ends the work and is raised here. What engines do with jobs whose machine was lost
-is told in their files. Results never depend on the engine, which is no part of what identifies
-them.
+An engine is named ``NAME`` or ``NAME:PLACE``: its kind, and which one of that kind (a scheduler's
+address, options of a queue). With every engine, each job runs in a process of ours with one thread,
+a job that ends its process is reported as failed while the others go on, and an exception in a job
+ends the work and is raised here. Each engine's file says what happens to jobs of a lost machine.
+Results never depend on the engine, so it is no part of their fingerprint.
 
-Whatever gives a `concurrent.futures.Executor` for a place and a number of workers is an engine, in
-one file of one's own that is named ``FILE.py:NAME``, or by an entry point of the group
-``surrogate_nas.engines``:
+A function that returns a `concurrent.futures.Executor` for a place and a number of workers is an
+engine. It is named ``FILE.py:NAME``, or by an entry point of the group ``surrogate_nas.engines``:
 
     from concurrent.futures import ProcessPoolExecutor
 
@@ -45,12 +42,12 @@ the place takes.
 _HERE = "processes"
 
 
-def _is_maker(found: object, name: str) -> Maker:
-    if not callable(found):
+def _is_maker(loaded: object, name: str) -> Maker:
+    if not callable(loaded):
         raise UserError(
             f"{name} is no engine: it must be called with a place and a number of workers."
         )
-    return found
+    return loaded
 
 
 ENGINES: Registry[Maker] = Registry(
@@ -123,13 +120,14 @@ def run_jobs(
     if not jobs:
         return
     name, place = _parted(engine)
-    if stays_here(engine, workers if len(jobs) > 1 else 1):
+    needed = workers if len(jobs) > 1 else 1
+    if stays_here(engine, needed):
         from surrogate_nas.core.threads import one_thread
 
         for job in jobs:
             with one_thread():
-                answer = function(job)
-            yield Outcome(job, answer)
+                result = function(job)
+            yield Outcome(job, result)
     elif name == _HERE:
         yield from run_apart(function, jobs, workers or 1)
     else:
@@ -146,13 +144,11 @@ def run_apart(
     jobs: Sequence[J],
     workers: int,
 ) -> Iterator[Outcome[J, R]]:
-    """Call a function once for every job, in worker processes of this machine even where there is
-    one of them.
-    """
+    """Call a function for every job, always in worker processes of this machine."""
     executor = _executor(_HERE, "", min(workers, len(jobs)))
-    for found in results(executor, Payload.of(function), jobs, _do_here):
-        if found is not None:
-            yield outcome(jobs[found[0]], found[1])
+    for arrived in results(executor, Payload.of(function), jobs, _do_here):
+        if arrived is not None:
+            yield outcome(jobs[arrived[0]], arrived[1])
 
 
 def _do_here(payload: Payload, job: Any) -> bytes | str:

@@ -1,5 +1,4 @@
-"""Jobs on a Dask cluster: one that runs already, or one of this machine's that is started and ended
-here.
+"""Jobs on a Dask cluster: a running one, or one of this machine that is started here.
 
 Distributed's futures are used directly: joblib's Dask backend ends all work when one worker is
 lost. A job whose Dask worker is lost is begun anew elsewhere, by Dask, up to its
@@ -117,16 +116,14 @@ def _client(place: str, workers: int | None, stack: ExitStack) -> Client:
 
 
 def _plugin(payload: Payload) -> WorkerPlugin:
-    """What Dask sends to every worker once, also to those that come later: the payload, and its
-    end.
-    """
+    """The plug-in that Dask sends to every worker, also to later ones: the payload and its end."""
     from distributed import WorkerPlugin
 
-    class Known(WorkerPlugin):  # type: ignore[misc]
+    class WorkerAddress(WorkerPlugin):  # type: ignore[misc]
         def setup(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
             know(payload)
 
         def teardown(self, worker: Worker) -> None:  # noqa: ARG002 - the interface
             end(payload.key)
 
-    return Known()
+    return WorkerAddress()

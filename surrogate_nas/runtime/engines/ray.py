@@ -1,5 +1,4 @@
-"""Jobs on a Ray cluster: one that runs already, or one of this machine's that is started and ended
-here.
+"""Jobs on a Ray cluster: a running one, or one of this machine that is started here.
 
 Tasks are used directly: joblib's Ray backend is a pool that cannot tell which job was lost with a
 worker. A job whose Ray worker or node is lost is begun anew elsewhere, by Ray, up to 3 times: that
@@ -137,7 +136,7 @@ ENGINE = Ray
 
 
 def _knock(place: str) -> None:
-    """Look whether there is anybody: Ray itself would ask for many minutes."""
+    """Check that the address answers: Ray itself would try for many minutes."""
     host, colon, port = place.removeprefix("ray://").rpartition(":")
     if not colon:
         return

@@ -1,5 +1,4 @@
-"""Jobs on a Slurm cluster, by submitit: one array of ``--workers`` tasks, each of which takes jobs
-until none is left.
+"""Jobs on a Slurm cluster, by submitit: an array of ``--workers`` tasks that share all jobs.
 
 The place says where and how long, as in ``slurm:partition=cpu,time=60``: time in minutes, mem in
 GB, folder in which tasks and this process meet in one that is removed at the end (shared by all
@@ -133,13 +132,13 @@ class Slurm(Engine):
                     unsent = self._unsent
                     self._unsent = []
                 self._queue.put(unsent)
-                came = list(self._queue.answers())
+                came = list(self._queue.results())
                 if time.monotonic() - looked >= _LOOK_SECONDS:
                     looked = time.monotonic()
                     came += self._lost()
-                for number, answer in came:
+                for number, result in came:
                     if not self._given[number].done():
-                        self._given[number].set_result(answer)
+                        self._given[number].set_result(result)
                 pause = _QUICK_SECONDS if came or unsent else min(2 * pause, _SLOW_SECONDS)
         except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to those who wait
             for future in self._given:
@@ -175,9 +174,7 @@ ENGINE = Slurm
 
 
 def _folder(place: str, here: bool) -> Path:
-    """A new folder in a place; where none is named, in the data folder, or among temporary files
-    for tasks here.
-    """
+    """A new folder; by default in the data folder, or a temporary one for local tasks."""
     parent = Path(place or (gettempdir() if here else home())).absolute()
     try:
         if not place:
@@ -215,7 +212,7 @@ class Queue:
         self.folder = folder
         self._jobs = folder / "jobs"
         self._claims = folder / "claims"
-        self._answers = folder / "answers"
+        self._results = folder / "answers"
         self._heartbeat = folder / "heartbeat"
         self._beaten = 0.0
         self._put = 0
@@ -223,7 +220,7 @@ class Queue:
 
     def begin(self, payload: Payload) -> None:
         """Write what all jobs have in common."""
-        for folder in (self._jobs, self._claims, self._answers):
+        for folder in (self._jobs, self._claims, self._results):
             folder.mkdir()
         _write(self.folder / "payload", pickle.dumps(payload))
         self.beat()
@@ -240,9 +237,9 @@ class Queue:
             self._beaten = time.monotonic()
             _write(self._heartbeat, str(time.time_ns()).encode())
 
-    def answers(self) -> Iterator[tuple[int, bytes | str]]:
+    def results(self) -> Iterator[tuple[int, bytes | str]]:
         """Every answer that came since the last call, each once."""
-        for entry in sorted(os.scandir(self._answers), key=lambda entry: entry.name):
+        for entry in sorted(os.scandir(self._results), key=lambda entry: entry.name):
             if entry.name.isdigit():
                 content = Path(entry.path).read_bytes()
                 os.unlink(entry.path)
@@ -250,16 +247,14 @@ class Queue:
 
     def claims(self) -> dict[int, str]:
         """Who claimed each job that was claimed."""
-        held = {}
+        claims = {}
         for entry in os.scandir(self._claims):
             with suppress(OSError):
-                held[int(entry.name)] = Path(entry.path).read_text()
-        return held
+                claims[int(entry.name)] = Path(entry.path).read_text()
+        return claims
 
     def serve(self, task: int, tasks: int) -> None:
-        """Do jobs until none has come for a while or nobody waits for answers any more; the life of
-        a task.
-        """
+        """Do jobs until none has come for a while, or results are no longer read."""
         payload: Payload = pickle.loads((self.folder / "payload").read_bytes())
         last = self._heartbeat.read_bytes()
         since = time.monotonic()
@@ -267,7 +262,7 @@ class Queue:
         try:
             while time.monotonic() - worked < _IDLE_SECONDS:
                 for number, job in self._unclaimed(task, tasks):
-                    _write(self._answers / str(number), pickle.dumps(do(payload, job)))
+                    _write(self._results / str(number), pickle.dumps(do(payload, job)))
                     worked = time.monotonic()
                     now = self._heartbeat.read_bytes()
                     last, since = (now, worked) if now != last else (last, since)
@@ -278,9 +273,7 @@ class Queue:
             end(payload.key)
 
     def _unclaimed(self, task: int, tasks: int) -> Iterator[tuple[int, bytes]]:
-        """Jobs that are now this task's: of its own share, and then those that others have not
-        begun.
-        """
+        """The jobs of this task: of its own share, then those that no other task has begun."""
         came = {int(entry.name) for entry in os.scandir(self._jobs) if entry.name.isdigit()}
         for first in sorted(came - self._seen):
             jobs: list[bytes] = pickle.loads((self._jobs / str(first)).read_bytes())
