@@ -1,9 +1,8 @@
-"""The language of objectives:
-``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``.
+"""The language of objectives.
 
-An expression is a sum of weighted metrics and, after ``subject to``, limits in natural units.
-``[12]`` names the epochs of a metric, ``@`` a device, ``diversity`` the similarity to what a run
-has found.
+``valid_error + 0.1*params + 0.05*latency@raspi4 subject to latency@raspi4 <= 20``: an expression is
+a sum of weighted metrics and, after ``subject to``, limits in natural units. ``[12]`` names the
+epochs of a metric, ``@`` a device, ``diversity`` the similarity to the cells of the run.
 """
 
 from __future__ import annotations
@@ -90,9 +89,7 @@ class Constraint:
     limit: float
 
     def excess(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """By how much values, shape ``(n,)``, break the limit, in their own unit; 0 where they keep
-        it.
-        """
+        """By how much values, shape ``(n,)``, break the limit, in their unit; 0 if not at all."""
         beyond = values - self.limit if self.relation == "<=" else self.limit - values
         return np.asarray(np.maximum(beyond, 0.0))
 
@@ -165,8 +162,7 @@ class Expression:
 
 
 def metric(name: str, epochs: int | None = None) -> Expression:
-    """Any metric of the benchmark as an expression, to weigh and add: as L where it tells the loss,
-    else as R.
+    """Any metric as an expression: part of L if it is a loss, else part of R.
 
     Args:
         name: Its name.
@@ -210,8 +206,7 @@ def params() -> Expression:
 
 
 def macs() -> Expression:
-    """The term of R that counts the multiply-accumulates (millions) of one inference of the whole
-    network.
+    """The term of R for the multiply-accumulates (millions) of one inference.
 
     Example:
         >>> str(loss("valid_loss") + 0.1 * macs())
@@ -248,8 +243,7 @@ def energy(device: str) -> Expression:
 
 
 def diversity() -> Expression:
-    """The term of R that is the similarity, from 0 to 1, to the best cells that the run has found
-    so far.
+    """The term of R for the similarity, 0 to 1, to the best cells of the run so far.
 
     It makes a search look elsewhere. Scores then depend on a run's history, so that regret is
     undefined.
@@ -278,9 +272,7 @@ class _Token(NamedTuple):
 
 
 def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression, ...]:
-    """Read objectives with commas between them; limits belong to all of them and are held by the
-    first.
-    """
+    """Read objectives separated by commas; the first one holds the limits of all."""
     first, *others = _Parser(text).objectives()
     if subject_to:
         first = first.subject_to(*_Parser(subject_to).constraints())
@@ -319,17 +311,17 @@ def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]
     """The objectives that a user gave, each as an expression; the first holds the limits."""
     if isinstance(expression, str):
         return parse_several(expression, subject_to)
-    parts = (expression,) if isinstance(expression, Expression) else expression
+    objectives = (expression,) if isinstance(expression, Expression) else expression
     if (
-        not isinstance(parts, Sequence)
-        or not parts
-        or not all(isinstance(part, Expression) for part in parts)
+        not isinstance(objectives, Sequence)
+        or not objectives
+        or not all(isinstance(part, Expression) for part in objectives)
     ):
         raise UserError(
             "An objective is text or an expression such as loss('valid_error'), not"
             f" {expression!r:.80}."
         )
-    first, *others = parts
+    first, *others = objectives
     return (parse(str(first), subject_to) if subject_to else first), *others
 
 
@@ -458,12 +450,12 @@ class _Parser:
         return metric(name, epochs)
 
     def constraints(self) -> list[Constraint]:
-        found = [self.constraint()]
+        constraints = [self.constraint()]
         while self.take("and", ","):
-            found.append(self.constraint())
+            constraints.append(self.constraint())
         if self.token.kind != "end":
             raise self.expected("'and' or the end")
-        return found
+        return constraints
 
     def constraint(self) -> Constraint:
         left = self.metric("a metric")

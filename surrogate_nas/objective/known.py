@@ -1,5 +1,4 @@
-"""What is known of any cell for free: λR and feasibility, as far as no training is needed to tell;
-sizes and proxies.
+"""The free terms of an objective: λR and feasibility as far as they need no training.
 
 A strategy that models L alone can take the rest from here. Every strategy gets the same, and it
 holds no benchmark: only formulas over the cell, and whole columns that were measured before
@@ -64,7 +63,7 @@ class Known:
         questions: Sequence[Question],
         terms: Sequence[BoundTerm],
         constraints: Sequence[tuple[Constraint, int, float]],
-        parts: int,
+        n_objectives: int,
         seed: Seed,
     ) -> Self:
         """What is known of an objective.
@@ -74,40 +73,36 @@ class Known:
             questions: What is looked up, first that of each term.
             terms: Of the objective.
             constraints: Each with its question's place and what a violation is divided by.
-            parts: How many objectives there are.
+            n_objectives: How many objectives there are.
             seed: The training seed that answers are read for, or ``"mean"``.
         """
-        free = [
-            (
-                None
-                if benchmark.metric(q.metric).is_loss or q.epochs is not None
-                else benchmark.free(q, seed)
-            )
-            for q in questions
-        ]
-        regularisers = [(t, f) for t, f in zip(terms, free, strict=False) if not t.is_loss]
-        limits = [(constraint, free[place], scale) for constraint, place, scale in constraints]
-        known_limits = tuple(
-            (constraint, f, scale) for constraint, f, scale in limits if f is not None
-        )
-        penalties = tuple(
-            tuple((t.coefficient, f) for t, f in regularisers if f is not None and t.part == part)
-            for part in range(parts)
-        )
-        named = [(t.name, f) for t, f in regularisers] + [(str(c), f) for c, f, _ in limits]
-        whole = tuple(
-            all(
-                not t.is_loss and f is not None
-                for t, f in zip(terms, free, strict=False)
-                if t.part == part
-            )
-            for part in range(parts)
-        )
-        told, missing = (
-            tuple(name for name, f in named if (f is None) == absent) for absent in (False, True)
-        )
+        free = [_free(benchmark, question, seed) for question in questions]
+        penalties: list[list[tuple[float, Free]]] = [[] for _ in range(n_objectives)]
+        whole = [True] * n_objectives
+        named: list[tuple[str, Free | None]] = []
+        for term, function in zip(terms, free, strict=False):
+            if function is None or term.is_loss:
+                whole[term.part] = False
+            else:
+                penalties[term.part].append((term.coefficient, function))
+            if not term.is_loss:
+                named.append((term.name, function))
+        limits = []
+        for constraint, place, scale in constraints:
+            function = free[place]
+            named.append((str(constraint), function))
+            if function is not None:
+                limits.append((constraint, function, scale))
         metrics, proxies = _readable(benchmark, seed)
-        return cls(told, missing, penalties, known_limits, whole, metrics, proxies)
+        return cls(
+            terms=tuple(name for name, function in named if function is not None),
+            missing=tuple(name for name, function in named if function is None),
+            penalties=tuple(map(tuple, penalties)),
+            limits=tuple(limits),
+            whole=tuple(whole),
+            metrics=metrics,
+            proxies=proxies,
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -134,16 +129,14 @@ class Known:
 
     def vector(self, cells: Sequence[Cell]) -> Values:
         """The known λR of cells under each objective, shape ``(n, objectives)``."""
-        found = np.zeros((len(cells), len(self.penalties)))
+        values = np.zeros((len(cells), len(self.penalties)))
         for part, terms in enumerate(self.penalties):
             for coefficient, metric in terms:
-                found[:, part] += coefficient * metric(cells)
-        return found
+                values[:, part] += coefficient * metric(cells)
+        return values
 
     def violation(self, cells: Sequence[Cell]) -> Values:
-        """By how much cells break the known limits, in shares of the limit, shape ``(n,)``; 0 where
-        they keep them.
-        """
+        """By how much cells break the known limits, in shares of these, shape ``(n,)``."""
         total = np.zeros(len(cells))
         for limit, metric, scale in self.limits:
             total += limit.excess(metric(cells)) / scale
@@ -157,11 +150,16 @@ class Known:
         return f"<Known {', '.join(self.terms) or 'nothing'}>"
 
 
+def _free(benchmark: Benchmark, question: Question, seed: Seed) -> Free | None:
+    """A metric as a function of cells; None where it needs a training."""
+    if question.epochs is not None or benchmark.metric(question.metric).is_loss:
+        return None
+    return benchmark.free(question, seed)
+
+
 def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[str, ...]]:
-    """The metrics that any strategy may read: what follows from the cell alone, and proxies; the
-    latter's names.
-    """
-    found = {}
+    """The metrics that any strategy may read: analytic ones and proxies; the names of proxies."""
+    readable = {}
     proxies = []
     for metric in benchmark.metrics:
         is_proxy = metric.quantity == "proxy"
@@ -173,6 +171,6 @@ def _readable(benchmark: Benchmark, seed: Seed) -> tuple[dict[str, Free], tuple[
             continue
         free = benchmark.free(Question(metric.name, None), seed)
         if free is not None:
-            found[metric.name] = free
+            readable[metric.name] = free
             proxies += [metric.name] if is_proxy else []
-    return found, tuple(proxies)
+    return readable, tuple(proxies)

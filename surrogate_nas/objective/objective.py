@@ -1,9 +1,10 @@
 """The objective L(θ, α) + λ·R(α) over a benchmark: the only place where λ exists.
 
-Errors enter as fractions, losses in their own unit, qualities as what they lack to 1; every
-regulariser is divided by its median over the space (over a fixed sample where that cannot be
+Errors enter as fractions, losses in their own unit, qualities as their distance to 1. Every
+regulariser is divided by its median over the space (over a fixed sample of a space that cannot be
 listed), a constant that is frozen before any run and printed. Cells that violate a constraint rank
-after all others, by how much. Several objectives, with commas between them, make a front.
+after all others, by the size of the violation. Several objectives, separated by commas, make a
+front.
 """
 
 from __future__ import annotations
@@ -112,8 +113,7 @@ cells.
 
 
 class Objective:
-    """What is minimised: one expression or several, tied to a benchmark, with frozen constants and
-    a fingerprint.
+    """What is minimised: one or several expressions over a benchmark, with frozen constants.
 
     A score is L + λR. Errors (%) and qualities enter L as fractions (of a quality what it lacks to
     1), losses in their own unit; a term of R is divided by its median over the space, or over a
@@ -176,7 +176,7 @@ class Objective:
                 "An objective is tied to an opened benchmark (surrogate_nas.load), not"
                 f" {benchmark!r:.80}."
             )
-        parts = parsed(expression, subject_to)
+        objectives = parsed(expression, subject_to)
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = declared(search_on_final, benchmark)
@@ -184,9 +184,9 @@ class Objective:
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
-            t.weight for part in parts for t in part.terms if t.metric == DIVERSITY
+            t.weight for part in objectives for t in part.terms if t.metric == DIVERSITY
         )
-        if self.diversity_weight and len(parts) > 1:
+        if self.diversity_weight and len(objectives) > 1:
             raise UserError(
                 "diversity depends on a run's history, so it cannot be one of several objectives."
             )
@@ -194,10 +194,10 @@ class Objective:
             raise UserError(
                 "diversity depends on what a run has seen, so it needs --seed-policy mean."
             )
-        self.parts = len(parts)
+        self.parts = len(objectives)
         self.terms = [
             self._bind(term, number)
-            for number, part in enumerate(parts)
+            for number, part in enumerate(objectives)
             for term in part.terms
             if term.metric != DIVERSITY
         ]
@@ -208,7 +208,7 @@ class Objective:
                 f" {', '.join(losses) or 'none is there'}."
             )
         self.constraints = [
-            self._constrain(constraint) for part in parts for constraint in part.constraints
+            self._constrain(constraint) for part in objectives for constraint in part.constraints
         ]
         check_used(self.search_on_final, (question.metric for question in self._questions))
         if self.draws:
@@ -233,9 +233,7 @@ class Objective:
 
     @property
     def warning(self) -> str:
-        """What every report must say of a study that searches on final metrics; empty for all
-        others.
-        """
+        """The warning in reports of a study that searches on final metrics; else empty."""
         return warning(self.search_on_final)
 
     @property
@@ -329,9 +327,7 @@ class Objective:
         return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
 
     def part_text(self, part: int) -> str:
-        """One of several objectives, a part by its number from 0, as an expression, without
-        limits.
-        """
+        """One of several objectives, by its number from 0, as an expression without limits."""
         mine = [term for term in self.terms if term.part == part]
         texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
         if self.has_history:
@@ -383,8 +379,9 @@ class Objective:
         )
 
     def depends_on(self, question: Question) -> bool:
-        """Whether results may depend on a run of the table: it is read, a strategy may ask for it,
-        or it is charged.
+        """Whether results may depend on a run of the table.
+
+        They do where it is read or charged, or where a strategy may ask for it.
 
         Args:
             question: A metric that the benchmark holds, and the length of a training run.
@@ -438,21 +435,17 @@ class Objective:
 
     @cached_property
     def fidelities(self) -> tuple[int, ...]:
-        """The epochs that a strategy may ask for: all up to `epochs` that every trained term is
-        held for, rising.
-        """
+        """The epochs that a strategy may ask for, rising: with values for every trained term."""
         if self.epochs is None:
             return ()
         metrics = (self.benchmark.metric(question.metric) for question in self._questions)
-        held = {epochs for metric in metrics for epochs in metric.epochs if epochs <= self.epochs}
-        return tuple(sorted(epochs for epochs in held if self._holds(epochs)))
+        fewer = {epochs for metric in metrics for epochs in metric.epochs if epochs <= self.epochs}
+        return tuple(sorted(epochs for epochs in fewer if self._holds(epochs)))
 
     @cached_property
     def readable(self) -> Mapping[int, tuple[str, ...]]:
-        """What a request may read besides, by the epochs that it asks for: search metrics held for
-        every cell.
-        """
-        found: dict[int, tuple[str, ...]] = {}
+        """The further metrics that a request may read, by its epochs: complete search metrics."""
+        by_epochs: dict[int, tuple[str, ...]] = {}
         for epochs in self.fidelities:
             names: tuple[str, ...] = ()
             for metric in self.benchmark.metrics:
@@ -460,8 +453,8 @@ class Objective:
                 searched = metric.kind == "search" and epochs in metric.epochs and whole
                 if searched and self._holds(epochs, (*names, metric.name)):
                     names = (*names, metric.name)
-            found[epochs] = names
-        return found
+            by_epochs[epochs] = names
+        return by_epochs
 
     def _holds(self, epochs: int, read: tuple[str, ...] = ()) -> bool:
         try:
@@ -518,9 +511,9 @@ class Objective:
             questions: What `questions` gave; None for the objective's own.
         """
         own = [self.benchmark.space.cell(cell) for cell in cells]
-        return self.benchmark.measure(
-            own, self._questions if questions is None else questions, self.seed
-        )
+        if questions is None:
+            questions = self._questions
+        return self.benchmark.measure(own, questions, self.seed)
 
     def seen(
         self,
@@ -528,8 +521,7 @@ class Objective:
         cells: Sequence[Cell],
         questions: Sequence[Question] | None = None,
     ) -> Measurement:
-        """Ask the benchmark once, as a search does: where seeds are drawn, for one training of each
-        cell.
+        """Ask the benchmark as a search does: for one training of each cell if seeds are drawn.
 
         The charge is that of one training either way.
 
@@ -557,29 +549,31 @@ class Objective:
         Args:
             questions: What `questions` gave; None for the objective's own.
         """
-        key = tuple(self._questions if questions is None else questions)
+        if questions is None:
+            questions = self._questions
+        key = tuple(questions)
         if key not in self._seeds:
             self._seeds[key] = SingleSeeds.of(self.benchmark, key)
         return self._seeds[key]
 
     def reported(self, trials: Sequence[Trial]) -> list[Trial]:
-        """Trials as reports give them: where a search saw drawn seeds, read again by the mean over
-        seeds.
+        """Trials as in reports: where seeds were drawn, with values of the mean over seeds.
 
         A cell is feasible then if it was seen to be and is so by the mean. Trials after other
         epochs than the objective's stay as they were seen, as they cannot be an answer.
         """
         if not self.draws:
             return list(trials)
-        is_answer = [trial.epochs == self.epochs and not trial.failure for trial in trials]
-        answers = [trial for trial, is_one in zip(trials, is_answer, strict=True) if is_one]
-        if not answers:
+        is_complete = [trial.epochs == self.epochs and not trial.failure for trial in trials]
+        complete = [trial for trial, is_one in zip(trials, is_complete, strict=True) if is_one]
+        if not complete:
             return list(trials)
-        values, scores, _ = self.look_up([trial.cell for trial in answers])
+        values, scores, _ = self.look_up([trial.cell for trial in complete])
         names = [str(question) for question in self._questions]
-        read = as_reported(answers, names, values, scores)
+        read = as_reported(complete, names, values, scores)
         return [
-            next(read) if is_one else trial for trial, is_one in zip(trials, is_answer, strict=True)
+            next(read) if is_one else trial
+            for trial, is_one in zip(trials, is_complete, strict=True)
         ]
 
     def combine(self, values: NDArray[np.float64]) -> Scores:
@@ -604,8 +598,7 @@ class Objective:
     def combine_one(
         self, values: Sequence[float]
     ) -> tuple[float, float, float, bool, tuple[float, ...]]:
-        """What `combine` says of a single cell, as its look-ups one by one want it: score, L, λR,
-        feasibility, vector.
+        """`combine` for a single cell: score, L, λR, feasibility, vector.
 
         Args:
             values: Of each question. The vector is empty where there is one objective.
@@ -637,18 +630,14 @@ class Objective:
 
     @cached_property
     def known(self) -> Known:
-        """λR and feasibility of any cell, for the terms and limits that need no training; it holds
-        no benchmark.
-        """
+        """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
         return Known.of(
             self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed
         )
 
     @cached_property
     def unreachable(self) -> str:
-        """Which limit no cell keeps, in a sentence; empty where some cell keeps all, or where that
-        is not known.
-        """
+        """A sentence on a limit that no cell keeps; empty if there is none or that is unknown."""
         cells = self.benchmark.space.survey
         space = self.benchmark.space
         if not self.constraints:
@@ -679,9 +668,7 @@ class Objective:
         )
 
     def over_space(self) -> Scores | None:
-        """Scores of every cell, for analysis; None where they depend on history or the benchmark is
-        no table.
-        """
+        """Scores of every cell; None if they depend on history or the benchmark is no table."""
         if self.has_history or not self.benchmark.has_columns:
             return None
         return self._space_scores

@@ -1,9 +1,9 @@
-"""Single training seeds: what a benchmark holds of them, and which one a search sees of a cell.
+"""Single training seeds: which of them a benchmark has, and which one a search sees of a cell.
 
-The field's protocol: a search sees one training of a cell, and what it found is reported by the
-mean over seeds, since a winner that one seed chose is optimistic. Which seed is drawn follows from
-the root seed, the run and the cell alone, so that all strategies of a run see the same training of
-a cell, however often and in whatever order they ask.
+The field's protocol: a search sees one training of a cell, and reports give the mean over seeds,
+since a winner by one seed is optimistic. The drawn seed follows from the root seed, the run and the
+cell alone, so all strategies of a run see the same training of a cell, in any order and number of
+requests.
 """
 
 from __future__ import annotations
@@ -47,8 +47,7 @@ class SingleSeeds:
 
     @classmethod
     def of(cls, benchmark: Benchmark, questions: Sequence[Question]) -> SingleSeeds | None:
-        """Read them; None where no question needs a training, or where one is not held for single
-        seeds.
+        """Read them; None if no question needs a training, or one has no single seeds.
 
         Args:
             benchmark: A table.
@@ -57,20 +56,18 @@ class SingleSeeds:
         trained = [place for place, question in enumerate(questions) if question.epochs is not None]
         if not trained:
             return None
-        numbers = sorted(
-            set.intersection(*(set(benchmark.seeds(questions[place])) for place in trained))
-        )
+        by_question = [set(benchmark.seeds(questions[place])) for place in trained]
+        numbers = sorted(set.intersection(*by_question))
         if not numbers:
             return None
-        columns = [
-            [benchmark.column(*questions[place], seed) for place in trained] for seed in numbers
-        ]
+        columns = []
+        for seed in numbers:
+            columns.append([benchmark.column(*questions[place], seed) for place in trained])
         values = np.moveaxis(np.array(columns), 2, 0)
         return cls(np.array(numbers), np.array(trained), values, np.isfinite(values).all(axis=2))
 
     def rows(self, index: NDArray[np.intp], means: Values) -> Values:
-        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where a cell lacks
-        one.
+        """All questions' values for every seed, shape ``(n, s, questions)``; NaN where missing.
 
         Args:
             index: Cells by their place in the space, shape ``(n,)``.
@@ -98,9 +95,7 @@ class Draw:
         ...     Draw(root=0, run=0).places(seeds, cells),
         ...     Draw(root=0, run=0).places(seeds, cells[::-1]),
         ... )
-        >>> bool(
-        ...     (first == again[::-1]).all()
-        ... )  # whoever asks, and in whatever order, sees the same training
+        >>> bool((first == again[::-1]).all())  # the same training in any order of requests
         True
     """
 
@@ -108,8 +103,7 @@ class Draw:
     run: int
 
     def places(self, seeds: SingleSeeds, cells: Sequence[Cell]) -> NDArray[np.intp]:
-        """The place of each cell's seed among the numbers, shape ``(n,)``, uniform over those that
-        the cell has.
+        """The place of each cell's seed among the numbers, uniform over its seeds, shape ``(n,)``.
 
         Each seed of a cell has a random rank, and the first one that is held is taken: where runs
         of other lengths hold the same seeds, they show the same training.
@@ -118,20 +112,19 @@ class Draw:
             seeds: What is held.
             cells: Cells of the space, each with one seed at least.
         """
+        numbers = seeds.numbers.tolist()
         ranks = np.array(
-            [[self._rank(cell, int(seed)) for seed in seeds.numbers] for cell in cells],
-            dtype=np.uint64,
-        )
-        held = seeds.held[[cell.index for cell in cells]]
-        return np.asarray(np.where(held, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
+            [self._rank(cell, seed) for cell in cells for seed in numbers], dtype=np.uint64
+        ).reshape(len(cells), len(numbers))
+        has_seed = seeds.held[[cell.index for cell in cells]]
+        return np.asarray(np.where(has_seed, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
 
     def _rank(self, cell: Cell, seed: int) -> int:
         key = f"{self.root} {self.run} {seed} {cell.text}".encode()
         return int.from_bytes(blake2b(key, digest_size=8).digest())
 
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
-        """What the run sees of cells, from what is held of seeds and the means, shape
-        ``(n, questions)`` both.
+        """The values of drawn seeds in place of the means, shape ``(n, questions)`` both.
 
         Raises:
             UserError: A cell has no single seed for all questions.
@@ -194,6 +187,7 @@ def as_reported(
 ) -> Iterator[Trial]:
     """Trials with what the mean over seeds says in place of what was seen."""
     for i, trial in enumerate(trials):
+        vector = tuple(scores.vector[i].tolist()) if trial.scores else ()
         yield replace(
             trial,
             score=float(scores.score[i]),
@@ -201,5 +195,5 @@ def as_reported(
             penalty=float(scores.penalty[i]),
             feasible=trial.feasible and bool(scores.feasible[i]),
             values=dict(zip(names, values[i].tolist(), strict=True)),
-            scores=tuple(scores.vector[i].tolist()) if trial.scores else (),
+            scores=vector,
         )

@@ -1,8 +1,7 @@
-"""What a one-shot strategy is given instead of answers: a supernet to train, λR by edges, and what
-is alive.
+"""The context of a one-shot strategy: a supernet to train, λR by edges, and the live operations.
 
-It trains on the task's training and validation data alone: neither the benchmark nor test data can
-be reached from it.
+A strategy trains on the task's training and validation data alone: neither the benchmark nor test
+data can be reached from it.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ def additive(known: Known, space: Enumerable) -> Additive:
         raise _refused(known.missing[0], "an evaluation alone tells it")
     constant = 0.0
     matrix = np.zeros((space.choices.shape[1], int(space.choices.max()) + 1))
-    told = []
+    texts = []
     for name, (coefficient, metric) in zip(known.terms, known.penalties[0], strict=False):
         base, added, note = _taken_apart(
             name, np.asarray(metric(space), dtype=np.float64), space.choices
         )
         constant = constant + coefficient * base
         matrix = matrix + coefficient * added
-        told.append(f"{name}{note}")
-    return Additive(constant, matrix, tuple(told))
+        texts.append(f"{name}{note}")
+    return Additive(constant, matrix, tuple(texts))
 
 
 def _taken_apart(
@@ -57,8 +56,8 @@ def _taken_apart(
     shape = choices.shape[1], int(choices.max()) + 1
     alone = (choices > 0).sum(axis=1)
     base = column[alone == 0]
-    held = np.isfinite(column)
-    if held.all() and len(base):
+    finite = np.isfinite(column)
+    if finite.all() and len(base):
         matrix = np.zeros(shape)
         for row in np.flatnonzero(alone == 1):
             edge = int(choices[row].argmax())
@@ -68,11 +67,11 @@ def _taken_apart(
             return float(base[0]), matrix, ""
     if "@" not in name:
         raise _refused(name, "it is no sum over the edges of a cell")
-    one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[held]
+    one_hot = (choices[:, :, None] == np.arange(shape[1])).reshape(len(choices), -1)[finite]
     columns = np.column_stack([np.ones(len(one_hot)), one_hot])
-    weights = np.linalg.lstsq(columns, column[held], rcond=None)[0]
-    residual = column[held] - columns @ weights
-    r2 = float(1 - residual.var() / column[held].var())
+    weights = np.linalg.lstsq(columns, column[finite], rcond=None)[0]
+    residual = column[finite] - columns @ weights
+    r2 = float(1 - residual.var() / column[finite].var())
     if r2 < _LEAST_R2:
         raise _refused(name, f"a sum over the edges of a cell tells it with an R² of {r2:.2f} only")
     return float(weights[0]), weights[1:].reshape(shape), f" by the additive model (R² {r2:.3f})"
@@ -139,7 +138,9 @@ def supernet_context_of(objective: Objective, *, hidden: bool = False) -> Supern
 
 def _seconds(model: CostModel, choices: EdgeChoices, active: Active) -> float:
     pairs = zip(choices.operations, active, strict=True)
-    return model([operations[choice] for operations, held in pairs for choice in held])
+    return model(
+        [operations[choice] for operations, choices_of_pair in pairs for choice in choices_of_pair]
+    )
 
 
 def _sealed() -> dict[str, Split]:

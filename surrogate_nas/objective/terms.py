@@ -1,6 +1,4 @@
-"""The terms of an objective, tied to a benchmark with their constants, and the scores that come of
-them.
-"""
+"""The terms of an objective, bound to a benchmark with their constants, and scores."""
 
 from __future__ import annotations
 
@@ -54,8 +52,9 @@ class BoundTerm:
         return (-self.weight if self.larger_is_better else self.weight) / self.divisor
 
     def score(self, values: _Values) -> _Values:
-        """What values add to the score: ``weight * value / divisor``, of a quality
-        ``weight * (1 - value / divisor)``.
+        """The contribution of values to the score.
+
+        ``weight * value / divisor``, of a quality ``weight * (1 - value / divisor)``.
 
         Args:
             values: In the metric's unit, any shape.
@@ -64,11 +63,11 @@ class BoundTerm:
         return self.weight + added if self.larger_is_better else added
 
     def constants(self) -> dict[str, Any]:
-        """All of it as a JSON object; a direction that is the usual one is not told."""
-        told = asdict(self)
+        """All of it as a JSON object, without the direction where it is the usual one."""
+        constants = asdict(self)
         if not self.larger_is_better:
-            del told["larger_is_better"]
-        return told
+            del constants["larger_is_better"]
+        return constants
 
 
 def loss_divisor(metric: Metric) -> tuple[float, str]:
@@ -81,9 +80,7 @@ def loss_divisor(metric: Metric) -> tuple[float, str]:
 
 
 def violation_divisor(limit: float, median: float) -> float:
-    """What a violation is divided by: the size of the limit, or the median where that is as good as
-    nothing.
-    """
+    """The divisor of a violation: the size of the limit, or the median if that is about 0."""
     return next((abs(size) for size in (limit, median) if is_size(size)), 1.0)
 
 
@@ -129,8 +126,6 @@ class Scores:
 
     @property
     def rounding(self) -> float:
-        """Up to how far above the least one a score counts as it, a share of the range of the
-        feasible ones.
-        """
+        """The difference up to which scores count as equal, as a share of the feasible range."""
         feasible = self.score[self.feasible]
         return ROUNDING * float(np.ptp(feasible)) if len(feasible) else 0.0
