@@ -1,5 +1,6 @@
-"""What anybody's strategy, space and surrogate must keep, as checks that ``snas check`` and the
-project's tests run.
+"""The contracts of strategies, spaces and surrogates, as ``snas check`` and the tests check them.
+
+`surrogate_nas.contract.testing` has them as pytest classes for other packages.
 """
 
 from surrogate_nas.contract.checks import Cause, Check, causes, verdict

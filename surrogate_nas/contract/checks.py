@@ -1,4 +1,4 @@
-"""A check: a function whose docstring is a promise, and what it found."""
+"""A check: a function whose docstring is a promise, and its outcome."""
 
 from __future__ import annotations
 
@@ -91,10 +91,12 @@ def causes(checks: Sequence[Check]) -> list[Cause]:
     for check in checks:
         if not check.passed:
             broken.setdefault(check.hint or check.detail, []).append(check)
-    return [
-        Cause(several[0].detail, several[0].hint, tuple(check.name for check in several))
-        for several in broken.values()
-    ]
+    reasons = []
+    for checks_of_cause in broken.values():
+        first = checks_of_cause[0]
+        names = tuple(check.name for check in checks_of_cause)
+        reasons.append(Cause(first.detail, first.hint, names))
+    return reasons
 
 
 def verdict(name: str, checks: Sequence[Check], *, with_causes: bool = True) -> str:
@@ -111,13 +113,13 @@ def verdict(name: str, checks: Sequence[Check], *, with_causes: bool = True) -> 
         >>> verdict("Mine", [Check("no foreign cell", False, "a text was asked for")])
         'Mine breaks 1 of 1 promises: a text was asked for.'
     """
-    found = causes(checks)
-    if not found:
+    violations = causes(checks)
+    if not violations:
         return ""
-    broken = sum(len(cause.broken) for cause in found)
+    broken = sum(len(cause.broken) for cause in violations)
     line = f"{name} breaks {broken} of {len(checks)} promises"
     if not with_causes:
         return f"{line}."
-    told = "; ".join(cause.detail for cause in found[:_MOST_CAUSES])
-    more = f"; and {len(found) - _MOST_CAUSES} more" if len(found) > _MOST_CAUSES else ""
-    return f"{line}: {told}{more}."
+    details = "; ".join(cause.detail for cause in violations[:_MOST_CAUSES])
+    more = f"; and {len(violations) - _MOST_CAUSES} more" if len(violations) > _MOST_CAUSES else ""
+    return f"{line}: {details}{more}."

@@ -1,4 +1,4 @@
-"""The process of a thing under check, from inside: finds out what it is and makes the checks."""
+"""The inside of the process of a check: it loads the thing, finds its kind and runs the checks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def main(connection: int, log: int, _: object) -> None:
     serve(connection, log, commands, lambda: thing.file)
 
 
-def found(spec: str) -> object:
+def named(spec: str) -> object:
     """What a name, or ``file.py:NAME``, stands for."""
     space = spec.removeprefix(_SPACE)
     if space != spec and space in known_spaces():
@@ -86,19 +86,19 @@ class _Thing:
         what: str | Packed,
         where: Packed | None,
     ) -> dict[str, Any]:
-        """Find it; the answer is its kind, one of those given, its file, and the subjects that
-        checks are made on.
-        """
-        thing = found(what) if isinstance(what, str) else unpack(what)[0]
+        """Load the thing; returns its kind, its file, and the subjects of the checks."""
+        thing = named(what) if isinstance(what, str) else unpack(what)[0]
         kind = kind_of(thing)
         if kind == "space" and isinstance(thing, type):
             thing = thing()
         self.file = file_of(thing if isinstance(thing, type) else type(thing))
         self._module = import_module(kinds[kind])
-        packed = what if isinstance(what, Packed) else pack(what if kind == "strategy" else thing)
-        self._subjects = self._module.subjects(
-            thing, packed, None if where is None else unpack(where)[0]
-        )
+        if isinstance(what, Packed):
+            packed = what
+        else:
+            packed = pack(what if kind == "strategy" else thing)
+        space = None if where is None else unpack(where)[0]
+        self._subjects = self._module.subjects(thing, packed, space)
         return {
             "kind": kind,
             "file": self.file,
@@ -118,9 +118,7 @@ class _Thing:
 
 
 def _calls_of_theirs(error: BaseException, file: str) -> list[FrameType]:
-    """The calls on the way to an error, from the first into a file, or else from the last check
-    on.
-    """
+    """The calls on the way to an error, from the first in a file, or else from the last check."""
     frames = [frame for frame, _ in walk_tb(error.__traceback__)]
     files = [frame.f_code.co_filename for frame in frames]
     if file in files:

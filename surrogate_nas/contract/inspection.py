@@ -1,5 +1,6 @@
-"""Checks anybody's strategy, space or surrogate in a process of its own, which may end, hang and
-print as it likes.
+"""Checks a strategy, space or surrogate in a process of its own.
+
+The code under check may end that process, hang or print.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ def check(
         checks: list[Check] = []
         while len(checks) < total:
             subject, number = divmod(len(checks), n_checks)
-            checks.append(inspection.made(subject, number))
+            checks.append(inspection.outcome(subject, number))
             if progress:
                 progress(len(checks), total)
         return checks
@@ -92,17 +93,17 @@ class _Inspection:
         except BaseException:
             self._process.kill()
             raise
-        said = loaded if isinstance(loaded, dict) else {}
-        self._process.file = as_text(said.get("file"), _LONGEST_DETAIL)
-        kind = said.get("kind")
-        subjects = said.get("subjects")
+        described = loaded if isinstance(loaded, dict) else {}
+        self._process.file = as_text(described.get("file"), _LONGEST_DETAIL)
+        kind = described.get("kind")
+        subjects = described.get("subjects")
         if kind not in KINDS or not isinstance(subjects, list):
             self._process.kill()
             raise StrategyError("its process did not say what it is.")
         self.checks: tuple[CheckFunction, ...] = import_module(KINDS[kind]).CHECKS
         self.subjects = [as_text(name, _LONGEST_DETAIL) for name in subjects]
 
-    def made(self, subject: int, number: int) -> Check:
+    def outcome(self, subject: int, number: int) -> Check:
         """The outcome of one check on one subject."""
         name = f"{promise(self.checks[number])} [{self.subjects[subject]}]"
         if self._ends >= _MOST_ENDS:
@@ -110,7 +111,7 @@ class _Inspection:
         try:
             if not self._process.alive:
                 self._start()
-            told = self._process.call(
+            reply = self._process.call(
                 "check", subject, number, limit=self._limit, when="was checked"
             )
         except StrategyError as error:
@@ -118,14 +119,14 @@ class _Inspection:
                 self._ends = self._ends + 1
                 self._last = f"not checked after that: {str(error).rstrip('.')}"
             return Check(name, False, str(error).rstrip("."))
-        return _read(name, told)
+        return _read(name, reply)
 
     def close(self) -> None:
         self._process.kill()
 
 
-def _read(name: str, told: Any) -> Check:
-    if not isinstance(told, dict) or type(told.get("passed")) is not bool:
+def _read(name: str, reply: Any) -> Check:
+    if not isinstance(reply, dict) or type(reply.get("passed")) is not bool:
         return Check(name, False, "its process did not say what it found")
-    detail, hint = (as_text(told.get(key), _LONGEST_DETAIL) for key in ("detail", "hint"))
-    return Check(name, told["passed"], detail, hint)
+    detail, hint = (as_text(reply.get(key), _LONGEST_DETAIL) for key in ("detail", "hint"))
+    return Check(name, reply["passed"], detail, hint)

@@ -1,4 +1,4 @@
-"""What anybody's space must keep."""
+"""The contract of spaces."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _refuses_nonsense(subject: Spaces) -> str:
     cell = subject.cells[0].text
     for text in ("", "nonsense", cell[:-1], f"{cell}{cell}", f"{cell}\0", "(" * 1000):
         try:
-            made = subject.space.parse(text)
+            parsed = subject.space.parse(text)
         except UserError as error:
             if "\n" in str(error):
                 raise BrokenContractError(
@@ -60,9 +60,9 @@ def _refuses_nonsense(subject: Spaces) -> str:
                 ) from error
             continue
         # a part of a string can be another cell's
-        if made.text == text and made != cell and made in subject.space:
+        if parsed.text == text and parsed != cell and parsed in subject.space:
             continue
-        raise BrokenContractError(f"{shown(text)} parses to {shown(made)}")
+        raise BrokenContractError(f"{shown(text)} parses to {shown(parsed)}")
     return "6 strings were refused"
 
 
@@ -167,7 +167,7 @@ def _contains_no_foreign_cells(subject: Spaces) -> str:
     return f"{len(subject.cells)} cells of its own, {len(foreign) + 1} other things"
 
 
-def _looks_cells_up_by_their_text(subject: Spaces) -> str:
+def _finds_cells_by_their_text(subject: Spaces) -> str:
     """`cell` believes a cell's text and nothing else of it."""
     for cell in subject.cells:
         own = subject.space.cell(Cell((), cell.text, _LARGEST_INDEX))
@@ -216,16 +216,16 @@ def _is_most_similar_to_itself(subject: Spaces) -> str:
     """Similarity is a number from 0 to 1, the same both ways, and 1 where identities are equal."""
     space = subject.space
     for one, other in zip(subject.cells, subject.cells[::-1], strict=True):
-        found = space.similarity(one, other)
+        value = space.similarity(one, other)
         if (
-            not 0 <= found <= 1
-            or found != space.similarity(other, one)
+            not 0 <= value <= 1
+            or value != space.similarity(other, one)
             or space.similarity(one, one) != 1
         ):
-            raise BrokenContractError(f"{shown(one)} and {shown(other)} are {shown(found)} alike")
-        if space.identity(one) == space.identity(other) and found != 1:
+            raise BrokenContractError(f"{shown(one)} and {shown(other)} are {shown(value)} alike")
+        if space.identity(one) == space.identity(other) and value != 1:
             raise BrokenContractError(
-                f"{shown(one)} and {shown(other)} have one identity, but are {found} alike"
+                f"{shown(one)} and {shown(other)} have one identity, but are {value} alike"
             )
     return f"{len(subject.cells)} pairs"
 
@@ -239,7 +239,7 @@ CHECKS: tuple[Callable[[Spaces], str], ...] = (
     _leaves_global_randomness_alone,
     _pickles_to_an_equal_space,
     _contains_no_foreign_cells,
-    _looks_cells_up_by_their_text,
+    _finds_cells_by_their_text,
     _lists_its_cells_in_order,
     _encodes_each_cell_by_itself,
     _is_most_similar_to_itself,

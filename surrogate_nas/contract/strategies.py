@@ -1,9 +1,8 @@
-"""What anybody's strategy must keep.
+"""The contract of strategies.
 
-All checks run on NAS-Bench-201's space, on a tiny space of another shape, which a run exhausts, and
-on one of 10^18 cells that can only be sampled, with scores that are made up, so that no benchmark
-is needed. A strategy that trains a supernet does so on sixteen digits, for NAS-Bench-201's space
-alone.
+All checks run with made-up scores, so no benchmark is needed, on three spaces: NAS-Bench-201's, a
+tiny one that a run exhausts, and one of 10^18 cells that can only be sampled. A strategy that
+trains a supernet does so on sixteen digits, for NAS-Bench-201's space alone.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _WHOLE = 60
 """How many cells the runs have that are compared, and the whole run."""
 _LARGEST_SEED = 2**63 - 1
 _EPOCHS = (1, 3, 9)
-_MADE_UP = ("early", "late")
+_READABLE = ("early", "late")
 """The names of what a request may read."""
 _SIDE_BY_SIDE = 5
 _DOES_NOT = "it does not choose epochs"
@@ -93,7 +92,7 @@ def subjects(
     return [Strategies(equipped(strategy), (packed, pack(where)), where) for where in spaces]
 
 
-def _is_made_from_space_and_seed(subject: Strategies) -> str:
+def _takes_space_and_seed(subject: Strategies) -> str:
     """The constructor takes (space, *, seed) and any seed from 0 to 2**63 - 1."""
     for seed in (0, _LARGEST_SEED):
         subject.strategy(subject.space, seed=seed)
@@ -104,12 +103,12 @@ def _asks_for_one_to_n_cells(subject: Strategies) -> str:
     """`ask(n)` returns 1 to n cells of the space, for n of 1 and 5, untold and told."""
     seen = []
     ask(subject.strategy(subject.space, seed=_LARGEST_SEED), subject.space, 1)
-    for told in (0, FIRST):
+    for n_observed in (0, FIRST):
         for n in (1, 5):
-            made = subject.strategy(subject.space, seed=0)
-            if told:
-                made.tell(trials_of(draw(subject.space, told)))
-            seen.append(str(len(ask(made, subject.space, n))))
+            strategy = subject.strategy(subject.space, seed=0)
+            if n_observed:
+                strategy.tell(trials_of(draw(subject.space, n_observed)))
+            seen.append(str(len(ask(strategy, subject.space, n))))
     return f"returned {', '.join(seen)} cells"
 
 
@@ -117,20 +116,20 @@ def _learns_from_what_it_did_not_ask_for(subject: Strategies) -> str:
     """It can be told trials that it did not ask for, before its first question and between
     others.
     """
-    made = subject.strategy(subject.space, seed=0)
+    strategy = subject.strategy(subject.space, seed=0)
     rng = np.random.default_rng(2)
-    told = 0
+    n_observed = 0
     for _ in range(3):
         cells = [subject.space.sample(rng) for _ in range(FIRST)]
-        made.tell(trials_of(cells, start=told))
-        told += len(cells)
-        asked = ask(made, subject.space, 1)
-        made.tell(trials_of(asked, start=told))
-        told += len(asked)
-    return f"told {told} trials, of which it asked for 3"
+        strategy.tell(trials_of(cells, start=n_observed))
+        n_observed += len(cells)
+        asked = ask(strategy, subject.space, 1)
+        strategy.tell(trials_of(asked, start=n_observed))
+        n_observed += len(asked)
+    return f"told {n_observed} trials, of which it asked for 3"
 
 
-def _runs_untold(subject: Strategies) -> str:
+def _runs_without_observations(subject: Strategies) -> str:
     """It works when it is told no first cells."""
     cells = trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, first=0)
     return f"asked for {len(cells)} cells"
@@ -194,46 +193,46 @@ def _leaves_global_randomness_alone(subject: Strategies) -> str:
 
 def _holds_no_benchmark(subject: Strategies) -> str:
     """It holds no benchmark, objective or evaluator, in itself or in its module."""
-    made = subject.strategy(subject.space, seed=0)
-    made.tell(trials_of(draw(subject.space, FIRST)))
-    made.tell(trials_of(ask(made, subject.space, 1)))
+    strategy = subject.strategy(subject.space, seed=0)
+    strategy.tell(trials_of(draw(subject.space, FIRST)))
+    strategy.tell(trials_of(ask(strategy, subject.space, 1)))
     module = vars(sys.modules.get(subject.strategy.__module__, object))
     attributes = [value for kind in subject.strategy.__mro__ for value in vars(kind).values()]
-    for held in reachable(made, *module.values(), *attributes):
-        if isinstance(held, FORBIDDEN):
+    for thing in reachable(strategy, *module.values(), *attributes):
+        if isinstance(thing, FORBIDDEN):
             raise BrokenContractError(
-                f"{type(held).__name__} is reachable from it: a strategy only asks and is told"
+                f"{type(thing).__name__} is reachable from it: a strategy only asks and is told"
             )
     return "none is reachable"
 
 
 def _leaves_trials_alone(subject: Strategies) -> str:
     """It does not change the trials that it is told, nor the list that they come in."""
-    made = subject.strategy(subject.space, seed=0)
+    strategy = subject.strategy(subject.space, seed=0)
     cells = draw(subject.space, FIRST)
     for start in (0, FIRST):
-        told = trials_of(cells, start=start)
-        before = copy.deepcopy(told)
-        made.tell(told)
-        cells = ask(made, subject.space, 5)
-        if told != before:
+        trials = trials_of(cells, start=start)
+        before = copy.deepcopy(trials)
+        strategy.tell(trials)
+        cells = ask(strategy, subject.space, 5)
+        if trials != before:
             raise BrokenContractError("told trials were changed")
     return "unchanged after two rounds"
 
 
-def _can_be_asked_again_before_it_is_told(subject: Strategies) -> str:
+def _can_be_asked_while_trials_wait(subject: Strategies) -> str:
     """It can be asked again before it is told what it asked for, and is told later in another
     order.
     """
-    made = subject.strategy(subject.space, seed=0)
-    made.tell(trials_of(draw(subject.space, FIRST)))
-    told = FIRST
+    strategy = subject.strategy(subject.space, seed=0)
+    strategy.tell(trials_of(draw(subject.space, FIRST)))
+    n_observed = FIRST
     for _ in range(4):
-        waiting = [cell for _ in range(5) for cell in ask(made, subject.space, 1)]
+        waiting = [cell for _ in range(5) for cell in ask(strategy, subject.space, 1)]
         for cell in reversed(waiting):
-            made.tell(trials_of([cell], start=told))
-            told += 1
-    return f"told {told} trials, of which up to 5 were waited for"
+            strategy.tell(trials_of([cell], start=n_observed))
+            n_observed += 1
+    return f"told {n_observed} trials, of which up to 5 were waited for"
 
 
 def _survives_equal_scores(subject: Strategies) -> str:
@@ -263,11 +262,11 @@ def _survives_infeasible_cells(subject: Strategies) -> str:
 
 def _survives_duplicates(subject: Strategies) -> str:
     """It goes on when the same cell is told many times."""
-    made = subject.strategy(subject.space, seed=0)
+    strategy = subject.strategy(subject.space, seed=0)
     (cell,) = draw(subject.space, 1)
-    made.tell(trials_of([cell] * FIRST))
+    strategy.tell(trials_of([cell] * FIRST))
     for start in range(FIRST, _SHORT, 2):
-        made.tell(trials_of([*ask(made, subject.space, 1), cell], start=start))
+        strategy.tell(trials_of([*ask(strategy, subject.space, 1), cell], start=start))
     return f"told one cell {FIRST + (_SHORT - FIRST) // 2} times"
 
 
@@ -331,9 +330,9 @@ def _repeats_its_requests(subject: Strategies) -> str:
     """
     if not subject.strategy.chooses_epochs:
         return _DOES_NOT
-    for at_once in (1, _SIDE_BY_SIDE):
+    for n_waiting in (1, _SIDE_BY_SIDE):
         one, other = (
-            _climb(subject.strategy, subject.space, _EPOCHS, at_once=at_once) for _ in range(2)
+            _climb(subject.strategy, subject.space, _EPOCHS, n_waiting=n_waiting) for _ in range(2)
         )
         if one != other:
             raise BrokenContractError(f"two runs with seed 0 differ; {differing(one, other)}")
@@ -341,10 +340,10 @@ def _repeats_its_requests(subject: Strategies) -> str:
 
 
 CHECKS: tuple[Callable[[Strategies], str], ...] = (
-    _is_made_from_space_and_seed,
+    _takes_space_and_seed,
     _asks_for_one_to_n_cells,
     _learns_from_what_it_did_not_ask_for,
-    _runs_untold,
+    _runs_without_observations,
     _makes_a_whole_run,
     _repeats_in_this_process,
     _repeats_in_a_fresh_process,
@@ -352,7 +351,7 @@ CHECKS: tuple[Callable[[Strategies], str], ...] = (
     _leaves_global_randomness_alone,
     _holds_no_benchmark,
     _leaves_trials_alone,
-    _can_be_asked_again_before_it_is_told,
+    _can_be_asked_while_trials_wait,
     _survives_equal_scores,
     _survives_infeasible_cells,
     _survives_duplicates,
@@ -370,10 +369,9 @@ def _climb(
     space: Space,
     epochs: Sequence[int],
     *,
-    at_once: int = 1,
+    n_waiting: int = 1,
 ) -> list[Request]:
-    """Run a strategy with seed 0 on given epochs, after first cells that are told at the last of
-    them.
+    """Run a strategy with seed 0 on given epochs, after initial cells at the last of them.
 
     Returns:
         All requests, without the first cells.
@@ -381,20 +379,20 @@ def _climb(
     Raises:
         BrokenContractError: It asked for what is not given.
     """
-    made = strategy(space, seed=0)
-    made.epochs = epochs
-    made.readable = dict.fromkeys(epochs, _MADE_UP)
+    instance = strategy(space, seed=0)
+    instance.epochs = epochs
+    instance.readable = dict.fromkeys(epochs, _READABLE)
     rng = np.random.default_rng(1)
-    made.tell(
-        [_made_up(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)]
+    instance.tell(
+        [_synthetic(i, Request(space.sample(rng), epochs[-1]), epochs[-1]) for i in range(FIRST)]
     )
     asked: list[Request] = []
     while len(asked) < _WHOLE:
         waiting = [
-            _request(one, epochs) for _ in range(at_once) for one in requested(made, space, 1)
+            _request(one, epochs) for _ in range(n_waiting) for one in requested(instance, space, 1)
         ]
         for request in reversed(waiting):
-            made.tell([_made_up(FIRST + len(asked), request, epochs[-1])])
+            instance.tell([_synthetic(FIRST + len(asked), request, epochs[-1])])
             asked.append(request)
     return asked
 
@@ -406,14 +404,14 @@ def _request(asked: Cell | Request, epochs: Sequence[int]) -> Request:
         raise BrokenContractError(
             f"it asked for {shown(asked.epochs)} epochs, not one of {', '.join(map(str, epochs))}"
         )
-    if not set(asked.read) <= set(_MADE_UP):
+    if not set(asked.read) <= set(_READABLE):
         raise BrokenContractError(
-            f"it asked to read {shown(asked.read)}; {' and '.join(_MADE_UP)} are readable"
+            f"it asked to read {shown(asked.read)}; {' and '.join(_READABLE)} are readable"
         )
     return asked
 
 
-def _made_up(index: int, request: Request, last: int) -> Trial:
+def _synthetic(index: int, request: Request, last: int) -> Trial:
     cell, epochs, read = request
     missing = (1 - epochs / last) * (sum(cell.choices) % 3) / 10
     score = synthetic(cell) + missing
@@ -429,7 +427,7 @@ def _repeated(subject: Strategies, n: int) -> list[str]:
     child = Child("surrogate_nas.contract.trying:repeat", variables={"PYTHONHASHSEED": other})
     try:
         child.link.send(pickle.dumps((*subject.packed, n)))
-        failed, found = json.loads(child.link.receive(time.monotonic() + LIMIT_SECONDS))
+        failed, cells_or_error = json.loads(child.link.receive(time.monotonic() + LIMIT_SECONDS))
     except (EOFError, OSError) as error:
         slow = isinstance(error, TimeoutError)
         how = f"takes more than {LIMIT_SECONDS:g} s" if slow else child.ended()
@@ -438,8 +436,8 @@ def _repeated(subject: Strategies, n: int) -> list[str]:
         child.process.kill()
         child.end()
     if failed:
-        raise BrokenContractError(f"a fresh process failed: {found}")
-    return list(map(str, found))
+        raise BrokenContractError(f"a fresh process failed: {cells_or_error}")
+    return list(map(str, cells_or_error))
 
 
 def reachable(*roots: object) -> Iterator[object]:
@@ -478,5 +476,5 @@ def _attributes(owner: object) -> list[object]:
         for kind in type(owner).__mro__
         for name in np.atleast_1d(getattr(kind, "__slots__", ()))
     ]
-    held = [getattr(owner, str(name)) for name in slots if hasattr(owner, str(name))]
-    return held + list(getattr(owner, "__dict__", {}).values())
+    slot_values = [getattr(owner, str(name)) for name in slots if hasattr(owner, str(name))]
+    return slot_values + list(getattr(owner, "__dict__", {}).values())

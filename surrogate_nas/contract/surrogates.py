@@ -1,6 +1,4 @@
-"""What anybody's surrogate must keep; checked on cells of NAS-Bench-201's space with made-up
-values.
-"""
+"""The contract of surrogates, checked on cells of NAS-Bench-201's space with made-up values."""
 
 from __future__ import annotations
 
@@ -38,9 +36,9 @@ class Surrogates:
     @cached_property
     def fitted(self) -> Surrogate:
         """A model that has learned."""
-        return self.made().fit(self.cells[:_LEARNED], values_of(self.cells[:_LEARNED]))
+        return self.new_model().fit(self.cells[:_LEARNED], values_of(self.cells[:_LEARNED]))
 
-    def made(self) -> Surrogate:
+    def new_model(self) -> Surrogate:
         """A model that has not."""
         return self.model("cost", seed=3)
 
@@ -64,15 +62,16 @@ def _predicts_a_mean_and_a_deviation_a_cell(subject: Surrogates) -> str:
     for those unseen.
     """
     for cells in (subject.cells[_LEARNED:], subject.cells[:1], []):
-        found = subject.fitted.predict(cells)
-        if found.mean.shape != (len(cells),) or found.std.shape != (len(cells),):
+        prediction = subject.fitted.predict(cells)
+        shapes = (prediction.mean.shape, prediction.std.shape)
+        if shapes != ((len(cells),), (len(cells),)):
             raise BrokenContractError(
-                f"{len(cells)} cells give the shapes {found.mean.shape} and {found.std.shape}"
+                f"{len(cells)} cells give the shapes {shapes[0]} and {shapes[1]}"
             )
         if (
-            not np.isfinite(found.mean).all()
-            or not np.isfinite(found.std).all()
-            or not (found.std > 0).all()
+            not np.isfinite(prediction.mean).all()
+            or not np.isfinite(prediction.std).all()
+            or not (prediction.std > 0).all()
         ):
             raise BrokenContractError(
                 "a mean or a deviation is not finite, or a deviation is not above 0"
@@ -92,7 +91,7 @@ def _predicts_a_cell_by_itself(subject: Surrogates) -> str:
 
 def _repeats_itself(subject: Surrogates) -> str:
     """The same seed, cells and values give the same predictions."""
-    again = subject.made().fit(subject.cells[:_LEARNED], values_of(subject.cells[:_LEARNED]))
+    again = subject.new_model().fit(subject.cells[:_LEARNED], values_of(subject.cells[:_LEARNED]))
     if not _same(again.predict(subject.cells), subject.fitted.predict(subject.cells)):
         raise BrokenContractError("two models with one seed predict different numbers")
     return f"{len(subject.cells)} predictions are the same"
@@ -100,7 +99,9 @@ def _repeats_itself(subject: Surrogates) -> str:
 
 def _forgets_what_it_learned_before(subject: Surrogates) -> str:
     """Fitting again forgets, and returns the model."""
-    model = subject.made().fit(subject.cells[_LEARNED:], 7.0 + values_of(subject.cells[_LEARNED:]))
+    model = subject.new_model().fit(
+        subject.cells[_LEARNED:], 7.0 + values_of(subject.cells[_LEARNED:])
+    )
     if model.fit(subject.cells[:_LEARNED], values_of(subject.cells[:_LEARNED])) is not model:
         raise BrokenContractError("fit does not return the model")
     if not _same(model.predict(subject.cells), subject.fitted.predict(subject.cells)):
@@ -110,8 +111,8 @@ def _forgets_what_it_learned_before(subject: Surrogates) -> str:
 
 def _learns_from_two_cells(subject: Surrogates) -> str:
     """Two cells are enough."""
-    found = subject.made().fit(subject.cells[:2], [10.0, 20.0]).predict(subject.cells)
-    if not np.isfinite(found.mean).all() or not np.isfinite(found.std).all():
+    prediction = subject.new_model().fit(subject.cells[:2], [10.0, 20.0]).predict(subject.cells)
+    if not np.isfinite(prediction.mean).all() or not np.isfinite(prediction.std).all():
         raise BrokenContractError("a prediction is not finite")
     return f"{len(subject.cells)} finite predictions"
 
@@ -132,7 +133,7 @@ def _refuses_what_cannot_be_learned(subject: Surrogates) -> str:
     )
     for given, values in bad:
         try:
-            subject.made().fit(given, values)  # type: ignore[arg-type]
+            subject.new_model().fit(given, values)  # type: ignore[arg-type]
         except UserError as error:
             if "\n" in str(error):
                 raise BrokenContractError(
@@ -147,7 +148,10 @@ def _refuses_what_cannot_be_learned(subject: Surrogates) -> str:
 
 def _predicts_only_after_learning(subject: Surrogates) -> str:
     """Before it has learned, `predict` and `state` are a `UserError`."""
-    for ask in (lambda: subject.made().predict(subject.cells), lambda: subject.made().state()):
+    for ask in (
+        lambda: subject.new_model().predict(subject.cells),
+        lambda: subject.new_model().state(),
+    ):
         try:
             ask()
         except UserError:
@@ -176,7 +180,7 @@ def _leaves_the_rest_alone(subject: Surrogates) -> str:
     values = values_of(subject.cells[:_LEARNED])
     before = values.copy()
     with no_global_randomness("a generator of the seed"):
-        subject.made().fit(subject.cells[:_LEARNED], values).predict(subject.cells)
+        subject.new_model().fit(subject.cells[:_LEARNED], values).predict(subject.cells)
     if not np.array_equal(values, before):
         raise BrokenContractError("the given values were changed")
     return "all is as before"

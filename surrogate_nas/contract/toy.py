@@ -18,17 +18,16 @@ _SECONDS = 0.01
 
 @cache
 def toy_context() -> SupernetContext:
-    """NAS-Bench-201's space on sixteen images of digits, every choice but the first at the same
-    cost.
-    """
+    """NAS-Bench-201's space on sixteen digits; all choices but the first cost the same."""
     from surrogate_nas.training.supernet import Supernet, SupernetLoss, live_operations
     from surrogate_nas.training.tasks import Split
 
     space = nb201()
     task = replace(task_named("digits"), channels=2)
-    data = {
-        name: Split(*(part[:_EXAMPLES] for part in task.data[name])) for name in ("train", "valid")
-    }
+    data = {}
+    for name in ("train", "valid"):
+        inputs, targets = task.data[name]
+        data[name] = Split(inputs[:_EXAMPLES], targets[:_EXAMPLES])
     matrix = np.full((len(space.positions), len(space.options[0])), 0.01)
     matrix[:, 0] = 0.0
     make = partial(Supernet, space, task.network(), task, data, SupernetLoss(), (_price, _price))

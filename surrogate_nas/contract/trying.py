@@ -1,6 +1,4 @@
-"""Runs of a strategy on made-up scores, and the spaces that they are made on, so that no benchmark
-is needed.
-"""
+"""Runs of a strategy on made-up scores, on spaces that need no benchmark."""
 
 from __future__ import annotations
 
@@ -22,7 +20,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import Strategy, resolve
 
 FIRST = 10
-"""How many cells a strategy is told first."""
+"""How many cells a strategy observes first."""
 INFEASIBLE = 1e6
 """From here on, a made-up score is that of an infeasible cell."""
 _MOST_DRAWS = 100
@@ -31,10 +29,8 @@ Score = Callable[[Cell], float]
 
 @contextmanager
 def no_global_randomness(instead: str) -> Iterator[None]:
-    """Refuse what uses or disturbs the global generators of `random` and NumPy, which are as before
-    at the end.
-    """
-    kept = random.getstate(), np.random.get_state()  # noqa: NPY002
+    """Refuse uses of the global generators of `random` and NumPy, and restore their states."""
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
     try:
         random.seed(FIRST)
         np.random.seed(FIRST)  # noqa: NPY002
@@ -42,8 +38,8 @@ def no_global_randomness(instead: str) -> Iterator[None]:
         yield
         after = random.getstate(), pickle.dumps(np.random.get_state())  # noqa: NPY002
     finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])  # noqa: NPY002
+        random.setstate(states[0])
+        np.random.set_state(states[1])  # noqa: NPY002
     for name, one, other in zip(("random", "np.random"), before, after, strict=True):
         if one != other:
             raise BrokenContractError(f"the state of {name} changed: draw from {instead} instead")
@@ -88,42 +84,42 @@ def trajectory(
     score: Score | None = None,
     objectives: int = 1,
 ) -> list[Cell]:
-    """Run a strategy as an experiment does, on made-up scores, and return the cells in order, the
-    first included.
+    """Run a strategy as an experiment does, on made-up scores; the cells in order.
 
     Raises:
         BrokenContractError: `ask` returned something else than 1 to n cells of the space.
     """
-    made = strategy(space, seed=seed)
-    made.objectives = objectives
+    instance = strategy(space, seed=seed)
+    instance.objectives = objectives
     rng = np.random.default_rng(1)
     cells = [space.sample(rng) for _ in range(first)]
     if cells:
-        made.tell(trials_of(cells, score, objectives=objectives))
+        instance.tell(trials_of(cells, score, objectives=objectives))
     while len(cells) < n:
-        asked = ask(made, space, min(max(made.batch_size, 1), n - len(cells)))
-        made.tell(trials_of(asked, score, start=len(cells), objectives=objectives))
+        asked = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
+        instance.tell(trials_of(asked, score, start=len(cells), objectives=objectives))
         cells.extend(asked)
     return cells
 
 
 def repeat() -> None:
-    """A fresh process from inside: make a run with seed 0 and answer its cells, or why it
-    failed.
-    """
+    """The inside of a fresh process: make a run with seed 0 and reply with its cells or error."""
     link = joined()
     try:
         strategy, space, n = pickle.loads(link.receive())
-        (where,), (found,) = unpack(space), unpack(strategy)
-        made = resolve(found)
-        if made.needs_supernet:
+        (where,), (packed,) = unpack(space), unpack(strategy)
+        strategy_class = resolve(packed)
+        if strategy_class.needs_supernet:
             from surrogate_nas.contract.toy import equipped
 
-            made = equipped(made)
-        answer: tuple[bool, object] = (False, list(map(str, trajectory(made, where, seed=0, n=n))))
+            strategy_class = equipped(strategy_class)
+        reply: tuple[bool, object] = (
+            False,
+            list(map(str, trajectory(strategy_class, where, seed=0, n=n))),
+        )
     except Exception as error:  # noqa: BLE001 - a user's code can raise anything
-        answer = (True, as_strategy_error(error, "was run", "").args[0])
-    link.send(json.dumps(answer).encode())
+        reply = (True, as_strategy_error(error, "was run", "").args[0])
+    link.send(json.dumps(reply).encode())
 
 
 def ask(strategy: Strategy, space: Space, n: int) -> list[Cell]:
@@ -191,9 +187,7 @@ def trials_of(
 
 
 def _against(cell: Cell, value: float, n: int) -> list[float]:
-    """Further scores, made up of one position each; of an infeasible cell as far above all others
-    as the first.
-    """
+    """Further scores from one position each; those of infeasible cells are above all others."""
     above = INFEASIBLE if value >= INFEASIBLE else 0.0
     return [above + 1 / (1 + cell.choices[place % len(cell.choices)]) for place in range(n)]
 
@@ -201,12 +195,12 @@ def _against(cell: Cell, value: float, n: int) -> list[float]:
 def draw(space: Space, n: int, seed: int = 2) -> list[Cell]:
     """Some cells of a space, all different; fewer where the space hardly gives as many."""
     rng = np.random.default_rng(seed)
-    found: dict[Cell, None] = {}
+    drawn: dict[Cell, None] = {}
     for _ in range(_MOST_DRAWS * n):
-        if len(found) >= min(n, space.size):
+        if len(drawn) >= min(n, space.size):
             break
-        found[space.sample(rng)] = None
-    return list(found)
+        drawn[space.sample(rng)] = None
+    return list(drawn)
 
 
 def differing(one: Sequence[object], other: Sequence[object]) -> str:
