@@ -1,6 +1,4 @@
-"""Spaces: what a cell is, which cells there are, when two are the same, and how a model sees
-them.
-"""
+"""Spaces: their cells, isomorphism, and the encodings for models."""
 
 from surrogate_nas.space.base import Enumerable, Space, drawn_cells, listed
 from surrogate_nas.space.cell import Cell, choices_of

@@ -1,7 +1,7 @@
-"""Spaces: what can be built, with one sampler and one mutator for every strategy.
+"""Spaces: the cells of a search, with one sampler and one mutator for every strategy.
 
 A `Space` samples, mutates, lists neighbours, parses and prints. Everything else that depends on the
-space hangs on it: encodings, sizes, identity, drawing, network.
+space is part of it: encodings, sizes, identity, drawing, network.
 """
 
 from __future__ import annotations
@@ -123,8 +123,9 @@ class Space(ABC):
         """
 
     def cell(self, given: Cell | str) -> Cell:
-        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell
-        is believed.
+        """The space's own cell for a cell or its string.
+
+        Only the text of a foreign cell is used.
 
         Args:
             given: A `Cell` or a canonical string.
@@ -155,9 +156,7 @@ class Space(ABC):
 
     @cached_property
     def survey(self) -> Sequence[Cell]:
-        """The cells that constants are taken from: all where they can be listed, else a fixed
-        sample of 10,000.
-        """
+        """The cells that constants are taken from: all of them, or a fixed sample of 10,000."""
         rng = np.random.default_rng(_SURVEY_SEED)
         return [self.sample(rng) for _ in range(SURVEYED)]
 
@@ -168,21 +167,16 @@ class Space(ABC):
 
     @cached_property
     def reference(self) -> Cell:
-        """The cell that a measurement comes back to, against drift; by default the first of a fixed
-        draw.
-        """
+        """The cell that measurements return to, against drift; by default the first of a draw."""
         return self.sample(np.random.default_rng(_SURVEY_SEED))
 
     @property
     def definition(self) -> str:
-        """What a file writes to name this space: its name, where that is enough to find it
-        again.
-        """
+        """The text by which a file names this space: its name, if that is enough to find it."""
         return self.name
 
     def identity(self, cell: Cell) -> str:
-        """What cells share that compute the same functions of their weights: by default nothing but
-        themselves.
+        """The key of a cell's isomorphism class; by default each cell is its own class.
 
         Args:
             cell: A cell of the space.
@@ -213,8 +207,7 @@ class Space(ABC):
         return self.encodings[encoding](choices_of(cells))
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Columns that a cost is about linear in, in groups whose weights vary alike between
-        devices.
+        """Columns that a cost is about linear in, grouped by how weights vary between devices.
 
         By default a constant, and the columns of ``one_hot``.
 
@@ -233,14 +226,11 @@ class Space(ABC):
 
     @property
     def terms(self) -> Terms | None:
-        """What cells are sums of, for models that compute along a graph; None where they are no
-        such graphs.
-        """
+        """The terms of cells, for models that compute along a graph; None where there are none."""
         return None
 
     def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
-        """The cell as a graph of operations that the network's layers know; None where it is no
-        such graph.
+        """The cell as a graph of the network's operations; None where it is no such graph.
 
         Args:
             cell: A cell of the space.
@@ -260,8 +250,7 @@ class Space(ABC):
         *,
         live_only: bool = False,
     ) -> Blueprint | None:
-        """The network of a cell, layer by layer, as `build` makes it; None where it is not written
-        down so.
+        """The network of a cell as a list of layers; None where the space has no such list.
 
         Args:
             cell: A cell of the space.
@@ -283,8 +272,7 @@ class Space(ABC):
         seed: int,
         live_only: bool = False,
     ) -> nn.Module:
-        """The network of a cell, with fresh weights, as a PyTorch module; by default that of its
-        `blueprint`.
+        """The network of a cell with fresh weights, in PyTorch; by default of its `blueprint`.
 
         Args:
             cell: A cell of the space.
@@ -306,8 +294,7 @@ class Space(ABC):
         return BlueprintModule(plan, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks, which files and pages set alike; None where the space has
-        none.
+        """The cell as a drawing of marks; None where the space has none.
 
         Args:
             cell: A cell of the space.
@@ -390,8 +377,9 @@ def by_name(*metrics: Analysed) -> Analytic:
 
 
 class Enumerable(Space, Sequence[Cell]):
-    """A finite space that lists its cells in a documented order: ``len(space)``, ``space[i]``,
-    iteration.
+    """A finite space that lists its cells in a documented order.
+
+    ``len(space)``, ``space[i]`` and iteration work.
 
     Subclasses give `_listed` besides what a `Space` needs.
 
@@ -430,8 +418,7 @@ class Enumerable(Space, Sequence[Cell]):
 
     @property
     def classes(self) -> NDArray[np.int32] | None:
-        """For every cell the number of its functional class, shape ``(len(space),)``; None where
-        each is its own.
+        """The isomorphism class of every cell, shape ``(len(space),)``; None where each is its own.
 
         Cells of one class compute the same functions of their live weights; their sizes and latency
         can differ.
@@ -461,16 +448,17 @@ class Enumerable(Space, Sequence[Cell]):
         return self.cell(cell).index  # type: ignore[arg-type]
 
     def cell(self, given: Cell | str) -> Cell:
-        """Return this space's own cell for a cell or its string; nothing else of a stranger's cell
-        is believed.
+        """The space's own cell for a cell or its string.
+
+        Only the text of a foreign cell is used.
 
         Raises:
             UserError: It names no cell of this space.
         """
         if isinstance(given, Cell) and isinstance(given.text, str):
-            found = self._by_text.get(given.text)
-            if found is not None:
-                return found
+            known = self._by_text.get(given.text)
+            if known is not None:
+                return known
         return super().cell(given)
 
 
@@ -552,14 +540,14 @@ def drawn_cells(space: Space, n: int, seed: int = 0) -> list[Cell]:
     rng = np.random.default_rng(seed)
     if isinstance(space, Enumerable):
         return [space[int(i)] for i in rng.permutation(len(space))[:n]]
-    found: dict[Cell, None] = {}
+    drawn: dict[Cell, None] = {}
     for _ in range(_MOST_TRIES * n):
-        if len(found) == n:
+        if len(drawn) == n:
             break
-        found[space.sample(rng)] = None
-    if len(found) < n:
+        drawn[space.sample(rng)] = None
+    if len(drawn) < n:
         raise UserError(
-            f"The space {space.name} gave only {len(found)} different cells in {_MOST_TRIES * n}"
+            f"The space {space.name} gave only {len(drawn)} different cells in {_MOST_TRIES * n}"
             " draws."
         )
-    return list(found)
+    return list(drawn)

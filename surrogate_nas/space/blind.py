@@ -1,12 +1,13 @@
-"""Blinded spaces: the same cells under names that say nothing, for strategies that may have read
-the benchmark.
+"""Blinded spaces: the same cells under meaningless names.
 
-A language model has read papers that print the best cells of a public benchmark; a program may know
-what ``conv`` is good for. Behind a disguise, positions are in another order, operations are
-letters, and cells have another text and another place, all drawn by a seed. What is no name stays:
-which cells there are and which of them are neighbours, which positions share their options, the
-order of options that are a scale (perhaps turned round), and what models see of a cell (columns in
-another order). A search that knew nothing of the names finds what it found before.
+They are for strategies that may know the benchmark. A language model has read papers that print
+the best cells of a public benchmark; a program may know what ``conv`` is good for.
+
+A blinded space draws, by a seed, another order of positions, letters for
+operations, and other texts and indices of cells. All structure stays: the cells and their
+neighbours, which positions share their options, the order of options on a scale (perhaps reversed),
+and the encodings (columns in another order). A search without knowledge of names finds the same
+cells as before.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class BlindSpace(ChoiceSpace):
 
     @property
     def definition(self) -> str:
-        """What tells two disguises apart; it names no file's space."""
+        """A name that differs between two seeds; no file can open it."""
         return f"{_NAME}-{self.seed}-{hashlib.sha256(self.base.definition.encode()).hexdigest()}"
 
     @property
@@ -94,11 +95,11 @@ class BlindSpace(ChoiceSpace):
         return self.base.at(self._behind(np.array([cell.choices], dtype=np.int8))[0].tolist())
 
     def _behind(self, choices: Choices) -> Choices:
-        """The choices behind those of cells of this space, shape ``(n, positions)``."""
-        found = np.empty_like(choices)
+        """The choices of the space behind, shape ``(n, positions)``."""
+        revealed = np.empty_like(choices)
         for own, (back, place) in enumerate(zip(self._back, self._order, strict=True)):
-            found[:, place] = np.asarray(back, dtype=np.int8)[choices[:, own]]
-        return found
+            revealed[:, place] = np.asarray(back, dtype=np.int8)[choices[:, own]]
+        return revealed
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a cell."""
@@ -117,9 +118,9 @@ class BlindSpace(ChoiceSpace):
         return [self.hide(one) for one in self.base.neighbours(self.reveal(cell))]
 
     def identity(self, cell: Cell) -> str:
-        """The same for isomorphic cells, and nothing else told by it."""
-        told = f"{self.seed}:{self.base.identity(self.reveal(cell))}"
-        return hashlib.sha256(told.encode()).hexdigest()[:24]
+        """The same for isomorphic cells, and otherwise meaningless."""
+        text = f"{self.seed}:{self.base.identity(self.reveal(cell))}"
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     def similarity(self, first: Cell, second: Cell) -> float:
         """As the space behind it says."""

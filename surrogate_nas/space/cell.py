@@ -73,9 +73,7 @@ _shown: list[Callable[[Cell], str]] = [lambda cell: html_figure(cell.text, "")]
 
 
 def show_cells_by(html_of: Callable[[Cell], str]) -> None:
-    """Let notebooks show cells in another way: a cell does not know its space, the registry of
-    spaces does.
-    """
+    """Set how notebooks show cells; a cell does not know its space, but the registry does."""
     _shown.append(html_of)
 
 

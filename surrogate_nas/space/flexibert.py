@@ -19,7 +19,7 @@ import numpy as np
 
 from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
+from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 NETWORK = Network(classes=30522, image_size=512, dimensions=1, positions=True)
@@ -44,8 +44,8 @@ class FlexiBERT(Layered):
     def __init__(self) -> None:
         """Define the space."""
         decisions = (
-            once_chosen("hidden_size", "128", "256"),
-            once_chosen("encoder_layers", "2", "4"),
+            global_choice("hidden_size", "128", "256"),
+            global_choice("encoder_layers", "2", "4"),
             of_every_layer("operation", *OPERATIONS, layers=_LAYERS),
             of_every_layer("num_operation_heads", "2", "4", layers=_LAYERS),
             of_every_layer("feed_forward_dimension", "512", "1024", layers=_LAYERS),

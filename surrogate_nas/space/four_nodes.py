@@ -1,6 +1,4 @@
-"""Cells of four nodes with an operation on each of the six edges between them; operation 0 is
-none.
-"""
+"""Cells of four nodes with an operation on each of six edges; operation 0 is none."""
 
 from __future__ import annotations
 
@@ -46,8 +44,7 @@ def edge_live(choices: Choices) -> NDArray[np.bool_]:
 
 
 def path_counts(choices: Choices, first: int, kinds: int) -> NDArray[np.float32]:
-    """How often each sequence of up to three operations leads from input to output, what else lies
-    there contracted.
+    """How often up to three operations lead from input to output, all others contracted.
 
     Counted are `kinds` operations from `first` on; a column for each sequence, short ones first.
     """
@@ -87,21 +84,19 @@ _GAPS = (13.0, 14.0)
 
 
 def four_nodes(cell: Cell, shown: Sequence[tuple[str, str]]) -> Sketch:
-    """Sketch a cell; `NOTHING` is faintly dotted, and what lies on no path from input to output is
-    grey and dashed.
-    """
+    """Sketch a cell: `NOTHING` is dotted; edges on no path to the output are grey, dashed."""
     live = _live(tuple(choice != NONE for choice in cell.choices))
-    parts = [
+    labelled = [
         _edge(edge, shown[choice], alive)
         for edge, choice, alive in zip(EDGES, cell.choices, live, strict=True)
     ]
-    arrows, labels = zip(*parts, strict=True)
+    arrows, labels = zip(*labelled, strict=True)
     return Sketch(_PAPER, [*arrows, *(label for label in labels if label), *_nodes()])
 
 
 @lru_cache(maxsize=64)
-def _live(held: tuple[bool, ...]) -> tuple[bool, ...]:
-    return tuple(edge_live(np.array([held], dtype=np.int8))[0].tolist())
+def _live(is_used: tuple[bool, ...]) -> tuple[bool, ...]:
+    return tuple(edge_live(np.array([is_used], dtype=np.int8))[0].tolist())
 
 
 @lru_cache(maxsize=128)
@@ -113,20 +108,22 @@ def _edge(
     label, colour = shown if live else (shown[0], MIDDLE)
     start, end = (_FRAME.at(_NODES[node]) for node in nodes)
     bend = _BEND.get(nodes, 0.0)
-    absent = shown == NOTHING
-    arrow = Arrow(
-        curved(start, end, bend, _GAPS),
-        colour,
-        2.0 if live else 1.2,
-        (1, 3) if absent else () if live else (4, 2),
-        0.6 if absent else 1.0,
-        0.0 if absent else 11.0,
-    )
+    curve = curved(start, end, bend, _GAPS)
+    line = 2.0 if live else 1.2
+    if shown == NOTHING:
+        arrow = Arrow(curve, colour, line, dash=(1, 3), opacity=0.6, head=0.0)
+    elif live:
+        arrow = Arrow(curve, colour, line, head=11.0)
+    else:
+        arrow = Arrow(curve, colour, line, dash=(4, 2), head=11.0)
     if not label:
         return arrow, None
     (x0, _), (x1, _) = (_NODES[node] for node in nodes)
-    place = (x0 + x1) / 2, -bend * (x1 - x0) / 2 if bend else _ABOVE
-    return arrow, Text(_FRAME.at(place), label, colour=colour, ground=PAPER if bend else "")
+    middle = (x0 + x1) / 2
+    if not bend:
+        return arrow, Text(_FRAME.at((middle, _ABOVE)), label, colour=colour)
+    place = _FRAME.at((middle, -bend * (x1 - x0) / 2))
+    return arrow, Text(place, label, colour=colour, ground=PAPER)
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,4 @@
-"""The GPT-2 spaces of HW-GPT-Bench: width, layers, heads and MLP ratio of every layer, bias; 10^12
-to 10^35 cells.
+"""HW-GPT-Bench's GPT-2 spaces: width, layers, heads and MLP ratios; 10^12 to 10^35 cells.
 
 Sukthanker et al., "HW-GPT-Bench: Hardware-Aware Architecture Benchmark for Language Models",
 NeurIPS 2024. A cell's text has the names and the order of the authors' records, without their
@@ -21,7 +20,7 @@ import numpy as np
 
 from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Layered, of_every_layer, once_chosen
+from surrogate_nas.space.layered import Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 HEAD = 64
@@ -60,11 +59,11 @@ class GPT(Layered):
         widths, depths, heads = _SCALES[scale]
         most = int(depths[-1])
         decisions = (
-            once_chosen("embed_dim", *widths),
-            once_chosen("n_layer", *depths),
+            global_choice("embed_dim", *widths),
+            global_choice("n_layer", *depths),
             of_every_layer("n_head", *heads, layers=most),
             of_every_layer("mlp_ratio", *_RATIOS, layers=most),
-            once_chosen("bias", *_BIASES),
+            global_choice("bias", *_BIASES),
         )
         super().__init__(f"gpt-{scale}", decisions, depth="n_layer")
 
@@ -104,8 +103,8 @@ class GPT(Layered):
             choices: Shape ``(n, positions)``.
             network: Its classes are the vocabulary, its image size the length of the sequence.
         """
-        answers = network.classes * self.chosen(choices, "embed_dim")
-        return np.asarray(network.image_size * (answers + self._weights(choices)))
+        logits = network.classes * self.chosen(choices, "embed_dim")
+        return np.asarray(network.image_size * (logits + self._weights(choices)))
 
     def _weights(self, choices: Choices) -> Column:
         """Weights of the layers' linear maps."""

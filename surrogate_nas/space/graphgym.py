@@ -1,5 +1,4 @@
-"""GraphGym's spaces: designs of graph networks, 96 of them on every task, and 314,928 with training
-settings.
+"""GraphGym's spaces of graph networks: 96 designs, and 314,928 with training settings.
 
 You, Ying & Leskovec, "Design Space for Graph Neural Networks", NeurIPS 2020. A design has layers
 before, of and after message passing, skip connections of a kind, and an aggregation of neighbours;
@@ -31,7 +30,7 @@ def _structure(
     """The metrics that need no measurement, given where the three numbers of layers stand."""
 
     def counted(name: str, description: str, *places: int) -> Analysed:
-        numbers = [np.array([float(option) for option in options[place]]) for place in places]
+        numbers = [np.array(options[place], dtype=np.float64) for place in places]
         return structural(
             name,
             description,

@@ -1,5 +1,4 @@
-"""The MLP space of HPOBench's tables: depth and width of a network and how it is trained, 30,000
-configurations.
+"""The MLP space of HPOBench's tables: depth, width and training; 30,000 configurations.
 
 Eggensperger et al., "HPOBench: A Collection of Reproducible Multi-Fidelity Benchmark Problems for
 HPO", NeurIPS 2021 Datasets and Benchmarks. Every hidden layer has the same width. The numbers print

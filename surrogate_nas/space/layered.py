@@ -1,9 +1,8 @@
-"""Networks of layers that are chosen one by one, as many as one of the choices says: transformers
-of benchmarks.
+"""Networks with a chosen number of layers, each chosen one by one: transformers of benchmarks.
 
-A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: what is chosen once,
-and for what is chosen of every layer its options in the order of the layers. Layers that a cell
-does not have take no part in its text, its encodings or its sizes; their choices are 0.
+A cell prints as ``name(embed_dim=384, n_layer=3, n_head=12-4-8, bias=False)``: global choices, and
+for choices of every layer their options in the order of the layers. Layers that a cell does not
+have take no part in its text, its encodings or its sizes; their choices are 0.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class Decision(NamedTuple):
     of_layers: bool
 
 
-def once_chosen(name: str, *options: str) -> Decision:
+def global_choice(name: str, *options: str) -> Decision:
     """What is chosen once for the whole network."""
     return Decision(name, (options,), False)
 
@@ -67,7 +66,7 @@ class Layered(ChoiceSpace):
 
     Example:
         >>> decisions = (
-        ...     once_chosen("depth", "1", "2"),
+        ...     global_choice("depth", "1", "2"),
         ...     of_every_layer("width", "16", "32", layers=2),
         ... )
         >>> space = Layered("net", decisions, depth="depth")
@@ -136,26 +135,22 @@ class Layered(ChoiceSpace):
         return self._depths[choices[self.places[self.depth].start]] if self.depth else self.layers
 
     def live(self, choices: Choices) -> NDArray[np.bool_]:
-        """Whether a position belongs to a layer that the cell has, or to no layer; shape
-        ``(n, positions)``.
-        """
+        """Whether each position is of a layer that the cell has, or of none; ``(n, positions)``."""
         if not self.depth:
             return np.ones(choices.shape, dtype=bool)
         depths = np.array(self._depths)[choices[:, self.places[self.depth].start]]
         return np.asarray(self._layer <= depths[:, None])
 
     def chosen(self, choices: Choices, decision: str) -> Column:
-        """The chosen number, shape ``(n,)``; of every layer shape ``(n, layers)``, 0 for one that
-        is absent.
-        """
+        """The chosen number, shape ``(n,)``; for layers ``(n, layers)``, 0 for absent ones."""
         place = self.places[decision]
         columns = zip(range(place.start, place.stop), choices[:, place].T, strict=True)
-        found = np.column_stack(
+        values = np.column_stack(
             [np.array(self.options[p], dtype=np.float64)[column] for p, column in columns]
         )
-        return np.asarray(
-            found * self.live(choices)[:, place] if self._layer[place.start] else found[:, 0]
-        )
+        if not self._layer[place.start]:
+            return np.asarray(values[:, 0])
+        return np.asarray(values * self.live(choices)[:, place])
 
     @property
     def size(self) -> float:  # type: ignore[override]
@@ -178,12 +173,12 @@ class Layered(ChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The canonical string of a combination."""
         n = self.n_layers(choices)
-        parts = []
+        texts = []
         for one, place in zip(self.decisions, self.places.values(), strict=True):
             taken = choices[place.start : place.start + n if one.of_layers else place.stop]
             written = [options[choice] for options, choice in zip(one.options, taken, strict=False)]
-            parts.append(f"{one.name}={_BETWEEN.join(written)}")
-        return f"{self.cell_name}({', '.join(parts)})"
+            texts.append(f"{one.name}={_BETWEEN.join(written)}")
+        return f"{self.cell_name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it."""
@@ -229,7 +224,7 @@ class Layered(ChoiceSpace):
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         n = self.n_layers(choices)
         depth_at = self.places[self.depth].start if self.depth else -1
-        found = [
+        steps = [
             (*choices[:p], option, *choices[p + 1 :])
             for p, options in enumerate(self.options)
             if p != depth_at and self._layer[p] <= n
@@ -237,11 +232,11 @@ class Layered(ChoiceSpace):
             if option != choices[p]
         ]
         if not self.depth:
-            return found
+            return steps
         ordered = sorted(self._depths)
         rank = ordered.index(n)
         others = (other for other in ordered[max(rank - 1, 0) : rank + 2] if other != n)
-        return found + [step for other in others for step in self._to_depth(choices, n, other)]
+        return steps + [step for other in others for step in self._to_depth(choices, n, other)]
 
     def _to_depth(
         self,
@@ -253,23 +248,23 @@ class Layered(ChoiceSpace):
         low = min(n, other)
         high = max(n, other)
         copies = high - low > 1
-        kept = list(choices)
-        kept[self.places[self.depth].start] = self._depths.index(other)
+        resized = list(choices)
+        resized[self.places[self.depth].start] = self._depths.index(other)
         if other < n:
             if copies and any(
                 len(set(choices[p.start + low - 1 : p.start + high])) > 1 for p in self._lists
             ):
                 return []
             for place in self._lists:
-                kept[place.start + low : place.start + high] = [0] * (high - low)
-            return [tuple(kept)]
+                resized[place.start + low : place.start + high] = [0] * (high - low)
+            return [tuple(resized)]
         ends = [place.start + low for place in self._lists]
         kinds = [[choices[at - 1]] if copies else range(len(self.options[at])) for at in ends]
         steps = []
         for layer in itertools.product(*kinds):
             for at, option in zip(ends, layer, strict=True):
-                kept[at : at + high - low] = [option] * (high - low)
-            steps.append(tuple(kept))
+                resized[at : at + high - low] = [option] * (high - low)
+            steps.append(tuple(resized))
         return steps
 
     @cached_property
@@ -339,16 +334,14 @@ class Layered(ChoiceSpace):
     drawing_size: ClassVar[tuple[float, float]] = (4.0, 1.6)
 
     def sketch(self, cell: Cell) -> Sketch:
-        """Sketch a cell: a bar a layer, its height or its colour the option; above, what is chosen
-        once.
-        """
+        """Sketch a cell: a bar per layer, options as heights or colours; global choices above."""
         n = self.n_layers(cell.choices)
-        chosen_once = [one for one in self.decisions if not one.of_layers]
-        said = [
+        of_whole = [one for one in self.decisions if not one.of_layers]
+        labels = [
             f"{one.name} {one.options[0][cell.choices[self.places[one.name].start]]}"
-            for one in chosen_once
+            for one in of_whole
         ]
-        marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), ", ".join(said))]
+        marks: list[Mark] = [Text((_PAPER[0] / 2, _TOP / 2), ", ".join(labels))]
         high = (_PAPER[1] - _TOP) / len(self._lists)
         pitch = _ROOM / max(n, 4)
         for row, one in enumerate(one for one in self.decisions if one.of_layers):
@@ -367,4 +360,4 @@ class Layered(ChoiceSpace):
         return Sketch(_PAPER, marks)
 
 
-__all__ = ["Decision", "Layered", "of_every_layer", "once_chosen"]
+__all__ = ["Decision", "Layered", "of_every_layer", "global_choice"]

@@ -1,8 +1,8 @@
-"""Functions of a space that a process works out once, and which of them it was asked for.
+"""Functions of a space that are computed once per process, and a record of their calls.
 
-A user's strategy runs in a process that is forked anew for every run. What an earlier run asked for
-is worked out before the fork, so that later ones find it, as runs of our strategies do, which share
-a process.
+A user's strategy runs in a process that is forked anew for every run. The calls of earlier runs
+are computed before the fork, so that later runs find their results, as runs of our strategies do,
+which share a process.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def once(
         remembered: Callable[..., R] = lru_cache(maxsize=most)(function)
 
         @wraps(function)
-        def answer(space: S, /, *arguments: P.args, **named: P.kwargs) -> R:
+        def memoised(space: S, /, *arguments: P.args, **named: P.kwargs) -> R:
             _asked[space.definition, name, arguments] = None
             return remembered(space, *arguments, **named)
 
-        _functions[name] = answer
+        _functions[name] = memoised
         _ahead.extend((name, arguments) for arguments in ahead)
-        return answer
+        return memoised
 
     return decorate
 

@@ -87,9 +87,7 @@ of its bias.
 
 
 class Node(NamedTuple):
-    """A node: the number of its operation, and its sources: 1 for x, 2 to 4 for the states, from 5
-    on the nodes.
-    """
+    """A node: its operation, and its sources (1 for x, 2 to 4 for states, from 5 for nodes)."""
 
     operation: int
     inputs: tuple[int, ...]
@@ -114,16 +112,15 @@ def _read(choices: Sequence[int]) -> Net:
 
 
 def _choices(cells: Net) -> tuple[int, ...]:
-    found = [0] * (NODES * _WIDTH)
+    choices = [0] * (NODES * _WIDTH)
     for i, (operation, inputs) in enumerate(cells.nodes):
-        found[i * _WIDTH : i * _WIDTH + 1 + len(inputs)] = (operation, *inputs)
+        choices[i * _WIDTH : i * _WIDTH + 1 + len(inputs)] = (operation, *inputs)
     states = [place + (i > 0) for i, place in enumerate(cells.states)]
-    return (*found, *states, *[0] * (_STATES - len(states)))
+    return (*choices, *states, *[0] * (_STATES - len(states)))
 
 
 def ordered(cells: Net) -> Net:
-    """The same graph with its nodes in the one order that follows from the graph, and inputs sorted
-    where they commute.
+    """The same graph in its canonical order, with sorted inputs where these commute.
 
     Raises:
         ValueError: There is a circle, or a node reads one that there is not.
@@ -131,44 +128,36 @@ def ordered(cells: Net) -> Net:
     nodes = cells.nodes
     marks = _marks(cells)
     places: dict[int, int] = {}
-    found: list[Node] = []
-    while len(found) < len(nodes):
+    sorted_nodes: list[Node] = []
+    while len(sorted_nodes) < len(nodes):
         ready = []
         for i, (operation, inputs) in enumerate(nodes):
             if i not in places and all(s < _FIRST or s - _FIRST in places for s in inputs):
                 renamed = [s if s < _FIRST else places[s - _FIRST] + _FIRST for s in inputs]
-                ready.append(
-                    (
-                        operation,
-                        tuple(renamed if operation == _BLEND else sorted(renamed)),
-                        marks[i],
-                        i,
-                    )
-                )
+                if operation != _BLEND:
+                    renamed.sort()
+                ready.append((operation, tuple(renamed), marks[i], i))
         operation, inputs, _, i = min(ready)
-        places[i] = len(found)
-        found.append(Node(operation, inputs))
-    return Net(found, [places[place] for place in cells.states])
+        places[i] = len(sorted_nodes)
+        sorted_nodes.append(Node(operation, inputs))
+    return Net(sorted_nodes, [places[place] for place in cells.states])
 
 
 def _marks(cells: Net) -> list[str]:
-    """What each node is to those behind it: equal where two can be exchanged, given that they read
-    the same.
-    """
+    """A mark for each node; equal marks can be exchanged if they also read the same."""
     terms = _terms(cells.nodes)
     marks: dict[int, str] = {}
 
     def mark(i: int) -> str:
         if i not in marks:
-            readers = [
-                _digest(place if node.operation == _BLEND else "", terms[reader], mark(reader))
-                for reader, node in enumerate(cells.nodes)
-                for place, source in enumerate(node.inputs)
-                if source == i + _FIRST
-            ]
-            marks[i] = _digest(
-                *sorted(readers), *(f"new{s}" for s, place in enumerate(cells.states) if place == i)
-            )
+            readers = []
+            for reader, node in enumerate(cells.nodes):
+                for slot, source in enumerate(node.inputs):
+                    if source == i + _FIRST:
+                        place = slot if node.operation == _BLEND else ""
+                        readers.append(_digest(place, terms[reader], mark(reader)))
+            states = [f"new{state}" for state, node in enumerate(cells.states) if node == i]
+            marks[i] = _digest(*sorted(readers), *states)
         return marks[i]
 
     return [mark(i) for i in range(len(cells.nodes))]
@@ -187,7 +176,9 @@ def _terms(nodes: Sequence[Node]) -> list[str]:
             terms[source] = ""
             operation, inputs = nodes[source - _FIRST]
             read = [term(each) for each in inputs]
-            terms[source] = _digest(operation, *(read if operation == _BLEND else sorted(read)))
+            if operation != _BLEND:
+                read.sort()
+            terms[source] = _digest(operation, *read)
         if not terms[source]:
             raise ValueError("its nodes go round in a circle")
         return terms[source]
@@ -195,14 +186,12 @@ def _terms(nodes: Sequence[Node]) -> list[str]:
     return [term(i + _FIRST) for i in range(len(nodes))]
 
 
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+def _digest(*fields: object) -> str:
+    return hashlib.sha256(repr(fields).encode()).hexdigest()[:16]
 
 
 def _fits(cells: Net) -> bool:
-    """Whether nodes read what is before them and all is used: input, every node, and the states
-    that there are.
-    """
+    """Whether nodes read earlier ones only, and input, nodes and states are all used."""
     nodes, states = cells
     read = set[int]()
     for i, (operation, inputs) in enumerate(nodes):
@@ -230,17 +219,15 @@ def _fits(cells: Net) -> bool:
 # What a model sees
 
 
-def _parts(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _nodes_and_sources(choices: Choices) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Operations, shape ``(n, nodes)``, and sources, shape ``(n, nodes, inputs)``."""
     nodes = choices[:, : NODES * _WIDTH].reshape(len(choices), NODES, _WIDTH).astype(np.intp)
     return nodes[:, :, 0], nodes[:, :, 1:]
 
 
 def counts(choices: Choices) -> NDArray[np.float32]:
-    """How often a cell has each operation and each kind of edge, what makes its states, how many
-    and how deep.
-    """
-    operations, sources = _parts(choices)
+    """Counts of operations and edges, the operations of states, and number and depth of nodes."""
+    operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
     kinds = np.where(sources == _X, 0, 1)
     reads = np.take_along_axis(
@@ -265,22 +252,21 @@ def counts(choices: Choices) -> NDArray[np.float32]:
         for s in range(1, _STATES)
     ]
     further = np.stack([1 + (states[:, 1:] > 0).sum(axis=1), depth(choices)], axis=1)
-    parts = [each, edges[:, 1:].reshape(len(choices), -1), output, np.sum(others, axis=0), further]
-    return np.hstack(parts).astype(np.float32)
+    blocks = [each, edges[:, 1:].reshape(len(choices), -1), output, np.sum(others, axis=0), further]
+    return np.hstack(blocks).astype(np.float32)
 
 
 def paths(choices: Choices) -> NDArray[np.float32]:
-    """The least that lies on the way from input and old states to new ones: nodes, linear or
-    squashing ones, sigmoids.
+    """The least number of nodes, linear or squashing ones, and sigmoids on ways to new states.
 
     From x to each new state, from each old state to the output and to what replaces it; `_FAR`
     where there is no way.
     """
-    operations, sources = _parts(choices)
+    operations, sources = _nodes_and_sources(choices)
     rows = np.arange(len(choices))
     states = choices[:, -_STATES:].astype(np.intp) + _FIRST - (np.arange(_STATES) > 0)
     there = choices[:, -_STATES:] + (np.arange(_STATES) == 0) > 0
-    found = []
+    blocks = []
     for weighed in _WEIGHED:
         weights = np.isin(operations, weighed)
         for start in range(_X, _FIRST):
@@ -292,8 +278,8 @@ def paths(choices: Choices) -> NDArray[np.float32]:
                 )
                 least[:, _FIRST + node] = np.minimum(before + weights[:, node], _FAR)
             least = np.where(there, np.take_along_axis(least, states, axis=1), _FAR)
-            found.append(least if start == _X else least[:, sorted({0, start - 2})])
-    return np.hstack(found).astype(np.float32)
+            blocks.append(least if start == _X else least[:, sorted({0, start - 2})])
+    return np.hstack(blocks).astype(np.float32)
 
 
 def _everything(choices: Choices) -> NDArray[np.float32]:
@@ -302,7 +288,7 @@ def _everything(choices: Choices) -> NDArray[np.float32]:
 
 def depth(choices: Choices) -> Column:
     """The most nodes in a row from input and old states to the output, shape ``(n,)``."""
-    operations, sources = _parts(choices)
+    operations, sources = _nodes_and_sources(choices)
     reached = np.zeros((len(choices), _FIRST + NODES))
     rows = np.arange(len(choices))
     for node in range(NODES):
@@ -312,10 +298,8 @@ def depth(choices: Choices) -> Column:
 
 
 def parameters(choices: Choices, network: Network) -> Column:  # noqa: ARG001 - the benchmark has one network
-    """Trainable parameters of the benchmark's language model of three layers, shape ``(n,)``, a
-    whole number.
-    """
-    operations, sources = _parts(choices)
+    """Trainable parameters of the benchmark's three-layer language model, shape ``(n,)``."""
+    operations, sources = _nodes_and_sources(choices)
     linear = operations == _LINEAR
     from_x = ((sources == _X) & linear[:, :, None]).sum(axis=(1, 2))
     others = ((sources > _X) & linear[:, :, None]).sum(axis=(1, 2))
@@ -335,16 +319,13 @@ _LETTER = 5.0
 
 
 def drawn(cells: Net) -> Sketch:
-    """Sketch a cell from left to right: linear nodes blue, activations green; behind a node which
-    state it gives.
-    """
+    """Sketch a cell from left to right: linear nodes blue, activations green, with its states."""
     depths = {source: 0 for source in range(_X, 2 + len(cells.states))}
     for i, node in enumerate(cells.nodes):
         depths[_FIRST + i] = 1 + max(depths[source] for source in node.inputs)
-    columns = [
-        [source for source in depths if depths[source] == depth]
-        for depth in range(max(depths.values()) + 1)
-    ]
+    columns: list[list[int]] = [[] for _ in range(max(depths.values()) + 1)]
+    for source, depth in depths.items():
+        columns[depth].append(source)
     tallest = max(map(len, columns))
     frame = Frame.around((-0.5, len(columns) - 0.5), (-tallest / 2, tallest / 2), _PAPER)
     places = {
@@ -363,17 +344,10 @@ def drawn(cells: Net) -> Sketch:
         state = f" = h{cells.states.index(i)}" if i in cells.states else ""
         text = f"{_OPERATIONS[operation] if i >= 0 else _SOURCES[source]}{state}"
         size = _PADDING + _LETTER * len(text), _BOX_HEIGHT
-        marks += [
-            Box(
-                place,
-                size,
-                _BOX_HEIGHT / 3,
-                PAPER,
-                _COLOURS.get(operation, INK),
-                2.2 if state else 1.2,
-            ),
-            Text(place, text, 7.5),
-        ]
+        colour = _COLOURS.get(operation, INK)
+        line = 2.2 if state else 1.2
+        marks.append(Box(place, size, _BOX_HEIGHT / 3, PAPER, colour, line))
+        marks.append(Text(place, text, 7.5))
     return Sketch(_PAPER, marks)
 
 
@@ -418,7 +392,9 @@ class NBNLP(ChoiceSpace):
     apart = "operation_counts"
     analytic: ClassVar[Analytic] = by_name(
         params_of(parameters, "trainable, in three layers"),
-        structural("nodes", "of the cell", lambda choices: (_parts(choices)[0] > 0).sum(axis=1)),
+        structural(
+            "nodes", "of the cell", lambda choices: (_nodes_and_sources(choices)[0] > 0).sum(axis=1)
+        ),
         structural("depth", "most nodes in a row", depth),
     )
 
@@ -430,16 +406,15 @@ class NBNLP(ChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The nodes in their order, and the new states."""
         nodes, states = _read(choices)
-        parts = [
-            f"n{i}={_OPERATIONS[operation]}({','.join(_SOURCES[source] for source in inputs)})"
-            for i, (operation, inputs) in enumerate(nodes, 1)
-        ]
-        parts += [f"new{i}=n{place + 1}" for i, place in enumerate(states)]
-        return f"{self.name}({', '.join(parts)})"
+        texts = []
+        for i, (operation, inputs) in enumerate(nodes, 1):
+            sources = ",".join(_SOURCES[source] for source in inputs)
+            texts.append(f"n{i}={_OPERATIONS[operation]}({sources})")
+        texts += [f"new{i}=n{place + 1}" for i, place in enumerate(states)]
+        return f"{self.name}({', '.join(texts)})"
 
     def parse(self, text: str) -> Cell:
-        """Read nodes and new states as `write` writes them, or a recipe as the benchmark's files
-        have it.
+        """Read nodes and new states in the form of `write`, or a recipe of the benchmark's files.
 
         Raises:
             UserError: It is neither, or such a graph is no cell.
@@ -472,16 +447,16 @@ class NBNLP(ChoiceSpace):
         nodes = list[Node]()
         states = list[int]()
         for item in text[len(self.name) + 1 : -1].split(", "):
-            found = _ITEM.fullmatch(item)
-            if found is None or (found[4] or found[1]) != (
-                f"new{len(states)}" if found[4] else f"n{len(nodes) + 1}"
+            match = _ITEM.fullmatch(item)
+            if match is None or (match[4] or match[1]) != (
+                f"new{len(states)}" if match[4] else f"n{len(nodes) + 1}"
             ):
                 raise ValueError(f"{item} is no node and no state, or not the next one")
-            if found[4]:
-                states.append(_SOURCES.index(found[5]) - _FIRST)
+            if match[4]:
+                states.append(_SOURCES.index(match[5]) - _FIRST)
             else:
-                inputs = tuple(_SOURCES.index(source) for source in found[3].split(","))
-                nodes.append(Node(_OPERATIONS.index(found[2]), inputs))
+                inputs = tuple(_SOURCES.index(source) for source in match[3].split(","))
+                nodes.append(Node(_OPERATIONS.index(match[2]), inputs))
         cells = Net(nodes, states)
         if self.write(_choices(cells)) != text:
             raise ValueError("written in another order")
@@ -498,8 +473,7 @@ class NBNLP(ChoiceSpace):
         return drawn(_read(cell.choices))
 
     def sample(self, rng: np.random.Generator) -> Cell:
-        """Draw a cell node by node: the number of nodes and states, then operations and inputs
-        among what is before.
+        """Draw a cell node by node: first the counts, then operations and inputs.
 
         What nothing reads becomes an input of a last node or a state; draws in which that cannot be
         are drawn anew.
@@ -525,9 +499,7 @@ class NBNLP(ChoiceSpace):
 
 
 def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
-    """A drawn graph in which a node reads mostly what nothing has read yet; None where some is left
-    over.
-    """
+    """A drawn graph whose nodes read mostly unused sources; None where some are left over."""
     unread = [_X, *range(2, 2 + states)]
     nodes: list[Node] = []
     for i in range(n):
@@ -539,8 +511,10 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
         pool = [*map(int, rng.permutation(first)), *map(int, rng.permutation(others))]
         if len(pool) < arity:
             return None
-        inputs = tuple(pool[:arity])
-        nodes.append(Node(operation, inputs if operation == _BLEND else tuple(sorted(inputs))))
+        inputs = pool[:arity]
+        if operation != _BLEND:
+            inputs.sort()
+        nodes.append(Node(operation, tuple(inputs)))
         unread = [source for source in unread if source not in inputs] + [_FIRST + i]
     left = [source - _FIRST for source in unread if source >= _FIRST]
     if len(left) > states or len(left) < len(unread):
@@ -550,15 +524,13 @@ def _drawn(rng: np.random.Generator, n: int, states: int) -> Net | None:
 
 
 def _recipe(recipe: Mapping[str, Mapping[str, Any]]) -> Net:
-    """The graph of a recipe, whose new states are the nodes ``h_new_0`` to ``h_new_2``, in its
-    order.
-    """
+    """The graph of a recipe, in its order; ``h_new_0`` to ``h_new_2`` are its new states."""
     sources = {"x": _X} | {f"h_prev_{i}": 2 + i for i in range(_STATES)}
     sources |= {name: _FIRST + i for i, name in enumerate(recipe)}
-    nodes = [
-        Node(_PUBLISHED[node["op"]], tuple(sources[source] for source in node["input"]))
-        for node in recipe.values()
-    ]
+    nodes = []
+    for node in recipe.values():
+        inputs = tuple(sources[source] for source in node["input"])
+        nodes.append(Node(_PUBLISHED[node["op"]], inputs))
     if len(nodes) > NODES:
         raise ValueError("it has too many nodes")
     names = [f"h_new_{i}" for i in range(_STATES)]

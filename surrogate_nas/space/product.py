@@ -33,9 +33,7 @@ def one_hot(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.fl
 
 
 def numbers(choices: Choices, options: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-    """A column for every position whose options are a scale, which counts its steps; the others as
-    in `one_hot`.
-    """
+    """A column with the number of steps for every scale; other positions as in `one_hot`."""
     each = [
         choices[:, [p]] if is_scale(names) else choices[:, [p]] == np.arange(len(names))
         for p, names in enumerate(options)
@@ -54,8 +52,7 @@ def is_scale(names: Sequence[str]) -> bool:
 
 
 class LazyCells(Sequence[Cell]):
-    """All cells of a space in its order, known by their choices; each is one object from its first
-    use on.
+    """All cells of a space in order, by their choices; each is made on first use.
 
     Attributes:
         choices: The choices of all, shape ``(n, positions)``.
@@ -75,13 +72,11 @@ class LazyCells(Sequence[Cell]):
         self._strides = [
             int(np.prod(options[place + 1 :], dtype=np.int64)) for place in range(len(options))
         ]
-        self._made: list[Cell | None] = [None] * len(choices)
+        self._created: list[Cell | None] = [None] * len(choices)
 
     @cached_property
     def _places(self) -> Mapping[int, int] | range:
-        """From the choices read as one number to the place; where every combination is a cell,
-        these are the same.
-        """
+        """The place of choices read as one number; the same where every combination is a cell."""
         codes = np.zeros(len(self.choices), dtype=np.int64)
         for column, stride in zip(self.choices.T, self._strides, strict=True):
             codes += column * np.int64(stride)
@@ -96,19 +91,19 @@ class LazyCells(Sequence[Cell]):
         return self[self._places[code]] if code in self._places else None
 
     def __len__(self) -> int:
-        return len(self._made)
+        return len(self._created)
 
     def __iter__(self) -> Iterator[Cell]:
-        return map(self.__getitem__, range(len(self._made)))
+        return map(self.__getitem__, range(len(self._created)))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self._made)))]
-        cell = self._made[index]
+            return [self[place] for place in range(*index.indices(len(self._created)))]
+        cell = self._created[index]
         if cell is None:
             choices = tuple(self.choices[index].tolist())
             text = self._write(choices)
-            cell = self._made[index] = Cell(choices, text, range(len(self._made))[index])
+            cell = self._created[index] = Cell(choices, text, range(len(self._created))[index])
             self.by_text.setdefault(text, cell)
         return cell
 
@@ -209,9 +204,7 @@ class ChoiceSpace(Space):
 
     @property
     def definition(self) -> str:
-        """The name; of a space that is no more than its options, those, so that a file can hold it
-        without code.
-        """
+        """The name, or the options of a space that is fully described by them."""
         if type(self) not in (ChoiceSpace, EnumerableChoiceSpace):
             return self.name
         options = dict(zip(self.positions, map(list, self.options), strict=True))
@@ -339,16 +332,15 @@ class ChoiceSpace(Space):
             UserError: The cell has no neighbour.
         """
         steps = self._steps(cell.choices)
-        for _ in range(_MOST_TRIES if steps else 0):
+        n_tries = _MOST_TRIES if steps else 0
+        for _ in range(n_tries):
             choices = steps[int(rng.integers(len(steps)))]
             if self.allows(choices):
                 return Cell(choices, self.write(choices))
         raise UserError(f"{cell} has no neighbour in the space {self.name}.")
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then
-        option.
-        """
+        """All cells that differ from `cell` in one position, by position and then option."""
         return [
             Cell(choices, self.write(choices))
             for choices in self._steps(cell.choices)
@@ -375,9 +367,7 @@ class ChoiceSpace(Space):
 
     @cached_property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """How a model may see cells: ``one_hot``, ``numbers``, and what the class adds as
-        `further_encodings`.
-        """
+        """The encodings: ``one_hot``, ``numbers``, and the `further_encodings` of the class."""
         own = {
             "one_hot": partial(one_hot, options=self.options),
             "numbers": partial(numbers, options=self.options),
@@ -411,8 +401,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return itertools.product(*(range(len(options)) for options in self.options))
 
     def _matrix(self) -> Choices | None:
-        """The choices of all cells, shape ``(n, positions)``, where these are quickly told; None
-        elsewhere.
+        """The choices of all cells, ``(n, positions)``, if these are quickly computed; else None.
 
         Cells are then made when they are first asked for. By default where every combination is a
         cell.
@@ -450,7 +439,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
     def _by_choices(self) -> dict[tuple[int, ...], Cell]:
         return {cell.choices: cell for cell in self._cells}
 
-    def _found(self, choices: tuple[int, ...]) -> Cell | None:
+    def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
         """The cell of some choices, each in its range; None where they are no cell."""
         return (
             self._cells.find(choices)
@@ -464,10 +453,10 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         Raises:
             UserError: They are no cell of this space.
         """
-        found = self._found(self._checked(choices))
-        if found is None:
+        cell = self._cell_of(self._checked(choices))
+        if cell is None:
             raise UserError(f"{list(choices)!r:.200} is not a cell of the space {self.name}.")
-        return found
+        return cell
 
     def sample(self, rng: np.random.Generator) -> Cell:
         """Draw a cell uniformly over the raw cells."""
@@ -480,9 +469,9 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
             UserError: It names no cell of this space.
         """
         if type(given) is Cell:  # the search loop comes here three times a cell
-            found = self._by_text.get(given.text)
-            if found is not None:
-                return found
+            known = self._by_text.get(given.text)
+            if known is not None:
+                return known
         return super().cell(given)
 
     @cached_property
@@ -490,9 +479,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         return [None] * len(self._cells)
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ from `cell` in exactly one position, by position and then
-        option.
-        """
+        """All cells that differ from `cell` in one position, by position and then option."""
         place = self._place(cell)
         around = self._around[place]
         if around is None:
@@ -501,7 +488,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
 
     def _near(self, place: int) -> list[Cell]:
         """The neighbours of the cell at a place."""
-        near = map(self._found, self._steps(self._cells[place].choices))
+        near = map(self._cell_of, self._steps(self._cells[place].choices))
         return [cell for cell in near if cell is not None]
 
     def _place(self, cell: Cell) -> int:

@@ -1,10 +1,9 @@
-"""Spaces by name: those that come with the project, of installed packages, and those that a user
-registered.
+"""Spaces by name: those of the project, of installed packages, and registered ones of users.
 
-A name that is read from a file opens what is registered and nothing else. A user registers a space
-by naming its file on the command line, which notes it in ``spaces/`` of the home folder; a space
-that is no more than its options needs no code, and a file that uses it holds those; so does one
-whose cells are a sample of another space.
+A name that is read from a file opens a registered space and nothing else. A user registers a space
+by naming its file on the command line, which is noted in ``spaces/`` of the home folder. A space
+that is fully described by its options needs no code, and a file that uses it holds them; so does a
+sample of another space.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.space.base import Space, listed
 from surrogate_nas.space.cell import Cell, show_cells_by
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
-from surrogate_nas.space.sampled import Sampled, held_of
+from surrogate_nas.space.sampled import Sampled, subset_of
 from surrogate_nas.space.sketch import sketch_svg
 
 ENTRY_POINT_GROUP = "surrogate_nas.spaces"
@@ -60,16 +59,16 @@ _PLACES = {
 """By name, ``module:function`` that gives the shared instance."""
 
 
-def _checked(found: object, spec: str) -> Space:
-    if callable(found) and (
-        spec in _PLACES or (isinstance(found, type) and issubclass(found, Space))
+def _checked(loaded: object, spec: str) -> Space:
+    if callable(loaded) and (
+        spec in _PLACES or (isinstance(loaded, type) and issubclass(loaded, Space))
     ):
-        found = found()
-    if not isinstance(found, Space):
+        loaded = loaded()
+    if not isinstance(loaded, Space):
         raise UserError(
             f"{spec} is no space: make it of surrogate_nas.ChoiceSpace, or another Space."
         )
-    return found
+    return loaded
 
 
 SPACES: Registry[Space] = Registry("space", _checked, _PLACES, group=ENTRY_POINT_GROUP)
@@ -120,7 +119,7 @@ def _described(definition: str) -> Space:
     try:
         content: dict[str, Any] = json.loads(definition)
         if "of" in content:
-            return held_of(_sampled_from(content["of"]), content["held"])
+            return subset_of(_sampled_from(content["of"]), content["held"])
         kind = EnumerableChoiceSpace if content["listed"] else ChoiceSpace
         return kind(content["name"], content["options"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -135,8 +134,7 @@ def _sampled_from(definition: str) -> ChoiceSpace:
 
 
 def register(spec: str) -> Space:
-    """Open a user's space and remember where it is, so that its tables can be opened by name from
-    now on.
+    """Open a user's space and note its place, so that its tables open by name from now on.
 
     Args:
         spec: ``file.py:SPACE``, or the name of a space that is registered.

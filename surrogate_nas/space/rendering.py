@@ -31,34 +31,37 @@ def render(figure: Figure, sketch: Sketch) -> None:
 
 def _box(axes: Axes, box: Box, order: int) -> None:
     (x, y), (width, height) = box.centre, box.size
-    look: Any = {
+    style_of_box: Any = {
         "facecolor": box.fill,
         "edgecolor": box.stroke,
         "linewidth": box.line,
         "zorder": order,
     }
     if 2 * box.rounding == width == height:
-        axes.add_patch(Circle(box.centre, box.rounding, **look))
+        axes.add_patch(Circle(box.centre, box.rounding, **style_of_box))
         return
     style = f"round,pad=0,rounding_size={box.rounding}" if box.rounding else "square,pad=0"
     axes.add_patch(
-        FancyBboxPatch((x - width / 2, y - height / 2), width, height, boxstyle=style, **look)
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2), width, height, boxstyle=style, **style_of_box
+        )
     )
 
 
 def _arrow(axes: Axes, arrow: Arrow, order: int) -> None:
-    axes.add_patch(
-        FancyArrowPatch(
-            path=Path(arrow.curve, _CURVE),
-            arrowstyle="-|>" if arrow.head else "-",
-            mutation_scale=arrow.head or 1.0,
-            color=arrow.colour,
-            linewidth=arrow.line,
-            linestyle=(0, arrow.dash) if arrow.dash else "solid",
-            alpha=arrow.opacity,
-            zorder=order,
-        )
+    head = "-|>" if arrow.head else "-"
+    dash = (0, arrow.dash) if arrow.dash else "solid"
+    patch = FancyArrowPatch(
+        path=Path(arrow.curve, _CURVE),
+        arrowstyle=head,
+        mutation_scale=arrow.head or 1.0,
+        color=arrow.colour,
+        linewidth=arrow.line,
+        linestyle=dash,
+        alpha=arrow.opacity,
+        zorder=order,
     )
+    axes.add_patch(patch)
 
 
 def _text(axes: Axes, text: Text, order: int) -> None:

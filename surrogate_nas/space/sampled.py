@@ -1,10 +1,9 @@
-"""Sampled spaces: the cells of a larger space that a table holds; to search one is to choose among
-those.
+"""Sampled spaces: the cells of a larger space that a table has values for.
 
-Some benchmarks trained a few thousand architectures of a space of 10^10 and more, and a table of
-theirs knows nothing of the others. The held cells are the authors' data, so they lie in the table's
+Some benchmarks trained a few thousand architectures of a space of 10^10 and more, and their tables
+have no values for the others. These cells are the authors' data, so they are stored in the table's
 file and never in code: a definition names the larger space and lists the option of every position
-of every held cell, one byte each, in base 64.
+of every cell, one byte each, in base 64.
 """
 
 from __future__ import annotations
@@ -12,28 +11,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home, replacing
-from surrogate_nas.space.base import Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices
-from surrogate_nas.space.network import Graph, Network
 from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
-from surrogate_nas.space.sketch import Sketch
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from torch import nn
-
-    from surrogate_nas.space.network.blueprint import Blueprint
 
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
@@ -63,6 +54,11 @@ class _Graph(NamedTuple):
         return self.near[self.ends[place - 1] if place else 0 : self.ends[place]]
 
 
+def _of_base(name: str) -> Any:
+    """An attribute or a method of the larger space."""
+    return property(attrgetter(f"base.{name}"), doc=f"`{name}` of the larger space.")
+
+
 class Sampled(EnumerableChoiceSpace):
     """The held cells of a larger space, in the order in which the table holds them.
 
@@ -83,49 +79,53 @@ class Sampled(EnumerableChoiceSpace):
         base: The larger space.
     """
 
-    def __init__(self, base: ChoiceSpace, held: Choices) -> None:
+    def __init__(self, base: ChoiceSpace, choices: Choices) -> None:
         """Choose the cells.
 
         Args:
             base: The larger space.
-            held: One option index a position, shape ``(n, positions)``.
+            choices: One option index a position, shape ``(n, positions)``.
 
         Raises:
             UserError: A row is no cell of the larger space, or is there twice.
         """
         self.base = base
-        self._held = np.array(held, dtype=np.int8, order="C")
-        self._held.flags.writeable = False
+        self._choices = np.array(choices, dtype=np.int8, order="C")
+        self._choices.flags.writeable = False
         widths = [len(options) for options in base.options]
-        if self._held.ndim != 2 or self._held.shape[1] != len(widths) or not len(self._held):
+        if (
+            self._choices.ndim != 2
+            or self._choices.shape[1] != len(widths)
+            or not len(self._choices)
+        ):
             raise UserError(
                 f"Cells of the space {base.name} have {len(widths)} positions; at least one is"
                 " needed."
             )
-        if len(self._held) > MOST_HELD:
+        if len(self._choices) > MOST_HELD:
             raise UserError(
-                f"{len(self._held):,} cells of the space {base.name} are held; {MOST_HELD:,} are"
+                f"{len(self._choices):,} cells of the space {base.name} are held; {MOST_HELD:,} are"
                 " the most."
             )
-        inside = bool(((self._held >= 0) & (self._held < widths)).all())
-        if not inside or not base.allows_all(self._held):
+        inside = bool(((self._choices >= 0) & (self._choices < widths)).all())
+        if not inside or not base.allows_all(self._choices):
             raise UserError(f"A cell that should be held is none of the space {base.name}.")
-        if len(set(self._held.view(f"V{len(widths)}").ravel().tolist())) < len(self._held):
+        if len(set(self._choices.view(f"V{len(widths)}").ravel().tolist())) < len(self._choices):
             raise UserError(f"A cell of the space {base.name} is held twice.")
-        self.name = f"{base.name}-{len(self._held)}"
+        self.name = f"{base.name}-{len(self._choices)}"
         self.positions = base.positions
         self.options = base.options
         super().__init__()
 
     @cached_property
     def _rows(self) -> list[tuple[int, ...]]:
-        return list(map(tuple, self._held.tolist()))
+        return list(map(tuple, self._choices.tolist()))
 
     @cached_property
     def definition(self) -> str:
         """The larger space and the held cells, so that a file can hold both without code."""
-        held = base64.b64encode(self._held.tobytes()).decode()
-        return json.dumps({"of": self.base.definition, "held": held})
+        encoded = base64.b64encode(self._choices.tobytes()).decode()
+        return json.dumps({"of": self.base.definition, "held": encoded})
 
     @property
     def notice(self) -> str:
@@ -136,25 +136,21 @@ class Sampled(EnumerableChoiceSpace):
         )
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._choices)
 
     @property
     def size(self) -> float:  # type: ignore[override]
         """How many cells are held."""
-        return len(self._held)
+        return len(self._choices)
 
     @property
     def choices(self) -> Choices:
         """The choices of the held cells in their order, shape ``(len(space), positions)``."""
-        return self._held
+        return self._choices
 
     def allows(self, choices: tuple[int, ...]) -> bool:
         """Whether a combination is a held cell."""
         return choices in self._by_choices
-
-    def write(self, choices: tuple[int, ...]) -> str:
-        """The canonical string of a combination, as the larger space prints it."""
-        return self.base.write(choices)
 
     def _listed(self) -> list[Cell]:
         return [Cell(row, self.base.write(row), place) for place, row in enumerate(self._rows)]
@@ -189,18 +185,18 @@ class Sampled(EnumerableChoiceSpace):
         return self._own(self.base.at(choices))
 
     def _own(self, cell: Cell) -> Cell:
-        found = self._by_choices.get(cell.choices)
-        if found is None:
+        known = self._by_choices.get(cell.choices)
+        if known is None:
             raise UserError(
                 f"{cell} is a cell of the space {self.base.name}, but not held: {len(self):,} of"
                 f" its {self.base.size:.3g} cells are, and only those can be asked for here."
             )
-        return found
+        return known
 
     @cached_property
     def _graph(self) -> _Graph:
         """The places of the neighbours of every cell, in their order."""
-        n = len(self._held)
+        n = len(self._choices)
         if n <= _QUICK:
             return self._related()
         path = (
@@ -208,23 +204,23 @@ class Sampled(EnumerableChoiceSpace):
             / "neighbours"
             / f"{hashlib.sha256(self.definition.encode()).hexdigest()[:32]}.npy"
         )
-        found = _remembered(path, n)
-        if found is None:
-            found = self._related()
+        graph = _remembered(path, n)
+        if graph is None:
+            graph = self._related()
             with suppress(UserError), replacing(path) as temporary, temporary.open("wb") as file:
                 np.save(
                     file,
                     _sealed(
-                        np.concatenate([np.diff(found.ends, prepend=0), found.near]).astype(
+                        np.concatenate([np.diff(graph.ends, prepend=0), graph.near]).astype(
                             np.int32
                         )
                     ),
                 )
-        return found
+        return graph
 
     def _related(self) -> _Graph:
-        n = len(self._held)
-        k = min(NEAREST, len(self._held) - 1)
+        n = len(self._choices)
+        k = min(NEAREST, len(self._choices) - 1)
         if not k:
             return _Graph(np.zeros(1, dtype=np.intp), np.empty(0, dtype=np.int32))
         near = [
@@ -241,7 +237,7 @@ class Sampled(EnumerableChoiceSpace):
 
     def _nearest(self, places: NDArray[np.intp], k: int) -> NDArray[np.intp]:
         """The places of the k cells nearest to each of some, shape ``(len(places), k)``."""
-        n, (equal, steps) = len(self._held), self._columns
+        n, (equal, steps) = len(self._choices), self._columns
         most = sum(map(len, self.options))  # more than the steps that two cells can be apart
         weight = 0 if self.base.apart else most
         products = (
@@ -266,100 +262,39 @@ class Sampled(EnumerableChoiceSpace):
 
     @cached_property
     def _columns(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """What products of count: options that two cells share, and steps of options that both have
-        taken.
-        """
+        """Matrices whose products count equal options, and steps that both cells have taken."""
         chosen = [
-            (self._held[:, [p]], np.arange(len(options))) for p, options in enumerate(self.options)
+            (self._choices[:, [p]], np.arange(len(options)))
+            for p, options in enumerate(self.options)
         ]
-        equal = np.concatenate([held == numbers for held, numbers in chosen], axis=1)
-        steps = np.concatenate([held >= numbers[1:] for held, numbers in chosen], axis=1)
+        equal = np.concatenate([values == numbers for values, numbers in chosen], axis=1)
+        steps = np.concatenate([values >= numbers[1:] for values, numbers in chosen], axis=1)
         return equal.astype(np.float32), steps.astype(np.float32)
 
     @cached_property
     def _seen(self) -> NDArray[np.float32]:
         """The held cells in the encoding that their distance is taken in."""
-        return self.encodings[self.base.apart](self._held)
+        return self.base.encodings[self.base.apart](self._choices)
 
     def _near(self, place: int) -> list[Cell]:
         return [self._cells[other] for other in self._graph.around(place).tolist()]
 
-    @property
-    def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """How a model may see cells."""
-        return self.base.encodings
-
-    @property
-    def views(self) -> tuple[str, ...]:  # type: ignore[override]
-        """What a model of the cells' quality looks through."""
-        return self.base.views
-
-    @property
-    def analytic(self) -> Analytic:  # type: ignore[override]
-        """Metrics that need no measurement."""
-        return self.base.analytic
-
-    @property
-    def drawing_size(self) -> tuple[float, float] | None:  # type: ignore[override]
-        """Width and height in inches that `draw` is made for; None where cells cannot be drawn."""
-        return self.base.drawing_size
-
-    def identity(self, cell: Cell) -> str:
-        """What cells share that compute the same functions of their weights."""
-        return self.base.identity(cell)
-
-    def similarity(self, first: Cell, second: Cell) -> float:
-        """How alike two cells are, from 0 to 1."""
-        return self.base.similarity(first, second)
-
-    def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Columns that a cost is about linear in, in groups whose weights vary alike between
-        devices.
-        """
-        return self.base.cost_groups(choices)
-
-    def graph(self, cell: Cell, *, live_only: bool = False) -> Graph | None:
-        """The cell as a graph of operations; None where it is no such graph."""
-        return self.base.graph(cell, live_only=live_only)
-
-    @property
-    def is_buildable(self) -> bool:
-        """Whether cells can be built and trained here."""
-        return self.base.is_buildable
-
-    @property
-    def has_blueprints(self) -> bool:
-        """Whether networks of cells are written down layer by layer."""
-        return self.base.has_blueprints
-
-    def blueprint(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        live_only: bool = False,
-    ) -> Blueprint | None:
-        """The network of a cell, layer by layer; None where it is not written down so."""
-        return self.base.blueprint(cell, network, live_only=live_only)
-
-    def build(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        seed: int,
-        live_only: bool = False,
-    ) -> nn.Module:
-        """The network of a cell, with fresh weights."""
-        return self.base.build(cell, network, seed=seed, live_only=live_only)
-
-    def sketch(self, cell: Cell) -> Sketch | None:
-        """The cell as a drawing of marks; None where the larger space has none."""
-        return self.base.sketch(cell)
-
-    def draw(self, figure: Figure, cell: Cell) -> None:
-        """Draw a cell into an empty figure of the size `drawing_size`, as the larger space does."""
-        self.base.draw(figure, cell)
+    # As in the larger space.
+    encodings = _of_base("encodings")
+    views = _of_base("views")
+    analytic = _of_base("analytic")
+    drawing_size = _of_base("drawing_size")
+    is_buildable = _of_base("is_buildable")
+    has_blueprints = _of_base("has_blueprints")
+    write = _of_base("write")
+    identity = _of_base("identity")
+    similarity = _of_base("similarity")
+    cost_groups = _of_base("cost_groups")
+    graph = _of_base("graph")
+    blueprint = _of_base("blueprint")
+    build = _of_base("build")
+    sketch = _of_base("sketch")
+    draw = _of_base("draw")
 
 
 def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -370,9 +305,7 @@ def _sealed(content: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def _remembered(path: Path, n: int) -> _Graph | None:
-    """The neighbours of so many cells, as an earlier process wrote them; None where there are none,
-    or damaged.
-    """
+    """The neighbours of all cells from an earlier process; None if absent or damaged."""
     try:
         sealed = np.load(path)
         content = sealed[: -hashlib.sha256().digest_size // sealed.itemsize]
@@ -383,11 +316,11 @@ def _remembered(path: Path, n: int) -> _Graph | None:
         return None
 
 
-def held_of(base: ChoiceSpace, held: str) -> Sampled:
+def subset_of(base: ChoiceSpace, encoded: str) -> Sampled:
     """The sampled space that a definition lists.
 
     Raises:
         ValueError: It lists no whole cells; also UserError, from `Sampled`.
     """
-    content = np.frombuffer(base64.b64decode(held, validate=True), dtype=np.int8)
+    content = np.frombuffer(base64.b64decode(encoded, validate=True), dtype=np.int8)
     return Sampled(base, content.reshape(-1, len(base.positions)))

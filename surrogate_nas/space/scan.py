@@ -1,9 +1,8 @@
-"""ScAn-Bench's spaces: shape, data and training settings of language models, of OpenCLIP models and
-of TabPFN.
+"""ScAn-Bench's spaces: shape, data and training of language models, OpenCLIP models and TabPFN.
 
-ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). What is a
-real number there, such as a learning rate, is one of 121 steps between the authors' bounds here, on
-a logarithmic scale where theirs is; a published configuration is the cell next to it. Positions and
+ScAn-Bench, "Surrogate Benchmarks for Scaling Analysis" (package ``scan-bench`` 0.2.3). A real
+number, such as a learning rate, is one of 121 steps between the authors' bounds here, on a
+logarithmic scale where theirs is; a published configuration is the cell next to it. Positions and
 bounds are those of the package.
 """
 
@@ -133,11 +132,16 @@ class ScAn(ChoiceSpace):
 
     @property
     def encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]
-        """``one_hot``, and ``shares``: where between its lowest and its highest option each
-        position stands.
-        """
-        alike = ("shares", "functional", "path_and_graph", "operation_counts", "alive", "signal")
-        return {**super().encodings} | dict.fromkeys(alike, self._shares)
+        """``one_hot``, and ``shares``: each position between its lowest and its highest option."""
+        same_as_shares = (
+            "shares",
+            "functional",
+            "path_and_graph",
+            "operation_counts",
+            "alive",
+            "signal",
+        )
+        return {**super().encodings} | dict.fromkeys(same_as_shares, self._shares)
 
     def near(self, values: Mapping[str, str]) -> Cell:
         """The cell next to a configuration.
@@ -152,9 +156,10 @@ class ScAn(ChoiceSpace):
         for position, scale in self._scales.items():
             value = float(values[position])
             try:
-                chosen.append(
-                    scale.step(value) if isinstance(scale, Scale) else scale.index(f"{value:.0f}")
-                )
+                if isinstance(scale, Scale):
+                    chosen.append(scale.step(value))
+                else:
+                    chosen.append(scale.index(f"{value:.0f}"))
             except ValueError as error:
                 raise ValueError(f"{position} is {values[position]:.40}: {error}") from error
         return self.at(chosen)

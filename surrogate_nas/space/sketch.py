@@ -1,6 +1,4 @@
-"""A cell's drawing as a few marks, placed in points: what matplotlib sets in files and a page in
-its own SVG.
-"""
+"""A cell's drawing as a few marks in points, for matplotlib files and for the SVG of pages."""
 
 from __future__ import annotations
 
@@ -170,11 +168,10 @@ def curved(
 
 
 def _blossom(curve: tuple[Point, Point, Point], s: float, t: float) -> Point:
-    """The polar form of the curve: its point at t for s = t, and the control of its part from s to
-    t.
-    """
+    """The polar form of the curve: its point for s = t, and the control of its part from s to t."""
     weights = (1 - s) * (1 - t), s * (1 - t) + t * (1 - s), s * t
-    x, y = (sum(w * p[axis] for w, p in zip(weights, curve, strict=True)) for axis in (0, 1))
+    x = sum(w * point[0] for w, point in zip(weights, curve, strict=True))
+    y = sum(w * point[1] for w, point in zip(weights, curve, strict=True))
     return x, y
 
 

@@ -1,6 +1,4 @@
-"""What a strategy asks for, and the trial that it is told: what one evaluation said, and all that
-it may know of it.
-"""
+"""The request of a strategy, and the trial: all that a strategy sees of one evaluation."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from surrogate_nas.space.base import Analytic, Column, by_name, params_of, structural
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.layered import Decision, Layered, of_every_layer, once_chosen
+from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 
 NETWORK = Network(classes=100, image_size=224)
@@ -56,9 +56,9 @@ class AutoFormer(Layered):
     def __init__(self) -> None:
         """Define the space."""
         decisions = (
-            once_chosen("hidden_dim", "192", "216", "240"),
+            global_choice("hidden_dim", "192", "216", "240"),
             of_every_layer("mlp_ratio", "3.5", "4.0", layers=14),
-            once_chosen("depth", "12", "13", "14"),
+            global_choice("depth", "12", "13", "14"),
             of_every_layer("num_heads", "3", "4", layers=14),
         )
         super().__init__("autoformer", decisions, depth="depth")
@@ -100,8 +100,8 @@ class PiT(Layered):
     def __init__(self) -> None:
         """Define the space."""
         decisions = (
-            once_chosen("base_dim", "16", "24", "32", "40"),
-            once_chosen("mlp_ratio", "2", "4", "6", "8"),
+            global_choice("base_dim", "16", "24", "32", "40"),
+            global_choice("mlp_ratio", "2", "4", "6", "8"),
             Decision("depth", (("1", "2", "3"), ("4", "6", "8"), ("2", "4", "6")), True),
             of_every_layer("num_heads", "2", "4", "8", layers=3),
         )

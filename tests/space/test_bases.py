@@ -20,14 +20,14 @@ from surrogate_nas.space import (
     Space,
     cell_named,
     drawn_cells,
+    memo,
     nb201,
-    once,
     space_named,
 )
 from surrogate_nas.space.base import listed, numbered
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.registry import _MOST_DIGITS, space_of
-from surrogate_nas.space.sampled import Sampled, held_of
+from surrogate_nas.space.sampled import Sampled, subset_of
 
 LARGER = nb201()
 HELD = Sampled(LARGER, LARGER.choices[[9, 4000, 77, 15000, 312]])
@@ -119,7 +119,7 @@ def test_what_cannot_be_held_is_refused(held: Any, says: str) -> None:
         Sampled(LARGER, held)
     assert len(Sampled(LARGER, np.full((1, 6), 4))) == 1
     with pytest.raises(ValueError):
-        held_of(LARGER, "AAA?")
+        subset_of(LARGER, "AAA?")
 
 
 def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
@@ -211,7 +211,7 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
     space = ChoiceSpace("asked", {"a": ("1", "2")})
     before = []
 
-    @once.once(most=2)
+    @memo.once(most=2)
     def answer(of: Space, *numbers: Any) -> str:
         before.append(numbers)
         return f"{of.name} {numbers}"
@@ -221,20 +221,20 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
         answer(space, 1, ("x", 2)) == answer(space, 1, ("x", 2)) == "asked (1, ('x', 2))"
         and len(before) == 1
     )
-    (question,) = once.asked_of(space)
-    assert question[1] == (1, ("x", 2)) and not once.asked_of(ALONE)
+    (question,) = memo.asked_of(space)
+    assert question[1] == (1, ("x", 2)) and not memo.asked_of(ALONE)
     name = "surrogate_nas.space.memo:answer"
-    once._functions[name] = answer
-    once.work_out(
+    memo._functions[name] = answer
+    memo.work_out(
         space,
         [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.memo:none", []]],
     )
     assert before == [(1, ("x", 2)), (3, ("y", (4,)))], (
         "tuples come as lists, and nonsense is left out"
     )
-    once.work_out(space, [[name, [5]]])
+    memo.work_out(space, [[name, [5]]])
     answer(space, 5)
     assert len(before) == 3 and answer(space, 1, ("x", 2)) and len(before) == 4, (
         "the last two are remembered"
     )
-    del once._functions[name]
+    del memo._functions[name]

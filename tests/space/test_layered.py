@@ -16,7 +16,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, choices_of, space_named
 from surrogate_nas.space.flexibert import FlexiBERT, flexibert
 from surrogate_nas.space.gpt import NETWORK, gpt_s
-from surrogate_nas.space.layered import Decision, Layered, of_every_layer, once_chosen
+from surrogate_nas.space.layered import Decision, Layered, global_choice, of_every_layer
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.vit import autoformer, pit
 
@@ -24,8 +24,8 @@ SPACES = ("gpt-s", "gpt-m", "gpt-l", "autoformer", "pit", "flexibert")
 ONE_BY_ONE = Layered(
     "one-by-one",
     (
-        once_chosen("width", "8", "16"),
-        once_chosen("depth", "1", "2", "3"),
+        global_choice("width", "8", "16"),
+        global_choice("depth", "1", "2", "3"),
         of_every_layer("kind", "a", "b", "c", layers=3),
         of_every_layer("ratio", "2", "4", layers=3),
     ),
@@ -33,12 +33,12 @@ ONE_BY_ONE = Layered(
 )
 AT_ONCE = Layered(
     "at-once",
-    (once_chosen("depth", "3", "1"), of_every_layer("kind", "a", "b", "c", layers=3)),
+    (global_choice("depth", "3", "1"), of_every_layer("kind", "a", "b", "c", layers=3)),
     depth="depth",
 )
 EVEN = Layered(
     "even",
-    (once_chosen("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)),
+    (global_choice("width", "8", "16"), Decision("depth", (("1", "2"), ("3", "4", "5")), True)),
 )
 
 

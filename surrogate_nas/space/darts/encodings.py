@@ -45,9 +45,7 @@ def of(wire: Wire, operations: int) -> Mapping[str, Encoding]:
 
 
 def adjacency(cells: Wiring, operations: int) -> Matrix:
-    """How often each operation leads from each node to each later one, one column each: 196 of
-    DARTS's cells.
-    """
+    """How often each operation leads from a node to a later one; 196 columns for DARTS's cells."""
     n, _, nodes, _ = cells.sources.shape
     columns = np.zeros((n, 2, nodes, nodes + INPUTS - 1, operations), dtype=np.float32)
     rows, which, node = np.ogrid[:n, :2, :nodes]
@@ -58,8 +56,9 @@ def adjacency(cells: Wiring, operations: int) -> Matrix:
 
 
 def operation_counts(cells: Wiring, operations: int) -> Matrix:
-    """How many edges hold each operation: in the normal cell, and in the reduction cell from nodes
-    and from inputs.
+    """How many edges have each operation: in the normal cell, then the reduction cell.
+
+    Those of the reduction cell are counted from nodes and from inputs.
 
     Parameters and multiply-accumulates are linear in these columns where all nodes are joined; 21
     of DARTS's cells.
@@ -71,9 +70,7 @@ def operation_counts(cells: Wiring, operations: int) -> Matrix:
 
 
 def paths(cells: Wiring, operations: int) -> Matrix:
-    """How often each sequence of one or two operations leads from each input into the output; 224
-    of DARTS's cells.
-    """
+    """How often one or two operations lead from an input to the output; 224 columns for DARTS."""
     n, _, nodes, _ = cells.sources.shape
     rows, which = np.ogrid[:n, :2]
     single = np.zeros((n, 2, INPUTS + nodes, INPUTS, operations), dtype=np.float32)
@@ -86,17 +83,15 @@ def paths(cells: Wiring, operations: int) -> Matrix:
                 single[rows, which, INPUTS + node, entry, operation] += source == entry
             double[rows, which, INPUTS + node, :, :, operation] += single[rows, which, source]
     heard = cells.joined[..., None]
-    parts = [
+    blocks = [
         (part[:, :, INPUTS:].reshape(n, 2, nodes, INPUTS * width) * heard).sum(axis=2)
         for part, width in ((single, operations), (double, operations**2))
     ]
-    return np.concatenate(parts, axis=2).reshape(n, 2 * INPUTS * (operations + operations**2))
+    return np.concatenate(blocks, axis=2).reshape(n, 2 * INPUTS * (operations + operations**2))
 
 
 def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape is the same whatever they are
-    """Of each cell: the longest and the mean way to its nodes, ways from each input, joined nodes;
-    10 columns.
-    """
+    """Longest and mean way to nodes, ways from each input, joined nodes; 10 columns."""
     n, _, nodes, _ = cells.sources.shape
     depths = depth(cells)
     ways = np.zeros((n, 2, INPUTS + nodes, INPUTS), dtype=np.float32)
@@ -105,12 +100,12 @@ def shape(cells: Wiring, operations: int) -> Matrix:  # noqa: ARG001 - the shape
     for node in range(nodes):
         for edge in range(2):
             ways[:, :, INPUTS + node] += ways[rows, which, cells.sources[:, :, node, edge]]
-    found = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
+    out_degrees = (ways[:, :, INPUTS:] * cells.joined[..., None]).sum(axis=2)
     columns = [
         depths.max(axis=2),
         depths.mean(axis=2),
-        found[..., 0],
-        found[..., 1],
+        out_degrees[..., 0],
+        out_degrees[..., 1],
         cells.joined.sum(axis=2),
     ]
     return np.stack(columns, axis=2).reshape(n, 2 * len(columns)).astype(np.float32)
@@ -124,12 +119,12 @@ def depth(cells: Wiring, counted: NDArray[np.bool_] | None = None) -> NDArray[np
         if counted is None
         else counted[cells.operations].astype(int)
     )
-    found = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)
+    depths = np.zeros((n, 2, INPUTS + nodes), dtype=np.int64)
     rows, which = np.ogrid[:n, :2]
     for node in range(nodes):
         before = [
-            found[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge]
+            depths[rows, which, cells.sources[:, :, node, edge]] + steps[:, :, node, edge]
             for edge in range(2)
         ]
-        found[:, :, INPUTS + node] = np.maximum(*before)
-    return found[:, :, INPUTS:]
+        depths[:, :, INPUTS + node] = np.maximum(*before)
+    return depths[:, :, INPUTS:]

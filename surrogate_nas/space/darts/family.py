@@ -1,6 +1,4 @@
-"""What the spaces of genotypes share: reading, printing, neighbours, identity, sizes, drawing and
-the network.
-"""
+"""The base of genotype spaces: text, neighbours, identity, sizes, drawing and the network."""
 
 from __future__ import annotations
 
@@ -45,8 +43,9 @@ from surrogate_nas.space.sketch import (
 
 
 def genotyped(genotype: Genotype, network: Network) -> Blueprint:
-    """The whole network of a genotype (Liu et al., ICLR 2019, ``NetworkCIFAR``), without auxiliary
-    head and drop path.
+    """The whole network of a genotype, without auxiliary head and drop path.
+
+    Liu et al., ICLR 2019, ``NetworkCIFAR``.
 
     A stem 3×3 of three times the channels; three stages of N normal cells, a reduction cell of
     twice the channels before the second and the third; global average pooling; a linear layer.
@@ -159,9 +158,7 @@ def _separable(
 
 
 def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
-    """ReLU, two 1×1 convolutions of stride 2, the second one pixel further, joined; batch
-    normalisation.
-    """
+    """ReLU, two joined 1×1 convolutions of stride 2, the second one pixel on, normalisation."""
     rows = int(drawn.network.dimensions == 2)
     x = drawn.relu(x)
     halves = [
@@ -248,17 +245,17 @@ def _half(
 
 
 def _places(edges: tuple[Edge, ...]) -> list[tuple[int, float]]:
-    """The column and the height of every node: a column after its sources, a little apart within
-    one.
-    """
+    """The column of every node, after those of its sources, and its height."""
     columns = [0] * INPUTS
     for node in range(0, len(edges), 2):
         columns.append(1 + max(columns[source] for _, source in edges[node : node + 2]))
     places = []
     for node, column in enumerate(columns):
-        beside = [other for other, its in enumerate(columns) if its == column]
-        lift = 0.28 * (-1) ** column if len(beside) == 1 and column else 0.0
-        places.append((column, 1.15 * ((len(beside) - 1) / 2 - beside.index(node)) + lift))
+        same_column = [other for other, its in enumerate(columns) if its == column]
+        lift = 0.28 * (-1) ** column if len(same_column) == 1 and column else 0.0
+        places.append(
+            (column, 1.15 * ((len(same_column) - 1) / 2 - same_column.index(node)) + lift)
+        )
     return places
 
 
@@ -299,8 +296,7 @@ _Place: TypeAlias = tuple[int, int, int]
 
 
 class GenotypeSpace(ChoiceSpace):
-    """A normal and a reduction cell of so many nodes, each the sum of two operations on earlier
-    nodes.
+    """A normal and a reduction cell; each node is the sum of two operations on earlier nodes.
 
     Subclasses say what the choices are: `halves`, `chosen` and `joined`.
 
@@ -340,11 +336,13 @@ class GenotypeSpace(ChoiceSpace):
         return self._genotype(self.halves(cell.choices))
 
     def _genotype(self, halves: Sequence[Half]) -> Genotype:
-        named = self.operations
-        normal, reduce = (
-            tuple((named[o], source) for node in half for source, o in node) for half in halves
+        normal, reduce = halves
+        return Genotype(
+            self._edges(normal), self.joined(normal), self._edges(reduce), self.joined(reduce)
         )
-        return Genotype(normal, self.joined(halves[0]), reduce, self.joined(halves[1]))
+
+    def _edges(self, half: Half) -> tuple[tuple[str, int], ...]:
+        return tuple((self.operations[o], source) for node in half for source, o in node)
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The genotype as the DARTS repository prints it, the lower source of a node first."""
@@ -353,7 +351,7 @@ class GenotypeSpace(ChoiceSpace):
     def parse(self, text: str) -> Cell:
         """Read a printed genotype, or the name of a published one (`named`)."""
         stripped = cell_text(text)
-        return self._made.get(text) or self._read(text, stripped)
+        return self._cells_by_text.get(text) or self._read(text, stripped)
 
     def _read(self, text: str, name: str) -> Cell:
         if name.isidentifier() and name not in self.named:
@@ -365,18 +363,21 @@ class GenotypeSpace(ChoiceSpace):
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {SHAPE}, or"
                 f" is one of {names}."
             )
-        parts = (genotype.normal, genotype.normal_concat), (genotype.reduce, genotype.reduce_concat)
+        by_cell = (
+            (genotype.normal, genotype.normal_concat),
+            (genotype.reduce, genotype.reduce_concat),
+        )
         halves: list[Half] = []
-        for name, (edges, concat) in zip(CELLS, parts, strict=True):
-            said = f"The {name} cell of the space {self.name}"
-            nodes = nodes_of(edges, self.nodes, self.operations, said)
+        for name, (edges, concat) in zip(CELLS, by_cell, strict=True):
+            subject = f"The {name} cell of the space {self.name}"
+            nodes = nodes_of(edges, self.nodes, self.operations, subject)
             halves.append(
                 tuple((self._numbered(*first), self._numbered(*second)) for first, second in nodes)
             )
             if tuple(sorted(concat)) != self.joined(halves[-1]):
                 joined = ", ".join(map(str, self.joined(halves[-1])))
                 raise UserError(
-                    f"{said} joins the nodes {joined} ({name}_concat), not"
+                    f"{subject} joins the nodes {joined} ({name}_concat), not"
                     f" {', '.join(map(str, concat))}."
                 )
         return self._cell((halves[0], halves[1]))
@@ -385,14 +386,14 @@ class GenotypeSpace(ChoiceSpace):
         return self._remembered(Cell(self.chosen(halves), str(self._genotype(halves))))
 
     @cached_property
-    def _made(self) -> dict[str, Cell]:
+    def _cells_by_text(self) -> dict[str, Cell]:
         """Cells of late by their texts: a search looks each up several times."""
         return {}
 
     def _remembered(self, cell: Cell) -> Cell:
-        if len(self._made) >= _MOST_REMEMBERED:
-            self._made.clear()
-        self._made[cell.text] = cell
+        if len(self._cells_by_text) >= _MOST_REMEMBERED:
+            self._cells_by_text.clear()
+        self._cells_by_text[cell.text] = cell
         return cell
 
     def at(self, choices: Sequence[int]) -> Cell:
@@ -455,14 +456,15 @@ class GenotypeSpace(ChoiceSpace):
     ) -> Cell:
         which, node, slot = place
         half = halves[which]
-        kept = half[node][1 - slot]
-        changed = (*half[:node], (edge, kept) if edge < kept else (kept, edge), *half[node + 1 :])
-        return self._cell((changed, halves[1]) if which == 0 else (halves[0], changed))
+        other_edge = half[node][1 - slot]
+        low, high = sorted((edge, other_edge))
+        changed = (*half[:node], (low, high), *half[node + 1 :])
+        if which == 0:
+            return self._cell((changed, halves[1]))
+        return self._cell((halves[0], changed))
 
     def identity(self, cell: Cell) -> str:
-        """The first of the genotypes that differ from it only in the order of their nodes,
-        printed.
-        """
+        """The first, as text, of the genotypes that differ only in the order of their nodes."""
         return str(self._genotype([relabelled(half) for half in self.halves(cell.choices)]))
 
     def _shared(self, first: Cell, second: Cell) -> float:
@@ -477,8 +479,7 @@ class GenotypeSpace(ChoiceSpace):
         return shared / (4 * self.nodes)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """A constant, operations by where they are, and single edges: a cost is about the sum of
-        its operations.
+        """A constant, operations by place, and single edges: a cost is about a sum of operations.
 
         Returns:
             Matrices of shape ``(n, d)``, the first of them constant.

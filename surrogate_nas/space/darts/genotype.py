@@ -79,14 +79,12 @@ def _concat(nodes: tuple[int, ...]) -> str:
 
 
 def read(text: str) -> Genotype | None:
-    """Read a printed genotype of any number of nodes and any operations; None where it is not
-    written as one.
-    """
+    """Read a printed genotype with any nodes and operations; None where it is not one."""
     text = text.strip()
-    found = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
-    if found is None:
+    match = _GENOTYPE.fullmatch(text) or _GENOTYPE.fullmatch(_SPACING.sub(r"\1", text))
+    if match is None:
         return None
-    normal, normal_concat, reduce, reduce_concat = found.groups()
+    normal, normal_concat, reduce, reduce_concat = match.groups()
     return Genotype(
         _read_edges(normal),
         _read_concat(normal_concat),
@@ -115,7 +113,7 @@ def nodes_of(
         raise UserError(
             f"{cell} has {2 * nodes} edges, two for each of its {nodes} nodes, not {len(edges)}."
         )
-    found: list[tuple[Edge, Edge]] = []
+    pairs: list[tuple[Edge, Edge]] = []
     for node in range(nodes):
         pair = edges[2 * node : 2 * node + 2]
         for operation, source in pair:
@@ -129,8 +127,8 @@ def nodes_of(
                     f" {source}."
                 )
         first, second = sorted(pair, key=lambda edge: (edge[1], operations.index(edge[0])))
-        found.append((first, second))
-    return found
+        pairs.append((first, second))
+    return pairs
 
 
 # Published cells, by the names that their authors' repositories give them, as printed there.
@@ -231,8 +229,7 @@ Half: TypeAlias = tuple[Node, ...]
 
 
 class Wiring(NamedTuple):
-    """Many cells at once; the second axis is the normal and the reduction cell, the last one both
-    edges of a node.
+    """Many cells at once; axes: cell, normal or reduction, …, both edges of a node.
 
     Attributes:
         operations: Indices into the operations of the space, shape ``(n, 2, nodes, 2)``.
@@ -276,8 +273,9 @@ def _follows(half: Half, order: tuple[int, ...]) -> bool:
 
 def _in_order(half: Half, order: tuple[int, ...]) -> Half:
     place = {node + INPUTS: i + INPUTS for i, node in enumerate(order)}
-    renamed = (
-        sorted((place.get(source, source), operation) for source, operation in half[node])
-        for node in order
-    )
-    return tuple((first, second) for first, second in renamed)
+    renamed = []
+    for node in order:
+        edges = [(place.get(source, source), operation) for source, operation in half[node]]
+        first, second = sorted(edges)
+        renamed.append((first, second))
+    return tuple(renamed)

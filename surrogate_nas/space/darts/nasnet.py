@@ -1,5 +1,4 @@
-"""NASNet's space: five nodes, whose two sources may be the same, eight operations; about 4.3·10²⁶
-cells.
+"""NASNet's space: five nodes with any two sources, eight operations; about 4.3·10²⁶ cells.
 
 Zoph et al., "Learning Transferable Architectures for Scalable Image Recognition", CVPR 2018, and
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019. Of their
@@ -103,9 +102,7 @@ class NASNet(GenotypeSpace):
 
 @lru_cache(maxsize=1)
 def _pairs_of_edges() -> tuple[tuple[Any, ...], ...]:
-    """By node every pair of edges, the lesser first; not made before a cell is drawn, since it
-    takes a while.
-    """
+    """By node every pair of edges, the lower first; computed on first use, since it is slow."""
     edges = (product(range(INPUTS + node), range(len(OPERATIONS))) for node in range(NODES))
     return tuple(tuple(combinations_with_replacement(of_node, 2)) for of_node in edges)
 

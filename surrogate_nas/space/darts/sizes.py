@@ -1,5 +1,4 @@
-"""Sizes of genotypes' networks and their structure, which need no measurement; exact for the
-network built here.
+"""Sizes and structure of genotypes' networks; exact for the network that is built here.
 
 With 36 channels and six cells a stage it is the network of twenty cells that DARTS trains on
 CIFAR-10.
@@ -49,9 +48,11 @@ def of(wire: Wire, operations: tuple[str, ...]) -> Analytic:
 
         return column
 
-    def counted(name: str, description: str, held: NDArray[np.bool_]) -> Analysed:
+    def counted(name: str, description: str, is_counted: NDArray[np.bool_]) -> Analysed:
         return structural(
-            name, description, lambda choices: held[wire(choices).operations].sum(axis=(1, 2, 3))
+            name,
+            description,
+            lambda choices: is_counted[wire(choices).operations].sum(axis=(1, 2, 3)),
         )
 
     def deepest(name: str, description: str, which: int) -> Analysed:
@@ -76,16 +77,15 @@ def _tables(
     operations: tuple[str, ...],
     nodes: int,
 ) -> tuple[tuple[_Table, _Table], ...]:
-    """Parameters and multiply-accumulates: by column of `operation_counts`, and of the rest by
-    joined nodes.
-    """
+    """Parameters and multiply-accumulates of `operation_counts`' columns, and of the rest."""
     edges = np.zeros((2, 3, len(operations)))
     for which, width, before, after in plan(network):
         for strided in range(1 + which):
             for place, name in enumerate(operations):
                 halved = bool(strided) and network.strided
+                inputs = before if strided else after
                 edges[:, which + strided, place] += _of_edge(
-                    name, width, before if strided else after, after, halved, network
+                    name, width, inputs, after, halved, network
                 )
     rest = np.zeros((2, nodes + 1, nodes + 1))
     for normal in range(1, nodes + 1):
@@ -95,9 +95,7 @@ def _tables(
 
 
 def plan(network: Network) -> Iterator[tuple[int, int, int, int]]:
-    """The cells one after another: 0 for normal or 1 for reduction, channels of a node, image size
-    before and after.
-    """
+    """The sequence of cells: 0 (normal) or 1 (reduction), channels, image size before and after."""
     before = network.image_size
     for stage, (width, size) in enumerate(network.stages):
         if stage:
@@ -136,9 +134,7 @@ def _of_edge(
 
 
 def _of_rest(network: Network, joined: tuple[int, int]) -> tuple[int, int]:
-    """The same of stem, preprocessing of the cells' inputs, and head, where so many nodes are
-    joined.
-    """
+    """The same for stem, preprocessing of inputs and head, by the number of joined nodes."""
     earlier = last = STEM * network.channels
     stem = network.taps * network.input_channels * last
     parameters = stem + 2 * last

@@ -1,5 +1,4 @@
-"""DARTS's space: four nodes with two different sources each, seven operations; 180² · 7¹⁶ ≈
-1.08·10¹⁸ cells.
+"""DARTS's space: four nodes with two sources each, seven operations; 1.08·10¹⁸ cells.
 
 Liu, Simonyan & Yang, ICLR 2019. Their eighth operation, ``none``, is one that a search weighs and
 that no genotype holds: their 10¹⁸ too are counted without it. A node's sources are one choice among
@@ -39,15 +38,15 @@ _JOINED = tuple(range(INPUTS, INPUTS + NODES))
 
 
 def _positions() -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    positions: dict[str, tuple[str, ...]] = {}
     for cell in CELLS:
         for node, pairs in enumerate(_PAIRS):
             if len(pairs) > 1:
-                found[f"{cell}.{node + INPUTS}.sources"] = tuple(f"{a}+{b}" for a, b in pairs)
-            found |= dict.fromkeys(
+                positions[f"{cell}.{node + INPUTS}.sources"] = tuple(f"{a}+{b}" for a, b in pairs)
+            positions |= dict.fromkeys(
                 (f"{cell}.{node + INPUTS}.{edge}" for edge in ("first", "second")), OPERATIONS
             )
-    return found
+    return positions
 
 
 _OPTIONS = _positions()
@@ -113,21 +112,21 @@ class Darts(GenotypeSpace):
         Raises:
             UserError: Both edges of a node have one source.
         """
-        found: list[int] = []
+        choices: list[int] = []
         for name, half in zip(CELLS, halves, strict=True):
             for place, ((low, first), (high, second)) in enumerate(half):
                 if low == high:
-                    said = (
+                    message = (
                         f"Node {place + INPUTS} of the {name} cell of the space {self.name} has two"
                         " different sources"
                     )
-                    raise UserError(f"{said}, not {low} twice.")
-                found += (
+                    raise UserError(f"{message}, not {low} twice.")
+                choices += (
                     [first, second]
                     if not place
                     else [_PAIRS[place].index((low, high)), first, second]
                 )
-        return tuple(found)
+        return tuple(choices)
 
     def joined(self, half: Half) -> tuple[int, ...]:  # noqa: ARG002 - all of them, in any cell
         """All nodes: their channels are the output of a cell."""
@@ -137,12 +136,12 @@ class Darts(GenotypeSpace):
 @lru_cache(maxsize=1 << 12)
 def _half(choices: tuple[int, ...]) -> Half:
     first = ((0, choices[0]), (1, choices[1]))
-    later = []
+    further = []
     for place, pairs in enumerate(_PAIRS[1:]):
         pair, one, other = choices[2 + 3 * place : 5 + 3 * place]
         low, high = pairs[pair]
-        later.append(((low, one), (high, other)))
-    return first, *later
+        further.append(((low, one), (high, other)))
+    return first, *further
 
 
 @lru_cache(maxsize=1)

@@ -23,9 +23,7 @@ def layers_and_channels(choices: tuple[int, ...]) -> tuple[int, int]:
 
 
 def stage_of_layer(layer: int, layers: int) -> int:
-    """The stage, 0 to 2, of a convolution in a stack: the first of three starts the first, and so
-    on.
-    """
+    """The stage of a convolution in a stack, 0 to 2: each stage begins with the next third."""
     return 3 * layer // layers
 
 
@@ -41,8 +39,8 @@ def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
     areas = [size**network.dimensions for _, size in network.stages]
     totals = []
     for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
-        answers = areas[stage_of_layer(layers - 1, layers)] if network.positions else 1
-        total = answers * (c + 1) * network.classes
+        n_positions = areas[stage_of_layer(layers - 1, layers)] if network.positions else 1
+        total = n_positions * (c + 1) * network.classes
         for layer in range(layers):
             inputs = c if layer else network.input_channels
             total += areas[stage_of_layer(layer, layers)] * network.taps * inputs * c

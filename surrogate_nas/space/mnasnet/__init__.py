@@ -1,5 +1,4 @@
-"""The MnasNet space as Accel-NASBench samples it: seven stages with four decisions each, about
-10^11 cells.
+"""The MnasNet space of Accel-NASBench: seven stages with four decisions; about 10^11 cells.
 
 Tan et al., "MnasNet", CVPR 2019; Ahmad et al., "Accel-NASBench", DAC 2024. A stage prints as
 MnasNet's and EfficientNet's code prints it, ``r2_k5_s22_e6_i16_o24_se0.25``: layers, kernel,

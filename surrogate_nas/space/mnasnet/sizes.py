@@ -64,14 +64,12 @@ class _Sizes(NamedTuple):
 
 
 def numbers(choices: Choices) -> NDArray[np.float32]:
-    """Layers, kernel, expansion and squeeze-and-excitation (0 or 1) of every stage, shape
-    ``(n, 28)``.
-    """
-    found = choices.astype(np.float32)
-    found[:, 0::DECISIONS] += 1
-    found[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
-    found[:, 2::DECISIONS] = np.array(EXPANSIONS, dtype=np.float32)[choices[:, 2::DECISIONS]]
-    return found
+    """Layers, kernel, expansion and squeeze-and-excitation of each stage, shape ``(n, 28)``."""
+    values = choices.astype(np.float32)
+    values[:, 0::DECISIONS] += 1
+    values[:, 1::DECISIONS] = np.array(KERNELS, dtype=np.float32)[choices[:, 1::DECISIONS]]
+    values[:, 2::DECISIONS] = np.array(EXPANSIONS, dtype=np.float32)[choices[:, 2::DECISIONS]]
+    return values
 
 
 def _sizes(choices: Choices, network: Network) -> _Sizes:
@@ -104,9 +102,7 @@ def _layer(
     wide: int,
     size: int,
 ) -> _Sizes:
-    """An inverted bottleneck whose input has the width `wide` and whose output has the width
-    `size`.
-    """
+    """An inverted bottleneck from an input of width `wide` to an output of width `size`."""
     middle = inputs * expansion
     widens = expansion > 1
     squeezed = int(SQUEEZE * inputs)

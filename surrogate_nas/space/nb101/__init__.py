@@ -1,5 +1,4 @@
-"""NAS-Bench-101's space: cells of up to seven vertices and nine edges, three operations; 423,624 of
-them.
+"""NAS-Bench-101's space: up to seven vertices and nine edges, three operations; 423,624 cells.
 
 Ying et al., "NAS-Bench-101: Towards Reproducible Neural Architecture Search", ICML 2019. A cell
 prints as the upper triangle of its adjacency matrix, a row for each vertex that edges leave, and
@@ -75,9 +74,7 @@ _SURVEY_SEED = 201
 
 
 def _columns(vertices: int) -> list[int]:
-    """Where choices have the edges of a graph of so many vertices: their output is the last of
-    seven.
-    """
+    """The columns of the edges of a graph; its output is the last of seven vertices."""
     place = {pair: column for column, pair in enumerate(PAIRS)}
     last = MOST_VERTICES - 1
     return [
@@ -149,17 +146,17 @@ class NB101(EnumerableChoiceSpace):
 
     def _matrix(self) -> Choices:
         every = listed()
-        found = np.zeros((len(every), len(self.positions)), dtype=np.int8)
-        found[:, len(PAIRS) :] = _NONE
+        matrix = np.zeros((len(every), len(self.positions)), dtype=np.int8)
+        matrix[:, len(PAIRS) :] = _NONE
         for vertices, places in _PLACES.items():
             rows = np.flatnonzero(every.vertices == vertices)
             for bit, column in enumerate(places):
-                found[rows, column] = every.edges[rows] >> bit & 1
+                matrix[rows, column] = every.edges[rows] >> bit & 1
             inner = vertices - 2
             for place in range(inner):
                 left = len(OPERATIONS) ** (inner - 1 - place)
-                found[rows, len(PAIRS) + place] = every.operations[rows] // left % len(OPERATIONS)
-        return found
+                matrix[rows, len(PAIRS) + place] = every.operations[rows] // left % len(OPERATIONS)
+        return matrix
 
     def graph_of(self, cell: Cell) -> Graph:
         """The cell as vertices, edges and operations.
@@ -195,22 +192,22 @@ class NB101(EnumerableChoiceSpace):
         operations = columns[len(PAIRS) :]
         inner = (operations != _NONE).sum(axis=0)
         used = edges.sum(axis=0)
-        found = np.zeros(len(choices), dtype=bool)
+        is_allowed = np.zeros(len(choices), dtype=bool)
         for vertices, places in _PLACES.items():
             rows = np.flatnonzero(inner == vertices - 2)
             if not len(rows):
                 continue
             own = edges[places][:, rows]
-            held = operations[: vertices - 2, rows]
+            inner_operations = operations[: vertices - 2, rows]
             bits, numbers = np.zeros((2, len(rows)), dtype=np.int32)
             for bit, column in enumerate(own):
                 bits |= column.astype(np.int32) << bit
-            for column in held:
+            for column in inner_operations:
                 numbers = numbers * len(OPERATIONS) + column
-            inside = (held != _NONE).all(axis=0) & (own.sum(axis=0) == used[rows])
+            inside = (inner_operations != _NONE).all(axis=0) & (own.sum(axis=0) == used[rows])
             codes = (each[inside].astype(np.int64) for each in (bits, numbers))
-            found[rows[inside]] = are_canonical(vertices, *codes)
-        return found
+            is_allowed[rows[inside]] = are_canonical(vertices, *codes)
+        return is_allowed
 
     def write(self, choices: tuple[int, ...]) -> str:
         """The upper triangle of the adjacency matrix and the operations."""
@@ -221,8 +218,7 @@ class NB101(EnumerableChoiceSpace):
         )
 
     def parse(self, text: str) -> Cell:
-        """Read a graph as `write` writes it, or the paper's ``ModelSpec``; isomorphic ones are one
-        cell.
+        """Read a graph in the form of `write`, or the paper's ``ModelSpec``.
 
         Raises:
             UserError: It is neither, or a graph that is no cell of this space.
@@ -244,7 +240,7 @@ class NB101(EnumerableChoiceSpace):
     def _of(self, graph: Graph) -> Cell:
         return self._cells[listed().place(graph)]
 
-    def _found(self, choices: tuple[int, ...]) -> Cell | None:
+    def _cell_of(self, choices: tuple[int, ...]) -> Cell | None:
         return self._of(_graph(choices)) if self.allows(choices) else None
 
     def _near(self, place: int) -> list[Cell]:
@@ -252,8 +248,7 @@ class NB101(EnumerableChoiceSpace):
         return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ in one operation, one edge, or one vertex with one edge in and one
-        out.
+        """All cells that differ in one operation, one edge, or one vertex with one edge in and out.
 
         Changed operations come first, then edges that are added or removed, then vertices;
         isomorphic results count once. Nothing else may be pruned by a change.
@@ -286,33 +281,33 @@ class NB101(EnumerableChoiceSpace):
 
 @lru_cache(maxsize=1 << 14)
 def _graph(choices: tuple[int, ...]) -> Graph:
-    held = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
-    places = _PLACES[len(held) + 2]
+    inner = tuple(operation for operation in choices[len(PAIRS) :] if operation != _NONE)
+    places = _PLACES[len(inner) + 2]
     return Graph(
-        len(held) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), held
+        len(inner) + 2, sum(1 << bit for bit, column in enumerate(places) if choices[column]), inner
     )
 
 
 def _neighbours(graph: Graph) -> dict[Graph, None]:
     """The canonical forms one step away, in a documented order."""
-    found = {canonical(other): None for other in _steps(graph)}
-    found.pop(graph, None)
-    return found
+    neighbours = {canonical(other): None for other in _steps(graph)}
+    neighbours.pop(graph, None)
+    return neighbours
 
 
 _Edges: TypeAlias = list[tuple[int, int]]
 
 
 def _steps(graph: Graph) -> Iterator[Graph]:
-    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
-    reached = _reached(graph.vertices, held)
+    present = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    reached = _reached(graph.vertices, present)
     pairs = itertools.product(range(graph.vertices - 1), range(1, graph.vertices))
     free = [(x, y) for x, y in pairs if x != y and (y, x) not in reached]
     yield from _other_operations(graph)
-    yield from _other_edges(graph, held, free)
-    yield from _fewer_vertices(graph, held)
-    if graph.vertices < MOST_VERTICES and len(held) + 2 <= MOST_EDGES:
-        yield from _more_vertices(graph, held, free)
+    yield from _other_edges(graph, present, free)
+    yield from _fewer_vertices(graph, present)
+    if graph.vertices < MOST_VERTICES and len(present) + 2 <= MOST_EDGES:
+        yield from _more_vertices(graph, present, free)
 
 
 def _other_operations(graph: Graph) -> Iterator[Graph]:
@@ -323,55 +318,54 @@ def _other_operations(graph: Graph) -> Iterator[Graph]:
                 yield graph._replace(operations=operations)
 
 
-def _other_edges(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
+def _other_edges(graph: Graph, edges: _Edges, free: _Edges) -> Iterator[Graph]:
     for pair in free:
-        if pair in held:
+        if pair in edges:
             yield from _whole(
-                graph.vertices, [edge for edge in held if edge != pair], graph.operations
+                graph.vertices, [edge for edge in edges if edge != pair], graph.operations
             )
-        elif len(held) < MOST_EDGES:
-            yield from _whole(graph.vertices, [*held, pair], graph.operations)
+        elif len(edges) < MOST_EDGES:
+            yield from _whole(graph.vertices, [*edges, pair], graph.operations)
 
 
-def _fewer_vertices(graph: Graph, held: _Edges) -> Iterator[Graph]:
+def _fewer_vertices(graph: Graph, edges: _Edges) -> Iterator[Graph]:
     operations = graph.operations
     for vertex in range(1, graph.vertices - 1):
-        rest = [(x - (x > vertex), y - (y > vertex)) for x, y in held if vertex not in (x, y)]
-        if len(rest) == len(held) - 2:
+        rest = [(x - (x > vertex), y - (y > vertex)) for x, y in edges if vertex not in (x, y)]
+        if len(rest) == len(edges) - 2:
             yield from _whole(
                 graph.vertices - 1, rest, (*operations[: vertex - 1], *operations[vertex:])
             )
 
 
-def _more_vertices(graph: Graph, held: _Edges, free: _Edges) -> Iterator[Graph]:
+def _more_vertices(graph: Graph, pairs: _Edges, free: _Edges) -> Iterator[Graph]:
     last = graph.vertices - 1
-    moved = [(x, y + (y == last)) for x, y in held]
+    moved = [(x, y + (y == last)) for x, y in pairs]
     for x, y in free:
         edges = [*moved, (x, last), (last, y + (y == last))]
         for operation in range(len(OPERATIONS)):
             yield from _whole(graph.vertices + 1, edges, (*graph.operations, operation))
 
 
-def _reached(vertices: int, held: _Edges) -> set[tuple[int, int]]:
+def _reached(vertices: int, edges: _Edges) -> set[tuple[int, int]]:
     """Which vertex leads to which, over any number of edges."""
-    found = set(held)
+    reached = set(edges)
     for middle in range(vertices):
-        found |= {(x, y) for x, m in found if m == middle for n, y in found if n == middle}
-    return found
+        reached |= {(x, y) for x, m in reached if m == middle for n, y in reached if n == middle}
+    return reached
 
 
-def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator[Graph]:
-    """The graph of some edges, its vertices in an order that they follow, if all lie between input
-    and output.
-    """
+def _whole(vertices: int, edges: _Edges, operations: tuple[int, ...]) -> Iterator[Graph]:
+    """The graph of some edges with its vertices in order, if all lie between input and output."""
     left = set(range(1, vertices - 1))
     order = [0]
     while left:
-        free = [v for v in sorted(left) if all(x not in left for x, y in held if y == v)]
+        blocked = {y for x, y in edges if x in left}
+        free = sorted(left - blocked)
         order += free
         left -= set(free)
     place = {vertex: i for i, vertex in enumerate([*order, vertices - 1])}
-    renamed = {(place[x], place[y]) for x, y in held}
+    renamed = {(place[x], place[y]) for x, y in edges}
     bits = sum(1 << bit for bit, pair in enumerate(PAIRS) if pair in renamed)
     graph = Graph(vertices, bits, tuple(operations[vertex - 1] for vertex in order[1:]))
     if pruned(*graph) == graph:
@@ -380,11 +374,11 @@ def _whole(vertices: int, held: _Edges, operations: tuple[int, ...]) -> Iterator
 
 def _read(text: str) -> Graph:
     """The canonical form of a printed graph."""
-    found = re.fullmatch(_SHAPE, text, re.ASCII)
-    if found is not None:
-        rows = found[1].split("|")
+    match = re.fullmatch(_SHAPE, text, re.ASCII)
+    if match is not None:
+        rows = match[1].split("|")
         matrix = [[0] * (len(rows) + 1 - len(row)) + [int(bit) for bit in row] for row in rows]
-        operations = found[2].split(",") if found[2] else []
+        operations = match[2].split(",") if match[2] else []
         if [len(row) for row in rows] != list(range(len(rows), 0, -1)):
             raise UserError(
                 f"Malformed cell {text!r:.200}: each row of a cell of nb101 has one bit less than"
@@ -415,13 +409,11 @@ def _read(text: str) -> Graph:
 
 
 def _spec(text: str) -> tuple[list[list[int]], list[str]]:
-    """The rows of the matrix but the last, and the operations but the ends, of the paper's
-    constructor.
-    """
-    found = re.fullmatch(_SPEC, text, re.DOTALL) if len(text) <= _LONGEST_TEXT else None
+    """The constructor's matrix without its last row, and its operations without the ends."""
+    match = re.fullmatch(_SPEC, text, re.DOTALL) if len(text) <= _LONGEST_TEXT else None
     try:
         matrix, operations = (
-            (ast.literal_eval(part) for part in found.groups()) if found else ([], [])
+            (ast.literal_eval(part) for part in match.groups()) if match else ([], [])
         )
         square = all(len(row) == len(matrix) for row in matrix)
         upper = square and all(
@@ -456,22 +448,28 @@ _NARROW = 26.0
 
 @lru_cache(maxsize=1024)
 def _sketch(graph: Graph) -> Sketch:
-    held = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
+    pairs = [(x, y) for bit, (x, y) in enumerate(PAIRS) if graph.edges >> bit & 1]
     depth = [0] * graph.vertices
-    for x, y in sorted(held, key=lambda edge: edge[1]):
+    for x, y in sorted(pairs, key=lambda edge: edge[1]):
         depth[y] = max(depth[y], depth[x] + 1)
     places: list[Point] = []
     for vertex, column in enumerate(depth):
-        beside = [other for other, its in enumerate(depth) if its == column]
-        lift = 0.3 * (-1) ** column if len(beside) == 1 and 0 < vertex < graph.vertices - 1 else 0.0
-        places.append((float(column), lift + (len(beside) - 1) / 2 - beside.index(vertex)))
+        same_column = [other for other, its in enumerate(depth) if its == column]
+        lift = (
+            0.3 * (-1) ** column
+            if len(same_column) == 1 and 0 < vertex < graph.vertices - 1
+            else 0.0
+        )
+        places.append(
+            (float(column), lift + (len(same_column) - 1) / 2 - same_column.index(vertex))
+        )
     heights = [y for _, y in places]
     frame = Frame.around(
         (-0.45, depth[-1] + 0.45), (min(heights) - 0.8, max(heights) + 0.8), _PAPER
     )
     at = [frame.at(place) for place in places]
     marks: list[Mark] = []
-    for x, y in held:
+    for x, y in pairs:
         bend = 0.0 if depth[y] - depth[x] == 1 else 0.14 * (-1) ** x
         marks.append(Arrow(curved(at[x], at[y], bend, (18.0, 30.0)), INK, 1.3))
     names = ["in", *(_LABELS[o] for o in graph.operations), "out"]

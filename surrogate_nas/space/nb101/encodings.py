@@ -1,5 +1,4 @@
-"""Encodings of NAS-Bench-101's cells: named choices of columns that a model sees, for many cells at
-once.
+"""Encodings of NAS-Bench-101's cells, for many cells at once.
 
 Paths are those of White, Neiswanger & Savani, "BANANAS", AAAI 2021, which was made for this space;
 cut off as there, since long ones are rare. Graph features are in the spirit of Kadlecová et al.,
@@ -32,34 +31,31 @@ _WIDTH = 128
 
 def operation_counts(choices: Choices) -> Matrix:
     """How many vertices hold each operation, and how many edges there are; 4 columns."""
-    held = operations(choices)
+    kinds = operations(choices)
     edges = choices[:, : len(PAIRS)].sum(axis=1)
-    return np.column_stack([*((held == kind).sum(axis=0) for kind in range(_KINDS)), edges]).astype(
-        np.float32
-    )
+    return np.column_stack(
+        [*((kinds == kind).sum(axis=0) for kind in range(_KINDS)), edges]
+    ).astype(np.float32)
 
 
 def paths(choices: Choices) -> Matrix:
-    """How many ways from input to output have each sequence of up to three operations; 40
-    columns.
-    """
+    """How many ways to the output have each sequence of up to three operations; 40 columns."""
     n = len(choices)
     linked = links(choices)
-    held = operations(choices)
-    found: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
+    kinds = operations(choices)
+    paths_to: list[list[Matrix]] = [[np.ones((1, n), np.float32), *_none(n)]]
     for vertex in range(1, MOST_VERTICES):
-        arrived = [
-            sum(
-                (linked[v, vertex] * found[v][length] for v in range(1, vertex)),
-                linked[0, vertex] * start,
-            )
-            for length, start in enumerate(found[0])
-        ]
+        arrived = []
+        for length, start in enumerate(paths_to[0]):
+            counts = linked[0, vertex] * start
+            for v in range(1, vertex):
+                counts = counts + linked[v, vertex] * paths_to[v][length]
+            arrived.append(counts)
         if vertex == OUTPUT:
             return np.concatenate(arrived).T
-        own = held[vertex - 1] == np.arange(_KINDS)[:, None]
+        own = kinds[vertex - 1] == np.arange(_KINDS)[:, None]
         longer = [(part[:, None] * own).reshape(-1, n) for part in arrived[:-1]]
-        found.append([np.zeros((1, n), np.float32), *longer])
+        paths_to.append([np.zeros((1, n), np.float32), *longer])
     raise AssertionError("the last vertex is the output")
 
 
@@ -68,8 +64,7 @@ def _none(n: int) -> list[Matrix]:
 
 
 def shape(choices: Choices) -> Matrix:
-    """Vertices, edges into the output and out of the input, ways and depth in all, by operation and
-    by what is wide.
+    """Vertices, edges at input and output, ways and depth: in all, by operation, and by width.
 
     Per subset of the operations: the most vertices that hold one of them on a way from input to
     output, and the ways that hold no other. For each operation: vertices that hold it and read the
@@ -78,8 +73,8 @@ def shape(choices: Choices) -> Matrix:
     columns.
     """
     linked = links(choices)
-    held = operations(choices)
-    there = held < _KINDS
+    kinds = operations(choices)
+    there = kinds < _KINDS
     columns = [
         there.sum(axis=0),
         linked[1:OUTPUT, OUTPUT].sum(axis=0),
@@ -89,11 +84,11 @@ def shape(choices: Choices) -> Matrix:
         _shortest(linked),
     ]
     for subset in _SUBSETS:
-        inside = np.isin(held, subset)
+        inside = np.isin(kinds, subset)
         columns += [longest(linked, inside), _ways(linked, inside)]
     own = channels(linked, _WIDTH) / _WIDTH
     for kind in range(_KINDS):
-        here = held == kind
+        here = kinds == kind
         columns += [
             (here & linked[0, 1:OUTPUT]).sum(axis=0),
             (here & linked[1:OUTPUT, OUTPUT]).sum(axis=0),
@@ -104,22 +99,22 @@ def shape(choices: Choices) -> Matrix:
 
 def _ways(linked: NDArray[np.bool_], allowed: NDArray[np.bool_]) -> NDArray[np.int8]:
     """How many ways lead from input to output over allowed vertices only, shape ``(n,)``."""
-    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
-    found[0] = 1
+    n_ways = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
+    n_ways[0] = 1
     for vertex in range(1, MOST_VERTICES):
-        arrived = (linked[:vertex, vertex] * found[:vertex]).sum(axis=0, dtype=np.int8)
-        found[vertex] = arrived if vertex == OUTPUT else arrived * allowed[vertex - 1]
-    return np.asarray(found[OUTPUT])
+        arrived = (linked[:vertex, vertex] * n_ways[:vertex]).sum(axis=0, dtype=np.int8)
+        n_ways[vertex] = arrived if vertex == OUTPUT else arrived * allowed[vertex - 1]
+    return np.asarray(n_ways[OUTPUT])
 
 
 def _shortest(linked: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The fewest edges from input to output, shape ``(n,)``."""
-    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
+    distances = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        found[vertex] = (
-            np.where(linked[:vertex, vertex], found[:vertex], MOST_VERTICES).min(axis=0) + 1
+        distances[vertex] = (
+            np.where(linked[:vertex, vertex], distances[:vertex], MOST_VERTICES).min(axis=0) + 1
         )
-    return np.asarray(found[OUTPUT])
+    return np.asarray(distances[OUTPUT])
 
 
 def functional(choices: Choices) -> Matrix:

@@ -1,5 +1,4 @@
-"""NAS-Bench-101's network of a cell, layer by layer, without weights (Ying et al., ICML 2019,
-``build_model``).
+"""NAS-Bench-101's network of a cell as a list of layers (Ying et al., ``build_model``).
 
 A stem 3×3; three stacks of N cells, each stack with twice the channels of the last and behind a
 pooling that halves the size; global average pooling; a linear layer. Convolutions are followed by
@@ -42,7 +41,7 @@ def _cell(
 ) -> int:
     sources = sources_of(graph)
     widths = widths_of(graph, plan.layers[x].shape[0], outputs)
-    made: dict[int, int] = {}
+    computed: dict[int, int] = {}
     *inner, last = sources
 
     def total(v: int, terms: list[int]) -> int:
@@ -53,16 +52,17 @@ def _cell(
     for v in inner:
         if not widths[v]:
             continue
-        found = total(v, [plan.part(made[u], widths[v]) for u in sources[v] if u])
+        inputs = total(v, [plan.part(computed[u], widths[v]) for u in sources[v] if u])
         operation = graph.operations[v - 1]
         if operation in (CONV3, CONV1):
-            made[v] = _followed(
-                plan, found, f"{name}.{v}.operation", widths[v], 3 if operation == CONV3 else 1
-            )
+            kernel = 3 if operation == CONV3 else 1
+            computed[v] = _followed(plan, inputs, f"{name}.{v}.operation", widths[v], kernel)
         else:
-            made[v] = plan.pool(found, largest=True)
-    joined = [made[v] for v in sources[last] if v in made]
-    return total(last, joined if len(joined) < 2 else [plan.join(*joined)])
+            computed[v] = plan.pool(inputs, largest=True)
+    joined = [computed[v] for v in sources[last] if v in computed]
+    if len(joined) > 1:
+        joined = [plan.join(*joined)]
+    return total(last, joined)
 
 
 def _followed(
@@ -78,8 +78,11 @@ def _followed(
 
 def sources_of(graph: Graph) -> dict[int, list[int]]:
     """By vertex the vertices that it reads."""
-    held = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
-    return {vertex: [x for x, y in held if y == vertex] for vertex in range(1, graph.vertices)}
+    pairs = [pair for bit, pair in enumerate(PAIRS) if graph.edges >> bit & 1]
+    sources: dict[int, list[int]] = {vertex: [] for vertex in range(1, graph.vertices)}
+    for x, y in pairs:
+        sources[y].append(x)
+    return sources
 
 
 def widths_of(graph: Graph, inputs: int, outputs: int) -> list[int]:

@@ -1,5 +1,4 @@
-"""Channels and sizes of NAS-Bench-101's networks, which need no measurement; exact for the
-published network.
+"""Channels and sizes of NAS-Bench-101's networks; exact for the published network.
 
 With 128 channels and three cells a stage, `params` are the benchmark's own
 ``trainable_parameters``. The channels of a cell's output are shared out among the vertices that
@@ -31,47 +30,40 @@ CONV3, CONV1, POOL = range(len(OPERATIONS))
 
 
 def links(choices: Choices) -> NDArray[np.bool_]:
-    """Whether an edge leads from a vertex to another, shape ``(7, 7, n)``, cells last for sums over
-    vertices.
-    """
-    found = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
+    """Whether an edge leads from one vertex to another, shape ``(7, 7, n)``."""
+    linked = np.zeros((MOST_VERTICES, MOST_VERTICES, len(choices)), dtype=bool)
     rows, columns = zip(*PAIRS, strict=True)
-    found[rows, columns] = choices[:, : len(PAIRS)].T == 1
-    return found
+    linked[rows, columns] = choices[:, : len(PAIRS)].T == 1
+    return linked
 
 
 def operations(choices: Choices) -> Choices:
-    """The operation of every vertex between input and output, shape ``(5, n)``; 3 for a missing
-    one.
-    """
+    """The operation of every inner vertex, shape ``(5, n)``; 3 for a missing one."""
     return np.ascontiguousarray(choices[:, len(PAIRS) :].T)
 
 
 def channels(linked: NDArray[np.bool_], outputs: int) -> NDArray[np.int64]:
-    """The channels of the vertices between input and output, shape ``(5, n)``; 0 for missing
-    ones.
-    """
+    """The channels of inner vertices, shape ``(5, n)``; 0 for missing ones."""
     last = linked[1:OUTPUT, OUTPUT]
-    parts = np.maximum(last.sum(axis=0), 1)
-    first = np.cumsum(last, axis=0) <= outputs % parts
-    found = np.where(last, outputs // parts + first, 0)
+    n_sources = np.maximum(last.sum(axis=0), 1)
+    first = np.cumsum(last, axis=0) <= outputs % n_sources
+    widths = np.where(last, outputs // n_sources + first, 0)
     for vertex in range(OUTPUT - 2, 0, -1):
-        widest = np.where(linked[vertex, 1:OUTPUT], found, 0).max(axis=0)
-        found[vertex - 1] = np.where(last[vertex - 1], found[vertex - 1], widest)
-    return found
+        widest = np.where(linked[vertex, 1:OUTPUT], widths, 0).max(axis=0)
+        widths[vertex - 1] = np.where(last[vertex - 1], widths[vertex - 1], widest)
+    return widths
 
 
 def _sized(choices: Choices, network: Network, *, macs: bool) -> Column:
     """Parameters, or multiply-accumulates, shape ``(n,)``."""
     linked = links(choices)
-    held = operations(choices)
+    kinds = operations(choices)
     stem = network.taps * network.input_channels * network.channels
     areas = [size**network.dimensions for _, size in network.stages]
-    total = np.full(
-        len(choices), stem * areas[0] if macs else stem + 2 * network.channels, dtype=np.float64
-    )
+    of_stem = stem * areas[0] if macs else stem + 2 * network.channels
+    total = np.full(len(choices), of_stem, dtype=np.float64)
     before = network.channels
-    kernel = np.array([network.taps, 1, 0, 0])[held]
+    kernel = np.array([network.taps, 1, 0, 0])[kinds]
     for (width, _), area in zip(network.stages, areas, strict=True):
         own = channels(linked, width)
         inner = kernel * own * own if macs else kernel * own * own + 2 * own * (kernel > 0)
@@ -100,14 +92,14 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 def longest(linked: NDArray[np.bool_], counted: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The most counted vertices on a way from the input to the output, shape ``(n,)``."""
-    found = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
+    lengths = np.zeros((MOST_VERTICES, linked.shape[2]), dtype=np.int8)
     for vertex in range(1, MOST_VERTICES):
-        found[vertex] = np.where(linked[:vertex, vertex], found[:vertex], -MOST_VERTICES).max(
+        lengths[vertex] = np.where(linked[:vertex, vertex], lengths[:vertex], -MOST_VERTICES).max(
             axis=0
         )
         if vertex < OUTPUT:
-            found[vertex] += counted[vertex - 1]
-    return np.asarray(found[OUTPUT])
+            lengths[vertex] += counted[vertex - 1]
+    return np.asarray(lengths[OUTPUT])
 
 
 def _counted(name: str, description: str, *kinds: int) -> Analysed:

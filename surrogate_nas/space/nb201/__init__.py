@@ -50,9 +50,7 @@ terms.
 
 
 def official_string(choices: tuple[int, ...]) -> str:
-    """The unique string that NAS-Bench-201 publishes: zeroed branches as ``#``, skips contracted,
-    sums sorted.
-    """
+    """The string that NAS-Bench-201 publishes: zero as ``#``, skips contracted, sums sorted."""
     names = ["0"]
     for incoming in _NODES[1:]:
         summands = []
@@ -70,8 +68,7 @@ def official_string(choices: tuple[int, ...]) -> str:
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form that two cells share exactly when they compute the same functions of their
-    weights.
+    """A canonical form, equal for cells that compute the same functions of their weights.
 
     ``none`` is dropped, skips are contracted, sums flattened, each live convolution's weights are
     named (so a result used twice differs from two convolutions), and average pooling, being linear,
@@ -211,8 +208,7 @@ class NB201(EnumerableChoiceSpace):
         return functional_class(cell.choices)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
-        """Operations counted as they are built and as they are live, because some devices compile
-        dead graphs away.
+        """Operations counted as built and as live, since some devices drop dead graphs.
 
         Returns:
             A constant, counts built, counts live, structure, edges built, edges live: shape
@@ -271,9 +267,7 @@ class NB201(EnumerableChoiceSpace):
 
     @cached_property
     def official_classes(self) -> NDArray[np.int32]:
-        """For every cell the number of its official isomorphism class, shape ``(15625,)``, 6,466
-        classes.
-        """
+        """The official isomorphism class of every cell, shape ``(15625,)``; 6,466 classes."""
         return numbered(map(self.official_string, self), len(self))
 
     @cached_property
@@ -286,8 +280,7 @@ class NB201(EnumerableChoiceSpace):
         return numbered(map(self.identity, self), len(self))
 
     def to_naslib(self, cell: Cell) -> tuple[int, ...]:
-        """NASLib's tuple of six operation numbers (edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3;
-        AnalogNAS-Bench's too).
+        """NASLib's tuple of operation numbers, for edges 0-1, 0-2, 0-3, 1-2, 1-3, 2-3.
 
         Args:
             cell: Any cell of the space.

@@ -1,5 +1,4 @@
-"""Encodings of NAS-Bench-201 cells: named choices of columns that a model sees, for the whole space
-at once.
+"""Encodings of NAS-Bench-201's cells, for the whole space at once.
 
 Every encoding maps choices of shape ``(n, 6)`` (see `choices_of`) to a matrix ``(n, d)`` of
 float32. None contains a label, an index or anything measured. Sources: path features, White et al.,
@@ -46,8 +45,7 @@ def operation_counts(choices: Choices) -> Matrix:
 
 
 def paths(choices: Choices) -> Matrix:
-    """How often each sequence of operations leads from input to output, skips contracted, 40
-    columns.
+    """How often each sequence of operations leads to the output, skips contracted; 40 columns.
 
     A sequence has zero to three of the operations 1×1, 3×3 and pooling.
     """
@@ -66,8 +64,7 @@ def depth_and_live(choices: Choices) -> Matrix:
 
 
 def graph(choices: Choices) -> Matrix:
-    """Graph features per subset of operations and per operation, in the spirit of GRAF, 102
-    columns.
+    """Graph features per subset of operations and per operation, similar to GRAF; 102 columns.
 
     For each of the 15 subsets of the live operations: the live paths made only of them, the
     shortest and the longest of these in edges (-1 where there is none), and the largest, smallest
@@ -198,13 +195,14 @@ def functional(choices: Choices) -> Matrix:
 
 
 def cost_groups(choices: Choices) -> list[Matrix]:
-    """Columns that a cost is about linear in: constant, counts built, counts live, structure, edges
-    built and live.
+    """Columns that a cost is about linear in.
+
+    A constant, counts built, counts live, structure, edges built and live.
     """
-    held = one_hot(choices)
+    encoded = one_hot(choices)
     edges = edge_live(choices)
     through = path_live(choices)
-    live = (held.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
+    live = (encoded.reshape(-1, 6, 5) * edges[:, :, None])[:, :, 1:]
     structure = np.column_stack(
         [through.any(axis=1), through, edges.sum(axis=1), depth_and_live(choices)[:, 0]]
     )
@@ -213,7 +211,7 @@ def cost_groups(choices: Choices) -> list[Matrix]:
         operation_counts(choices),
         live.sum(axis=1),
         structure.astype(np.float32),
-        held,
+        encoded,
         live.reshape(len(choices), -1),
     ]
 

@@ -1,5 +1,4 @@
-"""Cells as graphs of shared terms: what the graph network computes on, once for every functional
-class.
+"""Cells as graphs of shared terms, on which the graph network computes every class once.
 
 A live cell is a sum of terms, and a term is the input or a convolution of such a sum, pooled zero
 or more times; ``none`` is dropped, skips are contracted, pooling is distributed over sums (as in
@@ -49,19 +48,16 @@ def terms_of(space: Enumerable) -> Terms:
     classes = np.arange(len(space)) if space.classes is None else space.classes
     _, first = np.unique(classes, return_index=True)
     outputs = [_output(space[int(i)].choices) for i in first]
-    inside = [
-        Counter(term for term, _ in frozenset().union(*(use.inside for use in output)))
-        for output in outputs
-    ]
+    inside = [Counter(term for term, _ in _inside(output)) for output in outputs]
     sums = [_sum(output) for output in outputs]
-    found: set[Term] = set()
+    terms: set[Term] = set()
     for term, _, _ in (entry for total in sums for entry in total):
-        _collect(term, found)
-    found.update(term for live in inside for term in live)
+        _collect(term, terms)
+    terms.update(term for live in inside for term in live)
     place: dict[Term, int] = {}
     levels = []
-    for depth in range(1 + max(map(_depth, found))):
-        here = sorted(term for term in found if _depth(term) == depth)
+    for depth in range(1 + max(map(_depth, terms))):
+        here = sorted(term for term in terms if _depth(term) == depth)
         unpooled = [term for term in here if term[1] == 0]
         before = len(place)
         _append(place, unpooled)
@@ -100,16 +96,22 @@ def _output(choices: tuple[int, ...]) -> list[_Use]:
                 ]
             else:
                 term = ((operation, _sum(summands)), 0)
-                inner = frozenset().union(*(use.inside for use in summands))
+                inner = _inside(summands)
                 node.append(_Use(term, edge, inner | {(term, edge)}))
         nodes.append(node)
     return nodes[-1]
 
 
+def _inside(uses: Iterable[_Use]) -> frozenset[tuple[Term, int]]:
+    """All convolutions inside some summands."""
+    return frozenset().union(*(use.inside for use in uses))
+
+
 def _sum(uses: Iterable[_Use]) -> Sum:
     uses = list(uses)
     times = Counter(use.term for use in uses)
-    different = Counter(term for term, _ in {(use.term, use.name) for use in uses})
+    named = {(use.term, use.name) for use in uses}
+    different = Counter(term for term, _ in named)
     return tuple(sorted((term, n, different[term]) for term, n in times.items()))
 
 
@@ -119,12 +121,12 @@ def _depth(term: Term) -> int:
     return 1 + max(_depth(inner) for inner, _, _ in base[1]) if base else 0
 
 
-def _collect(term: Term, found: set[Term]) -> None:
+def _collect(term: Term, terms: set[Term]) -> None:
     """Add a term and all that it is made of."""
     base, poolings = term
-    found.update((base, k) for k in range(poolings + 1))
+    terms.update((base, k) for k in range(poolings + 1))
     for inner, _, _ in base[1] if base else ():
-        _collect(inner, found)
+        _collect(inner, terms)
 
 
 def _append(place: dict[Term, int], terms: Iterable[Term]) -> None:

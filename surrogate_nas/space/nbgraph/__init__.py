@@ -1,5 +1,4 @@
-"""The NAS-Bench-Graph space: trees of four graph operations, 26,206 architectures; 2,021 of them
-for ogbn-proteins.
+"""NAS-Bench-Graph's space: trees of four graph operations, 26,206 (ogbn-proteins 2,021) cells.
 
 Qin et al., "NAS-Bench-Graph: Benchmarking Graph Neural Architecture Search", NeurIPS 2022 Datasets
 and Benchmarks. A cell prints as the benchmark's own constructor,
@@ -53,9 +52,7 @@ _LETTER = 5.6
 
 
 def tree(links: Links, operations: Sequence[str]) -> Sketch:
-    """Sketch a cell: a box for every node; graph operations blue, the fully connected green, skips
-    grey.
-    """
+    """Sketch a cell: graph operations blue, the fully connected green, skips grey."""
     arrows, places, out = _skeleton(links)
     boxes: list[Mark] = [*_label(places[0], "in", INK), *_label(out, "out", INK)]
     for place, operation in zip(places[1:], operations, strict=True):
@@ -120,9 +117,7 @@ _LINKS = np.array(LINKS)
 
 
 def depth(choices: Choices, skip: int) -> Column:
-    """The most operations in a row on the way from input to output, skips not counted, shape
-    ``(n,)``.
-    """
+    """The most operations in a row from input to output, without skips, shape ``(n,)``."""
     reached = np.zeros((len(choices), NODES + 1))
     for node, source in enumerate(_LINKS[choices[:, 0]].T, 1):
         reached[:, node] = reached[np.arange(len(choices)), source] + (choices[:, node] != skip)
@@ -156,12 +151,12 @@ def analytic(operations: int) -> Analytic:
 def encodings(operations: int) -> dict[str, Encoding]:
     """The encodings beside ``one_hot``."""
 
-    def held(choices: Choices) -> NDArray[np.bool_]:
+    def one_hot_operations(choices: Choices) -> NDArray[np.bool_]:
         return np.equal(choices[:, 1:, None], np.arange(operations))
 
     def operation_counts(choices: Choices) -> Matrix:
         """How many nodes hold each operation."""
-        return np.asarray(held(choices).sum(axis=1), dtype=np.float32)
+        return np.asarray(one_hot_operations(choices).sum(axis=1), dtype=np.float32)
 
     def functional(choices: Choices) -> Matrix:
         """The tree without the numbers of its nodes.
@@ -169,7 +164,7 @@ def encodings(operations: int) -> dict[str, Encoding]:
         How many nodes hold each operation, in all and among those that go to the output; how many
         with each operation read the input or a node with each; depth, branches, and the shape.
         """
-        here = held(choices)
+        here = one_hot_operations(choices)
         rows = np.arange(len(choices))
         sources = np.column_stack([np.full(len(choices), operations), choices[:, 1:]])
         pairs = np.zeros((len(choices), operations + 1, operations), dtype=np.float32)
@@ -251,8 +246,7 @@ class NBGraph(EnumerableChoiceSpace):
         )
 
     def parse(self, text: str) -> Cell:
-        """Read a constructor such as ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical
-        or not.
+        """Read ``Arch([0, 1, 2, 2], ['fc', 'gat', 'gin', 'fc'])``, canonical or not.
 
         Raises:
             UserError: It has another shape, an operation is unknown, or it is no architecture of
@@ -270,12 +264,12 @@ class NBGraph(EnumerableChoiceSpace):
                 f"An operation of the space {self.name} is {', '.join(self.operations)}, not"
                 f" {unknown[0]}."
             )
-        found = shape_of(tuple(map(int, re.findall("[0-4]", match[1]))))
-        if found is None or len(operations) != NODES:
+        known = shape_of(tuple(map(int, re.findall("[0-4]", match[1]))))
+        if known is None or len(operations) != NODES:
             raise UserError(
                 f"{text!r:.200} is no tree of {NODES} nodes: a cell of {self.name} reads {_SHAPE}."
             )
-        shape, order = found
+        shape, order = known
         code = self._forms.code(
             shape, tuple(self.operations.index(operations[node]) for node in order)
         )
@@ -291,8 +285,7 @@ class NBGraph(EnumerableChoiceSpace):
         return [self._forms.choices(other) for other in self._forms.neighbours(code)]
 
     def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that another operation of one node, or another node for it to read, makes of a
-        cell.
+        """All cells that differ in the operation or in the source of one node.
 
         An architecture that can be written in several ways has the neighbours of all of these, so
         that being a neighbour is mutual. They come in the order of the space.
@@ -310,8 +303,7 @@ class NBGraph(EnumerableChoiceSpace):
         return analytic(len(self.operations))
 
     def key(self, cell: Cell) -> int:
-        """The benchmark's own key: the link list's number, then the operations' among all nine, as
-        decimal digits.
+        """The benchmark's own key: the number of the link list, then those of the operations.
 
         Args:
             cell: A cell of the space.

@@ -1,5 +1,4 @@
-"""The shapes of NAS-Bench-Graph's architectures: each of four nodes reads one node before it, or
-the input.
+"""The shapes of NAS-Bench-Graph's cells: each node reads one earlier node or the input.
 
 A link list gives for every node what it reads, 0 the input and 1 to 4 the nodes. What no node reads
 goes to the output. Up to the numbering of nodes there are nine such trees.
@@ -42,18 +41,16 @@ def renumbered(links: Links, order: Order) -> Links:
 
 @lru_cache(maxsize=1)
 def _shapes() -> dict[Links, tuple[int, Order]]:
-    """For every link list whose nodes read only nodes before them: its shape, and the node for each
-    place of that.
-    """
-    found: dict[Links, tuple[int, Order]] = {}
+    """The shape of every valid link list, and the node for each place of the shape."""
+    shapes: dict[Links, tuple[int, Order]] = {}
     for shape, links in enumerate(LINKS):
         for order in itertools.permutations(range(NODES)):
             other = renumbered(links, order)
             if all(source < node for node, source in enumerate(other, 1)):
-                found.setdefault(
+                shapes.setdefault(
                     other, (shape, tuple(order.index(place) for place in range(NODES)))
                 )
-    return found
+    return shapes
 
 
 def shape_of(links: Links) -> tuple[int, Order] | None:
@@ -89,9 +86,7 @@ def symmetries(shape: int) -> list[Order]:
 
 
 def moves(shape: int) -> list[tuple[int, Order]]:
-    """Every tree that one node's reading from elsewhere makes of a shape, with the node for each
-    place of it.
-    """
+    """Every shape after one node reads another source, with the node for each place of it."""
     links = LINKS[shape]
     others = [
         (*links[:node], source, *links[node + 1 :])
@@ -99,7 +94,7 @@ def moves(shape: int) -> list[tuple[int, Order]]:
         for source in range(NODES + 1)
         if source != links[node]
     ]
-    return [found for other in others if (found := shape_of(other)) is not None]
+    return [known for other in others if (known := shape_of(other)) is not None]
 
 
 def without_idle_skips(shape: int, skips: tuple[bool, ...]) -> tuple[int, Order]:
@@ -187,9 +182,7 @@ class Forms:
 
     @cached_property
     def all(self) -> NDArray[np.int8]:
-        """The canonical forms in the order of their numbers: shape and four operations, shape
-        ``(n, 5)``.
-        """
+        """The canonical forms by number: shape and four operations, shape ``(n, 5)``."""
         codes = np.flatnonzero(self.canonical == np.arange(len(self.canonical)))
         return np.column_stack(
             [codes // self._per_shape, self._grid[codes % self._per_shape]]
@@ -213,19 +206,19 @@ class Forms:
         """
         order, meant = self._written
         same = order[np.searchsorted(meant, code) : np.searchsorted(meant, code, side="right")]
-        found = []
+        rows = []
         for shape, row in zip(
             (same // self._per_shape).tolist(), (same % self._per_shape).tolist(), strict=True
         ):
             operations = self._grid[row]
             for place, weight in enumerate(self._weights):
                 others = np.arange(self.operations) - operations[place]
-                found.append(shape * self._per_shape + row + others * weight)
-            found += [
+                rows.append(shape * self._per_shape + row + others * weight)
+            rows += [
                 np.array([self._codes(target, operations[list(o)])])
                 for target, o in self._moves[shape]
             ]
-        around = np.unique(self.canonical[np.concatenate(found)])
+        around = np.unique(self.canonical[np.concatenate(rows)])
         return [int(other) for other in around if other not in (-1, code)]
 
     def choices(self, code: int) -> tuple[int, ...]:

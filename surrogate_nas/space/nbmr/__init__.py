@@ -72,17 +72,11 @@ class NBMR(ChoiceSpace):
     def write(self, choices: tuple[int, ...]) -> str:
         """The benchmark's string of a combination."""
         numbers = [options[choice] for options, choice in zip(self.options, choices, strict=True)]
-        stages = (
-            "_".join(
-                [
-                    numbers[stage.modules],
-                    str(k),
-                    *(numbers[place] for place in (*stage.blocks, *stage.channels)),
-                ]
-            )
-            for k, stage in zip(BRANCHES, STAGES, strict=True)
-        )
-        return "-".join([f"{numbers[0]}_{numbers[1]}", *stages, numbers[-1]])
+        parts = [f"{numbers[0]}_{numbers[1]}"]
+        for branches, stage in zip(BRANCHES, STAGES, strict=True):
+            blocks = [numbers[place] for place in (*stage.blocks, *stage.channels)]
+            parts.append("_".join([numbers[stage.modules], str(branches), *blocks]))
+        return "-".join([*parts, numbers[-1]])
 
     def parse(self, text: str) -> Cell:
         """Read the benchmark's string.
@@ -103,8 +97,7 @@ class NBMR(ChoiceSpace):
         return self.numbered([*numbers, last])
 
     def numbered(self, numbers: list[str]) -> Cell:
-        """The cell of 27 numbers, as the benchmark's files list them (without the branches, which
-        are fixed).
+        """The cell of 27 numbers in the benchmark's files, which omit the fixed branches.
 
         Args:
             numbers: As text.

@@ -68,9 +68,7 @@ def values(choices: Choices) -> Column:
 
 
 class _Convolution(NamedTuple):
-    """A convolution of every cell: kernel, channels in and out, height and width of its output, and
-    how often.
-    """
+    """A convolution of every cell: kernel, channels, height and width of its output, and count."""
 
     kernel: int
     inputs: Column | int
@@ -110,10 +108,10 @@ def _fused(
             yield _Convolution(3, after[i - 1], outputs, sizes[i], times)
             continue
         for j in range(max(i - 1, 0), min(i + 2, len(before))):
-            coarser = j > i
-            yield _Convolution(
-                1 if coarser else 3, before[j], outputs, sizes[j if coarser else i], times
-            )
+            if j > i:
+                yield _Convolution(1, before[j], outputs, sizes[j], times)
+            else:
+                yield _Convolution(3, before[j], outputs, sizes[i], times)
 
 
 def parameters(choices: Choices, network: Network) -> Column:
@@ -135,9 +133,7 @@ def multiply_accumulates(choices: Choices, network: Network) -> Column:
 
 
 def recorded_flops(choices: Choices, network: Network) -> Column:
-    """Recorded FLOPs: multiply-accumulates, two a normalised number, one a class; shape
-    ``(n,)``.
-    """
+    """Recorded FLOPs, shape ``(n,)``: multiply-accumulates, normalisation twice, and classes."""
     numbers = values(choices)
     total = multiply_accumulates(choices, network) + network.classes
     for c in _convolutions(numbers, network):

@@ -50,7 +50,8 @@ class CellModule(nn.Module):
 
 def _operation(operation: int, channels: int, network: Network) -> nn.Module:
     if operation in (CONV1, CONV3):
-        return ConvolutionBN(channels, channels, 3 if operation == CONV3 else 1, network)
+        kernel = 3 if operation == CONV3 else 1
+        return ConvolutionBN(channels, channels, kernel, network)
     return {NONE: Zero(), SKIP: nn.Identity(), POOL: AveragePool(network.causal)}[operation]
 
 
@@ -61,9 +62,7 @@ class Reduction(nn.Module):
     """
 
     def __init__(self, channels: int, network: Network) -> None:
-        """Build the block, of twice the channels of what it reads, for a network that may keep the
-        size.
-        """
+        """Build the block, with twice the channels of its input; a network may keep the size."""
         super().__init__()
         inputs = channels // 2
         stride = 2 if network.strided else 1
@@ -106,9 +105,7 @@ class CellNetwork(nn.Module):
         initialise(self, seed)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(batch, classes)``, or with positions behind (see
-        `answers`).
-        """
+        """Compute the outputs, ``(batch, classes)``, or with positions behind (see `answers`)."""
         x = self.stem(x)
         for i, stage in enumerate(self.stages):
             if i:

@@ -1,6 +1,4 @@
-"""TransNAS-Bench-101's two spaces: cells in a fixed skeleton (micro), and skeletons of a fixed
-block (macro).
-"""
+"""TransNAS-Bench-101's spaces: cells in a skeleton (micro), and skeletons (macro)."""
 
 from surrogate_nas.space.transnas.macro import TransNASMacro, transnas_macro
 from surrogate_nas.space.transnas.micro import TransNASMicro, transnas_micro

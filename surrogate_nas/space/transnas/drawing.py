@@ -1,6 +1,4 @@
-"""Cells of both spaces as sketches: the micro space's as a graph, the macro space's as a row of
-modules.
-"""
+"""Sketches of both spaces: micro cells as graphs, macro cells as rows of modules."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What the benchmark puts behind a backbone for a task, from its authors' definition
-(``decoder.py``), and its size.
+"""The benchmark's heads behind the backbone, from ``decoder.py``, and their sizes.
 
 Classification and regression pool and have one linear layer; the jigsaw puzzle pools nine tiles,
 each seen by the same backbone, and has one linear layer over all. Segmentation and image
@@ -38,8 +37,7 @@ class _Layer(NamedTuple):
 
 
 def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, Column]:
-    """Trainable parameters and multiply-accumulates of backbone and head together, shape ``(n,)``
-    each.
+    """Trainable parameters and multiply-accumulates of backbone and head, ``(n,)`` each.
 
     Multiply-accumulates are those of convolutions and linear layers, without biases; a transposed
     convolution has one for every weight and position of its input. The jigsaw's backbone runs nine

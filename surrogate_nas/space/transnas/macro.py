@@ -1,5 +1,4 @@
-"""TransNAS-Bench-101's macro space: four to six modules of ResNet blocks, which double or halve
-where; 3,256 cells.
+"""TransNAS-Bench-101's macro space: four to six modules of ResNet blocks; 3,256 cells.
 
 Duan et al., CVPR 2021. A cell prints as ``64-1234-basic``: base width, one digit a module, and the
 block. A module of digit 2 or 4 doubles the channels, one of 3 or 4 halves the resolution; one to
@@ -32,8 +31,7 @@ _MOST_HALVINGS = 4
 
 
 def progress(choices: Choices) -> NDArray[np.float32]:
-    """Modules, doublings and halvings, those up to every module, and the modules at each width and
-    resolution.
+    """Modules, doublings and halvings, in all and up to each module; modules by width and size.
 
     Up to a module that is not there it is none; 24 columns.
     """
@@ -86,9 +84,7 @@ class TransNASMacro(EnumerableChoiceSpace):
                 yield (*digits, *(0,) * (MOST_MODULES - length))
 
     def allows(self, choices: tuple[int, ...]) -> bool:
-        """Whether there are four to six modules without a gap, and as many double and halve as
-        may.
-        """
+        """Whether there are four to six modules, no gap, and valid doublings and halvings."""
         length = choices.index(0) if 0 in choices else MOST_MODULES
         doublings = sum(digit in (2, 4) for digit in choices)
         halvings = sum(digit in (3, 4) for digit in choices)
@@ -130,9 +126,7 @@ class TransNASMacro(EnumerableChoiceSpace):
         return self.parse("64-1234-basic")
 
     def sketch(self, cell: Cell) -> Sketch:
-        """The cell as a row of modules, the taller the larger the image, the wider the more
-        channels.
-        """
+        """The cell as a row of modules: taller for larger images, wider for more channels."""
         return skeleton(cell)
 
 

@@ -1,5 +1,4 @@
-"""TransNAS-Bench-101's micro space: a cell of four nodes and six edges, ten times in one skeleton;
-4,096 cells.
+"""TransNAS-Bench-101's micro space: four nodes, six edges, one skeleton; 4,096 cells.
 
 Duan et al., "TransNAS-Bench-101: Improving Transferability and Generalizability of Cross-Task
 Neural Architecture Search", CVPR 2021. A cell prints as ``64-41414-1_02_333``: base width,
@@ -58,8 +57,7 @@ def operation_counts(choices: Choices) -> NDArray[np.float32]:
 
 
 def paths(choices: Choices) -> NDArray[np.float32]:
-    """How often each sequence of operations leads from input to output, skips contracted, 15
-    columns.
+    """How often each sequence of operations leads to the output, skips contracted; 15 columns.
 
     A sequence has zero to three convolutions of 1×1 or 3×3.
     """
@@ -67,15 +65,13 @@ def paths(choices: Choices) -> NDArray[np.float32]:
 
 
 def path_and_graph(choices: Choices) -> NDArray[np.float32]:
-    """`paths`, depth, live paths; by operation the live edges, those from the input, into the
-    output; 26 columns.
-    """
+    """`paths`, depth, live paths, and live edges by operation and place; 26 columns."""
     live = path_live(choices)
     edges = edge_live(choices)
-    held = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
+    has_operation = [edges & (choices == operation) for operation in (SKIP, CONV1, CONV3)]
     columns = [
         h[:, list(among)].sum(axis=1)
-        for h in held
+        for h in has_operation
         for among in (range(len(EDGES)), _FROM_INPUT, _INTO_OUTPUT)
     ]
     return np.column_stack(
@@ -125,8 +121,7 @@ Sums = dict[int, tuple[int, ...]]
 
 @cache
 def functional_class(choices: tuple[int, ...]) -> str:
-    """A canonical form that two cells share exactly when they compute the same functions of their
-    live weights.
+    """A canonical form, equal for cells that compute the same functions of live weights.
 
     ``none`` is dropped, skips between inner nodes are contracted, sums are flattened, and live
     operations with weights are named, so that a result used twice differs from two operations; of
@@ -154,14 +149,14 @@ def _sums(choices: tuple[int, ...]) -> tuple[tuple[int, ...], Sums]:
 
 def _live(output: tuple[int, ...], read: Sums) -> list[int]:
     """The edges with weights that the output depends on, each after those that it reads."""
-    found = {_INPUT}
+    reached = {_INPUT}
     waiting = list(output)
     while waiting:
         edge = waiting.pop()
-        if edge not in found:
-            found.add(edge)
+        if edge not in reached:
+            reached.add(edge)
             waiting += read[edge]
-    return sorted(found - {_INPUT})
+    return sorted(reached - {_INPUT})
 
 
 def _namings(
@@ -169,9 +164,7 @@ def _namings(
     read: Sums,
     choices: tuple[int, ...],
 ) -> Iterator[dict[int, int]]:
-    """Every naming that could give the smallest text: only edges that look alike without names can
-    change places.
-    """
+    """The namings that may give the smallest text: only similar edges can change places."""
     shapes = {_INPUT: "x"}
     for edge in live:
         shapes[edge] = f"{choices[edge]}({'+'.join(sorted(shapes[part] for part in read[edge]))})"
@@ -189,12 +182,10 @@ def _write(
     choices: tuple[int, ...],
     names: dict[int, int],
 ) -> str:
-    """One line: the operations by name with what each reads, then what the output sums; 0 is the
-    input.
-    """
+    """One line: the operations with their inputs, then the sum of the output; 0 is the input."""
 
-    def total(parts: tuple[int, ...]) -> str:
-        return "+".join(map(str, sorted(names[part] for part in parts)))
+    def total(sources: tuple[int, ...]) -> str:
+        return "+".join(map(str, sorted(names[part] for part in sources)))
 
     operations = sorted((name, edge) for edge, name in names.items() if name)
     return " ".join(
@@ -258,8 +249,7 @@ class TransNASMicro(EnumerableChoiceSpace):
 
     @cached_property
     def classes(self) -> NDArray[np.int32]:
-        """For every cell the number of its functional class, shape ``(4096,)``, in order of first
-        appearance.
+        """The functional class of every cell, shape ``(4096,)``, in order of first appearance.
 
         Cells of one class compute the same family of functions of their live weights; each was
         trained by itself.

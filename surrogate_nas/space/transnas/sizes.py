@@ -1,5 +1,4 @@
-"""Sizes of both spaces' backbones, from the definition that the benchmark's authors published
-(``net_macro.py``).
+"""Sizes of both spaces' backbones, from the published definition (``net_macro.py``).
 
 A stem of two 3×3 convolutions of stride 2 (3 → 32 → 64 channels), then modules of two blocks each,
 the first of which doubles the channels or halves the resolution where the module's digit says so.
@@ -71,9 +70,7 @@ class _Total:
         self.channels = channels
 
     def add(self, weights: Column, channels: Column, built: Column | bool = True) -> None:
-        """A convolution of so many weights an output channel, at the present resolution, where it
-        is built.
-        """
+        """Add a convolution, with its weights per output channel, where it is built."""
         self.parameters += (weights + 2) * channels * built
         self.macs += weights * channels * self.side**2 * built
 
