@@ -62,4 +62,4 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
         description = result.description
         data = ProblemData(result, description["strategies"], description["runs"])
         page.add(result.title, data.packed)
-    return write_whole(folder / EXPLORER, page.html()) if page.shown else None
+    return write_whole(folder / EXPLORER, page.html()) if page.included else None
