@@ -40,7 +40,7 @@ from analysis.reference.names import (
 )
 from analysis.reference.references import REFERENCE, Scope
 from surrogate_nas.files import replacing
-from surrogate_nas.report.style import PAINTS, SCHEMES
+from surrogate_nas.report.style import COLOURS, SCHEMES
 
 HERE = Path(__file__).parent
 STYLES = Path(surrogate_nas.__file__).parent / "report" / "templates"
@@ -106,7 +106,7 @@ def write(folder: Path) -> list[Path]:
         "summary": summary,
         "door": list(door()),
         "methods": methods(),
-        "paints": PAINTS,
+        "paints": COLOURS,
         "schemes": SCHEMES,
     }
     shown = {page.module: [item(place) for place in page.places] for page in pages().values()}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, name_ends, text_width
 from surrogate_nas.report.reading import Anytime, Values, interval
-from surrogate_nas.report.style import Look, plain
+from surrogate_nas.report.style import Style, plain
 
 _MOST_POINTS = 400
 """Of a curve; more points would not be visible, and the bootstrap would need much memory."""
@@ -187,7 +187,7 @@ _MARGIN = 0.06
 
 def chart(
     curves: Mapping[str, Curve],
-    looks: Mapping[str, Look],
+    styles: Mapping[str, Style],
     panel: Panel,
     width: float,
     *,
@@ -212,19 +212,19 @@ def chart(
     for name, curve in reversed(list(curves.items())):
         if panel.banded is None or name in panel.banded:
             opacity = 0.15 if panel.banded or named else 0.08
-            with canvas.of(looks[name]):
-                canvas.area(_band(curve, x, y, panel.steps), looks[name], opacity)
+            with canvas.of(styles[name]):
+                canvas.area(_band(curve, x, y, panel.steps), styles[name], opacity)
     ends = {}
     for name, curve in reversed(list(curves.items())):
         is_finite = np.isfinite(curve.middle)
         points = _points(curve.x[is_finite], curve.middle[is_finite], x, y, panel.steps)
-        with canvas.of(looks[name], name):
-            dash = tuple(2 * length for length in looks[name].dash)
-            canvas.line(points, paint=looks[name], width=2, dash=dash, cased=True)
+        with canvas.of(styles[name], name):
+            dash = tuple(2 * length for length in styles[name].dash)
+            canvas.line(points, colour=styles[name], width=2, dash=dash, cased=True)
         if points:
             ends[name] = points[-1][1]
     if named:
-        name_ends(canvas, ends, looks, x.end + 2, most=bottom, longest=longest)
+        name_ends(canvas, ends, styles, x.end + 2, most=bottom, longest=longest)
     return canvas
 
 
@@ -241,16 +241,16 @@ def _draw_axes(
     if panel.noise is not None:
         canvas.rectangle(x.start, y(panel.noise), x.end, y(0.0), "soft")
     across = x.ticks(60.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in ticks), paint="line")
-    canvas.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), paint="line")
+    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in ticks), colour="line")
+    canvas.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
     if panel.reference is not None:
         at = y(panel.reference)
-        canvas.line([(x.start, at), (x.end, at)], paint="axis", width=1.2, dash=(2.0, 3.0))
+        canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.2, dash=(2.0, 3.0))
     canvas.line(
         [(x.start, y(0.0)), (x.end, y(0.0))]
         if panel.root
         else [(x.start, bottom), (x.end, bottom)],
-        paint="axis",
+        colour="axis",
     )
     for value, text in ticks:
         canvas.text(x.start - 6, y(value) + 4, text, align="right")

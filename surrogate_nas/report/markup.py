@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from surrogate_nas.report.picture import mark_svg
-from surrogate_nas.report.style import PAINTS, SCHEMES, Look
+from surrogate_nas.report.style import COLOURS, SCHEMES, Style
 
 if TYPE_CHECKING:
     from surrogate_nas.report.picture import Picture
@@ -25,20 +25,20 @@ _MOST_ITEMS = 20
 """Of the list in a box."""
 
 
-class Shown(NamedTuple):
+class Span(NamedTuple):
     """A text with a style of its own: code, a strategy's name with its mark, a link."""
 
     text: str
     kind: Literal["code", "strong", "strategy", "link"]
-    look: Look | None = None
+    style: Style | None = None
     address: str = ""
 
 
-Content = str | Shown
+Content = str | Span
 """The content of a table cell."""
 
 
-class Head(NamedTuple):
+class Column(NamedTuple):
     """The head of a column, with a second line in small letters."""
 
     text: str
@@ -49,7 +49,7 @@ class Head(NamedTuple):
 class Table:
     """A table; its first `texts` columns are left-aligned. A table of facts has no heads."""
 
-    heads: Sequence[Head]
+    heads: Sequence[Column]
     rows: Sequence[Sequence[Content]]
     texts: int = 1
     facts: bool = False
@@ -58,7 +58,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Words:
+class Paragraph:
     """A paragraph; notes are small and grey."""
 
     parts: Sequence[Content]
@@ -83,16 +83,16 @@ class Block(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Box:
+class Notice:
     """A notice: bold text, further words, and a list that may be long."""
 
     strong: str
     rest: str = ""
-    items: Sequence[str | Words] = ()
+    items: Sequence[str | Paragraph] = ()
     bad: bool = True
 
     @property
-    def shown(self) -> list[str | Words]:
+    def shown(self) -> list[str | Paragraph]:
         """The first items, and how many more there are."""
         shown = list(self.items[:_MOST_ITEMS])
         n_more = len(self.items) - len(shown)
@@ -108,12 +108,12 @@ class Section(NamedTuple):
     """
 
     title: str
-    blocks: Sequence[Table | Words | Figures | Block | str]
+    blocks: Sequence[Table | Paragraph | Figures | Block | str]
     half: bool = False
     folded: bool = False
 
 
-class Listed(NamedTuple):
+class RegisteredSection(NamedTuple):
     """A function that makes a section, its place on the page, and the kinds of its results."""
 
     place: int
@@ -121,7 +121,7 @@ class Listed(NamedTuple):
     make: Callable[[Study], Section | None]
 
 
-SECTIONS: list[Listed] = []
+SECTIONS: list[RegisteredSection] = []
 """All sections of the imported modules in ``sections/``."""
 
 
@@ -131,42 +131,42 @@ def section(
     """Register a section for some kinds of results; its function returns None to leave it out."""
 
     def register(make: Callable[[Study], Section | None]) -> Callable[[Study], Section | None]:
-        SECTIONS.append(Listed(place, kinds, make))
+        SECTIONS.append(RegisteredSection(place, kinds, make))
         return make
 
     return register
 
 
-def note(text: str, *further: Content) -> Words:
+def note(text: str, *further: Content) -> Paragraph:
     """A small, grey paragraph."""
-    return Words([text, *further], note=True)
+    return Paragraph([text, *further], note=True)
 
 
-def strategy(name: str, look: Look) -> Shown:
+def strategy(name: str, style: Style) -> Span:
     """A strategy's name with its mark."""
-    return Shown(name, "strategy", look)
+    return Span(name, "strategy", style)
 
 
-def with_marks(sentence: str, looks: Mapping[str, Look]) -> Words:
+def with_marks(sentence: str, styles: Mapping[str, Style]) -> Paragraph:
     """A sentence with a mark at every strategy's name, except names of one letter."""
-    names = sorted((name for name in looks if len(name) > 1), key=len, reverse=True)
+    names = sorted((name for name in styles if len(name) > 1), key=len, reverse=True)
     if not names:
-        return Words([sentence])
+        return Paragraph([sentence])
     either = "|".join(map(re.escape, names))
     parts = re.split(rf"(?<![\w@.-])({either})(?![\w@(-])", sentence)
     content: list[Content] = []
     for i, part in enumerate(parts):
         if i % 2:
-            content.append(strategy(part, looks[part]))
+            content.append(strategy(part, styles[part]))
         elif part:
             content.append(part)
-    return Words(content)
+    return Paragraph(content)
 
 
 def files_of(table: str) -> list[Content]:
     """Links to the files of a table in ``tables/``."""
-    csv = Shown("CSV", "link", None, f"tables/{table}.csv")
-    latex = Shown("LaTeX", "link", None, f"tables/{table}.tex")
+    csv = Span("CSV", "link", None, f"tables/{table}.csv")
+    latex = Span("LaTeX", "link", None, f"tables/{table}.tex")
     return [csv, ", ", latex]
 
 
@@ -176,7 +176,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.globals.update(schemes=SCHEMES, paints=PAINTS, mark_svg=mark_svg)
+    environment.globals.update(schemes=SCHEMES, paints=COLOURS, mark_svg=mark_svg)
     return environment
 
 

@@ -16,15 +16,15 @@ from surrogate_nas.files import write_whole
 from surrogate_nas.report import sections
 from surrogate_nas.report.markup import (
     SECTIONS,
-    Box,
+    Column,
     Content,
     Figures,
-    Head,
-    Listed,
+    Notice,
+    Paragraph,
+    RegisteredSection,
     Section,
-    Shown,
+    Span,
     Table,
-    Words,
     render,
     with_marks,
 )
@@ -39,7 +39,7 @@ _QUESTIONS = {
 
 
 @dataclass(frozen=True)
-class Top:
+class Header:
     """The top of a page: title, a line of facts and links, notices, the verdict, and what would
     change it.
     """
@@ -47,8 +47,8 @@ class Top:
     name: str
     title: str
     line: Sequence[Content]
-    boxes: Sequence[Box]
-    sentences: Sequence[Words]
+    boxes: Sequence[Notice]
+    sentences: Sequence[Paragraph]
     holds: Table | None
 
 
@@ -126,7 +126,7 @@ def _whole(section: Section) -> Section:
 
 
 @lru_cache(maxsize=1)
-def _registered_sections() -> list[Listed]:
+def _registered_sections() -> list[RegisteredSection]:
     """All sections, by their places; every file of ``sections/`` is imported."""
     for module in pkgutil.iter_modules(sections.__path__, f"{sections.__name__}."):
         import_module(module.name)
@@ -138,28 +138,28 @@ def _links(study: Study, *further: tuple[str, str]) -> list[Content]:
     content: list[Content] = []
     for text, address in (("Explore the cells", study.explorer), *further):
         if address:
-            content += [" · ", Shown(text, "link", None, address)]
+            content += [" · ", Span(text, "link", None, address)]
     return content
 
 
-def _verdict_content(study: Study) -> tuple[list[Words], Table | None]:
+def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     """The leading sentences of the verdict, and what would change it."""
     verdict = study.result.verdict
     if verdict is None:
         return [], None
     leading = verdict.sentences[: verdict.leading]
-    sentences = [with_marks(sentence, study.looks) for sentence in leading]
+    sentences = [with_marks(sentence, study.styles) for sentence in leading]
     rows: list[list[Content]] = []
     for one in verdict.holds:
         question = _QUESTIONS.get(one.question, f"with {one.question}?")
-        rows.append([question, Shown(one.answer, "strong"), one.why])
+        rows.append([question, Span(one.answer, "strong"), one.why])
     if not rows:
         return sentences, None
-    heads = [Head("Would it hold …"), Head(""), Head("")]
+    heads = [Column("Would it hold …"), Column(""), Column("")]
     return sentences, Table(heads, rows, texts=3)
 
 
-def _of_comparison(study: Study) -> Top:
+def _of_comparison(study: Study) -> Header:
     comparison = study.comparison
     description = comparison.description
     objective = comparison.objective
@@ -169,32 +169,32 @@ def _of_comparison(study: Study) -> Top:
     budget = budget_in_words(description["budget"], benchmark.cost)
     line: list[Content] = [
         "minimise ",
-        Shown(str(objective), "code"),
+        Span(str(objective), "code"),
         f" · {runs} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
     boxes = []
     if objective.warning:
-        boxes.append(Box("Searched on final metrics.", objective.warning))
+        boxes.append(Notice("Searched on final metrics.", objective.warning))
     if benchmark.banner:
-        boxes.append(Box("Mind the data.", benchmark.banner, bad=False))
+        boxes.append(Notice("Mind the data.", benchmark.banner, bad=False))
     failures = comparison.failures
     if failures:
         failed = f"{plural(len(failures), 'run')} failed"
-        boxes.append(Box(failed, "and are in no number below.", failures))
+        boxes.append(Notice(failed, "and are in no number below.", failures))
     if comparison.missing > 0:
         missing = (
             f"{plural(comparison.missing, 'run')} of the comparison have not ended yet; run the"
             " command again to go on."
         )
-        boxes.append(Box("Unfinished:", missing))
+        boxes.append(Notice("Unfinished:", missing))
     name = f"Strategies on {benchmark.name}"
     noun = "strategy" if n_strategies == 1 else "strategies"
     title = f"{n_strategies} search {noun} on {benchmark.name}"
-    return Top(name, title, line, boxes, *_verdict_content(study))
+    return Header(name, title, line, boxes, *_verdict_content(study))
 
 
-def _of_suite(study: Study) -> Top:
+def _of_suite(study: Study) -> Header:
     result = study.suite
     n_strategies = len(result.strategies)
     runs = [entry.runs for entry in result.suite.entries]
@@ -212,12 +212,12 @@ def _of_suite(study: Study) -> Top:
     failures = result.failures
     if failures:
         failed = f"{plural(len(failures), 'run')} failed"
-        boxes.append(Box(failed, "and count as having found nothing.", failures))
+        boxes.append(Notice(failed, "and count as having found nothing.", failures))
     if result.skipped:
         not_run = [f"{skipped.problem.name}: {skipped.reason}" for skipped in result.skipped]
-        boxes.append(Box("Not run:", items=not_run, bad=False))
+        boxes.append(Notice("Not run:", items=not_run, bad=False))
     remarks = [f"{one.name}: {one.remark}" for one in result.problems if one.remark]
     if remarks:
-        boxes.append(Box("Mind the data.", items=remarks, bad=False))
+        boxes.append(Notice("Mind the data.", items=remarks, bad=False))
     line = [counts, *_links(study, ("Tables as CSV", "tables/strategies.csv"))]
-    return Top(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))
+    return Header(result.suite.title, result.suite.title, line, boxes, *_verdict_content(study))

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from markupsafe import Markup, escape
 
-from surrogate_nas.report.style import Look, plain
+from surrogate_nas.report.style import Style, plain
 from surrogate_nas.space.sketch import Sketch, sketch_svg
 
 WIDE = 1240.0
@@ -29,7 +29,7 @@ _CHARACTER = 0.56
 _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 
 Point: TypeAlias = tuple[float, float]
-Paint: TypeAlias = str | Look
+Colour: TypeAlias = str | Style
 Align: TypeAlias = Literal["left", "center", "right"]
 
 
@@ -37,7 +37,7 @@ class Line(NamedTuple):
     """Lines through points; a casing in the colour of the paper separates crossing lines."""
 
     parts: Sequence[Sequence[Point]]
-    paint: Paint
+    colour: Colour
     width: float
     dash: tuple[float, ...] = ()
     opacity: float = 1.0
@@ -48,7 +48,7 @@ class Area(NamedTuple):
     """A filled polygon."""
 
     points: Sequence[Point]
-    paint: Paint
+    colour: Colour
     opacity: float = 1.0
 
 
@@ -56,7 +56,7 @@ class Mark(NamedTuple):
     """A strategy's mark with its size in pixels."""
 
     at: Point
-    look: Look
+    style: Style
     size: float
 
 
@@ -67,7 +67,7 @@ class Text(NamedTuple):
     text: str
     size: float
     align: Align
-    paint: Paint
+    colour: Colour
     bold: bool
 
 
@@ -78,7 +78,7 @@ Shape: TypeAlias = Line | Area | Mark | Text
 class Group:
     """Shapes of one strategy or of none; a click on a group to pick hides or shows its strategy."""
 
-    of: Look | None
+    of: Style | None
     pick: bool
     label: str
     shapes: list[Shape] = field(default_factory=list)
@@ -100,9 +100,9 @@ class Canvas:
         self.groups: list[Group] = []
 
     @contextmanager
-    def of(self, look: Look, title: str = "", *, pick: bool = False) -> Iterator[None]:
+    def of(self, style: Style, title: str = "", *, pick: bool = False) -> Iterator[None]:
         """Shapes drawn within belong to a strategy; `title` is shown under the pointer."""
-        self.groups.append(Group(look, pick, title))
+        self.groups.append(Group(style, pick, title))
         yield
         self.groups.append(Group(None, False, ""))
 
@@ -114,7 +114,7 @@ class Canvas:
     def line(
         self,
         *parts: Sequence[Point],
-        paint: Paint,
+        colour: Colour,
         width: float = 1.0,
         dash: tuple[float, ...] = (),
         opacity: float = 1.0,
@@ -122,12 +122,12 @@ class Canvas:
     ) -> None:
         """Draw lines of one style."""
         if lines := [part for part in parts if part]:
-            self._add(Line(lines, paint, width, dash, opacity, cased))
+            self._add(Line(lines, colour, width, dash, opacity, cased))
 
-    def area(self, points: Sequence[Point], paint: Paint, opacity: float = 1.0) -> None:
+    def area(self, points: Sequence[Point], colour: Colour, opacity: float = 1.0) -> None:
         """Fill a polygon."""
         if len(points) > 2:
-            self._add(Area(points, paint, opacity))
+            self._add(Area(points, colour, opacity))
 
     def rectangle(
         self,
@@ -135,15 +135,15 @@ class Canvas:
         top: float,
         right: float,
         bottom: float,
-        paint: Paint,
+        colour: Colour,
         opacity: float = 1,
     ) -> None:
         """Fill a rectangle."""
-        self.area([(left, top), (right, top), (right, bottom), (left, bottom)], paint, opacity)
+        self.area([(left, top), (right, top), (right, bottom), (left, bottom)], colour, opacity)
 
-    def mark(self, x: float, y: float, look: Look, size: float = 11.0) -> None:
+    def mark(self, x: float, y: float, style: Style, size: float = 11.0) -> None:
         """Draw a strategy's mark."""
-        self._add(Mark((x, y), look, size))
+        self._add(Mark((x, y), style, size))
 
     def text(
         self,
@@ -153,11 +153,11 @@ class Canvas:
         *,
         size: float = 11.0,
         align: Align = "left",
-        paint: Paint = "quiet",
+        colour: Colour = "quiet",
         bold: bool = False,
     ) -> None:
         """Write a line of text on its base line."""
-        self._add(Text((x, y), text, size, align, paint, bold))
+        self._add(Text((x, y), text, size, align, colour, bold))
 
     def put(self, other: Canvas, right: float, down: float) -> None:
         """Insert another picture at an offset from the upper left corner."""
@@ -192,8 +192,8 @@ def _n(value: float) -> str:
     return f"{round(value, 1) + 0.0:g}"
 
 
-def _colour(paint: Paint) -> str:
-    return f"var(--{paint})" if isinstance(paint, str) else paint.variable
+def _colour(colour: Colour) -> str:
+    return f"var(--{colour})" if isinstance(colour, str) else colour.variable
 
 
 def _group(group: Group) -> str:
@@ -212,17 +212,17 @@ def _shape(shape: Shape) -> str:
         bold = ' font-weight="650"' if shape.bold else ""
         return (
             f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(shape.size)}"'
-            f' fill="{_colour(shape.paint)}"{anchor}{bold}>{escape(shape.text)}</text>'
+            f' fill="{_colour(shape.colour)}"{anchor}{bold}>{escape(shape.text)}</text>'
         )
     if isinstance(shape, Mark):
         scale = f" scale({shape.size / 10:.3g})" if shape.size != 10 else ""
         return (
             f'<path transform="translate({_n(shape.at[0])} {_n(shape.at[1])}){scale}"'
-            f" {mark_svg(shape.look)}/>"
+            f" {mark_svg(shape.style)}/>"
         )
     opacity = f' opacity="{shape.opacity:g}"' if shape.opacity != 1 else ""
     if isinstance(shape, Area):
-        return f'<path d="{_path(shape.points)}Z" fill="{_colour(shape.paint)}"{opacity}/>'
+        return f'<path d="{_path(shape.points)}Z" fill="{_colour(shape.colour)}"{opacity}/>'
     path = f'd="{"".join(map(_path, shape.parts))}" fill="none"'
     casing = (
         f'<path {path} stroke="var(--paper)" stroke-width="{_n(shape.width + 2)}"/>'
@@ -231,21 +231,21 @@ def _shape(shape: Shape) -> str:
     )
     dash = f' stroke-dasharray="{" ".join(map(_n, shape.dash))}"' if shape.dash else ""
     return (
-        f'{casing}<path {path} stroke="{_colour(shape.paint)}"'
+        f'{casing}<path {path} stroke="{_colour(shape.colour)}"'
         f' stroke-width="{_n(shape.width)}"{dash}{opacity}/>'
     )
 
 
-def mark_svg(look: Look) -> str:
+def mark_svg(style: Style) -> str:
     """The attributes of a path that is a strategy's mark around the origin, 10 pixels wide."""
-    if look.hollow:
-        dash = ' stroke-dasharray="3.4 2.2"' if look.dotted else ""
+    if style.hollow:
+        dash = ' stroke-dasharray="3.4 2.2"' if style.dotted else ""
         return (
-            f'd="{look.svg_mark}" fill="var(--paper)" stroke="{look.variable}"'
+            f'd="{style.svg_mark}" fill="var(--paper)" stroke="{style.variable}"'
             f' stroke-width="2"{dash}'
         )
     return (
-        f'd="{look.svg_mark}" fill="{look.variable}" stroke="var(--paper)" stroke-width="1.2"'
+        f'd="{style.svg_mark}" fill="{style.variable}" stroke="var(--paper)" stroke-width="1.2"'
         ' paint-order="stroke"'
     )
 
@@ -354,7 +354,7 @@ def text_width(text: str, size: float = 13.0) -> float:
 def name_ends(
     canvas: Canvas,
     ends: Mapping[str, float],
-    looks: Mapping[str, Look],
+    styles: Mapping[str, Style],
     x: float,
     *,
     most: float,
@@ -366,11 +366,13 @@ def name_ends(
     if places and places[-1] > most:
         places = [place - min(places[-1] - most, max(places[0], 0.0)) for place in places]
     for name, place in zip(names, places, strict=True):
-        look = looks[name]
-        with canvas.of(look, name):
-            canvas.line([(x, ends[name]), (x + 9, place), (x + 14, place)], paint=look, opacity=0.7)
-            canvas.mark(x + 20, place, look, 10.0)
-            canvas.text(x + 29, place + 4, plain(name, longest), size=12, paint="ink")
+        style = styles[name]
+        with canvas.of(style, name):
+            canvas.line(
+                [(x, ends[name]), (x + 9, place), (x + 14, place)], colour=style, opacity=0.7
+            )
+            canvas.mark(x + 20, place, style, 10.0)
+            canvas.text(x + 29, place + 4, plain(name, longest), size=12, colour="ink")
 
 
 def apart(places: Sequence[float], least: float) -> list[float]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
-from surrogate_nas.report.style import Look, looks
+from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
 from surrogate_nas.study.comparison import (
     Comparison,
@@ -165,12 +165,12 @@ class Study:
         return self.result
 
     @cached_property
-    def looks(self) -> dict[str, Look]:
+    def styles(self) -> dict[str, Style]:
         """How each strategy is drawn."""
         result = self.result
         if isinstance(result, Comparison):
-            return looks(result.description["strategies"])
-        return looks(result.strategies)
+            return styles(result.description["strategies"])
+        return styles(result.strategies)
 
     @cached_property
     def histories(self) -> dict[str, list[tuple[Run, Anytime]]]:

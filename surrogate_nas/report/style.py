@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-PAINTS = {
+COLOURS = {
     "ink": ("#1c2126", "#e4e8ec"),
     "quiet": ("#5c6670", "#9aa5b0"),
     "paper": ("#ffffff", "#12161b"),
@@ -23,7 +23,7 @@ _LONGEST_NAME = 26
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """The style of one strategy.
 
     Attributes:
@@ -76,41 +76,41 @@ _PATHS = {
     "h": "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
 }
 _NAMED = {
-    "random": Look("#73787f", "#989898", "o", hollow=True),
-    "bo": Look("#12447e", "#517abb", "o"),
-    "evolution": Look("#e37500", "#fb7c01", "v"),
-    "local_search": Look("#276d4a", "#5ec47a", "^"),
-    "zero_cost": Look("#7c0eb5", "#ca60f8", "s"),
-    "reinforce": Look("#0c98d0", "#9edaff", "P"),
-    "iterated_local_search": Look("#bb0509", "#e3150f", "D"),
-    "nsga2": Look("#8c9b5a", "#cce763", "*"),
-    "random_sampling": Look("#492104", "#896a59", "h", hollow=True),
+    "random": Style("#73787f", "#989898", "o", hollow=True),
+    "bo": Style("#12447e", "#517abb", "o"),
+    "evolution": Style("#e37500", "#fb7c01", "v"),
+    "local_search": Style("#276d4a", "#5ec47a", "^"),
+    "zero_cost": Style("#7c0eb5", "#ca60f8", "s"),
+    "reinforce": Style("#0c98d0", "#9edaff", "P"),
+    "iterated_local_search": Style("#bb0509", "#e3150f", "D"),
+    "nsga2": Style("#8c9b5a", "#cce763", "*"),
+    "random_sampling": Style("#492104", "#896a59", "h", hollow=True),
 }
-_FREE = Look("#f32ba6", "#fc81d2", "X")
+_FREE = Style("#f32ba6", "#fc81d2", "X")
 """Of the first strategy without a style of its own, such as a user's."""
 _ORDER = (_FREE, *reversed(_NAMED.values()))
 """The styles for names without one of their own, or whose own is taken, in this order."""
 _DASHES = ((), (5, 1.6), (1.2, 1.4), (6, 1.5, 1.2, 1.5), (3, 1))
-SCHEMES = {look.colour: look.dark for look in _ORDER}
+SCHEMES = {style.colour: style.dark for style in _ORDER}
 """The dark colour for every light one."""
 
 
-def looks(names: Iterable[str]) -> dict[str, Look]:
+def styles(names: Iterable[str]) -> dict[str, Style]:
     """The style of each strategy, by its name without options.
 
     Of two strategies with the same style, the second gets the next free one.
     """
-    by_name: dict[str, Look] = {}
+    by_name: dict[str, Style] = {}
     free = [
-        Look(one.colour, one.dark, one.marker, one.hollow, dash)
+        Style(one.colour, one.dark, one.marker, one.hollow, dash)
         for dash in _DASHES
         for one in _ORDER
     ]
     wanted = {name: _NAMED.get(name.partition("(")[0]) for name in names}
-    for name, look in wanted.items():
-        if look is not None and look in free:
-            free.remove(look)
-            by_name[name] = look
+    for name, style in wanted.items():
+        if style is not None and style in free:
+            free.remove(style)
+            by_name[name] = style
     for name in wanted:
         if name not in by_name:
             by_name[name] = free.pop(0) if free else _FREE

@@ -13,7 +13,7 @@ import pytest
 from pypdf import PdfReader
 
 from surrogate_nas.report import write_report
-from surrogate_nas.report.style import looks
+from surrogate_nas.report.style import styles
 from surrogate_nas.study.api import compare
 from tests.results import made, steps
 
@@ -211,11 +211,11 @@ def test_a_look_is_the_strategy_s_by_its_name_in_both_schemes(report: Path, tab:
     for scheme, dark in (("light", False), ("dark", True)):
         tab.emulate_media(color_scheme=scheme)
         tab.goto(report.as_uri())
-        for look in looks(["random", "bo", "evolution", "local_search"]).values():
+        for style in styles(["random", "bo", "evolution", "local_search"]).values():
             colour = tab.evaluate(
-                f"getComputedStyle(document.documentElement).getPropertyValue('--c{look.colour[1:]}')"
+                f"getComputedStyle(document.documentElement).getPropertyValue('--c{style.colour[1:]}')"
             )
-            assert colour.strip() == (look.dark if dark else look.colour)
+            assert colour.strip() == (style.dark if dark else style.colour)
     held = tab.evaluate(
         "[...document.querySelectorAll('svg.desk .pick')].map((one) => [one.dataset.s,"
         " one.textContent])"

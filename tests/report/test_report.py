@@ -26,7 +26,7 @@ from surrogate_nas.report.sections.anytime import test_curves as curves_of_test
 from surrogate_nas.report.sections.conventions import citations
 from surrogate_nas.report.sections.fronts import front_of, plane_of
 from surrogate_nas.report.sections.scores import summary_table
-from surrogate_nas.report.style import looks, plain
+from surrogate_nas.report.style import plain, styles
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies.random import RandomSearch
@@ -180,7 +180,7 @@ def test_diversity_leaves_regret_undefined(tmp_path):
     )
     page = report(made, tmp_path)
     assert "undefined: scores depend on history" in page.text
-    row = summary_table(made, looks(made.strategies)).rows[0]
+    row = summary_table(made, styles(made.strategies)).rows[0]
     assert row.count("–") == 2
     assert "pareto-front" not in pictures(made) and "L against R" not in page.text
 
@@ -448,12 +448,12 @@ def test_numbers():
 
 def test_looks_differ_and_follow_the_name():
     names = [f"s{i}" for i in range(20)]
-    assert len(set(looks(names).values())) == 20
-    alone = looks(["bo"])
-    among = looks(["mine", "evolution", "bo", "evolution(population=5)"])
+    assert len(set(styles(names).values())) == 20
+    alone = styles(["bo"])
+    among = styles(["mine", "evolution", "bo", "evolution(population=5)"])
     assert (
         alone["bo"] == among["bo"]
-        and among["evolution"] == looks(["evolution(population=9)"]).popitem()[1]
+        and among["evolution"] == styles(["evolution(population=9)"]).popitem()[1]
     )
     assert len(set(among.values())) == 4
     assert (
@@ -549,7 +549,7 @@ def test_the_frame_holds_the_whole_front_or_says_what_it_leaves_out():
 
 
 def test_names_of_strategies_stand_beside_their_marks_and_words_are_left_alone():
-    by_name = looks(["a", "bo", "bo(k=2)", "local_search", "iterated_local_search"])
+    by_name = styles(["a", "bo", "bo(k=2)", "local_search", "iterated_local_search"])
     words = with_marks("bo, bo(k=2) and iterated_local_search beat a robot by bo.", by_name)
     assert [part if isinstance(part, str) else f"<{part.text}>" for part in words.parts] == [
         "<bo>",

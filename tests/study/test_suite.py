@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks import load, tables
 from surrogate_nas.benchmarks.resolvers import known
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.report.sections.cells import card
-from surrogate_nas.report.style import looks
+from surrogate_nas.report.style import styles
 from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_suite
@@ -616,7 +616,7 @@ def test_the_optimum_is_found_within_one_share_of_the_range_of_scores(
         best.trial.score == 1.0 + apart
         and (compared.regrets("Mine") <= compared.rounding).all() == found
     )
-    marks = card(compared, best, looks(["Mine"]), None).marks
+    marks = card(compared, best, styles(["Mine"]), None).marks
     assert ("the optimum of the space" in " ".join(compared.sentences), marks) == (
         found,
         ["the optimum"] * found,

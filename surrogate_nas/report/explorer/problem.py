@@ -18,7 +18,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.report.reading import Comparison, Run, Values, final_questions, undominated
-from surrogate_nas.report.style import looks
+from surrogate_nas.report.style import styles
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, listed
 from surrogate_nas.space.base import numbered
 from surrogate_nas.space.sketch import Mark, svg_of_mark
@@ -144,7 +144,7 @@ class ProblemData:
         self.comparison = comparison
         self.objective = comparison.objective
         self.benchmark = self.objective.benchmark
-        self._looks = looks(strategies)
+        self._styles = styles(strategies)
         finished = {name: comparison.runs_of(name) for name in strategies}
         self._runs = {
             name: [run for run in made if run.run < runs] for name, made in finished.items() if made
@@ -370,19 +370,19 @@ class ProblemData:
             ]
             finished += [trial.finished for trial in run.trials]
         names = list(self._runs)
-        looks_of = [(name, self._looks[name]) for name in names]
+        styles_of = [(name, self._styles[name]) for name in names]
         kind = np.uint16 if len(cells) < _WIDE else np.uint32
         return {
             "strategies": [
                 {
                     "name": name,
-                    "colour": look.variable,
-                    "path": look.svg_mark,
-                    "hollow": look.hollow,
-                    "dash": " ".join(f"{2 * length:g}" for length in look.dash),
-                    "ring": look.dotted,
+                    "colour": style.variable,
+                    "path": style.svg_mark,
+                    "hollow": style.hollow,
+                    "dash": " ".join(f"{2 * length:g}" for length in style.dash),
+                    "ring": style.dotted,
                 }
-                for name, look in looks_of
+                for name, style in styles_of
             ],
             "runs": [
                 {"strategy": names.index(r.strategy), "run": r.run, "trials": len(r.trials)}

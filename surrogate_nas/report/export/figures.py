@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export import Format
-from surrogate_nas.report.picture import Area, Canvas, Line, Mark, Paint, Point, Shape, Text
+from surrogate_nas.report.picture import Area, Canvas, Colour, Line, Mark, Point, Shape, Text
 from surrogate_nas.report.reading import Comparison, Source, Study, StudyResult, results_of
-from surrogate_nas.report.style import PAINTS
+from surrogate_nas.report.style import COLOURS
 from surrogate_nas.space.sketch import POINTS_PER_INCH
 
 if TYPE_CHECKING:
@@ -80,8 +80,8 @@ def _draw(figure: Figure, canvas: Canvas) -> None:
             _draw_shape(axes, shape)
 
 
-def _colour(paint: Paint) -> str:
-    return PAINTS[paint][0] if isinstance(paint, str) else paint.colour
+def _colour(colour: Colour) -> str:
+    return COLOURS[colour][0] if isinstance(colour, str) else colour.colour
 
 
 def _draw_shape(axes: Any, shape: Shape) -> None:
@@ -94,26 +94,26 @@ def _draw_shape(axes: Any, shape: Shape) -> None:
             fontsize=shape.size * _POINTS * _NARROW,
             ha=shape.align,
             va="baseline",
-            color=_colour(shape.paint),
+            color=_colour(shape.colour),
             weight="bold" if shape.bold else "normal",
             zorder=order,
         )
     elif isinstance(shape, Mark):
-        look = shape.look
-        face, edge = ("white", look.colour) if look.hollow else (look.colour, "white")
+        style = shape.style
+        face, edge = ("white", style.colour) if style.hollow else (style.colour, "white")
         axes.plot(
             *shape.at,
-            marker=look.marker,
+            marker=style.marker,
             markersize=shape.size * _POINTS,
             markerfacecolor=face,
             markeredgecolor=edge,
-            markeredgewidth=1.4 if look.hollow else 0.6,
+            markeredgewidth=1.4 if style.hollow else 0.6,
             zorder=order,
         )
     elif isinstance(shape, Area):
         axes.fill(
             *zip(*shape.points, strict=True),
-            color=_colour(shape.paint),
+            color=_colour(shape.colour),
             alpha=shape.opacity,
             linewidth=0,
             zorder=order,
@@ -136,7 +136,7 @@ def _draw_line(axes: Any, line: Line, order: int) -> None:
     dash: Any = "solid"
     if line.dash:
         dash = (0, [length / line.width for length in line.dash])
-    strokes = [(width, _colour(line.paint), dash)]
+    strokes = [(width, _colour(line.colour), dash)]
     if line.cased:
         strokes.insert(0, (width + 1.5, "white", "solid"))
     for stroke_width, colour, style in strokes:

@@ -24,21 +24,21 @@ from surrogate_nas.report.live.progress import (
 )
 from surrogate_nas.report.live.router import REPORT, Router
 from surrogate_nas.report.markup import (
-    Box,
+    Column,
     Content,
     Figures,
-    Head,
+    Notice,
+    Paragraph,
     Section,
-    Shown,
+    Span,
     Table,
-    Words,
     note,
     render,
     strategy,
 )
 from surrogate_nas.report.picture import HALF, Picture
 from surrogate_nas.report.reading import kind_of
-from surrogate_nas.report.style import Look, looks
+from surrogate_nas.report.style import Style, styles
 
 PATIENCE_SECONDS = 1.0
 _SMALL_WIDTH = 400.0
@@ -79,7 +79,7 @@ class LivePage:
 
     title: str
     line: list[Content] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    boxes: list[Notice] = field(default_factory=list)
     status: Status | None = None
     sections: list[Section] = field(default_factory=list)
     is_partial: bool = False
@@ -142,7 +142,7 @@ class _Folder:
         self.router = router
         self.lock = threading.Lock()
         self.progress = FolderProgress(folder)
-        reading = Box("Reading this folder.", "Its progress follows.", bad=False)
+        reading = Notice("Reading this folder.", "Its progress follows.", bad=False)
         self.page = LivePage(folder.name, boxes=[reading], is_partial=True).html(router, folder)
         self._shown: object = None
 
@@ -176,8 +176,8 @@ def _index_page(folders: list[FolderProgress], router: Router) -> LivePage:
     n_unread = sum(not one.is_read for one in folders)
     boxes = []
     if n_unread:
-        boxes.append(Box("Reading:", f"{plural(n_unread, 'folder')} to go.", bad=False))
-    heads = [Head("folder"), Head("runs"), Head("state"), Head("what")]
+        boxes.append(Notice("Reading:", f"{plural(n_unread, 'folder')} to go.", bad=False))
+    heads = [Column("folder"), Column("runs"), Column("state"), Column("what")]
     rows = [_index_row(one, router) for one in folders]
     table = Section("", [Table(heads, rows, texts=4)])
     return LivePage(title, boxes=boxes, sections=[table], is_partial=n_unread > 0)
@@ -185,7 +185,7 @@ def _index_page(folders: list[FolderProgress], router: Router) -> LivePage:
 
 def _index_row(progress: FolderProgress, router: Router) -> list[Content]:
     address = router.page_address(progress.folder)
-    link = Shown(progress.folder.name, "link", None, address)
+    link = Span(progress.folder.name, "link", None, address)
     if not progress.is_read:
         return [link, "…", "being read", ""]
     status = _status_of(progress)
@@ -209,26 +209,26 @@ def _page_of(progress: FolderProgress, router: Router) -> LivePage:
     else:
         (problem,) = progress.problems.values()
         if problem.error:
-            unreadable = Box("This folder cannot be read.", problem.error)
+            unreadable = Notice("This folder cannot be read.", problem.error)
             return LivePage(progress.folder.name, boxes=[unreadable])
         n_strategies = len(problem.description["strategies"])
         noun = "strategy" if n_strategies == 1 else "strategies"
         title = f"{n_strategies} search {noun} on {problem.description['benchmark']}"
         line, sections = _comparison_content(problem)
     for text, address in router.links(progress.folder):
-        line += [" · ", Shown(text, "link", None, address)]
+        line += [" · ", Span(text, "link", None, address)]
     boxes = []
     failures = _failures(progress, router)
     if failures:
-        boxes.append(Box("What went wrong:", items=failures))
+        boxes.append(Notice("What went wrong:", items=failures))
     if progress.is_suite and progress.plan.not_run:
         not_run = [f"{name}: {reason}" for name, reason in progress.plan.not_run]
-        boxes.append(Box("Not run:", items=not_run, bad=False))
+        boxes.append(Notice("Not run:", items=not_run, bad=False))
     return LivePage(title, line, boxes, _status_of(progress), sections)
 
 
-def _failures(progress: FolderProgress, router: Router) -> list[str | Words]:
-    items: list[str | Words] = []
+def _failures(progress: FolderProgress, router: Router) -> list[str | Paragraph]:
+    items: list[str | Paragraph] = []
     for name, problem in progress.problems.items():
         start = f"{name}: " if progress.is_suite else ""
         if problem.error:
@@ -237,8 +237,8 @@ def _failures(progress: FolderProgress, router: Router) -> list[str | Words]:
             words: list[Content] = [start + text]
             if trace:
                 address = router.file_address(problem.folder, trace)
-                words += [" ", Shown("traceback", "link", None, address)]
-            items.append(Words(words))
+                words += [" ", Span("traceback", "link", None, address)]
+            items.append(Paragraph(words))
     return items
 
 
@@ -266,11 +266,11 @@ def _status_of(progress: FolderProgress) -> Status:
 def _comparison_content(problem: ProblemProgress) -> tuple[list[Content], list[Section]]:
     description = problem.description
     objective = description["objective"]
-    by_name = looks(description["strategies"])
+    by_name = styles(description["strategies"])
     budget = budget_in_words(description["budget"], objective.get("cost", ""))
     line: list[Content] = [
         "minimise ",
-        Shown(objective["expression"], "code"),
+        Span(objective["expression"], "code"),
         f" · at most {budget} per run",
     ]
     sections = []
@@ -299,10 +299,16 @@ _DRAWN_NOTE = (
 )
 
 
-def _strategy_table(problem: ProblemProgress, by_name: Mapping[str, Look]) -> Table:
-    heads = [Head("strategy"), Head("runs"), Head("at work on"), Head("done"), Head("running")]
-    heads += [Head("failed"), Head("missing"), Head("evaluations")]
-    heads += [Head("best", "of all runs"), Head("median", "of finished runs")]
+def _strategy_table(problem: ProblemProgress, by_name: Mapping[str, Style]) -> Table:
+    heads = [
+        Column("strategy"),
+        Column("runs"),
+        Column("at work on"),
+        Column("done"),
+        Column("running"),
+    ]
+    heads += [Column("failed"), Column("missing"), Column("evaluations")]
+    heads += [Column("best", "of all runs"), Column("median", "of finished runs")]
     rows: list[list[Content]] = []
     for one in problem.strategies:
         running = []
@@ -335,14 +341,14 @@ def _score(value: float) -> str:
 def _suite_content(progress: FolderProgress, router: Router) -> tuple[list[Content], list[Section]]:
     names = dict.fromkeys(progress.plan.n_runs)
     names.update(dict.fromkeys(one.name for one in progress.strategies))
-    by_name = looks(names)
-    heads = [Head("problem"), Head("all"), *(Head(name) for name in names)]
+    by_name = styles(names)
+    heads = [Column("problem"), Column("all"), *(Column(name) for name in names)]
     rows: list[list[Content]] = []
     pictures = []
     for name, problem in progress.problems.items():
         strategies = {one.name: one for one in problem.strategies}
         address = router.page_address(problem.folder)
-        row: list[Content] = [Shown(name, "link", None, address)]
+        row: list[Content] = [Span(name, "link", None, address)]
         row.append(_progress_bar(counts_of(problem.strategies)))
         row += [_done(strategies.get(strategy)) for strategy in names]
         rows.append(row)
@@ -357,10 +363,10 @@ def _suite_content(progress: FolderProgress, router: Router) -> tuple[list[Conte
     sections = [Section("Runs done", [Table(heads, rows, texts=2)])]
     if pictures:
         key: list[Content] = []
-        for name, look in by_name.items():
-            key += [strategy(name, look), "  "]
+        for name, style in by_name.items():
+            key += [strategy(name, style), "  "]
         figures = Figures(pictures)
-        sections.append(Section("So far", [Words(key), figures, note(_CURVES_NOTE)]))
+        sections.append(Section("So far", [Paragraph(key), figures, note(_CURVES_NOTE)]))
     return line, sections
 
 
@@ -372,7 +378,7 @@ def _done(strategy: StrategyProgress | None) -> str:
     return f"{strategy.count('done')}{failed}"
 
 
-def _pictures(problem: ProblemProgress, by_name: Mapping[str, Look]) -> list[Picture]:
+def _pictures(problem: ProblemProgress, by_name: Mapping[str, Style]) -> list[Picture]:
     """Curves over evaluated cells and, where evaluations cost time, over simulated seconds."""
     n_initial = problem.description["first_cells"]
     over_cells = problem.curves("cells")
@@ -397,7 +403,7 @@ def _last(curves: Mapping[str, Curve]) -> float:
 
 def _picture(
     curves: Mapping[str, Curve],
-    by_name: Mapping[str, Look],
+    by_name: Mapping[str, Style],
     unit: str,
     steep_until: float,
     small: str = "",

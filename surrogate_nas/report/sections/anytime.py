@@ -90,7 +90,7 @@ def _half(
 
 def _picture(one: Drawing, study: Study) -> Picture:
     curves = {name: one.curves[name] for name in study.result.standings if name in one.curves}
-    return Picture(one.name, one.caption, partial(chart, curves, study.looks, one.panel))
+    return Picture(one.name, one.caption, partial(chart, curves, study.styles, one.panel))
 
 
 def score_curves(study: Study, over: _Clock = "cells") -> Drawing | str:

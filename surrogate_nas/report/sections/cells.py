@@ -17,7 +17,7 @@ from surrogate_nas.report.reading import (
     final_questions,
     values_of,
 )
-from surrogate_nas.report.style import Look
+from surrogate_nas.report.style import Style
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Trial
 
@@ -50,7 +50,7 @@ def cells(study: Study) -> Section | None:
         return None
     space = comparison.objective.benchmark.space
     cards = [
-        card(comparison, shown, study.looks, cell_picture(space, shown.trial.cell, shown.rank))
+        card(comparison, shown, study.styles, cell_picture(space, shown.trial.cell, shown.rank))
         for shown in best_cells(comparison, BEST_SHOWN)
     ]
     text = (
@@ -80,7 +80,7 @@ def cell_picture(space: Space, cell: Cell, rank: int) -> Picture | None:
 def card(
     comparison: Comparison,
     best: FoundCell,
-    looks: dict[str, Look],
+    styles: dict[str, Style],
     graph: Picture | None,
 ) -> Card:
     """One cell and those isomorphic to it."""
@@ -97,7 +97,7 @@ def card(
     if final := _final(comparison, trial):
         parts.append(("final, never searched on", final))
     finders: _Pairs = [
-        (strategy(name, looks[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
+        (strategy(name, styles[name]), f"{n} of {plural(len(comparison.runs_of(name)), 'run')}")
         for name, n in best.found_by.items()
     ]
     parts.append(("", finders))

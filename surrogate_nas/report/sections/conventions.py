@@ -12,12 +12,12 @@ from surrogate_nas.core.numbers import NOTHING, scientific
 from surrogate_nas.objective import Objective
 from surrogate_nas.report.markup import (
     Block,
+    Column,
     Content,
-    Head,
+    Paragraph,
     Section,
-    Shown,
+    Span,
     Table,
-    Words,
     files_of,
     note,
     section,
@@ -66,7 +66,7 @@ def constants(study: Study) -> Section | None:
     objective = study.comparison.objective
     rows: list[list[Content]] = [
         [
-            Shown(term.name, "code"),
+            Span(term.name, "code"),
             "L" if term.is_loss else "R",
             term.divisor_meaning,
             f"{term.weight:g}",
@@ -79,25 +79,25 @@ def constants(study: Study) -> Section | None:
     if objective.has_history:
         meaning = "similarity to the run's ten best cells by L"
         weight = f"{objective.diversity_weight:g}"
-        rows.append([Shown("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
+        rows.append([Span("diversity", "code"), "R", meaning, weight, "1", NOTHING, NOTHING])
     heads = [
-        Head("term"),
-        Head("part of"),
-        Head("divisor is"),
-        Head("weight", "λ of a regulariser"),
-        Head("divisor"),
-        Head("unit"),
-        Head("score per unit", "weight / divisor"),
+        Column("term"),
+        Column("part of"),
+        Column("divisor is"),
+        Column("weight", "λ of a regulariser"),
+        Column("divisor"),
+        Column("unit"),
+        Column("score per unit", "weight / divisor"),
     ]
-    blocks: list[Table | Words] = [Table(heads, rows, texts=3)]
+    blocks: list[Table | Paragraph] = [Table(heads, rows, texts=3)]
     if limits := objective.describe()["constraints"]:
-        between = [part for limit in limits for part in ("; ", Shown(str(limit), "code"))]
-        blocks.append(Words(["Subject to ", *between[1:], "."]))
+        between = [part for limit in limits for part in ("; ", Span(str(limit), "code"))]
+        blocks.append(Paragraph(["Subject to ", *between[1:], "."]))
     frozen = (
         "Frozen from the space before any run, never from the runs. Results of two fingerprints are"
         " never mixed; "
     )
-    blocks.append(note(f"{frozen}this one is ", Shown(objective.fingerprint, "code"), "."))
+    blocks.append(note(f"{frozen}this one is ", Span(objective.fingerprint, "code"), "."))
     return Section("Constants of the objective", blocks, folded=True)
 
 
@@ -144,7 +144,7 @@ def suite_provenance(study: Study) -> Section | None:
         for paper in _papers(strategy_entry(name).name for name in result.strategies)
     ]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
-    further = Words(
+    further = Paragraph(
         [
             "Further tables: mean regret by problem (",
             *files_of("regret"),
@@ -153,11 +153,11 @@ def suite_provenance(study: Study) -> Section | None:
             "), pairs of strategies (",
             *files_of("pairs"),
             "). Every trial of every run is in ",
-            Shown("problems/", "code"),
+            Span("problems/", "code"),
             ".",
         ]
     )
-    blocks: list[Table | Words | Block | str] = [_facts(rows), further]
+    blocks: list[Table | Paragraph | Block | str] = [_facts(rows), further]
     if study.command:
         again = (
             "Made by this command; given again it makes only what is missing, with more runs or"
@@ -169,8 +169,8 @@ def suite_provenance(study: Study) -> Section | None:
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     return Table(
-        [Head(""), Head("")],
-        [[name, Shown(value, "code")] for name, value in rows],
+        [Column(""), Column("")],
+        [[name, Span(value, "code")] for name, value in rows],
         texts=2,
         facts=True,
     )

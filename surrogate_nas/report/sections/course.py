@@ -43,7 +43,7 @@ def regret_along_the_budget(study: Study) -> Section | None:
         " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"
         " leader and of random search."
     )
-    picture = Picture("regret-by-budget", caption, partial(chart, curves, study.looks, panel))
+    picture = Picture("regret-by-budget", caption, partial(chart, curves, study.styles, panel))
     return Section("Regret over the budget", [Figures([picture])], half=True)
 
 
@@ -73,5 +73,5 @@ def ranks_along_the_budget(study: Study) -> Section | None:
         " share of the budget; 1 is the best. Shaded: the first cells, the same for all."
         " Descriptive only; see the verdict for significance."
     )
-    picture = Picture("ranks-by-budget", caption, partial(chart, curves, study.looks, panel))
+    picture = Picture("ranks-by-budget", caption, partial(chart, curves, study.styles, panel))
     return Section("Average rank", [Figures([picture])], half=True)

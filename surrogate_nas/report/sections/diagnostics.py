@@ -12,12 +12,12 @@ import numpy as np
 from surrogate_nas.core.numbers import NOTHING, decimals_for, fixed, scientific
 from surrogate_nas.report.markup import (
     Block,
+    Column,
     Content,
-    Head,
+    Paragraph,
     Section,
-    Shown,
+    Span,
     Table,
-    Words,
     note,
     section,
     strategy,
@@ -35,10 +35,10 @@ def diagnostics(study: Study) -> Section | None:
         name: [run for run in comparison.runs_of(name) if run.diagnosis]
         for name in comparison.strategies
     }
-    blocks: list[Block | Table | Words] = []
+    blocks: list[Block | Table | Paragraph] = []
     for name, diagnosed in runs.items():
         if diagnosed:
-            blocks += [Block("heading", strategy(name, study.looks[name])), *_tables(diagnosed)]
+            blocks += [Block("heading", strategy(name, study.styles[name])), *_tables(diagnosed)]
     if not blocks:
         return None
     blocks.append(note("Medians over runs; of long tables a few rows are shown."))
@@ -63,7 +63,7 @@ def _tables(runs: Sequence[Run]) -> Iterator[Table]:
             [group, *(scientific(float(np.median(_values(runs, group, name)))) for name in names)]
             for group in rows_shown
         ]
-        yield Table([Head(""), *map(Head, names)], rows)
+        yield Table([Column(""), *map(Column, names)], rows)
 
 
 def _values(runs: Sequence[Run], group: str, name: str) -> list[float]:
@@ -96,7 +96,7 @@ def _trivial(comparison: Comparison) -> Table | None:
     rows: list[list[Content]] = [
         [
             name,
-            Shown(cell.text, "code"),
+            Span(cell.text, "code"),
             *(
                 fixed(float(values[i]), decimals)
                 for values in (scores.score, scores.loss, scores.penalty)
@@ -106,7 +106,7 @@ def _trivial(comparison: Comparison) -> Table | None:
         for i, (name, cell) in enumerate(cells.items())
     ]
     return Table(
-        [Head(""), Head("cell"), Head("score"), Head("L"), Head("λR"), Head("regret")],
+        [Column(""), Column("cell"), Column("score"), Column("L"), Column("λR"), Column("regret")],
         rows,
         texts=2,
     )

@@ -195,27 +195,27 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
         top = pitch * (i // columns) + 26
         x, y = plane.scales(x0, x0 + room, top, top + high)
         _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
-        look = study.looks[name]
+        style = study.styles[name]
         missed = float(study.comparison.scores(name).mean())
-        with canvas.of(look, f"{name}: click to hide or show", pick=True):
+        with canvas.of(style, f"{name}: click to hide or show", pick=True):
             canvas.rectangle(x0 - 4, top - 26, x0 + room, top - 3, "paper")
-            canvas.mark(x0 + 6, top - 14, look, 11)
+            canvas.mark(x0 + 6, top - 14, style, 11)
             longest = int(room / 8) - 10
-            canvas.text(x0 + 18, top - 10, plain(name, longest), size=13, paint="ink", bold=True)
+            canvas.text(x0 + 18, top - 10, plain(name, longest), size=13, colour="ink", bold=True)
             beside = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
         if stairs:
             best, middle, worst = (attained(runs, share) for share in (100 / len(runs), 50, 100))
-            with canvas.of(look, name):
-                canvas.area(_stairs(best, x, y) + _stairs(worst, x, y)[::-1], look, 0.2)
-                canvas.line(_stairs(middle, x, y), paint=look, width=2)
+            with canvas.of(style, name):
+                canvas.area(_stairs(best, x, y) + _stairs(worst, x, y)[::-1], style, 0.2)
+                canvas.line(_stairs(middle, x, y), colour=style, width=2)
         _draw_front(canvas, plane.front, x, y, stairs)
-        with canvas.of(look, name):
+        with canvas.of(style, name):
             for place in [] if stairs else np.unique(np.concatenate(runs), axis=0).tolist():
-                canvas.mark(x(place[1]), y(place[0]), look, 6)
+                canvas.mark(x(place[1]), y(place[0]), style, 6)
             for place, n in zip(plane.front.tolist(), _hits(plane.front, runs), strict=True):
                 if n:
-                    canvas.mark(x(place[1]), y(place[0]), look, 9)
+                    canvas.mark(x(place[1]), y(place[0]), style, 9)
     return canvas
 
 
@@ -231,8 +231,8 @@ def _draw_frame(
     """Grid, labels and all cells."""
     across = x.ticks(58.0)
     up = y.ticks(36.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), paint="line")
-    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), paint="line")
+    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line")
+    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), colour="line")
     for value, text in across:
         canvas.text(
             min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center"
@@ -268,7 +268,7 @@ def _draw_density(
                 runs[-1][1] = (left + _GRAIN, middle)
             else:
                 runs.append([(left, middle), (left + _GRAIN, middle)])
-        canvas.line(*runs, paint="quiet", width=_GRAIN, opacity=opacity)
+        canvas.line(*runs, colour="quiet", width=_GRAIN, opacity=opacity)
 
 
 def _draw_front(
@@ -280,7 +280,7 @@ def _draw_front(
 ) -> None:
     """The exact front in black, a ring a point."""
     if stairs:
-        canvas.line(_stairs(front, x, y), paint="ink", width=1.3)
+        canvas.line(_stairs(front, x, y), colour="ink", width=1.3)
     for first, second in front.tolist():
         if len(front) <= _MOST_POINTS:
             ring = [
@@ -288,7 +288,7 @@ def _draw_front(
                 for a in np.linspace(0, 2 * np.pi, 13)
             ]
             canvas.area(ring, "paper")
-            canvas.line(ring, paint="ink", width=1.1)
+            canvas.line(ring, colour="ink", width=1.1)
 
 
 def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
@@ -357,7 +357,7 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
     k = len(plane.front)
     at = [left + (width - 52 - left) * (i / max(k - 1, 1)) for i in range(k)]
     bottom = top + row * len(names)
-    canvas.line(*([(x, top), (x, bottom)] for x in at), paint="line")
+    canvas.line(*([(x, top), (x, bottom)] for x in at), colour="line")
     labelled = np.unique(
         np.linspace(0, k - 1, min(k, 4 if not slim else 3)).round().astype(int)
     ).tolist()
@@ -368,13 +368,13 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
     biggest = min(10.0, (at[1] - at[0]) / 2 - 1 if k > 1 else 10.0)
     for number, name in enumerate(names):
         runs = plane.found[name]
-        look = study.looks[name]
+        style = study.styles[name]
         y = top + row * (number + 0.5)
         hits = _hits(plane.front, runs)
-        with canvas.of(look, name):
-            canvas.mark(8, y, look, 12)
+        with canvas.of(style, name):
+            canvas.mark(8, y, style, 12)
             canvas.text(
-                22, y + 4.5, plain(name, 22 if not slim else 17), size=13, paint="ink", bold=True
+                22, y + 4.5, plain(name, 22 if not slim else 17), size=13, colour="ink", bold=True
             )
             for x, n in zip(at, hits, strict=True):
                 radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
@@ -382,11 +382,11 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
                     (x + radius * np.cos(a), y + radius * np.sin(a))
                     for a in np.linspace(0, 2 * np.pi, 17)[:-1]
                 ]
-                canvas.area(disc, look if n else "axis")
+                canvas.area(disc, style if n else "axis")
                 if n and radius > 6:
-                    canvas.text(x, y + 4, str(n), align="center", paint="paper", bold=True)
+                    canvas.text(x, y + 4, str(n), align="center", colour="paper", bold=True)
             canvas.text(
-                width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", paint="ink"
+                width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", colour="ink"
             )
     return canvas
 
@@ -516,15 +516,15 @@ def _draw_trade(width: float, trade: Front, study: Study, frame: _Frame) -> Canv
     _draw_density(canvas, scores.penalty[scores.feasible], scores.loss[scores.feasible], x, y)
     places = np.flatnonzero(trade.on_front)
     points = np.column_stack([scores.loss[places], scores.penalty[places]])
-    canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), paint="ink", width=1.3)
+    canvas.line(_stairs(points[points[:, 0] <= frame[3]], x, y), colour="ink", width=1.3)
     optimum = float(scores.score[trade.optimum])
     ends = [
         (r, optimum - r)
         for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))
     ]
-    canvas.line([(x(r), y(loss)) for r, loss in ends], paint="axis", width=1.2, dash=(4.0, 3.0))
+    canvas.line([(x(r), y(loss)) for r, loss in ends], colour="axis", width=1.2, dash=(4.0, 3.0))
     for name, runs in study.feasible.items():
-        look = study.looks[name]
+        style = study.styles[name]
         ended = [run.incumbent.cell.index for run in runs]
         at = [(x(float(scores.penalty[place])), y(float(scores.loss[place]))) for place in ended]
         # What stands within a few pixels is one mark, so that thousands of runs do not weigh as
@@ -533,8 +533,8 @@ def _draw_trade(width: float, trade: Front, study: Study, frame: _Frame) -> Canv
             (round(right / _GRAIN) * _GRAIN, round(down / _GRAIN) * _GRAIN) for right, down in at
         )
         for (right, down), n in together.items():
-            with canvas.of(look, f"{name}: {plural(n, 'run')}"):
-                canvas.mark(right, down, look, min(8 + 1.5 * n, 18))
+            with canvas.of(style, f"{name}: {plural(n, 'run')}"):
+                canvas.mark(right, down, style, min(8 + 1.5 * n, 18))
     return canvas
 
 
@@ -547,9 +547,9 @@ def _draw_axes(
 ) -> None:
     horizontal = x.ticks(60.0)
     vertical = y.ticks(34.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), paint="line")
+    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), colour="line")
     canvas.line(
-        *([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), paint="line"
+        *([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), colour="line"
     )
     for value, text in vertical:
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
@@ -608,7 +608,7 @@ def _draw_path(width: float, study: Study) -> Canvas:
     slim = width <= SLIM
     half = width if slim else (width - 60) / 2
     curves = {name: _regrets(path, name) for name in path.strategies}
-    right = chart(curves, study.looks, Panel("λ", "regret", True, steps=False), half, height=330)
+    right = chart(curves, study.styles, Panel("λ", "regret", True, steps=False), half, height=330)
     canvas = Canvas(width, right.height + (350 if slim else 20))
     _draw_plane(canvas, study, half)
     canvas.put(right, 0 if slim else half + 60, 350 if slim else 0)
@@ -624,14 +624,14 @@ def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
     y = Scale(low[0] - 0.06 * span[0], low[0] + 1.1 * span[0], 300, 8)
     _draw_axes(canvas, x, y, "R (medians over the space)", "L")
     _draw_density(canvas, path.points[:, 1], path.points[:, 0], x, y)
-    canvas.line(_stairs(nondominated(path.points), x, y), paint="ink", width=1.3)
-    for name, look in study.looks.items():
+    canvas.line(_stairs(nondominated(path.points), x, y), colour="ink", width=1.3)
+    for name, style in study.styles.items():
         if runs := path.traced(name):
             traced = attained(runs)
-            with canvas.of(look, name):
-                canvas.line(_stairs(traced, x, y), paint=look, width=2)
+            with canvas.of(style, name):
+                canvas.line(_stairs(traced, x, y), colour=style, width=2)
                 for loss, cost in traced.tolist():
-                    canvas.mark(x(cost), y(loss), look, 8)
+                    canvas.mark(x(cost), y(loss), style, 8)
     named: list[Values] = []
     for step in path.steps:
         loss, cost = point = path.points[step.optimum]
@@ -639,9 +639,9 @@ def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
             (x(cost) + 5 * np.cos(a), y(loss) + 5 * np.sin(a))
             for a in np.linspace(0, 2 * np.pi, 17)
         ]
-        canvas.line(ring, paint="ink", width=1.4)
+        canvas.line(ring, colour="ink", width=1.4)
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
-            canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), paint="ink")
+            canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), colour="ink")
             named.append(point)
 
 

@@ -23,7 +23,7 @@ from surrogate_nas.report.reading import (
     ends,
     joined,
 )
-from surrogate_nas.report.style import Look, plain
+from surrogate_nas.report.style import Style, plain
 
 _HEAD = 38.0
 _FOOT = 26.0
@@ -65,7 +65,7 @@ class Entry:
     """
 
     name: str
-    look: Look
+    style: Style
     over_all: Spot
     on: Sequence[Spot]
     spent: tuple[float, float, float] | tuple[()]
@@ -150,7 +150,7 @@ def ranking_of(study: Study) -> Ranking | None:
             np.empty(0) if several else on[0].runs,
         )
         entries.append(
-            Entry(name, study.looks[name], over_all, on, *_spent(timed, name, several), same)
+            Entry(name, study.styles[name], over_all, on, *_spent(timed, name, several), same)
         )
     return Ranking(entries, problems, units, several, study.result.kind == "front")
 
@@ -260,7 +260,7 @@ def _draw(width: float, ranking: Ranking) -> Canvas:
     if ranking.several and not slim:
         leading = max((last for first, last in lanes if not first), default=0) + 1
         if leading < n and not any(first < leading <= last for first, last in lanes):
-            canvas.line([(0, _HEAD + row * leading), (width, _HEAD + row * leading)], paint="axis")
+            canvas.line([(0, _HEAD + row * leading), (width, _HEAD + row * leading)], colour="axis")
     if is_beside:
         _draw_beside(canvas, ranking, right + 56, width, row)
     elif ranking.several and not slim and ranking.timed:
@@ -300,10 +300,10 @@ def _draw_names(
 ) -> None:
     for i, entry in enumerate(ranking.entries):
         y = _HEAD + row * (i + 0.5)
-        with canvas.of(entry.look, f"{entry.name}: click to hide or show", pick=True):
+        with canvas.of(entry.style, f"{entry.name}: click to hide or show", pick=True):
             canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
-            canvas.mark(8, y, entry.look, 12)
-            canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, paint="ink", bold=True)
+            canvas.mark(8, y, entry.style, 12)
+            canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, colour="ink", bold=True)
     for (first, last), lane in lanes.items():
         at = x + 6 + 7 * lane
         joined = {ranking.entries[first].name, *ranking.entries[first].alike}
@@ -311,14 +311,14 @@ def _draw_names(
         bottom = _HEAD + row * (last + 1) - 5
         rows = range(first, last + 1)
         if all(ranking.entries[i].name in joined for i in rows):
-            canvas.line([(at, top), (at, bottom)], paint="ink", width=2)
+            canvas.line([(at, top), (at, bottom)], colour="ink", width=2)
             continue
         # thin beside rows that it does not join
-        canvas.line([(at, top), (at, bottom)], paint="axis", width=1)
+        canvas.line([(at, top), (at, bottom)], colour="axis", width=1)
         members = [i for i in rows if ranking.entries[i].name in joined]
         canvas.line(
             *([(at, _HEAD + row * i + 5), (at, _HEAD + row * (i + 1) - 5)] for i in members),
-            paint="ink",
+            colour="ink",
             width=2,
         )
     if lanes:
@@ -359,36 +359,36 @@ def _draw_panel(
     if noise is not None:
         canvas.rectangle(scale(0), top, scale(noise * unit), bottom, "soft")
     ticks = scale.ticks(38.0)
-    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), paint="line")
-    canvas.line([(scale(0), top), (scale(0), bottom)], paint="axis", width=1.4)
+    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v, _ in ticks if v), colour="line")
+    canvas.line([(scale(0), top), (scale(0), bottom)], colour="axis", width=1.4)
     if not ranking.front and scale.high >= unit and ranking.problems[0].reference.exact:
         canvas.line(
-            [(scale(unit), top), (scale(unit), bottom)], paint="axis", width=1.2, dash=(2.0, 3.0)
+            [(scale(unit), top), (scale(unit), bottom)], colour="axis", width=1.2, dash=(2.0, 3.0)
         )
     for value, text in ticks:
         shown = f"{100 * value:g} %" if ranking.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
-    canvas.text(scale.start, top - 24, title, size=12, paint="ink", bold=True)
+    canvas.text(scale.start, top - 24, title, size=12, colour="ink", bold=True)
     canvas.text(scale.start, top - 10, sub)
     for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
         with canvas.of(
-            entry.look,
+            entry.style,
             f"{entry.name}: {_number(spot.mean, ranking)}{_interval(spot, ranking)}",
         ):
             _draw_ticks(
                 canvas,
                 [scale(value) for value in spot.runs.tolist()],
                 y - min(row / 2.4, 11),
-                entry.look,
+                entry.style,
             )
             canvas.line(
                 [(scale(spot.low), y), (scale(spot.high), y)],
-                paint=entry.look,
+                colour=entry.style,
                 width=3,
                 opacity=0.55,
             )
-            canvas.mark(scale(spot.mean), y, entry.look, size)
+            canvas.mark(scale(spot.mean), y, entry.style, size)
 
 
 def _interval(spot: Spot, ranking: Ranking) -> str:
@@ -398,12 +398,12 @@ def _interval(spot: Spot, ranking: Ranking) -> str:
     return f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
 
 
-def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, look: Look) -> None:
+def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, style: Style) -> None:
     """A tick a run, stronger where several stand."""
     counts = Counter(round(place * 2) / 2 for place in places)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
-        canvas.line(*([(x, y), (x, y + 4)] for x in at), paint=look, width=1.4, opacity=opacity)
+        canvas.line(*([(x, y), (x, y + 4)] for x in at), colour=style, width=1.4, opacity=opacity)
 
 
 def _number(value: float, ranking: Ranking) -> str:
@@ -436,14 +436,14 @@ def _draw_numbers(
         canvas.text(at, _HEAD - 24 if sub else _HEAD - 10, head, align="right")
         canvas.text(at, _HEAD - 10, sub, align="right")
         for number, (entry, text) in enumerate(zip(ranking.entries, texts, strict=True)):
-            with canvas.of(entry.look):
+            with canvas.of(entry.style):
                 canvas.text(
                     at,
                     _HEAD + row * (number + 0.5) + 4.5,
                     text,
                     size=13,
                     align="right",
-                    paint="ink",
+                    colour="ink",
                 )
 
 
@@ -497,8 +497,8 @@ def _draw_target(
     """
     bottom = top + row * len(ranking.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
-    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), paint="line")
-    canvas.text(scale.start, top - 24, "Budget needed", size=12, paint="ink", bold=True)
+    canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), colour="line")
+    canvas.text(scale.start, top - 24, "Budget needed", size=12, colour="ink", bold=True)
     canvas.text(
         scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %"
     )
@@ -514,16 +514,16 @@ def _draw_target(
             continue
         y, (low, middle, high) = top + row * (i + 0.5), entry.spent
         label = f"{entry.name}: {entry.reached} of {entry.runs} runs come within 1 %"
-        with canvas.of(entry.look, label):
+        with canvas.of(entry.style, label):
             if np.isfinite(low):
                 canvas.line(
                     [(scale(low), y), (scale(min(high, 1.0)), y)],
-                    paint=entry.look,
+                    colour=entry.style,
                     width=2,
                     opacity=0.6,
                 )
             if np.isfinite(middle):
-                canvas.mark(scale(middle), y, entry.look, 8.5)
+                canvas.mark(scale(middle), y, entry.style, 8.5)
             if numbers:
                 known = bool(np.isfinite(middle))
                 text = (
@@ -537,7 +537,7 @@ def _draw_target(
                     text,
                     size=13 if known else 11,
                     align="right",
-                    paint="ink" if known else "quiet",
+                    colour="ink" if known else "quiet",
                 )
 
 
@@ -562,8 +562,8 @@ def _draw_small(
     """A panel whose rows are known by their marks."""
     first = top + _HEAD
     for i, entry in enumerate(ranking.entries):
-        with canvas.of(entry.look, entry.name):
-            canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.look, 8.5)
+        with canvas.of(entry.style, entry.name):
+            canvas.mark(x + 6, first + _ROW_SMALL * (i + 0.5), entry.style, 8.5)
     start = x + 20
     end = x + width - 13
     if panel is None:

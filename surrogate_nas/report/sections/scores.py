@@ -22,18 +22,18 @@ from surrogate_nas.core.numbers import (
     some_of,
 )
 from surrogate_nas.report.markup import (
+    Column,
     Content,
-    Head,
+    Paragraph,
     Section,
-    Shown,
+    Span,
     Table,
-    Words,
     note,
     section,
     strategy,
 )
 from surrogate_nas.report.reading import Comparison, Study
-from surrogate_nas.report.style import Look
+from surrogate_nas.report.style import Style
 
 _TESTS_NOTE = (
     "Descriptive only; see the verdict for significance. Runs are paired by number: run k of every"
@@ -51,34 +51,34 @@ def summary(study: Study) -> Section | None:
     comparison = study.comparison
     return Section(
         "Summary",
-        [summary_table(comparison, study.looks), note(" ".join(summary_notes(comparison)))],
+        [summary_table(comparison, study.styles), note(" ".join(summary_notes(comparison)))],
         folded=True,
     )
 
 
-def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
+def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
     """One row per strategy: how good, how sure, at what cost."""
     names = comparison.strategies
     decimals = decimals_for([value for name in names for value in comparison.scores(name)])
     queries = comparison.objective.benchmark.cost == "queries"
     heads = [
-        Head("strategy"),
-        Head("runs"),
-        Head("score", "mean ± std"),
-        Head("score", "IQM"),
-        Head("mean’s", "95 % interval"),
-        Head("regret", "mean"),
-        Head("regret", "median"),
-        *([Head("optimism", "seen − mean")] if comparison.objective.draws else []),
-        Head("cells", "evaluated"),
-        Head("cells", "distinct"),
-        Head("queries") if queries else Head("time", "simulated, s"),
-        Head("time", "strategy, s"),
-        Head("time", "in all, s"),
+        Column("strategy"),
+        Column("runs"),
+        Column("score", "mean ± std"),
+        Column("score", "IQM"),
+        Column("mean’s", "95 % interval"),
+        Column("regret", "mean"),
+        Column("regret", "median"),
+        *([Column("optimism", "seen − mean")] if comparison.objective.draws else []),
+        Column("cells", "evaluated"),
+        Column("cells", "distinct"),
+        Column("queries") if queries else Column("time", "simulated, s"),
+        Column("time", "strategy, s"),
+        Column("time", "in all, s"),
     ]
     rows: list[list[Content]] = [
         [
-            strategy(name, looks[name]),
+            strategy(name, styles[name]),
             some_of(len(comparison.feasible_runs_of(name)), len(comparison.runs_of(name))),
             *_scores(comparison, name, decimals),
             *_costs(comparison, name),
@@ -86,7 +86,7 @@ def summary_table(comparison: Comparison, looks: dict[str, Look]) -> Table:
         for name in names
     ]
     failed = [name for name in comparison.description["strategies"] if name not in names]
-    rows += [[strategy(name, looks[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
+    rows += [[strategy(name, styles[name]), "0", *[NOTHING] * (len(heads) - 2)] for name in failed]
     return Table(heads, rows)
 
 
@@ -192,38 +192,38 @@ def baselines(study: Study) -> Section | None:
     """
     if not study.baselines or not study.comparison.strategies:
         return None
-    blocks: list[str | Table | Words] = []
+    blocks: list[str | Table | Paragraph] = []
     for one in study.baselines:
         unit = one["unit"] or "1"
         heads = [
-            Head("found by"),
-            Head(f"valid {one['measure']}", unit),
-            Head(f"test {one['measure']}", unit),
-            Head("parameters"),
-            Head("latency", "ms"),
-            Head("networks trained"),
-            Head("spent", "s"),
-            Head("network"),
+            Column("found by"),
+            Column(f"valid {one['measure']}", unit),
+            Column(f"test {one['measure']}", unit),
+            Column("parameters"),
+            Column("latency", "ms"),
+            Column("networks trained"),
+            Column("spent", "s"),
+            Column("network"),
         ]
-        rows = [_network(network, study.looks) for network in one["found"]]
+        rows = [_network(network, study.styles) for network in one["found"]]
         limit = f"{one['limit']:g} seconds for each"
         blocks.append(f"{one['versions']} on {one['task']}, {limit}, seed {one['seed']}.")
         blocks += [Table(heads, rows), note(one["note"])]
     return Section("Systems from elsewhere", blocks)
 
 
-def _network(network: Mapping[str, Any], looks: Mapping[str, Look]) -> list[Content]:
+def _network(network: Mapping[str, Any], styles: Mapping[str, Style]) -> list[Content]:
     """A row of the table of systems."""
     name = network["by"]
     return [
-        strategy(name, looks[name]) if name in looks else Shown(name, "strong"),
+        strategy(name, styles[name]) if name in styles else Span(name, "strong"),
         fixed(network["valid"], 3),
         fixed(network["test"], 3),
         f"{network['parameters']:,}",
         fixed(network["latency_ms"], 3),
         f"{network['networks']:,}",
         fixed(network["seconds"], 0),
-        Shown(network["architecture"], "code"),
+        Span(network["architecture"], "code"),
     ]
 
 
@@ -236,19 +236,19 @@ def tests(study: Study) -> Section | None:
     if not comparison.tests:
         return None
     heads = [
-        Head("first"),
-        Head("second"),
-        Head("first better"),
-        Head("equal"),
-        Head("second better"),
-        Head("effect", "rank-biserial"),
-        Head("p", "Wilcoxon"),
-        Head("p", "after Holm"),
+        Column("first"),
+        Column("second"),
+        Column("first better"),
+        Column("equal"),
+        Column("second better"),
+        Column("effect", "rank-biserial"),
+        Column("p", "Wilcoxon"),
+        Column("p", "after Holm"),
     ]
     rows: list[list[Content]] = [
         [
-            strategy(test.first, study.looks[test.first]),
-            strategy(test.second, study.looks[test.second]),
+            strategy(test.first, study.styles[test.first]),
+            strategy(test.second, study.styles[test.second]),
             str(test.wins),
             str(test.ties),
             str(test.losses),

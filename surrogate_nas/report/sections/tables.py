@@ -8,10 +8,10 @@ import math
 
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity
 from surrogate_nas.report.markup import (
+    Column,
     Content,
-    Head,
     Section,
-    Shown,
+    Span,
     Table,
     files_of,
     note,
@@ -34,21 +34,21 @@ def _section(title: str, table: Table, files: str, text: str) -> Section:
 def strategies(study: Study) -> Section | None:
     """One row a strategy, the best rank first."""
     heads = [
-        Head("strategy"),
-        Head("mean rank"),
-        Head("optimum", "found"),
-        Head("regret", "IQM"),
-        Head("regret", "95 % interval"),
-        Head("regret", "mean"),
-        Head("regret", "median"),
-        Head("probability", "best, these problems"),
-        Head("probability", "best, such problems"),
-        Head("failed", "runs"),
-        Head("no feasible cell", "runs"),
+        Column("strategy"),
+        Column("mean rank"),
+        Column("optimum", "found"),
+        Column("regret", "IQM"),
+        Column("regret", "95 % interval"),
+        Column("regret", "mean"),
+        Column("regret", "median"),
+        Column("probability", "best, these problems"),
+        Column("probability", "best, such problems"),
+        Column("failed", "runs"),
+        Column("no feasible cell", "runs"),
     ]
     rows: list[list[Content]] = [
         [
-            strategy(entry["name"], study.looks[entry["name"]]),
+            strategy(entry["name"], study.styles[entry["name"]]),
             fixed(entry["rank_mean"], 2),
             NOTHING if entry["solved"] is None else f"{entry['solved']:.0%}",
             fixed(entry["regret_iqm"], 3),
@@ -75,13 +75,17 @@ def strategies(study: Study) -> Section | None:
 @section(72, "suite")
 def regret(study: Study) -> Section | None:
     """Mean normalised regret, a row a problem."""
-    heads = [Head("problem"), *(Head(name) for name in study.result.standings), Head("seed noise")]
+    heads = [
+        Column("problem"),
+        *(Column(name) for name in study.result.standings),
+        Column("seed noise"),
+    ]
     rows: list[list[Content]] = []
     for problem in study.result.problems:
         means = {name: float(problem.at(name).mean()) for name in study.result.standings}
         least = min(means.values())
         shown = [
-            Shown(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2)
+            Span(fixed(m, 2), "strong") if m <= least + 1e-12 else fixed(m, 2)
             for m in means.values()
         ]
         rows.append(
@@ -100,29 +104,29 @@ def regret(study: Study) -> Section | None:
 def problems(study: Study) -> Section | None:
     """One row a problem: what was asked, and what its regret is measured in."""
     heads = [
-        Head("problem"),
-        Head("benchmark"),
-        Head("minimise"),
-        Head("budget"),
-        Head("seeds"),
-        Head("optimum"),
-        Head("random sampling", "expected"),
-        Head("scale"),
-        Head("seed noise", "as regret"),
-        Head("fingerprint"),
+        Column("problem"),
+        Column("benchmark"),
+        Column("minimise"),
+        Column("budget"),
+        Column("seeds"),
+        Column("optimum"),
+        Column("random sampling", "expected"),
+        Column("scale"),
+        Column("seed noise", "as regret"),
+        Column("fingerprint"),
     ]
     rows: list[list[Content]] = [
         [
             p.name,
             p.problem.benchmark,
-            Shown(p.objective, "code"),
+            Span(p.objective, "code"),
             f"{p.checkpoints[-1]:,g} {p.unit}",
             p.problem.seed_policy,
             f"{p.reference.optimum:.5g}",
             f"{p.reference.optimum + p.reference.scale:.5g}",
             "of the table" if p.reference.exact else "of the runs",
             NOTHING if p.noise is None else fixed(p.noise, 3),
-            Shown(p.fingerprint, "code"),
+            Span(p.fingerprint, "code"),
         ]
         for p in study.suite.problems
     ]
@@ -143,22 +147,22 @@ def pairs(study: Study) -> Section | None:
     if len(study.result.problems) < _FEWEST_PROBLEMS:
         return None
     heads = [
-        Head("first"),
-        Head("second"),
-        Head("problems", "better / equal / worse"),
-        Head("effect", "rank-biserial"),
-        Head("p", "Wilcoxon"),
-        Head("p", "after Holm"),
-        Head("difference", "mean regret"),
-        Head("improvement", "probability"),
+        Column("first"),
+        Column("second"),
+        Column("problems", "better / equal / worse"),
+        Column("effect", "rank-biserial"),
+        Column("p", "Wilcoxon"),
+        Column("p", "after Holm"),
+        Column("difference", "mean regret"),
+        Column("improvement", "probability"),
     ]
     rows: list[list[Content]] = []
     for pair, improved in zip(study.suite.pairs, study.suite.improvements, strict=True):
         test = pair.test
         rows.append(
             [
-                strategy(test.first, study.looks[test.first]),
-                strategy(test.second, study.looks[test.second]),
+                strategy(test.first, study.styles[test.first]),
+                strategy(test.second, study.styles[test.second]),
                 f"{test.wins} / {test.ties} / {test.losses}",
                 effect_in_words(test.effect),
                 p_value(test.p),
@@ -186,10 +190,10 @@ def _with_interval(value: float, ci95: tuple[float, float] | None) -> str:
 def running_time(study: Study) -> Section | None:
     """Expected running time of every strategy until three targets on every problem."""
     heads = [
-        Head("problem"),
-        Head("unit"),
-        Head("regret", "at most"),
-        *(Head(name) for name in study.result.standings),
+        Column("problem"),
+        Column("unit"),
+        Column("regret", "at most"),
+        *(Column(name) for name in study.result.standings),
     ]
     rows: list[list[Content]] = []
     for problem in study.suite.problems:
@@ -216,20 +220,20 @@ def running_time(study: Study) -> Section | None:
 def accounts(study: Study) -> Section | None:
     """One row a strategy: what all of its runs spent."""
     heads = [
-        Head("strategy"),
-        Head("runs"),
-        Head("cells", "evaluated"),
-        Head("duplicates", "asked for again"),
-        Head("duplicates", "share"),
-        Head("queries"),
-        Head("time", "simulated, s"),
-        Head("time", "strategy, s"),
-        Head("time", "strategy, ms a cell"),
-        Head("time", "in all, s"),
+        Column("strategy"),
+        Column("runs"),
+        Column("cells", "evaluated"),
+        Column("duplicates", "asked for again"),
+        Column("duplicates", "share"),
+        Column("queries"),
+        Column("time", "simulated, s"),
+        Column("time", "strategy, s"),
+        Column("time", "strategy, ms a cell"),
+        Column("time", "in all, s"),
     ]
     rows: list[list[Content]] = [
         [
-            strategy(one.strategy, study.looks[one.strategy]),
+            strategy(one.strategy, study.styles[one.strategy]),
             f"{one.runs:,}",
             f"{one.evaluations:,}",
             f"{one.duplicates:,}",

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from surrogate_nas.core.numbers import NOTHING, fixed, p_value
 from surrogate_nas.report.markup import (
     Block,
+    Column,
     Content,
-    Head,
     Section,
     Table,
     note,
@@ -51,7 +51,7 @@ def differences(study: Study) -> Section | None:
     verdict = study.result.verdict
     if verdict is None:
         return None
-    more = [with_marks(blocks, study.looks) for blocks in verdict.sentences]
+    more = [with_marks(blocks, study.styles) for blocks in verdict.sentences]
     blocks = [Block("items", more)] if more else []
     if verdict.end is None:
         return Section("Further findings", blocks, folded=True) if blocks else None
@@ -63,7 +63,7 @@ def differences(study: Study) -> Section | None:
         fast = timed.get(rival.name)
         rows.append(
             [
-                strategy(rival.name, study.looks[rival.name]),
+                strategy(rival.name, study.styles[rival.name]),
                 f"{rival.wins} / {rival.ties} / {rival.losses}",
                 p_value(rival.p),
                 _difference(rival),
@@ -79,13 +79,13 @@ def differences(study: Study) -> Section | None:
             ]
         )
     heads = [
-        Head("strategy"),
-        Head(f"{end.leader}", "better / equal / worse"),
-        Head("end", "p"),
-        Head("end", "mean regret above"),
-        Head("end", "verdict"),
-        Head("speed", "p"),
-        Head("speed", "verdict"),
+        Column("strategy"),
+        Column(f"{end.leader}", "better / equal / worse"),
+        Column("end", "p"),
+        Column("end", "mean regret above"),
+        Column("end", "verdict"),
+        Column("speed", "p"),
+        Column("speed", "verdict"),
     ]
     first = (
         ""
