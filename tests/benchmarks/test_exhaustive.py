@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.benchmarks.building.card import beside
+from surrogate_nas.benchmarks.building.card import agreement_with
 from surrogate_nas.benchmarks.building.make import assemble, finish_table, make_table
 from surrogate_nas.benchmarks.building.plan import Job, Plan, journal_path, representatives
 from surrogate_nas.benchmarks.building.train import train_classes
@@ -195,17 +195,17 @@ def test_the_card_compares_with_another_table_of_the_space(
         Plan(TASK, 1, 2, 2, space="macro"), journal_path(Plan(TASK, 1, 2, 2, space="macro"))
     )
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    assert stacks.is_file() and beside(table, 1, "not-here") == {}
+    assert stacks.is_file() and agreement_with("not-here", table, 1) == {}
     other = Table("other", "macro", "t", "s", "l", "c", "valid_error", Network())
     own = table.columns["valid_loss", 1, 0]  # type: ignore[index]
     other.add(Metric("valid_error", "%", "search", "error"), 200, 3 * own + 1)
     other.add(Metric("valid_error", "%", "search", "error"), 12, -own)
     write_table(other, table_path("other"))
-    said = beside(table, 1, "other")["kendall_with"]
+    said = agreement_with("other", table, 1)["kendall_with"]
     assert said["metric"] == "valid_error[200]" and said["of"]["valid_loss"] == pytest.approx(1)
     assert said["of"]["its own valid_error[12]"] == pytest.approx(-1)
     foreign = Table("foreign", "nb201", "t", "s", "l", "c", "valid_error", Network())
     foreign.add(Metric("valid_error", "%", "search", "error"), 200, np.zeros(15625))
     write_table(foreign, table_path("foreign"))
-    with pytest.raises(UserError, match="cannot stand beside tiny: it needs the same space"):
-        beside(table, 1, "foreign")
+    with pytest.raises(UserError, match="cannot be compared with tiny: it needs the same space"):
+        agreement_with("foreign", table, 1)

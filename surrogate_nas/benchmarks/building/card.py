@@ -1,6 +1,4 @@
-"""What the card of a table says: how noisy a seed is, what was spent, and how its order agrees with
-another table's.
-"""
+"""The card of a table: how noisy a seed is, costs, and agreement with another table."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from surrogate_nas.files import table_path
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import ColumnKey, Table, TableFile
 
-_BESIDE = "valid_error"
+_COMPARED = "valid_error"
 
 
 def noise(plan: Plan, table: Table) -> dict[str, Any]:
@@ -37,19 +35,19 @@ def noise(plan: Plan, table: Table) -> dict[str, Any]:
             card["classes_of_several_seeds"] = both.shape[1]
         card[f"kendall_between_seeds_{metric}"] = taus
         values = column(metric, 0)
-        card[f"quantiles_{metric}"] = [
-            float(q) for q in np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1))
-        ]
+        card[f"quantiles_{metric}"] = np.nanquantile(values, (0, 0.25, 0.5, 0.75, 1)).tolist()
         card[f"tied_pairs_{metric}"] = {"cells": _tied(values), "classes": _tied(values[classes])}
     return card
 
 
 def _curves(table: Table, split: str) -> list[str]:
-    """What is told of a split after every epoch."""
-    told = [
-        name for name, metric in table.metrics.items() if metric.is_loss and metric.split == split
-    ]
-    return [name for name in told if ColumnKey(name, 1, 0) in table.columns]
+    """The metrics of a split that have a value after every epoch."""
+    names = []
+    for name, metric in table.metrics.items():
+        has_curve = ColumnKey(name, 1, 0) in table.columns
+        if metric.is_loss and metric.split == split and has_curve:
+            names.append(name)
+    return names
 
 
 def _tied(values: NDArray[np.float64]) -> float:
@@ -59,8 +57,8 @@ def _tied(values: NDArray[np.float64]) -> float:
     return float((counts * (counts - 1)).sum() / (total * (total - 1))) if total > 1 else 0.0
 
 
-def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
-    """What all trainings took."""
+def cost(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
+    """What all trainings cost."""
     seconds = [e["train_seconds"] + len(e["valid_loss"]) * e["valid_seconds"] for e in entries]
     return {
         "trainings": len(seconds),
@@ -70,28 +68,28 @@ def spent(entries: Collection[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def beside(table: Table, epochs: int, other: str) -> dict[str, Any]:
-    """Kendall's τ of every learning curve's end with another table's validation error after its
-    longest run.
-    """
+def agreement_with(other: str, table: Table, epochs: int) -> dict[str, Any]:
+    """Kendall's τ of every curve's end with another table's validation error, its longest run."""
     path = table_path(other)
     if not path.is_file():
         return {}
     file = TableFile(path)
-    runs = sorted(
-        key.epochs
-        for key in file.keys
-        if key.metric == _BESIDE and key.seed == "mean" and key.epochs
-    )
+    runs = []
+    for key in file.keys:
+        if key.metric == _COMPARED and key.seed == "mean" and key.epochs:
+            runs.append(key.epochs)
+    runs.sort()
     if file.space != table.space or not runs:
         raise UserError(
-            f"{other} cannot stand beside {table.name}: it needs the same space, and a {_BESIDE}."
+            f"{other} cannot be compared with {table.name}: it needs the same space, and a"
+            f" {_COMPARED}."
         )
-    *shorter, final = (file.column(ColumnKey(_BESIDE, run, "mean")) for run in runs)
-    curves = (*_curves(table, "train"), *_curves(table, "valid"))
-    columns = {name: table.columns[ColumnKey(name, epochs, 0)] for name in curves}
-    columns |= {
-        f"its own {_BESIDE}[{run}]": values for run, values in zip(runs, shorter, strict=False)
-    }
+    *shorter, longest = runs
+    columns = {}
+    for name in (*_curves(table, "train"), *_curves(table, "valid")):
+        columns[name] = table.columns[ColumnKey(name, epochs, 0)]
+    for run in shorter:
+        columns[f"its own {_COMPARED}[{run}]"] = file.column(ColumnKey(_COMPARED, run, "mean"))
+    final = file.column(ColumnKey(_COMPARED, longest, "mean"))
     taus = {name: kendall(column, final) for name, column in columns.items()}
-    return {"kendall_with": {"benchmark": other, "metric": f"{_BESIDE}[{runs[-1]}]", "of": taus}}
+    return {"kendall_with": {"benchmark": other, "metric": f"{_COMPARED}[{longest}]", "of": taus}}

@@ -1,18 +1,17 @@
-"""A table from nothing: train, measure latencies, assemble, write; killed at any moment, it goes
-on.
-"""
+"""Build a table: train, measure latencies, assemble, write; interrupted work can continue."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.building.card import beside, noise, spent
+from surrogate_nas.benchmarks.building.card import agreement_with, cost, noise
 from surrogate_nas.benchmarks.building.plan import (
     ORDER_SEED,
     Job,
@@ -34,15 +33,17 @@ from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
 
 def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
-    """Make the table of what was trained, and its card."""
+    """Make the table of the finished trainings, and its card."""
     task = task_named(plan.task)
     settings = describe(plan)
     with Journal(path, settings) as journal:
-        found = {Job(*entry["job"]): entry for entry in journal.entries}
+        entries = {Job(*entry["job"]): entry for entry in journal.entries}
     jobs = plan.jobs()
-    if missing := len(set(jobs) - set(found)):
+    n_missing = len(set(jobs) - set(entries))
+    if n_missing:
         raise UserError(
-            f"{path} lacks {missing} of {len(jobs)} trainings; run the same command again to go on."
+            f"{path} lacks {n_missing} of {len(jobs)} trainings; run the same command again to go"
+            " on."
         )
     table = Table(
         name=task.name,
@@ -55,32 +56,27 @@ def assemble(plan: Plan, path: Path) -> tuple[Table, dict[str, Any]]:
         network=task.network(),
         epochs="curve",
     )
-    results = _Results(plan.cells, {job: found[job] for job in jobs})
+    results = _Results(plan.cells, {job: entries[job] for job in jobs})
     for metric, epochs, values in columns_of(task, plan, results.column):
-        seeds = (
-            {seed: values(seed) for seed in range(plan.seeds)} if metric.kind != "record" else None
-        )
+        seeds = None
+        if metric.kind != "record":
+            seeds = {seed: values(seed) for seed in range(plan.seeds)}
         table.add(metric, epochs, values(0), 1, seeds)
-    described = "index of the first cell of the functional class, which was trained for all of it"
-    table.add(
-        Metric(CLASS_METRIC, "", "record", "structure", description=described),
-        None,
-        results.first_of_class.astype(float),
-    )
-    return table, {"settings": settings, **noise(plan, table), **spent(results.entries.values())}
+    description = "index of the first cell of the functional class, which was trained for all of it"
+    class_metric = Metric(CLASS_METRIC, "", "record", "structure", description=description)
+    table.add(class_metric, None, results.first_of_class.astype(float))
+    return table, {"settings": settings, **noise(plan, table), **cost(results.entries.values())}
 
 
 class _Results:
-    """Finished trainings, spread from the cells that stand for a class to all of the class."""
+    """Finished trainings; all cells of a class share the one of its first cell."""
 
     def __init__(self, space: Enumerable, entries: dict[Job, dict[str, Any]]) -> None:
         self.first_of_class = first_of_class(space)
         self.entries = entries
 
     def column(self, seed: int, value: Callable[[dict[str, Any]], float]) -> NDArray[np.float64]:
-        """A value of every cell's class under one seed, shape ``(len(space),)``, NaN where it was
-        not trained.
-        """
+        """A value of every cell's class under one seed, shape ``(len(space),)``, or NaN."""
         values = np.full(len(self.first_of_class), np.nan)
         for job, entry in self.entries.items():
             if job.seed == seed:
@@ -98,6 +94,8 @@ def columns_of(
     read: Reader,
 ) -> Iterator[tuple[Metric, int | None, Column]]:
     """Every metric with its epochs and a function from a seed to the column."""
+    source = f"{task.name}, trained by this project"
+    run = f"of one run of {plan.epochs} epochs"
 
     def seconds(split: str, description: str) -> Metric:
         return Metric(
@@ -110,74 +108,74 @@ def columns_of(
             source=source,
         )
 
-    source = f"{task.name}, trained by this project"
-    run = f"of one run of {plan.epochs} epochs"
-    curves = [told for told in task.diagnostics if told.every_epoch]
+    train_seconds = seconds(
+        "train", f"processor time of the first n epochs {run}, live operations only"
+    )
+    valid_seconds = seconds("valid", "processor time of one pass over the validation split")
+    curves = [diagnostic for diagnostic in task.diagnostics if diagnostic.every_epoch]
     for epoch in range(1, plan.epochs + 1):
-        for told in curves:
-            how = "mean over the epoch's batches" if told.split == "train" else "after the epoch"
-            described = told.metric(
-                (), f"{how}; [n] is epoch n {run}, a point on its curve", source
-            )
-            yield (
-                described,
-                epoch,
-                lambda seed, n=told.name, e=epoch: read(  # type: ignore[misc]
-                    seed, lambda x: x[n][e - 1]
-                ),
-            )
-        spent = seconds(
-            "train", f"processor time of the first n epochs {run}, live operations only"
-        )
+        for curve in curves:
+            how = "mean over the epoch's batches" if curve.split == "train" else "after the epoch"
+            metric = curve.metric((), f"{how}; [n] is epoch n {run}, a point on its curve", source)
+            yield metric, epoch, partial(_read_value, read, curve.name, epoch)
         share = epoch / plan.epochs
-        yield spent, epoch, lambda seed, s=share: read(seed, lambda x: s * x["train_seconds"])  # type: ignore[misc]
-        spent = seconds("valid", "processor time of one pass over the validation split")
-        yield spent, epoch, lambda seed: read(seed, lambda x: x["valid_seconds"])
-    for told in task.diagnostics:
-        if not told.every_epoch:
-            described = told.metric((), f"at the end {run}", source)
-            yield described, plan.epochs, lambda seed, n=told.name: read(seed, lambda x: x[n])  # type: ignore[misc]
+        yield train_seconds, epoch, partial(_read_seconds, read, "train_seconds", share)
+        yield valid_seconds, epoch, partial(_read_seconds, read, "valid_seconds", 1)
+    for diagnostic in task.diagnostics:
+        if not diagnostic.every_epoch:
+            metric = diagnostic.metric((), f"at the end {run}", source)
+            yield metric, plan.epochs, partial(_read_value, read, diagnostic.name, None)
+
+
+def _read_value(read: Reader, name: str, epoch: int | None, seed: int) -> NDArray[np.float64]:
+    """A column of a curve's value after an epoch, or of a value at the end."""
+    if epoch is None:
+        return read(seed, lambda entry: entry[name])
+    return read(seed, lambda entry: entry[name][epoch - 1])
+
+
+def _read_seconds(read: Reader, name: str, share: float, seed: int) -> NDArray[np.float64]:
+    return read(seed, lambda entry: share * entry[name])
 
 
 FEWEST = 10
-"""From so many measured cells a regression tells the others'."""
+"""The fewest measured cells from which a regression predicts the others."""
 
 
 def add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
-    """Measure random cells on this machine's CPU and predict the rest.
-
-    Returns:
-        What the card says of it.
-    """
+    """Measure random cells on this machine's CPU and predict the rest; returns the card's entry."""
     space = listed(space_named(table.space))
     count = min(count, len(space))
     cells = draw_cells(count, 0, space)
     measured = measure(cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal)
-    index = [space.index(cell) for cell in cells]
+    places = [space.index(cell) for cell in cells]
     values = np.empty(len(space))
     if count < len(space):
         values = make_model("ridge", "cost").fit(cells, measured.latency).predict(list(space)).mean
-    values[index] = measured.latency
+    values[places] = measured.latency
     was_measured = np.zeros(len(space))
-    was_measured[index] = 1
+    was_measured[places] = 1
+
     summary = measured.summary()
-    name = summary["device_card"]["model"]
+    device = summary["device_card"]["model"]
     others = ", the others predicted by ridge" if count < len(space) else ""
-    how = f"median of one image on one thread of {name}: {count} cells measured{others}"
-    source = f"measured and predicted by surrogate_nas on {name}"
-    table.add(
-        Metric("latency@cpu", "ms", "search", "cost", description=how, source=source), None, values
+    latency = Metric(
+        "latency@cpu",
+        "ms",
+        "search",
+        "cost",
+        description=(
+            f"median of one image on one thread of {device}: {count} cells measured{others}"
+        ),
+        source=f"measured and predicted by surrogate_nas on {device}",
     )
-    marked = Metric(
+    table.add(latency, None, values)
+    mark = Metric(
         "latency_measured@cpu", "", "record", "cost", description="1 where latency@cpu was measured"
     )
-    table.add(marked, None, was_measured)
-    return {
-        "latency": {
-            **summary,
-            "spearman_of_one_half_from_the_other": _between_halves(cells, measured.latency),
-        }
-    }
+    table.add(mark, None, was_measured)
+    between_halves = _between_halves(cells, measured.latency)
+    return {"latency": {**summary, "spearman_of_one_half_from_the_other": between_halves}}
 
 
 def _between_halves(cells: Sequence[Cell], latency: NDArray[np.float64]) -> float:
@@ -205,8 +203,7 @@ def make_table(
     other: str | None = None,
     progress: Progress | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train every functional class, measure latencies, and write the table; may be interrupted and
-    called again.
+    """Train every functional class, measure latencies, and write the table.
 
     Returns:
         The file and the table's card.
@@ -217,21 +214,19 @@ def make_table(
             f"Latencies must be 0 or at least {FEWEST}, not {latencies!r:.80}: the others are"
             " predicted."
         )
-    found = task_named(task)
+    resolved = task_named(task)
     plan = Plan(
         task,
-        found.schedule.epochs if epochs is None else epochs,
+        resolved.schedule.epochs if epochs is None else epochs,
         seeds,
         noisy_classes,
         space=space or DEFAULT_SPACE,
     )
     path = journal_path(plan)
     train_classes(plan, path, workers=workers, engine=engine, progress=progress)
-    name = (
-        f"trained-{found.name}"
-        if plan.space == DEFAULT_SPACE
-        else f"trained-{found.name}-{plan.cells.name}"
-    )
+    name = f"trained-{resolved.name}"
+    if plan.space != DEFAULT_SPACE:
+        name += f"-{plan.cells.name}"
     return finish_table(plan, path, out or table_path(name), latencies, other)
 
 
@@ -242,14 +237,14 @@ def finish_table(
     latencies: int,
     other: str | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Write the table of what was trained, with latencies, and its card, also beside it as JSON."""
+    """Write the table with latencies, and its card, also as a JSON file of the same name."""
     table, card = assemble(plan, path)
     table.name = out.stem
     if latencies:
         card |= add_latencies(table, latencies, path.with_suffix(".latency.jsonl"))
         table.objective += " + 0.1*latency@cpu"
     if other is not None:
-        card |= beside(table, plan.epochs, other)
+        card |= agreement_with(other, table, plan.epochs)
     table.card = json.dumps(card)
     write_table(table, out, compressed=True)
     write_whole(out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")

@@ -1,6 +1,4 @@
-"""What is trained for a table: one cell of every functional class with one seed, some of them with
-several.
-"""
+"""The trainings of a table: a cell of every functional class, some with several seeds."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ class Plan:
         task: The task, as `task_named` knows it.
         epochs: The length of every run.
         seeds: How many seeds the random part of the classes is trained with.
-        noisy_classes: How many classes that part holds.
+        noisy_classes: How many classes that part has.
         classes: How many classes are trained at all; None for all of them.
         space: The space, by its name or definition.
     """
@@ -65,19 +63,15 @@ class Plan:
     def jobs(self) -> list[Job]:
         """All trainings in the order they are made: seed 0 first, classes in random order."""
         cells = representatives(self.cells)
-        order = [int(cell) for cell in np.random.default_rng(ORDER_SEED).permutation(cells)][
-            : self.classes
-        ]
-        noisy = order[: self.noisy_classes]
-        return [
-            Job(cell, seed) for seed in range(self.seeds) for cell in (noisy if seed else order)
-        ]
+        order = np.random.default_rng(ORDER_SEED).permutation(cells).tolist()[: self.classes]
+        jobs = [Job(cell, 0) for cell in order]
+        for seed in range(1, self.seeds):
+            jobs += [Job(cell, seed) for cell in order[: self.noisy_classes]]
+        return jobs
 
 
 def first_of_class(space: Enumerable) -> NDArray[np.intp]:
-    """For every cell the first of its functional class, shape ``(len(space),)``, indices into the
-    space.
-    """
+    """The index of the first cell of every cell's functional class, shape ``(len(space),)``."""
     if space.classes is None:
         return np.arange(len(space))
     _, first, number = np.unique(space.classes, return_index=True, return_inverse=True)
@@ -90,18 +84,14 @@ def representatives(space: Enumerable) -> NDArray[np.intp]:
 
 
 def journal_path(plan: Plan) -> Path:
-    """Where the finished trainings of a plan are kept, in the home folder; plans that differ in
-    seeds share it.
-    """
+    """The journal of a plan's trainings in the home folder; plans that differ in seeds share it."""
     digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
     name = task_named(plan.task).name.replace("?loss=", "-")[:60]
     return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 
 
 def describe(plan: Plan) -> dict[str, Any]:
-    """The settings that a training's result depends on; the numbers of seeds and classes are none
-    of them.
-    """
+    """The settings that a training depends on, without the numbers of seeds and classes."""
     task = task_named(plan.task)
     return {
         "task": task.name,

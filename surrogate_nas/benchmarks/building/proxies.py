@@ -1,6 +1,4 @@
-"""Zero-cost proxies of every functional class of a space, as a table; killed at any moment, it goes
-on.
-"""
+"""A table of zero-cost proxies of every functional class; interrupted work can continue."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ from surrogate_nas.training.proxies import PROXIES
 from surrogate_nas.training.tasks import code_of
 
 _PASSES_A_JOB = 8
-"""Between two looks at the journal."""
+"""Scores that one job computes."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,15 @@ class Passes:
         return space
 
     def jobs(self) -> list[Job]:
-        """All (cell, seed) in the order they are computed: every class's first cell with seed 0,
-        then with others.
-        """
+        """All jobs in their order: every class's first cell with seed 0, then with others."""
         order = np.random.default_rng(ORDER_SEED).permutation(representatives(self.cells))
-        return [Job(int(cell), seed) for seed in range(self.seeds) for cell in order]
+        jobs = []
+        for seed in range(self.seeds):
+            jobs += [Job(int(cell), seed) for cell in order]
+        return jobs
 
     def describe(self) -> dict[str, Any]:
-        """The settings that a score depends on; the number of seeds is none of them."""
+        """The settings that a score depends on, without the number of seeds."""
         task = task_named(self.task)
         return {
             "space": self.cells.definition,
@@ -91,24 +90,22 @@ def make_proxies(
     engine: str = "processes",
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Compute all proxies of one cell of every functional class and write the table; may be
-    interrupted and go on.
+    """Compute all proxies of one cell of every functional class and write the table.
 
     Returns:
         The card: settings, seconds of all cores, and how one seed's order agrees with another's.
     """
     check_engine(engine, workers)
-    found = _computed(passes, workers, engine, progress)
-    by_seed = [
-        {job.cell: entry["scores"] for job, entry in found.items() if job.seed == s}
-        for s in range(passes.seeds)
-    ]
+    entries = _entries(passes, workers, engine, progress)
+    by_seed: list[Scores] = [{} for _ in range(passes.seeds)]
+    for job, entry in entries.items():
+        by_seed[job.seed][job.cell] = entry["scores"]
     table = _table(passes.cells, task_named(passes.task), by_seed)
     card = {
         "settings": passes.describe(),
         "seeds": passes.seeds,
         "classes": len(by_seed[0]),
-        "processor_seconds": sum(entry["seconds"] for entry in found.values()),
+        "processor_seconds": sum(entry["seconds"] for entry in entries.values()),
         "kendall_between_seeds": _between_seeds(by_seed),
     }
     table.card = json.dumps(card)
@@ -117,19 +114,19 @@ def make_proxies(
     return card
 
 
-def _computed(
+def _entries(
     passes: Passes,
     workers: int | None,
     engine: str,
     progress: Progress | None,
 ) -> dict[Job, dict[str, Any]]:
-    """All scores of the plan, from the journal and what it lacked."""
+    """All scores of the plan; those missing in the journal are computed."""
     settings = passes.describe()
     jobs = passes.jobs()
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     path = home() / "proxies" / f"{passes.cells.name[:40]}-{settings['task'][:40]}-{digest}.jsonl"
-    found = entries_of(
-        partial(_of_cells, passes),
+    entries = entries_of(
+        partial(_scores, passes),
         jobs,
         path,
         settings,
@@ -138,11 +135,11 @@ def _computed(
         engine=engine,
         progress=progress,
     )
-    return {job: found[job] for job in jobs}
+    return {job: entries[job] for job in jobs}
 
 
-def _of_cells(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """The scores of some cells with their seeds, in this process."""
+def _scores(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+    """The scores of some cells, in this process."""
     from surrogate_nas.training.proxies.score import score
 
     space = passes.cells
@@ -151,9 +148,8 @@ def _of_cells(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     for job in jobs:
         started = time.process_time()
         scores = score(space[job.cell], space, task, seed=job.seed, batch=passes.batch)
-        entries.append(
-            {"job": list(job), "scores": scores, "seconds": time.process_time() - started}
-        )
+        seconds = time.process_time() - started
+        entries.append({"job": list(job), "scores": scores, "seconds": seconds})
     return entries
 
 
@@ -162,7 +158,7 @@ Scores = dict[int, dict[str, float]]
 
 
 def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
-    """Every class's mean scores, spread to all its cells."""
+    """The mean scores of every class, for all its cells."""
     first = first_of_class(space)
     seeds = len(by_seed)
     table = Table(
@@ -181,10 +177,8 @@ def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
         for cell in by_seed[0]:
             # half the bytes
             values[cell] = np.float32(np.mean([scores[cell][proxy] for scores in by_seed]))
-        how = (
-            f"before any training, one batch of {task.name}, {seeds} seed{'s' * (seeds > 1)}:"
-            f" {what}"
-        )
+        plural = "s" if seeds > 1 else ""
+        how = f"before any training, one batch of {task.name}, {seeds} seed{plural}: {what}"
         source = f"{task.name}, computed by this project"
         metric = Metric(
             f"{proxy}@{task.name}", "", "search", "proxy", description=how, source=source
@@ -194,16 +188,17 @@ def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
 
 
 def _between_seeds(by_seed: Sequence[Scores]) -> dict[str, float]:
-    """By proxy Kendall's τ of the first seed's order with the second's; empty where there is one
-    seed.
+    """By proxy Kendall's τ of the first seed with the second; empty where there is one seed.
 
     A proxy that is the same for all cells has none.
     """
+    taus: dict[str, float] = {}
     if len(by_seed) == 1:
-        return {}
-    both = {
-        proxy: [[scores[c][proxy] for c in by_seed[0]] for scores in by_seed[:2]]
-        for proxy in PROXIES
-    }
-    taus = {proxy: kendall(*np.array(pair)) for proxy, pair in both.items()}
-    return {proxy: tau for proxy, tau in taus.items() if math.isfinite(tau)}
+        return taus
+    first, second = by_seed[:2]
+    for proxy in PROXIES:
+        scores = np.array([(first[cell][proxy], second[cell][proxy]) for cell in first])
+        tau = kendall(*scores.T)
+        if math.isfinite(tau):
+            taus[proxy] = tau
+    return taus

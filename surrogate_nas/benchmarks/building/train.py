@@ -1,6 +1,4 @@
-"""Training what a plan holds: finished trainings are kept line by line, and interrupted work goes
-on.
-"""
+"""Trains the cells of a plan; finished trainings are stored, and interrupted work continues."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ from surrogate_nas.training import Task, task_named, train
 from surrogate_nas.training.tasks import code_of
 
 Entry = dict[str, Any]
-"""What is kept of a job; ``job`` names it."""
+"""The stored result of a job; ``job`` names it."""
 Progress = Callable[[int, int], None]
 
 
@@ -32,14 +30,10 @@ def entries_of(
     engine: str,
     progress: Progress | None,
 ) -> dict[Job, Entry]:
-    """Do the jobs that a journal does not hold yet.
-
-    Returns:
-        Every entry that the journal holds then.
-    """
+    """Do the jobs that are missing in a journal, and return all of its entries."""
     with Journal(path, settings) as journal:
-        found = {Job(*entry["job"]): entry for entry in journal.entries}
-        missing = [job for job in jobs if job not in found]
+        entries = {Job(*entry["job"]): entry for entry in journal.entries}
+        missing = [job for job in jobs if job not in entries]
         batches = [missing[i : i + size] for i in range(0, len(missing), size)]
         done = len(jobs) - len(missing)
         lost = []
@@ -49,17 +43,17 @@ def entries_of(
                 continue
             for entry in outcome.result:
                 journal.append(entry)
-                found[Job(*entry["job"])] = entry
+                entries[Job(*entry["job"])] = entry
             done += len(outcome.job)
             if progress:
                 progress(done, len(jobs))
     raise_lost(lost)
-    return found
+    return entries
 
 
-_KEPT = ("train_seconds", "valid_seconds", "note")
+_STORED = ("train_seconds", "valid_seconds", "note")
 _CELLS_A_BATCH = 2
-"""Trainings between two looks at the journal."""
+"""Trainings of one job."""
 
 
 def train_classes(
@@ -70,7 +64,7 @@ def train_classes(
     engine: str = "processes",
     progress: Progress | None = None,
 ) -> None:
-    """Train what the journal does not hold yet; may be interrupted and called again."""
+    """Train what is missing in the journal; can be interrupted and called again."""
     entries_of(
         partial(_train, plan),
         plan.jobs(),
@@ -83,28 +77,32 @@ def train_classes(
     )
 
 
-def _train(plan: Plan, jobs: Sequence[Job]) -> list[dict[str, Any]]:
-    """Train some cells in this process; everything that is kept of each."""
+def _train(plan: Plan, jobs: Sequence[Job]) -> list[Entry]:
     return [train_job(plan, job) for job in jobs]
 
 
-def train_job(plan: Plan, job: Job) -> dict[str, Any]:
+def train_job(plan: Plan, job: Job) -> Entry:
     """Train one cell in this process.
 
     Returns:
-        Everything that is kept of it: the curve of every metric, what is told at the end, processor
-        seconds, a note.
+        Its entry: the curve of every metric, the values at the end, processor seconds, a note.
     """
     space = plan.cells
-    task = _learned(plan.task, code_of(plan.task))
+    task = _task_with_data(plan.task, code_of(plan.task))
     started = time.process_time()
     (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
-    spent = {"processor_seconds": time.process_time() - started}
-    told = {**curve.values, **curve.finals, **{name: getattr(curve, name) for name in _KEPT}}
-    return {"job": list(job), **told, **spent}
+    seconds = time.process_time() - started
+    stored = {name: getattr(curve, name) for name in _STORED}
+    return {
+        "job": list(job),
+        **curve.values,
+        **curve.finals,
+        **stored,
+        "processor_seconds": seconds,
+    }
 
 
 @lru_cache(maxsize=256)
-def _learned(name: str, code: str) -> Task:  # noqa: ARG001 - the key
-    """A task with its data, read once in a process."""
+def _task_with_data(name: str, code: str) -> Task:  # noqa: ARG001 - the key
+    """A task, whose data a process reads only once."""
     return task_named(name)
