@@ -353,12 +353,12 @@ class Benchmark(ABC):
         return float(np.median(values)), self.metric(question.metric).worst(values)
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:  # noqa: ARG002 - what is dear has a smaller one
-        """The cells of a metric's median: all that can be listed, else the `Space.survey`.
+        """The cells of a metric's median: all that can be listed, else `Space.reference_sample`.
 
         Args:
             question: A resolved question.
         """
-        return self.space.survey
+        return self.space.reference_sample
 
     def is_dear(self, metric: str) -> bool:  # noqa: ARG002 - tables hold their answers
         """Whether each new value calls a user's function, which may train.

@@ -146,7 +146,7 @@ class Computed(Benchmark):
         return total.hexdigest()
 
     def _reference_values(self, metric: str) -> bytes:
-        return self._values(metric, self.space.survey).tobytes()
+        return self._values(metric, self.space.reference_sample).tobytes()
 
     def is_dear(self, metric: str) -> bool:
         """Whether a function may take long, so that every call of it counts."""
@@ -154,7 +154,7 @@ class Computed(Benchmark):
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """The cells of a metric's median: 64 for a dear one, or fewer if there are not as many."""
-        return self._sample if self.is_dear(question.metric) else self.space.survey
+        return self._sample if self.is_dear(question.metric) else self.space.reference_sample
 
     @cached_property
     def _sample(self) -> Sequence[Cell]:

@@ -38,7 +38,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, replacing, shipped, table_path
 from surrogate_nas.space import Cell, Sampled, listed
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, HeldTable, Seed, Values, read_compact
+from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, MemoryTable, Seed, Values, read_compact
 
 MODEL = "gp"
 VERSION = 1
@@ -53,7 +53,7 @@ MARK = Metric(
 _MARKED = ColumnKey(MARK.name, None, "mean")
 
 
-class FilledTable(HeldTable):
+class FilledTable(MemoryTable):
     """A table with search metrics and seconds of all cells of the space that its own are of.
 
     Attributes:
@@ -62,7 +62,7 @@ class FilledTable(HeldTable):
         is_whole: Whether all of them were, so that nothing is predicted.
     """
 
-    def __init__(self, trained: HeldTable) -> None:
+    def __init__(self, trained: MemoryTable) -> None:
         """Extend a table; nothing is predicted yet."""
         super().__init__(trained.table, trained.digest)
         if not isinstance(self.cells, Sampled):
@@ -213,7 +213,7 @@ class LossesBenchmark(TableBenchmark):
         self.charge = _CHARGE
         self.one_curve = True
 
-    def _read_table(self, path: Path) -> HeldTable:
+    def _read_table(self, path: Path) -> MemoryTable:
         return read_compact(path)
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:  # noqa: ARG002 - seconds are of one seed

@@ -20,7 +20,7 @@ from surrogate_nas.tables import (
     UNKNOWN_SEEDS,
     ColumnKey,
     Contents,
-    HeldTable,
+    MemoryTable,
     PartOfTable,
     Run,
     Seed,
@@ -127,7 +127,7 @@ class TableBenchmark(Benchmark):
         self.path = path
         self._hold(self._read_table(path))
 
-    def _hold(self, table: TableFile | PartOfTable | HeldTable) -> None:
+    def _hold(self, table: TableFile | PartOfTable | MemoryTable) -> None:
         """Answer from a table."""
         self._table = table
         self.name = self._table.name
@@ -161,7 +161,7 @@ class TableBenchmark(Benchmark):
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_again, (self.path, type(self), self._table.digest, self.contents)
 
-    def _read_table(self, path: Path) -> TableFile | HeldTable:
+    def _read_table(self, path: Path) -> TableFile | MemoryTable:
         return TableFile(path)
 
     @property
@@ -194,7 +194,7 @@ class TableBenchmark(Benchmark):
         return hashlib.sha256(f"table {self._table.digest}".encode()).hexdigest()
 
     @property
-    def table(self) -> TableFile | PartOfTable | HeldTable:
+    def table(self) -> TableFile | PartOfTable | MemoryTable:
         """What its columns are read from."""
         return self._table
 

@@ -204,7 +204,7 @@ def results_folder(
     return folder
 
 
-def at_once(workers: int | None, engine: str, usual: int) -> int | None:
+def workers_or_usual(workers: int | None, engine: str, usual: int) -> int | None:
     """How many jobs at once where a command has a usual number of processes."""
     return usual if workers is None and engine == PROCESSES else workers
 

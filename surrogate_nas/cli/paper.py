@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, workers_or_usual
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers import PAPERS
@@ -44,7 +44,7 @@ def paper(
       snas paper latency --runs 3 --workers 4
       snas paper all
     """
-    at_a_time = at_once(workers, engine, _DEFAULT_WORKERS)
+    at_a_time = workers_or_usual(workers, engine, _DEFAULT_WORKERS)
     redo = partial(_redo, runs=runs, workers=at_a_time, engine=engine)
     if name == _ALL:
         _redo_all(redo, out or Path("results"), json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, at_once
+from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, workers_or_usual
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 
@@ -146,7 +146,7 @@ def table_losses(
                 [pair.plan for pair in pairs],
                 elsewhere=elsewhere,
                 hours=most,
-                workers=at_once(workers, engine, _USUAL),
+                workers=workers_or_usual(workers, engine, _USUAL),
                 engine=engine,
                 progress=progress,
                 note=say,
@@ -290,7 +290,7 @@ def proxies(
     started = time.perf_counter()
     with progress_bar("passes") as progress:
         passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
-        together = at_once(workers, engine, _USUAL)
+        together = workers_or_usual(workers, engine, _USUAL)
         card = make_proxies(passes, out, workers=together, engine=engine, progress=progress)
     content = {
         "table": str(out),

@@ -12,7 +12,7 @@ from surrogate_nas.objective.expression import (
     params,
     parse,
 )
-from surrogate_nas.objective.known import Known
+from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.objective.seeds import Draw
 from surrogate_nas.objective.terms import Scores
@@ -21,7 +21,7 @@ __all__ = [
     "Constraint",
     "Draw",
     "Expression",
-    "Known",
+    "FreeTerms",
     "Objective",
     "Scores",
     "diversity",

@@ -24,7 +24,7 @@ from surrogate_nas.tables import Seed
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class FreeTerms:
     """λR and feasibility of any cells, for the terms that need no training; and metrics by name.
 
     Attributes:

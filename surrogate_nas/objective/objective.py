@@ -34,7 +34,7 @@ from surrogate_nas.objective.expression import (
     exact,
     parsed,
 )
-from surrogate_nas.objective.known import Known
+from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.seeds import (
     Draw,
     SingleSeeds,
@@ -629,16 +629,16 @@ class Objective:
         return vector
 
     @cached_property
-    def known(self) -> Known:
+    def known(self) -> FreeTerms:
         """λR and feasibility of any cell, as far as they need no training; holds no benchmark."""
-        return Known.of(
+        return FreeTerms.of(
             self.benchmark, self._questions, self.terms, self.constraints, self.parts, self.seed
         )
 
     @cached_property
     def unreachable(self) -> str:
         """A sentence on a limit that no cell keeps; empty if there is none or that is unknown."""
-        cells = self.benchmark.space.survey
+        cells = self.benchmark.space.reference_sample
         space = self.benchmark.space
         if not self.constraints:
             return ""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from surrogate_nas.benchmarks.cost_model import CostModel, cost_models_of, task_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.levels import ROUNDING
-from surrogate_nas.objective.known import Known
+from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.objective import Objective
 from surrogate_nas.space import Enumerable
 from surrogate_nas.space.network import CONV1, CONV3
@@ -26,7 +26,7 @@ _LEAST_R2 = 0.9
 Matrix = NDArray[np.float64]
 
 
-def additive(known: Known, space: Enumerable) -> Additive:
+def additive(known: FreeTerms, space: Enumerable) -> Additive:
     """The known terms of one objective as a sum over edges.
 
     A metric that follows from the cell alone must be such a sum for every cell of the space; a

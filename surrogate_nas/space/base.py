@@ -37,7 +37,7 @@ Analytic: TypeAlias = Mapping[str, tuple[Metric, Callable[[Choices, Network], Co
 shape ``(n,)``.
 """
 
-SURVEYED = 10_000
+REFERENCE_SIZE = 10_000
 """How many cells stand for a space that cannot be listed."""
 _SURVEY_SEED = 201
 
@@ -155,15 +155,20 @@ class Space(ABC):
             return False
 
     @cached_property
-    def survey(self) -> Sequence[Cell]:
+    def reference_sample(self) -> Sequence[Cell]:
         """The cells that constants are taken from: all of them, or a fixed sample of 10,000."""
         rng = np.random.default_rng(_SURVEY_SEED)
-        return [self.sample(rng) for _ in range(SURVEYED)]
+        return [self.sample(rng) for _ in range(REFERENCE_SIZE)]
+
+    @property
+    def survey(self) -> Sequence[Cell]:
+        """The earlier name of `reference_sample`."""
+        return self.reference_sample
 
     @cached_property
-    def surveyed_choices(self) -> Choices:
-        """The choices of the `survey`, shape ``(n, positions)``."""
-        return choices_of(self.survey)
+    def reference_choices(self) -> Choices:
+        """The choices of the `reference_sample`, shape ``(n, positions)``."""
+        return choices_of(self.reference_sample)
 
     @cached_property
     def reference(self) -> Cell:
@@ -426,7 +431,7 @@ class Enumerable(Space, Sequence[Cell]):
         return None
 
     @cached_property
-    def survey(self) -> Sequence[Cell]:
+    def reference_sample(self) -> Sequence[Cell]:
         """All cells."""
         return self._cells
 

@@ -26,7 +26,7 @@ _ahead: list[Question] = []
 _asked: dict[tuple[str, str, tuple[Any, ...]], None] = {}
 
 
-def once(
+def memoise(
     most: int, ahead: Sequence[tuple[Any, ...]] = ()
 ) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
     """Let a function of a space answer each of its last questions once a process.
@@ -56,12 +56,12 @@ def asked_of(space: Space) -> list[Question]:
     return [(name, arguments) for of, name, arguments in list(_asked) if of == space.definition]
 
 
-def asked_ahead() -> list[Question]:
+def warm_up_list() -> list[Question]:
     """What a space will be asked by the modules that this process has imported."""
     return list(_ahead)
 
 
-def work_out(space: Space, questions: Sequence[Any]) -> None:
+def precompute(space: Space, questions: Sequence[Any]) -> None:
     """Work out what another process was asked of a space; what is no such question is left out."""
     for question in questions:
         with suppress(Exception):

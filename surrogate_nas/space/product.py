@@ -427,7 +427,7 @@ class EnumerableChoiceSpace(ChoiceSpace, Enumerable):
         )
 
     @property
-    def surveyed_choices(self) -> Choices:
+    def reference_choices(self) -> Choices:
         """The choices of all cells."""
         return self.choices
 

@@ -28,7 +28,7 @@ from surrogate_nas.space.product import ChoiceSpace, EnumerableChoiceSpace
 
 NEAREST = 12
 """How many of the nearest held cells are neighbours for certain."""
-MOST_HELD = 1_000_000
+MOST_CELLS = 1_000_000
 """The most cells that a sample may have."""
 _QUICK = 500
 """With so many cells, neighbours are found anew in every process; with more they are remembered in
@@ -102,10 +102,10 @@ class Sampled(EnumerableChoiceSpace):
                 f"Cells of the space {base.name} have {len(widths)} positions; at least one is"
                 " needed."
             )
-        if len(self._choices) > MOST_HELD:
+        if len(self._choices) > MOST_CELLS:
             raise UserError(
-                f"{len(self._choices):,} cells of the space {base.name} are held; {MOST_HELD:,} are"
-                " the most."
+                f"{len(self._choices):,} cells of the space {base.name} are held;"
+                f" {MOST_CELLS:,} are the most."
             )
         inside = bool(((self._choices >= 0) & (self._choices < widths)).all())
         if not inside or not base.allows_all(self._choices):

@@ -44,7 +44,7 @@ class Strategy(ABC):
         objectives: How many objectives there are.
         known: λR and feasibility of any cell for free, as far as no training is needed to tell;
             None where it is withheld (``penalty(cells)``, ``feasible(cells)``,
-            ``metric(name, cells)``; see `surrogate_nas.objective.Known`).
+            ``metric(name, cells)``; see `surrogate_nas.objective.FreeTerms`).
         supernet_context: What it trains with, where it declares that it needs one; None for all
             others.
         space: The space that cells come from.

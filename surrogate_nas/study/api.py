@@ -23,7 +23,7 @@ from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
 from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suites
 from surrogate_nas.study.options import budget_of, takes_options, unusual
-from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_suite, suite_told
+from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, parse_suite, read_suite
 from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
@@ -517,7 +517,7 @@ def _asked(path: Path) -> Suite:
         raise UserError(
             f"{path} is damaged or of an older version: run its snas suite command once more."
         ) from error
-    return replace(suite_told(name, str(path), content), options=options)
+    return replace(parse_suite(name, str(path), content), options=options)
 
 
 def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:

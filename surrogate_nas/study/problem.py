@@ -205,7 +205,7 @@ def read_suite(name: str) -> Suite:
     """
     if name in SUITES:
         content = files(__package__).joinpath("suites", f"{name}{_SUFFIX}").read_bytes()
-        return suite_told(name, name, read_toml(name, content))
+        return parse_suite(name, name, read_toml(name, content))
     path = Path(name)
     if path.suffix != _SUFFIX:
         raise unknown("suite", name, [*SUITES, f"FILE{_SUFFIX}"])
@@ -213,10 +213,10 @@ def read_suite(name: str) -> Suite:
         content = read_regular(path)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    return suite_told(path.stem, str(path), read_toml(str(path), content))
+    return parse_suite(path.stem, str(path), read_toml(str(path), content))
 
 
-def suite_told(name: str, source: str, content: Any) -> Suite:
+def parse_suite(name: str, source: str, content: Any) -> Suite:
     """A suite from what a file says of it."""
     check_table(source, "", content, _KEYS, ("strategies", "problems"))
     try:

@@ -21,7 +21,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import DIVERSITY, parse_several
-from surrogate_nas.objective.known import Known
+from surrogate_nas.objective.known import FreeTerms
 from surrogate_nas.objective.terms import BoundTerm, finite
 from surrogate_nas.space import Cell, Space, space_named
 from surrogate_nas.space.network import Network
@@ -189,7 +189,7 @@ class RecordedObjective(Objective):
         self.bounds = finite([self._bound(number) for number in range(self.parts)])
         self.fingerprint = description["fingerprint"]
         known = (description.get("data") or {}).get("known", {})
-        self.known = Known(
+        self.known = FreeTerms(
             tuple(known.get("terms", ())), tuple(known.get("missing", ())), (), (), ()
         )
         self.recorded = description.get("reference") or {}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
-from surrogate_nas.space.memo import once
+from surrogate_nas.space.memo import memoise
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates.gaussian import Scaling
 
@@ -41,22 +41,21 @@ def columns(
 
 def is_surveyed(space: Space) -> bool:
     """Whether the survey of a space is all of it, cell by cell in its order."""
-    return isinstance(space, Enumerable) and len(space.survey) == len(space)
+    return isinstance(space, Enumerable) and len(space.reference_sample) == len(space)
 
 
-@once(16)
+@memoise(16)
 def surveyed(space: Space, encoding: str, extra: tuple[str, ...]) -> Matrix:
-    """Encode the cells of `Space.survey`, once a process: every cell of an enumerable space, in its
-    order.
+    """Encode the cells of `Space.reference_sample`, once a process; in their order.
 
     Args:
         encoding: See `columns`.
         extra: See `columns`.
     """
-    return _encoded(space, space.survey, encoding, extra)
+    return _encoded(space, space.reference_sample, encoding, extra)
 
 
-@once(16)
+@memoise(16)
 def scaling(space: Space, encoding: str) -> Scaling:
     """How the columns of an encoding are brought to one scale, from the survey of the space.
 

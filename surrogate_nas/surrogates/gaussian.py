@@ -290,19 +290,19 @@ class GrowingProcess:
             prior: As for the constructor.
             noise: Likewise.
         """
-        self.held = 0
+        self.n_observed = 0
         self._prior = prior
         self._noise = noise
         self._explained[:] = 0.0
 
-    def see(self, place: int, covariance: Floats) -> None:
+    def observe(self, place: int, covariance: Floats) -> None:
         """Add an observation.
 
         Args:
             place: Where the cell is.
             covariance: Between there and all places, shape ``(m,)``.
         """
-        n = self.held
+        n = self.n_observed
         self._reserve(n + 1)
         cross = self._whitened[:n, place].copy()
         variance = self._prior + self._noise - float(cross @ cross)
@@ -312,9 +312,9 @@ class GrowingProcess:
         self._cholesky[n, n] = pivot
         self._whitened[n] = (covariance - cross @ self._whitened[:n]) / pivot
         self._explained += self._whitened[n] ** 2
-        self.held = n + 1
+        self.n_observed = n + 1
 
-    def see_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
+    def observe_all(self, places: Places, covariance: Callable[[slice], Floats]) -> None:
         """Add the first observations together.
 
         Args:
@@ -340,11 +340,11 @@ class GrowingProcess:
             columns = _forward(self._cholesky[:n, :n], whitened[:, part])
             whitened[:, part] = columns
             self._explained[part] = np.einsum("ij,ij->j", columns, columns)
-        self.held = n
+        self.n_observed = n
 
-    def widen(self, covariance: Floats) -> None:
+    def add_points(self, covariance: Floats) -> None:
         """Add places; `covariance`: between the observed cells and these, shape ``(n, k)``."""
-        n = self.held
+        n = self.n_observed
         new = _forward(self._cholesky[:n, :n], covariance)
         old = self._whitened
         self._whitened = np.empty((len(old), old.shape[1] + new.shape[1]))
@@ -359,7 +359,7 @@ class GrowingProcess:
             pending: Where cells are whose values are not known yet, shape ``(k,)``.
             between: The covariance between there and all places, shape ``(k, m)``.
         """
-        n = self.held
+        n = self.n_observed
         whitened = self._whitened[:n]
         both = np.column_stack([target, np.ones(n)])
         white = _forward(self._cholesky[:n, :n], both)
@@ -376,7 +376,7 @@ class GrowingProcess:
 
     def _explained_by(self, pending: Places, between: Floats) -> Floats:
         """How much variance pending cells will explain at every place, shape ``(m,)``."""
-        whitened = self._whitened[: self.held]
+        whitened = self._whitened[: self.n_observed]
         cross = whitened[:, pending]
         left = between - cross.T @ whitened
         among = left[:, pending] + self._noise * np.eye(len(pending))
@@ -388,7 +388,7 @@ class GrowingProcess:
             return
         whitened = self._whitened
         cholesky = self._cholesky
-        filled = self.held
+        filled = self.n_observed
         room = max(_ROOM, 2 * n)
         self._whitened = np.empty((room, whitened.shape[1]))
         self._cholesky = np.zeros((room, room))

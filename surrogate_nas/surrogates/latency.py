@@ -270,10 +270,15 @@ class Latency(Surrogate):
         Raises:
             UserError: `n` is not between 1 and the number of surveyed cells.
         """
-        if not 1 <= check_whole("The number of cells to choose", n) <= len(space.survey):
-            raise UserError(f"Between 1 and {len(space.survey)} cells can be chosen, not {n}.")
+        if not 1 <= check_whole("The number of cells to choose", n) <= len(space.reference_sample):
+            raise UserError(
+                f"Between 1 and {len(space.reference_sample)} cells can be chosen, not {n}."
+            )
         with one_thread():
-            return [space.survey[i] for i in _most_telling(self.prior(space), _surveyed(space), n)]
+            return [
+                space.reference_sample[i]
+                for i in _most_telling(self.prior(space), _surveyed(space), n)
+            ]
 
     def _scale_of(self, values: Floats) -> Target:
         size = float(values.mean())
@@ -375,12 +380,12 @@ def _joined(groups: Sequence[NDArray[Any]]) -> Floats:
 @lru_cache(maxsize=4)
 def _surveyed(space: Space) -> Floats:
     """The columns of the cells of the survey; where that is the space, in its order."""
-    return _joined(space.cost_groups(space.surveyed_choices))
+    return _joined(space.cost_groups(space.reference_choices))
 
 
 @lru_cache(maxsize=4)
 def _group_of_columns(space: Space) -> NDArray[np.int64]:
-    sizes = [group.shape[1] for group in space.cost_groups(space.surveyed_choices[:1])]
+    sizes = [group.shape[1] for group in space.cost_groups(space.reference_choices[:1])]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 

@@ -36,7 +36,7 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_re
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables.table import TEXTS, ColumnKey, HeldTable, Table, Values, details
+from surrogate_nas.tables.table import TEXTS, ColumnKey, MemoryTable, Table, Values, details
 
 FORMAT = "surrogate_nas compact table"
 VERSION = FORMATS["compact"].version
@@ -181,7 +181,7 @@ def _digest(index: bytes, values: NDArray[np.int32]) -> str:
     return total.hexdigest()
 
 
-def read_compact(path: Path) -> HeldTable:
+def read_compact(path: Path) -> MemoryTable:
     """Read a compact table, all of it.
 
     Args:
@@ -208,7 +208,7 @@ def read_compact(path: Path) -> HeldTable:
             values = _bounded(file, "values", np.int32)
             if _digest(index, values) != hdf5.text(file, "digest"):
                 raise ValueError("its content was altered")
-            return HeldTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
+            return MemoryTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
     except UserError:
         raise
     except hdf5.ERRORS as error:

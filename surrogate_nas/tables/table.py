@@ -425,7 +425,7 @@ class TableView:
         self.sources = of.sources
 
 
-class HeldTable(TableView):
+class MemoryTable(TableView):
     """A table in memory.
 
     Attributes:

@@ -349,9 +349,9 @@ def test_many_columns_take_bounded_time() -> None:
     """Of more than sixty columns, forests learn fewer cells each."""
     columns = {f"latency@{i}": LATENCY * RNG.normal(1, 0.05, len(LATENCY)) for i in range(90)}
     from surrogate_nas.benchmarks.doctor.case import FEWEST, ROWS, Case
-    from surrogate_nas.tables import HeldTable
+    from surrogate_nas.tables import MemoryTable
 
-    case = Case("many", HeldTable(table(columns), ""), ())
+    case = Case("many", MemoryTable(table(columns), ""), ())
     forest = case.forest(case.columns[0])
     assert forest is not None and FEWEST <= len(forest.rows) == ROWS * 60 // 90
 

@@ -60,7 +60,7 @@ def plainly_encoded(genotype: Any, encoding: dict[str, dict[str, int]]) -> list[
 
 def test_codes_are_those_of_the_published_space(files: dict[str, Path]) -> None:
     encoding = json.loads(files["encoding_v2.json"].read_text())
-    cells = [*map(DARTS.parse, DARTS.named), *DARTS.survey[:200]]
+    cells = [*map(DARTS.parse, DARTS.named), *DARTS.reference_sample[:200]]
     expected = [plainly_encoded(DARTS.genotype(cell), encoding) for cell in cells]  # type: ignore[attr-defined]
     assert nb301.encoded(choices_of(cells)).tolist() == expected
 
@@ -71,7 +71,7 @@ def test_answers_are_what_the_model_says(bench: PredictedBenchmark, files: dict[
     session = onnxruntime.InferenceSession(
         str(files["model_v2.onnx"]), providers=["CPUExecutionProvider"]
     )
-    cells = list(DARTS.survey[:30])
+    cells = list(DARTS.reference_sample[:30])
     codes = nb301.encoded(choices_of(cells))
     for epochs in (1, 50, 98):
         (said,) = session.run(
@@ -110,7 +110,7 @@ def test_what_it_says_of_itself(bench: PredictedBenchmark) -> None:
 
 
 def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
-    cells = list(DARTS.survey[300:330])
+    cells = list(DARTS.reference_sample[300:330])
     question = bench.question("valid_error")
     alone = [bench.measure([cell], (question,)).values[0, 0] for cell in cells]
     assert np.allclose(
@@ -122,7 +122,7 @@ def test_a_batch_is_answered_as_one_by_one(bench: PredictedBenchmark) -> None:
 
 
 def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
-    cell = DARTS.survey[7]
+    cell = DARTS.reference_sample[7]
     seconds = {
         epochs: float(bench.query(cell, "train_seconds", epochs=epochs)) for epochs in (20, 98)
     }
@@ -131,7 +131,7 @@ def test_what_an_answer_costs(bench: PredictedBenchmark) -> None:
     assert bench.measure([cell], [bench.question("params")]).cost[0] == 0
     assert bench.continued(cell, 20, 98) == seconds[98] - seconds[20] > 0
     steps = [
-        bench.continued(DARTS.survey[place], epochs, epochs + 1)
+        bench.continued(DARTS.reference_sample[place], epochs, epochs + 1)
         for place in range(20)
         for epochs in range(1, 98)
     ]

@@ -131,7 +131,7 @@ def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
     constant, columns = ALONE.cost_groups(np.array([[2], [0]]))
     assert constant.tolist() == [[1], [1]] and columns.tolist() == [[0, 0, 1], [1, 0, 0]]
     assert ALONE.reference == ALONE.reference and ALONE.reference in ALONE
-    assert len(ALONE.survey) == 10_000 == len(ALONE.surveyed_choices)
+    assert len(ALONE.reference_sample) == 10_000 == len(ALONE.reference_choices)
     for refused in (
         lambda: ALONE.build(cell, SMALL, seed=0),
         lambda: ALONE.draw(Figure(), cell),
@@ -143,7 +143,9 @@ def test_a_space_has_by_default_what_follows_from_its_cells() -> None:
         UserError, match="Unknown encoding of alone 'one_hat'. Did you mean 'one_hot'"
     ):
         ALONE.encode([cell], "one_hat")
-    assert "survey" in vars(ALONE) and "survey" not in vars(pickle.loads(pickle.dumps(ALONE)))
+    assert "reference_sample" in vars(ALONE) and "reference_sample" not in vars(
+        pickle.loads(pickle.dumps(ALONE))
+    )
 
 
 def test_cells_are_told_by_their_text_and_belong_where_their_choices_do() -> None:

@@ -14,7 +14,7 @@ import pytest
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Enumerable, register, space_named
-from surrogate_nas.space.base import SURVEYED
+from surrogate_nas.space.base import REFERENCE_SIZE
 from tests.conftest import SWIFT_STRATEGIES, Snas
 from tests.examples_enumerable import SPACE as LISTED
 from tests.examples_sampled import SPACE as SAMPLED
@@ -69,10 +69,10 @@ def test_constants_of_a_sampled_space_come_from_a_fixed_survey() -> None:
     bench = sn.load(BENCHES[1])
     objective = sn.Objective("valid_error + 0.1*latency@mine", bench)
     assert (
-        len(SAMPLED.survey) == SURVEYED
-        and SAMPLED.survey[:3] == pickle.loads(pickle.dumps(SAMPLED)).survey[:3]
+        len(SAMPLED.reference_sample) == REFERENCE_SIZE
+        and SAMPLED.reference_sample[:3] == pickle.loads(pickle.dumps(SAMPLED)).reference_sample[:3]
     )
-    values = bench.query(list(SAMPLED.survey), "latency@mine")
+    values = bench.query(list(SAMPLED.reference_sample), "latency@mine")
     assert objective.terms[1].divisor == np.median(values)
     assert "sample of 10,000" in objective.terms[1].divisor_meaning
     assert (

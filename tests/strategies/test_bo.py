@@ -37,12 +37,14 @@ def test_points_that_are_added_later_are_seen_as_if_they_had_been_there(
     told = np.array([0, 5, 9, 14, 20, 21, 29])
     at_once = Expert(points, 0)
     grown = Expert(points[:30], 0)
-    grown.see(told[:5], target[told[:5]], NONE)
-    at_once.see(told[:5], target[told[:5]], NONE)
+    grown.observe(told[:5], target[told[:5]], NONE)
+    at_once.observe(told[:5], target[told[:5]], NONE)
     grown.extend(points[30:])
     later = np.concatenate([told, [33, 59, 0]])
     for seen in (told, later):
-        one, other = (expert.see(seen, target[seen], np.array([40])) for expert in (at_once, grown))
+        one, other = (
+            expert.observe(seen, target[seen], np.array([40])) for expert in (at_once, grown)
+        )
         np.testing.assert_allclose(one.mean, other.mean, atol=1e-5)
         np.testing.assert_allclose(one.variance, other.variance, atol=1e-5)
     assert at_once.hyper == grown.hyper
@@ -53,8 +55,8 @@ def test_a_pending_cell_is_believed_so_that_its_surroundings_are_left(
 ) -> None:
     told = np.arange(10)
     expert = Expert(points, 0)
-    before = expert.see(told, points[told, 0], NONE)
-    after = expert.see(told, points[told, 0], np.array([42, 17]))
+    before = expert.observe(told, points[told, 0], NONE)
+    after = expert.observe(told, points[told, 0], np.array([42, 17]))
     np.testing.assert_array_equal(before.mean, after.mean)
     assert after.variance[42] < before.variance[42] and after.variance[17] < before.variance[17]
 
@@ -161,7 +163,7 @@ def searched(space: LargeSpace, cells: int) -> tuple[BayesianOptimisation, list[
 
 def test_a_space_that_is_not_listed_is_searched_among_a_growing_choice() -> None:
     space = Noting()
-    assert len(space.survey) == space.drawn
+    assert len(space.reference_sample) == space.drawn
     before = space.drawn
     _, asked = searched(space, 40)
     assert len(set(asked)) == 40 and space.drawn - before < 1000
@@ -174,7 +176,7 @@ def test_a_choice_that_has_become_large_begins_anew_and_forgets_nothing_told(
 ) -> None:
     monkeypatch.setattr(pool, "_MOST", 800)
     space = Noting()
-    assert len(space.survey) == space.drawn
+    assert len(space.reference_sample) == space.drawn
     before = space.drawn
     made, asked = searched(space, 20)
     assert space.drawn - before > 1400 and len(set(asked)) == 20

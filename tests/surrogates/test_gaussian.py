@@ -118,9 +118,9 @@ def test_what_is_seen_at_once_or_in_turn_is_the_conditional_distribution(
     )
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
     if at_once:
-        process.see_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
+        process.observe_all(PLACES[:at_once], lambda at: to_all[:at_once, at])
     for place, row in zip(PLACES[at_once:], to_all[at_once:], strict=True):
-        process.see(int(place), row)
+        process.observe(int(place), row)
     target = values[:12] + 3.0
     mean, variance = process.predict(target, np.empty(0, dtype=np.intp), np.empty((0, 25)))
     expected = conditioned(points, PLACES, target, hyper)
@@ -139,7 +139,7 @@ def test_pending_cells_take_their_variance_and_leave_the_mean(
     told = PLACES[:8]
     pending = PLACES[8:]
     process = GrowingProcess(25, 1 + hyper.shared, hyper.noise)
-    process.see_all(told, lambda at: to_all[:8, at])
+    process.observe_all(told, lambda at: to_all[:8, at])
     before = process.predict(values[:8], pending[:0], to_all[:0])
     mean, variance = process.predict(values[:8], pending, to_all[8:])
     believed = np.concatenate([values[:8], before.mean[pending]])
@@ -159,10 +159,10 @@ def test_places_may_be_added_later(points: Floats, values: Floats) -> None:
     none = np.empty(0, dtype=np.intp)
     to_all = kernel(points[:10], points, hyper.length)
     process = GrowingProcess(few, 1.0, hyper.noise)
-    process.see_all(np.arange(6), lambda at: to_all[:6, :few][:, at])
-    process.widen(to_all[:6, few:])
+    process.observe_all(np.arange(6), lambda at: to_all[:6, :few][:, at])
+    process.add_points(to_all[:6, few:])
     for place in range(6, 10):
-        process.see(place, to_all[place])
+        process.observe(place, to_all[place])
     expected = conditioned(points, np.arange(10), values[:10], hyper)
     np.testing.assert_allclose(
         process.predict(values[:10], none, np.empty((0, 25))), expected, rtol=1e-8

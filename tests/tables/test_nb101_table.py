@@ -183,7 +183,7 @@ def test_a_file_of_one_s_own_is_imported(
     bench = load("nb101-full")
     whole = space_named_of(table)
     assert bench.space.size == 300 and "300 of 423,624 cells" in bench.title
-    places = [whole.index(whole.parse(cell.text)) for cell in bench.space.survey]
+    places = [whole.index(whole.parse(cell.text)) for cell in bench.space.reference_sample]
     assert np.array_equal(bench.column("valid_error", 36), column(table, "valid_error", 36)[places])
     table_path("nb101-full").unlink()
 

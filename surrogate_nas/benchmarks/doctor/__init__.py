@@ -38,7 +38,7 @@ from surrogate_nas.benchmarks.losses import FilledBenchmark, LossesBenchmark
 from surrogate_nas.benchmarks.table import TableBenchmark, open_table
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space
-from surrogate_nas.tables import HeldTable, Table
+from surrogate_nas.tables import MemoryTable, Table
 from surrogate_nas.tables.sources import spreadsheet
 
 __all__ = ["LEVELS", "Examination", "Finding", "examine", "examine_file", "is_file"]
@@ -90,7 +90,7 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
             raise UserError(f"{table.name} is no table, so it has no columns to look at.")
         case = Case(table.name, table.table, repeats)
     else:
-        case = Case(table.name, HeldTable(table, ""), repeats)
+        case = Case(table.name, MemoryTable(table, ""), repeats)
     # of values near the limits of a float, what is not finite says nothing
     with np.errstate(all="ignore"):
         findings = [finding for check in CHECKS for finding in check(case)]

@@ -18,7 +18,7 @@ from surrogate_nas.space import Cell, Enumerable
 from surrogate_nas.surrogates import Surrogate, make_model
 from surrogate_nas.surrogates.bagging import default_encoding
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import ColumnKey, HeldTable, PartOfTable, TableFile, Values
+from surrogate_nas.tables import ColumnKey, MemoryTable, PartOfTable, TableFile, Values
 from surrogate_nas.tables.sources.spreadsheet import Repeat
 
 ROWS = 1_500
@@ -109,7 +109,7 @@ class Case:
     def __init__(
         self,
         name: str,
-        table: TableFile | PartOfTable | HeldTable,
+        table: TableFile | PartOfTable | MemoryTable,
         repeats: Sequence[Repeat],
     ) -> None:
         self.name = name

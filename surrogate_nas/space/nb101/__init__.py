@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import SURVEYED, Analytic, Encoding
+from surrogate_nas.space.base import REFERENCE_SIZE, Analytic, Encoding
 from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
 from surrogate_nas.space.nb101.encodings import ENCODINGS
 from surrogate_nas.space.nb101.graphs import (
@@ -126,18 +126,18 @@ class NB101(EnumerableChoiceSpace):
         return _CELLS
 
     @cached_property
-    def survey(self) -> Sequence[Cell]:
+    def reference_sample(self) -> Sequence[Cell]:
         """A fixed sample of 10,000 cells."""
         return [
             self.sample(rng)
             for rng in [np.random.default_rng(_SURVEY_SEED)]
-            for _ in range(SURVEYED)
+            for _ in range(REFERENCE_SIZE)
         ]
 
     @property
-    def surveyed_choices(self) -> Choices:
-        """The choices of the `survey`."""
-        return choices_of(self.survey)
+    def reference_choices(self) -> Choices:
+        """The choices of the `reference_sample`."""
+        return choices_of(self.reference_sample)
 
     @cached_property
     def reference(self) -> Cell:

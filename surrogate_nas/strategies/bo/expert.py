@@ -81,19 +81,19 @@ class Expert:
         self._away, self._points = away, np.vstack([self._points, new])
         self._norms = np.concatenate([self._norms, norms])
         if self._process is not None:
-            self._process.widen(self._smooth(to_new[: self._process.held]))
+            self._process.add_points(self._smooth(to_new[: self._process.n_observed]))
 
     def is_due(self, observed: Places) -> bool:
         """Whether ℓ, a and b are to be fitted again.
 
         Args:
-            observed: As for `see`.
+            observed: As for `observe`.
         """
         before, shared = self._fitted
         grown = len(observed) >= _GROWTH * max(before, 1)
         return grown or len(observed) - len(np.unique(observed)) > _GROWTH_OF_TWINS * shared
 
-    def see(
+    def observe(
         self,
         observed: Places,
         target: Floats,
@@ -120,11 +120,11 @@ class Expert:
             self._process = GrowingProcess(
                 len(self._points), 1 + self.hyper.shared, self.hyper.noise
             )
-        if not self._process.held:
-            self._process.see_all(observed, partial(self._covariance_within, observed))
-        for number in range(self._process.held, len(observed)):
+        if not self._process.n_observed:
+            self._process.observe_all(observed, partial(self._covariance_within, observed))
+        for number in range(self._process.n_observed, len(observed)):
             place = observed[[number]]
-            self._process.see(int(place[0]), self._covariance(place, self._away[[number]])[0])
+            self._process.observe(int(place[0]), self._covariance(place, self._away[[number]])[0])
         between = np.empty((len(pending), len(self._points)), dtype=np.float32)
         for number, place in enumerate(pending):
             between[number] = self._distances(int(place))

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.memo import once
+from surrogate_nas.space.memo import memoise
 from surrogate_nas.strategies.bo.expert import Places
 from surrogate_nas.surrogates.gaussian import Floats
 
@@ -88,7 +88,7 @@ def _joined(blocks: Sequence[tuple[_Standard, Floats]]) -> View:
     return joined
 
 
-@once(4, ahead=[(False,)])
+@memoise(4, ahead=[(False,)])
 def whole(space: Enumerable, with_costs: bool) -> Points:
     """The points of all cells of a space."""
     classes = None if with_costs else space.classes
@@ -128,9 +128,9 @@ def prepare(space: Space, is_listed: bool) -> None:
         some(space, [space.reference], False)
 
 
-@once(16)
+@memoise(16)
 def _surveyed(space: Space, name: str, share: float) -> _Standard:
-    return _Standard.of(_encoded(space, name, space.surveyed_choices), share)
+    return _Standard.of(_encoded(space, name, space.reference_choices), share)
 
 
 def some(space: Space, cells: Sequence[Cell], with_costs: bool) -> Points:

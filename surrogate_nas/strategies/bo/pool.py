@@ -89,7 +89,7 @@ class Pool(ABC):
             next((expert for expert in experts if expert.is_due(at)), None) if takes_long else None
         )
         return [
-            expert.see(at, y, waiting, waits=takes_long and expert is not turn)
+            expert.observe(at, y, waiting, waits=takes_long and expert is not turn)
             for expert, y in zip(experts, cycle(targets), strict=False)
         ]
 

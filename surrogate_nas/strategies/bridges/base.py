@@ -135,13 +135,13 @@ def nearest_cell(space: ChoiceSpace, choices: Sequence[int]) -> Cell:
     of the space.
 
     Distance is the number of positions that differ. Where cells cannot be listed, those of
-    `Space.survey` stand for all.
+    `Space.reference_sample` stand for all.
     """
     try:
         return space.at(choices)
     except UserError:
-        differing = (space.surveyed_choices != np.asarray(choices)).sum(axis=1)
-        return space.survey[int(differing.argmin())]
+        differing = (space.reference_choices != np.asarray(choices)).sum(axis=1)
+        return space.reference_sample[int(differing.argmin())]
 
 
 AnyBridge = TypeVar("AnyBridge", bound=Bridge)

@@ -53,7 +53,7 @@ class BlindKnown:
         """Wrap the free terms of the undisguised cells.
 
         Args:
-            known: What answers for the cells behind (`surrogate_nas.objective.Known`).
+            known: What answers for the cells behind (`surrogate_nas.objective.FreeTerms`).
             space: The disguise.
             names: Of the metrics.
         """

@@ -18,7 +18,7 @@ from typing import Any
 from surrogate_nas.runtime.packing import Packed, unpack
 from surrogate_nas.runtime.sandbox import Commands, file_of, serve
 from surrogate_nas.space import Enumerable, EnumerableChoiceSpace, Space
-from surrogate_nas.space.memo import Question, asked_ahead, asked_of, work_out
+from surrogate_nas.space.memo import Question, asked_of, precompute, warm_up_list
 from surrogate_nas.strategies import Strategy, resolve
 from surrogate_nas.study.sandbox.files import listen
 from surrogate_nas.study.sandbox.interface import (
@@ -55,7 +55,7 @@ def prepared(
         with suppress(Exception, SystemExit):
             import_module(name)
     if (shared_space := shared(space)) is not None:
-        work_out(shared_space, [*asked_ahead(), *questions])
+        precompute(shared_space, [*warm_up_list(), *questions])
 
 
 def _listed(space: Space) -> Space:

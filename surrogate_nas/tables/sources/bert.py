@@ -126,11 +126,15 @@ def read_files(records: Path, proxies: Path) -> Table:
 
 
 def _trainings(records: Path, proxies: Path) -> list[_Training]:
+    texts = []
+    for path in (records, proxies):
+        with reading(path, _FILE, _SOURCE):
+            texts.append(read_file(path, _MOST_BYTES).decode("utf-8", errors="replace"))
     with reading(records, _FILE, _SOURCE):
-        trainings = json.loads(_text(records))
+        trainings = json.loads(texts[0])
         cells = [_cell(training["hparams"]["model_hparam_overrides"]) for training in trainings]
     with reading(proxies, _FILE, _SOURCE):
-        rows = list(csv.DictReader(_text(proxies).splitlines()))
+        rows = list(csv.DictReader(texts[1].splitlines()))
         joined = []
         for training, row, cell in zip(trainings, rows, cells, strict=True):
             same_score = float(row["GLUE Score"]) == training["scores"]["glue"]
@@ -143,10 +147,6 @@ def _trainings(records: Path, proxies: Path) -> list[_Training]:
         expected = flexibert().recorded_parameters(choices, NETWORK)
         check_sizes(flexibert(), choices, recorded, expected)
     return joined
-
-
-def _text(path: Path) -> str:
-    return read_file(path, _MOST_BYTES).decode("utf-8", errors="replace")
 
 
 def _cell(architecture: dict[str, Any]) -> Cell:

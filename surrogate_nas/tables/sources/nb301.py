@@ -192,7 +192,7 @@ def verify() -> Iterator[Verified]:
     be known of it.
     """
     space = space_named(_SPACE)
-    cells = list(space.survey[:1000])
+    cells = list(space.reference_sample[:1000])
     choices = choices_of(cells)
     codes, (columns, _) = encoded(choices), _code()
     published = json.loads(_content("config_space_v2.json"))

@@ -74,7 +74,7 @@ _TASKS = {
         _TOP,
     ),
 }
-_SIZES = (("params", 1e6, parameters), ("flops", 1e9, recorded_flops))
+_SIZES = (("params", "M", 1e6, parameters), ("flops", "G", 1e9, recorded_flops))
 
 
 _percent = partial(number, least=0, most=100)
@@ -120,13 +120,13 @@ def read_file(path: Path, task: str) -> Table:
             nbmr().numbered([str(number) for number in record["embedding"]]) for record in records
         ]
         space = Sampled(nbmr(), choices_of(cells))
-        for field, unit, size in _SIZES:
+        for field, prefix, unit, size in _SIZES:
             check_sizes(
                 nbmr(),
                 space.choices,
                 recorded=np.array([number(record[field], field) for record in records]),
                 expected=size(space.choices, _NETWORK) / unit,
-                unit=f"{unit:g} {field}",
+                unit=f"{prefix} {field}",
                 relative=_RELATIVE,
             )
         table = Table(

@@ -34,7 +34,7 @@ from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
 from surrogate_nas.space.network import Network
-from surrogate_nas.space.sampled import MOST_HELD
+from surrogate_nas.space.sampled import MOST_CELLS
 from surrogate_nas.tables import Table
 
 MOST_COLUMNS = 1_000
@@ -291,9 +291,9 @@ def _sampled(path: Path, naming: _Naming, space: ChoiceSpace) -> Sampled:
             cells[naming.cell(space, row)] = None
         except UserError as error:
             wrong = wrong or f": {printable(str(error).rstrip('.'))}"
-        if len(cells) > MOST_HELD:
+        if len(cells) > MOST_CELLS:
             raise UserError(
-                f"{printable(path)} has more than {MOST_HELD:,} cells of the space {space.name}."
+                f"{printable(path)} has more than {MOST_CELLS:,} cells of the space {space.name}."
             )
     if not cells:
         raise UserError(f"{printable(path)} names no cell of the space {space.name}{wrong}.")

@@ -26,7 +26,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import Journal, shipped
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
-from surrogate_nas.tables import ColumnKey, HeldTable, read_compact
+from surrogate_nas.tables import ColumnKey, MemoryTable, read_compact
 from surrogate_nas.tables.compact import digits_of, rounded
 from surrogate_nas.training import Task
 from surrogate_nas.training.machine import agree
@@ -286,7 +286,7 @@ def _ordered(pair: Pair, jobs: Mapping[Job, Training]) -> list[Job]:
 class _Earlier:
     """A table that is there already."""
 
-    def __init__(self, path: Path, table: HeldTable) -> None:
+    def __init__(self, path: Path, table: MemoryTable) -> None:
         self._path = path
         self._table = table
         # Of these is known on which processors they were made, which the name of their engine did
