@@ -363,9 +363,11 @@ class Scalarised(Sandboxed):
         return self._strategy.ask(n)
 
     def work(self) -> float | None:
+        """Let the strategy do a slice of its own work."""
         return self._strategy.work()
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """The numbers that the strategy wants stored with its run."""
         return self._strategy.diagnosis()
 
     def tell(self, trials: Sequence[Trial]) -> None:

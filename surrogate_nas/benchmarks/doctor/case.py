@@ -63,10 +63,12 @@ class Column:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
+        """Whether each cell has a value, shape ``(cells,)``."""
         return np.isfinite(self.values)
 
     @cached_property
     def finite(self) -> Values:
+        """The values that there are."""
         return self.values[self.known]
 
     @cached_property
@@ -77,14 +79,17 @@ class Column:
 
     @property
     def is_constant(self) -> bool:
+        """Whether all cells have one value."""
         return len(self.distinct[0]) < 2
 
     @property
     def searched(self) -> bool:
+        """Whether a search may see the metric."""
         return self.metric.kind == "search"
 
     @property
     def is_record(self) -> bool:
+        """Whether the metric is a record of the training, such as its seconds."""
         return self.metric.kind == "record"
 
 

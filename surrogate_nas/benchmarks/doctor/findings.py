@@ -101,11 +101,13 @@ def short(value: float) -> str:
 
 
 def span(values: Sequence[float]) -> str:
+    """The smallest and the largest number of some: .2 to .87."""
     low = short(min(values))
     high = short(max(values))
     return low if low == high else f"{low} to {high}"
 
 
 def percent(share: float) -> str:
+    """A share as percent: 12 %."""
     digits = 0 if share >= 0.1 or share == 0 else 1
     return f"{100 * share:.{digits}f} %" if share >= 5e-4 else "less than .1 %"

@@ -145,7 +145,7 @@ class Goal:
 
     @property
     def measure(self) -> str:
-        """What is measured, on any split: ``error``, ``ssim`` …"""
+        """The metric without its split, such as ``error`` or ``ssim``."""
         return measure_of(self.metric.name)
 
     @property

@@ -193,7 +193,6 @@ def strategy_class(
     base: type[AnyBridge], name: str, knobs: Mapping[str, inspect.Parameter], **attributes: Any
 ) -> type[AnyBridge]:
     """A strategy of one algorithm, whose constructor shows the algorithm's knobs."""
-
     ours = {name: parameter.default for name, parameter in knobs.items()}
 
     def __init__(self: AnyBridge, space: Space, *, seed: int, **given: Any) -> None:

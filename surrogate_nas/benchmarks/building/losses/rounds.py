@@ -1,4 +1,4 @@
-"""Training in rounds: fifty classes of every pair with all seeds, the next fifty of every pair …
+"""Training in rounds: fifty classes of every pair with all seeds, then the next fifty.
 
 Pairs of which nothing is known are timed first, by some trainings of the first round; batches are
 then as long as a second of work, and what does not fit into the hours that are given is left out
