@@ -17,3 +17,7 @@ METRICS = Registry(
     group="surrogate_nas.metrics",
 )
 """Every metric by name."""
+
+# Their names before 0.2, for files of users.
+Measure = TaskMetric
+MEASURES = METRICS
