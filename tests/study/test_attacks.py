@@ -26,7 +26,8 @@ from analysis.attack import (
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import HOME_VARIABLE, holder, locked
-from surrogate_nas.report.live.page import Pages, Places
+from surrogate_nas.report.live.page import Pages
+from surrogate_nas.report.live.router import Router
 from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.store import Store
 from tests.conftest import Snas
@@ -49,9 +50,9 @@ def store(whole: Path, tmp_path: Path) -> Store:
 
 def looked_at(folder: Path, snas: Snas) -> str:
     """Served, and reported; what the report says."""
-    pages = Pages(Places(folder.parent))
+    pages = Pages(Router(folder.parent))
     for path in ("", folder.name):
-        assert pages.page(path) and json.loads(pages.state(path) or "")
+        assert pages.page(path)
     made = snas("report", folder)
     assert made.code in (0, 2) and "Traceback" not in made.err
     return made.err
@@ -84,7 +85,7 @@ def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None
     os.mkfifo(store.folder / name)
     if name == "experiment.json":
         assert snas("report", store.folder).code == 2
-        assert Pages(Places(store.folder.parent)).page("out") is None
+        assert Pages(Router(store.folder.parent)).page("out") is None
         return
     looked_at(store.folder, snas)
 

@@ -16,7 +16,7 @@ import torch
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
-from surrogate_nas.training import TASKS, Task, places, task_named, train
+from surrogate_nas.training import TASKS, Task, data_folders, task_named, train
 from surrogate_nas.training.tasks import Schedule, fashion, text
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.tasks.checking import SPLITS
@@ -108,7 +108,7 @@ def test_text_targets_are_the_next_characters() -> None:
 def test_fashion_learns_from_files_of_its_form(
     clothes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(places.FASHION_VARIABLE, str(clothes))
+    monkeypatch.setenv(data_folders.FASHION_VARIABLE, str(clothes))
     task = Task("clothes", "", fashion.load, 10)
     assert {name: tuple(split.inputs.shape) for name, split in task.data.items()} == {
         "train": (4000, 1, 7, 7),
@@ -123,9 +123,9 @@ def test_fashion_is_here_when_a_folder_holds_its_files(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
+    monkeypatch.setattr(data_folders, "fashion_folders", lambda: [tmp_path])
     assert not fashion.TASK.is_here()
-    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path, clothes])
+    monkeypatch.setattr(data_folders, "fashion_folders", lambda: [tmp_path, clothes])
     assert fashion.TASK.is_here()
 
 
@@ -135,7 +135,7 @@ def test_pooling_pixels_averages_blocks() -> None:
 
 
 def test_missing_fashion_names_three_ways(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(places, "fashion_folders", lambda: [tmp_path])
+    monkeypatch.setattr(data_folders, "fashion_folders", lambda: [tmp_path])
 
     def unreachable() -> None:
         raise OSError("no network")
