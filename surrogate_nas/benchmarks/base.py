@@ -604,7 +604,13 @@ class Benchmark(ABC):
                 )
         return [self.question(metric.name, epochs) for metric in search]
 
-    def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
+    def _answer(
+        self,
+        cell: Cell,
+        question: Question,
+        seed: Seed,
+        value: float,
+    ) -> Answer:
         answer = Answer(value)
         metric = self._by_name[question.metric]
         answer.cell = cell

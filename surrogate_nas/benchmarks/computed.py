@@ -296,7 +296,14 @@ def _computed(
     fingerprint: str | None,
 ) -> Computed:
     """The same in another process, where the source of functions may not be found."""
-    benchmark = Computed(space, metrics, name=name, title=title, network=network, cheap=cheap)
+    benchmark = Computed(
+        space,
+        metrics,
+        name=name,
+        title=title,
+        network=network,
+        cheap=cheap,
+    )
     if fingerprint is not None:
         benchmark.__dict__["fingerprint"] = fingerprint
     return benchmark

@@ -158,7 +158,10 @@ class LearnedBenchmark(Benchmark):
             epochs = () if question.epochs is None else tuple(sorted({*before, question.epochs}))
             n_cells = len(self.space) if isinstance(self.space, Enumerable) else -1
             by_name[question.metric] = replace(
-                fitted.card.metric, epochs=epochs, source=self.source, n_cells=n_cells
+                fitted.card.metric,
+                epochs=epochs,
+                source=self.source,
+                n_cells=n_cells,
             )
         self.metrics = (
             *by_name.values(),

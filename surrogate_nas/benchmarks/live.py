@@ -303,7 +303,12 @@ def _open(task: str, space: str, device: str = "cpu") -> LiveBenchmark:
     return _opened(task, device, space, home(), code_of(task))
 
 
-def _open_elsewhere(task: str, space: str, device: str, engine: str) -> LiveBenchmark:
+def _open_elsewhere(
+    task: str,
+    space: str,
+    device: str,
+    engine: str,
+) -> LiveBenchmark:
     """Open a task in another process, maybe on another machine, with the same trainings."""
     benchmark = _open(task, space, device)
     if benchmark.engine != engine:

@@ -268,7 +268,13 @@ class FilledBenchmark(LossesBenchmark):
     def _read_table(self, path: Path) -> FilledTable:
         return FilledTable(read_compact(path))
 
-    def _answer(self, cell: Cell, question: Question, seed: Seed, value: float) -> Answer:
+    def _answer(
+        self,
+        cell: Cell,
+        question: Question,
+        seed: Seed,
+        value: float,
+    ) -> Answer:
         answer = super()._answer(cell, question, seed, value)
         trained = self._table.table.sources.get(question)
         if trained is not None:

@@ -176,7 +176,11 @@ def _check(task: Task) -> None:
 
 
 def _stored(
-    folder: Path, task: Task, limit: float, seed: int, strategies: Sequence[str]
+    folder: Path,
+    task: Task,
+    limit: float,
+    seed: int,
+    strategies: Sequence[str],
 ) -> dict[str, Any] | None:
     """The stored search of this task, seconds, seed and strategies; None where there is none."""
     from surrogate_nas.report.reading import read_baselines
@@ -198,7 +202,12 @@ def _store(folder: Path, content: dict[str, Any]) -> None:
         journal.append(content)
 
 
-def _searched(comparison: Comparison, task: Task, limit: float, seed: int) -> dict[str, Any]:
+def _searched(
+    comparison: Comparison,
+    task: Task,
+    limit: float,
+    seed: int,
+) -> dict[str, Any]:
     """Search with AutoKeras; its network and those of our median runs as the folder stores them."""
     from surrogate_nas.runtime.engines import run_apart
 
@@ -234,7 +243,11 @@ def _median_run(comparison: Comparison, strategy: str) -> Run:
 
 
 def _ours(
-    comparison: Comparison, run: Run, metric: str, parameters: int, latency_ms: float
+    comparison: Comparison,
+    run: Run,
+    metric: str,
+    parameters: int,
+    latency_ms: float,
 ) -> Network:
     benchmark = comparison.objective.benchmark
     cell = comparison.answer(run).cell
@@ -299,7 +312,10 @@ def run_autokeras(search: Search) -> tuple[Network, list[tuple[int, float]], str
         clock = _clock(started + search.seconds)
         try:
             model.fit(
-                *arrays["train"], validation_data=arrays["valid"], callbacks=[clock], verbose=0
+                *arrays["train"],
+                validation_data=arrays["valid"],
+                callbacks=[clock],
+                verbose=0,
             )
         except _TimeIsUpError:
             pass
@@ -422,7 +438,11 @@ def _image_block() -> Any:
 
 
 def _metric(
-    task: Task, network: Any, split: str, inputs: NDArray[Any], targets: NDArray[Any]
+    task: Task,
+    network: Any,
+    split: str,
+    inputs: NDArray[Any],
+    targets: NDArray[Any],
 ) -> float:
     """The task's first metric of a Keras network, as our own networks are judged."""
     import numpy as np

@@ -147,7 +147,12 @@ def compare(
     failures = comparison.failures
     if comparison.strategies:
         # the folder may hold further strategies and runs, made before
-        whole = read_comparison(folder, against=against or (), benchmark=name, made=comparison)
+        whole = read_comparison(
+            folder,
+            against=against or (),
+            benchmark=name,
+            made=comparison,
+        )
         _finish(whole, folder, json)
     if failures:
         more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
@@ -225,7 +230,12 @@ def _finish_suite(
     from surrogate_nas.cli.suite import finish
     from surrogate_nas.study.api import stored_suite
 
-    stored = stored_suite(folder, against=against, benchmark=bench, verify=verify)
+    stored = stored_suite(
+        folder,
+        against=against,
+        benchmark=bench,
+        verify=verify,
+    )
     if not stored.problems:
         raise UserError(f"{folder} holds no problem yet on which every strategy has a run.")
     finish(stored, out, json)
@@ -256,7 +266,12 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
     spare = ("real seconds", "evaluations", "iqm")
 
     def show() -> None:
-        show_table(heads, _rows(content["strategies"]), title=title, spare=spare)
+        show_table(
+            heads,
+            _rows(content["strategies"]),
+            title=title,
+            spare=spare,
+        )
         show_verdict(comparison.verdict)
         if comparison.found_feasible:
             say(best_in_words(comparison))

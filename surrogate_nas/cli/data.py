@@ -80,7 +80,12 @@ def _families() -> list[str]:
 
 def _show_families(families: list[dict[str, Any]]) -> None:
     rows = [(f["name"], _here(f), f["benchmarks"][0]["name"], f["title"]) for f in families]
-    show_table(("family", "here", "such as", "holds"), rows, cut="holds", spare=("such as",))
+    show_table(
+        ("family", "here", "such as", "holds"),
+        rows,
+        cut="holds",
+        spare=("such as",),
+    )
     typer.echo("More: snas benchmarks FAMILY, or NAME for one benchmark's metrics.")
 
 
@@ -103,7 +108,12 @@ def _show_family(family: dict[str, Any]) -> None:
         for e in shown
     ]
     heads = ("benchmark", "here", "cells", "metrics", "holds")
-    show_table(heads, rows, cut="holds", spare=("metrics", "cells"))
+    show_table(
+        heads,
+        rows,
+        cut="holds",
+        spare=("metrics", "cells"),
+    )
     if more := ", ".join(f"/{view}" for view in views if view):
         typer.echo(f"Each also with one of these behind its name: {more}.")
     _tell_how_to_get(shown)
@@ -272,7 +282,12 @@ def _show_sources(listed: list[dict[str, Any]]) -> None:
     rows = [
         (e["name"], f"{e['here']} of {len(e['benchmarks'])}", e["get"], e["title"]) for e in listed
     ]
-    show_table(("source", "here", "to get them", "holds"), rows, cut="holds", spare=("holds",))
+    show_table(
+        ("source", "here", "to get them", "holds"),
+        rows,
+        cut="holds",
+        spare=("holds",),
+    )
     typer.echo("Licence and citation of one: snas data list NAME.")
 
 
@@ -351,7 +366,12 @@ def import_(
         names = [] if metric is None else [one.strip() for one in metric.split(",")]
         own = None if space is None else register(space)
         of_study = studies.read_study(
-            source, name or "", reserved(), study=study, metrics=names, space=own
+            source,
+            name or "",
+            reserved(),
+            study=study,
+            metrics=names,
+            space=own,
         )
         _imported(kind.value, [of_study.table], list(of_study.files), started, json)
         for line in of_study.notes:
@@ -493,7 +513,12 @@ def _line(finding: Finding) -> str:
     from textwrap import fill
 
     text = f"{finding.level:8} {finding}".replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = fill(text, _PAGE, subsequent_indent=" " * 9, break_on_hyphens=False)
+    lines = fill(
+        text,
+        _PAGE,
+        subsequent_indent=" " * 9,
+        break_on_hyphens=False,
+    )
     return lines.replace("\N{NO-BREAK SPACE}", " ")
 
 

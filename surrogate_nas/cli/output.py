@@ -80,7 +80,12 @@ def _wrapped(message: str, stream: TextIO) -> str:
     width = shutil.get_terminal_size().columns
     lines = []
     for line in message.split("\n"):
-        lines += textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += textwrap.wrap(
+            line,
+            width,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ) or [""]
     return "\n".join(lines)
 
 
@@ -130,7 +135,12 @@ def show_table(
     from rich.console import Console
 
     width = width or (None if sys.stdout.isatty() else _PIPED_WIDTH)
-    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    console = Console(
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=width,
+    )
     texts = [[_text(value) for value in row] for row in rows]
     held = list(range(len(columns)))
     for name in (None, *spare):
@@ -247,13 +257,24 @@ def _bar(what: str) -> Iterator[Progress]:
         rich.TextColumn("{task.fields[left]}"),
     )
     with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, detail="", left="")
+        task = bar.add_task(
+            what,
+            total=None,
+            detail="",
+            left="",
+        )
         time_left = TimeLeft()
 
         def progress(done: int, total: int, detail: str = "") -> None:
             seconds = time_left(done, total)
             left = f"about {duration(seconds)} left" if seconds else ""
-            bar.update(task, completed=done, total=total or None, detail=detail, left=left)
+            bar.update(
+                task,
+                completed=done,
+                total=total or None,
+                detail=detail,
+                left=left,
+            )
 
         yield progress
 

@@ -45,7 +45,12 @@ def paper(
       snas paper all
     """
     at_a_time = workers_or_usual(workers, engine, _DEFAULT_WORKERS)
-    redo = partial(_redo, runs=runs, workers=at_a_time, engine=engine)
+    redo = partial(
+        _redo,
+        runs=runs,
+        workers=at_a_time,
+        engine=engine,
+    )
     if name == _ALL:
         _redo_all(redo, out or Path("results"), json)
         return
@@ -66,13 +71,23 @@ def _show(result: PaperResult) -> None:
 
 
 def _redo(
-    name: str, folder: Path, *, runs: int | None, workers: int | None, engine: str
+    name: str,
+    folder: Path,
+    *,
+    runs: int | None,
+    workers: int | None,
+    engine: str,
 ) -> PaperResult:
     from surrogate_nas.papers import reproduce
 
     with progress_bar("runs") as progress:
         return reproduce(
-            name, runs=runs, workers=workers, engine=engine, folder=folder, progress=progress
+            name,
+            runs=runs,
+            workers=workers,
+            engine=engine,
+            folder=folder,
+            progress=progress,
         )
 
 

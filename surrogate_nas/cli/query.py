@@ -36,7 +36,10 @@ def query(
 
     bench_ = load(bench, with_=with_ or ())
     found: list[Any] = bench_.query(
-        cells_named(bench_.space, cells), metric, epochs=epochs, seed=seed
+        cells_named(bench_.space, cells),
+        metric,
+        epochs=epochs,
+        seed=seed,
     )
     answers = found if metric else [answer for by_name in found for answer in by_name.values()]
     content = [answer.to_json() for answer in answers]

@@ -190,7 +190,12 @@ def _pairs(
             CLASSES if classes is None else classes,
             NOISY_CLASSES if noisy_classes is None else noisy_classes,
         )
-        return pairs_of(*named, classes=numbers[0], noisy_classes=numbers[1], note=say)
+        return pairs_of(
+            *named,
+            classes=numbers[0],
+            noisy_classes=numbers[1],
+            note=say,
+        )
     given = {
         "--tasks": tasks,
         "--losses": losses,
@@ -289,9 +294,20 @@ def proxies(
 
     started = time.perf_counter()
     with progress_bar("passes") as progress:
-        passes = Passes(register(space).definition, task, seeds=seeds, batch=batch)
+        passes = Passes(
+            register(space).definition,
+            task,
+            seeds=seeds,
+            batch=batch,
+        )
         together = workers_or_usual(workers, engine, _USUAL)
-        card = make_proxies(passes, out, workers=together, engine=engine, progress=progress)
+        card = make_proxies(
+            passes,
+            out,
+            workers=together,
+            engine=engine,
+            progress=progress,
+        )
     content = {
         "table": str(out),
         "bytes": out.stat().st_size,

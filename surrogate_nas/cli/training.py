@@ -45,7 +45,14 @@ def train(
 
     space, found = cell_named(cell)
     learned = task_named(task) if loss is None else task_named(task).with_loss(loss)
-    (curve,) = run_train([found], learned, epochs=epochs, seed=seed, device=device, space=space)
+    (curve,) = run_train(
+        [found],
+        learned,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        space=space,
+    )
     content = {
         "cell": str(curve.cell),
         "space": space.name,

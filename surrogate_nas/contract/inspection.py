@@ -88,7 +88,12 @@ class _Inspection:
         self._process = Sandbox(_ENTRY)
         try:
             loaded = self._process.call(
-                "load", KINDS, self._what, self._where, limit=START_SECONDS, when="was loaded"
+                "load",
+                KINDS,
+                self._what,
+                self._where,
+                limit=START_SECONDS,
+                when="was loaded",
             )
         except BaseException:
             self._process.kill()
@@ -112,7 +117,11 @@ class _Inspection:
             if not self._process.alive:
                 self._start()
             reply = self._process.call(
-                "check", subject, number, limit=self._limit, when="was checked"
+                "check",
+                subject,
+                number,
+                limit=self._limit,
+                when="was checked",
             )
         except StrategyError as error:
             if not self._process.alive:

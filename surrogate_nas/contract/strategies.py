@@ -77,7 +77,12 @@ class Strategies:
     @cached_property
     def run(self) -> list[Cell]:
         """The whole run with seed 0, which several checks compare with."""
-        return trajectory(self.strategy, self.space, seed=0, n=_WHOLE)
+        return trajectory(
+            self.strategy,
+            self.space,
+            seed=0,
+            n=_WHOLE,
+        )
 
 
 def subjects(
@@ -131,7 +136,13 @@ def _learns_from_what_it_did_not_ask_for(subject: Strategies) -> str:
 
 def _runs_without_observations(subject: Strategies) -> str:
     """It works when it is told no first cells."""
-    cells = trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, first=0)
+    cells = trajectory(
+        subject.strategy,
+        subject.space,
+        seed=0,
+        n=_SHORT,
+        first=0,
+    )
     return f"asked for {len(cells)} cells"
 
 
@@ -142,7 +153,12 @@ def _makes_a_whole_run(subject: Strategies) -> str:
 
 def _repeats_in_this_process(subject: Strategies) -> str:
     """The same seed and the same told trials give the same cells again in this process."""
-    again = trajectory(subject.strategy, subject.space, seed=0, n=_SHORT)
+    again = trajectory(
+        subject.strategy,
+        subject.space,
+        seed=0,
+        n=_SHORT,
+    )
     if again != subject.run[:_SHORT]:
         raise BrokenContractError(
             f"two runs with seed 0 differ; {differing(subject.run, again)}",
@@ -170,10 +186,25 @@ def _repeats_in_a_fresh_process(subject: Strategies) -> str:
 def _heeds_its_seed(subject: Strategies) -> str:
     """Another seed gives other cells somewhere within the first 30."""
     for seed in (1, 2, 3):
-        if trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT) != subject.run[:_SHORT]:
+        if (
+            trajectory(
+                subject.strategy,
+                subject.space,
+                seed=seed,
+                n=_SHORT,
+            )
+            != subject.run[:_SHORT]
+        ):
             return f"the seeds 0 and {seed} differ"
     zero, one = (
-        trajectory(subject.strategy, subject.space, seed=seed, n=_SHORT, first=0) for seed in (0, 1)
+        trajectory(
+            subject.strategy,
+            subject.space,
+            seed=seed,
+            n=_SHORT,
+            first=0,
+        )
+        for seed in (0, 1)
     )
     # it weighs all cells of the space, so after equal first cells nothing is left to chance
     if zero != one:
@@ -187,7 +218,12 @@ def _heeds_its_seed(subject: Strategies) -> str:
 def _leaves_global_randomness_alone(subject: Strategies) -> str:
     """It neither uses nor disturbs the global generators of `random` and NumPy."""
     with no_global_randomness("self.rng"):
-        trajectory(subject.strategy, subject.space, seed=0, n=_SHORT)
+        trajectory(
+            subject.strategy,
+            subject.space,
+            seed=0,
+            n=_SHORT,
+        )
     return "both states are as before"
 
 
@@ -249,7 +285,13 @@ def _survives_infeasible_cells(subject: Strategies) -> str:
     def half(cell: Cell) -> float:
         return synthetic(cell) + INFEASIBLE * (sum(cell.choices) % 2)
 
-    trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=half)
+    trajectory(
+        subject.strategy,
+        subject.space,
+        seed=0,
+        n=_SHORT,
+        score=half,
+    )
     trajectory(
         subject.strategy,
         subject.space,
@@ -278,7 +320,13 @@ def _covers_several_objectives(subject: Strategies) -> str:
         return "it does not declare them"
     for several in (2, 3):
         run, again = (
-            trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, objectives=several)
+            trajectory(
+                subject.strategy,
+                subject.space,
+                seed=0,
+                n=_SHORT,
+                objectives=several,
+            )
             for _ in range(2)
         )
         if run != again:
@@ -299,7 +347,14 @@ def _survives_infeasible_vectors(subject: Strategies) -> str:
         return synthetic(cell) + INFEASIBLE * (sum(cell.choices) % 2)
 
     for score in (half, lambda cell: synthetic(cell) + INFEASIBLE, lambda _: 0.0):
-        trajectory(subject.strategy, subject.space, seed=0, n=_SHORT, score=score, objectives=2)
+        trajectory(
+            subject.strategy,
+            subject.space,
+            seed=0,
+            n=_SHORT,
+            score=score,
+            objectives=2,
+        )
     return f"three runs of {_SHORT} cells"
 
 

@@ -97,7 +97,14 @@ def trajectory(
         instance.tell(trials_of(cells, score, objectives=objectives))
     while len(cells) < n:
         asked = ask(instance, space, min(max(instance.batch_size, 1), n - len(cells)))
-        instance.tell(trials_of(asked, score, start=len(cells), objectives=objectives))
+        instance.tell(
+            trials_of(
+                asked,
+                score,
+                start=len(cells),
+                objectives=objectives,
+            )
+        )
         cells.extend(asked)
     return cells
 
@@ -115,7 +122,17 @@ def repeat() -> None:
             strategy_class = equipped(strategy_class)
         reply: tuple[bool, object] = (
             False,
-            list(map(str, trajectory(strategy_class, where, seed=0, n=n))),
+            list(
+                map(
+                    str,
+                    trajectory(
+                        strategy_class,
+                        where,
+                        seed=0,
+                        n=n,
+                    ),
+                )
+            ),
         )
     except Exception as error:  # noqa: BLE001 - a user's code can raise anything
         reply = (True, as_strategy_error(error, "was run", "").args[0])

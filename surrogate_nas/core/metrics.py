@@ -152,4 +152,11 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
     what, _, _ = name.partition("@")
     quantity = _QUANTITIES.get(what.rpartition("_")[2], "cost")
     unit = "%" if quantity in ("error", "quality") else _COST_UNITS.get(what, "")
-    return Metric(name, unit, kind, quantity, description=description, source=source)
+    return Metric(
+        name,
+        unit,
+        kind,
+        quantity,
+        description=description,
+        source=source,
+    )

@@ -48,7 +48,12 @@ def html_table(
     texts = [[_text(value) for value in row] for row in rows[:_MOST_ROWS]]
     if len(rows) > _MOST_ROWS:
         note = f"{note} The first {_MOST_ROWS} of {len(rows):,} rows.".strip()
-    return _template(_PAGE).render(title=title, heads=heads, rows=texts, note=note)
+    return _template(_PAGE).render(
+        title=title,
+        heads=heads,
+        rows=texts,
+        note=note,
+    )
 
 
 def _text(value: object) -> str:

@@ -74,7 +74,12 @@ def this_release() -> str:
     return str(import_module("surrogate_nas.core.version").__version__)
 
 
-def check_version(path: Path, name: str, version: object, release: object = "") -> None:
+def check_version(
+    path: Path,
+    name: str,
+    version: object,
+    release: object = "",
+) -> None:
     """Check that this release reads a file."""
     format_ = FORMATS[name]
     if type(version) is int and version == format_.version:

@@ -42,7 +42,10 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}-", suffix=".part", delete=False
+            dir=path.parent,
+            prefix=f".{path.name}-",
+            suffix=".part",
+            delete=False,
         ) as file:
             temporary = Path(file.name)
         yield temporary

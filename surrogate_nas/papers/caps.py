@@ -257,7 +257,11 @@ def _our_rows(cap: Cap, runs: Sequence[Sequence[CapAnswer]]) -> Iterator[Row]:
 
 
 def _answer_rows(
-    cap: Cap, answers: Sequence[CapAnswer], method: str, *, checked: bool
+    cap: Cap,
+    answers: Sequence[CapAnswer],
+    method: str,
+    *,
+    checked: bool,
 ) -> Iterator[Row]:
     lookups = float(np.mean([answer.lookups for answer in answers]))
     shared: dict[str, Any] = {"evaluations": lookups, "runs": len(answers)}
@@ -432,4 +436,13 @@ def _marks(
         "markeredgewidth": 1.6,
         "linestyle": "none",
     }
-    return [Series(places, accuracies, label=method, error=spreads, style=style), *notes]
+    return [
+        Series(
+            places,
+            accuracies,
+            label=method,
+            error=spreads,
+            style=style,
+        ),
+        *notes,
+    ]

@@ -147,7 +147,14 @@ def _optima(surface: Surface) -> Iterator[Row]:
         outside = max(low - rho, rho - high)
         if outside > 0:
             verdict = f"outside the published range, {high} to {low}, by {outside:.3f}"
-        yield Row(method, surface.dataset, _FDC, ours=rho, mark="C", verdict=verdict)
+        yield Row(
+            method,
+            surface.dataset,
+            _FDC,
+            ours=rho,
+            mark="C",
+            verdict=verdict,
+        )
 
 
 def _searches(surface: Surface, runs: int) -> Iterator[Row]:
@@ -290,7 +297,12 @@ def _distance_panel(surface: Surface) -> Panel:
     return Panel(
         [
             Violins(places, samples, COLOURS[0]),
-            Series(distances[optima], accuracy[optima], label=label, style=dots),
+            Series(
+                distances[optima],
+                accuracy[optima],
+                label=label,
+                style=dots,
+            ),
         ],
         title=surface.dataset,
         legend="lower left",

@@ -114,12 +114,28 @@ SETTINGS = (
     Setting("ours without known devices, 10 cells", 10),
     Setting("ridge on operation counts, 10 cells", 10, model="ridge"),
     *(
-        Setting(f"ours, {size} cells{WHOLE}", size, whole=True, known=HELP_POOL)
+        Setting(
+            f"ours, {size} cells{WHOLE}",
+            size,
+            whole=True,
+            known=HELP_POOL,
+        )
         for size in (*SIZES, 156)
     ),
-    Setting(f"ours, 10 chosen cells{WHOLE}", 10, whole=True, known=HELP_POOL, chosen=True),
+    Setting(
+        f"ours, 10 chosen cells{WHOLE}",
+        10,
+        whole=True,
+        known=HELP_POOL,
+        chosen=True,
+    ),
     Setting(f"ours without known devices, 10 cells{WHOLE}", 10, whole=True),
-    Setting(f"ridge on operation counts, 10 cells{WHOLE}", 10, whole=True, model="ridge"),
+    Setting(
+        f"ridge on operation counts, 10 cells{WHOLE}",
+        10,
+        whole=True,
+        model="ridge",
+    ),
 )
 """On the six unseen devices."""
 _OTHER_SIZES = (10, 900)
@@ -266,7 +282,12 @@ def _of_others(device: str) -> list[Setting]:
     """A device predicted from those of all other chips."""
     known = tuple(other for other in public_devices() if chip(other) != chip(device))
     return [
-        Setting(f"all other chips known, {size} cells{WHOLE}", size, whole=True, known=known)
+        Setting(
+            f"all other chips known, {size} cells{WHOLE}",
+            size,
+            whole=True,
+            known=known,
+        )
         for size in _OTHER_SIZES
     ]
 
@@ -280,7 +301,13 @@ def _published_rows(bench: Benchmark) -> Iterator[Row]:
         else:
             yield entry.row(ours=None, verdict="not made: the published number only")
     for device, rho in _rho_of_macs(bench, whole=True).items():
-        yield Row(f"FLOPs{WHOLE}", device, "spearman", ours=rho, verdict=_OTHER_CELLS)
+        yield Row(
+            f"FLOPs{WHOLE}",
+            device,
+            "spearman",
+            ours=rho,
+            verdict=_OTHER_CELLS,
+        )
 
 
 def _rho_of_macs(bench: Benchmark, *, whole: bool) -> dict[str, float]:
@@ -331,7 +358,12 @@ def _overall_rows(rows: Sequence[Row]) -> Iterator[Row]:
         )
 
 
-def _rows(setting: Setting, device: str, scores: Values, verdict: str) -> Iterator[Row]:
+def _rows(
+    setting: Setting,
+    device: str,
+    scores: Values,
+    verdict: str,
+) -> Iterator[Row]:
     n_cells = setting.cells if setting.whole else min(setting.cells, _MOST_TRIMMED)
     for (metric, remark), values in zip(_METRICS.items(), scores.T, strict=True):
         yield Row.over(
@@ -426,13 +458,27 @@ def _by_cells(rhos: Mapping[tuple[str, str], float]) -> Panel:
     ):
         means = [rhos[f"ours, {size} cells{end}", _MEAN] for size in SIZES]
         style = {"color": colour, "marker": "o"}
-        items.append(Series(SIZES, means, label=f"ours{tested}", style=style))
+        items.append(
+            Series(
+                SIZES,
+                means,
+                label=f"ours{tested}",
+                style=style,
+            )
+        )
     for method, label, n_cells, marker, colour in (
         (_HELP, "HELP", 10, "s", COLOURS[2]),
         ("BRP-NAS, 900 cells", "BRP-NAS", 900, "D", COLOURS[1]),
     ):
         style = {"color": colour, "marker": marker, "linestyle": "none"}
-        items.append(Series([n_cells], [rhos[method, _MEAN]], label=label, style=style))
+        items.append(
+            Series(
+                [n_cells],
+                [rhos[method, _MEAN]],
+                label=label,
+                style=style,
+            )
+        )
     items.append(Level(rhos["FLOPs", _MEAN], "FLOPs", style={"color": COLOURS[0], "ls": "--"}))
     return Panel(
         items,

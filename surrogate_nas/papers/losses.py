@@ -595,7 +595,14 @@ def _costs(findings: Sequence[Finding]) -> Panel:
             "marker": "o",
             "markersize": 4,
         }
-        items.append(Series(shares, taus, label=f"{family}, {table}", style=style))
+        items.append(
+            Series(
+                shares,
+                taus,
+                label=f"{family}, {table}",
+                style=style,
+            )
+        )
     return Panel(
         items,
         title="What is known early",

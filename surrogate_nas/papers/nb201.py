@@ -141,7 +141,13 @@ def noisy_run(job: tuple[str, int, int]) -> int:
     noisy = mean + np.random.default_rng(run).normal(0.0, _NOISE, len(mean))
     functions = {"valid_error": lambda cell: float(noisy[cell.index])}
     benchmark = Computed(bench.space, functions, cheap=True)
-    result = search(benchmark, strategy, "valid_error", budget=n_cells, seed=run)
+    result = search(
+        benchmark,
+        strategy,
+        "valid_error",
+        budget=n_cells,
+        seed=run,
+    )
     return int(min(result.trials, key=lambda trial: trial.score).cell.index)
 
 

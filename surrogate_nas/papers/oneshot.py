@@ -119,14 +119,24 @@ def search_once(job: tuple[str, float, int]) -> dict[str, Any]:
 
 def _regret_over_time(objective: Objective, strategy: str, run: int) -> dict[str, Any]:
     _, optimum = _regrets(objective)
-    result = search(objective.benchmark, strategy, objective, budget_seconds=_SECONDS, seed=run)
+    result = search(
+        objective.benchmark,
+        strategy,
+        objective,
+        budget_seconds=_SECONDS,
+        seed=run,
+    )
     regrets = np.minimum.accumulate([trial.score for trial in result.trials]) - optimum
     finished = [trial.finished for trial in result.trials]
     return {"finished": finished, "regret": regrets.tolist()}
 
 
 def _one_shot_answers(
-    objective: Objective, name: str, run: int, *, with_kendall: bool
+    objective: Objective,
+    name: str,
+    run: int,
+    *,
+    with_kendall: bool,
 ) -> dict[str, Any]:
     from surrogate_nas.strategies.oneshot.alphas import Alphas
 
@@ -242,7 +252,10 @@ def _rows(
 
 
 def _line(
-    strategy: str, weight: float, runs: Sequence[dict[str, Any]], rows: Sequence[Row]
+    strategy: str,
+    weight: float,
+    runs: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
 ) -> tuple[str, ...]:
     by_method = {row.method: row for row in rows}
     argmax, without_none, sampled = (by_method[f"{strategy}, {end}"] for end in _ANSWERS.values())
@@ -295,7 +308,13 @@ def _plain_rows() -> Iterator[Row]:
     }
     for name, values in columns.items():
         tau = _tau(values, _random_cells())
-        yield Row(name, f"{_BENCH}, λ = 0", "kendall", ours=tau, mark="D")
+        yield Row(
+            name,
+            f"{_BENCH}, λ = 0",
+            "kendall",
+            ours=tau,
+            mark="D",
+        )
 
 
 def _trivial_rows(weight: float) -> Iterator[Row]:

@@ -243,7 +243,12 @@ def differences(scores: Mapping[Fit, Score]) -> list[Difference]:
     ]
 
 
-def _column(scores: Mapping[Fit, Score], n: int, loss: str, measure: str) -> Values:
+def _column(
+    scores: Mapping[Fit, Score],
+    n: int,
+    loss: str,
+    measure: str,
+) -> Values:
     seeds = sorted(fit.seed for fit in scores if fit.loss == _RANKING[0] and fit.n == n)
     return np.array(
         [getattr(scores[Fit(DATA_SET, seed, n, MODEL, loss)], measure) for seed in seeds]
@@ -290,7 +295,14 @@ def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
             verdict = remark
             if name == "kendall" and dataset == DATA_SET:
                 verdict += _against_published(float(values.mean()), n)
-            yield Row.over(method, dataset, f"{name}@{n}", values, evaluations=n, verdict=verdict)
+            yield Row.over(
+                method,
+                dataset,
+                f"{name}@{n}",
+                values,
+                evaluations=n,
+                verdict=verdict,
+            )
 
 
 def _against_published(tau: float, n: int) -> str:
@@ -387,6 +399,21 @@ def _curve(method: str, points: Sequence[tuple[float, float, float]]) -> list[It
         return [Level(taus[0]), Note(method, _LARGEST_SIZE, taus[0])]
     if method.endswith("(ours)"):
         style = {"marker": "o", "linewidth": 2, "linestyle": "-"}
-        return [Series(sizes, taus, label=method, error=spreads, style=style)]
+        return [
+            Series(
+                sizes,
+                taus,
+                label=method,
+                error=spreads,
+                style=style,
+            )
+        ]
     style = {"marker": ".", "linewidth": 0.9, "linestyle": "--"}
-    return [Series(sizes, taus, label=method, style=style)]
+    return [
+        Series(
+            sizes,
+            taus,
+            label=method,
+            style=style,
+        )
+    ]

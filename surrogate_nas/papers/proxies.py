@@ -140,7 +140,14 @@ def _rows(finding: ProxyFinding) -> Iterator[Row]:
     for measure in MEASURES:
         tau = finding.taus[measure]
         if np.isfinite(tau):
-            yield Row(finding.proxy, finding.table, measure, ours=tau, mark="D", verdict=remark)
+            yield Row(
+                finding.proxy,
+                finding.table,
+                measure,
+                ours=tau,
+                mark="D",
+                verdict=remark,
+            )
     name = finding.proxy.partition("@")[0]
     fields = published_fields("proxies", name, finding.table, _RHO, mark="D")
     if "published" in fields:

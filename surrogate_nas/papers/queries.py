@@ -186,7 +186,12 @@ def run_until_found(job: tuple[str, str, str, int, int]) -> UntilOptimum:
         return bool(hits) and (policy == "mean" or trials[-1].index + 1 >= GIVEN)
 
     result = search(
-        objective.benchmark, strategy, objective, budget=most_cells, seed=run, callback=watch
+        objective.benchmark,
+        strategy,
+        objective,
+        budget=most_cells,
+        seed=run,
+        callback=watch,
     )
     answer = min(result.trials[:GIVEN], key=lambda trial: trial.score)
     regret = float(errors[answer.cell.index] - optimum)
@@ -243,7 +248,10 @@ def _rows(dataset: str, policy: str, runs: Runs) -> Iterator[Row]:
 
 
 def _published_count(
-    method: str, dataset: str, metric: str, mark: str = ""
+    method: str,
+    dataset: str,
+    metric: str,
+    mark: str = "",
 ) -> tuple[dict[str, Any], str]:
     """The fields of a row that a published count fills, and its note."""
     entry = published("queries").get((method, dataset, metric))
@@ -335,7 +343,15 @@ def _panel(dataset: str, policy: str, runs: Runs) -> Panel:
         shares: Values = np.arange(len(counts) + 1) / len(counts)
         shares[np.isinf([0, *counts])] = np.nan
         cells = np.minimum([counts[0], *counts], plan.cells)
-        items.append(Series(cells, shares, label=strategy, steps=True, style=pen(number)))
+        items.append(
+            Series(
+                cells,
+                shares,
+                label=strategy,
+                steps=True,
+                style=pen(number),
+            )
+        )
     items.append(Level(0.5))
     if policy == "mean":
         items += _published_items(dataset)

@@ -135,7 +135,12 @@ def compare(names: Sequence[str]) -> Group:
     )
 
 
-def _pair(known: str, wanted: str, goals: dict[str, Goal], losses: dict[str, Values]) -> TaskPair:
+def _pair(
+    known: str,
+    wanted: str,
+    goals: dict[str, Goal],
+    losses: dict[str, Values],
+) -> TaskPair:
     goal = goals[wanted]
     known_values = goals[known].values
     quarter = best(goal.values, 0.25)

@@ -220,11 +220,24 @@ def chart(
         points = _points(curve.x[is_finite], curve.middle[is_finite], x, y, panel.steps)
         with canvas.of(styles[name], name):
             dash = tuple(2 * length for length in styles[name].dash)
-            canvas.line(points, colour=styles[name], width=2, dash=dash, cased=True)
+            canvas.line(
+                points,
+                colour=styles[name],
+                width=2,
+                dash=dash,
+                cased=True,
+            )
         if points:
             ends[name] = points[-1][1]
     if named:
-        name_ends(canvas, ends, styles, x.end + 2, most=bottom, longest=longest)
+        name_ends(
+            canvas,
+            ends,
+            styles,
+            x.end + 2,
+            most=bottom,
+            longest=longest,
+        )
     return canvas
 
 
@@ -245,7 +258,12 @@ def _draw_axes(
     canvas.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
     if panel.reference is not None:
         at = y(panel.reference)
-        canvas.line([(x.start, at), (x.end, at)], colour="axis", width=1.2, dash=(2.0, 3.0))
+        canvas.line(
+            [(x.start, at), (x.end, at)],
+            colour="axis",
+            width=1.2,
+            dash=(2.0, 3.0),
+        )
     canvas.line(
         [(x.start, y(0.0)), (x.end, y(0.0))]
         if panel.root
@@ -277,7 +295,12 @@ def _points(
     return points
 
 
-def _band(curve: Curve, x: Scale, y: Scale, steps: bool) -> list[Point]:
+def _band(
+    curve: Curve,
+    x: Scale,
+    y: Scale,
+    steps: bool,
+) -> list[Point]:
     is_finite = np.isfinite(curve.low)
     at = curve.x[is_finite]
     upper = _points(at, curve.high[is_finite], x, y, steps)

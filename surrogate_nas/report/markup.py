@@ -174,7 +174,10 @@ def files_of(table: str) -> list[Content]:
 def _environment() -> Environment:
     loader = PackageLoader(__package__)
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=loader,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
     )
     environment.globals.update(schemes=SCHEMES, paints=COLOURS, mark_svg=mark_svg)
     return environment

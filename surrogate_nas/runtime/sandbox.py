@@ -87,7 +87,13 @@ class Sandbox:
         """
         self.file = ""
         try:
-            self._process = Forked(entry, argument, who, prepare=prepare, most=LARGEST_ANSWER)
+            self._process = Forked(
+                entry,
+                argument,
+                who,
+                prepare=prepare,
+                most=LARGEST_ANSWER,
+            )
         except OSError as error:
             raise StrategyError(
                 f"a process of its own could not be started: {error.strerror or error}."
@@ -256,7 +262,12 @@ class Sandbox:
         self._process.kill()
 
 
-def serve(connection: int, log: int, commands: Commands, file: Callable[[], str]) -> None:
+def serve(
+    connection: int,
+    log: int,
+    commands: Commands,
+    file: Callable[[], str],
+) -> None:
     """The process from inside: answer until our end closes the connection, and leave."""
     os.register_at_fork(after_in_child=die_with_parent)
     faulthandler.enable(log)

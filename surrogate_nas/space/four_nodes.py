@@ -111,11 +111,24 @@ def _edge(
     curve = curved(start, end, bend, _GAPS)
     line = 2.0 if live else 1.2
     if shown == NOTHING:
-        arrow = Arrow(curve, colour, line, dash=(1, 3), opacity=0.6, head=0.0)
+        arrow = Arrow(
+            curve,
+            colour,
+            line,
+            dash=(1, 3),
+            opacity=0.6,
+            head=0.0,
+        )
     elif live:
         arrow = Arrow(curve, colour, line, head=11.0)
     else:
-        arrow = Arrow(curve, colour, line, dash=(4, 2), head=11.0)
+        arrow = Arrow(
+            curve,
+            colour,
+            line,
+            dash=(4, 2),
+            head=11.0,
+        )
     if not label:
         return arrow, None
     (x0, _), (x1, _) = (_NODES[node] for node in nodes)
@@ -123,7 +136,12 @@ def _edge(
     if not bend:
         return arrow, Text(_FRAME.at((middle, _ABOVE)), label, colour=colour)
     place = _FRAME.at((middle, -bend * (x1 - x0) / 2))
-    return arrow, Text(place, label, colour=colour, ground=PAPER)
+    return arrow, Text(
+        place,
+        label,
+        colour=colour,
+        ground=PAPER,
+    )
 
 
 @lru_cache(maxsize=1)

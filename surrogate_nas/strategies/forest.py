@@ -50,7 +50,11 @@ class ForestSearch(Guided):
         """
         self.trees = check_whole("The number of trees", trees, _PARTS)
         super().__init__(
-            space, seed=seed, model="extra_trees", pool="mixed", first_cells=first_cells
+            space,
+            seed=seed,
+            model="extra_trees",
+            pool="mixed",
+            first_cells=first_cells,
         )
 
     def settings(self) -> dict[str, Any]:

@@ -94,7 +94,11 @@ def search(
     """
     check_whole("A seed", seed)
     bound = bind(
-        benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final
+        benchmark,
+        objective,
+        subject_to,
+        seed_policy=seed_policy,
+        search_on_final=search_on_final,
     )
     experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
     experiment.announce(1, best=1)
@@ -170,7 +174,11 @@ def compare(
     """
     place = None if folder is None else Path(folder)
     bound = bind(
-        benchmark, objective, subject_to, seed_policy=seed_policy, search_on_final=search_on_final
+        benchmark,
+        objective,
+        subject_to,
+        seed_policy=seed_policy,
+        search_on_final=search_on_final,
     )
     experiment = Experiment(
         resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
@@ -245,7 +253,12 @@ def run_suite(
             Store(place).write_json(PLAN, _plan(suite, parts, skipped))
 
     traces_by_key = execute(
-        parts, workers=workers, engine=engine, progress=progress, begun=begun, keep=_trace
+        parts,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+        begun=begun,
+        keep=_trace,
     )
     problems = {problem.name: problem for problem in suite.problems}
     results = []
@@ -488,7 +501,12 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
         if any((place / "runs").glob("*.jsonl")):
-            comparison = read_comparison(place, benchmark=benchmark, unfinished=True, verify=verify)
+            comparison = read_comparison(
+                place,
+                benchmark=benchmark,
+                unfinished=True,
+                verify=verify,
+            )
             comparisons[problem.name] = _entered(comparison, suite, problem.name)
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")

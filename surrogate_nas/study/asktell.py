@@ -81,7 +81,13 @@ class AskTell:
         entry = strategy_entry(strategy)
         introduce(entry)
         settings = settings_of(objective, hidden, entry)
-        make = partial(sandboxed, entry, self._space, limit=call_limit_seconds, settings=settings)
+        make = partial(
+            sandboxed,
+            entry,
+            self._space,
+            limit=call_limit_seconds,
+            settings=settings,
+        )
         root = strategy_seed(options.seed, seed)
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))

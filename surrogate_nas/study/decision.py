@@ -710,7 +710,13 @@ def _rival(
     )
 
 
-def _statement(passes: bool, sign: int, alike: bool, *, is_equal: bool) -> Statement:
+def _statement(
+    passes: bool,
+    sign: int,
+    alike: bool,
+    *,
+    is_equal: bool,
+) -> Statement:
     """What is said where signed ranks pass or do not, and the mean difference is above 0, below 0,
     or neither.
     """
@@ -723,7 +729,12 @@ def _statement(passes: bool, sign: int, alike: bool, *, is_equal: bool) -> State
     return "mean" if sign else "open"
 
 
-def _needed(p: float, signs: Values, problems: int, level: float) -> Needed | None:
+def _needed(
+    p: float,
+    signs: Values,
+    problems: int,
+    level: float,
+) -> Needed | None:
     """Runs a problem that would decide with the probability `POWER` if the true difference is the
     observed one.
 

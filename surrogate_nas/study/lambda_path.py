@@ -318,7 +318,12 @@ def lambda_path(
                 store,
             )
         )
-    runs_made = execute(parts, workers=workers, engine=engine, progress=progress)
+    runs_made = execute(
+        parts,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+    )
     if failures := [run.failure for run in runs_made.values() if run.failure]:
         raise UserError(failures[0])
     compared_parts = [compared(part.experiment, part.in_order(runs_made)) for part in parts]

@@ -395,7 +395,12 @@ def _contradicted(
         ]
     for name, stored, true in pairs:
         if not (
-            math.isclose(stored, true, rel_tol=within, abs_tol=within)
+            math.isclose(
+                stored,
+                true,
+                rel_tol=within,
+                abs_tol=within,
+            )
             or (math.isnan(stored) and math.isnan(true))
         ):
             return name, stored, true

@@ -170,7 +170,10 @@ class Option(NamedTuple):
     def parameter(self, annotation: Any) -> inspect.Parameter:
         """The keyword parameter of a function that takes it."""
         return inspect.Parameter(
-            self.name, inspect.Parameter.KEYWORD_ONLY, default=self.default, annotation=annotation
+            self.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=self.default,
+            annotation=annotation,
         )
 
     def check_range(self, value: Any) -> None:

@@ -308,7 +308,12 @@ def _first(suffices: Callable[[int], bool], fewest: int, guess: int) -> int | No
     return high
 
 
-def _suffices(regrets: Sequence[Values], difference: float, seed: int, runs: int) -> bool:
+def _suffices(
+    regrets: Sequence[Values],
+    difference: float,
+    seed: int,
+    runs: int,
+) -> bool:
     """Whether so many runs decide with the probability `POWER`; fewer studies are drawn where that
     is plain.
     """

@@ -234,13 +234,23 @@ def parse_suite(name: str, source: str, content: Any) -> Suite:
         raise UserError(reason if reason.startswith(source) else f"{source}: {reason}") from error
 
 
-def _entry(source: str, key: str, content: Any, suite: Mapping[str, Any]) -> Entry:
+def _entry(
+    source: str,
+    key: str,
+    content: Any,
+    suite: Mapping[str, Any],
+) -> Entry:
     content = {"name": content} if isinstance(content, str) else content
     check_table(source, key, content, _STRATEGY, ("name",))
     return Entry(content["name"], content.get("runs", suite.get("runs", _RUNS)))
 
 
-def _problem(source: str, key: str, content: Any, suite: Mapping[str, Any]) -> Problem:
+def _problem(
+    source: str,
+    key: str,
+    content: Any,
+    suite: Mapping[str, Any],
+) -> Problem:
     check_table(source, key, content, _PROBLEM, ("name", "benchmark"))
     own_budget = {"cells", "seconds"} & content.keys()
     shared = {name: suite[name] for name in _SHARED if name in suite}

@@ -133,7 +133,13 @@ class Experiment(Options):
         """
         store = None if folder is None else Store(folder)
         part = Part("", self, store)
-        runs = execute([part], workers=workers, engine=engine, progress=progress, within=within)
+        runs = execute(
+            [part],
+            workers=workers,
+            engine=engine,
+            progress=progress,
+            within=within,
+        )
         if not any(run.trials or run.failure for run in runs.values()):
             raise UserError(NOTHING_PAID)
         return part.in_order(runs)
@@ -364,7 +370,10 @@ def execute(
         here = within if stays_here(engine, workers) else None
         todo = [job for job in jobs if job[0] not in results]
         for outcome in run_jobs(
-            partial(_do, by_name, keep, here), todo, workers=workers, engine=engine
+            partial(_do, by_name, keep, here),
+            todo,
+            workers=workers,
+            engine=engine,
         ):
             key = outcome.job[0]
             if outcome.failure:

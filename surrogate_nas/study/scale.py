@@ -266,7 +266,14 @@ def reference_of(
     start = float(scores.score[scores.feasible].mean())
     random = expected(objective, budget, start)
     scale = next(span for span in (float(random[-1]) - optimum, start - optimum, 1.0) if span > 0)
-    return Reference(optimum, start, random, scale, exact=True, rounding=scores.rounding / scale)
+    return Reference(
+        optimum,
+        start,
+        random,
+        scale,
+        exact=True,
+        rounding=scores.rounding / scale,
+    )
 
 
 def _from_runs(objective: Objective, curves: Sequence[Values]) -> Reference:

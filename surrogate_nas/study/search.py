@@ -49,7 +49,12 @@ def _generator(seed: int, run: int, stream: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(run, stream)))
 
 
-def first_cells(space: Space, n: int, seed: int, run: int) -> list[Cell]:
+def first_cells(
+    space: Space,
+    n: int,
+    seed: int,
+    run: int,
+) -> list[Cell]:
     """The random cells, all different, that every strategy of a run observes first."""
     generator = _generator(seed, run, _FIRST_CELLS_STREAM)
     cells: dict[Cell, None] = {}
@@ -162,7 +167,12 @@ def _check_files(edited: Sequence[str]) -> None:
         )
 
 
-def _keep(store: Store, name: str, run: int, trace: str) -> None:
+def _keep(
+    store: Store,
+    name: str,
+    run: int,
+    trace: str,
+) -> None:
     """Write the traceback of a failure; delete it where the run was made again and succeeded."""
     file = f"failures/{as_file_name(name)}-{run}.txt"
     if trace:
@@ -398,7 +408,14 @@ class Scalarised(Sandboxed):
                 if trial.feasible
                 else _INFEASIBLE + trial.score
             )
-            rescored.append(replace(trial, score=score, scores=(), values=dict(trial.values)))
+            rescored.append(
+                replace(
+                    trial,
+                    score=score,
+                    scores=(),
+                    values=dict(trial.values),
+                )
+            )
         return rescored
 
 

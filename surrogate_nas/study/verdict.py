@@ -318,7 +318,15 @@ def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
         signs = np.concatenate([np.sign(one) for one in ranks])
         p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
         better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
-        pairs.append(BlindPair(name, p, better=better, ties=ties, worse=worse))
+        pairs.append(
+            BlindPair(
+                name,
+                p,
+                better=better,
+                ties=ties,
+                worse=worse,
+            )
+        )
     return pairs
 
 

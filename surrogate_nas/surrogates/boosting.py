@@ -65,7 +65,12 @@ class Boosting(Bagging):
             threads: Of XGBoost.
         """
         super().__init__(
-            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra
+            quantity,
+            seed=seed,
+            calibrate=calibrate,
+            parts=parts,
+            encoding=encoding,
+            extra=extra,
         )
         self.trees = check_whole("The number of trees", trees, 1)
         self.depth = check_whole("The depth", depth, 1)

@@ -98,7 +98,12 @@ class ExtraTrees(Bagging):
             column_sample: The share of the columns that a split chooses from.
         """
         super().__init__(
-            quantity, seed=seed, calibrate=calibrate, parts=parts, encoding=encoding, extra=extra
+            quantity,
+            seed=seed,
+            calibrate=calibrate,
+            parts=parts,
+            encoding=encoding,
+            extra=extra,
         )
         self.trees = check_whole("The number of trees", trees, 1)
         self.column_sample = check_number("The share of columns", column_sample, _SMALLEST, 1.0)

@@ -400,7 +400,16 @@ def _forward(root: Floats, right: Floats) -> Floats:
     """What a lower root times it gives a matrix; solved for the transpose, which BLAS takes without
     a copy.
     """
-    return np.asarray(dtrsm(1.0, root, np.ascontiguousarray(right).T, side=1, lower=1, trans_a=1).T)
+    return np.asarray(
+        dtrsm(
+            1.0,
+            root,
+            np.ascontiguousarray(right).T,
+            side=1,
+            lower=1,
+            trans_a=1,
+        ).T
+    )
 
 
 # Which kernel and which noise make the values that were seen most likely.
@@ -463,7 +472,11 @@ def most_likely_weights(
     start = np.append(np.zeros(len(points)), _START_NOISE)
     bounds = [tuple(2 * b for b in _BOUNDS)] * len(points) + [_NOISE_BOUNDS]
     solution = minimize(
-        cost, start, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
+        cost,
+        start,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": _ITERATIONS},
     ).x
     return np.exp(solution[:-1]), float(np.exp(solution[-1]))
 
@@ -531,7 +544,12 @@ def most_likely(
         covariance = smooth(hyper.length) + hyper.shared * shares
         covariance[diagonal] += hyper.noise
         root = np.linalg.cholesky(covariance)
-        white = solve_triangular(root, both, lower=True, check_finite=False)
+        white = solve_triangular(
+            root,
+            both,
+            lower=True,
+            check_finite=False,
+        )
         (yy, y1), (_, one) = white.T @ white
         variance = max(float(yy - y1**2 / one) / n, _LEAST_VARIANCE)
         return float(-n * np.log(variance) - 2 * np.log(np.diag(root)).sum())

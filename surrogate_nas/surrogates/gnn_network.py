@@ -87,7 +87,12 @@ def inputs_of(space: Enumerable) -> Inputs:
     )
 
 
-def _layer(generator: Generator, inputs: int, outputs: int, gain: float = 1.0) -> Tensor:
+def _layer(
+    generator: Generator,
+    inputs: int,
+    outputs: int,
+    gain: float = 1.0,
+) -> Tensor:
     return (
         torch.randn(MEMBERS, inputs, outputs, generator=generator)
         * gain
@@ -176,7 +181,12 @@ def _hidden(
     return first + silu(_linear(weights, "hidden", first))
 
 
-def values_of(weights: Weights, inputs: Inputs, classes: Tensor, extra: Tensor) -> Tensor:
+def values_of(
+    weights: Weights,
+    inputs: Inputs,
+    classes: Tensor,
+    extra: Tensor,
+) -> Tensor:
     """What every member predicts, shape ``(members, n)``.
 
     Args:
@@ -202,10 +212,16 @@ def optimise(
     """
     weights = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
     optimiser = torch.optim.AdamW(
-        weights.values(), lr=_RATE, weight_decay=_DECAY, betas=(0.9, 0.98)
+        weights.values(),
+        lr=_RATE,
+        weight_decay=_DECAY,
+        betas=(0.9, 0.98),
     )
     cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, _RATE, total_steps=steps, pct_start=_WARM_UP
+        optimiser,
+        _RATE,
+        total_steps=steps,
+        pct_start=_WARM_UP,
     )
     for _ in range(steps):
         batch = torch.randperm(n, generator=generator)[:size]

@@ -147,7 +147,12 @@ def most_evident(samples: Sequence[tuple[Floats, Floats]], prior: Prior) -> Floa
     bounds = [(_LOWEST, _HIGHEST)] * len(prior.log_variances)
     start = np.clip(prior.log_variances, _LOWEST, _HIGHEST)
     solution = minimize(
-        cost, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _ITERATIONS}
+        cost,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"maxiter": _ITERATIONS},
     )
     return np.asarray(solution.x, dtype=np.float64)
 

@@ -107,7 +107,12 @@ def versions() -> dict[str, str]:
     return by_library
 
 
-def save(model: Surrogate, card: Card, train_cells: NDArray[Any], path: Path) -> None:
+def save(
+    model: Surrogate,
+    card: Card,
+    train_cells: NDArray[Any],
+    path: Path,
+) -> None:
     """Write a fitted model so that the file is either whole or as it was before.
 
     Args:

@@ -230,7 +230,12 @@ def _table(content: dict[str, Any], values: NDArray[np.int32]) -> Table:
     table = Table(**texts, network=Network.of(content["network"]))  # type: ignore[arg-type]
     rows = iter(values.reshape(-1, len(listed(space_named(table.space)))))
     for name, entry in content["metrics"].items():
-        metric = made(Metric, entry["details"], name=name, epochs=())
+        metric = made(
+            Metric,
+            entry["details"],
+            name=name,
+            epochs=(),
+        )
         runs: dict[int, dict[int, Values]] = {}
         for epochs, seed in entry["columns"]:
             runs.setdefault(epochs, {})[seed] = _read(next(rows), entry)

@@ -206,7 +206,10 @@ class Index:
                 epochs for held, epochs in index.digests if held == name and epochs is not None
             )
             index.metrics[name] = made(
-                Metric, metric["details"], name=_text(name), epochs=tuple(epochs)
+                Metric,
+                metric["details"],
+                name=_text(name),
+                epochs=tuple(epochs),
             )
         return index
 

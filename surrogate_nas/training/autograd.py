@@ -25,7 +25,12 @@ def each_by(gradient: Gradient, outputs: Tensor, targets: Array) -> Tensor:
 
 class _Value(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, outputs: Tensor, targets: Array, gradient: Gradient) -> Tensor:
+    def forward(
+        ctx: Any,
+        outputs: Tensor,
+        targets: Array,
+        gradient: Gradient,
+    ) -> Tensor:
         ctx.save_for_backward(outputs)
         ctx.definition = targets, gradient
         values, _ = gradient(as_array(outputs), targets)
@@ -45,7 +50,12 @@ class _Gradient(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, outputs: Tensor, targets: Array, gradient: Gradient) -> Tensor:
+    def forward(
+        ctx: Any,
+        outputs: Tensor,
+        targets: Array,
+        gradient: Gradient,
+    ) -> Tensor:
         ctx.save_for_backward(outputs)
         ctx.definition = targets, gradient
         by_outputs = _of_examples(gradient, as_array(outputs), targets)
@@ -91,7 +101,13 @@ def autograd_input_gradient(
         outputs = again(leaf)
         come = torch.as_tensor(gradient_of(as_array(outputs))).to(outputs)
         gradients = [
-            torch.autograd.grad(one, leaf, down, retain_graph=True, allow_unused=True)[0]
+            torch.autograd.grad(
+                one,
+                leaf,
+                down,
+                retain_graph=True,
+                allow_unused=True,
+            )[0]
             for one, down in zip(outputs, come, strict=True)
         ]
     nothing = np.zeros(inputs.shape, np.float32)  # of a network without a way from its input

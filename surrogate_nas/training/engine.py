@@ -147,7 +147,12 @@ def train(
     place = device_named(device)
     if at_once is None:
         at_once = 1 if place == "cpu" else STACKED_ON_GPU
-    check_numbers(epochs=epochs, at_once=at_once, threads=threads, seed=seed)
+    check_numbers(
+        epochs=epochs,
+        at_once=at_once,
+        threads=threads,
+        seed=seed,
+    )
     spaces = {cell: space or space_of(cell) for cell in cells}
     run = _Run(task, network or task.network(), spaces, epochs, seed, place, live_only, test)
     graphs = [spaces[cell].graph(cell, live_only=True) for cell in cells]
@@ -310,7 +315,10 @@ class _Run:
         return torch_model(
             [
                 self.spaces[cell].build(
-                    cell, self.network, seed=self.seed, live_only=self.live_only
+                    cell,
+                    self.network,
+                    seed=self.seed,
+                    live_only=self.live_only,
                 )
                 for cell in cells
             ],

@@ -127,14 +127,24 @@ def columns_of(
             yield metric, plan.epochs, partial(_read_value, read, diagnostic.name, None)
 
 
-def _read_value(read: Reader, name: str, epoch: int | None, seed: int) -> NDArray[np.float64]:
+def _read_value(
+    read: Reader,
+    name: str,
+    epoch: int | None,
+    seed: int,
+) -> NDArray[np.float64]:
     """A column of a curve's value after an epoch, or of a value at the end."""
     if epoch is None:
         return read(seed, lambda entry: entry[name])
     return read(seed, lambda entry: entry[name][epoch - 1])
 
 
-def _read_seconds(read: Reader, name: str, share: float, seed: int) -> NDArray[np.float64]:
+def _read_seconds(
+    read: Reader,
+    name: str,
+    share: float,
+    seed: int,
+) -> NDArray[np.float64]:
     return read(seed, lambda entry: share * entry[name])
 
 
@@ -147,7 +157,13 @@ def add_latencies(table: Table, count: int, journal: Path) -> dict[str, Any]:
     space = listed(space_named(table.space))
     count = min(count, len(space))
     cells = draw_cells(count, 0, space)
-    measured = measure(cells, table.network, Protocol("cpu", 1, 1), space=space, journal=journal)
+    measured = measure(
+        cells,
+        table.network,
+        Protocol("cpu", 1, 1),
+        space=space,
+        journal=journal,
+    )
     places = [space.index(cell) for cell in cells]
     values = np.empty(len(space))
     if count < len(space):
@@ -223,7 +239,13 @@ def make_table(
         space=space or DEFAULT_SPACE,
     )
     path = journal_path(plan)
-    train_classes(plan, path, workers=workers, engine=engine, progress=progress)
+    train_classes(
+        plan,
+        path,
+        workers=workers,
+        engine=engine,
+        progress=progress,
+    )
     name = f"trained-{resolved.name}"
     if plan.space != DEFAULT_SPACE:
         name += f"-{plan.cells.name}"

@@ -147,7 +147,13 @@ def _scores(passes: Passes, jobs: Sequence[Job]) -> list[dict[str, Any]]:
     entries = []
     for job in jobs:
         started = time.process_time()
-        scores = score(space[job.cell], space, task, seed=job.seed, batch=passes.batch)
+        scores = score(
+            space[job.cell],
+            space,
+            task,
+            seed=job.seed,
+            batch=passes.batch,
+        )
         seconds = time.process_time() - started
         entries.append({"job": list(job), "scores": scores, "seconds": seconds})
     return entries
@@ -181,7 +187,12 @@ def _table(space: Enumerable, task: Task, by_seed: Sequence[Scores]) -> Table:
         how = f"before any training, one batch of {task.name}, {seeds} seed{plural}: {what}"
         source = f"{task.name}, computed by this project"
         metric = Metric(
-            f"{proxy}@{task.name}", "", "search", "proxy", description=how, source=source
+            f"{proxy}@{task.name}",
+            "",
+            "search",
+            "proxy",
+            description=how,
+            source=source,
         )
         table.add(metric, None, values[first], seeds)
     return table

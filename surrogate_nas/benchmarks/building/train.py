@@ -37,7 +37,12 @@ def entries_of(
         batches = [missing[i : i + size] for i in range(0, len(missing), size)]
         done = len(jobs) - len(missing)
         lost = []
-        for outcome in run_jobs(function, batches, workers=workers, engine=engine):
+        for outcome in run_jobs(
+            function,
+            batches,
+            workers=workers,
+            engine=engine,
+        ):
             if outcome.failure:
                 lost.append(outcome)
                 continue
@@ -90,7 +95,13 @@ def train_job(plan: Plan, job: Job) -> Entry:
     space = plan.cells
     task = _task_with_data(plan.task, code_of(plan.task))
     started = time.process_time()
-    (curve,) = train([space[job.cell]], task, epochs=plan.epochs, seed=job.seed, space=space)
+    (curve,) = train(
+        [space[job.cell]],
+        task,
+        epochs=plan.epochs,
+        seed=job.seed,
+        space=space,
+    )
     seconds = time.process_time() - started
     stored = {name: getattr(curve, name) for name in _STORED}
     return {

@@ -200,6 +200,11 @@ def ties(case: Case) -> Iterator[Finding]:
 def _decimals(values: Values) -> str:
     """How many decimals values have, in words."""
     for digits in range(7):
-        if np.allclose(values, np.round(values, digits), rtol=0, atol=1e-9):
+        if np.allclose(
+            values,
+            np.round(values, digits),
+            rtol=0,
+            atol=1e-9,
+        ):
             return f"{digits} decimals"
     return "more than 6 decimals"

@@ -68,7 +68,12 @@ def _number(text: str) -> float | None:
 
 
 def published_fields(
-    paper: str, method: str, dataset: str, metric: str, *, mark: str = ""
+    paper: str,
+    method: str,
+    dataset: str,
+    metric: str,
+    *,
+    mark: str = "",
 ) -> dict[str, Any]:
     """The fields of a `Row` that a published number fills; `mark` stands where there is none."""
     entry = published(paper).get((method, dataset, metric))
@@ -390,7 +395,12 @@ class Work:
             self._report(n_done, len(jobs))
             lost = []
             call = partial(_call, function)
-            for outcome in run_jobs(call, missing, workers=self.workers, engine=self.engine):
+            for outcome in run_jobs(
+                call,
+                missing,
+                workers=self.workers,
+                engine=self.engine,
+            ):
                 if outcome.failure:
                     lost.append(outcome)
                     continue

@@ -132,7 +132,13 @@ class Bars:
 
     def draw(self, axes: Axes) -> None:
         """Add the bars."""
-        axes.bar(self.x, self.heights, width=self.width, color=self.colour, label=self.label)
+        axes.bar(
+            self.x,
+            self.heights,
+            width=self.width,
+            color=self.colour,
+            label=self.label,
+        )
 
 
 @dataclass(frozen=True)
@@ -145,7 +151,12 @@ class Violins:
 
     def draw(self, axes: Axes) -> None:
         """Add the violins."""
-        parts = axes.violinplot(self.samples, self.x, showextrema=False, widths=0.8)
+        parts = axes.violinplot(
+            self.samples,
+            self.x,
+            showextrema=False,
+            widths=0.8,
+        )
         for body in parts["bodies"]:  # type: ignore[attr-defined]
             body.set_facecolor(self.colour)
 
@@ -200,7 +211,13 @@ class Map:
         """Add colours, numbers, names and frames."""
         from matplotlib.patches import Rectangle
 
-        axes.imshow(self.values, cmap="RdYlBu", vmin=-1, vmax=1, aspect="auto")
+        axes.imshow(
+            self.values,
+            cmap="RdYlBu",
+            vmin=-1,
+            vmax=1,
+            aspect="auto",
+        )
         axes.set_xticks(
             range(len(self.columns)),
             self.columns,
@@ -213,10 +230,27 @@ class Map:
             if math.isfinite(value):
                 text = f"{value:.2f}".replace("0.", ".", 1)
                 colour = "white" if abs(value) > 0.8 else "black"
-                axes.text(column, row, text, ha="center", va="center", fontsize=_TINY, color=colour)
+                axes.text(
+                    column,
+                    row,
+                    text,
+                    ha="center",
+                    va="center",
+                    fontsize=_TINY,
+                    color=colour,
+                )
         for row, column in self.framed:
             corner = (column - 0.5, row - 0.5)
-            axes.add_patch(Rectangle(corner, 1, 1, fill=False, linewidth=1.8, edgecolor="black"))
+            axes.add_patch(
+                Rectangle(
+                    corner,
+                    1,
+                    1,
+                    fill=False,
+                    linewidth=1.8,
+                    edgecolor="black",
+                )
+            )
 
 
 @dataclass(frozen=True)
@@ -280,7 +314,12 @@ def picture(
     figure = Figure(figsize=(width, height), layout="constrained")
     n_columns = max(len(row) for row in rows)
     grid = figure.subplots(
-        len(rows), n_columns, squeeze=False, sharex=shared, sharey=shared, width_ratios=widths
+        len(rows),
+        n_columns,
+        squeeze=False,
+        sharex=shared,
+        sharey=shared,
+        width_ratios=widths,
     )
     for places, row in zip(grid, rows, strict=True):
         for place, panel in zip(places, row, strict=False):

@@ -97,7 +97,12 @@ def mean_of(columns: Sequence[Values]) -> Values:
     is_known = np.isfinite(columns)
     total = np.where(is_known, columns, 0.0).sum(axis=0)
     means = np.full(len(total), math.nan)
-    np.divide(total, is_known.sum(axis=0), out=means, where=is_known.any(axis=0))
+    np.divide(
+        total,
+        is_known.sum(axis=0),
+        out=means,
+        where=is_known.any(axis=0),
+    )
     return means
 
 

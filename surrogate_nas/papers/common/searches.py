@@ -147,7 +147,12 @@ OURS = (
     Method("ASHA, 12 and 200 epochs", "asha", WHOLE, remark=_SEPARATE_RUNS),
     Method("BOHB, 12 and 200 epochs", "bohb", WHOLE, remark=_SEPARATE_RUNS),
     Method("BO, 12 and 200 epochs (ours)", "bo_epochs", WHOLE, _FEW, _SEPARATE_RUNS),
-    Method(ZERO_COST, "zero_cost", runs=_FEW, remark="knows proxies of all cells for free"),
+    Method(
+        ZERO_COST,
+        "zero_cost",
+        runs=_FEW,
+        remark="knows proxies of all cells for free",
+    ),
     Method(BO, "bo", runs=_FEW),
 )
 """What is run on both protocols besides the papers' own methods."""

@@ -127,7 +127,14 @@ def _costs(studies: Sequence[Study]) -> Panel:
         if points:
             shares, taus = np.array(sorted(points)).T
             style = {**pen(number), "marker": "o", "markersize": 3}
-            items.append(Series(shares, taus, label=own.name, style=style))
+            items.append(
+                Series(
+                    shares,
+                    taus,
+                    label=own.name,
+                    style=style,
+                )
+            )
     return Panel(
         items,
         title="The usual training loss, epoch by epoch",

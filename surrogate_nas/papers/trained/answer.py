@@ -369,11 +369,25 @@ def rows(studies: Sequence[Study], searches: Sequence[Searched]) -> Iterator[Row
                 " usual loss is better"
             )
             name = f"valid_{study.judged}@{loss} against @{study.usual}"
-            yield Row(name, study.name, "kendall_difference", ours=gap.tau, mark="D", verdict=says)
+            yield Row(
+                name,
+                study.name,
+                "kendall_difference",
+                ours=gap.tau,
+                mark="D",
+                verdict=says,
+            )
         for (weight, loss), (lost, size) in study.goals[0].by_lambda.items():
             says = f"chooses {size:.2f} of the median's parameters"
             name = f"valid_loss@{loss} + {weight:g}*params"
-            yield Row(name, study.name, "regret_with_lambda", ours=lost, mark="D", verdict=says)
+            yield Row(
+                name,
+                study.name,
+                "regret_with_lambda",
+                ours=lost,
+                mark="D",
+                verdict=says,
+            )
     for one in searches:
         flat = [value for values in one.regret.values() for value in values if math.isfinite(value)]
         if flat:
@@ -401,7 +415,14 @@ def _signal_rows(study: Study) -> Iterator[Row]:
         r = signal.corrected
         if math.isfinite(r.high):
             says = f"95 % {r.low:.2f} to {r.high:.2f}, with {goal} without the noise of seeds"
-            yield Row(name, study.name, "correlation_corrected", ours=r.tau, mark="D", verdict=says)
+            yield Row(
+                name,
+                study.name,
+                "correlation_corrected",
+                ours=r.tau,
+                mark="D",
+                verdict=says,
+            )
         yield Row(
             name,
             study.name,
@@ -412,7 +433,12 @@ def _signal_rows(study: Study) -> Iterator[Row]:
         )
 
 
-def _reading_rows(study: Study, goal: Wanted, reading: Reading, own: bool) -> Iterator[Row]:
+def _reading_rows(
+    study: Study,
+    goal: Wanted,
+    reading: Reading,
+    own: bool,
+) -> Iterator[Row]:
     verdict = f"with the mean {goal.metric} of the other seeds"
     for band, tau in reading.taus.items():
         if math.isfinite(tau) and (own or band == ALL):

@@ -84,7 +84,12 @@ def others(goal: Columns) -> Columns:
         rest = np.delete(centred, seed, axis=0)
         known = np.delete(held, seed, axis=0)
         total = np.where(known, rest, 0.0).sum(axis=0)
-        np.divide(total, known.sum(axis=0), out=means[seed], where=known.any(axis=0))
+        np.divide(
+            total,
+            known.sum(axis=0),
+            out=means[seed],
+            where=known.any(axis=0),
+        )
     return np.round(means, _DIGITS)
 
 
@@ -186,7 +191,12 @@ def paired(one: Columns, two: Columns, goal: Columns) -> tuple[Pairs, Pairs]:
     )
 
 
-def corrected(taus: Values, of_signal: Values, of_goal: Values, seeds: float) -> Values:
+def corrected(
+    taus: Values,
+    of_signal: Values,
+    of_goal: Values,
+    seeds: float,
+) -> Values:
     """The correlation of a signal with a goal without the noise of their seeds; NaN where two seeds
     do not agree.
     """

@@ -220,7 +220,10 @@ def _meeting(
     if len(tables) > 1:
         spread = gaps.std(axis=0, ddof=1) / math.sqrt(len(tables))
         steps = np.divide(
-            np.abs(gaps.mean(axis=0)), spread, out=np.zeros_like(spread), where=spread > 0
+            np.abs(gaps.mean(axis=0)),
+            spread,
+            out=np.zeros_like(spread),
+            where=spread > 0,
         )
         p = holm(2 * student.sf(steps, len(tables) - 1)) if len(steps) else p
         needed = (

@@ -461,7 +461,12 @@ def select_cells(comparison: Comparison, runs: Sequence[Run], background: int) -
     n = len(scores_of_all.loss)
     sampled = None if len(places) == n else np.isin(places, _sample(n, background))
     cells = [space[place] for place in places.tolist()]
-    return Selection(cells, scores, places=places, drawn=sampled)
+    return Selection(
+        cells,
+        scores,
+        places=places,
+        drawn=sampled,
+    )
 
 
 def _places(

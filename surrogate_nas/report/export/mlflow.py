@@ -122,7 +122,10 @@ def _add_run(client: MlflowClient, experiment: str, run: TrackedRun) -> None:
     facts = {**run.facts, "strategy": run.strategy}
     tags = {_name(name): str(value)[:_LONGEST] for name, value in facts.items()}
     created = client.create_run(
-        experiment, start_time=_milliseconds(0.0), tags=tags, run_name=run.name
+        experiment,
+        start_time=_milliseconds(0.0),
+        tags=tags,
+        run_name=run.name,
     )
     identity = created.info.run_id
     params = [Param(name, str(value)[:_LONGEST]) for name, value in run.parameters.items()]

@@ -180,7 +180,12 @@ def _index_page(folders: list[FolderProgress], router: Router) -> LivePage:
     heads = [Column("folder"), Column("runs"), Column("state"), Column("what")]
     rows = [_index_row(one, router) for one in folders]
     table = Section("", [Table(heads, rows, texts=4)])
-    return LivePage(title, boxes=boxes, sections=[table], is_partial=n_unread > 0)
+    return LivePage(
+        title,
+        boxes=boxes,
+        sections=[table],
+        is_partial=n_unread > 0,
+    )
 
 
 def _index_row(progress: FolderProgress, router: Router) -> list[Content]:
@@ -423,7 +428,14 @@ def _picture(
     caption = small or f"Best score so far over {unit}"
     panel = Panel(unit, "score", False, ends=limits)
     height = _SMALL_HEIGHT if small else _HEIGHT
-    draw = partial(chart, curves, by_name, panel, height=height, named=not small)
+    draw = partial(
+        chart,
+        curves,
+        by_name,
+        panel,
+        height=height,
+        named=not small,
+    )
     return [Picture(unit, caption, draw, _SMALL_WIDTH if small else HALF)]
 
 

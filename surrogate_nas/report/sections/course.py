@@ -37,7 +37,13 @@ def regret_along_the_budget(study: Study) -> Section | None:
             ]
             low, high = ends(np.mean(drawn, axis=0))
         curves[name] = Curve(100 * fractions, mean, low, high)
-    panel = Panel("%", "regret", True, reference=1.0, banded=banded)
+    panel = Panel(
+        "%",
+        "regret",
+        True,
+        reference=1.0,
+        banded=banded,
+    )
     caption = (
         f"Mean normalised regret of the best cell so far over {plural(len(problems), 'problem')}"
         " after each share of the budget; square-root scale. Bands: 95 % of resampled runs, of the"

@@ -178,13 +178,23 @@ def nearness(study: Study) -> Section | None:
     picture = Picture(
         "fronts",
         " ".join(sentences),
-        partial(_draw_fronts, plane=plane, study=study, stairs=two),
+        partial(
+            _draw_fronts,
+            plane=plane,
+            study=study,
+            stairs=two,
+        ),
         WIDE,
     )
     return Section("Distance of each strategy to the front", [Figures([picture])])
 
 
-def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canvas:
+def _draw_fronts(
+    width: float,
+    plane: Plane,
+    study: Study,
+    stairs: bool,
+) -> Canvas:
     columns, high = (2, 150.0) if width <= SLIM else (min(max(len(plane.found), 2), 4), 215.0)
     gap, left = (12.0, 30.0) if width <= SLIM else (26.0, 42.0)
     room = (width - left - gap * (columns - 1)) / columns
@@ -194,14 +204,28 @@ def _draw_fronts(width: float, plane: Plane, study: Study, stairs: bool) -> Canv
         x0 = left + (room + gap) * (i % columns)
         top = pitch * (i // columns) + 26
         x, y = plane.scales(x0, x0 + room, top, top + high)
-        _draw_frame(canvas, x, y, plane, labelled=i % columns == 0, last=x0 + room)
+        _draw_frame(
+            canvas,
+            x,
+            y,
+            plane,
+            labelled=i % columns == 0,
+            last=x0 + room,
+        )
         style = study.styles[name]
         missed = float(study.comparison.scores(name).mean())
         with canvas.of(style, f"{name}: click to hide or show", pick=True):
             canvas.rectangle(x0 - 4, top - 26, x0 + room, top - 3, "paper")
             canvas.mark(x0 + 6, top - 14, style, 11)
             longest = int(room / 8) - 10
-            canvas.text(x0 + 18, top - 10, plain(name, longest), size=13, colour="ink", bold=True)
+            canvas.text(
+                x0 + 18,
+                top - 10,
+                plain(name, longest),
+                size=13,
+                colour="ink",
+                bold=True,
+            )
             beside = x0 + 24 + text_width(plain(name, longest), 15.5)
             canvas.text(beside, top - 10, f"{100 * missed:.1f} % missed", size=12)
         if stairs:
@@ -268,7 +292,12 @@ def _draw_density(
                 runs[-1][1] = (left + _GRAIN, middle)
             else:
                 runs.append([(left, middle), (left + _GRAIN, middle)])
-        canvas.line(*runs, colour="quiet", width=_GRAIN, opacity=opacity)
+        canvas.line(
+            *runs,
+            colour="quiet",
+            width=_GRAIN,
+            opacity=opacity,
+        )
 
 
 def _draw_front(
@@ -374,7 +403,12 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
         with canvas.of(style, name):
             canvas.mark(8, y, style, 12)
             canvas.text(
-                22, y + 4.5, plain(name, 22 if not slim else 17), size=13, colour="ink", bold=True
+                22,
+                y + 4.5,
+                plain(name, 22 if not slim else 17),
+                size=13,
+                colour="ink",
+                bold=True,
             )
             for x, n in zip(at, hits, strict=True):
                 radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
@@ -384,9 +418,21 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
                 ]
                 canvas.area(disc, style if n else "axis")
                 if n and radius > 6:
-                    canvas.text(x, y + 4, str(n), align="center", colour="paper", bold=True)
+                    canvas.text(
+                        x,
+                        y + 4,
+                        str(n),
+                        align="center",
+                        colour="paper",
+                        bold=True,
+                    )
             canvas.text(
-                width, y + 4.5, f"{sum(hits) / len(runs):.2g}", size=13, align="right", colour="ink"
+                width,
+                y + 4.5,
+                f"{sum(hits) / len(runs):.2g}",
+                size=13,
+                align="right",
+                colour="ink",
             )
     return canvas
 
@@ -506,7 +552,12 @@ def front_of(objective: Objective, runs: Sequence[Run]) -> Front | None:
     return Front(scores, on_front, int(scores.score.argmin()), incumbents)
 
 
-def _draw_trade(width: float, trade: Front, study: Study, frame: _Frame) -> Canvas:
+def _draw_trade(
+    width: float,
+    trade: Front,
+    study: Study,
+    frame: _Frame,
+) -> Canvas:
     """Cells, front, the line of the optimum's score, and incumbents."""
     scores = trade.scores
     canvas = Canvas(width, 320)
@@ -522,7 +573,12 @@ def _draw_trade(width: float, trade: Front, study: Study, frame: _Frame) -> Canv
         (r, optimum - r)
         for r in (max(frame[0], optimum - frame[3]), min(frame[1], optimum - frame[2]))
     ]
-    canvas.line([(x(r), y(loss)) for r, loss in ends], colour="axis", width=1.2, dash=(4.0, 3.0))
+    canvas.line(
+        [(x(r), y(loss)) for r, loss in ends],
+        colour="axis",
+        width=1.2,
+        dash=(4.0, 3.0),
+    )
     for name, runs in study.feasible.items():
         style = study.styles[name]
         ended = [run.incumbent.cell.index for run in runs]

@@ -303,7 +303,14 @@ def _draw_names(
         with canvas.of(entry.style, f"{entry.name}: click to hide or show", pick=True):
             canvas.rectangle(0, y - row / 2 + 1, x, y + row / 2 - 1, "paper")
             canvas.mark(8, y, entry.style, 12)
-            canvas.text(22, y + 4.5, plain(entry.name, _LONGEST), size=13, colour="ink", bold=True)
+            canvas.text(
+                22,
+                y + 4.5,
+                plain(entry.name, _LONGEST),
+                size=13,
+                colour="ink",
+                bold=True,
+            )
     for (first, last), lane in lanes.items():
         at = x + 6 + 7 * lane
         joined = {ranking.entries[first].name, *ranking.entries[first].alike}
@@ -363,12 +370,22 @@ def _draw_panel(
     canvas.line([(scale(0), top), (scale(0), bottom)], colour="axis", width=1.4)
     if not ranking.front and scale.high >= unit and ranking.problems[0].reference.exact:
         canvas.line(
-            [(scale(unit), top), (scale(unit), bottom)], colour="axis", width=1.2, dash=(2.0, 3.0)
+            [(scale(unit), top), (scale(unit), bottom)],
+            colour="axis",
+            width=1.2,
+            dash=(2.0, 3.0),
         )
     for value, text in ticks:
         shown = f"{100 * value:g} %" if ranking.front else text
         canvas.text(scale(value), bottom + 16, shown, align="center")
-    canvas.text(scale.start, top - 24, title, size=12, colour="ink", bold=True)
+    canvas.text(
+        scale.start,
+        top - 24,
+        title,
+        size=12,
+        colour="ink",
+        bold=True,
+    )
     canvas.text(scale.start, top - 10, sub)
     for i, (entry, spot) in enumerate(zip(ranking.entries, spots, strict=True)):
         y = top + row * (i + 0.5) + (2.5 if len(spot.runs) else 0)
@@ -398,12 +415,22 @@ def _interval(spot: Spot, ranking: Ranking) -> str:
     return f" ({_number(spot.low, ranking)} to {_number(spot.high, ranking)})"
 
 
-def _draw_ticks(canvas: Canvas, places: Sequence[float], y: float, style: Style) -> None:
+def _draw_ticks(
+    canvas: Canvas,
+    places: Sequence[float],
+    y: float,
+    style: Style,
+) -> None:
     """A tick a run, stronger where several stand."""
     counts = Counter(round(place * 2) / 2 for place in places)
     for several, opacity in ((False, 0.55), (True, 1.0)):
         at = sorted(x for x, n in counts.items() if (n > 1) == several)
-        canvas.line(*([(x, y), (x, y + 4)] for x in at), colour=style, width=1.4, opacity=opacity)
+        canvas.line(
+            *([(x, y), (x, y + 4)] for x in at),
+            colour=style,
+            width=1.4,
+            opacity=opacity,
+        )
 
 
 def _number(value: float, ranking: Ranking) -> str:
@@ -498,7 +525,14 @@ def _draw_target(
     bottom = top + row * len(ranking.entries)
     shares = (0.0, 0.1, 0.5, 1.0) if scale.end - scale.start > 90 else (0.0, 0.25, 1.0)
     canvas.line(*([(scale(v), top), (scale(v), bottom)] for v in shares), colour="line")
-    canvas.text(scale.start, top - 24, "Budget needed", size=12, colour="ink", bold=True)
+    canvas.text(
+        scale.start,
+        top - 24,
+        "Budget needed",
+        size=12,
+        colour="ink",
+        bold=True,
+    )
     canvas.text(
         scale.start, top - 10, "to the optimum, within 1 %" if numbers else "%, to within 1 %"
     )

@@ -25,7 +25,12 @@ _FEWEST_PROBLEMS = 7
 """With fewer, pairs of strategies say nothing over problems."""
 
 
-def _section(title: str, table: Table, files: str, text: str) -> Section:
+def _section(
+    title: str,
+    table: Table,
+    files: str,
+    text: str,
+) -> Section:
     """A table with what a reader must know, and its files in ``tables/``; it opens by its title."""
     return Section(title, [table, note(f"{text} ", *files_of(files), ".")], folded=True)
 

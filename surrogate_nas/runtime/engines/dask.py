@@ -57,7 +57,13 @@ class Dask(Engine):
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         """Let the cluster call a function."""
-        return self._client.submit(function, *arguments, **named, pure=False, retries=0)  # type: ignore[no-any-return]
+        return self._client.submit(
+            function,
+            *arguments,
+            **named,
+            pure=False,
+            retries=0,
+        )  # type: ignore[no-any-return]
 
     def lost(self, future: Future[Any], error: BaseException) -> str:
         """How a job was lost in spite of all that Dask does."""

@@ -118,7 +118,15 @@ def _operation(
             x = _separable(drawn, x, channels, kernel, f"{name}.0", stride=stride)
             return _separable(drawn, x, channels, kernel, f"{name}.1")
         case "dil":
-            return _separable(drawn, x, channels, kernel, name, stride=stride, dilation=2)
+            return _separable(
+                drawn,
+                x,
+                channels,
+                kernel,
+                name,
+                stride=stride,
+                dilation=2,
+            )
         case "conv":
             x = drawn.convolution(
                 drawn.relu(x), f"{name}.along", channels, (1, kernel), stride=(1, stride)
@@ -157,12 +165,24 @@ def _separable(
     )
 
 
-def _reduced(drawn: Blueprint, x: int, channels: int, name: str) -> int:
+def _reduced(
+    drawn: Blueprint,
+    x: int,
+    channels: int,
+    name: str,
+) -> int:
     """ReLU, two joined 1×1 convolutions of stride 2, the second one pixel on, normalisation."""
     rows = int(drawn.network.dimensions == 2)
     x = drawn.relu(x)
     halves = [
-        drawn.convolution(x, f"{name}.{half}", channels // 2, (1, 1), stride=(2, 2), start=start)
+        drawn.convolution(
+            x,
+            f"{name}.{half}",
+            channels // 2,
+            (1, 1),
+            stride=(2, 2),
+            start=start,
+        )
         for half, start in (("even", (0, 0)), ("odd", (rows, 1)))
     ]
     return drawn.normalisation(drawn.join(*halves), f"{name}.norm")
@@ -193,7 +213,14 @@ def genotype_sketch(genotype: Genotype) -> Sketch:
     marks: list[Mark] = []
     for which, title in enumerate(_TITLES):
         marks += _half(*genotype.part(which), _HALF * which)
-        marks.append(Text((5.8, _HALF * which + 8.0), title, colour=MIDDLE, align="left"))
+        marks.append(
+            Text(
+                (5.8, _HALF * which + 8.0),
+                title,
+                colour=MIDDLE,
+                align="left",
+            )
+        )
     return Sketch(_PAPER, marks)
 
 
@@ -286,7 +313,12 @@ def _box(frame: Frame, centre: Point, size: Point) -> Box:
     return Box(frame.at(centre), frame.span(size), 4.0, PAPER, INK, 1.1)
 
 
-def _named(frame: Frame, centre: Point, name: str, width: float) -> list[Mark]:
+def _named(
+    frame: Frame,
+    centre: Point,
+    name: str,
+    width: float,
+) -> list[Mark]:
     return [_box(frame, centre, (width, _NAMED)), Text(frame.at(centre), name)]
 
 

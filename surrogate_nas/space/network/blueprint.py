@@ -460,7 +460,12 @@ def cell(
     return nodes[-1]
 
 
-def reduction(plan: Blueprint, x: int, name: str, channels: int) -> int:
+def reduction(
+    plan: Blueprint,
+    x: int,
+    name: str,
+    channels: int,
+) -> int:
     """The residual block between stages (ResNetBasicblock), or only its shortcut."""
     stride = 2 if plan.network.strided else 1
     pooled = plan.halve(x) if plan.network.strided else x

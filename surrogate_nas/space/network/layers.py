@@ -43,7 +43,13 @@ def convolve(
     if causal:
         return F.conv2d(F.pad(x, (columns - 1, 0)), weight, groups=groups)
     steps = (stride if rows > 1 or x.shape[2] > 1 else 1, stride)
-    return F.conv2d(x, weight, stride=steps, padding=(rows // 2, columns // 2), groups=groups)
+    return F.conv2d(
+        x,
+        weight,
+        stride=steps,
+        padding=(rows // 2, columns // 2),
+        groups=groups,
+    )
 
 
 class ConvolutionBN(nn.Module):
@@ -83,7 +89,14 @@ class ConvolutionBN(nn.Module):
         """Apply the layer."""
         if self.relu:
             x = F.relu(x)
-        normed: Tensor = self.norm(convolve(x, self.weight, stride=self.stride, causal=self.causal))
+        normed: Tensor = self.norm(
+            convolve(
+                x,
+                self.weight,
+                stride=self.stride,
+                causal=self.causal,
+            )
+        )
         return normed
 
 
@@ -144,7 +157,12 @@ class AveragePool(nn.Module):
         rows = 3 if x.shape[2] > 1 else 1
         if not self.causal:
             return F.avg_pool2d(x, (rows, 3), 1, (rows // 2, 1), count_include_pad=False)
-        inside = torch.arange(1, x.shape[3] + 1, dtype=x.dtype, device=x.device).clamp(max=3)
+        inside = torch.arange(
+            1,
+            x.shape[3] + 1,
+            dtype=x.dtype,
+            device=x.device,
+        ).clamp(max=3)
         return F.avg_pool2d(F.pad(x, (2, 0)), (1, 3), 1) * (3 / inside)
 
 

@@ -50,7 +50,12 @@ def model_sizes(backbone: Backbone, head: Head, outputs: int) -> tuple[Column, C
 
 
 @lru_cache
-def _head(head: Head, channels: int, side: int, outputs: int) -> tuple[float, float]:
+def _head(
+    head: Head,
+    channels: int,
+    side: int,
+    outputs: int,
+) -> tuple[float, float]:
     """Parameters and multiply-accumulates of a head behind so many channels and rows."""
     if head in ("linear", "jigsaw"):
         weights = channels * outputs * (TILES if head == "jigsaw" else 1)

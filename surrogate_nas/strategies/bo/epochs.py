@@ -84,7 +84,12 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         Raises:
             UserError: One of them is out of range.
         """
-        super().__init__(space, seed=seed, first_cells=first_cells, sharpness=sharpness)
+        super().__init__(
+            space,
+            seed=seed,
+            first_cells=first_cells,
+            sharpness=sharpness,
+        )
         self.least_tau = check_number("least_tau", least_tau, -1.0, 1.0)
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}

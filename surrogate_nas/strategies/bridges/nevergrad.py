@@ -97,13 +97,25 @@ def bridge(name: str) -> type[NevergradStrategy]:
         near = get_close_matches(name, registry, n=8)
         raise unknown(f"optimiser of Nevergrad's {len(registry)}", name, {*near, *_SOME})
     knobs = {
-        "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int"),
+        "budget": Parameter(
+            "budget",
+            Parameter.KEYWORD_ONLY,
+            default=_BUDGET,
+            annotation="int",
+        ),
         "num_workers": Parameter(
-            "num_workers", Parameter.KEYWORD_ONLY, default=1, annotation="int"
+            "num_workers",
+            Parameter.KEYWORD_ONLY,
+            default=1,
+            annotation="int",
         ),
     }
     return strategy_class(
-        NevergradStrategy, name, knobs, origin=f"nevergrad:{name}", optimizer=registry[name]
+        NevergradStrategy,
+        name,
+        knobs,
+        origin=f"nevergrad:{name}",
+        optimizer=registry[name],
     )
 
 

@@ -199,10 +199,16 @@ def bridge(name: str) -> type[PymooStrategy]:
     algorithm = getattr(import_module(f"pymoo.algorithms.{(_ONE | _MANY)[name]}"), name)
     knobs = {
         "pop_size": Parameter(
-            "pop_size", Parameter.KEYWORD_ONLY, default=_POPULATION, annotation="int"
+            "pop_size",
+            Parameter.KEYWORD_ONLY,
+            default=_POPULATION,
+            annotation="int",
         ),
         "n_offsprings": Parameter(
-            "n_offsprings", Parameter.KEYWORD_ONLY, default=None, annotation="int | None"
+            "n_offsprings",
+            Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation="int | None",
         ),
     }
     flags = {

@@ -101,7 +101,10 @@ class SmacStrategy(Bridge):
                 output_directory=Path(self._folder.name),
             )
             self._facade = getattr(smac, self.facade)(
-                scenario, _nothing, overwrite=True, logging_level=False
+                scenario,
+                _nothing,
+                overwrite=True,
+                logging_level=False,
             )
         return self._facade
 
@@ -150,9 +153,20 @@ def bridge(name: str = "") -> type[SmacStrategy]:
     if not name:
         return bridge(_USUAL)
     knobs = {
-        "budget": Parameter("budget", Parameter.KEYWORD_ONLY, default=_BUDGET, annotation="int")
+        "budget": Parameter(
+            "budget",
+            Parameter.KEYWORD_ONLY,
+            default=_BUDGET,
+            annotation="int",
+        )
     }
-    return strategy_class(SmacStrategy, name, knobs, origin=f"smac:{name}", facade=_FACADES[name])
+    return strategy_class(
+        SmacStrategy,
+        name,
+        knobs,
+        origin=f"smac:{name}",
+        facade=_FACADES[name],
+    )
 
 
 def __getattr__(name: str) -> type[SmacStrategy]:

@@ -139,7 +139,12 @@ class Bohb(Hyperband):
         Raises:
             UserError: The space is not one of choices, or less than no cell is drawn.
         """
-        super().__init__(space, seed=seed, eta=eta, rungs=rungs)
+        super().__init__(
+            space,
+            seed=seed,
+            eta=eta,
+            rungs=rungs,
+        )
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
         self.num_samples = check_whole("num_samples", num_samples)

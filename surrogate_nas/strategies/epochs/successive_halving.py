@@ -35,7 +35,12 @@ class SuccessiveHalving(Hyperband):
         rungs: int | None = None,
     ) -> None:
         """Start with no bracket."""
-        super().__init__(space, seed=seed, eta=eta, rungs=rungs)
+        super().__init__(
+            space,
+            seed=seed,
+            eta=eta,
+            rungs=rungs,
+        )
 
     def _enters(self, number: int) -> int:  # noqa: ARG002 - every bracket alike
         return 0

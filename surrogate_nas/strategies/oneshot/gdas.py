@@ -50,7 +50,13 @@ class Gdas(Alphas):
             warm: The temperature at first.
             cold: The temperature at the end, which it falls to linearly.
         """
-        super().__init__(space, seed=seed, epochs=epochs, rate=rate, choose=choose)
+        super().__init__(
+            space,
+            seed=seed,
+            epochs=epochs,
+            rate=rate,
+            choose=choose,
+        )
         self.warm = check_number("warm", warm, above=True)
         self.cold = check_number("cold", cold, above=True)
 

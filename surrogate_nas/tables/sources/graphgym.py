@@ -256,7 +256,14 @@ def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> Non
         diverged = Metric("diverged", "", "record", "structure", description=description)
         table.add(replace(diverged, source=table.source), None, has_diverged.astype(np.float64))
     description = "as recorded; the width is set so that all networks on a task have about as many"
-    params = Metric("params", "M", "search", "cost", description=description, source=table.source)
+    params = Metric(
+        "params",
+        "M",
+        "search",
+        "cost",
+        description=description,
+        source=table.source,
+    )
     table.add(params, None, _column(runs, "train", "params") / 1e6)
 
 
@@ -268,7 +275,12 @@ _MEANINGS: dict[Quantity, tuple[str, str, str]] = {
 """By quantity the name, unit and meaning of what is measured."""
 
 
-def _add_spread(table: Table, metric: Metric, epochs: int | None, spread: Values) -> None:
+def _add_spread(
+    table: Table,
+    metric: Metric,
+    epochs: int | None,
+    spread: Values,
+) -> None:
     """Add a metric's standard deviation over seeds: 0 of a single seed, unknown where diverged."""
     if (spread > 0).any():
         record = replace(

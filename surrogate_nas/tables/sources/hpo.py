@@ -79,7 +79,12 @@ def digest_of(results: Results) -> str:
     return total.hexdigest()[:16]
 
 
-def add(table: Table, metric: Metric, epochs: int, values: NDArray[np.float64]) -> None:
+def add(
+    table: Table,
+    metric: Metric,
+    epochs: int,
+    values: NDArray[np.float64],
+) -> None:
     """Add a metric's mean and its single seeds, numbered from 0."""
     seeds = dict(enumerate(values.T.copy()))
     table.add(metric, epochs, values.mean(axis=1), values.shape[1], seeds)

@@ -71,7 +71,12 @@ def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
                     raise ValueError("it has an architecture that is in these files already")
                 perplexity[cell] = (
                     number(record.get("perplexity"), "perplexity", above=0),
-                    number(record.get("accuracy"), "accuracy", above=0, most=1),
+                    number(
+                        record.get("accuracy"),
+                        "accuracy",
+                        above=0,
+                        most=1,
+                    ),
                 )
     sampled = Sampled(space, np.array(list(perplexity), dtype=np.int8))
     values, accuracies = np.array(list(perplexity.values())).T
@@ -149,7 +154,12 @@ class _Choices:
         macs = self.space.multiply_accumulates(choices, NETWORK)
         sequences = sizes[:, 1] / macs
         numbers = set(sequences[sequences != 0])
-        check_sizes(self.space, choices, recorded=sizes[:, 0], expected=params)
+        check_sizes(
+            self.space,
+            choices,
+            recorded=sizes[:, 0],
+            expected=params,
+        )
         if len(numbers) > 1 or any(one != round(one) for one in numbers):
             raise ValueError("its macs are not those of the networks for a number of sequences")
 
@@ -208,7 +218,12 @@ def _device(
         batch = f"{_SEQUENCES[scale]} sequences" if scale in _SEQUENCES else "a batch"
         described = f"of a forward pass of {batch}, the median of the readings"
         metric = Metric(
-            f"latency@{device}", "ms", "search", "cost", description=described, source=source
+            f"latency@{device}",
+            "ms",
+            "search",
+            "cost",
+            description=described,
+            source=source,
         )
         yield metric, medians(_LATENCY, _latencies)
     if _ENERGY in beginnings:
@@ -217,7 +232,12 @@ def _device(
             " not stated"
         )
         metric = Metric(
-            f"energy@{device}", "Wh", "search", "cost", description=described, source=source
+            f"energy@{device}",
+            "Wh",
+            "search",
+            "cost",
+            description=described,
+            source=source,
         )
         yield (
             metric,

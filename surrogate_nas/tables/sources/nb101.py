@@ -200,12 +200,25 @@ def _table(records: _Records, name: str, source: str) -> Table:
         " its own"
     )
     error = Metric(
-        "valid_error", "%", "search", "error", split="valid", description=described, source=source
+        "valid_error",
+        "%",
+        "search",
+        "error",
+        split="valid",
+        description=described,
+        source=source,
     )
     described = (
         "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
     )
-    seconds = Metric("train_seconds", "s", "record", "cost", description=described, source=source)
+    seconds = Metric(
+        "train_seconds",
+        "s",
+        "record",
+        "cost",
+        description=described,
+        source=source,
+    )
     for place, epochs in enumerate(_EPOCHS):
         table.add(error, epochs, records.errors[:, place])
         table.add(seconds, epochs, records.seconds * epochs / _EPOCHS[-1])

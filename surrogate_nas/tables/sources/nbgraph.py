@@ -113,7 +113,12 @@ def read(name: str) -> Table:
     )
     table.add(of_latency, None, 1e3 * latency)
     of_params = Metric(
-        "params", "M", "search", "cost", description="trainable, as recorded", source=_SOURCE
+        "params",
+        "M",
+        "search",
+        "cost",
+        description="trainable, as recorded",
+        source=_SOURCE,
     )
     table.add(of_params, None, params)
     return table

@@ -85,11 +85,25 @@ def _fields(task: _Task) -> Iterator[Field]:
     for name, (field, meaning) in task.metrics.items():
         if name == "valid_miou":
             description = f"{meaning}, {where}"
-            metric = Metric(name, "%", "search", "quality", split="valid", description=description)
+            metric = Metric(
+                name,
+                "%",
+                "search",
+                "quality",
+                split="valid",
+                description=description,
+            )
             yield Field(metric, (field,), _percent)
         else:
             description = f"{meaning} wrong, {where}"
-            metric = Metric(name, "%", "search", "error", split="valid", description=description)
+            metric = Metric(
+                name,
+                "%",
+                "search",
+                "error",
+                split="valid",
+                description=description,
+            )
             yield Field(metric, (field,), _percent, error_of_percent)
     recorded = Metric(
         "recorded_macs",

@@ -159,7 +159,14 @@ def _metrics(source: str) -> list[Metric]:
     seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
     return [
         *losses,
-        Metric("train_seconds", "s", "record", "cost", description=seconds, source=source),
+        Metric(
+            "train_seconds",
+            "s",
+            "record",
+            "cost",
+            description=seconds,
+            source=source,
+        ),
     ]
 
 
@@ -182,7 +189,13 @@ def _facts() -> Facts:
         ranks[f"train_loss[{epochs}]", "test_loss"] = train
         ranks[f"valid_loss[{epochs}]", "test_loss"] = valid
     values = {what: math.log(perplexity) for what, perplexity in perplexities.items()}
-    return Facts(_GRAPHS, _WHOLE, values, within=1e-5, ranks=ranks)
+    return Facts(
+        _GRAPHS,
+        _WHOLE,
+        values,
+        within=1e-5,
+        ranks=ranks,
+    )
 
 
 def verify() -> Iterator[Verified]:

@@ -334,5 +334,10 @@ def _metric(reading: _Reading, what: Literal["loss", "error"]) -> Metric:
     unit = _UNITS[what]
     note = f"{reading.note}, after the last epoch of the run"
     return Metric(
-        reading.metric.format(what), unit, kind, what, split=reading.images, description=note
+        reading.metric.format(what),
+        unit,
+        kind,
+        what,
+        split=reading.images,
+        description=note,
     )

@@ -140,7 +140,12 @@ _FIXED[_LONG_PUT] = _FIXED[_FRAME] = -1
 _TUPLES = frozenset(b"t\x85\x86\x87")
 
 
-def _walk(content: bytes | mmap.mmap, place: int, size: int, most_tuples: int) -> int:
+def _walk(
+    content: bytes | mmap.mmap,
+    place: int,
+    size: int,
+    most_tuples: int,
+) -> int:
     """Walk from opcode to opcode up to the end; ValueError where that leads out of the file or to
     nonsense.
     """
@@ -170,7 +175,12 @@ def _walk(content: bytes | mmap.mmap, place: int, size: int, most_tuples: int) -
     raise ValueError("it has no end")
 
 
-def _looked_at(content: bytes | mmap.mmap, code: int, place: int, begun: int) -> int:
+def _looked_at(
+    content: bytes | mmap.mmap,
+    code: int,
+    place: int,
+    begun: int,
+) -> int:
     """The place behind the argument of an opcode that is rare, or that must be checked."""
     if code == _LONG_PUT:
         _check_memo(int.from_bytes(content[place : place + 4], "little"), place - begun)

@@ -120,7 +120,14 @@ def _table(name: str, rows: list[Row]) -> Table:
 def _loss(name: str, description: str) -> Metric:
     split = name.partition("_")[0]
     kind: Kind = "final" if split == "test" else "search"
-    return Metric(name, "nats", kind, "loss", split=split, description=description)
+    return Metric(
+        name,
+        "nats",
+        kind,
+        "loss",
+        split=split,
+        description=description,
+    )
 
 
 def _cost(name: str, unit: str, description: str) -> Metric:
@@ -256,7 +263,14 @@ def _tabpfn_fields() -> Iterator[Field]:
         yield Field(loss, ("end", f"val/{size}/val_loss"), text_number)
     real = "on real data sets"
     yield Field(_loss("test_nll", real), ("end", "real_data/nll"), text_number)
-    auc = Metric("test_auc", "%", "final", "quality", split="test", description=real)
+    auc = Metric(
+        "test_auc",
+        "%",
+        "final",
+        "quality",
+        split="test",
+        description=real,
+    )
     yield Field(auc, ("end", "real_data/roc_auc"), text_number, per(0.01))
     params = _cost("params", "M", "as recorded")
     yield Field(params, ("end", "parameters"), text_number, per(1e6))

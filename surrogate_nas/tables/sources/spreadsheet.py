@@ -212,7 +212,13 @@ class _Naming:
     is_text: bool
 
     @classmethod
-    def of(cls, header: Sequence[str], space: Space, path: Path, advice: str) -> Self:
+    def of(
+        cls,
+        header: Sequence[str],
+        space: Space,
+        path: Path,
+        advice: str,
+    ) -> Self:
         """Find the columns in a header."""
         positions = space.positions if isinstance(space, ChoiceSpace) else ()
         is_text = CELL_COLUMN in header

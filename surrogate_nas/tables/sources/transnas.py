@@ -332,7 +332,12 @@ def _add_seconds(table: Table, task: Task, seconds: NDArray[np.float64]) -> None
         " the wall clock: some runs took many times as long as others of their size"
     )
     train = Metric(
-        "train_seconds", "s", "record", "cost", description=whole, source=origin(SOURCE, BEST)
+        "train_seconds",
+        "s",
+        "record",
+        "cost",
+        description=whole,
+        source=origin(SOURCE, BEST),
     )
     valid = Metric(
         "valid_seconds",
@@ -358,7 +363,12 @@ def _add_sizes(table: Table, kind: str, task: Task) -> None:
         ("model_macs", "M", "multiply-accumulates of convolutions and linear layers", macs / 1e6),
     ):
         metric = Metric(
-            name, unit, "search", "cost", description=f"{what}, {with_head}", source="computed"
+            name,
+            unit,
+            "search",
+            "cost",
+            description=f"{what}, {with_head}",
+            source="computed",
         )
         table.add(metric, None, values)
 

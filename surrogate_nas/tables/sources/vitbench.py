@@ -64,7 +64,14 @@ _accuracy = partial(number, above=0, most=100)
 
 
 def _field(name: str, key: str, description: str) -> Field:
-    metric = Metric(name, "%", "search", "error", split="valid", description=description)
+    metric = Metric(
+        name,
+        "%",
+        "search",
+        "error",
+        split="valid",
+        description=description,
+    )
     return Field(metric, (key,), _accuracy, error_of_percent)
 
 
@@ -147,7 +154,12 @@ def _facts(**of_data_sets: tuple[float, float]) -> Facts:
         error = f"valid_error_{data}"
         values[f"best {error}"] = best
         ranks[error, f"{error}_distilled"] = rank
-    return Facts(cells=100, values=values, ranks=ranks, rank_within=1e-4)
+    return Facts(
+        cells=100,
+        values=values,
+        ranks=ranks,
+        rank_within=1e-4,
+    )
 
 
 _FACTS = {

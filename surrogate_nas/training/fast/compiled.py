@@ -124,7 +124,10 @@ class _Processor(NamedTuple):
         """LLVM's target; prints and aborts later where LLVM does not know the name."""
         target = llvm.Target.from_default_triple()
         return target.create_target_machine(
-            cpu=self.name, features=self.features, opt=_SPEED, jit=True
+            cpu=self.name,
+            features=self.features,
+            opt=_SPEED,
+            jit=True,
         )
 
 

@@ -536,7 +536,12 @@ def _at_least_one(count: Value) -> Value:
     return code.do(F32, f"select {less > 1.0}, {less}, {code.real(1.0)}")
 
 
-def _update(op: _Operation, field: str, channel: Value, value: Value) -> None:
+def _update(
+    op: _Operation,
+    field: str,
+    channel: Value,
+    value: Value,
+) -> None:
     code = op.code
     place = op.float_at(field, channel)
     before = code.number(place)
@@ -789,7 +794,12 @@ def descend(shape: Shape) -> Code:
         (F32, "momentum"),
         (F32, "decay"),
     )
-    code = Code("descend", arguments, fused=shape.fused, public=True)
+    code = Code(
+        "descend",
+        arguments,
+        fused=shape.fused,
+        public=True,
+    )
     given = code.arguments
     rate, momentum, decay = (code.spread(given[name]) for name in ("rate", "momentum", "decay"))
     down = code.zero - rate

@@ -266,7 +266,12 @@ class CompiledModel:
         """Begin with fresh weights."""
         self._task = task
         self._schedule = task.schedule
-        self.network = CompiledNetwork(plan, seed=seed, batch=task.schedule.batch, at_once=AT_ONCE)
+        self.network = CompiledNetwork(
+            plan,
+            seed=seed,
+            batch=task.schedule.batch,
+            at_once=AT_ONCE,
+        )
 
     def step(
         self,

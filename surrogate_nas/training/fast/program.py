@@ -238,7 +238,13 @@ class Program:
         inference_ends: As `step_ends`.
     """
 
-    def __init__(self, plan: Blueprint, batch: int, at_once: int, shape: Shape) -> None:
+    def __init__(
+        self,
+        plan: Blueprint,
+        batch: int,
+        at_once: int,
+        shape: Shape,
+    ) -> None:
         """Translate a network."""
         self.plan = plan
         self.shape = shape
@@ -679,7 +685,13 @@ class _Backward:
         out, flags = destination
         return out, flags | MASK, self.forward.outputs[place]
 
-    def _weights(self, layer: Layer, name: str, g: Tensor, x: Tensor) -> None:
+    def _weights(
+        self,
+        layer: Layer,
+        name: str,
+        g: Tensor,
+        x: Tensor,
+    ) -> None:
         if self.by_input:
             return
         assert layer.windows

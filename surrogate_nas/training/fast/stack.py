@@ -137,7 +137,13 @@ class _Convolutions(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.relu:
             x = F.relu(x)
-        y = convolve(x, self.weight, stride=self.stride, groups=self.groups, causal=self.causal)
+        y = convolve(
+            x,
+            self.weight,
+            stride=self.stride,
+            groups=self.groups,
+            causal=self.causal,
+        )
         return cast(Tensor, self.norm(y.contiguous(memory_format=torch.channels_last)))
 
 

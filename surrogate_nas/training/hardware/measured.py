@@ -220,7 +220,12 @@ class Measured:
             column[index] = values
             kind: Any = "search" if search else "record"
             metric = Metric(
-                f"{name}@{DEVICE}", unit, kind, "cost", description=description, source=by or source
+                f"{name}@{DEVICE}",
+                unit,
+                kind,
+                "cost",
+                description=description,
+                source=by or source,
             )
             table.add(metric, None, column)
 

@@ -9,7 +9,12 @@ __all__ = ["LOSSES", "Loss", "fitting", "loss_named"]
 
 _FIRST = ("classes", "boxes", "numbers", "sequences", "images")
 LOSSES = Registry(
-    "loss", Loss, folder=__name__, attribute="FAMILY", first=_FIRST, group="surrogate_nas.losses"
+    "loss",
+    Loss,
+    folder=__name__,
+    attribute="FAMILY",
+    first=_FIRST,
+    group="surrogate_nas.losses",
 )
 """Every loss by name."""
 

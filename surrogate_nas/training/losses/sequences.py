@@ -160,7 +160,12 @@ def _doubled(targets: Array) -> Array:
     return doubled
 
 
-def _forget(losses: Array, gradient: Array, hopeless: Array, classes: int) -> None:
+def _forget(
+    losses: Array,
+    gradient: Array,
+    hopeless: Array,
+    classes: int,
+) -> None:
     """The worst recorded value and no gradient, where a target cannot be written."""
     losses[:, hopeless] = 10 * math.log(classes)
     gradient[:, hopeless] = 0

@@ -60,7 +60,10 @@ def jacob_cov(jacobian: Tensor) -> float:
     rows = rows - rows.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
     rows = np.divide(
-        rows, norms, out=np.ones_like(rows) / math.sqrt(rows.shape[1]), where=norms > _LEAST
+        rows,
+        norms,
+        out=np.ones_like(rows) / math.sqrt(rows.shape[1]),
+        where=norms > _LEAST,
     )
     free = min(len(rows), rows.shape[1] - 1)
     eigenvalues = np.clip(np.linalg.eigvalsh(rows @ rows.T)[-free:], 0.0, None) + _JITTER
@@ -186,7 +189,11 @@ def gradients(output: Tensor, of: Sequence[Tensor], *, twice: bool = False) -> G
     if not output.requires_grad:
         return [None] * len(of)
     return torch.autograd.grad(
-        output.sum(), of, create_graph=twice, retain_graph=True, allow_unused=True
+        output.sum(),
+        of,
+        create_graph=twice,
+        retain_graph=True,
+        allow_unused=True,
     )
 
 
@@ -271,7 +278,12 @@ def score(
     drawn = np.random.default_rng(seed).permutation(len(split.targets))[:batch]
     inputs, targets = (torch.as_tensor(part[drawn]) for part in split)
     inputs.requires_grad_()
-    model = space.build(cell, network or task.network(), seed=seed, live_only=True).train()
+    model = space.build(
+        cell,
+        network or task.network(),
+        seed=seed,
+        live_only=True,
+    ).train()
     weights = weights_of(model)
     with Watch() as watch:
         outputs = model(inputs)

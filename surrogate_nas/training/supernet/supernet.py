@@ -373,7 +373,11 @@ def _gradient(value: Tensor, weights: Tensor) -> Tensor:
     them.
     """
     gradients = torch.autograd.grad(
-        value, weights, retain_graph=True, allow_unused=True, materialize_grads=True
+        value,
+        weights,
+        retain_graph=True,
+        allow_unused=True,
+        materialize_grads=True,
     )
     return gradients[0]
 

@@ -32,7 +32,12 @@ _FIRST = (
     "gridworld",
 )
 TASKS = Registry(
-    "task", Task, folder=__name__, attribute="TASK", first=_FIRST, group="surrogate_nas.tasks"
+    "task",
+    Task,
+    folder=__name__,
+    attribute="TASK",
+    first=_FIRST,
+    group="surrogate_nas.tasks",
 )
 """Every task by name; its data is read when first used."""
 

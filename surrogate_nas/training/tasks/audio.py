@@ -55,7 +55,12 @@ def read(path: Path, task: str, seconds: float) -> tuple[np.ndarray, int]:
     return samples[loud[0] : min(loud[-1] + 1, loud[0] + round(seconds * rate))], rate
 
 
-def log_mel(samples: np.ndarray, rate: int, bands: int, hop: float) -> np.ndarray:
+def log_mel(
+    samples: np.ndarray,
+    rate: int,
+    bands: int,
+    hop: float,
+) -> np.ndarray:
     """The logarithm of the energy in mel bands (O'Shaughnessy's scale) from 60 Hz to 8 kHz, shape
     ``(bands, frames)``.
 

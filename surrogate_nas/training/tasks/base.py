@@ -567,7 +567,12 @@ def standardise(splits: dict[str, Split]) -> dict[str, Split]:
     inputs = splits["train"].inputs
     axes = (0, 2, 3)
     mean = inputs.mean(axes, np.float64, keepdims=True).astype(np.float32)
-    deviation = inputs.std(axes, np.float64, ddof=1, keepdims=True).astype(np.float32)
+    deviation = inputs.std(
+        axes,
+        np.float64,
+        ddof=1,
+        keepdims=True,
+    ).astype(np.float32)
     return {
         name: Split((split.inputs - mean) / deviation, split.targets)
         for name, split in splits.items()

@@ -65,7 +65,12 @@ def checked(given: Any, check: Check, classes: int) -> dict[str, Split]:
     return splits
 
 
-def _split(given: Any, where: str, check: Check, classes: int) -> Split:
+def _split(
+    given: Any,
+    where: str,
+    check: Check,
+    classes: int,
+) -> Split:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UserError(
             f"{where} must be a Split or a pair of inputs and targets, not {type(given).__name__}"
@@ -106,7 +111,12 @@ def _single(array: Array) -> Array:
         return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
+def values(
+    inputs: Array,  # noqa: ARG001
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """Finite values, one for each output: shape ``(n,)`` where there is one, else
     ``(n, outputs)``.
     """
@@ -120,7 +130,12 @@ def values(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # 
     return _finite(targets, what)
 
 
-def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def images(
+    inputs: Array,
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """Images of the size of the inputs, shape ``(n, outputs, height, width)``."""
     wanted = (len(inputs), classes, *inputs.shape[2:])
     if targets.shape != wanted:
@@ -128,7 +143,12 @@ def images(inputs: Array, targets: Array, what: str, classes: int) -> Array:
     return _finite(targets, what)
 
 
-def states(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
+def states(
+    inputs: Array,  # noqa: ARG001
+    targets: Array,
+    what: str,
+    classes: int,  # noqa: ARG001
+) -> Array:
     """Whatever an environment starts from: finite numbers, shape ``(n, …)``."""
     return _finite(targets, what)
 
@@ -139,12 +159,22 @@ def _finite(targets: Array, what: str) -> Array:
     return _single(targets)
 
 
-def one_class(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def one_class(
+    inputs: Array,
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """One class number each, shape ``(n,)``."""
     return _numbers(targets, what, classes, (len(inputs),))
 
 
-def class_a_position(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def class_a_position(
+    inputs: Array,
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """A class number at every position of a signal, shape ``(n, width)``."""
     if inputs.shape[2] != 1:
         raise UserError(
@@ -153,12 +183,22 @@ def class_a_position(inputs: Array, targets: Array, what: str, classes: int) -> 
     return _numbers(targets, what, classes, (len(inputs), inputs.shape[3]))
 
 
-def class_a_pixel(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def class_a_pixel(
+    inputs: Array,
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """A class number at every pixel, shape ``(n, height, width)``."""
     return _numbers(targets, what, classes, (len(inputs), *inputs.shape[2:]))
 
 
-def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> Array:
+def class_sequences(
+    inputs: Array,
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """Sequences of class numbers from 1 on, with zeros behind: shape ``(n, longest)``."""
     if inputs.shape[2] != 1 or targets.ndim != 2:
         shapes = f"{targets.shape}, and inputs of height 1, not {inputs.shape[2]}"
@@ -173,7 +213,12 @@ def class_sequences(inputs: Array, targets: Array, what: str, classes: int) -> A
     return numbers
 
 
-def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # noqa: ARG001 - as every check
+def boxes(
+    inputs: Array,  # noqa: ARG001
+    targets: Array,
+    what: str,
+    classes: int,
+) -> Array:
     """Objects of each image, shape ``(n, most, 5)``: class or -1 for none, centre x and y, width,
     height in pixels.
     """
@@ -186,7 +231,12 @@ def boxes(inputs: Array, targets: Array, what: str, classes: int) -> Array:  # n
     return values
 
 
-def _numbers(targets: Array, what: str, classes: int, wanted: tuple[int, ...]) -> Array:
+def _numbers(
+    targets: Array,
+    what: str,
+    classes: int,
+    wanted: tuple[int, ...],
+) -> Array:
     if targets.shape != wanted:
         raise UserError(f"{what} must be class numbers of shape {wanted}, not {targets.shape}")
     with np.errstate(invalid="ignore"):

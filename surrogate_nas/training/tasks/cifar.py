@@ -40,7 +40,12 @@ def _images(pixels: np.ndarray) -> np.ndarray:
     return pixels.transpose(0, 3, 1, 2).astype(np.float32) / 255
 
 
-def _task(name: str, title: str, folder: str, classes: int) -> Task:
+def _task(
+    name: str,
+    title: str,
+    folder: str,
+    classes: int,
+) -> Task:
     return Task(
         name=name.lower(),
         title=f"{title} at 32×32",

@@ -58,7 +58,10 @@ def _fetch() -> Callable[[str], bytes]:
     paths = {
         name: Path(
             pooch.retrieve(
-                f"{ADDRESS}{name}.gz", f"md5:{md5}", fname=f"{name}.gz", progressbar=False
+                f"{ADDRESS}{name}.gz",
+                f"md5:{md5}",
+                fname=f"{name}.gz",
+                progressbar=False,
             )
         )
         for name, md5 in FASHION_FILES.items()

@@ -44,6 +44,11 @@ TASK = Task(
     kind="generation",
     channels=12,
     residual=False,
-    schedule=Schedule(epochs=6, batch=50, learning_rate=0.05, momentum=0.5),
+    schedule=Schedule(
+        epochs=6,
+        batch=50,
+        learning_rate=0.05,
+        momentum=0.5,
+    ),
     source="scikit-learn's copy of the UCI optical recognition of handwritten digits",
 )

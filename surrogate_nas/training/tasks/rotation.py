@@ -21,7 +21,12 @@ def load() -> dict[str, Split]:
     images, _ = published("rotation")
     angles = np.random.default_rng(SPLIT_SEED).uniform(-1, 1, len(images))
     turned = [
-        rotate(i, _LARGEST_DEGREES * a, reshape=False, order=1)
+        rotate(
+            i,
+            _LARGEST_DEGREES * a,
+            reshape=False,
+            order=1,
+        )
         for i, a in zip(images, angles, strict=True)
     ]
     return standardise(split_images(np.stack(turned)[:, None], angles, (1000, 400, 397)))

@@ -152,7 +152,12 @@ class Discriminator:
         ):
             down = (by_layer * by_score).reshape(len(weight), -1)
             np.matmul(down, windows.T, out=weight)
-            np.add.reduce(down, axis=1, keepdims=True, out=bias)
+            np.add.reduce(
+                down,
+                axis=1,
+                keepdims=True,
+                out=bias,
+            )
 
     def _of_penalty(self, seen: _Pass, begin: int) -> None:
         """Add the gradient of `PENALTY`/2 times the mean squared gradient at images from ``begin``
@@ -376,5 +381,10 @@ def _by_autograd(
     with torch.enable_grad():
         scores = [torch.from_numpy(one.copy()).requires_grad_() for one in (fake, real)]
         value = discriminating(*scores)
-        by_scores = torch.autograd.grad(value, scores, allow_unused=True, materialize_grads=True)
+        by_scores = torch.autograd.grad(
+            value,
+            scores,
+            allow_unused=True,
+            materialize_grads=True,
+        )
     return value.item(), as_array(by_scores[0]), as_array(by_scores[1])

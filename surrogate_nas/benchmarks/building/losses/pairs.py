@@ -71,7 +71,13 @@ class Pair:
         """The same pair with every class trained with every seed."""
         noisy = len(representatives(self.plan.cells)) if classes is None else classes
         return replace(
-            self, plan=replace(self.plan, classes=classes, noisy_classes=noisy, seeds=seeds)
+            self,
+            plan=replace(
+                self.plan,
+                classes=classes,
+                noisy_classes=noisy,
+                seeds=seeds,
+            ),
         )
 
 
@@ -81,7 +87,12 @@ def _places(space: str) -> dict[int, int]:
     return {job.cell: place for place, job in enumerate(jobs)}
 
 
-def pair_of(name: str, task: Task, loss: str, length: int = 1) -> Pair:
+def pair_of(
+    name: str,
+    task: Task,
+    loss: str,
+    length: int = 1,
+) -> Pair:
     """A task with a loss, with the usual numbers of classes and seeds."""
     plan = Plan(
         f"{name}?loss={loss}",
@@ -223,7 +234,12 @@ def _pairs(source: str, content: bytes, note: Note) -> list[Pair]:
     return found
 
 
-def _step(source: str, key: str, told: Any, said: dict[str, None]) -> Iterator[Pair]:
+def _step(
+    source: str,
+    key: str,
+    told: Any,
+    said: dict[str, None],
+) -> Iterator[Pair]:
     """The pairs of a step."""
     check_table(source, key, told, dict.fromkeys(_KEYS, ANYTHING), ("tasks", "losses"))
     tasks = _names(source, key, "tasks", told, (ALL,))
@@ -237,7 +253,12 @@ def _step(source: str, key: str, told: Any, said: dict[str, None]) -> Iterator[P
         else check_whole(f'{source}: {key}.classes, unless "all",', classes, 1, _MOST_CLASSES)
     )
     try:
-        pairs = pairs_of(tasks, losses, length=length, note=lambda line: said.setdefault(line))
+        pairs = pairs_of(
+            tasks,
+            losses,
+            length=length,
+            note=lambda line: said.setdefault(line),
+        )
         _check_fit(losses, {pair.task.kind for pair in pairs})
     except UserError as error:
         raise UserError(f"{source}: {key}: {error}") from error

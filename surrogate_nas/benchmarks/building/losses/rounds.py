@@ -153,7 +153,12 @@ class Batch(NamedTuple):
 
 def run_of(plan: Plan) -> Plan:
     """What a plan has in common with those that share its journal: of all classes and one seed."""
-    return replace(plan, seeds=1, noisy_classes=0, classes=None)
+    return replace(
+        plan,
+        seeds=1,
+        noisy_classes=0,
+        classes=None,
+    )
 
 
 def rounds(plans: Sequence[Plan], size: Size = lambda _: 1) -> Iterator[Batch]:
@@ -307,7 +312,12 @@ class _Work:
             {run: [{SPENT: s} for s in seconds.values()] for run, seconds in self._seconds.items()},
             left,
         )
-        for outcome in run_jobs(_train, batches, workers=workers, engine=engine):
+        for outcome in run_jobs(
+            _train,
+            batches,
+            workers=workers,
+            engine=engine,
+        ):
             run, jobs = outcome.job
             entries, reason = ([], outcome.failure) if outcome.failure else outcome.result
             self._keep(run, entries)

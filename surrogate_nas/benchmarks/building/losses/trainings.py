@@ -141,7 +141,15 @@ def _recorded(task: Task, epochs: int) -> Iterator[Recorded]:
             )
 
     def seconds(name: str, about: str, split: str = "") -> Recorded:
-        metric = Metric(name, "s", "record", "cost", split=split, description=about, source=source)
+        metric = Metric(
+            name,
+            "s",
+            "record",
+            "cost",
+            split=split,
+            description=about,
+            source=source,
+        )
         return Recorded(metric, epochs, lambda entry: entry[name])
 
     yield seconds(

@@ -152,7 +152,12 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
     return table
 
 
-def _add(table: Table, pair: Pair, of: Of, cells: Sequence[int]) -> None:
+def _add(
+    table: Table,
+    pair: Pair,
+    of: Of,
+    cells: Sequence[int],
+) -> None:
     """Add the columns of one loss."""
     recorded = recorded_of(pair.trained, pair.plan.epochs)
     row = {cell: place for place, cell in enumerate(cells)}

