@@ -120,7 +120,7 @@ def baseline(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Run another system, AutoKeras, on the same task as our strategies.
+    """Run AutoKeras on the task of our strategies.
 
     It has the same data, splits and seconds; one report shows both.
 

@@ -36,7 +36,7 @@ def paper(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Redo a published comparison and show its numbers beside ours.
+    """Redo a published comparison, its numbers beside ours.
 
     \b
     Examples:

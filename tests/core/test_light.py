@@ -84,7 +84,7 @@ benchmark = "fashion"
 subject_to = "params <= 100000"
 """  # noqa: E501
 
-OF_NO_EXTRA = {"ConfigSpace", "joblib", "pyarrow", "torchvision"}
+OF_NO_EXTRA = {"ConfigSpace", "joblib", "pyarrow", "pytest", "torchvision"}
 """Both come with smac; for files in Parquet; for CIFAR."""
 WORKS = [
     "--help",

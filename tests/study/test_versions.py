@@ -59,7 +59,7 @@ def test_versions_on_the_same_seeds_are_told(strategy: str, tmp_path: Path) -> N
     )
     edited(tmp_path, add=1)
     (second,) = told(compared(strategy, out))
-    assert "(2 versions so far)" in second and second.endswith("needs fresh seeds (--seed 1).")
+    assert "(2 versions so far)" in second and second.endswith("on fresh seeds (--seed 1).")
     assert told(read_comparison(out)) == [second] and Store(out).read()["versions"] == {"Mine": 2}
     (tmp_path / "conf.json").write_text("2")
     assert "(3 versions so far)" in told(compared(strategy, out))[0], (

@@ -57,13 +57,10 @@ class Dask(Engine):
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
         """Let the cluster call a function."""
-        return self._client.submit(
-            function,
-            *arguments,
-            **named,
-            pure=False,
-            retries=0,
-        )  # type: ignore[no-any-return]
+        future: Future[Any] = self._client.submit(
+            function, *arguments, **named, pure=False, retries=0
+        )
+        return future
 
     def lost(self, future: Future[Any], error: BaseException) -> str:
         """How a job was lost in spite of all that Dask does."""
