@@ -9,8 +9,9 @@ import re
 import numpy as np
 import pytest
 
+from surrogate_nas.study.statistics import Summary
 from surrogate_nas.study.suite import SuiteResult
-from surrogate_nas.study.verdict import Verdict
+from surrogate_nas.study.verdict import Verdict, figures_of
 from tests.golden import studies
 from tests.results import made, steps
 
@@ -175,3 +176,15 @@ def test_one_run_has_no_interval_anywhere() -> None:
     (pair,) = result.summary["tests"]["pairs"]
     assert pair["probability_ci95"] is None
     assert "[" not in " ".join(result.verdict.sentences)
+
+
+def test_a_score_without_an_interval_says_from_how_many_runs_it_is() -> None:
+    summary = Summary(mean=0.25, std=0.0, iqm=0.25, ci95=None)
+    assert (
+        figures_of("bo", summary, 1, 1, [summary])
+        == "The final score of bo is 0.2500, from one run."
+    )
+    said = figures_of("bo", summary, 4, 1, [summary])
+    assert (
+        said == "The final score of bo is 0.2500, from the 1 of 4 runs that found a feasible cell."
+    )
