@@ -260,7 +260,7 @@ class GrowingProcess:
         >>> kernel = matern_of_squares(squared_distances(line, line))
         >>> process = GrowingProcess(places=31, prior=1.0, noise=1e-4)
         >>> for place in (0, 10, 20, 30):
-        ...     process.see(place, kernel[place])
+        ...     process.observe(place, kernel[place])
         >>> posterior = process.predict(
         ...     np.sin(line[[0, 10, 20, 30], 0]), np.array([], dtype=int), np.zeros((0, 31))
         ... )

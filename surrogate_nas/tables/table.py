@@ -442,7 +442,7 @@ class MemoryTable(TableView):
         ...     "mine", "macro", "36 stacks", "measured here", "MIT", "", "valid_error", Network()
         ... )
         >>> table.add(metric_named("valid_error"), 5, np.linspace(30.0, 12.0, 36))
-        >>> held = HeldTable(table, table.digest())
+        >>> held = MemoryTable(table, table.digest())
         >>> held.title, float(held.column(ColumnKey("valid_error", 5, "mean"))[-1])
         ('36 stacks', 12.0)
     """

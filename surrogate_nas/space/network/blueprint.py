@@ -31,7 +31,7 @@ class Windows:
         size: Rows and columns of the output.
         inputs: Pixels of the input.
         taps: Weights of a window.
-        looks: The pixel of the output, the pixel of the input that it looks at and the tap, in
+        reads: The pixel of the output, the pixel of the input that it looks at and the tap, in
             rows, in the order of the first, then of the third; shape ``(n, 3)``.
         kernel: Rows and columns of a window; empty for one that holds all pixels.
         stride: From a window to the next, down and along.
@@ -340,7 +340,7 @@ def windows(
         start: Where the first window begins; None for what `causal` says.
 
     Example:
-        >>> windows((1, 3), (1, 3), (1, 1)).looks.tolist()
+        >>> windows((1, 3), (1, 3), (1, 1)).reads.tolist()
         [[0, 0, 1], [0, 1, 2], [1, 0, 0], [1, 1, 1], [1, 2, 2], [2, 1, 0], [2, 2, 1]]
     """
     axes = []

@@ -38,7 +38,9 @@ class CompiledNetwork:
         >>> plan = around(
         ...     Graph(((0, 1),), (3,)), Network(channels=4, cells_per_stage=1, image_size=8)
         ... )
-        >>> CompiledNetwork(plan, seed=0, batch=64).answer(np.zeros((2, 3, 8, 8), np.float32)).shape
+        >>> CompiledNetwork(plan, seed=0, batch=64).predict(
+        ...     np.zeros((2, 3, 8, 8), np.float32)
+        ... ).shape
         (2, 10)
     """
 
