@@ -1,4 +1,4 @@
-"""Benchmarks that a published model answers (`Declared.predicts` of a source)."""
+"""Benchmarks that a published model answers (``predicts`` of a source's declaration)."""
 
 from __future__ import annotations
 

@@ -347,7 +347,7 @@ def run_autokeras(search: Search) -> tuple[Network, list[tuple[int, float]], str
 
 
 class _TimeIsUpError(BaseException):
-    """No `except Exception` of a library may catch it on its way to `run_autokeras`."""
+    """No ``except Exception`` of a library may catch it on its way to `run_autokeras`."""
 
 
 def _clock(end: float) -> Any:

@@ -85,7 +85,7 @@ class SpaceContract:
 
     @pytest.fixture
     def space(self) -> Space:
-        """The space under check: an instance of `surrogate_nas.Space`."""
+        """The space under check: an instance of `surrogate_nas.space.Space`."""
         raise NotImplementedError("Give the fixture `space`, which returns an instance.")
 
     @_each(spaces.CHECKS)
@@ -100,7 +100,7 @@ class SurrogateContract:
 
     @pytest.fixture
     def surrogate(self) -> type[Surrogate]:
-        """The class under check: a subclass of `surrogate_nas.Surrogate`."""
+        """The class under check: a subclass of `surrogate_nas.surrogates.Surrogate`."""
         raise NotImplementedError("Give the fixture `surrogate`, which returns the class.")
 
     @_each(surrogates.CHECKS)

@@ -327,7 +327,11 @@ class Objective:
         return html_table(f"minimise {self}", heads, rows, f"{note}. {self.warning}".strip())
 
     def part_text(self, part: int) -> str:
-        """One of several objectives, by its number from 0, as an expression without limits."""
+        """One of several objectives as an expression without limits.
+
+        Args:
+            part: Its number, from 0.
+        """
         mine = [term for term in self.terms if term.part == part]
         texts = [t.name if t.weight == 1.0 else f"{exact(t.weight)}*{t.name}" for t in mine]
         if self.has_history:

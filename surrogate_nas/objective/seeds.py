@@ -126,6 +126,11 @@ class Draw:
     def seen(self, seeds: SingleSeeds, cells: Sequence[Cell], means: Values) -> Values:
         """The values of drawn seeds in place of the means, shape ``(n, questions)`` both.
 
+        Args:
+            seeds: What single seeds say.
+            cells: The n cells.
+            means: The means over seeds.
+
         Raises:
             UserError: A cell has no single seed for all questions.
         """

@@ -14,7 +14,6 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -56,7 +55,11 @@ class _Graph(NamedTuple):
 
 def _of_base(name: str) -> Any:
     """An attribute or a method of the larger space."""
-    return property(attrgetter(f"base.{name}"), doc=f"`{name}` of the larger space.")
+
+    def of_base(self: Sampled) -> Any:
+        return getattr(self.base, name)
+
+    return property(of_base, doc=f"`{name}` of the larger space.")
 
 
 class Sampled(EnumerableChoiceSpace):

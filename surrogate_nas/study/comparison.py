@@ -1,7 +1,7 @@
 """What every study gives, and a comparison: the study of one problem, with all its trials.
 
-A suite (`SuiteResult`) is a study of several problems; those of a path (`LambdaPath`) differ in λ
-alone.
+A suite (`SuiteResult`) is a study of several problems; those of a path
+(`surrogate_nas.study.lambda_path.LambdaPath`) differ in λ alone.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ Kind = Literal["comparison", "front", "suite", "path"]
 
 
 class StudyResult:
-    """The result of a study: what `Comparison`, `SuiteResult` and `LambdaPath` have in common.
+    """The result of a study: what `Comparison`, `SuiteResult` and
+    `surrogate_nas.study.lambda_path.LambdaPath` have in common.
 
     Attributes:
         folder: Where it is stored; None in memory.

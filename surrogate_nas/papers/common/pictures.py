@@ -56,7 +56,7 @@ class Series:
         x_error: Half lengths of horizontal error bars, or None.
         band: Lower and upper ends of a shaded interval, or None.
         steps: Whether a value lasts until the next point.
-        style: Colour, line style, marker and the like, as `matplotlib.lines.Line2D` takes them.
+        style: Colour, line style, marker and the like, as ``matplotlib.lines.Line2D`` takes them.
     """
 
     x: ArrayLike
@@ -263,7 +263,7 @@ class Panel:
         legend: Where the legend stands, or None.
         legend_columns: In how many columns.
         grid: Along which axes lines are drawn; empty for none.
-        axes: Labels, scales, limits and ticks, as `matplotlib.axes.Axes.set` takes them.
+        axes: Labels, scales, limits and ticks, as ``matplotlib.axes.Axes.set`` takes them.
     """
 
     items: Sequence[Item]

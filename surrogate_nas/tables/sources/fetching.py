@@ -1,9 +1,9 @@
 """Public files at pinned commits, fetched once and checked by their sha256; and how the tables of a
 source are assembled.
 
-A source names its files in its `Declared.repositories`. Of a repository's ``optional`` files only
-the commit is pinned, and those that cannot be downloaded are left out. The environment variable
-``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
+A source names its files in ``repositories`` of its declaration. Of a repository's ``optional``
+files only the commit is pinned, and those that cannot be downloaded are left out. The environment
+variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of the public address.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ class Loss:
         comparable: Losses whose values may be compared share this word.
         gradient: From NumPy arrays of outputs and targets to what `each` gives, and the gradient of
             its mean over the batch, in the shape of the outputs; it needs no PyTorch. None to
-            differentiate `each`. The argument's earlier name, ``slope``, works too.
+            differentiate `each`.
+        slope: The earlier name of the argument `gradient`.
     """
 
     name: str

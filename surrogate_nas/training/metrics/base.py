@@ -36,9 +36,9 @@ class Arrays:
         inputs: Shape ``(n, channels, height, width)``.
         again: From inputs ``(n, channels, height, width)`` to outputs ``(K, n, …)`` of the same
             networks in evaluation mode.
-        slope: From such inputs, and a function from outputs to the gradient by them, to the
-            gradient of each network by its inputs, shape ``(K, n, channels, height, width)``, in
-            evaluation mode.
+        input_gradient: From such inputs, and a function from outputs to the gradient by them, to
+            the gradient of each network by its inputs, shape ``(K, n, channels, height, width)``,
+            in evaluation mode.
     """
 
     outputs: Array
