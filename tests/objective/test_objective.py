@@ -435,3 +435,10 @@ def test_a_benchmark_is_named_as_everywhere_else() -> None:
         sn.Objective("valid_loss", "fashoin")
     with pytest.raises(UserError, match="benchmark"):
         sn.Objective("valid_loss", 3)  # type: ignore[arg-type]
+
+
+def test_a_limit_that_no_cell_keeps_names_the_nearest_value() -> None:
+    objective = sn.Objective("valid_loss", sn.load("fashion"), subject_to="params <= 1")
+    assert (
+        objective.unreachable == "No cell of nb201 keeps params <= 1; the nearest value is 1,122."
+    )

@@ -355,3 +355,13 @@ def test_identical_strategies_are_told_apart_in_five_percent(
         found = decide({str(i): list(of) for i, of in enumerate(values)})
         wrong += bool(found.worse)
     assert wrong / repeats <= 0.055 + 3 * np.sqrt(0.055 * 0.945 / repeats)
+
+
+@pytest.mark.parametrize(("differences", "is_known"), [((3, -2), False), ((3, -2, 0.5), True)])
+def test_from_two_runs_that_differ_no_number_of_runs_is_said(
+    differences: tuple[float, ...], is_known: bool
+) -> None:
+    rival = np.full(10, 5.0)
+    rival[: len(differences)] += differences
+    needed = rival_of(np.full(10, 5.0), rival, problems=1).needed
+    assert (needed is not None) == is_known
