@@ -123,7 +123,11 @@ class Pages:
 
     def folder(self, folder: Path) -> _Folder:
         """What is known of a folder of results."""
-        return self._folders.setdefault(folder, _Folder(folder, self.router))
+        known = self._folders.get(folder)
+        if known is None:
+            # Two threads may both make one; all go on with the first.
+            known = self._folders.setdefault(folder, _Folder(folder, self.router))
+        return known
 
     def _read(self, folder: Path, read: Callable[[], None]) -> None:
         """Read in a thread, one at a time for each folder, and wait for it for a while."""
