@@ -76,13 +76,14 @@ The command line does the same: `snas search`, `snas compare`, `snas suite`.
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from surrogate_nas.core import hooks
 from surrogate_nas.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
     from surrogate_nas.core.errors import UserError
