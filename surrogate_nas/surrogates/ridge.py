@@ -79,6 +79,10 @@ class Ridge(Surrogate):
         left, values, right = np.linalg.svd(
             (matrix - self._centre) / self._spread, full_matrices=False
         )
+        # Centred columns have a singular value of zero whose vector is arbitrary: it would decide
+        # the deviations, and each linear algebra library draws another.
+        spanned = values > values[0] * max(matrix.shape) * np.finfo(np.float64).eps
+        left, values, right = left[:, spanned], values[spanned], right[spanned]
         self._offset = float(target.mean())
         projected = left.T @ (target - self._offset)
         candidates = []

@@ -246,3 +246,13 @@ def test_few_cells_have_one_interval_and_what_was_stored_before_has_it_too(
     before = {name: array for name, array in many.state().items() if name != "regions"}
     read = model_class("ridge").from_state(many.settings(), before).predict(cells)
     np.testing.assert_array_equal(read.std, many.predict(cells, by_region=False).std)
+
+
+def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(cells: list[Cell]) -> None:
+    known = cells[:13]
+    predictions = []
+    for one in (known, known[::-1]):
+        model = make_model("ridge", "error", calibrate=False).fit(one, errors_of(one))
+        predictions.append(model.predict(cells[13:]))
+    assert predictions[0].std == pytest.approx(predictions[1].std, rel=1e-6)
+    assert predictions[0].mean == pytest.approx(predictions[1].mean, rel=1e-6)
