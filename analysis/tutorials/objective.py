@@ -77,12 +77,13 @@ others = {name: table.query(cells, name) for name in ("params", "macs", "latency
 agreement = {name: spearmanr(measured.latency, values).statistic for name, values in others.items()}
 for name, value in agreement.items():
     print(f"ρ of this machine's latency with {name}: {value:.2f}")
-assert agreement["latency@cpu"] > agreement["params"]
+assert min(agreement.values()) > 0
 
 # %% [markdown]
 # It is not: pooling has no parameters but takes time. `latency@cpu` was measured with the same
-# networks on another CPU. Its order is much closer to yours. Your own latency is better still, but
-# you have measured 32 networks and not 15,625:
+# networks on another CPU. Its order is closer to yours, unless this machine was busy with something
+# else while you measured (the lines above tell). Your own latency is better still, but you have
+# measured 32 networks and not 15,625:
 
 # %%
 try:
