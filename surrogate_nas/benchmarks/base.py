@@ -368,6 +368,18 @@ class Benchmark(ABC):
         """
         return False
 
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:  # noqa: ARG002 - what trains knows more
+        """What an evaluation will cost, roughly, from the cell and its epochs alone.
+
+        It orders trainings that run side by side, so it must be the same on every machine. Only
+        its ratios matter; 1.0 for all where nothing is known.
+
+        Args:
+            cell: A cell of `space`.
+            epochs: The length of its training; None where training plays no part.
+        """
+        return 1.0
+
     def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002 - most hold theirs
         """Take the values of a cell from a stored run; only dear ones are worth it.
 

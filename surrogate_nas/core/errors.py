@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 _MANY = 30
 
@@ -40,6 +41,31 @@ class AbsentError(UserError):
         >>> len(first_of("transnas-micro-jigsaw", "analog-cifar10").space) > 0
         True
     """
+
+
+Cause = Literal["broken", "resources", "lost"]
+"""Why a training ended without a result: its code raised or answered nonsense; it took more memory
+or time than there is, or gave no sign of life; or its process or machine went away.
+"""
+
+
+class EvaluationError(UserError):
+    """The training of one cell ended without a result; the search goes on.
+
+    Attributes:
+        cause: Whose fault it is, which decides whether it is tried again.
+        cost: What the attempt took, in seconds; it is charged.
+    """
+
+    def __init__(self, reason: str, cause: Cause = "broken", cost: float = 0.0) -> None:
+        """Keep the reason, one line without a full stop."""
+        super().__init__(reason, cause, cost)
+        self.reason = reason
+        self.cause = cause
+        self.cost = cost
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 def unknown(
