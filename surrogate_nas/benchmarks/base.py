@@ -228,6 +228,11 @@ class Benchmark(ABC):
         one_curve: Whether all epochs are points of one run, so that continuing a cell costs only
             the difference; elsewhere every number of epochs is a run of its own.
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
+        runs_apart: Whether cells are evaluated in a process of their own, since what is evaluated
+            may crash or hang.
+        knows_costs: Whether `predicted_cost` is what an evaluation will be charged.
+        longest_seconds: The most that an evaluation in a process of its own may take, or None.
+        longest_silence: The most between two signs of life of it, or None.
 
     Example:
         >>> import surrogate_nas as sn
@@ -270,6 +275,10 @@ class Benchmark(ABC):
     one_by_one: bool = False
     one_curve: bool = False
     more: str = ""
+    runs_apart: bool = False
+    knows_costs: bool = False
+    longest_seconds: float | None = None
+    longest_silence: float | None = None
 
     @cached_property
     def _by_name(self) -> dict[str, Metric]:

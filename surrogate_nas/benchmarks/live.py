@@ -43,6 +43,8 @@ from surrogate_nas.training.tasks import TASKS, Task, is_theirs, parted
 from surrogate_nas.training.trainers import trainer_of
 
 PREFIX = "live:"
+_FIXED_SHARE = 0.5
+"""What an epoch of any cell takes, as a share of what the multiplications of the median take."""
 HOW = "at the end of the run, one seed"
 """How a metric of live training is measured."""
 
@@ -236,6 +238,21 @@ class LiveBenchmark(Benchmark):
             library: metadata.version(library),
         }
         return self.cache.add(key, Trained(curve.metrics, curve.seconds), made_with)
+
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+        """The cell's multiplications and a share of the median's, times the epochs.
+
+        The share stands for what every cell takes: reading data, the stem, the head.
+        """
+        runs = self.task.schedule.epochs if epochs is None else epochs
+        if "macs" not in untrained(self.space):
+            return float(runs)
+        macs = float(self.query(cell, "macs"))
+        return runs * (macs / self._median_macs + _FIXED_SHARE)
+
+    @cached_property
+    def _median_macs(self) -> float:
+        return self.scale(Question("macs", None))[0]
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
         """One, where training plays a part."""

@@ -10,9 +10,11 @@ import typer
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     DEFAULT_STRATEGY,
+    PROCESSES,
     BenchmarkArgument,
     BudgetOption,
     BudgetSecondsOption,
+    EngineOption,
     ObjectiveOption,
     SearchOnFinalOption,
     SeedPolicyOption,
@@ -55,6 +57,7 @@ def search(
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     with_: WithOption = None,
+    engine: EngineOption = PROCESSES,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
@@ -64,6 +67,7 @@ def search(
     Examples:
       snas search fashion
       snas search fashion evolution --budget 300 --seed 1
+      snas search live:digits evolution --budget 60 --parallel 2
       snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
     """
     from surrogate_nas.benchmarks import load
@@ -93,6 +97,7 @@ def search(
             budget=budget,
             budget_seconds=budget_seconds,
             seed=seed,
+            engine=engine,
             callback=counted,
             **options,
         )

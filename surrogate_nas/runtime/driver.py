@@ -8,6 +8,7 @@ the link.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import re
@@ -16,23 +17,19 @@ import signal
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, TypeVar
-
-import cloudpickle
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.child import Child, Link, joined
-from surrogate_nas.runtime.executor import AGAIN, results
-from surrogate_nas.runtime.worker import Outcome, Payload, outcome
+from surrogate_nas.runtime.executor import AGAIN, Found, JobPool
+from surrogate_nas.runtime.worker import Payload
 
-J = TypeVar("J")
-R = TypeVar("R")
 _PLACE = struct.Struct("<q?")
 """What an answer begins with: the job's place, and whether its worker was lost."""
 _BROKEN = -1
@@ -45,47 +42,55 @@ _CLOSE_SECONDS = 30.0
 _will: int | None = None
 
 
-def run(
-    engine: str,
-    make: Callable[[], Executor],
-    function: Callable[[J], R],
-    jobs: Sequence[J],
-) -> Iterator[Outcome[J, R]]:
-    """Run jobs on an executor in a process of its own.
+class Driver:
+    """A driver from outside: jobs go to it, what is found of them comes back.
 
-    Yields:
-        Outcomes as they come.
+    It has the interface of `surrogate_nas.runtime.executor.JobPool`.
     """
-    payload = Payload.of(function)
-    with TemporaryFile() as output:
-        driver = Child("surrogate_nas.runtime.driver:main", apart=True, errors=output)
-        patience = _TIDY_SECONDS
+
+    def __init__(self, engine: str, make: Callable[[], Executor], payload: Payload) -> None:
+        """Start it.
+
+        Args:
+            engine: Its name, for messages.
+            make: Gives the executor there.
+            payload: What all jobs have in common.
+        """
+        self._engine = engine
+        self._output = TemporaryFile()
+        self._child = Child("surrogate_nas.runtime.driver:main", apart=True, errors=self._output)
+        self._left = 0
+        self._send(pickle.dumps((make, payload)))
+
+    def submit(self, place: int, job: bytes) -> None:
+        """Give it a job, which is begun after those before it."""
+        self._left += 1
+        self._send(_PLACE.pack(place, False) + job)
+
+    def _send(self, content: bytes) -> None:
+        with suppress(OSError, ValueError):  # it has ended, which `next` finds out
+            self._child.link.send(content)
+
+    def next(self, patience: float = math.inf) -> Found | None:
+        """What is found of the next job that ends; None where none does for some seconds."""
         try:
-            head = pickle.dumps((make, payload, len(jobs)))
-            threading.Thread(target=_send, args=(driver, head, jobs), daemon=True).start()
-            for _ in jobs:
-                try:
-                    message = driver.link.receive()
-                except (EOFError, OSError):
-                    raise _gone(engine, driver.process.wait(), output.fileno()) from None
-                number, lost = _PLACE.unpack(message[: _PLACE.size])
-                content = message[_PLACE.size :]
-                if number == _BROKEN:
-                    raise UserError(content.decode())
-                if lost:
-                    yield outcome(jobs[number], content.decode())
-                else:
-                    yield outcome(jobs[number], content)
-            patience = _CLOSE_SECONDS
-        finally:
-            driver.end(patience)
+            message = self._child.link.receive(time.monotonic() + patience)
+        except TimeoutError:
+            return None
+        except (EOFError, OSError):
+            code = self._child.process.wait()
+            raise _gone(self._engine, code, self._output.fileno()) from None
+        place, is_lost = _PLACE.unpack(message[: _PLACE.size])
+        content = message[_PLACE.size :]
+        if place == _BROKEN:
+            raise UserError(content.decode())
+        self._left -= 1
+        return place, content.decode() if is_lost else content
 
-
-def _send(driver: Child, head: bytes, jobs: Sequence[Any]) -> None:
-    with suppress(OSError, ValueError):  # it has ended, and the reader finds out
-        driver.link.send(head)
-        for job in jobs:
-            driver.link.send(cloudpickle.dumps(job))
+    def close(self) -> None:
+        """Let it end, with what it began; kill it where that takes long."""
+        self._child.end(_TIDY_SECONDS if self._left else _CLOSE_SECONDS)
+        self._output.close()
 
 
 def _gone(engine: str, code: int, output: int) -> UserError:
@@ -101,31 +106,34 @@ def main() -> None:
     global _will
     _will = _leave_nothing()
     link = joined()
-    make, payload, count = pickle.loads(link.receive())
-    jobs = [link.receive() for _ in range(count)]
+    make, payload = pickle.loads(link.receive())
     over = threading.Event()
-    threading.Thread(target=_listen, args=(link, over), daemon=True).start()
     with suppress(BrokenPipeError):
         try:
-            with closing(results(make(), payload, jobs)) as outcomes:  # type: ignore[type-var]
-                for one in outcomes:
-                    if over.is_set():
-                        break
-                    if one is not None:
-                        number, outcome = one
-                        lost = isinstance(outcome, str)
-                        content = outcome.encode() if isinstance(outcome, str) else outcome
-                        link.send(_PLACE.pack(number, lost) + content)
+            with closing(JobPool(make(), payload)) as pool:
+                threading.Thread(target=_listen, args=(link, pool, over), daemon=True).start()
+                while not over.is_set():
+                    found = pool.next()
+                    if found is not None:
+                        place, content = found
+                        is_lost = isinstance(content, str)
+                        content = content.encode() if isinstance(content, str) else content
+                        link.send(_PLACE.pack(place, is_lost) + content)
         except UserError as error:
             link.send(_PLACE.pack(_BROKEN, True) + str(error).encode())
     sys.stderr.flush()
     os._exit(0)  # without waiting for threads of the library
 
 
-def _listen(link: Link, over: threading.Event) -> None:
+def _listen(link: Link, pool: JobPool, over: threading.Event) -> None:
+    """Hand on jobs as they come; the life of a thread."""
     with suppress(EOFError, OSError):
-        link.receive()
+        while True:
+            message = link.receive()
+            place, _ = _PLACE.unpack(message[: _PLACE.size])
+            pool.submit(place, message[_PLACE.size :])
     over.set()
+    pool.wake()
 
 
 def remove_at_the_end(folder: Path) -> None:

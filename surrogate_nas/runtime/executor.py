@@ -7,10 +7,11 @@ defaults.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
-from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, cast
 
@@ -44,56 +45,92 @@ class Engine(Executor):
         raise error
 
 
-def results(
-    executor: Executor,
-    payload: Payload,
-    jobs: Sequence[Any],
-    function: Callable[[Any, Any], bytes | str] = do,
-) -> Iterator[Found | None]:
-    """Let jobs be done on an executor, and shut that down.
+class JobPool:
+    """Jobs on an executor, given as they come; what is found of them, in the order of completion.
 
-    Args:
-        executor: One, perhaps an `Engine`.
-        payload: What all jobs have in common.
-        jobs: Begun in this order.
-        function: Called there with the payload, or what stands for it, and a job.
-
-    Yields:
-        What is found of each job as it comes; None every now and then.
+    `submit` and `wake` may be called by any thread, `next` and `close` by one alone.
     """
-    engine = executor if isinstance(executor, Engine) else cast("Engine", _Plain())
-    given: dict[Future[bytes | str], int] = {}
-    done: SimpleQueue[Future[bytes | str]] = SimpleQueue()
-    try:
-        shared = engine.share(payload)
-        waiting = iter(enumerate(jobs))
-        left = len(jobs)
-        while left:
-            most = engine.capacity()
-            free = None if most is None else max(0, most - len(given))
-            for place, job in islice(waiting, free):
-                future = executor.submit(function, shared, job)
-                given[future] = place
-                future.add_done_callback(done.put)
+
+    def __init__(
+        self,
+        executor: Executor,
+        payload: Payload,
+        function: Callable[[Any, Any], bytes | str] = do,
+    ) -> None:
+        """Let the executor know what all jobs have in common; it is shut down where it fails.
+
+        Args:
+            executor: One, perhaps an `Engine`.
+            payload: What all jobs have in common.
+            function: Called there with the payload, or what stands for it, and a job.
+        """
+        self._executor = executor
+        self._engine = executor if isinstance(executor, Engine) else cast("Engine", _Plain())
+        self._function = function
+        self._key = payload.key
+        self._given: dict[Future[bytes | str], int] = {}
+        self._waiting: deque[tuple[int, Any]] = deque()
+        self._inbox: SimpleQueue[Future[bytes | str] | tuple[int, Any] | None] = SimpleQueue()
+        try:
+            self._shared = self._engine.share(payload)
+        except BaseException:
+            self.close()
+            raise
+
+    def submit(self, place: int, job: Any) -> None:
+        """Give it a job, which is begun after those before it."""
+        self._inbox.put((place, job))
+
+    def wake(self) -> None:
+        """Let `next` return at once."""
+        self._inbox.put(None)
+
+    def next(self, patience: float = _LOOK_SECONDS) -> Found | None:
+        """What is found of the next job that ends; None where none does for some seconds."""
+        until = time.monotonic() + patience
+        while True:
+            self._hand_out()
+            left = min(until - time.monotonic(), _LOOK_SECONDS)
             try:
-                future = done.get(timeout=_LOOK_SECONDS)
+                item = self._inbox.get(timeout=max(left, 0.0))
             except Empty:
-                yield None
+                if time.monotonic() >= until:
+                    return None
                 continue
-            try:
-                content = future.result()
-            except BaseException as error:
-                if isinstance(error, KeyboardInterrupt | SystemExit):
-                    raise
-                content = engine.lost(future, error)
-            left -= 1
-            yield given.pop(future), content
-    finally:
-        for future in given:
+            if item is None:
+                return None
+            if isinstance(item, tuple):
+                self._waiting.append(item)
+            else:
+                return self._found(item)
+
+    def _hand_out(self) -> None:
+        """Give the executor as many jobs as it takes; a cluster may have grown."""
+        if not self._waiting:
+            return
+        most = self._engine.capacity()
+        while self._waiting and (most is None or len(self._given) < most):
+            place, job = self._waiting.popleft()
+            future = self._executor.submit(self._function, self._shared, job)
+            self._given[future] = place
+            future.add_done_callback(self._inbox.put)
+
+    def _found(self, future: Future[bytes | str]) -> Found:
+        try:
+            content = future.result()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            content = self._engine.lost(future, error)
+        return self._given.pop(future), content
+
+    def close(self) -> None:
+        """End all jobs, whatever they do, and shut the executor down."""
+        for future in self._given:
             with suppress(Exception):
                 future.cancel()
-        end(payload.key)
-        executor.shutdown(wait=True, cancel_futures=True)
+        end(self._key)
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _Plain(Engine):

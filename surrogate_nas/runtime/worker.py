@@ -8,6 +8,7 @@ process, or after an idle minute.
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
 import platform
@@ -26,7 +27,7 @@ from uuid import uuid4
 
 import cloudpickle
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.runtime.child import ORPHANED, Child, Link, folder_here, joined
 
@@ -34,6 +35,8 @@ J = TypeVar("J")
 R = TypeVar("R")
 _DONE = b"d"
 _FAILED = b"f"
+_ALIVE = b"a"
+"""A sign of life while a job is done."""
 _VARIABLES = "SURROGATE_NAS_"
 """What the names of this project's variables begin with."""
 _NOT_WANTED = "it was not wanted any more"
@@ -94,6 +97,8 @@ class Payload:
         variables: This project's, of the environment.
         versions: Of Python and of this project; those of workers must be the same.
         key: Tells one payload from all others.
+        seconds: The most that a job may take, or None.
+        silence: The most between two signs of life of a job (`alive`), or None.
     """
 
     function: bytes
@@ -102,9 +107,17 @@ class Payload:
     variables: Mapping[str, str]
     versions: Mapping[str, str]
     key: str
+    seconds: float | None = None
+    silence: float | None = None
 
     @classmethod
-    def of(cls, function: Callable[[Any], Any]) -> Payload:
+    def of(
+        cls,
+        function: Callable[[Any], Any],
+        *,
+        seconds: float | None = None,
+        silence: float | None = None,
+    ) -> Payload:
         """What it takes to call a function as this process would."""
         variables = {
             name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)
@@ -112,7 +125,14 @@ class Payload:
         variables[HOME_VARIABLE] = os.path.abspath(home())
         path = tuple(map(os.path.abspath, sys.path))
         return cls(
-            cloudpickle.dumps(function), folder_here(), path, variables, _versions(), uuid4().hex
+            cloudpickle.dumps(function),
+            folder_here(),
+            path,
+            variables,
+            _versions(),
+            uuid4().hex,
+            seconds,
+            silence,
         )
 
     def slot(self) -> Slot:
@@ -161,10 +181,36 @@ class Slot:
         # it died, or the slot was closed, a moment ago
         with suppress(OSError, ValueError, EOFError):
             worker.link.send(job)
-            return worker.link.receive(watch=worker.runs)
+            return self._answer(worker)
         words = worker.ended()
         self._bury()
         return f"its worker {words}"
+
+    def _answer(self, worker: Child) -> bytes:
+        """The worker's message; where a job is over a limit the worker is killed, and that is the
+        answer.
+        """
+        begun = time.monotonic()
+        heard = begun
+        longest = math.inf if self._payload.seconds is None else self._payload.seconds
+        silence = math.inf if self._payload.silence is None else self._payload.silence
+        while True:
+            try:
+                until = min(begun + longest, heard + silence)
+                content = worker.link.receive(until, watch=worker.runs)
+            except TimeoutError:
+                self._bury()
+                spent = time.monotonic() - begun
+                is_silent = heard + silence < begun + longest
+                why = (
+                    f"gave no sign of life for {silence:g} s"
+                    if is_silent
+                    else f"took over {longest:g} s"
+                )
+                return _DONE + pickle.dumps(EvaluationError(f"it {why}", "resources", spent))
+            if content != _ALIVE:
+                return content
+            heard = time.monotonic()
 
     def close(self) -> None:
         """Kill the worker, whatever it does, and make no other; any thread may call it."""
@@ -212,6 +258,9 @@ _idle: defaultdict[str, list[tuple[float, Slot]]] = defaultdict(list)
 _known: dict[str, Payload] = {}
 _ended: deque[str] = deque(maxlen=_REMEMBERED)
 _reaper: list[threading.Thread] = []
+_here: list[Link] = []
+"""In a worker its link to the parent."""
+_sending = threading.Lock()
 
 
 def know(payload: Payload) -> None:
@@ -269,11 +318,19 @@ def _reap() -> None:
             slot.leave()
 
 
+def alive() -> None:
+    """Give a sign of life while a job is done; nothing happens outside a worker."""
+    for link in _here:
+        with _sending:
+            link.send(_ALIVE)
+
+
 def main() -> None:
     """The worker from inside: do jobs until the link ends."""
     # Ctrl-C reaches every process of a terminal; the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     link = joined()
+    _here.append(link)
     inbox: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(link, inbox), daemon=True).start()
     function: Any = None
@@ -287,7 +344,8 @@ def main() -> None:
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
             reply = failed(error)
         try:
-            link.send(reply)
+            with _sending:
+                link.send(reply)
         # the parent was killed a moment ago
         except (BrokenPipeError, ConnectionError):
             os._exit(ORPHANED)

@@ -52,6 +52,7 @@ def search(
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
+    engine: str = "processes",
     callback: Watch | None = None,
     **options: Any,
 ) -> Run:
@@ -71,6 +72,8 @@ def search(
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
+        engine: Where cells are trained in parallel: a key of
+            `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
         **options: See ``Options``.
 
@@ -100,9 +103,12 @@ def search(
         seed_policy=seed_policy,
         search_on_final=search_on_final,
     )
+    if options.get("parallel", 1) > 1 and options.get("order") is None:
+        options["order"] = "finished"
+    check_engine(engine, options.get("parallel"))
     experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
     experiment.announce(1, best=1)
-    run = experiment.one(experiment.entries[0], seed, watch=callback)
+    run = experiment.one(experiment.entries[0], seed, watch=callback, engine=engine)
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:

@@ -19,7 +19,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Question, Values
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
@@ -30,6 +30,11 @@ _ARCHIVE_SIZE = 10
 _BEHIND = 1.0
 """How far the score of a failed evaluation lies above that of any feasible cell."""
 Asked = Cell | Request
+
+
+def cell_of(asked: Asked) -> Cell:
+    """The cell of what a strategy asked for."""
+    return asked.cell if isinstance(asked, Request) else asked
 
 
 class Outcome(NamedTuple):
@@ -69,6 +74,7 @@ class Ledger:
         evaluations: How many trials were made.
         cost: What they cost together, in seconds or queries.
         owed: Seconds of a strategy's own work, which the next trial is charged.
+        draw: The seeds that the run sees.
     """
 
     def __init__(self, objective: Objective, *, root: int = 0, run: int = 0) -> None:
@@ -76,7 +82,7 @@ class Ledger:
         self.objective = objective
         self.evaluations = 0
         self.cost = self.owed = 0.0
-        self._draw = Draw(root, run)
+        self.draw = Draw(root, run)
         self._names = [str(question) for question in objective.questions()]
         self._several = objective.parts > 1
         self._one_by_one = objective.benchmark.one_by_one
@@ -104,23 +110,60 @@ class Ledger:
                 return
 
     def _group(self, asked: Sequence[Asked]) -> Iterator[Outcome]:
-        """Evaluate cells with one look-up; of requests, one at a time."""
+        """Evaluate cells with one look-up; of requests, and where each is a training, one at a
+        time.
+        """
+        first = asked[0]
         epochs = self.objective.epochs
         names = self._names
         questions = None
-        first = asked[0]
+        cells = cast(list[Cell], asked)
         if isinstance(first, Request):
             cells = [first.cell]
             epochs = first.epochs
-            try:
-                questions = self.objective.questions(epochs, first.read)
-            except UserError as error:
-                raise StrategyError(f"it requested what cannot be read: {error}") from error
+            questions = self.questions(first)
             names = [str(question) for question in questions]
-        else:
-            cells = cast(list[Cell], asked)
-        values, cost = self.objective.seen(self._draw, cells, questions)
+        try:
+            values, cost = self.objective.seen(self.draw, cells, questions)
+        except EvaluationError as error:
+            if len(asked) > 1:
+                raise
+            return iter([self.failed(first, str(error), error.cost)])
         return self._outcomes(cells, epochs, names, values, cost)
+
+    def questions(self, asked: Asked) -> Sequence[Question]:
+        """What is read of an evaluation.
+
+        Raises:
+            StrategyError: A request names what cannot be read.
+        """
+        if not isinstance(asked, Request):
+            return self.objective.questions()
+        try:
+            return self.objective.questions(asked.epochs, asked.read)
+        except UserError as error:
+            raise StrategyError(f"it requested what cannot be read: {error}") from error
+
+    def answered(self, asked: Asked, values: Sequence[float], cost: float) -> Outcome:
+        """An evaluation that was made elsewhere, of what `questions` gave for it."""
+        is_request = isinstance(asked, Request)
+        names = [str(question) for question in self.questions(asked)] if is_request else self._names
+        (outcome,) = self._outcomes(
+            [cell_of(asked)],
+            asked.epochs if isinstance(asked, Request) else self.objective.epochs,
+            names,
+            np.array([values]),
+            np.array([cost]),
+        )
+        return outcome
+
+    def recorded(self, asked: Asked, entry: Mapping[str, Any]) -> Outcome:
+        """An evaluation as a stored line of its run tells it."""
+        cost = entry["cost_seconds"]
+        if entry.get("failure"):
+            return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
+        values = [entry["values"][str(question)] for question in self.questions(asked)]
+        return self.answered(asked, values, 0.0)._replace(cost=cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
         """An evaluation that somebody else made; what is known for free may be left out.
@@ -230,8 +273,14 @@ class Ledger:
         ]
         return self.objective.benchmark.continued(cell, since, epochs, asked)
 
-    def trial(self, outcome: Outcome, started: float) -> Trial:
-        """Count and charge an evaluation that has finished, and give it its place in the run."""
+    def trial(self, outcome: Outcome, started: float, finished: float | None = None) -> Trial:
+        """Count and charge an evaluation that has finished, and give it its place in the run.
+
+        Args:
+            outcome: What it gave.
+            started: When it began, on the clock of the run.
+            finished: When it was over; None for its cost later.
+        """
         extra = 0.0
         if self._archive is not None and outcome.feasible:
             extra = self.objective.diversity_weight * self._archive.visit(
@@ -248,7 +297,7 @@ class Ledger:
             cost_seconds=outcome.cost,
             values=dict(zip(outcome.names, outcome.values, strict=True)),
             started=started,
-            finished=started + outcome.cost,
+            finished=started + outcome.cost if finished is None else finished,
             scores=outcome.scores,
             failure=outcome.failure,
         )

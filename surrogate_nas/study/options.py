@@ -11,10 +11,22 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_type_hints
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_type_hints,
+)
 
 from surrogate_nas.core.arguments import alternatives, check_fields, check_number, check_whole
 from surrogate_nas.core.errors import UserError
+
+if TYPE_CHECKING:
+    from surrogate_nas.benchmarks import Benchmark
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -128,6 +140,61 @@ class Options:
             maximum=MOST,
         ),
     ] = 1
+    parallel: Annotated[
+        int,
+        OptionSpec(
+            text=(
+                "How many cells are trained at once, each in a slot of the engine; only where cells"
+                " are really trained."
+            ),
+            flag="--parallel",
+            help="Trainings at once within a run, where cells are really trained.",
+            noun="The number of trainings at once (--parallel, parallel)",
+            minimum=1,
+            maximum=MOST,
+            is_stored=False,
+        ),
+    ] = 1
+    in_flight: Annotated[
+        int | None,
+        OptionSpec(
+            text=(
+                "How many trainings may be in flight, those that wait for a slot included; None"
+                " for what suits `parallel` and `order`."
+            ),
+            flag="--in-flight",
+            help="Trainings in flight, waiting ones included; by default what suits --parallel.",
+            noun="The number of trainings in flight (--in-flight, in_flight)",
+            minimum=1,
+            maximum=MOST,
+        ),
+    ] = None
+    order: Annotated[
+        Literal["clock", "finished"] | None,
+        OptionSpec(
+            text=(
+                "In which order trainings in flight are told: ``clock`` by predicted costs, the"
+                " same on any machine, or ``finished`` as they come; None for ``finished`` in a"
+                " single search and ``clock`` where strategies are compared."
+            ),
+            flag="--order",
+            help=(
+                "How trainings are told: clock, the same on any machine (usual where strategies"
+                " are compared), or finished, as they come (usual in a search)."
+            ),
+        ),
+    ] = None
+    at_end: Annotated[
+        Literal["finish", "stop"],
+        OptionSpec(
+            text=(
+                "What happens to running trainings at the end of the budget: they are finished and"
+                " counted, or stopped and not counted."
+            ),
+            flag="--at-end",
+            help="Running trainings at the end of the budget: finish and count, or stop.",
+        ),
+    ] = "finish"
     hidden: Annotated[
         bool,
         OptionSpec(
@@ -213,6 +280,43 @@ def unusual(options: Mapping[str, Any]) -> dict[str, Any]:
     given = Options(**options)
     values = {option: getattr(given, option.name) for option in OPTIONS}
     return {option.name: value for option, value in values.items() if value != option.default}
+
+
+_AHEAD = 1.5
+"""Trainings in flight for each slot, where they are told in the order of a clock: while the one
+that is told next still runs, the other slots have something to do.
+"""
+
+
+def trainings_in_flight(
+    given: Options, benchmark: Benchmark
+) -> tuple[int | None, Literal["clock", "finished"] | None]:
+    """How many trainings may be in flight, and the order in which they are told; None and None
+    where nothing is trained in slots.
+
+    Args:
+        given: Options that may leave both open.
+        benchmark: What is searched on.
+
+    Raises:
+        UserError: Several cells at once are asked for where none is trained, or two kinds of
+            workers are.
+    """
+    asks = given.parallel > 1 or given.in_flight is not None or given.order is not None
+    if not asks and not benchmark.runs_apart:
+        return None, None
+    if not benchmark.one_by_one:
+        raise UserError(
+            f"{benchmark.name} answers at once, so nothing of it is trained in parallel; leave out"
+            " --parallel, --in-flight and --order, or simulate it by --simulated-workers."
+        )
+    if given.simulated_workers > 1:
+        raise UserError("Workers are simulated or real: give --simulated-workers or --parallel.")
+    order = given.order or "clock"
+    if given.in_flight is not None:
+        return given.in_flight, order
+    is_ahead = order == "clock" and given.parallel > 1
+    return math.ceil(_AHEAD * given.parallel) if is_ahead else given.parallel, order
 
 
 def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Function]:

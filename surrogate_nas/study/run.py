@@ -182,6 +182,10 @@ class RunLog:
             if isinstance(cell, str) and isinstance(values, dict):
                 yield cell, values
 
+    def entry(self, index: int) -> Mapping[str, Any]:
+        """The line of a trial that the file held when it was opened."""
+        return self._known[index]
+
     def append(self, trials: Sequence[Trial]) -> None:
         """Write trials that the file does not hold yet, and hold those that it does against
         them.
@@ -191,7 +195,7 @@ class RunLog:
             known = [entry for entry in entries if entry["index"] < self.known]
             for entry in known:
                 if _as_text(self._known[entry["index"]]) != _as_text(entry):
-                    raise self._other_history()
+                    raise self.other_history()
             entries = entries[len(known) :]
         with _writing(self.path):
             self._chain.append_all(entries)
@@ -199,12 +203,13 @@ class RunLog:
     def finish(self, run: Run) -> None:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""
         if len(run.trials) < self.known:
-            raise self._other_history()
+            raise self.other_history()
         with _writing(self.path):
             self._chain.append(_end_entry(run))
             self._chain.commit()
 
-    def _other_history(self) -> UserError:
+    def other_history(self) -> UserError:
+        """What to raise where the run goes another way than its file tells."""
         return OtherHistoryError(
             f"{self.path} holds another history, made by another version. Delete it and run again."
         )

@@ -26,7 +26,7 @@ from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
-from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options
+from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
 from surrogate_nas.study.sandbox import introduce, rehearse
@@ -64,6 +64,9 @@ class Experiment(Options):
                 f"strategies is a list of names or classes, not {self.strategies!r:.80}."
             )
         super().__post_init__()
+        in_flight, order = trainings_in_flight(self, self.objective.benchmark)
+        object.__setattr__(self, "in_flight", in_flight)
+        object.__setattr__(self, "order", order)
         check_whole("The number of runs", self.runs, 1, MOST_RUNS)
         if not self.strategies:
             raise UserError("A comparison needs at least one strategy.")
@@ -207,12 +210,14 @@ class Experiment(Options):
         number: int,
         store: Store | None = None,
         watch: Watch | None = None,
+        engine: str = "processes",
     ) -> Run:
         """A single run, as a folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
-        the new trials after each evaluation and ends the run by returning True.
+        the new trials after each evaluation and ends the run by returning True. The engine is of
+        trainings that run in slots.
         """
         name = entry.label
         stored = self.stored_run(name, number, store)
@@ -228,6 +233,7 @@ class Experiment(Options):
             store=store,
             sources=None if store is None else self.sources.get(name),
             watch=watch,
+            engine=engine,
         )
         try:
             return make()
@@ -329,7 +335,8 @@ def execute(
         parts: Its problems.
         workers: How many runs at once; the results do not depend on it.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
-            colon its place.
+            colon its place. Where cells are trained in slots, these are of the engine, and runs are
+            made on this machine.
         progress: Called with (runs done, runs in all).
         within: Called with (strategy, run, new trials) after each evaluation, where one worker
             makes the runs here.
@@ -346,6 +353,8 @@ def execute(
             nothing.
     """
     check_engine(engine, workers)
+    slots = engine
+    engine = _engine_of_runs(engine, parts)
     by_name = {part.name: part for part in parts}
     jobs = _jobs(parts)
     for part in parts:
@@ -370,7 +379,7 @@ def execute(
         here = within if stays_here(engine, workers) else None
         todo = [job for job in jobs if job[0] not in results]
         for outcome in run_jobs(
-            partial(_do, by_name, keep, here),
+            partial(_do, by_name, keep, here, slots),
             todo,
             workers=workers,
             engine=engine,
@@ -387,6 +396,12 @@ def execute(
         for part in parts:
             part.end()
     return {key: results[key] for key, _ in jobs}
+
+
+def _engine_of_runs(engine: str, parts: Sequence[Part]) -> str:
+    """Where runs are made: here, where it is their trainings that an engine makes."""
+    in_slots = any(part.experiment.in_flight is not None for part in parts)
+    return "processes" if in_slots else engine
 
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:
@@ -411,11 +426,12 @@ def _do(
     parts: Mapping[str, Part],
     keep: _Keep | None,
     within: Within | None,
+    slots: str,
     job: _Job,
 ) -> Any:
     """Make a run, and what is kept of it."""
     key, entry = job
     part = parts[key.problem]
     watch = None if within is None else partial(within, key.strategy, key.number)
-    run = part.experiment.one(entry, key.number, part.store, watch)
+    run = part.experiment.one(entry, key.number, part.store, watch, slots)
     return run if keep is None else keep(part, run)

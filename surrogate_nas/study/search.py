@@ -4,7 +4,6 @@ strategy observes them.
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
@@ -21,12 +21,19 @@ from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
-from surrogate_nas.study.ledger import Asked, Ledger, Outcome
+from surrogate_nas.study.ledger import Asked, Ledger
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
 from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
+from surrogate_nas.study.side_by_side import (
+    InClockOrder,
+    InOrderOfFinishing,
+    SimulatedWorkers,
+    Workers,
+)
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
 from surrogate_nas.study.store import Store, as_file_name
+from surrogate_nas.study.trainings import Trainings
 
 _FIRST_CELLS_STREAM = 0
 _STRATEGY_STREAM = 1
@@ -37,6 +44,8 @@ _MOST_DRAWS = 1000
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
+_ALIKE = 3
+"""So many trainings that fail alike at the beginning are the user's mistake."""
 _INFEASIBLE = 10.0
 """Above every scalarised score of a feasible cell."""
 
@@ -94,6 +103,7 @@ def make_run(
     store: Store | None = None,
     sources: Sources | None = None,
     watch: Watch | None = None,
+    engine: str = "processes",
 ) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
@@ -106,7 +116,7 @@ def make_run(
     with one_thread(), opened as log:
         for cell, values in () if log is None else log.observed():
             objective.benchmark.recall(cell, values)
-        search = _Search(objective, budget, options, run, log, watch)
+        search = _Search(objective, budget, options, run, log, watch, engine)
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
@@ -181,8 +191,19 @@ def _keep(
         (store.folder / file).unlink(missing_ok=True)
 
 
+def is_mistake(trials: Sequence[Trial]) -> bool:
+    """Whether a mistake in the user's code may have made all of some trials fail alike."""
+    if not trials or not all(trial.failure for trial in trials):
+        return False
+    reasons = set()
+    for trial in trials:
+        reason, _, _ = trial.failure.partition(" (log: ")
+        reasons.add(reason.replace(trial.cell.text, ""))
+    return len(reasons) == 1
+
+
 class _Search:
-    """One run in progress: its trials, its ledger, its simulated clock and workers."""
+    """One run in progress: its trials, its ledger and its workers."""
 
     def __init__(
         self,
@@ -192,7 +213,9 @@ class _Search:
         run: int,
         log: RunLog | None,
         watch: Watch | None,
+        engine: str,
     ) -> None:
+        self.engine = engine
         self.objective = objective
         self.budget = budget
         self.options = options
@@ -205,7 +228,7 @@ class _Search:
         self.space = objective.benchmark.space
         self.ended = self.scalarised = False
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
-        self._ready = 0.0
+        self._held_back: list[Trial] = []
 
     def go(self, entry: StrategyEntry, files: Files | None = None) -> None:
         options = self.options
@@ -226,10 +249,15 @@ class _Search:
         ):
             self.scalarised = isinstance(strategy, Scalarised)
             try:
-                if options.simulated_workers == 1:
+                if options.in_flight is None and options.simulated_workers == 1:
                     self._in_turn(strategy, cells)
                 else:
-                    self._side_by_side(strategy, cells)
+                    with ExitStack() as stack:
+                        workers = self._workers(stack)
+                        self._side_by_side(strategy, cells, workers)
+                    if workers.is_interrupted:
+                        raise KeyboardInterrupt
+                self._write_held_back()
                 self.diagnosis = strategy.diagnosis()
             finally:
                 self.strategy_seconds = strategy.seconds
@@ -259,43 +287,54 @@ class _Search:
             self._tell(strategy, trials)
             asked = ()
 
-    def _side_by_side(self, strategy: Sandboxed, queue: Sequence[Asked]) -> None:
-        """Several workers: asks while others run, and tells in the order of finishing, together
-        what ends together.
-        """
-        running: list[tuple[float, int, float, Outcome]] = []
-        clock = 0.0
-        begun = 0
-        workers = self.options.simulated_workers
+    def _side_by_side(
+        self,
+        strategy: Sandboxed,
+        queue: Sequence[Asked],
+        workers: Workers,
+    ) -> None:
+        """Several workers: asks while others run, and tells in the order of finishing."""
         while True:
-            while not self.ended and len(running) < workers and self.left(len(running)) > 0:
-                free = min(workers - len(running), self.left(len(running)))
+            self.ended = self.ended or workers.is_over
+            while not self.ended and workers.in_flight < workers.count:
+                free = min(workers.count, self.left(0)) - workers.in_flight
+                if free <= 0:
+                    break
                 if not queue:
-                    self._let_work(strategy, clock)
+                    self._let_work(strategy, workers.clock)
                     if self.ended:
                         break
-                    self._ready = max(self._ready, clock + self.ledger.owed)
+                    workers.wait_for_strategy()
                     queue = strategy.ask(free)
-                now = queue[:free]
+                workers.begin(queue[:free])
                 queue = queue[free:]
-                owing = self.ledger.owed > 0
-                for outcome in self.ledger.look_up(now):
-                    start = clock if owing else max(clock, self._ready)
-                    owing = False
-                    if start + outcome.cost > self._limit:
-                        self.ended = True
-                        break
-                    heapq.heappush(running, (start + outcome.cost, begun, start, outcome))
-                    begun += 1
-            if not running:
+                self.ended = workers.is_over
+            if self.ended and self.options.at_end == "stop":
+                workers.drop()
+            if not workers.in_flight:
                 return
-            clock = running[0][0]
-            trials = []
-            while running and running[0][0] == clock:
-                *_, started, outcome = heapq.heappop(running)
-                trials.append(self.ledger.trial(outcome, started))
+            trials = workers.next()
             self._keep(trials)
             self._tell(strategy, trials)
+            self.ended = self.ended or workers.is_interrupted
+
+    def _workers(self, stack: ExitStack) -> Workers:
+        """What evaluates cells side by side: simulated workers, or slots that train."""
+        options = self.options
+        if options.in_flight is None:
+            return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
+        trainings = stack.enter_context(
+            Trainings(self.objective, self.ledger.draw, options.parallel, self.engine)
+        )
+        kind = InClockOrder if options.order == "clock" else InOrderOfFinishing
+        return kind(
+            self.ledger,
+            options.in_flight,
+            self._limit,
+            trainings=trainings,
+            log=self.log,
+            stops=options.at_end == "stop",
+        )
 
     def _let_work(self, strategy: Sandboxed, clock: float) -> None:
         """Let it do what work of its own is left, in slices, as long as the budget allows."""
@@ -323,9 +362,24 @@ class _Search:
             self.ended = True
 
     def _keep(self, trials: Sequence[Trial]) -> None:
+        """Take and store trials; what a mistake in the user's code may have made waits for the
+        next ones.
+        """
         self.trials.extend(trials)
+        self._held_back += trials
+        if is_mistake(self.trials[:_ALIKE]):
+            if len(self.trials) >= _ALIKE:
+                raise UserError(
+                    f"The first {_ALIKE} trainings failed alike: {self.trials[0].failure}."
+                    " Nothing was stored; mend it and run the same command again."
+                )
+            return
+        self._write_held_back()
+
+    def _write_held_back(self) -> None:
         if self.log is not None:
-            self.log.append(trials)
+            self.log.append(self._held_back)
+        self._held_back = []
 
 
 class Scalarised(Sandboxed):

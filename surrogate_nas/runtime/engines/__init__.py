@@ -19,19 +19,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import cloudpickle
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import absolute
 from surrogate_nas.core.registry import Registry, places_in
-from surrogate_nas.runtime.driver import run as run_in_driver
-from surrogate_nas.runtime.executor import results
-from surrogate_nas.runtime.worker import Outcome, Payload, do, outcome
+from surrogate_nas.runtime.driver import Driver
+from surrogate_nas.runtime.executor import JobPool
+from surrogate_nas.runtime.worker import Outcome, Payload, outcome
 
-__all__ = ["ENGINES", "Outcome", "check_engine", "raise_lost", "run_jobs", "stays_here"]
+__all__ = ["ENGINES", "Outcome", "Slots", "check_engine", "raise_lost", "run_jobs", "stays_here"]
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -119,7 +120,6 @@ def run_jobs(
     check_engine(engine, workers)
     if not jobs:
         return
-    name, place = _parted(engine)
     needed = workers if len(jobs) > 1 else 1
     if stays_here(engine, needed):
         from surrogate_nas.core.threads import one_thread
@@ -128,31 +128,104 @@ def run_jobs(
             with one_thread():
                 result = function(job)
             yield Outcome(job, result)
-    elif name == _HERE:
-        yield from run_apart(function, jobs, workers or 1)
     else:
         most = None if workers is None else min(workers, len(jobs))
-        yield from run_in_driver(name, partial(_executor, name, place, most), function, jobs)
-
-
-def _executor(name: str, place: str, workers: int | None) -> Executor:
-    return ENGINES.find(name)(place, workers)
+        yield from run_apart(function, jobs, most, engine=engine)
 
 
 def run_apart(
     function: Callable[[J], R],
     jobs: Sequence[J],
-    workers: int,
+    workers: int | None,
+    *,
+    engine: str = _HERE,
 ) -> Iterator[Outcome[J, R]]:
-    """Call a function for every job, always in worker processes of this machine."""
-    executor = _executor(_HERE, "", min(workers, len(jobs)))
-    for arrived in results(executor, Payload.of(function), jobs, _do_here):
-        if arrived is not None:
-            yield outcome(jobs[arrived[0]], arrived[1])
+    """Call a function for every job, never in this process."""
+    with closing(Slots[J, R](function, workers, engine)) as slots:
+        for place, job in enumerate(jobs):
+            slots.submit(place, job)
+        left = len(jobs)
+        while left:
+            found = slots.next()
+            if found is not None:
+                left -= 1
+                yield found[1]
 
 
-def _do_here(payload: Payload, job: Any) -> bytes | str:
-    return do(payload, cloudpickle.dumps(job))
+class Slots(Generic[J, R]):
+    """Places of an engine where jobs are done side by side, given as they come.
+
+    A slot is a process with one thread that stays, so what a job has read or compiled serves the
+    next one.
+
+    Example:
+        >>> with closing(Slots(abs, 1)) as slots:
+        ...     slots.submit(7, -3)
+        ...     slots.next(60.0)[1].result
+        3
+    """
+
+    def __init__(
+        self,
+        function: Callable[[J], R],
+        slots: int | None,
+        engine: str = _HERE,
+        *,
+        seconds: float | None = None,
+        silence: float | None = None,
+    ) -> None:
+        """Open them.
+
+        Args:
+            function: Of one job; sent to each slot once.
+            slots: How many; None for as many as a cluster takes, one here.
+            engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place.
+            seconds: The most that a job may take; None for no limit.
+            silence: The most between two signs of life (`surrogate_nas.runtime.worker.alive`).
+
+        Raises:
+            UserError: There is no such engine, or it cannot be reached.
+        """
+        check_engine(engine, slots)
+        name, place = _parted(engine)
+        payload = Payload.of(function, seconds=seconds, silence=silence)
+        self._jobs: dict[int, J] = {}
+        self._pool: JobPool | Driver
+        if name == _HERE:
+            self._pool = JobPool(_executor(name, "", slots or 1), payload)
+        else:
+            self._pool = Driver(name, partial(_executor, name, place, slots), payload)
+
+    def submit(self, place: int, job: J) -> None:
+        """Give a job, which is begun after those before it.
+
+        Args:
+            place: A number that no other job has that is not done.
+            job: What the function is called with.
+        """
+        self._jobs[place] = job
+        self._pool.submit(place, cloudpickle.dumps(job))
+
+    def next(self, patience: float = 1.0) -> tuple[int, Outcome[J, R]] | None:
+        """The next job that is done, by its number; None where none is for some seconds.
+
+        Raises:
+            UserError: The engine went away.
+            Exception: What the function raised.
+        """
+        found = self._pool.next(patience)
+        if found is None:
+            return None
+        place, content = found
+        return place, outcome(self._jobs.pop(place), content)
+
+    def close(self) -> None:
+        """End all jobs, whatever they do, and their slots."""
+        self._pool.close()
+
+
+def _executor(name: str, place: str, workers: int | None) -> Executor:
+    return ENGINES.find(name)(place, workers)
 
 
 def raise_lost(lost: Sequence[Outcome[Any, Any]]) -> None:

@@ -1,0 +1,200 @@
+"""The trainings of one run that are in flight at once, each in a slot of an engine.
+
+A training that ends without a result is tried again where that may help: one whose slot was killed
+or whose machine went away is made again, three times at most; one that took more memory or time
+than there is, or gave no sign of life, is made once more while nothing else runs. What is left has
+failed, for a reason in a line. Code that raises or answers nonsense has failed at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from surrogate_nas.benchmarks.base import Question
+from surrogate_nas.core.errors import Cause, EvaluationError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.objective import Draw, Objective
+from surrogate_nas.runtime.engines import Outcome, Slots
+from surrogate_nas.space import Cell
+
+_MOST_LOST = 3
+"""How often a training is begun whose slot was lost each time."""
+_PATIENCE_SECONDS = 0.5
+_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+"""How a process ends by what it did, not by what was done to it."""
+_MEMORY = "memory ran out"
+
+
+class Job(NamedTuple):
+    """What a slot is given.
+
+    Attributes:
+        cell: What is trained.
+        questions: What is read of it.
+    """
+
+    cell: Cell
+    questions: Sequence[Question]
+
+
+Answer = tuple[list[float], float] | EvaluationError
+"""The values of a training and its cost, or why it has none."""
+
+
+class Trainings:
+    """Trainings by number, begun when they are given and waited for in any order.
+
+    Attributes:
+        is_interrupted: Whether Ctrl-C was pressed while one was waited for. The second time ends
+            the wait.
+    """
+
+    def __init__(self, objective: Objective, draw: Draw, slots: int, engine: str) -> None:
+        """Open the slots.
+
+        Args:
+            objective: Whose questions are answered.
+            draw: The seeds that the run sees.
+            slots: How many trainings at once.
+            engine: Where they are made.
+        """
+        self.is_interrupted = False
+        benchmark = objective.benchmark
+        self._slots = Slots[Job, Answer](
+            partial(_answer, objective, draw),
+            slots,
+            engine,
+            seconds=benchmark.longest_seconds,
+            silence=benchmark.longest_silence,
+        )
+        self._jobs: dict[int, Job] = {}
+        self._answers: dict[int, Answer] = {}
+        self._lost: dict[int, int] = {}
+        self._spent: dict[int, float] = {}
+        self._waiting: deque[int] = deque()
+        self._alone: deque[int] = deque()
+        self._running: set[int] = set()
+        self._is_alone = False
+
+    def begin(self, number: int, job: Job) -> None:
+        """Give a training, which is begun as soon as a slot is free."""
+        self._jobs[number] = job
+        self._waiting.append(number)
+        self._hand_out()
+
+    def answer(self, number: int) -> Answer:
+        """Wait for a certain training."""
+        while number not in self._answers:
+            self._look(_PATIENCE_SECONDS)
+        return self._taken(number)
+
+    def first(self, patience: float = float("inf")) -> tuple[int, Answer] | None:
+        """Wait for the training that ends first; None where none does for some seconds."""
+        while not self._answers:
+            if patience <= 0:
+                return None
+            self._look(min(patience, _PATIENCE_SECONDS))
+            patience -= _PATIENCE_SECONDS
+        number = next(iter(self._answers))
+        return number, self._taken(number)
+
+    def _taken(self, number: int) -> Answer:
+        del self._jobs[number]
+        return self._answers.pop(number)
+
+    def _hand_out(self) -> None:
+        """Begin what may run: one that ran out of memory or time waits until it is alone."""
+        if self._is_alone:
+            return
+        if self._alone:
+            if not self._running:
+                self._is_alone = True
+                self._submit(self._alone.popleft())
+            return
+        while self._waiting:
+            self._submit(self._waiting.popleft())
+
+    def _submit(self, number: int) -> None:
+        self._running.add(number)
+        self._slots.submit(number, self._jobs[number])
+
+    def _look(self, patience: float) -> None:
+        """Take what ends within some seconds, if anything does."""
+        try:
+            found = self._slots.next(patience)
+        except KeyboardInterrupt:
+            if self.is_interrupted:
+                raise
+            self.is_interrupted = True
+            running = plural(len(self._running), "training")
+            sys.stderr.write(f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n")
+            return
+        if found is None:
+            return
+        number, outcome = found
+        self._running.discard(number)
+        was_alone = self._is_alone
+        self._is_alone = False
+        answer = _answered(outcome)
+        if isinstance(answer, EvaluationError):
+            self._failed(number, answer, was_alone)
+        else:
+            self._answers[number] = answer
+        self._hand_out()
+
+    def _failed(self, number: int, error: EvaluationError, was_alone: bool) -> None:
+        """Try again where that may help."""
+        self._spent[number] = self._spent.get(number, 0.0) + error.cost
+        reason = str(error)
+        if error.cause == "lost":
+            self._lost[number] = self._lost.get(number, 0) + 1
+            if self._lost[number] < _MOST_LOST:
+                self._waiting.appendleft(number)
+                return
+            reason = f"lost {_MOST_LOST} times: {reason}"
+        elif error.cause == "resources" and not was_alone:
+            self._alone.append(number)
+            return
+        self._answers[number] = EvaluationError(reason, error.cause, self._spent.pop(number))
+
+    def close(self) -> None:
+        """End what still runs."""
+        self._slots.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
+    """Train a cell, in a slot."""
+    try:
+        values, cost = objective.seen(draw, [job.cell], job.questions)
+    except EvaluationError as error:
+        return EvaluationError(str(error), error.cause, error.cost)
+    return values[0].tolist(), float(cost[0])
+
+
+def _answered(outcome: Outcome[Job, Answer]) -> Answer:
+    """What a slot gave, or how it was lost."""
+    if not outcome.failure:
+        return outcome.result
+    return EvaluationError(outcome.failure, _cause(outcome.failure))
+
+
+def _cause(words: str) -> Cause:
+    if _MEMORY in words:
+        return "resources"
+    return "broken" if any(sign in words for sign in _BROKEN) else "lost"
