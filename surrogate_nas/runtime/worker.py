@@ -190,27 +190,24 @@ class Slot:
         """The worker's message; where a job is over a limit the worker is killed, and that is the
         answer.
         """
-        begun = time.monotonic()
-        heard = begun
-        longest = math.inf if self._payload.seconds is None else self._payload.seconds
-        silence = math.inf if self._payload.silence is None else self._payload.silence
+        longest = _or_endless(self._payload.seconds)
+        silence = _or_endless(self._payload.silence)
+        begun = heard = math.inf  # the worker may have to start first
         while True:
             try:
                 until = min(begun + longest, heard + silence)
                 content = worker.link.receive(until, watch=worker.runs)
             except TimeoutError:
-                self._bury()
-                spent = time.monotonic() - begun
-                is_silent = heard + silence < begun + longest
-                why = (
-                    f"gave no sign of life for {silence:g} s"
-                    if is_silent
-                    else f"took over {longest:g} s"
-                )
-                return _DONE + pickle.dumps(EvaluationError(f"it {why}", "resources", spent))
+                break
             if content != _ALIVE:
                 return content
             heard = time.monotonic()
+            begun = min(begun, heard)
+        self._bury()
+        is_silent = heard + silence < begun + longest
+        why = f"gave no sign of life for {silence:g} s" if is_silent else f"took over {longest:g} s"
+        spent = time.monotonic() - begun
+        return _DONE + pickle.dumps(EvaluationError(f"it {why}", "resources", spent))
 
     def close(self) -> None:
         """Kill the worker, whatever it does, and make no other; any thread may call it."""
@@ -250,6 +247,10 @@ class Slot:
         if worker is not None:
             worker.process.kill()
             worker.end(_IDLE_SECONDS)
+
+
+def _or_endless(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds
 
 
 _lock = threading.Lock()
@@ -340,7 +341,9 @@ def main() -> None:
             if function is None:
                 function = pickle.loads(message)
                 continue
-            reply = _DONE + cloudpickle.dumps(function(pickle.loads(message)))
+            job = pickle.loads(message)
+            alive()
+            reply = _DONE + cloudpickle.dumps(function(job))
         except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
             reply = failed(error)
         try:

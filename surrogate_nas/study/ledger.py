@@ -144,16 +144,58 @@ class Ledger:
         except UserError as error:
             raise StrategyError(f"it requested what cannot be read: {error}") from error
 
-    def answered(self, asked: Asked, values: Sequence[float], cost: float) -> Outcome:
-        """An evaluation that was made elsewhere, of what `questions` gave for it."""
+    def epochs_of(self, asked: Asked) -> int | None:
+        """The length of the training that is asked for."""
+        return asked.epochs if isinstance(asked, Request) else self.objective.epochs
+
+    def trained_for(self, asked: Asked) -> int | None:
+        """The epochs after which training a cell on begins; None where it begins anew."""
+        if not self._one_curve:
+            return None
+        since = self._trained.get(cell_of(asked))
+        epochs = self.epochs_of(asked)
+        return None if since is None or epochs is None or epochs <= since else since
+
+    def predicted_cost(self, asked: Asked) -> float:
+        """What an evaluation will cost, roughly (`Benchmark.predicted_cost`)."""
+        benchmark = self.objective.benchmark
+        cell = cell_of(asked)
+        epochs = self.epochs_of(asked)
+        whole = benchmark.predicted_cost(cell, epochs)
+        since = self.trained_for(asked)
+        if since is None:
+            return whole
+        if benchmark.knows_costs and epochs is not None:
+            return self._continuing(cell, since, epochs)
+        return max(whole - benchmark.predicted_cost(cell, since), 0.0)
+
+    def answered(
+        self,
+        asked: Asked,
+        values: Sequence[float],
+        cost: float,
+        since: int | None,
+    ) -> Outcome:
+        """An evaluation that was made elsewhere, of what `questions` gave for it.
+
+        Args:
+            asked: What was asked for.
+            values: In natural units.
+            cost: Of the whole training.
+            since: The epochs after which it went on, which are not charged again.
+        """
+        epochs = self.epochs_of(asked)
+        if since is not None and epochs is not None:
+            cost = self._continuing(cell_of(asked), since, epochs)
         is_request = isinstance(asked, Request)
         names = [str(question) for question in self.questions(asked)] if is_request else self._names
         (outcome,) = self._outcomes(
             [cell_of(asked)],
-            asked.epochs if isinstance(asked, Request) else self.objective.epochs,
+            epochs,
             names,
             np.array([values]),
             np.array([cost]),
+            is_new=True,
         )
         return outcome
 
@@ -163,7 +205,7 @@ class Ledger:
         if entry.get("failure"):
             return self.failed(asked, entry["failure"], 0.0)._replace(cost=cost)
         values = [entry["values"][str(question)] for question in self.questions(asked)]
-        return self.answered(asked, values, 0.0)._replace(cost=cost)
+        return self.answered(asked, values, cost, None)._replace(cost=cost)
 
     def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
         """An evaluation that somebody else made; what is known for free may be left out.
@@ -236,7 +278,19 @@ class Ledger:
         names: Sequence[str],
         values: Values,
         cost: Values,
+        *,
+        is_new: bool = False,
     ) -> Iterator[Outcome]:
+        """Combine values.
+
+        Args:
+            cells: The n cells.
+            epochs: After which they were read.
+            names: Of the m values of each.
+            values: Shape ``(n, m)``.
+            cost: Shape ``(n,)``, of whole trainings, unless `is_new`.
+            is_new: Whether the cost is what is charged.
+        """
         rows: Iterable[tuple[Any, ...]]
         if len(cells) == 1:
             row = values[0].tolist()
@@ -256,7 +310,8 @@ class Ledger:
                 strict=True,
             )
         for cell, row, score, loss, penalty, feasible, vector, spent in rows:
-            charged = self._continued(cell, epochs, spent) if self._one_curve else spent
+            goes_on = self._one_curve and not is_new
+            charged = self._continued(cell, epochs, spent) if goes_on else spent
             charged = charged + self.owed
             self.owed = 0.0
             yield Outcome(cell, epochs, names, row, score, loss, penalty, feasible, vector, charged)
@@ -266,6 +321,10 @@ class Ledger:
         since = self._trained.get(cell)
         if epochs is None or since is None or epochs <= since:
             return cost
+        return self._continuing(cell, since, epochs)
+
+    def _continuing(self, cell: Cell, since: int, epochs: int) -> float:
+        """The cost of training a cell on."""
         asked = [
             question.metric
             for question in self.objective.questions()

@@ -186,9 +186,14 @@ class RunLog:
         """The line of a trial that the file held when it was opened."""
         return self._known[index]
 
-    def append(self, trials: Sequence[Trial]) -> None:
+    def append(self, trials: Sequence[Trial], *, at_once: bool = False) -> None:
         """Write trials that the file does not hold yet, and hold those that it does against
         them.
+
+        Args:
+            trials: In the order of the run.
+            at_once: Whether to wait until they are on the disk, as each was dear; else they are
+                within a second.
         """
         entries = [trial_entry(trial) for trial in trials]
         if trials and trials[0].index < self.known:
@@ -199,6 +204,8 @@ class RunLog:
             entries = entries[len(known) :]
         with _writing(self.path):
             self._chain.append_all(entries)
+            if at_once:
+                self._chain.commit()
 
     def finish(self, run: Run) -> None:
         """Write the last line, which marks the run as ended, and wait until all is on the disk."""

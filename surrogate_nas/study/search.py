@@ -378,7 +378,8 @@ class _Search:
 
     def _write_held_back(self) -> None:
         if self.log is not None:
-            self.log.append(self._held_back)
+            is_trained = self.options.in_flight is not None
+            self.log.append(self._held_back, at_once=is_trained)
         self._held_back = []
 
 

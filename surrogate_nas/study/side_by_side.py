@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.trainings import Answer, Job, Trainings
@@ -122,6 +122,7 @@ class _Training(NamedTuple):
         number: Which it is, from 0.
         started: When it began, on the run's clock.
         owed: What of the strategy's own work it is charged.
+        since: The epochs after which it goes on, or None.
         asked: What was asked for.
     """
 
@@ -129,6 +130,7 @@ class _Training(NamedTuple):
     number: int
     started: float
     owed: float
+    since: int | None
     asked: Asked
 
 
@@ -176,14 +178,15 @@ class TrainingWorkers(Workers):
             now = self._now()
             owed = self._ledger.owed
             started = now if owed else max(now, self._ready)
-            predicted = benchmark.predicted_cost(cell_of(one), self._epochs(one))
+            predicted = self._ledger.predicted_cost(one)
             least = predicted if benchmark.knows_costs else 0.0
             if started >= self._limit or started + owed + least > self._limit:
                 self.is_over = True
                 return
             self._ledger.owed = 0.0
             end = self._predicted_now() + (started - now) + owed + predicted
-            training = _Training(end, self._begun, started, owed, one)
+            since = self._ledger.trained_for(one)
+            training = _Training(end, self._begun, started, owed, since, one)
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -199,9 +202,6 @@ class TrainingWorkers(Workers):
                 training.number, Job(cell, self._ledger.questions(training.asked))
             )
         self._waiting.clear()
-
-    def _epochs(self, asked: Asked) -> int | None:
-        return asked.epochs if isinstance(asked, Request) else self._ledger.objective.epochs
 
     def _entry(self) -> Mapping[str, Any] | None:
         """The stored line of the trial that is told next, if there is one."""
@@ -232,7 +232,7 @@ class TrainingWorkers(Workers):
         self._submit()
         answer = self._answer(training)
         if isinstance(answer, tuple):
-            outcome = self._ledger.answered(training.asked, *answer)
+            outcome = self._ledger.answered(training.asked, *answer, training.since)
         else:
             outcome = self._ledger.failed(training.asked, str(answer), answer.cost)
         outcome = outcome._replace(cost=outcome.cost + training.owed)
@@ -247,7 +247,7 @@ class TrainingWorkers(Workers):
 
     def _is_of(self, training: _Training, entry: Mapping[str, Any]) -> bool:
         cell = cell_of(training.asked).text
-        return (cell, self._epochs(training.asked)) == (entry["cell"], entry["epochs"])
+        return (cell, self._ledger.epochs_of(training.asked)) == (entry["cell"], entry["epochs"])
 
     def _other_history(self) -> UserError:
         assert self._log is not None

@@ -1,0 +1,283 @@
+"""Several trainings of one run at once: the simulator equals life, one record for any slots, failed
+trainings told apart, and a record that replays.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.options import Budget
+from surrogate_nas.study.runner import Experiment
+from surrogate_nas.study.store import Store
+from tests.study.delayed import Delayed
+
+TABLE = "fashion"
+OBJECTIVE = "valid_error + 0.1*params"
+JITTER = 0.004
+STRATEGIES = ("evolution", "asha", "bo", "local_search", "hyperband")
+
+
+def history(trials: list[Trial]) -> list[tuple[object, ...]]:
+    return [
+        (t.index, t.cell.text, t.epochs, t.score, t.cost_seconds, t.started, t.finished, t.failure)
+        for t in trials
+    ]
+
+
+def search(bench: Delayed, strategy: str = "evolution", **options: object) -> sn.study.run.Run:
+    return sn.search(bench, strategy, OBJECTIVE, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("workers", [1, 3])
+def test_slots_make_the_trials_of_as_many_simulated_workers(strategy: str, workers: int) -> None:
+    simulated = sn.search(TABLE, strategy, OBJECTIVE, budget=24, simulated_workers=workers, seed=4)
+    bench = Delayed(TABLE, jitter=JITTER)
+    real = search(bench, strategy, budget=24, seed=4, parallel=2, in_flight=workers, order="clock")
+    if workers > 1:
+        assert history(real.trials) == history(simulated.trials)
+    assert len(real.trials) == 24
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+def test_one_seed_and_number_in_flight_give_one_run_on_any_slots(strategy: str) -> None:
+    runs = [
+        history(
+            search(
+                Delayed(TABLE, jitter=JITTER, knows_costs=False),
+                strategy,
+                budget=16,
+                seed=2,
+                parallel=slots,
+                in_flight=4,
+                order="clock",
+            ).trials
+        )
+        for slots in (1, 2, 4)
+    ]
+    assert runs[0] == runs[1] == runs[2]
+
+
+def experiment(bench: Delayed, strategy: str = "evolution", **options: object) -> Experiment:
+    objective = sn.Objective(OBJECTIVE, bench)
+    return Experiment(objective, [strategy], 1, Budget(options.pop("cells", 14)), **options)  # type: ignore[arg-type]
+
+
+class Stopped(Exception):
+    pass
+
+
+@pytest.mark.parametrize("order", ["clock", "finished"])
+@pytest.mark.parametrize("strategy", ["evolution", "asha", "bo"])
+def test_a_run_that_was_killed_goes_on_from_its_record(
+    tmp_path: Path, strategy: str, order: str
+) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    bench = Delayed(TABLE, jitter=JITTER, folder=calls, knows_costs=False)
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, strategy, parallel=2, in_flight=3, order=order)
+    with store.locked():
+        store.begin(whole.describe())
+
+    def stop(_: object) -> bool:
+        if len(seen := stored()) >= 6:
+            raise Stopped(seen)
+        return False
+
+    def stored() -> list[str]:
+        return store.path(strategy, 0).read_text().splitlines()
+
+    with pytest.raises(Stopped):
+        whole.one(whole.entries[0], 0, store, stop)
+    before = stored()
+    run = whole.one(whole.entries[0], 0, store)
+    assert stored()[: len(before)] == before
+    assert len(run.trials) == 14
+    cells = [path.name.partition("-")[0] for path in calls.iterdir()]
+    told = [str(trial.cell.index) for trial in run.trials]
+    # what was in flight when it stopped is trained twice, at most
+    assert len(cells) <= len(told) + 3
+    if order == "clock":
+        again = experiment(
+            Delayed(TABLE, knows_costs=False), strategy, parallel=1, in_flight=3, order=order
+        )
+        assert history(again.one(again.entries[0], 0).trials) == history(run.trials)
+
+
+def first() -> str:
+    """The first cell of run 0."""
+    return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
+
+
+def test_a_slot_that_is_killed_costs_its_training_only(tmp_path: Path) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed 2"})
+    run = search(bench, budget=6, parallel=2, order="clock")
+    assert [trial.failure for trial in run.trials] == [""] * 6
+    assert len(list(tmp_path.iterdir())) == 8
+
+
+def test_a_training_that_loses_its_slot_three_times_has_failed(tmp_path: Path) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed"})
+    run = search(bench, budget=6, parallel=2, order="clock")
+    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
+    assert failures.keys() == {cell}
+    assert failures[cell].startswith("lost 3 times: ")
+    assert len(list(tmp_path.iterdir())) == 8
+    assert not run.incumbent.failure
+
+
+@pytest.mark.parametrize(
+    ("trouble", "reason", "cost"),
+    [("memory", "MemoryError", 2.0), ("broken", "ValueError: no", 1.0), ("exit", "exit code 3", 0)],
+)
+def test_a_failed_training_is_infeasible_with_its_reason(
+    tmp_path: Path, trouble: str, reason: str, cost: float
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
+    run = search(bench, budget=6, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cell.text == cell
+    assert reason in failed.failure
+    assert failed.cost_seconds == cost
+    assert not failed.feasible
+    assert len(list(tmp_path.iterdir())) == (7 if trouble == "memory" else 6)
+
+
+def test_one_that_takes_too_long_has_failed_after_it_was_tried_alone(tmp_path: Path) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, seconds=1.0)
+    run = search(bench, budget=4, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.failure == "it took over 1 s"
+    assert failed.cost_seconds >= 2.0
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_silent_training_has_failed() -> None:
+    cell = first()
+    run = search(
+        Delayed(TABLE, trouble={cell: "hangs"}, silence=0.5), budget=3, parallel=2, order="clock"
+    )
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.failure == "it gave no sign of life for 0.5 s"
+
+
+def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(
+    tmp_path: Path,
+) -> None:
+    bench = Delayed(TABLE, trouble={"": "broken"})
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, parallel=2)
+    with store.locked():
+        store.begin(whole.describe())
+    with pytest.raises(UserError, match=r"first 3 trainings failed alike: ValueError: no\. "):
+        whole.one(whole.entries[0], 0, store)
+    assert not store.path("evolution", 0).read_text()
+
+
+@pytest.mark.parametrize(("at_end", "trials"), [("finish", 5), ("stop", 3)])
+def test_the_end_of_the_budget_finishes_or_stops_what_runs(at_end: str, trials: int) -> None:
+    simulated = sn.search(TABLE, "random", OBJECTIVE, budget=12, simulated_workers=3)
+    seconds = simulated.trials[2].finished
+    bench = Delayed(TABLE, jitter=JITTER)
+    bench.knows_costs = False
+    bench.predicted_cost = lambda cell, epochs: float(  # type: ignore[method-assign]
+        bench.table.measure([cell], [bench.table.question("valid_error", epochs)]).cost[0]
+    )
+    run = search(
+        bench,
+        "random",
+        budget_seconds=seconds,
+        parallel=2,
+        in_flight=3,
+        order="clock",
+        at_end=at_end,
+    )
+    assert history(run.trials[:3]) == history(simulated.trials[:3])
+    assert len(run.trials) == trials
+
+
+def test_a_target_that_is_reached_ends_or_finishes_what_runs() -> None:
+    bench = Delayed(TABLE)
+    best = search(bench, "random", budget=12, parallel=2, order="clock", in_flight=3)
+    target = best.trials[4].score
+    early = search(
+        bench, "random", budget=12, parallel=2, order="clock", in_flight=3, target=target
+    )
+    stopped = search(
+        bench,
+        "random",
+        budget=12,
+        parallel=2,
+        order="clock",
+        in_flight=3,
+        target=target,
+        at_end="stop",
+    )
+    assert stopped.trials[-1].score <= target
+    assert history(early.trials[: len(stopped.trials)]) == history(stopped.trials)
+    assert len(early.trials) == len(stopped.trials) + 2
+
+
+def test_what_answers_at_once_is_not_trained_in_parallel() -> None:
+    with pytest.raises(UserError, match=r"fashion answers at once.*--simulated-workers"):
+        sn.search(TABLE, parallel=2)
+    with pytest.raises(UserError, match="simulated or real"):
+        search(Delayed(TABLE), parallel=2, simulated_workers=2)
+
+
+def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, jitter=JITTER, knows_costs=False)
+    compared = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, folder=tmp_path
+    )
+    assert compared.description["in_flight"] == 3
+    assert compared.description["order"] == "clock"
+    again = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=3, in_flight=3
+    )
+    for one, other in zip(compared.runs, again.runs, strict=True):
+        assert history(one.trials) == history(other.trials)
+    with pytest.raises(UserError, match="in_flight 3, now 5"):
+        sn.compare(bench, ["random"], OBJECTIVE, runs=2, budget=12, parallel=3, folder=tmp_path)
+
+
+def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
+    store = Store(tmp_path / "run")
+    whole = experiment(bench, cells=40, parallel=2, in_flight=2, order="finished")
+    with store.locked():
+        store.begin(whole.describe())
+    told: list[Trial] = []
+    timers = []
+
+    def interrupt(trials: list[Trial]) -> bool:
+        """Press Ctrl-C soon after the third result, while others are waited for."""
+        told.extend(trials)
+        if len(told) == 3:
+            timers.append(threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[0].start()
+        return False
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            whole.one(whole.entries[0], 0, store, interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    lines = store.path("evolution", 0).read_text().splitlines()
+    assert 3 < len(lines) < 40
+    assert len(lines) == len(told)
+    assert '"end"' not in lines[-1]
