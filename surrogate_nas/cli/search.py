@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +59,15 @@ def search(
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
     with_: WithOption = None,
     engine: EngineOption = PROCESSES,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help=(
+                "A folder in which the run is stored as it is made, and from which the same command"
+                " goes on."
+            )
+        ),
+    ] = None,
     json: JsonOption = False,
     **options: Any,
 ) -> None:
@@ -98,6 +108,7 @@ def search(
             budget_seconds=budget_seconds,
             seed=seed,
             engine=engine,
+            folder=out,
             callback=counted,
             **options,
         )
@@ -157,6 +168,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
                 "score": trial.score,
                 "feasible": trial.feasible,
                 "cost_seconds": trial.cost_seconds,
+                **({"failure": trial.failure} if trial.failure else {}),
             }
             for trial in run.trials
         ],
@@ -187,6 +199,8 @@ def _rows(
         rows.append(("score that the search saw", best_content["seen_score"]))
     if not best.feasible:
         rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
+    failures = [trial.failure for trial in run.trials if trial.failure]
+    failed = [("failed trainings", f"{len(failures)}, the first by {failures[0]}")] * bool(failures)
     return [
         *rows,
         ("regret", content["regret"]),
@@ -198,6 +212,7 @@ def _rows(
             else []
         ),
         ("evaluations", len(run.trials)),
+        *failed,
         (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),
         ("real seconds", seconds(run.real_seconds)),
     ]

@@ -319,6 +319,33 @@ def _watch(parent: int) -> None:
     os._exit(ORPHANED)
 
 
+def end_session_with_this() -> None:
+    """Let all processes of this one's session be killed when it ends, even where it is killed.
+
+    A process that is forked here waits for that: what a user's code forks or starts must not
+    outlive it. Only the leader of a session calls it, before it has threads.
+    """
+    if sys.platform == "win32" or os.getsid(0) != os.getpid():
+        return
+    leader = os.getpid()
+    if os.fork():
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end_session)
+    if _prctl is not None:
+        _prctl(_DEATH_SIGNAL, signal.SIGTERM, 0, 0, 0)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    while os.getppid() == leader:
+        time.sleep(_WATCH_SECONDS)
+    _end_session()
+
+
+def _end_session(*_: object) -> None:
+    os.killpg(0, signal.SIGKILL)
+
+
 def adopt() -> None:
     """Let orphaned descendants become children of this process, even from other sessions."""
     if _prctl is not None:

@@ -29,7 +29,14 @@ import cloudpickle
 
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.files import HOME_VARIABLE, home
-from surrogate_nas.runtime.child import ORPHANED, Child, Link, folder_here, joined
+from surrogate_nas.runtime.child import (
+    ORPHANED,
+    Child,
+    Link,
+    end_session_with_this,
+    folder_here,
+    joined,
+)
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -235,6 +242,7 @@ class Slot:
                 path=self._path,
                 folder=self._payload.folder,
                 variables=self._payload.variables,
+                apart=True,
             )
         with suppress(OSError):  # dead already: its first job will say so
             worker.link.send(self._payload.function)
@@ -330,6 +338,7 @@ def main() -> None:
     """The worker from inside: do jobs until the link ends."""
     # Ctrl-C reaches every process of a terminal; the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_session_with_this()
     link = joined()
     _here.append(link)
     inbox: SimpleQueue[bytes] = SimpleQueue()

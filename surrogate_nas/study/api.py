@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def search(
     budget_seconds: float | None = None,
     seed: int = 0,
     engine: str = "processes",
+    folder: str | Path | None = None,
     callback: Watch | None = None,
     **options: Any,
 ) -> Run:
@@ -74,6 +76,8 @@ def search(
         seed: The number of the run.
         engine: Where cells are trained in parallel: a key of
             `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
+        folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
+            from there after an interruption. None keeps it in memory.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
         **options: See ``Options``.
 
@@ -106,13 +110,35 @@ def search(
     if options.get("parallel", 1) > 1 and options.get("order") is None:
         options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
-    experiment = Experiment(bound, [strategy], 1, budget_of(budget, budget_seconds), **options)
+    place = None if folder is None else Path(folder)
+    experiment = Experiment(
+        resumed(bound, place), [strategy], seed + 1, budget_of(budget, budget_seconds), **options
+    )
     experiment.announce(1, best=1)
-    run = experiment.one(experiment.entries[0], seed, watch=callback, engine=engine)
+    run = _searched(experiment, seed, place, callback, engine)
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:
         raise UserError(NOTHING_PAID)
+    return run
+
+
+def _searched(
+    experiment: Experiment,
+    number: int,
+    folder: Path | None,
+    watch: Watch | None,
+    engine: str,
+) -> Run:
+    """A run of an experiment's only strategy, in memory or stored in a folder."""
+    (entry,) = experiment.entries
+    if folder is None:
+        return experiment.one(entry, number, watch=watch, engine=engine)
+    part = Part("", experiment, Store(folder))
+    with ExitStack() as stack:
+        part.begin(stack)
+        run = experiment.one(entry, number, part.store, watch=watch, engine=engine)
+        part.end()
     return run
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -113,5 +114,8 @@ class Delayed(Benchmark):
                 raise EvaluationError("ValueError: no", "broken", 1.0)
             case "exit":
                 os._exit(3)
+            case "forks":
+                subprocess.Popen(["sleep", "3600.125"])
+                os.kill(os.getpid(), signal.SIGKILL)
             case "hangs":
                 time.sleep(3600)

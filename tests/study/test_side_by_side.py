@@ -7,6 +7,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,6 +137,26 @@ def test_a_training_that_loses_its_slot_three_times_has_failed(tmp_path: Path) -
     assert failures[cell].startswith("lost 3 times: ")
     assert len(list(tmp_path.iterdir())) == 8
     assert not run.incumbent.failure
+
+
+def test_nothing_that_a_killed_training_began_is_left(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "forks 1"})
+    run = search(bench, budget=4, parallel=2)
+    assert not any(trial.failure for trial in run.trials)
+    until = time.monotonic() + 60
+    while _sleepers() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not _sleepers()
+
+
+def _sleepers() -> list[str]:
+    """The processes that a test's training has begun and left."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"3600.125" in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+    return found
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def suite_conventions(study: Study) -> Section | None:
     items = [*_SUITE, _WITHHELD] if options.get("hidden") else [*_SUITE]
     return Section(
         "Conventions",
-        [Block("items", items + _side_by_side(options.get("simulated_workers", 1)))],
+        [Block("items", items + _side_by_side(options))],
         folded=True,
     )
 
@@ -258,16 +258,32 @@ def _seeds(objective: Objective) -> str:
     )
 
 
-def _side_by_side(workers: int) -> list[str]:
-    return (
-        []
-        if workers == 1
-        else [
-            f"{workers} cells are evaluated in parallel on the simulated clock: a strategy is asked"
-            " for cells while others are running and observes scores in the order of finishing; a"
-            " budget in seconds is wall time of that clock."
-        ]
-    )
+def _side_by_side(options: Mapping[str, Any]) -> list[str]:
+    """How many cells were evaluated at once, and in which order they were told."""
+    workers = options.get("simulated_workers", 1)
+    in_flight = options.get("in_flight")
+    if in_flight is not None:
+        return [_in_flight(in_flight, options.get("order"), options.get("at_end"))]
+    if workers == 1:
+        return []
+    return [
+        f"{workers} cells are evaluated in parallel on the simulated clock: a strategy is asked"
+        " for cells while others are running and observes scores in the order of finishing; a"
+        " budget in seconds is wall time of that clock."
+    ]
+
+
+def _in_flight(count: int, order: str | None, at_end: str | None) -> str:
+    if order == "clock":
+        how = (
+            "They are told in the order of a clock of predicted costs, so that a run is the same"
+            " on any slots; its times are those of as many workers as trainings in flight, each"
+            " taking what was charged."
+        )
+    else:
+        how = "They are told as they finish: a run is a race, and its times are the wall's."
+    stops = " What ran at the end of a budget in seconds was stopped and does not count."
+    return f"Trainings in flight: {count}. {how}" + (stops if at_end == "stop" else "")
 
 
 def _inputs(comparison: Comparison) -> list[str]:
@@ -285,7 +301,7 @@ def _inputs(comparison: Comparison) -> list[str]:
             "Free terms, known for any cell to every strategy that declares that it uses them:"
             f" {', '.join(known.terms)}."
         )
-    items += _side_by_side(comparison.description["simulated_workers"])
+    items += _side_by_side(comparison.description)
     entries = [strategy_entry(name) for name in comparison.strategies]
     trusted = [entry for entry in entries if entry.is_trusted]
     if trained := [entry.label for entry in trusted if entry.load().needs_supernet]:
