@@ -4,7 +4,8 @@ from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
