@@ -3,7 +3,9 @@ undisturbed one.
 
 make torture, or .venv/bin/python analysis/torture.py --kills 100. Interrupted, it goes on where it
 was. Linux only: it looks for orphans in /proc. What is killed: the process group, the parent alone
-with SIGKILL and SIGTERM, one worker.
+with SIGKILL and SIGTERM, one worker; a search on several slots is sent Ctrl-C too. A search in the
+order of a clock must end as an undisturbed one; one in the order of finishing must have all its
+trials, those from before the kill first, and nothing trained twice that was stored.
 """
 
 import argparse
@@ -44,6 +46,26 @@ from surrogate_nas.papers import predictors
 predictors.SIZES, predictors.MODELS = (46, 78), ("ridge", "gp")
 app.main()
 """
+
+
+SLOTS = (*KINDS, "ctrl-c")
+SLOW = """
+import os, time
+import surrogate_nas as sn
+from surrogate_nas.space import EnumerableChoiceSpace
+
+space = EnumerableChoiceSpace("slow", {name: tuple(range(6)) for name in "abcd"})
+
+def valid_error(cell):
+    with open("calls.txt", "a") as file:
+        file.write(f"{cell}\\n")
+    time.sleep(0.02 + 0.02 * (hash(cell.choices) % 5))
+    return 10.0 + sum((choice - 2) ** 2 for choice in cell.choices)
+
+SLOW = sn.Computed(space, {"valid_error": valid_error})
+"""
+IN_FLIGHT = 3
+CELLS = 60
 
 
 @dataclass(frozen=True)
@@ -127,6 +149,33 @@ def fetched(folder: Path) -> Any:
     return {path.name: digests(path) for path in sorted((folder / "home" / "tables").glob("*.h5"))}
 
 
+def trained(folder: Path) -> Any:
+    """Every trial of a search in the order of a clock."""
+    return (folder / "out" / "runs" / "evolution-0.jsonl").read_text().splitlines()[:-1]
+
+
+def raced(folder: Path) -> Any:
+    """How many trials a search in the order of finishing has, and whether more was trained than
+    those and what one kill may have lost.
+    """
+    trials = trained(folder)
+    calls = (folder / "calls.txt").read_text().splitlines()
+    return len(trials), len(calls) <= len(trials) + IN_FLIGHT
+
+
+def searching(order: str, engine: str) -> Callable[[Path], list[str]]:
+    """The command of a search on two slots, in a folder."""
+
+    def command(folder: Path) -> list[str]:
+        (folder / "slow.py").write_text(SLOW)
+        code = f"import os; os.chdir({str(folder)!r}); {COMMAND[2]}"
+        words = ["search", "slow.py:SLOW", "evolution", "--budget", str(CELLS), "--parallel", "2"]
+        more = ["--in-flight", str(IN_FLIGHT), "--order", order, "--engine", engine, "--out", "out"]
+        return [*COMMAND[:2], code, *words, *more]
+
+    return command
+
+
 COMPARE = [
     "compare",
     "analog-cifar10",
@@ -191,6 +240,10 @@ WORKS = {
     "measure": Work(
         lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]
     ),
+    "trainings": Work(searching("clock", "processes"), trained, SLOTS),
+    "race": Work(searching("finished", "processes"), raced, SLOTS),
+    "trainings-dask": Work(searching("clock", "dask"), trained, SLOTS),
+    "trainings-ray": Work(searching("clock", "ray"), trained, SLOTS),
     "fetch": Work(lambda _: [*COMMAND, "data", "fetch", "nb201"], fetched, KINDS[:3]),
 }
 
@@ -277,6 +330,8 @@ def hit(process: subprocess.Popen[str], kind: str, mark: str) -> bool:
         return False
     if kind == "group":
         os.killpg(process.pid, signal.SIGKILL)
+    elif kind == "ctrl-c":
+        os.killpg(process.pid, signal.SIGINT)
     elif kind == "worker":
         alive = workers(mark)
         if not alive:

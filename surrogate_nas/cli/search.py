@@ -200,7 +200,9 @@ def _rows(
     if not best.feasible:
         rows = [("best cell", NO_CELL), ("least over the limits", str(best.cell))]
     failures = [trial.failure for trial in run.trials if trial.failure]
-    failed = [("failed trainings", f"{len(failures)}, the first by {failures[0]}")] * bool(failures)
+    failed = []
+    if failures:
+        failed = [("failed trainings", f"{len(failures)}, the first by {failures[0]}")]
     return [
         *rows,
         ("regret", content["regret"]),
