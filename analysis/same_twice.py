@@ -66,11 +66,12 @@ def main() -> None:
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 4])
     parser.add_argument("--seeds", type=int, default=0, help="searches a pair; 0 for 60 in all")
     parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first search")
     given = parser.parse_args()
     pairs = list(product(given.engines, given.flights, given.slots))
     count = given.seeds * len(pairs) // len(given.slots) or 60
     same = 0
-    for number in range(count):
+    for number in range(given.first, given.first + count):
         engine, flight, slots = pairs[number % len(pairs)]
         strategy = STRATEGIES[number % len(STRATEGIES)]
         kills = number % 5 == 0 and not given.no_kills
@@ -78,7 +79,7 @@ def main() -> None:
             same += 1
         else:
             print(f"differs: {strategy}, V {flight}, P {slots}, {engine}, seed {100 + number}")
-        print(f"{number + 1} searches, {same} the same", flush=True)
+        print(f"{number - given.first + 1} searches, {same} the same", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from surrogate_nas.strategies.bo import points as points_module
 from surrogate_nas.strategies.bo import pool
 from surrogate_nas.strategies.bo.expert import Expert
 from surrogate_nas.strategies.bo.points import some, whole
-from surrogate_nas.strategies.bo.strategy import BayesianOptimisation
+from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
 
 NONE: NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
@@ -334,3 +334,10 @@ def test_an_unknown_part_is_one_line(options: str, said: str) -> None:
 def test_a_model_that_cannot_read_the_space_is_refused() -> None:
     with pytest.raises(UserError, match="gnn cannot read cells of"):
         BayesianOptimisation(TinySpace(), seed=0, model="gnn")
+
+
+def test_values_that_differ_by_rounding_alone_have_finite_logarithms() -> None:
+    values = np.array([0.3, 0.3, np.nextafter(0.3, 1), 0.5])
+    pole, logarithms = sharpened(values, 0.3, 0.3)
+    assert pole < 0.3
+    assert np.isfinite(logarithms).all()

@@ -499,7 +499,9 @@ def sharpened(values: Floats, sharpness: float, least: float) -> tuple[float, Fl
         sharpness: How far below, as a share of the distance to the values' median.
         least: What is of interest from.
     """
-    pole = float(least - sharpness * ((np.median(values) - least) or 1.0))
+    pole = float(least - sharpness * (np.median(values) - least))
+    if pole >= least:  # half of them are equal, or differ by rounding alone
+        pole = float(least - sharpness)
     return pole, np.log(values - pole)
 
 
