@@ -244,7 +244,7 @@ class Child:
                 stdout=stream,
                 stderr=errors,
                 cwd=folder or None,
-                env=os.environ | dict(variables or {}) | VARIABLES,
+                env=os.environ | VARIABLES | dict(variables or {}),
                 start_new_session=apart,
             )
         except OSError:

@@ -18,7 +18,7 @@ import threading
 import time
 import traceback
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -28,6 +28,7 @@ from uuid import uuid4
 import cloudpickle
 
 from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.runtime.child import (
     ORPHANED,
@@ -106,6 +107,9 @@ class Payload:
         key: Tells one payload from all others.
         seconds: The most that a job may take, or None.
         silence: The most between two signs of life of a job (`alive`), or None.
+        devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them, one entry for each slot; empty where
+            all slots see what there is.
+        threads: Of arithmetic, for each slot.
     """
 
     function: bytes
@@ -116,6 +120,8 @@ class Payload:
     key: str
     seconds: float | None = None
     silence: float | None = None
+    devices: tuple[str, ...] = ()
+    threads: int = 1
 
     @classmethod
     def of(
@@ -124,6 +130,8 @@ class Payload:
         *,
         seconds: float | None = None,
         silence: float | None = None,
+        devices: tuple[str, ...] = (),
+        threads: int = 1,
     ) -> Payload:
         """What it takes to call a function as this process would."""
         variables = {
@@ -140,10 +148,17 @@ class Payload:
             uuid4().hex,
             seconds,
             silence,
+            devices,
+            threads,
         )
 
-    def slot(self) -> Slot:
-        """A slot in this process, maybe on another machine; UserError if that lacks something."""
+    def slot(self, others: Collection[Slot] = ()) -> Slot:
+        """A slot in this process, maybe on another machine; UserError if that lacks something.
+
+        Args:
+            others: The slots of this payload that are here already; its device is one that the
+                fewest of them have.
+        """
         host = platform.node()
         here = _versions()
         if here != self.versions:
@@ -160,7 +175,11 @@ class Payload:
                 " the results, the data folder and your own files at the same places, on a file"
                 " system that the machines share."
             )
-        return Slot(self)
+        used = [slot.device for slot in others]
+        spare = sorted(
+            self.devices, key=lambda device: used.count(device) / self.devices.count(device)
+        )
+        return Slot(self, spare[0] if spare else "")
 
 
 def _versions() -> dict[str, str]:
@@ -170,10 +189,15 @@ def _versions() -> dict[str, str]:
 
 
 class Slot:
-    """A place for one job at a time, with a worker for one function that is replaced if lost."""
+    """A place for one job at a time, with a worker for one function that is replaced if lost.
 
-    def __init__(self, payload: Payload) -> None:
+    Attributes:
+        device: The GPUs that its worker sees; empty for all.
+    """
+
+    def __init__(self, payload: Payload, device: str = "") -> None:
         """Prepare it; its worker is made for the first job."""
+        self.device = device
         self._payload = payload
         self._path = [*payload.path, *(place for place in sys.path if place not in payload.path)]
         self._lock = threading.Lock()
@@ -241,12 +265,22 @@ class Slot:
                 "surrogate_nas.runtime.worker:main",
                 path=self._path,
                 folder=self._payload.folder,
-                variables=self._payload.variables,
+                variables={**self._payload.variables, **self._resources},
                 apart=True,
             )
         with suppress(OSError):  # dead already: its first job will say so
             worker.link.send(self._payload.function)
         return worker
+
+    @property
+    def _resources(self) -> dict[str, str]:
+        """Variables that say what of the machine is the worker's."""
+        found = {}
+        if self.device:
+            found["CUDA_VISIBLE_DEVICES"] = self.device
+        if self._payload.threads > 1:
+            found |= dict.fromkeys(VARIABLES, str(self._payload.threads))
+        return found
 
     def _bury(self) -> None:
         with self._lock:
@@ -284,7 +318,7 @@ def do(payload: Payload | str, job: bytes) -> bytes | str:
             known = _known.get(payload) if isinstance(payload, str) else payload
             if known is None or known.key in _ended:
                 return _NOT_WANTED
-            slot = _idle[known.key].pop()[1] if _idle[known.key] else known.slot()
+            slot = _idle[known.key].pop()[1] if _idle[known.key] else known.slot(_busy[known.key])
             _busy[known.key].add(slot)
         content = slot.do(job)
     except (UserError, OSError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import (
@@ -34,6 +35,7 @@ FIRST_CELLS = 10
 CALL_LIMIT_SECONDS = 600.0
 USUAL_CELLS = 150
 """The budget of a run where none is given."""
+_GPU = re.compile(r"\d+|(GPU|MIG)-[0-9a-f/-]+", re.IGNORECASE)
 MOST = 10**9
 MOST_RUNS = 10**6
 """The largest budget in cells, or any such number, and the most runs of a strategy."""
@@ -195,6 +197,54 @@ class Options:
             help="Running trainings at the end of the budget: finish and count, or stop.",
         ),
     ] = "finish"
+    gpus: Annotated[
+        str | None,
+        OptionSpec(
+            text=(
+                "The GPUs of this machine that trainings at once are spread over, as in ``0,2,3``;"
+                " None for what each slot sees by itself."
+            ),
+            flag="--gpus",
+            help="GPUs that trainings at once are spread over, such as 0,2,3.",
+            is_stored=False,
+        ),
+    ] = None
+    per_gpu: Annotated[
+        int,
+        OptionSpec(
+            text="How many trainings share a GPU.",
+            flag="--per-gpu",
+            help="Trainings that share a GPU.",
+            noun="The number of trainings on a GPU (--per-gpu, per_gpu)",
+            minimum=1,
+            maximum=MOST,
+            is_stored=False,
+        ),
+    ] = 1
+    gpus_each: Annotated[
+        int,
+        OptionSpec(
+            text="How many GPUs a training has.",
+            flag="--gpus-each",
+            help="GPUs that a training has.",
+            noun="The number of GPUs of a training (--gpus-each, gpus_each)",
+            minimum=1,
+            maximum=MOST,
+            is_stored=False,
+        ),
+    ] = 1
+    threads_each: Annotated[
+        int,
+        OptionSpec(
+            text="How many threads of arithmetic a training has, where it is made in a slot.",
+            flag="--threads-each",
+            help="Threads of arithmetic that a training in a slot has.",
+            noun="The number of threads of a training (--threads-each, threads_each)",
+            minimum=1,
+            maximum=MOST,
+            is_stored=False,
+        ),
+    ] = 1
     hidden: Annotated[
         bool,
         OptionSpec(
@@ -220,6 +270,32 @@ class Options:
         check_fields(self)
         for option in OPTIONS:
             option.check_range(getattr(self, option.name))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where none is named.
+
+        Example:
+            >>> Options(gpus="0,2", per_gpu=2).devices
+            ('0', '2', '0', '2')
+            >>> Options(gpus="0,1,2,3", gpus_each=2).devices
+            ('0,1', '2,3')
+        """
+        if self.gpus is None:
+            return ()
+        named = [one.strip() for one in self.gpus.split(",")]
+        if not all(_GPU.fullmatch(one) for one in named) or len(set(named)) < len(named):
+            raise UserError(
+                "GPUs are named by their numbers or identifiers, each once and with commas between,"
+                f" such as 0,2,3, not {self.gpus!r:.80}."
+            )
+        each = self.gpus_each
+        if each > 1 and self.per_gpu > 1:
+            raise UserError("Either a training has several GPUs or several trainings share one.")
+        if len(named) % each:
+            raise UserError(f"{len(named)} GPUs cannot be shared out {each} to a training.")
+        shares = [",".join(named[i : i + each]) for i in range(0, len(named), each)]
+        return tuple(shares) * self.per_gpu
 
     def stored(self) -> dict[str, Any]:
         """What a folder says of them."""
@@ -302,7 +378,13 @@ def trainings_in_flight(
         UserError: Several cells at once are asked for where none is trained, or two kinds of
             workers are.
     """
-    asks = given.parallel > 1 or given.in_flight is not None or given.order is not None
+    asks = (
+        given.parallel > 1
+        or given.in_flight is not None
+        or given.order is not None
+        or bool(given.devices)
+        or given.threads_each > 1
+    )
     if not asks and not benchmark.runs_apart:
         return None, None
     if not benchmark.one_by_one:

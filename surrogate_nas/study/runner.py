@@ -64,6 +64,8 @@ class Experiment(Options):
                 f"strategies is a list of names or classes, not {self.strategies!r:.80}."
             )
         super().__post_init__()
+        if self.devices and self.parallel == 1:
+            object.__setattr__(self, "parallel", len(self.devices))
         in_flight, order = trainings_in_flight(self, self.objective.benchmark)
         object.__setattr__(self, "in_flight", in_flight)
         object.__setattr__(self, "order", order)

@@ -324,7 +324,7 @@ class _Search:
         if options.in_flight is None:
             return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
         trainings = stack.enter_context(
-            Trainings(self.objective, self.ledger.draw, options.parallel, self.engine)
+            Trainings(self.objective, self.ledger.draw, options, self.engine)
         )
         kind = InClockOrder if options.order == "clock" else InOrderOfFinishing
         return kind(

@@ -21,6 +21,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
 from surrogate_nas.space import Cell
+from surrogate_nas.study.options import Options
 
 _MOST_LOST = 3
 """How often a training is begun whose slot was lost each time."""
@@ -54,21 +55,23 @@ class Trainings:
             the wait.
     """
 
-    def __init__(self, objective: Objective, draw: Draw, slots: int, engine: str) -> None:
+    def __init__(self, objective: Objective, draw: Draw, options: Options, engine: str) -> None:
         """Open the slots.
 
         Args:
             objective: Whose questions are answered.
             draw: The seeds that the run sees.
-            slots: How many trainings at once.
+            options: Say how many trainings at once, and what of the machine each has.
             engine: Where they are made.
         """
         self.is_interrupted = False
         benchmark = objective.benchmark
         self._slots = Slots[Job, Answer](
             partial(_answer, objective, draw),
-            slots,
+            options.parallel,
             engine,
+            devices=options.devices,
+            threads=options.threads_each,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )

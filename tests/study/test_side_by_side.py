@@ -8,17 +8,22 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.store import Store
+from surrogate_nas.tables import Seed
 from tests.study.delayed import Delayed
 
 TABLE = "fashion"
@@ -303,3 +308,49 @@ def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
     assert 3 < len(lines) < 40
     assert len(lines) == len(told)
     assert '"end"' not in lines[-1]
+
+
+class Seen(Delayed):
+    """Answers what a slot sees of the machine."""
+
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
+        time.sleep(0.05)
+        assert self.folder is not None
+        seen = [os.environ.get(name, "all") for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")]
+        (self.folder / f"{os.getpid()} {' '.join(seen)}").touch()
+        return self.table.measure(cells, questions, seed)
+
+
+@pytest.mark.parametrize(
+    ("given", "devices"),
+    [
+        ({"gpus": "0,2", "per_gpu": 2}, ["0", "0", "2", "2"]),
+        ({"gpus": "0,1,2,3", "gpus_each": 2, "threads_each": 3}, ["0,1", "2,3"]),
+        ({"parallel": 2}, ["all", "all"]),
+    ],
+)
+def test_each_slot_sees_its_share_of_the_machine(
+    tmp_path: Path, given: dict[str, Any], devices: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    search(Seen(TABLE, folder=tmp_path), "random", budget=40, order="finished", **given)
+    seen = [path.name.split(" ") for path in tmp_path.iterdir()]
+    assert sorted(gpu for _, gpu, _ in seen) == devices
+    assert {threads for *_, threads in seen} == {str(given.get("threads_each", 1))}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"gpus": "0,0"}, "each once"),
+        ({"gpus": "first"}, "such as 0,2,3, not 'first'"),
+        ({"gpus": "0,1,2", "gpus_each": 2}, "3 GPUs cannot be shared out 2 to a training"),
+        ({"gpus": "0,1", "gpus_each": 2, "per_gpu": 2}, "Either a training has several GPUs"),
+        ({"gpus": "0,1", "engine": "dask"}, "the engine dask gives its workers theirs"),
+    ],
+)
+def test_gpus_that_cannot_be_shared_out_are_refused(given: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        search(Delayed(TABLE), budget=4, **given)

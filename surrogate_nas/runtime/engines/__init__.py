@@ -173,6 +173,8 @@ class Slots(Generic[J, R]):
         *,
         seconds: float | None = None,
         silence: float | None = None,
+        devices: Sequence[str] = (),
+        threads: int = 1,
     ) -> None:
         """Open them.
 
@@ -182,13 +184,26 @@ class Slots(Generic[J, R]):
             engine: Where: a key of `ENGINES` or ``FILE.py:NAME``, behind a colon its place.
             seconds: The most that a job may take; None for no limit.
             silence: The most between two signs of life (`surrogate_nas.runtime.worker.alive`).
+            devices: The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where a
+                slot sees all.
+            threads: Of arithmetic, for each slot.
 
         Raises:
-            UserError: There is no such engine, or it cannot be reached.
+            UserError: There is no such engine, it cannot be reached, or it has devices of its own.
         """
         check_engine(engine, slots)
         name, place = _parted(engine)
-        payload = Payload.of(function, seconds=seconds, silence=silence)
+        if devices and name != _HERE:
+            raise UserError(
+                f"--gpus names GPUs of this machine; the engine {name} gives its workers theirs."
+            )
+        payload = Payload.of(
+            function,
+            seconds=seconds,
+            silence=silence,
+            devices=tuple(devices),
+            threads=threads,
+        )
         self._jobs: dict[int, J] = {}
         self._pool: JobPool | Driver
         if name == _HERE:
