@@ -4,6 +4,7 @@ strategy observes them.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
@@ -44,6 +45,8 @@ _MOST_DRAWS = 1000
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
+_SAME_SPEED = 0.1
+"""Slots whose speed differs by no more than this share count as one machine."""
 _ALIKE = 3
 """So many trainings that fail alike at the beginning are the user's mistake."""
 _INFEASIBLE = 10.0
@@ -191,6 +194,19 @@ def _keep(
         (store.folder / file).unlink(missing_ok=True)
 
 
+def _told(speeds: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
+    """What is stored of the slots' speeds; told at once where they differ."""
+    if not speeds:
+        return {}
+    slowest = min(speeds.values())
+    if slowest < 1 - _SAME_SPEED:
+        sys.stderr.write(
+            f"The slowest slot has {slowest:.0%} of the speed of the fastest: seconds that were"
+            " charged are not of one machine.\n"
+        )
+    return {"slots": {"count": len(speeds), "slowest, share of the fastest": slowest}}
+
+
 def is_mistake(trials: Sequence[Trial]) -> bool:
     """Whether a mistake in the user's code may have made all of some trials fail alike."""
     if not trials or not all(trial.failure for trial in trials):
@@ -233,6 +249,7 @@ class _Search:
     def go(self, entry: StrategyEntry, files: Files | None = None) -> None:
         options = self.options
         run = self.run
+        speeds: Mapping[str, float] = {}
         make = partial(
             sandboxed,
             entry,
@@ -255,10 +272,11 @@ class _Search:
                     with ExitStack() as stack:
                         workers = self._workers(stack)
                         self._side_by_side(strategy, cells, workers)
+                        speeds = workers.speeds
                     if workers.is_interrupted:
                         raise KeyboardInterrupt
                 self._write_held_back()
-                self.diagnosis = strategy.diagnosis()
+                self.diagnosis = {**strategy.diagnosis(), **_told(speeds)}
             finally:
                 self.strategy_seconds = strategy.seconds
 

@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
@@ -73,6 +73,11 @@ class Workers(ABC):
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C was pressed while an evaluation was waited for."""
         return False
+
+    @property
+    def speeds(self) -> Mapping[str, float]:
+        """How fast each slot is, as a share of the fastest; empty where there are none."""
+        return {}
 
     def drop(self) -> None:
         """Forget what is in flight."""
@@ -231,10 +236,12 @@ class TrainingWorkers(Workers):
             return self._ledger.trial(outcome, entry["started"], entry["finished"])
         self._submit()
         answer = self._answer(training)
-        if isinstance(answer, tuple):
-            outcome = self._ledger.answered(training.asked, *answer, training.since)
-        else:
+        if isinstance(answer, EvaluationError):
             outcome = self._ledger.failed(training.asked, str(answer), answer.cost)
+        else:
+            outcome = self._ledger.answered(
+                training.asked, answer.values, answer.cost, training.since
+            )
         outcome = outcome._replace(cost=outcome.cost + training.owed)
         finished = self._finished(training, outcome.cost)
         if finished > self._limit:
@@ -261,6 +268,11 @@ class TrainingWorkers(Workers):
     def is_interrupted(self) -> bool:
         """Whether Ctrl-C was pressed while a training was waited for."""
         return self._trainings.is_interrupted
+
+    @property
+    def speeds(self) -> Mapping[str, float]:
+        """How fast each slot is, as a share of the fastest."""
+        return self._trainings.speeds
 
     def drop(self) -> None:
         """Forget what is in flight; it is ended when the slots are closed."""

@@ -354,3 +354,38 @@ def test_each_slot_sees_its_share_of_the_machine(
 def test_gpus_that_cannot_be_shared_out_are_refused(given: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError, match=line):
         search(Delayed(TABLE), budget=4, **given)
+
+
+@pytest.mark.slow
+def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_leave(
+    tmp_path: Path,
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, worker_dashboard_address=None
+    ) as cluster:
+        told: list[Trial] = []
+
+        def grow(trials: list[Trial]) -> bool:
+            told.extend(trials)
+            if len(told) == 5:
+                cluster.scale(3)
+            if len(told) == 30:
+                cluster.scale(1)
+            return False
+
+        bench = Delayed(TABLE, jitter=0.4, folder=tmp_path, knows_costs=False)
+        run = search(
+            bench,
+            "random",
+            budget=45,
+            parallel=3,
+            order="finished",
+            engine=f"dask:{cluster.scheduler_address}",
+            callback=grow,
+        )
+    assert [trial.failure for trial in run.trials] == [""] * 45
+    slots = {path.name.split("-")[1] for path in tmp_path.iterdir()}
+    assert len(slots) >= 2
+    # what a worker that left was doing is done again
+    assert 45 <= len(list(tmp_path.iterdir())) <= 49
