@@ -31,6 +31,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -330,12 +331,21 @@ def _watched(
     return code
 
 
+def _watched_apart(copy: Path, file: str, mutated: list[Path], longest: float) -> list[list[Any]]:
+    """The tests of a file as JSON has them, none where it takes longer than an hour."""
+    with tempfile.NamedTemporaryFile("r") as result:
+        _apart(_watched, copy, file, mutated, longest, Path(result.name), limit=3600.0)
+        tests: list[list[Any]] = json.loads(result.read() or "[]")
+        return tests
+
+
 def tests_watched(
     copy: Path,
     sources: list[Path],
     mutated: list[Path],
     longest: float,
     out: Path,
+    workers: int = 1,
 ) -> list[Test]:
     """Every test of some files, with the lines that it runs; what was watched before is read.
 
@@ -344,27 +354,35 @@ def tests_watched(
         sources: Files of tests, or with examples in docstrings.
         mutated: Files whose lines matter.
         longest: Seconds; what takes longer is left out.
-        out: Where it is written, a line for each file; a file that has changed since is watched
-            again.
+        out: Where it is written, a line for each file as soon as it is done; a file that has
+            changed since is watched again.
+        workers: How many files at a time.
     """
     before = {}
     for line in out.read_text().splitlines() if out.exists() else []:
         entry = json.loads(line)
         before[entry["file"], entry["sha256"]] = entry["tests"]
-    found = []
-    for file in [str(source.relative_to(ROOT)) for source in sources]:
-        digest = sha256((copy / file).read_bytes()).hexdigest()
-        if (file, digest) not in before:
-            with tempfile.NamedTemporaryFile("r") as result:
-                _apart(_watched, copy, file, mutated, longest, Path(result.name), limit=3600.0)
-                before[file, digest] = json.loads(result.read() or "[]")
-            with out.open("a") as text:
-                text.write(
-                    json.dumps({"file": file, "sha256": digest, "tests": before[file, digest]})
-                    + "\n"
-                )
-        found += [Test(*test) for test in before[file, digest]]
-    return found
+    names = [str(source.relative_to(ROOT)) for source in sources]
+    keys = [(name, sha256((copy / name).read_bytes()).hexdigest()) for name in names]
+    fork = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(workers, mp_context=fork) as pool:
+        watching = {
+            pool.submit(_watched_apart, copy, key[0], mutated, longest): key
+            for key in keys
+            if key not in before
+        }
+        try:
+            for done in as_completed(watching):
+                file, digest = watching[done]
+                tests = before[file, digest] = done.result()
+                entry = {"file": file, "sha256": digest, "tests": tests}
+                # by this process alone: lines of several would run into each other
+                with out.open("a") as text:
+                    text.write(json.dumps(entry) + "\n")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return [Test(*test) for key in keys for test in before[key]]
 
 
 def tests_of(mutant: Mutant, tests: list[Test], seconds: float) -> list[str]:
@@ -519,7 +537,7 @@ def main() -> None:
         "--longest", type=float, default=15.0, help="seconds; tests that take longer are left out"
     )
     parser.add_argument(
-        "--workers", type=int, default=1, help="processes, each with a copy of its own"
+        "--workers", type=int, default=1, help="files watched and mutants tried at a time"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("mutants.jsonl"), help="what is done, a line each"
@@ -553,9 +571,8 @@ def main() -> None:
         sources = [(ROOT / name).resolve() for name in given.tests] or [*room_tests, *examples]
         names = [str(source.relative_to(ROOT)) for source in sources]
         _apart(_run, copy, names, 600, ["--collect-only"], [], limit=6000.0)  # compiles all
-        tests = tests_watched(
-            copy, sources, files, given.longest, given.out.with_suffix(".tests.jsonl")
-        )
+        watched = given.out.with_suffix(".tests.jsonl")
+        tests = tests_watched(copy, sources, files, given.longest, watched, given.workers)
         started = []
         for worker in range(given.workers):
             own = Path(shutil.copytree(copy, f"{copy}-{worker}", symlinks=True))

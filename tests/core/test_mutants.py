@@ -151,6 +151,32 @@ def test_it_is_found_out_once_which_lines_each_test_runs(tmp_path: Path, copy: P
     assert len(names) == 3 and out.read_text().count("\n") == 2
 
 
+MEETS = """import time
+from pathlib import Path
+
+def test_meets():
+    (Path(__file__).parent / "NAME").touch()
+    while not (Path(__file__).parent / "OTHER").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_files_are_watched_side_by_side(tmp_path: Path, copy: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        (copy / f"test_{name}.py").write_text(MEETS.replace("NAME", name).replace("OTHER", other))
+    sources = [tmp_path / f"test_{name}.py" for name in ("one", "two", "least")]
+    watched = sources, [tmp_path / "least.py"], 20.0, tmp_path / "tests.jsonl"
+    together = mutants.tests_watched(copy, *watched, workers=2)
+    assert [test.name for test in together] == [
+        "test_one.py::test_meets",
+        "test_two.py::test_meets",
+        "test_least.py::test_one",
+        "test_least.py::test_none",
+    ]
+    assert mutants.tests_watched(copy, *watched) == together, "what was watched is read"
+    assert (tmp_path / "tests.jsonl").read_text().count("\n") == 3
+
+
 def test_the_tests_of_a_mutant_run_its_line_or_its_file_or_stand_beside_the_quick_ones_first() -> (
     None
 ):
