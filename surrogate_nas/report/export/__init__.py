@@ -22,10 +22,9 @@ class Format(NamedTuple):
     """One form of results.
 
     Example:
-        >>> sorted(EXPORTS), EXPORTS["optuna"].default
-        (['csv', 'figures', 'latex', 'mlflow', 'optuna', 'trackio'], 'optuna.log')
-        >>> EXPORTS["csv"].default, EXPORTS["optuna"].then.format(out="optuna.log")
-        ('csv', 'Open it: optuna-dashboard optuna.log')
+        >>> optuna = EXPORTS["optuna"]
+        >>> optuna.default, optuna.then.format(out="optuna.log")
+        ('optuna.log', 'Open it: optuna-dashboard optuna.log')
 
     Attributes:
         write: Given a results folder (of a comparison, a suite, or a path over λ) or a comparison
