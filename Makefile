@@ -94,9 +94,10 @@ notebooks: $(SETUP)  ## the tutorials as notebooks in results/notebooks, run, wi
 	    $(BIN)/jupytext --quiet --to ipynb --set-kernel python3 --execute --run-path . \
 	        --output results/notebooks/$$one.ipynb analysis/tutorials/$$one.py || exit 1; done
 
-lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json, data/licences.csv and the tables in data/README.md
-	$(BIN)/python analysis/catalogue.py
+lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json (SOURCES=NAME: of that source alone), data/licences.csv and the tables in data/README.md and README.md
+	$(BIN)/python analysis/catalogue.py $(SOURCES)
 	$(BIN)/python analysis/data_tables.py
+	$(BIN)/python analysis/abilities.py --keep
 	$(BIN)/python analysis/licences.py
 
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13

@@ -1,7 +1,8 @@
 """Write data/catalogue.json: what the tables of all sources hold, so that a list need not read or
 assemble any.
 
-SURROGATE_NAS_MIRROR=… .venv/bin/python analysis/catalogue.py; takes minutes. A source that an
+SURROGATE_NAS_MIRROR=… .venv/bin/python analysis/catalogue.py [SOURCE …]; takes minutes where no
+source is named, and the tables of the others stay as they are where one is. A source that an
 installed package makes is described as the package alone makes it, before anything is fetched.
 """
 
@@ -33,22 +34,23 @@ def entry(name: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Describe every benchmark of every source."""
+    """Describe every benchmark of every source, or of those that are named."""
     from surrogate_nas.files.home import HOME_VARIABLE
     from surrogate_nas.tables.sources import fetching
     from surrogate_nas.tables.sources.base import declared, sources
 
-    found: dict[str, object] = {}
+    place = Path(__file__).parents[1] / "data" / "catalogue.json"
+    named = sys.argv[1:]
+    found: dict[str, object] = json.loads(place.read_text()) if named else {}
     with TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
-        for name in sources():
+        for name in named or sources():
             source = declared(name)
             if not source.package:
                 fetching.fetch(name)
             for benchmark in source.names:
                 found[benchmark] = entry(benchmark)
                 print(benchmark, file=sys.stderr, flush=True)
-    place = Path(__file__).parents[1] / "data" / "catalogue.json"
     place.write_text(
         json.dumps(found, separators=(",", ":"), sort_keys=True).replace('},"', '},\n"') + "\n"
     )

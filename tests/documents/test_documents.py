@@ -261,6 +261,19 @@ def test_the_table_of_strategies_is_that_of_their_flags(scripts: Callable[[str],
     assert all(f"`{name}`" in abilities.table(cost) for name in (*STRATEGIES, *ONE_SHOT))
 
 
+def test_only_a_strategy_without_a_time_is_timed(scripts: Callable[[str], Any]) -> None:
+    abilities = scripts("abilities")
+    figures = json.loads(abilities.FIGURES.read_text())
+    assert abilities.timed(figures) == figures
+    before = dict(figures["ms_a_step"], gone=1.0)
+    del before["random"]
+    found = abilities.timed({**figures, "ms_a_step": before})
+    cost = found["ms_a_step"]
+    assert list(cost) == list(STRATEGIES) and cost["random"] > 0
+    assert {**cost, "random": figures["ms_a_step"]["random"]} == figures["ms_a_step"]
+    assert list(found["later"]) == ["random"] and found["date"] == figures["date"]
+
+
 def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:
     data_tables = scripts("data_tables")
     marked = scripts("marked")
