@@ -20,13 +20,21 @@ from surrogate_nas.files.formats import RELEASE, check_version, stamp
 
 Key: TypeAlias = tuple[str, int, int]
 """Cell, epochs and seed."""
+_CURVE = "curve"
 
 
 class Trained(NamedTuple):
-    """What is kept of one training: the metrics at its end, and the seconds it took."""
+    """What is kept of one training.
+
+    Attributes:
+        metrics: By name, at its end.
+        seconds: What it took, from its first epoch on.
+        curve: Where it is a point of a training that goes on, which training that is; else empty.
+    """
 
     metrics: dict[str, float]
     seconds: float
+    curve: str = ""
 
 
 class AnswerCache:
@@ -46,25 +54,35 @@ class AnswerCache:
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
         """Keep an answer, and give the one that stands: another process's, where that was first."""
+        self.add_all({key: trained}, made_with)
+        return self._answers[key]
+
+    def add_all(self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]) -> None:
+        """Keep several answers, all of them or, after a crash, the first ones."""
         with locked(self.path):
-            first = self.find(key)
-            if first is not None:
-                return first
-            line = _sealed(
-                json.dumps(
-                    [*key, trained.metrics, trained.seconds, {**stamp("answers"), **made_with}]
-                )
+            self._read()
+            lines = b"".join(
+                _line(key, one, made_with)
+                for key, one in trained.items()
+                if key not in self._answers
             )
+            if not lines:
+                return
             try:
                 with self.path.open("ab") as file:
                     os.truncate(self.path, self._read_to)
-                    file.write(line)
+                    file.write(lines)
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:
                 raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+            self._read()
+
+    def seed_of(self, cell: str, epochs: int) -> int | None:
+        """The seed of the last answer for a cell after so many epochs; None without one."""
         self._read()
-        return self._answers[key]
+        seeds = [seed for text, run, seed in self._answers if (text, run) == (cell, epochs)]
+        return seeds[-1] if seeds else None
 
     def _read(self) -> None:
         """Read the lines that were added since the last time."""
@@ -85,7 +103,8 @@ class AnswerCache:
                 check_version(
                     self.path, "answers", answer[-1].get("version", 1), answer[-1].get(RELEASE)
                 )
-                cell, epochs, seed, metrics, seconds, _ = answer
+                cell, epochs, seed, metrics, seconds, notes = answer
+                trained = Trained(metrics, seconds, str(notes.get(_CURVE, "")))
             except UserError:
                 raise
             except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -93,9 +112,16 @@ class AnswerCache:
                     f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the"
                     " file."
                 ) from error
-            self._answers.setdefault((cell, epochs, seed), Trained(metrics, seconds))
+            self._answers.setdefault((cell, epochs, seed), trained)
             self._read_to = self._read_to + len(line)
             self._lines = self._lines + 1
+
+
+def _line(key: Key, trained: Trained, made_with: Mapping[str, str]) -> bytes:
+    notes = {**stamp("answers"), **made_with}
+    if trained.curve:
+        notes[_CURVE] = trained.curve
+    return _sealed(json.dumps([*key, trained.metrics, trained.seconds, notes]))
 
 
 def _sealed(text: str) -> bytes:
