@@ -86,6 +86,7 @@ if TYPE_CHECKING:
 
     from surrogate_nas.benchmarks import load
     from surrogate_nas.benchmarks.computed import Computed
+    from surrogate_nas.benchmarks.training import Training
     from surrogate_nas.core.errors import UserError
     from surrogate_nas.objective import (
         Objective,
@@ -111,6 +112,7 @@ _ROOMS = {
     "Objective": "objective",
     "Request": "space.trial",
     "Strategy": "strategies",
+    "Training": "benchmarks.training",
     "Trial": "space.trial",
     "UserError": "core.errors",
     "compare": "study.api",
@@ -136,6 +138,7 @@ __all__ = [
     "Objective",
     "Request",
     "Strategy",
+    "Training",
     "Trial",
     "UserError",
     "compare",

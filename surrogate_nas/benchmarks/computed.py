@@ -35,7 +35,7 @@ Function = Callable[[Cell], float]
 _SAMPLED = 64
 _SAMPLE_SEED = 0
 """How many random cells the median of a cost that is dear is taken over."""
-_WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
+WORST: dict[str, float] = {"error": 1e3, "quality": -1e3, "loss": 1e12}
 """What no error and no quality (in %), and no loss, is worse than: infeasible cells rank behind all
 these.
 """
@@ -172,7 +172,7 @@ class Computed(Benchmark):
         if not self.is_dear(metric.name):
             return super().scale(question, seed)
         if metric.is_loss:
-            return 1.0, _WORST[metric.quantity]
+            return 1.0, WORST[metric.quantity]
         new = sum((metric.name, cell.text) not in self._cached for cell in self._sample)
         if new:
             sys.stderr.write(
@@ -217,7 +217,7 @@ class Computed(Benchmark):
             raise UserError(
                 f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{detail}."
             ) from error
-        worst = _WORST.get(self._by_name[metric].quantity, math.inf)
+        worst = WORST.get(self._by_name[metric].quantity, math.inf)
         if not math.isfinite(value):
             raise UserError(
                 f"{metric} of {self.name} is {value} for {cell}; it must be a finite number."

@@ -58,6 +58,7 @@ def _taken(file: Path, attribute: str) -> Benchmark:
     benchmark = getattr(import_file(file, "benchmark"), attribute, None)
     if not isinstance(benchmark, Benchmark):
         raise UserError(
-            f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed."
+            f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed or"
+            " surrogate_nas.Training."
         )
     return benchmark

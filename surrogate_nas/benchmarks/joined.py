@@ -269,6 +269,10 @@ class JoinedBenchmark(Benchmark):
         """Whether each new answer is a call of a user's function, as the metric's owner says."""
         return self._owner(metric).is_dear(metric)
 
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+        """What the base thinks that a training costs; files are free."""
+        return self.base.predicted_cost(cell, epochs)
+
     def recall(self, cell: str, values: Mapping[str, float]) -> None:
         """Let the base take what was answered of a cell before."""
         self.base.recall(cell, values)

@@ -1,0 +1,464 @@
+"""One training of a user's own as it runs: what it is given, what it reports, and how it fails.
+
+It runs in the process that calls it. All that it prints, also from C and from processes that it
+starts, goes to a file. Whatever it does wrong becomes one line: `EvaluationError`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import re
+import shlex
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from surrogate_nas.benchmarks.cache import Trained
+from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder
+from surrogate_nas.core.errors import Cause, EvaluationError, UserError, unknown
+from surrogate_nas.core.interrupts import is_interrupt, staying
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.threads import threads
+from surrogate_nas.runtime.failure import one_line, shown
+from surrogate_nas.runtime.seconds import processor_seconds
+from surrogate_nas.space import Cell
+
+LOG_BYTES = 10_000_000
+"""The most of a training's output that is kept."""
+_LONGEST_REASON = 300
+_OUT_OF_MEMORY = "OutOfMemoryError"
+"""What PyTorch and CuPy call it, which are not imported for this."""
+_LOOK_SECONDS = 0.5
+_LAST_SECONDS = 0.05
+_PATIENCE_SECONDS = 5.0
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_REMEMBERED = 1000
+_one_at_a_time = threading.Lock()
+"""The standard streams belong to the whole process."""
+
+
+class StoppedError(EvaluationError):
+    """A training ended early because it was asked to; what it reported until then is kept.
+
+    Attributes:
+        epochs: How many epochs it had reported.
+    """
+
+    epochs = 0
+
+    @classmethod
+    def of(cls, trial: RunningTrial) -> StoppedError:
+        """Say how far a training came."""
+        reason = f"it was stopped after {trial.done} of {trial.epochs} epochs"
+        error = cls(reason, "broken", max(trial.seconds, 0.0))
+        error.epochs = trial.done
+        return error
+
+
+class WrongReport(Exception):
+    """A training reported what is no result, or ended without one.
+
+    Attributes:
+        cause: Whose fault it is.
+    """
+
+    def __init__(self, what: str, cause: Cause = "broken") -> None:
+        """Say what it did."""
+        super().__init__(what)
+        self.cause: Cause = cause
+
+
+class RunningTrial:
+    """What a user's function is told of the training that it shall do, and where it reports to.
+
+    Attributes:
+        epochs: After so many epochs it ends; fewer than `longest` where a strategy looks early.
+        longest: The benchmark's own epochs. A schedule of learning rates follows these, since the
+            training may be continued to them.
+        start: How many epochs the checkpoint in `folder` holds; 0 to begin anew.
+        folder: Where it writes its checkpoint, and finds the one that it goes on from.
+        seed: What its randomness follows from.
+        device: Such as ``cpu`` or ``cuda:0``.
+        threads: How many threads its arithmetic may use.
+        options: The option that the cell chooses at each position, by the position's name; empty
+            where the space has none.
+    """
+
+    def __init__(
+        self,
+        *,
+        held: Held,
+        epochs: int,
+        longest: int,
+        seed: int,
+        device: str,
+        n_threads: int,
+        options: Mapping[str, str],
+        metrics: Mapping[str, float],
+        place: TrainingFolder,
+        folder: Path,
+    ) -> None:
+        """Prepare it; `metrics` are the worst value of each by name, infinite where none is."""
+        self.epochs = epochs
+        self.longest = longest
+        self.start = held.epochs
+        self.folder = folder
+        self.seed = seed
+        self.device = device
+        self.threads = n_threads
+        self.options = options
+        self.curve: dict[int, Trained] = {}
+        self.wrong: WrongReport | None = None
+        self.is_whole = True
+        self._name = held.curve
+        self._before = held.seconds
+        self._metrics = metrics
+        self._place = place
+        self._owner = os.getpid()
+        on_cpu = device.partition(":")[0] == "cpu"
+        self._clock = processor_seconds if on_cpu else time.perf_counter
+        self._began = self._clock()
+
+    @property
+    def done(self) -> int:
+        """The last epoch that was trained."""
+        return max(self.curve, default=self.start)
+
+    @property
+    def seconds(self) -> float:
+        """What it took so far, earlier pieces of the same training left out."""
+        return self._clock() - self._began
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was asked to end early."""
+        return self._place.stop.exists()
+
+    def report(self, epoch: int, **metrics: float) -> bool:
+        """Tell what the network reaches after an epoch; save a checkpoint before.
+
+        Args:
+            epoch: Every epoch once, in turn, from `start` + 1 to `epochs`.
+            **metrics: All metrics of the benchmark by name, in their own units.
+
+        Returns:
+            Whether to go on. False where the training shall end now, which loses nothing.
+        """
+        if os.getpid() != self._owner:
+            raise RuntimeError("report() belongs to the process in which the training began")
+        try:
+            if self.wrong is not None:
+                raise self.wrong
+            number = self._checked_epoch(epoch)
+            values = self._checked_values(number, metrics)
+        except WrongReport as error:
+            self.wrong = error  # also where the user's function catches it
+            raise
+        self.curve[number] = Trained(values, self._before + self.seconds, self._name)
+        self._write(number, values)
+        shorten(self._place.log)
+        _say_that_it_lives()
+        return not self.is_stopped
+
+    def _checked_epoch(self, epoch: object) -> int:
+        if not isinstance(epoch, Integral) or isinstance(epoch, bool):
+            raise WrongReport(f"it reported the epoch {shown(epoch)}, which is no whole number")
+        number = int(epoch)
+        following = self.done + 1
+        if number != following or number > self.epochs:
+            after = f" after {self.done}" if self.done else ""
+            right = (
+                f"{following} is next"
+                if following <= self.epochs
+                else f"{plural(self.epochs, 'epoch')} were asked for"
+            )
+            raise WrongReport(f"it reported epoch {number}{after}, where {right}")
+        return number
+
+    def _checked_values(self, epoch: int, metrics: Mapping[str, object]) -> dict[str, float]:
+        for name in metrics:
+            if name not in self._metrics:
+                raise WrongReport(str(unknown("reported metric", name, self._metrics)).rstrip("."))
+        if missing := [name for name in self._metrics if name not in metrics]:
+            raise WrongReport(f"it reported no {', '.join(missing)} for epoch {epoch}")
+        return {
+            name: _checked_value(name, epoch, metrics[name], worst)
+            for name, worst in self._metrics.items()
+        }
+
+    def _write(self, epoch: int, values: Mapping[str, float]) -> None:
+        line = json.dumps({"epoch": epoch, "seconds": self.curve[epoch].seconds, "metrics": values})
+        with self._place.reports.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+
+
+def _checked_value(name: str, epoch: int, value: object, worst: float) -> float:
+    scalar = getattr(value, "item", None)  # of an array or a tensor with one element
+    with suppress(Exception):
+        value = scalar() if callable(scalar) else value
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise WrongReport(f"it reported {name} = {shown(value)} for epoch {epoch}, no number")
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise WrongReport(f"it reported {name} = {number} for epoch {epoch}, no finite number")
+    if number < worst if worst < 0 else number > worst:
+        raise WrongReport(
+            f"it reported {name} = {number:g} for epoch {epoch}; nothing is worse than {worst:g}"
+        )
+    return number
+
+
+def _say_that_it_lives() -> None:
+    """Tell the process that waits for this one, if one does."""
+    from surrogate_nas.runtime import worker
+
+    alive = getattr(worker, "alive", None)
+    if alive is not None:
+        alive()
+
+
+Train = Callable[[Cell, RunningTrial], object]
+"""A user's function."""
+
+
+def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
+    """Do a training, and see that it reported all that it was asked for.
+
+    Raises:
+        EvaluationError: It fails.
+        StoppedError: It ended early because it was asked to.
+    """
+    try:
+        with _printed_to(log), threads(trial.threads), staying():
+            _call(train, cell, trial)
+        if trial.wrong is not None:
+            raise trial.wrong
+        if trial.done < trial.epochs and not trial.is_stopped:
+            raise WrongReport(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if is_interrupt(error):
+            raise
+        raise failure(error, trial, log) from error
+    finally:
+        shorten(log)
+
+
+def _call(train: Train, cell: Cell, trial: RunningTrial) -> None:
+    owner = os.getpid()
+    try:
+        train(cell, trial)
+    finally:
+        if os.getpid() != owner:  # a process that it forked came back from it
+            os._exit(1)
+
+
+def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationError:
+    """What a training raised, as one line; the traceback is added to its output."""
+    cost = max(trial.seconds, 0.0)
+    error = trial.wrong or error
+    if isinstance(error, WrongReport):
+        what = str(error)
+    else:
+        what = _last_line(error)
+        _add_traceback(error, log)
+    return EvaluationError(
+        f"{one_line(what)[:_LONGEST_REASON]}; its output is in {log}", _cause(error), cost
+    )
+
+
+def _last_line(error: BaseException) -> str:
+    try:
+        return traceback.format_exception_only(error)[-1].strip()
+    except Exception:  # noqa: BLE001 - a user's exception can raise when printed
+        return type(error).__name__
+
+
+def _add_traceback(error: BaseException, log: Path) -> None:
+    shorten(log)
+    # a full disk, or an exception that cannot be printed
+    with suppress(Exception), log.open("a", encoding="utf-8", errors="replace") as file:
+        file.write("".join(traceback.format_exception(error)))
+
+
+def _cause(error: BaseException) -> Cause:
+    if isinstance(error, WrongReport):
+        return error.cause
+    names = {kind.__name__ for kind in type(error).__mro__}
+    is_memory = isinstance(error, MemoryError) or _OUT_OF_MEMORY in names
+    return "resources" if is_memory else "broken"
+
+
+def shorten(log: Path) -> None:
+    """Cut a file of output to what is kept; what writes at its end goes on there."""
+    note = f"\n(more than {LOG_BYTES:,} bytes: the rest is left out)\n".encode()
+    with suppress(OSError):
+        if log.stat().st_size > LOG_BYTES:
+            os.truncate(log, LOG_BYTES - len(note))
+            with log.open("ab") as file:
+                file.write(note)
+
+
+@contextmanager
+def _printed_to(log: Path) -> Iterator[None]:
+    """Let all that this process and its children print go to a file until the block ends."""
+    with _one_at_a_time, log.open("a", buffering=1, encoding="utf-8", errors="replace") as file:
+        _flush()
+        kept = [(stream, _copied(stream)) for stream in (1, 2)]
+        with redirect_stdout(file), redirect_stderr(file):
+            for stream, _ in kept:
+                os.dup2(file.fileno(), stream)
+            try:
+                yield
+            finally:
+                _flush()
+                for stream, copy in kept:
+                    if copy is None:
+                        os.close(stream)
+                    else:
+                        os.dup2(copy, stream)
+                        os.close(copy)
+
+
+def _copied(stream: int) -> int | None:
+    try:
+        return os.dup(stream)
+    except OSError:  # closed
+        return None
+
+
+def _flush() -> None:
+    """Write out what Python and the C library hold back."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    if sys.platform != "win32":
+        ctypes.CDLL(None).fflush(None)
+
+
+class CommandTraining:
+    """A training that is a command, as a function: it prints a JSON line for every epoch."""
+
+    def __init__(self, command: str, positions: Sequence[str]) -> None:
+        """Take it apart, as a shell would, which is never asked.
+
+        Args:
+            command: With placeholders such as ``{cell}``.
+            positions: What the space names its positions, each a placeholder too.
+
+        Raises:
+            UserError: It cannot be read, there is no such command, or a placeholder is unknown.
+        """
+        try:
+            self.words = shlex.split(command)
+        except ValueError as error:
+            raise UserError(f"The command {command!r:.200} cannot be read: {error}.") from error
+        if not self.words or shutil.which(self.words[0]) is None:
+            raise UserError(f"There is no command {(self.words or [''])[0]!r:.80}.")
+        known = {*_OF_A_TRIAL, *positions}
+        for word in self.words:
+            for name in _PLACEHOLDER.findall(word):
+                if name not in known:
+                    raise unknown("placeholder of a command", name, known)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that it names, whose content belongs to what it is."""
+        return [path for word in self.words if (path := Path(word)).is_file()]
+
+    def __call__(self, cell: Cell, trial: RunningTrial) -> None:
+        """Start it, take what it reports, and wait for its end."""
+        from surrogate_nas.runtime.printing import Printing
+
+        values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
+        values |= {name: option for name, option in trial.options.items() if name not in values}
+        words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
+        log = trial._place.log
+        command = Printing(words, log, trial.threads)
+        try:
+            self._follow(command, trial, _Output(log))
+        finally:
+            command.end(_PATIENCE_SECONDS)
+
+    def _follow(self, command: Any, trial: RunningTrial, output: _Output) -> None:
+        how = ""
+        while not how:
+            line = command.line(_LOOK_SECONDS) if command.is_open else b""
+            self._take(line, trial, output)
+            if trial.is_stopped:
+                how = command.end(_PATIENCE_SECONDS)
+                # killed while it saved, maybe
+                trial.is_whole = how == _WELL
+                return
+            if not line:
+                how = command.ended(0.0 if command.is_open else _LOOK_SECONDS)
+        while line := command.line(_LAST_SECONDS):
+            self._take(line, trial, output)
+        if how != _WELL:
+            said = output.last_error()
+            raise WrongReport(
+                f"it {how}{f': {said}' if said else ''}",
+                "resources" if "memory ran out" in how else "broken",
+            )
+
+    def _take(self, line: bytes, trial: RunningTrial, output: _Output) -> None:
+        report = _report_in(line)
+        if report is None:
+            output.add(line)
+        else:
+            trial.report(**report)
+
+
+_OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
+"""The placeholders of every command."""
+_WELL = "ended with exit code 0"
+
+
+def _report_in(line: bytes) -> dict[str, Any] | None:
+    """What a line reports; None for one that is only printed."""
+    if line[:1] != b"{":
+        return None
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and "epoch" in content else None
+
+
+class _Output:
+    """The file that a command's standard error goes to, and what it prints besides reports."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._printed = deque[str](maxlen=_REMEMBERED)
+        self._began = log.stat().st_size if log.exists() else 0
+
+    def add(self, line: bytes) -> None:
+        """Add a line that it printed."""
+        if not line:
+            return
+        self._printed.append(line.decode(errors="replace").strip())
+        with self._log.open("ab") as file:
+            file.write(line)
+        shorten(self._log)
+
+    def last_error(self) -> str:
+        """The last line that it wrote to its standard error, if any."""
+        with self._log.open("rb") as file:
+            file.seek(self._began)
+            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines()]
+        written = [line for line in lines if line and line not in self._printed]
+        return written[-1] if written else ""

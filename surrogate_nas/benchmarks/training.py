@@ -1,0 +1,556 @@
+"""A user's own training as a benchmark: a space, and a function or a command that trains a cell.
+
+``surrogate_nas.Training(space, train, metrics=["valid_error"], epochs=20)`` in a Python file is
+opened as ``file.py:NAME`` on the command line. Every epoch that a training reports is an answer,
+and is kept in ``live/`` of the home folder; its checkpoint and its output are in ``trainings/``. So
+a strategy that looks early (`asha`, `hyperband`, `bohb`) trains on where it stopped, and nothing is
+trained twice, even after an interruption. An edited function is another benchmark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import platform
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
+from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
+from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, bytes_of, drop_beyond
+from surrogate_nas.benchmarks.computed import WORST, Function
+from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.running import (
+    CommandTraining,
+    RunningTrial,
+    StoppedError,
+    Train,
+    failure,
+    run,
+)
+from surrogate_nas.core.arguments import check_names, check_number, check_whole, checked
+from surrogate_nas.core.errors import EvaluationError, UserError, unknown
+from surrogate_nas.core.metrics import Metric, metric_named
+from surrogate_nas.core.source import digest_of_function, with_imports
+from surrogate_nas.core.version import __version__
+from surrogate_nas.files import home, locked
+from surrogate_nas.space import Cell, Space, choices_of
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.product import ChoiceSpace
+from surrogate_nas.tables import Seed
+
+Cost = Callable[[Cell, int], float]
+"""What a training of a cell for so many epochs costs, roughly."""
+
+_DEARER = 1e3
+"""How many times its typical value no cell is thought to reach of a reported cost."""
+_MOST_EPOCHS = 100_000
+_SHORT = 16
+_OVERHEAD = 1.0
+"""What a training costs beside its epochs, in millions of multiply-adds."""
+
+
+class Training(Benchmark):
+    """Trains cells by a user's function or command; a query costs the seconds of its training.
+
+    What a metric is follows from its name, as for `surrogate_nas.Computed`. On a CPU the seconds
+    are the processor's, those of child processes included, so that other load costs nothing; on
+    another device they pass on the clock. Epochs are points of one training: looking after fewer
+    and going on later costs as much as going there at once, if the function saves checkpoints.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> space = sn.ChoiceSpace("mlp", {"width": ("16", "64"), "depth": ("1", "2", "3")})
+        >>> def train(cell, trial):
+        ...     for epoch in range(trial.start + 1, trial.epochs + 1):
+        ...         error = 40 / epoch + int(trial.options["depth"])
+        ...         if not trial.report(epoch, valid_error=error):
+        ...             break
+        >>> bench = Training(space, train, metrics=["valid_error"], epochs=9)
+        >>> bench.query("mlp(width=16, depth=2)", "valid_error", epochs=4)
+        12.0
+    """
+
+    cost = "seconds"
+    banner = ""
+    default_seed: Seed = 0
+    one_by_one = True
+    one_curve = True
+
+    @checked
+    def __init__(
+        self,
+        space: Space,
+        train: Train | None = None,
+        *,
+        metrics: Sequence[str],
+        epochs: int,
+        command: str = "",
+        known: Mapping[str, Function] | None = None,
+        typical: Mapping[str, float] | None = None,
+        stochastic: bool = True,
+        cost: Cost | None = None,
+        device: str = "cpu",
+        threads: int = 1,
+        checkpoints: str = "10GB",
+        name: str = "",
+        title: str = "",
+        network: Network | None = None,
+    ) -> None:
+        """Take the function or the command; nothing is trained yet.
+
+        Args:
+            space: Whose cells are trained.
+            train: Called with a cell and a `RunningTrial`, which it reports every epoch to.
+            metrics: What it reports after every epoch.
+            epochs: The length of a training.
+            command: In place of `train`: what is started for every training, without a shell.
+                ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
+                ``{device}``, ``{threads}`` and the space's positions stand for their values. It
+                prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
+            known: Metrics that follow from the cell, such as its number of parameters: by name a
+                function of a cell that returns at once.
+            typical: By name of a reported cost, what divides it in an objective. Its median over
+                the space would take many trainings.
+            stochastic: Whether the seed matters; False where it gives the same answer for any.
+            cost: What a training costs, by cell and epochs, in a unit of its own; it orders
+                trainings that run side by side. By default multiply-adds times epochs, or epochs.
+            device: What it trains on, as the function names it.
+            threads: How many threads it uses.
+            checkpoints: The most that checkpoints may take on the disk, such as ``10GB``; beyond,
+                those are removed that have all epochs, then those that were not used for longest. A
+                cell without one is trained anew, and charged.
+            name: The benchmark's name; the space's if left out.
+            title: One line saying what it trains.
+            network: The macro architecture behind the space's own sizes, where it has any.
+
+        Raises:
+            UserError: There is no space, no metric or nothing that trains, or one of the others is
+                not what it should be.
+        """
+        if not isinstance(space, Space):
+            raise UserError(
+                f"A training needs a space, such as a surrogate_nas.ChoiceSpace, not {space!r:.80}."
+            )
+        if (train is None) == (not command):
+            raise UserError(
+                "A training is a function of a cell and a trial, or a command: give one of them."
+            )
+        self.space = space
+        self.network = network or Network()
+        self.epochs = check_whole("The number of epochs", epochs, 1, _MOST_EPOCHS)
+        self.device = device
+        self.threads = check_whole("The number of threads", threads, 1)
+        self.stochastic = stochastic
+        self.name = name or space.name
+        self.title = title or f"trainings of {space.name}"
+        self.source = "trained here by the user's code"
+        self.licence = self.citation = "the user's own"
+        clock = "processor's" if self._on_cpu else "device's"
+        self.charge = (
+            f"An evaluation is charged the {clock} seconds of its training, also where the answer"
+            " was kept from before; training on costs the difference."
+        )
+        self._train = train
+        self._command = command
+        self._doing: Train = CommandTraining(command, _positions(space)) if train is None else train
+        self._cost = cost
+        self._checkpoints = checkpoints
+        self._most_bytes = bytes_of(checkpoints)
+        self._known = _functions(known)
+        self._reported = self._named(metrics)
+        self._typical = self._divisors(typical or {})
+        own = [metric_named(each, source=self.source) for each in self._known]
+        taken = {*self._reported, *self._known}
+        sizes = [metric for metric, _ in untrained(space).values() if metric.name not in taken]
+        self.metrics = (*self._reported.values(), *own, *sizes)
+        losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
+        self.objective = losses[0] if losses else ""
+        self._asked: dict[str, int] = {}
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.device.partition(":")[0] == "cpu"
+
+    def _named(self, names: object) -> dict[str, Metric]:
+        """The reported metrics by name, each after every epoch."""
+        listed = check_names("metrics", names)
+        if not listed:
+            raise UserError("A training needs a metric that it reports, such as 'valid_error'.")
+        if twice := sorted(name for name in {*listed} if (*listed, *self._known).count(name) > 1):
+            raise UserError(f"{twice[0]} is there twice; a metric is reported or known, once.")
+        every = tuple(range(1, self.epochs + 1))
+        metrics = {}
+        for name in listed:
+            plain = metric_named(name, source=self.source, description="as the training reports it")
+            if plain.quantity == "proxy":
+                raise UserError(
+                    f"{name} names a score without training; a training reports others."
+                )
+            entries = {**vars(plain), "epochs": every}
+            metrics[name] = Metric(**entries)
+        return metrics
+
+    def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
+        """What divides reported costs, by their names."""
+        costs = [name for name, metric in self._reported.items() if not metric.is_loss]
+        for name in typical:
+            if name not in costs:
+                raise unknown("reported cost among those of `typical`", name, costs)
+        return {
+            name: check_number(f"The typical {name}", value, above=True)
+            for name, value in typical.items()
+        }
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        from surrogate_nas.benchmarks import load
+
+        if self.address:  # the file is read again, so that its functions need not be picklable
+            return load, (self.address,)
+        settings = {
+            "metrics": list(self._reported),
+            "epochs": self.epochs,
+            "command": self._command,
+            "known": self._known,
+            "typical": self._typical,
+            "stochastic": self.stochastic,
+            "cost": self._cost,
+            "device": self.device,
+            "threads": self.threads,
+            "checkpoints": self._checkpoints,
+            "name": self.name,
+            "title": self.title,
+            "network": self.network,
+        }
+        return _elsewhere, (self.space, self._train, settings, self.fingerprint)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the space, the settings, and the source of functions or of a command."""
+        settings = {
+            "name": self.name,
+            "space": self.space.definition,
+            "metrics": sorted(self._reported),
+            "epochs": self.epochs,
+            "stochastic": self.stochastic,
+            "device": self.device,
+            "threads": self.threads,
+            "typical": self._typical,
+            "known": {name: digest_of_function(one) for name, one in self._known.items()},
+            "code": self._code(),
+        }
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def _code(self) -> Any:
+        if self._train is not None:
+            return digest_of_function(self._train)
+        assert isinstance(self._doing, CommandTraining)
+        return [self._doing.words, [_content(file) for file in self._doing.files]]
+
+    @property
+    def _label(self) -> str:
+        name = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
+        return f"{name}-{self.fingerprint[:_SHORT]}"
+
+    @cached_property
+    def cache(self) -> AnswerCache:
+        """The answers of all trainings by this code: one for every epoch that was reported."""
+        return AnswerCache(home() / "live" / f"{self._label}.jsonl")
+
+    @property
+    def folder(self) -> Path:
+        """Where the folders of its trainings are."""
+        return home() / "trainings" / self._label
+
+    def folder_of(self, cell: Cell, seed: int = 0) -> Path:
+        """The folder of a training: its checkpoint, ``log.txt`` and ``reports.jsonl``.
+
+        A file ``stop`` in it lets the training's next report answer that it shall end.
+
+        Args:
+            cell: A cell of `space`.
+            seed: The training's seed.
+        """
+        digest = hashlib.sha256(cell.text.encode()).hexdigest()[:_SHORT]
+        return self.folder / f"{digest}-{self._seed(seed)}"
+
+    def _seed(self, seed: Seed) -> int:
+        """The seed of a training; always the same one where seeds do not matter."""
+        if not self.stochastic:
+            return 0
+        if isinstance(seed, str):
+            raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
+        return int(seed)
+
+    def measure(
+        self,
+        cells: Sequence[Cell],
+        questions: Sequence[Question],
+        seed: Seed = 0,
+    ) -> Measurement:
+        """Answer from what was reported before, and train the rest in this process.
+
+        Raises:
+            EvaluationError: A training fails.
+            UserError: The seed is no number, or the home folder cannot be written.
+        """
+        number = self._seed(seed)
+        epochs = sorted({q.epochs for q in questions if q.epochs is not None})
+        values = np.empty((len(cells), len(questions)))
+        cost = np.zeros(len(cells))
+        for j, question in enumerate(questions):
+            if question.epochs is None:
+                values[:, j] = self._untrained(question.metric, cells)
+        for i, cell in enumerate(cells):
+            if not epochs:
+                break
+            curve = self._trained(cell, epochs, number)
+            for j, question in enumerate(questions):
+                if question.epochs is not None:
+                    values[i, j] = curve[question.epochs].metrics[question.metric]
+            cost[i] = curve[epochs[-1]].seconds
+        return Measurement(values, cost)
+
+    def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
+        """Metrics that follow from cells, shape ``(n,)``."""
+        function = self._known.get(metric)
+        if function is not None:
+            return Applied(function)(cells)
+        return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
+
+    def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
+        """The answers of a cell after some epochs, trained as far as they are not here."""
+        self._asked[cell.text] = seed
+        curve, missing = self._found(cell, epochs, seed)
+        if not missing:
+            return curve
+        place = TrainingFolder(self.folder_of(cell, seed))
+        try:
+            place.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"Cannot write {place.path}: {error.strerror or error}.") from error
+        with locked(place.path, what=f"the training of {cell} with seed {seed}"):
+            curve, missing = self._found(cell, epochs, seed)  # by another process, meanwhile
+            if missing:
+                self._continue(place, cell, missing, seed)
+                curve, _ = self._found(cell, epochs, seed)
+        drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
+        return curve
+
+    def _found(
+        self, cell: Cell, epochs: Sequence[int], seed: int
+    ) -> tuple[dict[int, Trained], list[int]]:
+        """The answers that are here, and the epochs of the others."""
+        found = {each: self.cache.find((cell.text, each, seed)) for each in epochs}
+        missing = [each for each in epochs if found[each] is None]
+        return {each: one for each, one in found.items() if one is not None}, missing
+
+    def _continue(
+        self,
+        place: TrainingFolder,
+        cell: Cell,
+        missing: Sequence[int],
+        seed: int,
+    ) -> None:
+        """Train to the last of some epochs, from the checkpoint if that lies before the first."""
+        held = place.held()
+        if held.epochs >= missing[0] or not held.checkpoint:
+            held = Held(curve=uuid4().hex[:8])
+        trial = self._begun(place, held, cell, missing[-1], seed)
+        try:
+            run(self._doing, cell, trial, place.log)
+            self._keep(place, cell, trial, seed)
+        finally:
+            place.discard()
+        if trial.done < trial.epochs:
+            raise StoppedError.of(trial)
+
+    def _begun(
+        self,
+        place: TrainingFolder,
+        held: Held,
+        cell: Cell,
+        epochs: int,
+        seed: int,
+    ) -> RunningTrial:
+        try:
+            folder = place.begin(held)
+        except OSError as error:
+            raise EvaluationError(
+                f"{place.path} cannot be written: {error.strerror or error}"
+            ) from error
+        return RunningTrial(
+            held=held,
+            epochs=epochs,
+            longest=self.epochs,
+            seed=seed,
+            device=self.device,
+            n_threads=self.threads,
+            options=_options(self.space, cell),
+            metrics={name: self._worst(name) for name in self._reported},
+            place=place,
+            folder=folder,
+        )
+
+    def _keep(
+        self,
+        place: TrainingFolder,
+        cell: Cell,
+        trial: RunningTrial,
+        seed: int,
+    ) -> None:
+        """Keep what was reported, and then the checkpoint: an answer without one costs a training
+        at most.
+        """
+        answers: dict[Key, Trained] = {
+            (cell.text, epoch, seed): one for epoch, one in trial.curve.items()
+        }
+        try:
+            self.cache.add_all(answers, _made_with())
+            if trial.is_whole and trial.curve:
+                last = trial.curve[trial.done]
+                place.keep(trial.done, last.seconds, last.curve)
+        except (OSError, UserError) as error:
+            raise failure(error, trial, place.log) from error
+
+    def _worst(self, metric: str) -> float:
+        return WORST.get(self._by_name[metric].quantity, math.inf)
+
+    def continued(
+        self,
+        cell: Cell,
+        since: int,
+        epochs: int,
+        metrics: Sequence[str] = (),  # noqa: ARG002 - all are of one training
+    ) -> float:
+        """The seconds of training a cell on, as it was done: all, where its checkpoint was gone.
+
+        Raises:
+            UserError: No such training is recorded.
+        """
+        seed = self._asked.get(cell.text)
+        if seed is None:  # another process trained it
+            seed = self.cache.seed_of(cell.text, epochs)
+        last = None if seed is None else self.cache.find((cell.text, epochs, seed))
+        if seed is None or last is None:
+            raise UserError(f"No training of {cell} for {epochs} epochs is in {self.cache.path}.")
+        first = self.cache.find((cell.text, since, seed))
+        if first is None or first.curve != last.curve:
+            return last.seconds
+        return max(last.seconds - first.seconds, 0.0)
+
+    def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
+        """One, where training plays a part."""
+        return None if question.epochs is None else 1
+
+    def is_dear(self, metric: str) -> bool:
+        """Whether a metric is reported by trainings."""
+        return metric in self._reported
+
+    def reference_sample(self, question: Question) -> Sequence[Cell]:
+        """The cells of a known metric's median; none for a reported one."""
+        return () if self.is_dear(question.metric) else self.space.reference_sample
+
+    def scale(self, question: Question, seed: Seed = 0) -> tuple[float, float]:
+        """Median and worst value of a metric; fixed bounds for a reported one, which is not
+        trained.
+
+        Raises:
+            UserError: A reported cost has no typical value.
+        """
+        metric = self.metric(question.metric)
+        if not self.is_dear(metric.name):
+            return super().scale(question, seed)
+        if metric.is_loss:
+            return 1.0, WORST[metric.quantity]
+        if metric.name not in self._typical:
+            raise UserError(
+                f"{metric.name} is known after a training only, so nobody knows its median over the"
+                f" space: say what divides it, as in typical={{{metric.name!r}: 20}}."
+            )
+        return self._typical[metric.name], _DEARER * self._typical[metric.name]
+
+    def free(self, question: Question, seed: Seed) -> Free | None:
+        """A known metric as a function of cells; None for a reported one."""
+        function = self._known.get(question.metric)
+        return super().free(question, seed) if function is None else Applied(function)
+
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+        """The user's own cost; else multiply-adds times epochs, or epochs.
+
+        Raises:
+            UserError: The user's function fails, or gives no number.
+        """
+        if epochs is None:
+            return super().predicted_cost(cell, epochs)
+        if self._cost is None:
+            if "macs" not in untrained(self.space):
+                return float(epochs)
+            return float(self._untrained("macs", [cell])[0]) * epochs + _OVERHEAD
+        try:
+            value = self._cost(cell, epochs)
+        except Exception as error:
+            raise UserError(
+                f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
+            ) from error
+        return check_number(f"The cost of {cell}", value)
+
+
+def _functions(known: object) -> dict[str, Function]:
+    if known is None:
+        return {}
+    if not isinstance(known, Mapping) or not all(map(callable, known.values())):
+        raise UserError("known is a mapping of metrics to functions of a cell that return at once.")
+    return {str(name): function for name, function in known.items()}
+
+
+def _positions(space: Space) -> Sequence[str]:
+    return space.positions if isinstance(space, ChoiceSpace) else ()
+
+
+def _options(space: Space, cell: Cell) -> dict[str, str]:
+    """What a cell chooses, by position."""
+    if not isinstance(space, ChoiceSpace):
+        return {}
+    return {
+        position: options[choice]
+        for position, options, choice in zip(
+            space.positions, space.options, cell.choices, strict=True
+        )
+    }
+
+
+def _content(file: Path) -> Any:
+    """What tells a file of a command from another one."""
+    if file.suffix == ".py":
+        return dict(with_imports(file))
+    return [file.name, hashlib.sha256(file.read_bytes()).hexdigest()]
+
+
+def _made_with() -> dict[str, str]:
+    """What is noted beside answers."""
+    made_with = {"surrogate_nas": __version__, "python": platform.python_version()}
+    for library in ("torch", "jax", "tensorflow"):
+        if library in sys.modules:
+            made_with[library] = metadata.version(library)
+    return made_with
+
+
+def _elsewhere(
+    space: Space,
+    train: Train | None,
+    settings: dict[str, Any],
+    fingerprint: str,
+) -> Training:
+    """The same in another process, where the source of functions may not be found."""
+    benchmark = Training(space, train, **settings)
+    benchmark.__dict__["fingerprint"] = fingerprint
+    return benchmark

@@ -1,0 +1,830 @@
+"""A training of a user's own: what it is given, how it goes on, and each way in which it fails."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.base import Question
+from surrogate_nas.benchmarks.checkpoints import TrainingFolder
+from surrogate_nas.benchmarks.running import LOG_BYTES, RunningTrial, StoppedError
+from surrogate_nas.benchmarks.training import Training
+from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.objective import Objective
+from tests.conftest import Snas, assert_one_clear_line
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+CELL = SPACE.at((0, 1, 2))
+LOSS = "valid_error"
+BOTH = ["valid_error", "train_loss"]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+class Trained:
+    """A training that saves a checkpoint, and notes the epochs that it really trains."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[str, int]] = []
+        self.starts: list[int] = []
+        self.seeds: list[int] = []
+        self.saves = True
+
+    def __call__(self, cell: sn.Cell, trial: RunningTrial) -> None:
+        state = trial.folder / "state.txt"
+        done = int(state.read_text()) if state.exists() else 0
+        assert done == trial.start
+        self.starts.append(done)
+        self.seeds.append(trial.seed)
+        for epoch in range(trial.start + 1, trial.epochs + 1):
+            self.epochs.append((cell.text, epoch))
+            sum(range(20_000))
+            if self.saves:
+                state.write_text(str(epoch))
+            if not trial.report(epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed / 9):
+                break
+
+
+@pytest.fixture
+def trained() -> Trained:
+    return Trained()
+
+
+@pytest.fixture
+def bench(trained: Trained) -> Training:
+    return training(trained)
+
+
+def training(train: Callable[..., Any], **more: Any) -> Training:
+    return Training(SPACE, train, **({"metrics": [LOSS], "epochs": 9, "name": "mine"} | more))
+
+
+def asked(bench: Training, *epochs: int, seed: int = 0) -> tuple[list[float], float]:
+    """The values of a cell after some epochs, and the charge."""
+    values, cost = bench.measure([CELL], [Question(LOSS, one) for one in epochs], seed)
+    return values[0].tolist(), float(cost[0])
+
+
+# what it is
+
+
+def test_what_a_training_is_for_the_rest_of_the_lab(bench: Training) -> None:
+    assert (bench.cost, bench.one_by_one, bench.one_curve) == ("seconds", True, True)
+    assert not bench.has_columns and bench.is_dear(LOSS) and bench.default_seed == 0
+    objective = Objective(LOSS, bench)
+    assert objective.epochs == 9 and objective.fidelities == tuple(range(1, 10))
+    assert bench.question(LOSS, 3) == Question(LOSS, 3)
+    with pytest.raises(sn.UserError, match="for runs of 1, 2, .* 9 epochs, not 10"):
+        bench.question(LOSS, 10)
+
+
+def test_a_trial_says_what_the_training_shall_do() -> None:
+    seen: dict[str, Any] = {}
+
+    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+        seen.update(vars(trial), options=dict(trial.options))
+        for epoch in range(1, trial.epochs + 1):
+            trial.report(epoch, valid_error=1.0)
+
+    asked(training(train, threads=2), 4, seed=5)
+    assert (seen["seed"], seen["epochs"], seen["longest"], seen["start"]) == (5, 4, 9, 0)
+    assert (seen["device"], seen["threads"]) == ("cpu", 2)
+    assert seen["options"] == {"width": "8", "depth": "2", "rate": "3"}
+
+
+def test_every_kind_of_number_is_taken() -> None:
+    import numpy as np
+
+    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+        numbers = [3, np.float32(2.5), np.array([1.5])]
+        for epoch, number in enumerate(numbers, 1):
+            trial.report(np.int64(epoch), valid_error=number)
+
+    assert asked(training(train, epochs=3), 1, 2, 3)[0] == [3.0, 2.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"space": 3}, "needs a space"),
+        ({"train": None}, "give one of them"),
+        ({"command": "true"}, "give one of them"),
+        ({"train": 3}, "train is a function or None, not 3"),
+        ({"metrics": []}, "needs a metric that it reports"),
+        ({"metrics": "valid_error"}, "metrics must be a list of names"),
+        ({"metrics": [LOSS, LOSS]}, "valid_error is there twice"),
+        ({"known": {LOSS: len}}, "valid_error is there twice"),
+        ({"known": 3}, "known is a mapping"),
+        ({"epochs": 0}, "The number of epochs must be"),
+        ({"checkpoints": "many"}, "a size like '10GB', not 'many'"),
+        ({"typical": {LOSS: 3}}, "Unknown reported cost among those of `typical` 'valid_error'"),
+        ({"metrics": ["synflow_proxy"]}, "a score without training"),
+    ],
+)
+def test_what_cannot_be_a_training_is_one_line(wrong: dict[str, Any], says: str) -> None:
+    given = {"space": SPACE, "train": len, "metrics": [LOSS], "epochs": 9} | wrong
+    with pytest.raises(sn.UserError, match=says):
+        Training(**given)
+
+
+# going on
+
+
+def test_a_training_goes_on_from_its_checkpoint(bench: Training, trained: Trained) -> None:
+    cell = CELL.text
+    (first,), early = asked(bench, 3)
+    assert trained.epochs == [(cell, 1), (cell, 2), (cell, 3)]
+    (last,), whole = asked(bench, 9)
+    assert trained.epochs == [(cell, epoch) for epoch in range(1, 10)] and trained.starts == [0, 3]
+    assert 0 < early < whole and first > last
+    assert bench.continued(CELL, 3, 9) == pytest.approx(whole - early)
+    assert asked(bench, 3, 5, 9) == ([50 / 3 + 3, 50 / 5 + 3, 50 / 9 + 3], whole)
+    assert len(trained.starts) == 2
+
+
+def test_asha_retrains_no_epoch(bench: Training, trained: Trained) -> None:
+    run = sn.search(bench, "asha", LOSS, budget=30)
+    assert len(run.trials) == 30 and max(trained.starts) > 0
+    assert len(trained.epochs) == len({*trained.epochs})
+    charged = sum(trial.cost_seconds for trial in run.trials)
+    deepest: dict[sn.Cell, int] = {}
+    for trial in run.trials:
+        deepest[trial.cell] = max(deepest.get(trial.cell, 0), trial.epochs or 0)
+    assert charged == pytest.approx(
+        sum(bench.measure([cell], [Question(LOSS, n)]).cost[0] for cell, n in deepest.items())
+    )
+
+
+@pytest.mark.parametrize("strategy", ["hyperband", "bohb", "successive_halving"])
+def test_others_that_look_early_retrain_no_epoch(
+    bench: Training,
+    trained: Trained,
+    strategy: str,
+) -> None:
+    sn.search(bench, strategy, LOSS, budget=30)
+    assert len(trained.epochs) == len({*trained.epochs})
+
+
+def test_without_a_checkpoint_it_is_trained_anew_and_charged_whole(
+    bench: Training,
+    trained: Trained,
+) -> None:
+    trained.saves = False
+    asked(bench, 3)
+    _, whole = asked(bench, 9)
+    assert trained.starts == [0, 0] and bench.continued(CELL, 3, 9) == whole
+
+
+def test_a_removed_checkpoint_is_trained_anew_and_charged_whole(
+    bench: Training,
+    trained: Trained,
+) -> None:
+    (first,), _ = asked(bench, 3)
+    TrainingFolder(bench.folder_of(CELL)).drop()
+    (again, _), whole = asked(bench, 3, 9)
+    assert trained.starts == [0, 0] and again == first
+    assert bench.continued(CELL, 3, 9) == whole
+
+
+def test_another_process_charges_as_the_one_that_trained(bench: Training) -> None:
+    asked(bench, 3, seed=4)
+    asked(bench, 9, seed=4)
+    charge = bench.continued(CELL, 3, 9)
+    assert training(Trained()).continued(CELL, 3, 9) == charge > 0
+    with pytest.raises(sn.UserError, match="No training of net"):
+        bench.continued(SPACE.at((1, 1, 1)), 3, 9)
+
+
+def test_seeds_are_trainings_of_their_own(bench: Training, trained: Trained) -> None:
+    assert asked(bench, 3)[0] != asked(bench, 3, seed=2)[0]
+    assert trained.starts == [0, 0] and trained.seeds == [0, 2]
+    with pytest.raises(sn.UserError, match="name a number, not the mean"):
+        bench.measure([CELL], [Question(LOSS, 3)], "mean")
+
+
+def test_where_seeds_do_not_matter_there_is_one(trained: Trained) -> None:
+    bench = training(trained, stochastic=False)
+    assert asked(bench, 3)[0] == asked(bench, 3, seed=7)[0]
+    assert bench.measure([CELL], [Question(LOSS, 3)], "mean").values[0, 0] == asked(bench, 3)[0][0]
+    assert trained.seeds == [0]
+
+
+def test_answers_outlive_the_process(bench: Training, trained: Trained) -> None:
+    before = asked(bench, 2, 5)
+    again = training(Trained())
+    assert again.fingerprint == bench.fingerprint
+    assert asked(again, 2, 5) == before and len(trained.starts) == 1
+    assert asked(again, 1)[0] == [53.0]  # reported on the way
+
+
+def test_a_search_that_was_interrupted_trains_nothing_again(trained: Trained) -> None:
+    seen: list[int] = []
+
+    def ends(trials: Any) -> bool:
+        seen.extend(trial.index for trial in trials)
+        return len(seen) >= 12
+
+    sn.search(training(trained), "asha", LOSS, budget=30, callback=ends)
+    half = list(trained.epochs)
+    again = Trained()
+    sn.search(training(again), "asha", LOSS, budget=30)
+    assert half and not {*half} & {*again.epochs}
+
+
+def test_an_interrupt_is_none_of_its_failures(bench: Training, trained: Trained) -> None:
+    asked(bench, 3)
+
+    def interrupted(_cell: sn.Cell, trial: RunningTrial) -> None:
+        (trial.folder / "state.txt").write_text("half")
+        signal.raise_signal(signal.SIGINT)
+
+    bench._doing = interrupted
+    with pytest.raises(KeyboardInterrupt):
+        asked(bench, 9)
+    bench._doing = trained
+    asked(bench, 9)
+    assert trained.starts == [0, 3]
+
+
+KILLED = """
+import os, signal, sys
+import surrogate_nas as sn
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+def train(cell, trial):
+    state = trial.folder / "state.txt"
+    print("starts at", trial.start, state.read_text() if state.exists() else "nothing")
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        state.write_text(f"whole {epoch}")
+        if epoch == 6 and not os.path.exists("killed"):
+            open("killed", "w").close()
+            state.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        trial.report(epoch, valid_error=50 / epoch)
+BENCH = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9)
+if __name__ == "__main__":
+    cell = SPACE.at((0, 1, 2))
+    for epochs in (3, 9):
+        BENCH.query(cell, "valid_error", epochs=epochs)
+    print((BENCH.folder_of(cell) / "log.txt").read_text(), end="")
+    print(BENCH.query(cell, "valid_error", epochs=9))
+"""
+
+
+def test_a_half_written_checkpoint_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "killed.py").write_text(KILLED)
+
+    def command() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "killed.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    assert command().returncode == -signal.SIGKILL
+    ended = command()
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "starts at 0 nothing"
+    assert lines[1:3] == ["starts at 3 whole 3"] * 2  # of the one that was killed, and of the next
+    assert float(lines[-1]) == pytest.approx(50 / 9)
+
+
+def test_checkpoints_stay_within_their_cap(trained: Trained) -> None:
+    def heavy(cell: sn.Cell, trial: RunningTrial) -> None:
+        (trial.folder / "weights.bin").write_bytes(bytes(1000))
+        trained(cell, trial)
+
+    bench = training(heavy, checkpoints="2.5KB")
+    cells = [SPACE.at((0, 0, place)) for place in range(4)]
+    whole, *others = cells
+    bench.measure([whole], [Question(LOSS, 9)])
+    for cell in others:
+        bench.measure([cell], [Question(LOSS, 3)])
+        time.sleep(0.01)  # files tell times of use
+    held = [TrainingFolder(bench.folder_of(cell)).held().epochs for cell in cells]
+    assert held == [0, 0, 3, 3]
+    assert [*bench.folder.rglob("weights.bin")] and bench.query(whole, LOSS, epochs=9) > 0
+
+
+# what it reports
+
+
+def test_a_curve_is_there_while_it_is_trained() -> None:
+    seen: list[list[dict[str, Any]]] = []
+
+    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+        place = TrainingFolder(bench.folder_of(cell))
+        (trial.folder / "state").write_text("x")
+        for epoch in range(trial.start + 1, trial.epochs + 1):
+            trial.report(epoch, valid_error=50 / epoch, train_loss=1 / epoch)
+            seen.append([json.loads(line) for line in place.reports.read_text().splitlines()])
+
+    bench = training(train, metrics=BOTH)
+    bench.measure([CELL], [Question(LOSS, 2)])
+    bench.measure([CELL], [Question("train_loss", 4)])
+    assert [len(lines) for lines in seen] == [1, 2, 3, 4]
+    assert [line["epoch"] for line in seen[-1]] == [1, 2, 3, 4]
+    assert seen[-1][3]["metrics"] == {"valid_error": 12.5, "train_loss": 0.25}
+    seconds = [line["seconds"] for line in seen[-1]]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+
+
+def test_it_is_asked_to_stop_by_a_file_and_goes_on_later(trained: Trained) -> None:
+    stops = True
+
+    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+        if stops:
+            TrainingFolder(bench.folder_of(cell)).stop.touch()
+        trained(cell, trial)
+
+    bench = training(train)
+    with pytest.raises(StoppedError, match="it was stopped after 1 of 9 epochs") as stopped:
+        asked(bench, 9)
+    again = pickle.loads(pickle.dumps(stopped.value))
+    assert (again.epochs, again.cause, str(again)) == (1, "broken", str(stopped.value))
+    assert asked(bench, 1)[0] == [53.0]
+    stops = False
+    asked(bench, 9)
+    assert trained.starts == [0, 1] and len(trained.epochs) == 9
+
+
+def test_a_report_is_a_sign_of_life(
+    bench: Training,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from surrogate_nas.runtime import worker
+
+    signs: list[int] = []
+    monkeypatch.setattr(worker, "alive", lambda: signs.append(1), raising=False)
+    asked(bench, 5)
+    assert len(signs) == 5
+
+
+# how it fails
+
+
+class OutOfMemoryError(RuntimeError):
+    """As PyTorch calls it."""
+
+
+def raises(_cell: sn.Cell, trial: RunningTrial) -> None:
+    sys.stdout.write("about to divide\n")
+    trial.report(1, valid_error=1 / 0)
+
+
+def leaves(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    sys.exit("no data here")
+
+
+def exits(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    os._exit(3)
+
+
+def forks(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    pid = os.fork()
+    if pid == 0:
+        return
+    os.waitpid(pid, 0)
+    raise RuntimeError("after the fork")
+
+
+def forgets(_cell: sn.Cell, trial: RunningTrial) -> None:
+    trial.report(1, valid_error=3.0)
+
+
+def backwards(_cell: sn.Cell, trial: RunningTrial) -> None:
+    for epoch in (1, 2, 1):
+        trial.report(epoch, valid_error=3.0)
+
+
+def too_many(_cell: sn.Cell, trial: RunningTrial) -> None:
+    for epoch in range(1, 20):
+        trial.report(epoch, valid_error=3.0)
+
+
+def swallows(_cell: sn.Cell, trial: RunningTrial) -> None:
+    for epoch in range(1, trial.epochs + 1):
+        with suppress(Exception):
+            trial.report(epoch, valid_error=float("nan"))
+
+
+def prints(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    for _ in range(12):
+        sys.stdout.write("x" * 1_000_000 + "\n")
+    raise ValueError("printed enough")
+
+
+def memory(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    raise MemoryError
+
+
+def memory_of_a_device(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    raise OutOfMemoryError("tried to allocate 20 GiB")
+
+
+def full_disk(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    with open("/dev/full", "w") as file:
+        file.write("x")
+
+
+def recursion(cell: sn.Cell, trial: RunningTrial) -> None:
+    recursion(cell, trial)
+
+
+def reports(**metrics: Any) -> Callable[..., None]:
+    def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+        for epoch in range(1, trial.epochs + 1):
+            trial.report(epoch, **metrics)
+
+    return train
+
+
+FAILING = [
+    (raises, "broken", "ZeroDivisionError: division by zero"),
+    (leaves, "broken", "SystemExit: no data here"),
+    (exits, "broken", "SystemExit: 3"),
+    (forks, "broken", "RuntimeError: after the fork"),
+    (forgets, "broken", "it ended after 1 of 9 epochs"),
+    (backwards, "broken", "it reported epoch 1 after 2, where 3 is next"),
+    (too_many, "broken", "it reported epoch 10 after 9, where 9 epochs were asked for"),
+    (swallows, "broken", "it reported valid_error = nan for epoch 1, no finite number"),
+    (prints, "broken", "ValueError: printed enough"),
+    (memory, "resources", "MemoryError"),
+    (memory_of_a_device, "resources", "OutOfMemoryError: tried to allocate 20 GiB"),
+    (full_disk, "broken", "OSError: [Errno 28] No space left on device"),
+    (recursion, "broken", "RecursionError: maximum recursion depth exceeded"),
+    (reports(valid_error=float("inf")), "broken", "valid_error = inf for epoch 1, no finite"),
+    (reports(valid_error="12"), "broken", "it reported valid_error = '12' for epoch 1, no number"),
+    (reports(valid_error=[1.0, 2.0]), "broken", "valid_error = [1.0, 2.0] for epoch 1, no number"),
+    (reports(valid_error=None), "broken", "it reported valid_error = None for epoch 1, no number"),
+    (reports(valid_error=2e3), "broken", "= 2000 for epoch 1; nothing is worse than 1000"),
+    (reports(), "broken", "it reported no valid_error for epoch 1"),
+    (reports(valid_error=1.0, valid_eror=2.0), "broken", "reported metric 'valid_eror'"),
+]
+
+
+@pytest.mark.parametrize(("train", "cause", "says"), FAILING)
+def test_a_failing_training_is_one_line_and_is_not_kept(
+    train: Callable[..., Any],
+    cause: str,
+    says: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    bench = training(train)
+    log = bench.folder_of(CELL) / "log.txt"
+    for _ in range(2):  # a failure is no answer
+        with pytest.raises(EvaluationError) as failed:
+            asked(bench, 9)
+        assert failed.value.cause == cause and failed.value.cost >= 0
+        line = str(failed.value)
+        assert says in line and line.endswith(f"; its output is in {log}")
+        assert "\n" not in line and len(line) < 300 + len(str(log)) + 20
+    assert not bench.cache.path.exists()
+    assert not [*bench.folder.rglob("checkpoint*")]
+    assert log.stat().st_size <= LOG_BYTES + 10_000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_others_go_on_after_a_failure(bench: Training) -> None:
+    def bad_alone(cell: sn.Cell, trial: RunningTrial) -> None:
+        Trained()(cell, trial) if cell != CELL else raises(cell, trial)
+
+    bench._doing = bad_alone
+    with pytest.raises(EvaluationError):
+        asked(bench, 9)
+    assert bench.query(SPACE.at((2, 2, 2)), LOSS, epochs=2) == 31.0
+
+
+def test_a_failure_keeps_the_checkpoint_of_before(bench: Training, trained: Trained) -> None:
+    asked(bench, 3)
+
+    def breaks(_cell: sn.Cell, trial: RunningTrial) -> None:
+        (trial.folder / "state.txt").write_text("half")
+        raise ValueError("half way")
+
+    bench._doing = breaks
+    with pytest.raises(EvaluationError, match="half way"):
+        asked(bench, 9)
+    bench._doing = trained
+    asked(bench, 9)
+    assert trained.starts == [0, 3]
+
+
+def test_all_output_goes_to_its_file(capfd: pytest.CaptureFixture[str]) -> None:
+    def talks(cell: sn.Cell, trial: RunningTrial) -> None:
+        sys.stdout.write("from Python\n")
+        sys.stderr.write("from the other stream\n")
+        ctypes.CDLL(None).puts(b"from C")
+        subprocess.run(["echo", "from a child"], check=True)
+        reports(valid_error=1.0)(cell, trial)
+
+    bench = training(talks)
+    sys.stdout.write("before\n")
+    asked(bench, 9)
+    sys.stdout.write("after\n")
+    assert capfd.readouterr() == ("before\nafter\n", "")
+    said = (bench.folder_of(CELL) / "log.txt").read_text().splitlines()
+    assert {*said} == {"from Python", "from the other stream", "from C", "from a child"}
+
+
+def test_a_traceback_is_in_its_file() -> None:
+    bench = training(raises)
+    with pytest.raises(EvaluationError):
+        asked(bench, 9)
+    said = (bench.folder_of(CELL) / "log.txt").read_text()
+    assert said.startswith("about to divide\n") and "line" in said and "1 / 0" in said
+
+
+# what it costs, and the rest of an objective
+
+
+def test_the_seconds_of_children_are_charged() -> None:
+    busy = "sum(range(3_000_000))"
+
+    def outside(cell: sn.Cell, trial: RunningTrial) -> None:
+        running = subprocess.Popen(
+            [sys.executable, "-c", f"{busy}; input()"], stdin=subprocess.PIPE
+        )
+        subprocess.run([sys.executable, "-c", busy], check=True)
+        reports(valid_error=1.0)(cell, trial)
+        running.communicate(b"\n")
+
+    def idle(cell: sn.Cell, trial: RunningTrial) -> None:
+        reports(valid_error=1.0)(cell, trial)
+
+    assert asked(training(outside), 9)[1] > 0.02 + asked(training(idle), 9)[1]
+
+
+def test_penalties_are_known_functions_of_the_cell(trained: Trained) -> None:
+    sizes = {"params": lambda cell: 10.0 + sum(cell.choices)}
+    bench = training(trained, known=sizes)
+    objective = Objective("valid_error + 0.1*params", bench)
+    assert [term.divisor for term in objective.terms] == [100.0, 13.0]
+    run = sn.search(bench, "random", objective, budget=12)
+    assert all(trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials)
+    assert "params" in objective.known.terms
+    assert not bench.is_dear("params")
+
+
+def test_a_reported_cost_needs_a_typical_value() -> None:
+    metrics = {"metrics": [LOSS, "latency@mine"]}
+    reported = reports(**{LOSS: 5.0, "latency@mine": 3.0})
+    with pytest.raises(sn.UserError, match=r"typical=\{'latency@mine': 20\}"):
+        Objective("valid_error + 0.1*latency@mine", training(reported, **metrics))
+    bench = training(reported, typical={"latency@mine": 6.0}, **metrics)
+    objective = Objective("valid_error + 0.1*latency@mine", bench)
+    assert [term.divisor for term in objective.terms] == [100.0, 6.0]
+    assert sn.search(bench, "random", objective, budget=11).incumbent.penalty == 0.05
+    limited = sn.search(
+        training(reported, **metrics), "random", LOSS, subject_to="latency@mine <= 4", budget=11
+    )
+    assert limited.incumbent.feasible
+
+
+def test_what_a_training_will_cost_is_predicted(trained: Trained) -> None:
+    bench = training(trained)
+    assert bench.predicted_cost(CELL, 6) == 2 * bench.predicted_cost(CELL, 3)
+    own = training(trained, cost=lambda cell, epochs: epochs * (1 + cell.choices[1]))
+    assert own.predicted_cost(CELL, 4) == 8
+    with pytest.raises(sn.UserError, match="cost of mine fails for net"):
+        training(trained, cost=lambda _cell, _epochs: 1 / 0).predicted_cost(CELL, 4)
+    small, large = (
+        Training(sn.nb201(), trained, metrics=[LOSS], epochs=9).predicted_cost(sn.nb201()[i], 5)
+        for i in (0, 11)
+    )
+    assert 0 < small < large
+
+
+def test_an_edited_function_is_another_benchmark(trained: Trained) -> None:
+    def times(factor: float) -> Callable[..., None]:
+        return lambda _cell, trial: trial.report(1, valid_error=factor)
+
+    prints = [training(times(factor)).fingerprint for factor in (2.0, 2.0, 3.0)]
+    assert prints[0] == prints[1] != prints[2]
+    assert training(trained).fingerprint != training(trained, epochs=8).fingerprint
+    assert training(trained).fingerprint == training(trained, checkpoints="1GB").fingerprint
+
+
+def test_functions_of_a_notebook_reach_another_process(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import cloudpickle, sys
+        import surrogate_nas as sn
+        SPACE = sn.ChoiceSpace("net", {"width": (8, 16), "depth": (1, 2)})
+        SCALE = 7.0
+        def train(cell, trial):
+            for epoch in range(trial.start + 1, trial.epochs + 1):
+                trial.report(epoch, valid_error=SCALE / epoch)
+        bench = sn.Training(SPACE, train, metrics=["valid_error"], epochs=4)
+        open("bench.pkl", "wb").write(cloudpickle.dumps(bench))
+        print(bench.fingerprint)
+        """
+    )
+    made = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    bench = cloudpickle.loads((tmp_path / "bench.pkl").read_bytes())
+    assert bench.fingerprint == made.stdout.strip()
+    assert bench.query(bench.space.at((0, 1)), LOSS, epochs=2) == 3.5
+
+
+# a command
+
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+cell, epochs, start, seed, folder = sys.argv[1:6]
+state = Path(folder, "state.txt")
+done = int(state.read_text()) if state.exists() else 0
+assert done == int(start)
+print("begins at", done)
+for epoch in range(done + 1, int(epochs) + 1):
+    sum(range(300_000))
+    state.write_text(str(epoch))
+    print(json.dumps({"epoch": epoch, "valid_error": 50 / epoch + int(seed)}))
+"""
+COMMAND = f"{sys.executable} train.py {{cell}} {{epochs}} {{start}} {{seed}} {{folder}}"
+SHELL = """#!/bin/sh
+# width epochs start
+epoch=$3
+echo "a shell trains $1"
+while [ $epoch -lt $2 ]; do
+    epoch=$((epoch + 1))
+    echo "{\\"epoch\\": $epoch, \\"valid_error\\": $(($1 + 10 - epoch))}"
+done
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "train.sh").write_text(SHELL)
+    (tmp_path / "train.sh").chmod(0o755)
+    return tmp_path
+
+
+def command(text: str) -> Training:
+    return Training(SPACE, command=text, metrics=[LOSS], epochs=9)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_command_trains_and_goes_on() -> None:
+    bench = command(COMMAND)
+    (early,), cost = asked(bench, 3, seed=2)
+    (late,), whole = asked(bench, 9, seed=2)
+    assert (early, late) == (50 / 3 + 2, 50 / 9 + 2) and whole > cost > 0
+    assert bench.continued(CELL, 3, 9) == pytest.approx(whole - cost)
+    said = (bench.folder_of(CELL, 2) / "log.txt").read_text().splitlines()
+    assert said == ["begins at 0", "begins at 3"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_shell_script_trains_by_the_names_of_the_space() -> None:
+    bench = command("./train.sh {width} {epochs} {start}")
+    assert asked(bench, 2, 9)[0] == [16.0, 9.0]
+    run = sn.search(bench, "asha", LOSS, budget=14)
+    assert len(run.trials) == 14
+
+
+def test_an_edited_script_is_another_benchmark(here: Path) -> None:
+    before = command(COMMAND).fingerprint
+    assert command(COMMAND).fingerprint == before
+    (here / "train.py").write_text(SCRIPT + "\n# edited\n")
+    assert command(COMMAND).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "give one of them"),
+        ("no-such-command {cell}", "There is no command 'no-such-command'"),
+        ("echo {sell}", "Unknown placeholder of a command 'sell'"),
+        ("echo 'open", "cannot be read: No closing quotation"),
+    ],
+)
+def test_what_is_no_command_is_one_line(text: str, says: str) -> None:
+    with pytest.raises(sn.UserError, match=says):
+        command(text)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (
+            "import sys; print('starts'); sys.exit('no data here')",
+            "it ended with exit code 1: no data here",
+        ),
+        ("import os; os.kill(os.getpid(), 11)", r"it was killed by SIGSEGV \(11\)"),
+        ('print(\'{"epoch": 1, "valid_error": NaN}\')', "valid_error = nan for epoch 1"),
+        ("print('{\"epoch\": 1}')", "it reported no valid_error for epoch 1"),
+        ('print(\'{"epoch": "1"}\')', "it reported the epoch '1', which is no whole number"),
+        ('print(\'{"epoch": 1, "valid_error": 3}\')', "it ended after 1 of 9 epochs"),
+        ("print('x' * 12_000_000)", "it ended after 0 of 9 epochs"),
+    ],
+)
+def test_a_command_that_fails_is_one_line(here: Path, code: str, says: str) -> None:
+    (here / "bad.py").write_text(code)
+    bench = command(f"{sys.executable} bad.py {{cell}}")
+    with pytest.raises(EvaluationError, match=says) as failed:
+        asked(bench, 9)
+    assert failed.value.cause == "broken" and not bench.cache.path.exists()
+    assert (bench.folder_of(CELL) / "log.txt").stat().st_size <= LOG_BYTES
+
+
+def test_no_shell_reads_a_command(here: Path) -> None:
+    (here / "say.py").write_text("import sys; print(sys.argv[1:])")
+    bench = command(f"{sys.executable} say.py '$(touch shell)' '{{cell}};ls' | cat")
+    with pytest.raises(EvaluationError):
+        asked(bench, 9)
+    said = (bench.folder_of(CELL) / "log.txt").read_text()
+    assert f"{CELL};ls" in said and "$(touch shell)" in said and not (here / "shell").exists()
+
+
+POLITE = """
+import json, signal, sys, time
+from pathlib import Path
+def end(*_):
+    Path("ended-well").touch()
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
+print(json.dumps({"epoch": 1, "valid_error": 3.0}))
+Path(sys.argv[1], "state.txt").write_text("1")
+Path(sys.argv[1]).parent.joinpath("stop").touch()
+time.sleep(600)
+"""
+
+
+def test_a_command_is_ended_politely(here: Path) -> None:
+    (here / "polite.py").write_text(POLITE)
+    bench = command(f"{sys.executable} polite.py {{folder}}")
+    with pytest.raises(StoppedError, match="stopped after 1 of 9"):
+        asked(bench, 9)
+    assert (here / "ended-well").exists()
+    assert TrainingFolder(bench.folder_of(CELL)).held().epochs == 1
+
+
+def test_the_checkpoint_of_a_killed_command_is_not_used(here: Path) -> None:
+    rude = POLITE.replace("signal.signal(signal.SIGTERM, end)", "")
+    (here / "rude.py").write_text(rude)
+    bench = command(f"{sys.executable} rude.py {{folder}}")
+    with pytest.raises(StoppedError):
+        asked(bench, 9)
+    assert TrainingFolder(bench.folder_of(CELL)).held().epochs == 0
+
+
+# on the command line
+
+FILE = """
+import surrogate_nas as sn
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3), "rate": (1, 2, 3, 4)})
+
+
+def train(cell, trial):
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        (trial.folder / "state").write_text(str(epoch))
+        if not trial.report(epoch, valid_error=50 / epoch + sum(cell.choices)):
+            break
+
+
+MINE = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9, known={"params": len_of})
+"""
+
+
+def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
+    (here / "mine.py").write_text(FILE.replace("len_of", "lambda cell: 1.0 + sum(cell.choices)"))
+    found = snas(
+        *("search", "mine.py:MINE", "--strategy", "asha", "--budget", 20, "--json"),
+        *("--objective", "valid_error + 0.1*params"),
+    )
+    assert found.code == 0, found.err
+    compared = snas(
+        *("compare", "mine.py:MINE", "--strategies", "random,evolution", "--runs", 2),
+        *("--budget", 15, "--workers", 2, "--out", here / "out", "--json"),
+    )
+    assert compared.code == 0, compared.err
+    again = snas("compare", here / "out", "--json")
+    bench = sn.load("mine.py:MINE")
+    assert bench.address.endswith("mine.py:MINE") and pickle.loads(pickle.dumps(bench)) is bench
+    assert again.code in (0, 2)
+    assert_one_clear_line(snas("search", "mine.py:OTHER"), "surrogate_nas.Training")
