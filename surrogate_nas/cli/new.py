@@ -1,5 +1,5 @@
-"""The commands that write a starting point, a strategy, a task, a loss, a space, and hold it
-against the contract.
+"""The commands that write a starting point, a strategy, a task, a loss, a space or a training, and
+hold it against the contract.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 
 app = typer.Typer(
-    no_args_is_help=True, help="Write a starting point: a strategy, task, loss or space."
+    no_args_is_help=True, help="Write a starting point: a strategy, task, loss, space or training."
 )
 NameArgument = Annotated[
     str, typer.Argument(help="Its name; the file is named like it, in small letters.")
@@ -111,6 +111,24 @@ def space(
       snas compare mlp --budget 25
     """
     _write("space", name, folder, "snas check {}; what else it can do stands in it", json)
+
+
+@app.command("training")
+def training(
+    name: NameArgument,
+    folder: FolderOption = Path(),
+    json: JsonOption = False,
+) -> None:
+    """Write a training of your own: small PyTorch networks on scikit-learn's digits.
+
+    It reports every epoch and goes on from its checkpoint. Put your space and your network in.
+
+    \b
+    Examples:
+      snas new training Mine
+      snas search mine.py:Mine --strategy asha --budget 30
+    """
+    _write("training", name, folder, "snas search {} --strategy asha --budget 30", json)
 
 
 def check(

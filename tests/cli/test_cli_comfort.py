@@ -21,6 +21,7 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.cli import output
 from surrogate_nas.cli.app import PANELS, app
 from surrogate_nas.cli.output import progress_bar, seconds, show_table
+from surrogate_nas.core.plugin import import_file
 from surrogate_nas.files.home import HOME_VARIABLE
 from surrogate_nas.training.losses import LOSSES
 from tests import examples_sampled
@@ -59,6 +60,7 @@ COMMANDS = [
     ["new", "task"],
     ["new", "loss"],
     ["new", "space"],
+    ["new", "training"],
 ]
 
 
@@ -470,6 +472,27 @@ def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
     assert trained.json["curves"]["valid_return"][-1] > 60
     refused = snas("new", "task", "Walks", "--kind", "polcy", "--folder", tmp_path)
     assert refused.code == 2 and "Did you mean 'policy'" in refused.err
+
+
+def test_a_new_training_goes_on_as_a_whole_one_does(
+    snas: Snas,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    made = snas("new", "training", "Mine", "--folder", tmp_path, "--json").json
+    bench = load(made["training"])
+    cell = bench.space.cell((2, 1, 0, 2))
+    bench.query(cell, "valid_error", epochs=3)
+    in_two = [bench.query(cell, "train_loss", epochs=epochs) for epochs in range(1, 11)]
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "another"))
+    whole = import_file(tmp_path / "mine.py", "benchmark").Mine
+    whole.query(cell, "valid_error", epochs=10)
+    at_once = [whole.query(cell, "train_loss", epochs=epochs) for epochs in range(1, 11)]
+    assert in_two == at_once and in_two[-1] < in_two[0]
+    assert whole.query(cell, "valid_error") < 15
+    found = snas("search", made["training"], "--strategy", "asha", "--budget", 14, "--json")
+    assert found.code == 0, found.err
 
 
 def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ NAMES: list[list[object]] = [
     ["new", "task", "{}"],
     ["new", "loss", "{}"],
     ["new", "space", "{}"],
+    ["new", "training", "{}"],
     ["{}"],
     ["query", ANALOG, CELL, "--{}"],
 ]
