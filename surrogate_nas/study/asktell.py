@@ -1,23 +1,32 @@
 """A search whose loop is the caller's: ask for cells, evaluate them anywhere, tell what came
 out.
+
+With a folder, what was asked and told is kept in ``loop.journal``, a sealed line each. The next
+loop there asks and tells the strategy the same again, without an evaluation, and goes on.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from numbers import Real
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+import numpy as np
+
+from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
-from surrogate_nas.study.ledger import Ledger, Outcome
+from surrogate_nas.study.ledger import Asked, Ledger, Outcome, _is_finite
 from surrogate_nas.study.options import CALL_LIMIT_SECONDS, Options
 from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.search import first_cells, scalarised, settings_of, strategy_seed
@@ -43,6 +52,7 @@ class AskTell:
     Attributes:
         objective: What is minimised.
         trials: Everything told so far.
+        pending: What was asked for and not told yet, in the order of asking.
     """
 
     @checked
@@ -55,8 +65,9 @@ class AskTell:
         first: int = 10,
         hidden: bool = False,
         call_limit_seconds: float = CALL_LIMIT_SECONDS,
+        out: Path | None = None,
     ) -> None:
-        """Make the strategy.
+        """Make the strategy, and go on where a loop in the same folder ended.
 
         Args:
             objective: What is minimised.
@@ -65,9 +76,11 @@ class AskTell:
             first: How many random cells are asked for before the strategy's own.
             hidden: Whether the strategy is denied what is known for free.
             call_limit_seconds: The longest that one `ask` or `tell` may take.
+            out: A folder that keeps what is asked and told, at the latest when `tell` returns.
 
         Raises:
-            UserError: There is no such strategy, or it could not be made.
+            UserError: There is no such strategy, or it could not be made; or the folder holds
+                another loop, or the strategy asks for other cells than before.
         """
         if not isinstance(objective, Objective):
             raise UserError(f"A loop needs a surrogate_nas.Objective, not {objective!r:.80}.")
@@ -75,8 +88,9 @@ class AskTell:
         options = Options(first_cells=first, hidden=hidden, call_limit_seconds=call_limit_seconds)
         self.objective = objective
         self.trials = list[Trial]()
+        self.pending = list[Asked]()
         self._space = objective.benchmark.space
-        self._ledger = Ledger(objective, run=seed)
+        self._ledger = _ToldLedger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
         introduce(entry)
@@ -92,6 +106,45 @@ class AskTell:
         self._stack = ExitStack()
         plain = self._stack.enter_context(make(seed=root))
         self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
+        self._journal = Journal(None, {})
+        if out is not None:
+            about: dict[str, Any] = {"objective": objective.fingerprint, "strategy": entry.label}
+            about |= {"seed": seed, "first": first, "hidden": hidden}
+            self._go_on(Path(out), about)
+
+    def _go_on(self, folder: Path, about: dict[str, Any]) -> None:
+        """Do again what a folder's journal holds, and write there from now on."""
+        journal = Journal(folder / "loop.journal", about)
+        self._stack.callback(journal.close)
+        try:
+            for entry in journal.entries:
+                if "ask" in entry:
+                    self._ask_again(entry, journal)
+                else:
+                    self._tell_again(entry)
+        except BaseException:
+            self.close()
+            raise
+        self._journal = journal
+
+    def _ask_again(self, entry: Mapping[str, Any], journal: Journal) -> None:
+        asked = self.ask(entry["ask"])
+        if [_written(one) for one in asked] != entry["asked"]:
+            raise UserError(
+                f"{journal.path} does not go on: the strategy asks for other cells now than when it"
+                " was begun. Choose another folder."
+            )
+
+    def _tell_again(self, entry: Mapping[str, Any]) -> None:
+        asked = self._asked(_read(entry["told"]))
+        cost = entry["cost"]  # the strategy's own work is in it
+        self._ledger.owed = 0.0
+        outcome = (
+            self._ledger.failed(asked, entry["failure"], cost)
+            if "failure" in entry
+            else self._ledger.told(asked, entry["values"], cost)
+        )
+        self._tell(asked, outcome)
 
     def ask(self, n: int = 1) -> Sequence[Cell | Request]:
         """Ask for cells, also while others are still being evaluated.
@@ -105,14 +158,18 @@ class AskTell:
         Raises:
             UserError: `n` is below 1, or the strategy failed.
         """
-        check_whole("The number of cells to ask for", n, 1)
+        n = check_whole("The number of cells to ask for", n, 1)
+        asked: Sequence[Asked]
         if self._first:
             asked = self._first[:n]
             self._first = self._first[n:]
-            return asked
-        while (seconds := self._strategy.work()) is not None:
-            self._ledger.owed += seconds
-        return self._strategy.ask(n)
+        else:
+            while (seconds := self._strategy.work()) is not None:
+                self._ledger.owed += seconds
+            asked = self._strategy.ask(n)
+        self.pending += asked
+        self._journal.append({"ask": n, "asked": [_written(one) for one in asked]})
+        return asked
 
     def tell(
         self,
@@ -124,11 +181,13 @@ class AskTell:
         """Tell how a cell did; it need not have been asked for.
 
         Args:
-            cell: The cell.
-            values: The objective's metrics as the caller measured them, in their own units; what is
-                known for free may be left out. A single number where one metric is not known. Left
-                out, everything is looked up in the objective's benchmark, which charges it.
-            cost: What the caller's evaluation cost, in seconds.
+            cell: The cell; or the request, as it was asked for, whose epochs the values are of.
+            values: The objective's metrics as the caller measured them, in their own units, and
+                what the request reads besides; what is known for free may be left out. A single
+                number where one metric is not known. Left out, everything is looked up in the
+                objective's benchmark, which charges it.
+            cost: What the caller's evaluation cost, in seconds; of a training that went on, what
+                going on cost.
 
         Returns:
             The trial, as the strategy was told it.
@@ -140,15 +199,10 @@ class AskTell:
         asked = self._asked(cell)
         if values is None:
             (outcome,) = self._ledger.look_up([asked])
-        elif isinstance(asked, Request):
-            raise UserError(
-                "What a request gave is looked up; tell values of a cell after the objective's own"
-                " epochs."
-            )
         else:
             cost = check_number("The cost of an evaluation", cost)
-            outcome = self._ledger.given(asked, self._by_name(values), cost)
-        return self._tell(outcome)
+            outcome = self._ledger.told(asked, self._by_name(asked, values), cost)
+        return self._tell(asked, outcome)
 
     def fail(
         self,
@@ -184,9 +238,8 @@ class AskTell:
         reason = " ".join(check_name("The reason of a failure", reason).split())
         if not reason:
             raise UserError("A failed evaluation needs a reason, such as 'out of memory'.")
-        return self._tell(
-            self._ledger.failed(asked, reason, check_number("The cost of an evaluation", cost))
-        )
+        cost = check_number("The cost of an evaluation", cost)
+        return self._tell(asked, self._ledger.failed(asked, reason, cost))
 
     def _asked(self, cell: Cell | str | Request) -> Cell | Request:
         """The space's own cell, in a request where it came in one."""
@@ -194,13 +247,14 @@ class AskTell:
             return cell._replace(cell=self._space.cell(cell.cell))
         return self._space.cell(cell)
 
-    def _by_name(self, values: object) -> Mapping[str, float]:
+    def _by_name(self, asked: Asked, values: object) -> Mapping[str, float]:
         """What the caller measured, by metric."""
         if isinstance(values, Mapping):
             return values
         known = self.objective.known
         free = {*known.terms, *known.names}
-        missing = [str(q) for q in self.objective.questions() if str(q) not in free]
+        questions = self._ledger.questions_of(asked)
+        missing = [str(question) for question in questions if str(question) not in free]
         if not isinstance(values, Real) or isinstance(values, bool):
             raise UserError(
                 f"values is a mapping of metrics to numbers, or one number, not {values!r:.80}."
@@ -209,9 +263,14 @@ class AskTell:
             raise UserError(f"One number will not do: tell {', '.join(missing)}, each by its name.")
         return {missing[0]: values}  # type: ignore[dict-item]
 
-    def _tell(self, outcome: Outcome) -> Trial:
+    def _tell(self, asked: Asked, outcome: Outcome) -> Trial:
         trial = self._ledger.trial(outcome, self._ledger.cost)
         self.trials.append(trial)
+        if asked in self.pending:
+            self.pending.remove(asked)
+        result = {"failure": trial.failure} if trial.failure else {"values": dict(trial.values)}
+        self._journal.append({"told": _written(asked), "cost": trial.cost_seconds, **result})
+        self._journal.commit()
         self._strategy.tell([trial])
         return trial
 
@@ -253,3 +312,68 @@ class AskTell:
 
     def __repr__(self) -> str:
         return f"<AskTell {str(self.objective)!r}: {len(self.trials)} trials>"
+
+
+def _written(asked: Asked) -> list[Any]:
+    """What was asked for, as a journal holds it."""
+    if isinstance(asked, Request):
+        return [asked.cell.text, asked.epochs, list(asked.read)]
+    return [asked.text]
+
+
+def _read(written: Sequence[Any]) -> str | Request:
+    if len(written) == 1:
+        return str(written[0])
+    text, epochs, read = written
+    return Request(text, epochs, tuple(read))
+
+
+class _ToldLedger(Ledger):
+    """A ledger of evaluations that the caller made, also of requests; they cost what is told."""
+
+    _is_told = False
+
+    def questions_of(self, asked: Asked) -> Sequence[Question]:
+        """What an evaluation answers.
+
+        Raises:
+            UserError: The benchmark has no such metric for the epochs of a request.
+        """
+        if isinstance(asked, Request):
+            return self.objective.questions(asked.epochs, asked.read)
+        return self.objective.questions()
+
+    def told(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made; what is known for free may be left out.
+
+        Raises:
+            UserError: A metric is missing, unknown or no finite number.
+        """
+        cell = asked.cell if isinstance(asked, Request) else asked
+        epochs = asked.epochs if isinstance(asked, Request) else self.objective.epochs
+        questions = self.questions_of(asked)
+        named = [question.metric for question in dict.fromkeys(questions)]  # one may be read too
+        known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
+        taken = {*known, *map(str, questions)}
+        for name in values:
+            if name not in taken:
+                raise unknown("metric of this objective", name, {*known})
+        row = []
+        for question, name in zip(questions, known, strict=True):
+            value = values.get(str(question), values.get(name))
+            if value is None:
+                value = self._free(question, cell)
+            if isinstance(value, Real) and not _is_finite(value):
+                raise UserError(
+                    f"{question} of {cell} is {value}; report a failed evaluation by fail(cell,"
+                    " reason)."
+                )
+            row.append(check_number(f"{question} of {cell}", value, -math.inf))
+        names = list(map(str, questions))
+        self._is_told = True
+        (outcome,) = self._outcomes([cell], epochs, names, np.array([row]), np.array([cost]))
+        self._is_told = False
+        return outcome
+
+    def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
+        return cost if self._is_told else super()._continued(cell, epochs, cost)
