@@ -60,8 +60,9 @@ with evaluations from wherever they come: `AskTell`.
 >>> len(loop.trials)
 3
 
-A benchmark of one's own takes a space and a function, or a spreadsheet (`snas data import`), or a
-task that is trained here (`snas new task`).
+A benchmark of one's own takes a space and a function, or a training that reports its epochs
+(`Training`, `snas new training`), or a spreadsheet (`snas data import`), or a task that is trained
+here (`snas new task`).
 
 >>> space = sn.EnumerableChoiceSpace("mlp", {"width": (16, 64, 256), "depth": (1, 2, 3)})
 >>> mine = sn.Computed(
