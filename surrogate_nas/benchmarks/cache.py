@@ -41,24 +41,49 @@ class AnswerCache:
     """The answers of one file."""
 
     def __init__(self, path: Path) -> None:
-        """Name the file."""
+        """Name the file.
+
+        Args:
+            path: Of lines, each with its checksum; it need not exist.
+        """
         self.path = path
         self._answers: dict[Key, Trained] = {}
         self._read_to = self._lines = 0
 
     def find(self, key: Key) -> Trained | None:
-        """The answer to a question, from this process or any other."""
+        """The answer to a question, from this process or any other; None without one.
+
+        Args:
+            key: Cell, epochs and seed.
+        """
         if key not in self._answers:
             self._read()
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
-        """Keep an answer, and give the one that stands: another process's, where that was first."""
+        """Keep an answer, and give the one that stands: another process's, where that was first.
+
+        Args:
+            key: Cell, epochs and seed.
+            trained: The answer.
+            made_with: Libraries and their versions, which are noted beside it.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         self.add_all({key: trained}, made_with)
         return self._answers[key]
 
     def add_all(self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]) -> None:
-        """Keep several answers, all of them or, after a crash, the first ones."""
+        """Keep several answers, all of them or, after a crash, the first ones.
+
+        Args:
+            trained: The answers by cell, epochs and seed; what is there already stays.
+            made_with: Libraries and their versions, which are noted beside each.
+
+        Raises:
+            UserError: The file cannot be written.
+        """
         with locked(self.path):
             self._read()
             lines = b"".join(
@@ -79,7 +104,12 @@ class AnswerCache:
             self._read()
 
     def seed_of(self, cell: str, epochs: int) -> int | None:
-        """The seed of the last answer for a cell after so many epochs; None without one."""
+        """The seed of the last answer for a cell after some epochs; None without one.
+
+        Args:
+            cell: Its text.
+            epochs: The length of the training.
+        """
         self._read()
         seeds = [seed for text, run, seed in self._answers if (text, run) == (cell, epochs)]
         return seeds[-1] if seeds else None

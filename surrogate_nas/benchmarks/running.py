@@ -49,7 +49,8 @@ _one_at_a_time = threading.Lock()
 
 
 class StoppedError(EvaluationError):
-    """A training ended early because it was asked to; what it reported until then is kept.
+    """A training ended early because it was asked to; what it reported until then is kept, and is
+    answered without a training.
 
     Attributes:
         epochs: How many epochs it had reported.

@@ -54,6 +54,8 @@ _DEARER = 1e3
 """How many times its typical value no cell is thought to reach of a reported cost."""
 _MOST_EPOCHS = 100_000
 _SHORT = 16
+_UNSEEN = 0.05
+"""After how large a share of what checkpoints may take all are looked at."""
 _OVERHEAD = 1.0
 """What a training costs beside its epochs, in millions of multiply-adds."""
 
@@ -175,6 +177,7 @@ class Training(Benchmark):
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
+        self._unseen_bytes = math.inf
 
     @property
     def _on_cpu(self) -> bool:
@@ -201,6 +204,10 @@ class Training(Benchmark):
 
     def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
         """What divides reported costs, by their names."""
+        if not isinstance(typical, Mapping):
+            raise UserError(
+                f"typical is a mapping of reported costs to numbers, not {typical!r:.80}."
+            )
         costs = [name for name, metric in self._reported.items() if not metric.is_loss]
         for name in typical:
             if name not in costs:
@@ -321,10 +328,18 @@ class Training(Benchmark):
 
     def _untrained(self, metric: str, cells: Sequence[Cell]) -> Values:
         """Metrics that follow from cells, shape ``(n,)``."""
-        function = self._known.get(metric)
-        if function is not None:
-            return Applied(function)(cells)
+        if metric in self._known:
+            return np.array([self._known_value(metric, cell) for cell in cells], dtype=np.float64)
         return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
+
+    def _known_value(self, metric: str, cell: Cell) -> float:
+        try:
+            value = float(self._known[metric](cell))
+        except Exception as error:
+            raise UserError(
+                f"{metric} of {self.name} fails for {cell}: {type(error).__name__}: {error}."
+            ) from error
+        return check_number(f"{metric} of {cell}", value, -math.inf)
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         """The answers of a cell after some epochs, trained as far as they are not here."""
@@ -342,7 +357,10 @@ class Training(Benchmark):
             if missing:
                 self._continue(place, cell, missing, seed)
                 curve, _ = self._found(cell, epochs, seed)
-        drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
+        self._unseen_bytes += place.held().bytes
+        if self._unseen_bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
+            drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
+            self._unseen_bytes = 0.0
         return curve
 
     def _found(
@@ -383,10 +401,8 @@ class Training(Benchmark):
     ) -> RunningTrial:
         try:
             folder = place.begin(held)
-        except OSError as error:
-            raise EvaluationError(
-                f"{place.path} cannot be written: {error.strerror or error}"
-            ) from error
+        except (OSError, UserError) as error:
+            raise EvaluationError(f"{place.path} cannot be written: {error}") from error
         return RunningTrial(
             held=held,
             epochs=epochs,

@@ -513,6 +513,14 @@ def test_the_others_go_on_after_a_failure(bench: Training) -> None:
     assert bench.query(SPACE.at((2, 2, 2)), LOSS, epochs=2) == 31.0
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_home_that_cannot_be_written_is_one_line(bench: Training, own_home: Path) -> None:
+    own_home.mkdir()
+    own_home.chmod(0o500)
+    with pytest.raises(sn.UserError, match="Cannot write"):
+        asked(bench, 9)
+
+
 def test_a_failure_keeps_the_checkpoint_of_before(bench: Training, trained: Trained) -> None:
     asked(bench, 3)
 
@@ -582,6 +590,8 @@ def test_penalties_are_known_functions_of_the_cell(trained: Trained) -> None:
     assert all(trial.values["params"] == 10 + sum(trial.cell.choices) for trial in run.trials)
     assert "params" in objective.known.terms
     assert not bench.is_dear("params")
+    with pytest.raises(sn.UserError, match="params of mine fails for net.*ZeroDivisionError"):
+        Objective("valid_error + params", training(trained, known={"params": lambda _: 1 / 0}))
 
 
 def test_a_reported_cost_needs_a_typical_value() -> None:
@@ -790,6 +800,53 @@ def test_the_checkpoint_of_a_killed_command_is_not_used(here: Path) -> None:
     with pytest.raises(StoppedError):
         asked(bench, 9)
     assert TrainingFolder(bench.folder_of(CELL)).held().epochs == 0
+
+
+LONELY = """
+import sys
+import surrogate_nas as sn
+space = sn.ChoiceSpace("net", {"width": (8, 16)})
+bench = sn.Training(
+    space, command=f"{sys.executable} waits.py", metrics=["valid_error"], epochs=2
+)
+bench.query("net(width=8)", "valid_error")
+"""
+WAITS = """
+import os, subprocess, sys, time
+child = subprocess.Popen(["sleep", "600"])
+with open("pids.part", "w") as file:
+    file.write(f"{os.getpid()} {child.pid}")
+os.rename("pids.part", "pids")
+time.sleep(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells who lives")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_command_ends_with_the_process_that_waits_for_it(here: Path, end: int) -> None:
+    (here / "waits.py").write_text(WAITS)
+    (here / "lonely.py").write_text(LONELY)
+    with subprocess.Popen([sys.executable, "lonely.py"], stderr=subprocess.DEVNULL) as process:
+        wait_until((here / "pids").exists)
+        pids = [int(pid) for pid in (here / "pids").read_text().split()]
+        assert all(map(is_alive, pids))
+        process.send_signal(end)
+    wait_until(lambda: not any(map(is_alive, pids)))
 
 
 # on the command line

@@ -56,6 +56,7 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (sn.ChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
     (sn.EnumerableChoiceSpace, {"name": "a", "options": {"x": (1, 2)}}),
     (sn.Computed, {"space": SPACE, "metrics": {"valid_error": len}}),
+    (sn.Training, {"space": SPACE, "train": len, "metrics": ["valid_error"], "epochs": 3}),
     (BENCH.query, {"cells": SPACE[0]}),
     (BENCH.column, {"metric": "digital_error"}),
     (BENCH.metric, {"name": "digital_error"}),
@@ -64,7 +65,13 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
     (Budget, {"cells": 2}),
     (read_comparison, {"folder": "none"}),
 ]
-UNCHECKED = {("compare", "folder"), ("compare", "workers"), ("Computed", "network")}
+UNCHECKED = {
+    ("AskTell", "out"),
+    ("compare", "folder"),
+    ("compare", "workers"),
+    ("Computed", "network"),
+    ("Training", "network"),
+}
 """A text is a folder, a large number of workers is one, and a network is whatever the sizes ask of
 it.
 """
