@@ -30,7 +30,7 @@ _WORD = re.compile("[A-Za-z][A-Za-z0-9_]*")
 _IMPORTED = {"numpy", "torch", "surrogate_nas"}
 
 app = typer.Typer(
-    no_args_is_help=True, help="Write a starting point: a strategy, task, loss, space or training."
+    no_args_is_help=True, help="Write a first strategy, task, loss, space or training."
 )
 NameArgument = Annotated[
     str, typer.Argument(help="Its name; the file is named like it, in small letters.")
@@ -119,9 +119,9 @@ def training(
     folder: FolderOption = Path(),
     json: JsonOption = False,
 ) -> None:
-    """Write a training of your own: small PyTorch networks on scikit-learn's digits.
+    """Write a training of small PyTorch networks.
 
-    It reports every epoch and goes on from its checkpoint. Put your space and your network in.
+    It learns scikit-learn's digits, reports every epoch and goes on from its checkpoint.
 
     \b
     Examples:
