@@ -44,7 +44,7 @@ _LAST_SECONDS = 0.05
 _PATIENCE_SECONDS = 5.0
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _REMEMBERED = 1000
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 """The standard streams belong to the whole process."""
 
 
@@ -169,7 +169,7 @@ class RunningTrial:
         self.curve[number] = Trained(values, self._before + self.seconds, self._name)
         self._write(number, values)
         shorten(self._place.log)
-        _say_that_it_lives()
+        say_that_it_lives()
         return not self.is_stopped
 
     def _checked_epoch(self, epoch: object) -> int:
@@ -223,7 +223,7 @@ def _checked_value(name: str, epoch: int, value: object, worst: float) -> float:
     return number
 
 
-def _say_that_it_lives() -> None:
+def say_that_it_lives() -> None:
     """Tell the process that waits for this one, if one does."""
     from surrogate_nas.runtime import worker
 

@@ -14,7 +14,9 @@ import json
 import math
 import platform
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -35,13 +37,14 @@ from surrogate_nas.benchmarks.running import (
     Train,
     failure,
     run,
+    say_that_it_lives,
 )
 from surrogate_nas.core.arguments import check_names, check_number, check_whole, checked
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.core.source import digest_of_function, with_imports
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import home, locked
+from surrogate_nas.files import holder, home, locked
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
@@ -54,6 +57,9 @@ _DEARER = 1e3
 """How many times its typical value no cell is thought to reach of a reported cost."""
 _MOST_EPOCHS = 100_000
 _SHORT = 16
+_WAIT_SECONDS = 0.05
+_MOST_UNSEEN = 20
+"""How often a lock without a holder is tried again: one that is just taken names none yet."""
 _UNSEEN = 0.05
 """After how large a share of what checkpoints may take all are looked at."""
 _OVERHEAD = 1.0
@@ -352,7 +358,7 @@ class Training(Benchmark):
             place.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"Cannot write {place.path}: {error.strerror or error}.") from error
-        with locked(place.path, what=f"the training of {cell} with seed {seed}"):
+        with _alone(place.path, f"the training of {cell} with seed {seed}"):
             curve, missing = self._found(cell, epochs, seed)  # by another process, meanwhile
             if missing:
                 self._continue(place, cell, missing, seed)
@@ -518,6 +524,25 @@ class Training(Benchmark):
                 f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
             ) from error
         return check_number(f"The cost of {cell}", value)
+
+
+@contextmanager
+def _alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold a training's folder; while another process trains there, this one says that it lives."""
+    with ExitStack() as stack:
+        unseen = 0
+        while True:
+            try:
+                stack.enter_context(locked(folder, what=what, wait=False))
+                break
+            except UserError as error:
+                unseen = unseen + 1 if holder(folder) is None else 0
+                # a training that asks for itself, or a folder that cannot be locked
+                if unseen > _MOST_UNSEEN or str(error).endswith("already."):
+                    raise
+            say_that_it_lives()
+            time.sleep(_WAIT_SECONDS)
+        yield
 
 
 def _functions(known: object) -> dict[str, Function]:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -376,6 +377,44 @@ def test_a_report_is_a_sign_of_life(
     monkeypatch.setattr(worker, "alive", lambda: signs.append(1), raising=False)
     asked(bench, 5)
     assert len(signs) == 5
+
+
+def test_one_process_waits_for_another_s_training_and_says_that_it_lives(
+    bench: Training,
+    trained: Trained,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from surrogate_nas.runtime import worker
+
+    signs: list[int] = []
+    monkeypatch.setattr(worker, "alive", lambda: signs.append(1), raising=False)
+    folder = bench.folder_of(CELL)
+    folder.mkdir(parents=True)
+    code = (
+        "import sys; from pathlib import Path; from surrogate_nas.files import locked\n"
+        "with locked(Path(sys.argv[1])):\n"
+        "    print('held', flush=True); input()\n"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdin=pipe, stdout=pipe, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdin is not None
+        other.stdout.readline()
+        release = threading.Timer(0.5, other.stdin.close)
+        release.start()
+        asked(bench, 2)
+        release.join()
+    assert len(signs) > 3 and trained.starts == [0]
+
+
+def test_a_training_that_asks_for_itself_is_one_line() -> None:
+    def asks(_cell: sn.Cell, _trial: RunningTrial) -> None:
+        bench.query(CELL, LOSS, epochs=3)
+
+    bench = training(asks)
+    with pytest.raises(EvaluationError, match="This process is writing the training of net"):
+        asked(bench, 9)
 
 
 # how it fails
