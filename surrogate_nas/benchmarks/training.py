@@ -224,10 +224,8 @@ class Training(Benchmark):
         }
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
-        from surrogate_nas.benchmarks import load
-
         if self.address:  # the file is read again, so that its functions need not be picklable
-            return load, (self.address,)
+            return _opened_again, (self.address, self.fingerprint)
         settings = {
             "metrics": list(self._reported),
             "epochs": self.epochs,
@@ -583,6 +581,19 @@ def _made_with() -> dict[str, str]:
         if library in sys.modules:
             made_with[library] = metadata.version(library)
     return made_with
+
+
+def _opened_again(address: str, fingerprint: str) -> Benchmark:
+    """The same in another process, from a file that is as it was."""
+    from surrogate_nas.benchmarks import load
+
+    benchmark = load(address)
+    if benchmark.fingerprint != fingerprint:
+        raise UserError(
+            f"{address} was edited while its cells are trained; give the same command again to"
+            " train by the new one."
+        )
+    return benchmark
 
 
 def _elsewhere(

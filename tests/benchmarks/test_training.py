@@ -914,13 +914,21 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
         *("--objective", "valid_error + 0.1*params"),
     )
     assert found.code == 0, found.err
-    compared = snas(
-        *("compare", "mine.py:MINE", "--strategies", "random,evolution", "--runs", 2),
-        *("--budget", 15, "--workers", 2, "--out", here / "out", "--json"),
-    )
+    command = "compare mine.py:MINE --strategies random,asha --runs 2 --budget 15 --json".split()
+    compared = snas(*command, "--workers", 2, "--out", here / "two")
     assert compared.code == 0, compared.err
-    again = snas("compare", here / "out", "--json")
     bench = sn.load("mine.py:MINE")
+    before = bench.cache.path.read_bytes()
+    again = snas(*command, "--out", here / "one")
+    first, second = (
+        [(one["score"], one["simulated_seconds"]) for one in made.json["strategies"]]
+        for made in (compared, again)
+    )
+    assert first == second
+    assert bench.cache.path.read_bytes() == before
     assert bench.address.endswith("mine.py:MINE") and pickle.loads(pickle.dumps(bench)) is bench
-    assert again.code in (0, 2)
+    stored = pickle.dumps(bench)
+    (here / "mine.py").write_text(FILE.replace("len_of", "lambda cell: 2.0 + sum(cell.choices)"))
+    with pytest.raises(sn.UserError, match="mine.py:MINE was edited while its cells are trained"):
+        pickle.loads(stored)
     assert_one_clear_line(snas("search", "mine.py:OTHER"), "surrogate_nas.Training")
