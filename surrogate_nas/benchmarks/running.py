@@ -225,11 +225,9 @@ def _checked_value(name: str, epoch: int, value: object, worst: float) -> float:
 
 def say_that_it_lives() -> None:
     """Tell the process that waits for this one, if one does."""
-    from surrogate_nas.runtime import worker
+    from surrogate_nas.runtime.worker import alive
 
-    alive = getattr(worker, "alive", None)
-    if alive is not None:
-        alive()
+    alive()
 
 
 Train = Callable[[Cell, RunningTrial], object]

@@ -92,6 +92,7 @@ class Training(Benchmark):
     default_seed: Seed = 0
     one_by_one = True
     one_curve = True
+    runs_apart = True
 
     @checked
     def __init__(
@@ -109,6 +110,8 @@ class Training(Benchmark):
         device: str = "cpu",
         threads: int = 1,
         checkpoints: str = "10GB",
+        longest: float | None = None,
+        silence: float | None = None,
         name: str = "",
         title: str = "",
         network: Network | None = None,
@@ -136,6 +139,8 @@ class Training(Benchmark):
             checkpoints: The most that checkpoints may take on the disk, such as ``10GB``; beyond,
                 those are removed that have all epochs, then those that were not used for longest. A
                 cell without one is trained anew, and charged.
+            longest: The most seconds that a training may take in a search; None for no limit.
+            silence: The most seconds between two reports of a training in a search.
             name: The benchmark's name; the space's if left out.
             title: One line saying what it trains.
             network: The macro architecture behind the space's own sizes, where it has any.
@@ -157,6 +162,8 @@ class Training(Benchmark):
         self.epochs = check_whole("The number of epochs", epochs, 1, _MOST_EPOCHS)
         self.device = device
         self.threads = check_whole("The number of threads", threads, 1)
+        self.longest_seconds = _limit("longest", longest)
+        self.longest_silence = _limit("silence", silence)
         self.stochastic = stochastic
         self.name = name or space.name
         self.title = title or f"trainings of {space.name}"
@@ -237,6 +244,8 @@ class Training(Benchmark):
             "device": self.device,
             "threads": self.threads,
             "checkpoints": self._checkpoints,
+            "longest": self.longest_seconds,
+            "silence": self.longest_silence,
             "name": self.name,
             "title": self.title,
             "network": self.network,
@@ -541,6 +550,11 @@ def _alone(folder: Path, what: str) -> Iterator[None]:
             say_that_it_lives()
             time.sleep(_WAIT_SECONDS)
         yield
+
+
+def _limit(name: str, seconds: float | None) -> float | None:
+    """A limit of a training, checked."""
+    return None if seconds is None else check_number(name, seconds, above=True)
 
 
 def _functions(known: object) -> dict[str, Function]:

@@ -213,7 +213,7 @@ def is_mistake(trials: Sequence[Trial]) -> bool:
         return False
     reasons = set()
     for trial in trials:
-        reason, _, _ = trial.failure.partition(" (log: ")
+        reason, _, _ = trial.failure.partition("; its output is in ")
         reasons.add(reason.replace(trial.cell.text, ""))
     return len(reasons) == 1
 

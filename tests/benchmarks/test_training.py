@@ -43,9 +43,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Trained:
-    """A training that saves a checkpoint, and notes the epochs that it really trains."""
+    """A training that saves a checkpoint, and notes the epochs that it really trains.
 
-    def __init__(self) -> None:
+    Attributes:
+        notes: Where it notes them too, for those that are trained in a slot.
+    """
+
+    def __init__(self, notes: Path | None = None) -> None:
+        self.notes = notes
         self.epochs: list[tuple[str, int]] = []
         self.starts: list[int] = []
         self.seeds: list[int] = []
@@ -59,6 +64,9 @@ class Trained:
         self.seeds.append(trial.seed)
         for epoch in range(trial.start + 1, trial.epochs + 1):
             self.epochs.append((cell.text, epoch))
+            if self.notes is not None:
+                with self.notes.open("a") as file:
+                    file.write(f"{trial.start} {epoch} {cell}\n")
             sum(range(20_000))
             if self.saves:
                 state.write_text(str(epoch))
@@ -163,10 +171,14 @@ def test_a_training_goes_on_from_its_checkpoint(bench: Training, trained: Traine
     assert len(trained.starts) == 2
 
 
-def test_asha_retrains_no_epoch(bench: Training, trained: Trained) -> None:
-    run = sn.search(bench, "asha", LOSS, budget=30)
-    assert len(run.trials) == 30 and max(trained.starts) > 0
-    assert len(trained.epochs) == len({*trained.epochs})
+@pytest.mark.parametrize("slots", [1, 2])
+def test_asha_retrains_no_epoch(tmp_path: Path, slots: int) -> None:
+    bench = training(Trained(tmp_path / "notes"))
+    run = sn.search(bench, "asha", LOSS, budget=30, parallel=slots)
+    noted = [line.split(" ", 1) for line in (tmp_path / "notes").read_text().splitlines()]
+    assert len(run.trials) == 30
+    assert max(int(start) for start, _ in noted) > 0
+    assert len(noted) == len({epoch_and_cell for _, epoch_and_cell in noted})
     charged = sum(trial.cost_seconds for trial in run.trials)
     deepest: dict[sn.Cell, int] = {}
     for trial in run.trials:
@@ -238,18 +250,21 @@ def test_answers_outlive_the_process(bench: Training, trained: Trained) -> None:
     assert asked(again, 1)[0] == [53.0]  # reported on the way
 
 
-def test_a_search_that_was_interrupted_trains_nothing_again(trained: Trained) -> None:
+def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path: Path) -> None:
     seen: list[int] = []
 
     def ends(trials: Any) -> bool:
         seen.extend(trial.index for trial in trials)
         return len(seen) >= 12
 
-    sn.search(training(trained), "asha", LOSS, budget=30, callback=ends)
-    half = list(trained.epochs)
-    again = Trained()
-    sn.search(training(again), "asha", LOSS, budget=30)
-    assert half and not {*half} & {*again.epochs}
+    bench = training(Trained(tmp_path / "notes"))
+    sn.search(bench, "asha", LOSS, budget=30, callback=ends)
+    half = (tmp_path / "notes").read_text().splitlines()
+    sn.search(bench, "asha", LOSS, budget=30)
+    whole = (tmp_path / "notes").read_text().splitlines()
+    trained = [line.split(" ", 1)[1] for line in whole]
+    assert len(half) < len(whole)
+    assert len(trained) == len({*trained})
 
 
 def test_an_interrupt_is_none_of_its_failures(bench: Training, trained: Trained) -> None:
