@@ -121,6 +121,7 @@ OPTIONS = (
     "hyperband(eta=2)",
     "bohb(eta=2, num_samples=8, random_fraction=0.1, bandwidth_factor=2, min_bandwidth=0.1)",
     "asha(eta=2)",
+    "one_epoch(candidates=3)",
     "zero_cost(first_cells=5, promising=2)",
     "zero_cost(sees_cells=False)",
     "bo(first_cells=4, sharpness=0.5, mildness=0.2)",

@@ -35,7 +35,7 @@ from surrogate_nas.tables.sources import nb201 as source
 from tests.conftest import SWIFT_STRATEGIES
 
 SPACE = make_space()
-UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha"}
+UNTAUGHT = {"random", "random_sampling", "successive_halving", "hyperband", "asha", "one_epoch"}
 """Those that draw at random where there is one number of epochs only."""
 LEARNING = [name for name in SWIFT_STRATEGIES if name not in UNTAUGHT]
 CHEAP = {

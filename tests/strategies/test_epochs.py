@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 
 SPACE = nb201()
-OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "bo_epochs")
+OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
 
 
 def made(name: str, epochs: Sequence[int]) -> Strategy:
@@ -118,6 +119,30 @@ def test_asha_promotes_as_soon_as_a_cell_is_among_the_best_and_never_waits() -> 
     assert 9 in {r.epochs for r in asked}
     assert max(Counter(asked).values()) == 1, "no cell goes on twice"
     assert [r.epochs for r in strategy.ask(20) if isinstance(r, Request)].count(1) >= 18
+
+
+def test_one_epoch_skips_rungs_and_trains_the_best_of_all_that_were_looked_at() -> None:
+    asked = drive(made("one_epoch", (1, 3, 9)), 40, by_place)
+    assert [r.epochs for r in asked] == ([1] * 9 + [9]) * 4, "as many epochs early as to the end"
+    trained: set[Cell] = set()
+    for place in (9, 19, 29, 39):
+        early = [r for r in asked[:place] if r.epochs == 1 and r.cell not in trained]
+        assert asked[place].cell == min(early, key=by_place).cell
+        trained.add(asked[place].cell)
+
+
+def test_one_epoch_never_waits_and_trains_no_told_cell_again() -> None:
+    strategy = made("one_epoch(candidates=2)", (1, 9))
+    asked = [one for one in strategy.ask(6) if isinstance(one, Request)]
+    assert [one.epochs for one in asked] == [1] * 6
+    shared = asked[0].cell
+    strategy.tell([Trial(0, shared, 0.0, 0.0, 0.0, True, 9, 1.0)])
+    told = [Trial(i + 1, r.cell, float(i), 0.0, 0.0, True, 1, 1.0) for i, r in enumerate(asked)]
+    failed = replace(told[1], score=-1.0, failure="out of memory")
+    strategy.tell([told[0], failed, *told[2:]])
+    following = [one for one in strategy.ask(4) if isinstance(one, Request)]
+    assert following[:3] == [Request(one.cell, 9) for one in asked[2:5]]
+    assert following[3].epochs == 1
 
 
 def test_bohb_draws_where_good_cells_are_dense() -> None:
@@ -267,6 +292,11 @@ def test_bo_over_epochs_is_bo_where_nothing_read_early_ranks_cells() -> None:
         lambda request: by_place(request) if request.epochs == 9 else float(rng.random()),
     )
     assert {request.epochs for request in asked[-20:]} == {9}
+
+
+def test_one_epoch_needs_a_candidate() -> None:
+    with pytest.raises(UserError, match="candidates must be a whole number of at least 1"):
+        resolve("one_epoch(candidates=0)")(SPACE, seed=0)
 
 
 @pytest.mark.parametrize("option", ["eta=1.0", "rungs=0"])

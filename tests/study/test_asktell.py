@@ -192,7 +192,17 @@ def test_every_strategy_goes_on_where_every_third_evaluation_fails(strategy: str
 
 @pytest.mark.parametrize(
     "strategy",
-    ["random", "evolution", "bo", "guided", "bo_epochs", "asha", "hyperband", "reinforce"],
+    [
+        "random",
+        "evolution",
+        "bo",
+        "guided",
+        "bo_epochs",
+        "asha",
+        "one_epoch",
+        "hyperband",
+        "reinforce",
+    ],
 )
 def test_every_strategy_goes_on_where_all_fail(strategy: str) -> None:
     loop = failing(ALONE, strategy, lambda _: True, bench=sn.load("fashion"))

@@ -1,0 +1,91 @@
+"""One epoch: every random cell is looked at after the fewest epochs, and only the best are trained
+to the end.
+
+Egele, Guyon, Sun & Balaprakash, "Is One Epoch All You Need for Multi-Fidelity Hyperparameter
+Optimization?", arXiv 2307.15422, 2023: all candidates for one epoch, then the top K to the end; the
+baseline that halving must beat. Departures: a strategy is told no budget, so it does not wait for
+the last candidate but trains one cell to the end after every few, the best that is not yet trained;
+K follows from what the budget pays. "One epoch" is the first length that can be asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import ClassVar
+
+from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies.random import RandomSearch
+
+
+class OneEpoch(RandomSearch):
+    """Looks at new random cells; after every `candidates` of them, trains the best to the end that
+    is not yet trained.
+
+    Never waits: while early looks are running, it begins others. With one number of epochs or none
+    it is random search.
+
+    Example:
+        >>> from collections import Counter
+        >>> import surrogate_nas as sn
+        >>> run = sn.search("fashion", "one_epoch", "valid_error", budget=70)
+        >>> sorted(Counter(trial.epochs for trial in run.trials[10:]).items())
+        [(1, 50), (5, 10)]
+    """
+
+    chooses_epochs: ClassVar[bool] = True
+
+    def __init__(self, space: Space, *, seed: int, candidates: int | None = None) -> None:
+        """Start with nothing observed.
+
+        Args:
+            candidates: How many cells are looked at for each that is trained to the end; None for
+                as many as cost the epochs of one whole training, R / r, so that looking and
+                training are given about the same number of epochs, as rungs of halving are.
+
+        Raises:
+            UserError: There is not one candidate.
+        """
+        super().__init__(space, seed=seed)
+        if candidates is not None:
+            candidates = check_whole("candidates", candidates, 1, None)
+        self.candidates = candidates
+        self._early: dict[Cell, float] = {}
+        self._looks = 0
+        self._trained: set[Cell] = set()
+        self._promoted = 0
+
+    @cached_property
+    def _each(self) -> int:
+        """How many cells are looked at for each that is trained to the end."""
+        return self.candidates or math.ceil(self.epochs[-1] / self.epochs[0])
+
+    def ask(self, n: int) -> Sequence[Cell | Request]:
+        """Propose the best early cell where one is due, or new ones."""
+        if len(self.epochs) < 2:
+            return super().ask(n)
+        return [self._next() for _ in range(n)]
+
+    def _next(self) -> Request:
+        if self._promoted < self._looks // self._each:
+            waiting = [cell for cell in self._early if cell not in self._trained]
+            if waiting:
+                best = min(waiting, key=self._early.__getitem__)
+                self._trained.add(best)
+                self._promoted += 1
+                return Request(best, self.epochs[-1])
+        return Request(self._draw(), self.epochs[0])
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Remember the early scores, and which cells are trained to the end."""
+        super().tell(trials)
+        for trial in trials:
+            if not self.epochs or trial.epochs == self.epochs[-1]:
+                self._trained.add(trial.cell)
+            elif trial.epochs == self.epochs[0]:
+                self._looks += 1
+                if not trial.failure:
+                    self._early[trial.cell] = trial.score
