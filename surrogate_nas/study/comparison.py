@@ -27,6 +27,7 @@ from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.options import Budget
+from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.study.problem import Problem
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.scale import (
@@ -331,6 +332,22 @@ class Comparison(StudyResult):
             seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
         return np.array(seen) - self.scores(strategy)
 
+    def overtuning(self, strategy: str) -> OvertuningSummary | None:
+        """How often a strategy's runs ended with a worse cell than they had picked before, and what
+        that cost; None where searches see what is reported, of several objectives, and without a
+        feasible run.
+        """
+        if not self.objective.draws or self.objective.parts > 1:
+            return None
+        picks = [self._picks(self.anytime(run)) for run in self.feasible_runs_of(strategy)]
+        return summarise_overtuning(picks, self.rounding)
+
+    def _picks(self, history: Anytime) -> Values:
+        """The scores of what a run had picked after each of its trials, from its first answer
+        on.
+        """
+        return np.asarray(history.score[np.isfinite(history.score)])
+
     def scores(self, strategy: str) -> Values:
         """What every finished run of a strategy that found a feasible cell achieved, shape
         ``(runs,)``.
@@ -457,6 +474,7 @@ class Comparison(StudyResult):
         points = checkpoints(budget)
         score = np.full(len(points), np.inf)
         answer = None
+        lost = None
         if run.trials and not run.failure:
             if self.objective.parts == 1 and run.answers:
                 answer = self.answer(run)
@@ -465,6 +483,9 @@ class Comparison(StudyResult):
             if self.objective.parts == 1:
                 reported = self.reported(run)
                 best = np.where([reported[i].feasible for i in history.best], best, np.inf)
+            if self.objective.draws and answer is not None and answer.feasible:
+                loss = overtuning(self._picks(history)).loss
+                lost = loss if loss > self.rounding else 0.0
             if budget.cells is not None:
                 score = history.at_cells(best, points.astype(np.int64))
             else:
@@ -481,6 +502,7 @@ class Comparison(StudyResult):
             strategy_seconds=run.strategy_seconds,
             answer="" if answer is None else self._class_of(answer),
             answer_index=-1 if answer is None else answer.index,
+            overtuning=lost,
         )
 
     def _class_of(self, answer: Trial) -> str:
@@ -541,6 +563,7 @@ class Comparison(StudyResult):
         summary = self.summary(name)
         regrets = self.regrets(name)
         optimism = self.optimism(name)
+        overtuned = self.overtuning(name)
         return {
             "name": name,
             "runs": len(runs),
@@ -551,6 +574,7 @@ class Comparison(StudyResult):
                 "median": None if regrets is None else float(np.median(regrets)),
             },
             "optimism": None if optimism is None or not len(optimism) else float(optimism.mean()),
+            "overtuning": None if overtuned is None else overtuned.to_json(),
             "best": self._best_json(min(map(self.answer, runs), key=lambda trial: trial.score)),
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),

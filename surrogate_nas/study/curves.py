@@ -52,6 +52,9 @@ class Trace:
         answer: The identity of the cell that it ended with and its λR, by which isomorphic cells of
             equal cost are one; empty where it has none, or a front.
         answer_index: The trial that this was; -1 where `answer` is empty.
+        overtuning: By how much its answer scores worse than what it had picked before, 0 where it
+            does not (`surrogate_nas.study.overtuning`); None where its search saw what is reported,
+            or it has no answer.
     """
 
     strategy: str
@@ -65,6 +68,7 @@ class Trace:
     strategy_seconds: float
     answer: str = ""
     answer_index: int = -1
+    overtuning: float | None = None
 
     @property
     def duplicates(self) -> int:
@@ -271,6 +275,17 @@ class ProblemResult:
             if trace.run in shared
         ]
         return np.asarray(values[[place for _, place in sorted(chosen)]])
+
+    def overtuning(self, strategy: str) -> tuple[float, float] | None:
+        """How often the runs of a strategy ended with a worse cell than they had picked before, and
+        their mean loss by it as normalised regret; None where no run can tell.
+        """
+        known = [trace.overtuning for trace in self.traces[strategy]]
+        losses = [loss for loss in known if loss is not None]
+        if not losses:
+            return None
+        share = float(np.mean([loss > 0 for loss in losses]))
+        return share, float(np.mean(losses)) / self.reference.scale
 
     def failures(self, strategy: str) -> list[str]:
         """What went wrong in the runs of a strategy that failed."""

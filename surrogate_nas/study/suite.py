@@ -211,6 +211,7 @@ class SuiteResult(StudyResult):
                     "random": p.reference.optimum + p.reference.scale,
                     "exact": p.reference.exact,
                     "noise": p.noise,
+                    "overtuning": self._overtuning_json(p),
                 }
                 for p in self.problems
             ],
@@ -220,6 +221,16 @@ class SuiteResult(StudyResult):
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
         }
+
+    def _overtuning_json(self, problem: ProblemResult) -> dict[str, dict[str, float]] | None:
+        """By strategy its overtuning on a problem; None where searches see what is reported."""
+        found = {name: problem.overtuning(name) for name in self.strategies}
+        by_name = {
+            name: {"share": one[0], "mean_regret_lost": one[1]}
+            for name, one in found.items()
+            if one is not None
+        }
+        return by_name or None
 
     @property
     def failures(self) -> list[str]:

@@ -20,8 +20,10 @@ from surrogate_nas.report.sections.scores import summary_notes
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
-from surrogate_nas.study.api import read_comparison
+from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
+from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 
@@ -171,6 +173,75 @@ def test_what_is_reported_is_the_mean_of_what_the_search_chose(
     )
 
 
+def test_overtuning_is_what_the_last_pick_loses_against_the_best_pick() -> None:
+    """By hand: the picks of three runs by their true scores."""
+    runs = [np.array(picks) for picks in ([8.0, 4.0, 5.0], [8.0, 4.0, 2.0], [4.0, 4.0, 6.0])]
+    assert [overtuning(picks) for picks in runs] == [(1.0, 0.25), (0.0, 0.0), (2.0, None)]
+    found = summarise_overtuning(runs)
+    assert found == OvertuningSummary(
+        share=pytest.approx(2 / 3),
+        mean_loss=1.0,
+        median_relative=0.25,
+        worse_than_first=pytest.approx(1 / 3),
+    )
+    rounded = summarise_overtuning(runs, rounding=1.0)
+    assert rounded is not None and rounded.share == pytest.approx(1 / 3)
+    assert summarise_overtuning([]) is None
+
+
+def test_a_comparison_tells_the_overtuning_where_seeds_are_drawn(
+    path: Path, noisy: TableBenchmark
+) -> None:
+    made = sn.compare(str(path), ["random", "evolution"], seed_policy="draw", runs=6, budget=80)
+    mean = noisy.column("valid_error", 200) / 100
+    for name in made.strategies:
+        losses = []
+        for run in made.runs_of(name):
+            picks = [
+                mean[min(run.trials[: i + 1], key=lambda trial: trial.score).cell.index]
+                for i in range(len(run.trials))
+            ]
+            losses.append(picks[-1] - min(picks))
+        found = made.overtuning(name)
+        assert found is not None and found.mean_loss == pytest.approx(np.mean(losses))
+        assert found.share == np.mean(np.array(losses) > 1e-12)
+        (problem,) = made.problems
+        share, regret = problem.overtuning(name)  # type: ignore[misc]
+        assert share == found.share
+        assert regret == pytest.approx(found.mean_loss / problem.reference.scale)
+    assert any(made.to_json()["strategies"][i]["overtuning"]["share"] > 0 for i in range(2))
+    plain = sn.compare(str(path), ["random"], runs=1, budget=5)
+    front = sn.compare(
+        str(path),
+        ["random"],
+        "valid_error, latency@mine",
+        seed_policy="draw",
+        runs=1,
+        budget=5,
+    )
+    assert plain.overtuning("random") is None and front.overtuning("random") is None
+
+
+def test_a_suite_tells_the_overtuning_of_its_problems_with_drawn_seeds(
+    path: Path, tmp_path: Path
+) -> None:
+    problems = [
+        Problem(policy, str(path), "valid_error", seed_policy=policy, cells=40)
+        for policy in ("mean", "draw")
+    ]
+    suite = Suite("mine", "two policies", problems, [Entry("random", 4), Entry("evolution", 4)])
+    result = run_suite(suite, tmp_path)
+    plain, drawn_seeds = (one["overtuning"] for one in result.summary["problems"])
+    assert plain is None and set(drawn_seeds) == {"random", "evolution"}
+    comparison = read_comparison(tmp_path / "problems" / "draw")
+    for name, told in drawn_seeds.items():
+        found = comparison.overtuning(name)
+        assert found is not None and told["share"] == found.share
+    page = result.report(tmp_path).read_text()
+    (section,) = (part for part in page.split("<details") if ">Overtuning<" in part)
+    assert section.count("<tr") == 2, "one row under its heads"
+
+
 def test_limits_and_fronts_are_seen_by_seed_and_reported_by_the_mean(
     path: Path, noisy: TableBenchmark
 ) -> None:
@@ -260,6 +331,7 @@ def test_the_command_line_tells_what_was_seen_and_what_it_is(
     )
     page = (tmp_path / "report.html").read_text()
     assert "Searches saw one training of each cell" in page and "optimism" in page
+    assert "overtuning" in page and "that they had picked before" in page
 
 
 def test_the_noise_is_that_of_the_best_cells(path: Path) -> None:

@@ -19,6 +19,7 @@ from surrogate_nas.core.numbers import (
     p_value,
     plural,
     quantity,
+    share,
     some_of,
 )
 from surrogate_nas.report.markup import (
@@ -41,6 +42,11 @@ _TESTS_NOTE = (
     " where the first is always better, −1 where the second is. p: Wilcoxon's signed-rank test,"
     " two-sided, then corrected by Holm over all pairs."
 )
+OVERTUNING_NOTE = (
+    "Overtuning (Schneider et al., 2025): the share of runs whose answer is worse by the mean over"
+    " seeds than a cell that they had picked before, and the mean loss by it over all runs."
+)
+_OVERTUNING = [Column("overtuning", "runs"), Column("overtuning", "loss")]
 
 
 @section(70, "comparison", "front")
@@ -70,6 +76,7 @@ def summary_table(comparison: Comparison, styles: dict[str, Style]) -> Table:
         Column("regret", "mean"),
         Column("regret", "median"),
         *([Column("optimism", "seen − mean")] if comparison.objective.draws else []),
+        *(_OVERTUNING if _shows_overtuning(comparison) else []),
         Column("cells", "evaluated"),
         Column("cells", "distinct"),
         Column("queries") if queries else Column("time", "simulated, s"),
@@ -94,8 +101,10 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
     summary = comparison.summary(name)
     regrets = comparison.regrets(name)
     optimism = comparison.optimism(name)
+    overtuning = comparison.overtuning(name)
     if summary is None:
-        return [NO_CELL, *[NOTHING] * (4 if optimism is None else 5)]
+        more = (optimism is not None) + len(_OVERTUNING) * _shows_overtuning(comparison)
+        return [NO_CELL, *[NOTHING] * (4 + more)]
     one = len(comparison.feasible_runs_of(name)) == 1
     between = " – ".join(fixed(end, decimals) for end in summary.ci95 or ())
     return [
@@ -105,7 +114,16 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
         NOTHING if regrets is None else fixed(float(regrets.mean()), decimals),
         NOTHING if regrets is None else fixed(float(np.median(regrets)), decimals),
         *([] if optimism is None else [fixed(float(optimism.mean()), decimals)]),
+        *(
+            []
+            if overtuning is None
+            else [share(overtuning.share), fixed(overtuning.mean_loss, decimals)]
+        ),
     ]
+
+
+def _shows_overtuning(comparison: Comparison) -> bool:
+    return comparison.objective.draws and comparison.objective.parts == 1
 
 
 def _costs(comparison: Comparison, name: str) -> list[Content]:
@@ -158,14 +176,23 @@ def summary_notes(comparison: Comparison) -> list[str]:
             f"{infeasible} of {plural(len(runs), 'run')} found {NO_CELL} and have no score: scores"
             " and regrets are over the others, whose number is in the column of runs."
         )
-    if objective.draws:
+    notes += _notes_on_drawn_seeds(comparison)
+    if objective.benchmark.cost == "queries":
+        notes.append("The benchmark holds no training times: a query costs one unit.")
+    return notes
+
+
+def _notes_on_drawn_seeds(comparison: Comparison) -> list[str]:
+    """What the columns mean that tell what drawn seeds did to a search."""
+    notes = []
+    if comparison.objective.draws:
         notes.append(
             "Optimism: the score of the answer as the search saw it, minus its score by the mean"
             " over seeds, which all other numbers use; below 0, the answer looked better than it"
             " is."
         )
-    if objective.benchmark.cost == "queries":
-        notes.append("The benchmark holds no training times: a query costs one unit.")
+    if _shows_overtuning(comparison):
+        notes.append(OVERTUNING_NOTE)
     return notes
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 
-from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity
+from surrogate_nas.core.numbers import NOTHING, fixed, p_value, quantity, share
 from surrogate_nas.report.markup import (
     Column,
     Content,
@@ -19,7 +19,7 @@ from surrogate_nas.report.markup import (
     strategy,
 )
 from surrogate_nas.report.reading import MARKED, Study, expected_runtime
-from surrogate_nas.report.sections.scores import effect_in_words
+from surrogate_nas.report.sections.scores import OVERTUNING_NOTE, effect_in_words
 
 _FEWEST_PROBLEMS = 7
 """With fewer, pairs of strategies say nothing over problems."""
@@ -103,6 +103,25 @@ def regret(study: Study) -> Section | None:
         "Mean normalised regret at the end; 0: the optimum, 1: the expected regret of random"
         " sampling; bold: the lowest.",
     )
+
+
+@section(73, "suite")
+def overtuning(study: Study) -> Section | None:
+    """How often runs left a better pick, a row a problem with drawn seeds."""
+    names = list(study.result.standings)
+    rows: list[list[Content]] = []
+    for problem in study.result.problems:
+        found = [problem.overtuning(name) for name in names]
+        if any(one is not None for one in found):
+            shown = [
+                NOTHING if one is None else f"{share(one[0])}, {fixed(one[1], 3)}" for one in found
+            ]
+            rows.append([problem.name, *shown])
+    if not rows:
+        return None
+    heads = [Column("problem"), *(Column(name) for name in names)]
+    text = f"{OVERTUNING_NOTE} The loss is in normalised regret."
+    return Section("Overtuning", [Table(heads, rows), note(text)], folded=True)
 
 
 @section(75, "suite")
