@@ -280,6 +280,13 @@ class Benchmark(ABC):
     longest_seconds: float | None = None
     longest_silence: float | None = None
 
+    @property
+    def begins_at_random(self) -> bool:
+        """Whether a single search on it begins with random cells, as comparisons do; by default not
+        where every answer is made when it is asked for, as in a user's own training.
+        """
+        return not self.one_by_one
+
     @cached_property
     def _by_name(self) -> dict[str, Metric]:
         return {metric.name: metric for metric in self.metrics}

@@ -265,6 +265,11 @@ class JoinedBenchmark(Benchmark):
         """The cells over which the median of a metric is taken, as its owner chooses them."""
         return self._owner(question.metric).reference_sample(question)
 
+    @property
+    def begins_at_random(self) -> bool:
+        """Whether a single search begins with random cells, as the base says."""
+        return self.base.begins_at_random
+
     def is_dear(self, metric: str) -> bool:
         """Whether each new answer is a call of a user's function, as the metric's owner says."""
         return self._owner(metric).is_dear(metric)

@@ -21,7 +21,6 @@ Command = TypeVar("Command", bound=Callable[..., None])
 DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
-_MOST_DIGITS = 18
 _COMMA = re.compile(r",(?![^()]*\))")
 """A comma outside parentheses."""
 _NO_NAME = re.compile(r"[^\w.]+")
@@ -252,18 +251,10 @@ def numbers(given: str, what: str) -> list[float]:
     return values
 
 
-def cell_named(space: Space, text: str) -> Cell:
-    """The cell that a text names: as the field prints it, or its index in the order of the
+def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
+    """The cells that texts name: as the field prints them, or their indices in the order of the
     space.
     """
-    from surrogate_nas.space.base import cell_at
+    from surrogate_nas.space.base import cell_written
 
-    written = text.strip()
-    if not (written.isascii() and written.isdigit()):
-        return space.cell(text)
-    return cell_at(space, int(written[:_MOST_DIGITS]))
-
-
-def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
-    """The cells that texts name, each as `cell_named` reads it."""
-    return [cell_named(space, text) for text in texts]
+    return [cell_written(space, text) for text in texts]

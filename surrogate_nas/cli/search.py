@@ -43,6 +43,23 @@ if TYPE_CHECKING:
     from surrogate_nas.objective import Objective
     from surrogate_nas.space.trial import Trial
     from surrogate_nas.study.run import Run
+FirstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="CELL|FILE",
+        help="A cell to ask for first, or a file with one a line; the option again for more.",
+    ),
+]
+KnownOption = Annotated[
+    Path | None,
+    typer.Option(help="A CSV file of what was trained before: cell, metrics, epochs; not charged."),
+]
+RandomFirstOption = Annotated[
+    int | None,
+    typer.Option(
+        help="How many random cells come first; by default 10, and 0 on a training of your own."
+    ),
+]
 
 
 @run_options
@@ -57,6 +74,9 @@ def search(
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
+    first: FirstOption = None,
+    known: KnownOption = None,
+    random_first: RandomFirstOption = None,
     with_: WithOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
@@ -78,6 +98,7 @@ def search(
       snas search fashion
       snas search fashion evolution --budget 300 --seed 1
       snas search live:digits evolution --budget 60 --parallel 2
+      snas search mine.py:MINE asha --first mine.txt --known runs.csv
       snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
     """
     from surrogate_nas.benchmarks import load
@@ -107,6 +128,9 @@ def search(
             budget=budget,
             budget_seconds=budget_seconds,
             seed=seed,
+            first=first or (),
+            known=known,
+            random_first=random_first,
             engine=engine,
             folder=out,
             callback=counted,
@@ -160,6 +184,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         }
     return {
         "best": answer,
+        "known": _known_content(run),
         "trials": [
             {
                 "index": trial.index,
@@ -182,6 +207,34 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "warning": bound.warning,
         **({"diagnosis": run.diagnosis} if run.diagnosis else {}),
     }
+
+
+def _known_content(run: Run) -> dict[str, Any]:
+    """What was trained before the run, which is none of its trials, and the best of it."""
+    best = run.best_known
+    return {
+        "trainings": [
+            {
+                "cell": str(trial.cell),
+                "epochs": trial.epochs,
+                "score": trial.score,
+                "feasible": trial.feasible,
+            }
+            for trial in run.known
+        ],
+        "best": None if best is None else {"cell": str(best.cell), "score": best.score},
+    }
+
+
+def _known_rows(content: dict[str, Any]) -> list[tuple[str, object]]:
+    known = content["known"]
+    if not known["trainings"]:
+        return []
+    rows: list[tuple[str, object]] = [("known before, not charged", len(known["trainings"]))]
+    if known["best"] is not None:
+        rows.append(("best known before", known["best"]["cell"]))
+        rows.append(("score of that", known["best"]["score"]))
+    return rows
 
 
 def _rows(
@@ -213,6 +266,7 @@ def _rows(
             if len(final) > _MOST_FINAL
             else []
         ),
+        *_known_rows(content),
         ("evaluations", len(run.trials)),
         *failed,
         (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),

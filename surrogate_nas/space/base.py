@@ -40,6 +40,8 @@ shape ``(n,)``.
 REFERENCE_SIZE = 10_000
 """How many cells stand for a space that cannot be listed."""
 _SURVEY_SEED = 201
+_MOST_DIGITS = 18
+"""Of an index; more of them are cut, and name no cell of any space that is listed."""
 
 
 class Space(ABC):
@@ -465,6 +467,24 @@ class Enumerable(Space, Sequence[Cell]):
             if known is not None:
                 return known
         return super().cell(given)
+
+
+def cell_written(space: Space, text: str) -> Cell:
+    """The cell that a user's text names: as the field prints it, or its place in the order of the
+    space.
+
+    Raises:
+        UserError: It names no cell of the space.
+
+    Example:
+        >>> from surrogate_nas.space import space_named
+        >>> str(cell_written(space_named("macro"), " 0 "))
+        'conv_stack(layers=1, channels=4)'
+    """
+    written = text.strip()
+    if not (written.isascii() and written.isdigit()):
+        return space.cell(text)
+    return cell_at(space, int(written[:_MOST_DIGITS]))
 
 
 def cell_at(space: Space, index: int) -> Cell:

@@ -18,6 +18,7 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
+from surrogate_nas.study.beginning import FirstLike, read_beginning, usual_first_cells
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
@@ -53,12 +54,16 @@ def search(
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
+    first: FirstLike = (),
+    known: str | Path | None = None,
+    random_first: int | None = None,
     engine: str = "processes",
     folder: str | Path | None = None,
     callback: Watch | None = None,
     **options: Any,
 ) -> Run:
-    """Run one strategy once; the same as run number `seed` of a comparison with the root seed 0.
+    """Run one strategy once; with ten random first cells the same as run number `seed` of a
+    comparison with the root seed 0.
 
     Args:
         benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
@@ -74,6 +79,13 @@ def search(
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
+        first: Cells that are asked for before all others, by text or index, or files with a cell a
+            line.
+        known: A CSV file of what was trained before, with the columns ``cell``, the metrics that
+            the objective reads, and ``epochs`` where not all are of its own. The strategy is told
+            it first; it is not charged and is no trial, so never the answer.
+        random_first: How many random cells come next; None for ten, and for none on a training of
+            one's own, where strategies draw what they need themselves.
         engine: Where cells are trained in parallel: a key of
             `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
@@ -82,8 +94,8 @@ def search(
         **options: See ``Options``.
 
     Returns:
-        The run: its ``trials`` in the order of finishing, and as ``incumbent`` the one of the
-        lowest score.
+        The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
+        score, and as ``best_known`` the best of what was known before.
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
@@ -98,6 +110,9 @@ def search(
         ... )
         >>> small.incumbent.feasible, small.incumbent.values["params"] <= 20000
         (True, True)
+        >>> mine = sn.search("fashion", "random", "valid_loss", first=[11], budget=12)
+        >>> [trial.cell.index for trial in mine.trials[:1]]
+        [11]
     """
     check_whole("A seed", seed)
     bound = bind(
@@ -110,9 +125,18 @@ def search(
     if options.get("parallel", 1) > 1 and options.get("order") is None:
         options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
+    if random_first is None:
+        random_first = usual_first_cells(bound.benchmark)
+    check_whole("The number of random first cells (--random-first, random_first)", random_first)
     place = None if folder is None else Path(folder)
     experiment = Experiment(
-        resumed(bound, place), [strategy], seed + 1, budget_of(budget, budget_seconds), **options
+        resumed(bound, place),
+        [strategy],
+        seed + 1,
+        budget_of(budget, budget_seconds),
+        read_beginning(bound, first, known),
+        first_cells=random_first,
+        **options,
     )
     experiment.announce(1, best=1)
     run = _searched(experiment, seed, place, callback, engine)

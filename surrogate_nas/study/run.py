@@ -51,6 +51,8 @@ class Run:
             weights.
         diagnosis: What the strategy told of the run besides its trials: numbers by name, in groups
             by name.
+        known: What was trained before and told to the strategy first: no trials of the run, never
+            its answer, not charged; stored with the comparison, not with the run.
     """
 
     strategy: str
@@ -64,6 +66,7 @@ class Run:
     budget_seconds: float | None = None
     scalarised: bool = False
     diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    known: Sequence[Trial] = field(default=(), repr=False)
 
     @property
     def answers(self) -> list[Trial]:
@@ -83,6 +86,14 @@ class Run:
         One whose evaluation failed only where all did.
         """
         return min(self.answers, key=lambda trial: (bool(trial.failure), trial.score))
+
+    @property
+    def best_known(self) -> Trial | None:
+        """The best of what was known before, after the objective's own epochs and feasible; a
+        baseline beside `incumbent`. None where there is none.
+        """
+        whole = [trial for trial in self.known if trial.epochs == self.epochs and trial.feasible]
+        return min(whole, key=lambda trial: trial.score, default=None)
 
     def __repr__(self) -> str:
         return f"<Run {self.run} of {self.strategy}: {self._outcome}>"
@@ -132,7 +143,7 @@ _TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
 _END_FIELDS = tuple(
     field.name
     for field in fields(Run)
-    if field.name not in ("strategy", "run", "trials", "diagnosis")
+    if field.name not in ("strategy", "run", "trials", "diagnosis", "known")
 )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
@@ -26,6 +26,7 @@ from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
+from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
@@ -51,12 +52,14 @@ class Experiment(Options):
         strategies: Names, ``file.py:Class``, or classes.
         runs: How many seeds.
         budget: What each run may spend.
+        beginning: What a user begins each run with, beside random first cells.
     """
 
     objective: Objective
     strategies: Sequence[StrategyLike]
     runs: int
     budget: Budget
+    beginning: Beginning = NOTHING
 
     def __post_init__(self) -> None:
         if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
@@ -74,8 +77,16 @@ class Experiment(Options):
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        if any([introduce(entry).needs_supernet for entry in self.entries]):
+        flags = {entry.label: introduce(entry) for entry in self.entries}
+        if any(one.needs_supernet for one in flags.values()):
             supernet_context_of(self.objective)
+        for label, one in flags.items():
+            self.beginning.check(
+                self.budget,
+                label,
+                chooses_epochs=one.chooses_epochs,
+                epochs=self.objective.epochs,
+            )
 
     @cached_property
     def entries(self) -> list[StrategyEntry]:
@@ -109,6 +120,7 @@ class Experiment(Options):
     def describe(self) -> dict[str, Any]:
         """The experiment as its store records it."""
         engine = self.objective.benchmark.engine
+        beginning = self.beginning.stored()
         return {
             # before the fingerprint that holds it, as it says more
             **({"engine": engine} if engine else {}),
@@ -122,6 +134,7 @@ class Experiment(Options):
             "runs": self.runs,
             "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
             **self.stored(),
+            **({} if beginning is None else {BEGINNING: beginning}),
         }
 
     def execute(
@@ -172,9 +185,11 @@ class Experiment(Options):
         if store is not None and run is not None and run.failure:
             store.discard(name, number)
             return None
-        for trial in () if run is None else run.trials:
+        if run is None:
+            return None
+        for trial in run.trials:
             self.objective.benchmark.recall(trial.cell.text, trial.values)
-        return run
+        return replace(run, known=self.beginning.known)
 
     def announce(self, runs: int, best: int) -> None:
         """Say on standard error how often a user's functions will be called, and where no cell can
@@ -236,6 +251,7 @@ class Experiment(Options):
             sources=None if store is None else self.sources.get(name),
             watch=watch,
             engine=engine,
+            beginning=self.beginning,
         )
         try:
             return make()

@@ -22,6 +22,7 @@ from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
+from surrogate_nas.study.beginning import NOTHING, Beginning
 from surrogate_nas.study.ledger import Asked, Ledger
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
@@ -107,6 +108,7 @@ def make_run(
     sources: Sources | None = None,
     watch: Watch | None = None,
     engine: str = "processes",
+    beginning: Beginning = NOTHING,
 ) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
@@ -119,7 +121,7 @@ def make_run(
     with one_thread(), opened as log:
         for cell, values in () if log is None else log.observed():
             objective.benchmark.recall(cell, values)
-        search = _Search(objective, budget, options, run, log, watch, engine)
+        search = _Search(objective, budget, options, run, log, watch, engine, beginning)
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
@@ -147,6 +149,7 @@ def make_run(
             budget_seconds=budget.seconds,
             scalarised=search.scalarised,
             diagnosis=search.diagnosis,
+            known=beginning.known,
         )
         if not failure and search.trials and not result.answers:
             missing = (
@@ -230,8 +233,10 @@ class _Search:
         log: RunLog | None,
         watch: Watch | None,
         engine: str,
+        beginning: Beginning,
     ) -> None:
         self.engine = engine
+        self.beginning = beginning
         self.objective = objective
         self.budget = budget
         self.options = options
@@ -259,13 +264,17 @@ class _Search:
             files=files,
         )
         seed = strategy_seed(options.seed, run)
-        cells = first_cells(self.space, min(options.first_cells, self.left(0)), options.seed, run)
+        most = self.left(0)
+        drawn = first_cells(self.space, min(options.first_cells, most), options.seed, run)
+        cells = self.beginning.asked(drawn, most)
         with (
             make(seed=seed) as plain,
             scalarised(plain, make, self.objective.parts, seed) as strategy,
         ):
             self.scalarised = isinstance(strategy, Scalarised)
             try:
+                if self.beginning.known:
+                    strategy.tell(self.beginning.known)
                 if options.in_flight is None and options.simulated_workers == 1:
                     self._in_turn(strategy, cells)
                 else:

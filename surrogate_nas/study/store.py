@@ -27,6 +27,7 @@ from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
+from surrogate_nas.study.beginning import BEGINNING
 from surrogate_nas.study.options import STORED
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
@@ -396,8 +397,10 @@ def _differs(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     usual = {option.name: option.default for option in STORED}
     for key in wanted:
         if (
-            key not in _GROWING | _MOVING
+            key not in _GROWING | _MOVING | {BEGINNING}
             and (before := stored.get(key, usual.get(key))) != wanted[key]
         ):
             return f"{key} {before}, now {wanted[key]}"
+    if stored.get(BEGINNING) != wanted.get(BEGINNING):
+        return "it begins with other first or known cells"
     return ""

@@ -93,6 +93,19 @@ class _Data(Struct):
     conventions: Count
 
 
+class _KnownLine(Struct, forbid_unknown_fields=True):
+    cell: str
+    epochs: Epochs | None
+    values: dict[str, Finite]
+
+
+class _Beginning(Struct, forbid_unknown_fields=True):
+    """What `Beginning.stored` gives."""
+
+    first: list[str]
+    known: list[_KnownLine]
+
+
 class _Objective(Struct):
     expression: str
     benchmark: str = ""
@@ -141,6 +154,7 @@ _FIELDS: dict[str, Any] = {option.name: _stored_type(option) for option in STORE
     "extensions": list[dict[str, Any]],
     "data": _Data | None,
     "reference": dict[str, Any] | None,
+    "beginning": _Beginning | None,
 }
 
 
