@@ -140,7 +140,12 @@ def read_beginning(
 
 
 def _first(space: Space, given: FirstLike) -> tuple[Cell, ...]:
-    parts = [given] if isinstance(given, Cell | str | int | Path) else list(given)
+    if isinstance(given, Cell | str | int | Path):
+        parts: Sequence[CellLike | Path] = [given]
+    elif isinstance(given, Sequence):
+        parts = given
+    else:
+        raise UserError(f"first is a cell, a file, or a list of these, not {given!r:.80}.")
     cells: list[Cell] = []
     for part in parts:
         if isinstance(part, Path) or (isinstance(part, str) and _is_file(part)):
@@ -193,6 +198,8 @@ def _text(path: Path) -> str:
         raise UserError(f"Cannot read {printable(path)}: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"Cannot read {printable(path)}: it is no text in UTF-8.") from error
+    except ValueError as error:  # a name with a null byte
+        raise UserError(f"Cannot read {printable(path)}: {error}.") from error
 
 
 def _at(path: Path, number: int, error: object) -> UserError:

@@ -130,7 +130,10 @@ def test_a_cost_is_computed_over_a_named_sample_and_for_the_cells_asked_for(
 
 
 def test_a_limit_needs_no_median(calls: Calls) -> None:
-    run = sn.search(calls.bench(), "bo", "valid_error", subject_to="latency@mine <= 3.2", budget=20)
+    limit = "latency@mine <= 3.2"
+    run = sn.search(
+        calls.bench(), "bo", "valid_error", subject_to=limit, random_first=10, budget=20
+    )
     cells = {trial.cell for trial in run.trials}
     assert calls.of == {"valid_error": len(cells), "latency@mine": len(cells)}
     assert {trial.feasible for trial in run.trials} == {True, False}

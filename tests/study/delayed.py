@@ -27,6 +27,7 @@ class Delayed(Benchmark):
         trouble: What happens to the first evaluations of some cells, by the cell's text.
     """
 
+    begins_at_random = True
     one_by_one = True
     has_columns = False
 
