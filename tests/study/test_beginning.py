@@ -12,6 +12,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, EnumerableChoiceSpace
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.study.api import read_comparison
 from surrogate_nas.study.beginning import Beginning, read_beginning
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
@@ -178,6 +179,10 @@ def test_a_folder_holds_how_its_runs_began_and_mixes_no_two(tmp_path: Path) -> N
     again = made.execute(folder=tmp_path / "out")
     assert [run.trials for run in runs] == [run.trials for run in again]
     assert all(run.known == beginning.known for run in [*runs, *again])
+    stored = read_comparison(tmp_path / "out").description["beginning"]
+    assert stored["first"] == [str(FASHION.space[11])]
+    (line,) = stored["known"]
+    assert line["cell"] == str(FASHION.space[5]) and line["values"] == {"valid_error[5]": 20.0}
     longer = Experiment(objective, ["evolution"], 2, Budget(16), beginning)
     assert [len(run.trials) for run in longer.execute(folder=tmp_path / "out")] == [16, 16]
     for other in (Beginning(), Beginning(beginning.first), read_beginning(objective, [12], known)):
