@@ -33,6 +33,7 @@ from surrogate_nas.cli.output import (
     note,
     note_absent,
     progress_bar,
+    say,
     seconds,
     show_table,
 )
@@ -42,6 +43,8 @@ from surrogate_nas.core.numbers import NO_CELL
 if TYPE_CHECKING:
     from surrogate_nas.objective import Objective
     from surrogate_nas.space.trial import Trial
+    from surrogate_nas.study.confirm import Shape
+    from surrogate_nas.study.confirmation import Confirmation
     from surrogate_nas.study.run import Run
 FirstOption = Annotated[
     list[str] | None,
@@ -61,6 +64,18 @@ RandomFirstOption = Annotated[
     ),
 ]
 
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CELLSxSEEDS",
+        help="Train the best cells with seeds that the search did not see, such as 3x5.",
+    ),
+]
+AgainstCellOption = Annotated[
+    str | None,
+    typer.Option(help="A cell of your own that the confirmed one must beat, with as many seeds."),
+]
+
 
 @run_options
 def search(
@@ -77,6 +92,8 @@ def search(
     first: FirstOption = None,
     known: KnownOption = None,
     random_first: RandomFirstOption = None,
+    confirm: ConfirmOption = None,
+    against_cell: AgainstCellOption = None,
     with_: WithOption = None,
     engine: EngineOption = PROCESSES,
     out: Annotated[
@@ -100,9 +117,11 @@ def search(
       snas search live:digits evolution --budget 60 --parallel 2
       snas search mine.py:MINE asha --first mine.txt --known runs.csv
       snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
+      snas search live:digits evolution --budget 60 --confirm 3x5 --against-cell 11
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.study.api import search as run_search
+    from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
@@ -117,6 +136,7 @@ def search(
         seed_policy=seed_policy,
         search_on_final=names(search_on_final),
     )
+    shape = checked_shape(bound, confirm, against_cell)
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
@@ -138,7 +158,16 @@ def search(
         )
     content = _content(run, bound)
     rows = _rows(run, bound, content)
-    emit(content, json, lambda: show_table(("", strategy), rows, title=f"{bench}: {bound}"))
+    confirmed = None if shape is None else _confirmed(run, bound, shape, against_cell)
+    if confirmed is not None:
+        content["confirmed"] = confirmed.to_json()
+
+    def show() -> None:
+        show_table(("", strategy), rows, title=f"{bench}: {bound}")
+        if confirmed is not None:
+            _show_confirmed(confirmed)
+
+    emit(content, json, show)
     if bound.warning:
         note(bound.warning)
     note_absent(bench, [content["best"]["final"]])
@@ -159,6 +188,32 @@ class _Counted:
     def __call__(self, trials: Sequence[Trial]) -> None:
         self._done += len(trials)
         self._progress(self._done, self._total)
+
+
+def _confirmed(
+    run: Run,
+    bound: Objective,
+    shape: Shape,
+    against: str | None,
+) -> Confirmation:
+    from surrogate_nas.study.confirm import confirm
+
+    with progress_bar("confirming trainings") as progress:
+        return confirm(bound, run, *shape, against=against, progress=progress)
+
+
+def _show_confirmed(confirmed: Confirmation) -> None:
+    """Print the cells with their scores by fresh seeds, and what these decide."""
+    rows = []
+    for one in [*confirmed.cells, confirmed.reference]:
+        if one is not None:
+            name = "yours" if one is confirmed.reference else ""
+            rows.append((str(one.cell), name, one.seen, one.mean, len(one.scores)))
+    if rows:
+        show_table(("cell", "", "the search saw", "fresh seeds", "trainings"), rows)
+    for sentence in confirmed.sentences:
+        say(sentence)
+    say(f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}.")
 
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:

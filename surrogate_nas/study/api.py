@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks import Benchmark, check_named, load, reopen
+from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files.regular import read_regular
@@ -20,6 +21,8 @@ from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
 from surrogate_nas.study.beginning import FirstLike, read_beginning, usual_first_cells
 from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.confirm import ShapeLike, checked_shape
+from surrogate_nas.study.confirm import confirm as confirm_best
 from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
@@ -59,6 +62,8 @@ def search(
     random_first: int | None = None,
     engine: str = "processes",
     folder: str | Path | None = None,
+    confirm: ShapeLike | None = None,
+    against_cell: CellLike | None = None,
     callback: Watch | None = None,
     **options: Any,
 ) -> Run:
@@ -90,12 +95,16 @@ def search(
             `surrogate_nas.runtime.engines.ENGINES`, behind a colon its place.
         folder: Where the run is stored as it is made, as a comparison's is; the same call goes on
             from there after an interruption. None keeps it in memory.
+        confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
+            seeds each, which is not charged to the budget (`surrogate_nas.study.confirm`).
+        against_cell: A cell of your own, its text or its index, that the confirmed one must beat.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
         **options: See ``Options``.
 
     Returns:
         The run: its ``trials`` in the order of finishing, as ``incumbent`` the one of the lowest
-        score, and as ``best_known`` the best of what was known before.
+        score, as ``best_known`` the best of what was known before, and as ``confirmed`` what fresh
+        seeds say.
 
     Raises:
         UserError: The input is wrong, the strategy failed, or the budget pays for nothing.
@@ -122,6 +131,7 @@ def search(
         seed_policy=seed_policy,
         search_on_final=search_on_final,
     )
+    shape = checked_shape(bound, confirm, against_cell)
     if options.get("parallel", 1) > 1 and options.get("order") is None:
         options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
@@ -144,6 +154,8 @@ def search(
         raise UserError(run.failure)
     if not run.trials:
         raise UserError(NOTHING_PAID)
+    if shape is not None:
+        run = replace(run, confirmed=confirm_best(bound, run, *shape, against=against_cell))
     return run
 
 

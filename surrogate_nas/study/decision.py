@@ -18,6 +18,9 @@ The Stringer Bound", International Statistical Review 1992). For claims about si
 space gives one number, since tables of one space are not independent.
 
 Error rate and power of this procedure: ``python analysis/calibrate_verdict.py``.
+
+A few trainings of single cells (`decide_few`) are too few for signs: five pairs can never pass.
+There Student's t is taken; its error rate and power: ``python analysis/calibrate_confirm.py``.
 """
 
 from __future__ import annotations
@@ -350,6 +353,150 @@ def decide(
         units=runs if spaces is None else len(set(spaces)),
         pairs=pairs,
     )
+
+
+@dataclass(frozen=True)
+class FewDecision:
+    """The best of a few candidates, by a few independent trainings of each; lower is better.
+
+    Attributes:
+        leader: The candidate with the lowest mean.
+        mean: Its mean.
+        interval: The 95 % interval of its mean, which holds for all candidates at once.
+        rival: What it is compared with: the reference, or the candidate of the next mean. None
+            where there is neither; then all that follows is empty.
+        difference: The rival's mean minus the leader's.
+        difference_interval: Its 95 % interval. Against a reference it holds for all candidates at
+            once, so choosing the best of them costs no error.
+        p: Two-sided, of this one comparison.
+        needed: Trainings of each of the two that would decide; None where it is decided, or where
+            the trainings give no estimate.
+    """
+
+    leader: str
+    mean: float
+    interval: tuple[float, float]
+    rival: str | None = None
+    difference: float | None = None
+    difference_interval: tuple[float, float] | None = None
+    p: float | None = None
+    needed: Needed | None = None
+
+    @property
+    def sign(self) -> int:
+        """1 where the leader is significantly better than the rival, -1 where it is worse, else
+        0.
+        """
+        if self.difference_interval is None:
+            return 0
+        low, high = self.difference_interval
+        return int(low > 0) - int(high < 0)
+
+
+def decide_few(values: Mapping[str, Values], reference: str | None = None) -> FewDecision:
+    """Decide whether the best of a few candidates is better than a reference, or than the others.
+
+    Student's t with the variance within cells, pooled over all of them, but never less than that of
+    the two that are compared; its degrees of freedom are Satterthwaite's, fewer where one cell is
+    noisier than the rest. Against a reference the level is divided by the number of candidates
+    (Bonferroni), against the closest rival it is whole (Hung and Fithian 2019).
+
+    Args:
+        values: Per cell the values of its trainings, shape ``(n,)``, two or more, finite;
+            trainings are independent, not paired by seed.
+        reference: The cell that is no candidate, or None.
+
+    Raises:
+        UserError: There is no candidate, or a cell has fewer than two values.
+
+    Example:
+        >>> values = {"a": [1.0, 1.2, 1.1], "b": [1.3, 1.5, 1.4], "mine": [2.0, 2.2, 2.1]}
+        >>> found = decide_few({name: np.array(of) for name, of in values.items()}, "mine")
+        >>> found.leader, found.sign, [round(end, 2) for end in found.difference_interval]
+        ('a', 1, [0.74, 1.26])
+    """
+    candidates = [name for name in values if name != reference]
+    if not candidates or min(map(len, values.values())) < 2:
+        raise UserError("To decide takes a candidate, and two trainings or more of each cell.")
+    means = {name: float(np.mean(values[name])) for name in values}
+    order = sorted(candidates, key=means.__getitem__)
+    leader = order[0]
+    within = _Within.of(values)
+    level = LEVEL / len(candidates)
+    mean = means[leader]
+    interval = within.interval(mean, (leader,), level)
+    rival = reference or next(iter(order[1:]), None)
+    if rival is None:
+        return FewDecision(leader, mean, interval)
+    if reference is None:
+        level = LEVEL
+    difference = means[rival] - mean
+    pair = (leader, rival)
+    ends = within.interval(difference, pair, level)
+    p = within.p(difference, pair)
+    needed = None
+    is_open = ends[0] <= 0 <= ends[1]
+    if is_open and p < 1:
+        runs = min(len(values[name]) for name in pair)
+        needed = _needed_runs(p, runs, level, runs + 1)
+    return FewDecision(leader, mean, interval, rival, difference, ends, p, needed)
+
+
+@dataclass(frozen=True)
+class _Within:
+    """The variance of trainings within cells.
+
+    Attributes:
+        own: By cell its own.
+        counts: By cell how many trainings it has.
+        pooled: Of all cells.
+        freedom: Degrees of freedom of the pooled one, by Satterthwaite.
+    """
+
+    own: Mapping[str, float]
+    counts: Mapping[str, int]
+    pooled: float
+    freedom: float
+
+    @classmethod
+    def of(cls, values: Mapping[str, Values]) -> _Within:
+        own = {name: float(np.var(of, ddof=1)) for name, of in values.items()}
+        counts = {name: len(of) for name, of in values.items()}
+        sums = {name: (counts[name] - 1) * own[name] for name in values}
+        whole = sum(sums.values())
+        freedom = float(sum(counts.values()) - len(counts))
+        pooled = whole / freedom
+        squares = sum(sums[name] * own[name] for name in values)
+        if squares > 0:
+            freedom = whole**2 / squares
+        return cls(own, counts, pooled, freedom)
+
+    def error(self, cells: Sequence[str]) -> float:
+        """The standard error of a mean, or of the difference of two."""
+        pooled = sum(self.pooled / self.counts[name] for name in cells)
+        own = sum(self.own[name] / self.counts[name] for name in cells)
+        return math.sqrt(max(pooled, own))
+
+    def interval(
+        self,
+        value: float,
+        cells: Sequence[str],
+        level: float,
+    ) -> tuple[float, float]:
+        """The interval of a mean, or of the difference of two, at a level."""
+        from scipy.special import stdtrit
+
+        half = self.error(cells) * float(stdtrit(self.freedom, 1 - level / 2))
+        return value - half, value + half
+
+    def p(self, difference: float, cells: Sequence[str]) -> float:
+        """Of a difference, two-sided."""
+        from scipy.special import stdtr
+
+        error = self.error(cells)
+        if error <= 10.0**-_DIGITS:
+            return 1.0 if abs(difference) <= 10.0**-_DIGITS else 0.0
+        return 2 * float(stdtr(self.freedom, -abs(difference) / error))
 
 
 def standings(values: Mapping[str, Sequence[Values]]) -> dict[str, tuple[str, ...]]:
@@ -747,6 +894,16 @@ def _needed(
     # One more than were made, and as many as can pass at all: n pairs have a p-value of at least 2
     # / 2**n.
     fewest = max(math.floor(runs) + 1, math.ceil((1 + math.log2(1 / level)) / problems))
+    return _needed_runs(p, runs, level, fewest)
+
+
+def _needed_runs(
+    p: float,
+    runs: float,
+    level: float,
+    fewest: int,
+) -> Needed | None:
+    """What a p-value of so many runs says of the number of runs that would decide."""
     observed = _NORMAL.inv_cdf(1 - p / 2)
     wanted = _NORMAL.inv_cdf(1 - level / 2) + _NORMAL.inv_cdf(POWER)
     if p <= _SMALL_P:

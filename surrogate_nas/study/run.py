@@ -28,6 +28,8 @@ from surrogate_nas.space.trial import Trial
 if TYPE_CHECKING:
     import pandas
 
+    from surrogate_nas.study.confirmation import Confirmation
+
 _END = "end"
 
 
@@ -53,6 +55,7 @@ class Run:
             by name.
         known: What was trained before and told to the strategy first: no trials of the run, never
             its answer, not charged; stored with the comparison, not with the run.
+        confirmed: What fresh seeds say of its best cells, where that was asked for; not stored.
     """
 
     strategy: str
@@ -67,6 +70,7 @@ class Run:
     scalarised: bool = False
     diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
     known: Sequence[Trial] = field(default=(), repr=False)
+    confirmed: Confirmation | None = field(default=None, repr=False)
 
     @property
     def answers(self) -> list[Trial]:
@@ -143,7 +147,7 @@ _TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
 _END_FIELDS = tuple(
     field.name
     for field in fields(Run)
-    if field.name not in ("strategy", "run", "trials", "diagnosis", "known")
+    if field.name not in ("strategy", "run", "trials", "diagnosis", "known", "confirmed")
 )
 
 

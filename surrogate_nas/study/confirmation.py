@@ -1,0 +1,202 @@
+"""What confirming the best cells of a search gave: scores by fresh seeds, and what they decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from surrogate_nas.core.numbers import decimals_for, fixed, plural
+from surrogate_nas.space import Cell
+from surrogate_nas.study.decision import FewDecision
+
+
+@dataclass(frozen=True)
+class ConfirmedCell:
+    """A cell with what fresh seeds say of it.
+
+    Attributes:
+        cell: The cell.
+        seen: The score that the search saw; None where it did not ask for the cell.
+        seeds: The fresh seeds that it was trained with, in the order of `scores`.
+        scores: L + λR by each of them.
+        failure: Why it is not confirmed, such as a training that failed; empty where it is.
+    """
+
+    cell: Cell
+    seen: float | None
+    seeds: tuple[int, ...] = ()
+    scores: tuple[float, ...] = ()
+    failure: str = ""
+
+    @property
+    def mean(self) -> float | None:
+        """The mean score over fresh seeds; None where it is not confirmed."""
+        return None if self.failure else float(np.mean(self.scores))
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell as ``--json`` prints it."""
+        return {
+            "cell": str(self.cell),
+            "seen_score": self.seen,
+            "seeds": list(self.seeds),
+            "scores": list(self.scores),
+            "mean": self.mean,
+            "failure": self.failure or None,
+        }
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The best cells of a search by fresh seeds, beside a reference or among themselves.
+
+    Attributes:
+        cells: The best cells, in the order in which the search ranks them.
+        reference: The user's own cell, or None.
+        decision: What the trainings decide; None where no cell is confirmed.
+        passed_over: How many cells that the search ranks higher were passed over, since their
+            table holds too few fresh seeds.
+        cost: What all these trainings cost, which the search was not charged.
+        cost_unit: Seconds or queries.
+    """
+
+    cells: tuple[ConfirmedCell, ...] = field(repr=False)
+    reference: ConfirmedCell | None = field(repr=False)
+    decision: FewDecision | None
+    passed_over: int
+    cost: float
+    cost_unit: str
+
+    @property
+    def winner(self) -> ConfirmedCell | None:
+        """The best of `cells` by fresh seeds; None where none is confirmed."""
+        if self.decision is None:
+            return None
+        leader = self.decision.leader
+        return next(one for one in self.cells if one.cell.text == leader)
+
+    @property
+    def against(self) -> ConfirmedCell | None:
+        """What the winner is compared with: the reference, or the runner-up; None where there is
+        neither.
+        """
+        if self.decision is None or self.decision.rival is None:
+            return None
+        rival = self.decision.rival
+        every = [*self.cells, *([self.reference] if self.reference else [])]
+        return next(one for one in every if one.cell.text == rival)
+
+    @property
+    def better(self) -> bool:
+        """Whether the winner is significantly better than what it is compared with."""
+        return self.decision is not None and self.decision.sign > 0
+
+    @property
+    def difference(self) -> float | None:
+        """By how much the winner's mean score is lower."""
+        return None if self.decision is None else self.decision.difference
+
+    @property
+    def ci95(self) -> tuple[float, float] | None:
+        """The 95 % interval of `difference`."""
+        return None if self.decision is None else self.decision.difference_interval
+
+    @property
+    def runs_needed(self) -> int | None:
+        """About how many further trainings of the two, in all, would tell them apart; None where
+        that is decided, or where the trainings give no estimate.
+        """
+        needed = None if self.decision is None else self.decision.needed
+        if needed is None or needed.about is None:
+            return None
+        return self._further(needed.about)
+
+    def _further(self, runs: int) -> int:
+        """Trainings that two cells lack to so many each."""
+        assert self.winner is not None
+        return 2 * max(runs - len(self.winner.scores), 1)
+
+    @property
+    def sentences(self) -> list[str]:
+        """The result in words; the first says what is confirmed."""
+        every = [*self.cells, *([self.reference] if self.reference else [])]
+        failed = [one for one in every if one.failure]
+        sentences = [self._found()]
+        if self.passed_over:
+            cells = plural(self.passed_over, "cell")
+            sentences.append(
+                f"Passed over for want of fresh seeds: {cells} that the search ranks higher."
+            )
+        for one in failed:
+            sentences.append(f"Not confirmed: {one.cell}: {one.failure.rstrip('.')}.")
+        return sentences
+
+    def _found(self) -> str:
+        decision = self.decision
+        winner = self.winner
+        if decision is None or winner is None:
+            return "Nothing is confirmed."
+        seeds = plural(len(winner.scores), "fresh seed")
+        decimals = decimals_for([*decision.interval, *(decision.difference_interval or ())])
+        mean = _with_interval(decision.mean, decision.interval, decimals)
+        found = f"Confirmed with {seeds} each: {winner.cell}, score {mean}"
+        if decision.difference is None or decision.difference_interval is None:
+            return f"{found}; there is no other to compare it with."
+        other = "yours" if self._is_against_reference else "the runner-up"
+        size = decision.difference
+        low, high = decision.difference_interval
+        is_ahead = size >= 0
+        if not is_ahead:
+            size, low, high = -size, -high, -low
+        by = _with_interval(size, (low, high), decimals)
+        if decision.sign:
+            return f"{found}; {'better' if is_ahead else 'worse'} than {other} by {by}."
+        its = "worse" if is_ahead else "better"
+        would_tell = self._would_tell()
+        return f"{found}; not told apart from {other}, which is {its} by {by}{would_tell}."
+
+    @property
+    def _is_against_reference(self) -> bool:
+        return self.against is not None and self.against is self.reference
+
+    def _would_tell(self) -> str:
+        """How many more trainings would tell, as the end of a sentence; empty where that is not
+        known.
+        """
+        assert self.decision is not None
+        needed = self.decision.needed
+        if needed is None:
+            return ""
+        about = self.runs_needed
+        if about is None:
+            return f": at least {self._further(needed.low):,} more trainings would be needed"
+        return f": about {about:,} more trainings would tell"
+
+    def to_json(self) -> dict[str, Any]:
+        """The confirmation as ``--json`` prints it."""
+        winner = self.winner
+        decision = self.decision
+        ci95 = self.ci95
+        return {
+            "better": self.better,
+            "difference": self.difference,
+            "ci95": None if ci95 is None else list(ci95),
+            "runs_needed": self.runs_needed,
+            "cell": None if winner is None else str(winner.cell),
+            "mean": None if decision is None else decision.mean,
+            "mean_ci95": None if decision is None else list(decision.interval),
+            "against": None if self.against is None else str(self.against.cell),
+            "passed_over": self.passed_over,
+            "cells": [one.to_json() for one in self.cells],
+            "reference": None if self.reference is None else self.reference.to_json(),
+            "cost_seconds": self.cost,
+            "cost_unit": self.cost_unit,
+            "sentences": self.sentences,
+        }
+
+
+def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> str:
+    """A number with its interval."""
+    low, high = (fixed(end, decimals) for end in ends)
+    return f"{fixed(value, decimals)} [{low}, {high}]"
