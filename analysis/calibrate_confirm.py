@@ -9,6 +9,7 @@ runner-up" where there is no reference and all candidates are alike.
   seeds is nearest to that of the best confirmed cell, and no worse.
 - ``drawn``: cells of equal mean whose seeds scatter as those of a table's best tenth do: all as one
   group of ten cells does (alike), or each as another one does (unlike).
+- ``halves``: one cell of a table, some of its seeds against others.
 - ``trained``: one cell of ``live:digits``, trained with many seeds, stands for all cells.
 - ``simulated``: normal, of unequal spread, skewed, heavy-tailed, and with rare failures.
 - ``power``: one candidate is better by 1, 2 or 3 standard deviations of a seed.
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.study.api import search
-from surrogate_nas.study.confirm import confirm
+from surrogate_nas.study.confirm import FEWEST_SEEDS, confirm
 from surrogate_nas.study.decision import decide_few
 
 Values = NDArray[np.float64]
@@ -106,9 +107,9 @@ def judged(
     for _ in range(cases):
         drawn = draw(rng, k, n)
         values = {str(i): of for i, of in enumerate(drawn)}
-        better += decide_few(values, "0").sign > 0
+        better += decide_few(values, "0", paired=True).sign > 0
         del values["0"]
-        ahead += k > 1 and decide_few(values).sign > 0
+        ahead += k > 1 and decide_few(values, paired=True).sign > 0
     return Row(what, setting, k, n, cases, better, None if what == "power" or k == 1 else ahead)
 
 
@@ -156,13 +157,19 @@ def searched(cases: int, seed: int) -> Iterator[Row]:
 
 
 @cache
+def _best_cells(name: str) -> Values:
+    """The scores by seed of the best tenth of a table's cells that hold all seeds."""
+    by_seed = scores(table(name))
+    whole = by_seed[np.isfinite(by_seed).all(axis=1)]
+    return np.asarray(whole[np.argsort(whole.mean(axis=1))[: int(_BEST * len(whole))]])
+
+
+@cache
 def groups(name: str) -> Values:
     """How seeds scatter about the mean of their cell, in groups of cells of about one spread, shape
     ``(groups, trainings)``.
     """
-    by_seed = scores(table(name))
-    whole = by_seed[np.isfinite(by_seed).all(axis=1)]
-    best = whole[np.argsort(whole.mean(axis=1))[: int(_BEST * len(whole))]]
+    best = _best_cells(name)
     seeds = best.shape[1]
     about = (best - best.mean(axis=1, keepdims=True)) * (seeds / (seeds - 1)) ** 0.5
     by_spread = about[np.argsort((about**2).sum(axis=1))]
@@ -196,6 +203,22 @@ def from_tables(cases: int, seed: int) -> Iterator[Row]:
         for how, draw in (("alike", alike(name)), ("unlike", unlike(name))):
             for shape in SHAPES:
                 yield judged("drawn", f"{name}, {how}", draw, shape, cases, seed)
+
+
+def halves(cases: int, seed: int) -> Iterator[Row]:
+    """One cell of a table's best tenth under two names, each with other seeds."""
+    for name in TABLES:
+        best = _best_cells(name)
+        n = best.shape[1] // 2
+        if n < FEWEST_SEEDS:
+            continue
+        rng = np.random.default_rng([seed, *name.encode()])
+        better = 0
+        for _ in range(cases):
+            drawn = rng.permutation(best[rng.integers(len(best))])
+            values = {"reference": drawn[:n], "candidate": drawn[n : 2 * n]}
+            better += decide_few(values, "reference").sign > 0
+        yield Row("halves", name, 1, n, cases, better)
 
 
 @cache
@@ -239,6 +262,15 @@ def _spread(*factors: float) -> Draw:
     return draw
 
 
+def _split(source: Draw, factor: float) -> Draw:
+    """What a seed does to all cells alike is so many times as large as the rest."""
+
+    def draw(rng: np.random.Generator, k: int, n: int) -> Values:
+        return source(rng, k, n) + factor * rng.normal(size=n)
+
+    return draw
+
+
 def _fails(share: float, all_of_them: bool) -> Draw:
     """A share of trainings fails, by ten standard deviations; the means are equal."""
 
@@ -256,6 +288,9 @@ SIMULATED: dict[str, Draw] = {
     "one candidate 5 times as noisy": _spread(1.0, 5.0),
     "the reference 5 times as noisy": _spread(5.0),
     "one candidate 50 times as noisy": _spread(1.0, 50.0),
+    "the seed splits the data, 1": _split(_spread(), 1.0),
+    "the seed splits the data, 3": _split(_spread(), 3.0),
+    "split, the reference 5 times as noisy": _split(_spread(5.0), 5.0),
     "lognormal, sigma .5": lambda rng, k, n: rng.lognormal(0.0, 0.5, size=(k + 1, n)),
     "exponential": lambda rng, k, n: rng.exponential(size=(k + 1, n)),
     "Student's t, 3 degrees": lambda rng, k, n: rng.standard_t(3, size=(k + 1, n)),
@@ -282,7 +317,10 @@ def power(cases: int, seed: int) -> Iterator[Row]:
 
         return draw
 
-    sources: dict[str, tuple[Draw, float | None]] = {"normal": (_spread(), None)}
+    sources: dict[str, tuple[Draw, float | None]] = {
+        "normal": (_spread(), None),
+        "the seed splits the data, 3": (_split(_spread(), 3.0), None),
+    }
     for name in ("fashion", "nb201-cifar10", "mlp-vehicle"):
         sources[name] = (unlike(name), float(np.sqrt((groups(name) ** 2).mean())))
     for name, (source, sd) in sources.items():
@@ -296,11 +334,7 @@ def pairs() -> Iterator[str]:
     """The share of the variance within cells that belongs to the seed's number (intraclass), of the
     best tenth of a table and of what is trained.
     """
-    every = {}
-    for name in TABLES:
-        by_seed = scores(table(name))
-        whole = by_seed[np.isfinite(by_seed).all(axis=1)]
-        every[name] = whole[np.argsort(whole.mean(axis=1))[: int(_BEST * len(whole))]]
+    every = {name: _best_cells(name) for name in TABLES}
     every[_TRAINED[0]] = trained_scores()
     for name, values in every.items():
         cells, seeds = values.shape
@@ -314,6 +348,7 @@ def pairs() -> Iterator[str]:
 KINDS: dict[str, Callable[[int, int], Iterator[Row]]] = {
     "search": searched,
     "drawn": from_tables,
+    "halves": halves,
     "trained": trained,
     "simulated": simulated,
     "power": power,

@@ -3,15 +3,16 @@
 The best of many cells by one seed is optimistic: it was chosen for its luck too. The best few are
 therefore trained again with fresh seeds, and with them the user's own network, the reference. What
 is chosen among the few by these seeds is paid for by a wider interval
-(`surrogate_nas.study.decision.decide_few`). Trainings of two cells with one seed are not treated as
-a pair: on tables a seed explains next to nothing of the variance within cells. Error rate, power
-and that share: ``python analysis/calibrate_confirm.py``.
+(`surrogate_nas.study.decision.decide_few`). On most tables a seed says nothing that two cells have
+in common; where it also splits the data, as in HPOBench, it may explain most of their scatter.
+Error rate, power and that share: ``python analysis/calibrate_confirm.py``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
@@ -155,7 +156,7 @@ def confirm(
     trainings = _Trainings(objective, run, root, seeds, progress)
     best, passed = trainings.best(cells, reference)
     asked = best if reference is None else [*best, reference]
-    trainings.total = len(asked) * seeds
+    trainings.plan(asked)
     confirmed = [trainings.confirmed(cell) for cell in asked]
     own = None if reference is None else confirmed.pop()
     return Confirmation(
@@ -176,10 +177,12 @@ def _decided(
     held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
     if not held:
         return None
+    trained = [one for one in (*confirmed, reference) if one is not None and not one.failure]
+    paired = len({one.seeds for one in trained}) == 1
     if reference is None or reference.failure:
-        return decide_few(held)
+        return decide_few(held, paired=paired)
     own = reference.cell.text
-    return decide_few({**held, own: np.array(reference.scores)}, own)
+    return decide_few({**held, own: np.array(reference.scores)}, own, paired=paired)
 
 
 def _cell(objective: Objective, given: CellLike) -> Cell:
@@ -202,8 +205,9 @@ class _Trainings:
         progress: Told | None,
     ) -> None:
         self.cost = 0.0
-        self.total = 0
         self._run = run
+        self._total = 0
+        self._common: list[int] = []
         self._objective = objective
         self._benchmark = objective.benchmark
         self._questions = objective.questions()
@@ -240,12 +244,22 @@ class _Trainings:
                 passed += 1
         return best, passed
 
+    def plan(self, cells: Sequence[Cell]) -> None:
+        """Take what will be trained: the same seeds of all cells, where these have as many."""
+        self._total = len(cells) * self._n
+        fresh = []
+        for cell in cells:
+            with suppress(UserError):
+                fresh.append(self._fresh(cell))
+        self._common = sorted(set.intersection(*map(set, fresh))) if fresh else []
+
     def confirmed(self, cell: Cell) -> ConfirmedCell:
         """A cell with its scores by fresh seeds, or why there are none."""
         seen = self._seen.get(cell)
         done = self._done
         try:
-            seeds = self._fresh(cell)
+            fresh = self._fresh(cell)
+            seeds = (self._common if len(self._common) >= self._n else fresh)[: self._n]
             values = np.array([self._trained(cell, seed) for seed in seeds])
         except EvaluationError as error:
             self.cost += error.cost
@@ -270,7 +284,7 @@ class _Trainings:
         fresh = [seed for seed in held if seed not in seen]
         if len(fresh) < self._n:
             raise UserError(_too_few(f"it holds {plural(len(held), 'seed')}", len(seen), fresh))
-        return fresh[: self._n]
+        return fresh
 
     def _seen_seeds(self, cell: Cell, held: SingleSeeds) -> set[int]:
         """The seeds by which the search saw a cell; none where it did not ask for it."""
@@ -297,7 +311,7 @@ class _Trainings:
     def _tell(self, done: int) -> None:
         self._done = done
         if self._progress is not None:
-            self._progress(done, self.total)
+            self._progress(done, self._total)
 
 
 def _trains_any_seed(objective: Objective) -> bool:
