@@ -22,6 +22,7 @@ from surrogate_nas.benchmarks.base import CellLike, Values
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import SingleSeeds
 from surrogate_nas.space import Cell
@@ -106,10 +107,9 @@ def checked_shape(
         raise UserError("A winner is confirmed under one objective, not under several.")
     if objective.has_history:
         raise UserError("diversity depends on a run's history, so no winner can be confirmed.")
-    if against is not None:
-        _cell(objective, against)
+    reference = None if against is None else _cell(objective, against)
     if not _trains_any_seed(objective):
-        _check_held(objective, shape.seeds)
+        _check_held(objective, shape.seeds, reference)
     return shape
 
 
@@ -141,7 +141,7 @@ def confirm(
         The scores of every cell and what they decide.
 
     Raises:
-        UserError: As `checked_shape` does, or the run has no feasible cell.
+        UserError: As `checked_shape` does.
 
     Example:
         >>> import surrogate_nas as sn
@@ -155,10 +155,11 @@ def confirm(
     reference = None if against is None else _cell(objective, against)
     trainings = _Trainings(objective, run, root, seeds, progress)
     best, passed = trainings.best(cells, reference)
-    asked = best if reference is None else [*best, reference]
+    asked = best if reference is None or not best else [*best, reference]
     trainings.plan(asked)
-    confirmed = [trainings.confirmed(cell) for cell in asked]
-    own = None if reference is None else confirmed.pop()
+    with one_thread():  # as in a run: sums round by the number of threads
+        confirmed = [trainings.confirmed(cell) for cell in asked]
+    own = confirmed.pop() if len(asked) > len(best) else None
     return Confirmation(
         cells=tuple(confirmed),
         reference=own,
@@ -230,8 +231,6 @@ class _Trainings:
         cells = dict.fromkeys(trial.cell for trial in ranked)
         if reference is not None:
             cells.pop(reference, None)
-        if not cells:
-            raise UserError("The run found no feasible cell that could be confirmed.")
         best: list[Cell] = []
         passed = 0
         for cell in cells:
@@ -320,7 +319,7 @@ def _trains_any_seed(objective: Objective) -> bool:
     return benchmark.default_seed != "mean" and objective.seed != "mean"
 
 
-def _check_held(objective: Objective, wanted: int) -> None:
+def _check_held(objective: Objective, wanted: int, reference: Cell | None) -> None:
     """Refuse to confirm on a table that holds too few seeds which a search does not see."""
     name = objective.benchmark.name
     trained = [str(question) for question in objective.questions() if question.epochs is not None]
@@ -339,6 +338,13 @@ def _check_held(objective: Objective, wanted: int) -> None:
         )
     if most - 1 < wanted:
         raise UserError(_too_few(held, 1, range(most - 1), wanted))
+    if reference is not None:
+        own = int(seeds.held[reference.index].sum())
+        if own < wanted:
+            raise UserError(
+                f"{name} holds {plural(own, 'seed')} of {reference}, to which {wanted} are to be"
+                " compared; name another cell, or confirm with fewer seeds."
+            )
 
 
 def _too_few(

@@ -267,6 +267,13 @@ def test_a_cell_that_breaks_a_limit_by_fresh_seeds_is_not_confirmed() -> None:
     assert "breaks the limits" in found.sentences[-1]
 
 
+def test_a_run_without_a_feasible_cell_confirms_nothing() -> None:
+    objective, run = noisy_run(Noisy(), "valid_error subject to valid_error <= 1")
+    found = confirm(objective, run, 3, 5, against=0)
+    assert (found.cells, found.reference, found.winner, found.cost) == ((), None, None, 0)
+    assert found.sentences == ["Nothing is confirmed."]
+
+
 def test_a_table_gives_seeds_that_the_search_did_not_see() -> None:
     bench = sn.load("fashion")
     objective = Objective("valid_loss", bench, seed_policy="draw")
@@ -289,7 +296,7 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
     def never(trials: Any) -> None:
         raise AssertionError(trials)
 
-    refused = [
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"confirm": "3x2"}, "sees the mean of all: none is fresh. With --seed-policy draw"),
         ({"confirm": "3x3", "seed_policy": "draw"}, "saw 1: at most 2 fresh ones, not 3"),
         ({"confirm": "3x2", "objective": "valid_loss, params"}, "one objective"),
@@ -300,6 +307,13 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
     for options, words in refused:
         with pytest.raises(UserError, match=words):
             sn.search("fashion", "random", budget=20, callback=never, **options)
+    bench = sn.load("fashion")
+    held = Objective("valid_loss", bench, seed_policy="draw").single_seeds()
+    assert held is not None
+    few_seeds = int(np.flatnonzero(held.held.sum(axis=1) == 1)[0])
+    options = {"confirm": "3x2", "seed_policy": "draw", "against_cell": few_seeds}
+    with pytest.raises(UserError, match=r"holds 1 seed of .*, to which 2 are to be compared"):
+        sn.search(bench, "random", budget=20, callback=never, **options)
     with pytest.raises(UserError, match="holds no single seeds of digital_error"):
         sn.search("analog-cifar10", "random", budget=20, callback=never, confirm="3x2")
 
@@ -317,7 +331,10 @@ def test_a_search_confirms_at_its_end_and_is_otherwise_the_same() -> None:
 
 def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
     words = "search fashion random --objective valid_loss --seed-policy draw --budget 60 --seed 5"
-    asked = [*words.split(), "--confirm", "3x2", "--against-cell", "11"]
+    held = Objective("valid_loss", "fashion", seed_policy="draw").single_seeds()
+    assert held is not None
+    mine = int(np.flatnonzero(held.held.all(axis=1))[-1])
+    asked = [*words.split(), "--confirm", "3x2", "--against-cell", mine]
     out = snas(*asked).out
     assert "Confirmed with 2 fresh seeds each" in out and "yours" in out
     assert "confirming trainings cost" in out
