@@ -37,6 +37,8 @@ FEWEST_SEEDS = 2
 """With one seed a cell has no spread."""
 _MOST = 1_000
 """Cells, and seeds."""
+_MOST_DIGITS = 18
+"""Of an index; more is no cell of any space."""
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
 Told = Callable[[int, int], object]
@@ -189,9 +191,11 @@ def _decided(
 def _cell(objective: Objective, given: CellLike) -> Cell:
     """A cell of the space, by itself, its text or its index."""
     space = objective.benchmark.space
-    if isinstance(given, int) or (isinstance(given, str) and given.strip().isdecimal()):
-        return cell_at(space, int(given))
-    return space.cell(given)
+    if isinstance(given, str) and given.strip().isdecimal():
+        return cell_at(space, int(given.strip()[:_MOST_DIGITS]))
+    if isinstance(given, str | Cell):
+        return space.cell(given)
+    return cell_at(space, check_whole("The index of a cell", given))
 
 
 class _Trainings:
@@ -228,7 +232,8 @@ class _Trainings:
         """
         answers = [one for one in self._run.answers if one.feasible and not one.failure]
         ranked = sorted(answers, key=lambda trial: trial.score)
-        cells = dict.fromkeys(trial.cell for trial in ranked)
+        space = self._benchmark.space
+        cells = dict.fromkeys(space.cell(trial.cell) for trial in ranked)
         if reference is not None:
             cells.pop(reference, None)
         best: list[Cell] = []

@@ -208,6 +208,13 @@ def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds(
     assert "better than yours by" in found.sentences[0]
 
 
+def test_a_reference_is_named_by_cell_text_or_index() -> None:
+    objective, run = noisy_run(Noisy())
+    for given in (SPACE[7], str(SPACE[7]), " 7 ", 7, np.int64(7)):
+        found = confirm(objective, run, 1, 2, against=given)
+        assert found.reference is not None and found.reference.cell == SPACE[7]
+
+
 def test_a_reference_that_the_search_found_is_no_candidate() -> None:
     objective, run = noisy_run(Noisy())
     mine = run.incumbent.cell
@@ -307,6 +314,9 @@ def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
     for options, words in refused:
         with pytest.raises(UserError, match=words):
             sn.search("fashion", "random", budget=20, callback=never, **options)
+    for cell in ("9" * 5000, np.int64(-1), True, "no cell"):
+        with pytest.raises(UserError):
+            confirm(*noisy_run(Noisy()), 2, 2, against=cell)
     bench = sn.load("fashion")
     held = Objective("valid_loss", bench, seed_policy="draw").single_seeds()
     assert held is not None
