@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,9 +39,10 @@ class Noisy(sn.Computed):
 
     default_seed: Seed = 0
 
-    def __init__(self, failing: Sequence[int] = ()) -> None:
+    def __init__(self, failing: Sequence[int] = (), split: float = 0.0) -> None:
         super().__init__(SPACE, {"valid_error": true_error, "size": size})
         self.failing = failing
+        self.split = split
 
     def measure(
         self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = 0
@@ -52,6 +54,7 @@ class Noisy(sn.Computed):
             if cell.index in self.failing and seed >= FIRST_FRESH:
                 raise EvaluationError("out of memory", "resources", cost=0.5)
             noise = np.random.default_rng([seed, cell.index]).normal()
+            noise += self.split * np.random.default_rng(seed).normal()
             values[row] += [noise * (question.metric == "valid_error") for question in questions]
         return Measurement(values, cost)
 
@@ -113,6 +116,46 @@ def test_a_noisy_cell_takes_degrees_of_freedom() -> None:
     sure = decide_few(quiet, "3")
     unsure = decide_few(noisy, "3")
     assert sure.p is not None and unsure.p is not None and unsure.p > 5 * sure.p
+
+
+def test_the_two_that_are_compared_are_never_taken_for_quieter_than_they_are() -> None:
+    rng = np.random.default_rng(5)
+    noisy = few(*rng.normal(0, 1, size=(2, 5)))
+    quiet = {f"quiet {i}": 20 + 0.001 * rng.normal(size=5) for i in range(6)}
+    found = decide_few(noisy | quiet, "1")
+    alone = decide_few(noisy, "1")
+    assert found.p is not None and alone.p is not None and 0.5 < found.p / alone.p < 2
+
+
+def test_against_a_reference_the_level_is_shared_and_against_the_runner_up_it_is_whole() -> None:
+    rng = np.random.default_rng(6)
+    decided = set()
+    for _ in range(200):
+        values = few(*rng.normal(0, 1, size=(4, 4)) + np.array([[0], [1], [1], [1.5]]))
+        beside, among = decide_few(values, "3"), decide_few(values)
+        assert beside.p is not None and among.p is not None
+        assert (beside.sign != 0) == (beside.p < 0.05 / 3)
+        assert (among.sign != 0) == (among.p < 0.05)
+        decided.add((beside.sign != 0, among.sign != 0))
+        if beside.needed is not None and beside.needed.about is not None:
+            wanted = stats.norm.ppf(1 - 0.05 / 6) + stats.norm.ppf(0.8)
+            wanted /= stats.norm.ppf(1 - beside.p / 2)
+            assert beside.needed.about == max(np.ceil(4 * wanted**2), 5)
+    assert len(decided) == 4
+
+
+def test_pairs_count_where_an_analysis_of_variance_shows_them() -> None:
+    rng = np.random.default_rng(7)
+    shown = []
+    for _ in range(300):
+        every = rng.normal(size=(4, 5)) + 0.3 * rng.normal(size=5)
+        rest = every - every.mean(axis=1, keepdims=True) - every.mean(axis=0) + every.mean()
+        of_seed = 4 * np.var(every.mean(axis=0), ddof=1)
+        p = stats.f.sf(of_seed / ((rest**2).sum() / 12), 4, 12)
+        values = few(*every)
+        shown.append(p <= 0.05)
+        assert (decide_few(values, "3", paired=True) != decide_few(values, "3")) == shown[-1]
+    assert 0.02 < np.mean(shown) < 0.5
 
 
 def test_equal_trainings_decide_without_error_or_not_at_all() -> None:
@@ -208,6 +251,23 @@ def test_the_best_cells_and_the_reference_are_trained_with_the_same_fresh_seeds(
     assert "better than yours by" in found.sentences[0]
 
 
+def test_what_a_seed_does_to_all_cells_widens_no_interval() -> None:
+    widths = []
+    for split in (0.0, 5.0):
+        objective, run = noisy_run(Noisy(split=split))
+        found = confirm(objective, run, 3, 5, against=0)
+        assert found.ci95 is not None
+        widths.append(found.ci95[1] - found.ci95[0])
+    assert 0.5 < widths[1] / widths[0] < 2
+
+
+def test_the_seed_of_the_search_is_never_fresh() -> None:
+    objective = Objective("valid_error", Noisy(), seed=FIRST_FRESH + 1)
+    run = sn.search(objective.benchmark, "random", objective, budget=20)
+    (one,) = confirm(objective, run, 1, 2).cells
+    assert one.seeds == (FIRST_FRESH, FIRST_FRESH + 2)
+
+
 def test_a_reference_is_named_by_cell_text_or_index() -> None:
     objective, run = noisy_run(Noisy())
     for given in (SPACE[7], str(SPACE[7]), " 7 ", 7, np.int64(7)):
@@ -227,9 +287,27 @@ def test_a_better_reference_is_told_as_such() -> None:
     objective, run = noisy_run(Noisy())
     found = confirm(objective, run, 2, 6, against=99)
     assert found.difference is not None and found.difference < 0 and not found.better
-    assert "worse than yours by" in found.sentences[0]
+    numbers = re.search(r"worse than yours by (.*) \[(.*), (.*)\]\.", found.sentences[0])
+    assert numbers is not None
+    size, low, high = map(float, numbers.groups())
+    assert 0 < low < size < high and size == pytest.approx(-found.difference, abs=1e-3)
     near = confirm(objective, run, 2, 2, against=int(run.incumbent.cell.index or 0))
     assert "not told apart from yours" in near.sentences[0]
+
+
+def test_trainings_that_are_needed_are_those_of_both_cells() -> None:
+    objective, run = noisy_run(Noisy())
+    told = 0
+    for cell in SPACE[60:99]:
+        found = confirm(objective, run, 1, 3, against=cell)
+        needed = None if found.decision is None else found.decision.needed
+        if needed is None or needed.about is None:
+            assert found.runs_needed is None
+            continue
+        told += 1
+        assert found.runs_needed == 2 * (needed.about - 3)
+        assert f"about {found.runs_needed} more trainings would tell" in found.sentences[0]
+    assert told
 
 
 def test_without_a_reference_the_best_stands_beside_the_runner_up() -> None:
@@ -297,6 +375,25 @@ def test_a_table_gives_seeds_that_the_search_did_not_see() -> None:
         assert one.seen == pytest.approx(
             float(bench.query(one.cell, "valid_loss", seed=int(held.numbers[place])))
         )
+
+
+def test_a_table_gives_all_cells_the_same_seeds_where_it_can_and_pairs_none_else() -> None:
+    objective = Objective("valid_loss", "fashion", seed_policy="draw")
+    held = objective.single_seeds()
+    assert held is not None
+    mine = int(np.flatnonzero(held.held.all(axis=1))[-1])
+    unlike = 0
+    for seed in range(40):
+        run = sn.search(objective.benchmark, "random", objective, budget=60, seed=seed)
+        found = confirm(objective, run, 1, 2, against=mine)
+        assert found.reference is not None
+        assert found.reference.seeds == found.cells[0].seeds
+        three = confirm(objective, run, 3, 2)
+        if len({one.seeds for one in three.cells}) > 1:
+            scores = {one.cell.text: np.array(one.scores) for one in three.cells}
+            assert three.decision == decide_few(scores)
+            unlike += decide_few(scores) != decide_few(scores, paired=True)
+    assert unlike
 
 
 def test_what_cannot_be_confirmed_is_refused_before_the_search() -> None:
