@@ -41,9 +41,9 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
 
 if TYPE_CHECKING:
+    from surrogate_nas.benchmarks.base import CellLike
     from surrogate_nas.objective import Objective
     from surrogate_nas.space.trial import Trial
-    from surrogate_nas.study.confirm import Shape
     from surrogate_nas.study.confirmation import Confirmation
     from surrogate_nas.study.run import Run
 FirstOption = Annotated[
@@ -73,7 +73,9 @@ ConfirmOption = Annotated[
 ]
 AgainstCellOption = Annotated[
     str | None,
-    typer.Option(help="A cell of your own that the confirmed one must beat, with as many seeds."),
+    typer.Option(
+        help="A cell of yours that the confirmed one must beat; by default the first of --first."
+    ),
 ]
 
 
@@ -121,7 +123,10 @@ def search(
     """
     from surrogate_nas.benchmarks import load
     from surrogate_nas.study.api import search as run_search
+    from surrogate_nas.study.beginning import read_beginning
     from surrogate_nas.study.confirm import checked_shape
+    from surrogate_nas.study.confirm import confirm as confirm_best
+    from surrogate_nas.study.options import Options
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
@@ -136,7 +141,10 @@ def search(
         seed_policy=seed_policy,
         search_on_final=names(search_on_final),
     )
-    shape = checked_shape(bound, confirm, against_cell)
+    against: CellLike | None = against_cell
+    if confirm and against is None and first:
+        against = read_beginning(bound, first).first[0]
+    shape = checked_shape(bound, confirm, against)
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
@@ -158,7 +166,18 @@ def search(
         )
     content = _content(run, bound)
     rows = _rows(run, bound, content)
-    confirmed = None if shape is None else _confirmed(run, bound, shape, against_cell)
+    confirmed = None
+    if shape is not None:
+        with progress_bar("confirming trainings") as progress:
+            confirmed = confirm_best(
+                bound,
+                run,
+                *shape,
+                against=against,
+                progress=progress,
+                options=Options(**options),
+                engine=engine,
+            )
     if confirmed is not None:
         content["confirmed"] = confirmed.to_json()
 
@@ -188,18 +207,6 @@ class _Counted:
     def __call__(self, trials: Sequence[Trial]) -> None:
         self._done += len(trials)
         self._progress(self._done, self._total)
-
-
-def _confirmed(
-    run: Run,
-    bound: Objective,
-    shape: Shape,
-    against: str | None,
-) -> Confirmation:
-    from surrogate_nas.study.confirm import confirm
-
-    with progress_bar("confirming trainings") as progress:
-        return confirm(bound, run, *shape, against=against, progress=progress)
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:

@@ -97,7 +97,8 @@ def search(
             from there after an interruption. None keeps it in memory.
         confirm: Such as ``3x5`` or ``(3, 5)``: the best three cells are trained with five fresh
             seeds each, which is not charged to the budget (`surrogate_nas.study.confirm`).
-        against_cell: A cell of your own, its text or its index, that the confirmed one must beat.
+        against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
+            None for the first of `first`.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
         **options: See ``Options``.
 
@@ -131,6 +132,9 @@ def search(
         seed_policy=seed_policy,
         search_on_final=search_on_final,
     )
+    beginning = read_beginning(bound, first, known)
+    if confirm is not None and against_cell is None and beginning.first:
+        against_cell = beginning.first[0]
     shape = checked_shape(bound, confirm, against_cell)
     if options.get("parallel", 1) > 1 and options.get("order") is None:
         options["order"] = "finished"
@@ -144,7 +148,7 @@ def search(
         [strategy],
         seed + 1,
         budget_of(budget, budget_seconds),
-        read_beginning(bound, first, known),
+        beginning,
         first_cells=random_first,
         **options,
     )
@@ -155,7 +159,10 @@ def search(
     if not run.trials:
         raise UserError(NOTHING_PAID)
     if shape is not None:
-        run = replace(run, confirmed=confirm_best(bound, run, *shape, against=against_cell))
+        confirmed = confirm_best(
+            bound, run, *shape, against=against_cell, options=experiment, engine=engine
+        )
+        run = replace(run, confirmed=confirmed)
     return run
 
 

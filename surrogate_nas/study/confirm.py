@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
@@ -29,7 +29,9 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at
 from surrogate_nas.study.confirmation import Confirmation, ConfirmedCell
 from surrogate_nas.study.decision import FewDecision, decide_few
+from surrogate_nas.study.options import Options
 from surrogate_nas.study.run import Run
+from surrogate_nas.study.trainings import Job, Trainings
 
 FIRST_FRESH = 1_000_000
 """The first seed of confirming trainings where any can be trained; no search sees these."""
@@ -124,6 +126,8 @@ def confirm(
     against: CellLike | None = None,
     root: int = 0,
     progress: Told | None = None,
+    options: Options | None = None,
+    engine: str = "processes",
 ) -> Confirmation:
     """Train the best cells of a run with fresh seeds, and a reference too, and decide.
 
@@ -138,6 +142,8 @@ def confirm(
         against: The user's own cell, or its text or index, which is no candidate itself.
         root: The root seed of the run, where seeds are drawn.
         progress: Called with (trainings done, trainings in all).
+        options: Say how many trainings at once, where cells are really trained; None for one.
+        engine: Where these are made.
 
     Returns:
         The scores of every cell and what they decide.
@@ -155,11 +161,13 @@ def confirm(
     """
     checked_shape(objective, (cells, seeds), against)
     reference = None if against is None else _cell(objective, against)
-    trainings = _Trainings(objective, run, root, seeds, progress)
-    best, passed = trainings.best(cells, reference)
-    asked = best if reference is None or not best else [*best, reference]
-    trainings.plan(asked)
-    with one_thread():  # as in a run: sums round by the number of threads
+    with ExitStack() as stack:
+        slots = _slots(objective, options or Options(), engine, stack)
+        trainings = _Trainings(objective, run, root, seeds, progress, slots)
+        best, passed = trainings.best(cells, reference)
+        asked = best if reference is None or not best else [*best, reference]
+        trainings.plan(asked)
+        stack.enter_context(one_thread())  # as in a run: sums round by the number of threads
         confirmed = [trainings.confirmed(cell) for cell in asked]
     own = confirmed.pop() if len(asked) > len(best) else None
     return Confirmation(
@@ -198,6 +206,19 @@ def _cell(objective: Objective, given: CellLike) -> Cell:
     return cell_at(space, check_whole("The index of a cell", given))
 
 
+def _slots(
+    objective: Objective,
+    options: Options,
+    engine: str,
+    stack: ExitStack,
+) -> Trainings | None:
+    """Slots for the trainings; None where they are made here, one after another."""
+    benchmark = objective.benchmark
+    if not benchmark.one_by_one or not (benchmark.runs_apart or options.parallel > 1):
+        return None
+    return stack.enter_context(Trainings(objective, Draw(0, 0), options, engine))
+
+
 class _Trainings:
     """The confirming trainings of one run."""
 
@@ -208,8 +229,11 @@ class _Trainings:
         root: int,
         seeds: int,
         progress: Told | None,
+        slots: Trainings | None,
     ) -> None:
         self.cost = 0.0
+        self._slots = slots
+        self._numbers: dict[tuple[Cell, int], int] = {}
         self._run = run
         self._total = 0
         self._common: list[int] = []
@@ -256,14 +280,24 @@ class _Trainings:
             with suppress(UserError):
                 fresh.append(self._fresh(cell))
         self._common = sorted(set.intersection(*map(set, fresh))) if fresh else []
+        if self._slots is not None:
+            for cell in cells:
+                for seed in self._seeds(cell):
+                    self._numbers[cell, seed] = len(self._numbers)
+                    job = Job(cell, self._questions, seed)
+                    self._slots.begin(self._numbers[cell, seed], job)
+
+    def _seeds(self, cell: Cell) -> list[int]:
+        """The fresh seeds that a cell is trained with."""
+        fresh = self._fresh(cell)
+        return (self._common if len(self._common) >= self._n else fresh)[: self._n]
 
     def confirmed(self, cell: Cell) -> ConfirmedCell:
         """A cell with its scores by fresh seeds, or why there are none."""
         seen = self._seen.get(cell)
         done = self._done
         try:
-            fresh = self._fresh(cell)
-            seeds = (self._common if len(self._common) >= self._n else fresh)[: self._n]
+            seeds = self._seeds(cell)
             values = np.array([self._trained(cell, seed) for seed in seeds])
         except EvaluationError as error:
             self.cost += error.cost
@@ -301,7 +335,14 @@ class _Trainings:
 
     def _trained(self, cell: Cell, seed: int) -> Values:
         """The values of one training, shape ``(questions,)``, charged."""
-        if self._held is None:
+        if self._slots is not None:
+            answer = self._slots.answer(self._numbers[cell, seed])
+            if isinstance(answer, EvaluationError):
+                raise answer
+            values = np.array([answer.values])
+            cost = np.array([answer.cost])
+            row = values[0]
+        elif self._held is None:
             values, cost = self._benchmark.measure([cell], self._questions, seed)
             row = values[0]
         else:

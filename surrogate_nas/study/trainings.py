@@ -45,10 +45,12 @@ class Job(NamedTuple):
     Attributes:
         cell: What is trained.
         questions: What is read of it.
+        seed: The training seed; None for what the run sees.
     """
 
     cell: Cell
     questions: Sequence[Question]
+    seed: int | None = None
 
 
 class Trained(NamedTuple):
@@ -218,7 +220,10 @@ def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
     """Train a cell, in a slot."""
     reference = reference_seconds()
     try:
-        values, cost = objective.seen(draw, [job.cell], job.questions)
+        if job.seed is None:
+            values, cost = objective.seen(draw, [job.cell], job.questions)
+        else:
+            values, cost = objective.benchmark.measure([job.cell], job.questions, job.seed)
     except EvaluationError as error:
         return EvaluationError(str(error), error.cause, error.cost)
     slot = f"{platform.node()}-{os.getpid()}"

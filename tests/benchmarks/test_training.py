@@ -70,7 +70,9 @@ class Trained:
             sum(range(20_000))
             if self.saves:
                 state.write_text(str(epoch))
-            if not trial.report(epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed / 9):
+            if not trial.report(
+                epoch, valid_error=50 / epoch + sum(cell.choices) + trial.seed % 90 / 9
+            ):
                 break
 
 
@@ -258,9 +260,9 @@ def test_a_search_that_was_interrupted_trains_nothing_again(tmp_path: Path) -> N
         return len(seen) >= 12
 
     bench = training(Trained(tmp_path / "notes"))
-    sn.search(bench, "asha", LOSS, budget=30, callback=ends)
+    sn.search(bench, "asha", LOSS, budget=30, random_first=10, callback=ends)
     half = (tmp_path / "notes").read_text().splitlines()
-    sn.search(bench, "asha", LOSS, budget=30)
+    sn.search(bench, "asha", LOSS, budget=30, random_first=10)
     whole = (tmp_path / "notes").read_text().splitlines()
     trained = [line.split(" ", 1)[1] for line in whole]
     assert len(half) < len(whole)
@@ -947,3 +949,27 @@ def test_it_is_opened_from_a_file(snas: Snas, here: Path) -> None:
     with pytest.raises(sn.UserError, match="mine.py:MINE was edited while its cells are trained"):
         pickle.loads(stored)
     assert_one_clear_line(snas("search", "mine.py:OTHER"), "surrogate_nas.Training")
+
+
+def test_the_best_cells_of_a_search_are_confirmed_in_slots_against_ones_own(tmp_path: Path) -> None:
+    bench = training(Trained(tmp_path / "notes"))
+    run = sn.search(
+        bench,
+        "random",
+        f"{LOSS}",
+        budget=6,
+        parallel=2,
+        first=[bench.space.cell(CELL).text],
+        confirm="2x3",
+    )
+    assert CELL in [trial.cell for trial in run.trials]
+    confirmed = run.confirmed
+    assert confirmed is not None and confirmed.reference is not None
+    assert confirmed.reference.cell == CELL
+    assert [len(one.scores) for one in confirmed.cells] == [3, 3]
+    assert {seed for one in confirmed.cells for seed in one.seeds}.isdisjoint({0})
+    noted = (tmp_path / "notes").read_text().splitlines()
+    assert len(noted) == 9 * (6 + 3 * 3)
+    again = sn.search(bench, "random", LOSS, budget=6, parallel=2, first=[CELL], confirm="2x3")
+    assert (tmp_path / "notes").read_text().splitlines() == noted
+    assert again.confirmed == confirmed
