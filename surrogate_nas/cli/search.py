@@ -299,6 +299,11 @@ def _known_rows(content: dict[str, Any]) -> list[tuple[str, object]]:
     return rows
 
 
+def _charged(bound: Objective) -> str:
+    """What the costs of a run are: recorded ones, or those of trainings made here."""
+    return "charged" if bound.benchmark.one_by_one else "simulated"
+
+
 def _rows(
     run: Run,
     bound: Objective,
@@ -331,6 +336,6 @@ def _rows(
         *_known_rows(content),
         ("evaluations", len(run.trials)),
         *failed,
-        (f"simulated {bound.benchmark.cost}", seconds(run.simulated_seconds)),
+        (f"{_charged(bound)} {bound.benchmark.cost}", seconds(run.simulated_seconds)),
         ("real seconds", seconds(run.real_seconds)),
     ]

@@ -1,0 +1,99 @@
+"""Trainings of a user that do what they should not, each in a search of others that go on."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.running import RunningTrial
+from surrogate_nas.benchmarks.training import Training
+from surrogate_nas.space import EnumerableChoiceSpace
+
+BAD = {
+    "crashes": "SIGSEGV",
+    "leaves": "exit code 7",
+    "hangs": "no sign of life for 1 s",
+    "prints": "RuntimeError: printed enough",
+    "forks": "RuntimeError: report() belongs to the process",
+    "leaks": "MemoryError",
+    "nan": "valid_error = nan for epoch 1, no finite number",
+    "text": "valid_error = 'good' for epoch 1, no number",
+    "list": "valid_error = [1.0] for epoch 1, no number",
+    "backwards": "it reported epoch 1 after 2, where 3 is next",
+    "full": "OSError: [Errno 28] No space left on device",
+}
+SPACE = EnumerableChoiceSpace("bad", {"what": (*BAD, "works"), "size": ("1", "2")})
+
+
+def train(_: sn.Cell, trial: RunningTrial) -> None:  # noqa: C901 - a line or two for each
+    what = trial.options["what"]
+    match what:
+        case "crashes":
+            ctypes.string_at(0)
+        case "leaves":
+            ctypes.CDLL(None)._exit(7)
+        case "hangs":
+            time.sleep(600)
+        case "prints":
+            for _ in range(11):
+                os.write(1, b"a line of output\n" * 60_000)
+            raise RuntimeError("printed enough")
+        case "forks":
+            if os.fork() == 0:
+                trial.report(1, valid_error=1.0)
+            os.wait()
+            raise RuntimeError("report() belongs to the process in which the training began")
+        case "leaks":
+            resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+            leaked = [bytes(1 << 28) for _ in range(64)]
+            sys.stderr.write(str(len(leaked)))
+        case "nan":
+            trial.report(1, valid_error=float("nan"))
+        case "text":
+            trial.report(1, valid_error="good")  # type: ignore[arg-type]
+        case "list":
+            trial.report(1, valid_error=[1.0])  # type: ignore[arg-type]
+        case "backwards":
+            trial.report(1, valid_error=1.0)
+            trial.report(2, valid_error=1.0)
+            trial.report(1, valid_error=1.0)
+        case "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        trial.report(epoch, valid_error=50.0 / epoch + float(trial.options["size"]))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it counts on signals and limits of Linux")
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_training_is_one_line_and_the_others_go_on(
+    what: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bench = Training(
+        SPACE, train, metrics=["valid_error"], epochs=3, name=f"bad {what}", silence=1.0
+    )
+    cells = [
+        SPACE.cell(f"bad(what={one}, size={size})") for one in ("works", what) for size in "12"
+    ]
+    run = sn.search(
+        bench,
+        "random",
+        "valid_error",
+        budget=3,
+        parallel=2,
+        first=[cells[0], cells[2], cells[1]],
+        folder=tmp_path / "run",
+    )
+    found = {trial.cell.text: trial.failure for trial in run.trials}
+    assert found[cells[0].text] == found[cells[1].text] == ""
+    failure = found[cells[2].text]
+    assert BAD[what] in failure
+    assert "\n" not in failure and len(failure) < 500
+    assert "a line of output" not in "".join(capfd.readouterr())
