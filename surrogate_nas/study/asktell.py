@@ -7,7 +7,6 @@ loop there asks and tells the strategy the same again, without an evaluation, an
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -16,17 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-
-from surrogate_nas.benchmarks import Question
 from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyLike, strategy_entry
-from surrogate_nas.study.ledger import Asked, Ledger, Outcome, _is_finite
+from surrogate_nas.study.ledger import Asked, Ledger, Outcome
 from surrogate_nas.study.options import CALL_LIMIT_SECONDS, Options
 from surrogate_nas.study.sandbox import introduce, sandboxed
 from surrogate_nas.study.search import first_cells, scalarised, settings_of, strategy_seed
@@ -90,7 +86,7 @@ class AskTell:
         self.trials = list[Trial]()
         self.pending = list[Asked]()
         self._space = objective.benchmark.space
-        self._ledger = _ToldLedger(objective, run=seed)
+        self._ledger = Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
         introduce(entry)
@@ -142,7 +138,7 @@ class AskTell:
         outcome = (
             self._ledger.failed(asked, entry["failure"], cost)
             if "failure" in entry
-            else self._ledger.told(asked, entry["values"], cost)
+            else self._ledger.given(asked, entry["values"], cost)
         )
         self._tell(asked, outcome)
 
@@ -201,7 +197,7 @@ class AskTell:
             (outcome,) = self._ledger.look_up([asked])
         else:
             cost = check_number("The cost of an evaluation", cost)
-            outcome = self._ledger.told(asked, self._by_name(asked, values), cost)
+            outcome = self._ledger.given(asked, self._by_name(asked, values), cost)
         return self._tell(asked, outcome)
 
     def fail(
@@ -253,7 +249,7 @@ class AskTell:
             return values
         known = self.objective.known
         free = {*known.terms, *known.names}
-        questions = self._ledger.questions_of(asked)
+        questions = self._ledger.questions(asked)
         missing = [str(question) for question in questions if str(question) not in free]
         if not isinstance(values, Real) or isinstance(values, bool):
             raise UserError(
@@ -326,54 +322,3 @@ def _read(written: Sequence[Any]) -> str | Request:
         return str(written[0])
     text, epochs, read = written
     return Request(text, epochs, tuple(read))
-
-
-class _ToldLedger(Ledger):
-    """A ledger of evaluations that the caller made, also of requests; they cost what is told."""
-
-    _is_told = False
-
-    def questions_of(self, asked: Asked) -> Sequence[Question]:
-        """What an evaluation answers.
-
-        Raises:
-            UserError: The benchmark has no such metric for the epochs of a request.
-        """
-        if isinstance(asked, Request):
-            return self.objective.questions(asked.epochs, asked.read)
-        return self.objective.questions()
-
-    def told(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
-        """An evaluation that somebody else made; what is known for free may be left out.
-
-        Raises:
-            UserError: A metric is missing, unknown or no finite number.
-        """
-        cell = asked.cell if isinstance(asked, Request) else asked
-        epochs = asked.epochs if isinstance(asked, Request) else self.objective.epochs
-        questions = self.questions_of(asked)
-        named = [question.metric for question in dict.fromkeys(questions)]  # one may be read too
-        known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
-        taken = {*known, *map(str, questions)}
-        for name in values:
-            if name not in taken:
-                raise unknown("metric of this objective", name, {*known})
-        row = []
-        for question, name in zip(questions, known, strict=True):
-            value = values.get(str(question), values.get(name))
-            if value is None:
-                value = self._free(question, cell)
-            if isinstance(value, Real) and not _is_finite(value):
-                raise UserError(
-                    f"{question} of {cell} is {value}; report a failed evaluation by fail(cell,"
-                    " reason)."
-                )
-            row.append(check_number(f"{question} of {cell}", value, -math.inf))
-        names = list(map(str, questions))
-        self._is_told = True
-        (outcome,) = self._outcomes([cell], epochs, names, np.array([row]), np.array([cost]))
-        self._is_told = False
-        return outcome
-
-    def _continued(self, cell: Cell, epochs: int | None, cost: float) -> float:
-        return cost if self._is_told else super()._continued(cell, epochs, cost)

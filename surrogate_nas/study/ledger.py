@@ -207,19 +207,25 @@ class Ledger:
         values = [entry["values"][str(question)] for question in self.questions(asked)]
         return self.answered(asked, values, cost, None)._replace(cost=cost)
 
-    def given(self, cell: Cell, values: Mapping[str, float], cost: float) -> Outcome:
-        """An evaluation that somebody else made; what is known for free may be left out.
+    def given(self, asked: Asked, values: Mapping[str, float], cost: float) -> Outcome:
+        """An evaluation that somebody else made, which costs what is told.
+
+        Args:
+            asked: A cell, or a request.
+            values: By metric; what is known for free may be left out.
+            cost: What it is charged.
 
         Raises:
             UserError: A metric is missing, unknown or no finite number.
         """
-        questions = self.objective.questions()
-        named = [question.metric for question in questions]
+        cell = cell_of(asked)
+        questions = self.questions(asked)
+        named = [question.metric for question in dict.fromkeys(questions)]  # one may be read too
         known = [str(q) if named.count(q.metric) > 1 else q.metric for q in questions]
         taken = {*known, *map(str, questions)}
         for name in values:
             if name not in taken:
-                raise unknown("metric of this objective", name, known)
+                raise unknown("metric of this objective", name, {*known})
         row = []
         for question, name in zip(questions, known, strict=True):
             value = values.get(str(question), values.get(name))
@@ -231,10 +237,7 @@ class Ledger:
                     " reason)."
                 )
             row.append(check_number(f"{question} of {cell}", value, -math.inf))
-        (outcome,) = self._outcomes(
-            [cell], self.objective.epochs, self._names, np.array([row]), np.array([cost])
-        )
-        return outcome
+        return self.answered(asked, row, cost, None)
 
     def _free(self, question: Question, cell: Cell) -> float:
         """What needs no evaluation of a cell: sizes, and costs that were measured before."""
