@@ -362,7 +362,10 @@ def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_le
 ) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=None, worker_dashboard_address=None
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address=":0",
+        worker_dashboard_address=None,
     ) as cluster:
         told: list[Trial] = []
 
