@@ -396,6 +396,18 @@ class Benchmark(ABC):
         """
         return 1.0
 
+    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:  # noqa: ARG002 - most do not report
+        """The file in which a training of a cell reports while it runs; it need not be there yet.
+
+        Each line is a JSON object with ``epoch`` and the metrics after it. None where trainings do
+        not report.
+
+        Args:
+            cell: A cell of `space`.
+            seed: A training seed, or ``"mean"``.
+        """
+        return None
+
     def recall(self, cell: str, values: Mapping[str, float]) -> None:  # noqa: ARG002 - most hold theirs
         """Take the values of a cell from a stored run; only dear ones are worth it.
 

@@ -302,6 +302,11 @@ class Training(Benchmark):
         digest = hashlib.sha256(cell.text.encode()).hexdigest()[:_SHORT]
         return self.folder / f"{digest}-{self._seed(seed)}"
 
+    def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
+        """The file in which a training of a cell reports its epochs while it runs."""
+        number = seed if isinstance(seed, int) else 0
+        return self.folder_of(cell, number) / "reports.jsonl"
+
     def _seed(self, seed: Seed) -> int:
         """The seed of a training; always the same one where seeds do not matter."""
         if not self.stochastic:

@@ -136,7 +136,8 @@ def search(
     if confirm is not None and against_cell is None and beginning.first:
         against_cell = beginning.first[0]
     shape = checked_shape(bound, confirm, against_cell)
-    if options.get("parallel", 1) > 1 and options.get("order") is None:
+    is_race = options.get("parallel", 1) > 1 or options.get("stopping") is not None
+    if is_race and options.get("order") is None:
         options["order"] = "finished"
     check_engine(engine, options.get("parallel"))
     if random_first is None:

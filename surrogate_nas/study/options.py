@@ -197,6 +197,21 @@ class Options:
             help="Running trainings at the end of the budget: finish and count, or stop.",
         ),
     ] = "finish"
+    stopping: Annotated[
+        Literal["median"] | None,
+        OptionSpec(
+            text=(
+                "What ends a running training that looks hopeless: ``median``, where its best score"
+                " is worse than the median of the others' averages so far; None for nothing. A"
+                " training that is stopped has failed, and is charged for what it took."
+            ),
+            flag="--stopping",
+            help=(
+                "End trainings of your own that look hopeless: median, by the scores that they"
+                " report. Only as they finish, not in the order of a clock."
+            ),
+        ),
+    ] = None
     gpus: Annotated[
         str | None,
         OptionSpec(
@@ -384,6 +399,7 @@ def trainings_in_flight(
         or given.order is not None
         or bool(given.devices)
         or given.threads_each > 1
+        or given.stopping is not None
     )
     if not asks and not benchmark.runs_apart:
         return None, None
@@ -395,6 +411,16 @@ def trainings_in_flight(
     if given.simulated_workers > 1:
         raise UserError("Workers are simulated or real: give --simulated-workers or --parallel.")
     order = given.order or "clock"
+    if given.stopping is not None and not benchmark.runs_apart:
+        raise UserError(
+            f"{benchmark.name} reports nothing while it trains; --stopping is for trainings of your"
+            " own (surrogate_nas.Training)."
+        )
+    if given.stopping is not None and order == "clock":
+        raise UserError(
+            "What looks hopeless depends on how fast trainings run: --stopping needs --order"
+            " finished."
+        )
     if given.in_flight is not None:
         return given.in_flight, order
     is_ahead = order == "clock" and given.parallel > 1

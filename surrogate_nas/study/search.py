@@ -34,6 +34,7 @@ from surrogate_nas.study.side_by_side import (
     Workers,
 )
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
+from surrogate_nas.study.stopping import MedianRule
 from surrogate_nas.study.store import Store, as_file_name
 from surrogate_nas.study.trainings import Trainings
 
@@ -46,6 +47,8 @@ _MOST_DRAWS = 1000
 STRETCH = 10
 """Trials under one set of weights."""
 _AUGMENTATION = 0.05
+_STOPPED = "it was stopped after"
+"""How the reason of a training begins that looked hopeless."""
 _SAME_SPEED = 0.1
 """Slots whose speed differs by no more than this share count as one machine."""
 _ALIKE = 3
@@ -217,6 +220,8 @@ def is_mistake(trials: Sequence[Trial]) -> bool:
     reasons = set()
     for trial in trials:
         reason, _, _ = trial.failure.partition("; its output is in ")
+        if reason.startswith(_STOPPED):
+            return False
         reasons.add(reason.replace(trial.cell.text, ""))
     return len(reasons) == 1
 
@@ -353,14 +358,24 @@ class _Search:
         trainings = stack.enter_context(
             Trainings(self.objective, self.ledger.draw, options, self.engine)
         )
-        kind = InClockOrder if options.order == "clock" else InOrderOfFinishing
-        return kind(
+        stops = options.at_end == "stop"
+        if options.order == "clock":
+            return InClockOrder(
+                self.ledger,
+                options.in_flight,
+                self._limit,
+                trainings=trainings,
+                log=self.log,
+                stops=stops,
+            )
+        return InOrderOfFinishing(
             self.ledger,
             options.in_flight,
             self._limit,
             trainings=trainings,
             log=self.log,
-            stops=options.at_end == "stop",
+            stops=stops,
+            rule=None if options.stopping is None else MedianRule(self.objective),
         )
 
     def _let_work(self, strategy: Sandboxed, clock: float) -> None:

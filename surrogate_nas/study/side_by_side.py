@@ -18,13 +18,18 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
+from surrogate_nas.study.stopping import MedianRule
 from surrogate_nas.study.trainings import Answer, Job, Trainings
+
+_LOOK_SECONDS = 0.5
+"""How often is looked whether a running training is hopeless."""
 
 
 class Workers(ABC):
@@ -342,6 +347,21 @@ class InOrderOfFinishing(TrainingWorkers):
     _ended: Answer
     _begin: float = math.nan
 
+    def __init__(
+        self,
+        ledger: Ledger,
+        count: int,
+        limit: float,
+        *,
+        trainings: Trainings,
+        log: RunLog | None,
+        stops: bool,
+        rule: MedianRule | None,
+    ) -> None:
+        """Begin with nothing in flight; the rule stops trainings that look hopeless."""
+        super().__init__(ledger, count, limit, trainings=trainings, log=log, stops=stops)
+        self._rule = rule
+
     def _now(self) -> float:
         if self._entry() is not None:  # a stored run is replayed in no time
             return self.clock
@@ -360,15 +380,37 @@ class InOrderOfFinishing(TrainingWorkers):
                 raise self._other_history()
         else:
             self._submit()
-            patience = self._limit - self._now() if self._stops else math.inf
-            found = self._trainings.first(patience)
+            found = self._first()
             if found is None:
                 self.drop()
                 return []
             number, self._ended = found
             ending = next(one for one in self._running if one.number == number)
+            self._note(ending, self._ended)
         self._remove(ending)
         return [ending]
+
+    def _first(self) -> tuple[int, Answer] | None:
+        """The training that ends first; None where the run is ended before."""
+        while True:
+            patience = self._limit - self._now() if self._stops else math.inf
+            found = self._trainings.first(min(patience, _LOOK_SECONDS))
+            if found is not None or patience <= 0:
+                return found
+            if self._rule is not None:
+                running = ((cell_of(one.asked), self._reports(one)) for one in self._running)
+                self._rule.look([(cell, path) for cell, path in running if path is not None])
+
+    def _note(self, training: _Training, answer: Answer) -> None:
+        """Let the rule know a training that came to its end."""
+        path = self._reports(training)
+        if self._rule is not None and path is not None and not isinstance(answer, EvaluationError):
+            self._rule.ended(cell_of(training.asked), path)
+
+    def _reports(self, training: _Training) -> Path | None:
+        """Where a training reports its epochs."""
+        objective = self._ledger.objective
+        return objective.benchmark.reports_of(cell_of(training.asked), objective.seed)
 
     @property
     def _by_number(self) -> list[_Training]:
