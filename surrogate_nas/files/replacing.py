@@ -16,11 +16,12 @@ _NOT_OFFERED = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EISDIR)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, lasting: bool = True) -> Iterator[Path]:
     """Give a temporary file in the folder of `path` that takes its place when the block ends well.
 
     Args:
         path: The file to make or replace.
+        lasting: Whether to wait until it is on the disk; else a power cut may leave it empty.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -50,9 +51,11 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary = Path(file.name)
         yield temporary
         temporary.chmod(0o666 & ~_umask())
-        sync_path(temporary)
+        if lasting:
+            sync_path(temporary)
         os.replace(temporary, path)
-        sync_path(path.parent)
+        if lasting:
+            sync_path(path.parent)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f"Cannot write {path}: {reason}. Nothing was changed there.") from error
@@ -61,12 +64,13 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> Path:
+def write_whole(path: Path, content: str | bytes, *, lasting: bool = True) -> Path:
     """Write a file whole; characters that UTF-8 cannot encode are written as escapes.
 
     Args:
         path: The file; its folder is made if need be.
         content: A text or bytes.
+        lasting: As `replacing` takes it.
 
     Raises:
         UserError: The folder cannot be written, or the disk is full.
@@ -78,7 +82,7 @@ def write_whole(path: Path, content: str | bytes) -> Path:
     """
     if isinstance(content, str):
         content = content.encode(errors="backslashreplace")
-    with replacing(path) as temporary:
+    with replacing(path, lasting=lasting) as temporary:
         temporary.write_bytes(content)
     return path
 

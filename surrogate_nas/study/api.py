@@ -33,6 +33,7 @@ from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
+from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.search import Watch
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
 from surrogate_nas.study.suite import SuiteResult, suite_of
@@ -65,6 +66,7 @@ def search(
     confirm: ShapeLike | None = None,
     against_cell: CellLike | None = None,
     callback: Watch | None = None,
+    watcher: Watcher | None = None,
     **options: Any,
 ) -> Run:
     """Run one strategy once; with ten random first cells the same as run number `seed` of a
@@ -100,6 +102,9 @@ def search(
         against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
             None for the first of `first`.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
+        watcher: While cells are trained in parallel, its `running` is called about twice a second
+            with what trains now (`surrogate_nas.study.running.Running`), and its `failed` with the
+            cell and the reason of each training that fails.
         **options: See ``Options``.
 
     Returns:
@@ -154,7 +159,7 @@ def search(
         **options,
     )
     experiment.announce(1, best=1)
-    run = _searched(experiment, seed, place, callback, engine)
+    run = _searched(experiment, seed, place, callback, engine, watcher)
     if run.failure:
         raise UserError(run.failure)
     if not run.trials:
@@ -173,15 +178,16 @@ def _searched(
     folder: Path | None,
     watch: Watch | None,
     engine: str,
+    watcher: Watcher | None,
 ) -> Run:
     """A run of an experiment's only strategy, in memory or stored in a folder."""
     (entry,) = experiment.entries
     if folder is None:
-        return experiment.one(entry, number, watch=watch, engine=engine)
+        return experiment.one(entry, number, watch=watch, engine=engine, watcher=watcher)
     part = Part("", experiment, Store(folder))
     with ExitStack() as stack:
         part.begin(stack)
-        run = experiment.one(entry, number, part.store, watch=watch, engine=engine)
+        run = experiment.one(entry, number, part.store, watch, engine, watcher)
         part.end()
     return run
 

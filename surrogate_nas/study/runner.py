@@ -30,6 +30,7 @@ from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
+from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.sandbox import introduce, rehearse
 from surrogate_nas.study.search import Watch, first_cells, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
@@ -230,13 +231,14 @@ class Experiment(Options):
         store: Store | None = None,
         watch: Watch | None = None,
         engine: str = "processes",
+        watcher: Watcher | None = None,
     ) -> Run:
         """A single run, as a folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
         the new trials after each evaluation and ends the run by returning True. The engine is of
-        trainings that run in slots.
+        trainings that run in slots, of which the watcher is told.
         """
         name = entry.label
         stored = self.stored_run(name, number, store)
@@ -254,6 +256,7 @@ class Experiment(Options):
             watch=watch,
             engine=engine,
             beginning=self.beginning,
+            watcher=watcher,
         )
         try:
             return make()

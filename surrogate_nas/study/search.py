@@ -26,6 +26,7 @@ from surrogate_nas.study.beginning import NOTHING, Beginning
 from surrogate_nas.study.ledger import Asked, Ledger
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
+from surrogate_nas.study.running import Now, Watcher
 from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
 from surrogate_nas.study.side_by_side import (
     InClockOrder,
@@ -112,6 +113,7 @@ def make_run(
     watch: Watch | None = None,
     engine: str = "processes",
     beginning: Beginning = NOTHING,
+    watcher: Watcher | None = None,
 ) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
@@ -124,7 +126,11 @@ def make_run(
     with one_thread(), opened as log:
         for cell, values in () if log is None else log.observed():
             objective.benchmark.recall(cell, values)
-        search = _Search(objective, budget, options, run, log, watch, engine, beginning)
+        file = None if store is None else store.running_path(name, run)
+        now = partial(Now, options.parallel, file, watcher)
+        search = _Search(
+            objective, budget, options, run, log, watch, engine, beginning, now
+        )
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
@@ -239,9 +245,11 @@ class _Search:
         watch: Watch | None,
         engine: str,
         beginning: Beginning,
+        now: Callable[[], Now],
     ) -> None:
         self.engine = engine
         self.beginning = beginning
+        self.now = now
         self.objective = objective
         self.budget = budget
         self.options = options
@@ -356,7 +364,7 @@ class _Search:
         if options.in_flight is None:
             return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
         trainings = stack.enter_context(
-            Trainings(self.objective, self.ledger.draw, options, self.engine)
+            Trainings(self.objective, self.ledger.draw, options, self.engine, self.now())
         )
         stops = options.at_end == "stop"
         if options.order == "clock":

@@ -18,6 +18,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,6 +133,7 @@ class _Training(NamedTuple):
         number: Which it is, from 0.
         started: When it began, on the run's clock.
         owed: What of the strategy's own work it is charged.
+        predicted: Its predicted cost.
         since: The epochs after which it goes on, or None.
         asked: What was asked for.
     """
@@ -140,6 +142,7 @@ class _Training(NamedTuple):
     number: int
     started: float
     owed: float
+    predicted: float
     since: int | None
     asked: Asked
 
@@ -196,7 +199,7 @@ class TrainingWorkers(Workers):
             self._ledger.owed = 0.0
             end = self._predicted_now() + (started - now) + owed + predicted
             since = self._ledger.trained_for(one)
-            training = _Training(end, self._begun, started, owed, since, one)
+            training = _Training(end, self._begun, started, owed, predicted, since, one)
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -206,8 +209,16 @@ class TrainingWorkers(Workers):
         """Hand trainings to slots, once nothing more is known of the stored run."""
         if self._entry() is not None:
             return
+        objective = self._ledger.objective
         for training in self._waiting:
             cell = cell_of(training.asked)
+            self._trainings.now.add(
+                training.number,
+                cell,
+                self._ledger.epochs_of(training.asked),
+                training.predicted,
+                partial(objective.benchmark.reports_of, cell, objective.seed),
+            )
             self._trainings.begin(
                 training.number, Job(cell, self._ledger.questions(training.asked))
             )

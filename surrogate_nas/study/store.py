@@ -2,7 +2,8 @@
 can be recomputed.
 
 A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
-and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`). A line that a crash tore is
+and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`); while cells are trained in slots
+also ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that a crash tore is
 dropped; an unfinished run is replayed by its strategy and continued; anything else that is not as
 it was written is refused.
 """
@@ -283,6 +284,10 @@ class Store:
     def path(self, strategy: str, run: int) -> Path:
         """The file of a run."""
         return self.folder / "runs" / f"{as_file_name(strategy)}-{run}.jsonl"
+
+    def running_path(self, strategy: str, run: int) -> Path:
+        """The file that tells what a run trains now, if it does (`surrogate_nas.study.running`)."""
+        return self.folder / "running" / f"{as_file_name(strategy)}-{run}.json"
 
     @cached_property
     def _root(self) -> str:

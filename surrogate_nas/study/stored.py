@@ -13,18 +13,21 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from surrogate_nas.core.arguments import alternatives
 from surrogate_nas.study.options import MOST, MOST_RUNS, STORED, Option
+from surrogate_nas.study.running import LONGEST_TEXT, MOST_TOLD, State
 
 T = TypeVar("T")
 
 _LARGEST = sys.float_info.max
 _LONGEST = 1000
 """Characters of a name that is shown."""
+_LONGEST_PATH = 4096
 
 Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
 Positive = Annotated[float, Meta(ge=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0)]
 Epochs = Annotated[int, Meta(ge=1)]
 Texts = dict[str, str]
+Shown = Annotated[str, Meta(max_length=LONGEST_TEXT)]
 Label = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=r"^[^\\\0]*$")]
 
 
@@ -71,6 +74,28 @@ class EndLine(Struct, forbid_unknown_fields=True):
     budget_seconds: Finite | None
     scalarised: bool
     diagnosis: dict[str, dict[str, float]] = {}
+
+
+class _InFlight(Struct):
+    """A training in flight (`surrogate_nas.study.running.InFlight`)."""
+
+    cell: Shown
+    epochs: Epochs | None
+    state: State
+    since: Positive
+    again: Shown = ""
+    seconds: Positive | None = None
+    reports: Annotated[str, Meta(max_length=_LONGEST_PATH)] | None = None
+
+
+class RunningFile(Struct):
+    """What a run trains now (`surrogate_nas.study.running.Running`)."""
+
+    slots: Annotated[int, Meta(ge=1, le=MOST)]
+    ended: Annotated[int, Meta(ge=0, le=MOST)]
+    seconds: Positive
+    in_flight: Annotated[int, Meta(ge=0, le=MOST)]
+    trainings: Annotated[list[_InFlight], Meta(max_length=MOST_TOLD)]
 
 
 class _Budget(Struct, forbid_unknown_fields=True):

@@ -28,6 +28,7 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
 from surrogate_nas.space import Cell
 from surrogate_nas.study.options import Options
+from surrogate_nas.study.running import Now
 
 _MOST_LOST = 3
 """How often a training is begun whose slot was lost each time."""
@@ -80,9 +81,17 @@ class Trainings:
         is_interrupted: Whether Ctrl-C was pressed while one was waited for. The second time ends
             the wait.
         reference_seconds: What a reference training takes in each slot that has answered.
+        now: What trains now, told as it changes.
     """
 
-    def __init__(self, objective: Objective, draw: Draw, options: Options, engine: str) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        draw: Draw,
+        options: Options,
+        engine: str,
+        now: Now | None = None,
+    ) -> None:
         """Open the slots.
 
         Args:
@@ -90,9 +99,11 @@ class Trainings:
             draw: The seeds that the run sees.
             options: Say how many trainings at once, and what of the machine each has.
             engine: Where they are made.
+            now: Who is told what trains now, or None.
         """
         self.is_interrupted = False
         self.reference_seconds: dict[str, float] = {}
+        self.now = now or Now(options.parallel)
         benchmark = objective.benchmark
         self._slots = Slots[Job, Answer](
             partial(_answer, objective, draw),
@@ -136,6 +147,7 @@ class Trainings:
 
     def _taken(self, number: int) -> Answer:
         del self._jobs[number]
+        self.now.told(number)
         return self._answers.pop(number)
 
     def _hand_out(self) -> None:
@@ -152,11 +164,13 @@ class Trainings:
 
     def _submit(self, number: int) -> None:
         self._running.add(number)
+        self.now.given(number, alone=self._is_alone)
         self._slots.submit(number, self._jobs[number])
 
     def _look(self, patience: float) -> None:
         """Take what ends within some seconds, if anything does."""
         try:
+            self.now.look()
             found = self._slots.next(patience)
         except KeyboardInterrupt:
             if self.is_interrupted:
@@ -169,6 +183,7 @@ class Trainings:
             return
         number, outcome = found
         self._running.discard(number)
+        self.now.left(number)
         was_alone = self._is_alone
         self._is_alone = False
         answer = _answered(outcome)
@@ -177,6 +192,7 @@ class Trainings:
         else:
             self.reference_seconds[answer.slot] = answer.reference_seconds
             self._answers[number] = answer
+            self.now.answered(number)
         self._hand_out()
 
     def _failed(self, number: int, error: EvaluationError, was_alone: bool) -> None:
@@ -187,12 +203,15 @@ class Trainings:
             self._lost[number] = self._lost.get(number, 0) + 1
             if self._lost[number] < _MOST_LOST:
                 self._waiting.appendleft(number)
+                self.now.again(number, reason)
                 return
             reason = f"lost {_MOST_LOST} times: {reason}"
         elif error.cause == "resources" and not was_alone:
             self._alone.append(number)
+            self.now.again(number, reason)
             return
         self._answers[number] = EvaluationError(reason, error.cause, self._spent.pop(number))
+        self.now.answered(number, reason)
 
     @property
     def speeds(self) -> dict[str, float]:
@@ -202,6 +221,7 @@ class Trainings:
 
     def close(self) -> None:
         """End what still runs."""
+        self.now.close()
         self._slots.close()
 
     def __enter__(self) -> Self:
