@@ -66,6 +66,20 @@ def note(message: str) -> None:
     sys.stderr.write(f"{_wrapped(message, sys.stderr)}\n")
 
 
+def in_a_line(text: str) -> str:
+    r"""A text of a user's code in one line that changes nothing on a terminal.
+
+    Example:
+        >>> in_a_line("no\nroom \x1b[2J")
+        'no room \\x1b[2J'
+    """
+    shown = []
+    for character in " ".join(text.split()):
+        is_plain = character.isprintable()
+        shown.append(character if is_plain else character.encode("unicode_escape").decode())
+    return "".join(shown)
+
+
 def say(message: str) -> None:
     """Print a sentence of a result on standard output."""
     sys.stdout.write(f"{_wrapped(message, sys.stdout)}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ from surrogate_nas.cli.output import (
     JsonOption,
     Progress,
     emit,
+    in_a_line,
     note,
     note_absent,
     progress_bar,
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     from surrogate_nas.space.trial import Trial
     from surrogate_nas.study.confirmation import Confirmation
     from surrogate_nas.study.run import Run
+    from surrogate_nas.study.running import Running
+
 FirstOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -126,7 +130,7 @@ def search(
     from surrogate_nas.study.beginning import read_beginning
     from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.confirm import confirm as confirm_best
-    from surrogate_nas.study.options import Options
+    from surrogate_nas.study.options import Options, trainings_in_flight
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
@@ -148,7 +152,8 @@ def search(
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
-        counted = _Counted(progress, budget or 0)
+        in_flight, _ = trainings_in_flight(Options(**options), bound.benchmark)
+        counted = _Counted(progress, budget or 0, trains=in_flight is not None)
         run = run_search(
             bound.benchmark,
             strategy,
@@ -162,6 +167,7 @@ def search(
             engine=engine,
             folder=out,
             callback=counted,
+            watcher=counted,
             **options,
         )
     content = _content(run, bound)
@@ -197,16 +203,43 @@ _MOST_FINAL = 8
 
 
 class _Counted:
-    """Tells how many cells a run has evaluated."""
+    """Tells how many cells a run has evaluated and, on a terminal, what it trains; a training that
+    fails is told at once.
+    """
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: Progress, total: int, *, trains: bool) -> None:
+        """Begin to count.
+
+        Args:
+            progress: Is told.
+            total: The budget in cells; 0 for none.
+            trains: Whether cells are trained in slots; then what a stored run knows already says
+                nothing of the time that is left.
+        """
         self._progress = progress
         self._total = total
         self._done = 0
+        self._failed = 0
+        self._detail = ""
+        self._is_quiet = trains
 
     def __call__(self, trials: Sequence[Trial]) -> None:
         self._done += len(trials)
-        self._progress(self._done, self._total)
+        self._failed += sum(bool(trial.failure) for trial in trials)
+        if not self._is_quiet:
+            self._progress(self._done, self._total, self._detail)
+
+    def running(self, running: Running) -> None:
+        """Tell what trains now."""
+        self._is_quiet = False
+        if sys.stderr.isatty():
+            failed = f", {self._failed} failed" if self._failed else ""
+            self._detail = f"{running.running} running{failed}"
+        self._progress(self._done, self._total, self._detail)
+
+    def failed(self, cell: str, reason: str) -> None:
+        """Tell a training that has failed, in one line."""
+        note(in_a_line(f"{cell}: {reason}"))
 
 
 def _show_confirmed(confirmed: Confirmation) -> None:

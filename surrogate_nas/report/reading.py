@@ -32,6 +32,7 @@ from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import BEST_SHOWN
 from surrogate_nas.study.run import Run, RunWatch
+from surrogate_nas.study.running import InFlight, Running, read_running
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
@@ -62,6 +63,7 @@ __all__ = [
     "Anytime",
     "Comparison",
     "FoundCell",
+    "InFlight",
     "Kind",
     "LambdaPath",
     "Ledger",
@@ -72,6 +74,7 @@ __all__ = [
     "Rows",
     "Run",
     "RunWatch",
+    "Running",
     "Source",
     "Statement",
     "Store",
@@ -97,6 +100,7 @@ __all__ = [
     "nondominated",
     "provenance",
     "read_baselines",
+    "read_running",
     "results_of",
     "shared_cells",
     "stored_problems",

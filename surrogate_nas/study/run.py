@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from surrogate_nas.study.confirmation import Confirmation
 
 _END = "end"
+_MOST_FAILED = 50
+_LONGEST = 1000
+"""Failed trainings that are shown of a run, and characters of their texts."""
 
 
 @dataclass(frozen=True)
@@ -345,6 +349,8 @@ class RunWatch:
         finished: When each trial ended, on the simulated clock of the run.
         end: What its last line says, by the fields of `Run`; None while it has not ended.
         damage: What is wrong with its file, or empty.
+        n_failed: How many trainings failed.
+        failed: The cells and reasons of the last of them.
         is_read: Whether it was looked at.
     """
 
@@ -364,6 +370,8 @@ class RunWatch:
         self.finished: list[float] = []
         self.end: dict[str, Any] | None = None
         self.damage = ""
+        self.n_failed = 0
+        self.failed: deque[tuple[str, str]] = deque(maxlen=_MOST_FAILED)
 
     @property
     def is_begun(self) -> bool:
@@ -429,3 +437,7 @@ class RunWatch:
             best = min(best, score)
         self.best.append(best)
         self.finished.append(finished)
+        failure = entry.get("failure")
+        if failure:
+            self.n_failed += 1
+            self.failed.append((str(entry.get("cell"))[:_LONGEST], str(failure)[:_LONGEST]))

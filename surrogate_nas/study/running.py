@@ -242,7 +242,7 @@ class Now:
     def look(self) -> None:
         """Tell what has changed, unless it was just told."""
         began = time.monotonic()
-        if began < self._due:
+        if began < self._due or (self._file is None and self._watcher is None):
             return
         self._due = began + _PAUSE_SECONDS
         running = self._running()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -23,6 +24,7 @@ from surrogate_nas.report.live.progress import (
     counts_of,
 )
 from surrogate_nas.report.live.router import REPORT, Router
+from surrogate_nas.report.live.training import failed_trainings, in_training
 from surrogate_nas.report.markup import (
     Column,
     Content,
@@ -41,6 +43,7 @@ from surrogate_nas.report.reading import kind_of
 from surrogate_nas.report.style import Style, styles
 
 PATIENCE_SECONDS = 1.0
+_MOMENT_SECONDS = 5
 _SMALL_WIDTH = 400.0
 _SMALL_HEIGHT = 230.0
 _HEIGHT = 320.0
@@ -160,7 +163,18 @@ class _Folder:
             progress.refresh()
             links = self.router.links(progress.folder)
             errors = [problem.error for problem in progress.problems.values()]
-            shown = (progress.strategies, errors, progress.writer, progress.plan, links)
+            training = [problem.training for problem in progress.problems.values()]
+            # what trains changes with the time alone
+            moment = int(time.time() / _MOMENT_SECONDS) if any(training) else 0
+            shown = (
+                progress.strategies,
+                errors,
+                progress.writer,
+                progress.plan,
+                links,
+                training,
+                moment,
+            )
             if shown != self._shown:
                 page = _page_of(progress, self.router)
                 self.page = page.html(self.router, progress.folder)
@@ -283,6 +297,9 @@ def _comparison_content(problem: ProblemProgress) -> tuple[list[Content], list[S
         f" · at most {budget} per run",
     ]
     sections = []
+    training = in_training(problem.training, description["budget"]["cells"])
+    if training is not None:
+        sections.append(training)
     if problem.n_objectives > 1:
         text = "There are several objectives: the report shows the fronts that the runs found."
         sections.append(Section("", [note(text)]))
@@ -294,6 +311,9 @@ def _comparison_content(problem: ProblemProgress) -> tuple[list[Content], list[S
                 caption = note(f"{_CURVES_NOTE} {_DRAWN_NOTE}")
             sections.append(Section("So far", [Figures(pictures), caption]))
     sections.append(Section("Strategies", [_strategy_table(problem, by_name)]))
+    failed = failed_trainings(problem.failed_trainings, problem.n_failed_trainings)
+    if failed is not None:
+        sections.append(failed)
     return line, sections
 
 

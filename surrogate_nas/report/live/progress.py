@@ -18,7 +18,15 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Holder, holder
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.report.curves import Curve, quartiles
-from surrogate_nas.report.reading import PLAN, PROBLEMS, RunWatch, Store, kind_of
+from surrogate_nas.report.live.training import FailedTraining, RunInTraining, with_reports
+from surrogate_nas.report.reading import (
+    PLAN,
+    PROBLEMS,
+    RunWatch,
+    Store,
+    kind_of,
+    read_running,
+)
 
 RUN_STATES = ("done", "running", "failed", "halted", "damaged", "missing")
 """Halted: begun, but no process runs it now, or its budget was raised since."""
@@ -94,6 +102,7 @@ class ProblemProgress:
         writer: The process that runs it now, or None.
         runs: Of every strategy, by number.
         strategies: The progress of every strategy, in the order of the comparison.
+        training: The runs that train now, if trainings are told.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -104,6 +113,7 @@ class ProblemProgress:
         self.writer: Holder | None = None
         self.runs: dict[str, list[RunWatch]] = {}
         self.strategies: list[StrategyProgress] = []
+        self.training: list[RunInTraining] = []
         self._described_at = 0
         self._curves: dict[str, dict[str, Curve]] = {}
 
@@ -129,6 +139,7 @@ class ProblemProgress:
                 for curves in self._curves.values():
                     curves.pop(name, None)
         self.strategies = [self._progress_of(name) for name in self.runs]
+        self.training = self._in_training(store)
 
     def _read_description(self) -> None:
         path = self.folder / "experiment.json"
@@ -183,6 +194,35 @@ class ProblemProgress:
             best=min((run.best[-1] for run in begun), default=math.inf),
             median=median,
         )
+
+    def _in_training(self, store: Store) -> list[RunInTraining]:
+        training = []
+        for name, runs in self.runs.items():
+            for number, run in enumerate(runs):
+                writer = holder(run.path) if self.state(run) == "running" else None
+                if writer is None:
+                    continue
+                running = read_running(store.running_path(name, number), writer.since)
+                if running is not None:
+                    shown = with_reports(running)
+                    told = len(run.best)
+                    training.append(RunInTraining(name, number, told, run.n_failed, running, shown))
+        return training
+
+    @property
+    def failed_trainings(self) -> list[FailedTraining]:
+        """The last that failed of every run, the newest first."""
+        failed = []
+        for name, runs in self.runs.items():
+            for number, run in enumerate(runs):
+                for cell, reason in reversed(run.failed):
+                    failed.append(FailedTraining(name, number, cell, reason))
+        return failed
+
+    @property
+    def n_failed_trainings(self) -> int:
+        """How many trainings of all runs failed."""
+        return sum(run.n_failed for runs in self.runs.values() for run in runs)
 
     @property
     def n_objectives(self) -> int:
