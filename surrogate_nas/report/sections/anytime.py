@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from surrogate_nas.benchmarks.base import Benchmark, Question
 from surrogate_nas.core.numbers import MISSED, clock, plural
 from surrogate_nas.report.curves import (
     Curve,
@@ -141,9 +142,7 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
         )
     values = _showing(
         study,
-        lambda run, history: values_of(
-            benchmark, question, [run.trials[i].cell for i in history.best]
-        ),
+        lambda run, history: _final_values(benchmark, question, run, history),
     )
     if not all(len(curve_over_cells(runs, band=False).x) for runs in values.values()):
         return (
@@ -169,6 +168,19 @@ def test_curves(study: Study, over: _Clock = "cells") -> Drawing | str:
         "", plain(str(question), _LONGEST_LABEL), False, 0.0, reference, metric.larger_is_better
     )
     return _drawing("test", what, rule, study, values, over, panel)
+
+
+def _final_values(benchmark: Benchmark, question: Question, run: Run, history: Anytime) -> Values:
+    """A final metric of the best cell after each trial; NaN where all trainings failed until then,
+    which are not trained again.
+    """
+    best = [run.trials[i] for i in history.best]
+    is_known = np.array([not trial.failure for trial in best], dtype=bool)
+    values = np.full(len(best), np.nan)
+    if is_known.any():
+        cells = [trial.cell for trial in best if not trial.failure]
+        values[is_known] = values_of(benchmark, question, cells)
+    return values
 
 
 _Histories = dict[str, list[tuple[Anytime, Values]]]
