@@ -1,0 +1,59 @@
+"""A search that trains in slots, on a terminal and off one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+BENCH = """
+import surrogate_nas as sn
+from tests.study.delayed import Delayed
+
+CELL = sn.search("fashion", "random", budget=1).trials[0].cell.text
+BENCH = Delayed("fashion", jitter=0.7, knows_costs=False, trouble={CELL: "broken"})
+"""
+ROOT = Path(__file__).parents[2]
+FAILED = re.compile(r"^\|.*\|: ValueError: no$", re.M)
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> list[str]:
+    (tmp_path / "bench.py").write_text(BENCH)
+    call = "import sys; sys.path.insert(0, '.'); from surrogate_nas.cli import main; main()"
+    command = [sys.executable, "-c", call, "search", f"{tmp_path / 'bench.py'}:BENCH", "evolution"]
+    options = ["--budget", "10", "--parallel", "2", "--out", str(tmp_path / "out")]
+    return [*command, *options]
+
+
+def test_off_a_terminal_a_failed_training_is_the_only_line(command: list[str]) -> None:
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (line,) = [line for line in ran.stderr.splitlines() if not line.startswith("cells ")]
+    assert FAILED.match(line)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not again.stderr, "what the folder knows is no news"
+
+
+def test_a_terminal_says_how_many_run_and_failed(command: list[str]) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=theirs
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the other end was closed
+        while piece := os.read(ours, 2**16):
+            said += piece
+    os.close(ours)
+    assert process.wait() == 0
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode()).replace("\r", "\n")
+    assert "2 running" in text and "2 running, 1 failed" in text
+    assert "10/10" in text
+    assert len(FAILED.findall(text)) == 1
