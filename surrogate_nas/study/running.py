@@ -23,7 +23,7 @@ from surrogate_nas.files.regular import open_regular
 from surrogate_nas.space import Cell
 
 _PAUSE_SECONDS = 0.5
-_SLOWER = 50
+_SLOWER = 100
 """A file that took long to write is not written again for so many times as long."""
 MOST_TOLD = 200
 """Trainings in a file; those that run come first."""
