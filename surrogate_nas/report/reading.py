@@ -32,7 +32,8 @@ from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_
 from surrogate_nas.study.ledger import Ledger
 from surrogate_nas.study.options import BEST_SHOWN
 from surrogate_nas.study.run import Run, RunWatch
-from surrogate_nas.study.running import InFlight, Running, read_running
+from surrogate_nas.study.running import InFlight, Running
+from surrogate_nas.study.running_file import read_running
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance

@@ -8,7 +8,6 @@ written the run goes on without. What a crash leaves there is told apart by the 
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,6 @@ from typing import Literal, NamedTuple, Protocol
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
-from surrogate_nas.files.regular import open_regular
 from surrogate_nas.space import Cell
 
 _PAUSE_SECONDS = 0.5
@@ -29,8 +27,6 @@ MOST_TOLD = 200
 """Trainings in a file; those that run come first."""
 LONGEST_TEXT = 2000
 """Characters of a cell or a reason in a file."""
-_LARGEST_FILE = 2**23
-"""Bytes of a file that is read."""
 
 State = Literal["waiting", "running", "alone", "ended"]
 """Of a training in flight: for a slot; in one; in one while nothing else runs; for its turn to be
@@ -300,32 +296,3 @@ class Now:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
-
-
-def read_running(path: Path, since: float) -> Running | None:
-    """What a run's file tells; None where there is none, or nothing sensible.
-
-    Args:
-        path: The file, which anybody may have written.
-        since: When the process began that makes the run now; an older file is of another.
-    """
-    from surrogate_nas.study.stored import RunningFile, checked_as
-
-    try:
-        with open_regular(path, follow=False) as file:
-            status = os.fstat(file.fileno())
-            content = file.read(_LARGEST_FILE + 1)
-        if status.st_mtime < since or len(content) > _LARGEST_FILE:
-            return None
-        told = checked_as(RunningFile, json.loads(content))
-    except (OSError, ValueError, RecursionError):
-        return None
-    now = time.time()
-    trainings = []
-    for one in told.trainings:
-        began = min(one.since, now)
-        trainings.append(
-            InFlight(one.cell, one.epochs, one.state, began, one.again, one.seconds, one.reports)
-        )
-    in_flight = max(told.in_flight, len(trainings))
-    return Running(told.slots, told.ended, told.seconds, in_flight, tuple(trainings))

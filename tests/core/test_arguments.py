@@ -67,6 +67,7 @@ CALLS: list[tuple[Callable[..., Any], dict[str, Any]]] = [
 ]
 UNCHECKED = {
     ("AskTell", "out"),
+    ("search", "folder"),
     ("compare", "folder"),
     ("compare", "workers"),
     ("Computed", "network"),

@@ -10,7 +10,10 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from email.message import Message
 from pathlib import Path
+from typing import NamedTuple
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -25,7 +28,6 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Seed
-from tests.report.test_serving import ask
 from tests.study.delayed import Delayed
 
 TABLE = "fashion"
@@ -83,6 +85,17 @@ def first(run: int = 0) -> str:
     return sn.search(TABLE, "random", OBJECTIVE, budget=1, seed=run).trials[0].cell.text
 
 
+class Answer(NamedTuple):
+    text: str
+    headers: Message
+
+
+def ask(server: Server) -> Answer:
+    """The page of the search."""
+    with urlopen(server.address.replace("/?", "/at/one/?")) as answer:
+        return Answer(answer.read().decode(), answer.headers)
+
+
 def section(page: str, title: str) -> str:
     """A section of a page, or nothing."""
     found = re.search(rf"<section><h2>{title}</h2>(.*?)</section>", page, re.S)
@@ -97,7 +110,7 @@ class Looking:
         self.pages: list[str] = []
 
     def __call__(self, trials: Sequence[Trial]) -> None:
-        self.pages.append(ask(self.server, "/at/one/").text)
+        self.pages.append(ask(self.server).text)
 
 
 def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
@@ -119,11 +132,11 @@ def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
     assert 'class="spark"' in "".join(shown)
     assert "data-since=" in shown[0]
     assert HOSTILE not in "".join(looking.pages)
-    after = ask(server, "/at/one/").text
+    after = ask(server).text
     assert not section(after, "In training")
     failed = section(after, "Failed trainings")
     assert first() in failed and "ValueError: no" in failed and "evolution, run 0" in failed
-    assert "script-src 'self'" in ask(server, "/at/one/").headers["Content-Security-Policy"]
+    assert "script-src 'self'" in ask(server).headers["Content-Security-Policy"]
 
 
 @pytest.fixture
@@ -163,7 +176,7 @@ def page_with(server: Server, store: Store, content: str) -> str:
         held.enter_context(locked(store.path("random", 0)))
         file.parent.mkdir(exist_ok=True)
         file.write_text(content)
-        return ask(server, "/at/one/").text
+        return ask(server).text
 
 
 def test_texts_of_a_forged_file_are_shown_as_texts(server: Server, halted: Store) -> None:
@@ -175,7 +188,7 @@ def test_texts_of_a_forged_file_are_shown_as_texts(server: Server, halted: Store
     assert "and 69 trainings more" in shown
     assert ">67 min</span>" in shown
     # the writer is gone: it is no more believed
-    assert not section(ask(server, "/at/one/").text, "In training")
+    assert not section(ask(server).text, "In training")
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[" * 10_000, forged()[:-5]])
@@ -190,7 +203,7 @@ def test_a_file_of_an_earlier_process_shows_nothing(server: Server, halted: Stor
     file.write_text(forged())
     os.utime(file, (time.time() - 60, time.time() - 60))
     with halted.locked(), locked(halted.path("random", 0)):
-        assert not section(ask(server, "/at/one/").text, "In training")
+        assert not section(ask(server).text, "In training")
 
 
 def test_a_forged_file_opens_no_other_file_of_the_user(

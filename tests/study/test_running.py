@@ -15,7 +15,8 @@ import surrogate_nas as sn
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study import running as module
-from surrogate_nas.study.running import MOST_TOLD, InFlight, Now, Running, read_running
+from surrogate_nas.study.running import MOST_TOLD, InFlight, Now, Running
+from surrogate_nas.study.running_file import read_running
 from surrogate_nas.study.store import Store
 from tests.study.delayed import Delayed
 
