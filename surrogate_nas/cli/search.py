@@ -130,7 +130,7 @@ def search(
     from surrogate_nas.study.beginning import read_beginning
     from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.confirm import confirm as confirm_best
-    from surrogate_nas.study.options import Options, trainings_in_flight
+    from surrogate_nas.study.options import Options, of_a_search, trainings_in_flight
     from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
@@ -152,7 +152,8 @@ def search(
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
     with progress_bar("cells") as progress:
-        in_flight, _ = trainings_in_flight(Options(**options), bound.benchmark)
+        given = Options(**of_a_search(options))
+        in_flight, _ = trainings_in_flight(given, bound.benchmark)
         counted = _Counted(progress, budget or 0, trains=in_flight is not None)
         run = run_search(
             bound.benchmark,
@@ -181,7 +182,7 @@ def search(
                 *shape,
                 against=against,
                 progress=progress,
-                options=Options(**options),
+                options=given,
                 engine=engine,
             )
     if confirmed is not None:

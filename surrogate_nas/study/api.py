@@ -27,7 +27,7 @@ from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
 from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suites
-from surrogate_nas.study.options import budget_of, takes_options, unusual
+from surrogate_nas.study.options import budget_of, of_a_search, takes_options, unusual
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, parse_suite, read_suite
 from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
@@ -141,9 +141,7 @@ def search(
     if confirm is not None and against_cell is None and beginning.first:
         against_cell = beginning.first[0]
     shape = checked_shape(bound, confirm, against_cell)
-    is_race = options.get("parallel", 1) > 1 or options.get("stopping") is not None
-    if is_race and options.get("order") is None:
-        options["order"] = "finished"
+    options = of_a_search(options)
     check_engine(engine, options.get("parallel"))
     if random_first is None:
         random_first = usual_first_cells(bound.benchmark)

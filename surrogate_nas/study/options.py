@@ -427,6 +427,21 @@ def trainings_in_flight(
     return math.ceil(_AHEAD * given.parallel) if is_ahead else given.parallel, order
 
 
+def of_a_search(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a single search: trainings at once are told as they finish where nothing else is
+    said.
+
+    Example:
+        >>> of_a_search({"parallel": 2}), of_a_search({"parallel": 2, "order": "clock"})
+        ({'parallel': 2, 'order': 'finished'}, {'parallel': 2, 'order': 'clock'})
+    """
+    given = Options(**options)
+    is_race = given.parallel > 1 or bool(given.devices) or given.stopping is not None
+    if given.order is None and is_race:
+        return {**options, "order": "finished"}
+    return dict(options)
+
+
 def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Function]:
     """Let ``**options`` of a function stand for the fields of `Options`, in its signature and in
     its documentation.

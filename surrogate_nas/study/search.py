@@ -128,9 +128,7 @@ def make_run(
             objective.benchmark.recall(cell, values)
         file = None if store is None else store.running_path(name, run)
         now = partial(Now, options.parallel, file, watcher)
-        search = _Search(
-            objective, budget, options, run, log, watch, engine, beginning, now
-        )
+        search = _Search(objective, budget, options, run, log, watch, engine, beginning, now)
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
