@@ -190,6 +190,7 @@ class Training(Benchmark):
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
+        self._cache: AnswerCache | None = None
         self._unseen_bytes = math.inf
 
     @property
@@ -280,10 +281,13 @@ class Training(Benchmark):
         name = "".join(c if c.isalnum() else "-" for c in self.name)[:60]
         return f"{name}-{self.fingerprint[:_SHORT]}"
 
-    @cached_property
+    @property
     def cache(self) -> AnswerCache:
         """The answers of all trainings by this code: one for every epoch that was reported."""
-        return AnswerCache(home() / "live" / f"{self._label}.jsonl")
+        path = home() / "live" / f"{self._label}.jsonl"
+        if self._cache is None or self._cache.path != path:
+            self._cache = AnswerCache(path)
+        return self._cache
 
     @property
     def folder(self) -> Path:

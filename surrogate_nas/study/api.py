@@ -150,7 +150,7 @@ def search(
     experiment = Experiment(
         resumed(bound, place),
         [strategy],
-        seed + 1,
+        1 if place is None else seed + 1,
         budget_of(budget, budget_seconds),
         beginning,
         first_cells=random_first,
