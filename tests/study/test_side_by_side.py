@@ -24,6 +24,7 @@ from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Seed
+from tests.conftest import Snas
 from tests.study.delayed import Delayed
 
 TABLE = "fashion"
@@ -392,3 +393,18 @@ def test_a_worker_that_joins_a_cluster_is_used_in_the_middle_of_a_run_and_may_le
     assert len(slots) >= 2
     # what a worker that left was doing is done again
     assert 45 <= len(list(tmp_path.iterdir())) <= 49
+
+
+def test_a_benchmark_class_of_ones_own_in_a_file_reaches_the_slots(
+    tmp_path: Path, snas: Snas
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from tests.study.delayed import Delayed\n"
+        "class Mine(Delayed):\n"
+        "    pass\n"
+        f"MINE = Mine({TABLE!r}, jitter=0.01)\n"
+    )
+    found = snas("search", f"{file}:MINE", "random", "--budget", 4, "--parallel", 2, "--json")
+    assert found.code == 0, found.err
+    assert len(found.json["trials"]) == 4
