@@ -28,6 +28,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -37,6 +38,7 @@ import numpy as np
 import surrogate_nas as sn
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.files import Journal
+from surrogate_nas.objective import Objective
 
 TABLES = ("nb201-cifar100", "nb201-cifar10", "fashion", "fcnet-protein", "mlp-australian")
 STRATEGIES = ("random", "local_search", "evolution", "asha", "bo")
@@ -75,6 +77,17 @@ class Found(NamedTuple):
     seconds: list[float]
 
 
+@cache
+def opened(table: str) -> tuple[Objective, float]:
+    """A table's default objective, and its optimum."""
+    bench = sn.load(table)
+    objective = sn.Objective(bench.objective, bench)
+    optimum = objective.optimum()
+    if optimum is None:
+        raise SystemExit(f"The optimum of {table} is not known, so there is no regret.")
+    return objective, optimum
+
+
 def found(search: Search, after: Sequence[int]) -> Found:
     """Run a search, and look at it after some numbers of evaluations.
 
@@ -82,11 +95,10 @@ def found(search: Search, after: Sequence[int]) -> Found:
         search: Which.
         after: How many, rising.
     """
-    bench = sn.load(search.table)
-    objective = sn.Objective(bench.objective, bench)
+    objective, optimum = opened(search.table)
     with one_thread():
         run = sn.search(
-            bench,
+            objective.benchmark,
             search.strategy,
             objective,
             budget=after[-1],
@@ -100,7 +112,7 @@ def found(search: Search, after: Sequence[int]) -> Found:
     best = np.minimum.accumulate(scores)
     places = [min(n, len(best)) - 1 for n in after]
     return Found(
-        [float(best[place] - objective.optimum()) for place in places],
+        [float(best[place] - optimum) for place in places],
         [run.trials[place].finished for place in places],
     )
 
@@ -109,8 +121,7 @@ def wanted(given: argparse.Namespace) -> Iterator[Search]:
     """The searches asked for; ASHA needs a table with several epochs."""
     seeds = range(given.seeds, given.seeds + given.runs)
     for table in given.tables:
-        bench = sn.load(table)
-        objective = sn.Objective(bench.objective, bench)
+        objective, _ = opened(table)
         for strategy, workers in product(given.strategies, given.in_flight):
             if strategy == "asha" and len(objective.fidelities) < 2:
                 continue
