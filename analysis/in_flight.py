@@ -1,6 +1,6 @@
 """What trainings in flight cost a strategy: regret by how many of them it has to do without.
 
-    python analysis/in_flight.py                                   # ten to fifteen minutes
+    python analysis/in_flight.py                                   # some ten minutes
     python analysis/in_flight.py --tables fashion --strategies bo --runs 100 --seeds 5000
     python analysis/in_flight.py --read                            # tells what is stored
 
@@ -10,6 +10,9 @@ Simulated workers make exactly the trials of trainings in slots in the order of 
 from the table's optimum, in thousandths of the objective, after so many finished evaluations. Those
 of fewer epochs than the objective's count as evaluations, but their scores do not; a run without a
 score yet counts as infinitely bad in a median, and there is then no mean.
+
+A run has as many evaluations as the last number says. Before its end, what is in flight does not
+count; at its end all of it has finished.
 
 Only tables that record seconds are asked by default. Where an evaluation is charged a query, all
 that are in flight end at once and are told together.
