@@ -20,7 +20,7 @@ import numpy as np
 from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.arguments import check_names, checked
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.core.numbers import plural
@@ -201,7 +201,9 @@ class Computed(Benchmark):
         """What a user's function says of a cell.
 
         Raises:
-            UserError: It fails, wants to end the process, or gives no finite number.
+            EvaluationError: It fails, wants to end the process, or gives no finite number, and is
+                dear, so that a search goes on without this cell.
+            UserError: The same of one that returns at once.
         """
         try:
             with staying():
@@ -214,19 +216,19 @@ class Computed(Benchmark):
             if is_interrupt(error):
                 raise
             detail = f": {error}" if str(error) else ""
-            raise UserError(
-                f"{metric} of {self.name} fails for {cell}: {type(error).__name__}{detail}."
+            raise self._failed(
+                metric, f"fails for {cell}: {type(error).__name__}{detail}"
             ) from error
         worst = WORST.get(self._by_name[metric].quantity, math.inf)
         if not math.isfinite(value):
-            raise UserError(
-                f"{metric} of {self.name} is {value} for {cell}; it must be a finite number."
-            )
+            raise self._failed(metric, f"is {value} for {cell}; it must be a finite number")
         if metric in self._dear and (value < worst if worst < 0 else value > worst):
-            raise UserError(
-                f"{metric} of {self.name} is {value:g} for {cell}; nothing is worse than {worst:g}."
-            )
+            raise self._failed(metric, f"is {value:g} for {cell}; nothing is worse than {worst:g}")
         return value
+
+    def _failed(self, metric: str, what: str) -> UserError:
+        line = f"{metric} of {self.name} {what}"
+        return EvaluationError(line) if metric in self._dear else UserError(f"{line}.")
 
     def column(
         self,

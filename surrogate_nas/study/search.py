@@ -295,6 +295,8 @@ class _Search:
                         speeds = workers.speeds
                     if workers.is_interrupted:
                         raise KeyboardInterrupt
+                if is_mistake(self.trials):
+                    raise self._mistake("All trainings")
                 self._write_held_back()
                 self.diagnosis = {**strategy.diagnosis(), **_told(speeds)}
             finally:
@@ -417,12 +419,15 @@ class _Search:
         self._held_back += trials
         if is_mistake(self.trials[:_ALIKE]):
             if len(self.trials) >= _ALIKE:
-                raise UserError(
-                    f"The first {_ALIKE} trainings failed alike: {self.trials[0].failure}."
-                    " Nothing was stored; mend it and run the same command again."
-                )
+                raise self._mistake(f"The first {_ALIKE} trainings")
             return
         self._write_held_back()
+
+    def _mistake(self, which: str) -> UserError:
+        return UserError(
+            f"{self.trials[0].failure}. {which} failed alike, so nothing was stored: mend it and"
+            " run the same command again."
+        )
 
     def _write_held_back(self) -> None:
         if self.log is not None:
