@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copyreg
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -287,14 +286,6 @@ class Benchmark(ABC):
         where every answer is made when it is asked for, as in a user's own training.
         """
         return not self.one_by_one
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """In another process a user's file is read again, as its classes cannot be imported."""
-        from surrogate_nas.benchmarks import load
-
-        if ".py:" in self.address:
-            return load, (self.address,)
-        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
 
     @cached_property
     def _by_name(self) -> dict[str, Metric]:

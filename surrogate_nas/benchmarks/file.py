@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
 from pathlib import Path
 
 from surrogate_nas.benchmarks.base import Benchmark
@@ -61,4 +63,18 @@ def _taken(file: Path, attribute: str) -> Benchmark:
             f"{file} holds no benchmark {attribute}: make one with surrogate_nas.Computed or"
             " surrogate_nas.Training."
         )
+    kind = type(benchmark)
+    if kind.__reduce__ is object.__reduce__:  # a class of the file, which cannot be imported
+        copyreg.pickle(kind, _opened_elsewhere)
+    return benchmark
+
+
+def _opened_elsewhere(benchmark: Benchmark) -> tuple[Callable[[str], Benchmark], tuple[str]]:
+    """In another process the file is read again."""
+    return _open_again, (benchmark.address,)
+
+
+def _open_again(address: str) -> Benchmark:
+    benchmark = File().open(address)
+    benchmark.address = address
     return benchmark
