@@ -2,6 +2,7 @@
 
     python analysis/slots.py                    # idle shares, trainings of .25 to 6 s
     python analysis/slots.py --small            # 10,000 trainings of .025 s: the time beside each
+    python analysis/slots.py --live --cells 60  # real trainings: how much faster two slots are
 
 Trainings are replaced by sleep, so that more slots than cores show what the loop costs and not what
 the cores lack. A cell sleeps for a time that only it decides, lognormal with the spread of
@@ -16,6 +17,9 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -140,6 +144,44 @@ def one(
     }
 
 
+def command_seconds(strategy: str, slots: int, engine: str, cells: int, home: Path) -> float:
+    """What `snas search live:digits` takes as a process, when nothing was trained before."""
+    shutil.rmtree(home / "live", ignore_errors=True)
+    words = ["search", "live:digits", strategy, "--budget", str(cells), "--json"]
+    if slots > 1:
+        words += ["--parallel", str(slots), "--engine", engine]
+    code = "from surrogate_nas.cli import main; main()"
+    begun = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env=os.environ | {"SURROGATE_NAS_HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+    return time.perf_counter() - begun
+
+
+def live(strategies: Sequence[str], cells: int, repeats: int = 3) -> None:
+    """Print how much faster two slots are than one, by turns; the median of some."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        command_seconds("random", 1, "processes", 2, home)  # compiles the kernels
+        for strategy in strategies:
+            for engine in ("processes", "dask", "ray"):
+                pairs = [
+                    [command_seconds(strategy, slots, engine, cells, home) for slots in (1, 2)]
+                    for _ in range(repeats)
+                ]
+                one, two = np.median(pairs, axis=0)
+                ratio = np.median([first / second for first, second in pairs])
+                print(
+                    f"{strategy:<12}{cells:>6} cells {engine:<10} one {one:6.1f} s,"
+                    f" two {two:6.1f} s, ratio {ratio:.2f}",
+                    flush=True,
+                )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 2, 8])
@@ -149,7 +191,11 @@ def main() -> None:
     parser.add_argument("--median", type=float, default=1.2, help="seconds of a training")
     parser.add_argument("--spread", type=float, default=23.0)
     parser.add_argument("--small", action="store_true", help="10,000 trainings of .025 s")
+    parser.add_argument("--live", action="store_true", help="two slots against one, on live:digits")
     given = parser.parse_args()
+    if given.live:
+        live(given.strategies, given.cells or 60)
+        return
     if given.small:
         given.median, given.spread, given.cells = 0.025, 1.0001, given.cells or 10_000
     print(f"{'strategy':<12}{'slots':>6}{'order':>10}{'idle':>8}{'s':>8}{'ms each':>9}{'MB':>7}")
