@@ -102,9 +102,9 @@ def search(
         against_cell: A cell of your own, its text or its index, that the confirmed one must beat;
             None for the first of `first`.
         callback: Called with the new trials after each evaluation; ends the run by returning True.
-        watcher: While cells are trained in parallel, its `running` is called about twice a second
-            with what trains now (`surrogate_nas.study.running.Running`), and its `failed` with the
-            cell and the reason of each training that fails.
+        watcher: While cells are trained in parallel, its ``running`` is called about twice a second
+            with what trains now (`surrogate_nas.study.running.Running`), and its ``failed`` with
+            the cell and the reason of each training that fails.
         **options: See ``Options``.
 
     Returns:

@@ -117,10 +117,19 @@ class Watcher(Protocol):
     """Who is told what a run trains now."""
 
     def running(self, running: Running) -> None:
-        """Told about twice a second, where something has changed."""
+        """Told about twice a second, where something has changed.
+
+        Args:
+            running: What the run trains now.
+        """
 
     def failed(self, cell: str, reason: str) -> None:
-        """Told at once of each training that has failed in this sitting."""
+        """Told at once of each training that has failed in this sitting.
+
+        Args:
+            cell: Its text.
+            reason: Why it failed.
+        """
 
 
 @dataclass

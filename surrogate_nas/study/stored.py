@@ -125,7 +125,7 @@ class _KnownLine(Struct, forbid_unknown_fields=True):
 
 
 class _Beginning(Struct, forbid_unknown_fields=True):
-    """What `Beginning.stored` gives."""
+    """What `surrogate_nas.study.beginning.Beginning.stored` gives."""
 
     first: list[str]
     known: list[_KnownLine]
