@@ -47,6 +47,8 @@ _ALIVE = b"a"
 """A sign of life while a job is done."""
 _VARIABLES = "SURROGATE_NAS_"
 """What the names of this project's variables begin with."""
+_GUARDED = "SNAS_WORKER_IS_GUARDED"
+"""Set for a worker that runs users' code."""
 _NOT_WANTED = "it was not wanted any more"
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 10.0
@@ -110,6 +112,8 @@ class Payload:
         devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them, one entry for each slot; empty where
             all slots see what there is.
         threads: Of arithmetic, for each slot.
+        runs_strangers: Whether jobs run users' code, so that what they fork or start must be ended
+            with their worker.
     """
 
     function: bytes
@@ -122,6 +126,7 @@ class Payload:
     silence: float | None = None
     devices: tuple[str, ...] = ()
     threads: int = 1
+    runs_strangers: bool = False
 
     @classmethod
     def of(
@@ -132,6 +137,7 @@ class Payload:
         silence: float | None = None,
         devices: tuple[str, ...] = (),
         threads: int = 1,
+        runs_strangers: bool = False,
     ) -> Payload:
         """What it takes to call a function as this process would."""
         variables = {
@@ -150,6 +156,7 @@ class Payload:
             silence,
             devices,
             threads,
+            runs_strangers,
         )
 
     def slot(self, others: Collection[Slot] = ()) -> Slot:
@@ -266,7 +273,7 @@ class Slot:
                 path=self._path,
                 folder=self._payload.folder,
                 variables={**self._payload.variables, **self._resources},
-                apart=True,
+                apart=self._payload.runs_strangers,
             )
         with suppress(OSError):  # dead already: its first job will say so
             worker.link.send(self._payload.function)
@@ -274,10 +281,12 @@ class Slot:
 
     @property
     def _resources(self) -> dict[str, str]:
-        """Variables that say what of the machine is the worker's."""
+        """Variables that say what of the machine is the worker's, and what it runs."""
         found = {}
         if self.device:
             found["CUDA_VISIBLE_DEVICES"] = self.device
+        if self._payload.runs_strangers:
+            found[_GUARDED] = "1"
         if self._payload.threads > 1:
             found |= dict.fromkeys(VARIABLES, str(self._payload.threads))
         return found
@@ -372,7 +381,8 @@ def main() -> None:
     """The worker from inside: do jobs until the link ends."""
     # Ctrl-C reaches every process of a terminal; the parent decides
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_session_with_this()
+    if os.environ.pop(_GUARDED, ""):
+        end_session_with_this()
     link = joined()
     _here.append(link)
     inbox: SimpleQueue[bytes] = SimpleQueue()

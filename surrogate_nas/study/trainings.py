@@ -111,6 +111,7 @@ class Trainings:
             engine,
             devices=options.devices,
             threads=options.threads_each,
+            runs_strangers=True,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )

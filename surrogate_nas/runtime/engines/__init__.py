@@ -175,6 +175,7 @@ class Slots(Generic[J, R]):
         silence: float | None = None,
         devices: Sequence[str] = (),
         threads: int = 1,
+        runs_strangers: bool = False,
     ) -> None:
         """Open them.
 
@@ -187,6 +188,7 @@ class Slots(Generic[J, R]):
             devices: The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where a
                 slot sees all.
             threads: Of arithmetic, for each slot.
+            runs_strangers: Whether jobs run users' code: what it has begun ends with its slot.
 
         Raises:
             UserError: There is no such engine, it cannot be reached, or it has devices of its own.
@@ -203,6 +205,7 @@ class Slots(Generic[J, R]):
             silence=silence,
             devices=tuple(devices),
             threads=threads,
+            runs_strangers=runs_strangers,
         )
         self._jobs: dict[int, J] = {}
         self._pool: JobPool | Driver
