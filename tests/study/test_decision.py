@@ -12,6 +12,7 @@ from scipy import stats
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.decision import (
     MARGIN,
+    MeanDifference,
     Needed,
     Rival,
     Values,
@@ -365,3 +366,21 @@ def test_from_two_runs_that_differ_no_number_of_runs_is_said(
     rival[: len(differences)] += differences
     needed = rival_of(np.full(10, 5.0), rival, problems=1).needed
     assert (needed is not None) == is_known
+
+
+def test_many_signed_ranks_have_the_p_value_of_a_normal_sum() -> None:
+    ranks = np.random.default_rng(2).integers(1, 9, 1500) * np.repeat([1, -1], [780, 720])
+    spread = math.sqrt(float((ranks.astype(float) ** 2).sum()))
+    normal = 2 * stats.norm.sf(ranks.sum() / spread)
+    assert flip_p([ranks]) == pytest.approx(normal, rel=1e-9)
+    assert 0.01 < normal < 0.5
+
+
+@pytest.mark.parametrize(
+    ("interval", "sign"),
+    [((0.1, 1.0), 1), ((0.0, 1.0), 0), ((-1.0, 0.0), 0), ((-1.0, -0.1), -1), (None, 0)],
+)
+def test_an_interval_that_touches_zero_says_nothing(
+    interval: tuple[float, float] | None, sign: int
+) -> None:
+    assert MeanDifference(0.0, interval, 1.0).sign == sign
