@@ -188,3 +188,15 @@ def test_a_score_without_an_interval_says_from_how_many_runs_it_is() -> None:
     assert (
         said == "The final score of bo is 0.2500, from the 1 of 4 runs that found a feasible cell."
     )
+
+
+@pytest.mark.parametrize(("names", "who"), [("ab", "Neither"), ("abc", "None of")])
+def test_strategies_that_are_as_soon_at_the_optimum_are_named_by_their_number(
+    names: str, who: str
+) -> None:
+    ends = [0.0] * 7 + [1.0] * 3
+    regrets = {name: np.array(ends[k:] + ends[:k]) for k, name in enumerate(names)}
+    sentences = judged(**regrets).sentences
+    assert [
+        one.partition(" reaches ")[0].split(" a")[0] for one in sentences if "sooner" in one
+    ] == [who]
