@@ -549,6 +549,20 @@ class Objective:
         own = [self.benchmark.space.cell(cell) for cell in cells]
         return Measurement(draw.seen(seeds, own, values), cost)
 
+    def untrained(self, question: Question, cell: Cell) -> float | None:
+        """What needs no training of a cell: a size, or a cost that was measured before.
+
+        Args:
+            question: A resolved question.
+            cell: A cell of the benchmark's space.
+
+        Returns:
+            The value in its own unit; None where only a training tells it.
+        """
+        is_trained = question.epochs is not None or self.benchmark.metric(question.metric).is_loss
+        free = None if is_trained else self.benchmark.free(question, self.seed)
+        return None if free is None else float(free([cell])[0])
+
     def single_seeds(self, questions: Sequence[Question] | None = None) -> SingleSeeds | None:
         """What the benchmark holds of single training seeds; None where that is nothing.
 

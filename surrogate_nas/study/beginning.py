@@ -307,13 +307,10 @@ def _number(question: Question, written: str) -> float:
 
 
 def _free(objective: Objective, question: Question, cell: Cell) -> float:
-    """What needs no training: a size, or a cost that was measured before."""
-    benchmark = objective.benchmark
-    is_trained = question.epochs is not None or benchmark.metric(question.metric).is_loss
-    free = None if is_trained else benchmark.free(question, objective.seed)
-    if free is None:
+    value = objective.untrained(question, cell)
+    if value is None:
         raise UserError(f"{question} of {cell} is missing.")
-    return float(free([cell])[0])
+    return value
 
 
 def _trial(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
@@ -26,7 +26,7 @@ from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import SingleSeeds
 from surrogate_nas.space import Cell
-from surrogate_nas.space.base import cell_at
+from surrogate_nas.space.base import cell_at, cell_written
 from surrogate_nas.study.confirmation import Confirmation, ConfirmedCell
 from surrogate_nas.study.decision import FewDecision, decide_few
 from surrogate_nas.study.options import Options
@@ -39,8 +39,6 @@ FEWEST_SEEDS = 2
 """With one seed a cell has no spread."""
 _MOST = 1_000
 """Cells, and seeds."""
-_MOST_DIGITS = 18
-"""Of an index; more is no cell of any space."""
 _SHAPE = re.compile(r"(\d{1,9})\s*[x×]\s*(\d{1,9})")
 
 Told = Callable[[int, int], object]
@@ -199,9 +197,9 @@ def _decided(
 def _cell(objective: Objective, given: CellLike) -> Cell:
     """A cell of the space, by itself, its text or its index."""
     space = objective.benchmark.space
-    if isinstance(given, str) and given.strip().isdecimal():
-        return cell_at(space, int(given.strip()[:_MOST_DIGITS]))
-    if isinstance(given, str | Cell):
+    if isinstance(given, str):
+        return cell_written(space, given)
+    if isinstance(given, Cell):
         return space.cell(given)
     return cell_at(space, check_whole("The index of a cell", given))
 
@@ -216,7 +214,7 @@ def _slots(
     benchmark = objective.benchmark
     if not benchmark.one_by_one or not (benchmark.runs_apart or options.parallel > 1):
         return None
-    return stack.enter_context(Trainings(objective, Draw(0, 0), options, engine))
+    return stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, engine)))
 
 
 class _Trainings:

@@ -240,16 +240,14 @@ class Ledger:
         return self.answered(asked, row, cost, None)
 
     def _free(self, question: Question, cell: Cell) -> float:
-        """What needs no evaluation of a cell: sizes, and costs that were measured before."""
-        benchmark = self.objective.benchmark
-        is_trained = question.epochs is not None or benchmark.metric(question.metric).is_loss
-        free = None if is_trained else benchmark.free(question, self.objective.seed)
-        if free is None:
+        """What needs no evaluation of a cell."""
+        value = self.objective.untrained(question, cell)
+        if value is None:
             raise UserError(
                 f"{question} of {cell} is missing; report a failed evaluation by fail(cell,"
                 " reason)."
             )
-        return float(free([cell])[0])
+        return value
 
     def failed(self, asked: Asked, reason: str, cost: float) -> Outcome:
         """An evaluation that ended without a result, by an error, say, or for want of memory or

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -364,7 +364,7 @@ class _Search:
         if options.in_flight is None:
             return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
         trainings = stack.enter_context(
-            Trainings(self.objective, self.ledger.draw, options, self.engine, self.now())
+            closing(Trainings(self.objective, self.ledger.draw, options, self.engine, self.now()))
         )
         stops = options.at_end == "stop"
         if options.order == "clock":

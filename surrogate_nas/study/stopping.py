@@ -102,8 +102,8 @@ class MedianRule:
         """A metric that follows from the cell."""
         known = self._known.setdefault(cell, {})
         if question not in known:
-            free = self._objective.benchmark.free(question, self._objective.seed)
-            if free is None:
+            value = self._objective.untrained(question, cell)
+            if value is None:
                 raise KeyError(question.metric)
-            known[question] = float(free([cell])[0])
+            known[question] = value
         return known[question]

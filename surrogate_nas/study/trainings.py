@@ -16,8 +16,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from functools import cache, partial
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -224,17 +223,6 @@ class Trainings:
         """End what still runs."""
         self.now.close()
         self._slots.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:
