@@ -1,8 +1,8 @@
 """What a search on several slots costs: how long slots stand idle, and the time beside a training.
 
-    python analysis/slots.py                    # idle shares, trainings of .25 to 6 s
-    python analysis/slots.py --small            # 10,000 trainings of .025 s: the time beside each
-    python analysis/slots.py --live --cells 60  # real trainings: how much faster two slots are
+    python -m analysis.slots                    # idle shares, trainings of .25 to 6 s
+    python -m analysis.slots --small            # 10,000 trainings of .025 s: the time beside each
+    python -m analysis.slots --live --cells 60  # real trainings: how much faster two slots are
 
 Trainings are replaced by sleep, so that more slots than cores show what the loop costs and not what
 the cores lack. A cell sleeps for a time that only it decides, lognormal with the spread of
@@ -29,9 +29,10 @@ from pathlib import Path
 import numpy as np
 
 import surrogate_nas as sn
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.space import Cell
 from surrogate_nas.tables import Seed
+from tests.study.delayed import Delayed
 
 QUANTILE = 1.645
 WRONG = 0.3
@@ -44,46 +45,26 @@ def normal(cell: Cell, stream: str) -> float:
     return float(np.random.default_rng(int.from_bytes(digest)).normal())
 
 
-class Sleeper(Benchmark):
+class Sleeper(Delayed):
     """The table `fashion`, whose answers take time.
 
     Attributes:
         median: Seconds that half of the cells sleep for.
         spread: How many times longer the slow ones (95 %) sleep than the quick ones (5 %).
-        folder: Where each slot notes when it slept, in a file of its own.
+        notes: Where each slot notes when it slept, in a file of its own.
     """
 
-    one_by_one = True
-    has_columns = False
-
-    def __init__(self, median: float, spread: float, folder: Path) -> None:
-        self.table = sn.load("fashion")
+    def __init__(self, median: float, spread: float, notes: Path) -> None:
+        super().__init__("fashion", knows_costs=False)
         self.median = median
         self.spread = spread
-        self.folder = folder
-        for field in (
-            "space",
-            "metrics",
-            "network",
-            "cost",
-            "charge",
-            "objective",
-            "banner",
-            "title",
-            "source",
-            "licence",
-            "citation",
-            "default_seed",
-        ):
-            setattr(self, field, getattr(self.table, field))
+        self.notes = notes
         self.name = "sleeper"
+        self.one_curve = False
 
     @property
     def fingerprint(self) -> str:
         return f"sleeper {self.median} {self.spread} {self.table.fingerprint}"
-
-    def scale(self, question: Question, seed: Seed = "mean") -> tuple[float, float]:
-        return self.table.scale(question, seed)
 
     def seconds(self, cell: Cell, epochs: int | None) -> float:
         """What a cell sleeps for; fewer epochs sleep for less."""
@@ -102,7 +83,7 @@ class Sleeper(Benchmark):
         epochs = max((q.epochs for q in questions if q.epochs is not None), default=None)
         seconds = self.seconds(cells[0], epochs)
         time.sleep(max(0.0, begun + seconds - time.monotonic()))
-        with (self.folder / str(os.getpid())).open("a") as file:
+        with (self.notes / str(os.getpid())).open("a") as file:
             file.write(f"{begun} {time.monotonic()}\n")
         return Measurement(answer.values, np.array([seconds]))
 
