@@ -14,7 +14,7 @@ import shutil
 import sys
 import time
 import weakref
-from typing import Any
+from typing import Any, NoReturn
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.runtime.forkserver import Forked
@@ -30,6 +30,11 @@ def run(connection: int, log: int, words: list[str]) -> None:
     for stream in (0, 1):
         os.dup2(connection, stream)
     os.close(connection)
+    become(words)
+
+
+def become(words: list[str]) -> NoReturn:
+    """Replace this process by a command; it ends with a line where there is none."""
     os.environ["PYTHONUNBUFFERED"] = "1"
     try:
         os.execvp(words[0], words)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 import weakref
 from collections.abc import Sequence
@@ -16,10 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from surrogate_nas.core.threads import VARIABLES
+from surrogate_nas.runtime.command import become
 from surrogate_nas.runtime.forkserver import Forked
 
 _LONGEST_LINE = 2**20
-_NOT_FOUND = 127
 
 
 def run(connection: int, log: int, argument: tuple[list[str], str, int]) -> None:
@@ -32,13 +31,7 @@ def run(connection: int, log: int, argument: tuple[list[str], str, int]) -> None
         os.dup2(descriptor, stream)
         os.close(descriptor)
     os.environ.update(dict.fromkeys(VARIABLES, str(threads)))
-    os.environ["PYTHONUNBUFFERED"] = "1"
-    try:
-        os.execvp(words[0], words)
-    except OSError as error:
-        sys.stderr.write(f"{words[0]}: {error.strerror}\n")
-        sys.stderr.flush()
-        os._exit(_NOT_FOUND)
+    become(words)
 
 
 class Printing:
