@@ -26,6 +26,7 @@ from surrogate_nas.report.live import Server
 from surrogate_nas.report.live.training import read_reports
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
+from surrogate_nas.study import running
 from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Seed
 from tests.study.delayed import Delayed
@@ -114,8 +115,11 @@ class Looking:
 
 
 def test_the_page_tells_what_trains_and_nothing_once_it_has_ended(
-    server: Server, tmp_path: Path
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # each change is written at once: a page that is asked for is never one that waits for its turn
+    monkeypatch.setattr(running, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(running, "_SLOWER", 0)
     looking = Looking(server)
     bench = Reporting(TABLE, jitter=0.2, knows_costs=False, trouble={first(): "broken"})
     options = {"parallel": 2, "order": "clock", "folder": tmp_path / "results" / "one"}
