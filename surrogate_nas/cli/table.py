@@ -240,7 +240,7 @@ def _rows(card: dict[str, Any]) -> Iterator[tuple[object, ...]]:
     for loss, about in card["losses"].items():
         seconds = about["processor_seconds_a_training"]
         classes = about["classes"]
-        task = card["task"] + f" ×{card['length']}" * (card["length"] > 1)
+        task = card["task"] + f" ×{card['length']:g}" * (card["length"] != 1)
         counted: tuple[object, ...] = (
             task,
             loss,

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
+import surrogate_nas as sn
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.building.losses.agreement import agreement
 from surrogate_nas.benchmarks.building.losses.pairs import Pair, pairs_of
@@ -177,17 +179,26 @@ def test_a_table_of_what_there_is_while_another_process_goes_on(
                 journal.append(entry)
             journal.commit()
         card = write_losses(pairs(), tmp_path / "out")["tiny"]
-        assert card["cells"] == 7 and card["losses"]["focal"]["classes"] == {0: 9, 1: 0, 2: 0, 3: 0}
+        assert card["cells"] == 9 and card["losses"]["focal"]["classes"] == {0: 9, 1: 0, 2: 0, 3: 0}
         notes: list[str] = []
         card = write_losses(
             [*pairs(), *pairs_of([TASK], ["hinge"])], tmp_path / "out", note=notes.append
         )["tiny"]
-    assert card["cells"] == 7 and "hinge is left out of the table: it has 0 trainings" in notes[0]
+    assert card["cells"] == 9 and "hinge is left out of the table: it has no training" in notes[0]
     found = read_compact(tmp_path / "out" / "tiny.h5")
-    assert len(found.cells) == 7 and json.loads(found.card) == json.loads(
+    assert len(found.cells) == 9 and json.loads(found.card) == json.loads(
         (tmp_path / "out" / "tiny.json").read_text()
     )
-    assert all(np.isfinite(found.column(key)).all() for key in found.keys if key.seed == "mean")
+    held = {
+        loss: int(np.isfinite(found.column(ColumnKey(f"train_loss@{loss}", 1, 0))).sum())
+        for loss in LOSSES
+    }
+    assert held == {"focal": 9, "brier": 7}  # all that was trained, and nothing more
+    shutil.copytree(tmp_path / "out", tmp_path / "losses")
+    run = sn.search("losses-tiny/trained", "random", "valid_loss@focal", budget=9)
+    assert len(run.trials) == 9
+    with pytest.raises(UserError, match="for 7 of 9 cells only; a fair search needs it for all"):
+        sn.search("losses-tiny/trained", "random", "valid_loss@brier", budget=9)
 
 
 def test_a_pair_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ class Plan:
         noisy_classes: How many classes that part has.
         classes: How many classes are trained at all; None for all of them.
         space: The space, by its name or definition.
+        first_class: The place of the first of them in the random order of classes.
     """
 
     task: str
@@ -49,6 +50,7 @@ class Plan:
     noisy_classes: int = 500
     classes: int | None = None
     space: str = DEFAULT_SPACE
+    first_class: int = 0
 
     def __post_init__(self) -> None:
         check_numbers(epochs=self.epochs)
@@ -63,7 +65,8 @@ class Plan:
     def jobs(self) -> list[Job]:
         """All trainings in the order they are made: seed 0 first, classes in random order."""
         cells = representatives(self.cells)
-        order = np.random.default_rng(ORDER_SEED).permutation(cells).tolist()[: self.classes]
+        order = np.random.default_rng(ORDER_SEED).permutation(cells).tolist()
+        order = order[self.first_class :][: self.classes]
         jobs = [Job(cell, 0) for cell in order]
         for seed in range(1, self.seeds):
             jobs += [Job(cell, seed) for cell in order[: self.noisy_classes]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -40,6 +41,19 @@ def agreement(
 ) -> Agreement:
     """Compare two orders of the same cells."""
     tau, *resampled = _taus(first, second, _counts(len(first), seed))
+    return _with_interval(tau, resampled)
+
+
+def agreement_of_all(values: NDArray[np.float64], seed: int = 0) -> Agreement:
+    """The mean agreement of all pairs of seeds.
+
+    Args:
+        values: Of each seed, shape ``(seeds, cells)``; every seed has every cell.
+        seed: Of the resampling of cells, which is the same for all pairs.
+    """
+    counts = _counts(values.shape[1], seed)
+    every = [_taus(first, second, counts) for first, second in combinations(values, 2)]
+    tau, *resampled = np.mean(every, axis=0)
     return _with_interval(tau, resampled)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks.building.plan import MOST_SEEDS, Plan, representatives
-from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.content import ANYTHING, LIST, TEXT, check_table, read_toml
 from surrogate_nas.space import DEFAULT_SPACE, listed, space_named
@@ -43,7 +44,7 @@ class Pair:
     task: Task
     trained: Task
     plan: Plan
-    length: int = 1
+    length: float = 1
 
     @property
     def loss(self) -> str:
@@ -53,12 +54,14 @@ class Pair:
     @property
     def table(self) -> str:
         """The name of the file that it goes into, without its ending."""
-        return self.task.name if self.length == 1 else f"{self.task.name}-x{self.length}"
+        space = "" if self.plan.space == DEFAULT_SPACE else f"-{self.plan.space}"
+        longer = "" if self.length == 1 else f"-x{self.length:g}"
+        return f"{self.task.name}{space}{longer}"
 
     @property
     def words(self) -> str:
         """What messages call it."""
-        return self.plan.task + f" ×{self.length}" * (self.length > 1)
+        return self.plan.task + f" ×{self.length:g}" * (self.length != 1)
 
     @property
     def places(self) -> dict[int, int]:
@@ -67,13 +70,14 @@ class Pair:
         """
         return _places(self.plan.space)
 
-    def with_seeds(self, classes: int | None, seeds: int) -> Pair:
-        """The same pair with every class trained with every seed."""
+    def with_seeds(self, first: int, classes: int | None, seeds: int) -> Pair:
+        """The same pair with every class, from the first on, trained with every seed."""
         noisy = len(representatives(self.plan.cells)) if classes is None else classes
         return replace(
             self,
             plan=replace(
                 self.plan,
+                first_class=first,
                 classes=classes,
                 noisy_classes=noisy,
                 seeds=seeds,
@@ -91,16 +95,17 @@ def pair_of(
     name: str,
     task: Task,
     loss: str,
-    length: int = 1,
+    length: float = 1,
+    space: str = DEFAULT_SPACE,
 ) -> Pair:
     """A task with a loss, with the usual numbers of classes and seeds."""
     plan = Plan(
         f"{name}?loss={loss}",
-        length * task.schedule.epochs,
+        math.ceil(length * task.schedule.epochs - 1e-9),
         SEEDS,
         NOISY_CLASSES,
         CLASSES,
-        DEFAULT_SPACE,
+        space,
     )
     return Pair(task, task.with_loss(loss), plan, length)
 
@@ -111,7 +116,8 @@ def pairs_of(
     *,
     classes: int = CLASSES,
     noisy_classes: int = NOISY_CLASSES,
-    length: int = 1,
+    length: float = 1,
+    space: str = DEFAULT_SPACE,
     note: Note = lambda _: None,
 ) -> list[Pair]:
     """Every task with every loss that fits it."""
@@ -130,7 +136,7 @@ def pairs_of(
             loss for loss in dict.fromkeys(named) if task.kind in kinds.get(loss, (task.kind,))
         ]
         for loss in right if losses else fitting(task.kind):
-            pair = pair_of(name, task, loss, length)
+            pair = pair_of(name, task, loss, length, space)
             found.append(
                 replace(pair, plan=replace(pair.plan, classes=classes, noisy_classes=noisy_classes))
             )
@@ -159,6 +165,7 @@ def by_table(pairs: Iterable[Pair]) -> dict[str, list[Pair]]:
 def classes_of(pair: Pair) -> int:
     """How many classes a pair trains."""
     every = len(representatives(listed(space_named(pair.plan.space))))
+    every = max(every - pair.plan.first_class, 0)
     return every if pair.plan.classes is None else min(every, pair.plan.classes)
 
 
@@ -182,9 +189,10 @@ def _absent(task: Task, *, named: bool) -> str:
 # - ``tasks``: a list of names, or ``"all"`` that are here;
 # - ``losses``: ``"all"`` that fit, ``"usual"``, or a list of names, `USUAL` among them; of a list
 #   every loss must fit one of the tasks, and trains those that it fits;
-# - ``length``: of a run, in usual runs of the task (1 if left out);
-# - ``classes``: how many are trained, the first of one random order, or ``"all"`` (300 if left
-#   out);
+# - ``length``: of a run, in usual runs of the task, also a part of one (1 if left out);
+# - ``classes``: how many are trained of one random order, or ``"all"`` (300 if left out);
+# - ``first``: the place of the first of them in that order (0 if left out);
+# - ``space``: whose cells (NAS-Bench-201's if left out);
 # - ``seeds``: with which every one of them is trained (4 if left out).
 #
 # A pair of task and loss may stand in several steps, and is trained once with every class and seed.
@@ -197,7 +205,7 @@ ALL = "all"
 _SUFFIX = ".toml"
 _MOST_LENGTH = 1000
 _MOST_CLASSES = 1_000_000
-_KEYS = ("tasks", "losses", "length", "classes", "seeds")
+_KEYS = ("tasks", "losses", "length", "classes", "first", "space", "seeds")
 
 
 def read_design(name: str, *, note: Note = lambda _: None) -> list[Pair]:
@@ -244,7 +252,11 @@ def _step(
     check_table(source, key, told, dict.fromkeys(_KEYS, ANYTHING), ("tasks", "losses"))
     tasks = _names(source, key, "tasks", told, (ALL,))
     losses = _names(source, key, "losses", told, (ALL, USUAL))
-    length = check_whole(f"{source}: {key}.length", told.get("length", 1), 1, _MOST_LENGTH)
+    length = check_number(
+        f"{source}: {key}.length", told.get("length", 1), above=True, most=_MOST_LENGTH
+    )
+    length = int(length) if length.is_integer() else length
+    first = check_whole(f"{source}: {key}.first", told.get("first", 0), 0, _MOST_CLASSES)
     seeds = check_whole(f"{source}: {key}.seeds", told.get("seeds", SEEDS), 1, MOST_SEEDS)
     classes = told.get("classes", CLASSES)
     classes = (
@@ -257,12 +269,13 @@ def _step(
             tasks,
             losses,
             length=length,
+            space=told.get("space", DEFAULT_SPACE),
             note=lambda line: said.setdefault(line),
         )
         _check_fit(losses, {pair.task.kind for pair in pairs})
     except UserError as error:
         raise UserError(f"{source}: {key}: {error}") from error
-    yield from (pair.with_seeds(classes, seeds) for pair in pairs)
+    yield from (pair.with_seeds(first, classes, seeds) for pair in pairs)
 
 
 def _check_fit(losses: list[str], kinds: set[str]) -> None:

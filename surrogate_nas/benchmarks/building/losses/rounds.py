@@ -158,6 +158,7 @@ def run_of(plan: Plan) -> Plan:
         seeds=1,
         noisy_classes=0,
         classes=None,
+        first_class=0,
     )
 
 

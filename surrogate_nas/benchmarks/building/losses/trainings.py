@@ -197,12 +197,10 @@ class Of(NamedTuple):
     Attributes:
         trainings: By job, in the order of the plan of all classes.
         made: When the first and the last of them ended, UTC; empty where it is not known.
-        tabled: The cells that an earlier table holds with seed 0.
     """
 
     trainings: dict[Job, Training]
     made: Made
-    tabled: frozenset[int]
 
     def seconds(self) -> list[float]:
         """What each took."""
@@ -276,13 +274,12 @@ def trainings_of(
             recorded_of(pair.trained, pair.plan.epochs),
             taken.get(pair, ({}, ("", ""))),
         )
-        tabled = frozenset(job.cell for job in trainings if job.seed == 0)
         own = {job: training_of(recorded, entry) for job, entry in in_journal(pair).items()}
         times = sorted(filter(None, [*made, *(training.made for training in own.values())]))
         together = {**trainings, **own}
         ordered = {job: together[job] for job in _ordered(pair, together)}
         if ordered or pair.plan.classes != 0:
-            found.of[pair] = Of(ordered, (times[0], times[-1]) if times else ("", ""), tabled)
+            found.of[pair] = Of(ordered, (times[0], times[-1]) if times else ("", ""))
     return found
 
 
@@ -325,7 +322,8 @@ class _Earlier:
         one = pairs[0]
         for loss in sorted(set(self._losses) - {pair.loss for pair in pairs}):
             try:
-                pair = pair_of(one.plan.task.partition("?")[0], one.task, loss, one.length)
+                name = one.plan.task.partition("?")[0]
+                pair = pair_of(name, one.task, loss, one.length, one.plan.space)
             except UserError:  # a user's own loss, whose file is not known here
                 continue
             if not self.differs(pair):

@@ -6,14 +6,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.benchmarks.building.losses.agreement import agreement
-from surrogate_nas.benchmarks.building.losses.pairs import Note, Pair, by_table, classes_of
+from surrogate_nas.benchmarks.building.losses.agreement import agreement_of_all
+from surrogate_nas.benchmarks.building.losses.pairs import Note, Pair, by_table
 from surrogate_nas.benchmarks.building.losses.rounds import seconds_each
 from surrogate_nas.benchmarks.building.losses.trainings import (
     DIVERGED,
@@ -34,8 +35,8 @@ from surrogate_nas.tables import Table, write_compact
 from surrogate_nas.training.diagnostics import Diagnostic
 
 _FEWEST = 10
-_MOST = 1000
-"""Classes of two seeds from which their agreement is told, and of how many of them at most."""
+_MOST = 500
+"""Classes from which the agreement of their seeds is told, and of how many of them at most."""
 
 
 def card_of(held: Mapping[Pair, Of], asked: Mapping[str, int]) -> dict[str, Any]:
@@ -72,55 +73,46 @@ def _of_pair(pair: Pair, of: Of, asked: int) -> dict[str, Any]:
 
 
 def _agreement(told: Diagnostic, of: Of) -> dict[str, Any]:
-    """How two seeds agree at the end of the run; empty for what is no search metric, or of too few
-    classes.
+    """How the seeds agree at the end of the run, the mean of all pairs; empty for what is no search
+    metric, or of too few classes. Of classes that have all seeds, else of those with two.
     """
-    cells = [
-        job.cell for job in of.trainings if job.seed == 0 and Job(job.cell, 1) in of.trainings
-    ][:_MOST]
-    if told.split == "test" or len(cells) < _FEWEST:
+    if told.split == "test":
         return {}
-    values = np.array(
-        [[of.trainings[Job(cell, seed)].last(told.name) for seed in (0, 1)] for cell in cells]
-    )
-    found = agreement(*values.T)
+    seeds = sorted({job.seed for job in of.trainings})
+    cells = _with_seeds(of, seeds)
+    if len(cells) < _FEWEST:
+        seeds = seeds[:2]
+        cells = _with_seeds(of, seeds)
+    if len(cells) < _FEWEST or len(seeds) < 2:
+        return {}
+    values = [[of.trainings[Job(cell, seed)].last(told.name) for cell in cells] for seed in seeds]
+    found = agreement_of_all(np.array(values))
     numbers = {
         name: value if math.isfinite(value) else None for name, value in found._asdict().items()
     }
-    return {**numbers, "classes": len(cells), "is_noise": found.is_noise}
+    return {**numbers, "classes": len(cells), "seeds": len(seeds), "is_noise": found.is_noise}
 
 
-LEAST_SHARE = 0.5
-"""A loss that trained less than this share of the fullest one's classes is left out, so that it
-costs no other any.
-"""
+def _with_seeds(of: Of, seeds: Sequence[int]) -> list[int]:
+    """The first cells that were trained with each of some seeds."""
+    cells = [job.cell for job in of.trainings if job.seed == 0]
+    held = (cell for cell in cells if all(Job(cell, seed) in of.trainings for seed in seeds))
+    return list(islice(held, _MOST))
+
+
 AT_LEAST = 2
 """Classes that a table needs."""
 
 
-def fullest(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
-    """The pairs of a task that make a table, and its cells in the order of the plan.
-
-    These are the cells that all of the pairs trained, those that all pairs trained that are asked
-    for more classes than others, and those that an earlier table holds.
+def everything(held: Mapping[Pair, Of]) -> tuple[list[Pair], list[int]]:
+    """The pairs of a task that have trainings, and all cells that any of them trained, in the order
+    of the plan. Where a pair did not train a cell, the table has no number.
     """
-    asked = {pair: classes_of(pair) for pair in held}
-    wide = min((number for number in asked.values() if number), default=0)
-    cells = {pair: {job.cell for job in of.trainings if job.seed == 0} for pair, of in held.items()}
-    counts = {pair: min(len(own), wide) if wide else len(own) for pair, own in cells.items()}
-    before = {pair: of.tabled for pair, of in held.items() if of.tabled}
-    base = frozenset.intersection(*before.values()) if before else frozenset()
-    enough = max(AT_LEAST, LEAST_SHARE * max(counts.values(), default=0))
-    pairs = [
-        pair for pair in held if pair in before or (counts[pair] >= enough and cells[pair] >= base)
-    ]
-    if not pairs:
+    pairs = [pair for pair, of in held.items() if of.trainings]
+    cells = {job.cell for pair in pairs for job in held[pair].trainings}
+    if len(cells) < AT_LEAST:
         return [], []
-    found = set.intersection(*(cells[pair] for pair in pairs)).union(*before.values())
-    if deep := [pair for pair in pairs if asked[pair] > wide]:
-        found |= set.intersection(*(cells[pair] for pair in deep))
-    place = pairs[0].places
-    return pairs, sorted(found, key=place.__getitem__)
+    return pairs, sorted(cells, key=pairs[0].places.__getitem__)
 
 
 def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
@@ -132,12 +124,12 @@ def table_of(held: Mapping[Pair, Of], cells: Sequence[int]) -> Table:
     assert isinstance(space, ChoiceSpace)
     losses = {pair.loss: pair for pair in pairs}
     own = task.trained.name if task.trained.name in losses else next(iter(losses))
-    longer = f", in runs of {pairs[0].plan.epochs} epochs" if length > 1 else ""
+    longer = f", in runs of {pairs[0].plan.epochs} epochs" if length != 1 else ""
     table = Table(
         name=f"losses-{pairs[0].table}",
         space=Sampled(space, space.choices[list(cells)]).definition,
         title=(
-            f"{len(cells):,} classes of cells trained with each of {', '.join(losses)}{longer}:"
+            f"{len(cells):,} classes of cells trained with {', '.join(losses)}{longer}:"
             f" {task.title}"
         ),
         source=f"trained by surrogate_nas; {task.source}",
@@ -231,17 +223,13 @@ def _write(
     stays as it is.
     """
     held = trainings_of(pairs, path, note=note)
-    usable, cells = fullest(held.of)
+    usable, cells = everything(held.of)
     if not usable:
         return None
-    for pair, of in held.of.items():
+    for pair in held.of:
         if pair not in usable:
-            note(
-                f"{pair.words} is left out of the table: it has {len(of.trainings)} trainings by"
-                " now."
-            )
-    rows = set(cells)
-    trainings = sum(job.cell in rows for pair in usable for job in held.of[pair].trainings)
+            note(f"{pair.words} is left out of the table: it has no training by now.")
+    trainings = sum(len(held.of[pair].trainings) for pair in usable)
     if trainings < held.before:
         note(
             f"{printable(path)} stays as it is: it holds {held.before:,} trainings, a new one would"
