@@ -170,6 +170,9 @@ def test_a_density_sums_to_one_and_is_drawn_from() -> None:
     shares = [(drawn == cell).all(axis=1).mean() for cell in every]
     np.testing.assert_allclose(shares, density.at(every), atol=0.02)
     assert set(origin.tolist()) == {0, 1, 2}
+    far = Density.of(np.zeros((9, 40), dtype=np.int8), np.full(40, 3.0), 1e-3)
+    (nowhere,) = far.at(np.ones((1, 40), dtype=np.int8))
+    assert nowhere == 1e-32  # never nought: ratios of densities are taken
     wide, _ = density.draw(6000, 100.0, np.random.default_rng(0))
     np.testing.assert_allclose(
         [(wide == cell).all(axis=1).mean() for cell in every], 1 / 6, atol=0.02

@@ -107,6 +107,20 @@ def test_most_runs_and_the_mean_alone_are_statements_of_their_own() -> None:
     mean = judged(a=np.full(80, 0.011), b=failing(80, 4, 0.001) + 0.001 * rng.random(80))
     assert mean.statement == "mean" and mean.sentences[1].startswith("Run by run, ")
     assert "is far worse in a few runs" in mean.sentences[1]
+    # the interval turns round with the difference
+    turned = judged(a=failing(80, 4, 0.001) + 0.001 * rng.random(80), b=np.full(80, 0.011))
+    for verdict in (mean, turned):
+        said = re.search(r"lower by (\S+) \[(\S+), (\S+)\]", verdict.sentences[1])
+        assert said is not None
+        difference, low, high = map(float, said.groups())
+        assert 0 < low < difference < high
+
+
+def test_runs_with_hidden_names_are_counted_by_who_is_better() -> None:
+    runs = np.repeat([0.1, 0.2, 0.3], [6, 3, 1])
+    hidden = np.repeat([0.2, 0.2, 0.1], [6, 3, 1])
+    (pair,) = judged(**{"a": runs, "blind:a": hidden}).blinded
+    assert (pair.better, pair.ties, pair.worse) == (6, 3, 1)
 
 
 def test_equal_runs_are_too_few_or_the_same() -> None:
