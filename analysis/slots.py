@@ -2,7 +2,7 @@
 
     python -m analysis.slots                    # idle shares, trainings of .25 to 6 s
     python -m analysis.slots --small            # 10,000 trainings of .025 s: the time beside each
-    python -m analysis.slots --live --cells 60  # real trainings: how much faster two slots are
+    python -m analysis.slots --live --cells 60 --epochs 100  # real ones: the gain of a second slot
 
 Trainings are replaced by sleep, so that more slots than cores show what the loop costs and not what
 the cores lack. A cell sleeps for a time that only it decides, lognormal with the spread of
@@ -125,10 +125,13 @@ def one(
     }
 
 
-def command_seconds(strategy: str, slots: int, engine: str, cells: int, home: Path) -> float:
+def command_seconds(
+    strategy: str, slots: int, engine: str, cells: int, epochs: int, home: Path
+) -> float:
     """What `snas search live:digits` takes as a process, when nothing was trained before."""
     shutil.rmtree(home / "live", ignore_errors=True)
     words = ["search", "live:digits", strategy, "--budget", str(cells), "--json"]
+    words += ["--objective", f"valid_error[{epochs}]"]
     if slots > 1:
         words += ["--parallel", str(slots), "--engine", engine]
     code = "from surrogate_nas.cli import main; main()"
@@ -143,15 +146,18 @@ def command_seconds(strategy: str, slots: int, engine: str, cells: int, home: Pa
     return time.perf_counter() - begun
 
 
-def live(strategies: Sequence[str], cells: int, repeats: int = 3) -> None:
+def live(strategies: Sequence[str], cells: int, epochs: int, repeats: int = 3) -> None:
     """Print how much faster two slots are than one, by turns; the median of some."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        command_seconds("random", 1, "processes", 2, home)  # compiles the kernels
+        command_seconds("random", 1, "processes", 2, epochs, home)  # compiles the kernels
         for strategy in strategies:
             for engine in ("processes", "dask", "ray"):
                 pairs = [
-                    [command_seconds(strategy, slots, engine, cells, home) for slots in (1, 2)]
+                    [
+                        command_seconds(strategy, slots, engine, cells, epochs, home)
+                        for slots in (1, 2)
+                    ]
                     for _ in range(repeats)
                 ]
                 one, two = np.median(pairs, axis=0)
@@ -171,11 +177,12 @@ def main() -> None:
     parser.add_argument("--cells", type=int, help="trainings of a search; 15 a slot if left out")
     parser.add_argument("--median", type=float, default=1.2, help="seconds of a training")
     parser.add_argument("--spread", type=float, default=23.0)
+    parser.add_argument("--epochs", type=int, default=10, help="of a training on live:digits")
     parser.add_argument("--small", action="store_true", help="10,000 trainings of .025 s")
     parser.add_argument("--live", action="store_true", help="two slots against one, on live:digits")
     given = parser.parse_args()
     if given.live:
-        live(given.strategies, given.cells or 60)
+        live(given.strategies, given.cells or 60, given.epochs)
         return
     if given.small:
         given.median, given.spread, given.cells = 0.025, 1.0001, given.cells or 10_000
