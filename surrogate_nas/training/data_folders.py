@@ -21,6 +21,9 @@ FASHION_FILES = {
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 CIFAR_VARIABLE = "SURROGATE_NAS_CIFAR"
 """Names the folder that torchvision keeps the data set in; ``data`` where unset."""
+MLBENCH_VARIABLE = "SURROGATE_NAS_MLBENCH"
+"""Names the folder of R's package mlbench, before the places where R installs it are tried."""
+_R_LIBRARIES = ("/usr/lib/R/site-library", "/usr/local/lib/R/site-library")
 _PHRASES = ("pycountry", "pycountry")
 SERIES_PACKAGES = ("sktime", "aeon")
 """Either carries small sets of series; neither is imported."""
@@ -67,6 +70,19 @@ def carried(name: str) -> Path | None:
             if folder.is_dir():
                 return folder
     return None
+
+
+def mlbench(name: str) -> Path | None:
+    """The file of a data set of R's package mlbench; None where the package is not here.
+
+    Args:
+        name: Of the data set.
+    """
+    named = os.environ.get(MLBENCH_VARIABLE)
+    own = [expanded(named)] if named else []
+    folders = own + [Path(library) / "mlbench" for library in _R_LIBRARIES]
+    files = [folder / "data" / f"{name}.rda" for folder in folders]
+    return next((file for file in files if file.is_file()), None)
 
 
 def has_phrases() -> bool:

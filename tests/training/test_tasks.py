@@ -20,11 +20,19 @@ from surrogate_nas.training import TASKS, Task, data_folders, task_named, train
 from surrogate_nas.training.tasks import Schedule, fashion, text
 from surrogate_nas.training.tasks.base import as_split
 from surrogate_nas.training.tasks.checking import SPLITS
+from tests.tasks_here import tasks_here
 
 CELL = nb201().parse(
     "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 )
 INSTANT = ["digits", "rotation", "mnist1d", "text"]
+EPOCHS = {"text": 3}
+SMALL = tasks_here(
+    "scripture",
+    "bytecode",
+    "words",
+    "splice",
+)
 
 
 def idx(array: np.ndarray) -> bytes:
@@ -66,10 +74,10 @@ def baseline(task: Task) -> tuple[float, float]:
     return loss, 100 * (targets != counts.argmax()).mean().item()
 
 
-@pytest.mark.parametrize("name", INSTANT)
+@pytest.mark.parametrize("name", [*INSTANT, *SMALL])
 def test_a_task_beats_its_baseline(name: str) -> None:
     task = TASKS[name]
-    curve = train([CELL], task, epochs=3 if name == "text" else 4)[0]
+    curve = train([CELL], task, epochs=EPOCHS.get(name, 4))[0]
     loss, error = baseline(task)
     assert curve.finals["test_loss"] < 0.8 * loss
     assert curve.finals["test_error"] < 0.8 * error
@@ -77,7 +85,7 @@ def test_a_task_beats_its_baseline(name: str) -> None:
     assert not curve.note
 
 
-@pytest.mark.parametrize("name", INSTANT)
+@pytest.mark.parametrize("name", [*INSTANT, *SMALL])
 def test_splits_are_fixed_disjoint_and_of_the_right_shape(name: str) -> None:
     task = TASKS[name]
     again = task.load()

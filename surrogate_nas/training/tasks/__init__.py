@@ -30,6 +30,10 @@ _FIRST = (
     "anomaly",
     "cartpole",
     "gridworld",
+    "scripture",
+    "bytecode",
+    "words",
+    "splice",
 )
 TASKS = Registry(
     "task",

@@ -1,0 +1,76 @@
+"""Language modelling: the next character of the King James Bible (1611), with causal cells.
+
+The text is that of Debian's bible-kjv, read by its own program. A verse is lower-cased, in the
+characters of `ALPHABET`; what two verses begin with alike is kept once, so that no text is in two
+splits. The perplexity per character is ``exp(loss)``.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import string
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import next_ones, numbered
+
+ALPHABET = " " + string.ascii_lowercase + ",.;:?"
+TEXT = Path("/usr/lib/bible.data")
+_PROGRAM = "bible"
+_LENGTH = 48
+_SIZES = (1500, 750, 1500)
+
+
+def is_here() -> bool:
+    """Whether Debian's text and the program that reads it are installed."""
+    return TEXT.is_file() and shutil.which(_PROGRAM) is not None
+
+
+def verses() -> list[str]:
+    """All verses in the order of the books, in the characters of `ALPHABET`."""
+    if not is_here():
+        raise UserError("The task scripture needs Debian's bible-kjv: apt-get install bible-kjv.")
+    said = subprocess.run(
+        [_PROGRAM, "-f", "-l", "20000", "gen1:1-rev22:21"],
+        stdin=subprocess.DEVNULL,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = re.findall(r"^\w+:\d+ (.*)$", said.stdout, re.MULTILINE)
+    return [plain(verse) for verse in found]
+
+
+def plain(verse: str) -> str:
+    """A verse in the characters of `ALPHABET`; others are left out."""
+    return " ".join("".join(c for c in verse.lower() if c in ALPHABET).split())
+
+
+def load() -> dict[str, Split]:
+    """The first 49 characters of verses of all books: 1,500 / 750 / 1,500."""
+    texts = sorted({verse[: _LENGTH + 1] for verse in verses() if len(verse) > _LENGTH})
+    if len(texts) < sum(_SIZES):
+        raise UserError(f"The program {_PROGRAM} gave {len(texts)} verses, not {sum(_SIZES)}.")
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(texts))[: sum(_SIZES)]
+    letters = numbered([texts[i] for i in order], ALPHABET, _LENGTH + 1)
+    return next_ones(letters, len(ALPHABET), _SIZES)
+
+
+TASK = Task(
+    name="scripture",
+    title="which character comes next? The King James Bible; perplexity is exp(loss)",
+    load=load,
+    classes=len(ALPHABET),
+    kind="language",
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=4, batch=32, learning_rate=0.1),
+    source="the King James Bible (public domain) in Debian's bible-kjv: apt-get install bible-kjv",
+    is_here=is_here,
+)

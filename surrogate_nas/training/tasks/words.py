@@ -1,0 +1,96 @@
+"""Classification of words: in which of eight languages is this word?
+
+The words are the most frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC
+2016), as the package pyspellchecker lists them. A word is written without accents, so that no
+single letter betrays its language, and left out where another of the lists has it too.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import string
+from collections import Counter
+from functools import partial
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.languages import plain
+from surrogate_nas.training.tasks.symbols import numbered, one_hot
+
+LANGUAGES = ("de", "nl", "en", "fr", "it", "es", "pt", "lv")
+"""The classes: three Germanic languages, four Romance ones and Latvian."""
+LENGTH = 12
+_SHORTEST = 6
+_MOST = 20000
+"""Words of each list that are looked at, the most frequent ones."""
+_SIZES = (500, 250, 500)
+"""Of each language, by split."""
+
+
+def frequent(task: str, language: str, most: int) -> list[str]:
+    """Words of a language as they are written, the most frequent first.
+
+    Args:
+        task: That needs them.
+        language: Its code of two letters.
+        most: How many.
+    """
+    need(f"The task {task}", "spellchecker")
+    folder = package_folder(("pyspellchecker", "spellchecker")) / "resources"
+    times = json.loads(gzip.decompress((folder / f"{language}.json.gz").read_bytes()))
+    return sorted(times, key=lambda word: (-times[word], word))[:most]
+
+
+def own_words() -> list[list[str]]:
+    """Of each language the words of 6 to 12 letters that none of the others has, in alphabetical
+    order.
+    """
+    lists = [
+        {plain(word) for word in frequent("words", code, _MOST) if _fits(word)}
+        for code in LANGUAGES
+    ]
+    writers = Counter(word for words in lists for word in words)
+    return [sorted(word for word in words if writers[word] == 1 and _fits(word)) for words in lists]
+
+
+def _fits(word: str) -> bool:
+    return word.isalpha() and _SHORTEST <= len(word) <= LENGTH
+
+
+def load() -> dict[str, Split]:
+    """Write words as one letter a position: 4,000 / 2,000 / 4,000, of each language as many."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    drawn = []
+    for code, words in zip(LANGUAGES, own_words(), strict=True):
+        if len(words) < sum(_SIZES):
+            raise UserError(
+                f"pyspellchecker has only {len(words)} of {sum(_SIZES)} words in {code}."
+            )
+        chosen = [words[i] for i in rng.permutation(len(words))[: sum(_SIZES)]]
+        drawn.append(numbered(chosen, string.ascii_lowercase, LENGTH))
+    splits = {}
+    stops = np.cumsum((0, *_SIZES))
+    for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True):
+        letters = np.concatenate([numbers[a:b] for numbers in drawn])
+        labels = np.repeat(np.arange(len(LANGUAGES)), b - a)
+        splits[name] = Split(one_hot(letters, len(string.ascii_lowercase)), labels)
+    return splits
+
+
+TASK = Task(
+    name="words",
+    title="in which of eight languages is this word? 12 letters without accents",
+    load=load,
+    classes=len(LANGUAGES),
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=12, batch=32, learning_rate=0.1),
+    source="words of OpenSubtitles in the package pyspellchecker (MIT)",
+    is_here=partial(is_installed, "spellchecker"),
+    measures=("error", "nll", "ece"),  # a step against one-hot letters is no other word
+)

@@ -1,0 +1,151 @@
+"""Tasks of text, code and DNA: symbols become channels, and no example is in two splits."""
+
+from __future__ import annotations
+
+import lzma
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training import TASKS, data_folders
+from surrogate_nas.training.tasks import bytecode, scripture, splice, symbols, words
+from tests.tasks_here import tasks_here
+
+
+def test_symbols_become_channels_and_nothing_is_behind_a_sequence() -> None:
+    numbers = symbols.numbered(["ab", "c"], "abc", 3)
+    assert numbers.tolist() == [[0, 1, -1], [2, -1, -1]]
+    inputs = symbols.one_hot(numbers, 3)
+    assert inputs.shape == (2, 3, 1, 3) and inputs.dtype == np.float32
+    assert inputs[0, :, 0].tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_splits_are_cut_in_order() -> None:
+    numbers = np.arange(12).reshape(6, 2)
+    splits = symbols.next_ones(numbers, 12, (3, 1, 2))
+    assert {name: split.targets.ravel().tolist() for name, split in splits.items()} == {
+        "train": [1, 3, 5],
+        "valid": [7],
+        "test": [9, 11],
+    }
+    assert splits["test"].inputs[:, :, 0, 0].argmax(1).tolist() == [8, 10]
+
+
+@pytest.mark.parametrize("name", tasks_here("scripture", "bytecode"))
+def test_targets_are_the_next_symbols(name: str) -> None:
+    inputs, targets = TASKS[name].data["valid"]
+    assert np.array_equal(inputs.argmax(1)[:, 0, 1:], targets[:, :-1])
+    assert np.array_equal(inputs.sum(1), np.ones((len(inputs), 1, targets.shape[1])))
+
+
+def test_a_verse_has_the_characters_of_the_alphabet() -> None:
+    assert scripture.plain("And God said, [Let] there be light:  (and it was!)") == (
+        "and god said, let there be light: and it was"
+    )
+
+
+@pytest.mark.parametrize("name", tasks_here("scripture"))
+def test_all_verses_are_read(name: str) -> None:
+    verses = scripture.verses()
+    assert len(verses) == 31102
+    assert verses[0] == "in the beginning god created the heaven and the earth."
+    assert TASKS[name].classes == len(scripture.ALPHABET)
+
+
+def test_a_function_is_named_by_its_first_operations() -> None:
+    found = bytecode.functions()
+    assert all(len(one) == 49 for own in found for one in own)
+    assert sum(map(len, found)) > 3600
+    assert "RETURN_VALUE" in {operation for own in found for one in own for operation in one}
+
+
+def test_a_word_of_two_languages_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    lists = {"de": ["straße", "radikal", "haus"], "nl": ["radikal", "morgen"]}
+    monkeypatch.setattr(words, "frequent", lambda _, code, __: lists.get(code, ["données"]))
+    german, dutch, english, *_ = words.own_words()
+    assert german == ["strasse"] and dutch == ["morgen"] and not english
+    with pytest.raises(UserError, match="pyspellchecker has only 1 of 1250 words in de"):
+        words.load()
+
+
+def columns_of_bases() -> np.ndarray:
+    """Drawn bases as three bits each, and a class, shape ``(3186, 181)``."""
+    rng = np.random.default_rng(0)
+    bases = rng.integers(4, size=(3186, splice.BASES))
+    bits = (bases[:, :, None] == np.arange(3)).reshape(len(bases), -1)
+    return np.column_stack([bits, rng.integers(3, size=len(bases))])
+
+
+def frame(columns: np.ndarray) -> bytes:
+    """A file of R: every column after flags, type and length, and something between two."""
+    head = bytes.fromhex("0000030d") + len(columns).to_bytes(4, "big")
+    return b"RDX2" + b"".join(head + (c + 1).astype(">i4").tobytes() + b"names" for c in columns.T)
+
+
+@pytest.fixture
+def r_package(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> Callable[[bytes], None]:
+    """Make a package mlbench with a file of some content."""
+
+    def make(content: bytes) -> None:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data" / "DNA.rda").write_bytes(content)
+        monkeypatch.setenv("SURROGATE_NAS_MLBENCH", str(tmp_path))
+
+    return make
+
+
+def test_bases_are_read_from_a_file_of_r(r_package: Callable[[bytes], None]) -> None:
+    columns = columns_of_bases()
+    columns[7] = columns[3]
+    r_package(lzma.compress(frame(columns)))
+    assert splice.is_here()
+    splits = splice.load()
+    assert [len(split.targets) for split in splits.values()] == [1000, 900, 1285]
+    assert all(np.all(split.inputs.sum(1) == 1) for split in splits.values())
+    inputs = np.concatenate([split.inputs for split in splits.values()])
+    bits = inputs[:, :3, 0].transpose(0, 2, 1).reshape(len(inputs), -1)
+    assert {*map(bytes, bits.astype(np.uint8))} == {*map(bytes, columns[:, :-1].astype(np.uint8))}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", lzma.compress(frame(columns_of_bases()[:, :3])), lzma.compress(b"RDX2")],
+    ids=["empty", "few columns", "none"],
+)
+def test_a_damaged_file_of_r_is_told(
+    content: bytes,
+    r_package: Callable[[bytes], None],
+) -> None:
+    r_package(content)
+    with pytest.raises(UserError, match="DNA.rda is damaged"):
+        splice.load()
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        (scripture, "needs Debian's bible-kjv: apt-get install bible-kjv"),
+        (splice, "needs R's package mlbench: apt-get install r-cran-mlbench"),
+        (words, "needs pyspellchecker: pip install"),
+    ],
+)
+def test_a_missing_package_is_told(
+    module: ModuleType,
+    line: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    monkeypatch.setattr(data_folders, "_R_LIBRARIES", (str(tmp_path),))
+    monkeypatch.delenv("SURROGATE_NAS_MLBENCH", raising=False)
+    assert not module.TASK.is_here()
+    with pytest.raises(UserError, match=line):
+        module.load()
