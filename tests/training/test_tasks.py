@@ -26,12 +26,15 @@ CELL = nb201().parse(
     "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
 )
 INSTANT = ["digits", "rotation", "mnist1d", "text"]
-EPOCHS = {"text": 3}
+EPOCHS = {"text": 3, "glyphs": 8}
 SMALL = tasks_here(
     "scripture",
     "bytecode",
     "words",
     "splice",
+    "mnist8",
+    "glyphs",
+    "life",
 )
 
 

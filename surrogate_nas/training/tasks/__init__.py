@@ -34,6 +34,10 @@ _FIRST = (
     "bytecode",
     "words",
     "splice",
+    "photographs",
+    "mnist8",
+    "glyphs",
+    "life",
 )
 TASKS = Registry(
     "task",

@@ -1,0 +1,125 @@
+"""Classification of characters: to which script does this letter belong?
+
+The letters are those of the DejaVu fonts (Bitstream Vera licence, changes in the public domain),
+which the package matplotlib carries. An outline is seen at 32×32 points, with its ink in the middle
+and then a little out of place, and blocks of 4×4 are averaged: so a picture does not depend on who
+draws it. The script is the first word of a letter's name in Unicode. A letter goes to one split in
+all its fonts.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
+from surrogate_nas.training.tasks.checking import SPLITS, Split
+
+SCRIPTS = ("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "GEORGIAN", "ARABIC", "CANADIAN")
+"""The classes."""
+SIDE = 8
+"""Of a picture, in pixels."""
+_STYLES = {
+    "DejaVuSans": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSansMono": ("", "-Bold", "-Oblique", "-BoldOblique"),
+    "DejaVuSerif": ("", "-Bold", "-Italic", "-BoldItalic"),
+}
+_LETTERS = ("Lu", "Ll", "Lt", "Lo")
+"""Unicode's categories."""
+_HEIGHT = 100.0
+"""Of a line of text, and of a picture, in units of an outline."""
+_BLOCK = 4
+"""Points along a pixel."""
+_SHIFT = 6.0
+"""How far out of place a letter is at most."""
+_SHARES = (0.4, 0.2, 0.4)
+"""Of a script's letters, by split."""
+_SIZES = (300, 150, 350)
+"""Pictures of each script, by split."""
+
+Picture = tuple[str, Path]
+"""A letter and the file of its font."""
+
+
+def fonts() -> list[Path]:
+    """The files of the fonts."""
+    import matplotlib
+
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    return [folder / f"{name}{style}.ttf" for name, styles in _STYLES.items() for style in styles]
+
+
+def letters() -> dict[str, dict[str, list[Picture]]]:
+    """By script and letter all the pictures that there are, in the order of Unicode."""
+    from matplotlib.ft2font import FT2Font
+
+    found: dict[str, dict[str, list[Picture]]] = {script: {} for script in SCRIPTS}
+    for font in fonts():
+        for code in sorted(FT2Font(str(font)).get_charmap()):
+            letter = chr(code)
+            script = unicodedata.name(letter, " ").split(" ")[0]
+            if script in found and unicodedata.category(letter) in _LETTERS:
+                found[script].setdefault(letter, []).append((letter, font))
+    return found
+
+
+def drawn(picture: Picture, shift: np.ndarray) -> np.ndarray:
+    """How dark each pixel is, from 0 to 1, shape ``(8, 8)``.
+
+    Args:
+        picture: The letter and its font.
+        shift: By how much it is moved along columns and rows, in units of an outline.
+    """
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.path import Path as Outline
+    from matplotlib.textpath import TextPath
+
+    letter, font = picture
+    outline = TextPath((0, 0), letter, size=_HEIGHT, prop=FontProperties(fname=font))
+    if not len(outline.vertices):
+        return np.zeros((SIDE, SIDE))
+    middle = (outline.vertices.min(0) + outline.vertices.max(0)) / 2 + shift
+    count = SIDE * _BLOCK
+    places = ((np.arange(count) + 0.5) / count - 0.5) * _HEIGHT
+    columns, rows = np.meshgrid(places + middle[0], middle[1] - places)
+    points = np.column_stack([columns.ravel(), rows.ravel()])
+    inside = np.zeros(len(points), bool)
+    for contour in outline.to_polygons():
+        inside ^= Outline(contour).contains_points(points)  # a contour in another one is a hole
+    return np.asarray(inside.reshape(SIDE, _BLOCK, SIDE, _BLOCK).mean((1, 3)))
+
+
+def load() -> dict[str, Split]:
+    """Draw the pictures: 2,100 / 1,050 / 2,450, of each script as many."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    inputs: dict[str, list[np.ndarray]] = {name: [] for name in SPLITS}
+    for script, by_letter in letters().items():
+        order = rng.permutation(sorted(by_letter))
+        stops = (np.cumsum((0, *_SHARES)) * len(order)).round().astype(int)
+        for name, size, a, b in zip(SPLITS, _SIZES, stops[:-1], stops[1:], strict=True):
+            own = [picture for letter in order[a:b] for picture in by_letter[letter]]
+            if len(own) < size:
+                raise UserError(
+                    f"The DejaVu fonts have only {len(own)} of {size} pictures of the script"
+                    f" {script} for the {name} split."
+                )
+            for i in rng.permutation(len(own))[:size]:
+                inputs[name].append(drawn(own[i], rng.uniform(-_SHIFT, _SHIFT, 2)))
+    return {
+        name: as_split(np.stack(inputs[name])[:, None], np.repeat(np.arange(len(SCRIPTS)), size))
+        for name, size in zip(SPLITS, _SIZES, strict=True)
+    }
+
+
+TASK = Task(
+    name="glyphs",
+    title="to which script does this letter belong? 8×8 pixels",
+    load=load,
+    classes=len(SCRIPTS),
+    residual=False,
+    schedule=Schedule(epochs=8, batch=32, learning_rate=0.1),
+    source="letters of the DejaVu fonts that matplotlib carries (Bitstream Vera licence)",
+)

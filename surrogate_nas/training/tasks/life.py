@@ -1,0 +1,48 @@
+"""Segmentation: which cells live after a step of Conway's Game of Life (Gardner, 1970)?
+
+Grids of 8×8 cells, whose edges meet, are drawn here, two fifths of their cells alive.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import cut
+
+SIDE = 8
+_ALIVE = 0.4
+_SIZES = (800, 500, 1500)
+
+
+def step(grids: np.ndarray) -> np.ndarray:
+    """The cells that live after a step: with three neighbours, or alive with two.
+
+    Args:
+        grids: Shape ``(n, rows, columns)``; 1 is alive, 0 dead.
+    """
+    moves = [(i, j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+    neighbours = sum(np.roll(grids, move, (1, 2)) for move in moves)
+    return np.asarray((neighbours == 3) | ((neighbours == 2) & (grids == 1)), np.int64)
+
+
+def load() -> dict[str, Split]:
+    """Draw grids and make a step: 800 / 500 / 1,500."""
+    drawn = np.random.default_rng(SPLIT_SEED).random((sum(_SIZES), SIDE, SIDE))
+    grids = (drawn < _ALIVE).astype(np.int64)
+    return cut(grids[:, None], step(grids), _SIZES)
+
+
+TASK = Task(
+    name="life",
+    title="which cells live after a step of Conway's Game of Life? 8×8",
+    load=load,
+    classes=2,
+    kind="segmentation",
+    channels=4,
+    residual=False,
+    strided=False,
+    schedule=Schedule(epochs=5, batch=32, learning_rate=0.1),
+    source="drawn here",
+)

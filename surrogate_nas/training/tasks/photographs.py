@@ -1,0 +1,95 @@
+"""Denoising of photographs: grey tiles of 8×8 pixels from copies with noise, pixel by pixel.
+
+The photographs are those of scikit-image that are in the public domain (CC0, or NASA's) and stored
+without loss, so that their pixels do not depend on a decoder. Each is made grey, halved in size and
+cut into tiles that do not overlap; all give as many, none of one grey alone. Values go from 0 to 1;
+the noise is normal, drawn once, and not clipped.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import cut
+
+NAMES = (
+    "astronaut",
+    "brick",
+    "camera",
+    "cell",
+    "chelsea",
+    "coffee",
+    "coins",
+    "grass",
+    "gravel",
+    "moon",
+)
+SIDE = 8
+"""Of a tile, in pixels."""
+SIZES = (1000, 500, 1500)
+SOURCE = "photographs that scikit-image carries (public domain and CC0)"
+is_here = partial(is_installed, "skimage")
+_NOISE = 0.15
+"""Its deviation."""
+_LUMA = (0.299, 0.587, 0.114)
+"""What red, green and blue weigh in grey (ITU-R BT.601)."""
+_BLACK = 255
+
+
+def tiles(task: str) -> np.ndarray:
+    """Shuffled tiles, as many of each photograph, shape ``(3000, 1, 8, 8)``, from 0 to 1.
+
+    Args:
+        task: That needs them.
+    """
+    need(f"The task {task}", "skimage")
+    rng = np.random.default_rng(SPLIT_SEED)
+    each = sum(SIZES) // len(NAMES)
+    found = [rng.permutation(_tiles(grey(name)))[:each] for name in NAMES]
+    return rng.permutation(np.concatenate(found))[:, None]
+
+
+def grey(name: str) -> np.ndarray:
+    """A photograph in grey at half its size, shape ``(height, width)``, from 0 to 1."""
+    from PIL import Image
+
+    path = package_folder(("scikit-image", "skimage")) / "data" / f"{name}.png"
+    with Image.open(path) as opened:
+        pixels = np.asarray(opened.convert("RGB"), np.float64) @ _LUMA / _BLACK
+    height, width = (2 * (size // 2) for size in pixels.shape)
+    return np.asarray(pixels[:height, :width].reshape(height // 2, 2, width // 2, 2).mean((1, 3)))
+
+
+def _tiles(pixels: np.ndarray) -> np.ndarray:
+    rows, columns = (size // SIDE for size in pixels.shape)
+    inside = pixels[: rows * SIDE, : columns * SIDE]
+    parted = inside.reshape(rows, SIDE, columns, SIDE).transpose(0, 2, 1, 3)
+    tiles = parted.reshape(-1, SIDE, SIDE)
+    return np.asarray(tiles[tiles.std((1, 2)) > 0])  # of one grey there are many alike
+
+
+def load() -> dict[str, Split]:
+    """Noisy tiles with clean ones: 1,000 / 500 / 1,500."""
+    clean = tiles("photographs")
+    noise = np.random.default_rng(SPLIT_SEED + 1).standard_normal(clean.shape)
+    return cut(clean + _NOISE * noise, clean, SIZES)
+
+
+TASK = Task(
+    name="photographs",
+    title="which pixels did this piece of a photograph have before the noise? 8×8",
+    load=load,
+    classes=1,
+    kind="images",
+    channels=4,
+    residual=False,
+    schedule=Schedule(epochs=6, batch=50, learning_rate=0.05),
+    measures=("psnr", "ssim", "mae"),
+    source=f"{SOURCE}, noise added here",
+    is_here=is_here,
+)

