@@ -35,6 +35,7 @@ SMALL = tasks_here(
     "mnist8",
     "glyphs",
     "life",
+    "speech-words",
 )
 
 

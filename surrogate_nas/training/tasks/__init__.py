@@ -38,6 +38,8 @@ _FIRST = (
     "mnist8",
     "glyphs",
     "life",
+    "spelling",
+    "speech_words",
 )
 TASKS = Registry(
     "task",

