@@ -12,6 +12,7 @@ import platform
 import sysconfig
 from collections import Counter
 from collections.abc import Iterator
+from importlib.abc import InspectLoader
 from pathlib import Path
 from types import CodeType
 
@@ -59,7 +60,7 @@ def functions() -> list[list[Operations]]:
         files += (library / package).rglob("*.py")
     found = []
     for file in sorted(files):
-        code = compile(file.read_bytes(), file.name, "exec", dont_inherit=True, optimize=0)
+        code = InspectLoader.source_to_code(file.read_bytes(), file.name)
         beginnings = dict.fromkeys(filter(None, map(_beginning, _inside(code))))
         found.append(list(beginnings))
     return found
