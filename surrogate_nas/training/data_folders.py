@@ -54,9 +54,14 @@ def has_fashion() -> bool:
     return fashion_folder() is not None
 
 
+def cifar_root() -> Path:
+    """The folder with the data sets of CIFAR, whether it is there or not."""
+    return Path(os.environ.get(CIFAR_VARIABLE, "data"))
+
+
 def has_cifar(folder: str) -> bool:
     """Whether torchvision and the folder that it unpacks are here."""
-    has_files = (Path(os.environ.get(CIFAR_VARIABLE, "data")) / folder).is_dir()
+    has_files = (cifar_root() / folder).is_dir()
     return has_files and importlib.util.find_spec("torchvision") is not None
 
 

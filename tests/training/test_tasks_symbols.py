@@ -12,7 +12,7 @@ import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training import TASKS, data_folders
-from surrogate_nas.training.tasks import bytecode, scripture, splice, symbols, words
+from surrogate_nas.training.tasks import bytecode, hyphens, scripture, splice, symbols, words
 from tests.tasks_here import tasks_here
 
 
@@ -46,6 +46,16 @@ def test_a_verse_has_the_characters_of_the_alphabet() -> None:
     assert scripture.plain("And God said, [Let] there be light:  (and it was!)") == (
         "and god said, let there be light: and it was"
     )
+
+
+@pytest.mark.parametrize("name", tasks_here("hyphens"))
+def test_a_break_is_told_one_letter_later(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = TASKS[name].data["valid"].targets
+    assert 1 < kept.sum(1).mean() < 5 and kept[:, :3].sum() == 0
+    monkeypatch.setattr(hyphens, "words", lambda: ["silbenrätsel"] * 4500)
+    letters, targets = hyphens.load()["test"]
+    assert len(targets) == 2500 and letters[0].sum() == len("silbenrätsel")
+    assert targets[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("name", tasks_here("scripture"))
@@ -134,6 +144,7 @@ def test_a_damaged_file_of_r_is_told(
         (scripture, "needs Debian's bible-kjv: apt-get install bible-kjv"),
         (splice, "needs R's package mlbench: apt-get install r-cran-mlbench"),
         (words, "needs pyspellchecker: pip install"),
+        (hyphens, "needs py(phen|spellchecker): pip install"),
     ],
 )
 def test_a_missing_package_is_told(

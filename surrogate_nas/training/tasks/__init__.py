@@ -40,6 +40,9 @@ _FIRST = (
     "life",
     "spelling",
     "speech_words",
+    "chessboard",
+    "cifar8",
+    "hyphens",
 )
 TASKS = Registry(
     "task",

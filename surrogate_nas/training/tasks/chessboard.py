@@ -1,0 +1,88 @@
+"""Segmentation: which squares of a chessboard does White attack?
+
+Positions are drawn here: of the sixteen pieces of each side a share that differs from board to
+board is left, each on a square of its own. A square is attacked where a white piece could take
+something that stood there; pieces in between bar the way, and pawns go up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import cut
+
+SIDE = 8
+PIECES = {"pawn": 8, "knight": 2, "bishop": 2, "rook": 2, "queen": 1, "king": 1}
+"""How many pieces of a kind a side begins with."""
+EMPTY = -1
+"""The number of a square without a piece; white pieces are 0 to 5, black ones 6 to 11."""
+_STRAIGHT = ((1, 0), (-1, 0), (0, 1), (0, -1))
+_DIAGONAL = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+_JUMPS = tuple((i, j) for i in (-2, -1, 1, 2) for j in (-2, -1, 1, 2) if abs(i) != abs(j))
+_MOVES = (
+    (((-1, 1), (-1, -1)), 1),
+    (_JUMPS, 1),
+    (_DIAGONAL, SIDE),
+    (_STRAIGHT, SIDE),
+    (_STRAIGHT + _DIAGONAL, SIDE),
+    (_STRAIGHT + _DIAGONAL, 1),
+)
+"""Of each kind of piece the directions and how many steps it goes at most."""
+_LEFT = (0.2, 0.9)
+"""Between these lies the share of pieces that are left."""
+_SIZES = (800, 500, 1500)
+
+
+def attacked(board: np.ndarray) -> np.ndarray:
+    """Whether White attacks each square, shape ``(8, 8)``.
+
+    Args:
+        board: The numbers of pieces, shape ``(8, 8)``, or `EMPTY`; White's side is the last row.
+    """
+    found = np.zeros((SIDE, SIDE), bool)
+    for row, column in np.argwhere((board != EMPTY) & (board < len(PIECES))):
+        directions, most = _MOVES[board[row, column]]
+        for down, right in directions:
+            for steps in range(1, most + 1):
+                i = row + steps * down
+                j = column + steps * right
+                if not (0 <= i < SIDE and 0 <= j < SIDE):
+                    break
+                found[i, j] = True
+                if board[i, j] != EMPTY:
+                    break
+    return found
+
+
+def drawn(rng: np.random.Generator) -> np.ndarray:
+    """A position, shape ``(8, 8)``."""
+    set_of_pieces = np.repeat(np.arange(2 * len(PIECES)), 2 * [*PIECES.values()])
+    left = set_of_pieces[rng.random(len(set_of_pieces)) < rng.uniform(*_LEFT)]
+    board = np.full(SIDE**2, EMPTY)
+    board[rng.permutation(SIDE**2)[: len(left)]] = left
+    return board.reshape(SIDE, SIDE)
+
+
+def load() -> dict[str, Split]:
+    """Boards with a channel for each kind of piece: 800 / 500 / 1,500."""
+    rng = np.random.default_rng(SPLIT_SEED)
+    boards = np.stack([drawn(rng) for _ in range(sum(_SIZES))])
+    inputs = boards[:, None] == np.arange(2 * len(PIECES))[:, None, None]
+    targets = np.stack([attacked(board) for board in boards]).astype(np.int64)
+    return cut(inputs, targets, _SIZES)
+
+
+TASK = Task(
+    name="chessboard",
+    title="which squares does White attack? 8×8",
+    load=load,
+    classes=2,
+    kind="segmentation",
+    channels=4,
+    residual=False,
+    strided=False,
+    schedule=Schedule(epochs=5, batch=32, learning_rate=0.1),
+    source="positions drawn here",
+)

