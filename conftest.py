@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,12 @@ import pytest
 
 from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import registry
+
+
+def pytest_configure() -> None:
+    """Ctrl-C does what it does in a terminal, also in tests that a script runs in the background, which ignore it."""  # noqa: E501
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

@@ -1127,6 +1127,8 @@ def other_processors(folder: Path) -> str:
 
 def main() -> int:
     """Make the attacks; 1 if one succeeds."""
+    # a script's background work ignores Ctrl-C, and what it starts would too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="attacks whose name holds this")
     parser.add_argument(

@@ -395,6 +395,8 @@ def torment(
 
 def main() -> None:
     """Torture every work and print a table of counts."""
+    # a script's background work ignores Ctrl-C, and what it starts would too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="of each kind for each work")
     parser.add_argument("--works", default=",".join(WORKS), help="with commas between")
