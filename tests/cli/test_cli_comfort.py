@@ -101,6 +101,7 @@ def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas
         assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
 
 
+@pytest.mark.slow
 def test_completion_completes(tmp_path: Path) -> None:
     environment = os.environ | {
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -505,6 +506,7 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     assert len(space) == 36 and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
 
 
+@pytest.mark.slow
 def test_a_new_space_s_file_makes_a_table_of_it(
     snas: Snas,
     tmp_path: Path,

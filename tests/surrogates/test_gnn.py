@@ -166,8 +166,8 @@ def test_the_options_learn_too(space: NB201, settings: dict[str, object]) -> Non
 
 def test_a_cost_counts_dead_operations(space: NB201) -> None:
     """Two cells without a path differ in a cost, by what they build."""
-    cells = some(space, 300)
-    model = make_model("gnn", "cost", seed=0, steps=300).fit(
+    cells = some(space, 200)
+    model = make_model("gnn", "cost", seed=0, steps=150).fit(
         cells, [1.0 + sum(c == 3 for c in cell.choices) for cell in cells]
     )
     dead = [

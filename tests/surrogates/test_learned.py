@@ -167,6 +167,7 @@ def test_a_cell_that_is_none_is_one_line(snas: Snas, files: str) -> None:
     assert snas("predict", "absent.h5", "conv").code == 2
 
 
+@pytest.mark.slow
 def test_what_was_measured_here_is_fitted_and_joins_a_search(snas: Snas, tmp_path: Path) -> None:
     local = tmp_path / "local.h5"
     model = tmp_path / "latency.h5"

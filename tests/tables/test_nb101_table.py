@@ -96,6 +96,7 @@ def space_named_of(table: Table) -> Sampled:
     return space
 
 
+@pytest.mark.slow
 def test_the_files_are_one_sample_in_the_order_of_its_hashes(files: dict[str, Any]) -> None:
     large, small, least = (files[f"data-{n}k.json"]["key"] for n in (20, 10, 1))
     assert large == sorted(large) and small == sorted(small) and large[-1] < small[0]

@@ -213,6 +213,7 @@ def start(arguments: str, root: Path = Path(__file__).parents[2]) -> subprocess.
     )
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_two_at_once_into_a_fresh_home(copied: Path, fresh_home: Path) -> None:
     assert copied.is_dir()

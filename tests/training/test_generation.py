@@ -118,6 +118,7 @@ def test_measures_order_images_that_need_no_generator() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_good_cell_makes_digits_and_a_dead_one_collapses() -> None:
     task = TASKS["generation"]
     images = made(task)

@@ -214,7 +214,7 @@ def read_design(name: str, *, note: Note = lambda _: None) -> list[Pair]:
     Example:
         >>> pairs = read_design("protocol")
         >>> pairs[0].plan.task, pairs[0].length, pairs[0].plan.classes, pairs[0].plan.seeds
-        ('digits?loss=cross_entropy', 1, 300, 4)
+        ('digits?loss=cross_entropy', 1, 100, 4)
     """
     if name in DESIGNS:
         return _pairs(name, files(__package__).joinpath(f"{name}{_SUFFIX}").read_bytes(), note)
