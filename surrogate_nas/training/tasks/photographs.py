@@ -1,9 +1,9 @@
 """Denoising of photographs: grey tiles of 8×8 pixels from copies with noise, pixel by pixel.
 
-The photographs are those of scikit-image that are in the public domain (CC0, or NASA's) and stored
-without loss, so that their pixels do not depend on a decoder. Each is made grey, halved in size and
-cut into tiles that do not overlap; all give as many, none of one grey alone. Values go from 0 to 1;
-the noise is normal, drawn once, and not clipped.
+The photographs are those of scikit-image that are stored without loss, so that their pixels do not
+depend on a decoder. By its notes they are CC0 or of no known copyright; of the moon's it says
+nothing. Each is made grey, halved in size and cut into tiles that do not overlap; all give as many,
+none of one grey alone. Values go from 0 to 1; the noise is normal, drawn once, and not clipped.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ NAMES = (
 SIDE = 8
 """Of a tile, in pixels."""
 SIZES = (1000, 500, 1500)
-SOURCE = "photographs that scikit-image carries (public domain and CC0)"
+SOURCE = "photographs that scikit-image carries (CC0 or no known copyright, but for the moon's)"
 is_here = partial(is_installed, "skimage")
 _NOISE = 0.15
 """Its deviation."""
