@@ -27,7 +27,7 @@ from uuid import uuid4
 
 import cloudpickle
 
-from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.core.errors import Cause, UserError
 from surrogate_nas.core.threads import VARIABLES
 from surrogate_nas.files import HOME_VARIABLE, home
 from surrogate_nas.runtime.child import (
@@ -43,6 +43,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 _DONE = b"d"
 _FAILED = b"f"
+_LOST = b"l"
 _ALIVE = b"a"
 """A sign of life while a job is done."""
 _VARIABLES = "SURROGATE_NAS_"
@@ -53,6 +54,9 @@ _NOT_WANTED = "it was not wanted any more"
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 10.0
 _REMEMBERED = 1000
+_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+"""How a process ends by what it did, not by what was done to it."""
+_MEMORY = "memory ran out"
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Outcome(Generic[J, R]):
         job: The job.
         answer: What its function returned; None where its worker was lost.
         failure: Empty, or how its worker ended, in one line without a full stop.
+        cause: Whose fault that was.
+        seconds: How long the job had run by the wall's clock; 0 where that is not known.
 
     Example:
         >>> Outcome("cell 11", answer=8.5).result
@@ -72,6 +78,8 @@ class Outcome(Generic[J, R]):
     job: J
     answer: R | None = None
     failure: str = ""
+    cause: Cause = "lost"
+    seconds: float = 0.0
 
     @property
     def result(self) -> R:
@@ -87,11 +95,21 @@ class Outcome(Generic[J, R]):
 def outcome(job: J, content_or_error: bytes | str) -> Outcome[J, Any]:
     """The outcome of a job from its worker's message or its loss; raises the function's errors."""
     if isinstance(content_or_error, str):
-        return Outcome(job, failure=content_or_error)
+        return Outcome(job, failure=content_or_error, cause=_cause(content_or_error))
     content = pickle.loads(content_or_error[1:])
+    if content_or_error[:1] == _LOST:
+        failure, cause, seconds = content
+        return Outcome(job, failure=failure, cause=cause, seconds=seconds)
     if content_or_error[:1] == _FAILED:
         raise content
     return Outcome(job, content)
+
+
+def _cause(words: str) -> Cause:
+    """Whose fault it is that a worker ended."""
+    if _MEMORY in words:
+        return "resources"
+    return "broken" if any(sign in words for sign in _BROKEN) else "lost"
 
 
 @dataclass(frozen=True)
@@ -216,36 +234,21 @@ class Slot:
         worker = self._living()
         if worker is None:
             return _NOT_WANTED
+        attempt = _Attempt(self._payload, worker)
+        words = ""
         # it died, or the slot was closed, a moment ago
         with suppress(OSError, ValueError, EOFError):
             worker.link.send(job)
-            return self._answer(worker)
-        words = worker.ended()
+            words = attempt.follow()
+            if not words:
+                return attempt.answer
+        cause: Cause = "resources"
+        if not words:
+            words = f"its worker {worker.ended()}"
+            cause = _cause(words)
+        seconds = attempt.seconds
         self._bury()
-        return f"its worker {words}"
-
-    def _answer(self, worker: Child) -> bytes:
-        """The worker's message; where a job is over a limit the worker is killed, and that is the
-        answer.
-        """
-        longest = _or_endless(self._payload.seconds)
-        silence = _or_endless(self._payload.silence)
-        begun = heard = math.inf  # the worker may have to start first
-        while True:
-            try:
-                until = min(begun + longest, heard + silence)
-                content = worker.link.receive(until, watch=worker.runs)
-            except TimeoutError:
-                break
-            if content != _ALIVE:
-                return content
-            heard = time.monotonic()
-            begun = min(begun, heard)
-        self._bury()
-        is_silent = heard + silence < begun + longest
-        why = f"gave no sign of life for {silence:g} s" if is_silent else f"took over {longest:g} s"
-        spent = time.monotonic() - begun
-        return _DONE + pickle.dumps(EvaluationError(f"it {why}", "resources", spent))
+        return _LOST + pickle.dumps((words, cause, seconds))
 
     def close(self) -> None:
         """Kill the worker, whatever it does, and make no other; any thread may call it."""
@@ -298,6 +301,50 @@ class Slot:
         if worker is not None:
             worker.process.kill()
             worker.end(_IDLE_SECONDS)
+
+
+class _Attempt:
+    """A job while its worker does it.
+
+    Attributes:
+        answer: The worker's message, once there is one.
+    """
+
+    answer = b""
+
+    def __init__(self, payload: Payload, worker: Child) -> None:
+        """Nothing is done yet."""
+        self._longest = _or_endless(payload.seconds)
+        self._silence = _or_endless(payload.silence)
+        self._worker = worker
+        self._begun = self._heard = math.inf  # the worker may have to start first
+
+    def follow(self) -> str:
+        """Wait for the answer; which limit the job is over, if it is over one."""
+        while not self.answer:
+            until = min(self._begun + self._longest, self._heard + self._silence)
+            try:
+                content = self._worker.link.receive(until, watch=self._worker.runs)
+            except TimeoutError:
+                return self._limit
+            if content == _ALIVE:
+                self._heard = time.monotonic()
+                self._begun = min(self._begun, self._heard)
+            else:
+                self.answer = content
+        return ""
+
+    @property
+    def _limit(self) -> str:
+        """The limit that is reached first."""
+        if self._heard + self._silence < self._begun + self._longest:
+            return f"it gave no sign of life for {self._silence:g} s"
+        return f"it took over {self._longest:g} s"
+
+    @property
+    def seconds(self) -> float:
+        """How long the job has been done by now."""
+        return max(time.monotonic() - self._begun, 0.0)
 
 
 def _or_endless(seconds: float | None) -> float:

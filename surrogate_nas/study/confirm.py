@@ -338,7 +338,7 @@ class _Trainings:
             if isinstance(answer, EvaluationError):
                 raise answer
             values = np.array([answer.values])
-            cost = np.array([answer.cost])
+            cost = np.array([answer.cost + answer.cost_before])
             row = values[0]
         elif self._held is None:
             values, cost = self._benchmark.measure([cell], self._questions, seed)

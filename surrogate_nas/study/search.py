@@ -29,6 +29,7 @@ from surrogate_nas.study.run import Run, RunLog
 from surrogate_nas.study.running import Now, Watcher
 from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
 from surrogate_nas.study.side_by_side import (
+    SLOWEST,
     InClockOrder,
     InOrderOfFinishing,
     SimulatedWorkers,
@@ -204,17 +205,17 @@ def _keep(
         (store.folder / file).unlink(missing_ok=True)
 
 
-def _told(speeds: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
-    """What is stored of the slots' speeds; told at once where they differ."""
-    if not speeds:
+def _told(slots: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
+    """What is stored of the slots; told at once where their speeds differ."""
+    if not slots:
         return {}
-    slowest = min(speeds.values())
+    slowest = slots[SLOWEST]
     if slowest < 1 - _SAME_SPEED:
         sys.stderr.write(
             f"The slowest slot has {slowest:.0%} of the speed of the fastest: seconds that were"
             " charged are not of one machine.\n"
         )
-    return {"slots": {"count": len(speeds), "slowest, share of the fastest": slowest}}
+    return {"slots": slots}
 
 
 def is_mistake(trials: Sequence[Trial]) -> bool:
@@ -265,7 +266,7 @@ class _Search:
     def go(self, entry: StrategyEntry, files: Files | None = None) -> None:
         options = self.options
         run = self.run
-        speeds: Mapping[str, float] = {}
+        slots: Mapping[str, float] = {}
         make = partial(
             sandboxed,
             entry,
@@ -292,13 +293,13 @@ class _Search:
                     with ExitStack() as stack:
                         workers = self._workers(stack)
                         self._side_by_side(strategy, cells, workers)
-                        speeds = workers.speeds
+                        slots = workers.of_slots
                     if workers.is_interrupted:
                         raise KeyboardInterrupt
                 if is_mistake(self.trials):
                     raise self._mistake("All trainings")
                 self._write_held_back()
-                self.diagnosis = {**strategy.diagnosis(), **_told(speeds)}
+                self.diagnosis = {**strategy.diagnosis(), **_told(slots)}
             finally:
                 self.strategy_seconds = strategy.seconds
 

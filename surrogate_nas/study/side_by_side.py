@@ -31,6 +31,8 @@ from surrogate_nas.study.trainings import Answer, Job, Trainings
 
 _LOOK_SECONDS = 0.5
 """How often is looked whether a running training is hopeless."""
+SLOWEST = "slowest, share of the fastest"
+"""Among the numbers that are told of slots."""
 
 
 class Workers(ABC):
@@ -81,8 +83,8 @@ class Workers(ABC):
         return False
 
     @property
-    def speeds(self) -> Mapping[str, float]:
-        """How fast each slot is, as a share of the fastest; empty where there are none."""
+    def of_slots(self) -> Mapping[str, float]:
+        """What is told of the slots, numbers by name; empty where there are none."""
         return {}
 
     def drop(self) -> None:
@@ -252,13 +254,15 @@ class TrainingWorkers(Workers):
             return self._ledger.trial(outcome, entry["started"], entry["finished"])
         self._submit()
         answer = self._answer(training)
+        charged = training.owed
         if isinstance(answer, EvaluationError):
             outcome = self._ledger.failed(training.asked, str(answer), answer.cost)
         else:
             outcome = self._ledger.answered(
                 training.asked, answer.values, answer.cost, training.since
             )
-        outcome = outcome._replace(cost=outcome.cost + training.owed)
+            charged += answer.cost_before
+        outcome = outcome._replace(cost=outcome.cost + charged)
         finished = self._finished(training, outcome.cost)
         if finished > self._limit:
             self.is_over = True
@@ -286,9 +290,17 @@ class TrainingWorkers(Workers):
         return self._trainings.is_interrupted
 
     @property
-    def speeds(self) -> Mapping[str, float]:
-        """How fast each slot is, as a share of the fastest."""
-        return self._trainings.speeds
+    def of_slots(self) -> Mapping[str, float]:
+        """How many answered, how fast the slowest is, and what was lost with some."""
+        speeds = self._trainings.speeds
+        if not speeds and not self._trainings.lost:
+            return {}
+        return {
+            "count": len(speeds),
+            SLOWEST: min(speeds.values(), default=1.0),
+            "attempts lost": self._trainings.lost,
+            "seconds lost with them": self._trainings.lost_seconds,
+        }
 
     def drop(self) -> None:
         """Forget what is in flight; it is ended when the slots are closed."""

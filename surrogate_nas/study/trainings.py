@@ -4,6 +4,10 @@ A training that ends without a result is tried again where that may help: one wh
 or whose machine went away is made again, three times at most; one that took more memory or time
 than there is, or gave no sign of life, is made once more while nothing else runs. What is left has
 failed, for a reason in a line. Code that raises or answers nonsense has failed at once.
+
+What a training is charged includes its attempts that ended by its own fault, also where a later one
+ends well. Attempts that were lost are the machine's cost: they are counted apart, so that a run in
+the order of the clock is the same whether or not a slot was lost.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question
-from surrogate_nas.core.errors import Cause, EvaluationError
+from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
@@ -32,9 +36,6 @@ from surrogate_nas.study.running import Now
 _MOST_LOST = 3
 """How often a training is begun whose slot was lost each time."""
 _PATIENCE_SECONDS = 0.5
-_BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
-"""How a process ends by what it did, not by what was done to it."""
-_MEMORY = "memory ran out"
 _REFERENCES = 5
 _STEPS = 200
 
@@ -61,12 +62,14 @@ class Trained(NamedTuple):
         cost: What the benchmark charges for it.
         slot: Machine and process that trained.
         reference_seconds: What a reference training takes there.
+        cost_before: What attempts before it took that ended by its own fault; charged too.
     """
 
     values: list[float]
     cost: float
     slot: str
     reference_seconds: float
+    cost_before: float = 0.0
 
 
 Answer = Trained | EvaluationError
@@ -80,6 +83,8 @@ class Trainings:
         is_interrupted: Whether Ctrl-C was pressed while one was waited for. The second time ends
             the wait.
         reference_seconds: What a reference training takes in each slot that has answered.
+        lost: How many attempts were lost through no fault of the training; they are not charged.
+        lost_seconds: What these took, by the wall's clock, as far as it is known.
         now: What trains now, told as it changes.
     """
 
@@ -102,8 +107,11 @@ class Trainings:
         """
         self.is_interrupted = False
         self.reference_seconds: dict[str, float] = {}
+        self.lost = 0
+        self.lost_seconds = 0.0
         self.now = now or Now(options.parallel)
         benchmark = objective.benchmark
+        self._counts_queries = benchmark.cost == "queries"
         self._slots = Slots[Job, Answer](
             partial(_answer, objective, draw),
             options.parallel,
@@ -117,7 +125,8 @@ class Trainings:
         self._jobs: dict[int, Job] = {}
         self._answers: dict[int, Answer] = {}
         self._lost: dict[int, int] = {}
-        self._spent: dict[int, float] = {}
+        self._charged: dict[int, float] = {}
+        """What attempts took that ended by their own fault."""
         self._waiting: deque[int] = deque()
         self._alone: deque[int] = deque()
         self._running: set[int] = set()
@@ -186,18 +195,30 @@ class Trainings:
         self.now.left(number)
         was_alone = self._is_alone
         self._is_alone = False
-        answer = _answered(outcome)
+        answer = self._answered(outcome)
         if isinstance(answer, EvaluationError):
             self._failed(number, answer, was_alone)
         else:
             self.reference_seconds[answer.slot] = answer.reference_seconds
-            self._answers[number] = answer
+            before = self._charged.pop(number, 0.0)
+            self._answers[number] = answer._replace(cost_before=before)
             self.now.answered(number)
         self._hand_out()
 
+    def _answered(self, outcome: Outcome[Job, Answer]) -> Answer:
+        """What a slot gave, or how it was lost and what that is charged."""
+        if not outcome.failure:
+            return outcome.result
+        if outcome.cause == "lost":
+            self.lost += 1
+            self.lost_seconds += outcome.seconds
+            return EvaluationError(outcome.failure, "lost")
+        used = 1.0 if self._counts_queries else outcome.seconds
+        return EvaluationError(outcome.failure, outcome.cause, used)
+
     def _failed(self, number: int, error: EvaluationError, was_alone: bool) -> None:
         """Try again where that may help."""
-        self._spent[number] = self._spent.get(number, 0.0) + error.cost
+        self._charged[number] = self._charged.get(number, 0.0) + error.cost
         reason = str(error)
         if error.cause == "lost":
             self._lost[number] = self._lost.get(number, 0) + 1
@@ -210,7 +231,7 @@ class Trainings:
             self._alone.append(number)
             self.now.again(number, reason)
             return
-        self._answers[number] = EvaluationError(reason, error.cause, self._spent.pop(number))
+        self._answers[number] = EvaluationError(reason, error.cause, self._charged.pop(number))
         self.now.answered(number, reason)
 
     @property
@@ -256,16 +277,3 @@ def reference_seconds() -> float:
             weights -= 1e-4 * inputs.T @ (np.tanh(inputs @ weights) - wanted)
         least = min(least, time.process_time() - begun)
     return least
-
-
-def _answered(outcome: Outcome[Job, Answer]) -> Answer:
-    """What a slot gave, or how it was lost."""
-    if not outcome.failure:
-        return outcome.result
-    return EvaluationError(outcome.failure, _cause(outcome.failure))
-
-
-def _cause(words: str) -> Cause:
-    if _MEMORY in words:
-        return "resources"
-    return "broken" if any(sign in words for sign in _BROKEN) else "lost"

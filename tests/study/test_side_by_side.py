@@ -126,12 +126,48 @@ def first() -> str:
     return sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell.text
 
 
-def test_a_slot_that_is_killed_costs_its_training_only(tmp_path: Path) -> None:
+def test_a_slot_that_is_killed_costs_its_training_only_and_the_record_nothing(
+    tmp_path: Path,
+) -> None:
     cell = first()
     bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "killed 2"})
     run = search(bench, budget=6, parallel=2, order="clock")
     assert [trial.failure for trial in run.trials] == [""] * 6
     assert len(list(tmp_path.iterdir())) == 8
+    whole = search(Delayed(TABLE), budget=6, parallel=2, order="clock")
+    assert history(run.trials) == history(whole.trials)
+    lost = [one.diagnosis["slots"]["attempts lost"] for one in (run, whole)]
+    assert lost == [2, 0]
+    seconds = [one.diagnosis["slots"]["seconds lost with them"] for one in (run, whole)]
+    assert seconds[0] > 0 == seconds[1]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "more"), [("memory 1", 1.0), ("hangs 1", 2.0), ("killed 1", 0.0)]
+)
+@pytest.mark.parametrize("order", ["clock", "finished"])
+def test_what_ends_well_at_last_is_charged_for_attempts_that_ended_by_its_own_fault(
+    tmp_path: Path, trouble: str, more: float, order: str
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble}, silence=2.0)
+    run = search(bench, budget=4, parallel=2, order=order)
+    (trial,) = [trial for trial in run.trials if trial.cell.text == cell]
+    (usual,) = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials
+    assert not trial.failure
+    charged = trial.cost_seconds - usual.cost_seconds
+    assert charged == pytest.approx(more) if more != 2.0 else charged >= more
+
+
+def test_what_ended_by_its_own_fault_costs_a_query_where_these_are_counted(
+    tmp_path: Path,
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: "hangs"}, silence=2.0)
+    bench.cost = "queries"
+    run = search(bench, budget=4, parallel=2)
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cost_seconds == 2.0
 
 
 def test_a_training_that_loses_its_slot_three_times_has_failed(tmp_path: Path) -> None:
@@ -167,10 +203,14 @@ def _sleepers() -> list[str]:
 
 @pytest.mark.parametrize(
     ("trouble", "reason", "cost"),
-    [("memory", "MemoryError", 2.0), ("broken", "ValueError: no", 1.0), ("exit", "exit code 3", 0)],
+    [
+        ("memory", "MemoryError", 2.0),
+        ("broken", "ValueError: no", 1.0),
+        ("exit", "exit code 3", None),
+    ],
 )
 def test_a_failed_training_is_infeasible_with_its_reason(
-    tmp_path: Path, trouble: str, reason: str, cost: float
+    tmp_path: Path, trouble: str, reason: str, cost: float | None
 ) -> None:
     cell = first()
     bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
@@ -178,7 +218,7 @@ def test_a_failed_training_is_infeasible_with_its_reason(
     (failed,) = [trial for trial in run.trials if trial.failure]
     assert failed.cell.text == cell
     assert reason in failed.failure
-    assert failed.cost_seconds == cost
+    assert failed.cost_seconds > 0 if cost is None else failed.cost_seconds == cost
     assert not failed.feasible
     assert len(list(tmp_path.iterdir())) == (7 if trouble == "memory" else 6)
 
