@@ -228,7 +228,7 @@ class Computed(Benchmark):
 
     def _failed(self, metric: str, what: str) -> UserError:
         line = f"{metric} of {self.name} {what}"
-        return EvaluationError(line) if metric in self._dear else UserError(f"{line}.")
+        return EvaluationError(line, cost=1.0) if metric in self._dear else UserError(f"{line}.")
 
     def column(
         self,

@@ -344,6 +344,22 @@ def test_a_loss_has_an_end(worst: float) -> None:
         sn.search(bench, "random", budget=1)
 
 
+@pytest.mark.parametrize("slots", [{}, {"parallel": 2, "order": "clock"}])
+def test_a_call_that_fails_is_a_query_too(slots: dict[str, Any]) -> None:
+    """Else a search with a budget in queries has no end where cells fail."""
+
+    def error(cell: sn.Cell) -> float:
+        if cell.choices[0]:
+            raise ValueError("no data")
+        return 10.0
+
+    bench = sn.Computed(DEEP, {"valid_error": error})
+    works = DEEP.cell((0,) * 30)
+    run = sn.search(bench, "random", budget_seconds=12, first=[works], **slots)
+    assert [trial.cost_seconds for trial in run.trials] == [1.0] * len(run.trials)
+    assert any(trial.failure for trial in run.trials)
+
+
 ENDS = {
     "exit": ("exit(0)", "SystemExit: 0"),
     "sys.exit": ("sys.exit(3)", "SystemExit: 3"),
