@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked, write_whole
@@ -25,7 +23,6 @@ from surrogate_nas.files.replacing import sync_path
 _DONE = "done.json"
 _NEW = "checkpoint.new"
 _KEPT = "checkpoint-"
-_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True)
@@ -175,21 +172,3 @@ def _checkpoints(root: Path) -> Iterator[tuple[TrainingFolder, Held, float]]:
             held = folder.held()
             if held.checkpoint:
                 yield folder, held, used
-
-
-def bytes_of(text: Any) -> int:
-    """A size as a user writes it, in bytes.
-
-    Raises:
-        UserError: It is none.
-
-    Example:
-        >>> bytes_of("10GB"), bytes_of("1.5 MB")
-        (10000000000, 1500000)
-    """
-    matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", str(text).upper())
-    if not matched:
-        raise UserError(
-            f"The most that checkpoints may take is a size like '10GB', not {text!r:.80}."
-        )
-    return int(float(matched[1]) * _UNITS[matched[2]])

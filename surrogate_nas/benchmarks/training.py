@@ -27,7 +27,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
 from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
-from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, bytes_of, drop_beyond
+from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, drop_beyond
 from surrogate_nas.benchmarks.computed import WORST, Function
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.running import (
@@ -39,7 +39,7 @@ from surrogate_nas.benchmarks.running import (
     run,
     say_that_it_lives,
 )
-from surrogate_nas.core.arguments import check_names, check_number, check_whole, checked
+from surrogate_nas.core.arguments import check_names, check_number, check_size, check_whole, checked
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.core.source import digest_of_function, with_imports
@@ -179,7 +179,7 @@ class Training(Benchmark):
         self._doing: Train = CommandTraining(command, _positions(space)) if train is None else train
         self._cost = cost
         self._checkpoints = checkpoints
-        self._most_bytes = bytes_of(checkpoints)
+        self._most_bytes = check_size("The size of all checkpoints", checkpoints)
         self._known = _functions(known)
         self._reported = self._named(metrics)
         self._typical = self._divisors(typical or {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
@@ -76,6 +77,7 @@ def _function(value: object) -> object:
 
 
 _LARGEST = 2**63 - 1
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def _shown(value: object) -> str:
@@ -109,6 +111,23 @@ def check_whole(
             return int(value)
     between = f"of at least {least}" if most in (None, _LARGEST) else f"from {least} to {most:,}"
     raise UserError(f"{what} must be a whole number {between}, not {_shown(value)}.")
+
+
+def check_size(what: str, text: object) -> int:
+    """A size as a user writes it, in bytes.
+
+    Example:
+        >>> check_size("A file", "10GB"), check_size("A file", "1.5 MB")
+        (10000000000, 1500000)
+        >>> check_size("A file", 10)
+        Traceback (most recent call last):
+            ...
+        surrogate_nas.core.errors.UserError: A file must be a size such as 10GB, not 10.
+    """
+    matched = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B)\s*", str(text).upper())
+    if not matched:
+        raise UserError(f"{what} must be a size such as 10GB, not {_shown(text)}.")
+    return int(float(matched[1]) * _UNITS[matched[2]])
 
 
 def check_number(

@@ -39,7 +39,7 @@ def processor_seconds() -> float:
         >>> processor_seconds() > 0
         True
     """
-    living = sum(map(_of_family, _children(os.getpid())))
+    living = sum(map(_of_family, children_of(os.getpid())))
     return time.process_time() + _of_ended_children() + living
 
 
@@ -49,10 +49,10 @@ def _of_family(pid: int) -> float:
     with suppress(OSError, ValueError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         own = sum(map(int, fields[_FIRST_TIME : _FIRST_TIME + 4])) / _TICKS
-    return own + sum(map(_of_family, _children(pid)))
+    return own + sum(map(_of_family, children_of(pid)))
 
 
-def _children(pid: int) -> Iterator[int]:
+def children_of(pid: int) -> Iterator[int]:
     """The children of a process; none where the system does not list them."""
     with suppress(OSError):
         for thread in os.listdir(f"/proc/{pid}/task"):

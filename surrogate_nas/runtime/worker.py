@@ -38,6 +38,7 @@ from surrogate_nas.runtime.child import (
     folder_here,
     joined,
 )
+from surrogate_nas.runtime.memory import can_be_watched, takes_over
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -53,6 +54,8 @@ _GUARDED = "SNAS_WORKER_IS_GUARDED"
 _NOT_WANTED = "it was not wanted any more"
 _IDLE_SECONDS = 60.0
 _LOOK_SECONDS = 10.0
+_MEMORY_SECONDS = 0.2
+"""How often is looked how much memory a job takes."""
 _REMEMBERED = 1000
 _BROKEN = ("ended with exit code", "SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 """How a process ends by what it did, not by what was done to it."""
@@ -130,6 +133,7 @@ class Payload:
         devices: GPUs, as ``CUDA_VISIBLE_DEVICES`` names them, one entry for each slot; empty where
             all slots see what there is.
         threads: Of arithmetic, for each slot.
+        memory: The most bytes that a job may have in memory with all that it starts, or None.
         runs_strangers: Whether jobs run users' code, so that what they fork or start must be ended
             with their worker.
     """
@@ -144,6 +148,7 @@ class Payload:
     silence: float | None = None
     devices: tuple[str, ...] = ()
     threads: int = 1
+    memory: int | None = None
     runs_strangers: bool = False
 
     @classmethod
@@ -155,6 +160,7 @@ class Payload:
         silence: float | None = None,
         devices: tuple[str, ...] = (),
         threads: int = 1,
+        memory: int | None = None,
         runs_strangers: bool = False,
     ) -> Payload:
         """What it takes to call a function as this process would."""
@@ -174,6 +180,7 @@ class Payload:
             silence,
             devices,
             threads,
+            memory,
             runs_strangers,
         )
 
@@ -199,6 +206,11 @@ class Payload:
                 f"There is no folder {self.folder} on {host}: workers need the working directory,"
                 " the results, the data folder and your own files at the same places, on a file"
                 " system that the machines share."
+            )
+        if self.memory is not None and not can_be_watched():
+            raise UserError(
+                f"{host} does not tell how much memory a training takes (/proc of Linux does);"
+                " leave out --memory-each."
             )
         used = [slot.device for slot in others]
         spare = sorted(
@@ -316,7 +328,10 @@ class _Attempt:
         """Nothing is done yet."""
         self._longest = _or_endless(payload.seconds)
         self._silence = _or_endless(payload.silence)
+        self._memory = payload.memory
         self._worker = worker
+        self._is_over_memory = False
+        self._next_look = 0.0
         self._begun = self._heard = math.inf  # the worker may have to start first
 
     def follow(self) -> str:
@@ -324,15 +339,29 @@ class _Attempt:
         while not self.answer:
             until = min(self._begun + self._longest, self._heard + self._silence)
             try:
-                content = self._worker.link.receive(until, watch=self._worker.runs)
+                content = self._worker.link.receive(until, watch=self._goes_on)
             except TimeoutError:
                 return self._limit
-            if content == _ALIVE:
+            except EOFError:
+                if not self._is_over_memory:
+                    raise
+            else:
+                if content != _ALIVE:
+                    self.answer = content
+                    return ""
                 self._heard = time.monotonic()
                 self._begun = min(self._begun, self._heard)
-            else:
-                self.answer = content
+            if not self._goes_on() and self._is_over_memory:
+                assert self._memory is not None
+                return f"it took over {self._memory / 1e9:g} GB of memory"
         return ""
+
+    def _goes_on(self) -> bool:
+        """Whether the worker runs and, as far as is looked, has memory left."""
+        if self._memory is not None and time.monotonic() >= self._next_look:
+            self._is_over_memory = takes_over(self._worker.process.pid, self._memory)
+            self._next_look = time.monotonic() + _MEMORY_SECONDS
+        return self._worker.runs() and not self._is_over_memory
 
     @property
     def _limit(self) -> str:

@@ -212,7 +212,7 @@ def _slots(
 ) -> Trainings | None:
     """Slots for the trainings; None where they are made here, one after another."""
     benchmark = objective.benchmark
-    if not benchmark.one_by_one or not (benchmark.runs_apart or options.parallel > 1):
+    if not benchmark.one_by_one or not (benchmark.runs_apart or options.asks_for_slots):
         return None
     return stack.enter_context(closing(Trainings(objective, Draw(0, 0), options, engine)))
 

@@ -23,7 +23,13 @@ from typing import (
     get_type_hints,
 )
 
-from surrogate_nas.core.arguments import alternatives, check_fields, check_number, check_whole
+from surrogate_nas.core.arguments import (
+    alternatives,
+    check_fields,
+    check_number,
+    check_size,
+    check_whole,
+)
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -260,6 +266,18 @@ class Options:
             is_stored=False,
         ),
     ] = 1
+    memory_each: Annotated[
+        str | None,
+        OptionSpec(
+            text=(
+                "The most memory that a training may take where it is made in a slot, with all that"
+                " it starts, such as ``4GB``: one that takes more has failed for want of memory."
+                " None for no limit."
+            ),
+            flag="--memory-each",
+            help="Memory that a training in a slot may take, such as 4GB.",
+        ),
+    ] = None
     hidden: Annotated[
         bool,
         OptionSpec(
@@ -285,6 +303,36 @@ class Options:
         check_fields(self)
         for option in OPTIONS:
             option.check_range(getattr(self, option.name))
+        if self.memory_each is not None:
+            self._check_memory()
+            object.__setattr__(self, "memory_each", "".join(self.memory_each.upper().split()))
+
+    def _check_memory(self) -> int:
+        what = "The memory of a training (--memory-each, memory_each)"
+        return check_size(what, self.memory_each)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The most bytes that a training in a slot may have in memory; None for no limit.
+
+        Example:
+            >>> Options(memory_each="1.5 GB").memory_bytes
+            1500000000
+        """
+        return None if self.memory_each is None else self._check_memory()
+
+    @property
+    def asks_for_slots(self) -> bool:
+        """Whether one of them makes sense only where cells are trained in slots."""
+        return (
+            self.parallel > 1
+            or self.in_flight is not None
+            or self.order is not None
+            or bool(self.devices)
+            or self.threads_each > 1
+            or self.memory_each is not None
+            or self.stopping is not None
+        )
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -393,15 +441,7 @@ def trainings_in_flight(
         UserError: Several cells at once are asked for where none is trained, or two kinds of
             workers are.
     """
-    asks = (
-        given.parallel > 1
-        or given.in_flight is not None
-        or given.order is not None
-        or bool(given.devices)
-        or given.threads_each > 1
-        or given.stopping is not None
-    )
-    if not asks and not benchmark.runs_apart:
+    if not given.asks_for_slots and not benchmark.runs_apart:
         return None, None
     if not benchmark.one_by_one:
         raise UserError(

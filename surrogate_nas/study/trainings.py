@@ -118,6 +118,7 @@ class Trainings:
             engine,
             devices=options.devices,
             threads=options.threads_each,
+            memory=options.memory_bytes,
             runs_strangers=True,
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,

@@ -147,7 +147,7 @@ def test_every_kind_of_number_is_taken() -> None:
         ({"known": {LOSS: len}}, "valid_error is there twice"),
         ({"known": 3}, "known is a mapping"),
         ({"epochs": 0}, "The number of epochs must be"),
-        ({"checkpoints": "many"}, "a size like '10GB', not 'many'"),
+        ({"checkpoints": "many"}, "a size such as 10GB, not 'many'"),
         ({"typical": {LOSS: 3}}, "Unknown reported cost among those of `typical` 'valid_error'"),
         ({"metrics": ["synflow_proxy"]}, "a score without training"),
     ],

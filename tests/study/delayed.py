@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,28 @@ from pathlib import Path
 import surrogate_nas as sn
 from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
 from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.runtime.worker import alive
 from surrogate_nas.space import Cell
 from surrogate_nas.tables import Seed
+
+_GROWS_TO = 1_000_000_000
+_STEP = 10_000_000
+"""Bytes."""
+
+
+def _grow(how: str) -> None:
+    """Take memory in small steps, and let go of it at the end."""
+    if how == "grows-in-a-child":
+        code = "from tests.study.delayed import _grow; _grow('grows')"
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return
+    taken = []
+    for _ in range(_GROWS_TO // _STEP):
+        taken.append(bytearray(b"x" * _STEP))
+        if how == "grows-and-tells":
+            alive()
+        time.sleep(0.02)
+    time.sleep(1.0)
 
 
 class Delayed(Benchmark):
@@ -118,5 +139,7 @@ class Delayed(Benchmark):
             case "forks":
                 subprocess.Popen(["sleep", "3600.125"])
                 os.kill(os.getpid(), signal.SIGKILL)
+            case "grows" | "grows-and-tells" | "grows-in-a-child":
+                _grow(what)
             case "hangs":
                 time.sleep(3600)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -240,6 +241,67 @@ def test_a_silent_training_has_failed() -> None:
     )
     (failed,) = [trial for trial in run.trials if trial.failure]
     assert failed.failure == "it gave no sign of life for 0.5 s"
+
+
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is watched")
+
+
+@LINUX
+@pytest.mark.parametrize("trouble", ["grows", "grows-and-tells", "grows-in-a-child"])
+def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
+    tmp_path: Path, trouble: str
+) -> None:
+    cell = first()
+    bench = Delayed(TABLE, folder=tmp_path, trouble={cell: trouble})
+    run = search(bench, budget=4, parallel=2, order="clock", memory_each="600 MB")
+    failures = {trial.cell.text: trial.failure for trial in run.trials if trial.failure}
+    assert failures == {cell: "it took over 0.6 GB of memory"}
+    (failed,) = [trial for trial in run.trials if trial.failure]
+    assert failed.cost_seconds > 0 and not failed.feasible
+    # once more while nothing else ran
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+@LINUX
+def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path) -> None:
+    bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "grows"})
+    run = search(bench, budget=3, parallel=2, order="clock", memory_each="3GB")
+    assert history(run.trials) == history(
+        search(Delayed(TABLE), budget=3, parallel=2, order="clock").trials
+    )
+
+
+@pytest.mark.parametrize("size", ["4", "many GB", "4GiB", ""])
+def test_a_memory_that_is_no_size_is_refused(size: str) -> None:
+    with pytest.raises(UserError, match=r"--memory-each, memory_each\) must be a size such as"):
+        search(Delayed(TABLE), budget=2, memory_each=size)
+
+
+def test_memory_is_refused_where_it_cannot_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("surrogate_nas.runtime.worker.can_be_watched", lambda: False)
+    with pytest.raises(UserError, match="does not tell how much memory a training takes"):
+        search(Delayed(TABLE), budget=2, memory_each="4GB")
+
+
+@LINUX
+def test_results_of_two_limits_of_memory_are_never_mixed(tmp_path: Path) -> None:
+    def compare(memory: str | None) -> None:
+        sn.compare(
+            Delayed(TABLE),
+            ["random"],
+            OBJECTIVE,
+            runs=1,
+            budget=2,
+            order="clock",
+            folder=tmp_path,
+            memory_each=memory,
+        )
+
+    compare("4 gb")
+    compare("4GB")
+    for other in ("5GB", None):
+        with pytest.raises(UserError, match=f"memory_each 4GB, now {other}"):
+            compare(other)
 
 
 def test_three_that_fail_alike_at_the_beginning_end_the_search_and_nothing_is_stored(

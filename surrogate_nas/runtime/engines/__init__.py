@@ -175,6 +175,7 @@ class Slots(Generic[J, R]):
         silence: float | None = None,
         devices: Sequence[str] = (),
         threads: int = 1,
+        memory: int | None = None,
         runs_strangers: bool = False,
     ) -> None:
         """Open them.
@@ -188,6 +189,8 @@ class Slots(Generic[J, R]):
             devices: The GPUs of each slot, as ``CUDA_VISIBLE_DEVICES`` names them; empty where a
                 slot sees all.
             threads: Of arithmetic, for each slot.
+            memory: The most bytes that a job may have in memory with all that it starts; None for
+                no limit.
             runs_strangers: Whether jobs run users' code: what it has begun ends with its slot.
 
         Raises:
@@ -205,6 +208,7 @@ class Slots(Generic[J, R]):
             silence=silence,
             devices=tuple(devices),
             threads=threads,
+            memory=memory,
             runs_strangers=runs_strangers,
         )
         self._jobs: dict[int, J] = {}
