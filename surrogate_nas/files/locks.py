@@ -131,6 +131,19 @@ def locked(path: Path, *, what: str = "", wait: bool = True) -> Iterator[None]:
         _disown(file)
 
 
+def claim(file: Path) -> int | None:
+    """The descriptor of a file that this process alone has locked, until it is closed; None where
+    another process has.
+
+    Who claims a file again before that loses it: the system takes both for one.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+    if _lock(descriptor):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def _acquire(file: Path, what: str, wait: bool) -> int:
     """The descriptor of the locked file."""
     started = time.monotonic()

@@ -62,8 +62,8 @@ class Driver:
         self._left = 0
         self._send(pickle.dumps((make, payload)))
 
-    def submit(self, place: int, job: bytes) -> None:
-        """Give it a job, which is begun after those before it."""
+    def submit(self, place: int, job: bytes, *_: str) -> None:
+        """Give it a job, which is begun after those before it; devices are the cluster's."""
         self._left += 1
         self._send(_PLACE.pack(place, False) + job)
 

@@ -21,6 +21,8 @@ from surrogate_nas.runtime.worker import Payload, do, end
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
 Found = tuple[int, bytes | str]
 """A job's place, and its worker's message or how it was lost, in words."""
+_Given = tuple[Any, ...]
+"""A job's place, the job, and what else the function is called with."""
 _LOOK_SECONDS = 0.25
 
 
@@ -55,7 +57,7 @@ class JobPool:
         self,
         executor: Executor,
         payload: Payload,
-        function: Callable[[Any, Any], bytes | str] = do,
+        function: Callable[..., bytes | str] = do,
     ) -> None:
         """Let the executor know what all jobs have in common; it is shut down where it fails.
 
@@ -69,17 +71,23 @@ class JobPool:
         self._function = function
         self._key = payload.key
         self._given: dict[Future[bytes | str], int] = {}
-        self._waiting: deque[tuple[int, Any]] = deque()
-        self._inbox: SimpleQueue[Future[bytes | str] | tuple[int, Any] | None] = SimpleQueue()
+        self._waiting: deque[_Given] = deque()
+        self._inbox: SimpleQueue[Future[bytes | str] | _Given | None] = SimpleQueue()
         try:
             self._shared = self._engine.share(payload)
         except BaseException:
             self.close()
             raise
 
-    def submit(self, place: int, job: Any) -> None:
-        """Give it a job, which is begun after those before it."""
-        self._inbox.put((place, job))
+    def submit(self, place: int, job: Any, *further: Any) -> None:
+        """Give it a job, which is begun after those before it.
+
+        Args:
+            place: The job's number.
+            job: What the function is called with.
+            *further: What else it is called with.
+        """
+        self._inbox.put((place, job, *further))
 
     def wake(self) -> None:
         """Let `next` return at once."""
@@ -110,8 +118,8 @@ class JobPool:
             return
         most = self._engine.capacity()
         while self._waiting and (most is None or len(self._given) < most):
-            place, job = self._waiting.popleft()
-            future = self._executor.submit(self._function, self._shared, job)
+            place, *given = self._waiting.popleft()
+            future = self._executor.submit(self._function, self._shared, *given)
             self._given[future] = place
             future.add_done_callback(self._inbox.put)
 

@@ -184,12 +184,12 @@ class Payload:
             runs_strangers,
         )
 
-    def slot(self, others: Collection[Slot] = ()) -> Slot:
+    def slot(self, others: Collection[Slot] = (), device: str | None = None) -> Slot:
         """A slot in this process, maybe on another machine; UserError if that lacks something.
 
         Args:
-            others: The slots of this payload that are here already; its device is one that the
-                fewest of them have.
+            others: The slots of this payload that are here already.
+            device: Its own; None for one that the fewest of the others have.
         """
         host = platform.node()
         here = _versions()
@@ -212,6 +212,8 @@ class Payload:
                 f"{host} does not tell how much memory a training takes (/proc of Linux does);"
                 " leave out --memory-each."
             )
+        if device is not None:
+            return Slot(self, device)
         used = [slot.device for slot in others]
         spare = sorted(
             self.devices, key=lambda device: used.count(device) / self.devices.count(device)
@@ -396,14 +398,17 @@ def know(payload: Payload) -> None:
     _known[payload.key] = payload
 
 
-def do(payload: Payload | str, job: bytes) -> bytes | str:
-    """Do a pickled job at a free or a new slot: its worker's message, or how that was lost."""
+def do(payload: Payload | str, job: bytes, device: str | None = None) -> bytes | str:
+    """Do a pickled job at a free or a new slot: its worker's message, or how that was lost.
+
+    The slot has a certain device, or whichever is least used where none is named.
+    """
     try:
         with _lock:
             known = _known.get(payload) if isinstance(payload, str) else payload
             if known is None or known.key in _ended:
                 return _NOT_WANTED
-            slot = _idle[known.key].pop()[1] if _idle[known.key] else known.slot(_busy[known.key])
+            slot = _idle_slot(known, device) or known.slot(_busy[known.key], device)
             _busy[known.key].add(slot)
         content = slot.do(job)
     except (UserError, OSError) as error:
@@ -418,6 +423,15 @@ def do(payload: Payload | str, job: bytes) -> bytes | str:
     if not wanted:
         slot.leave()
     return content
+
+
+def _idle_slot(payload: Payload, device: str | None) -> Slot | None:
+    """The slot that was used last among those that are free and have a device, idle no more."""
+    idle = _idle[payload.key]
+    for place in reversed(range(len(idle))):
+        if device is None or idle[place][1].device == device:
+            return idle.pop(place)[1]
+    return None
 
 
 def end(key: str) -> None:

@@ -153,10 +153,13 @@ class Options:
         OptionSpec(
             text=(
                 "How many cells are trained at once, each in a slot of the engine; only where cells"
-                " are really trained."
+                " are really trained. Runs that are made side by side share these slots."
             ),
             flag="--parallel",
-            help="Trainings at once within a run, where cells are really trained.",
+            help=(
+                "Trainings at once, where cells are really trained; runs side by side (--workers)"
+                " share them."
+            ),
             noun="The number of trainings at once (--parallel, parallel)",
             minimum=1,
             maximum=MOST,

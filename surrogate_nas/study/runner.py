@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.arguments import check_whole
@@ -24,6 +25,7 @@ from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.engines import check_engine, run_jobs, stays_here
+from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
@@ -232,13 +234,15 @@ class Experiment(Options):
         watch: Watch | None = None,
         engine: str = "processes",
         watcher: Watcher | None = None,
+        shared: SharedSlots | None = None,
     ) -> Run:
         """A single run, as a folder holds it whole, or made now; one whose budget was raised goes
         on, if it can.
 
         Whoever calls it holds the folder's lock, and has begun the folder. `watch` is called with
         the new trials after each evaluation and ends the run by returning True. The engine is of
-        trainings that run in slots, of which the watcher is told.
+        trainings that run in slots, of which the watcher is told; with runs that are made beside it
+        these may be shared.
         """
         name = entry.label
         stored = self.stored_run(name, number, store)
@@ -257,6 +261,7 @@ class Experiment(Options):
             engine=engine,
             beginning=self.beginning,
             watcher=watcher,
+            shared=shared,
         )
         try:
             return make()
@@ -356,7 +361,8 @@ def execute(
 
     Args:
         parts: Its problems.
-        workers: How many runs at once; the results do not depend on it.
+        workers: How many runs at once; the results do not depend on it. Where cells are trained in
+            slots, these runs share as many as one would have.
         engine: Where they are made: a key of `surrogate_nas.runtime.engines.ENGINES`, behind a
             colon its place. Where cells are trained in slots, these are of the engine, and runs are
             made on this machine.
@@ -401,8 +407,9 @@ def execute(
             progress(len(results), len(jobs))
         here = within if stays_here(engine, workers) else None
         todo = [job for job in jobs if job[0] not in results]
+        shared = _shared(parts, min(workers or 1, len(todo)), stack)
         for outcome in run_jobs(
-            partial(_do, by_name, keep, here, slots),
+            partial(_do, by_name, keep, here, slots, shared),
             todo,
             workers=workers,
             engine=engine,
@@ -423,8 +430,26 @@ def execute(
 
 def _engine_of_runs(engine: str, parts: Sequence[Part]) -> str:
     """Where runs are made: here, where it is their trainings that an engine makes."""
-    in_slots = any(part.experiment.in_flight is not None for part in parts)
-    return "processes" if in_slots else engine
+    return "processes" if _in_slots(parts) else engine
+
+
+def _in_slots(parts: Sequence[Part]) -> list[Experiment]:
+    """Those whose cells are trained in slots."""
+    return [part.experiment for part in parts if part.experiment.in_flight is not None]
+
+
+def _shared(parts: Sequence[Part], runs: int, stack: ExitStack) -> SharedSlots | None:
+    """The slots that runs share which are made side by side: one for each training of a run, or for
+    each run where these are more and no devices are shared out; None where runs share nothing.
+    """
+    trained = _in_slots(parts)
+    if runs <= 1 or not trained:
+        return None
+    count = max(one.parallel for one in trained)
+    if not any(one.devices for one in trained):
+        count = max(count, runs)
+    folder = stack.enter_context(TemporaryDirectory(prefix="snas-slots-"))
+    return SharedSlots(Path(folder), count)
 
 
 def _jobs(parts: Sequence[Part]) -> list[_Job]:
@@ -450,11 +475,12 @@ def _do(
     keep: _Keep | None,
     within: Within | None,
     slots: str,
+    shared: SharedSlots | None,
     job: _Job,
 ) -> Any:
     """Make a run, and what is kept of it."""
     key, entry = job
     part = parts[key.problem]
     watch = None if within is None else partial(within, key.strategy, key.number)
-    run = part.experiment.one(entry, key.number, part.store, watch, slots)
+    run = part.experiment.one(entry, key.number, part.store, watch, slots, shared=shared)
     return run if keep is None else keep(part, run)

@@ -19,6 +19,7 @@ from surrogate_nas.core.threads import one_thread
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.failure import StrategyError
+from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
@@ -115,6 +116,7 @@ def make_run(
     engine: str = "processes",
     beginning: Beginning = NOTHING,
     watcher: Watcher | None = None,
+    shared: SharedSlots | None = None,
 ) -> Run:
     """One run, from the start or from where a crash left it; if the strategy failed, with the
     trials until then.
@@ -129,7 +131,9 @@ def make_run(
             objective.benchmark.recall(cell, values)
         file = None if store is None else store.running_path(name, run)
         now = partial(Now, options.parallel, file, watcher)
-        search = _Search(objective, budget, options, run, log, watch, engine, beginning, now)
+        search = _Search(
+            objective, budget, options, run, log, watch, engine, beginning, now, shared
+        )
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
         started = time.perf_counter()
@@ -245,10 +249,12 @@ class _Search:
         engine: str,
         beginning: Beginning,
         now: Callable[[], Now],
+        shared: SharedSlots | None,
     ) -> None:
         self.engine = engine
         self.beginning = beginning
         self.now = now
+        self.shared = shared
         self.objective = objective
         self.budget = budget
         self.options = options
@@ -364,9 +370,10 @@ class _Search:
         options = self.options
         if options.in_flight is None:
             return SimulatedWorkers(self.ledger, options.simulated_workers, self._limit)
-        trainings = stack.enter_context(
-            closing(Trainings(self.objective, self.ledger.draw, options, self.engine, self.now()))
+        trainings = Trainings(
+            self.objective, self.ledger.draw, options, self.engine, self.now(), self.shared
         )
+        stack.enter_context(closing(trainings))
         stops = options.at_end == "stop"
         if options.order == "clock":
             return InClockOrder(

@@ -29,6 +29,7 @@ from surrogate_nas.core.errors import EvaluationError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
+from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.running import Now
@@ -36,6 +37,8 @@ from surrogate_nas.study.running import Now
 _MOST_LOST = 3
 """How often a training is begun whose slot was lost each time."""
 _PATIENCE_SECONDS = 0.5
+_POLL_SECONDS = 0.05
+"""How often a run looks for a free slot among those that runs share."""
 _REFERENCES = 5
 _STEPS = 200
 
@@ -95,6 +98,7 @@ class Trainings:
         options: Options,
         engine: str,
         now: Now | None = None,
+        shared: SharedSlots | None = None,
     ) -> None:
         """Open the slots.
 
@@ -104,6 +108,8 @@ class Trainings:
             options: Say how many trainings at once, and what of the machine each has.
             engine: Where they are made.
             now: Who is told what trains now, or None.
+            shared: The slots of all runs that are made side by side, of which this one takes as
+                many as are free, up to its own; None where it has its own for itself.
         """
         self.is_interrupted = False
         self.reference_seconds: dict[str, float] = {}
@@ -123,6 +129,10 @@ class Trainings:
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )
+        self._shared = shared
+        self._most = options.parallel
+        self._shares: dict[int, int] = {}
+        """The shared slots that trainings have."""
         self._jobs: dict[int, Job] = {}
         self._answers: dict[int, Answer] = {}
         self._lost: dict[int, int] = {}
@@ -147,11 +157,12 @@ class Trainings:
 
     def first(self, patience: float = float("inf")) -> tuple[int, Answer] | None:
         """Wait for the training that ends first; None where none does for some seconds."""
+        until = time.monotonic() + patience
         while not self._answers:
-            if patience <= 0:
+            left = until - time.monotonic()
+            if left <= 0:
                 return None
-            self._look(min(patience, _PATIENCE_SECONDS))
-            patience -= _PATIENCE_SECONDS
+            self._look(min(left, _PATIENCE_SECONDS))
         number = next(iter(self._answers))
         return number, self._taken(number)
 
@@ -165,20 +176,42 @@ class Trainings:
         if self._is_alone:
             return
         if self._alone:
-            if not self._running:
+            if not self._running and (self._shared is None or self._shared.take_all()):
                 self._is_alone = True
                 self._submit(self._alone.popleft())
             return
-        while self._waiting:
+        while self._waiting and self._takes_slot(self._waiting[0]):
             self._submit(self._waiting.popleft())
+
+    def _takes_slot(self, number: int) -> bool:
+        """Whether there is a slot for a training, which is then its own where slots are shared."""
+        if self._shared is None:
+            return True
+        slot = self._shared.take() if len(self._running) < self._most else None
+        if slot is not None:
+            self._shares[number] = slot
+        return slot is not None
+
+    def _leave_slot(self, number: int) -> None:
+        """Let other runs have what a training had."""
+        if self._shared is None:
+            return
+        if number in self._shares:
+            self._shared.leave(self._shares.pop(number))
+        else:  # it was alone
+            self._shared.leave_all()
 
     def _submit(self, number: int) -> None:
         self._running.add(number)
         self.now.given(number, alone=self._is_alone)
-        self._slots.submit(number, self._jobs[number])
+        slot = None if self._shared is None else self._shares.get(number, 0)
+        self._slots.submit(number, self._jobs[number], slot)
 
     def _look(self, patience: float) -> None:
         """Take what ends within some seconds, if anything does."""
+        if self._shared is not None and (self._waiting or self._alone):
+            self._hand_out()
+            patience = min(patience, _POLL_SECONDS)
         try:
             self.now.look()
             found = self._slots.next(patience)
@@ -193,6 +226,7 @@ class Trainings:
             return
         number, outcome = found
         self._running.discard(number)
+        self._leave_slot(number)
         self.now.left(number)
         was_alone = self._is_alone
         self._is_alone = False
@@ -245,6 +279,8 @@ class Trainings:
         """End what still runs."""
         self.now.close()
         self._slots.close()
+        if self._shared is not None:
+            self._shared.leave_all()
 
 
 def _answer(objective: Objective, draw: Draw, job: Job) -> Answer:

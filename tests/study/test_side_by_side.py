@@ -384,6 +384,74 @@ def test_a_comparison_trains_in_slots_and_says_so(tmp_path: Path) -> None:
         sn.compare(bench, ["random"], OBJECTIVE, runs=2, budget=12, parallel=3, folder=tmp_path)
 
 
+class Counting(Delayed):
+    """Notes which trainings run beside each one, and what each has of the machine."""
+
+    def measure(
+        self, cells: Sequence[Cell], questions: Sequence[Question], seed: Seed = "mean"
+    ) -> Measurement:
+        assert self.folder is not None
+        running = self.folder.with_name("running")
+        device = os.environ.get("CUDA_VISIBLE_DEVICES", "all")
+        mark = running / f"{device} {os.getpid()} {cells[0].index}"
+        mark.touch()
+        try:
+            time.sleep(0.4 if cells[0].text in self.trouble else 0.03)
+            beside = "; ".join(sorted(path.name for path in running.iterdir()))
+            with self.folder.with_name("beside").open("a") as file:
+                file.write(f"{beside}\n")
+            return super().measure(cells, questions, seed)
+        finally:
+            mark.unlink()
+
+
+@pytest.mark.parametrize(
+    ("given", "slots"),
+    [({"parallel": 2}, 2), ({"parallel": 1}, 2), ({"gpus": "0,1"}, 2), ({"gpus": "0"}, 1)],
+)
+def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
+    tmp_path: Path, given: dict[str, Any], slots: int
+) -> None:
+    for name in ("running", "made"):
+        (tmp_path / name).mkdir()
+    bench = Counting(TABLE, folder=tmp_path / "made", knows_costs=False)
+    told = {"runs": 2, "budget": 8, "order": "clock", "in_flight": 3}
+    strategies = ["random", "evolution"]
+    shared = sn.compare(bench, strategies, OBJECTIVE, workers=2, **told, **given)  # type: ignore[arg-type]
+    seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
+    assert len(seen) == 32
+    assert max(map(len, seen)) <= slots
+    if "gpus" in given:
+        for beside in seen:
+            devices = [mark.split(" ")[0] for mark in beside]
+            assert len(set(devices)) == len(devices)
+    alone = sn.compare(
+        Delayed(TABLE, knows_costs=False),
+        strategies,
+        OBJECTIVE,
+        parallel=1,
+        **told,  # type: ignore[arg-type]
+    )
+    for one, other in zip(shared.runs, alone.runs, strict=True):
+        assert history(one.trials) == history(other.trials)
+
+
+def test_a_training_is_alone_among_those_of_all_runs(tmp_path: Path) -> None:
+    for name in ("running", "made"):
+        (tmp_path / name).mkdir()
+    cell = sn.search(TABLE, "random", OBJECTIVE, budget=1).trials[0].cell
+    bench = Counting(TABLE, folder=tmp_path / "made", trouble={cell.text: "memory"})
+    compared = sn.compare(
+        bench, ["random", "evolution"], OBJECTIVE, runs=2, budget=12, parallel=2, workers=2
+    )
+    failed = [trial for run in compared.runs for trial in run.trials if trial.failure]
+    assert {trial.cell.text for trial in failed} == {cell.text}
+    seen = [line.split("; ") for line in (tmp_path / "beside").read_text().splitlines()]
+    assert len(seen) == 48 + len(failed)
+    own = [beside for beside in seen if any(mark.endswith(f" {cell.index}") for mark in beside)]
+    assert sum(len(beside) == 1 for beside in own) >= len(failed)
+
+
 def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
     bench = Delayed(TABLE, jitter=1.0, knows_costs=False)
     store = Store(tmp_path / "run")

@@ -212,21 +212,28 @@ class Slots(Generic[J, R]):
             runs_strangers=runs_strangers,
         )
         self._jobs: dict[int, J] = {}
+        self._devices = tuple(devices)
         self._pool: JobPool | Driver
         if name == _HERE:
             self._pool = JobPool(_executor(name, "", slots or 1), payload)
         else:
             self._pool = Driver(name, partial(_executor, name, place, slots), payload)
 
-    def submit(self, place: int, job: J) -> None:
+    def submit(self, place: int, job: J, slot: int | None = None) -> None:
         """Give a job, which is begun after those before it.
 
         Args:
             place: A number that no other job has that is not done.
             job: What the function is called with.
+            slot: Which of the slots it is for, by whose number it gets its devices; None for any.
         """
         self._jobs[place] = job
-        self._pool.submit(place, cloudpickle.dumps(job))
+        content = cloudpickle.dumps(job)
+        if slot is not None and self._devices:
+            device = self._devices[slot % len(self._devices)]
+            self._pool.submit(place, content, device)
+        else:
+            self._pool.submit(place, content)
 
     def next(self, patience: float = 1.0) -> tuple[int, Outcome[J, R]] | None:
         """The next job that is done, by its number; None where none is for some seconds.
