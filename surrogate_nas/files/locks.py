@@ -22,9 +22,13 @@ from typing import NamedTuple
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.regular import open_regular
 
+_FIRST_POLL_SECONDS = 0.001
 _POLL_SECONDS = 0.02
+"""How long is waited before a lock is tried again: at first, as for a line that another process
+adds, and at most.
+"""
 _PATIENCE_SECONDS = 1.0
-"""A shorter wait, as for a line that another process adds, is not reported."""
+"""A shorter wait is not reported."""
 _LONGEST = 1000
 _MOST_PROCESSES = 2**32
 """The most bytes of a signature, and what no process's number reaches."""
@@ -147,6 +151,7 @@ def claim(file: Path) -> int | None:
 def _acquire(file: Path, what: str, wait: bool) -> int:
     """The descriptor of the locked file."""
     started = time.monotonic()
+    pause = _FIRST_POLL_SECONDS
     is_reported = False
     while True:
         lock_or_holder = _try(file, what)
@@ -159,7 +164,8 @@ def _acquire(file: Path, what: str, wait: bool) -> int:
         if not is_reported and time.monotonic() - started > _PATIENCE_SECONDS:
             sys.stderr.write(f"Waiting for {lock_or_holder}, which is writing {what}.\n")
             is_reported = True
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(2 * pause, _POLL_SECONDS)
 
 
 def _try(file: Path, what: str) -> int | str:
@@ -221,8 +227,9 @@ def _sign(descriptor: int) -> None:
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
     signed = json.dumps({"pid": os.getpid(), "host": platform.node(), "since": now})
     with suppress(OSError):  # on a full disk it stays unsigned
-        os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, signed.encode(), 0)
+        # not emptied before: ext4 would write a file to the disk that was, when it is closed
+        os.ftruncate(descriptor, len(signed.encode()))
 
 
 def _holder(descriptor: int) -> str:
