@@ -1,8 +1,8 @@
 """The cache of live training: a file of lines that several processes append to.
 
-Nothing is trained twice. A line carries a checksum of its own and is on the disk before its answer
-is used; so the lines of two files can be put together. A last line that a crash left torn is
-dropped. Of two answers to one question the first stands.
+Nothing is trained twice. A line carries a checksum of its own, so the lines of two files can be put
+together, and is on the disk before the process that made it uses its answer. A last line that a
+crash left torn is dropped. Of two answers to one question the first stands.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -84,24 +85,26 @@ class AnswerCache:
         Raises:
             UserError: The file cannot be written.
         """
-        with locked(self.path):
-            self._read()
-            lines = b"".join(
-                _line(key, one, made_with)
-                for key, one in trained.items()
-                if key not in self._answers
-            )
-            if not lines:
-                return
-            try:
-                with self.path.open("ab") as file:
+        try:
+            with ExitStack() as stack:
+                with locked(self.path):
+                    self._read()
+                    lines = b"".join(
+                        _line(key, one, made_with)
+                        for key, one in trained.items()
+                        if key not in self._answers
+                    )
+                    if not lines:
+                        return
+                    file = stack.enter_context(self.path.open("ab"))
                     os.truncate(self.path, self._read_to)
                     file.write(lines)
                     file.flush()
-                    os.fsync(file.fileno())
-            except OSError as error:
-                raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from error
-            self._read()
+                # it takes milliseconds, in which others may add theirs
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from error
+        self._read()
 
     def seed_of(self, cell: str, epochs: int) -> int | None:
         """The seed of the last answer for a cell after some epochs; None without one.

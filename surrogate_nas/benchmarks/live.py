@@ -232,13 +232,17 @@ class LiveBenchmark(Benchmark):
             at_once=1,
             space=self.space,
         )
+        return self.cache.add(key, Trained(curve.metrics, curve.seconds), self._made_with)
+
+    @cached_property
+    def _made_with(self) -> dict[str, str]:
+        """What is noted beside answers."""
         library = "llvmlite" if is_compiled(self.engine) else "torch"
-        made_with = {
+        return {
             "surrogate_nas": __version__,
             "engine": self.engine,
             library: metadata.version(library),
         }
-        return self.cache.add(key, Trained(curve.metrics, curve.seconds), made_with)
 
     def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
         """The cell's multiplications and a share of the median's, times the epochs.

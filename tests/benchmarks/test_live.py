@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -345,6 +346,38 @@ def test_of_two_lines_for_one_question_the_first_stands_and_adding_takes_the_loc
     assert AnswerCache(files[0]).find(("cell", 1, 0)) == Trained({"x": 0.0}, 1.0)
     with locked(files[0]), pytest.raises(UserError, match="writing .* already"):
         AnswerCache(files[0]).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
+
+
+def test_others_may_add_answers_while_one_is_written_to_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "live" / "t.jsonl"
+    first = AnswerCache(file)
+    written = []
+
+    def sync(descriptor: int) -> None:
+        written.append(os.fstat(descriptor).st_size)
+        if len(written) == 1:
+            AnswerCache(file).add(("cell", 1, 1), Trained({"x": 2.0}, 1.0), {})
+
+    monkeypatch.setattr(os, "fsync", sync)
+    first.add(("cell", 1, 0), Trained({"x": 1.0}, 1.0), {})
+    assert len(written) == 2 and written[0] > 0
+    assert [entry[2] for entry in kept(tmp_path)] == [0, 1]
+    assert first.find(("cell", 1, 1)) == Trained({"x": 2.0}, 1.0)
+
+
+def test_an_answer_that_the_disk_does_not_take_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "live" / "t.jsonl"
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match="Cannot write .*No space left"):
+        AnswerCache(file).add(("cell", 1, 0), Trained({"x": 1.0}, 1.0), {})
 
 
 def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
