@@ -1,0 +1,146 @@
+"""Tables that nobody trained: known effects by source, ties, missing and diverged runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.benchmarks.building.plan import Plan
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.space import Sampled, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.tables import Table, write_compact
+
+EPOCHS = 20
+POINTS = (2, 4, 10, 20)
+SEEDS = 4
+
+
+def write_simulated(
+    folder: Path,
+    tasks: dict[str, tuple[float, float]],
+    *,
+    lengths: tuple[float, ...] = (1,),
+    classes: range = range(50, 150),
+    losses: tuple[str, ...] = ("cross_entropy", "brier"),
+    seed: int = 0,
+    broken: bool = True,
+) -> None:
+    """Write a table for every task and length.
+
+    Args:
+        folder: Where to.
+        tasks: By name, how much noise the training loss and the validation loss have besides what
+            orders the classes by the measure; 0 is as good as the measure.
+        lengths: Of the runs.
+        classes: Places in the random order.
+        losses: What trains; the first is the usual one.
+        seed: Of everything that is drawn.
+        broken: Whether a training is missing in the first task, and one diverged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, (task, noise) in enumerate(tasks.items()):
+        for length in lengths:
+            rng = np.random.default_rng([seed, number, int(10 * length)])
+            trained = losses if length == 1 else losses[:1]
+            table = _table(rng, task, length, noise, classes, trained, broken and number == 0)
+            ending = "" if length == 1 else f"-x{length:g}"
+            write_compact(table, folder / f"{task}{ending}.h5")
+
+
+def _table(
+    rng: np.random.Generator,
+    task: str,
+    length: float,
+    noise: tuple[float, float],
+    classes: range,
+    losses: tuple[str, ...],
+    broken: bool,
+) -> Table:
+    space = nb201()
+    jobs = Plan("", 1, 1, 0, None).jobs()
+    cells = sorted(jobs[place].cell for place in classes)
+    n = len(cells)
+    card = {"task": task, "length": length, "judged_by": "valid_error"}
+    objective = f"valid_loss@{losses[0]} + 0.1*params"
+    table = Table(
+        f"losses-{task}",
+        Sampled(space, space.choices[cells]).definition,
+        "simulated",
+        "nobody trained this",
+        "l",
+        "c",
+        objective,
+        Network(),
+        epochs="curve",
+        card=json.dumps(card),
+    )
+    worth = rng.standard_normal(n)
+    of_loss = 0.8 * worth + 0.6 * rng.standard_normal(n)
+    for loss in losses:
+        _train(rng, table, loss, worth, of_loss, noise, broken)
+    return table
+
+
+def _train(
+    rng: np.random.Generator,
+    table: Table,
+    loss: str,
+    worth: np.ndarray,
+    of_loss: np.ndarray,
+    noise: tuple[float, float],
+    broken: bool,
+) -> None:
+    n = len(worth)
+    run = 0.3 * rng.standard_normal((SEEDS, n))
+    here = np.ones((SEEDS, n), dtype=bool)
+    here[1, 3] = not broken
+    diverged = np.zeros((SEEDS, n), dtype=bool)
+    diverged[2, 5] = broken
+
+    def told(clean: np.ndarray, spread: float, digits: int = 4) -> np.ndarray:
+        values = np.round(2.0 + 0.2 * (clean + run + spread * rng.standard_normal(n)), digits)
+        return np.where(here & ~diverged, values, np.nan)
+
+    def add(name: str, epochs: int, values: np.ndarray, kind: str, unit: str = "nats") -> None:
+        quantity = "loss" if "loss" in name else "structure" if name == "diverged" else "error"
+        split = name.split("_")[0] if "_" in name else ""
+        quantity = "cost" if name.endswith("seconds") else quantity
+        metric = Metric(f"{name}@{loss}", unit, kind, quantity, split=split)  # type: ignore[arg-type]
+        table.add(metric, epochs, values[0], 1, dict(enumerate(values)))
+
+    of_train, of_valid = noise
+    for epoch in POINTS:
+        early = 1.5 * (1 - epoch / EPOCHS)
+        add("train_loss", epoch, told(worth, of_train + early), "search")
+        add("valid_loss", epoch, told(worth / 2 + of_loss / 2, of_valid + early), "search")
+        add("valid_error", epoch, told(worth, 0.2 + early, 2), "search", "%")
+        add("valid_ece", epoch, told(worth, 1 + early), "search", "%")
+    add("train_loss_late", EPOCHS, told(worth, of_train + 0.1), "search")
+    add("train_loss_mean", EPOCHS, told(worth, of_train + 0.3), "search")
+    add("valid_loss_late", EPOCHS, told(worth / 2 + of_loss / 2, of_valid), "search")
+    add("valid_error_late", EPOCHS, told(worth, 0.2, 2), "search", "%")
+    add("test_loss", EPOCHS, told(worth / 2 + of_loss / 2, 0.1), "final")
+    add("test_error", EPOCHS, told(worth, 0.1, 3), "final", "%")
+    add("test_ece", EPOCHS, told(worth, 0.5), "final", "%")
+    seconds = np.where(here, rng.uniform(0.5, 2.0, (SEEDS, n)), np.nan)
+    add("train_seconds", EPOCHS, seconds, "record", "s")
+    add("valid_seconds", EPOCHS, seconds / 50, "record", "s")
+    add("diverged", EPOCHS, np.where(here, diverged.astype(float), np.nan), "record", "")
+
+
+FULL = [
+    *("digits", "rotation", "detection", "segmentation", "denoising", "fashion", "mnist1d"),
+    *("text", "languages", "translation", "cartpole", "forecasting", "speech-vowels"),
+    *("scripture", "photographs", "spelling", "bytecode", "mnist8", "splice", "speech-words"),
+    *("glyphs", "words", "life", "chessboard", "cifar8"),
+]
+"""As many tasks as the design wants."""
+
+
+def effects(tasks: list[str], seed: int = 0) -> dict[str, tuple[float, float]]:
+    """Noise of the training loss and of the validation loss by task."""
+    rng = np.random.default_rng(seed)
+    return {task: (float(rng.uniform(0.3, 1.0)), float(rng.uniform(0, 0.4))) for task in tasks}
