@@ -60,6 +60,13 @@ paper-%: $(SETUP)  ## redo a published comparison, our numbers beside it (goes o
 	@[ $* = oneshot ] || $(MAKE) data
 	$(BIN)/snas paper $* --workers $(WORKERS)
 
+## The study of losses
+
+# DATA=FOLDER: of other tables. Searches are made apart, by python -m analysis.answer.searching.
+DATA ?= data/losses
+answer: $(SETUP)  ## which loss should drive a search: compute it from data/losses and write results/answer/index.html
+	$(ONE_THREAD) $(BIN)/python -m analysis.answer --data $(DATA) --workers $(WORKERS)
+
 ## To develop
 
 check: $(SETUP)  ## style, format and types

@@ -353,27 +353,5 @@ def left_out(judged: Sequence[Judged]) -> pd.DataFrame:
         if one.is_noise or one.same >= ONE_QUANTITY:
             line = {"table": one.table.name, "agreement": one.agreement, "same": one.same}
             lines.append(line | {"noise": one.is_noise, "one": one.same >= ONE_QUANTITY})
-    return pd.DataFrame(lines, columns=["table", "agreement", "same", "noise", "one"])
-
-
-def mean_of_signals(judged: Sequence[Judged], length: float) -> pd.DataFrame:
-    """τ and regret of every kind of signal, the mean over sources; goal and kind by role.
-
-    Kinds are ``measure``, ``loss`` and ``other`` measures; goals ``measure`` and ``loss`` and the
-    names of others.
-    """
-    parts = []
-    for one in of_length(judged, length):
-        if not one.is_noise:
-            part = one.signals.replace({"quantity": {one.table.measure: "measure"}})
-            part = part.replace({"goal": {one.table.measure: "measure"}})
-            parts.append(part.assign(source=one.table.source, task=one.table.task))
-    if not parts:
-        return pd.DataFrame()
-    every = pd.concat(parts)
-    keys = ["split", "quantity", "time", "goal"]
-    numbers = ["tau", "regret", "corrected"]
-    of_source = every.groupby([*keys, "source"], sort=False)[numbers].mean()
-    means = of_source.groupby(level=keys, sort=False).mean()
-    means["sources"] = of_source.groupby(level=keys, sort=False).size()
-    return means.reset_index()
+    frame = pd.DataFrame(lines, columns=["table", "agreement", "same", "noise", "one"])
+    return frame.astype({"noise": bool, "one": bool})

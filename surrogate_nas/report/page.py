@@ -82,20 +82,30 @@ class Page:
         """The whole document."""
         is_suite = self.study.result.kind == "suite"
         top = _of_suite(self.study) if is_suite else _of_comparison(self.study)
-        script = render("page.js")
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        return render(
-            "page.html",
-            top=top,
-            rows=list(_rows([one for one in self.sections if not one.folded])),
-            folded=[one for one in self.sections if one.folded],
-            script=script,
-            digest=digest,
-        )
+        return document(top, self.sections)
 
     def write(self, folder: Path) -> Path:
         """Write ``report.html``; it is whole or as it was before."""
         return write_whole(folder / "report.html", self.html())
+
+
+def document(top: Header, sections: Sequence[Section]) -> str:
+    """A page as one HTML document, which fetches nothing.
+
+    Args:
+        top: Its top.
+        sections: In their order; halves share a row, folded ones come last.
+    """
+    script = render("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return render(
+        "page.html",
+        top=top,
+        rows=list(_rows([one for one in sections if not one.folded])),
+        folded=[one for one in sections if one.folded],
+        script=script,
+        digest=digest,
+    )
 
 
 def _rows(sections: Sequence[Section]) -> Iterator[list[Section]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,8 @@ class Signals:
         gap: How far the validation loss is above the training loss at the end, as a share of their
             sum; the median.
         ceiling: τ of two seeds of the goal; None where the table has no seeds.
+        less_measure: By signal and mark its τ minus that of the validation measure at the end, with
+            its standard error over cells; none where the table has no validation measure.
     """
 
     table: str
@@ -107,6 +109,7 @@ class Signals:
     ahead_error: float
     gap: float | None
     ceiling: float | None
+    less_measure: Mapping[str, Mapping[float, tuple[float, float]]] = field(default_factory=dict)
 
     @property
     def leader(self) -> str:
@@ -121,6 +124,10 @@ class Signals:
         content["held"] = {}
         for name, by_mark in self.held.items():
             content["held"][name] = {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
+        content["less_measure"] = {
+            name: {f"{mark:.0%}": pair for mark, pair in by_mark.items()}
+            for name, by_mark in self.less_measure.items()
+        }
         return content
 
 
@@ -219,7 +226,31 @@ def signals_of(name: str) -> Signals | None:
         ahead_error=2 * float(difference.std(ddof=1)) / math.sqrt(len(cells)),
         gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
+        less_measure=_less_measure(columns, cells, wanted, sample),
     )
+
+
+def _less_measure(
+    columns: Columns, cells: Indices, wanted: Values, sample: Indices
+) -> dict[str, dict[float, tuple[float, float]]]:
+    """Every signal's τ minus that of the validation measure at the end, on the cells with both."""
+    if "valid measure" not in columns:
+        return {}
+    measure = columns["valid measure"][1.0][1][cells]
+    found: dict[str, dict[float, tuple[float, float]]] = {}
+    for signal, by_mark in columns.items():
+        for mark, (_, column) in by_mark.items():
+            values = column[cells]
+            both = np.isfinite(values) & np.isfinite(measure)
+            if (signal, mark) == ("valid measure", 1.0) or both.sum() < _FEWEST:
+                continue
+            chosen = sample[both[sample]]
+            own, _ = shares_of_cells(values[chosen], wanted[chosen])
+            other, _ = shares_of_cells(measure[chosen], wanted[chosen])
+            less = kendall(values[both], wanted[both]) - kendall(measure[both], wanted[both])
+            error = 2 * float((own - other).std(ddof=1)) / math.sqrt(both.sum())
+            found.setdefault(signal, {})[mark] = less, error
+    return found
 
 
 def _final_goal(bench: Benchmark) -> Goal:

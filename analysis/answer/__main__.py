@@ -1,0 +1,48 @@
+"""`python -m analysis.answer`: compute the answer from a folder of tables, and write its page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from analysis.answer.controls import REPEATS
+from analysis.answer.findings import find
+from analysis.answer.page import write_page
+from analysis.answer.tables import TESTED
+from surrogate_nas.core.errors import UserError
+
+
+def places(text: str) -> range:
+    """The places of classes, as ``50:150``."""
+    first, _, last = text.partition(":")
+    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
+        raise argparse.ArgumentTypeError(
+            f"{text}: the first place, and one past the last, as 50:150"
+        )
+    return range(int(first), int(last))
+
+
+def main() -> int:
+    """Read the command line, and write the page; 2 where the tables are no good."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("data/losses"), help="a folder of tables")
+    parser.add_argument("--out", type=Path, default=Path("results/answer"))
+    parser.add_argument("--classes", type=places, default=TESTED, help="such as 50:150")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="studies of each control")
+    given = parser.parse_args()
+    start = time.perf_counter()
+    try:
+        found = find(given.data, given.classes, given.workers, given.repeats)
+        page = write_page(found, given.out)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{page} ({time.perf_counter() - start:.0f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

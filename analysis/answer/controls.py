@@ -1,0 +1,159 @@
+"""Does the rule decide where there is nothing, and find what is there? Repeated on the tables' own.
+
+Permuted labels and goals of noise go through the whole rule, from orders on; variances come from
+each class's part of τ (the first-order term of a U-statistic, Hoeffding 1948) instead of the
+bootstrap, which it equals up to terms of 1/n. Exchanged signals and simulated effects need the
+sources' differences only, and are made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.answer.contrasts import OF_INTEREST, by_source, combine, decide
+from analysis.answer.orders import CONTRASTED, KIND, Judged, others, signs
+from analysis.answer.tables import Table, Values
+
+REPEATS = 400
+_FEWEST = 3
+
+Study = dict[str, tuple[Values, Values]]
+"""By contrast the sources' differences and their variances."""
+
+
+def controls(
+    judged: Sequence[Judged], n: int, repeats: int = REPEATS, seed: int = 0
+) -> pd.DataFrame:
+    """How often a contrast is decided, a line a control: the share by contrast, and of any.
+
+    Args:
+        judged: Tables of one length that take part.
+        n: How many classes are looked at.
+        repeats: How many studies a control has.
+        seed: Of what is drawn.
+    """
+    real = _study(judged)
+    if not real:
+        return pd.DataFrame()
+    fast = [_Fast(one, n) for one in judged]
+    rng = np.random.default_rng([5, seed])
+    made: dict[str, Callable[[], Study]] = {
+        "labels of classes permuted": lambda: _of_tables(fast, rng, "labels"),
+        "goals replaced by noise": lambda: _of_tables(fast, rng, "noise"),
+        "signals exchanged by a coin in a source": lambda: _exchanged(real, rng),
+        "no mean effect, normal": lambda: _simulated(real, rng, "normal", 0.0),
+        "no mean effect, exponential": lambda: _simulated(real, rng, "exponential", 0.0),
+        "an effect of .05, normal": lambda: _simulated(real, rng, "normal", OF_INTEREST),
+    }
+    lines = []
+    for name, make in made.items():
+        decided = np.array([_decided(make()) for _ in range(repeats)])
+        shares = dict(zip(real, decided.mean(axis=0).tolist(), strict=True))
+        any_share = float(decided.any(axis=1).mean())
+        lines.append({"control": name, "studies": repeats, **shares, "any": any_share})
+    return pd.DataFrame(lines)
+
+
+def _decided(study: Study) -> list[bool]:
+    tested = [(combine(*own), own[0]) for own in study.values()]
+    return [one.decided for one in decide(tested)]
+
+
+def _study(judged: Sequence[Judged]) -> Study:
+    found = {}
+    for name in (*CONTRASTED, KIND):
+        pairs = [(one.table, one.taus[name]) for one in judged if name in one.taus]
+        values = np.array(list(by_source(pairs).values()))
+        if len(values) >= _FEWEST:
+            found[name] = values[:, 0], values[:, 1:].var(axis=1, ddof=1)
+    return found
+
+
+def _exchanged(real: Study, rng: np.random.Generator) -> Study:
+    """The two signals of a contrast change places in each source by a coin."""
+    found = {}
+    for name, (values, variances) in real.items():
+        found[name] = values * rng.choice([-1.0, 1.0], len(values)), variances
+    return found
+
+
+def _simulated(real: Study, rng: np.random.Generator, law: str, mean: float) -> Study:
+    """Effects of sources by a law, with the spread and the errors of the real ones."""
+    found = {}
+    for name, (values, variances) in real.items():
+        k = len(values)
+        between = np.sqrt(combine(values, variances).between)
+        drawn = rng.standard_normal(k) if law == "normal" else rng.exponential(size=k) - 1
+        noise = rng.standard_normal(k) * np.sqrt(variances)
+        found[name] = mean + between * drawn + noise, variances
+    return found
+
+
+def _of_tables(fast: Sequence[_Fast], rng: np.random.Generator, what: str) -> Study:
+    parts: dict[str, list[tuple[Table, Values]]] = {}
+    for one in fast:
+        for name, values in one.contrasts(rng, what):
+            parts.setdefault(name, []).append((one.table, values))
+    found = {}
+    for name, pairs in parts.items():
+        values = np.array(list(by_source(pairs).values()))
+        if len(values) >= _FEWEST:
+            # a resample of classes has weights whose sum is constant
+            found[name] = values[:, 0], values[:, 1:].var(axis=1) * (values.shape[1] - 1)
+    return found
+
+
+class _Fast:
+    """The orders of one table, for goals that change: a difference, and each class's part of it."""
+
+    def __init__(self, judged: Judged, n: int) -> None:
+        self.table, self._names, self._n = judged.table, list(judged.taus), n
+        table = judged.table
+        keys = [("valid", table.measure, 100), *CONTRASTED.values()]
+        self._signals = [
+            np.array([signs(table(*key)[seed]) for key in keys])
+            for seed in range(len(table("test", "loss")))
+        ]
+        self._untied = [np.abs(own).sum(axis=2) for own in self._signals]
+        self._goals = []
+        for quantity in (table.measure, "loss"):
+            rest = others(table("test", quantity))
+            self._goals.append([signs(row) for row in rest])
+
+    def contrasts(self, rng: np.random.Generator, what: str) -> Iterator[tuple[str, Values]]:
+        """Of every contrast the difference and, by class, its derivative by the class's weight."""
+        by_measure, by_loss = (self._taus(goal) for goal in self._drawn(rng, what))
+        place = dict(zip(CONTRASTED, (1, 2, 3), strict=True))
+        for name in self._names:
+            if name == KIND:
+                on_loss = by_loss[1] - by_loss[0]
+                yield name, (on_loss - (by_measure[1] - by_measure[0])) / 2
+            else:
+                yield name, by_measure[place[name]] - by_measure[0]
+
+    def _drawn(self, rng: np.random.Generator, what: str) -> Iterator[list[Values]]:
+        m = len(self.table.classes)
+        order = rng.permutation(m)
+        for goal in self._goals:
+            if what == "labels":
+                yield [own[np.ix_(order, order)] for own in goal]
+            else:
+                yield [signs(row) for row in others(rng.standard_normal((len(goal), m)))]
+
+    def _taus(self, goal: list[Values]) -> Values:
+        """By signal τ and its derivatives, the mean over seeds, shape ``(signals, 1 + n)``."""
+        total = np.zeros((len(self._signals[0]), 1 + self._n))
+        for own, untied, wanted in zip(self._signals, self._untied, goal, strict=True):
+            of_goal = np.abs(wanted).sum(axis=1)
+            alike = np.einsum("kij,ij->ki", own, wanted)
+            both = untied.sum(axis=1) * of_goal.sum()
+            scale = np.sqrt(np.where(both > 0, both, np.inf))
+            tau = alike.sum(axis=1) / scale
+            part = untied / np.maximum(untied.sum(axis=1), 1)[:, None]
+            part = part + of_goal / max(of_goal.sum(), 1)
+            total[:, 0] += tau
+            total[:, 1 + self.table.classes] += 2 * alike / scale[:, None] - tau[:, None] * part
+        return total / len(goal)

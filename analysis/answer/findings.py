@@ -1,0 +1,182 @@
+"""All numbers of the page, computed once, and written beside it as CSV files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.answer import contrasts as rules
+from analysis.answer.controls import controls
+from analysis.answer.orders import Judged, judge
+from analysis.answer.replications import lacking, replications
+from analysis.answer.searching import STORE, read_searches
+from analysis.answer.tables import (
+    PILOT,
+    TESTED,
+    Table,
+    designed,
+    read_folder,
+    tables_of,
+)
+from analysis.answer.variance import gains, shares
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.tables import read_compact
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page says.
+
+    Attributes:
+        data: The folder of the tables.
+        classes: The places of the classes that were looked at.
+        judged: Every table.
+        frames: By the name of its CSV file, each a frame.
+        lacking: Families of others' tables that are not here.
+        trainings: How many there are, and how many the design wants.
+    """
+
+    data: Path
+    classes: range
+    judged: Sequence[Judged]
+    frames: dict[str, pd.DataFrame] = field(repr=False)
+    lacking: Sequence[str] = ()
+    trainings: tuple[int, int] = (0, 0)
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        """One of the frames, by its name."""
+        try:
+            return self.__dict__["frames"][name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def write(self, folder: Path) -> None:
+        """Write every frame as ``data/NAME.csv``."""
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        for name, frame in self.frames.items():
+            frame.to_csv(folder / "data" / f"{name}.csv", index=False)
+
+
+def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 400) -> Findings:
+    """Compute everything.
+
+    Args:
+        data: The folder of the tables.
+        classes: The places of the classes to look at; those of the pilot are told besides, and
+            looked at where no table has the tested ones.
+        workers: How many processes.
+        repeats: How many studies each negative control has.
+
+    Raises:
+        UserError: There is no table, or none has enough classes.
+    """
+    tables = tables_of(read_folder(data, classes))
+    if not tables and classes == TESTED:
+        classes = PILOT
+        tables = tables_of(read_folder(data, classes))
+    if not tables:
+        raise UserError(f"No table of {data} has ten of these classes that two seeds trained.")
+    pilot = tables_of(read_folder(data, PILOT)) if classes != PILOT else []
+    with ProcessPoolExecutor(max(workers, 1)) as pool:
+        outside = pool.submit(replications)
+        judged = list(pool.map(partial(judge, n=len(classes)), tables))
+        of_pilot = list(pool.map(partial(judge, n=len(PILOT)), pilot))
+        usual = [one for one in rules.of_length(judged, 1) if not one.is_noise]
+        kept = [
+            pool.submit(controls, usual, len(classes), n, seed)
+            for seed, n in enumerate(_parts(repeats, workers))
+        ]
+        controlled = _pooled([one.result() for one in kept])
+        found = outside.result()
+    digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
+    searches = read_searches(data / STORE, digests)
+    frames = {
+        "contrasts": rules.contrasts(judged),
+        "besides": rules.besides(judged),
+        "pilot": rules.contrasts(of_pilot),
+        "sources": rules.each_source(judged),
+        "signals": _signals(judged),
+        "kinds": _kinds(judged),
+        "losses": rules.losses_that_train(judged),
+        "moderator": rules.moderator(judged),
+        "left_out": rules.left_out(judged),
+        "replications": found,
+        "variance": shares(searches),
+        "gains": gains(searches),
+        "controls": controlled,
+        "worth": pd.DataFrame([rules.worth(judged)]),
+        "classes": _classes(tables, classes),
+        "trainings": _trainings(tables, classes),
+    }
+    made = frames["trainings"]
+    inside = made[["here", "wanted"]].min(axis=1)
+    counted = int(inside.sum()), int(made["wanted"].sum())
+    return Findings(data, classes, judged, frames, lacking(found), counted)
+
+
+def _parts(repeats: int, workers: int) -> list[int]:
+    workers = max(workers, 1)
+    return [repeats // workers + (i < repeats % workers) for i in range(workers)]
+
+
+def _pooled(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Shares of several parts of the studies as those of all."""
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return pd.DataFrame()
+    every = pd.concat(parts)
+    names = [name for name in every.columns if name not in ("control", "studies")]
+    weighted = every[names].mul(every["studies"], axis=0).assign(control=every["control"])
+    totals = every.groupby("control", sort=False)["studies"].sum()
+    means = weighted.groupby("control", sort=False)[names].sum().div(totals, axis=0)
+    means.insert(0, "studies", totals)
+    return means.reset_index()
+
+
+def _signals(judged: Sequence[Judged]) -> pd.DataFrame:
+    """τ, regret and corrected τ of every signal of every table."""
+    parts = []
+    for one in judged:
+        table = one.table
+        about = {"table": table.name, "task": table.task, "source": table.source}
+        about |= {"length": table.length, "space": table.space, "noise": one.is_noise}
+        parts.append(one.signals.assign(**about, measure=table.measure))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _kinds(judged: Sequence[Judged]) -> pd.DataFrame:
+    """The same of usual runs without noise, measures by their role, the mean over a source."""
+    every = _signals([one for one in rules.of_length(judged, 1) if not one.is_noise])
+    for name in ("quantity", "goal"):
+        every[name] = every[name].where(every[name] != every["measure"], "measure")
+    keys = ["split", "quantity", "time", "goal", "source"]
+    return every.groupby(keys, sort=False)[["tau", "regret", "corrected"]].mean().reset_index()
+
+
+def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:
+    """By table the places of its classes, and their parameters, for who computes it again."""
+    parts = [
+        pd.DataFrame(
+            {
+                "table": table.name,
+                "place": table.classes + classes.start,
+                "params": table.params,
+            }
+        )
+        for table in tables
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _trainings(tables: Sequence[Table], classes: range) -> pd.DataFrame:
+    """By table and loss how many trainings are here, and how many the design wants."""
+    here = {(one.name, loss): n for one in tables for loss, n in one.trained.items()}
+    wanted = designed(classes)
+    keys = sorted({*here, *wanted})
+    lines = [(*key, here.get(key, 0), wanted.get(key, 0)) for key in keys]
+    return pd.DataFrame(lines, columns=["table", "loss", "here", "wanted"])

@@ -1,0 +1,525 @@
+"""The page: its sentences follow from the numbers by rule, one for each outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.answer.contrasts import LENGTHS, OF_INTEREST, TITLES, of_length, outcome
+from analysis.answer.findings import Findings
+from analysis.answer.orders import CEILING, KIND, PARAMS, RANDOM
+from analysis.answer.pictures import bars, forest, kinds
+from analysis.answer.replications import agrees
+from analysis.answer.searching import LAMBDAS, STRATEGIES
+from analysis.answer.tables import TESTED, WEAK
+from analysis.answer.text import (
+    BIBTEX,
+    DEVIATIONS,
+    METHOD,
+    NOT_SAID,
+    estimate,
+    interval,
+    number,
+    size,
+)
+from surrogate_nas.files import write_whole
+from surrogate_nas.report.markup import (
+    Block,
+    Column,
+    Content,
+    Figures,
+    Notice,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    note,
+)
+from surrogate_nas.report.page import Header, document
+
+TITLE = "Which loss should drive an architecture search?"
+SAID = {
+    "for": "decided: better",
+    "against": "decided: worse",
+    "same": "no difference of interest",
+    "open": "not told apart",
+}
+SHORT = {
+    "valid_loss": ("validation loss", "end"),
+    "train": ("training loss", "end"),
+    "early": ("training loss", "20 %"),
+    KIND: ("kind", "matched − other"),
+    "any": ("any", ""),
+}
+Columns = Sequence[tuple[str, str, Callable[[pd.Series], Content]]]
+
+
+def write_page(found: Findings, folder: Path) -> Path:
+    """Write ``index.html``, ``data/*.csv`` and ``answer.bib`` into a folder."""
+    found.write(folder)
+    write_whole(folder / "answer.bib", BIBTEX)
+    return write_whole(folder / "index.html", document(_header(found), _sections(found)))
+
+
+def _line(found: Findings, contrast: str, length: float = 1) -> pd.Series | None:
+    frame = found.contrasts
+    if frame.empty:
+        return None
+    own = frame[(frame["contrast"] == contrast) & (frame["length"] == length)]
+    return own.iloc[0] if len(own) else None
+
+
+def clause(line: pd.Series) -> str:
+    """What a contrast says of a signal beside the validation measure: the end of a sentence."""
+    said = outcome(line)
+    if said in ("for", "against"):
+        better = "better" if said == "for" else "worse"
+        little = ", less than is of interest" if line["negligible"] else ""
+        return f"orders architectures {better} by {size(line, 'of τ')}{little}"
+    if said == "same":
+        return f"makes no difference of interest ({estimate(line)}, within ±{number(OF_INTEREST)})"
+    seen = number(line["detectable"])
+    return f"is not told apart from it ({estimate(line)}; {seen} would be seen)"
+
+
+def sentences(found: Findings) -> list[Paragraph]:
+    """The three sentences of the answer."""
+    kind, train, early = (_line(found, name) for name in (KIND, "train", "early"))
+    if kind is None or train is None or early is None:
+        return [Paragraph(["There are too few sources of data to answer by."])]
+    longer = [one for n in LENGTHS[1:] if (one := _line(found, "train", n)) is not None]
+    text = f" against the validation measure it {clause(train)} at the usual length"
+    for one in longer[-1:]:
+        text += f"; in runs {one['length']:g} times as long it {clause(one)}"
+    more = "more" if early["regret"] >= 0 else "less"
+    tested = "tested" if early["decided"] else "not tested"
+    cost = (
+        f"what it picks costs {size(early, 'standard deviations', 'regret', 'regret_')} of a"
+        f" training seed {more} ({tested})"
+    )
+    return [
+        Paragraph(_of_kind(kind)),
+        Paragraph([Span(_OF_TRAINING[outcome(train)], "strong"), f"{text}."]),
+        Paragraph(
+            [
+                Span(_OF_EARLY[outcome(early)], "strong"),
+                f" its training loss {clause(early)}, and {cost}.",
+            ]
+        ),
+    ]
+
+
+_OF_TRAINING = {
+    "for": "The training loss at the end is the better signal:",
+    "against": "The training loss is no substitute for validation:",
+    "same": "The training loss at the end will do:",
+    "open": "The training loss at the end is not told apart from validation:",
+}
+_OF_EARLY = {
+    "for": "A fifth of the run tells more than all of it:",
+    "against": "A fifth of the run is not enough for the final order:",
+    "same": "A fifth of the run is enough:",
+    "open": "Whether a fifth of the run is enough is not told apart:",
+}
+
+
+def _of_kind(line: pd.Series) -> list[Content]:
+    seen = number(line["detectable"])
+    lead, rest = {
+        "for": (
+            "Search on the kind of number you will be judged by:",
+            "a validation signal of the goal's own kind orders architectures better by"
+            f" {size(line, 'of τ')}.",
+        ),
+        "against": (
+            "Do not search on the goal's own kind:",
+            "a validation signal of the other kind orders architectures better by"
+            f" {size(line, 'of τ')}.",
+        ),
+        "same": (
+            "Loss or measure makes no difference of interest",
+            f"on validation data, whichever of them judges ({estimate(line)}).",
+        ),
+        "open": (
+            "Whether the goal's own kind is better is not told apart",
+            f"({estimate(line)}); a difference of {seen} would be seen.",
+        ),
+    }[outcome(line)]
+    return [Span(lead, "strong"), f" {rest}"]
+
+
+def _header(found: Findings) -> Header:
+    usual = of_length(found.judged, 1)
+    n_sources = len({one.table.source for one in usual})
+    lengths = sorted({one.table.length for one in found.judged})
+    seeds = max((len(one.table("test", "loss")) for one in usual), default=0)
+    facts = [
+        f"{len(usual)} tasks of {n_sources} sources of data",
+        f"classes {_places(found.classes)} of cells × {seeds} seeds",
+        f"lengths {', '.join(f'×{length:g}' for length in lengths)}",
+        "protocol of 26 and 28 November 2026",
+    ]
+    line: list[Content] = [f"{' · '.join(facts)} · "]
+    line += [Span("contrasts", "link", None, "data/contrasts.csv"), ", "]
+    line += [Span("all signals", "link", None, "data/signals.csv"), " as CSV · "]
+    line += [Span("BibTeX", "link", None, "answer.bib")]
+    return Header(TITLE, TITLE, line, _boxes(found), sentences(found), _holds(found))
+
+
+def _places(classes: range) -> str:
+    return f"{classes.start} to {classes.stop - 1}"
+
+
+def _boxes(found: Findings) -> list[Notice]:
+    boxes = []
+    if found.classes != TESTED:
+        text = (
+            f"the protocol tests classes {_places(TESTED)}; these are classes"
+            f" {_places(found.classes)}, so nothing here is a test, whatever its words."
+        )
+        boxes.append(Notice("Exploratory:", text))
+    here, wanted = found.trainings
+    if here < wanted and found.classes == TESTED:
+        text = f"{here:,} of {wanted:,} trainings of the design on these classes are in the tables."
+        boxes.append(Notice("Part of the design:", f"{text} data/trainings.csv", bad=False))
+    return boxes
+
+
+def _holds(found: Findings) -> Table | None:
+    """What would change the answer."""
+    frame = found.contrasts
+    if frame.empty:
+        return None
+    first = frame[frame["length"] == 1]
+    said = {line["contrast"]: outcome(line) for _, line in first.iterrows()}
+
+    def alike(other: pd.DataFrame) -> list[bool]:
+        return [outcome(line) == said.get(line["contrast"]) for _, line in other.iterrows()]
+
+    decided = first[first["decided"]]
+    weak = found.besides
+    weak = weak[weak["which"].str.startswith("without") & (weak["length"] == 1)]
+    clear = (decided["new_low"] > 0) | (decided["new_high"] < 0)
+    checks = {
+        "in longer runs?": (alike(frame[frame["length"] > 1]), "contrasts say the same"),
+        "in a new source of data?": (list(clear), "decided contrasts would keep their sign (95 %)"),
+        "in regret?": (list(decided["regret_decided"]), "decided contrasts are decided in regret"),
+        f"without {' and '.join(WEAK)}?": (alike(weak), "contrasts say the same"),
+    }
+    rows: list[list[Content]] = []
+    for question, (held, what) in checks.items():
+        answer = "Unknown" if not held else "Yes" if all(held) else "Partly" if any(held) else "No"
+        rows.append([question, Span(answer, "strong"), f"{sum(held)} of {len(held)} {what}"])
+    return Table([Column("Would it hold …"), Column(""), Column("")], rows, texts=3)
+
+
+def _sections(found: Findings) -> list[Section]:
+    if found.contrasts.empty:
+        return [_deviations(found), *_words()]
+    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _levels(found)]
+    made += [_variance(found), _outside(found), _controls(found), _tasks(found)]
+    return [*made, _losses(found), _beside(found), *_words()]
+
+
+def _words() -> list[Section]:
+    return [
+        Section("Method", [Paragraph([text]) for text in METHOD], half=True),
+        Section("What this does not say", [Paragraph([text]) for text in NOT_SAID], half=True),
+        Section("To cite it", [Block("command", BIBTEX)]),
+    ]
+
+
+def _listed(frame: pd.DataFrame, columns: Columns, texts: int = 1) -> Table:
+    """A line of a frame is a row; a column has a head, a second line, and its content."""
+    heads = [Column(text, small) for text, small, _ in columns]
+    rows = [[content(line) for _, _, content in columns] for _, line in frame.iterrows()]
+    return Table(heads, rows, texts)
+
+
+def _kinds(found: Findings) -> Section:
+    frame = found.kinds
+    end = frame[(frame["split"] == "valid") & (frame["time"] == 100)]
+    end = end[end["goal"].isin(["loss", "measure"]) & end["quantity"].isin(["loss", "measure"])]
+    is_own = end["quantity"] == end["goal"]
+    own, other = number(end[is_own]["tau"].mean()), number(end[~is_own]["tau"].mean())
+    caption = (
+        "Kendall's τ between a signal under one seed and the goal under the other seeds, by share"
+        " of the run in per cent. Blue disc: the goal's own kind; orange triangle: the other kind."
+        " Thin: a source of data; thick: the mean over sources. Dotted: what another seed of the"
+        " goal (ceiling), and more parameters (floor), reach. data/kinds.csv"
+    )
+    title = f"At the end validation reaches τ {own} by the goal's own kind and {other} by the other"
+    return Section(title, [Figures([kinds(frame, caption)])])
+
+
+def _forest(found: Findings) -> Section:
+    own = found.sources[found.sources["length"] == 1]
+    first = found.contrasts[found.contrasts["length"] == 1]
+    train = own[own["contrast"] == "train"]
+    ahead = int((train["difference"] > 0).sum())
+    caption = (
+        "Difference of τ to the validation measure at the end, at the usual length, with 95 %"
+        " intervals over classes of cells; the last column: matched less unmatched kind. Grey: too"
+        " small to matter (±.05). Diamond: the mean and its interval; dashed: where a new source"
+        " would lie. Rings: other people's data. data/sources.csv"
+    )
+    title = (
+        f"The training loss at the end is ahead of the validation measure in {ahead} of"
+        f" {len(train)} sources"
+    )
+    return Section(title, [Figures([forest(own, first, found.replications, caption)])])
+
+
+def _test_of_regret(line: pd.Series) -> str:
+    if not line["decided"]:
+        return "not tested"
+    return "decided" if line["regret_decided"] else f"p {number(line['regret_p'], 3)}"
+
+
+def _table(found: Findings) -> Section:
+    columns: Columns = [
+        ("contrast", "", lambda line: TITLES[line["contrast"]]),
+        ("length", "", lambda line: f"×{line['length']:g}"),
+        ("", "what it says", lambda line: Span(SAID[outcome(line)], "strong")),
+        ("sources", "tasks", lambda line: f"{line['sources']}, {line['tasks']}"),
+        ("τ", "95 %", estimate),
+        ("new source", "95 %", lambda line: interval(line["new_low"], line["new_high"])),
+        ("p", "Holm", lambda line: number(line["holm"], 3)),
+        ("Hall", "Holm's level", lambda line: interval(line["hall_low"], line["hall_high"])),
+        (
+            "two-level",
+            "bootstrap",
+            lambda line: interval(line["two_level_low"], line["two_level_high"]),
+        ),
+        ("seen", "80 %", lambda line: number(line["detectable"])),
+        (
+            "regret",
+            "sd of seeds",
+            lambda line: estimate(line, "regret", "regret_low", "regret_high"),
+        ),
+        ("", "its test", _test_of_regret),
+    ]
+    worth = found.worth.iloc[0]
+    text = (
+        "Decided: p after Holm's correction within a length below .05, and Hall's interval of the"
+        " plain mean leaves 0 out. No difference of interest: the interval lies within ±.05."
+        f" What .05 of τ is worth: {number(worth['points'])} points of error in the median of the"
+        f" {worth['of_tasks']:g} tasks judged in per cent, {number(worth['seeds'])} standard"
+        " deviations of a training seed in the median of all. data/contrasts.csv"
+    )
+    n = int(found.contrasts["decided"].sum())
+    title = f"{n} of {len(found.contrasts)} contrasts are decided"
+    return Section(title, [_listed(found.contrasts, columns, 3), note(text)])
+
+
+def _deviations(found: Findings) -> Section:
+    items, out = list(DEVIATIONS), found.left_out
+    noisy = [
+        f"{line['table']} ({number(line['agreement'])})" for _, line in out[out["noise"]].iterrows()
+    ]
+    if noisy:
+        items.append(f"Left out of the means as noise, by validation data: {', '.join(noisy)}.")
+    if one := list(out[out["one"]]["table"]):
+        items.append(
+            "Loss and measure are one quantity, so not in the first and the fourth contrast:"
+            f" {', '.join(one)}."
+        )
+    return Section("Deviations from the protocol", [Block("items", items)], half=True)
+
+
+_SHOWN = {
+    "another seed of the goal": ("ceiling", CEILING, 100),
+    "validation measure, end": ("valid", "measure", 100),
+    "validation measure, 20 %": ("valid", "measure", 20),
+    "validation loss, end": ("valid", "loss", 100),
+    "validation loss, last fifth": ("valid", "loss", "late"),
+    "training loss, end": ("train", "loss", 100),
+    "training loss, 20 %": ("train", "loss", 20),
+    "training loss, mean of the run": ("train", "loss", "mean"),
+    "−parameters": ("floor", PARAMS, 100),
+    "a random signal": ("floor", RANDOM, 100),
+}
+
+
+def _levels(found: Findings) -> Section:
+    keys = ["split", "quantity", "time", "goal"]
+    means = found.kinds.groupby(keys)[["tau", "corrected", "regret"]].mean()
+    lines = []
+    for title, key in _SHOWN.items():
+        if (*key, "measure") in means.index and (*key, "loss") in means.index:
+            by, on = means.loc[(*key, "measure")], means.loc[(*key, "loss")]
+            lines.append(
+                {"signal": title, **by, "tau_of_loss": on["tau"], "regret_of_loss": on["regret"]}
+            )
+    heads = {
+        "tau": ("goal: measure", "τ"),
+        "corrected": ("", "corrected"),
+        "regret": ("", "regret"),
+        "tau_of_loss": ("goal: loss", "τ"),
+        "regret_of_loss": ("", "regret"),
+    }
+    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
+        ("signal", "usual length", lambda line: line["signal"])
+    ]
+    columns += [(*head, lambda line, name=name: number(line[name])) for name, head in heads.items()]
+    text = (
+        "The mean over sources. Corrected: τ without the noise of seeds (Spearman 1904). Regret: in"
+        " standard deviations of a training seed. data/kinds.csv"
+    )
+    return Section(
+        "Floors and ceilings", [_listed(pd.DataFrame(lines), columns), note(text)], half=True
+    )
+
+
+def _variance(found: Findings) -> Section:
+    frame = found.variance
+    if frame.empty:
+        text = (
+            "No search on these tables is stored; python -m analysis.answer.searching makes them,"
+            " which takes minutes."
+        )
+        return Section("What decides the regret of a search", [text], half=True)
+    by = frame.set_index("component")["share"]
+    ahead = "more" if by["signal"] > by["strategy"] else "less"
+    title = (
+        f"The signal matters {ahead} than the strategy: {by['signal']:.0%} and {by['strategy']:.0%}"
+    )
+    caption = (
+        f"Share of the variance of regret in searches at equal seconds ({len(STRATEGIES)}"
+        f" strategies, λ of {', '.join(f'{one:g}' for one in LAMBDAS)}), the mean over"
+        f" {frame['sources'].iloc[0]} sources; together: combinations. data/variance.csv"
+    )
+    blocks: list[Figures | str] = [Figures([bars(frame, caption)])]
+    for _, line in found.gains.iterrows():
+        blocks.append(
+            f"Driven by the {line['signal']} instead of the validation measure, a search ends"
+            f" {estimate(line)} standard deviations of a seed further from the best"
+            f" ({line['sources']} sources)."
+        )
+    return Section(title, blocks, half=True)
+
+
+def _outside(found: Findings) -> Section:
+    def beside(line: pd.Series) -> str:
+        own = _line(found, line["contrast"])
+        return "–" if own is None else agrees(own["difference"], line["low"], line["high"])
+
+    columns: Columns = [
+        ("data", "", lambda line: f"{line['family']} ({line['tables']})"),
+        ("contrast", "", lambda line: TITLES[line["contrast"]]),
+        ("τ", "95 %", estimate),
+        ("beside ours", "", beside),
+    ]
+    differs = [
+        f"{name}: {part['differs'].iloc[0]}"
+        for name, part in found.replications.groupby("family", sort=False)
+    ]
+    text = (
+        "The goal is the final test measure; the fourth contrast is not had there. What differs:"
+        f" {'; '.join(differs)}. Not here: {'; '.join(found.lacking)}. data/replications.csv"
+    )
+    blocks = [_listed(found.replications, columns, 2), note(text)]
+    return Section("The same question in other people's data", blocks, half=True)
+
+
+def _controls(found: Findings) -> Section:
+    frame = found.controls
+    if frame.empty:
+        return Section("Negative controls", ["Too few sources for any."], half=True)
+    names = [name for name in TITLES if name in frame.columns]
+    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
+        ("studies that decide", f"of {frame['studies'].max()}", lambda line: line["control"])
+    ]
+    for name in [*names, "any"]:
+        columns.append((*SHORT[name], lambda line, name=name: f"{line[name]:.1%}"))
+    null = frame[~frame["control"].str.startswith("an effect")]["any"].max()
+    title = f"Without an effect at most {null:.1%} of the studies decide anything"
+    text = (
+        "The last line: how often an effect of .05 in every contrast is decided. data/controls.csv"
+    )
+    return Section(title, [_listed(frame, columns), note(text)])
+
+
+def _tasks(found: Findings) -> Section:
+    lines = []
+    for one in of_length(found.judged, 1):
+        same = [
+            other
+            for n in LENGTHS
+            for other in of_length(found.judged, n)
+            if other.table.task == one.table.task
+        ]
+        told = {
+            name: " ".join(number(o.taus[name][0]) if name in o.taus else "–" for o in same)
+            for name in TITLES
+        }
+        lines.append({"one": one, **told})
+    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
+        ("task", "", lambda line: line["one"].table.task),
+        ("source", "", lambda line: line["one"].table.source),
+        ("judged by", "", lambda line: line["one"].table.measure.replace("_", " ")),
+        ("classes", "", lambda line: f"{len(line['one'].table.classes)}"),
+        ("two seeds", "", lambda line: number(line["one"].agreement)),
+    ]
+    columns += [(*SHORT[name], lambda line, name=name: line[name]) for name in TITLES]
+    text = "Contrasts at the lengths that the task has, of ×1, ×4 and ×8. data/signals.csv"
+    return Section("By task", [_listed(pd.DataFrame(lines), columns, 3), note(text)])
+
+
+def _losses(found: Findings) -> Section:
+    frame = found.losses
+    if frame.empty:
+        return Section("Losses that train", ["No other loss trained."], half=True)
+    seen = frame[frame["holm"] < 0.05].sort_values("difference")
+    worse, better = seen[seen["difference"] < 0], seen[seen["difference"] > 0]
+    columns: Columns = [
+        ("task", "", lambda line: line["task"]),
+        ("trained by", "", lambda line: line["loss"].replace("_", " ")),
+        ("instead of", "", lambda line: line["usual"].replace("_", " ")),
+        ("τ", "95 %", estimate),
+        ("p", "Holm", lambda line: number(line["holm"], 3)),
+    ]
+    text = (
+        "That loss's own validation value, less the usual loss's validation measure, both against"
+        " the usual goal; at most five at each end are shown. data/losses.csv"
+    )
+    blocks = [_listed(pd.concat([worse.head(5), better.tail(5)]), columns, 3), note(text)]
+    title = (
+        f"Of {len(frame)} other losses that train, {len(better)} order better, {len(worse)} worse"
+    )
+    return Section(title, blocks, half=True)
+
+
+def _beside(found: Findings) -> Section:
+    """Moderator, other versions of the means, and the pilot."""
+    blocks: list[str | Table | Paragraph] = []
+    for _, line in found.moderator.iterrows():
+        blocks.append(
+            f"Gap of the losses with the contrast of the {TITLES[line['contrast']]}: Spearman's ρ"
+            f" {number(line['over_all'])} over {line['points']} tasks × lengths,"
+            f" {number(line['within'])} within lengths."
+        )
+    versions = [
+        part.assign(which=which)
+        for which, part in (("classes 0 to 49, exploratory", found.pilot),)
+        if len(part)
+    ]
+    every = pd.concat([found.besides, *versions])
+    lines = []
+    for which, part in every[every["length"] == 1].groupby("which", sort=False):
+        lines.append(
+            {"which": which, **{line["contrast"]: estimate(line) for _, line in part.iterrows()}}
+        )
+    frame = pd.DataFrame(lines)
+    for name in TITLES:
+        if name in frame.columns:
+            told = "; ".join(
+                f"{line['which']} {line[name]}"
+                for _, line in frame.iterrows()
+                if isinstance(line[name], str)
+            )
+            blocks.append(f"{TITLES[name].capitalize()}: {told}.")
+    blocks.append(note("data/moderator.csv, data/besides.csv, data/pilot.csv"))
+    return Section("Told besides", blocks, half=True)

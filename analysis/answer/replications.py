@@ -1,0 +1,102 @@
+"""The contrasts in tables of others, as far as these hold the signals; what differs is said.
+
+There the signals of one training are compared on its cells, so intervals are over cells. Of a
+family of tables the mean is by the same random-effects model, with a table for a source.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, combine
+from analysis.answer.tables import Values
+from surrogate_nas.benchmarks import tables
+from surrogate_nas.papers.common.signals import Signals, signals_of
+
+READ = {
+    "valid_loss": ("valid loss", 1.0),
+    "train": ("train loss", 1.0),
+    "early": ("train loss", 0.2),
+}
+"""By contrast the signal and the mark of `surrogate_nas.papers.common.signals`."""
+
+
+class Outside(NamedTuple):
+    """A family of tables: how names begin, how it is fetched, and what differs in its design."""
+
+    prefix: str
+    fetch: str
+    differs: str
+
+
+FAMILIES = {
+    "Fashion-MNIST, 500 classes": Outside("fashion", "", "this project's, 12 epochs, one curve"),
+    "NAS-Bench-201": Outside("nb201-", "nb201", "200 epochs, one curve, three data sets"),
+    "GraphGym": Outside("graphgym-", "graphgym", "recipes and depth vary, few epochs told"),
+    "NAS-Bench-NLP": Outside("nbnlp-", "nbnlp", "recurrent cells, one seed"),
+    "ScAn": Outside("scan-", "scan", "decoders, sizes of one family, one seed"),
+    "ViT-Bench": Outside("vitbench-", "vitbench", "vision transformers, one seed"),
+}
+# LCDB and TabM join here once they are sources of tables (lcdb-…, tabm-…).
+LATER = ("LCDB", "TabM")
+
+
+def replications() -> pd.DataFrame:
+    """A line a family and contrast: the difference, its interval, and how many tables have it."""
+    here = [entry["name"] for entry in tables() if entry["available"]]
+    lines = []
+    for family, outside in FAMILIES.items():
+        names = [name for name in here if name.startswith(outside.prefix)]
+        read = [one for one in map(signals_of, names) if one is not None]
+        for contrast, (signal, mark) in READ.items():
+            line = _line(read, signal, mark)
+            if line:
+                line |= {"differs": outside.differs}
+                lines.append({"family": family, "contrast": contrast, **line})
+    heads = ["family", "contrast", "tables", "difference", "low", "high", "differs"]
+    return pd.DataFrame(lines, columns=heads)
+
+
+def lacking(found: pd.DataFrame) -> list[str]:
+    """What is not here, each with the command that brings it."""
+    known = set(found["family"])
+    told = []
+    for family, outside in FAMILIES.items():
+        if family not in known:
+            how = f"snas data fetch {outside.fetch}" if outside.fetch else "no training loss held"
+            told.append(f"{family} ({how})")
+    return [*told, *(f"{family} (no source of tables yet)" for family in LATER)]
+
+
+def _line(read: Sequence[Signals], signal: str, mark: float) -> dict[str, float]:
+    pairs = [one.less_measure.get(signal, {}).get(mark) for one in read]
+    known = [pair for pair in pairs if pair is not None and math.isfinite(pair[0] + pair[1])]
+    if not known:
+        return {}
+    values, errors = np.array(known).T
+    mean, low, high = _mean(values, errors**2)
+    return {"tables": len(known), "difference": mean, "low": low, "high": high}
+
+
+def _mean(values: Values, variances: Values) -> tuple[float, float, float]:
+    if len(values) >= FEWEST:
+        combined = combine(values, variances)
+        return combined.mean, *combined.interval()
+    error = math.sqrt(variances.sum()) / len(values)
+    reach = stats.norm.ppf(1 - LEVEL / 2) * error
+    return float(values.mean()), float(values.mean() - reach), float(values.mean() + reach)
+
+
+def agrees(ours: float, low: float, high: float) -> str:
+    """Whether a family says the same as our mean: its sign, another, or nothing."""
+    if -OF_INTEREST < low and high < OF_INTEREST:
+        return "no difference of interest"
+    if low <= 0 <= high:
+        return "not told apart"
+    return "same sign" if (low > 0) == (ours > 0) else "other sign"

@@ -1,0 +1,202 @@
+"""Searches at equal seconds on the tables with four seeds, driven by different signals.
+
+    python -m analysis.answer.searching --data data/losses
+
+A search sees one training seed, its run's, of the classes that all seeds trained. What it finds
+is judged by the mean of the other seeds: the measure and λ·params above the least there is, in
+standard deviations of the measure between seeds. It takes minutes, stores every search in a CSV
+file, and goes on from there; the page reads that file and says what is not in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+import surrogate_nas as sn
+from analysis.answer.orders import others, spread_of_seeds
+from analysis.answer.tables import SOURCES, TESTED, Table, Values, read_folder, tables_of
+from surrogate_nas.benchmarks.losses import LossesBenchmark
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import Sampled
+from surrogate_nas.tables import read_compact, write_compact
+
+SIGNALS = ("measure", "validation loss", "training loss")
+STRATEGIES = ("random", "evolution", "local_search", "bo", "hyperband", "bo_epochs", "zero_cost")
+LAMBDAS = (0.0, 0.02, 0.1, 0.3)
+SEEDS = 4
+TRAININGS = 25
+"""The budget: so many whole runs of the usual loss, with a validation pass each."""
+STORE = "searches.csv"
+HEADS = ("digest", "task", "signal", "strategy", "lambda", "seed", "regret")
+_SHORTEST = 40
+
+
+class Problem(NamedTuple):
+    """The classes of a table that every seed trained, as a benchmark.
+
+    Attributes:
+        bench: The benchmark.
+        digest: Of the table, so that searches on another are not mixed with these.
+        task: Its task.
+        measure: The name of its measure, with the usual loss.
+        seconds: The budget.
+    """
+
+    bench: LossesBenchmark
+    digest: str
+    task: str
+    measure: str
+    seconds: float
+
+
+def _problem(path: Path, table: Table, folder: Path) -> Problem:
+    """Write the complete classes of a table as one of its own, and open it."""
+    whole = read_compact(path)
+    usual, measure = table.usual, table.measure
+    names = (f"valid_{measure}", "valid_loss", "train_loss", f"test_{measure}", "train_seconds")
+    columns = {
+        key: values
+        for key, values in whole.table.columns.items()
+        if key.metric.partition("@")[0] in names and key.metric.endswith(f"@{usual}")
+    }
+    rows = np.flatnonzero(np.all([np.isfinite(values) for values in columns.values()], axis=0))
+    assert isinstance(whole.cells, Sampled)
+    space = Sampled(whole.cells.base, whole.cells.choices[rows]).definition
+    some = replace(whole.table, space=space, metrics={}, columns={}, n_seeds={}, sources={})
+    for key in whole.table.columns:
+        if key.seed == "mean" and key.metric.endswith(f"@{usual}"):
+            metric = whole.table.metrics[key.metric]
+            seeds = {
+                own.seed: values[rows]
+                for own, values in whole.table.columns.items()
+                if own[:2] == key[:2] and own.seed != "mean"
+            }
+            some.add(replace(metric, epochs=()), key.epochs, seeds[0], 1, seeds)  # type: ignore[arg-type]
+    write_compact(some, folder / path.name)
+    bench = LossesBenchmark(folder / path.name)
+    spent = bench.column(f"train_seconds@{usual}") + bench.column(f"valid_seconds@{usual}")
+    seconds = round(TRAININGS * float(spent.mean()), 3)
+    return Problem(bench, whole.digest, table.task, f"{measure}@{usual}", seconds)
+
+
+def _judging(problem: Problem, weight: float) -> Values:
+    """What every cell is worth by the seeds that a search does not see, shape (seeds, cells)."""
+    bench = problem.bench
+    metric = bench.metric(f"test_{problem.measure}")
+    question = bench.question(metric.name)
+    columns = [metric.minimised(bench.column(*question, seed)) for seed in range(SEEDS)]
+    goal = np.array(columns) / (100 if metric.unit == "%" else 1)
+    params = bench.column("params")
+    worth = others(goal) + weight * params / np.median(params)
+    return (worth - worth.min(axis=1, keepdims=True)) / (spread_of_seeds(goal) or 1.0)
+
+
+def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    usual = problem.measure.partition("@")[2]
+    drives = dict(
+        zip(
+            SIGNALS,
+            (f"valid_{problem.measure}", f"valid_loss@{usual}", f"train_loss@{usual}"),
+            strict=True,
+        )
+    )
+    for weight in LAMBDAS:
+        regrets = _judging(problem, weight)
+        for signal, drive in drives.items():
+            for seed in range(SEEDS):
+                objective = Objective(f"{drive} + {weight}*params", problem.bench, seed=seed)
+                for strategy in STRATEGIES:
+                    key = (problem.digest, problem.task, signal, strategy, str(weight), str(seed))
+                    if key not in known:
+                        found = _search(problem, strategy, objective, seed)
+                        yield (*key, f"{regrets[seed, found]:.6g}")
+
+
+def _search(problem: Problem, strategy: str, objective: Objective, seed: int) -> int:
+    run = sn.search(problem.bench, strategy, objective, budget_seconds=problem.seconds, seed=seed)
+    return int(run.incumbent.cell.index)
+
+
+def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
+    """Make every search that is not stored yet.
+
+    Args:
+        data: The folder of the tables.
+        store: The CSV file, which is added to.
+        classes: The places of the classes whose tables take part.
+    """
+    known: set[tuple[str, ...]] = set()
+    if store.exists():
+        frame = pd.read_csv(store, dtype=str)
+        known = set(frame[list(HEADS[:-1])].itertuples(index=False, name=None))
+    else:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        store.write_text(",".join(HEADS) + "\n", encoding="utf-8")
+    with TemporaryDirectory() as folder, store.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        for table in _usable(data, classes):
+            print(f"searching on {table.name}", file=sys.stderr)
+            problem = _problem(data / f"{table.name}.h5", table, Path(folder))
+            for line in _searches(problem, known):
+                writer.writerow(line)
+                file.flush()
+
+
+def _usable(data: Path, classes: range) -> list[Table]:
+    """The tables of usual length whose classes have four seeds."""
+    every = tables_of(read_folder(data, classes))
+    some = [table for table in every if table.name == table.task]
+    full = [table for table in some if len(table("test", "loss")) == SEEDS]
+    return [table for table in full if len(table.classes) >= _SHORTEST]
+
+
+def read_searches(store: Path, digests: dict[str, str]) -> pd.DataFrame:
+    """The searches of the tables as they are now.
+
+    Args:
+        store: The CSV file; a missing one has none.
+        digests: By task, of its table.
+    """
+    if not store.exists():
+        return pd.DataFrame(columns=[*HEADS, "source"])
+    frame = pd.read_csv(store)
+    frame = frame[frame["task"].map(digests) == frame["digest"]]
+    whole = frame.groupby("task")["regret"].transform("size") == _whole()
+    return frame[whole].assign(source=frame["task"].map(SOURCES))
+
+
+def _whole() -> int:
+    """How many searches a task has."""
+    return len(SIGNALS) * len(STRATEGIES) * len(LAMBDAS) * SEEDS
+
+
+def cube(own: pd.DataFrame) -> NDArray[np.float64]:
+    """One task's regrets, shape ``(signals, strategies, λ, seeds)``."""
+    order = own.set_index(["signal", "strategy", "lambda", "seed"])["regret"]
+    index = pd.MultiIndex.from_product([SIGNALS, STRATEGIES, LAMBDAS, range(SEEDS)])
+    shape = (len(SIGNALS), len(STRATEGIES), len(LAMBDAS), SEEDS)
+    return order.reindex(index).to_numpy().reshape(shape)
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--data", type=Path, default=Path("data/losses"))
+    parser.add_argument("--store", type=Path, help="a CSV file; DATA/searches.csv if left out")
+    given = parser.parse_args()
+    make_searches(given.data, given.store or given.data / STORE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How much of the regret of a search is due to signal, strategy, λ and seed.
+
+Components of variance of a balanced design within a task, by the method of moments: the mean square
+of a factor exceeds that of all interactions together by its own variance times the searches of a
+level, and that of interactions exceeds the seeds' likewise. Negative ones are 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.answer.contrasts import FEWEST, combine
+from analysis.answer.searching import SIGNALS, cube
+from analysis.answer.tables import Values
+
+FACTORS = ("signal", "strategy", "λ")
+TOGETHER, SEED = "together", "seed"
+
+
+def components(regrets: Values) -> dict[str, float]:
+    """The variance between signals, strategies, λ, their combinations, and seeds.
+
+    Args:
+        regrets: Shape ``(signals, strategies, λ, seeds)``.
+    """
+    shape = regrets.shape
+    cells = regrets.mean(axis=-1)
+    within = float(regrets.var(axis=-1, ddof=1).mean())
+    mean = cells.mean()
+    rest = cells - mean
+    squares, freedom = {}, {}
+    for axis, name in enumerate(FACTORS):
+        others = tuple(i for i in range(3) if i != axis)
+        level = cells.mean(axis=others, keepdims=True) - mean
+        rest = rest - level
+        of_level = regrets.size / shape[axis]
+        freedom[name] = shape[axis] - 1
+        squares[name] = of_level * float((level**2).sum()) / freedom[name]
+    left = cells.size - 1 - sum(freedom.values())
+    interactions = shape[-1] * float((rest**2).sum()) / left
+    found = {}
+    for axis, name in enumerate(FACTORS):
+        found[name] = max(0.0, (squares[name] - interactions) / (regrets.size / shape[axis]))
+    found[TOGETHER] = max(0.0, (interactions - within) / shape[-1])
+    found[SEED] = within
+    return found
+
+
+def shares(searches: pd.DataFrame) -> pd.DataFrame:
+    """The mean over sources of each task's components as shares of their sum."""
+    lines = []
+    for (source, task), own in searches.groupby(["source", "task"]):
+        found = components(cube(own))
+        total = sum(found.values())
+        if total > 0:
+            part = {name: value / total for name, value in found.items()}
+            lines.append({"source": source, "task": task, **part})
+    frame = pd.DataFrame(lines)
+    if frame.empty:
+        return pd.DataFrame(columns=["component", "share", "sources"])
+    names = [*FACTORS, TOGETHER, SEED]
+    of_source = frame.groupby("source")[names].mean()
+    mean = of_source.mean()
+    return pd.DataFrame({"component": names, "share": mean.to_numpy(), "sources": len(of_source)})
+
+
+def gains(searches: pd.DataFrame) -> pd.DataFrame:
+    """What driving by another signal than the measure costs, in regret, over sources."""
+    lines = []
+    for (source, task), own in searches.groupby(["source", "task"]):
+        regrets = cube(own)
+        for place, signal in enumerate(SIGNALS[1:], 1):
+            lost = regrets[place] - regrets[0]
+            by_seed = lost.mean(axis=(0, 1))
+            variance = float(by_seed.var(ddof=1) / len(by_seed))
+            line = {"source": source, "task": task, "signal": signal}
+            lines.append(line | {"difference": float(lost.mean()), "variance": variance})
+    frame = pd.DataFrame(lines)
+    told = []
+    for signal in SIGNALS[1:]:
+        own = frame[frame["signal"] == signal] if len(frame) else frame
+        means = own.groupby("source")[["difference", "variance"]].mean() if len(own) else own
+        if len(means) >= FEWEST:
+            values, variances = means.to_numpy().T
+            combined = combine(np.array(values), np.array(variances))
+            low, high = combined.interval()
+            line = {"signal": signal, "difference": combined.mean, "low": low, "high": high}
+            told.append(line | {"sources": combined.sources})
+    return pd.DataFrame(told, columns=["signal", "difference", "low", "high", "sources"])
