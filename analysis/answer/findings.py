@@ -165,6 +165,7 @@ def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:
             {
                 "table": table.name,
                 "place": table.classes + classes.start,
+                "cell": table.cells,
                 "params": table.params,
             }
         )

@@ -97,6 +97,7 @@ class Table:
         unit: Of the measure.
         columns: By (loss, split, quantity, time), shape ``(seeds, classes)``, smaller is better.
         params: The number of parameters by class.
+        cells: The options of the cell that stands for each class, a digit a position.
         classes: The places of the classes that every seed trained by the usual loss.
         trained: How many trainings there are by loss, among the classes that are looked at.
     """
@@ -111,6 +112,7 @@ class Table:
     unit: str
     columns: dict[tuple[str, str, str, int | str], Values]
     params: Values
+    cells: list[str]
     classes: NDArray[np.intp]
     trained: dict[str, int]
 
@@ -220,6 +222,7 @@ def _read(path: Path, classes: range) -> tuple[pd.DataFrame, dict[str, Any]]:
         "measure": measure,
         "unit": held.metrics[f"test_{measure}@{usual}"].unit,
         "params": spread(bench.column("params")),
+        "cells": {at: bench.space[row].choices for row, at in zip(here, there, strict=True)},
     }
     return frame, about
 
@@ -281,9 +284,12 @@ def _table(
                 _filled(own[seed], made[key[0]][seed]) if seed in own else lacking for seed in seeds
             ]
             columns[key] = np.array(filled)[:, classes]
-    params = about.pop("params")[classes]
+    params, cells = about.pop("params")[classes], about.pop("cells")
+    texts = ["".join(map(str, cells[place])) for place in classes]
     trained = {loss: int(sum(map(np.sum, own.values()))) for loss, own in made.items()}
-    return Table(name, **about, columns=columns, params=params, classes=classes, trained=trained)
+    return Table(
+        name, **about, columns=columns, params=params, cells=texts, classes=classes, trained=trained
+    )
 
 
 def _filled(row: Values, made: NDArray[np.bool_]) -> Values:
