@@ -1,8 +1,8 @@
-"""Which loss should drive a search? Answered from our own tables of losses and from all others.
+"""Which loss should drive a search? How well each candidate L ranks the cells of every table.
 
-Tables of losses, where every loss trained the same cells (`surrogate_nas.papers.trained`), answer
-which loss, which of its measures and how many epochs find the finally best cell, in order and in
-search. Every other table answers how well each candidate L ranks its cells.
+Tables of losses, where every loss trained the same cells, are studied on a page of their own (`make
+answer` in the project's repository, by `analysis/losses_protocol.md`); here they are tables like
+all others, in what their signals tell along a run.
 
 The paper reports a candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the
 space, its better half, its best quarter, and among cells with equally many operations with weights;
@@ -52,14 +52,16 @@ from surrogate_nas.papers.common.ranks import (
 from surrogate_nas.papers.common.signals import Signals, signals_of
 from surrogate_nas.papers.common.signals import summary as signals_table
 from surrogate_nas.papers.common.signals import words as signals_in_words
-from surrogate_nas.papers.trained import answered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FINAL = "measured on test data: a search may see it only where a study declares so"
 _BEST = "@best"
-_NONE_TRAINED = "No table of losses is here: snas table-losses makes them."
+_PAGE = (
+    "Tables of losses, where every loss trained the same cells, have a page of their own: make"
+    " answer writes results/answer/index.html in a clone of the repository."
+)
 _NEARLY_ALL = 0.9
 _MOST_CROSSED = 3
 DECIDES = "kendall_best_quarter"
@@ -103,10 +105,8 @@ _NOTES = [
 def losses(work: Work) -> PaperResult:
     """Rank every candidate loss of every table by how well it orders the final metric.
 
-    Runs are of every strategy on every loss of a table of losses; all else is read once.
-
     Args:
-        work: The folder, how many runs, and where.
+        work: The folder, and where; nothing is drawn, so runs do not matter.
     """
     entries = tables()
     here = [entry["name"] for entry in entries if entry["available"]]
@@ -131,15 +131,7 @@ def losses(work: Work) -> PaperResult:
         "findings": {"along_runs": [one.to_json() for one in signals]},
         "pictures": {"losses.png": _picture(findings)},
     }
-    sentences: Sequence[str] = [_NONE_TRAINED]
-    answer = answered(work)
-    if answer is not None:
-        sentences = answer.words
-        rows = [*answer.rows, *rows]
-        fields["answer"] = answer.table
-        fields["findings"] |= answer.findings
-        fields["pictures"]["trained.png"] = answer.picture
-    notes = [*sentences, *signals_in_words(signals), *advice(findings), *_NOTES, *problems]
+    notes = [_PAGE, *signals_in_words(signals), *advice(findings), *_NOTES, *problems]
     if any(_BEST in finding.goal for finding in findings):
         notes.append(
             f"Goals named {_BEST} are maxima over epochs, of test values too, and favour losses"

@@ -218,8 +218,7 @@ class PaperResult:
         seconds: How long it took.
         notes: What a reader must know.
         summary: What a terminal shows in place of the rows, or None to show them.
-        answer: A shorter table before the summary, or None.
-        signals: A table between the two, or None.
+        signals: A table before the summary, or None.
         findings: Further entries of the JSON, by key.
         pictures: Figures by the names of their files.
 
@@ -234,7 +233,6 @@ class PaperResult:
     seconds: float
     notes: Sequence[str] = field(default_factory=list)
     summary: Summary | None = None
-    answer: Summary | None = None
     signals: Summary | None = None
     findings: Mapping[str, Any] = field(default_factory=dict)
     pictures: Mapping[str, Figure] = field(default_factory=dict)
@@ -242,7 +240,7 @@ class PaperResult:
     @property
     def summaries(self) -> list[Summary]:
         """The tables that a terminal shows in place of the rows."""
-        tables = (self.answer, self.signals, self.summary)
+        tables = (self.signals, self.summary)
         return [table for table in tables if table is not None]
 
     def to_json(self) -> dict[str, Any]:
@@ -253,8 +251,6 @@ class PaperResult:
             "seconds": self.seconds,
             "notes": list(self.notes),
         }
-        if self.answer:
-            content["answer"] = self.answer.to_json()
         if self.summary:
             content["summary"] = self.summary.to_json()
         return {**content, **self.findings}
