@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.answer.orders import CONTRASTED, KIND, ONE_QUANTITY, Judged
+from analysis.answer.orders import CONTRASTED, KIND, ONE_QUANTITY, Crossed, Judged, draws
 from analysis.answer.tables import WEAK, Table, Values
 from surrogate_nas.space import DEFAULT_SPACE
 from surrogate_nas.study.statistics import holm
@@ -260,6 +260,12 @@ def outcome(line: pd.Series) -> str:
     return "same" if line["negligible"] else "open"
 
 
+def _over_classes(values: Values) -> dict[str, float]:
+    """A difference with its interval over classes, by the standard error of its resamples."""
+    reach = stats.norm.ppf(1 - LEVEL / 2) * values[1:].std(ddof=1)
+    return {"difference": values[0], "low": values[0] - reach, "high": values[0] + reach}
+
+
 def each_source(judged: Sequence[Judged]) -> pd.DataFrame:
     """By length, contrast and source: the difference with its interval over classes."""
     lines = []
@@ -269,18 +275,8 @@ def each_source(judged: Sequence[Judged]) -> pd.DataFrame:
             some = [one for one in own if name in one.taus]
             for source, values in by_source((one.table, one.taus[name]) for one in some).items():
                 names = [one.table.task for one in some if one.table.source == source]
-                reach = stats.norm.ppf(1 - LEVEL / 2) * values[1:].std(ddof=1)
-                lines.append(
-                    {
-                        "length": length,
-                        "contrast": name,
-                        "source": source,
-                        "tasks": ", ".join(names),
-                        "difference": values[0],
-                        "low": values[0] - reach,
-                        "high": values[0] + reach,
-                    }
-                )
+                line = {"length": length, "contrast": name, "source": source}
+                lines.append(line | {"tasks": ", ".join(names), **_over_classes(values)})
     return pd.DataFrame(lines)
 
 
@@ -291,10 +287,8 @@ def losses_that_train(judged: Sequence[Judged]) -> pd.DataFrame:
         for loss, values in one.losses.items():
             error = max(float(values[1:].std(ddof=1)), _SMALL)
             p = float(2 * stats.norm.sf(abs(values[0]) / error))
-            reach = stats.norm.ppf(1 - LEVEL / 2) * error
             line = {"task": one.table.task, "loss": loss, "usual": one.table.usual}
-            line |= {"difference": values[0], "low": values[0] - reach, "high": values[0] + reach}
-            lines.append(line | {"p": p})
+            lines.append(line | _over_classes(values) | {"p": p})
     frame = pd.DataFrame(lines)
     if len(frame):
         frame["holm"] = holm(frame["p"].tolist())
@@ -344,6 +338,39 @@ def besides(judged: Sequence[Judged]) -> pd.DataFrame:
         f"without {' and '.join(WEAK)}": contrasts(judged, without=WEAK),
     }
     return pd.concat(versions, names=["which"]).reset_index(level=0)
+
+
+def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
+    """The contrasts of single tasks in another space, over its classes."""
+    lines = []
+    for one in judged:
+        if one.table.space != DEFAULT_SPACE:
+            for name, values in one.taus.items():
+                line = {"space": one.table.space, "task": one.table.task, "contrast": name}
+                lines.append(line | _over_classes(values))
+    return pd.DataFrame(lines, columns=["space", "task", "contrast", "difference", "low", "high"])
+
+
+def short_runs(judged: Sequence[Judged], n: int) -> pd.DataFrame:
+    """A short run's own end less the point at 20 % of a whole run, by the whole run's measure."""
+    whole = {one.table.task: one.table for one in of_length(judged, 1)}
+    lines = []
+    for one in judged:
+        table = whole.get(one.table.task)
+        if one.table.length < 1 and one.table.space == DEFAULT_SPACE and table is not None:
+            both, short, long = np.intersect1d(
+                one.table.classes, table.classes, return_indices=True
+            )
+            crossed = Crossed(np.ascontiguousarray(draws(n)[:, both]))
+            goal = table("test", table.measure)[:, long]
+            for split, quantity in (("valid", table.measure), ("valid", "loss"), ("train", "loss")):
+                own = crossed(one.table(split, quantity)[:, short], goal)
+                point = crossed(table(split, quantity, 20)[:, long], goal)
+                line = {"task": table.task, "split": split, "quantity": quantity}
+                line |= {"length": one.table.length, "own": own[0], "point": point[0]}
+                lines.append(line | _over_classes(own - point))
+    heads = ["task", "split", "quantity", "length", "own", "point", "difference", "low", "high"]
+    return pd.DataFrame(lines, columns=heads)
 
 
 def left_out(judged: Sequence[Judged]) -> pd.DataFrame:

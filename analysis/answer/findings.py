@@ -15,14 +15,7 @@ from analysis.answer.controls import controls
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import STORE, read_searches
-from analysis.answer.tables import (
-    PILOT,
-    TESTED,
-    Table,
-    designed,
-    read_folder,
-    tables_of,
-)
+from analysis.answer.tables import PILOT, TESTED, Table, designed, places_in, read_folder, tables_of
 from analysis.answer.variance import gains, shares
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
@@ -105,6 +98,8 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
         "losses": rules.losses_that_train(judged),
         "moderator": rules.moderator(judged),
         "left_out": rules.left_out(judged),
+        "second_space": rules.second_space(judged),
+        "short_runs": rules.short_runs(judged, len(classes)),
         "replications": found,
         "variance": shares(searches),
         "gains": gains(searches),
@@ -164,7 +159,7 @@ def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:
         pd.DataFrame(
             {
                 "table": table.name,
-                "place": table.classes + classes.start,
+                "place": table.classes + places_in(table.space, classes).start,
                 "cell": table.cells,
                 "params": table.params,
             }

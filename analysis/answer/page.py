@@ -521,5 +521,16 @@ def _beside(found: Findings) -> Section:
                 if isinstance(line[name], str)
             )
             blocks.append(f"{TITLES[name].capitalize()}: {told}.")
-    blocks.append(note("data/moderator.csv, data/besides.csv, data/pilot.csv"))
+    for _, line in found.short_runs.iterrows():
+        name = "training loss" if line["split"] == "train" else f"validation {line['quantity']}"
+        blocks.append(
+            f"On {line['task']} the {name} of a run of its own of length ×{line['length']:g} has τ"
+            f" {number(line['own'])}, the point at 20 % of the whole run {number(line['point'])}:"
+            f" {estimate(line)}."
+        )
+    for (space, name), part in found.second_space.groupby(["space", "contrast"], sort=False):
+        told = "; ".join(f"{line['task']} {estimate(line)}" for _, line in part.iterrows())
+        blocks.append(f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}.")
+    files = ("moderator", "besides", "pilot", "short_runs", "second_space")
+    blocks.append(note(", ".join(f"data/{name}.csv" for name in files)))
     return Section("Told besides", blocks, half=True)

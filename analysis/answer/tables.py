@@ -189,6 +189,7 @@ def _read(path: Path, classes: range) -> tuple[pd.DataFrame, dict[str, Any]]:
     base = getattr(bench.space, "base", bench.space)
     place = _places(base.name)
     rows = [place[base.cell(cell).index] for cell in bench.space]
+    classes = places_in(base.name, classes)
     here = [row for row, at in enumerate(rows) if at in classes]
     there = [rows[row] - classes.start for row in here]
 
@@ -225,6 +226,11 @@ def _read(path: Path, classes: range) -> tuple[pd.DataFrame, dict[str, Any]]:
         "cells": {at: bench.space[row].choices for row, at in zip(here, there, strict=True)},
     }
     return frame, about
+
+
+def places_in(space: str, classes: range) -> range:
+    """The places that are looked at: of another space than the design's first, as many from 0."""
+    return classes if space == DEFAULT_SPACE else range(len(classes))
 
 
 @lru_cache(maxsize=4)
@@ -307,8 +313,9 @@ def designed(classes: range = TESTED) -> dict[tuple[str, str], int]:
     wanted: dict[tuple[str, str], int] = {}
     for step in tomllib.loads(text)["steps"]:
         first, number = step.get("first", 0), step.get("classes", 300)
-        last = classes.stop if number == "all" else first + number
-        inside = len(range(max(first, classes.start), min(last, classes.stop)))
+        looked = places_in(step.get("space", DEFAULT_SPACE), classes)
+        last = looked.stop if number == "all" else first + number
+        inside = len(range(max(first, looked.start), min(last, looked.stop)))
         for name in step["tasks"]:
             task = task_named(name)
             losses = fitting(task.kind) if step["losses"] == "all" else [task.trained.name]

@@ -1,0 +1,191 @@
+"""Controls, searches, shares of variance, other people's data, short runs and another space."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.answer import replications as outside
+from analysis.answer import searching
+from analysis.answer.contrasts import second_space, short_runs
+from analysis.answer.controls import _Fast, controls
+from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
+from analysis.answer.replications import agrees, lacking, replications
+from analysis.answer.searching import HEADS, SEEDS, SIGNALS, make_searches, read_searches
+from analysis.answer.tables import designed, places_in, read_folder, tables_of
+from analysis.answer.variance import components, gains, shares
+from surrogate_nas.papers.common.signals import Signals
+from surrogate_nas.tables import read_compact
+from tests.answer.simulated import effects, write_simulated
+
+TASKS = ["rotation", "mnist1d", "text", "splice", "glyphs"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("tables")
+    write_simulated(made, effects(TASKS), losses=("cross_entropy",), broken=False)
+    write_simulated(made, effects(TASKS[:1]), lengths=(0.2,), broken=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def judged(folder: Path) -> list[Judged]:
+    return [judge(table, 100) for table in tables_of(read_folder(folder))]
+
+
+def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
+    judged: list[Judged], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = _Fast(judged[0], 100)
+    monkeypatch.setattr(fast, "_drawn", lambda *_: iter(fast._goals))
+    found = dict(fast.contrasts(np.random.default_rng(0), "labels"))
+    assert list(found) == [*CONTRASTED, KIND]
+    for name, values in found.items():
+        expected = judged[0].taus[name]
+        assert values[0] == pytest.approx(expected[0], abs=1e-6)
+        error = np.sqrt(values[1:].var() * 100)
+        assert error == pytest.approx(expected[1:].std(ddof=1), rel=0.25)
+
+
+def test_controls_without_an_effect_decide_rarely_and_with_one_often(judged: list[Judged]) -> None:
+    usual = [one for one in judged if one.table.length == 1]
+    found = controls(usual, 100, repeats=40).set_index("control")["any"]
+    null = found.drop("an effect of .05, normal")
+    # 5 % of 40 are 2; 9 or more come in one of 10,000
+    assert (null <= 8 / 40).all()
+    assert found["an effect of .05, normal"] > null.max()
+
+
+def test_of_too_few_sources_there_is_no_control(judged: list[Judged]) -> None:
+    assert controls(judged[:2], 100, repeats=2).empty
+
+
+def test_components_of_regrets_that_are_sums_of_one_factor() -> None:
+    signal = np.array([0.0, 1.0, 5.0])
+    regrets = np.broadcast_to(signal[:, None, None, None], (3, 7, 4, 4))
+    found = components(regrets)
+    assert found["signal"] == pytest.approx(signal.var(ddof=1))
+    assert all(found[name] == pytest.approx(0) for name in found if name != "signal")
+
+
+def test_components_are_right_in_the_mean() -> None:
+    rng = np.random.default_rng(0)
+    each = []
+    for _ in range(400):
+        parts = rng.normal(0, 2, (3, 1, 1, 1)) + rng.normal(0, 1, (1, 7, 1, 1))
+        together = rng.normal(0, 1.5, (3, 7, 4, 1))
+        each.append(components(parts + together + rng.normal(0, 0.5, (3, 7, 4, 4))))
+    mean = pd.DataFrame(each).mean()
+    expected = {"signal": 4, "strategy": 1, "together": 2.25, "seed": 0.25}
+    for name, variance in expected.items():
+        assert mean[name] == pytest.approx(variance, rel=0.2), name
+    assert mean["λ"] < 0.2
+
+
+def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "STRATEGIES", ("random", "evolution"))
+    monkeypatch.setattr(searching, "LAMBDAS", (0.0, 0.3))
+    store = tmp_path / "searches.csv"
+    make_searches(folder, store)
+    lines = store.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == ",".join(HEADS)
+    assert len(lines) == 1 + len(TASKS) * len(SIGNALS) * 2 * 2 * SEEDS
+    whole = store.read_bytes()
+    store.write_text("\n".join(lines[:50]) + "\n", encoding="utf-8")
+    make_searches(folder, store)
+    again = store.read_text(encoding="utf-8").splitlines()
+    assert again == lines and store.read_bytes().replace(b"\r", b"") == whole.replace(b"\r", b"")
+    digests = {task: read_compact(folder / f"{task}.h5").digest for task in TASKS}
+    found = read_searches(store, digests)
+    assert len(found) == len(lines) - 1 and (found["regret"] >= 0).all()
+    digests["text"] = "another table"
+    assert set(read_searches(store, digests)["task"]) == {*TASKS} - {"text"}
+    assert set(shares(found)["component"]) == {"signal", "strategy", "λ", "together", "seed"}
+    assert shares(found)["share"].sum() == pytest.approx(1)
+    assert list(gains(found)["signal"]) == list(SIGNALS[1:])
+
+
+def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
+    none = read_searches(tmp_path / "none.csv", {})
+    assert shares(none).empty and gains(none).empty
+
+
+def signals(name: str, less: float, error: float) -> Signals:
+    return Signals(
+        name,
+        "space",
+        "test_error",
+        True,
+        100,
+        False,
+        {},
+        0.0,
+        0.0,
+        None,
+        None,
+        {"train loss": {1.0: (less, error)}},
+    )
+
+
+def test_a_family_of_tables_is_combined_like_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"graphgym-a": 0.1, "graphgym-b": 0.2, "graphgym-c": 0.3, "vitbench-x": -0.2}
+    entries = [{"name": name, "available": True} for name in values]
+    monkeypatch.setattr(outside, "tables", lambda: entries)
+    monkeypatch.setattr(outside, "signals_of", lambda name: signals(name, values[name], 0.01))
+    found = replications().set_index("family")
+    assert found.loc["GraphGym", "difference"] == pytest.approx(0.2)
+    assert found.loc["GraphGym", "tables"] == 3 and found.loc["GraphGym", "low"] < 0
+    one = found.loc["ViT-Bench"]
+    assert one["high"] - one["low"] == pytest.approx(2 * 1.959964 * 0.01)
+    told = lacking(replications())
+    assert "LCDB (no source of tables yet)" in told
+    assert not any(line.startswith("GraphGym") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        (0.1, 0.2, "other sign"),
+        (-0.2, -0.1, "same sign"),
+        (-0.2, 0.1, "not told apart"),
+        (-0.02, 0.01, "no difference of interest"),
+    ],
+)
+def test_a_family_is_told_beside_ours(low: float, high: float, said: str) -> None:
+    assert agrees(-0.1, low, high) == said
+
+
+def test_a_short_run_is_held_against_the_whole_ones_goal(judged: list[Judged]) -> None:
+    short = next(one for one in judged if one.table.length < 1)
+    whole = next(one for one in judged if one.table.task == TASKS[0] and one.table.length == 1)
+    # a short run that tells what the whole run does at its end
+    same = replace(short, table=replace(short.table, columns=whole.table.columns))
+    found = short_runs([same, whole], 100).set_index(["split", "quantity"])
+    tau = whole.signals.set_index(["split", "quantity", "time", "goal"])["tau"]
+    assert found.loc[("train", "loss"), "own"] == pytest.approx(tau["train", "loss", 100, "error"])
+    point = tau["train", "loss", 20, "error"]
+    assert found.loc[("train", "loss"), "point"] == pytest.approx(point)
+    assert (found["difference"] > 0).all()
+
+
+def test_another_space_is_told_apart(judged: list[Judged]) -> None:
+    other = replace(judged[0], table=replace(judged[0].table, space="macro"))
+    found = second_space([other, *judged[1:]])
+    assert set(found["space"]) == {"macro"} and len(found) == 4
+    assert places_in("macro", range(50, 150)) == range(100)
+
+
+def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
+    wanted = designed()
+    assert wanted["digits", "cross_entropy"] == wanted["digits-x4", "cross_entropy"] == 400
+    assert (
+        wanted["rotation-x0.2", "squared"] == 400 and wanted["digits-macro", "cross_entropy"] == 120
+    )
+    assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400
