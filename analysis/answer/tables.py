@@ -38,6 +38,7 @@ LATE, MEAN = "late", "mean"
 DIGITS = "scikit-learn's digits"
 ISO = "iso-codes"
 PHOTOGRAPHS = "scikit-image's photographs"
+SUBTITLES = "OpenSubtitles' words"
 SOURCES = {
     "digits": DIGITS,
     "rotation": DIGITS,
@@ -65,15 +66,15 @@ SOURCES = {
     "mnist8": "MNIST",
     "splice": "Statlog's DNA",
     "speech-words": "espeak-ng",
-    "glyphs": "GNU Unifont",
-    "words": "Debian's word lists",
+    "glyphs": "DejaVu fonts",
+    "words": SUBTITLES,
     "life": "Conway's Life",
     "chessboard": "chess positions",
     "cifar8": "CIFAR-10",
-    "hyphens": "hyphenation",
+    "hyphens": SUBTITLES,
     "melody": "music21",
 }
-"""The source of every task's data, which is the unit of inference (addition of 28 November)."""
+"""The source of every task's data, which is the unit of inference (additions of 28 November)."""
 WEAK = ("languages", "cartpole")
 """Tasks whose two seeds agreed with less than .5: every mean is told without them too."""
 LEVELS = ["table", "loss", "split", "quantity", "time", "seed"]

@@ -1,7 +1,7 @@
 """Which loss should drive a search? How well each candidate L ranks the cells of every table.
 
-Tables of losses, where every loss trained the same cells, are studied on a page of their own (`make
-answer` in the project's repository, by `analysis/losses_protocol.md`); here they are tables like
+Tables of losses, where every loss trained the same cells, are studied on a page of their own
+(``make answer`` in the repository, by ``analysis/losses_protocol.md``); here they are tables like
 all others, in what their signals tell along a run.
 
 The paper reports a candidate's τ with the goal (`surrogate_nas.papers.common.ranks`) over the

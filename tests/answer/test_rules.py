@@ -31,7 +31,7 @@ from analysis.answer.orders import (
     regret_resampled,
     spread_of_seeds,
 )
-from analysis.answer.tables import DIGITS, Table, read_folder, tables_of
+from analysis.answer.tables import DIGITS, SOURCES, Table, designed, read_folder, tables_of
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated
@@ -174,6 +174,11 @@ def test_tasks_of_one_source_are_one(judged: list[Judged]) -> None:
     assert len(found) == len(TASKS) - 1
     both = [one.taus["train"] for one in judged if one.table.source == DIGITS]
     assert np.allclose(found[DIGITS], (both[0] + both[1]) / 2)
+
+
+def test_the_design_has_27_tasks_of_20_sources() -> None:
+    tasks = {table for table, _ in designed() if "-x" not in table and "macro" not in table}
+    assert len(tasks) == 27 and len({SOURCES[task] for task in tasks}) == 20
 
 
 def test_noise_is_told_by_validation_data_alone(tables: list[Table]) -> None:
