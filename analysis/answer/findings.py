@@ -150,7 +150,8 @@ def _kinds(judged: Sequence[Judged]) -> pd.DataFrame:
     for name in ("quantity", "goal"):
         every[name] = every[name].where(every[name] != every["measure"], "measure")
     keys = ["split", "quantity", "time", "goal", "source"]
-    return every.groupby(keys, sort=False)[["tau", "regret", "corrected"]].mean().reset_index()
+    numbers = ["tau", "quarter", "corrected", "regret"]
+    return every.groupby(keys, sort=False)[numbers].mean().reset_index()
 
 
 def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:

@@ -123,6 +123,17 @@ class Crossed:
         return float(np.mean([tau(one, two, self.counts)[0] for one, two in pairs]))
 
 
+def quarter(signal: Values, goal: Values) -> float:
+    """τ among the best quarter of classes by the other seeds' goal, the mean over seeds."""
+    found = []
+    for values, wanted in zip(signal, others(goal), strict=True):
+        best = np.argsort(wanted, kind="stable")[: len(wanted) // 4]
+        once = np.ones((1, len(best)), dtype=np.float32)
+        orders = (order_of(one[best], once) for one in (values, wanted))
+        found.append(tau(*orders, once)[0])
+    return float(np.mean(found))
+
+
 def regret(signal: Values, goal: Values, chosen: NDArray[np.bool_]) -> float:
     """What a signal loses among random halves, the mean over seeds, in the goal's unit."""
     lost = []
@@ -180,7 +191,8 @@ class Judged:
 
     Attributes:
         table: The table.
-        signals: A line a signal and goal: split, quantity, time, goal, tau, regret, corrected.
+        signals: A line a signal and goal: τ, also in the best quarter and corrected for noise, and
+            regret.
         taus: By contrast, the difference of τ and its resamples.
         regrets: By contrast, the difference of regret in standard deviations, and its resamples.
         losses: By other loss that trained, the difference of τ and its resamples.
@@ -298,9 +310,10 @@ def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataF
             reliability = once.alike(values) * mean
             corrected = found / np.sqrt(reliability) if reliability > 0 else np.nan
             lost = regret(values, wanted, chosen)
-            lines.append((split, quantity, time, goal, found, lost / spread, lost, corrected))
-    heads = ["split", "quantity", "time", "goal", "tau", "regret", "regret_in_unit", "corrected"]
-    return pd.DataFrame(lines, columns=heads)
+            named = {"split": split, "quantity": quantity, "time": time, "goal": goal}
+            told = {"tau": found, "quarter": quarter(values, wanted), "corrected": corrected}
+            lines.append(named | told | {"regret": lost / spread, "regret_in_unit": lost})
+    return pd.DataFrame(lines)
 
 
 def _of_mean(one: float, seeds: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -53,7 +54,9 @@ SHORT = {
     KIND: ("kind", "matched − other"),
     "any": ("any", ""),
 }
-Columns = Sequence[tuple[str, str, Callable[[pd.Series], Content]]]
+Columns = Sequence[tuple[str, str, str | Callable[[pd.Series], Content]]]
+"""Of a table: head, its second line, and content: a number's name and digits (``holm 3``), an
+estimate's (``± regret``), an interval's (``[] hall``), a text's, or a function of the line."""
 
 
 def write_page(found: Findings, folder: Path) -> Path:
@@ -85,30 +88,31 @@ def clause(line: pd.Series) -> str:
 
 
 def sentences(found: Findings) -> list[Paragraph]:
-    """The three sentences of the answer."""
-    kind, train, early = (_line(found, name) for name in (KIND, "train", "early"))
-    if kind is None or train is None or early is None:
+    """The three sentences of the answer; fewer where there are too few sources for one."""
+    lines = [_line(found, name) for name in (KIND, "train", "early")]
+    if not any(line is not None for line in lines):
         return [Paragraph(["There are too few sources of data to answer by."])]
+    made = zip((_of_kind, partial(_of_training, found), _of_early), lines, strict=True)
+    return [Paragraph(say(line)) for say, line in made if line is not None]
+
+
+def _of_training(found: Findings, line: pd.Series) -> list[Content]:
+    text = f" against the validation measure it {clause(line)} at the usual length"
     longer = [one for n in LENGTHS[1:] if (one := _line(found, "train", n)) is not None]
-    text = f" against the validation measure it {clause(train)} at the usual length"
     for one in longer[-1:]:
         text += f"; in runs {one['length']:g} times as long it {clause(one)}"
-    more = "more" if early["regret"] >= 0 else "less"
-    tested = "tested" if early["decided"] else "not tested"
-    cost = (
-        f"what it picks costs {size(early, 'standard deviations', 'regret', 'regret_')} of a"
-        f" training seed {more} ({tested})"
+    return [Span(_OF_TRAINING[outcome(line)], "strong"), f"{text}."]
+
+
+def _of_early(line: pd.Series) -> list[Content]:
+    more = "more" if line["regret"] >= 0 else "less"
+    tested = "tested" if line["decided"] else "not tested"
+    text = (
+        f" its training loss {clause(line)}, and what it picks costs"
+        f" {size(line, 'standard deviations', 'regret', 'regret_')} of a training seed {more}"
+        f" ({tested})."
     )
-    return [
-        Paragraph(_of_kind(kind)),
-        Paragraph([Span(_OF_TRAINING[outcome(train)], "strong"), f"{text}."]),
-        Paragraph(
-            [
-                Span(_OF_EARLY[outcome(early)], "strong"),
-                f" its training loss {clause(early)}, and {cost}.",
-            ]
-        ),
-    ]
+    return [Span(_OF_EARLY[outcome(line)], "strong"), text]
 
 
 _OF_TRAINING = {
@@ -232,10 +236,25 @@ def _words() -> list[Section]:
 
 
 def _listed(frame: pd.DataFrame, columns: Columns, texts: int = 1) -> Table:
-    """A line of a frame is a row; a column has a head, a second line, and its content."""
+    """A line of a frame is a row."""
     heads = [Column(text, small) for text, small, _ in columns]
-    rows = [[content(line) for _, _, content in columns] for _, line in frame.iterrows()]
+    rows = [[_cell(line, what) for _, _, what in columns] for _, line in frame.iterrows()]
     return Table(heads, rows, texts)
+
+
+def _cell(line: pd.Series, what: str | Callable[[pd.Series], Content]) -> Content:
+    if not isinstance(what, str):
+        return what(line)
+    first, _, name = what.partition(" ")
+    if first == "±":
+        return estimate(
+            line, *(("difference",) if not name else (name, f"{name}_low", f"{name}_high"))
+        )
+    if first == "[]":
+        return interval(line[f"{name}_low"], line[f"{name}_high"])
+    if name:
+        return number(line[first], int(name))
+    return str(line[what]).replace("_", " ")
 
 
 def _kinds(found: Findings) -> Section:
@@ -284,21 +303,13 @@ def _table(found: Findings) -> Section:
         ("length", "", lambda line: f"×{line['length']:g}"),
         ("", "what it says", lambda line: Span(SAID[outcome(line)], "strong")),
         ("sources", "tasks", lambda line: f"{line['sources']}, {line['tasks']}"),
-        ("τ", "95 %", estimate),
-        ("new source", "95 %", lambda line: interval(line["new_low"], line["new_high"])),
-        ("p", "Holm", lambda line: number(line["holm"], 3)),
-        ("Hall", "Holm's level", lambda line: interval(line["hall_low"], line["hall_high"])),
-        (
-            "two-level",
-            "bootstrap",
-            lambda line: interval(line["two_level_low"], line["two_level_high"]),
-        ),
-        ("seen", "80 %", lambda line: number(line["detectable"])),
-        (
-            "regret",
-            "sd of seeds",
-            lambda line: estimate(line, "regret", "regret_low", "regret_high"),
-        ),
+        ("τ", "95 %", "±"),
+        ("new source", "95 %", "[] new"),
+        ("p", "Holm", "holm 3"),
+        ("Hall", "Holm's level", "[] hall"),
+        ("two-level", "bootstrap", "[] two_level"),
+        ("seen", "80 %", "detectable 2"),
+        ("regret", "sd of seeds", "± regret"),
         ("", "its test", _test_of_regret),
     ]
     worth = found.worth.iloc[0]
@@ -345,25 +356,21 @@ _SHOWN = {
 
 def _levels(found: Findings) -> Section:
     keys = ["split", "quantity", "time", "goal"]
-    means = found.kinds.groupby(keys)[["tau", "corrected", "regret"]].mean()
+    means = found.kinds.groupby(keys)[["tau", "quarter", "corrected", "regret"]].mean()
     lines = []
     for title, key in _SHOWN.items():
         if (*key, "measure") in means.index and (*key, "loss") in means.index:
-            by, on = means.loc[(*key, "measure")], means.loc[(*key, "loss")]
-            lines.append(
-                {"signal": title, **by, "tau_of_loss": on["tau"], "regret_of_loss": on["regret"]}
-            )
-    heads = {
-        "tau": ("goal: measure", "τ"),
-        "corrected": ("", "corrected"),
-        "regret": ("", "regret"),
-        "tau_of_loss": ("goal: loss", "τ"),
-        "regret_of_loss": ("", "regret"),
-    }
-    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
-        ("signal", "usual length", lambda line: line["signal"])
+            on_loss = means.loc[(*key, "loss")].add_suffix("_of_loss")
+            lines.append({"signal": title, **means.loc[(*key, "measure")], **on_loss})
+    columns: Columns = [
+        ("signal", "usual length", "signal"),
+        ("goal: measure", "τ", "tau 2"),
+        ("", "best quarter", "quarter 2"),
+        ("", "corrected", "corrected 2"),
+        ("", "regret", "regret 2"),
+        ("goal: loss", "τ", "tau_of_loss 2"),
+        ("", "regret", "regret_of_loss 2"),
     ]
-    columns += [(*head, lambda line, name=name: number(line[name])) for name, head in heads.items()]
     text = (
         "The mean over sources. Corrected: τ without the noise of seeds (Spearman 1904). Regret: in"
         " standard deviations of a training seed. data/kinds.csv"
@@ -409,7 +416,7 @@ def _outside(found: Findings) -> Section:
     columns: Columns = [
         ("data", "", lambda line: f"{line['family']} ({line['tables']})"),
         ("contrast", "", lambda line: TITLES[line["contrast"]]),
-        ("τ", "95 %", estimate),
+        ("τ", "95 %", "±"),
         ("beside ours", "", beside),
     ]
     differs = [
@@ -429,11 +436,10 @@ def _controls(found: Findings) -> Section:
     if frame.empty:
         return Section("Negative controls", ["Too few sources for any."], half=True)
     names = [name for name in TITLES if name in frame.columns]
-    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
-        ("studies that decide", f"of {frame['studies'].max()}", lambda line: line["control"])
+    columns: Columns = [
+        ("studies that decide", f"of {frame['studies'].max()}", "control"),
+        *((*SHORT[name], lambda line, name=name: f"{line[name]:.1%}") for name in [*names, "any"]),
     ]
-    for name in [*names, "any"]:
-        columns.append((*SHORT[name], lambda line, name=name: f"{line[name]:.1%}"))
     null = frame[~frame["control"].str.startswith("an effect")]["any"].max()
     title = f"Without an effect at most {null:.1%} of the studies decide anything"
     text = (
@@ -445,25 +451,23 @@ def _controls(found: Findings) -> Section:
 def _tasks(found: Findings) -> Section:
     lines = []
     for one in of_length(found.judged, 1):
-        same = [
-            other
-            for n in LENGTHS
-            for other in of_length(found.judged, n)
-            if other.table.task == one.table.task
-        ]
-        told = {
-            name: " ".join(number(o.taus[name][0]) if name in o.taus else "–" for o in same)
-            for name in TITLES
-        }
-        lines.append({"one": one, **told})
-    columns: list[tuple[str, str, Callable[[pd.Series], Content]]] = [
-        ("task", "", lambda line: line["one"].table.task),
-        ("source", "", lambda line: line["one"].table.source),
-        ("judged by", "", lambda line: line["one"].table.measure.replace("_", " ")),
-        ("classes", "", lambda line: f"{len(line['one'].table.classes)}"),
-        ("two seeds", "", lambda line: number(line["one"].agreement)),
+        table = one.table
+        longer = [other for n in LENGTHS for other in of_length(found.judged, n)]
+        same = [other for other in longer if other.table.task == table.task]
+        line = {"task": table.task, "source": table.source, "measure": table.measure}
+        line |= {"classes": len(table.classes), "agreement": one.agreement}
+        for name in TITLES:
+            each = (number(o.taus[name][0]) if name in o.taus else "–" for o in same)
+            line[name] = " ".join(each)
+        lines.append(line)
+    columns: Columns = [
+        ("task", "", "task"),
+        ("source", "", "source"),
+        ("judged by", "", "measure"),
+        ("classes", "", "classes"),
+        ("two seeds", "", "agreement 2"),
+        *((*SHORT[name], name) for name in TITLES),
     ]
-    columns += [(*SHORT[name], lambda line, name=name: line[name]) for name in TITLES]
     text = "Contrasts at the lengths that the task has, of ×1, ×4 and ×8. data/signals.csv"
     return Section("By task", [_listed(pd.DataFrame(lines), columns, 3), note(text)])
 
@@ -475,11 +479,11 @@ def _losses(found: Findings) -> Section:
     seen = frame[frame["holm"] < 0.05].sort_values("difference")
     worse, better = seen[seen["difference"] < 0], seen[seen["difference"] > 0]
     columns: Columns = [
-        ("task", "", lambda line: line["task"]),
-        ("trained by", "", lambda line: line["loss"].replace("_", " ")),
-        ("instead of", "", lambda line: line["usual"].replace("_", " ")),
-        ("τ", "95 %", estimate),
-        ("p", "Holm", lambda line: number(line["holm"], 3)),
+        ("task", "", "task"),
+        ("trained by", "", "loss"),
+        ("instead of", "", "usual"),
+        ("τ", "95 %", "±"),
+        ("p", "Holm", "holm 3"),
     ]
     text = (
         "That loss's own validation value, less the usual loss's validation measure, both against"

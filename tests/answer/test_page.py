@@ -128,6 +128,11 @@ def test_every_tau_and_regret_is_recomputed(again: Study, page: Path) -> None:
             time = int(line["time"]) if line["time"].isdecimal() else line["time"]
             signal = table.get(f"{line['split']}_{line['quantity']}", time)
         assert float(line["tau"]) == pytest.approx(tau(signal, goal), abs=1e-6)
+        quarters = []
+        for seen, wanted in zip(signal, rest(goal), strict=True):
+            best = np.argsort(wanted, kind="stable")[: len(wanted) // 4]
+            quarters.append(np.nan_to_num(stats.kendalltau(seen[best], wanted[best]).statistic))
+        assert float(line["quarter"]) == pytest.approx(np.mean(quarters), abs=1e-6)
         if n % 7 == 0:
             own = regret(signal, goal, again.halves_of(table))
             assert float(line["regret_in_unit"]) == pytest.approx(own, abs=1e-9)
