@@ -260,7 +260,7 @@ def outcome(line: pd.Series) -> str:
     return "same" if line["negligible"] else "open"
 
 
-def _over_classes(values: Values) -> dict[str, float]:
+def over_classes(values: Values) -> dict[str, float]:
     """A difference with its interval over classes, by the standard error of its resamples."""
     reach = stats.norm.ppf(1 - LEVEL / 2) * values[1:].std(ddof=1)
     return {"difference": values[0], "low": values[0] - reach, "high": values[0] + reach}
@@ -276,7 +276,7 @@ def each_source(judged: Sequence[Judged]) -> pd.DataFrame:
             for source, values in by_source((one.table, one.taus[name]) for one in some).items():
                 names = [one.table.task for one in some if one.table.source == source]
                 line = {"length": length, "contrast": name, "source": source}
-                lines.append(line | {"tasks": ", ".join(names), **_over_classes(values)})
+                lines.append(line | {"tasks": ", ".join(names), **over_classes(values)})
     return pd.DataFrame(lines)
 
 
@@ -288,7 +288,7 @@ def losses_that_train(judged: Sequence[Judged]) -> pd.DataFrame:
             error = max(float(values[1:].std(ddof=1)), _SMALL)
             p = float(2 * stats.norm.sf(abs(values[0]) / error))
             line = {"task": one.table.task, "loss": loss, "usual": one.table.usual}
-            lines.append(line | _over_classes(values) | {"p": p})
+            lines.append(line | over_classes(values) | {"p": p})
     frame = pd.DataFrame(lines)
     if len(frame):
         frame["holm"] = holm(frame["p"].tolist())
@@ -347,7 +347,7 @@ def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
         if one.table.space != DEFAULT_SPACE:
             for name, values in one.taus.items():
                 line = {"space": one.table.space, "task": one.table.task, "contrast": name}
-                lines.append(line | _over_classes(values))
+                lines.append(line | over_classes(values))
     return pd.DataFrame(lines, columns=["space", "task", "contrast", "difference", "low", "high"])
 
 
@@ -368,7 +368,7 @@ def short_runs(judged: Sequence[Judged], n: int) -> pd.DataFrame:
                 point = crossed(table(split, quantity, 20)[:, long], goal)
                 line = {"task": table.task, "split": split, "quantity": quantity}
                 line |= {"length": one.table.length, "own": own[0], "point": point[0]}
-                lines.append(line | _over_classes(own - point))
+                lines.append(line | over_classes(own - point))
     heads = ["task", "split", "quantity", "length", "own", "point", "difference", "low", "high"]
     return pd.DataFrame(lines, columns=heads)
 

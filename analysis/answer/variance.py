@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.answer.contrasts import FEWEST, combine
-from analysis.answer.searching import SIGNALS, cube
+from analysis.answer.searching import LAMBDAS, SIGNALS, cube
 from analysis.answer.tables import Values
 
 FACTORS = ("signal", "strategy", "λ")
@@ -66,13 +66,17 @@ def shares(searches: pd.DataFrame) -> pd.DataFrame:
 
 
 def gains(searches: pd.DataFrame) -> pd.DataFrame:
-    """What driving by another signal than the measure costs, in regret, over sources."""
+    """What driving by another signal than the measure costs in regret without λ, over sources.
+
+    With λ the unit of a loss decides how much of the parameters it buys, which is no matter of how
+    well the loss orders cells.
+    """
     lines = []
     for (source, task), own in searches.groupby(["source", "task"]):
-        regrets = cube(own)
+        regrets = cube(own)[:, :, LAMBDAS.index(0.0)]
         for place, signal in enumerate(SIGNALS[1:], 1):
             lost = regrets[place] - regrets[0]
-            by_seed = lost.mean(axis=(0, 1))
+            by_seed = lost.mean(axis=0)
             variance = float(by_seed.var(ddof=1) / len(by_seed))
             line = {"source": source, "task": task, "signal": signal}
             lines.append(line | {"difference": float(lost.mean()), "variance": variance})

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import kendalltau
 
 from analysis.answer import replications as outside
 from analysis.answer import searching
@@ -18,6 +19,7 @@ from analysis.answer.replications import agrees, lacking, replications
 from analysis.answer.searching import HEADS, SEEDS, SIGNALS, make_searches, read_searches
 from analysis.answer.tables import designed, places_in, read_folder, tables_of
 from analysis.answer.variance import components, gains, shares
+from surrogate_nas.benchmarks import load
 from surrogate_nas.papers.common.signals import Signals
 from surrogate_nas.tables import read_compact
 from tests.answer.simulated import effects, write_simulated
@@ -109,7 +111,12 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
     assert set(read_searches(store, digests)["task"]) == {*TASKS} - {"text"}
     assert set(shares(found)["component"]) == {"signal", "strategy", "λ", "together", "seed"}
     assert shares(found)["share"].sum() == pytest.approx(1)
-    assert list(gains(found)["signal"]) == list(SIGNALS[1:])
+    lost = gains(found).set_index("signal")
+    assert list(lost.index) == list(SIGNALS[1:])
+    free = found[found["lambda"] == 0].groupby(["signal", "source"])["regret"].mean().unstack()
+    for signal in SIGNALS[1:]:
+        differences = free.loc[signal] - free.loc[SIGNALS[0]]
+        assert differences.min() <= lost.loc[signal, "difference"] <= differences.max()
 
 
 def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
@@ -147,6 +154,31 @@ def test_a_family_of_tables_is_combined_like_sources(monkeypatch: pytest.MonkeyP
     told = lacking(replications())
     assert "LCDB (no source of tables yet)" in told
     assert not any(line.startswith("GraphGym") for line in told)
+
+
+def test_fashion_has_all_four_contrasts() -> None:
+    """Its public table of 500 classes and three seeds, by scipy."""
+    bench = load("fashion")
+    first = np.unique(bench.column("functional_class").astype(int))
+    seeds = (0, 1, 2)
+
+    def columns(name: str, epochs: int) -> np.ndarray:
+        return np.array([bench.column(name, epochs, seed)[first] for seed in seeds])
+
+    goal = columns("test_error", 5)
+    known = np.isfinite(goal).all(axis=0)
+
+    def tau(name: str, epochs: int) -> float:
+        own = columns(name, epochs)
+        rest = [np.delete(goal, seed, axis=0).mean(axis=0).round(12) for seed in seeds]
+        pairs = zip(own, rest, strict=True)
+        return float(np.mean([kendalltau(a[known], b[known]).statistic for a, b in pairs]))
+
+    found = outside.replications().set_index(["family", "contrast"])["difference"]
+    measure = tau("valid_error", 5)
+    assert found["fashion", "train"] == pytest.approx(tau("train_loss", 5) - measure, abs=1e-5)
+    assert found["fashion", "early"] == pytest.approx(tau("train_loss", 1) - measure, abs=1e-5)
+    assert set(found["fashion"].index) == {*CONTRASTED, KIND}
 
 
 @pytest.mark.parametrize(
