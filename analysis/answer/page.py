@@ -193,9 +193,9 @@ def _boxes(found: Findings) -> list[Notice]:
 
 def _holds(found: Findings) -> Table | None:
     """What would change the answer."""
-    frame = found.contrasts
-    if frame.empty:
+    if _line(found, "train") is None:
         return None
+    frame = found.contrasts
     first = frame[frame["length"] == 1]
     said = {line["contrast"]: outcome(line) for _, line in first.iterrows()}
 
@@ -220,7 +220,7 @@ def _holds(found: Findings) -> Table | None:
 
 
 def _sections(found: Findings) -> list[Section]:
-    if found.contrasts.empty:
+    if _line(found, "train") is None:
         return [_deviations(found), *_words()]
     made = [_kinds(found), _forest(found), _table(found), _deviations(found), _levels(found)]
     made += [_variance(found), _outside(found), _controls(found), _tasks(found)]

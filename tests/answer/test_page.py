@@ -249,6 +249,12 @@ def test_it_prints_on_eight_pages(page: Path, tmp_path: Path) -> None:
     assert len(PdfReader(tmp_path / "page.pdf").pages) <= 8
 
 
+def test_of_too_few_sources_the_page_says_so(tmp_path: Path) -> None:
+    write_simulated(tmp_path / "two", effects(["digits", "text"]), losses=("cross_entropy",))
+    made = write_page(find(tmp_path / "two", workers=1, repeats=2), tmp_path / "page").parent
+    assert "There are too few sources of data to answer by." in words(made)
+
+
 def test_bad_input_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "analysis.answer", "--data", str(tmp_path), "--out"]
     done = subprocess.run(
