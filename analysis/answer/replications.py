@@ -112,13 +112,14 @@ _READ_OWN = (
 
 
 def lacking(found: pd.DataFrame) -> list[str]:
-    """What is not here, each with the command that brings it."""
-    known = set(found["family"])
+    """What is not here, each with the command that brings it, or what it lacks."""
+    here = [entry["name"] for entry in tables() if entry["available"]]
     told = []
     for family, outside in FAMILIES.items():
-        if family not in known:
-            how = f"snas data fetch {outside.fetch}" if outside.fetch else "no training loss held"
-            told.append(f"{family} ({how})")
+        if family not in set(found["family"]):
+            is_here = any(name.startswith(outside.prefix) for name in here)
+            lacks = "no training loss beside a validation measure"
+            told.append(f"{family} ({lacks if is_here else f'snas data fetch {outside.fetch}'})")
     return [*told, *(f"{family} (no source of tables yet)" for family in LATER)]
 
 

@@ -95,7 +95,8 @@ class Signals:
             sum; the median.
         ceiling: τ of two seeds of the goal; None where the table has no seeds.
         less_measure: By signal and mark its τ minus that of the validation measure at the end, with
-            its standard error over cells; none where the table has no validation measure.
+            its standard error over cells; none where the table has no validation measure. Where
+            the goal is a loss, that is the validation loss.
     """
 
     table: str
@@ -226,23 +227,29 @@ def signals_of(name: str) -> Signals | None:
         ahead_error=2 * float(difference.std(ddof=1)) / math.sqrt(len(cells)),
         gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
-        less_measure=_less_measure(columns, cells, wanted, sample),
+        less_measure=_less_measure(
+            columns,
+            "valid loss" if goal.metric.quantity == "loss" else "valid measure",
+            cells,
+            wanted,
+            sample,
+        ),
     )
 
 
 def _less_measure(
-    columns: Columns, cells: Indices, wanted: Values, sample: Indices
+    columns: Columns, reference: str, cells: Indices, wanted: Values, sample: Indices
 ) -> dict[str, dict[float, tuple[float, float]]]:
-    """Every signal's τ minus that of the validation measure at the end, on the cells with both."""
-    if "valid measure" not in columns:
+    """Every signal's τ minus that of a reference at the end, on the cells with both."""
+    if reference not in columns:
         return {}
-    measure = columns["valid measure"][1.0][1][cells]
+    measure = columns[reference][1.0][1][cells]
     found: dict[str, dict[float, tuple[float, float]]] = {}
     for signal, by_mark in columns.items():
         for mark, (_, column) in by_mark.items():
             values = column[cells]
             both = np.isfinite(values) & np.isfinite(measure)
-            if (signal, mark) == ("valid measure", 1.0) or both.sum() < _FEWEST:
+            if (signal, mark) == (reference, 1.0) or both.sum() < _FEWEST:
                 continue
             chosen = sample[both[sample]]
             own, _ = shares_of_cells(values[chosen], wanted[chosen])
