@@ -222,9 +222,9 @@ def _holds(found: Findings) -> Table | None:
 def _sections(found: Findings) -> list[Section]:
     if _line(found, "train") is None:
         return [_deviations(found), *_words()]
-    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _levels(found)]
-    made += [_variance(found), _outside(found), _controls(found), _tasks(found)]
-    return [*made, _losses(found), _beside(found), *_words()]
+    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
+    made += [_levels(found), _outside(found), _losses(found), _controls(found), _tasks(found)]
+    return [*made, _beside(found), *_words()]
 
 
 def _words() -> list[Section]:
@@ -346,6 +346,8 @@ _SHOWN = {
     "validation measure, 20 %": ("valid", "measure", 20),
     "validation loss, end": ("valid", "loss", 100),
     "validation loss, last fifth": ("valid", "loss", "late"),
+    "validation calibration error, end": ("valid", "ece", 100),
+    "validation error under attack, end": ("valid", "robust_error", 100),
     "training loss, end": ("train", "loss", 100),
     "training loss, 20 %": ("train", "loss", 20),
     "training loss, mean of the run": ("train", "loss", "mean"),
@@ -357,26 +359,29 @@ _SHOWN = {
 def _levels(found: Findings) -> Section:
     keys = ["split", "quantity", "time", "goal"]
     means = found.kinds.groupby(keys)[["tau", "quarter", "corrected", "regret"]].mean()
+    tau = means["tau"].unstack("goal")
+    of_measure = means.xs("measure", level="goal")
     lines = []
     for title, key in _SHOWN.items():
-        if (*key, "measure") in means.index and (*key, "loss") in means.index:
-            on_loss = means.loc[(*key, "loss")].add_suffix("_of_loss")
-            lines.append({"signal": title, **means.loc[(*key, "measure")], **on_loss})
+        if key in of_measure.index:
+            others = tau.loc[key].reindex(["loss", "ece", "robust_error"])
+            lines.append({"signal": title, **of_measure.loc[key], **others})
     columns: Columns = [
         ("signal", "usual length", "signal"),
         ("goal: measure", "τ", "tau 2"),
-        ("", "quarter", "quarter 2"),
-        ("", "corrected", "corrected 2"),
+        ("", "best quarter", "quarter 2"),
+        ("", "without noise", "corrected 2"),
         ("", "regret", "regret 2"),
-        ("goal: loss", "τ", "tau_of_loss 2"),
+        ("goal: loss", "τ", "loss 2"),
+        ("calibration", "τ", "ece 2"),
+        ("under attack", "τ", "robust_error 2"),
     ]
     text = (
-        "The mean over sources. Quarter: τ in the best quarter. Corrected: τ without the noise of"
-        " seeds (Spearman 1904). Regret: in standard deviations of a training seed. data/kinds.csv"
+        "The mean over sources. Without noise: τ corrected for that of seeds (Spearman 1904)."
+        " Regret: in standard deviations of a training seed. Calibration error and error under"
+        " attack are of classifiers. data/kinds.csv"
     )
-    return Section(
-        "Floors and ceilings", [_listed(pd.DataFrame(lines), columns), note(text)], half=True
-    )
+    return Section("Floors and ceilings", [_listed(pd.DataFrame(lines), columns), note(text)])
 
 
 def _variance(found: Findings) -> Section:
@@ -537,4 +542,4 @@ def _beside(found: Findings) -> Section:
         blocks.append(f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}.")
     files = ("moderator", "besides", "pilot", "short_runs", "second_space")
     blocks.append(note(", ".join(f"data/{name}.csv" for name in files)))
-    return Section("Told besides", blocks, half=True)
+    return Section("Told besides", blocks)
