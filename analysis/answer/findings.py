@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.answer import contrasts as rules
 from analysis.answer.controls import controls
+from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import STORE, read_searches
@@ -76,7 +77,7 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
         raise UserError(f"No table of {data} has ten of these classes that two seeds trained.")
     pilot = tables_of(read_folder(data, PILOT)) if classes != PILOT else []
     with ProcessPoolExecutor(max(workers, 1)) as pool:
-        outside = pool.submit(replications)
+        outside, exact = pool.submit(replications), pool.submit(optima, data)
         judged = list(pool.map(partial(judge, n=len(classes)), tables))
         of_pilot = list(pool.map(partial(judge, n=len(PILOT)), pilot))
         usual = [one for one in rules.of_length(judged, 1) if not one.is_noise]
@@ -99,6 +100,7 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
         "moderator": rules.moderator(judged),
         "left_out": rules.left_out(judged),
         "second_space": rules.second_space(judged),
+        "optima": exact.result(),
         "short_runs": rules.short_runs(judged, len(classes)),
         "replications": found,
         "variance": shares(searches),

@@ -540,6 +540,12 @@ def _beside(found: Findings) -> Section:
     for (space, name), part in found.second_space.groupby(["space", "contrast"], sort=False):
         told = "; ".join(f"{line['task']} {estimate(line)}" for _, line in part.iterrows())
         blocks.append(f"{TITLES[name].capitalize()} in the space {space} (exploratory): {told}.")
-    files = ("moderator", "besides", "pilot", "short_runs", "second_space")
+    for (task, n), part in found.optima.groupby(["task", "classes"], sort=False):
+        told = [f"{line['signal']} {line['better']:.1%}" for _, line in part.iterrows()]
+        blocks.append(
+            f"Among all {n:,} classes of {task}, so many are better than the pick by another seed:"
+            f" {'; '.join(told)} (split, quantity, per cent of the run)."
+        )
+    files = ("moderator", "besides", "pilot", "short_runs", "second_space", "optima")
     blocks.append(note(", ".join(f"data/{name}.csv" for name in files)))
     return Section("Told besides", blocks)

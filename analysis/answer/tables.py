@@ -158,17 +158,18 @@ class Folder(NamedTuple):
     about: dict[str, dict[str, Any]]
 
 
-def read_folder(folder: Path, classes: range = TESTED) -> Folder:
+def read_folder(folder: Path, classes: range = TESTED, name: str = "*") -> Folder:
     """Read every table of a folder.
 
     Args:
         folder: Where ``TASK.h5``, ``TASK-x4.h5`` and so on lie.
         classes: The places of the classes to read.
+        name: Of one table, or a pattern of several.
 
     Raises:
         UserError: There is no table, one is damaged, or a task's source is not known.
     """
-    paths = sorted(folder.glob("*.h5"))
+    paths = sorted(folder.glob(f"{name}.h5"))
     if not paths:
         raise UserError(f"There is no table in {folder}; give a folder with TASK.h5 files.")
     parts: list[pd.DataFrame] = []

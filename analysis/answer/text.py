@@ -86,5 +86,4 @@ DEVIATIONS = (
     " needed for a goal by the other three.",
     "The variances of two negative controls come from each class's part of τ instead of the"
     " bootstrap (400 studies × 1,000 resamples would take hours).",
-    "Not on this page yet: exact optima among all classes of two tasks.",
 )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy.stats import kendalltau
 
+from analysis.answer import optima as picks
 from analysis.answer import replications as outside
 from analysis.answer import searching
 from analysis.answer.contrasts import second_space, short_runs
@@ -212,6 +213,25 @@ def test_another_space_is_told_apart(judged: list[Judged]) -> None:
     found = second_space([other, *judged[1:]])
     assert set(found["space"]) == {"macro"} and len(found) == 4
     assert places_in("macro", range(50, 150)) == range(100)
+
+
+def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picks, "_FEWEST", 60)
+    write_simulated(tmp_path, effects(["rotation"]), classes=range(80), broken=False)
+    write_simulated(tmp_path, effects(["digits"]), classes=range(50), broken=False)
+    found = picks.optima(tmp_path)
+    assert set(found["task"]) == {"rotation"} and set(found["classes"]) == {80}
+    (table,) = tables_of(read_folder(tmp_path, range(80), "rotation"))
+    goal, signal = table("test", "error"), table("train", "loss")
+    better, lost = [], []
+    for seed in range(4):
+        rest = np.delete(goal, seed, axis=0).mean(axis=0)
+        pick = rest[signal[seed].argmin()]
+        better.append(np.mean(rest < pick - 1e-9))
+        lost.append(pick - rest.min())
+    line = found.set_index("signal").loc["train loss 100"]
+    assert line["better"] == pytest.approx(np.mean(better))
+    assert line["regret"] == pytest.approx(np.mean(lost) / np.sqrt(goal.var(0, ddof=1).mean()))
 
 
 def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
