@@ -53,6 +53,8 @@ from surrogate_nas.tables import Seed
 Cost = Callable[[Cell, int], float]
 """What a training of a cell for so many epochs costs, roughly."""
 
+SECONDS = "train_seconds"
+"""The record of what a training took until an epoch, which a table of it charges."""
 _DEARER = 1e3
 """How many times its typical value no cell is thought to reach of a reported cost."""
 _MOST_EPOCHS = 100_000
@@ -186,7 +188,8 @@ class Training(Benchmark):
         own = [metric_named(each, source=self.source) for each in self._known]
         taken = {*self._reported, *self._known}
         sizes = [metric for metric, _ in untrained(space).values() if metric.name not in taken]
-        self.metrics = (*self._reported.values(), *own, *sizes)
+        records = [] if SECONDS in taken else [self._seconds()]
+        self.metrics = (*self._reported.values(), *own, *sizes, *records)
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
@@ -215,6 +218,20 @@ class Training(Benchmark):
             entries = {**vars(plain), "epochs": every}
             metrics[name] = Metric(**entries)
         return metrics
+
+    def _seconds(self) -> Metric:
+        """What a training took from its first epoch on."""
+        clock = "processor" if self._on_cpu else "wall-clock"
+        return Metric(
+            SECONDS,
+            "s",
+            "record",
+            "cost",
+            tuple(range(1, self.epochs + 1)),
+            "train",
+            f"{clock} time of the first n epochs, as the training took it",
+            self.source,
+        )
 
     def _divisors(self, typical: Mapping[str, float]) -> dict[str, float]:
         """What divides reported costs, by their names."""
@@ -344,7 +361,7 @@ class Training(Benchmark):
             curve = self._trained(cell, epochs, number)
             for j, question in enumerate(questions):
                 if question.epochs is not None:
-                    values[i, j] = curve[question.epochs].metrics[question.metric]
+                    values[i, j] = _value(curve[question.epochs], question.metric)
             cost[i] = curve[epochs[-1]].seconds
         return Measurement(values, cost)
 
@@ -490,8 +507,8 @@ class Training(Benchmark):
         return None if question.epochs is None else 1
 
     def is_dear(self, metric: str) -> bool:
-        """Whether a metric is reported by trainings."""
-        return metric in self._reported
+        """Whether a metric is known by trainings alone."""
+        return metric in self._reported or metric == SECONDS
 
     def reference_sample(self, question: Question) -> Sequence[Cell]:
         """The cells of a known metric's median; none for a reported one."""
@@ -540,6 +557,11 @@ class Training(Benchmark):
                 f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
             ) from error
         return check_number(f"The cost of {cell}", value)
+
+
+def _value(trained: Trained, metric: str) -> float:
+    """What a training reported, or what it took."""
+    return trained.metrics.get(metric, trained.seconds)
 
 
 @contextmanager
