@@ -10,28 +10,39 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from surrogate_nas.cli.options import PROCESSES, EngineOption, WorkersOption, workers_or_usual
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks.building.losses.pairs import Pair
 
 
+_SEEDS = 3
+_NOISY_CLASSES = 500
+_LATENCIES = 500
+
+
 def table(
-    task: Annotated[str, typer.Argument(help="A task's name, or file.py:TASK.")] = "fashion",
+    task: Annotated[
+        str, typer.Argument(help="A task's name, file.py:TASK, or file.py:TRAINING.")
+    ] = "fashion",
     out: Annotated[
         Path | None, typer.Option(help="The table's file; among the imported ones if left out.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="The length of every run; the task's default if left out.")
     ] = None,
-    seeds: Annotated[int, typer.Option(help="How many seeds tell the noise.")] = 3,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="How many seeds tell the noise; 3, or those of your own training."),
+    ] = None,
     noisy_classes: Annotated[
-        int, typer.Option(help="How many classes all seeds train; the others seed 0 only.")
-    ] = 500,
+        int | None,
+        typer.Option(help="How many classes all seeds train, the others seed 0 only; 500."),
+    ] = None,
     latencies: Annotated[
-        int, typer.Option(help="Cells whose latency is measured here; 0 for none.")
-    ] = 500,
+        int | None, typer.Option(help="Cells whose latency is measured here; 500, 0 for none.")
+    ] = None,
     workers: WorkersOption = None,
     engine: EngineOption = PROCESSES,
     space: Annotated[
@@ -42,33 +53,59 @@ def table(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Train every cell of a space on a task: a benchmark.
+    """Train every cell of a space: a benchmark.
 
-    Cells of one functional class share a training. Interrupted, it goes on.
+    On a task, cells of one functional class share a training. A training of your own trains each by
+    all of its seeds. Interrupted, it goes on.
 
     \b
     Examples:
       snas table digits --workers 2
       snas table digits --space macro
+      snas table mine.py:MINE --workers 2 --out mine.h5
     """
     from surrogate_nas.benchmarks.building.make import make_table
     from surrogate_nas.space import register
+    from surrogate_nas.study.own_table import is_own, make_own_table
 
     started = time.perf_counter()
     with progress_bar("trainings") as progress:
-        path, card = make_table(
-            task,
-            out=out,
-            epochs=epochs,
-            seeds=seeds,
-            noisy_classes=noisy_classes,
-            latencies=latencies,
-            workers=workers,
-            engine=engine,
-            space=register(space).definition if space else None,
-            other=beside,
-            progress=progress,
-        )
+        if is_own(task):
+            of_tasks = {
+                "--noisy-classes": noisy_classes,
+                "--latencies": latencies or None,
+                "--space": space,
+                "--beside": beside,
+            }
+            if given := [option for option, value in of_tasks.items() if value is not None]:
+                raise UserError(
+                    f"{task} has a space and a network of its own, and every cell is trained with"
+                    f" every seed: leave out {', '.join(given)}."
+                )
+            path, card = make_own_table(
+                task,
+                out=out,
+                epochs=epochs,
+                seeds=seeds,
+                workers=workers,
+                engine=engine,
+                progress=progress,
+                note=lambda line: note(in_a_line(line)),
+            )
+        else:
+            path, card = make_table(
+                task,
+                out=out,
+                epochs=epochs,
+                seeds=_SEEDS if seeds is None else seeds,
+                noisy_classes=_NOISY_CLASSES if noisy_classes is None else noisy_classes,
+                latencies=_LATENCIES if latencies is None else latencies,
+                workers=workers,
+                engine=engine,
+                space=register(space).definition if space else None,
+                other=beside,
+                progress=progress,
+            )
     content = {
         "table": str(path),
         "bytes": path.stat().st_size,

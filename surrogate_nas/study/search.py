@@ -54,7 +54,7 @@ _STOPPED = "it was stopped after"
 """How the reason of a training begins that looked hopeless."""
 _SAME_SPEED = 0.1
 """Slots whose speed differs by no more than this share count as one machine."""
-_ALIKE = 3
+ALIKE = 3
 """So many trainings that fail alike at the beginning are the user's mistake."""
 _INFEASIBLE = 10.0
 """Above every scalarised score of a feasible cell."""
@@ -222,17 +222,25 @@ def _told(slots: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
     return {"slots": slots}
 
 
-def is_mistake(trials: Sequence[Trial]) -> bool:
-    """Whether a mistake in the user's code may have made all of some trials fail alike."""
-    if not trials or not all(trial.failure for trial in trials):
+def is_mistake(failures: Sequence[tuple[str, str]]) -> bool:
+    """Whether a mistake in the user's code may have made all of some trainings fail alike.
+
+    Args:
+        failures: Of each training its cell's text and why it failed, empty where it did not.
+    """
+    if not failures or not all(failure for _, failure in failures):
         return False
     reasons = set()
-    for trial in trials:
-        reason, _, _ = trial.failure.partition("; its output is in ")
+    for cell, failure in failures:
+        reason, _, _ = failure.partition("; its output is in ")
         if reason.startswith(_STOPPED):
             return False
-        reasons.add(reason.replace(trial.cell.text, ""))
+        reasons.add(reason.replace(cell, ""))
     return len(reasons) == 1
+
+
+def _failures(trials: Sequence[Trial]) -> list[tuple[str, str]]:
+    return [(trial.cell.text, trial.failure) for trial in trials]
 
 
 class _Search:
@@ -302,7 +310,7 @@ class _Search:
                         slots = workers.of_slots
                     if workers.is_interrupted:
                         raise KeyboardInterrupt
-                if is_mistake(self.trials):
+                if is_mistake(_failures(self.trials)):
                     raise self._mistake("All trainings")
                 self._write_held_back()
                 self.diagnosis = {**strategy.diagnosis(), **_told(slots)}
@@ -425,9 +433,9 @@ class _Search:
         """
         self.trials.extend(trials)
         self._held_back += trials
-        if is_mistake(self.trials[:_ALIKE]):
-            if len(self.trials) >= _ALIKE:
-                raise self._mistake(f"The first {_ALIKE} trainings")
+        if is_mistake(_failures(self.trials[:ALIKE])):
+            if len(self.trials) >= ALIKE:
+                raise self._mistake(f"The first {ALIKE} trainings")
             return
         self._write_held_back()
 
