@@ -218,6 +218,8 @@ class Benchmark(ABC):
         citation: The paper to cite.
         default_seed: What is read where no seed is named: the mean over seeds, or the seed that is
             trained.
+        seed_policy: What a search sees where nobody says it: ``mean`` what is reported, ``draw`` a
+            single training of each cell.
         has_columns: Whether `column` works, since every answer is known before it is asked.
         joined: Files whose metrics were joined to it, absolute.
         address: What `surrogate_nas.load` opens it by again; a file's is absolute.
@@ -268,6 +270,7 @@ class Benchmark(ABC):
     licence: str
     citation: str
     default_seed: Seed = "mean"
+    seed_policy: Literal["mean", "draw"] = "mean"
     has_columns: bool = False
     joined: tuple[Path, ...] = ()
     address: str = ""
@@ -423,6 +426,8 @@ class Benchmark(ABC):
         since: int,  # noqa: ARG002
         epochs: int,  # noqa: ARG002
         metrics: Sequence[str] = (),  # noqa: ARG002
+        *,
+        seed: Seed | None = None,  # noqa: ARG002
     ) -> float:
         """The cost of training a cell on between two numbers of epochs, with one validation pass.
 
@@ -431,6 +436,7 @@ class Benchmark(ABC):
             since: The epochs that it was trained for.
             epochs: The epochs after which it is asked for, more than those.
             metrics: What is asked for, which may be of several trainings.
+            seed: The training seed, where seeds are drawn of what is trained here; else None.
 
         Raises:
             UserError: Epochs are no points of one run here (`one_curve`).

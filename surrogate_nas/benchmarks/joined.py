@@ -81,6 +81,7 @@ class JoinedBenchmark(Benchmark):
         self.licence = base.licence
         self.citation = base.citation
         self.default_seed = base.default_seed
+        self.seed_policy = base.seed_policy
         self.address = base.address
         self.more = base.more
         self.one_by_one = base.one_by_one
@@ -235,11 +236,12 @@ class JoinedBenchmark(Benchmark):
         since: int,
         epochs: int,
         metrics: Sequence[str] = (),
+        *,
+        seed: Seed | None = None,
     ) -> float:
         """What the base charges to train a cell on (see `Benchmark.continued`); files are free."""
-        return self.base.continued(
-            cell, since, epochs, [metric for metric in metrics if metric not in self._owners]
-        )
+        own = [metric for metric in metrics if metric not in self._owners]
+        return self.base.continued(cell, since, epochs, own, seed=seed)
 
     def final(self, cell: Cell) -> dict[str, float | None]:
         """The final metrics of the base and the files; for a surrogate those of its truth."""

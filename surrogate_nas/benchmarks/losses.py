@@ -232,6 +232,8 @@ class LossesBenchmark(TableBenchmark):
         since: int,
         epochs: int,
         metrics: Sequence[str] = (),
+        *,
+        seed: Seed | None = None,  # noqa: ARG002 - seconds are of no seed
     ) -> float:
         """The seconds of the epochs between, and of one validation pass, for every loss read."""
         place = self.space.index(cell)

@@ -131,6 +131,8 @@ class PredictedBenchmark(Benchmark):
         since: int,
         epochs: int,
         metrics: Sequence[str] = (),  # noqa: ARG002
+        *,
+        seed: Seed | None = None,  # noqa: ARG002
     ) -> float:
         """The predicted seconds of the epochs in between.
 

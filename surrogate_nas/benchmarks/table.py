@@ -301,6 +301,8 @@ class TableBenchmark(Benchmark):
         since: int,
         epochs: int,
         metrics: Sequence[str] = (),
+        *,
+        seed: Seed | None = None,  # noqa: ARG002 - seconds are of no seed
     ) -> float:
         """The seconds of the epochs in between, and of one validation pass.
 

@@ -58,6 +58,8 @@ SECONDS = "train_seconds"
 _DEARER = 1e3
 """How many times its typical value no cell is thought to reach of a reported cost."""
 _MOST_EPOCHS = 100_000
+MOST_SEEDS = 1000
+"""Seeds of a cell; those beyond a million confirm the winner of a search."""
 _SHORT = 16
 _WAIT_SECONDS = 0.05
 _MOST_UNSEEN = 20
@@ -108,6 +110,7 @@ class Training(Benchmark):
         known: Mapping[str, Function] | None = None,
         typical: Mapping[str, float] | None = None,
         stochastic: bool = True,
+        seeds: int = 1,
         cost: Cost | None = None,
         device: str = "cpu",
         threads: int = 1,
@@ -134,6 +137,11 @@ class Training(Benchmark):
             typical: By name of a reported cost, what divides it in an objective. Its median over
                 the space would take many trainings.
             stochastic: Whether the seed matters; False where it gives the same answer for any.
+            seeds: How many seeds of a cell may be asked for. With 1, a search sees seed 0 of every
+                cell, which is also what is reported. With more, it sees one seed of each cell,
+                drawn by run and cell, so that no strategy can learn a seed's luck; what the search
+                has found is then trained by the other seeds too, which is not charged to its
+                budget, and reported by the mean over all of them (`seed_policy="draw"`).
             cost: What a training costs, by cell and epochs, in a unit of its own; it orders
                 trainings that run side by side. By default multiply-adds times epochs, or epochs.
             device: What it trains on, as the function names it.
@@ -167,6 +175,12 @@ class Training(Benchmark):
         self.longest_seconds = _limit("longest", longest)
         self.longest_silence = _limit("silence", silence)
         self.stochastic = stochastic
+        self.seeds_each = check_whole("The number of seeds", seeds, 1, MOST_SEEDS)
+        if self.seeds_each > 1:
+            if not stochastic:
+                raise UserError("Where the seed does not matter (stochastic=False), there is one.")
+            self.default_seed = "mean"
+            self.seed_policy = "draw"
         self.name = name or space.name
         self.title = title or f"trainings of {space.name}"
         self.source = "trained here by the user's code"
@@ -250,7 +264,7 @@ class Training(Benchmark):
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.address:  # the file is read again, so that its functions need not be picklable
-            return _opened_again, (self.address, self.fingerprint)
+            return _opened_again, (self.address, self.fingerprint, self.seeds_each)
         settings = {
             "metrics": list(self._reported),
             "epochs": self.epochs,
@@ -258,6 +272,7 @@ class Training(Benchmark):
             "known": self._known,
             "typical": self._typical,
             "stochastic": self.stochastic,
+            "seeds": self.seeds_each,
             "cost": self._cost,
             "device": self.device,
             "threads": self.threads,
@@ -344,10 +359,17 @@ class Training(Benchmark):
     ) -> Measurement:
         """Answer from what was reported before, and train the rest in this process.
 
+        The mean is over all seeds, and its cost that of all their trainings.
+
         Raises:
             EvaluationError: A training fails.
-            UserError: The seed is no number, or the home folder cannot be written.
+            UserError: There is one seed and the mean is asked for, or the home folder cannot be
+                written.
         """
+        if seed == "mean" and self.seeds_each > 1:
+            each = [self.measure(cells, questions, one) for one in range(self.seeds_each)]
+            values = np.mean([one.values for one in each], axis=0)
+            return Measurement(values, np.sum([one.cost for one in each], axis=0))
         number = self._seed(seed)
         epochs = sorted({q.epochs for q in questions if q.epochs is not None})
         values = np.empty((len(cells), len(questions)))
@@ -485,13 +507,19 @@ class Training(Benchmark):
         since: int,
         epochs: int,
         metrics: Sequence[str] = (),  # noqa: ARG002 - all are of one training
+        *,
+        seed: Seed | None = None,
     ) -> float:
         """The seconds of training a cell on, as it was done: all, where its checkpoint was gone.
 
         Raises:
             UserError: No such training is recorded.
         """
-        seed = self._asked.get(cell.text)
+        if seed == "mean":
+            each = range(self.seeds_each)
+            return sum(self.continued(cell, since, epochs, seed=one) for one in each)
+        if seed is None:
+            seed = self._asked.get(cell.text)
         if seed is None:  # another process trained it
             seed = self.cache.seed_of(cell.text, epochs)
         last = None if seed is None else self.cache.find((cell.text, epochs, seed))
@@ -503,8 +531,15 @@ class Training(Benchmark):
         return max(last.seconds - first.seconds, 0.0)
 
     def n_seeds(self, cell: Cell, question: Question, seed: Seed) -> int | None:  # noqa: ARG002 - the interface
-        """One, where training plays a part."""
-        return None if question.epochs is None else 1
+        """All for the mean, else one, where training plays a part."""
+        if question.epochs is None:
+            return None
+        return self.seeds_each if seed == "mean" else 1
+
+    def seeds(self, question: Question) -> tuple[int, ...]:
+        """The seeds that a search may see of a cell; empty where it sees always the same one."""
+        is_drawn = self.seeds_each > 1 and question.epochs is not None
+        return tuple(range(self.seeds_each)) if is_drawn else ()
 
     def is_dear(self, metric: str) -> bool:
         """Whether a metric is known by trainings alone."""
@@ -628,12 +663,13 @@ def _made_with() -> dict[str, str]:
     return made_with
 
 
-def _opened_again(address: str, fingerprint: str) -> Benchmark:
+def _opened_again(address: str, fingerprint: str, seeds: int) -> Benchmark:
     """The same in another process, from a file that is as it was."""
     from surrogate_nas.benchmarks import load
 
     benchmark = load(address)
-    if benchmark.fingerprint != fingerprint:
+    is_same = isinstance(benchmark, Training) and benchmark.seeds_each == seeds
+    if not is_same or benchmark.fingerprint != fingerprint:
         raise UserError(
             f"{address} was edited while its cells are trained; give the same command again to"
             " train by the new one."

@@ -259,8 +259,9 @@ def _show_confirmed(confirmed: Confirmation) -> None:
 
 def _content(run: Run, bound: Objective) -> dict[str, Any]:
     from surrogate_nas.study.comparison import final_metrics
+    from surrogate_nas.study.judging import found_by
 
-    (best,), optimum = bound.reported([run.incumbent]), bound.optimum()
+    best, optimum = found_by(bound, run), bound.optimum()
     answer: dict[str, Any] = {
         "cell": None,
         "score": None,
@@ -302,7 +303,32 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
         "objective": bound.describe(),
         "warning": bound.warning,
         **({"diagnosis": run.diagnosis} if run.diagnosis else {}),
+        **_judged_content(run),
     }
+
+
+def _judged_content(run: Run) -> dict[str, Any]:
+    """What was trained by other seeds to judge the answer, which the budget does not hold."""
+    if run.judged is None:
+        return {}
+    return {
+        "judged": {
+            "seeds": list(run.judged.seeds),
+            "trainings": run.judged.trainings,
+            "cost_seconds": run.judged.cost,
+            "failures": list(run.judged.failures),
+        }
+    }
+
+
+def _judged_rows(run: Run) -> list[tuple[str, object]]:
+    if run.judged is None:
+        return []
+    spent = f"{run.judged.trainings}, {seconds(run.judged.cost)} s"
+    rows: list[tuple[str, object]] = [("trainings by other seeds, not charged", spent)]
+    if run.judged.failures:
+        rows.append(("failed of these", "; ".join(run.judged.failures)))
+    return rows
 
 
 def _known_content(run: Run) -> dict[str, Any]:
@@ -343,7 +369,9 @@ def _rows(
     bound: Objective,
     content: dict[str, Any],
 ) -> list[tuple[str, object]]:
-    (best,), best_content = bound.reported([run.incumbent]), content["best"]
+    from surrogate_nas.study.judging import found_by
+
+    best, best_content = found_by(bound, run), content["best"]
     final = sorted(best_content["final"].items(), key=lambda item: "@" in item[0])
     rows: list[tuple[str, object]] = [
         ("best cell", best_content["cell"]),
@@ -370,6 +398,7 @@ def _rows(
         *_known_rows(content),
         ("evaluations", len(run.trials)),
         *failed,
+        *_judged_rows(run),
         (f"{_charged(bound)} {bound.benchmark.cost}", seconds(run.simulated_seconds)),
         ("real seconds", seconds(run.real_seconds)),
     ]

@@ -41,6 +41,7 @@ from surrogate_nas.objective.seeds import (
     as_reported,
     check_drawable,
     checked_policy,
+    trained_seeds,
     worst_of_seeds,
 )
 from surrogate_nas.objective.terms import (
@@ -146,7 +147,7 @@ class Objective:
         *,
         subject_to: str | None = None,
         seed: Seed | None = None,
-        seed_policy: str = "mean",
+        seed_policy: str | None = None,
         search_on_final: str | Sequence[str] = (),
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
@@ -161,7 +162,7 @@ class Objective:
                 benchmark's default.
             seed_policy: ``mean`` for a search that sees what is reported, ``draw`` for one that
                 sees a single training of each cell, drawn by run and cell, while reports and regret
-                use the mean.
+                use the mean; None for the benchmark's own.
             search_on_final: Final metrics that a search may see all the same, which every report
                 then says.
 
@@ -180,7 +181,7 @@ class Objective:
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = declared(search_on_final, benchmark)
-        self.seed_policy = checked_policy(seed_policy, seed)
+        self.seed_policy = checked_policy(seed_policy, seed, benchmark)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -213,6 +214,11 @@ class Objective:
         check_used(self.search_on_final, (question.metric for question in self._questions))
         if self.draws:
             check_drawable(benchmark, self._questions)
+            if self.parts > 1 and not benchmark.has_columns:
+                raise UserError(
+                    "Several objectives by drawn seeds take a table; with --seed-policy mean every"
+                    f" evaluation trains {benchmark.name} by all of its seeds."
+                )
             pairs = zip(self.terms, self._questions, strict=False)
             self.terms = [
                 replace(t, largest=worst_of_seeds(benchmark, q, t.largest)) for t, q in pairs
@@ -240,6 +246,23 @@ class Objective:
     def draws(self) -> bool:
         """Whether a search sees one drawn seed of each cell, and not what is reported."""
         return self.seed_policy == "draw"
+
+    @cached_property
+    def trained_seeds(self) -> tuple[int, ...]:
+        """The seeds of a cell that are trained when they are asked for, where a search sees a drawn
+        one of them; empty otherwise.
+        """
+        return trained_seeds(self.benchmark, self._questions) if self.draws else ()
+
+    def seed_of(self, draw: Draw, cell: Cell) -> Seed:
+        """The seed that a search sees of a cell: the drawn one where it is trained when it is asked
+        for, else what is reported.
+
+        Args:
+            draw: Of which run.
+            cell: The cell.
+        """
+        return draw.number(self.trained_seeds, cell) if self.trained_seeds else self.seed
 
     def _bind(self, term: Term, part: int) -> BoundTerm:
         question = self._ask(term.metric, term.epochs)
@@ -355,7 +378,12 @@ class Objective:
         } - {""}
         policy = self.draws and self.seed_policy
         finals = sorted(self.search_on_final)
-        where_any = {"proxies": sorted(looked_up), "seed_policy": policy, "search_on_final": finals}
+        where_any = {
+            "proxies": sorted(looked_up),
+            "seed_policy": policy,
+            "search_on_final": finals,
+            "seeds": self._seeds_of_a_training(),
+        }
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": self.benchmark.identity,
             "data": self.benchmark.fingerprint,
@@ -366,6 +394,10 @@ class Objective:
             "conventions": CONVENTIONS,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _seeds_of_a_training(self) -> list[int]:
+        """The seeds that answers depend on where cells are trained when they are asked for."""
+        return list(trained_seeds(self.benchmark, self._questions)) if self.seed == "mean" else []
 
     def on(self, benchmark: Benchmark) -> Objective:
         """The same objective on another benchmark, whose constants it takes.
@@ -467,7 +499,9 @@ class Objective:
             questions = self.questions(epochs, read)
         except UserError:
             return False
-        return not self.draws or self.single_seeds(questions) is not None
+        if not self.draws or self.trained_seeds:
+            return True
+        return self.single_seeds(questions) is not None
 
     def questions(self, epochs: int | None = None, read: Sequence[str] = ()) -> list[Question]:
         """What a look-up asks for: the terms, the limits, and what else is to be read.
@@ -539,6 +573,8 @@ class Objective:
         Raises:
             UserError: The benchmark does not hold what is asked for.
         """
+        if self.trained_seeds:
+            return self._trained(draw, cells, self._questions if questions is None else questions)
         values, cost = self.measure(cells, questions)
         if not self.draws:
             return Measurement(values, cost)
@@ -548,6 +584,15 @@ class Objective:
             raise UserError(f"{self.benchmark.name} holds no single seeds of {asked} together.")
         own = [self.benchmark.space.cell(cell) for cell in cells]
         return Measurement(draw.seen(seeds, own, values), cost)
+
+    def _trained(
+        self, draw: Draw, cells: Sequence[Cell], questions: Sequence[Question]
+    ) -> Measurement:
+        """Train each cell by its drawn seed."""
+        own = [self.benchmark.space.cell(cell) for cell in cells]
+        each = [self.benchmark.measure([cell], questions, self.seed_of(draw, cell)) for cell in own]
+        values = np.concatenate([one.values for one in each])
+        return Measurement(values, np.concatenate([one.cost for one in each]))
 
     def untrained(self, question: Question, cell: Cell) -> float | None:
         """What needs no training of a cell: a size, or a cost that was measured before.
@@ -580,9 +625,11 @@ class Objective:
         """Trials as in reports: where seeds were drawn, with values of the mean over seeds.
 
         A cell is feasible then if it was seen to be and is so by the mean. Trials after other
-        epochs than the objective's stay as they were seen, as they cannot be an answer.
+        epochs than the objective's stay as they were seen, as they cannot be an answer. So do all
+        where a seed would have to be trained for it: only what a run found is trained by the others
+        (`surrogate_nas.study.judging`).
         """
-        if not self.draws:
+        if not self.draws or self.trained_seeds:
             return list(trials)
         is_complete = [trial.epochs == self.epochs and not trial.failure for trial in trials]
         complete = [trial for trial, is_one in zip(trials, is_complete, strict=True) if is_one]

@@ -119,6 +119,15 @@ class Draw:
         has_seed = seeds.held[[cell.index for cell in cells]]
         return np.asarray(np.where(has_seed, ranks, np.iinfo(np.uint64).max).argmin(axis=1))
 
+    def number(self, numbers: Sequence[int], cell: Cell) -> int:
+        """The seed of a cell that is trained when it is asked for: the one that `places` takes.
+
+        Args:
+            numbers: The seeds that there are, rising.
+            cell: The cell.
+        """
+        return min(numbers, key=lambda seed: self._rank(cell, seed))
+
     def _rank(self, cell: Cell, seed: int) -> int:
         key = f"{self.root} {self.run} {seed} {cell.text}".encode()
         return int.from_bytes(blake2b(key, digest_size=8).digest())
@@ -143,8 +152,12 @@ class Draw:
         )
 
 
-def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
-    """A seed policy, if it is one and goes with the seed that was named."""
+def checked_policy(policy: str | None, seed: Seed | None, benchmark: Benchmark) -> SeedPolicy:
+    """A seed policy, if it is one and goes with the seed that was named; None is the benchmark's
+    own.
+    """
+    if policy is None:
+        return benchmark.seed_policy if seed in (None, "mean") else "mean"
     if policy not in get_args(SeedPolicy):
         raise UserError(
             f"A seed policy is {' or '.join(get_args(SeedPolicy))}, not {policy!r:.80}."
@@ -154,10 +167,30 @@ def checked_policy(policy: str, seed: Seed | None) -> SeedPolicy:
     return cast(SeedPolicy, policy)
 
 
+def trained_seeds(benchmark: Benchmark, questions: Sequence[Question]) -> tuple[int, ...]:
+    """The seeds that a search may see of what is trained when it is asked for, rising.
+
+    Args:
+        benchmark: What answers; a table holds its seeds, and gives none here.
+        questions: Resolved questions.
+    """
+    trained = [question for question in questions if question.epochs is not None]
+    if benchmark.has_columns or not trained:
+        return ()
+    return tuple(sorted(set.intersection(*(set(benchmark.seeds(one)) for one in trained))))
+
+
 def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
     """Refuse a draw of seeds where a table does not hold them for every cell that it holds."""
     trained = [str(question) for question in questions if question.epochs is not None]
     asked = ", ".join(trained or map(str, questions))
+    if trained_seeds(benchmark, questions):
+        return
+    if benchmark.runs_apart:
+        raise UserError(
+            f"{benchmark.name} names no seeds of {asked}, so none can be drawn; a training of your"
+            " own does by surrogate_nas.Training(…, seeds=3)."
+        )
     seeds = SingleSeeds.of(benchmark, questions)
     if seeds is None:
         there = (
@@ -179,6 +212,8 @@ def check_drawable(benchmark: Benchmark, questions: Sequence[Question]) -> None:
 
 def worst_of_seeds(benchmark: Benchmark, question: Question, worst: float) -> float:
     """The worst value that a search may see of a metric."""
+    if not benchmark.has_columns:  # what is trained when it is asked for has a bound for all seeds
+        return worst
     columns = [benchmark.column(*question, seed) for seed in benchmark.seeds(question)]
     values = np.concatenate([np.array([worst]), *columns])
     return benchmark.metric(question.metric).worst(values[np.isfinite(values)])

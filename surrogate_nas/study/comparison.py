@@ -16,7 +16,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core import hooks
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.numbers import MISSED, fixed, natural
@@ -26,6 +26,7 @@ from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
+from surrogate_nas.study.judging import found_by
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.study.problem import Problem
@@ -263,12 +264,18 @@ class Comparison(StudyResult):
     def reported(self, run: Run) -> Sequence[Trial]:
         """A run's trials as this comparison reports them: where its search saw drawn seeds, by the
         mean over seeds.
+
+        Of what is trained here only the answer is, which the other seeds have judged; the others
+        stay as the search saw them.
         """
-        if not self.objective.draws:
+        if run.judged is None and not self.objective.draws:
             return run.trials
         key = run.strategy, run.run
         if key not in self._reported:
-            self._reported[key] = self.objective.reported(run.trials)
+            trials = self.objective.reported(run.trials)
+            if run.judged is not None:
+                trials[run.incumbent.index] = found_by(self.objective, run)
+            self._reported[key] = trials
         return self._reported[key]
 
     def answer(self, run: Run) -> Trial:
@@ -332,12 +339,18 @@ class Comparison(StudyResult):
             seen = [self.frame.missed(vectors_of(run.answers)) for run in runs]
         return np.array(seen) - self.scores(strategy)
 
+    @property
+    def tells_overtuning(self) -> bool:
+        """Whether what a run had picked before is known by other seeds, under one objective."""
+        objective = self.objective
+        return objective.draws and objective.parts == 1 and not objective.trained_seeds
+
     def overtuning(self, strategy: str) -> OvertuningSummary | None:
         """How often a strategy's runs ended with a worse cell than they had picked before, and what
-        that cost; None where searches see what is reported, of several objectives, and without a
-        feasible run.
+        that cost; None where searches see what is reported, where only answers are judged by other
+        seeds, of several objectives, and without a feasible run.
         """
-        if not self.objective.draws or self.objective.parts > 1:
+        if not self.tells_overtuning:
             return None
         picks = [self._picks(self.anytime(run)) for run in self.feasible_runs_of(strategy)]
         return summarise_overtuning(picks, self.rounding)
@@ -483,7 +496,7 @@ class Comparison(StudyResult):
             if self.objective.parts == 1:
                 reported = self.reported(run)
                 best = np.where([reported[i].feasible for i in history.best], best, np.inf)
-            if self.objective.draws and answer is not None and answer.feasible:
+            if self.tells_overtuning and answer is not None and answer.feasible:
                 loss = overtuning(self._picks(history)).loss
                 lost = loss if loss > self.rounding else 0.0
             if budget.cells is not None:
@@ -579,6 +592,7 @@ class Comparison(StudyResult):
             "evaluations": sum(len(run.trials) for run in runs),
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
+            **_judging_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
 
@@ -590,6 +604,20 @@ class Comparison(StudyResult):
             "score": best.score,
             "final": final_metrics(self.objective, best.cell),
         }
+
+
+def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """What was trained to judge answers, which no budget holds; nothing where that is nothing."""
+    judged = [run.judged for run in runs if run.judged is not None]
+    if not judged:
+        return {}
+    return {
+        "judging": {
+            "trainings": sum(one.trainings for one in judged),
+            "seconds": sum(one.cost for one in judged),
+            "failures": [reason for one in judged for reason in one.failures],
+        }
+    }
 
 
 def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
@@ -605,7 +633,11 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
         >>> sorted(final_metrics(objective, objective.benchmark.space[11]))
         ['test_error', 'test_loss']
     """
-    final = objective.benchmark.final(cell)
+    try:
+        final = objective.benchmark.final(cell)
+    except EvaluationError:  # a training by one of the seeds that judged it failed
+        finals = [metric.name for metric in objective.benchmark.metrics if metric.kind == "final"]
+        final = dict.fromkeys(finals)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}
 
 
@@ -647,7 +679,9 @@ def _best_trials(comparison: Comparison) -> list[Trial]:
     best: dict[Cell, Trial] = {}
     for name in comparison.strategies:
         for run in comparison.runs_of(name):
-            for trial in comparison.reported(run):
+            is_judged = bool(comparison.objective.trained_seeds) and bool(run.answers)
+            reported = [comparison.answer(run)] if is_judged else comparison.reported(run)
+            for trial in reported:
                 if trial.epochs != run.epochs or trial.failure:
                     continue
                 if trial.cell not in best or trial.score < best[trial.cell].score:
@@ -699,15 +733,16 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     """One metric of some cells, shape ``(n,)``; NaN where a table holds none."""
     if benchmark.has_columns:
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
-    distinct = list(dict.fromkeys(cells))
-    by_cell = dict(
-        zip(
-            distinct,
-            benchmark.measure(distinct, (question,), benchmark.default_seed).values[:, 0],
-            strict=True,
-        )
-    )
+    by_cell = {cell: _value_of(benchmark, question, cell) for cell in dict.fromkeys(cells)}
     return np.array([by_cell[cell] for cell in cells])
+
+
+def _value_of(benchmark: Benchmark, question: Question, cell: Cell) -> float:
+    """One metric of a cell; NaN where its training fails, as by one of several seeds."""
+    try:
+        return float(benchmark.measure([cell], (question,), benchmark.default_seed).values[0, 0])
+    except EvaluationError:
+        return np.nan
 
 
 def shared_cells(comparison: Comparison) -> int:

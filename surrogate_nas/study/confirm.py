@@ -360,6 +360,8 @@ class _Trainings:
 def _trains_any_seed(objective: Objective) -> bool:
     """Whether cells are trained when they are asked for, with any seed; a table holds a few."""
     benchmark = objective.benchmark
+    if objective.trained_seeds:
+        return True
     return benchmark.default_seed != "mean" and objective.seed != "mean"
 
 

@@ -12,7 +12,7 @@ simulated.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -144,6 +144,8 @@ class ProblemResult:
             strategies: In the order of the suite.
             traces: Of all runs.
         """
+        if problem.seed_policy is None:
+            problem = replace(problem, seed_policy=objective.seed_policy)
         cost_unit = objective.benchmark.cost
         reference = reference_of(objective, problem.budget, [trace.score for trace in traces])
         noise = noise_of(objective)

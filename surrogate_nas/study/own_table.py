@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.proxies import untrained
-from surrogate_nas.benchmarks.training import SECONDS, Training
+from surrogate_nas.benchmarks.training import MOST_SEEDS, SECONDS, Training
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
@@ -43,7 +43,6 @@ Note = Callable[[str], object]
 Entry = Mapping[str, Any]
 """The stored result of a training: ``job``, and its ``values`` or its ``failure``."""
 
-_MOST_SEEDS = 1000
 _MOST_CELLS = 1_000_000
 _WAITING = 2
 """Trainings that are given for each slot, so that none waits."""
@@ -242,7 +241,8 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
 
 def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
     if isinstance(benchmark, Training) and benchmark.stochastic:
-        return 1 if seeds is None else check_whole("The number of seeds", seeds, 1, _MOST_SEEDS)
+        own = benchmark.seeds_each if seeds is None else seeds
+        return check_whole("The number of seeds", own, 1, MOST_SEEDS)
     if seeds not in (None, 1):
         raise UserError(
             f"{benchmark.name} gives the same answer for every seed, so its table has one: leave"

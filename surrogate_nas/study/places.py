@@ -72,8 +72,9 @@ def is_of_suite(suite: Suite) -> Callable[[Path], bool]:
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return (folder / PROBLEMS).is_dir()  # what is wrong with it is said when it is read
         keys = ("benchmark", "objective", "subject_to", "seed_policy")
+        usual = {"seed_policy": "mean"}  # what folders of earlier releases say of all
         return all(
-            stored[problem.name].get(key) == value
+            (stored[problem.name].get(key) or usual.get(key)) == (value or usual.get(key))
             for problem in suite.problems
             if problem.name in stored
             for key, value in asdict(problem).items()

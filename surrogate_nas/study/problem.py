@@ -37,7 +37,7 @@ class Problem:
         benchmark: A benchmark's name.
         objective: Text; None for the benchmark's default.
         subject_to: Limits as text, or None.
-        seed_policy: ``mean`` or ``draw``.
+        seed_policy: ``mean`` or ``draw``; None for the benchmark's own.
         cells: The most evaluations of a run, or None.
         seconds: The most simulated seconds of a run, or None.
         first_cells: How many random cells every strategy of a run is told first.
@@ -58,7 +58,7 @@ class Problem:
     benchmark: str
     objective: str | None = None
     subject_to: str | None = None
-    seed_policy: str = "mean"
+    seed_policy: str | None = None
     cells: int | None = None
     seconds: float | None = None
     first_cells: int = FIRST_CELLS
@@ -278,8 +278,8 @@ def bind(
 
     Args:
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is ``mean`` where
-            nobody says it.
+        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is the
+            benchmark's own where nobody says it.
         search_on_final: Final metrics that a search may see.
 
     Raises:
@@ -312,6 +312,6 @@ def bind(
         expression,
         opened,
         subject_to=subject_to,
-        seed_policy=seed_policy or "mean",
+        seed_policy=seed_policy,
         search_on_final=search_on_final,
     )

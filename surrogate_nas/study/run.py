@@ -38,6 +38,25 @@ _LONGEST = 1000
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What a run found, by the seeds that its search did not see (`surrogate_nas.study.judging`).
+
+    Attributes:
+        seeds: The seeds that the mean is over, that of the search among them.
+        values: The mean of every metric of the objective, in its own unit.
+        trainings: How many trainings were made for it, which the run's budget does not hold.
+        cost: What these were charged, in seconds.
+        failures: Why some of them failed; the mean is over the others.
+    """
+
+    seeds: tuple[int, ...]
+    values: Mapping[str, float]
+    trainings: int
+    cost: float
+    failures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Run:
     """One strategy's search with one seed.
 
@@ -60,6 +79,8 @@ class Run:
         known: What was trained before and told to the strategy first: no trials of the run, never
             its answer, not charged; stored with the comparison, not with the run.
         confirmed: What fresh seeds say of its best cells, where that was asked for; not stored.
+        judged: The incumbent by the mean over seeds, where its search saw a drawn one and the
+            others were trained for it; None elsewhere.
     """
 
     strategy: str
@@ -75,6 +96,7 @@ class Run:
     diagnosis: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
     known: Sequence[Trial] = field(default=(), repr=False)
     confirmed: Confirmation | None = field(default=None, repr=False)
+    judged: Judged | None = field(default=None, repr=False)
 
     @property
     def answers(self) -> list[Trial]:
@@ -151,7 +173,7 @@ _TRIAL_FIELDS = tuple(field.name for field in fields(Trial))
 _END_FIELDS = tuple(
     field.name
     for field in fields(Run)
-    if field.name not in ("strategy", "run", "trials", "diagnosis", "known", "confirmed")
+    if field.name not in ("strategy", "run", "trials", "diagnosis", "known", "confirmed", "judged")
 )
 
 
@@ -169,6 +191,8 @@ def _end_entry(run: Run) -> dict[str, Any]:
     entry: dict[str, Any] = {_END: len(run.trials)}
     if run.diagnosis:
         entry["diagnosis"] = {name: dict(group) for name, group in run.diagnosis.items()}
+    if run.judged is not None:
+        entry["judged"] = {**vars(run.judged), "values": dict(run.judged.values)}
     for name in _END_FIELDS:
         entry[name] = getattr(run, name)
     return entry
@@ -282,6 +306,8 @@ def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
     """What the last line of an ended run says of it, by the fields of `Run`; None where the line is
     a trial's.
     """
+    from msgspec.structs import asdict
+
     from surrogate_nas.study.stored import EndLine, checked_as
 
     if _END not in entry:
@@ -290,7 +316,8 @@ def ending(entry: Mapping[str, Any], trials: int) -> dict[str, Any] | None:
     if line.end != trials:
         raise DamagedError(f"its last line counts other than {trials} trials")
     content = {name: getattr(line, name) for name in _END_FIELDS}
-    return {**content, "diagnosis": line.diagnosis}
+    judged = None if line.judged is None else Judged(**asdict(line.judged))
+    return {**content, "diagnosis": line.diagnosis, "judged": judged}
 
 
 def _trial(number: int, entry: dict[str, Any], cell: Callable[[str], Cell]) -> Trial:

@@ -29,6 +29,7 @@ from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.strategies import StrategyEntry, StrategyLike, strategy_entry
 from surrogate_nas.study.beginning import BEGINNING, NOTHING, Beginning
+from surrogate_nas.study.judging import announcement
 from surrogate_nas.study.options import BEST_SHOWN, MOST_RUNS, Budget, Options, trainings_in_flight
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import OtherHistoryError, Run
@@ -221,6 +222,8 @@ class Experiment(Options):
             sentences.append(
                 f"{', '.join(late)}: computed at the end for at most {plural(best, 'cell')}."
             )
+        if judging := announcement(self.objective, runs):
+            sentences.append(judging)
         if self.objective.unreachable:
             sentences.append(self.objective.unreachable)
         if sentences:

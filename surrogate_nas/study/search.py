@@ -24,6 +24,7 @@ from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
 from surrogate_nas.study.beginning import NOTHING, Beginning
+from surrogate_nas.study.judging import judged
 from surrogate_nas.study.ledger import Asked, Ledger
 from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
@@ -168,6 +169,7 @@ def make_run(
                 f"it asked for no cell after the objective's {epochs} epochs, so it has no answer."
             )
             result = replace(result, failure=f"Strategy {name} failed in run {run}: {missing}")
+        result = search.judged(result)
         if log is not None:
             log.finish(result)
     if store is not None:
@@ -316,6 +318,24 @@ class _Search:
                 self.diagnosis = {**strategy.diagnosis(), **_told(slots)}
             finally:
                 self.strategy_seconds = strategy.seconds
+
+    def judged(self, run: Run) -> Run:
+        """The run with what other seeds say of its answer, where its search saw drawn ones."""
+        if not self.objective.trained_seeds or run.failure or not run.answers:
+            return run
+        found = run.incumbent
+        if not found.feasible:
+            return run
+        judgement = judged(
+            self.objective,
+            self.ledger.draw,
+            found,
+            self.options,
+            self.engine,
+            self.now(),
+            self.shared,
+        )
+        return replace(run, judged=judgement)
 
     def left(self, running: int) -> int:
         """How many evaluations may still be begun."""

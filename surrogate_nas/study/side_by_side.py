@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.stopping import MedianRule
 from surrogate_nas.study.trainings import Answer, Job, Trainings
+from surrogate_nas.tables import Seed
 
 _LOOK_SECONDS = 0.5
 """How often is looked whether a running training is hopeless."""
@@ -219,12 +221,16 @@ class TrainingWorkers(Workers):
                 cell,
                 self._ledger.epochs_of(training.asked),
                 training.predicted,
-                partial(objective.benchmark.reports_of, cell, objective.seed),
+                partial(objective.benchmark.reports_of, cell, self._seed(cell)),
             )
             self._trainings.begin(
                 training.number, Job(cell, self._ledger.questions(training.asked))
             )
         self._waiting.clear()
+
+    def _seed(self, cell: Cell) -> Seed:
+        """The seed that the run sees of a cell."""
+        return self._ledger.objective.seed_of(self._ledger.draw, cell)
 
     def _entry(self) -> Mapping[str, Any] | None:
         """The stored line of the trial that is told next, if there is one."""
@@ -432,8 +438,8 @@ class InOrderOfFinishing(TrainingWorkers):
 
     def _reports(self, training: _Training) -> Path | None:
         """Where a training reports its epochs."""
-        objective = self._ledger.objective
-        return objective.benchmark.reports_of(cell_of(training.asked), objective.seed)
+        cell = cell_of(training.asked)
+        return self._ledger.objective.benchmark.reports_of(cell, self._seed(cell))
 
     @property
     def _by_number(self) -> list[_Training]:

@@ -62,6 +62,16 @@ class TrialLine(Struct, forbid_unknown_fields=True):
     failure: str = ""
 
 
+class JudgedLine(Struct, forbid_unknown_fields=True):
+    """What a run found by other seeds (`surrogate_nas.study.run.Judged`)."""
+
+    seeds: Annotated[tuple[Count, ...], Meta(min_length=1)]
+    values: dict[str, Finite]
+    trainings: Count
+    cost: Positive
+    failures: tuple[str, ...]
+
+
 class EndLine(Struct, forbid_unknown_fields=True):
     """The last line of a run that has ended (`surrogate_nas.study.run.Run`)."""
 
@@ -74,6 +84,7 @@ class EndLine(Struct, forbid_unknown_fields=True):
     budget_seconds: Finite | None
     scalarised: bool
     diagnosis: dict[str, dict[str, float]] = {}
+    judged: JudgedLine | None = None
 
 
 class _InFlight(Struct):

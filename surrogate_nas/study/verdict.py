@@ -859,7 +859,7 @@ def _changes(
     for place, result in enumerate(problems):
         problem = result.problem
         if not problem.subject_to:
-            table = problem.benchmark, result.loss, problem.seed_policy, result.unit
+            table = problem.benchmark, result.loss, problem.seed_policy or "mean", result.unit
             by_table.setdefault(table, {})[result.weight] = among([place])
     several = {
         f"{table}, {loss}": best for (table, loss, *_), best in by_table.items() if len(best) > 1

@@ -61,6 +61,15 @@ _DRAWN = (
 )
 
 
+_JUDGED = (
+    "Searches saw one training of each cell: its seed is drawn from the root seed, the run and the"
+    " cell among {seeds}, the same for all strategies of a run. What a run found was then trained"
+    " by the other seeds, which its budget was not charged for: its score is by the mean over"
+    " seeds, and it is feasible if it was seen to be and is so by the mean. All other cells are as"
+    " their search saw them, and so are curves before the last improvement of a run."
+)
+
+
 @section(100, "comparison", "front")
 def constants(study: Study) -> Section | None:
     """The terms of the objective with their frozen constants."""
@@ -246,6 +255,8 @@ def conventions(comparison: Comparison) -> list[str]:
 
 def _seeds(objective: Objective) -> str:
     """Which training seeds values are of."""
+    if objective.trained_seeds:
+        return _JUDGED.format(seeds=len(objective.trained_seeds))
     if objective.draws:
         return _DRAWN
     if objective.seed == "mean":

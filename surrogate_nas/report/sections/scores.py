@@ -123,7 +123,7 @@ def _scores(comparison: Comparison, name: str, decimals: int) -> list[Content]:
 
 
 def _shows_overtuning(comparison: Comparison) -> bool:
-    return comparison.objective.draws and comparison.objective.parts == 1
+    return comparison.tells_overtuning
 
 
 def _costs(comparison: Comparison, name: str) -> list[Content]:

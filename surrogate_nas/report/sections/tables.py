@@ -145,7 +145,7 @@ def problems(study: Study) -> Section | None:
             p.problem.benchmark,
             Span(p.objective, "code"),
             f"{p.checkpoints[-1]:,g} {p.unit}",
-            p.problem.seed_policy,
+            p.problem.seed_policy or "mean",
             f"{p.reference.optimum:.5g}",
             f"{p.reference.optimum + p.reference.scale:.5g}",
             "of the table" if p.reference.exact else "of the runs",
