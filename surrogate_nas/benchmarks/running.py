@@ -89,6 +89,9 @@ class RunningTrial:
             training may be continued to them.
         start: How many epochs the checkpoint in `folder` holds; 0 to begin anew.
         folder: Where it writes its checkpoint, and finds the one that it goes on from.
+        start_cell: Where the strategy names another cell to start from (`Request.start`) and
+            `start` is 0, that cell; else None.
+        start_folder: A copy of that cell's checkpoint, whose weights it may begin with; else None.
         seed: What its randomness follows from.
         device: Such as ``cpu`` or ``cuda:0``.
         threads: How many threads its arithmetic may use.
@@ -109,12 +112,16 @@ class RunningTrial:
         metrics: Mapping[str, float],
         place: TrainingFolder,
         folder: Path,
+        start_cell: Cell | None = None,
+        start_folder: Path | None = None,
     ) -> None:
         """Prepare it; `metrics` are the worst value of each by name, infinite where none is."""
         self.epochs = epochs
         self.longest = longest
         self.start = held.epochs
         self.folder = folder
+        self.start_cell = start_cell
+        self.start_folder = start_folder
         self.seed = seed
         self.device = device
         self.threads = n_threads
@@ -383,6 +390,7 @@ class CommandTraining:
         from surrogate_nas.runtime.printing import Printing
 
         values = {"cell": cell.text} | {name: getattr(trial, name) for name in _OF_A_TRIAL[1:]}
+        values |= {name: "" for name in _OF_A_START if values[name] is None}
         values |= {name: option for name, option in trial.options.items() if name not in values}
         words = [_PLACEHOLDER.sub(lambda m: str(values[m[1]]), word) for word in self.words]
         log = trial._place.log
@@ -421,7 +429,11 @@ class CommandTraining:
             trial.report(**report)
 
 
-_OF_A_TRIAL = ("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads")
+_OF_A_START = ("start_cell", "start_folder")
+_OF_A_TRIAL = (
+    *("cell", "epochs", "longest", "start", "seed", "folder", "device", "threads"),
+    *_OF_A_START,
+)
 """The placeholders of every command."""
 _WELL = "ended with exit code 0"
 

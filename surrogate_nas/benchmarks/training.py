@@ -48,6 +48,7 @@ from surrogate_nas.files import holder, home, locked
 from surrogate_nas.space import Cell, Space, choices_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
+from surrogate_nas.space.trial import Start
 from surrogate_nas.tables import Seed
 
 Cost = Callable[[Cell, int], float]
@@ -97,6 +98,8 @@ class Training(Benchmark):
     one_by_one = True
     one_curve = True
     runs_apart = True
+    hands_on = True
+    _start: Start | None = None
 
     @checked
     def __init__(
@@ -130,7 +133,8 @@ class Training(Benchmark):
             epochs: The length of a training.
             command: In place of `train`: what is started for every training, without a shell.
                 ``{cell}``, ``{epochs}``, ``{start}``, ``{longest}``, ``{seed}``, ``{folder}``,
-                ``{device}``, ``{threads}`` and the space's positions stand for their values. It
+                ``{start_cell}``, ``{start_folder}``, ``{device}``, ``{threads}`` and the space's
+                positions stand for their values; the two of a start are empty without one. It
                 prints a line such as ``{"epoch": 1, "valid_error": 12.5}`` after every epoch.
             known: Metrics that follow from the cell, such as its number of parameters: by name a
                 function of a cell that returns at once.
@@ -141,7 +145,7 @@ class Training(Benchmark):
                 cell, which is also what is reported. With more, it sees one seed of each cell,
                 drawn by run and cell, so that no strategy can learn a seed's luck; what the search
                 has found is then trained by the other seeds too, which is not charged to its
-                budget, and reported by the mean over all of them (`seed_policy="draw"`).
+                budget, and reported by the mean over all of them.
             cost: What a training costs, by cell and epochs, in a unit of its own; it orders
                 trainings that run side by side. By default multiply-adds times epochs, or epochs.
             device: What it trains on, as the function names it.
@@ -175,8 +179,8 @@ class Training(Benchmark):
         self.longest_seconds = _limit("longest", longest)
         self.longest_silence = _limit("silence", silence)
         self.stochastic = stochastic
-        self.seeds_each = check_whole("The number of seeds", seeds, 1, MOST_SEEDS)
-        if self.seeds_each > 1:
+        self._n_seeds = check_whole("The number of seeds", seeds, 1, MOST_SEEDS)
+        if self._n_seeds > 1:
             if not stochastic:
                 raise UserError("Where the seed does not matter (stochastic=False), there is one.")
             self.default_seed = "mean"
@@ -208,7 +212,7 @@ class Training(Benchmark):
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
         self._cache: AnswerCache | None = None
-        self._unseen_bytes = math.inf
+        self._unseen = _Unseen()
 
     @property
     def _on_cpu(self) -> bool:
@@ -264,7 +268,7 @@ class Training(Benchmark):
 
     def __reduce__(self) -> tuple[object, tuple[object, ...]]:
         if self.address:  # the file is read again, so that its functions need not be picklable
-            return _opened_again, (self.address, self.fingerprint, self.seeds_each)
+            return _opened_again, (self.address, self.fingerprint, self._n_seeds)
         settings = {
             "metrics": list(self._reported),
             "epochs": self.epochs,
@@ -272,7 +276,7 @@ class Training(Benchmark):
             "known": self._known,
             "typical": self._typical,
             "stochastic": self.stochastic,
-            "seeds": self.seeds_each,
+            "seeds": self._n_seeds,
             "cost": self._cost,
             "device": self.device,
             "threads": self.threads,
@@ -335,8 +339,49 @@ class Training(Benchmark):
             cell: A cell of `space`.
             seed: The training's seed.
         """
-        digest = hashlib.sha256(cell.text.encode()).hexdigest()[:_SHORT]
+        return self._folder(self._text(cell), seed)
+
+    def _folder(self, text: str, seed: int) -> Path:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:_SHORT]
         return self.folder / f"{digest}-{self._seed(seed)}"
+
+    def _text(self, cell: Cell) -> str:
+        """What a training is known by beside its epochs and its seed: the cell, and its start."""
+        return _named(cell, "" if self._start is None else self._start.digest)
+
+    def handed(self, start: Start) -> Training:
+        """The same benchmark as if all of its trainings started from one checkpoint.
+
+        Args:
+            start: From which training, of the same seed.
+        """
+        self.cache  # noqa: B018 - both have one
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        other._asked = {}
+        other._start = start
+        return other
+
+    def secure(self, cell: Cell, questions: Sequence[Question], seed: Seed) -> bool:
+        """Hold the checkpoint that a training starts from until `release`, whatever is removed.
+
+        Returns:
+            Whether it is there, or the answer needs none any more, since it is stored, or goes on
+            from a checkpoint of its own.
+        """
+        start = self._start
+        number = self._seed(seed)
+        epochs = sorted({q.epochs for q in questions if q.epochs is not None})
+        if start is None or not self._found(cell, epochs, number)[1]:
+            return True
+        place = TrainingFolder(self.folder_of(cell, number))
+        source = TrainingFolder(self._folder(_named(start.cell, start.origin), number))
+        return place.hold(source, start.epochs) or bool(place.held().checkpoint)
+
+    def release(self, cell: Cell, seed: Seed) -> None:
+        """Let the checkpoint go that `secure` held."""
+        if self._start is not None:
+            TrainingFolder(self.folder_of(cell, self._seed(seed))).let_go()
 
     def reports_of(self, cell: Cell, seed: Seed) -> Path | None:
         """The file in which a training of a cell reports its epochs while it runs."""
@@ -366,8 +411,8 @@ class Training(Benchmark):
             UserError: There is one seed and the mean is asked for, or the home folder cannot be
                 written.
         """
-        if seed == "mean" and self.seeds_each > 1:
-            each = [self.measure(cells, questions, one) for one in range(self.seeds_each)]
+        if seed == "mean" and self._n_seeds > 1:
+            each = [self.measure(cells, questions, one) for one in range(self._n_seeds)]
             values = np.mean([one.values for one in each], axis=0)
             return Measurement(values, np.sum([one.cost for one in each], axis=0))
         number = self._seed(seed)
@@ -404,7 +449,7 @@ class Training(Benchmark):
 
     def _trained(self, cell: Cell, epochs: Sequence[int], seed: int) -> dict[int, Trained]:
         """The answers of a cell after some epochs, trained as far as they are not here."""
-        self._asked[cell.text] = seed
+        self._asked[self._text(cell)] = seed
         curve, missing = self._found(cell, epochs, seed)
         if not missing:
             return curve
@@ -418,17 +463,18 @@ class Training(Benchmark):
             if missing:
                 self._continue(place, cell, missing, seed)
                 curve, _ = self._found(cell, epochs, seed)
-        self._unseen_bytes += place.held().bytes
-        if self._unseen_bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
+        self._unseen.bytes += place.held().bytes
+        if self._unseen.bytes > self._most_bytes * _UNSEEN:  # to look at all takes time
             drop_beyond(self.folder, self._most_bytes, self.epochs, place.path)
-            self._unseen_bytes = 0.0
+            self._unseen.bytes = 0.0
         return curve
 
     def _found(
         self, cell: Cell, epochs: Sequence[int], seed: int
     ) -> tuple[dict[int, Trained], list[int]]:
         """The answers that are here, and the epochs of the others."""
-        found = {each: self.cache.find((cell.text, each, seed)) for each in epochs}
+        text = self._text(cell)
+        found = {each: self.cache.find((text, each, seed)) for each in epochs}
         missing = [each for each in epochs if found[each] is None]
         return {each: one for each, one in found.items() if one is not None}, missing
 
@@ -460,10 +506,19 @@ class Training(Benchmark):
         epochs: int,
         seed: int,
     ) -> RunningTrial:
+        handed = start_folder = None
         try:
             folder = place.begin(held)
+            if self._start is not None and not held.epochs:
+                handed = self.space.cell(self._start.cell.text)
+                start_folder = place.start()
         except (OSError, UserError) as error:
             raise EvaluationError(f"{place.path} cannot be written: {error}") from error
+        if handed is not None and start_folder is None:
+            place.discard()
+            raise EvaluationError(
+                f"the checkpoint of {handed}, which it was to start from, has gone"
+            )
         return RunningTrial(
             held=held,
             epochs=epochs,
@@ -475,6 +530,8 @@ class Training(Benchmark):
             metrics={name: self._worst(name) for name in self._reported},
             place=place,
             folder=folder,
+            start_cell=handed,
+            start_folder=start_folder,
         )
 
     def _keep(
@@ -488,7 +545,7 @@ class Training(Benchmark):
         at most.
         """
         answers: dict[Key, Trained] = {
-            (cell.text, epoch, seed): one for epoch, one in trial.curve.items()
+            (self._text(cell), epoch, seed): one for epoch, one in trial.curve.items()
         }
         try:
             self.cache.add_all(answers, _made_with())
@@ -516,16 +573,17 @@ class Training(Benchmark):
             UserError: No such training is recorded.
         """
         if seed == "mean":
-            each = range(self.seeds_each)
+            each = range(self._n_seeds)
             return sum(self.continued(cell, since, epochs, seed=one) for one in each)
+        text = self._text(cell)
         if seed is None:
-            seed = self._asked.get(cell.text)
+            seed = self._asked.get(text)
         if seed is None:  # another process trained it
-            seed = self.cache.seed_of(cell.text, epochs)
-        last = None if seed is None else self.cache.find((cell.text, epochs, seed))
+            seed = self.cache.seed_of(text, epochs)
+        last = None if seed is None else self.cache.find((text, epochs, seed))
         if seed is None or last is None:
             raise UserError(f"No training of {cell} for {epochs} epochs is in {self.cache.path}.")
-        first = self.cache.find((cell.text, since, seed))
+        first = self.cache.find((text, since, seed))
         if first is None or first.curve != last.curve:
             return last.seconds
         return max(last.seconds - first.seconds, 0.0)
@@ -534,12 +592,12 @@ class Training(Benchmark):
         """All for the mean, else one, where training plays a part."""
         if question.epochs is None:
             return None
-        return self.seeds_each if seed == "mean" else 1
+        return self._n_seeds if seed == "mean" else 1
 
     def seeds(self, question: Question) -> tuple[int, ...]:
         """The seeds that a search may see of a cell; empty where it sees always the same one."""
-        is_drawn = self.seeds_each > 1 and question.epochs is not None
-        return tuple(range(self.seeds_each)) if is_drawn else ()
+        is_drawn = self._n_seeds > 1 and question.epochs is not None
+        return tuple(range(self._n_seeds)) if is_drawn else ()
 
     def is_dear(self, metric: str) -> bool:
         """Whether a metric is known by trainings alone."""
@@ -592,6 +650,17 @@ class Training(Benchmark):
                 f"cost of {self.name} fails for {cell}: {type(error).__name__}: {error}."
             ) from error
         return check_number(f"The cost of {cell}", value)
+
+
+class _Unseen:
+    """Bytes of checkpoints since all were looked at, shared by all views of a benchmark."""
+
+    bytes = math.inf
+
+
+def _named(cell: Cell, origin: str) -> str:
+    """What a training is known by: the cell, and the digest of what it started from, if any."""
+    return f"{cell.text} from {origin}" if origin else cell.text
 
 
 def _value(trained: Trained, metric: str) -> float:
@@ -668,7 +737,7 @@ def _opened_again(address: str, fingerprint: str, seeds: int) -> Benchmark:
     from surrogate_nas.benchmarks import load
 
     benchmark = load(address)
-    is_same = isinstance(benchmark, Training) and benchmark.seeds_each == seeds
+    is_same = isinstance(benchmark, Training) and benchmark._n_seeds == seeds
     if not is_same or benchmark.fingerprint != fingerprint:
         raise UserError(
             f"{address} was edited while its cells are trained; give the same command again to"

@@ -277,7 +277,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
             "seen_score": run.incumbent.score,
             "feasible": True,
             "metrics": dict(best.values),
-            "final": final_metrics(bound, best.cell),
+            "final": final_metrics(bound, best.cell, best.start),
         }
     return {
         "best": answer,
@@ -291,6 +291,7 @@ def _content(run: Run, bound: Objective) -> dict[str, Any]:
                 "feasible": trial.feasible,
                 "cost_seconds": trial.cost_seconds,
                 **({"failure": trial.failure} if trial.failure else {}),
+                **({} if trial.start is None else {"start": str(trial.start.cell)}),
             }
             for trial in run.trials
         ],

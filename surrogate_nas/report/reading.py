@@ -23,6 +23,7 @@ from surrogate_nas.study.comparison import (
     final_metrics,
     final_questions,
     shared_cells,
+    value_of,
     values_of,
 )
 from surrogate_nas.study.curves import MARKED, ProblemResult, expected_runtime
@@ -108,6 +109,7 @@ __all__ = [
     "tabular",
     "trivial_cells",
     "undominated",
+    "value_of",
     "values_of",
     "write_tables",
 ]

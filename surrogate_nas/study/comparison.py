@@ -23,7 +23,7 @@ from surrogate_nas.core.numbers import MISSED, fixed, natural
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Start, Trial
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.judging import found_by
@@ -602,7 +602,7 @@ class Comparison(StudyResult):
         return {
             "cell": str(best.cell),
             "score": best.score,
-            "final": final_metrics(self.objective, best.cell),
+            "final": final_metrics(self.objective, best.cell, best.start),
         }
 
 
@@ -620,12 +620,18 @@ def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
+def final_metrics(
+    objective: Objective,
+    cell: Cell,
+    start: Start | None = None,
+) -> dict[str, float | None]:
     """The final (test) metrics of a found cell, each after its longest run; read for reports, never
     for a search.
 
     Args:
         objective: The objective; a final metric that its study searches on is none here.
+        cell: The cell.
+        start: The training whose weights it began with, if any.
 
     Example:
         >>> import surrogate_nas as sn
@@ -634,8 +640,8 @@ def final_metrics(objective: Objective, cell: Cell) -> dict[str, float | None]:
         ['test_error', 'test_loss']
     """
     try:
-        final = objective.benchmark.final(cell)
-    except EvaluationError:  # a training by one of the seeds that judged it failed
+        final = _from(objective.benchmark, start).final(cell)
+    except EvaluationError:  # one of its seeds failed, or the checkpoint that it began with is gone
         finals = [metric.name for metric in objective.benchmark.metrics if metric.kind == "final"]
         final = dict.fromkeys(finals)
     return {name: value for name, value in final.items() if name not in objective.search_on_final}
@@ -733,11 +739,26 @@ def values_of(benchmark: Benchmark, question: Question, cells: Sequence[Cell]) -
     """One metric of some cells, shape ``(n,)``; NaN where a table holds none."""
     if benchmark.has_columns:
         return benchmark.column(question.metric, question.epochs)[[cell.index for cell in cells]]
-    by_cell = {cell: _value_of(benchmark, question, cell) for cell in dict.fromkeys(cells)}
+    by_cell = {cell: _measured(benchmark, question, cell) for cell in dict.fromkeys(cells)}
     return np.array([by_cell[cell] for cell in cells])
 
 
-def _value_of(benchmark: Benchmark, question: Question, cell: Cell) -> float:
+def value_of(benchmark: Benchmark, question: Question, trial: Trial) -> float:
+    """One metric of an evaluated cell, with the weights that it began with; NaN where it is
+    missing.
+    """
+    own = _from(benchmark, trial.start)
+    return float(values_of(own, question, [trial.cell])[0])
+
+
+def _from(benchmark: Benchmark, start: Start | None) -> Benchmark:
+    """What trains from another training's checkpoint, if one is named; itself where it is only
+    recorded.
+    """
+    return benchmark if start is None or not benchmark.hands_on else benchmark.handed(start)
+
+
+def _measured(benchmark: Benchmark, question: Question, cell: Cell) -> float:
     """One metric of a cell; NaN where its training fails, as by one of several seeds."""
     try:
         return float(benchmark.measure([cell], (question,), benchmark.default_seed).values[0, 0])
@@ -767,7 +788,7 @@ def best_in_words(comparison: Comparison) -> str:
             f"{losses[0].name} {natural(best.trial.values[losses[0].name], losses[0].unit)}"
         )
     for question in final_questions(objective)[:1]:
-        value = float(values_of(objective.benchmark, question, [best.trial.cell])[0])
+        value = value_of(objective.benchmark, question, best.trial)
         shown.append(
             f"{question} {natural(value, objective.benchmark.metric(question.metric).unit)}"
         )

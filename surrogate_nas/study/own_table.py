@@ -241,7 +241,8 @@ def _questions(benchmark: Benchmark, epochs: int | None) -> list[Question]:
 
 def _number_of_seeds(benchmark: Benchmark, seeds: int | None) -> int:
     if isinstance(benchmark, Training) and benchmark.stochastic:
-        own = benchmark.seeds_each if seeds is None else seeds
+        drawn = len(benchmark.seeds(benchmark.question(benchmark.objective)))
+        own = max(drawn, 1) if seeds is None else seeds
         return check_whole("The number of seeds", own, 1, MOST_SEEDS)
     if seeds not in (None, 1):
         raise UserError(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,9 +23,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from surrogate_nas.benchmarks import Benchmark
 from surrogate_nas.core.errors import EvaluationError, UserError
+from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Start, Trial
 from surrogate_nas.study.ledger import Asked, Ledger, Outcome, cell_of
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.stopping import MedianRule
@@ -140,6 +143,7 @@ class _Training(NamedTuple):
         predicted: Its predicted cost.
         since: The epochs after which it goes on, or None.
         asked: What was asked for.
+        start: The training whose weights it begins with, or None.
     """
 
     end: float
@@ -149,6 +153,7 @@ class _Training(NamedTuple):
     predicted: float
     since: int | None
     asked: Asked
+    start: Start | None = None
 
 
 class TrainingWorkers(Workers):
@@ -182,6 +187,8 @@ class TrainingWorkers(Workers):
         self._running: list[_Training] = []
         self._waiting: list[_Training] = []
         """Begun while a stored run is replayed: it may tell what they gave."""
+        self._secured: set[int] = set()
+        """For which a checkpoint is held that they start from."""
 
     @property
     def in_flight(self) -> int:
@@ -195,15 +202,16 @@ class TrainingWorkers(Workers):
             now = self._now()
             owed = self._ledger.owed
             started = now if owed else max(now, self._ready)
-            predicted = self._ledger.predicted_cost(one)
+            start = self._start_of(one)
+            predicted = self._ledger.predicted_cost(one, start)
             least = predicted if benchmark.knows_costs else 0.0
             if started >= self._limit or started + owed + least > self._limit:
                 self.is_over = True
                 return
             self._ledger.owed = 0.0
             end = self._predicted_now() + (started - now) + owed + predicted
-            since = self._ledger.trained_for(one)
-            training = _Training(end, self._begun, started, owed, predicted, since, one)
+            since = self._ledger.trained_for(one, start)
+            training = _Training(end, self._begun, started, owed, predicted, since, one, start)
             self._begun += 1
             heapq.heappush(self._running, training)
             self._waiting.append(training)
@@ -213,20 +221,70 @@ class TrainingWorkers(Workers):
         """Hand trainings to slots, once nothing more is known of the stored run."""
         if self._entry() is not None:
             return
-        objective = self._ledger.objective
-        for training in self._waiting:
+        # before any of them begins, which may train on what another starts from
+        waiting = [self._secure(training) for training in self._waiting]
+        self._waiting.clear()
+        for training in waiting:
             cell = cell_of(training.asked)
             self._trainings.now.add(
                 training.number,
                 cell,
                 self._ledger.epochs_of(training.asked),
                 training.predicted,
-                partial(objective.benchmark.reports_of, cell, self._seed(cell)),
+                partial(self._benchmark(training.start).reports_of, cell, self._seed(cell)),
             )
-            self._trainings.begin(
-                training.number, Job(cell, self._ledger.questions(training.asked))
-            )
-        self._waiting.clear()
+            questions = self._ledger.questions(training.asked)
+            self._trainings.begin(training.number, Job(cell, questions, None, training.start))
+
+    def _start_of(self, asked: Asked) -> Start | None:
+        """The training whose weights an evaluation begins with.
+
+        Raises:
+            StrategyError: There is none, or it is being trained further, which replaces its
+                checkpoint.
+        """
+        start = self._ledger.start_of(asked)
+        if start is None:
+            return None
+        for one in self._running:
+            origin = "" if one.start is None else one.start.digest
+            is_it = (cell_of(one.asked), origin) == (start.cell, start.origin)
+            if is_it and (self._ledger.epochs_of(one.asked) or 0) > start.epochs:
+                raise StrategyError(
+                    f"it requested a training that starts from {start.cell}, which is in training:"
+                    " ask for it once that is told"
+                )
+        return start
+
+    def _secure(self, training: _Training) -> _Training:
+        """See that a training can start from its checkpoint; else it begins anew, which is told."""
+        start = training.start
+        if start is None:
+            return training
+        cell = cell_of(training.asked)
+        questions = self._ledger.questions(training.asked)
+        if self._benchmark(start).secure(cell, questions, self._seed(cell)):
+            self._secured.add(training.number)
+            return training
+        sys.stderr.write(
+            f"{cell}: the checkpoint of {start.cell} has gone, so it is trained anew.\n"
+        )
+        since = self._ledger.trained_for(training.asked)
+        anew = training._replace(start=None, since=since)
+        self._running[self._running.index(training)] = anew  # it ends as it would have
+        return anew
+
+    def _release(self, training: _Training) -> None:
+        """Let the checkpoint go that a training started from."""
+        if training.number in self._secured:
+            self._secured.discard(training.number)
+            cell = cell_of(training.asked)
+            self._benchmark(training.start).release(cell, self._seed(cell))
+
+    def _benchmark(self, start: Start | None) -> Benchmark:
+        """What trains, from another training's checkpoint if one is named."""
+        benchmark = self._ledger.objective.benchmark
+        return benchmark if start is None else benchmark.handed(start)
 
     def _seed(self, cell: Cell) -> Seed:
         """The seed that the run sees of a cell."""
@@ -256,18 +314,21 @@ class TrainingWorkers(Workers):
                 raise self._other_history()
             self._waiting.remove(training)
             self._set_clock(training, entry["finished"])
-            outcome = self._ledger.recorded(training.asked, entry)
+            start = training.start if entry.get("start") else None
+            outcome = self._ledger.recorded(training.asked, entry, start)
             return self._ledger.trial(outcome, entry["started"], entry["finished"])
         self._submit()
         answer = self._answer(training)
         charged = training.owed
         if isinstance(answer, EvaluationError):
-            outcome = self._ledger.failed(training.asked, str(answer), answer.cost)
+            failed = self._ledger.failed(training.asked, str(answer), answer.cost)
+            outcome = failed._replace(start=training.start)
         else:
             outcome = self._ledger.answered(
-                training.asked, answer.values, answer.cost, training.since
+                training.asked, answer.values, answer.cost, training.since, training.start
             )
             charged += answer.cost_before
+        self._release(training)
         outcome = outcome._replace(cost=outcome.cost + charged)
         finished = self._finished(training, outcome.cost)
         if finished > self._limit:
@@ -280,7 +341,9 @@ class TrainingWorkers(Workers):
 
     def _is_of(self, training: _Training, entry: Mapping[str, Any]) -> bool:
         cell = cell_of(training.asked).text
-        return (cell, self._ledger.epochs_of(training.asked)) == (entry["cell"], entry["epochs"])
+        epochs = self._ledger.epochs_of(training.asked)
+        is_start = "start" not in entry or _starts_as(training, entry)  # it may have begun anew
+        return is_start and (cell, epochs) == (entry["cell"], entry["epochs"])
 
     def _other_history(self) -> UserError:
         assert self._log is not None
@@ -311,6 +374,8 @@ class TrainingWorkers(Workers):
     def drop(self) -> None:
         """Forget what is in flight; it is ended when the slots are closed."""
         self.is_over = True
+        for training in self._running:
+            self._release(training)
         self._running.clear()
         self._waiting.clear()
 
@@ -337,6 +402,13 @@ class TrainingWorkers(Workers):
     @abstractmethod
     def _set_clock(self, training: _Training, finished: float) -> None:
         """Set the clocks to the end of a training."""
+
+
+def _starts_as(training: _Training, entry: Mapping[str, Any]) -> bool:
+    """Whether a training starts from what a stored line tells."""
+    start = training.start
+    written = None if start is None else [start.cell.text, start.epochs, start.origin]
+    return entry.get("start") == written
 
 
 class InClockOrder(TrainingWorkers):
@@ -404,9 +476,10 @@ class InOrderOfFinishing(TrainingWorkers):
     def _ending(self) -> list[_Training]:
         entry = self._entry()
         if entry is not None:
-            ending = next((one for one in self._by_number if self._is_of(one, entry)), None)
-            if ending is None:
+            fitting = [one for one in self._by_number if self._is_of(one, entry)]
+            if not fitting:
                 raise self._other_history()
+            ending = next((one for one in fitting if _starts_as(one, entry)), fitting[0])
         else:
             self._submit()
             found = self._first()
@@ -439,7 +512,7 @@ class InOrderOfFinishing(TrainingWorkers):
     def _reports(self, training: _Training) -> Path | None:
         """Where a training reports its epochs."""
         cell = cell_of(training.asked)
-        return self._ledger.objective.benchmark.reports_of(cell, self._seed(cell))
+        return self._benchmark(training.start).reports_of(cell, self._seed(cell))
 
     @property
     def _by_number(self) -> list[_Training]:

@@ -60,6 +60,7 @@ class TrialLine(Struct, forbid_unknown_fields=True):
     finished: Positive
     scores: tuple[Finite, ...]
     failure: str = ""
+    start: tuple[str, Epochs, str] | None = None
 
 
 class JudgedLine(Struct, forbid_unknown_fields=True):

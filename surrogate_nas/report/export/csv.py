@@ -123,6 +123,7 @@ def _trials_of(result: StudyResult) -> Rows:
                     "started": trial.started,
                     "finished": trial.finished,
                     **failure,
+                    **({} if trial.start is None else {"start": trial.start.cell.text}),
                     **trial.values,
                 }
             )

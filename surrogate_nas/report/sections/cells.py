@@ -15,6 +15,7 @@ from surrogate_nas.report.reading import (
     Study,
     best_cells,
     final_questions,
+    value_of,
     values_of,
 )
 from surrogate_nas.report.style import Style
@@ -125,7 +126,7 @@ def _final(comparison: Comparison, trial: Trial) -> _Pairs:
     pairs: _Pairs = []
     questions = final_questions(comparison.objective)
     for question in questions[:_MOST_FINAL]:
-        value = float(values_of(benchmark, question, [trial.cell])[0])
+        value = value_of(benchmark, question, trial)
         pairs.append((str(question), natural(value, benchmark.metric(question.metric).unit)))
     if len(questions) > _MOST_FINAL:
         pairs.append(("further", f"{len(questions) - _MOST_FINAL} (see snas query)"))

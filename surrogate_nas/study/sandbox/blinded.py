@@ -127,7 +127,8 @@ class Blinded(Sandboxed):
     def _revealed(self, one: Cell | Request) -> Cell | Request:
         if isinstance(one, Request):
             read = tuple(map(self._names.reveal, one.read))
-            return Request(self._space.reveal(one.cell), one.epochs, read)
+            start = None if one.start is None else self._space.reveal(one.start)
+            return Request(self._space.reveal(one.cell), one.epochs, read, start)
         return self._space.reveal(one)
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -136,5 +137,8 @@ class Blinded(Sandboxed):
         for trial in trials:
             cell = self._space.hide(trial.cell)
             values = {self._names.hide(name): value for name, value in trial.values.items()}
-            disguised.append(replace(trial, cell=cell, values=values))
+            start = trial.start
+            if start is not None:
+                start = start._replace(cell=self._space.hide(start.cell))
+            disguised.append(replace(trial, cell=cell, values=values, start=start))
         self._inside.tell(disguised)
