@@ -84,8 +84,8 @@ benchmark = "fashion"
 subject_to = "params <= 100000"
 """  # noqa: E501
 
-OF_NO_EXTRA = {"ConfigSpace", "joblib", "pyarrow", "pytest", "torchvision"}
-"""Both come with smac; for files in Parquet; for CIFAR."""
+OF_NO_EXTRA = {"ConfigSpace", "joblib", "PIL", "pyarrow", "pyphen", "pytest", "torchvision"}
+"""Two come with smac, one with scikit-image; for files in Parquet, for one task, for CIFAR."""
 WORKS = [
     "--help",
     "benchmarks --json",
