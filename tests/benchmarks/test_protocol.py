@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.building import losses as protocol
 from surrogate_nas.benchmarks.building.losses import trainings
-from surrogate_nas.benchmarks.building.losses.pairs import Pair, read_design
+from surrogate_nas.benchmarks.building.losses.pairs import Pair, pairs_of, read_design
 from surrogate_nas.benchmarks.building.losses.rounds import (
     ROUND,
     Known,
@@ -34,6 +34,7 @@ from surrogate_nas.benchmarks.building.losses.rounds import (
 from surrogate_nas.benchmarks.building.losses.trainings import (
     checkpoints,
     in_journal,
+    in_table,
     late_epochs,
     recorded_of,
     training_of,
@@ -41,9 +42,10 @@ from surrogate_nas.benchmarks.building.losses.trainings import (
 )
 from surrogate_nas.benchmarks.building.losses.write import seconds_in_tables, write_losses
 from surrogate_nas.benchmarks.building.plan import Plan, representatives
+from surrogate_nas.benchmarks.building.train import train_job
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.files import HOME_VARIABLE, shipped
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import ColumnKey, Table, read_compact, write_compact
@@ -562,3 +564,18 @@ def test_where_every_class_was_trained_the_table_holds_all_cells(
     )
     with pytest.raises(UserError, match="has no valid_loss@two"):
         whole.query(whole.space[int(np.flatnonzero(rows >= 10)[0])], "valid_loss@two")
+
+
+@pytest.mark.parametrize("name", ["digits", "rotation", "cartpole"])
+def test_trainings_give_the_numbers_that_shipped_tables_have(name: str) -> None:
+    """What `NUMBERS_SINCE` promises: where this fails, it is raised."""
+    (pair,) = pairs_of([name], ["usual"])
+    (held,) = in_table([pair], shipped("protocol") / f"{name}.h5").values()
+    told, _ = held
+    recorded = recorded_of(pair.trained, pair.plan.epochs)
+    for job in list(told)[:2]:
+        values = training_of(recorded, train_job(pair.plan, job)).values
+        assert len(values) > 20
+        for key, value in values.items():
+            if not key[0].endswith("seconds"):
+                assert value == told[job].values[key], key
