@@ -55,6 +55,7 @@ _PLACES = {
     "scan-llm": "surrogate_nas.space.scan:scan_llm",
     "scan-vlm": "surrogate_nas.space.scan:scan_vlm",
     "scan-tabpfn": "surrogate_nas.space.scan:scan_tabpfn",
+    "tabm": "surrogate_nas.space.tabm:tabm",
 }
 """By name, ``module:function`` that gives the shared instance."""
 

@@ -1,0 +1,53 @@
+"""The families of tabular networks that TabM's authors compare: ensembles and embeddings.
+
+Gorishniy, Kotelnikov & Babenko, "TabM: Advancing Tabular Deep Learning with Parameter-Efficient
+Ensembling", ICLR 2025. A cell is a family: how many MLPs are trained as one and what they share,
+how numbers are embedded before them, and whether the members of an ensemble see the same batches.
+Width, depth, dropout and learning rate are no decisions here: the authors tune them for every
+family on every data set, so that each family stands there with one configuration.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from surrogate_nas.space.product import EnumerableChoiceSpace
+
+_SINGLE = 0
+_OWN = 0
+
+
+class TabM(EnumerableChoiceSpace):
+    """The 28 families, of which the authors trained 13; use the shared instance `tabm`.
+
+    ``ensemble`` is one MLP, 32 of their own (``packed``), 32 that share all but scalings in every
+    layer (``full``) or in the first alone (``mini``). A single MLP has its own batches.
+
+    Example:
+        >>> space = TabM()
+        >>> len(space), str(space[0])
+        (28, 'tabm(ensemble=single, embeddings=none, batches=own)')
+    """
+
+    name = "tabm"
+    positions = ("ensemble", "embeddings", "batches")
+    options = (
+        ("single", "packed", "full", "mini"),
+        ("none", "piecewise-linear", "periodic", "periodic-lite"),
+        ("own", "shared"),
+    )
+
+    def allows(self, choices: tuple[int, ...]) -> bool:
+        """Whether a combination is a family: a single MLP shares no batches.
+
+        Args:
+            choices: One option index per position.
+        """
+        ensemble, _, batches = choices
+        return ensemble != _SINGLE or batches == _OWN
+
+
+@lru_cache(maxsize=1)
+def tabm() -> TabM:
+    """The families, one shared instance a process."""
+    return TabM()
