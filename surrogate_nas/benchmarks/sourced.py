@@ -124,7 +124,10 @@ class Fetched(Resolver):
         """Open the table."""
         path = table_path(name)
         if not path.is_file():
-            raise AbsentError(f"{name} is not here yet: {how_to_get(source_of(name) or '')}.")
+            source = source_of(name)
+            if source is None or not is_ready(source):
+                raise AbsentError(f"{name} is not here yet: {how_to_get(source or '')}.")
+            path = _assemble(name, path)
         return open_table(path)
 
     def describe(self) -> Iterator[dict[str, Any]]:

@@ -201,6 +201,10 @@ def fetch(
         tables += [
             (benchmark, declared(source).title, 0) for benchmark in declared(source).predicts
         ]
+        if declared(source).lazy:
+            title = declared(source).title
+            tables += [(benchmark, title, 0) for benchmark in declared(source).names]
+            continue
         with progress_bar(f"tables of {source}") as progress:
             names = declared(source).names
             for done, benchmark in enumerate(names, 1):
@@ -268,7 +272,7 @@ def list_(
                 "title": source.title,
                 "benchmarks": benchmarks,
                 "here": here,
-                "installed": ready,
+                "installed": ready and bool(source.package),
                 "megabytes": fetching.size(one) / 1e6,
                 "get": fetching.how_to_get(one),
                 "licence": fetching.licence(one),

@@ -8,12 +8,14 @@ files it needs, so that lists import none of them:
 - ``names``: the benchmarks that it makes tables of.
 - ``predicts``: the benchmarks that it has a model of instead.
 - ``package``: the installed package that its numbers come with, as pip and as Python call it.
+- ``lazy``: where tables are so many that a fetch brings the files alone, and each table is
+  assembled when it is first used.
 - ``licence``, ``citation``: of the package, and of the source as a whole.
 - ``repositories``: the files to fetch. Each has ``repository``, ``commit``, ``licence``, ``holds``
   and ``files`` with their ``sha256`` and ``bytes``, and may have ``citation``, ``optional`` files,
-  or ``wheel`` for a package that pip downloads, whose commit is the version. With ``members``, a
-  pattern of paths, its one file is an uncompressed tar of those members of the repository's whole
-  archive; ``archive`` is the name that a mirror has this under.
+  or ``wheel`` or ``sdist`` for a package that pip downloads, whose commit is the version. With
+  ``members``, a pattern of paths, its one file is an uncompressed tar of those members of the
+  repository's whole archive; ``archive`` is the name that a mirror has this under.
 
 An installed package adds a source by an entry point of the group ``surrogate_nas.sources`` that
 names a module. The module has the same values as constants (``TITLE``, ``NAMES``, …), written as
@@ -172,6 +174,7 @@ class Declared:
     names: tuple[str, ...]
     predicts: tuple[str, ...] = ()
     package: tuple[str, ...] = ()
+    lazy: bool = False
     licence: str = ""
     citation: str = ""
     repositories: tuple[dict[str, Any], ...] = ()

