@@ -32,6 +32,7 @@ SOURCE_HEADS = (
 )
 FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
 MANY = 10**9
+_MANY_RUNS = 12
 _TIMED = ("ms", "mJ", "s")
 _SPLITS = ("train", "valid", "test")
 
@@ -113,7 +114,10 @@ def _measured(held: list[dict[str, Any]]) -> tuple[str, str]:
         f"{', '.join(names)} ({group})" if group else ", ".join(names)
         for group, names in groups.items()
     )
-    return "; ".join(texts), ", ".join(map(str, sorted(epochs))) or "–"
+    runs = [f"{run:,}" for run in sorted(epochs)]
+    if len(runs) > _MANY_RUNS:
+        runs = [f"{runs[0]} to {runs[-1]}"]
+    return "; ".join(texts), ", ".join(runs) or "–"
 
 
 def _way(name: str) -> str:

@@ -1,0 +1,320 @@
+"""LCDB: what is known of its spreadsheets, every number of some sets, tables that are assembled
+when first used, and bad archives.
+
+Set SURROGATE_NAS_LCDB_ARCHIVE to the source archive of lcdb 0.1.0; without it only what needs no
+data is tested, on an archive of a few rows.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.space import Sampled, space_named
+from surrogate_nas.tables import ColumnKey, Table
+from surrogate_nas.tables.sources import fetching, lcdb
+from tests.archives import tarred
+from tests.conftest import Snas
+
+ARCHIVE_VARIABLE = "SURROGATE_NAS_LCDB_ARCHIVE"
+NAME = "lcdb/0.1.0/lcdb-0.1.0.tar.gz"
+KINDS = ("accuracy", "logloss", "auc", "f1")
+SOME = ("44", "3", "6", "42742", "201")
+"""Of two classes, with further splits, of many classes, with missing learners, without F1."""
+HEAD = (
+    "openmlid,learner,size_train,size_test,outer_seed,inner_seed,traintime,"
+    "score_train,score_valid,score_test"
+)
+Rows = dict[str, dict[str, list[list[str]]]]
+"""By kind and set the rows of a spreadsheet."""
+
+
+def column(table: Table, metric: str, epochs: int | None, seed: int | str = "mean") -> np.ndarray:
+    return table.columns[ColumnKey(metric, epochs, seed)]  # type: ignore[arg-type]
+
+
+# The whole archive
+
+
+@pytest.fixture(scope="module")
+def whole(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive, fetched from a mirror that has it."""
+    given = os.environ.get(ARCHIVE_VARIABLE)
+    if not given:
+        pytest.skip(f"set {ARCHIVE_VARIABLE} to the source archive of lcdb 0.1.0")
+    assert own_home.is_dir()
+    folder = tmp_path_factory.mktemp("mirror")
+    (folder / NAME).parent.mkdir(parents=True)
+    shutil.copyfile(given, folder / NAME)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(fetching.MIRROR_VARIABLE, str(folder))
+        (path,) = fetching.fetch("lcdb")
+    return path
+
+
+@pytest.fixture(scope="module")
+def rows(whole: Path) -> Rows:
+    """The rows of some sets, read without the code under test."""
+    found: Rows = {}
+    with tarfile.open(whole) as archive:
+        for kind in KINDS:
+            file = archive.extractfile(f"lcdb-0.1.0/lcdb/database-{kind}.csv")
+            assert file is not None
+            of_kind = found.setdefault(kind, {})
+            for line in file:
+                data, _, _ = line.partition(b",")
+                if data.decode() in SOME:
+                    of_kind.setdefault(data.decode(), []).append(line.decode().strip().split(","))
+    return found
+
+
+def test_every_number_of_some_sets_is_there(rows: Rows) -> None:
+    metrics = {
+        "accuracy": ("error", lambda score: 100.0 * (1.0 - score)),
+        "logloss": ("loss", lambda score: score),
+        "auc": ("auc", lambda score: 100.0 * score),
+        "f1": ("f1", lambda score: 100.0 * score),
+    }
+    seen = 0
+    for data in SOME:
+        table = lcdb.read(f"lcdb-{data}")
+        space = space_named(table.space)
+        assert isinstance(space, Sampled)
+        for kind, (metric, of) in metrics.items():
+            for _, learner, size, _, outer, inner, seconds, *scores in rows[kind].get(data, []):
+                if int(inner) >= 5 or not any(scores):
+                    continue
+                place = space.parse(f"lcdb(learner={learner.rpartition('.')[2]})").index
+                seed = 5 * int(outer) + int(inner)
+                for split, score in zip(("train", "valid", "test"), scores, strict=True):
+                    found = column(table, f"{split}_{metric}", int(size), seed)[place]
+                    assert abs(found - of(float(score))) < 1e-11
+                    seen += 1
+                if kind == "accuracy":
+                    found = column(table, "train_seconds", int(size), seed)[place]
+                    assert abs(found - float(seconds)) < 1e-11
+    assert seen > 100_000
+
+
+def test_eight_learners_have_the_log_loss_of_certain_predictions(rows: Rows) -> None:
+    gaps: dict[str, list[float]] = {}
+    for accuracy, loss in zip(rows["accuracy"]["44"], rows["logloss"]["44"], strict=True):
+        assert accuracy[:7] == loss[:7]
+        certain = -np.log(1e-15) * (1.0 - float(accuracy[9]))
+        gaps.setdefault(accuracy[1].rpartition(".")[2], []).append(float(loss[9]) - certain)
+    certain_ones = {learner for learner, gap in gaps.items() if np.abs(gap).max() < 0.01}
+    table = lcdb.read("lcdb-44")
+    gives = column(table, "gives_probabilities", None)
+    space = space_named(table.space)
+    assert isinstance(space, Sampled)
+    says_so = {
+        str(cell).partition("=")[2].rstrip(")")
+        for cell, of_cell in zip(space, gives, strict=True)
+        if not of_cell
+    }
+    assert len(says_so) == 8 and says_so == certain_ones
+
+
+def test_all_sets_have_an_objective_that_all_their_learners_have(whole: Path) -> None:
+    assert whole.is_file()
+    sizes = []
+    for name in lcdb.NAMES:
+        table = lcdb.read(name)
+        metric, _, size = table.objective.rstrip("]").partition("[")
+        assert np.isfinite(column(table, metric, int(size))).all()
+        sizes.append(len(column(table, metric, int(size))))
+    assert len(sizes) == 248 and (min(sizes), max(sizes)) == (8, 20)
+
+
+def test_what_is_known_of_the_archive_is_verified(whole: Path) -> None:
+    assert whole.is_file()
+    checks = list(lcdb.verify())
+    assert len(checks) >= 13 and not [check for check in checks if not check.passed]
+
+
+def test_a_fetch_brings_the_archive_alone(whole: Path, snas: Snas) -> None:
+    fetched = snas("data", "fetch", "lcdb", "--json").json
+    assert fetched["bytes"] == whole.stat().st_size == 68_153_129
+    assert fetched["benchmarks"] == list(lcdb.NAMES)
+    assert not [name for name in lcdb.NAMES if table_path(name).exists()]
+
+
+# An archive of a few rows
+
+
+def made(data: int, learner: str, scores: str, size: int = 16, seed: int = 0) -> str:
+    outer, inner = divmod(seed, 5)
+    return f"{data},{learner},{size},100,{outer},{inner},0.25,{scores}"
+
+
+def sheets() -> dict[str, list[str]]:
+    """Two learners of two sizes; one failed at the larger in the second split."""
+    tree, bayes = "sklearn.tree.DecisionTreeClassifier", "sklearn.naive_bayes.BernoulliNB"
+    accuracy = [
+        made(44, tree, "1.0,0.7,0.6"),
+        made(44, tree, "1.0,0.8,0.7", seed=7),
+        made(44, tree, "1.0,0.9,0.8", size=64),
+        made(44, bayes, "0.9,0.75,0.65"),
+        made(44, bayes, "0.8,0.65,0.55", seed=7),
+        made(44, bayes, "0.9,0.85,0.75", size=64),
+        made(44, bayes, "0.9,0.95,0.85", size=64, seed=7),
+        made(44, "SVC_rbf", "0.9,0.8,0.7"),
+        "44,SVC_rbf,16,100,0,5,0.25,0.1,0.1,0.1",
+        made(3, tree, "1.0,0.5,0.5"),
+    ]
+    empty = [made(44, tree, ",,")]
+    return {"accuracy": accuracy, "logloss": accuracy, "auc": empty, "f1": accuracy[:2]}
+
+
+def archived(path: Path, written: dict[str, list[str]], head: str = HEAD) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    members = [("lcdb-0.1.0/lcdb/datasets.csv", b"no scores")]
+    for kind, lines in written.items():
+        content = "\n".join([head, *lines]) + "\n"
+        members.append((f"lcdb-0.1.0/lcdb/database-{kind}.csv", content.encode()))
+    return tarred(path, members, "w:gz")
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home where the small archive lies as if it were fetched."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    return archived(tmp_path / "home" / "fetched" / NAME, sheets())
+
+
+def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
+    table = lcdb.table_of("lcdb-44", lcdb.read_archive(small))
+    space = space_named(table.space)
+    assert isinstance(space, Sampled)
+    learners = [str(cell) for cell in space]
+    assert learners == [
+        "lcdb(learner=SVC_rbf)",
+        "lcdb(learner=BernoulliNB)",
+        "lcdb(learner=DecisionTreeClassifier)",
+    ]
+    valid = column(table, "valid_error", 16)
+    assert valid == pytest.approx([20.0, 30.0, 25.0])
+    assert table.n_seeds["valid_error", 16].tolist() == [1, 2, 2]
+    assert column(table, "valid_error", 64) == pytest.approx([np.nan, 10.0, 10.0], nan_ok=True)
+    assert table.n_seeds["valid_error", 64].tolist() == [0, 2, 1]
+    second = column(table, "test_error", 64, 7)
+    assert second == pytest.approx([np.nan, 15.0, np.nan], nan_ok=True)
+    assert column(table, "train_seconds", 16) == pytest.approx([0.25] * 3)
+    assert column(table, "gives_probabilities", None).tolist() == [0.0, 1.0, 1.0]
+    assert table.objective == "valid_error[16]", "the largest size that all learners have"
+    assert "valid_auc" not in table.metrics and "valid_f1" in table.metrics
+    finals = {name for name, metric in table.metrics.items() if metric.kind == "final"}
+    assert finals == {"test_error", "test_loss", "test_f1"}
+    assert "leak" in table.banner
+
+
+def test_a_table_is_assembled_when_it_is_first_used(small: Path, snas: Snas) -> None:
+    assert small.is_file() and not table_path("lcdb-44").exists()
+    assert fetching.is_ready("lcdb") and not fetching.lacks("lcdb")
+    assert fetching.how_to_get("lcdb") == "fetched; assembled when first used"
+    bench = sn.load("lcdb-44")
+    assert len(bench.space) == 3 and bench.licence == "MIT" and table_path("lcdb-44").is_file()
+    assert bench.query("lcdb(learner=BernoulliNB)", "test_error", epochs=64, seed=0).value == 25.0
+    assert not table_path("lcdb-3").exists()
+    listed = snas("data", "list", "lcdb", "--json").json
+    assert listed[0]["here"] == 248 and not listed[0]["installed"]
+
+
+def test_without_the_archive_it_is_said_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    with pytest.raises(UserError, match=r"run snas data fetch lcdb \(68 MB\)"):
+        sn.load("lcdb-44")
+    with pytest.raises(UserError, match="is missing: run snas data fetch lcdb"):
+        lcdb.read("lcdb-44")
+
+
+def _too_good(written: dict[str, list[str]]) -> None:
+    written["accuracy"][0] = written["accuracy"][0].replace("0.7", "1.7")
+
+
+def _endless(written: dict[str, list[str]]) -> None:
+    written["logloss"][0] = written["logloss"][0].replace("0.7", "inf")
+
+
+def _unknown(written: dict[str, list[str]]) -> None:
+    written["accuracy"][0] = written["accuracy"][0].replace("DecisionTree", "Forest")
+
+
+def _sixth_split(written: dict[str, list[str]]) -> None:
+    written["accuracy"][0] = written["accuracy"][0].replace(",0,0,0.25", ",5,0,0.25")
+
+
+def _words(written: dict[str, list[str]]) -> None:
+    written["f1"][0] = written["f1"][0].replace("0.7", "good")
+
+
+def _lacking(written: dict[str, list[str]]) -> None:
+    del written["auc"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_too_good, "a score or time is no number in its range"),
+        (_endless, "a score or time is no number in its range"),
+        (_unknown, "a row is of no learner or split of the benchmark"),
+        (_sixth_split, "a row is of no learner or split of the benchmark"),
+        (_words, "could not convert string to float"),
+        (_lacking, "it has no auc"),
+    ],
+)
+def test_another_archive_is_refused(
+    tmp_path: Path, change: Callable[[dict[str, list[str]]], None], message: str
+) -> None:
+    written = {kind: list(lines) for kind, lines in sheets().items()}
+    change(written)
+    with pytest.raises(UserError, match=message) as caught:
+        lcdb.read_archive(archived(tmp_path / "lcdb.tar.gz", written))
+    assert "is damaged, or no source archive of lcdb" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_other_columns_half_an_archive_and_none_are_refused(tmp_path: Path) -> None:
+    path = archived(tmp_path / "lcdb.tar.gz", sheets(), HEAD.replace("traintime", "time"))
+    with pytest.raises(UserError, match="its columns are not openmlid, learner"):
+        lcdb.read_archive(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match="is damaged, or no source archive"):
+        lcdb.read_archive(path)
+    with pytest.raises(UserError, match="Run snas data fetch lcdb"):
+        lcdb.read_archive(tmp_path / "none.tar.gz")
+
+
+def test_a_training_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    written = sheets()
+    written["accuracy"] = [*written["accuracy"], written["accuracy"][0]]
+    found = lcdb.read_archive(archived(tmp_path / "lcdb.tar.gz", written))
+    with pytest.raises(UserError, match="a training on 44 is there twice"):
+        lcdb.table_of("lcdb-44", found)
+
+
+def test_what_pip_cannot_download_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("index", "mirror"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(tmp_path / "mirror"))
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
+    with pytest.raises(
+        UserError, match=r"Cannot fetch lcdb==0\.1\.0: pip download says .*Without network, set"
+    ) as told:
+        fetching.fetch("lcdb")
+    assert "\n" not in str(told.value)
