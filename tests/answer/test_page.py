@@ -24,6 +24,8 @@ from tests.answer.independent import NAMES, Study, components, rest, rows, sd_of
 from tests.answer.simulated import effects, write_simulated
 from tests.browser import chromium
 
+pytestmark = pytest.mark.slow
+"""The page is built from a simulated folder of full size first."""
 TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
 
 
