@@ -247,7 +247,16 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="no other system is w
 
 
 @LINUX
-@pytest.mark.parametrize("trouble", ["grows", "grows-and-tells", "grows-in-a-child"])
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "grows",
+        *(
+            pytest.param(f"grows-{how}", marks=pytest.mark.slow)
+            for how in ("and-tells", "in-a-child")
+        ),
+    ],
+)
 def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
     tmp_path: Path, trouble: str
 ) -> None:
@@ -262,6 +271,7 @@ def test_a_training_over_its_memory_has_failed_and_the_others_go_on(
     assert len(list(tmp_path.iterdir())) == 5
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_training_that_keeps_its_memory_ends_as_without_a_limit(tmp_path: Path) -> None:
     bench = Delayed(TABLE, folder=tmp_path, trouble={first(): "grows"})
@@ -407,7 +417,12 @@ class Counting(Delayed):
 
 @pytest.mark.parametrize(
     ("given", "slots"),
-    [({"parallel": 2}, 2), ({"parallel": 1}, 2), ({"gpus": "0,1"}, 2), ({"gpus": "0"}, 1)],
+    [
+        ({"parallel": 2}, 2),
+        pytest.param({"parallel": 1}, 2, marks=pytest.mark.slow),
+        pytest.param({"gpus": "0,1"}, 2, marks=pytest.mark.slow),
+        pytest.param({"gpus": "0"}, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_runs_side_by_side_share_slots_and_the_record_is_the_same(
     tmp_path: Path, given: dict[str, Any], slots: int

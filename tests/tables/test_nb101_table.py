@@ -286,6 +286,7 @@ def _empty(held: dict[str, Any]) -> None:
     held["key"].clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -214,6 +214,7 @@ def test_each_has_an_objective_of_its_own_and_says_what_it_is(
         assert "tuned for this data" in bench.banner and "whole training" in bench.banner
 
 
+@pytest.mark.slow
 def test_tables_are_verified(tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         write_table(table, table_path(name))

@@ -173,12 +173,15 @@ def _absent(task: Task, *, named: bool) -> str:
     """Why a task cannot take part, or empty."""
     if not task.is_here():
         return f"its data is not here ({task.source})."
+    if named:  # however long it takes
+        return ""
     try:
         examples = len(task.data["train"].targets)
     except UserError as error:
         return str(error)
-    too_long = examples > MOST_EXAMPLES and not named
-    return f"its {examples:,} training examples take long; name it to train it." if too_long else ""
+    if examples <= MOST_EXAMPLES:
+        return ""
+    return f"its {examples:,} training examples take long; name it to train it."
 
 
 # The design of an experiment on losses: steps in the order of their priority, read from a TOML
