@@ -40,8 +40,7 @@ def agreement(
     seed: int = 0,
 ) -> Agreement:
     """Compare two orders of the same cells."""
-    tau, *resampled = _taus(first, second, _counts(len(first), seed))
-    return _with_interval(tau, resampled)
+    return agreement_of_all(np.array([first, second]), seed)
 
 
 def agreement_of_all(values: NDArray[np.float64], seed: int = 0) -> Agreement:
