@@ -7,8 +7,6 @@ data is tested, on an archive of a few rows.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +20,7 @@ from surrogate_nas.files import HOME_VARIABLE, table_path
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.tables import ColumnKey, Table
 from surrogate_nas.tables.sources import fetching, lcdb
-from tests.archives import tarred
+from tests.archives import fetched_archive, tarred
 from tests.conftest import Snas
 
 ARCHIVE_VARIABLE = "SURROGATE_NAS_LCDB_ARCHIVE"
@@ -48,17 +46,11 @@ def column(table: Table, metric: str, epochs: int | None, seed: int | str = "mea
 @pytest.fixture(scope="module")
 def whole(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The archive, fetched from a mirror that has it."""
-    given = os.environ.get(ARCHIVE_VARIABLE)
-    if not given:
-        pytest.skip(f"set {ARCHIVE_VARIABLE} to the source archive of lcdb 0.1.0")
     assert own_home.is_dir()
     folder = tmp_path_factory.mktemp("mirror")
-    (folder / NAME).parent.mkdir(parents=True)
-    shutil.copyfile(given, folder / NAME)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(fetching.MIRROR_VARIABLE, str(folder))
-        (path,) = fetching.fetch("lcdb")
-    return path
+    return fetched_archive(
+        ARCHIVE_VARIABLE, "the source archive of lcdb 0.1.0", "lcdb", NAME, folder
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
-import os
 import shutil
 from pathlib import Path
 from zipfile import ZipFile
@@ -27,6 +26,7 @@ from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.scan import Scale, scan_llm, scan_tabpfn, scan_vlm
 from surrogate_nas.tables import ColumnKey, Table, write_table
 from surrogate_nas.tables.sources import fetching, scan
+from tests.archives import fetched_archive
 
 WHEEL_VARIABLE = "SURROGATE_NAS_SCAN_WHEEL"
 NAME = "scan-bench/0.2.3/scan_bench-0.2.3-py3-none-any.whl"
@@ -41,17 +41,9 @@ Rows = dict[str, list[dict[str, str]]]
 @pytest.fixture(scope="module")
 def wheel(own_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, fetched from a mirror that has it."""
-    given = os.environ.get(WHEEL_VARIABLE)
-    if not given:
-        pytest.skip(f"set {WHEEL_VARIABLE} to the wheel of scan-bench 0.2.3")
     assert own_home.is_dir()
     folder = tmp_path_factory.mktemp("mirror")
-    (folder / NAME).parent.mkdir(parents=True)
-    shutil.copyfile(given, folder / NAME)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(fetching.MIRROR_VARIABLE, str(folder))
-        (path,) = fetching.fetch("scan")
-    return path
+    return fetched_archive(WHEEL_VARIABLE, "the wheel of scan-bench 0.2.3", "scan", NAME, folder)
 
 
 @pytest.fixture(scope="module")
