@@ -8,7 +8,7 @@ random-effects meta-analysis" (2009); Hall, "On the removal of skewness by trans
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +172,11 @@ def of_length(judged: Sequence[Judged], length: float) -> list[Judged]:
 
 
 def contrasts(
-    judged: Sequence[Judged], *, with_noise: bool = False, without: Sequence[str] = ()
+    judged: Sequence[Judged],
+    *,
+    with_noise: bool = False,
+    without: Sequence[str] = (),
+    in_part: Collection[float] = (),
 ) -> pd.DataFrame:
     """All contrasts, a line each and length.
 
@@ -180,13 +184,19 @@ def contrasts(
         judged: The tables.
         with_noise: Whether tasks whose two seeds disagree take part.
         without: Tasks that take none.
+        in_part: Lengths of which trainings are lacking: nothing is decided there.
     """
     lines = []
     for length in LENGTHS:
         some = [one for one in of_length(judged, length) if one.table.task not in without]
         some = [one for one in some if with_noise or not one.is_noise]
         lines += _of_length(some, length)
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(lines)
+    if len(frame):
+        frame["whole"] = ~frame["length"].isin(list(in_part))
+        for name in ("decided", "regret_decided", "negligible"):
+            frame[name] &= frame["whole"]
+    return frame
 
 
 def _of_length(judged: Sequence[Judged], length: float) -> list[dict[str, object]]:
@@ -254,7 +264,11 @@ def _gatekeeper(costs: Values, decision: Decision) -> dict[str, object]:
 
 
 def outcome(line: pd.Series) -> str:
-    """``for``, ``against``, ``same`` or ``open``: what the rule makes of a contrast."""
+    """What the rule makes of a contrast: ``for``, ``against``, ``same`` or ``open``; ``part`` where
+    trainings are lacking.
+    """
+    if not line["whole"]:
+        return "part"
     if line["decided"]:
         return "for" if line["difference"] > 0 else "against"
     return "same" if line["negligible"] else "open"
@@ -331,11 +345,11 @@ def worth(judged: Sequence[Judged]) -> dict[str, float]:
     }
 
 
-def besides(judged: Sequence[Judged]) -> pd.DataFrame:
+def besides(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.DataFrame:
     """The contrasts with tasks that are noise, and without the two weak ones."""
     versions = {
-        "with tasks that are noise": contrasts(judged, with_noise=True),
-        f"without {' and '.join(WEAK)}": contrasts(judged, without=WEAK),
+        "with tasks that are noise": contrasts(judged, with_noise=True, in_part=in_part),
+        f"without {' and '.join(WEAK)}": contrasts(judged, without=WEAK, in_part=in_part),
     }
     return pd.concat(versions, names=["which"]).reset_index(level=0)
 

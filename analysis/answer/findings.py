@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,16 @@ from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import STORE, read_searches
-from analysis.answer.tables import PILOT, TESTED, Table, designed, places_in, read_folder, tables_of
+from analysis.answer.tables import (
+    PILOT,
+    SOURCES,
+    TESTED,
+    Table,
+    designed,
+    places_in,
+    read_folder,
+    tables_of,
+)
 from analysis.answer.variance import gains, shares
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
@@ -56,7 +65,13 @@ class Findings:
             frame.to_csv(folder / "data" / f"{name}.csv", index=False)
 
 
-def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 400) -> Findings:
+def find(
+    data: Path,
+    classes: range = TESTED,
+    workers: int = 2,
+    repeats: int = 400,
+    wanted: Mapping[tuple[str, str], int] | None = None,
+) -> Findings:
     """Compute everything.
 
     Args:
@@ -65,6 +80,7 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
             looked at where no table has the tested ones.
         workers: How many processes.
         repeats: How many studies each negative control has.
+        wanted: By table and loss, how many trainings there shall be; the protocol's if left out.
 
     Raises:
         UserError: There is no table, or none has enough classes.
@@ -89,9 +105,11 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
         found = outside.result()
     digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
     searches = read_searches(data / STORE, digests)
+    made = _trainings(tables, designed(classes) if wanted is None else wanted)
+    in_part = _in_part(made)
     frames = {
-        "contrasts": rules.contrasts(judged),
-        "besides": rules.besides(judged),
+        "contrasts": rules.contrasts(judged, in_part=in_part),
+        "besides": rules.besides(judged, in_part),
         "pilot": rules.contrasts(of_pilot),
         "sources": rules.each_source(judged),
         "signals": _signals(judged),
@@ -108,9 +126,8 @@ def find(data: Path, classes: range = TESTED, workers: int = 2, repeats: int = 4
         "controls": controlled,
         "worth": pd.DataFrame([rules.worth(judged)]),
         "classes": _classes(tables, classes),
-        "trainings": _trainings(tables, classes),
+        "trainings": made,
     }
-    made = frames["trainings"]
     inside = made[["here", "wanted"]].min(axis=1)
     counted = int(inside.sum()), int(made["wanted"].sum())
     return Findings(data, classes, judged, frames, lacking(found), counted)
@@ -172,10 +189,17 @@ def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _trainings(tables: Sequence[Table], classes: range) -> pd.DataFrame:
-    """By table and loss how many trainings are here, and how many the design wants."""
+def _trainings(tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]) -> pd.DataFrame:
+    """By table and loss how many trainings are here, and how many are wanted."""
     here = {(one.name, loss): n for one in tables for loss, n in one.trained.items()}
-    wanted = designed(classes)
     keys = sorted({*here, *wanted})
     lines = [(*key, here.get(key, 0), wanted.get(key, 0)) for key in keys]
     return pd.DataFrame(lines, columns=["table", "loss", "here", "wanted"])
+
+
+def _in_part(made: pd.DataFrame) -> set[float]:
+    """The lengths of which trainings of the design are lacking, in the space of the design."""
+    lengths = {name: 1.0 for name in SOURCES}
+    lengths |= {f"{name}-x{n}": n for name in SOURCES for n in rules.LENGTHS[1:]}
+    lacking = made[made["here"] < made["wanted"]]["table"]
+    return {lengths[name] for name in lacking if name in lengths}

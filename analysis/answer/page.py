@@ -46,6 +46,7 @@ SAID = {
     "against": "decided: worse",
     "same": "no difference of interest",
     "open": "not told apart",
+    "part": "not whole yet",
 }
 SHORT = {
     "valid_loss": ("validation loss", "end"),
@@ -83,6 +84,8 @@ def clause(line: pd.Series) -> str:
         return f"orders architectures {better} by {size(line, 'of τ')}{little}"
     if said == "same":
         return f"makes no difference of interest ({estimate(line)}, within ±{number(OF_INTEREST)})"
+    if said == "part":
+        return f"is not judged yet ({estimate(line)} by the trainings that there are)"
     seen = number(line["detectable"])
     return f"is not told apart from it ({estimate(line)}; {seen} would be seen)"
 
@@ -99,7 +102,7 @@ def sentences(found: Findings) -> list[Paragraph]:
 def _of_training(found: Findings, line: pd.Series) -> list[Content]:
     text = f" against the validation measure it {clause(line)} at the usual length"
     longer = [one for n in LENGTHS[1:] if (one := _line(found, "train", n)) is not None]
-    for one in longer[-1:]:
+    for one in [one for one in longer if one["whole"]][-1:]:
         text += f"; in runs {one['length']:g} times as long it {clause(one)}"
     return [Span(_OF_TRAINING[outcome(line)], "strong"), f"{text}."]
 
@@ -120,12 +123,14 @@ _OF_TRAINING = {
     "against": "The training loss is no substitute for validation:",
     "same": "The training loss at the end will do:",
     "open": "The training loss at the end is not told apart from validation:",
+    "part": "The training loss at the end is not judged yet:",
 }
 _OF_EARLY = {
     "for": "A fifth of the run tells more than all of it:",
     "against": "A fifth of the run is not enough for the final order:",
     "same": "A fifth of the run is enough:",
     "open": "Whether a fifth of the run is enough is not told apart:",
+    "part": "A fifth of the run is not judged yet:",
 }
 
 
@@ -150,6 +155,7 @@ def _of_kind(line: pd.Series) -> list[Content]:
             "Whether the goal's own kind is better is not told apart",
             f"({estimate(line)}); a difference of {seen} would be seen.",
         ),
+        "part": ("The kinds of signal are not judged yet", f"({estimate(line)})."),
     }[outcome(line)]
     return [Span(lead, "strong"), f" {rest}"]
 
@@ -207,7 +213,10 @@ def _holds(found: Findings) -> Table | None:
     weak = weak[weak["which"].str.startswith("without") & (weak["length"] == 1)]
     clear = (decided["new_low"] > 0) | (decided["new_high"] < 0)
     checks = {
-        "in longer runs?": (alike(frame[frame["length"] > 1]), "contrasts say the same"),
+        "in longer runs?": (
+            alike(frame[(frame["length"] > 1) & frame["whole"]]),
+            "contrasts say the same",
+        ),
         "in a new source of data?": (list(clear), "decided contrasts would keep their sign (95 %)"),
         "in regret?": (list(decided["regret_decided"]), "decided contrasts are decided in regret"),
         f"without {' and '.join(WEAK)}?": (alike(weak), "contrasts say the same"),

@@ -54,9 +54,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def wanted(lacking: str) -> dict[tuple[str, str], int]:
+    """What the tables hold, a training of each loss more of one, and a table that is not there."""
+    more = {("digits-macro", "cross_entropy"): 120}
+    for task in TASKS:
+        more |= {(task, loss): 400 - (task == "digits") for loss in ("cross_entropy", "brier")}
+        more[f"{task}-x4", "cross_entropy"] = 0 if task == TASKS[4] else 400
+    return {key: n + (key[0] == lacking) for key, n in more.items()}
+
+
 @pytest.fixture(scope="module")
 def found(data: Path) -> Findings:
-    return find(data, workers=1, repeats=6)
+    return find(data, workers=1, repeats=6, wanted=wanted(""))
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +197,7 @@ def test_shares_of_variance_are_recomputed(data: Path, page: Path) -> None:
 def line(difference: float, low: float, high: float, *, decided: bool) -> pd.Series:
     inside = -0.05 < low and high < 0.05
     told = {"difference": difference, "low": low, "high": high, "decided": decided}
-    return pd.Series({**told, "negligible": inside, "detectable": 0.08})
+    return pd.Series({**told, "negligible": inside, "detectable": 0.08, "whole": True})
 
 
 def test_each_outcome_has_its_words() -> None:
@@ -215,6 +224,16 @@ def test_three_sentences_follow_from_the_numbers(found: Findings) -> None:
     assert said[0].startswith("Search on the kind of number you will be judged by:")
     assert "in runs 4 times as long" in said[1]
     assert said[2].startswith("A fifth of the run is not enough")
+
+
+def test_a_length_that_is_not_whole_is_told_and_not_decided(data: Path, tmp_path: Path) -> None:
+    found = find(data, workers=1, repeats=2, wanted=wanted("text-x4"))
+    frame = found.contrasts.set_index("length")
+    assert frame.loc[1, "whole"].all() and frame.loc[1, "decided"].any()
+    longer = frame.loc[4]
+    assert not longer[["whole", "decided", "regret_decided", "negligible"]].any(axis=None)
+    text = words(write_page(found, tmp_path).parent)
+    assert "not whole yet" in text and "in runs 4 times as long" not in text
 
 
 def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:

@@ -164,8 +164,9 @@ def test_a_test_that_halls_interval_does_not_follow_decides_nothing() -> None:
 def test_each_outcome_has_a_name(
     decided: bool, difference: float, negligible: bool, said: str
 ) -> None:
-    line = pd.Series({"decided": decided, "difference": difference, "negligible": negligible})
-    assert outcome(line) == said
+    told = {"decided": decided, "difference": difference, "negligible": negligible}
+    assert outcome(pd.Series({**told, "whole": True})) == said
+    assert outcome(pd.Series({**told, "whole": False})) == "part"
 
 
 def test_tasks_of_one_source_are_one(judged: list[Judged]) -> None:
