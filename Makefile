@@ -107,6 +107,10 @@ lists: $(SETUP)  ## write what is read from elsewhere: data/catalogue.json (SOUR
 	$(BIN)/python analysis/abilities.py --keep
 	$(BIN)/python analysis/licences.py
 
+croissant: $(SETUP)  ## write the metadata (data/*.croissant.json) and the lists of tables after a table of data/ has changed
+	$(BIN)/python analysis/croissant.py
+	$(BIN)/python analysis/data_tables.py
+
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
 	$(BIN)/python analysis/dist.py
 
