@@ -1,12 +1,14 @@
-"""Write the lists in data/README.md: every source of tables, and every repository that files are
-fetched from.
+"""Write the lists in data/README.md (every source of tables, and every repository that files are
+fetched from) and in data/losses.md (every task's tables, and the data that they were trained on).
 
     python analysis/data_tables.py
 
 What a table holds is read from data/catalogue.json (the installed package alone, where there is
-one), where it comes from and under which licence from the sources and data/manifest.json.
+one), where it comes from and under which licence from the sources and data/manifest.json; of tables
+of losses, from their cards and data/sources.csv.
 """
 
+import csv
 import json
 import math
 import re
@@ -31,6 +33,8 @@ SOURCE_HEADS = (
     "licence",
 )
 FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
+LOSSES_HEADS = ("task", "made", "runs", "losses", "classes", "seeds", "trainings")
+DATA_HEADS = ("source", "tasks", "read from", "licence", "note")
 MANY = 10**9
 _MANY_RUNS = 12
 _TIMED = ("ms", "mJ", "s")
@@ -82,6 +86,51 @@ def files() -> str:
     return table(FILE_HEADS, rows)
 
 
+def losses() -> str:
+    """The table of tables of losses, a row a task: made when, lengths and spaces, losses, cells,
+    seeds, trainings.
+    """
+    cards: dict[str, list[dict[str, Any]]] = {}
+    for path in sorted((DATA / "losses").glob("*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        what = path.stem.removeprefix(card["task"]).removeprefix("-").replace("x", "×") or "×1"
+        cards.setdefault(card["task"], []).append({**card, "what": what})
+    rows = []
+    total = 0
+    for task, own in cards.items():
+        trained = [loss for card in own for loss in card["losses"].values()]
+        trainings = sum(sum(loss["classes"].values()) for loss in trained)
+        total += trainings
+        rows.append(
+            (
+                f"`{task}`",
+                "the run" if "kept" in trained[0] else "25 November 2026",
+                ", ".join(card["what"] for card in own),
+                ", ".join(dict.fromkeys(f"`{loss}`" for card in own for loss in card["losses"])),
+                f"{max(card['cells'] for card in own):,}",
+                str(max(sum(map(bool, loss["classes"].values())) for loss in trained)),
+                f"{trainings:,}",
+            )
+        )
+    return table(LOSSES_HEADS, [*rows, (f"{len(rows)} tasks", *[""] * 5, f"{total:,}")])
+
+
+def data() -> str:
+    """The table of the data that tasks of tables of losses are made of, with their licences."""
+    with (DATA / "sources.csv").open(newline="", encoding="utf-8") as file:
+        rows = [
+            (
+                row["source"],
+                ", ".join(f"`{task}`" for task in row["tasks"].split()),
+                row["from"],
+                row["licence"],
+                row["note"],
+            )
+            for row in csv.DictReader(file)
+        ]
+    return table(DATA_HEADS, rows)
+
+
 def _counted(cells: int) -> str:
     return f"{cells:,}" if cells < MANY else f"about 10^{math.log10(cells):.0f}"
 
@@ -131,9 +180,11 @@ def _way(name: str) -> str:
 
 
 def main() -> None:
-    """Put both tables in their places."""
+    """Put all tables in their places."""
     put(DATA / "README.md", "analysis/data_tables.py: sources", sources())
     put(DATA / "README.md", "analysis/data_tables.py: files", files())
+    put(DATA / "losses.md", "analysis/data_tables.py: losses", losses())
+    put(DATA / "losses.md", "analysis/data_tables.py: data", data())
 
 
 if __name__ == "__main__":

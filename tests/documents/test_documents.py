@@ -278,9 +278,11 @@ def test_only_a_strategy_without_a_time_is_timed(scripts: Callable[[str], Any]) 
 def test_the_tables_of_data_are_those_of_the_sources(scripts: Callable[[str], Any]) -> None:
     data_tables = scripts("data_tables")
     marked = scripts("marked")
-    for name in ("sources", "files"):
-        shown = marked.held(TOP / "data" / "README.md", f"analysis/data_tables.py: {name}")
-        assert shown == getattr(data_tables, name)()
+    lists = {"README.md": ("sources", "files"), "losses.md": ("losses", "data")}
+    for page, names in lists.items():
+        for name in names:
+            shown = marked.held(TOP / "data" / page, f"analysis/data_tables.py: {name}")
+            assert shown == getattr(data_tables, name)()
 
 
 def test_every_line_of_the_page_of_methods_gives_what_it_says() -> None:
