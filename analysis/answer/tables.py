@@ -24,6 +24,7 @@ from surrogate_nas.benchmarks.building.plan import Plan
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import DEFAULT_SPACE
+from surrogate_nas.tables.croissant import data_sources
 from surrogate_nas.training import task_named
 from surrogate_nas.training.losses import fitting
 
@@ -36,44 +37,7 @@ TIMES = (10, 20, 50, 100)
 LATE, MEAN = "late", "mean"
 """Shares of a run in per cent; the mean over its last fifth, and over the whole run."""
 DIGITS = "scikit-learn's digits"
-ISO = "iso-codes"
-PHOTOGRAPHS = "scikit-image's photographs"
-SUBTITLES = "OpenSubtitles' words"
-SOURCES = {
-    "digits": DIGITS,
-    "rotation": DIGITS,
-    "detection": DIGITS,
-    "segmentation": DIGITS,
-    "denoising": DIGITS,
-    "generation": DIGITS,
-    "anomaly": DIGITS,
-    "fashion": "Fashion-MNIST",
-    "mnist1d": "MNIST-1D",
-    "text": "Python's help",
-    "languages": ISO,
-    "translation": ISO,
-    "cartpole": "the pole on a cart",
-    "gridworld": "a grid world",
-    "forecasting": "NOAA's series",
-    "speech-vowels": "Japanese Vowels",
-    "speech-letters": "spoken letters",
-    "sounds": "synthetic sounds",
-    "scripture": "the King James Bible",
-    "photographs": PHOTOGRAPHS,
-    "upscaling": PHOTOGRAPHS,
-    "spelling": "cmudict",
-    "bytecode": "Python's library as bytecode",
-    "mnist8": "MNIST",
-    "splice": "Statlog's DNA",
-    "speech-words": "espeak-ng",
-    "glyphs": "DejaVu fonts",
-    "words": SUBTITLES,
-    "life": "Conway's Life",
-    "chessboard": "chess positions",
-    "cifar8": "CIFAR-10",
-    "hyphens": SUBTITLES,
-    "melody": "music21",
-}
+SOURCES = {task: row["source"] for task, row in data_sources().items()}
 """The source of every task's data, which is the unit of inference (additions of 28 November)."""
 WEAK = ("languages", "cartpole")
 """Tasks whose two seeds agreed with less than .5: every mean is told without them too."""
@@ -187,7 +151,7 @@ def _read(path: Path, classes: range) -> tuple[pd.DataFrame, dict[str, Any]]:
     card = json.loads(held.card)
     task = card["task"]
     if task not in SOURCES:
-        raise UserError(f"{path}: the task {task} has no source; name it in SOURCES of {__name__}.")
+        raise UserError(f"{path}: the task {task} has no source; add it to data/sources.csv.")
     base = getattr(bench.space, "base", bench.space)
     place = _places(base.name)
     rows = [place[base.cell(cell).index] for cell in bench.space]
