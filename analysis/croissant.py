@@ -6,6 +6,7 @@ What a table holds is read from the table and its card; here is what neither say
 are written again where a table changes; tests/tables/test_croissant.py holds them against it.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,18 @@ def documents() -> Iterator[tuple[list[Path], Path, dict[str, Any]]]:
         about: dict[str, Any] = {**COMMON, "rai:dataLimitations": LIMITS[name]}
         if name in ABOUT:
             about |= {"description": ABOUT[name], "rai:dataCollection": ABOUT[name]}
+        if made := sorted(time for table in tables for time in _made(table)):
+            about["datePublished"] = made[-1][:10]
         if name in BIASES:
             about["rai:dataBiases"] = BIASES[name]
         yield tables, DATA / f"{name}{ENDING}", about
+
+
+def _made(table: Path) -> Iterator[str]:
+    """When the first and the last training of each loss ended, as far as its card says."""
+    card = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
+    for loss in card.get("losses", {}).values():
+        yield from filter(None, loss.get("made", ()))
 
 
 def main() -> None:

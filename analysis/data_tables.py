@@ -33,6 +33,7 @@ SOURCE_HEADS = (
     "licence",
 )
 FILE_HEADS = ("source", "repository", "holds", "MB", "licence")
+USUAL = "×1"
 LOSSES_HEADS = ("task", "made", "runs", "losses", "classes", "seeds", "trainings")
 DATA_HEADS = ("source", "tasks", "read from", "licence", "note")
 MANY = 10**9
@@ -93,11 +94,12 @@ def losses() -> str:
     cards: dict[str, list[dict[str, Any]]] = {}
     for path in sorted((DATA / "losses").glob("*.json")):
         card = json.loads(path.read_text(encoding="utf-8"))
-        what = path.stem.removeprefix(card["task"]).removeprefix("-").replace("x", "×") or "×1"
+        what = path.stem.removeprefix(card["task"]).removeprefix("-").replace("x", "×") or USUAL
         cards.setdefault(card["task"], []).append({**card, "what": what})
     rows = []
     total = 0
     for task, own in cards.items():
+        own.sort(key=lambda card: (card["what"] != USUAL, card["what"]))
         trained = [loss for card in own for loss in card["losses"].values()]
         trainings = sum(sum(loss["classes"].values()) for loss in trained)
         total += trainings
