@@ -202,8 +202,8 @@ class LossesBenchmark(TableBenchmark):
     Example:
         >>> import surrogate_nas as sn
         >>> bench = sn.load("losses-digits/trained")
-        >>> bench.query(bench.space[0], "valid_error@focal", epochs=3).unit, len(bench.space)
-        ('%', 50)
+        >>> bench.query(bench.space[0], "valid_error@cross_entropy").unit, len(bench.space) >= 50
+        ('%', True)
     """
 
     def __init__(self, path: Path) -> None:

@@ -79,7 +79,7 @@ def examine(table: Benchmark | Table, repeats: Sequence[spreadsheet.Repeat] = ()
 
     Example:
         >>> import surrogate_nas as sn
-        >>> found = examine(sn.load("losses-digits"))
+        >>> found = examine(sn.load("losses-gridworld"))
         >>> found.of("alarm"), len(found.columns) > 5
         ([], True)
     """
