@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
-from surrogate_nas.files import table_path
+from surrogate_nas.files import HOME_VARIABLE, shipped, table_path
 from surrogate_nas.papers.common.signals import (
     MARKS,
     Signals,
@@ -19,7 +20,7 @@ from surrogate_nas.papers.common.signals import (
     summary,
     words,
 )
-from surrogate_nas.tables import write_table
+from surrogate_nas.tables import read_compact, write_compact, write_table
 from surrogate_nas.tables.sources import fetching, graphgym
 
 
@@ -61,6 +62,22 @@ def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:
         found.held["train loss"][1.0].tau
         - max(found.held[what][1.0].tau for what in ("valid loss", "valid measure"))
     )
+
+
+def test_means_over_epochs_are_not_taken_for_the_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = read_compact(shipped("losses/gridworld.h5")).table
+    usual = table.objective.partition("@")[2].partition(" ")[0]
+    loss, late = f"valid_loss@{usual}", f"valid_loss_late@{usual}"
+    for key in [key for key in table.columns if key.metric == loss]:
+        table.columns[key._replace(metric=late)] = table.columns[key]
+    table.metrics = {late: replace(table.metrics[loss], name=late), **table.metrics}
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    write_compact(table, tmp_path / "losses" / "late.h5")
+    found, before = signals_of("losses-late/trained"), signals_of("losses-gridworld/trained")
+    assert found is not None and before is not None
+    assert found.goal == before.goal == f"test_return@{usual}"
 
 
 def made(

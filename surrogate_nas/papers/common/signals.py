@@ -269,8 +269,8 @@ def _final_goal(bench: Benchmark) -> Goal:
             is_measure = name.startswith("valid_") and not name.startswith("valid_loss@")
             if is_measure and name.endswith(f"@{condition}"):
                 metric = metrics.get(name.replace("valid_", "test_", 1))
-                if metric is None:
-                    break
+                if metric is None:  # such as a mean over the last epochs
+                    continue
                 question = bench.question(metric.name)
                 return Goal(metric, question, metric.minimised(bench.column(*question)))
     return goal_of(bench)
