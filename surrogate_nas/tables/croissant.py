@@ -117,7 +117,8 @@ def write_croissant(
         What Croissant wants and is still to be said by who publishes the tables.
 
     Raises:
-        UserError: A table is missing, damaged or elsewhere, or the document cannot be written.
+        UserError: There is no table, one is missing, damaged or elsewhere, or the document cannot
+            be written.
 
     Example:
         >>> import shutil, tempfile
@@ -142,8 +143,10 @@ def croissant_of(
         about: See there.
 
     Raises:
-        UserError: A table is missing, damaged, or elsewhere.
+        UserError: There is no table, or one is missing, damaged or elsewhere.
     """
+    if not tables:
+        raise UserError("There is no table to describe: name one at least.")
     opened = list(map(_opened, tables))
     title = opened[0].table.title
     based_on = _based_on(opened)

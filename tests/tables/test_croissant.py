@@ -152,4 +152,6 @@ def test_a_document_is_refused_where_its_tables_are_elsewhere_or_none(tmp_path: 
     (tmp_path / "no.h5").write_text("no table")
     with pytest.raises(UserError, match=r"no\.h5"):
         write_croissant([tmp_path / "no.h5"], tmp_path / f"a{ENDING}")
+    with pytest.raises(UserError, match="no table to describe"):
+        write_croissant([], tmp_path / f"a{ENDING}")
     assert not [*tmp_path.rglob(f"*{ENDING}")]
