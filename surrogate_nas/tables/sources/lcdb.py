@@ -361,13 +361,12 @@ def _taus(sheets: dict[str, Scores]) -> dict[tuple[str, str], list[float]]:
     validation splits of one outer split say of the mean test score of the other four, over learners
     that give probabilities and came to an end in every outer split, eight or more.
     """
-    uncertain = np.array([learner in _UNCERTAIN for learner in _LEARNERS])
     taus: dict[tuple[str, str], list[float]] = {pair: [] for pair in _TAUS}
     for data in np.unique(sheets["auc"].data).tolist():
         cubes = {kind: cube(scores, data) for kind, scores in sheets.items()}
-        if any(one is None for one in cubes.values()):
+        means = {kind: by_outer(one)[1:] for kind, one in cubes.items() if one is not None}
+        if len(means) < len(cubes):
             continue
-        means = {kind: _by_outer(one, uncertain) for kind, one in cubes.items()}
         whole = np.all([np.isfinite(one).all(axis=(0, 2)) for one in means.values()], axis=0)
         if whole.sum() < _FEWEST:
             continue
@@ -382,10 +381,18 @@ def _taus(sheets: dict[str, Scores]) -> dict[tuple[str, str], list[float]]:
     return taus
 
 
-def _by_outer(one: Any, learners: NDArray[np.bool_]) -> Values:
-    """Validation and test score after the largest size, shape ``(2, learners, outer)``: the mean
-    over the inner splits that are there.
+def by_outer(one: Cube, size: int = -1) -> Values:
+    """Scores of the learners that give probabilities, by outer split.
+
+    Args:
+        one: The scores of one kind on one set.
+        size: The place of the training size; the largest one, unless given.
+
+    Returns:
+        Shape ``(train, valid and test, learners, outer)``: means over the inner splits that are
+        there, NaN where there is none.
     """
-    last = one.scores[1:, -1][:, learners].reshape(2, -1, OUTER, INNER)
-    counts = np.isfinite(last).sum(axis=3)
-    return np.where(counts > 0, np.nansum(last, axis=3) / np.maximum(counts, 1), np.nan)
+    gives = [learner in _UNCERTAIN for learner in _LEARNERS]
+    scores = one.scores[:, size, gives].reshape(3, -1, OUTER, INNER)
+    counts = np.isfinite(scores).sum(axis=3)
+    return np.where(counts > 0, np.nansum(scores, axis=3) / np.maximum(counts, 1), np.nan)
