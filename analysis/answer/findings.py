@@ -102,7 +102,6 @@ def find(
             for seed, n in enumerate(_parts(repeats, workers))
         ]
         controlled = _pooled([one.result() for one in kept])
-        found = outside.result()
     digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
     searches = read_searches(data / STORE, digests)
     made = _trainings(tables, designed(classes) if wanted is None else wanted)
@@ -120,7 +119,7 @@ def find(
         "second_space": rules.second_space(judged),
         "optima": exact.result(),
         "short_runs": rules.short_runs(judged, len(classes)),
-        "replications": found,
+        **outside.result(),
         "variance": shares(searches),
         "gains": gains(searches),
         "controls": controlled,
@@ -130,7 +129,7 @@ def find(
     }
     inside = made[["here", "wanted"]].min(axis=1)
     counted = int(inside.sum()), int(made["wanted"].sum())
-    return Findings(data, classes, judged, frames, lacking(found), counted)
+    return Findings(data, classes, judged, frames, lacking(frames["replications"]), counted)
 
 
 def _parts(repeats: int, workers: int) -> list[int]:

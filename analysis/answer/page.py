@@ -232,8 +232,8 @@ def _sections(found: Findings) -> list[Section]:
     if _line(found, "train") is None:
         return [_deviations(found), *_words()]
     made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
-    made += [_levels(found), _outside(found), _losses(found), _controls(found), _tasks(found)]
-    return [*made, _beside(found), *_words()]
+    made += [_levels(found), _outside(found), _losses(found), _controls(found)]
+    return [*made, _tasks(found), _beside(found), *_words()]
 
 
 def _words() -> list[Section]:
@@ -291,7 +291,7 @@ def _forest(found: Findings) -> Section:
         "Difference of τ to the validation measure at the end, at the usual length, with 95 %"
         " intervals over classes of cells; the last column: matched less unmatched kind. Grey: too"
         " small to matter (±.05). Diamond: the mean and its interval; dashed: where a new source"
-        " would lie. Rings: other tables. data/sources.csv"
+        " would lie. Rings: other tables, at the edge those beyond it. data/sources.csv"
     )
     title = (
         f"The training loss at the end is ahead of the validation measure in {ahead} of"
@@ -422,27 +422,42 @@ def _variance(found: Findings) -> Section:
 
 
 def _outside(found: Findings) -> Section:
-    def beside(line: pd.Series) -> str:
-        own = _line(found, line["contrast"])
-        return "–" if own is None else agrees(own["difference"], line["low"], line["high"])
-
+    lines = []
+    differs = []
+    for family, part in found.replications.groupby("family", sort=False):
+        line = {"family": f"{family} ({part['sources'].max()})"}
+        differs.append(f"{family}: {part['differs'].iloc[0]}")
+        for _, one in part.iterrows():
+            own = _line(found, one["contrast"])
+            beside = "" if own is None else agrees(own["difference"], one["low"], one["high"])
+            line[one["contrast"]] = f"{estimate(one)} {beside}".strip()
+        lines.append(line | _by_kind(found.outside[found.outside["family"] == family]))
+    frame = pd.DataFrame(lines).fillna("–")
     columns: Columns = [
-        ("data", "", lambda line: f"{line['family']} ({line['tables']})"),
-        ("contrast", "", lambda line: ", ".join(SHORT[line["contrast"]])),
-        ("τ", "95 %", "±"),
-        ("beside ours", "", beside),
-    ]
-    differs = [
-        f"{name}: {part['differs'].iloc[0]}"
-        for name, part in found.replications.groupby("family", sort=False)
+        ("data", "sources at most", "family"),
+        *((*SHORT[name], name) for name in TITLES if name in frame),
+        ("goal: measure", "by measure, loss", "measure"),
+        ("goal: loss", "by loss, measure", "loss"),
     ]
     text = (
-        "Intervals over cells; of others' tables the goal is the final test measure alone. What"
-        f" differs: {'; '.join(differs)}. Not here: {'; '.join(found.lacking)}."
-        " data/replications.csv"
+        "Difference of τ, its 95 % interval, and what it is beside ours; last, plain means of the"
+        " τ of validation at the end. Sources combine by the random-effects model, whose weights"
+        " favour those where signals agree (plain means are in the files); of fewer than three the"
+        f" interval is over cells. What differs: {'; '.join(differs)}. Not here:"
+        f" {'; '.join(found.lacking) or 'none'}. data/replications.csv, data/outside.csv"
     )
-    blocks = [_listed(found.replications, columns, 2), note(text)]
-    return Section("The same question in other tables", blocks, half=True)
+    return Section("The same question in other tables", [_listed(frame, columns), note(text)])
+
+
+def _by_kind(outside: pd.DataFrame) -> dict[str, str]:
+    """Validation's τ at the end by goal: of its own kind, and of the other."""
+    valid = outside[(outside["split"] == "valid") & (outside["time"] == 100)]
+    taus = valid.set_index(["quantity", "goal"])["plain"]
+    told = {}
+    for goal, other in (("measure", "loss"), ("loss", "measure")):
+        if (other, goal) in taus.index:
+            told[goal] = f"{number(taus[goal, goal])}, {number(taus[other, goal])}"
+    return told
 
 
 def _controls(found: Findings) -> Section:

@@ -121,8 +121,8 @@ def _forest(
     block = (len(rows) + 2 + len(families)) * _ROW + 78
     canvas = Canvas(width, block * (len(names) if narrow else 1))
     step = (width - label - 12) / max(columns, 1)
-    every = pd.concat([sources, outside])[["low", "high"]]
-    ends = pd.concat([every.stack(), means[["new_low", "new_high"]].stack()])
+    # other tables may lie beyond: at the edge
+    ends = pd.concat([sources[["low", "high"]].stack(), means[["new_low", "new_high"]].stack()])
     low, high = min(float(ends.quantile(0.02)), -0.1), max(float(ends.quantile(0.98)), 0.1)
     for number, name in enumerate(names):
         down = block * number if narrow else 0.0

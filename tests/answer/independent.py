@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import itertools
 import json
 import math
+import tarfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -327,3 +329,72 @@ def components(searches: list[dict[str, str]]) -> dict[str, float]:
     found |= {"together": max(0.0, (mixed - within) / r), "seed": within}
     whole = sum(found.values())
     return {name: value / whole for name, value in found.items()}
+
+
+def parts_of_tau(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """What each cell adds to τ_b, in the mean over cells."""
+    n = len(one)
+    both = np.zeros(n)
+    untied = [0, 0]
+    for i, j in itertools.permutations(range(n), 2):
+        a, b = np.sign(one[i] - one[j]), np.sign(two[i] - two[j])
+        both[i] += a * b
+        untied[0] += abs(a)
+        untied[1] += abs(b)
+    return both * n / math.sqrt(untied[0] * untied[1])
+
+
+def mean_parts(signal: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    return np.mean([parts_of_tau(a, b) for a, b in zip(signal, rest(goal), strict=True)], axis=0)
+
+
+def lcdb(path: Path, learners: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """By contrast the mean over the sets of an archive of LCDB: of learners that give
+    probabilities, after the largest size and after about a fifth of it.
+    """
+    sheets = {}
+    with tarfile.open(path) as archive:
+        for kind in ("accuracy", "logloss"):
+            file = archive.extractfile(f"lcdb-0.1.0/lcdb/database-{kind}.csv")
+            assert file is not None
+            sheets[kind] = list(csv.DictReader(io.TextIOWrapper(file)))
+    differences: dict[str, list[np.ndarray]] = defaultdict(list)
+    for data in sorted({line["openmlid"] for line in sheets["accuracy"]}):
+        found: dict[tuple[str, str, int], np.ndarray] = {}
+        for kind, lines in sheets.items():
+            own = [line for line in lines if line["openmlid"] == data]
+            sizes = sorted({int(line["size_train"]) for line in own})
+            early = min(sizes, key=lambda size: abs(math.log(size / sizes[-1] / 0.2)))
+            for split, size in itertools.product(("train", "valid", "test"), (early, sizes[-1])):
+                values = np.full((5, len(learners), 5), np.nan)
+                for line in own:
+                    name = line["learner"].split(".")[-1]
+                    if int(line["size_train"]) == size and name in learners:
+                        place = int(line["outer_seed"]), learners.index(name)
+                        sign = -1 if kind == "accuracy" else 1
+                        values[*place, int(line["inner_seed"])] = sign * float(
+                            line[f"score_{split}"]
+                        )
+                n = np.isfinite(values).sum(axis=2)
+                mean = np.where(n > 0, np.nansum(values, axis=2) / np.maximum(n, 1), np.nan)
+                found[kind, split, 20 if size == early else 100] = mean
+        known = np.all([np.isfinite(one).all(axis=0) for one in found.values()], axis=0)
+        found = {key: one[:, known] for key, one in found.items()}
+        goal, on_loss = found["accuracy", "test", 100], found["logloss", "test", 100]
+        measure, loss = found["accuracy", "valid", 100], found["logloss", "valid", 100]
+        by = mean_parts(measure, goal)
+        each = {
+            "valid_loss": mean_parts(loss, goal) - by,
+            "train": mean_parts(found["logloss", "train", 100], goal) - by,
+            "early": mean_parts(found["logloss", "train", 20], goal) - by,
+            "other_kind": mean_parts(measure, on_loss) - mean_parts(loss, on_loss),
+        }
+        each["kind"] = -(each["valid_loss"] + each["other_kind"]) / 2
+        for name, parts in each.items():
+            differences[name].append(parts)
+    lines = {}
+    for name, own in differences.items():
+        y = np.array([parts.mean() for parts in own])
+        v = np.array([4 * parts.var(ddof=1) / len(parts) for parts in own])
+        lines[name] = random_effects(y, v) | {"plain": y.mean(), "sources": len(y)}
+    return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from surrogate_nas.core.metrics import Metric
 from surrogate_nas.space import Sampled, nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_compact
+from tests.archives import tarred
 
 EPOCHS = 20
 POINTS = (2, 4, 10, 20)
@@ -144,3 +146,50 @@ def effects(tasks: list[str], seed: int = 0) -> dict[str, tuple[float, float]]:
     """Noise of the training loss and of the validation loss by task."""
     rng = np.random.default_rng(seed)
     return {task: (float(rng.uniform(0.3, 1.0)), float(rng.uniform(0, 0.4))) for task in tasks}
+
+
+LEARNERS = (
+    "ExtraTreesClassifier",
+    "GradientBoostingClassifier",
+    "RandomForestClassifier",
+    "LogisticRegression",
+    "BernoulliNB",
+    "MultinomialNB",
+    "KNeighborsClassifier",
+    "MLPClassifier",
+    "DecisionTreeClassifier",
+    "ExtraTreeClassifier",
+)
+"""Of LCDB's, ten that give probabilities."""
+_HEAD = (
+    "openmlid,learner,size_train,size_test,outer_seed,inner_seed,traintime,"
+    "score_train,score_valid,score_test"
+)
+
+
+def write_lcdb(path: Path, sets: range) -> Path:
+    """An archive like LCDB's: ten learners, of which one fails somewhere, and one without
+    probabilities; three training sizes, 5 × 5 splits of which some lack.
+    """
+    rng = np.random.default_rng(4)
+    rows: dict[str, list[str]] = {"accuracy": [], "logloss": []}
+    for data in sets:
+        worth = rng.normal(0, 0.06, 11)
+        sharp = rng.normal(0, 0.2, 11)
+        for at, learner in enumerate((*LEARNERS, "SVC_linear")):
+            for size, outer, inner in itertools.product((16, 64, 256), range(5), range(5)):
+                if at == data % 9 and outer == 2 or rng.random() < 0.02:
+                    continue
+                right = 0.7 + worth[at] + rng.normal(0, 0.03, 3) + [0.1, 0, 0]
+                loss = 0.6 - worth[at] + sharp[at] ** 2 + rng.normal(0, 0.03, 3) - [0.3, 0, 0]
+                about = f"{data},{learner},{size},100,{outer},{inner},0.5"
+                for kind, scores in (("accuracy", right), ("logloss", loss)):
+                    kept = np.clip(scores, 0, 1 if kind == "accuracy" else 34)
+                    rows[kind].append(f"{about},{','.join(f'{score:.4f}' for score in kept)}")
+    lacking = f"{sets[0]},ExtraTreeClassifier,16,100,0,0,0.5,,,"
+    every = rows | {"auc": [lacking], "f1": [lacking]}
+    members = [
+        (f"lcdb-0.1.0/lcdb/database-{kind}.csv", "\n".join([_HEAD, *lines, ""]).encode())
+        for kind, lines in every.items()
+    ]
+    return tarred(path, members, "w:gz")

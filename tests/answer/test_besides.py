@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +18,22 @@ from analysis.answer import searching
 from analysis.answer.contrasts import second_space, short_runs
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
-from analysis.answer.replications import agrees, lacking, replications
+from analysis.answer.replications import (
+    OTHER,
+    agrees,
+    combined,
+    lacking,
+    replications,
+)
+from analysis.answer.replications import judge as judge_columns
 from analysis.answer.searching import HEADS, SEEDS, SIGNALS, make_searches, read_searches
 from analysis.answer.tables import designed, places_in, read_folder, tables_of
 from analysis.answer.variance import components, gains, shares
 from surrogate_nas.benchmarks import load
-from surrogate_nas.papers.common.signals import Signals
 from surrogate_nas.tables import read_compact
-from tests.answer.simulated import effects, write_simulated
+from surrogate_nas.tables.sources import lcdb
+from tests.answer import independent
+from tests.answer.simulated import LEARNERS, effects, write_lcdb, write_simulated
 
 TASKS = ["rotation", "mnist1d", "text", "splice", "glyphs"]
 
@@ -125,36 +135,57 @@ def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
     assert shares(none).empty and gains(none).empty
 
 
-def signals(name: str, less: float, error: float) -> Signals:
-    return Signals(
-        name,
-        "space",
-        "test_error",
-        True,
-        100,
-        False,
-        {},
-        0.0,
-        0.0,
-        None,
-        None,
-        {"train loss": {1.0: (less, error)}},
-    )
-
-
-def test_a_family_of_tables_is_combined_like_sources(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"graphgym-a": 0.1, "graphgym-b": 0.2, "graphgym-c": 0.3, "vitbench-x": -0.2}
-    entries = [{"name": name, "available": True} for name in values]
+def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_lcdb(tmp_path / "lcdb-0.1.0.tar.gz", range(11, 16))
+    sheets = lcdb.read_archive(path)
+    entries = [{"name": f"lcdb-{data}", "available": True} for data in range(11, 16)]
     monkeypatch.setattr(outside, "tables", lambda: entries)
-    monkeypatch.setattr(outside, "signals_of", lambda name: signals(name, values[name], 0.01))
-    found = replications().set_index("family")
-    assert found.loc["GraphGym", "difference"] == pytest.approx(0.2)
-    assert found.loc["GraphGym", "tables"] == 3 and found.loc["GraphGym", "low"] < 0
-    one = found.loc["ViT-Bench"]
-    assert one["high"] - one["low"] == pytest.approx(2 * 1.959964 * 0.01)
-    told = lacking(replications())
-    assert "LCDB (no source of tables yet)" in told
-    assert not any(line.startswith("GraphGym") for line in told)
+    monkeypatch.setattr(lcdb, "archive", lambda: sheets)
+    frames = replications()
+    found = frames["replications"].set_index("contrast")
+    expected = independent.lcdb(path, LEARNERS)
+    assert set(found.index) == set(expected) and (found["family"] == "LCDB").all()
+    for name, line in expected.items():
+        for number in ("difference", "low", "high", "plain", "sources"):
+            assert found.loc[name, number] == pytest.approx(line[number], abs=1e-6), (name, number)
+    taus = frames["outside"].set_index(["split", "quantity", "time", "goal"])["plain"]
+    own, other = taus["valid", "measure", 100, "measure"], taus["valid", "loss", 100, "measure"]
+    assert other - own == pytest.approx(expected["valid_loss"]["plain"])
+    told = lacking(frames["replications"])
+    assert "TabM (snas data fetch tabm)" in told
+    assert not any(line.startswith("LCDB") for line in told)
+
+
+def test_tables_of_one_source_are_averaged_before_sources_are_combined() -> None:
+    judged = [{"x": np.array(own)} for own in ([0.1, 0.3], [0.3, 0.5], [0.6, 0.3])]
+    ((_, line),) = combined(["wine", "wine", "tea"], judged)
+    assert (line["tables"], line["sources"]) == (3, 2)
+    assert line["difference"] == line["plain"] == pytest.approx(0.4)
+    # variances .4² and .3²
+    assert line["high"] - line["low"] == pytest.approx(1.959964 * 0.5)
+
+
+def test_an_error_of_many_cells_is_scaled_from_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(2)
+    goal = rng.normal(size=(1, 1000))
+    columns = {("valid", "measure", 100): goal + rng.normal(size=(1, 1000))}
+    columns["test", "measure", 100] = goal
+    (whole,) = judge_columns(columns).values()
+    monkeypatch.setattr(outside, "_PAIRED", 400)
+    (some,) = judge_columns(columns).values()
+    assert len(some) == 401 and some[0] == pytest.approx(whole[0])
+    errors = [np.sqrt((own[1:] ** 2).sum()) for own in (some, whole)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.15)
+
+
+def test_of_regression_the_loss_is_the_measure() -> None:
+    names = [f"{split}_{what}" for split in ("train", "valid", "test") for what in ("rmse", "mae")]
+    bench: Any = SimpleNamespace(metrics=[SimpleNamespace(name=name) for name in names])
+    assert outside._metrics(bench) == {
+        ("valid", "measure"): "valid_rmse",
+        ("train", "loss"): "train_rmse",
+        ("test", "measure"): "test_rmse",
+    }
 
 
 def test_fashion_has_all_four_contrasts() -> None:
@@ -175,11 +206,14 @@ def test_fashion_has_all_four_contrasts() -> None:
         pairs = zip(own, rest, strict=True)
         return float(np.mean([kendalltau(a[known], b[known]).statistic for a, b in pairs]))
 
-    found = outside.replications().set_index(["family", "contrast"])["difference"]
+    every = replications()["replications"]
+    found = every.set_index(["family", "contrast"])["difference"]
     measure = tau("valid_error", 5)
     assert found["fashion", "train"] == pytest.approx(tau("train_loss", 5) - measure, abs=1e-5)
     assert found["fashion", "early"] == pytest.approx(tau("train_loss", 1) - measure, abs=1e-5)
-    assert set(found["fashion"].index) == {*CONTRASTED, KIND}
+    assert set(found["fashion"].index) == {*CONTRASTED, OTHER, KIND}
+    loss = found["fashion", "valid_loss"]
+    assert found["fashion", KIND] == pytest.approx(-(loss + found["fashion", OTHER]) / 2)
 
 
 @pytest.mark.parametrize(

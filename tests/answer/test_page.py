@@ -240,11 +240,20 @@ def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:
     text = words(page)
     here, wanted = found.trainings
     assert here < wanted and f"{here:,} of {wanted:,} trainings of the design" in text
-    assert "LCDB (no source of tables yet)" in text
+    assert "LCDB (snas data fetch lcdb)" in text
+    assert "τ of validation at the end" in text
 
 
 def test_every_picture_has_its_data_beside_it(page: Path) -> None:
-    for name in ("kinds", "sources", "contrasts", "variance", "controls", "replications"):
+    for name in (
+        "kinds",
+        "sources",
+        "contrasts",
+        "variance",
+        "controls",
+        "replications",
+        "outside",
+    ):
         assert rows(page / "data" / f"{name}.csv"), name
     assert (page / "answer.bib").read_text(encoding="utf-8").startswith("@misc{")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -94,9 +94,6 @@ class Signals:
         gap: How far the validation loss is above the training loss at the end, as a share of their
             sum; the median.
         ceiling: τ of two seeds of the goal; None where the table has no seeds.
-        less_measure: By signal and mark its τ minus that of the validation measure at the end, with
-            its standard error over cells; none where the table has no validation measure. Where
-            the goal is a loss, that is the validation loss.
     """
 
     table: str
@@ -110,7 +107,6 @@ class Signals:
     ahead_error: float
     gap: float | None
     ceiling: float | None
-    less_measure: Mapping[str, Mapping[float, tuple[float, float]]] = field(default_factory=dict)
 
     @property
     def leader(self) -> str:
@@ -125,10 +121,6 @@ class Signals:
         content["held"] = {}
         for name, by_mark in self.held.items():
             content["held"][name] = {f"{mark:.0%}": asdict(one) for mark, one in by_mark.items()}
-        content["less_measure"] = {
-            name: {f"{mark:.0%}": pair for mark, pair in by_mark.items()}
-            for name, by_mark in self.less_measure.items()
-        }
         return content
 
 
@@ -179,7 +171,7 @@ def signals_of(name: str) -> Signals | None:
     columns: Columns = {}
     for signal, metric in metrics.items():
         columns[signal] = {}
-        for mark, question in _marks(bench, metric):
+        for mark, question in marks(bench, metric):
             seed: Seed = "mean" if first_seed is None else first_seed
             values = metric.minimised(bench.column(*question, seed))
             columns[signal][mark] = question, values
@@ -227,37 +219,7 @@ def signals_of(name: str) -> Signals | None:
         ahead_error=2 * float(difference.std(ddof=1)) / math.sqrt(len(cells)),
         gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
-        less_measure=_less_measure(
-            columns,
-            "valid loss" if goal.metric.quantity == "loss" else "valid measure",
-            cells,
-            wanted,
-            sample,
-        ),
     )
-
-
-def _less_measure(
-    columns: Columns, reference: str, cells: Indices, wanted: Values, sample: Indices
-) -> dict[str, dict[float, tuple[float, float]]]:
-    """Every signal's τ minus that of a reference at the end, on the cells with both."""
-    if reference not in columns:
-        return {}
-    measure = columns[reference][1.0][1][cells]
-    found: dict[str, dict[float, tuple[float, float]]] = {}
-    for signal, by_mark in columns.items():
-        for mark, (_, column) in by_mark.items():
-            values = column[cells]
-            both = np.isfinite(values) & np.isfinite(measure)
-            if (signal, mark) == (reference, 1.0) or both.sum() < _FEWEST:
-                continue
-            chosen = sample[both[sample]]
-            own, _ = shares_of_cells(values[chosen], wanted[chosen])
-            other, _ = shares_of_cells(measure[chosen], wanted[chosen])
-            less = kendall(values[both], wanted[both]) - kendall(measure[both], wanted[both])
-            error = 2 * float((own - other).std(ddof=1)) / math.sqrt(both.sum())
-            found.setdefault(signal, {})[mark] = less, error
-    return found
 
 
 def _final_goal(bench: Benchmark) -> Goal:
@@ -299,16 +261,20 @@ def _first_seed(bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal) -> 
     """The first seed of the goal, if all signals have it at all their epochs."""
     first = bench.seeds(goal.question)[0]
     for metric in metrics.values():
-        for _, question in _marks(bench, metric):
+        for _, question in marks(bench, metric):
             if first not in bench.seeds(question):
                 return None
     return first
 
 
-def _marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
-    """The shares of a run at which the table has a metric, and how to ask for it there.
+def marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
+    """The shares of a run at which a table has a metric, and how to ask for it there.
 
     By epochs, or by metrics that end in per cent (``@25``).
+
+    Args:
+        bench: The table.
+        metric: One of its metrics.
     """
     questions = {}
     for other in bench.metrics:
