@@ -19,7 +19,9 @@ from analysis.answer.text import (
     BIBTEX,
     DEVIATIONS,
     METHOD,
+    NO_CURVES,
     NOT_SAID,
+    PAPERS,
     estimate,
     interval,
     number,
@@ -232,7 +234,7 @@ def _sections(found: Findings) -> list[Section]:
     if _line(found, "train") is None:
         return [_deviations(found), *_words()]
     made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
-    made += [_levels(found), _outside(found), _losses(found), _controls(found)]
+    made += [_levels(found), _outside(found), _within(found), _losses(found), _controls(found)]
     return [*made, _tasks(found), _beside(found), *_words()]
 
 
@@ -458,6 +460,26 @@ def _by_kind(outside: pd.DataFrame) -> dict[str, str]:
         if (other, goal) in taus.index:
             told[goal] = f"{number(taus[goal, goal])}, {number(taus[other, goal])}"
     return told
+
+
+def _within(found: Findings) -> Section:
+    """Which signal chooses an epoch of one run, and what other papers measured."""
+    columns: Columns = [
+        ("data", "", "family"),
+        ("epoch chosen by", "", "chosen_by"),
+        ("lost", "", "difference 4"),
+        ("95 %", "from", "low 4"),
+        ("", "to", "high 4"),
+        ("unit", "", "unit"),
+    ]
+    text = (
+        "Test measure at the chosen epoch of a run, less that at the run's best epoch"
+        f" (exploratory). {NO_CURVES} data/epochs.csv"
+    )
+    blocks: list[Table | Paragraph | Block] = [note(text), Block("items", PAPERS)]
+    if len(found.epochs):
+        blocks.insert(0, _listed(found.epochs, columns, 2))
+    return Section("Which epoch of a run, and other papers", blocks, half=True)
 
 
 def _controls(found: Findings) -> Section:

@@ -3,7 +3,7 @@
 Tables of one source are averaged first, then sources combine by the same random-effects model. A
 signal of one training is judged by the others' mean where enough cells were trained several times
 (by seeds or splits), elsewhere by the goal of its own training. Errors within a table are over
-cells, by each cell's part of τ.
+cells, by each cell's part of τ. Besides: which signal chooses an epoch within a run.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ Columns = dict[Key, Values]
 is better."""
 Judged = dict[Any, Values]
 """A number first, then each cell's part of its error, the sum of whose squares is its variance."""
+Curves = dict[tuple[str, str], Values]
+"""By split and ``loss`` or ``measure``: shape ``(epochs, cells)``, smaller is better."""
 MEASURES = {"error": "loss", "rmse": "rmse", "loss": "loss"}
 """The measure that judges, the first that a table has, and the loss that is minimised."""
 OTHER = "other_kind"
@@ -42,13 +44,21 @@ DEFINED = {
     OTHER: "validation measure less validation loss, goal: test loss",
     KIND: f"minus the mean of valid_loss and {OTHER}",
 }
+CHOOSERS: dict[str, tuple[str, str] | None] = {
+    "validation measure": ("valid", "measure"),
+    "validation loss": ("valid", "loss"),
+    "training loss": ("train", "loss"),
+    "the last epoch": None,
+}
+"""What an epoch of a run is chosen by."""
 _NUMBERS = ["tables", "sources", "difference", "low", "high", "plain"]
 HEADS = {
     "replications": ["family", "contrast", *_NUMBERS, "defined", "differs"],
     "outside": ["family", "split", "quantity", "time", "goal", *_NUMBERS],
+    "epochs": ["family", "chosen_by", "unit", *_NUMBERS],
 }
 """Of each file; ``plain`` is the mean of sources without weights, and the number is a τ in
-``outside``."""
+``outside``, and in ``epochs`` what the test measure loses, in its unit."""
 _MEASURE, _LOSS = ("valid", "measure", 100), ("valid", "loss", 100)
 _FEWEST_CELLS = 8
 _REPEATED = 200
@@ -140,6 +150,7 @@ class Outside(NamedTuple):
         differs: What differs in its design.
         columns: Reads one.
         source: Of the data of one.
+        tested: Whether test values are known along its runs.
     """
 
     prefix: str
@@ -147,6 +158,7 @@ class Outside(NamedTuple):
     differs: str
     columns: Callable[[str], Columns] = columns_of
     source: Callable[[str], str] = str
+    tested: bool = False
 
 
 FAMILIES = {
@@ -180,6 +192,7 @@ FAMILIES = {
         "nbnlp-",
         "nbnlp",
         "recurrent cells, 50 epochs of one curve, no seeds; the measure is a loss",
+        tested=True,
     ),
     "ScAn": Outside(
         "scan-", "scan", "decoders and OpenCLIP, sizes and recipes vary, no seeds; measure a loss"
@@ -189,7 +202,7 @@ FAMILIES = {
 
 
 def replications() -> dict[str, pd.DataFrame]:
-    """Of every family that is here the contrasts and τ by kind."""
+    """Of every family that is here the contrasts, τ by kind, and what choosing an epoch loses."""
     here = [entry["name"] for entry in tables() if entry["available"]]
     lines: dict[str, list[dict[str, Any]]] = {name: [] for name in HEADS}
     for family, outside in FAMILIES.items():
@@ -202,6 +215,8 @@ def replications() -> dict[str, pd.DataFrame]:
         for ((split, quantity, time), goal), line in combined(sources, judged):
             about = {"family": family, "split": split, "quantity": quantity, "time": time}
             lines["outside"].append(about | {"goal": goal} | line)
+        for (chooser, unit), line in combined(sources, map(_lost, names)) if outside.tested else ():
+            lines["epochs"].append({"family": family, "chosen_by": chooser, "unit": unit} | line)
     return {name: pd.DataFrame(lines[name], columns=HEADS[name]) for name in HEADS}
 
 
@@ -250,6 +265,50 @@ def differences(judged: Judged) -> Judged:
     if (_LOSS, "loss") in judged:
         found[OTHER] = judged[_MEASURE, "loss"] - judged[_LOSS, "loss"]
         found[KIND] = -(found["valid_loss"] + found[OTHER]) / 2
+    return found
+
+
+def _lost(name: str) -> Judged:
+    """`chosen_epochs` of a benchmark that has test values along runs."""
+    bench = load(name)
+    named = {key: bench.metric(name) for key, name in _metrics(bench).items()}
+    goal = named["test", "measure"]
+    curved = {key: metric for key, metric in named.items() if metric.epochs == goal.epochs}
+    runs: list[Curves] = []
+    for seed in bench.seeds(bench.question(goal.name)):
+        curves = {}
+        for key, metric in curved.items():
+            each = [metric.minimised(bench.column(metric.name, at, seed)) for at in goal.epochs]
+            curves[key] = np.array(each)
+        runs.append(curves)
+    return chosen_epochs(runs, goal.unit)
+
+
+def chosen_epochs(runs: Sequence[Curves], unit: str) -> Judged:
+    """What the test measure loses at the chosen epoch of a run against the run's best epoch.
+
+    Args:
+        runs: Of each seed the curves of all cells, of test and whatever an epoch is chosen by.
+        unit: Of the measure.
+
+    Returns:
+        By what the epoch is chosen by, and the unit: the mean over cells, each the mean of its
+        runs.
+    """
+    lost: dict[str, list[Values]] = {}
+    for curves in runs:
+        test = curves["test", "measure"]
+        known = _whole(curves)
+        for chooser, key in CHOOSERS.items():
+            if key is None or key in curves:
+                at = curves[key].argmin(axis=0) if key else np.full(len(known), len(test) - 1)
+                more = np.take_along_axis(test, at[None], axis=0)[0] - test.min(axis=0)
+                lost.setdefault(chooser, []).append(np.where(known, more, np.nan))
+    found: Judged = {}
+    for chooser, values in lost.items():
+        known = np.isfinite(values).any(axis=0)
+        each = np.nanmean(np.array(values)[:, known], axis=0)
+        found[chooser, unit] = _with_error(each.mean(), each, len(each))
     return found
 
 

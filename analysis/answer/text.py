@@ -87,3 +87,26 @@ DEVIATIONS = (
     "The variances of two negative controls come from each class's part of τ instead of the"
     " bootstrap (400 studies × 1,000 resamples would take hours).",
 )
+NO_CURVES = (
+    "It takes validation and test values along one run. This project's tables have test values at"
+    " the end alone. NAS-Bench-201's runs of 200 epochs have one of the two; of those of 12 epochs"
+    " three networks are public, too few. Points of LCDB are trainings of their own, and TabM's"
+    " reports are of the best epoch. So the finding on accuracy stays untested here."
+)
+PAPERS = (
+    "Don't stop me now (arXiv 2602.22107): which epoch of one run has the best test accuracy, where"
+    " early stopping by validation accuracy chose worst and losses better. It compares epochs, not"
+    " architectures, so it is asked again above and says nothing of the contrasts.",
+    "TSE (arXiv 2006.04492): the final test accuracy, by the sum of training losses of a part of"
+    " the run, Spearman's ρ. The kind of the third contrast, with a sum instead of a point: our"
+    " training loss, mean of the run.",
+    "Is one epoch all you need (arXiv 2307.15422): the final result of a search that keeps the best"
+    " few after one epoch. The kind of the third contrast, by regret, with a validation score"
+    " instead of the training loss.",
+    "Overtuning (arXiv 2506.19540): the test error of what a search of hyperparameters picks, by"
+    " the validation error of whole trainings. One signal and how far it misleads: the kind of our"
+    " regret, no contrast.",
+    "LC-PFN (arXiv 2310.20447): the rest of a curve, extrapolated from its beginning. It predicts"
+    " the signal itself; no goal on test data, so no contrast.",
+)
+"""What others measured, with goal and length, and whether it is a contrast of the page."""

@@ -21,6 +21,7 @@ from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
 from analysis.answer.replications import (
     OTHER,
     agrees,
+    chosen_epochs,
     combined,
     lacking,
     replications,
@@ -151,6 +152,7 @@ def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     taus = frames["outside"].set_index(["split", "quantity", "time", "goal"])["plain"]
     own, other = taus["valid", "measure", 100, "measure"], taus["valid", "loss", 100, "measure"]
     assert other - own == pytest.approx(expected["valid_loss"]["plain"])
+    assert frames["epochs"].empty
     told = lacking(frames["replications"])
     assert "TabM (snas data fetch tabm)" in told
     assert not any(line.startswith("LCDB") for line in told)
@@ -176,6 +178,22 @@ def test_an_error_of_many_cells_is_scaled_from_some(monkeypatch: pytest.MonkeyPa
     assert len(some) == 401 and some[0] == pytest.approx(whole[0])
     errors = [np.sqrt((own[1:] ** 2).sum()) for own in (some, whole)]
     assert errors[0] == pytest.approx(errors[1], rel=0.15)
+
+
+def test_an_epoch_is_chosen_within_each_run() -> None:
+    """Two cells, three epochs; the second seed lacks the second cell."""
+    test = np.array([[5.0, 9], [3, 7], [4, 6]])
+    first = {
+        ("test", "measure"): test,
+        ("valid", "measure"): np.array([[1.0, 3], [2, 2], [3, 1]]),
+        ("train", "loss"): np.array([[3.0, 3], [2, 2], [1, 1]]),
+    }
+    second = {key: curve[::-1].copy() for key, curve in first.items()}
+    second["test", "measure"][0, 1] = np.nan
+    found = chosen_epochs([first, second], "%")
+    lost = {chooser: values[0] for (chooser, _), values in found.items()}
+    # first cell: 2 by validation in both seeds; 1 and 1 by training; 1 and 2 at the end
+    assert lost == {"validation measure": 1.0, "training loss": 0.5, "the last epoch": 0.75}
 
 
 def test_of_regression_the_loss_is_the_measure() -> None:

@@ -241,7 +241,7 @@ def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:
     here, wanted = found.trainings
     assert here < wanted and f"{here:,} of {wanted:,} trainings of the design" in text
     assert "LCDB (snas data fetch lcdb)" in text
-    assert "τ of validation at the end" in text
+    assert "τ of validation at the end" in text and "arXiv 2602.22107" in text
 
 
 def test_every_picture_has_its_data_beside_it(page: Path) -> None:
