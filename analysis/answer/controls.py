@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.answer.contrasts import OF_INTEREST, by_source, combine, decide
-from analysis.answer.orders import CONTRASTED, KIND, Judged, others, signs
+from analysis.answer.orders import CONTRASTED, KIND, Judged
 from analysis.answer.tables import Table, Values
+from surrogate_nas.study.orders import others, parts, signs
 
 REPEATS = 400
 _FEWEST = 3
@@ -147,13 +148,7 @@ class _Fast:
         """By signal τ and its derivatives, the mean over seeds, shape ``(signals, 1 + n)``."""
         total = np.zeros((len(self._signals[0]), 1 + self._n))
         for own, untied, wanted in zip(self._signals, self._untied, goal, strict=True):
-            of_goal = np.abs(wanted).sum(axis=1)
-            alike = np.einsum("kij,ij->ki", own, wanted)
-            both = untied.sum(axis=1) * of_goal.sum()
-            scale = np.sqrt(np.where(both > 0, both, np.inf))
-            tau = alike.sum(axis=1) / scale
-            part = untied / np.maximum(untied.sum(axis=1), 1)[:, None]
-            part = part + of_goal / max(of_goal.sum(), 1)
+            tau, slopes = parts(own, wanted, untied)
             total[:, 0] += tau
-            total[:, 1 + self.table.classes] += 2 * alike / scale[:, None] - tau[:, None] * part
+            total[:, 1 + self.table.classes] += slopes
         return total / len(goal)

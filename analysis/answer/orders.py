@@ -20,15 +20,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from analysis.answer.tables import Table, Values
+from surrogate_nas.study.orders import NOISE, ONE_QUANTITY, others, signs
 
 RESAMPLES = 1000
 HALVES = 400
-NOISE = 0.3
-"""A task is left out where two seeds of its final validation measure agree with less."""
-ONE_QUANTITY = 0.98
-"""Loss and measure are one quantity where they order the classes of a training with τ as large."""
-DIGITS = 12
-"""Means of equal numbers are equal, whatever their order: ties stay ties."""
 CONTRASTED = {
     "valid_loss": ("valid", "loss", 100),
     "train": ("train", "loss", 100),
@@ -56,17 +51,6 @@ def halves(n: int) -> NDArray[np.bool_]:
     for row in chosen:
         row[rng.permutation(n)[: n // 2]] = True
     return chosen
-
-
-def others(goal: Values) -> Values:
-    """By seed the mean of the other seeds' goal, shape ``(seeds, classes)``."""
-    rest = [np.delete(goal, seed, axis=0).mean(axis=0) for seed in range(len(goal))]
-    return np.round(np.array(rest), DIGITS)
-
-
-def signs(values: Values) -> NDArray[np.float32]:
-    """The sign of the difference of every pair, shape ``(n, n)``."""
-    return np.sign(values[:, None] - values).astype(np.float32)
 
 
 def summed(pairs: NDArray[np.float32], counts: Values) -> Values:

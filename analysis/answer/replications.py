@@ -21,7 +21,8 @@ from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, combine
 from analysis.answer.orders import CONTRASTED, KIND, others
 from analysis.answer.tables import Values
 from surrogate_nas.benchmarks import Benchmark, Question, load, tables
-from surrogate_nas.papers.common.signals import marks, shares_of_cells
+from surrogate_nas.papers.common.signals import shares_of_cells
+from surrogate_nas.study.signals import marks_of
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC, Seed
 from surrogate_nas.tables.sources import lcdb, tabm
@@ -80,7 +81,7 @@ def columns_of(name: str) -> Columns:
         return {}
     asked: dict[Key, Question] = {}
     for (split, role), metric in named.items():
-        at = dict(marks(bench, bench.metric(metric)))
+        at = dict(marks_of(bench, bench.metric(metric)))
         asked[split, role, 100] = at[1.0]
         if (split, role) == ("train", "loss") and _EARLY in at:
             asked[split, role, 20] = at[_EARLY]

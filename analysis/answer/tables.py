@@ -24,6 +24,7 @@ from surrogate_nas.benchmarks.building.plan import Plan
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import DEFAULT_SPACE
+from surrogate_nas.study.orders import filled
 from surrogate_nas.tables.croissant import data_sources
 from surrogate_nas.training import task_named
 from surrogate_nas.training.losses import fitting
@@ -252,23 +253,16 @@ def _table(
     columns = {}
     for key, own in rows.items():
         if key[2] != DIVERGED:
-            filled = [
-                _filled(own[seed], made[key[0]][seed]) if seed in own else lacking for seed in seeds
+            of_seeds = [
+                filled(own[seed], made[key[0]][seed]) if seed in own else lacking for seed in seeds
             ]
-            columns[key] = np.array(filled)[:, classes]
+            columns[key] = np.array(of_seeds)[:, classes]
     params, cells = about.pop("params")[classes], about.pop("cells")
     texts = ["".join(map(str, cells[place])) for place in classes]
     trained = {loss: int(sum(map(np.sum, own.values()))) for loss, own in made.items()}
     return Table(
         name, **about, columns=columns, params=params, cells=texts, classes=classes, trained=trained
     )
-
-
-def _filled(row: Values, made: NDArray[np.bool_]) -> Values:
-    """A column of a seed; the worst of it where a training gave no number."""
-    known = np.isfinite(row)
-    worst = row[known].max() if known.any() else math.nan
-    return np.where(made & ~known, worst, row)
 
 
 def designed(classes: range = TESTED) -> dict[tuple[str, str], int]:

@@ -37,21 +37,18 @@ from surrogate_nas.papers.common.ranks import (
     ROLES,
     TITLES,
     Candidate,
-    Goal,
     Values,
     absent_tables,
     agreement,
     candidates_of,
     ceiling,
-    goal_of,
     itself,
     mean_of,
-    measure_of,
-    seeds_of,
 )
 from surrogate_nas.papers.common.signals import Signals, signals_of
 from surrogate_nas.papers.common.signals import summary as signals_table
 from surrogate_nas.papers.common.signals import words as signals_in_words
+from surrogate_nas.study.signals import Goal, goal_of, measure_of, seeds_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

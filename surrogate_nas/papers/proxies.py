@@ -31,11 +31,10 @@ from surrogate_nas.papers.common.ranks import (
     MEASURES,
     TITLES,
     WITHIN,
-    Goal,
     Values,
     agreement,
-    goal_of,
 )
+from surrogate_nas.study.signals import Goal, goal_of
 from surrogate_nas.tables.sources.nb201.extracts import zen_scores
 
 if TYPE_CHECKING:

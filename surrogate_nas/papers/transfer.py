@@ -20,15 +20,12 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work
 from surrogate_nas.papers.common.pictures import Map, Panel, in_rows, picture
 from surrogate_nas.papers.common.ranks import (
-    Goal,
     Values,
     absent_tables,
     best,
     ceiling,
-    goal_of,
-    own_loss,
-    seeds_of,
 )
+from surrogate_nas.study.signals import Goal, goal_of, own_loss, seeds_of
 from surrogate_nas.surrogates.evaluation import kendall
 
 if TYPE_CHECKING:

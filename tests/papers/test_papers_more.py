@@ -28,7 +28,6 @@ from surrogate_nas.papers.common.ranks import (
     best,
     candidates_of,
     ceiling,
-    goal_of,
     within,
 )
 from surrogate_nas.papers.landscape import DESCENTS
@@ -37,6 +36,7 @@ from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.runtime.engines import ENGINES, run_jobs
 from surrogate_nas.space import space_named
 from surrogate_nas.space.registry import SPACES
+from surrogate_nas.study.signals import goal_of
 from surrogate_nas.surrogates.evaluation import kendall
 from tests.conftest import Snas
 

@@ -15,27 +15,12 @@ from surrogate_nas.files import HOME_VARIABLE, shipped, table_path
 from surrogate_nas.papers.common.signals import (
     MARKS,
     Signals,
-    shares_of_cells,
     signals_of,
     summary,
     words,
 )
 from surrogate_nas.tables import read_compact, write_compact, write_table
 from surrogate_nas.tables.sources import fetching, graphgym
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_shares_add_up_to_tau_and_their_spread_is_that_of_the_bootstrap(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    first = rng.normal(size=200)
-    second = first + rng.normal(size=200)
-    if seed % 2:  # ties count as in scipy
-        first = first.round()
-    shares, tau = shares_of_cells(first, second)
-    assert shares.mean() == pytest.approx(tau) == pytest.approx(kendalltau(first, second).statistic)
-    drawn = [rng.integers(200, size=200) for _ in range(400)]
-    spread = np.std([kendalltau(first[chosen], second[chosen]).statistic for chosen in drawn])
-    assert 2 * shares.std(ddof=1) / np.sqrt(200) == pytest.approx(spread, rel=0.25)
 
 
 def test_a_table_with_seeds_is_judged_by_other_trainings() -> None:

@@ -4,20 +4,17 @@ Agreement is Kendall's τ: over all cells, over the best, and among cells of equ
 τ over a whole space mostly says that bad cells differ from good ones; a search ends among the best
 quarter. And a mere count of operations ranks well over a space, but not within equal counts.
 
-The goal follows from the attributes of metrics, not from their names: the test metric that belongs
-to the table's default objective; if only a loss belongs to it and the table has an error or a
-quality, that one. A candidate is every other loss, error and quality, after every number of epochs
-in the table; its mean over seeds and, if the table has them, single seeds; and of a training loss
-with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural Architecture Search",
-NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them, and TSE-EMA, the moving
-average of their published code, 0.1 of it and 0.9 of the new loss.
+A candidate is every loss, error and quality besides the goal (`surrogate_nas.study.signals`), after
+every number of epochs in the table; its mean over seeds and, if the table has them, single seeds;
+and of a training loss with a curve three sums (Ru et al., "Speedy Performance Estimation for Neural
+Architecture Search", NeurIPS 2021): TSE over all epochs so far, TSE-E over the last two of them,
+and TSE-EMA, the moving average of their published code, 0.1 of it and 0.9 of the new loss.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +24,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.objective import Objective
+from surrogate_nas.study.signals import Goal, measure_of, seeds_of, split_of
 from surrogate_nas.surrogates.evaluation import kendall
 
 Values = NDArray[np.float64]
@@ -137,39 +134,6 @@ ROLES = (
 """What a candidate can be: its split, and what it measures compared with the goal."""
 _LAST = "last"
 _WAYS = {"best": "best epoch"}
-_SPLIT = re.compile(r"^(train|valid|test)_")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """The final metric that a search shall improve."""
-
-    metric: Metric  # The metric
-    question: Question  # With its epochs
-    values: Values  # Smaller is better, shape `(n,)`
-
-    @property
-    def measure(self) -> str:
-        """The metric without its split, such as ``error`` or ``ssim``."""
-        return measure_of(self.metric.name)
-
-    @property
-    def is_accuracy(self) -> bool:
-        """Whether it is an error in %, which is shown as an accuracy."""
-        return self.metric.quantity == "error" and self.metric.unit == "%"
-
-    @property
-    def title(self) -> str:
-        """The metric as rows show it."""
-        return (
-            self.metric.name.replace("error", "accuracy") if self.is_accuracy else self.metric.name
-        )
-
-    def shown(self, value: float) -> float:
-        """A value as rows show it: an accuracy, a quality, or a loss."""
-        if self.is_accuracy:
-            return 100.0 - value
-        return -value if self.metric.larger_is_better else value
 
 
 @dataclass(frozen=True)
@@ -185,28 +149,6 @@ class Candidate:
     share: float  # Of the cost of the table's longest run, or of its epochs; 1 for a run to the end
     # Whether it was measured on test data, which a search may not see unless a study declares it
     final: bool
-
-
-def measure_of(name: str) -> str:
-    """What a metric measures, without its split and its device or attack."""
-    return _SPLIT.sub("", name).partition("@")[0]
-
-
-def goal_of(bench: Benchmark) -> Goal:
-    """The final metric of a table."""
-    own = own_loss(bench)
-    finals = [m for m in bench.metrics if m.kind == "final" and m.is_loss]
-    like = own.name.replace("valid", "test").replace("train", "test")
-    finals.sort(key=lambda m: (m.quantity == "loss", m.name != like, len(m.name), m.name))
-    metric = finals[0] if finals else own
-    question = bench.question(metric.name)
-    return Goal(metric, question, metric.minimised(bench.column(*question)))
-
-
-def own_loss(bench: Benchmark) -> Metric:
-    """The metric of the first loss in a table's default objective."""
-    losses = [term for term in Objective(bench.objective, bench).terms if term.is_loss]
-    return bench.metric(losses[0].name.partition("[")[0])
 
 
 def itself(bench: Benchmark, goal: Goal) -> Candidate:
@@ -230,11 +172,6 @@ def candidates_of(bench: Benchmark, goal: Goal) -> Iterator[Candidate]:
             yield _candidate(bench, goal, metric, str(question), "", epochs, values, seeds, longest)
         if bench.one_curve and split_of(metric) == "train" and metric.quantity == "loss":
             yield from _sums(bench, goal, metric, longest)
-
-
-def seeds_of(bench: Benchmark, metric: Metric, question: Question) -> list[Values]:
-    """The columns of single seeds, smaller is better; NaN where a cell lacks one."""
-    return [metric.minimised(bench.column(*question, seed)) for seed in bench.seeds(question)]
 
 
 def _sums(
@@ -300,16 +237,10 @@ def _role(metric: Metric, goal: Goal, end: str) -> str:
     return role if role in ROLES else ""
 
 
-def split_of(metric: Metric) -> str:
-    """The split that its name says or, where it says none, its attribute."""
-    named = _SPLIT.match(metric.name)
-    return named[1] if named else metric.split
-
-
 def _family(metric: Metric) -> str:
     """What is measured on which split, and how if not after the last epoch."""
-    measure, _, way = _SPLIT.sub("", metric.name).partition("@")
-    words = f"{split_of(metric)} {measure.replace('_', ' ')}".strip()
+    way = metric.name.partition("@")[2]
+    words = f"{split_of(metric)} {measure_of(metric.name).replace('_', ' ')}".strip()
     return words if way in ("", _LAST) else f"{words}, {_WAYS.get(way, way)}"
 
 

@@ -2,48 +2,38 @@
 
 A signal is the training loss, the validation loss, or the validation measure of the goal, after
 about a tenth, a fifth, half and all of a run. Its τ with the goal has an interval over cells, and
-so has the difference of two signals on the same cells. Both come from the mean concordance of each
-cell with the others (the delta method for a U-statistic: Hoeffding, "A Class of Statistics with
-Asymptotically Normal Distribution", Annals of Mathematical Statistics 1948).
+so has the difference of two signals on the same cells, both by what each cell adds to τ
+(`surrogate_nas.study.orders`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.losses import TRAINED
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.papers.common.paper import Summary
-from surrogate_nas.papers.common.ranks import (
+from surrogate_nas.papers.common.ranks import Indices, Values, best, ceiling, mean_of
+from surrogate_nas.study.orders import parts, signs
+from surrogate_nas.study.signals import (
+    MARKS,
+    SIGNALS,
     Goal,
-    Indices,
-    Values,
-    best,
-    ceiling,
-    goal_of,
-    mean_of,
-    measure_of,
-    own_loss,
+    final_goal,
+    marks_of,
     seeds_of,
-    split_of,
+    signal_metrics,
 )
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import Seed
 
-MARKS = (0.1, 0.2, 0.5, 1.0)
-"""Shares of a run; a signal within a factor of 1.5 of one counts for it."""
-SIGNALS = ("train loss", "valid loss", "valid measure")
-_FACTOR = 1.5
-_PERCENT = {"half": 0.5, **{str(per_cent): per_cent / 100 for per_cent in range(1, 100)}}
-"""The share of a run that the end of a metric's name means."""
 _QUARTER = 0.25
 _PAIRED = 1500
 """Cells that standard errors are estimated on, before scaling by the root of all there are."""
@@ -124,41 +114,24 @@ class Signals:
         return content
 
 
-def shares_of_cells(first: Values, second: Values) -> tuple[Values, float]:
-    """What each cell adds to Kendall's τ of two columns: its mean concordance with all others.
-
-    Args:
-        first: Shape ``(n,)``, finite.
-        second: Shape ``(n,)``, finite.
-
-    Returns:
-        These means, shape ``(n,)``, and τ-b, to which they are scaled; the standard error of τ is
-        twice their deviation over √n.
-    """
-    signs_of_first = _signs(first)
-    signs_of_second = _signs(second)
-    n = len(first)
-    shares = (signs_of_first * signs_of_second).sum(axis=1, dtype=np.int64) / (n - 1)
-    n_untied_first = float(np.abs(signs_of_first).sum(dtype=np.int64))
-    n_untied_second = float(np.abs(signs_of_second).sum(dtype=np.int64))
-    untied = math.sqrt(n_untied_first * n_untied_second)
-    scale = n * (n - 1) / untied if untied else math.nan
-    return shares * scale, float(shares.mean()) * scale
+def _slopes(first: Values, second: Values, n: int) -> Values:
+    """What each of some cells adds to τ of two columns, scaled to a table of ``n`` such cells."""
+    return parts(signs(first), signs(second))[1] * math.sqrt(len(first) / n)
 
 
-def _signs(column: Values) -> NDArray[np.int8]:
-    """Of all differences, shape ``(n, n)``."""
-    return np.sign(column[:, None] - column[None, :]).astype(np.int8)
+def _error(slopes: Values) -> float:
+    """The standard error of τ, or of a difference."""
+    return float(np.sqrt((slopes**2).sum()))
 
 
 def signals_of(name: str) -> Signals | None:
     """Read a table's signals; None if it lacks a training or a validation loss, or is not here."""
     try:
         bench = load(name)
-        goal = _final_goal(bench)
+        goal = final_goal(bench)
     except UserError:
         return None
-    metrics = _signal_metrics(bench, goal)
+    metrics = signal_metrics(bench, goal)
     if "train loss" not in metrics or len(metrics) < 2:
         return None
     seeds = seeds_of(bench, goal.metric, goal.question)
@@ -171,7 +144,7 @@ def signals_of(name: str) -> Signals | None:
     columns: Columns = {}
     for signal, metric in metrics.items():
         columns[signal] = {}
-        for mark, question in marks(bench, metric):
+        for mark, question in marks_of(bench, metric):
             seed: Seed = "mean" if first_seed is None else first_seed
             values = metric.minimised(bench.column(*question, seed))
             columns[signal][mark] = question, values
@@ -186,26 +159,26 @@ def signals_of(name: str) -> Signals | None:
     sample = np.random.default_rng(_SEED).permutation(len(cells))[:_PAIRED]
     quarter = best(wanted, _QUARTER)
     agreements: dict[str, dict[float, Agreement]] = {}
-    shares_at_end: dict[str, Values] = {}
+    slopes_at_end: dict[str, Values] = {}
     for signal, by_mark in columns.items():
         agreements[signal] = {}
         for mark, (question, column) in by_mark.items():
             values = column[cells]
             finite = np.isfinite(values[sample])
-            shares, _ = shares_of_cells(values[sample][finite], wanted[sample][finite])
             n_finite = int(np.isfinite(values).sum())
+            slopes = _slopes(values[sample][finite], wanted[sample][finite], n_finite)
             agreements[signal][mark] = Agreement(
                 read=str(question),
                 tau=kendall(values, wanted),
-                error=2 * float(shares.std(ddof=1)) / math.sqrt(n_finite),
+                error=_error(slopes),
                 quarter=kendall(values[quarter], wanted[quarter]),
             )
             if mark == 1.0:
-                shares_at_end[signal] = shares
+                slopes_at_end[signal] = slopes
     taus = {signal: agreements[signal][1.0].tau for signal in agreements}
     validation = [signal for signal in taus if signal != "train loss"]
     better = max(validation, key=lambda signal: taus[signal])
-    difference = shares_at_end["train loss"] - shares_at_end[better]
+    difference = slopes_at_end["train loss"] - slopes_at_end[better]
     family = getattr(bench.space, "base", bench.space).name
     return Signals(
         table=bench.name,
@@ -216,80 +189,20 @@ def signals_of(name: str) -> Signals | None:
         others=first_seed is not None,
         held=agreements,
         ahead=taus["train loss"] - taus[better],
-        ahead_error=2 * float(difference.std(ddof=1)) / math.sqrt(len(cells)),
+        ahead_error=_error(difference),
         gap=_gap(columns, cells),
         ceiling=ceiling(seeds, goal.values, None).get("kendall"),
     )
-
-
-def _final_goal(bench: Benchmark) -> Goal:
-    """The final metric; in a table of losses the test measure of its task, after the usual loss."""
-    condition = own_loss(bench).name.partition("@")[2]
-    metrics = {metric.name: metric for metric in bench.metrics}
-    if condition:
-        for name in metrics:
-            is_measure = name.startswith("valid_") and not name.startswith("valid_loss@")
-            if is_measure and name.endswith(f"@{condition}"):
-                metric = metrics.get(name.replace("valid_", "test_", 1))
-                if metric is None:  # such as a mean over the last epochs
-                    continue
-                question = bench.question(metric.name)
-                return Goal(metric, question, metric.minimised(bench.column(*question)))
-    return goal_of(bench)
-
-
-def _signal_metrics(bench: Benchmark, goal: Goal) -> dict[str, Metric]:
-    """By signal its metric, under the training's own conditions."""
-    metrics: dict[str, Metric] = {}
-    condition = own_loss(bench).name.partition("@")[2]
-    for metric in sorted(bench.metrics, key=lambda metric: len(metric.name)):
-        if not metric.is_loss or metric.kind == "final" or metric.name == goal.metric.name:
-            continue
-        # under other conditions, or earlier in a run
-        if metric.name.partition("@")[2] != condition:
-            continue
-        split = split_of(metric)
-        is_loss = metric.quantity == "loss"
-        if split in ("train", "valid") and is_loss:
-            metrics.setdefault(f"{split} loss", metric)
-        if split == "valid" and not is_loss and measure_of(metric.name) == goal.measure:
-            metrics.setdefault("valid measure", metric)
-    return metrics
 
 
 def _first_seed(bench: Benchmark, metrics: Mapping[str, Metric], goal: Goal) -> int | None:
     """The first seed of the goal, if all signals have it at all their epochs."""
     first = bench.seeds(goal.question)[0]
     for metric in metrics.values():
-        for _, question in marks(bench, metric):
+        for _, question in marks_of(bench, metric):
             if first not in bench.seeds(question):
                 return None
     return first
-
-
-def marks(bench: Benchmark, metric: Metric) -> Iterator[tuple[float, Question]]:
-    """The shares of a run at which a table has a metric, and how to ask for it there.
-
-    By epochs, or by metrics that end in per cent (``@25``).
-
-    Args:
-        bench: The table.
-        metric: One of its metrics.
-    """
-    questions = {}
-    for other in bench.metrics:
-        share = _PERCENT.get(other.name.removeprefix(f"{metric.name}@"))
-        if share:
-            questions[share] = Question(other.name, None)
-    longest = max(metric.epochs, default=0)
-    for epochs in metric.epochs:
-        if epochs:
-            questions[epochs / longest] = Question(metric.name, epochs)
-    for mark in MARKS[:-1]:
-        near = [s for s in questions if s < 1 and 1 / _FACTOR <= s / mark <= _FACTOR]
-        if near:
-            yield mark, questions[min(near, key=lambda s: abs(math.log(s / mark)))]
-    yield 1.0, questions.get(1.0, Question(metric.name, None))
 
 
 def _gap(columns: Columns, cells: Indices) -> float | None:
