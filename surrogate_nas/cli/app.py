@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperGroup
 
 from surrogate_nas.cli import (
+    advise,
     baseline,
     compare,
     data,
@@ -46,6 +47,7 @@ PANELS = {
         "compare",
         "suite",
         "plan",
+        "advise",
         "lambda-path",
         "search",
         "baseline",
@@ -119,6 +121,7 @@ for _command in (
     export.export,
     suite.suite,
     plan.plan,
+    advise.advise,
     lambda_path.lambda_path,
     new.check,
     paper.paper,
