@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.answer import contrasts as rules
+from analysis.answer.advice import advice
 from analysis.answer.controls import controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
@@ -124,6 +125,7 @@ def find(
         "gains": gains(searches),
         "controls": controlled,
         "worth": pd.DataFrame([rules.worth(judged)]),
+        "advice": advice(judged),
         "classes": _classes(tables, classes),
         "trainings": made,
     }

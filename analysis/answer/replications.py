@@ -21,7 +21,7 @@ from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, combine
 from analysis.answer.orders import CONTRASTED, KIND, others
 from analysis.answer.tables import Values
 from surrogate_nas.benchmarks import Benchmark, Question, load, tables
-from surrogate_nas.papers.common.signals import shares_of_cells
+from surrogate_nas.study.orders import signs
 from surrogate_nas.study.signals import marks_of
 from surrogate_nas.surrogates.evaluation import kendall
 from surrogate_nas.tables import CLASS_METRIC, Seed
@@ -244,13 +244,20 @@ def judge(columns: Columns) -> Judged:
             for key, signal in columns.items():
                 if key[0] != "test":
                     pairs = list(zip(signal, wanted, strict=True))
-                    parts = [shares_of_cells(one[sample], two[sample])[0] for one, two in pairs]
+                    parts = [_shares(one[sample], two[sample]) for one, two in pairs]
                     shares = np.nan_to_num(parts).mean(axis=0)
                     tau = shares.mean()
                     if n > _PAIRED:
                         tau = np.mean(np.nan_to_num([kendall(*pair) for pair in pairs]))
                     found[key, goal] = _with_error(tau, 2 * shares, n)
     return found
+
+
+def _shares(first: Values, second: Values) -> Values:
+    """Each cell's mean concordance with all others, scaled so that the mean is τ_b."""
+    one, two = signs(first), signs(second)
+    untied = float(np.abs(one).sum(dtype=float) * np.abs(two).sum(dtype=float))
+    return (one * two).sum(axis=1) * (len(first) / math.sqrt(untied) if untied else math.nan)
 
 
 def differences(judged: Judged) -> Judged:
