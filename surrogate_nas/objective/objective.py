@@ -494,6 +494,12 @@ class Objective:
             by_epochs[epochs] = names
         return by_epochs
 
+    @property
+    def qualities(self) -> tuple[str, ...]:
+        """The metrics that a request may read of which larger is better."""
+        names = {name for names in self.readable.values() for name in names}
+        return tuple(sorted(n for n in names if self.benchmark.metric(n).larger_is_better))
+
     def _holds(self, epochs: int, read: tuple[str, ...] = ()) -> bool:
         try:
             questions = self.questions(epochs, read)

@@ -8,7 +8,7 @@ it did not ask for.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,7 +30,7 @@ class Strategy(ABC):
         batch_size: How many cells the strategy likes to be asked for at once.
         chooses_epochs: Declares that it reads `epochs` and returns `Request` for other epochs than
             the objective's. Only trials after the objective's own, the last of `epochs`, can be the
-            answer. It is given `readable` too.
+            answer. It is given `readable` and `qualities` too.
         many_objectives: Declares that it reads `objectives` and `Trial.scores`; others are run on
             several objectives by random scalarisation.
         uses_known: Declares that it reads `known`.
@@ -41,6 +41,7 @@ class Strategy(ABC):
             asked for plainly.
         readable: The names that `Request.read` may hold, by epochs; in the values of a trial they
             are ``name[epochs]``.
+        qualities: Those of these names of which larger is better.
         objectives: How many objectives there are.
         known: λR and feasibility of any cell for free, as far as no training is needed to tell;
             None where it is withheld (``penalty(cells)``, ``feasible(cells)``,
@@ -74,6 +75,7 @@ class Strategy(ABC):
     needs: ClassVar[tuple[str, ...]] = ()
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}
+    qualities: Collection[str] = ()
     objectives: int = 1
     known: Any = None
     supernet_context: Any = None

@@ -90,7 +90,7 @@ class AskTell:
         self._ledger = Ledger(objective, run=seed)
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
-        introduce(entry)
+        introduce(entry, objective.parts)
         settings = settings_of(objective, hidden, entry)
         make = partial(
             sandboxed,

@@ -83,7 +83,7 @@ class Experiment(Options):
             raise UserError("A comparison needs at least one strategy.")
         if len(set(self.labels)) < len(self.labels):
             raise UserError(f"Two strategies have the same name: {', '.join(self.labels)}.")
-        flags = {entry.label: introduce(entry) for entry in self.entries}
+        flags = {entry.label: introduce(entry, self.objective.parts) for entry in self.entries}
         if any(one.needs_supernet for one in flags.values()):
             supernet_context_of(self.objective)
         for label, one in flags.items():
@@ -182,8 +182,18 @@ class Experiment(Options):
 
     def check_strategies(self) -> None:
         """Refuse strategies that cannot be made with the options that they are given."""
+        objective = self.objective
         for entry in self.entries:
-            rehearse(entry, self.objective.benchmark.space, self.call_limit_seconds)
+            rehearse(
+                entry,
+                objective.benchmark.space,
+                self.call_limit_seconds,
+                {
+                    "epochs": objective.fidelities,
+                    "readable": objective.readable,
+                    "qualities": objective.qualities,
+                },
+            )
 
     def stored_run(self, name: str, number: int, store: Store | None) -> Run | None:
         """A run that a folder holds and that has ended; one that failed is forgotten."""

@@ -99,6 +99,7 @@ def settings_of(objective: Objective, hidden: bool, entry: StrategyEntry) -> dic
         "known": None if hidden else objective.known,
         "epochs": objective.fidelities,
         "readable": objective.readable,
+        "qualities": objective.qualities,
         "objectives": objective.parts,
         "supernet_context": supernet_context,
     }

@@ -11,6 +11,7 @@ cells are looked at for that. Everything else is as in `bo`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import cycle
 from typing import ClassVar, NamedTuple
 
@@ -23,6 +24,8 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.bo.expert import Places, Seen
 from surrogate_nas.strategies.bo.pool import Pool
 from surrogate_nas.strategies.bo.strategy import BayesianOptimisation, sharpened
+from surrogate_nas.strategies.epochs.drive import Drive
+from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.surrogates.gaussian import Floats
 
 _LATE = 1
@@ -69,6 +72,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         first_cells: int = 10,
         sharpness: float = 0.15,
         least_tau: float = 0.3,
+        drive: str | None = None,
+        until: float = 1.0,
     ) -> None:
         """Store the knobs.
 
@@ -80,6 +85,10 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             sharpness: How far below the least value told the logarithm of L, and of what is read,
                 has its pole, as a share of the distance from there to the median.
             least_tau: The least τ for which cells are looked at early.
+            drive: The search metric, such as ``train_loss``, that is read early, whatever its τ;
+                None for that of the largest τ.
+            until: The longest early run that it is read after, as a share of the objective's
+                epochs.
 
         Raises:
             UserError: One of them is out of range.
@@ -91,9 +100,15 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             sharpness=sharpness,
         )
         self.least_tau = check_number("least_tau", least_tau, -1.0, 1.0)
+        self._drive = Drive.of(drive, until)
         self._early: dict[Cell, Trial] = {}
         self._both: dict[Cell, None] = {}
         self._link: _Link | None = None
+
+    @cached_property
+    def _look(self) -> Rung:
+        """Where cells are looked at early."""
+        return first_rung(self._drive, self)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Remember trials after the first and after the last number of epochs apart, and no
@@ -104,7 +119,7 @@ class EpochBayesianOptimisation(BayesianOptimisation):
                 self._fail(trial.cell)
             elif len(self.epochs) < _LEAST or trial.epochs == self.epochs[-1]:
                 super().tell([trial])
-            elif trial.epochs == self.epochs[0]:
+            elif trial.epochs == self.epochs[0] and self._look.can_rank(trial):
                 self._early[trial.cell] = trial
                 self._pending.pop(trial.cell, None)
             if trial.cell in self._early and trial.cell in self._trials:
@@ -145,7 +160,8 @@ class EpochBayesianOptimisation(BayesianOptimisation):
             cell for cell in self._early if cell not in self._trials and cell not in self._pending
         ]
         if ready and seen >= self.first_cells and whole < wanted:
-            return Request(min(ready, key=lambda cell: self._early[cell].score), self.epochs[-1])
+            best = self._look.ranked(self._early[cell] for cell in ready)[0]
+            return Request(best.cell, self.epochs[-1])
         drawn = self._drawn()
         return None if drawn is None else self._first_request(drawn)
 
@@ -166,12 +182,17 @@ class EpochBayesianOptimisation(BayesianOptimisation):
         )
 
     def _first_request(self, cell: Cell) -> Request:
+        if self._look.signal is not None:
+            return Request(cell, self.epochs[0], (self._look.signal.name,))
         return Request(cell, self.epochs[0], tuple(self.readable.get(self.epochs[0], ())))
 
     def _choose(self) -> None:
         """Choose what of an early look tells of L, from the cells that are known both ways."""
         from scipy.stats import kendalltau
 
+        if (signal := self._look.signal) is not None:
+            self._link = _Link(signal.key, signal.sign) if len(self._both) >= _LEAST else None
+            return
         late = [self._trials[cell].loss for cell in self._both]
         candidates: list[tuple[float, _Link]] = []
         for name in self._early[next(iter(self._both))].values if self._both else ():

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, promoted, rungs_of
+from surrogate_nas.strategies.epochs.drive import Drive
+from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, driven, promoted, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
 
 
@@ -35,25 +36,37 @@ class Asha(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, eta: float = 3.0) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        eta: float = 3.0,
+        drive: str | None = None,
+        until: float = 1.0,
+    ) -> None:
         """Start with nothing observed.
 
         Args:
             eta: η, the least factor between the epochs of two rungs, above 1.
+            drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
+                the objective's; None for the objective.
+            until: The longest runs that it ranks, as a share of the objective's epochs.
 
         Raises:
-            UserError: η is not above 1.
+            UserError: η is not above 1, or the share is not from 0 to 1.
         """
         super().__init__(space, seed=seed)
         check_ladder(eta)
         self.eta = eta
-        self._scores: dict[int | None, dict[Cell, float]] = {}
+        self._drive = Drive.of(drive, until)
+        self._seen: dict[int | None, dict[Cell, Trial]] = {}
         self._asked: set[tuple[Cell, int | None]] = set()
 
     @cached_property
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
-        return rungs_of(self.epochs, self.eta)
+        return driven(rungs_of(self.epochs, self.eta), self._drive, self)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that go on, or new ones."""
@@ -61,19 +74,17 @@ class Asha(RandomSearch):
 
     def _next(self) -> Cell | Request:
         for here, above in reversed(list(pairwise(self.ladder))):
-            scores = self._scores.get(here.epochs, {})
-            for cell in sorted(scores, key=scores.__getitem__)[
-                : promoted(len(scores), here, above)
-            ]:
-                if (cell, above.epochs) not in self._asked:
-                    self._asked.add((cell, above.epochs))
-                    return above.request(cell)
+            seen = self._seen.get(here.epochs, {})
+            for trial in here.ranked(seen.values())[: promoted(len(seen), here, above)]:
+                if (trial.cell, above.epochs) not in self._asked:
+                    self._asked.add((trial.cell, above.epochs))
+                    return above.request(trial.cell)
         return self.ladder[0].request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember every score at its rung."""
+        """Remember every trial at its rung."""
         super().tell(trials)
         for trial in trials:
             if not trial.failure:
-                self._scores.setdefault(trial.epochs, {})[trial.cell] = trial.score
+                self._seen.setdefault(trial.epochs, {})[trial.cell] = trial
             self._asked.add((trial.cell, trial.epochs))

@@ -127,6 +127,8 @@ class Bohb(Hyperband):
         random_fraction: float = 1 / 3,
         bandwidth_factor: float = 3.0,
         min_bandwidth: float = 1e-3,
+        drive: str | None = None,
+        until: float = 1.0,
     ) -> None:
         """Start with nothing observed.
 
@@ -144,6 +146,8 @@ class Bohb(Hyperband):
             seed=seed,
             eta=eta,
             rungs=rungs,
+            drive=drive,
+            until=until,
         )
         if not isinstance(space, ChoiceSpace):
             raise UserError(f"bohb needs a space of choices (ChoiceSpace); {space.name} is none.")
@@ -199,7 +203,7 @@ class Bohb(Hyperband):
             trials = self._seen.get(rung, [])
             if len(trials) < least + _SPARE:
                 continue
-            ranked = [trial.cell for trial in sorted(trials, key=lambda trial: trial.score)]
+            ranked = [trial.cell for trial in rung.ranked(trials)]
             n = max(least, int(_GOOD * len(ranked)))
             rest = max(least, len(ranked) - n)
             good = choices_of(ranked[:n])

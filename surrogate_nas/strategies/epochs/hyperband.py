@@ -17,7 +17,8 @@ from typing import ClassVar
 
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, check_ladder, rungs_of
+from surrogate_nas.strategies.epochs.drive import Drive
+from surrogate_nas.strategies.epochs.rungs import Bracket, Rung, check_ladder, driven, rungs_of
 from surrogate_nas.strategies.random import RandomSearch
 
 
@@ -44,6 +45,8 @@ class Hyperband(RandomSearch):
         seed: int,
         eta: float = 3.0,
         rungs: int | None = None,
+        drive: str | None = None,
+        until: float = 1.0,
     ) -> None:
         """Start with no bracket.
 
@@ -51,21 +54,25 @@ class Hyperband(RandomSearch):
             eta: η, the least factor between the epochs of two rungs, above 1.
             rungs: How many rungs, the highest; None for as many as the epochs give. Where these
                 give fewer, a cell goes on by being trained again for the first of them.
+            drive: A search metric, such as ``train_loss``, that ranks cells after runs shorter than
+                the objective's; None for the objective.
+            until: The longest runs that it ranks, as a share of the objective's epochs.
 
         Raises:
-            UserError: η is not above 1, or there is not one rung.
+            UserError: η is not above 1, there is not one rung, or the share is not from 0 to 1.
         """
         super().__init__(space, seed=seed)
         check_ladder(eta, rungs)
         self.eta = eta
         self.rungs = rungs
+        self._drive = Drive.of(drive, until)
         self._brackets: list[Bracket] = []
         self._begun = 0
 
     @cached_property
     def ladder(self) -> Sequence[Rung]:
         """The rungs, rising."""
-        return rungs_of(self.epochs, self.eta, self.rungs)
+        return driven(rungs_of(self.epochs, self.eta, self.rungs), self._drive, self)
 
     def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose what the oldest bracket wants that does not wait, or begin another."""

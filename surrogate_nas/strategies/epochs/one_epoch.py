@@ -18,6 +18,8 @@ from typing import ClassVar
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies.epochs.drive import Drive
+from surrogate_nas.strategies.epochs.rungs import Rung, first_rung
 from surrogate_nas.strategies.random import RandomSearch
 
 
@@ -38,25 +40,42 @@ class OneEpoch(RandomSearch):
 
     chooses_epochs: ClassVar[bool] = True
 
-    def __init__(self, space: Space, *, seed: int, candidates: int | None = None) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        candidates: int | None = None,
+        drive: str | None = None,
+        until: float = 1.0,
+    ) -> None:
         """Start with nothing observed.
 
         Args:
             candidates: How many cells are looked at for each that is trained to the end; None for
                 as many as cost the epochs of one whole training, R / r, so that looking and
                 training are given about the same number of epochs, as rungs of halving are.
+            drive: A search metric, such as ``train_loss``, that ranks cells after the first epochs;
+                None for the objective.
+            until: The longest runs that it ranks, as a share of the objective's epochs.
 
         Raises:
-            UserError: There is not one candidate.
+            UserError: There is not one candidate, or the share is not from 0 to 1.
         """
         super().__init__(space, seed=seed)
         if candidates is not None:
             candidates = check_whole("candidates", candidates, 1, None)
         self.candidates = candidates
-        self._early: dict[Cell, float] = {}
+        self._drive = Drive.of(drive, until)
+        self._early: dict[Cell, Trial] = {}
         self._looks = 0
         self._trained: set[Cell] = set()
         self._promoted = 0
+
+    @cached_property
+    def _first(self) -> Rung:
+        """Where cells are looked at."""
+        return first_rung(self._drive, self)
 
     @cached_property
     def _each(self) -> int:
@@ -69,18 +88,18 @@ class OneEpoch(RandomSearch):
             return super().ask(n)
         return [self._next() for _ in range(n)]
 
-    def _next(self) -> Request:
+    def _next(self) -> Cell | Request:
         if self._promoted < self._looks // self._each:
-            waiting = [cell for cell in self._early if cell not in self._trained]
-            if waiting:
-                best = min(waiting, key=self._early.__getitem__)
+            ranked = [trial.cell for trial in self._first.ranked(self._early.values())]
+            best = next((cell for cell in ranked if cell not in self._trained), None)
+            if best is not None:
                 self._trained.add(best)
                 self._promoted += 1
                 return Request(best, self.epochs[-1])
-        return Request(self._draw(), self.epochs[0])
+        return self._first.request(self._draw())
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Remember the early scores, and which cells are trained to the end."""
+        """Remember the early trials, and which cells are trained to the end."""
         super().tell(trials)
         for trial in trials:
             if not self.epochs or trial.epochs == self.epochs[-1]:
@@ -88,4 +107,4 @@ class OneEpoch(RandomSearch):
             elif trial.epochs == self.epochs[0]:
                 self._looks += 1
                 if not trial.failure:
-                    self._early[trial.cell] = trial.score
+                    self._early[trial.cell] = trial

@@ -7,13 +7,16 @@ share e / E goes on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.levels import ROUNDING
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies.base import Strategy
+from surrogate_nas.strategies.epochs.drive import Drive, Signal
 
 
 class Rung(NamedTuple):
@@ -23,14 +26,29 @@ class Rung(NamedTuple):
         epochs: The training run that is asked for; None where training plays no part.
         resource: What a run counts as when cells are shared out between rungs: its epochs, less
             where it is repeated.
+        signal: What ranks cells here; None for the objective.
     """
 
     epochs: int | None
     resource: float
+    signal: Signal | None = None
 
     def request(self, cell: Cell) -> Cell | Request:
         """What to ask for to see a cell here."""
-        return cell if self.epochs is None else Request(cell, self.epochs)
+        if self.epochs is None:
+            return cell
+        return Request(cell, self.epochs, (self.signal.name,) if self.signal else ())
+
+    def can_rank(self, trial: Trial) -> bool:
+        """Whether a trial holds what ranks cells here."""
+        return self.signal is None or self.signal.key in trial.values
+
+    def ranked(self, trials: Iterable[Trial]) -> list[Trial]:
+        """The trials of this rung that can be ranked, the best first."""
+        seen = [trial for trial in trials if not trial.failure]
+        if self.signal is not None:
+            return self.signal.ranked(filter(self.can_rank, seen))
+        return sorted(seen, key=attrgetter("score"))
 
 
 def check_ladder(eta: float, rungs: int | None = None) -> None:
@@ -66,6 +84,16 @@ def rungs_of(epochs: Sequence[int], eta: float, n: int | None = None) -> list[Ru
     while n is not None and len(rungs) < n:
         rungs.insert(0, Rung(rungs[0].epochs, rungs[0].resource / eta))
     return rungs[-n:] if n else rungs
+
+
+def driven(rungs: Iterable[Rung], drive: Drive, strategy: Strategy) -> list[Rung]:
+    """The rungs of a strategy with the signal that ranks cells there."""
+    return [rung._replace(signal=drive.at(rung.epochs, strategy)) for rung in rungs]
+
+
+def first_rung(drive: Drive, strategy: Strategy) -> Rung:
+    """The rung of the fewest epochs, where training plays a part."""
+    return driven([Rung(strategy.epochs[0], 1.0)], drive, strategy)[0]
 
 
 def promoted(n: int, here: Rung, above: Rung) -> int:
@@ -123,9 +151,7 @@ class Bracket:
         self.rung = self._above.pop(0) if self._above else None
         if self.rung is None:
             return
-        best = sorted(
-            (trial for trial in self._observed if not trial.failure), key=lambda trial: trial.score
-        )
+        best = here.ranked(self._observed)
         if not best:
             self.rung = None
             return

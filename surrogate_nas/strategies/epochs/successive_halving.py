@@ -33,6 +33,8 @@ class SuccessiveHalving(Hyperband):
         seed: int,
         eta: float = 3.0,
         rungs: int | None = None,
+        drive: str | None = None,
+        until: float = 1.0,
     ) -> None:
         """Start with no bracket."""
         super().__init__(
@@ -40,6 +42,8 @@ class SuccessiveHalving(Hyperband):
             seed=seed,
             eta=eta,
             rungs=rungs,
+            drive=drive,
+            until=until,
         )
 
     def _enters(self, number: int) -> int:  # noqa: ARG002 - every bracket alike

@@ -118,6 +118,7 @@ class Blinded(Sandboxed):
             readable[epochs] = [self._names.hide(name) for name in names]
         if readable:
             given["readable"] = readable
+            given["qualities"] = [self._names.hide(name) for name in given.get("qualities", ())]
         self._inside.give(given)
 
     def ask(self, n: int) -> list[Cell | Request]:

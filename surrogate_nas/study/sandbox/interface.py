@@ -29,6 +29,7 @@ DECLARED = {
     "known": "uses_known",
     "epochs": "chooses_epochs",
     "readable": "chooses_epochs",
+    "qualities": "chooses_epochs",
     "objectives": "many_objectives",
     "supernet_context": "needs_supernet",
 }

@@ -305,9 +305,15 @@ def _started(
         outside.process.kill()
 
 
-def introduce(entry: StrategyEntry) -> Flags:
+def introduce(entry: StrategyEntry, objectives: int = 1) -> Flags:
     """Check that there is such a strategy, without running a user's code here, and say what it
     declares.
+
+    Args:
+        objectives: How many objectives it is to have.
+
+    Raises:
+        UserError: There is none, or it cannot be blinded, or cannot have as many objectives.
     """
     if entry.is_trusted or isinstance(entry.target, type):
         flags = flags_of_class(entry.load())
@@ -321,17 +327,28 @@ def introduce(entry: StrategyEntry) -> Flags:
             f"{entry.label} needs a supernet context, which only strategies of the project are"
             " given: what a user's process trains cannot be charged."
         )
+    drives = entry.is_trusted and entry.options.get("drive") is not None
+    if drives and flags.chooses_epochs:
+        if entry.blinded:
+            raise UserError(f"{entry.label} is shown no metric's name: leave out drive.")
+        if objectives > 1:
+            raise UserError(
+                f"{entry.label} ranks cells by one metric, not by {objectives} objectives: leave"
+                " out drive."
+            )
     return flags
 
 
-def rehearse(entry: StrategyEntry, space: Space, limit: float) -> None:
+def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping[str, Any]) -> None:
     """Make a strategy that is given options once, so that a wrong one is found before anything is
     begun.
 
-    Other libraries look at theirs when they are first asked.
+    Other libraries look at theirs when they are first asked, and so do those of ours that choose
+    epochs.
 
     Args:
         limit: The longest that one call may take, in seconds.
+        settings: What it is given where it declares that it reads it.
 
     Raises:
         UserError: It cannot be made so.
@@ -344,8 +361,10 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float) -> None:
             space,
             seed=0,
             limit=limit,
+            settings=settings,
         ) as strategy:
-            if entry.origin == "bridge":
+            chooses = entry.is_trusted and strategy.flags.chooses_epochs
+            if entry.origin == "bridge" or chooses:
                 strategy.ask(1)
     except StrategyError as error:
         raise UserError(f"{entry.label} cannot be used: {error}") from error

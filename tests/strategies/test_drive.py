@@ -1,0 +1,223 @@
+"""A signal that ranks the cells of short runs: what is read, who goes on, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks import TableBenchmark
+from surrogate_nas.benchmarks.running import RunningTrial
+from surrogate_nas.contract import check
+from surrogate_nas.core.metrics import Metric
+from surrogate_nas.files import HOME_VARIABLE
+from surrogate_nas.objective import Objective
+from surrogate_nas.space import EnumerableChoiceSpace, nb201
+from surrogate_nas.space.network import Network
+from surrogate_nas.space.trial import Request, Trial
+from surrogate_nas.strategies import Strategy, resolve
+from surrogate_nas.strategies.epochs.drive import Signal
+from surrogate_nas.study.api import compare, read_comparison
+from surrogate_nas.tables import Table, write_table
+from tests.conftest import Snas, assert_one_clear_line
+
+SPACE = nb201()
+OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
+SMALL = EnumerableChoiceSpace("tiny", {name: tuple(range(8)) for name in "abc"})
+
+
+def made(name: str, epochs: Sequence[int] = (1, 9)) -> Strategy:
+    strategy = resolve(name)(SPACE, seed=0)
+    strategy.epochs = epochs
+    strategy.readable = dict.fromkeys(epochs, ("x", "y"))
+    return strategy
+
+
+def early(strategy: Strategy, n: int) -> tuple[list[Request], list[Request]]:
+    """Requests for a short run, and for the whole one; x falls with a cell's place, its score
+    rises.
+    """
+    short: list[Request] = []
+    whole: list[Request] = []
+    for i in range(n):
+        (one,) = strategy.ask(1)
+        assert isinstance(one, Request)
+        (whole if one.epochs == strategy.epochs[-1] else short).append(one)
+        score = float(one.cell.index)
+        values = {f"{name}[{one.epochs}]": -score for name in one.read}
+        strategy.tell([Trial(i, one.cell, score, score, 0.0, True, one.epochs, 1.0, values)])
+        if whole:
+            break
+    return short, whole
+
+
+@pytest.mark.parametrize("name", OVER_EPOCHS)
+def test_the_signal_ranks_short_runs_in_its_own_direction(name: str) -> None:
+    for qualities, best in ((), max), (("x",), min):
+        strategy = made(f"{name}(drive=x)")
+        strategy.qualities = qualities
+        short, whole = early(strategy, 40)
+        assert {one.read for one in short} == {("x",)} and whole[0].read == ()
+        assert whole[0].cell == best(short, key=lambda one: one.cell.index).cell
+
+
+def test_runs_longer_than_the_share_are_ranked_by_the_objective() -> None:
+    strategy = made("hyperband(drive=x,until=0.2)", (1, 3, 9))
+    short, whole = early(strategy, 20)
+    assert [one.read for one in short] == [("x",)] * 9 + [()] * 3
+    best = sorted(short[:9], key=lambda one: -one.cell.index)[:3]
+    assert [one.cell for one in short[9:]] == [one.cell for one in best], "by x, which falls"
+    assert whole[0].cell == best[-1].cell, "of these three by the score, which rises"
+    none, _ = early(made("hyperband(drive=x,until=0.1)", (1, 3, 9)), 20)
+    assert {one.read for one in none} == {()}
+
+
+def trial(place: int, loss: float, penalty: float, x: float, feasible: bool = True) -> Trial:
+    score = loss + penalty + (0.0 if feasible else 10.0)
+    cell = SPACE[place]
+    return Trial(place, cell, score, loss, penalty, feasible, 1, 1.0, {"x[1]": x})
+
+
+def test_parameters_weigh_as_much_whatever_the_signal_s_unit() -> None:
+    trials = [
+        trial(0, 0.3, 0.5, 1.0),  # its L counts as 0.1, the least
+        trial(1, 0.1, 0.0, 2.0),  # 0.2
+        trial(2, 0.2, 0.05, 3.0),  # 0.3
+        trial(3, 0.0, 0.0, 0.0, feasible=False),
+    ]
+    for unit in (1.0, 1000.0):
+        read = [trial(t.index, t.loss, t.penalty, unit * t.values["x[1]"]) for t in trials[:3]]
+        ranked = Signal("x", 1, 1).ranked([*read, trials[3]])
+        assert [one.index for one in ranked] == [1, 2, 0, 3]
+    alone = [trial(t.index, t.loss, 0.0, t.values["x[1]"]) for t in trials[:3]]
+    assert [one.index for one in Signal("x", 1, 1).ranked(alone)] == [0, 1, 2]
+    assert [one.index for one in Signal("x", 1, -1).ranked(alone)] == [2, 1, 0]
+
+
+def test_a_short_run_without_the_signal_is_not_ranked() -> None:
+    for name in ("asha", "one_epoch", "bo_epochs"):
+        strategy = made(f"{name}(drive=x)")
+        told = [trial(place, place / 100, 0.0, 1.0) for place in range(3)]
+        strategy.tell([Trial(9, SPACE[9], 0.0, 0.0, 0.0, True, 1, 1.0, {}), *told])
+        _, whole = early(strategy, 40)
+        assert whole[0].cell != SPACE[9]
+
+
+@pytest.mark.parametrize("name", OVER_EPOCHS)
+def test_what_is_driven_keeps_the_contract(name: str) -> None:
+    checks = [
+        one
+        for one in check(
+            f"{name}(drive=early)", sn.ChoiceSpace("s", dict.fromkeys("abcd", (1, 2, 3)))
+        )
+    ]
+    assert [f"{one.name}: {one.detail}" for one in checks if not one.passed] == []
+
+
+def table(path: Path) -> TableBenchmark:
+    """Short runs whose loss tells what they end with, and whose error does not."""
+    one = Table("mine", SMALL.definition, "t", "s", "MIT", "c", "valid_error", Network())
+    rng = np.random.default_rng(0)
+    quality = np.linspace(0.0, 1.0, len(SMALL))[rng.permutation(len(SMALL))]
+    for epochs in (2, 20):
+        noise = rng.random(len(SMALL))
+        error = 50 - 40 * (quality if epochs == 20 else noise)
+        one.add(Metric("valid_error", "%", "search", "error"), epochs, error)
+        one.add(Metric("train_loss", "nats", "search", "loss"), epochs, 90 - quality)
+        accuracy = Metric("train_accuracy", "%", "search", "quality")
+        one.add(accuracy, epochs, 100 * quality)
+        one.add(Metric("test_error", "%", "final", "error"), epochs, error)
+        seconds = np.full(len(SMALL), float(epochs))
+        one.add(Metric("train_seconds", "s", "record", "cost"), epochs, seconds)
+    write_table(one, path)
+    return TableBenchmark(path)
+
+
+@pytest.mark.parametrize("name", OVER_EPOCHS)
+@pytest.mark.parametrize("drive", ["train_loss", "train_accuracy"])
+def test_a_search_that_is_driven_finds_what_the_signal_knows(
+    name: str, drive: str, tmp_path: Path
+) -> None:
+    bench = table(tmp_path / "mine.h5")
+    plain, driven = (
+        sn.search(bench, one, "valid_error", budget_seconds=900, seed=2, random_first=3)
+        for one in (name, f"{name}(drive={drive})")
+    )
+    assert not driven.failure and driven.strategy == f"{name}(drive={drive})"
+    short = [one for one in driven.trials if one.epochs == 2]
+    assert all(f"{drive}[2]" in one.values for one in short)
+    assert {one.cost_seconds for one in short} == {2.0}, "it comes with the same training"
+    assert driven.incumbent.score <= plain.incumbent.score
+    assert driven.incumbent.score < 0.12
+
+
+def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: Path) -> None:
+    bench = table(tmp_path / "mine.h5")
+    strategies = ["asha", "asha(drive=train_loss)", "bo_epochs(drive=train_loss)"]
+    for folder in ("whole", "cut"):
+        compare(bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder)
+        if folder == "cut":
+            for path in (tmp_path / folder / "runs").glob("*.jsonl"):
+                lines = path.read_text().splitlines(keepends=True)
+                path.write_text("".join(lines[:20]))
+            compare(bench, strategies, "valid_error", runs=1, budget=30, folder=tmp_path / folder)
+    whole, cut = (read_comparison(tmp_path / folder) for folder in ("whole", "cut"))
+    assert [run.trials for run in whole.runs] == [run.trials for run in cut.runs]
+    assert [run.strategy for run in cut.runs] == strategies
+
+
+def test_a_driven_search_trains_side_by_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+
+    def train(cell: sn.Cell, trial: RunningTrial) -> None:
+        for epoch in range(1, trial.epochs + 1):
+            error = 50 / epoch + sum(cell.choices)
+            trial.report(epoch, valid_error=error, train_loss=-error)
+
+    space = sn.ChoiceSpace("net", {name: (1, 2, 3, 4) for name in "abc"})
+    bench = sn.Training(space, train, metrics=["valid_error", "train_loss"], epochs=9, name="mine")
+    run = sn.search(bench, "asha(drive=train_loss)", "valid_error", budget=16, parallel=2)
+    assert len(run.trials) == 16
+    short = [one for one in run.trials if one.epochs == 1]
+    longer = {one.cell for one in run.trials if one.epochs == 3}
+    assert longer and all(
+        one.values["train_loss[1]"] == -one.values["valid_error[1]"] for one in short
+    )
+    best = min(short, key=lambda one: one.values["train_loss[1]"])
+    assert best.cell in longer
+
+
+@pytest.mark.parametrize(
+    ("strategy", "objective", "said"),
+    [
+        ("asha(drive=test_error)", "valid_error", "no search metric after 2 epochs; there: "),
+        ("bo_epochs(drive=nothing)", "valid_error", "valid_error"),
+        ("hyperband(drive=params)", "valid_error", "no search metric"),
+        ("bohb(until=1.5)", "valid_error", "until must be a number from 0 to 1, not 1.5"),
+        ("blind:asha(drive=train_loss)", "valid_error", "leave out drive"),
+        ("asha(drive=train_loss)", "valid_error, train_loss", "leave out drive"),
+        ("one_epoch(drive=3)", "valid_error", "drive of one_epoch is a text"),
+    ],
+)
+def test_what_cannot_drive_is_refused_before_anything_is_begun(
+    strategy: str, objective: str, said: str, tmp_path: Path, snas: Snas
+) -> None:
+    table(tmp_path / "mine.h5")
+    out = tmp_path / "results"
+    outcome = snas(
+        *("compare", tmp_path / "mine.h5", "--strategies", f"random,{strategy}"),
+        *("--objective", objective, "--runs", 2, "--budget", 20, "--out", out),
+    )
+    assert_one_clear_line(outcome, said)
+    assert not out.exists()
+
+
+def test_what_may_be_read_says_what_is_better_larger(tmp_path: Path) -> None:
+    objective = Objective("valid_error", table(tmp_path / "mine.h5"))
+    assert objective.qualities == ("train_accuracy",)
+    assert Objective("valid_error", sn.load("fashion")).qualities == ()
