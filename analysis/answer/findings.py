@@ -27,7 +27,7 @@ from analysis.answer.tables import (
     read_folder,
     tables_of,
 )
-from analysis.answer.variance import gains, shares
+from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
 
@@ -123,6 +123,7 @@ def find(
         **outside.result(),
         "variance": shares(searches),
         "gains": gains(searches),
+        "switches": switches(searches),
         "controls": controlled,
         "worth": pd.DataFrame([rules.worth(judged)]),
         "advice": advice(judged),

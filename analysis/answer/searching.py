@@ -4,7 +4,8 @@
 
 A search sees one training seed, its run's, of the classes that all seeds trained. What it finds
 is judged by the mean of the other seeds: the measure and λ·params above the least there is, in
-standard deviations of the measure between seeds. It takes minutes, stores every search in a CSV
+standard deviations of the measure between seeds. Strategies over epochs search with the switch
+besides, at its default, which was tuned on nothing. It takes minutes, stores every search in a CSV
 file, and goes on from there; the page reads that file and says what is not in it.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,6 +34,9 @@ from surrogate_nas.tables import read_compact, write_compact
 
 SIGNALS = ("measure", "validation loss", "training loss")
 STRATEGIES = ("random", "evolution", "local_search", "bo", "hyperband", "bo_epochs", "zero_cost")
+SWITCH = "training loss early"
+"""Objective by the measure; the training loss ranks runs shorter than its (`drive=`)."""
+SWITCHED = ("hyperband", "bo_epochs")
 LAMBDAS = (0.0, 0.02, 0.1, 0.3)
 SEEDS = 4
 TRAININGS = 25
@@ -104,20 +108,21 @@ def _judging(problem: Problem, weight: float) -> Values:
 
 def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
     usual = problem.measure.partition("@")[2]
-    drives = dict(
-        zip(
-            SIGNALS,
-            (f"valid_{problem.measure}", f"valid_loss@{usual}", f"train_loss@{usual}"),
-            strict=True,
-        )
-    )
+    measure = f"valid_{problem.measure}"
+    losses = (measure, f"valid_loss@{usual}", f"train_loss@{usual}")
+    ways = [
+        (signal, loss, {one: one for one in STRATEGIES})
+        for signal, loss in zip(SIGNALS, losses, strict=True)
+    ]
+    driven = {one: f"{one}(drive='train_loss@{usual}')" for one in SWITCHED}
+    ways.append((SWITCH, measure, driven))
     for weight in LAMBDAS:
         regrets = _judging(problem, weight)
-        for signal, drive in drives.items():
+        for signal, loss, strategies in ways:
             for seed in range(SEEDS):
-                objective = Objective(f"{drive} + {weight}*params", problem.bench, seed=seed)
-                for strategy in STRATEGIES:
-                    key = (problem.digest, problem.task, signal, strategy, str(weight), str(seed))
+                objective = Objective(f"{loss} + {weight}*params", problem.bench, seed=seed)
+                for name, strategy in strategies.items():
+                    key = (problem.digest, problem.task, signal, name, str(weight), str(seed))
                     if key not in known:
                         found = _search(problem, strategy, objective, seed)
                         yield (*key, f"{regrets[seed, found]:.6g}")
@@ -172,21 +177,26 @@ def read_searches(store: Path, digests: dict[str, str]) -> pd.DataFrame:
         return pd.DataFrame(columns=[*HEADS, "source"])
     frame = pd.read_csv(store)
     frame = frame[frame["task"].map(digests) == frame["digest"]]
-    whole = frame.groupby("task")["regret"].transform("size") == _whole()
+    balanced = frame[frame["signal"].isin(SIGNALS)].groupby("task")["regret"].size()
+    whole = frame["task"].map(balanced) == _whole()
     return frame[whole].assign(source=frame["task"].map(SOURCES))
 
 
 def _whole() -> int:
-    """How many searches a task has."""
+    """How many searches a task has besides those with the switch."""
     return len(SIGNALS) * len(STRATEGIES) * len(LAMBDAS) * SEEDS
 
 
-def cube(own: pd.DataFrame) -> NDArray[np.float64]:
-    """One task's regrets, shape ``(signals, strategies, λ, seeds)``."""
+def cube(
+    own: pd.DataFrame,
+    signals: Sequence[str] = SIGNALS,
+    strategies: Sequence[str] | None = None,
+) -> NDArray[np.float64]:
+    """One task's regrets, shape ``(signals, strategies, λ, seeds)``; NaN where one is missing."""
+    levels = [signals, strategies or STRATEGIES, LAMBDAS, range(SEEDS)]
     order = own.set_index(["signal", "strategy", "lambda", "seed"])["regret"]
-    index = pd.MultiIndex.from_product([SIGNALS, STRATEGIES, LAMBDAS, range(SEEDS)])
-    shape = (len(SIGNALS), len(STRATEGIES), len(LAMBDAS), SEEDS)
-    return order.reindex(index).to_numpy().reshape(shape)
+    index = pd.MultiIndex.from_product(levels)
+    return order.reindex(index).to_numpy().reshape([len(level) for level in levels])
 
 
 def main() -> None:

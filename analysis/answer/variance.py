@@ -7,11 +7,13 @@ level, and that of interactions exceeds the seeds' likewise. Negative ones are 0
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from analysis.answer.contrasts import FEWEST, combine
-from analysis.answer.searching import LAMBDAS, SIGNALS, cube
+from analysis.answer.searching import LAMBDAS, SIGNALS, SWITCH, SWITCHED, cube
 from analysis.answer.tables import Values
 
 FACTORS = ("signal", "strategy", "λ")
@@ -75,20 +77,43 @@ def gains(searches: pd.DataFrame) -> pd.DataFrame:
     for (source, task), own in searches.groupby(["source", "task"]):
         regrets = cube(own)[:, :, LAMBDAS.index(0.0)]
         for place, signal in enumerate(SIGNALS[1:], 1):
-            lost = regrets[place] - regrets[0]
-            by_seed = lost.mean(axis=0)
-            variance = float(by_seed.var(ddof=1) / len(by_seed))
             line = {"source": source, "task": task, "signal": signal}
-            lines.append(line | {"difference": float(lost.mean()), "variance": variance})
-    frame = pd.DataFrame(lines)
+            lines.append(line | _lost(regrets[place] - regrets[0]))
+    return _over_sources(lines, "signal")
+
+
+def switches(searches: pd.DataFrame) -> pd.DataFrame:
+    """What the training loss costs in regret that ranks short runs of a strategy, over sources.
+
+    Objective and budget are those of the strategy without it, so all λ count.
+    """
+    lines = []
+    for (source, task), own in searches.groupby(["source", "task"]):
+        plain, driven = cube(own, (SIGNALS[0], SWITCH), SWITCHED)
+        for strategy, lost in zip(SWITCHED, driven - plain, strict=True):
+            if np.isfinite(lost).all():
+                line = {"source": source, "task": task, "strategy": strategy}
+                lines.append(line | _lost(lost))
+    return _over_sources(lines, "strategy")
+
+
+def _lost(regrets: Values) -> dict[str, float]:
+    """The mean of differences of regret, and its variance by seed, the last axis."""
+    by_seed = regrets.reshape(-1, regrets.shape[-1]).mean(axis=0)
+    variance = float(by_seed.var(ddof=1) / len(by_seed))
+    return {"difference": float(by_seed.mean()), "variance": variance}
+
+
+def _over_sources(lines: Sequence[Mapping[str, object]], by: str) -> pd.DataFrame:
+    """For each of some kinds the mean over sources, and in how many it is above 0."""
     told = []
-    for signal in SIGNALS[1:]:
-        own = frame[frame["signal"] == signal] if len(frame) else frame
-        means = own.groupby("source")[["difference", "variance"]].mean() if len(own) else own
+    frame = pd.DataFrame(lines, columns=["source", "task", by, "difference", "variance"])
+    for kind, own in frame.groupby(by, sort=False):
+        means = own.groupby("source")[["difference", "variance"]].mean()
         if len(means) >= FEWEST:
             values, variances = means.to_numpy().T
             combined = combine(np.array(values), np.array(variances))
             low, high = combined.interval()
-            line = {"signal": signal, "difference": combined.mean, "low": low, "high": high}
-            told.append(line | {"sources": combined.sources})
-    return pd.DataFrame(told, columns=["signal", "difference", "low", "high", "sources"])
+            line = {by: kind, "difference": combined.mean, "low": low, "high": high}
+            told.append(line | {"sources": combined.sources, "worse": int((values > 0).sum())})
+    return pd.DataFrame(told, columns=[by, "difference", "low", "high", "sources", "worse"])

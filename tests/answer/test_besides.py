@@ -27,9 +27,18 @@ from analysis.answer.replications import (
     replications,
 )
 from analysis.answer.replications import judge as judge_columns
-from analysis.answer.searching import HEADS, SEEDS, SIGNALS, make_searches, read_searches
+from analysis.answer.searching import (
+    HEADS,
+    LAMBDAS,
+    SEEDS,
+    SIGNALS,
+    SWITCH,
+    SWITCHED,
+    make_searches,
+    read_searches,
+)
 from analysis.answer.tables import designed, places_in, read_folder, tables_of
-from analysis.answer.variance import components, gains, shares
+from analysis.answer.variance import components, gains, shares, switches
 from surrogate_nas.benchmarks import load
 from surrogate_nas.tables import read_compact
 from surrogate_nas.tables.sources import lcdb
@@ -105,12 +114,13 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "STRATEGIES", ("random", "evolution"))
+    monkeypatch.setattr(searching, "SWITCHED", ("hyperband",))
     monkeypatch.setattr(searching, "LAMBDAS", (0.0, 0.3))
     store = tmp_path / "searches.csv"
     make_searches(folder, store)
     lines = store.read_text(encoding="utf-8").splitlines()
     assert lines[0] == ",".join(HEADS)
-    assert len(lines) == 1 + len(TASKS) * len(SIGNALS) * 2 * 2 * SEEDS
+    assert len(lines) == 1 + len(TASKS) * (len(SIGNALS) * 2 + 1) * 2 * SEEDS
     whole = store.read_bytes()
     store.write_text("\n".join(lines[:50]) + "\n", encoding="utf-8")
     make_searches(folder, store)
@@ -133,7 +143,36 @@ def test_searches_are_stored_gone_on_with_and_judged_by_other_seeds(
 
 def test_without_searches_nothing_is_said_of_them(tmp_path: Path) -> None:
     none = read_searches(tmp_path / "none.csv", {})
-    assert shares(none).empty and gains(none).empty
+    assert shares(none).empty and gains(none).empty and switches(none).empty
+
+
+def switched(lost: dict[str, float], without: str = "") -> pd.DataFrame:
+    """Searches of one task a source in which the switch loses so much, by seed a tenth more."""
+    lines = [
+        (f"task of {source}", source, signal, strategy, weight, seed)
+        for source in lost
+        for signal in (*SIGNALS, SWITCH)
+        for strategy in SWITCHED
+        for weight in LAMBDAS
+        for seed in range(SEEDS)
+    ]
+    frame = pd.DataFrame(lines, columns=["task", "source", *HEADS[2:6]])
+    more = frame["source"].map(lost) + frame["seed"] / 10
+    frame["regret"] = 1.0 + more.where(frame["signal"] == SWITCH, 0.0)
+    return frame[(frame["source"] != without) | (frame["signal"] != SWITCH)]
+
+
+def test_the_switch_is_held_against_the_same_strategy_without_it() -> None:
+    lost = {"a": 0.4, "b": 0.3, "c": -0.5, "d": 0.2}
+    found = switches(switched(lost)).set_index("strategy")
+    assert list(found.index) == list(SWITCHED)
+    for _, line in found.iterrows():
+        # the seeds' mean adds 0.15, and sources weigh nearly alike
+        assert line["difference"] == pytest.approx(0.25, abs=0.02)
+        assert line["low"] < line["difference"] < line["high"]
+        assert (line["sources"], line["worse"]) == (4, 3)
+    assert set(switches(switched(lost, without="b"))["sources"]) == {3}
+    assert switches(switched({"a": 1.0, "b": 1.0})).empty, "of two sources no mean is told"
 
 
 def test_lcdb_is_recomputed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,16 @@ from scipy import stats
 
 from analysis.answer.findings import Findings, find
 from analysis.answer.page import clause, sentences, write_page
-from analysis.answer.searching import HEADS, LAMBDAS, SEEDS, SIGNALS, STORE, STRATEGIES
+from analysis.answer.searching import (
+    HEADS,
+    LAMBDAS,
+    SEEDS,
+    SIGNALS,
+    STORE,
+    STRATEGIES,
+    SWITCH,
+    SWITCHED,
+)
 from analysis.answer.tables import SOURCES
 from surrogate_nas.tables import read_compact
 from tests.answer.independent import NAMES, Study, components, rest, rows, sd_of_seeds, tau
@@ -39,7 +48,10 @@ def searches(folder: Path) -> None:
             digest = read_compact(folder / f"{task}.h5").digest
             of_signal = dict(zip(SIGNALS, rng.uniform(0, 1, 3), strict=True))
             of_strategy = dict(zip(STRATEGIES, rng.uniform(0, 2, 7), strict=True))
-            for signal, strategy, weight in itertools.product(SIGNALS, STRATEGIES, LAMBDAS):
+            ways = list(itertools.product(SIGNALS, STRATEGIES, LAMBDAS))
+            ways += itertools.product([SWITCH], SWITCHED, LAMBDAS)
+            of_signal[SWITCH] = 0.4
+            for signal, strategy, weight in ways:
                 for seed in range(SEEDS):
                     regret = of_signal[signal] + of_strategy[strategy] + rng.exponential()
                     writer.writerow((digest, task, signal, strategy, weight, seed, regret))
@@ -186,12 +198,38 @@ def test_shares_of_variance_are_recomputed(data: Path, page: Path) -> None:
         task: [line for line in every if line["task"] == task]
         for task in ("digits", "text", "splice")
     }
-    each = [components(own) for own in tasks.values()]
+    each = [
+        components([line for line in own if line["signal"] in SIGNALS]) for own in tasks.values()
+    ]
     text = words(page)
     for line in rows(page / "data/variance.csv"):
         mean = np.mean([one[line["component"]] for one in each])
         assert float(line["share"]) == pytest.approx(mean)
         assert f"{mean:.0%}" in text
+
+
+def test_what_the_switch_costs_is_recomputed(data: Path, page: Path) -> None:
+    every = rows(data / STORE)
+    text = words(page)
+    lines = rows(page / "data/switches.csv")
+    assert [line["strategy"] for line in lines] == list(SWITCHED)
+    for line in lines:
+        own = [one for one in every if one["strategy"] == line["strategy"]]
+        lost = {
+            task: np.mean(
+                [
+                    float(one["regret"]) * (1 if one["signal"] == SWITCH else -1) * 2
+                    for one in own
+                    if one["task"] == task and one["signal"] in (SWITCH, SIGNALS[0])
+                ]
+            )
+            for task in ("digits", "text", "splice")
+        }
+        assert min(lost.values()) <= float(line["difference"]) <= max(lost.values())
+        assert int(line["worse"]) == sum(value > 0 for value in lost.values())
+        assert (
+            f"{line['strategy'].replace('_', ' ')} {printed(float(line['difference']))} [" in text
+        )
 
 
 def line(difference: float, low: float, high: float, *, decided: bool) -> pd.Series:
