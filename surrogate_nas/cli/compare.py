@@ -21,6 +21,7 @@ from surrogate_nas.cli.options import (
     SeedPolicyOption,
     StrategiesOption,
     SubjectToOption,
+    ToleranceOption,
     WithOption,
     WorkersOption,
     entering,
@@ -56,6 +57,7 @@ def compare(
     blind: BlindOption = False,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
+    tolerance: ToleranceOption = None,
     seed_policy: SeedPolicyOption = None,
     search_on_final: SearchOnFinalOption = None,
     runs: Annotated[int, typer.Option(help="Seeds per strategy.")] = 10,
@@ -116,6 +118,7 @@ def compare(
         subject_to,
         seed_policy=seed_policy,
         search_on_final=names(search_on_final),
+        tolerance=tolerance,
     )
     folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
     with shown(folder, serve), progress_bar("runs") as bar:

@@ -104,6 +104,10 @@ ObjectiveOption = Annotated[
 SubjectToOption = Annotated[
     str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')
 ]
+ToleranceOption = Annotated[
+    str | None,
+    typer.Option(help='λ by what R is worth, such as "100% params per 1 valid_error".'),
+]
 SeedPolicyOption = Annotated[
     str | None,
     typer.Option(

@@ -23,6 +23,7 @@ from surrogate_nas.cli.options import (
     StrategyArgument,
     StrategyOption,
     SubjectToOption,
+    ToleranceOption,
     WithOption,
     names,
     run_options,
@@ -90,6 +91,7 @@ def search(
     strategy_: StrategyOption = None,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
+    tolerance: ToleranceOption = None,
     seed_policy: SeedPolicyOption = None,
     search_on_final: SearchOnFinalOption = None,
     budget: BudgetOption = None,
@@ -144,6 +146,7 @@ def search(
         subject_to,
         seed_policy=seed_policy,
         search_on_final=names(search_on_final),
+        tolerance=tolerance,
     )
     against: CellLike | None = against_cell
     if confirm and against is None and first:

@@ -97,6 +97,29 @@ class Constraint:
         return f"{Term(self.metric, self.epochs).name} {self.relation} {exact(self.limit)}"
 
 
+class Tolerance(NamedTuple):
+    """How much more of a term of R a change of a measure is worth.
+
+    Attributes:
+        term: The term of R.
+        amount: How much of it, in its own unit, or in % of its median.
+        is_share: Whether it is in %.
+        measure: An error, a loss or a quality.
+        change: By how much it must be better for that, in its own unit: points of an error in %.
+    """
+
+    term: Term
+    amount: float
+    is_share: bool
+    measure: Term
+    change: float
+
+    def __str__(self) -> str:
+        unit = "%" if self.is_share else ""
+        paid = f"{exact(self.amount)}{unit} {self.term.name}"
+        return f"{paid} per {exact(self.change)} {self.measure.name}"
+
+
 @dataclass(frozen=True)
 class Expression:
     """A sum of weighted metrics with optional constraints; add and scale it like a number.
@@ -260,7 +283,7 @@ _MAX_DEPTH = 20
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<name>[A-Za-z_]\w*(?:@\w[\w.-]*)?)"
-    r"|(?P<symbol><=|>=|[-+*/()\[\],<>=]))",
+    r"|(?P<symbol><=|>=|[-+*/()\[\],<>=%]))",
     re.ASCII,
 )
 
@@ -305,6 +328,11 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
             f"One objective is wanted here, not {1 + len(others)} with commas between them: {text}"
         )
     return expression
+
+
+def parse_tolerances(text: str) -> list[Tolerance]:
+    """Read tolerances, such as ``100% params per 1 valid_error``, joined by ``and``."""
+    return _Parser(text).tolerances()
 
 
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
@@ -448,6 +476,33 @@ class _Parser:
             if not self.take("]"):
                 raise self.expected("']'")
         return metric(name, epochs)
+
+    def tolerances(self) -> list[Tolerance]:
+        found = [self.tolerance()]
+        while self.take("and", ","):
+            found.append(self.tolerance())
+        if self.token.kind != "end":
+            raise self.expected("'and' or the end")
+        return found
+
+    def tolerance(self) -> Tolerance:
+        amount = self.positive()
+        is_share = self.take("%") is not None
+        (term,) = self.metric("a metric of R").terms
+        if self.take("per") is None:
+            raise self.expected("'per', as in 100% params per 1 valid_error")
+        change = self.positive()
+        (measure,) = self.metric("an error, a loss or a quality").terms
+        if DIVERSITY in (term.metric, measure.metric):
+            raise self.error("diversity is no metric of a cell", self.token.start)
+        return Tolerance(term, amount, is_share, measure, change)
+
+    def positive(self) -> float:
+        start = self.token.start
+        value = self.number()
+        if not value > 0:
+            raise self.error("a tolerance is above 0", start)
+        return value
 
     def constraints(self) -> list[Constraint]:
         constraints = [self.constraint()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -52,6 +53,7 @@ from surrogate_nas.objective.terms import (
     loss_divisor,
     violation_divisor,
 )
+from surrogate_nas.objective.tolerance import weighed
 from surrogate_nas.space import Cell, listed
 from surrogate_nas.space.trial import Trial
 from surrogate_nas.tables import Contents, Seed, runs_of
@@ -149,6 +151,7 @@ class Objective:
         seed: Seed | None = None,
         seed_policy: str | None = None,
         search_on_final: str | Sequence[str] = (),
+        tolerance: str | None = None,
     ) -> None:
         """Resolve an expression against a benchmark and freeze its constants.
 
@@ -165,11 +168,17 @@ class Objective:
                 use the mean; None for the benchmark's own.
             search_on_final: Final metrics that a search may see all the same, which every report
                 then says.
+            tolerance: Terms of R by what they are worth, such as ``100% params per 1 valid_error``
+                (twice the median parameters for a point of error) or ``5 latency@raspi4 per 0.1
+                valid_loss``, joined by ``and``. λ is a change of the measure, in L by the ratio of
+                their interquartile ranges over the reference sample, divided by the amount, as a
+                share of the median; to three digits. It is said on standard error and becomes a
+                number of the expression.
 
         Raises:
             UserError: The expression is malformed, names what the benchmark lacks, holds no loss,
                 or would let a search see a final metric that is not declared; or seeds are to be
-                drawn where none are held.
+                drawn where none are held; or it is not known what a tolerance is in L.
         """
         benchmark = load(benchmark) if isinstance(benchmark, str) else benchmark
         if not isinstance(benchmark, Benchmark):
@@ -182,6 +191,12 @@ class Objective:
         self.seed: Seed = benchmark.default_seed if seed is None else seed
         self.search_on_final = declared(search_on_final, benchmark)
         self.seed_policy = checked_policy(seed_policy, seed, benchmark)
+        told = ""
+        if tolerance is not None:
+            if len(objectives) > 1:
+                raise UserError("A tolerance weighs the terms of one objective, not of several.")
+            expression, told = weighed(objectives[0], tolerance, benchmark, self.seed)
+            objectives = (expression,)
         self._questions: list[Question] = []
         self._seeds: dict[tuple[Question, ...], SingleSeeds | None] = {}
         self.diversity_weight = sum(
@@ -225,6 +240,7 @@ class Objective:
             ]
         self.epochs = max((q.epochs for q in self._questions if q.epochs is not None), default=None)
         self.bounds = finite([self._bound(number) for number in range(self.parts)])
+        sys.stderr.write(told)
 
     @property
     def bound(self) -> float:

@@ -55,6 +55,7 @@ def search(
     subject_to: str | None = None,
     seed_policy: str | None = None,
     search_on_final: str | Sequence[str] = (),
+    tolerance: str | None = None,
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
@@ -83,6 +84,8 @@ def search(
         seed_policy: ``draw`` lets the search see one drawn training seed of each cell;
             `Objective.reported` reads what it found by the mean. None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on.
+        tolerance: λ by what terms of R are worth, such as ``100% params per 1 valid_error``; see
+            `Objective`.
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
@@ -136,6 +139,7 @@ def search(
         subject_to,
         seed_policy=seed_policy,
         search_on_final=search_on_final,
+        tolerance=tolerance,
     )
     beginning = read_beginning(bound, first, known)
     if confirm is not None and against_cell is None and beginning.first:
@@ -200,6 +204,7 @@ def compare(
     subject_to: str | None = None,
     seed_policy: str | None = None,
     search_on_final: str | Sequence[str] = (),
+    tolerance: str | None = None,
     runs: int = 10,
     budget: int | None = None,
     budget_seconds: float | None = None,
@@ -224,6 +229,8 @@ def compare(
             everything that is reported is by the mean over seeds; None for what the objective says.
         search_on_final: Final metrics, such as a robust error, that this study searches on; the
             report says so first.
+        tolerance: λ by what terms of R are worth, such as ``100% params per 1 valid_error``; see
+            `Objective`.
         runs: How many seeds.
         budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run.
@@ -259,6 +266,7 @@ def compare(
         subject_to,
         seed_policy=seed_policy,
         search_on_final=search_on_final,
+        tolerance=tolerance,
     )
     experiment = Experiment(
         resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options

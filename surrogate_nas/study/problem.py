@@ -273,6 +273,7 @@ def bind(
     *,
     seed_policy: str | None = None,
     search_on_final: str | Sequence[str] = (),
+    tolerance: str | None = None,
 ) -> Objective:
     """Tie what the user gave to a benchmark.
 
@@ -281,6 +282,7 @@ def bind(
         seed_policy: ``mean`` or ``draw``; None for what the objective says, which is the
             benchmark's own where nobody says it.
         search_on_final: Final metrics that a search may see.
+        tolerance: Terms of R by what they are worth, as `Objective` takes it.
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.
@@ -301,6 +303,7 @@ def bind(
             or subject_to
             or seed_policy
             or search_on_final
+            or tolerance
         ):
             raise UserError(
                 f"This objective is tied to {objective.benchmark.name} and complete; give its"
@@ -314,4 +317,5 @@ def bind(
         subject_to=subject_to,
         seed_policy=seed_policy,
         search_on_final=search_on_final,
+        tolerance=tolerance,
     )

@@ -1,0 +1,126 @@
+"""λ by a tolerance: how much more of a term of R a change of a measure is worth.
+
+``100% params per 1 valid_error``: twice the median of the parameters for a point of error. What
+one point is in an L of another unit follows from how far cells differ: the interquartile range of L
+over the reference sample, divided by that of the measure. So the same tolerance stands for any L.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from surrogate_nas.benchmarks import Benchmark, Question
+from surrogate_nas.benchmarks.base import Values
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.objective.expression import (
+    DIVERSITY,
+    Expression,
+    Term,
+    Tolerance,
+    parse_tolerances,
+)
+from surrogate_nas.objective.terms import loss_divisor
+from surrogate_nas.tables import Seed
+
+_DIGITS = 3
+"""Of λ: more would differ by the machine, and nobody tolerates by more."""
+
+
+def spread(values: Values) -> float:
+    """The interquartile range of values, shape ``(n,)``."""
+    low, high = np.percentile(values, [25, 75])
+    return float(high - low)
+
+
+def weighed(
+    expression: Expression,
+    text: str,
+    benchmark: Benchmark,
+    seed: Seed,
+) -> tuple[Expression, str]:
+    """An expression with a weighted term of R for every tolerance, and what to say of them.
+
+    Args:
+        expression: L, and other terms.
+        text: The tolerances.
+        benchmark: What answers.
+        seed: The training seed that answers are read for, or ``"mean"``.
+
+    Raises:
+        UserError: The text is malformed, a metric is not of its place, or a spread is 0 or not
+            known.
+    """
+    told = ""
+    for tolerance in parse_tolerances(text):
+        weight = _weight(expression, tolerance, benchmark, seed)
+        term = replace(tolerance.term, weight=float(f"{weight:.{_DIGITS}g}"))
+        expression = expression + Expression((term,))
+        told += f"By the tolerance {tolerance} the objective has {term}.\n"
+    return expression, told
+
+
+def _weight(
+    expression: Expression, tolerance: Tolerance, benchmark: Benchmark, seed: Seed
+) -> float:
+    """λ: what the measure's change is in L, divided by the term's share of its median."""
+    term, measure = tolerance.term, tolerance.measure
+    by = benchmark.metric(measure.metric)
+    if by.kind != "search" or not by.is_loss:
+        raise UserError(
+            f"A tolerance is per error, loss or quality that a search may see, not per {by.name}."
+        )
+    if benchmark.metric(term.metric).is_loss:
+        raise UserError(f"A tolerance is of a metric of R, such as params, not of {term.name}.")
+    if any(own.metric == term.metric and own.epochs == term.epochs for own in expression.terms):
+        raise UserError(f"{term.name} has a weight already: leave it out of the objective.")
+    losses = [
+        own
+        for own in expression.terms
+        if own.metric != DIVERSITY and benchmark.metric(own.metric).is_loss
+    ]
+    share = tolerance.amount
+    if tolerance.is_share:
+        share /= 100
+    else:
+        median, _ = benchmark.scale(benchmark.question(term.metric, term.epochs), seed)
+        share = share / median if median > 0 else 0.0
+    if not share > 0:
+        raise UserError(f"The median of {term.name} is 0: no amount of it can be tolerated.")
+    return tolerance.change * _rate(losses, measure, benchmark, seed) / share
+
+
+def _rate(losses: list[Term], measure: Term, benchmark: Benchmark, seed: Seed) -> float:
+    """How much of L one unit of a measure is."""
+    asked = [benchmark.question(one.metric, one.epochs) for one in losses]
+    of_measure = benchmark.question(measure.metric, measure.epochs)
+    factors = [_factor(one, benchmark) for one in losses]
+    if asked == [of_measure]:  # the tolerance is in L's own unit
+        return abs(factors[0])
+    if not benchmark.has_columns:
+        raise UserError(
+            f"{benchmark.name} is no table, so how far its cells differ is not known: name L's own"
+            " metric in the tolerance."
+        )
+
+    def column(question: Question) -> Values:
+        sample = benchmark.reference_sample(question)
+        return benchmark.measure(sample, (question,), seed).values[:, 0]
+
+    by_loss = sum(f * column(question) for f, question in zip(factors, asked, strict=True))
+    spreads = spread(np.asarray(by_loss)), spread(column(of_measure))
+    for name, size in zip((" + ".join(map(str, losses)), str(of_measure)), spreads, strict=True):
+        if not size > 0:
+            raise UserError(
+                f"{name or 'L'} does not differ between the middle half of the cells, so nothing"
+                " can be tolerated by it."
+            )
+    return spreads[0] / spreads[1]
+
+
+def _factor(term: Term, benchmark: Benchmark) -> float:
+    """What one unit of a metric of L adds to it."""
+    metric = benchmark.metric(term.metric)
+    divisor, _ = loss_divisor(metric)
+    return (-term.weight if metric.larger_is_better else term.weight) / divisor
