@@ -27,6 +27,7 @@ from analysis.answer.tables import (
     read_folder,
     tables_of,
 )
+from analysis.answer.tolerance import tolerances
 from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
@@ -124,6 +125,7 @@ def find(
         "variance": shares(searches),
         "gains": gains(searches),
         "switches": switches(searches),
+        "tolerance": tolerances([one.table for one in usual]),
         "controls": controlled,
         "worth": pd.DataFrame([rules.worth(judged)]),
         "advice": advice(judged),

@@ -29,6 +29,7 @@ from analysis.answer.text import (
     number,
     size,
 )
+from analysis.answer.tolerance import SHARES
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.markup import (
     Block,
@@ -236,9 +237,9 @@ def _sections(found: Findings) -> list[Section]:
     if _line(found, "train") is None:
         return [_deviations(found), *_words()]
     made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
-    made += [_levels(found), _outside(found), _within(found), _advice(found), _losses(found)]
-    made += [_controls(found)]
-    return [*made, _tasks(found), _beside(found), *_words()]
+    made += [_levels(found), _outside(found), _within(found), _tolerance(found), _advice(found)]
+    made += [_losses(found), _controls(found), _tasks(found), _beside(found)]
+    return [*made, *_words()]
 
 
 def _words() -> list[Section]:
@@ -439,8 +440,32 @@ def _switched(found: Findings) -> list[str]:
         "Where the training loss ranks all runs that are shorter than the objective's, and the"
         " validation measure the others (drive= at its default, tuned on nothing), a search over"
         " epochs ends so many standard deviations of a seed further from the best than without:"
-        f" {'; '.join(told)}. data/switches.csv"
+        f" {'; '.join(told)}. Exploratory. data/switches.csv"
     ]
+
+
+def _tolerance(found: Findings) -> Section:
+    """How far apart the optima of two losses lie under one rule for λ."""
+    frame = found.tolerance
+    if frame.empty:
+        return Section("λ by a tolerance", ["There are too few sources."], half=True)
+    by = frame.set_index("rule")
+    far = [number(by.loc[rule, "params"]) for rule in ("tolerance", "same λ")]
+    title = f"By one tolerance two losses pick cells {far[0]} doublings apart, by one λ {far[1]}"
+    columns: Columns = [
+        ("one", "rule", "rule"),
+        ("parameters", "doublings apart", "± params"),
+        ("goal", "sd of seeds apart", "± goal"),
+    ]
+    text = (
+        "Between the class that the validation measure picks and those that validation and training"
+        f" loss pick, at the end of the run; the mean over {frame['sources'].iloc[0]} sources."
+        " Tolerance: λ by what twice the median parameters are worth"
+        f" ({', '.join(f'{one:g}' for one in SHARES)} interquartile ranges of the loss); λ: the"
+        " measure's; limit: the parameters of the measure's pick; knee: of each loss's front. No"
+        " table made the rule. Exploratory. data/tolerance.csv"
+    )
+    return Section(title, [_listed(frame, columns), note(text)], half=True)
 
 
 def _outside(found: Findings) -> Section:

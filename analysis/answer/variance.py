@@ -78,8 +78,8 @@ def gains(searches: pd.DataFrame) -> pd.DataFrame:
         regrets = cube(own)[:, :, LAMBDAS.index(0.0)]
         for place, signal in enumerate(SIGNALS[1:], 1):
             line = {"source": source, "task": task, "signal": signal}
-            lines.append(line | _lost(regrets[place] - regrets[0]))
-    return _over_sources(lines, "signal")
+            lines.append(line | of_seeds(regrets[place] - regrets[0]))
+    return over_sources(lines, "signal")
 
 
 def switches(searches: pd.DataFrame) -> pd.DataFrame:
@@ -93,18 +93,18 @@ def switches(searches: pd.DataFrame) -> pd.DataFrame:
         for strategy, lost in zip(SWITCHED, driven - plain, strict=True):
             if np.isfinite(lost).all():
                 line = {"source": source, "task": task, "strategy": strategy}
-                lines.append(line | _lost(lost))
-    return _over_sources(lines, "strategy")
+                lines.append(line | of_seeds(lost))
+    return over_sources(lines, "strategy")
 
 
-def _lost(regrets: Values) -> dict[str, float]:
+def of_seeds(regrets: Values) -> dict[str, float]:
     """The mean of differences of regret, and its variance by seed, the last axis."""
     by_seed = regrets.reshape(-1, regrets.shape[-1]).mean(axis=0)
     variance = float(by_seed.var(ddof=1) / len(by_seed))
     return {"difference": float(by_seed.mean()), "variance": variance}
 
 
-def _over_sources(lines: Sequence[Mapping[str, object]], by: str) -> pd.DataFrame:
+def over_sources(lines: Sequence[Mapping[str, object]], by: str) -> pd.DataFrame:
     """For each of some kinds the mean over sources, and in how many it is above 0."""
     told = []
     frame = pd.DataFrame(lines, columns=["source", "task", by, "difference", "variance"])
@@ -112,7 +112,8 @@ def _over_sources(lines: Sequence[Mapping[str, object]], by: str) -> pd.DataFram
         means = own.groupby("source")[["difference", "variance"]].mean()
         if len(means) >= FEWEST:
             values, variances = means.to_numpy().T
-            combined = combine(np.array(values), np.array(variances))
+            # few seeds tell little of a source's own variance, and nothing where all picks agree
+            combined = combine(np.array(values), np.full(len(values), variances.mean()))
             low, high = combined.interval()
             line = {by: kind, "difference": combined.mean, "low": low, "high": high}
             told.append(line | {"sources": combined.sources, "worse": int((values > 0).sum())})

@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 
 from analysis.answer import optima as picks
 from analysis.answer import replications as outside
-from analysis.answer import searching
+from analysis.answer import searching, tolerance
 from analysis.answer.contrasts import second_space, short_runs
 from analysis.answer.controls import _Fast, controls
 from analysis.answer.orders import CONTRASTED, KIND, Judged, judge
@@ -37,9 +37,11 @@ from analysis.answer.searching import (
     make_searches,
     read_searches,
 )
-from analysis.answer.tables import designed, places_in, read_folder, tables_of
+from analysis.answer.tables import Table, designed, places_in, read_folder, tables_of
 from analysis.answer.variance import components, gains, shares, switches
 from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.losses import LossesBenchmark
+from surrogate_nas.objective import Objective
 from surrogate_nas.tables import read_compact
 from surrogate_nas.tables.sources import lcdb
 from tests.answer import independent
@@ -167,11 +169,15 @@ def test_the_switch_is_held_against_the_same_strategy_without_it() -> None:
     found = switches(switched(lost)).set_index("strategy")
     assert list(found.index) == list(SWITCHED)
     for _, line in found.iterrows():
-        # the seeds' mean adds 0.15, and sources weigh nearly alike
-        assert line["difference"] == pytest.approx(0.25, abs=0.02)
+        assert line["difference"] == pytest.approx(0.1 + 0.15), "the seeds' mean adds 0.15"
         assert line["low"] < line["difference"] < line["high"]
         assert (line["sources"], line["worse"]) == (4, 3)
     assert set(switches(switched(lost, without="b"))["sources"]) == {3}
+    told = switched({"a": 0.4, "b": 0.4, "c": 0.1})
+    agree = (told["source"] == "c") & (told["signal"] == SWITCH)
+    told.loc[agree, "regret"] = 1.0
+    mean = switches(told)["difference"]
+    assert mean.to_list() == pytest.approx([(0.55 + 0.55) / 3] * 2), "one without variance weighs 1"
     assert switches(switched({"a": 1.0, "b": 1.0})).empty, "of two sources no mean is told"
 
 
@@ -332,3 +338,73 @@ def test_the_design_is_counted_among_the_classes_that_are_looked_at() -> None:
         wanted["rotation-x0.2", "squared"] == 400 and wanted["digits-macro", "cross_entropy"] == 120
     )
     assert ("digits-x4", "focal") not in wanted and wanted["digits", "focal"] == 400
+
+
+def table_of(valid: list[float], params: list[float], unit: float = 1.0) -> Table:
+    """Classes that two seeds agree on, whose losses are the measure in another unit."""
+    measure = np.tile(np.array(valid), (2, 1))
+    columns = {
+        ("ce", "valid", "error", 100): measure,
+        ("ce", "test", "error", 100): measure + np.array([[0.0], [2.0]]),
+        ("ce", "valid", "loss", 100): unit * measure / 100,
+        ("ce", "train", "loss", 100): unit * measure / 100,
+    }
+    cells, places = [""] * len(valid), np.arange(len(valid))
+    about = ("digits", "digits", "scikit-learn's digits", 1.0, "nb201", "ce", "error", "%")
+    return Table(*about, columns, np.array(params), cells, places, {})
+
+
+def test_one_tolerance_picks_one_class_where_losses_differ_by_their_unit() -> None:
+    rng = np.random.default_rng(0)
+    params = rng.uniform(1, 9, 60)
+    valid = 60 / params + rng.normal(0, 1, 60)
+    for unit in (1.0, 0.01, 30.0):
+        found = tolerance.apart(table_of(list(valid), list(params), unit))
+        of_rule = dict(zip(tolerance.RULES, found.max(axis=(1, 2)), strict=True))
+        assert of_rule["tolerance"] == of_rule["limit"] == of_rule["knee"] == 0
+        assert (of_rule["same λ"] > 0) == (unit != 1)
+
+
+def test_how_far_apart_picks_are_is_in_doublings_and_spreads_of_seeds() -> None:
+    # by the measure's ranges of 15 points the measure picks 4, 4 and 2 parameters, the loss 1
+    found = tolerance.apart(table_of([40.0, 20.0, 10.0], [1.0, 2.0, 4.0], unit=0.01))
+    same = dict(zip(tolerance.RULES, found.tolist(), strict=True))["same λ"]
+    assert same == [pytest.approx([5 / 3] * 2), pytest.approx([80 / 3 / np.sqrt(2)] * 2)]
+
+
+def test_the_knee_lies_farthest_below_the_line_of_the_front_s_ends() -> None:
+    size = np.array([1.0, 2.0, 3.0, 9.0, 2.5, 1.0])
+    loss = np.array([9.0, 4.0, 3.5, 3.0, 8.0, 9.5])
+    assert tolerance.knee(loss, size) == 1
+    assert tolerance.knee(-size, size) in range(6)
+    assert tolerance.knee(np.array([1.0, 2.0]), np.array([1.0, 2.0])) == 0
+
+
+def test_the_study_s_tolerance_is_the_package_s(folder: Path) -> None:
+    bench = LossesBenchmark(folder / "text.h5")
+    loss = bench.column("valid_loss@cross_entropy")
+    made = Objective(
+        "valid_loss@cross_entropy", bench, tolerance="100% params per 1 valid_loss@cross_entropy"
+    )
+    assert made.terms[1].weight == 1
+    by_error = Objective(
+        "valid_loss@cross_entropy", bench, tolerance="100% params per 1 valid_error@cross_entropy"
+    )
+    error = bench.column("valid_error@cross_entropy")
+    expected = tolerance.spread(loss) / tolerance.spread(error)
+    assert by_error.terms[1].weight == pytest.approx(expected, rel=0.005)
+
+
+def test_each_rule_is_told_over_sources_beside_the_tolerance(judged: list[Judged]) -> None:
+    tables = [one.table for one in judged if one.table.length == 1]
+    found = tolerance.tolerances(tables).set_index("rule")
+    assert list(found.index) == [
+        *tolerance.RULES,
+        *(f"{rule} less tolerance" for rule in tolerance.RULES[1:]),
+    ]
+    far = np.array([tolerance.apart(table).mean(axis=2) for table in tables])
+    for place, rule in enumerate(tolerance.RULES):
+        for quantity, values in zip(("params", "goal"), far[:, place].T, strict=True):
+            assert values.min() <= found.loc[rule, quantity] <= values.max()
+    assert set(found["sources"]) == {len(tables)}
+    assert tolerance.tolerances(tables[:2]).empty
