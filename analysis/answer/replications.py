@@ -257,7 +257,9 @@ def _shares(first: Values, second: Values) -> Values:
     """Each cell's mean concordance with all others, scaled so that the mean is τ_b."""
     one, two = signs(first), signs(second)
     untied = float(np.abs(one).sum(dtype=float) * np.abs(two).sum(dtype=float))
-    return (one * two).sum(axis=1) * (len(first) / math.sqrt(untied) if untied else math.nan)
+    return (one * two).sum(axis=1, dtype=float) * (
+        len(first) / math.sqrt(untied) if untied else math.nan
+    )
 
 
 def differences(judged: Judged) -> Judged:
