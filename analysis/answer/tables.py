@@ -115,7 +115,7 @@ class Folder(NamedTuple):
     """All tables of a folder.
 
     Attributes:
-        frame: A row a column of a table (`LEVELS`), a column a class.
+        frame: A row a column of a table (`LEVELS`), a column a class that is looked at.
         about: What is known of every table besides.
     """
 
@@ -177,7 +177,7 @@ def _read(path: Path, classes: range) -> tuple[pd.DataFrame, dict[str, Any]]:
     frame = pd.DataFrame(
         np.array(values),
         index=pd.MultiIndex.from_tuples(names, names=LEVELS),
-        columns=list(classes),
+        columns=range(len(classes)),
     )
     usual = bench.objective.partition("@")[2].partition(" ")[0]
     measure = card["judged_by"].removeprefix("valid_")
@@ -275,7 +275,8 @@ def designed(classes: range = TESTED) -> dict[tuple[str, str], int]:
         first, number = step.get("first", 0), step.get("classes", 300)
         looked = places_in(step.get("space", DEFAULT_SPACE), classes)
         last = looked.stop if number == "all" else first + number
-        inside = len(range(max(first, looked.start), min(last, looked.stop)))
+        last = min(last, looked.stop, len(_places(step.get("space", DEFAULT_SPACE))))
+        inside = len(range(max(first, looked.start), last))
         for name in step["tasks"]:
             task = task_named(name)
             losses = fitting(task.kind) if step["losses"] == "all" else [task.trained.name]

@@ -10,7 +10,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.building.plan import Plan
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import Sampled, nb201
+from surrogate_nas.space import DEFAULT_SPACE, Sampled, listed, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, write_compact
 from tests.archives import tarred
@@ -29,6 +29,7 @@ def write_simulated(
     losses: tuple[str, ...] = ("cross_entropy", "brier"),
     seed: int = 0,
     broken: bool = True,
+    space: str = DEFAULT_SPACE,
 ) -> None:
     """Write a table for every task and length.
 
@@ -41,14 +42,18 @@ def write_simulated(
         losses: What trains; the first is the usual one.
         seed: Of everything that is drawn.
         broken: Whether a training is missing in the first task, and one diverged.
+        space: The space's name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for number, (task, noise) in enumerate(tasks.items()):
         for length in lengths:
             rng = np.random.default_rng([seed, number, int(10 * length)])
             trained = losses if length == 1 else losses[:1]
-            table = _table(rng, task, length, noise, classes, trained, broken and number == 0)
+            table = _table(
+                rng, task, length, noise, classes, trained, broken and number == 0, space
+            )
             ending = "" if length == 1 else f"-x{length:g}"
+            ending += "" if space == DEFAULT_SPACE else f"-{space}"
             write_compact(table, folder / f"{task}{ending}.h5")
 
 
@@ -60,9 +65,10 @@ def _table(
     classes: range,
     losses: tuple[str, ...],
     broken: bool,
+    of: str,
 ) -> Table:
-    space = nb201()
-    jobs = Plan("", 1, 1, 0, None).jobs()
+    space = listed(space_named(of))
+    jobs = Plan("", 1, 1, 0, None, of).jobs()
     cells = sorted(jobs[place].cell for place in classes)
     n = len(cells)
     card = {"task": task, "length": length, "judged_by": "valid_error"}
