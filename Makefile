@@ -119,8 +119,8 @@ dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Pyth
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (hours; goes on)
 	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
 
-table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/protocol/ (12 hours of a core; goes on)
-	$(ONE_THREAD) nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 --out data/protocol --workers $(WORKERS)
+table-losses: $(SETUP)  ## train what analysis/losses_protocol.md says and write data/losses/ (12 hours of a core; goes on)
+	$(ONE_THREAD) nice -n 19 $(BIN)/snas table-losses --design protocol --hours 12 --out data/losses --workers $(WORKERS)
 
 proxies: $(SETUP)  ## compute zero-cost proxies of every functional class and write data/proxies-nb201.h5 (269 s of a processor when it was made; goes on)
 	$(ONE_THREAD) $(BIN)/snas proxies nb201 --task fashion --out data/proxies-nb201.h5 --workers $(WORKERS)

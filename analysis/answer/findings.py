@@ -16,7 +16,7 @@ from analysis.answer.controls import controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
-from analysis.answer.searching import STORE, read_searches
+from analysis.answer.searching import read_searches, store_of
 from analysis.answer.tables import (
     PILOT,
     SOURCES,
@@ -105,7 +105,7 @@ def find(
         ]
         controlled = _pooled([one.result() for one in kept])
     digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
-    searches = read_searches(data / STORE, digests)
+    searches = read_searches(store_of(data), digests)
     made = _trainings(tables, designed(classes) if wanted is None else wanted)
     in_part = _in_part(made)
     frames = {

@@ -41,7 +41,6 @@ LAMBDAS = (0.0, 0.02, 0.1, 0.3)
 SEEDS = 4
 TRAININGS = 25
 """The budget: so many whole runs of the usual loss, with a validation pass each."""
-STORE = "searches.csv"
 HEADS = ("digest", "task", "signal", "strategy", "lambda", "seed", "regret")
 _SHORTEST = 40
 
@@ -133,6 +132,15 @@ def _search(problem: Problem, strategy: str, objective: Objective, seed: int) ->
     return int(run.incumbent.cell.index)
 
 
+def store_of(data: Path) -> Path:
+    """The file of a folder's searches: beside it, since an installed package carries the folder.
+
+    Args:
+        data: The folder of the tables.
+    """
+    return data.parent / f"{data.name}-searches.csv"
+
+
 def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
     """Make every search that is not stored yet.
 
@@ -203,9 +211,9 @@ def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, default=Path("data/losses"))
-    parser.add_argument("--store", type=Path, help="a CSV file; DATA/searches.csv if left out")
+    parser.add_argument("--store", type=Path, help="a CSV file; DATA-searches.csv if left out")
     given = parser.parse_args()
-    make_searches(given.data, given.store or given.data / STORE)
+    make_searches(given.data, given.store or store_of(given.data))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ from analysis.answer.searching import (
     LAMBDAS,
     SEEDS,
     SIGNALS,
-    STORE,
     STRATEGIES,
     SWITCH,
     SWITCHED,
+    store_of,
 )
 from analysis.answer.tables import SOURCES
 from surrogate_nas.tables import read_compact
@@ -41,7 +41,7 @@ TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
 def searches(folder: Path) -> None:
     """Regrets that nobody searched, of two tasks."""
     rng = np.random.default_rng(6)
-    with (folder / STORE).open("w", encoding="utf-8", newline="") as file:
+    with store_of(folder).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADS)
         for task in ("digits", "text", "splice"):
@@ -192,7 +192,7 @@ def test_losses_that_train_are_recomputed(again: Study, page: Path) -> None:
 
 
 def test_shares_of_variance_are_recomputed(data: Path, page: Path) -> None:
-    every = rows(data / STORE)
+    every = rows(store_of(data))
     # each task is a source of its own here
     tasks = {
         task: [line for line in every if line["task"] == task]
@@ -209,7 +209,7 @@ def test_shares_of_variance_are_recomputed(data: Path, page: Path) -> None:
 
 
 def test_what_the_switch_costs_is_recomputed(data: Path, page: Path) -> None:
-    every = rows(data / STORE)
+    every = rows(store_of(data))
     text = words(page)
     lines = rows(page / "data/switches.csv")
     assert [line["strategy"] for line in lines] == list(SWITCHED)
