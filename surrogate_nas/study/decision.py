@@ -226,6 +226,7 @@ class Decision:
         rivals: The others, the closest (largest p) first. Strategies that are equal in every run
             count as one.
         same: The strategies that are equal to the leader in every run.
+        equal: By rival the further strategies that are equal to it in every run.
         same_bound: How far, at 95 %, the means of these and of the leader may lie apart; None
             without any.
         level: How often a claim may be false.
@@ -236,6 +237,7 @@ class Decision:
     leader: str
     rivals: tuple[Rival, ...]
     same: tuple[str, ...]
+    equal: Mapping[str, Sequence[str]]
     same_bound: float | None
     level: float
     units: int
@@ -270,7 +272,8 @@ class Decision:
         """
         odds = dict.fromkeys((self.leader, *self.same), 1.0)
         for rival in self.rivals:
-            odds[rival.name] = rival.p_both / (2 - rival.p_both)
+            for name in (rival.name, *self.equal[rival.name]):
+                odds[name] = rival.p_both / (2 - rival.p_both)
         whole = sum(odds.values())
         return {name: one / whole for name, one in odds.items()}
 
@@ -348,6 +351,7 @@ def decide(
         leader=leader,
         rivals=tuple(rivals),
         same=tuple(twins[leader]),
+        equal={name: twins[name] for name in others},
         same_bound=same_bound,
         level=LEVEL,
         units=runs if spaces is None else len(set(spaces)),

@@ -274,6 +274,13 @@ def test_a_tie_in_all_runs_but_one_has_no_favourite() -> None:
     assert sum(found.chances.values()) == pytest.approx(1) and found.rivals[0].needed is None
 
 
+def test_rivals_that_are_equal_in_every_run_have_the_same_chance() -> None:
+    found = decide({"a": [np.zeros(9)], "b": [np.ones(9)], "c": [np.ones(9)]})
+    assert [rival.name for rival in found.rivals] == ["b"]
+    assert found.chances.keys() == {"a", "b", "c"} and found.chances["b"] == found.chances["c"] > 0
+    assert sum(found.chances.values()) == pytest.approx(1)
+
+
 def test_what_is_needed_is_a_number_or_a_lower_bound_or_nothing() -> None:
     spread = np.random.default_rng(5).permutation(stats.norm.ppf((np.arange(40) + 0.5) / 40))
     seen = {}
