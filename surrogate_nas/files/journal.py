@@ -81,6 +81,40 @@ def read_chain(content: bytes, root: str) -> list[Link]:
     return [Link(entry, *place) for entry, place in zip(_entries(bodies), ends, strict=True)]
 
 
+def unsealed(content: bytes, root: str) -> bytes:
+    """The whole lines of a file without their seals, which `sealed` gives back.
+
+    Args:
+        content: Of the file.
+        root: What its first seal follows.
+
+    Raises:
+        DamagedError: A line is not as it was written, or the file is of another work.
+    """
+    links = read_chain(content, root)
+    lines = content.split(b"\n")[: len(links)]
+    return b"".join(line[:-_TAIL] + b"}\n" for line in lines)
+
+
+def sealed(content: bytes, root: str) -> bytes:
+    """The lines that `unsealed` gave, with their seals.
+
+    Args:
+        content: Those lines.
+        root: What the first seal follows.
+    """
+    seal = root.encode()
+    lines = []
+    for body in content.split(b"\n")[:-1]:
+        seal = _sealed(seal, body)
+        lines.append(_with_seal(body, seal))
+    return b"".join(lines)
+
+
+def _with_seal(body: bytes, seal: bytes) -> bytes:
+    return body[:-1] + _SEAL + seal + _CLOSE + b"\n"
+
+
 def _entries(bodies: list[bytes]) -> list[dict[str, Any]]:
     """The fields of lines, parsed at once; one by one only to say which of them is none."""
     try:
@@ -155,7 +189,7 @@ class Chain:
         for entry in entries:
             body = _encode(entry).encode()
             self._seal = _sealed(self._seal, body)
-            self._waiting.append(body[:-1] + _SEAL + self._seal + _CLOSE + b"\n")
+            self._waiting.append(_with_seal(body, self._seal))
         if time.monotonic() - self._committed >= GROUP_SECONDS:
             self.commit()
 

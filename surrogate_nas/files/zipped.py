@@ -1,0 +1,186 @@
+"""Zip files: written alike from the same members, and read where their origin is not known.
+
+The end of a file is looked at before its list, so that a list of a million members is not even
+read. Every member must be a plain file under a relative name, and gives the bytes that it states
+and no more.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.files.regular import open_regular
+from surrogate_nas.files.replacing import replacing
+
+_END = struct.Struct("<4s4H2LH")
+_END_MARK = b"PK\5\6"
+_LARGE_MARK = b"PK\6\7"
+_LARGE_BYTES = 20
+"""Of what stands before the end of a zip file of the large kind."""
+_LOCAL = struct.Struct("<4s22xHH")
+_LOCAL_MARK = b"PK\3\4"
+_ENCRYPTED = 1
+_ALWAYS = (1980, 1, 1, 0, 0, 0)
+_PLAIN = 0o100644 << 16
+_KINDS = 0o170000
+_REGULAR = 0o100000
+_LONGEST_NAME = 1000
+_LONGEST_ENTRY = 1200
+"""Characters of a member's name, and bytes of its entry in the list."""
+_NO_ZIP = (BadZipFile, struct.error, zlib.error, ValueError, NotImplementedError, EOFError)
+"""What reading another kind of file raises."""
+
+
+class Limits(NamedTuple):
+    """How much a zip file may be.
+
+    Attributes:
+        members: How many files.
+        packed: The bytes of the zip file.
+        file: The bytes of one file.
+        unpacked: The bytes of all files.
+        ratio: How many times as large all files are as the zip file.
+    """
+
+    members: int = 20_000
+    packed: int = 100_000_000
+    file: int = 50_000_000
+    unpacked: int = 500_000_000
+    ratio: int = 100
+
+
+LIMITS = Limits()
+
+
+def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
+    """Write a zip file whole; its bytes follow from the members alone.
+
+    Args:
+        path: The file.
+        members: Names with contents, in their order.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+    """
+    with replacing(path) as temporary, ZipFile(temporary, "w", compresslevel=9) as file:
+        for name, content in members:
+            member = ZipInfo(name, _ALWAYS)
+            member.external_attr = _PLAIN
+            member.compress_type = ZIP_DEFLATED
+            file.writestr(member, content)
+    return path
+
+
+def read_zip(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]:
+    """The members of a zip file with their contents, one after another, once all were checked.
+
+    Args:
+        path: The file.
+        limits: How much it may be.
+
+    Raises:
+        UserError: It is none, or too large, or a member would leave its folder, is no plain file,
+            or is not as large as it states.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     path = write_zip(Path(folder) / "two.zip", [("a", b"1"), ("b/c", b"23")])
+        ...     dict(read_zip(path))
+        {'a': b'1', 'b/c': b'23'}
+    """
+    try:
+        with open_regular(path) as file:
+            size = _check_end(path, file, limits)
+            with ZipFile(file) as archive:
+                members = archive.infolist()
+            _check_members(path, members, size, limits)
+            for member in members:
+                yield member.filename, _content(path, file, member)
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except UserError:
+        raise
+    except _NO_ZIP as error:
+        raise UserError(f"{path} is damaged or no zip file: {error}.") from error
+
+
+def _check_end(path: Path, file: BinaryIO, limits: Limits) -> int:
+    """Refuse a file by its last bytes alone; gives its size."""
+    size = file.seek(0, 2)
+    if size > limits.packed:
+        raise UserError(f"{path} has {size:,} bytes; at most {limits.packed:,} are read.")
+    tail = min(size, _END.size + _LARGE_BYTES)
+    file.seek(size - tail)
+    last = file.read()
+    mark, disk, begins, here, count, listed, start, comment = _END.unpack(last[-_END.size :])
+    if mark != _END_MARK or comment or disk or begins or here != count:
+        raise BadZipFile("its end is not that of a plain one")
+    if last[: -_END.size].startswith(_LARGE_MARK) or count > limits.members:
+        raise UserError(f"{path} holds too many files; at most {limits.members:,} are read.")
+    if start + listed != size - _END.size or listed > count * _LONGEST_ENTRY:
+        raise BadZipFile("its list is longer than it states")
+    return size
+
+
+def _check_members(path: Path, members: Iterable[ZipInfo], packed: int, limits: Limits) -> None:
+    """Refuse members by what the list states of them."""
+    names = set()
+    total = 0
+    for member in members:
+        if wrong := _wrong_with(member):
+            raise UserError(f"{path} holds {member.orig_filename!r:.120}, {wrong}.")
+        if member.filename.casefold() in names:
+            raise UserError(f"{path} holds {member.filename!r:.120} twice.")
+        names.add(member.filename.casefold())
+        if member.file_size > limits.file:
+            raise UserError(
+                f"{path} holds {member.filename!r:.120} of {member.file_size:,} bytes; at most"
+                f" {limits.file:,} are read."
+            )
+        total += member.file_size
+    if total > limits.unpacked or total > limits.ratio * packed:
+        raise UserError(
+            f"{path} states {total:,} bytes, packed into {packed:,}; at most"
+            f" {limits.unpacked:,} are read, and {limits.ratio} times what is packed."
+        )
+
+
+def _wrong_with(member: ZipInfo) -> str:
+    """What keeps a member from being read; empty where nothing does."""
+    name = member.orig_filename
+    parts = name.split("/")
+    mode = member.external_attr >> 16
+    if len(name) > _LONGEST_NAME or not name.isprintable() or {"\\", ":"} & {*name}:
+        return "which is no name for a file"
+    if not all(parts) or {".", ".."} & {*parts}:
+        return "which is no place within a folder"
+    if mode & _KINDS not in (0, _REGULAR):
+        return "which is a link or a device, not a file"
+    if member.flag_bits & _ENCRYPTED:
+        return "which is encrypted"
+    if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        return "which is packed in a way other than deflate"
+    return ""
+
+
+def _content(path: Path, file: BinaryIO, member: ZipInfo) -> bytes:
+    """The bytes of a member; no more than it states are ever unpacked."""
+    file.seek(member.header_offset)
+    mark, named, extra = _LOCAL.unpack(file.read(_LOCAL.size))
+    name = file.read(named)
+    if mark != _LOCAL_MARK or name != member.orig_filename.encode():
+        raise BadZipFile("a file is not where its list says")
+    file.seek(extra, 1)
+    content = file.read(member.compress_size)
+    if member.compress_type == ZIP_DEFLATED:
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, member.file_size + 1)
+    if len(content) != member.file_size or zlib.crc32(content) != member.CRC:
+        raise UserError(f"{path} holds {member.filename!r:.120}, which is not what it states.")
+    return content
