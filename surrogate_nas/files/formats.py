@@ -49,6 +49,8 @@ FORMATS = {
     "compact": Format("compact table", 1, "Make it anew with snas table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
     "comparison": Format("comparison", 2, "Run the comparison again in another folder."),
+    "archive": Format("archive of results", 1, "Seal its folder again with snas archive create."),
+    "archives": Format("index of archives", 1, "Write it again with snas archive publish."),
     "journal": Format(
         "journal of long work", 1, "Finish that work with the release that began it, or delete it."
     ),

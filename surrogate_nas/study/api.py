@@ -4,7 +4,6 @@ folder holds of these.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -15,7 +14,6 @@ from surrogate_nas.benchmarks import Benchmark, check_named, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
@@ -28,7 +26,7 @@ from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
 from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suites
 from surrogate_nas.study.options import budget_of, of_a_search, takes_options, unusual
-from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, parse_suite, read_suite
+from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_plan, read_suite
 from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
 from surrogate_nas.study.run import Run
@@ -498,7 +496,7 @@ def read_comparison(
     store = Store(folder)
     description = store.read()
     if made is None:
-        objective = _stored_objective(folder, description, benchmark, recorded=not verify)
+        objective = stored_objective(folder, description, benchmark, recorded=not verify)
         in_memory = {}
     else:
         objective = made.objective
@@ -519,7 +517,7 @@ def read_comparison(
     return Comparison(objective, description, stored)
 
 
-def _stored_objective(
+def stored_objective(
     folder: Path,
     description: dict[str, Any],
     benchmark: str | None,
@@ -584,7 +582,7 @@ def stored_suite(
 
 def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:
     """What one folder holds of a suite."""
-    suite = _asked(folder / PLAN)
+    suite = read_plan(folder / PLAN)
     comparisons = {}
     for problem in suite.problems:
         place = folder / PROBLEMS / problem.name
@@ -599,31 +597,6 @@ def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns
     if not any(comparison.strategies for comparison in comparisons.values()):
         raise UserError(f"{folder} holds no finished run yet.")
     return suite, comparisons
-
-
-def _asked(path: Path) -> Suite:
-    """The suite of a plan."""
-    try:
-        plan = json.loads(read_regular(path))
-        problems = [
-            {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
-        ]
-        content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
-            "problems": problems
-        }
-        name = str(plan["suite"])
-        options = unusual(plan.get("options", {}))
-    except FileNotFoundError as error:
-        raise UserError(
-            f"{path.parent} does not tell its suite: run its snas suite command once more."
-        ) from error
-    except OSError as error:
-        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"{path} is damaged or of an older version: run its snas suite command once more."
-        ) from error
-    return replace(parse_suite(name, str(path), content), options=options)
 
 
 def _entered(comparison: Comparison, suite: Suite, problem: str) -> Comparison:

@@ -512,6 +512,7 @@ def contradiction(
     root: int,
     *,
     whole: bool,
+    charges: bool = False,
 ) -> tuple[Trial, str, float, float] | None:
     """The first trial with another number than the table has, the number's name, and both; None
     where there is none.
@@ -521,6 +522,8 @@ def contradiction(
         objective: On the benchmark that is asked; None is found where that is no table.
         root: The root seed of the comparison.
         whole: Whether all trials are looked up, not the best alone.
+        charges: Whether what each was charged is looked up too; only of one worker, and with
+            `whole`.
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return None
@@ -542,6 +545,8 @@ def contradiction(
         )
         if wrong := _contradicted(trial, outcome, repeated, within):
             return trial, *wrong
+        if charges and not _are_close(trial.cost_seconds, outcome.cost, within):
+            return trial, "the charge", trial.cost_seconds, outcome.cost
     return None
 
 
@@ -569,14 +574,12 @@ def _contradicted(
             for stored, true in zip(trial.scores, repeated.scores, strict=True)
         ]
     for name, stored, true in pairs:
-        if not (
-            math.isclose(
-                stored,
-                true,
-                rel_tol=within,
-                abs_tol=within,
-            )
-            or (math.isnan(stored) and math.isnan(true))
-        ):
+        if not _are_close(stored, true, within):
             return name, stored, true
     return None
+
+
+def _are_close(one: float, other: float, within: float) -> bool:
+    if math.isnan(one) and math.isnan(other):
+        return True
+    return math.isclose(one, other, rel_tol=within, abs_tol=within)

@@ -9,6 +9,7 @@ each a table of the fields of `Problem`.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
@@ -23,7 +24,7 @@ from surrogate_nas.files.content import LIST, NUMBER, TEXT, WHOLE, check_table, 
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.strategies import StrategyLike, label
-from surrogate_nas.study.options import FIRST_CELLS, MOST_RUNS, Budget
+from surrogate_nas.study.options import FIRST_CELLS, MOST_RUNS, Budget, unusual
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
@@ -257,6 +258,38 @@ def _problem(
     if own_budget:
         shared = {name: value for name, value in shared.items() if name not in ("cells", "seconds")}
     return Problem(**(shared | content))
+
+
+def read_plan(path: Path) -> Suite:
+    """The suite that a folder's plan names.
+
+    Args:
+        path: The plan, as ``snas suite`` writes it.
+
+    Raises:
+        UserError: There is none, or it says something wrong.
+    """
+    try:
+        plan = json.loads(read_regular(path))
+        problems = [
+            {key: value for key, value in one.items() if value is not None} for one in plan["asked"]
+        ]
+        content = {key: plan[key] for key in ("title", "seed", "strategies")} | {
+            "problems": problems
+        }
+        name = str(plan["suite"])
+        options = unusual(plan.get("options", {}))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path.parent} does not tell its suite: run its snas suite command once more."
+        ) from error
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is damaged or of an older version: run its snas suite command once more."
+        ) from error
+    return replace(parse_suite(name, str(path), content), options=options)
 
 
 ObjectiveLike = str | Expression | Objective | None

@@ -36,6 +36,8 @@ from surrogate_nas.study.sandbox.files import merged as merged_files
 from surrogate_nas.study.sources import Sources
 from surrogate_nas.training.machine import HOW_TO_AGREE
 
+DESCRIPTION = "experiment.json"
+"""What a comparison is."""
 PLAN = "plan.json"
 """What a suite is to run; the folders of its problems tell the largest number of runs only."""
 PROBLEMS = "problems"
@@ -64,7 +66,7 @@ class Store:
 
     @property
     def _description(self) -> Path:
-        return self.folder / "experiment.json"
+        return self.folder / DESCRIPTION
 
     @property
     def exists(self) -> bool:
@@ -250,7 +252,7 @@ class Store:
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))
-        self.write_json("experiment.json", {**content, "check": _check(content)})
+        self.write_json(DESCRIPTION, {**content, "check": _check(content)})
 
     def read(self) -> dict[str, Any]:
         """What is compared."""
@@ -299,6 +301,10 @@ class Store:
             str(stored.get(name)) for name in ("version", "fingerprint", "seed", "first_cells")
         )
 
+    def root_of(self, strategy: str, run: int) -> str:
+        """What the first seal of a run follows."""
+        return f"{self._root} {strategy} {run}"
+
     @cached_property
     def _epochs(self) -> int | None:
         """The objective's own epochs, as `Objective.epochs`."""
@@ -310,7 +316,7 @@ class Store:
     @contextmanager
     def log(self, strategy: str, run: int) -> Iterator[RunLog]:
         """Open a run's file for appending."""
-        log = RunLog(self.path(strategy, run), f"{self._root} {strategy} {run}")
+        log = RunLog(self.path(strategy, run), self.root_of(strategy, run))
         try:
             yield log
         except BaseException:
@@ -321,7 +327,7 @@ class Store:
 
     def watch(self, strategy: str, run: int) -> RunWatch:
         """Follow a run while it is made, without its lock."""
-        return RunWatch(self.path(strategy, run), f"{self._root} {strategy} {run}", self._epochs)
+        return RunWatch(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
 
     def discard(self, strategy: str, run: int) -> None:
         """Delete a run and its record of files, so that it is made again."""
@@ -331,9 +337,7 @@ class Store:
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
         """Read a run; None while it has not ended."""
         cell = self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
-        return read_run(
-            self.path(strategy, run), f"{self._root} {strategy} {run}", strategy, run, cell
-        )
+        return read_run(self.path(strategy, run), self.root_of(strategy, run), strategy, run, cell)
 
 
 def as_file_name(strategy: str) -> str:

@@ -157,6 +157,57 @@ class _Objective(Struct):
     fingerprint: str = ""
 
 
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z"
+_Line = Annotated[str, Meta(max_length=_LONGEST, pattern=_ONE_LINE)]
+_Papers = Annotated[str, Meta(max_length=10 * _LONGEST, pattern=_ONE_LINE)]
+_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_ArchiveName = Annotated[str, Meta(max_length=100, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*\Z")]
+
+
+class _ArchivedTable(Struct, forbid_unknown_fields=True):
+    name: _Line
+    licence: _Line
+    citation: _Papers
+
+
+class _ArchivedFile(Struct, forbid_unknown_fields=True):
+    sha256: _Digest
+    bytes: Count
+
+
+class ManifestFile(Struct, forbid_unknown_fields=True):
+    """What an archive says of itself (`surrogate_nas.study.archive.Archive`)."""
+
+    version: int
+    written_by: _Line
+    name: _ArchiveName
+    kind: Literal["comparison", "suite"]
+    created: Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d\Z")]
+    by: _Line
+    note: _Line
+    licence: _Line
+    tables: list[_ArchivedTable]
+    files: dict[str, _ArchivedFile]
+
+
+class ListedArchive(Struct, forbid_unknown_fields=True):
+    """An archive in an index (`surrogate_nas.study.archive.read_index`)."""
+
+    name: _ArchiveName
+    address: _Line
+    sha256: _Digest
+    bytes: Count
+    licence: _Line
+
+
+class IndexFile(Struct, forbid_unknown_fields=True):
+    """An index of archives."""
+
+    version: int
+    written_by: _Line
+    archives: list[ListedArchive]
+
+
 def _stored_type(option: Option) -> Any:
     """The type of an option in a folder; null where the folder is older than the option."""
     stored: Any = None

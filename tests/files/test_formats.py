@@ -18,6 +18,8 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks.cache import _sealed
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.formats import FORMATS, RELEASE
+from surrogate_nas.files.zipped import read_zip, write_zip
+from surrogate_nas.study.archive import MANIFEST
 from tests.formats import FILES, FOLDER, tiny_home
 
 RELEASES = sorted(path.name for path in FOLDER.iterdir() if (path / "expected.json").is_file())
@@ -81,6 +83,11 @@ def marked(path: Path, version: int, release: str) -> None:
         path.write_bytes(
             _sealed(json.dumps([*answer[:-1], answer[-1] | {"version": version, RELEASE: release}]))
         )
+        return
+    if path.suffix == ".zip":
+        members = dict(read_zip(path))
+        said = json.loads(members[MANIFEST]) | {"version": version, RELEASE: release}
+        write_zip(path, (members | {MANIFEST: json.dumps(said).encode()}).items())
         return
     for file in [path] if path.is_file() else path.rglob("experiment.json"):
         first, _, rest = (

@@ -8,6 +8,7 @@ variable ``SURROGATE_NAS_MIRROR`` (a folder or a base URL) takes the place of th
 
 from __future__ import annotations
 
+import hashlib
 import io
 import lzma
 import os
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import command, is_installed
-from surrogate_nas.files import home, locked
+from surrogate_nas.files import home, locked, replacing
 from surrogate_nas.files.paths import printable
 from surrogate_nas.tables.sources.base import SOURCES, declared, manifest, source_of, sources
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from surrogate_nas.tables import Table
 
 MIRROR_VARIABLE = "SURROGATE_NAS_MIRROR"
+_PATIENCE_SECONDS = 60
+_CHUNK = 1 << 20
 Progress = Callable[[int, int], None]
 Downloader = Callable[..., None]
 """Called with an address, the file to write, and pooch's own object."""
@@ -130,7 +133,7 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
     optional = _optional(source)
     total = len(required) + len(optional)
     retries = 0 if is_folder else 3
-    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=60)
+    downloader = _copy if is_folder else pooch.HTTPDownloader(timeout=_PATIENCE_SECONDS)
     others = _other_ways(source, base, downloader)
     downloads = pooch.create(
         folder(),
@@ -175,6 +178,41 @@ def fetch(source: str, progress: Progress | None = None) -> list[Path]:
             if progress:
                 progress(done, total)
     return paths
+
+
+def download(address: str, path: Path, most: int) -> str:
+    """Fetch one file whole; gives its sha256.
+
+    Args:
+        address: Of the web.
+        path: Where it goes; what was there is replaced.
+        most: The largest number of bytes that is taken.
+
+    Raises:
+        UserError: It cannot be fetched, or is larger, or the folder cannot be written.
+    """
+    digest = hashlib.sha256()
+    n_bytes = 0
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for chunk in _chunks(address):
+            n_bytes += len(chunk)
+            if n_bytes > most:
+                raise UserError(f"{address} has more than {most:,} bytes.")
+            digest.update(chunk)
+            file.write(chunk)
+    return digest.hexdigest()
+
+
+def _chunks(address: str) -> Iterator[bytes]:
+    """What stands at an address of the web, piece by piece."""
+    import requests
+
+    try:
+        with requests.get(address, stream=True, timeout=_PATIENCE_SECONDS) as answer:
+            answer.raise_for_status()
+            yield from answer.iter_content(_CHUNK)
+    except (requests.RequestException, UnicodeError) as error:
+        raise UserError(f"Cannot fetch {_what_failed(address, address, error)}.") from error
 
 
 def _available(downloads: Any, downloader: Callable[..., None]) -> Iterator[Path | None]:

@@ -1,0 +1,536 @@
+"""Archives: a finished comparison or suite in one file, which others can check and compare with.
+
+A zip file holds ``archive.json``, which says who made it and how, and has the sha256 of every other
+file; then a suite's ``plan.json``, and of each problem ``experiment.json``, the runs, and what is
+known of users' strategies. Runs stand there without their seals, which follow from what they are
+sealed with and are made again where an archive is unpacked. The digest of an archive is that of its
+``archive.json``, and so of every byte that results are read from.
+
+An index names archives with address, size, sha256 and licence. One comes with the project.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import unquote, urljoin
+
+from surrogate_nas.benchmarks import reopen
+from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.files import home, shipped
+from surrogate_nas.files.formats import RELEASE, check_version, stamp
+from surrogate_nas.files.journal import sealed, unsealed
+from surrogate_nas.files.regular import read_regular
+from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
+from surrogate_nas.study.problem import read_plan
+from surrogate_nas.study.store import DESCRIPTION, PLAN, PROBLEMS, Store, as_file_name
+from surrogate_nas.tables.sources.fetching import download
+
+MANIFEST = "archive.json"
+"""The first file of an archive, and of a folder that one was unpacked into."""
+INDEX = "index.json"
+"""An index beside its archives."""
+_RUNS = "runs"
+_LARGEST_INDEX = 1_000_000
+_LONGEST = 1000
+"""Characters of what a maker says."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_PLACE = rf"(?:{PROBLEMS}/[^/]+/)?"
+_OWN = re.compile(
+    rf"{re.escape(PLAN)}|{_PLACE}(?:{re.escape(DESCRIPTION)}|{_RUNS}/[^/]+\.jsonl"
+    r"|files/[^/]+/\d+\.json|sources/[^/]+/[^/]+)"
+)
+"""The files of an archive beside its manifest."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What an archive says of itself.
+
+    Attributes:
+        name: What it is called where runs of several are judged together.
+        kind: ``comparison`` or ``suite``.
+        created: The day on which it was sealed, as ISO 8601 writes it.
+        by, note, licence: Who made its runs, how, and under which licence they are passed on, as
+            its maker says; empty where nothing is said.
+        tables: Name, licence and citation of each benchmark.
+        files: The sha256 and the size of every further file, by name.
+        digest: The sha256 of its manifest.
+        release: The release that wrote it.
+    """
+
+    name: str
+    kind: str
+    created: str
+    by: str
+    note: str
+    licence: str
+    tables: Sequence[Mapping[str, str]]
+    files: Mapping[str, Mapping[str, Any]]
+    digest: str
+    release: str
+
+    @property
+    def origin(self) -> str:
+        """Whose it is, in words."""
+        by = f"by {self.by}, " if self.by else ""
+        return f"the archive {self.name} ({by}{self.created}, surrogate_nas {self.release})"
+
+
+def create(
+    folder: Path,
+    out: Path,
+    *,
+    name: str = "",
+    by: str = "",
+    note: str = "",
+    licence: str = "",
+) -> Archive:
+    """Seal a finished comparison or suite in one file.
+
+    Args:
+        folder: What was ``--out`` of it.
+        out: The file.
+        name: Letters, digits and ``._+-``; that of the suite or of the folder if left out.
+        by: Who made the runs.
+        note: How.
+        licence: Under which they are passed on.
+
+    Raises:
+        UserError: The folder holds neither, a run of it has not ended or is damaged, a text is
+            none that an archive can hold, or the file cannot be written.
+    """
+    for what, text in (("by", by), ("note", note), ("licence", licence)):
+        if not text.isprintable() or len(text) > _LONGEST:
+            raise UserError(f"{what} is one line of at most {_LONGEST:,} characters.")
+    is_suite = (folder / PLAN).is_file()
+    if not name:
+        name = read_plan(folder / PLAN).name if is_suite else folder.absolute().name
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r:.120} is no name for an archive: give one of letters, digits and ._+- with"
+            " --name (name=)."
+        )
+    members: dict[str, bytes] = {}
+    files = {}
+    tables = {}
+    if is_suite:
+        members[PLAN] = read_regular(folder / PLAN)
+        files[PLAN] = _digest_of(members[PLAN])
+    for place, runs in runs_of(folder).items():
+        store = Store(folder / place)
+        description = store.read()
+        tables[description["benchmark"]] = _table(description)
+        for file, packed, whole in _files(store, runs):
+            member = f"{place}{file}"
+            members[member] = packed
+            files[member] = _digest_of(whole)
+    manifest = {
+        **stamp("archive"),
+        "name": name,
+        "kind": "suite" if is_suite else "comparison",
+        "created": datetime.now(UTC).date().isoformat(),
+        "by": by,
+        "note": note,
+        "licence": licence,
+        "tables": list(tables.values()),
+        "files": files,
+    }
+    written = (json.dumps(manifest, indent=1) + "\n").encode()
+    archive = _parsed(out, written)
+    write_zip(out, [(MANIFEST, written), *members.items()])
+    return archive
+
+
+def runs_of(folder: Path) -> dict[str, dict[str, int]]:
+    """How many runs of each strategy an archive of a folder holds.
+
+    Args:
+        folder: A comparison's or a suite's.
+
+    Returns:
+        By the beginning of the names of their files: that of a problem, or empty.
+
+    Raises:
+        UserError: It holds neither, or one that is damaged or larger than an archive can be.
+    """
+    if not (folder / PLAN).is_file():
+        description = _described(Store(folder))
+        return {"": dict.fromkeys(description["strategies"], description["runs"])}
+    suite = read_plan(folder / PLAN)
+    runs = {entry.label: entry.runs for entry in suite.entries}
+    left_out = not_run(folder)
+    names = [problem.name for problem in suite.problems if problem.name not in left_out]
+    _check_number(len(names) * sum(runs.values()), folder)
+    for name in names:
+        _described(Store(folder / PROBLEMS / name))
+    return {f"{PROBLEMS}/{name}/": runs for name in names}
+
+
+def _described(store: Store) -> dict[str, Any]:
+    """A comparison's description, of a size and with names that an archive can have."""
+    description = store.read()
+    labels = description["strategies"]
+    _check_number(len(labels) * description["runs"], store.folder)
+    for label in labels:
+        if {"<", ">"} & {*label} or not label.isprintable():
+            raise UserError(f"{store.folder}: {label!r:.120} is no name for a strategy.")
+    return description
+
+
+def _check_number(runs: int, folder: Path) -> None:
+    if runs > LIMITS.members:
+        raise UserError(
+            f"{folder} says that it has {runs:,} runs; an archive has at most {LIMITS.members:,}."
+        )
+
+
+def not_run(folder: Path) -> dict[str, str]:
+    """The problems of a suite that were not run, each with the reason."""
+    try:
+        listed = json.loads(read_regular(folder / PLAN)).get("not_run", [])
+        return {str(one["name"]): str(one["reason"]) for one in listed}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{folder / PLAN} does not say which problems were not run.") from error
+
+
+def names_of(store: Store, runs: Mapping[str, int]) -> dict[str, bool]:
+    """The files that an archive has of a comparison, and whether it must.
+
+    Args:
+        store: Of the comparison.
+        runs: How many of each strategy.
+    """
+    names = {DESCRIPTION: True}
+    for label, sources in store.read().get("sources", {}).items():
+        folder = f"sources/{as_file_name(label)}"
+        names |= {f"{folder}/{as_file_name(file)}": label in runs for file in sources}
+    for label, n in runs.items():
+        for number in range(n):
+            names[f"files/{as_file_name(label)}/{number}.json"] = False
+            names[_run_name(label, number)] = True
+    return names
+
+
+def _run_name(label: str, number: int) -> str:
+    return f"{_RUNS}/{as_file_name(label)}-{number}.jsonl"
+
+
+def _files(store: Store, runs: Mapping[str, int]) -> Iterator[tuple[str, bytes, bytes]]:
+    """The files of a comparison: name, content in an archive, and content in the folder."""
+    ended = {}
+    for label, n in runs.items():
+        for number in range(n):
+            watch = store.watch(label, number)
+            watch.refresh()
+            if watch.damage:
+                raise UserError(f"{watch.path} is damaged: {watch.damage}.")
+            ended[_run_name(label, number)] = watch.end is not None, store.root_of(label, number)
+    missing = sum(not is_ended for is_ended, _ in ended.values())
+    if missing:
+        raise UserError(
+            f"{plural(missing, 'run')} of {store.folder} have not ended: finish them by the command"
+            " that began them."
+        )
+    for name, is_needed in names_of(store, runs).items():
+        path = store.folder / name
+        if not is_needed and not path.is_file():
+            continue
+        content = read_regular(path)
+        if name in ended:
+            _, root = ended[name]
+            packed = unsealed(content, root)
+            yield name, packed, sealed(packed, root)
+        else:
+            yield name, content, content
+
+
+def _digest_of(content: bytes) -> dict[str, Any]:
+    return {"sha256": sha256(content).hexdigest(), "bytes": len(content)}
+
+
+def _table(description: Mapping[str, Any]) -> dict[str, str]:
+    """The licence and the papers of a comparison's table, as far as it is here."""
+    name = description["benchmark"]
+    try:
+        benchmark = reopen(description["address"])
+    except UserError:
+        return {"name": name, "licence": "", "citation": ""}
+    return {"name": name, "licence": benchmark.licence, "citation": benchmark.citation}
+
+
+def _parsed(path: Path, written: bytes) -> Archive:
+    """A manifest, checked by types."""
+    from msgspec import to_builtins
+
+    from surrogate_nas.study.stored import ManifestFile, checked_as
+
+    content = _checked_json(path, "archive", written)
+    try:
+        manifest = to_builtins(checked_as(ManifestFile, content))
+    except ValueError as error:
+        raise UserError(f"{path} is no archive that can be read: {error}.") from error
+    del manifest["version"]
+    release = manifest.pop(RELEASE)
+    digest = sha256(written).hexdigest()
+    return Archive(**manifest, release=release, digest=digest)
+
+
+def _checked_json(path: Path | str, format_: str, written: bytes) -> dict[str, Any]:
+    """A JSON file of a format, of the version that is read."""
+    try:
+        content = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} holds no JSON where it says what it is.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} does not say what it is.")
+    check_version(Path(path), format_, content.get("version"), content.get(RELEASE))
+    return content
+
+
+def unpack(path: Path, folder: Path) -> Archive:
+    """Write the files of an archive into a folder, where they are read as any comparison or suite.
+
+    Each is held against the manifest; whether results are right is not looked at.
+
+    Args:
+        path: The archive.
+        folder: Where to; it must be empty.
+
+    Raises:
+        UserError: It is no archive, holds what its manifest does not name or names otherwise, or
+            could harm this machine.
+    """
+    members = read_zip(path)
+    first, written = next(members, ("", b""))
+    if first != MANIFEST:
+        raise UserError(f"{path} is no archive of results: its first file is not {MANIFEST}.")
+    archive = _parsed(path, written)
+    _write(folder / MANIFEST, written)
+    wanted = dict(archive.files)
+    stores: dict[Path, Store] = {}
+    for name, packed in members:
+        told = wanted.pop(name, None)
+        if told is None or not _OWN.fullmatch(name):
+            raise UserError(f"{path} holds {name!r:.120}, which is no part of such an archive.")
+        content = _resealed(folder / name, packed, stores)
+        if _digest_of(content) != told:
+            raise UserError(f"{path}: {name} is not what {MANIFEST} says.")
+        _write(folder / name, content)
+    if wanted:
+        raise UserError(f"{path} lacks {next(iter(wanted))!r:.120}, which {MANIFEST} names.")
+    return archive
+
+
+def without(folder: Path, path: Path, line: str) -> str:
+    """A message without the folder that an archive was unpacked into.
+
+    Args:
+        folder: That folder.
+        path: The archive.
+        line: The message.
+    """
+    return line.replace(f"{folder}/", "").replace(str(folder), str(path))
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _resealed(path: Path, packed: bytes, stores: dict[Path, Store]) -> bytes:
+    """A file as it stood in its folder; each comparison is read once."""
+    if path.parent.name != _RUNS:
+        return packed
+    label, _, number = path.stem.rpartition("-")
+    place = path.parents[1]
+    store = stores.setdefault(place, Store(place))
+    try:
+        return sealed(packed, store.root_of(unquote(label), int(number)))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path} is of no run: {error}.") from error
+
+
+def origin_of(folder: Path) -> Archive | None:
+    """The archive that a folder was unpacked from; None for a user's own folder."""
+    path = folder / MANIFEST
+    return _parsed(path, read_regular(path)) if path.is_file() else None
+
+
+def read_index(index: str | Path = "") -> dict[str, dict[str, Any]]:
+    """The archives of the project's index, and of a further one, by name.
+
+    Args:
+        index: A file or a web address; empty for none.
+
+    Returns:
+        Of each its ``name``, ``address``, ``sha256``, ``bytes`` and ``licence``.
+
+    Raises:
+        UserError: It cannot be read, or is no index.
+
+    Example:
+        >>> all(entry["name"] == name for name, entry in read_index().items())
+        True
+    """
+    own = str(shipped(f"archives/{INDEX}"))
+    return _entries_of(own) | (_entries_of(str(index)) if index else {})
+
+
+def _entries_of(place: str) -> dict[str, dict[str, Any]]:
+    from msgspec import to_builtins
+
+    from surrogate_nas.study.stored import IndexFile, checked_as
+
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / INDEX
+        if _is_address(place):
+            download(place, file, _LARGEST_INDEX)
+        else:
+            file = Path(place)
+        try:
+            written = read_regular(file)
+        except OSError as error:
+            raise UserError(f"Cannot read {place}: {error.strerror or error}.") from error
+    said = _checked_json(place, "archives", written)
+    try:
+        content = checked_as(IndexFile, said)
+    except ValueError as error:
+        raise UserError(f"{place} is no index of archives: {error}.") from error
+    base = place if _is_address(place) else f"{Path(place).absolute().parent}/"
+    entries = {}
+    for entry in map(to_builtins, content.archives):
+        entry["address"] = _joined(base, entry["address"])
+        entries[entry["name"]] = entry
+    return entries
+
+
+def _joined(base: str, address: str) -> str:
+    """An address that stands in an index: one of the web, or one beside it."""
+    if _is_address(address):
+        return address
+    if PurePosixPath(address).name != address:
+        raise UserError(f"{address!r:.120} is neither an address nor a file beside its index.")
+    return urljoin(base, address) if _is_address(base) else f"{base}{address}"
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
+
+
+@contextmanager
+def opened(
+    places: Iterable[str | Path],
+    *,
+    index: str | Path = "",
+    fingerprint: str = "",
+) -> Iterator[list[Path]]:
+    """Folders of results, those of archives unpacked for as long as the block lasts.
+
+    Args:
+        places: Folders, files or web addresses of archives, or names of an index.
+        index: A further index.
+        fingerprint: Of a problem; of an archive of a suite that problem's folder is taken.
+
+    Raises:
+        UserError: There is no such place, or an archive cannot be read, is not that of its index,
+            or has no such problem.
+    """
+    with TemporaryDirectory(prefix="snas-archive-") as temporary:
+        folders = []
+        for number, place in enumerate(map(str, places)):
+            if os.path.isdir(place):
+                folders.append(Path(place))
+                continue
+            path = file_of(place, Path(temporary), index=index)
+            folder = Path(temporary) / str(number)
+            try:
+                archive = unpack(path, folder)
+                runs_of(folder)  # refuses what would take forever to read
+            except UserError as error:
+                raise UserError(without(folder, path, str(error))) from error
+            is_named = f"archive {archive.name}"
+            if fingerprint and archive.kind == "suite":
+                folder = _problem_of(archive, folder, fingerprint)
+            named = Path(temporary) / is_named
+            if named.exists():
+                named = named.with_name(f"{is_named} {archive.digest[:8]}")
+            if named in folders:
+                raise UserError(f"The archive {archive.name} is given twice.")
+            folders.append(folder.rename(named))
+        yield folders
+
+
+def _problem_of(archive: Archive, folder: Path, fingerprint: str) -> Path:
+    """The folder of a suite's problem, with the manifest of its archive."""
+    found = []
+    for place in runs_of(folder):
+        description = Store(folder / place).read()
+        if description["fingerprint"] == fingerprint:
+            (folder / MANIFEST).rename(folder / place / MANIFEST)
+            return folder / place
+        found.append(f"{description['objective']['expression']} on {description['benchmark']}")
+    raise UserError(f"{archive.origin} holds no such problem, only {'; '.join(found)}.")
+
+
+def file_of(place: str, folder: Path, *, index: str | Path = "") -> Path:
+    """The file of an archive, fetched where need be.
+
+    Args:
+        place: A file, a web address, or a name of an index.
+        folder: Where what has no digest that it must have is fetched to.
+        index: A further index.
+
+    Raises:
+        UserError: There is none, it cannot be fetched, or is not that of its index.
+    """
+    if _is_address(place):
+        path = folder / "fetched.zip"
+        download(place, path, LIMITS.packed)
+        return path
+    if os.path.exists(place):
+        return Path(place)
+    known = read_index(index)
+    if place not in known:
+        raise unknown("archive", place, [*known, "a folder, a file or an address"])
+    return _fetched(known[place])
+
+
+def _fetched(entry: Mapping[str, Any]) -> Path:
+    """The archive of an index, from the home folder where it was fetched before."""
+    address = entry["address"]
+    path = Path(address)
+    if _is_address(address):
+        path = home() / "archives" / f"{entry['sha256']}.zip"
+        if not path.is_file():
+            download(address, path, entry["bytes"])
+    try:
+        digest = sha256(read_regular(path)).hexdigest()
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror or error}.") from error
+    if digest != entry["sha256"]:
+        if _is_address(address):
+            path.unlink()
+        raise UserError(f"{address} was altered: its sha256 is not {entry['sha256']}.")
+    return path
+
+
+def index_of(entries: Sequence[Mapping[str, Any]]) -> str:
+    """The text of an index.
+
+    Args:
+        entries: As `read_index` gives them.
+    """
+    return json.dumps({**stamp("archives"), "archives": list(entries)}, indent=1) + "\n"
