@@ -11,11 +11,13 @@ import typer
 from surrogate_nas.cli.options import (
     DEFAULT_BUDGET,
     PROCESSES,
+    AgainstOption,
     BenchmarkOrFoldersArgument,
     BlindOption,
     BudgetOption,
     BudgetSecondsOption,
     EngineOption,
+    IndexOption,
     ObjectiveOption,
     SearchOnFinalOption,
     SeedPolicyOption,
@@ -32,6 +34,7 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import (
     JsonOption,
     emit,
+    in_a_line,
     note,
     note_absent,
     note_more,
@@ -77,10 +80,8 @@ def compare(
         ),
     ] = None,
     with_: WithOption = None,
-    against: Annotated[
-        list[Path] | None,
-        typer.Option(help="A folder of earlier results of the same problem, judged with these."),
-    ] = None,
+    against: AgainstOption = None,
+    index: IndexOption = "",
     serve: ServeOption = False,
     json: JsonOption = False,
     **options: Any,
@@ -97,17 +98,20 @@ def compare(
       snas compare fashion --strategies evolution,mine.py:Mine --out results/fashion-mine
       snas compare --strategies mine.py:Mine --out results/today --against results/last-month
       snas compare results/today results/last-month
+      snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
     """
     from surrogate_nas.benchmarks import default, load
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.api import compare as run_compare
     from surrogate_nas.study.api import read_comparison
+    from surrogate_nas.study.archive import opened
     from surrogate_nas.study.places import is_of_objective
     from surrogate_nas.study.problem import bind
 
     if len(given := bench or [default()]) > 1:
-        _judge_together([*map(Path, given), *(against or ())], out, json)
+        with opened(against or (), index=index) as earlier:
+            _judge_together([*map(Path, given), *earlier], out, json)
         return
     if budget is None and budget_seconds is None:
         budget = DEFAULT_BUDGET
@@ -121,42 +125,43 @@ def compare(
         tolerance=tolerance,
     )
     folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
-    with shown(folder, serve), progress_bar("runs") as bar:
-        counts = (0, 0)
+    with opened(against or (), index=index, fingerprint=bound.fingerprint) as earlier:
+        with shown(folder, serve), progress_bar("runs") as bar:
+            counts = (0, 0)
 
-        def progress(done: int, total: int) -> None:
-            nonlocal counts
-            counts = done, total
-            bar(done, total)
+            def progress(done: int, total: int) -> None:
+                nonlocal counts
+                counts = done, total
+                bar(done, total)
 
-        def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
-            bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
+            def within(strategy: str, run: int, trials: Sequence[Any]) -> None:
+                bar(*counts, f"{strategy}, run {run}: {trials[-1].index + 1} cells")
 
-        comparison = run_compare(
-            bound.benchmark,
-            entering(strategies, DEFAULTS, blind),
-            bound,
-            runs=runs,
-            budget=budget,
-            budget_seconds=budget_seconds,
-            seed=seed,
-            workers=workers,
-            engine=engine,
-            folder=folder,
-            progress=progress,
-            callback=within,
-            **options,
-        )
-    failures = comparison.failures
-    if comparison.strategies:
-        # the folder may hold further strategies and runs, made before
-        whole = read_comparison(
-            folder,
-            against=against or (),
-            benchmark=name,
-            made=comparison,
-        )
-        _finish(whole, folder, json)
+            comparison = run_compare(
+                bound.benchmark,
+                entering(strategies, DEFAULTS, blind),
+                bound,
+                runs=runs,
+                budget=budget,
+                budget_seconds=budget_seconds,
+                seed=seed,
+                workers=workers,
+                engine=engine,
+                folder=folder,
+                progress=progress,
+                callback=within,
+                **options,
+            )
+        failures = comparison.failures
+        if comparison.strategies:
+            # the folder may hold further strategies and runs, made before
+            whole = read_comparison(
+                folder,
+                against=earlier,
+                benchmark=name,
+                made=comparison,
+            )
+            _finish(whole, folder, json)
     if failures:
         more = f" ({plural(len(failures) - 1, 'more failure')}.)" if failures[1:] else ""
         raise UserError(failures[0] + more)
@@ -280,6 +285,8 @@ def _finish(comparison: Comparison, folder: Path, json: bool) -> None:
             say(best_in_words(comparison))
 
     emit(content, json, show)
+    for line in comparison.merged:
+        note(in_a_line(line))
     note_absent(content["benchmark"], [s["best"]["final"] for s in content["strategies"]])
     for banner in (comparison.objective.warning, comparison.objective.benchmark.banner):
         if banner:

@@ -133,6 +133,20 @@ WithOption = Annotated[
     list[Path] | None,
     typer.Option("--with", help="A table whose metrics are joined, as snas measure writes it."),
 ]
+AgainstOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FOLDER|FILE|URL|NAME",
+        help=(
+            "Earlier results of the same problems, judged with these: a folder, an archive, or the"
+            " name of one in an index."
+        ),
+    ),
+]
+IndexOption = Annotated[
+    str,
+    typer.Option(metavar="FILE|URL", help="An index of archives beside that of the project."),
+]
 WorkersOption = Annotated[
     int | None,
     typer.Option(

@@ -11,8 +11,10 @@ import typer
 
 from surrogate_nas.cli.options import (
     PROCESSES,
+    AgainstOption,
     BlindOption,
     EngineOption,
+    IndexOption,
     StrategiesOption,
     WorkersOption,
     entering,
@@ -23,6 +25,7 @@ from surrogate_nas.cli.options import (
 from surrogate_nas.cli.output import (
     JsonOption,
     emit,
+    in_a_line,
     note,
     note_more,
     progress_bar,
@@ -32,6 +35,7 @@ from surrogate_nas.cli.output import (
     write_pages,
 )
 from surrogate_nas.cli.serve import ServeOption, shown
+from surrogate_nas.core.errors import UserError
 
 if TYPE_CHECKING:
     from surrogate_nas.study.suite import SuiteResult
@@ -69,6 +73,8 @@ def suite(
             )
         ),
     ] = None,
+    against: AgainstOption = None,
+    index: IndexOption = "",
     serve: ServeOption = False,
     json: JsonOption = False,
     **options: Any,
@@ -79,9 +85,12 @@ def suite(
     Examples:
       snas suite starter --serve
       snas suite standard --strategies random,local_search,mine.py:Mine --workers 2
+      snas suite starter --strategies mine.py:Mine --out results/mine --against theirs.zip
       snas suite mine.toml --runs 5 --out results/own --engine dask:tcp://HOST:8786
     """
-    from surrogate_nas.study.api import run_suite
+    from surrogate_nas.report.reading import kind_of
+    from surrogate_nas.study.api import run_suite, stored_suite
+    from surrogate_nas.study.archive import opened
     from surrogate_nas.study.places import is_of_suite
     from surrogate_nas.study.problem import read_suite
 
@@ -90,11 +99,17 @@ def suite(
     chosen = asked.entered(entered, runs)
     chosen = chosen if seed is None else replace(chosen, seed=seed)
     folder = results_folder(out, "suite", "suite", chosen.name, is_own=is_of_suite(chosen))
-    with shown(folder, serve), progress_bar("runs") as progress:
-        result = run_suite(
-            chosen, folder, workers=workers, engine=engine, progress=progress, **options
-        )
-    finish(result, folder, json)
+    with opened(against or (), index=index) as earlier:
+        for other in earlier:
+            if kind_of(other) != "suite":
+                raise UserError(f"{other} holds no results of snas suite.")
+        with shown(folder, serve), progress_bar("runs") as progress:
+            result = run_suite(
+                chosen, folder, workers=workers, engine=engine, progress=progress, **options
+            )
+        if earlier:
+            result = stored_suite(folder, against=earlier)
+        finish(result, folder, json)
 
 
 def finish(result: SuiteResult, folder: Path, json: bool) -> None:
@@ -131,6 +146,8 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
         show_verdict(result.verdict)
 
     emit(content, json, show)
+    for line in result.merged:
+        note(in_a_line(line))
     for problem in result.problems:
         if problem.remark:
             note(f"{problem.name}: {problem.remark}")

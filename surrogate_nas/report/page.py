@@ -169,6 +169,12 @@ def _verdict_content(study: Study) -> tuple[list[Paragraph], Table | None]:
     return sentences, Table(heads, rows, texts=3)
 
 
+def _merged(study: Study) -> list[Notice]:
+    """Whose runs stand on the page, where these are of several folders."""
+    lines = study.result.merged
+    return [Notice("Judged together:", items=lines, bad=False)] if lines else []
+
+
 def _of_comparison(study: Study) -> Header:
     comparison = study.comparison
     description = comparison.description
@@ -183,7 +189,7 @@ def _of_comparison(study: Study) -> Header:
         f" · {runs} × {budget}",
         *_links(study, ("Numbers as JSON", study.numbers)),
     ]
-    boxes = []
+    boxes = _merged(study)
     if objective.warning:
         boxes.append(Notice("Searched on final metrics.", objective.warning))
     if benchmark.banner:
@@ -218,7 +224,7 @@ def _of_suite(study: Study) -> Header:
     if len(budgets) == 1:
         ((budget, unit),) = budgets
         counts += f" × {budget:,g} {unit}"
-    boxes = []
+    boxes = _merged(study)
     failures = result.failures
     if failures:
         failed = f"{plural(len(failures), 'run')} failed"

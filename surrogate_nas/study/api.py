@@ -576,8 +576,10 @@ def stored_suite(
     """
     folders = _folders(folder, against)
     read = {one: _stored_runs(one, benchmark, verify) for one in folders}
-    suite, comparisons = merged_suites(read) if folders[1:] else read[folders[0]]
-    return suite_of(suite, comparisons, None if folders[1:] else folders[0])
+    if not folders[1:]:
+        return suite_of(*read[folders[0]], folders[0])
+    suite, comparisons, merged = merged_suites(read)
+    return replace(suite_of(suite, comparisons), merged=merged)
 
 
 def _stored_runs(folder: Path, benchmark: str | None, verify: bool) -> SuiteRuns:

@@ -54,6 +54,8 @@ from surrogate_nas.study.verdict import Evidence, Verdict, ends_of, figures_of, 
 if TYPE_CHECKING:
     import pandas
 
+MERGED = "merged"
+"""What a description of the runs of several folders calls the lines about these."""
 STEP = "lambda-"
 """How the name of a problem of a path over λ begins."""
 _MOST_CONSIDERED = 1000
@@ -109,6 +111,11 @@ class StudyResult:
         @property
         def sentences(self) -> list[str]:
             """The verdict in words."""
+
+    @property
+    def merged(self) -> Sequence[str]:
+        """Of several folders: whose runs are in it and what does not count, a line each."""
+        return ()
 
     @property
     def name(self) -> str:
@@ -215,6 +222,11 @@ class Comparison(StudyResult):
     def missing(self) -> int:
         """How many runs of what was begun have not ended yet."""
         return len(self.description["strategies"]) * int(self.description["runs"]) - len(self.runs)
+
+    @property
+    def merged(self) -> Sequence[str]:
+        """Of several folders: whose runs are in it, a line each."""
+        return list(self.description.get(MERGED, ()))
 
     @property
     def failures(self) -> list[str]:
@@ -563,6 +575,7 @@ class Comparison(StudyResult):
             "tests": [asdict(test) for test in self.tests],
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
+            **({MERGED: self.merged} if self.merged else {}),
         }
 
     def _known_json(self) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.study.comparison import Comparison
+from surrogate_nas.study.archive import origin_of
+from surrogate_nas.study.beginning import BEGINNING
+from surrogate_nas.study.comparison import MERGED, Comparison
 from surrogate_nas.study.options import STORED
 from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
@@ -31,29 +33,38 @@ def merged_comparisons(comparisons: Mapping[Path, Comparison]) -> Comparison:
     return _merged(comparisons, _names([comparisons]))
 
 
-def merged_suites(suites: Mapping[Path, SuiteRuns]) -> SuiteRuns:
-    """One suite of the problems that several folders all hold."""
+def merged_suites(
+    suites: Mapping[Path, SuiteRuns],
+) -> tuple[Suite, Mapping[str, Comparison], Sequence[str]]:
+    """One suite of the problems that several folders all hold, and lines on whose runs are in it
+    and which problems do not count.
+    """
     (first, (one, _)), *others = suites.items()
     problems = []
-    refused = ""
+    left_out = []
     for problem in one.problems:
         by_folder = {folder: runs.get(problem.name) for folder, (_, runs) in suites.items()}
         comparisons = {
             folder: comparison for folder, comparison in by_folder.items() if comparison is not None
         }
         wrong = [
-            _differs(comparisons[first], comparisons[folder])
-            for folder, _ in others
-            if first in comparisons and folder in comparisons
+            f"{folder.name} has no run of it" for folder in suites if folder not in comparisons
         ]
-        if len(comparisons) == len(suites) and not any(wrong):
-            problems.append((problem, comparisons))
+        wrong += [
+            f"of {folder.name}: {difference}"
+            for folder, _ in others
+            if first in comparisons
+            and folder in comparisons
+            and (difference := _differs(comparisons[first], comparisons[folder]))
+        ]
+        if wrong:
+            left_out.append(f"{problem.name} does not count, {wrong[0]}.")
         else:
-            refused = refused or next(
-                (f": {problem.name}: {difference}" for difference in wrong if difference), ""
-            )
+            problems.append((problem, comparisons))
     if not problems:
-        raise UserError(f"{' and '.join(map(str, suites))} hold no problem in common{refused}.")
+        raise UserError(
+            f"{' and '.join(map(str, suites))} hold no problem in common: {left_out[0]}"
+        )
     names = _names([comparisons for _, comparisons in problems])
     runs: dict[str, int] = {}
     for folder, (asked, _) in suites.items():
@@ -69,16 +80,29 @@ def merged_suites(suites: Mapping[Path, SuiteRuns]) -> SuiteRuns:
         seed=one.seed,
         options=one.options,
     )
-    return suite, {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
+    merged = {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
+    return suite, merged, [*_origins(names), *left_out]
+
+
+def _origins(names: _Names) -> list[str]:
+    """Which strategies are of which archive."""
+    lines = []
+    folders = list(dict.fromkeys(folder for folder, _ in names))
+    first = {name for (of, _), name in names.items() if of == folders[0]}
+    for folder in folders:
+        if (archive := origin_of(folder)) is not None:
+            own = [name for (of, _), name in names.items() if of == folder and name not in first]
+            lines.append(f"{', '.join(own) or 'Nothing new'}: from {archive.origin}.")
+    return lines
 
 
 def _differs(one: Comparison, other: Comparison) -> str:
     """What keeps two comparisons from being judged together; empty where nothing does."""
-    if one.objective.fingerprint != other.objective.fingerprint:
-        mine, its = (
-            f"{comparison.objective} on {comparison.objective.benchmark.name}"
-            for comparison in (one, other)
-        )
+    mine, its = (
+        f"{comparison.objective} on {comparison.objective.benchmark.name}"
+        for comparison in (one, other)
+    )
+    if mine != its or one.objective.fingerprint != other.objective.fingerprint:
         asked = (
             f"{its} is another question than {mine}"
             if mine != its
@@ -87,6 +111,8 @@ def _differs(one: Comparison, other: Comparison) -> str:
         return (
             f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
         )
+    if one.description.get(BEGINNING) != other.description.get(BEGINNING):
+        return "it begins with other first or known cells"
     for name in ("budget", *(option.name for option in STORED)):
         if one.description.get(name) != other.description.get(name):
             its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
@@ -158,6 +184,7 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
     growing = {
         "strategies": labels,
         "runs": max(int(of.description["runs"]) for of in comparisons.values()),
+        MERGED: _origins(names),
     }
     return Comparison(
         first.objective,

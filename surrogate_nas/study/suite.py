@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.notebook import html_table
-from surrogate_nas.study.comparison import Comparison, Kind, StudyResult
+from surrogate_nas.study.comparison import MERGED, Comparison, Kind, StudyResult
 from surrogate_nas.study.curves import (
     Account,
     ProblemResult,
@@ -50,6 +50,7 @@ class SuiteResult(StudyResult):
         versions: How many versions of each user's strategy were run on these problems and seeds.
         comparisons: All trials by problem, where they were read from a folder.
         missing: How many runs have not ended yet.
+        merged: Of several folders: whose runs are in it and what does not count, a line each.
         folder: Where they are stored; None in memory.
 
     Example:
@@ -67,6 +68,7 @@ class SuiteResult(StudyResult):
     versions: Mapping[str, int] = field(default_factory=dict)
     comparisons: Mapping[str, Comparison] = field(default_factory=dict, repr=False)
     missing: int = 0
+    merged: Sequence[str] = ()
     folder: Path | None = None
 
     @property
@@ -220,6 +222,7 @@ class SuiteResult(StudyResult):
             "tests": self._tests_json(),
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
+            **({MERGED: list(self.merged)} if self.merged else {}),
         }
 
     def _overtuning_json(self, problem: ProblemResult) -> dict[str, dict[str, float]] | None:
