@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 from surrogate_nas.cli import (
     advise,
+    archive,
     baseline,
     compare,
     data,
@@ -53,7 +54,7 @@ PANELS = {
         "baseline",
         "paper",
     ),
-    "Read what was found": ("report", "serve", "export"),
+    "Read what was found": ("report", "serve", "export", "archive"),
     "See what there is": ("benchmarks", "strategies", "losses", "query", "data", "path"),
     "Bring your own": ("new", "check", "import"),
     "Train, measure, learn": (
@@ -108,6 +109,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data")
+app.add_typer(archive.app, name="archive")
 app.add_typer(new.app, name="new")
 for _command in (
     data.benchmarks,

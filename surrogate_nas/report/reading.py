@@ -14,6 +14,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal
 from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
+from surrogate_nas.study.archive import INDEX, Archive, create, file_of, index_of, unpack
 from surrogate_nas.study.comparison import (
     Comparison,
     FoundCell,
@@ -56,6 +57,7 @@ __all__ = [
     "BASELINES",
     "BASELINE_SETTINGS",
     "BEST_SHOWN",
+    "INDEX",
     "MARKED",
     "PLAN",
     "PROBLEMS",
@@ -63,6 +65,7 @@ __all__ = [
     "TABLES",
     "TARGET",
     "Anytime",
+    "Archive",
     "Comparison",
     "FoundCell",
     "InFlight",
@@ -90,12 +93,15 @@ __all__ = [
     "best_cells",
     "best_of",
     "bold",
+    "create",
     "diagnose",
     "ends",
     "escaped",
     "expected_runtime",
+    "file_of",
     "final_metrics",
     "final_questions",
+    "index_of",
     "interval",
     "joined",
     "kind_of",
@@ -109,6 +115,7 @@ __all__ = [
     "tabular",
     "trivial_cells",
     "undominated",
+    "unpack",
     "value_of",
     "values_of",
     "write_tables",

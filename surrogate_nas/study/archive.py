@@ -500,7 +500,7 @@ def file_of(place: str, folder: Path, *, index: str | Path = "") -> Path:
         path = folder / "fetched.zip"
         download(place, path, LIMITS.packed)
         return path
-    if os.path.exists(place):
+    if os.path.isfile(place):
         return Path(place)
     known = read_index(index)
     if place not in known:

@@ -120,6 +120,7 @@ def verify(
     path: Path,
     *,
     replay_all: bool = False,
+    benchmark: str | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Verify an archive.
@@ -128,6 +129,7 @@ def verify(
         path: Its file.
         replay_all: Whether all runs of the project's own strategies on tables are made again, not
             a share of them that follows from the archive's digest.
+        benchmark: A benchmark's name again, where opening it runs a file of the user's.
         progress: Called with (runs made again, runs in all).
     """
     found = Verification()
@@ -135,7 +137,7 @@ def verify(
         folder = Path(temporary)
         try:
             archive = found.archive = unpack(path, folder)
-            parts = list(_parts(folder, archive, found))
+            parts = list(_parts(folder, archive, benchmark, found))
             runs = [(part, run) for part in parts for run in _checked_runs(part, found)]
             found.runs = len(runs)
             chosen = _chosen(runs, found, archive.digest, replay_all=replay_all)
@@ -151,7 +153,9 @@ def verify(
     return found
 
 
-def _parts(folder: Path, archive: Archive, found: Verification) -> Iterator[_Part]:
+def _parts(
+    folder: Path, archive: Archive, benchmark: str | None, found: Verification
+) -> Iterator[_Part]:
     """The comparisons of an archive that can be read, each with its objective."""
     is_suite = (folder / PLAN).is_file()
     suite = read_plan(folder / PLAN) if is_suite else None
@@ -170,7 +174,7 @@ def _parts(folder: Path, archive: Archive, found: Verification) -> Iterator[_Par
         lacking = [name for name in lacking if f"{place}{name}" not in archive.files]
         found.problems += [f"{place}{name} is missing." for name in lacking]
         try:
-            part = _part(place, store, runs)
+            part = _part(place, store, runs, benchmark)
         except UserError as error:
             found.problems.append(f"{place}{DESCRIPTION}: {error}")
             continue
@@ -185,14 +189,14 @@ def _parts(folder: Path, archive: Archive, found: Verification) -> Iterator[_Par
     found.problems += [f"{name} belongs to no run." for name in sorted({*archive.files} - names)]
 
 
-def _part(place: str, store: Store, runs: Mapping[str, int]) -> _Part:
+def _part(place: str, store: Store, runs: Mapping[str, int], benchmark: str | None) -> _Part:
     description = store.read()
     if lacking := [label for label in runs if label not in description["strategies"]]:
         raise UserError(f"it has no strategy {lacking[0]}.")
     finals = description["objective"].get("search_on_final", [])
     if finals:
         raise UserError(f"it searches on {', '.join(finals)}, a final metric: nothing is held out.")
-    objective = stored_objective(store.folder, description, None, recorded=False)
+    objective = stored_objective(store.folder, description, benchmark, recorded=False)
     return _Part(place, store, runs, description, objective)
 
 
@@ -275,15 +279,19 @@ def _checked_runs(part: _Part, found: Verification) -> list[Run]:
             path = part.store.path(label, number)
             try:
                 run = part.store.load(label, number, space)
-                if run is None:
-                    if path.is_file():
-                        raise UserError(f"{path} has not ended.")
-                    continue  # told as missing
-                check_run(run, part.objective, path)
-                wrong = _wrong_with(part, run)
+                if run is not None:
+                    check_run(run, part.objective, path)
             except UserError as error:
                 found.problems.append(str(error))
                 continue
+            if run is None:
+                if path.is_file():  # else it was told that it is missing
+                    found.problems.append(f"{path} has not ended.")
+                continue
+            try:
+                wrong = _wrong_with(part, run)
+            except (KeyError, ValueError) as error:  # a trial without what its epochs have
+                wrong = f"a trial has other values than its objective: {error}."
             if wrong:
                 found.problems.append(f"{path}: {wrong}")
             else:

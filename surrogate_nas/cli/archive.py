@@ -1,0 +1,135 @@
+"""Commands about archives: sealing results in one file, verifying one, and a board of several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from surrogate_nas.cli.options import IndexOption
+from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
+from surrogate_nas.core.errors import UserError
+
+app = typer.Typer(
+    no_args_is_help=True, help="Seal results in one file, verify one, publish several."
+)
+
+ByOption = Annotated[str, typer.Option(help="Who made the runs.")]
+LicenceOption = Annotated[
+    str, typer.Option(help="The licence under which they are passed on, such as CC-BY-4.0.")
+]
+
+
+@app.command()
+def create(
+    folder: Annotated[
+        Path, typer.Argument(help="What was --out of compare or suite, with all its runs.")
+    ],
+    out: Annotated[Path, typer.Argument(help="The file to write, such as mine.zip.")],
+    name: Annotated[
+        str, typer.Option(help="What others call it; the suite's or the folder's if left out.")
+    ] = "",
+    by: ByOption = "",
+    how: Annotated[str, typer.Option("--note", help="How they were made.")] = "",
+    licence: LicenceOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Seal a finished comparison or suite in one file.
+
+    It holds all runs, what was asked, the versions that made them, and the licences and papers of
+    the tables; of users' strategies also the source.
+
+    \b
+    Examples:
+      snas archive create results/suite-starter starter.zip
+      snas archive create results/mine mine.zip --by "A. Name" --licence CC-BY-4.0
+    """
+    from surrogate_nas.study import archive
+
+    made = archive.create(folder, out, name=name, by=by, note=how, licence=licence)
+    content = {
+        "name": made.name,
+        "file": str(out),
+        "bytes": out.stat().st_size,
+        "files": len(made.files),
+        "digest": made.digest,
+    }
+    emit(content, json, lambda: show_table(("", "archive"), list(content.items())))
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        str, typer.Argument(metavar="FILE|URL|NAME", help="An archive, or a name of an index.")
+    ],
+    replay: Annotated[
+        str, typer.Option(help="Which runs are made again: a share of each strategy's, or all.")
+    ] = "share",
+    bench: Annotated[
+        str | None, typer.Option(help="The benchmark again, where it is code of a file of yours.")
+    ] = None,
+    index: IndexOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Check an archive and make runs of it again.
+
+    It must be whole, and its results must follow from its seeds. Every score is looked up in the
+    tables of this release, and runs are made again where cells are tables. Code that comes with an
+    archive is never run.
+
+    \b
+    Examples:
+      snas archive verify starter.zip
+      snas archive verify starter.zip --replay all
+    """
+    from surrogate_nas.study import archive
+    from surrogate_nas.study.verification import verify as verify_file
+
+    if replay not in ("share", "all"):
+        raise UserError(f"--replay is share or all, not {replay!r:.40}.")
+    with TemporaryDirectory() as folder, progress_bar("runs made again") as progress:
+        path = archive.file_of(what, Path(folder), index=index)
+        found = verify_file(path, replay_all=replay == "all", benchmark=bench, progress=progress)
+    content = found.to_json()
+    rows = [(name, value) for name, value in content.items() if name not in ("problems", "notes")]
+    emit(content, json, lambda: show_table(("", "archive"), rows))
+    for line in found.notes:
+        note(in_a_line(line))
+    if found.problems:
+        first, *others = content["problems"]
+        for line in () if json else others:
+            note(in_a_line(line))
+        raise UserError(first)
+
+
+@app.command()
+def publish(
+    places: Annotated[
+        list[str],
+        typer.Argument(metavar="DIR|FILE|URL|NAME...", help="Folders of results, or archives."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    by: ByOption = "",
+    licence: LicenceOption = "",
+    index: IndexOption = "",
+    json: JsonOption = False,
+) -> None:
+    """Write a board: one page of several archives.
+
+    It opens offline, and the archives lie beside it. Folders are sealed first; --by and --licence
+    are theirs. The folder has an index, so that others name its archives in --against.
+
+    \b
+    Examples:
+      snas archive publish starter.zip results/mine --out board
+      snas compare --against mine --index board/index.json
+    """
+    from surrogate_nas.report.board import publish as publish_board
+
+    page, entries = publish_board(places, out, by=by, licence=licence, index=index)
+    content = {"page": str(page), "archives": entries}
+    rows = [(entry["name"], entry["address"], entry["bytes"]) for entry in entries]
+    emit(content, json, lambda: show_table(("archive", "file", "bytes"), rows))
+    note(f"Board: {page}")
