@@ -114,7 +114,14 @@ croissant: $(SETUP)  ## write the metadata (data/*.croissant.json) and the lists
 dist: $(SETUP)  ## sdist and wheel in dist/, tried in clean environments of Python 3.11, 3.12 and 3.13
 	$(BIN)/python analysis/dist.py
 
-## The tables that the project made
+## The archives and tables that the project made
+
+archive-%: $(SETUP)  ## run a suite, starter or another, and seal it in data/archives/ (goes on)
+	$(BIN)/snas suite $* --workers $(WORKERS) --out results/suite-$*
+	$(BIN)/snas archive create results/suite-$* results/$*.zip --by 'surrogate_nas developers' \
+	    --note 'make archive-$*' --licence MIT
+	$(BIN)/snas archive publish $(filter-out data/archives/$*.zip,$(wildcard data/archives/*.zip)) \
+	    results/$*.zip --out data/archives
 
 table: $(SETUP)  ## train every functional class on Fashion-MNIST and write data/fashion.h5 (hours; goes on)
 	$(ONE_THREAD) $(BIN)/snas table fashion --beside nb201-cifar10 --out data/fashion.h5 --workers $(WORKERS)
