@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict
 from numbers import Real
@@ -144,6 +145,8 @@ _OF_STRATEGIES: dict[str, Callable[[Iterable[float]], float]] = {
 """Tables with a column a strategy, and what is best in a row of them."""
 _KEYS = {"problem", "unit", "target"}
 
+_KEPT_APART = "\u200b"
+"""Between two hyphens, which LaTeX would set as a dash."""
 _ESCAPED = str.maketrans(
     {letter: f"\\{letter}" for letter in "&%$#_{}"}
     | {letter: f"${letter}$" for letter in "<>|"}
@@ -155,8 +158,13 @@ _ESCAPED = str.maketrans(
     }
     | {"[": "{[}", "]": "{]}"}  # a row that begins with one would lend it to the line break before
     | {"−": r"$-$", "–": "--", "…": r"\dots{}", "λ": r"$\lambda$", "×": r"$\times$", "≤": r"$\leq$"}
-    | {"≥": r"$\geq$", "±": r"$\pm$"}
+    | {"≥": r"$\geq$", "±": r"$\pm$", "→": r"$\to$", "∞": r"$\infty$", "—": "---"}
+    | {"‘": "`", "’": "'", "“": "``", "”": "''", _KEPT_APART: "{}"}
 )
+_LETTERS = "ĂăĄąĆćČčĎďĐđĘęĚěĞğİıĹĺĽľŁłŃńŇňŐőŒœŔŕŘřŚśŞşŠšŢţŤťŮůŰűŸŹźŻżŽž"
+"""Beyond Latin-1, what the fonts of LaTeX's encoding T1 have."""
+_SIGNS = "".join(chr(code) for code in _ESCAPED if code > 255)
+_UNSET = re.compile(f"[^ -~¡-ÿ{_LETTERS}{_SIGNS}]")
 
 
 def write_tables(result: SuiteResult, folder: Path) -> None:
@@ -250,13 +258,14 @@ def tabular(
 
 
 def escaped(text: str) -> str:
-    """A text as LaTeX sets it, on one line.
+    """A text as LaTeX sets it, on one line; a letter that it has no font for by its number.
 
     Example:
-        >>> escaped("bo_epochs(n=5) & 100 %")
-        'bo\\\\_epochs(n=5) \\\\& 100 \\\\%'
+        >>> escaped("bo_epochs(n=5) & 100 % --x 字")
+        'bo\\\\_epochs(n=5) \\\\& 100 \\\\% -{}-x {[}U+5B57{]}'
     """
-    return " ".join(text.split()).translate(_ESCAPED)
+    line = re.sub("-(?=-)", f"-{_KEPT_APART}", " ".join(text.split()))
+    return _UNSET.sub(lambda letter: f"[U+{ord(letter[0]):04X}]", line).translate(_ESCAPED)
 
 
 def bold(content: str) -> str:
