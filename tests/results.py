@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,3 +78,15 @@ def bare(result: Comparison | SuiteResult) -> Any:
     for strategy in content["strategies"]:
         del strategy["real_seconds"]
     return content
+
+
+def balanced(text: str) -> bool:
+    """Whether every environment and every brace is closed, in order."""
+    opened: list[str] = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+        if kind == "begin":
+            opened.append(name)
+        elif not opened or opened.pop() != name:
+            return False
+    bare = re.sub(r"\\[{}]", "", text)
+    return not opened and bare.count("{") == bare.count("}")

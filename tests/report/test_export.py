@@ -36,6 +36,7 @@ from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.lambda_path import lambda_path, read_lambda_path
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from tests.conftest import Snas
+from tests.results import balanced
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -277,18 +278,6 @@ def test_the_real_dashboard_shows_values_parameters_and_the_front(
         ("0-1", "0-2", "1-2"), re.findall(r"\|?(\w+)~", first.cell.text), strict=False
     ):
         assert f"{position} {part}" in text
-
-
-def balanced(text: str) -> bool:
-    """Whether every environment and every brace is closed, in order."""
-    opened: list[str] = []
-    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", text):
-        if kind == "begin":
-            opened.append(name)
-        elif not opened or opened.pop() != name:
-            return False
-    bare = re.sub(r"\\[{}]", "", text)
-    return not opened and bare.count("{") == bare.count("}")
 
 
 def rows_of(text: str) -> dict[str, list[str]]:

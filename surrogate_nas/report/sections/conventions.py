@@ -11,6 +11,7 @@ from surrogate_nas.benchmarks import load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NOTHING, scientific
 from surrogate_nas.objective import Objective
+from surrogate_nas.report.bibliography import citations_of_data, papers_of_strategies
 from surrogate_nas.report.markup import (
     Block,
     Column,
@@ -24,7 +25,7 @@ from surrogate_nas.report.markup import (
     section,
 )
 from surrogate_nas.report.reading import RESAMPLES, Comparison, Study, provenance
-from surrogate_nas.strategies import described, strategy_entry
+from surrogate_nas.strategies import strategy_entry
 
 _SUITE = (
     (
@@ -150,8 +151,7 @@ def suite_provenance(study: Study) -> Section | None:
     for name in dict.fromkeys(p.problem.benchmark for p in result.problems):
         rows += _benchmark(name)
     rows += [
-        ("to cite", paper)
-        for paper in _papers(strategy_entry(name).name for name in result.strategies)
+        ("to cite", paper) for paper in _cited(papers_of_strategies(result.strategies).values())
     ]
     rows += [(str(name), str(value)) for name, value in provenance().items()]
     further = Paragraph(
@@ -199,14 +199,10 @@ def _benchmark(name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _papers(strategies: Iterable[str]) -> list[str]:
-    """The papers of strategies that name one, each once."""
-    papers = {entry["name"]: entry["paper"] for entry in described()}
-    return list(
-        dict.fromkeys(
-            paper.replace('"', "") for name in strategies if (paper := papers.get(name, ""))
-        )
-    )
+def _cited(papers: Iterable[str]) -> list[str]:
+    """Citations as a page has them, each once."""
+    plain = (paper.replace('"', "").rstrip(".") for paper in papers if paper)
+    return list(dict.fromkeys(plain))
 
 
 def conventions(comparison: Comparison) -> list[str]:
@@ -338,14 +334,9 @@ def citations(comparison: Comparison) -> list[str]:
     """The papers to cite for all that a comparison used: its data, its space, its strategies; each
     once.
     """
-    benchmark = comparison.objective.benchmark
-    papers = {strategy["name"]: strategy["paper"] for strategy in described()}
-    used = [
-        *benchmark.citation.split("; "),
-        benchmark.space.citation,
-        *map(papers.get, comparison.strategies),
-    ]
-    return list(dict.fromkeys(paper.replace('"', "").rstrip(".") for paper in used if paper))
+    own = comparison.description.get("sources", {})
+    papers = papers_of_strategies(comparison.strategies, own)
+    return _cited([*citations_of_data(comparison), *papers.values()])
 
 
 def provenance_rows(comparison: Comparison) -> list[tuple[str, str]]:

@@ -1,0 +1,205 @@
+"""The papers of what a study used, as BibTeX: of its tables, its spaces and its strategies.
+
+A citation of this project is one line, ``Authors, Title, Venue year``, the title in quotation marks
+or not. It has family names only, so an entry has no more.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import chain, count
+
+from surrogate_nas.report.reading import Comparison, escaped
+from surrogate_nas.strategies import described, strategy_entry
+
+_AUTHORS = re.compile(r"(?P<authors>[^,&:]+ et al\.|(?:[^,&:]+, )*[^,&:]+ & [^,&:]+), (?P<rest>.+)")
+_QUOTED = re.compile(r'(?P<authors>[^"]+), "(?P<title>[^"]+)", (?P<venue>.+)')
+_ARXIV = r"arXiv:[\d.]+, (?:19|20)\d\d"
+_PLAIN = re.compile(rf"(?P<title>.+?), (?P<venue>{_ARXIV}|[^,]*\b(?:19|20)\d\d\b[^,]*)")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_NUMBER = re.compile(r"arXiv[ :](\d\d)\d\d")
+"""An arXiv number begins with the year and the month."""
+_SMALL = {"a", "an", "the", "on", "is", "of"}
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A citation in its parts.
+
+    Attributes:
+        authors: Family names; ``others`` the last where the citation says *et al.*
+        title: Its title.
+        venue: Where it appeared, without the year.
+        year: Four digits, or empty.
+    """
+
+    authors: tuple[str, ...]
+    title: str
+    venue: str
+    year: str
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """What two citations of one paper share, which may shorten its title or its authors."""
+        first = self.authors[0] if self.authors else ""
+        return first, self.year, self.title.partition(":")[0].casefold()
+
+    @property
+    def key(self) -> str:
+        """The first author, the year and the first word of the title, in ASCII."""
+        first = self.authors[0].split()[-1] if self.authors else ""
+        words = [word for word in re.split(r"[^\w-]+", self.title.lower()) if word not in _SMALL]
+        return "".join(map(_ascii, (first, self.year, words[0] if words else ""))) or "paper"
+
+    def bibtex(self, key: str) -> str:
+        """The entry under a key, with all texts escaped.
+
+        Args:
+            key: Of the file's entries none other has it.
+        """
+        fields = {
+            "author": " and ".join(
+                name if name == "others" else f"{{{escaped(name)}}}" for name in self.authors
+            ),
+            "title": f"{{{escaped(self.title)}}}",
+            "howpublished": escaped(self.venue),
+            "year": self.year,
+        }
+        lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+        return "\n".join([f"@misc{{{key},", *lines, "}", ""])
+
+
+def _ascii(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]", "", plain.lower())
+
+
+def paper_of(citation: str) -> Paper | None:
+    """Take a citation apart; None for a text that is none, such as ``the user's own``.
+
+    Args:
+        citation: One line, as tables, spaces and strategies have it.
+
+    Example:
+        >>> paper = paper_of("Klein & Hutter, Tabular Benchmarks, arXiv:1905.04970, 2019")
+        >>> paper.authors, paper.title, paper.venue, paper.year
+        (('Klein', 'Hutter'), 'Tabular Benchmarks', 'arXiv:1905.04970', '2019')
+        >>> paper.key, paper_of("the user's own")
+        ('klein2019tabular', None)
+    """
+    text = " ".join(citation.split()).rstrip(".")
+    found = _QUOTED.fullmatch(text)
+    if found is None:
+        named = _AUTHORS.fullmatch(text)
+        authors = named["authors"] if named else ""
+        found = _PLAIN.fullmatch(named["rest"] if named else text)
+    else:
+        authors = found["authors"]
+    if found is None:
+        return None
+    venue = found["venue"]
+    years = _YEAR.findall(venue)
+    number = _NUMBER.search(venue)
+    year = years[-1] if years else f"20{number[1]}" if number else ""
+    if years:
+        venue = re.sub(rf",?\s*\b{year}\b", "", venue).strip(" ,")
+    return Paper(_names(authors), found["title"], venue, year)
+
+
+def _names(authors: str) -> tuple[str, ...]:
+    """Family names one by one, as BibTeX wants them."""
+    if authors.endswith(" et al."):
+        return authors.removesuffix(" et al."), "others"
+    return tuple(name.strip() for name in re.split(r", | & ", authors) if name.strip())
+
+
+def papers_of_strategies(labels: Iterable[str], own: Collection[str] = ()) -> dict[str, str]:
+    """The citation of each strategy by its label; empty where its file names none.
+
+    Args:
+        labels: As results carry them.
+        own: Those of users' files, whose names may be those of ours.
+    """
+    known = {entry["name"]: entry["paper"] for entry in described()}
+    papers = {}
+    for label in labels:
+        entry = strategy_entry(label)
+        name = f"{entry.name.partition(':')[0]}:…" if entry.origin == "bridge" else entry.name
+        papers[label] = "" if label in own else known.get(name, "")
+    return papers
+
+
+def citations_of_data(comparison: Comparison) -> list[str]:
+    """The citations of a comparison's table and of its space, each once.
+
+    Args:
+        comparison: With its table, or without it.
+    """
+    benchmark = comparison.objective.benchmark
+    cited = [*benchmark.citation.split("; "), benchmark.space.citation]
+    return list(dict.fromkeys(filter(None, cited)))
+
+
+class Bibliography:
+    """Papers by their keys; one that is cited twice, also with a shorter title, is there once.
+
+    Example:
+        >>> papers = Bibliography()
+        >>> papers.cite("Dong et al., NATS-Bench, TPAMI 2021")
+        'dong2021natsbench'
+        >>> papers.cite('Dong et al., "NATS-Bench: Benchmarking NAS", TPAMI 2021')
+        'dong2021natsbench'
+        >>> papers.papers["dong2021natsbench"].title
+        'NATS-Bench: Benchmarking NAS'
+    """
+
+    def __init__(self) -> None:
+        """Know no paper yet."""
+        self.papers: dict[str, Paper] = {}
+
+    def cite(self, citation: str) -> str:
+        """The key of a paper, which is taken in; empty for a text that is no citation.
+
+        Args:
+            citation: As `paper_of` takes it.
+        """
+        paper = paper_of(citation)
+        return "" if paper is None else self.take(paper)
+
+    def take(self, paper: Paper) -> str:
+        """The key of a paper, which is taken in where it is new.
+
+        Args:
+            paper: In its parts.
+        """
+        for key, known in self.papers.items():
+            if known.identity == paper.identity:
+                self.papers[key] = max(known, paper, key=_detail)
+                return key
+        keys = chain([paper.key], (f"{paper.key}-{number}" for number in count(2)))
+        key = next(key for key in keys if key not in self.papers)
+        self.papers[key] = paper
+        return key
+
+    def bibtex(self, without: Iterable[str] = ()) -> str:
+        """The whole file.
+
+        Args:
+            without: What has no paper, which a comment names.
+        """
+        lines = [
+            "% Family names only, as the lab knows them: complete the entries before printing."
+        ]
+        # outside of an entry BibTeX skips all but an @
+        names = (" ".join(name.split()).replace("@", "(at)") for name in without)
+        lines += [f"% No paper is known here of {name}." for name in names]
+        entries = [paper.bibtex(key) for key, paper in self.papers.items()]
+        return "\n".join([*lines, "", *entries])
+
+
+def _detail(paper: Paper) -> tuple[bool, int, int]:
+    """How much a citation tells: all authors, a longer title."""
+    return "others" not in paper.authors, len(paper.title), len(paper.authors)
