@@ -16,6 +16,7 @@ from surrogate_nas.report.style import Style, styles
 from surrogate_nas.study.api import read_comparison, stored_problems, stored_suite
 from surrogate_nas.study.archive import INDEX, Archive, create, file_of, index_of, unpack
 from surrogate_nas.study.comparison import (
+    STEP,
     Comparison,
     FoundCell,
     Kind,
@@ -32,13 +33,13 @@ from surrogate_nas.study.decision import Rival, Statement
 from surrogate_nas.study.diagnosis import diagnose, trivial_cells
 from surrogate_nas.study.lambda_path import LambdaPath, read_lambda_path, steps_in
 from surrogate_nas.study.ledger import Ledger
-from surrogate_nas.study.options import BEST_SHOWN
+from surrogate_nas.study.options import BEST_SHOWN, STORED
 from surrogate_nas.study.run import Run, RunWatch
 from surrogate_nas.study.running import InFlight, Running
 from surrogate_nas.study.running_file import read_running
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
-from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, as_file_name, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import (
     TABLES,
@@ -62,6 +63,8 @@ __all__ = [
     "PLAN",
     "PROBLEMS",
     "RESAMPLES",
+    "STEP",
+    "STORED",
     "TABLES",
     "TARGET",
     "Anytime",
@@ -89,6 +92,7 @@ __all__ = [
     "Values",
     "Verdict",
     "as_csv",
+    "as_file_name",
     "as_latex",
     "best_cells",
     "best_of",

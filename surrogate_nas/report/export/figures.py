@@ -183,7 +183,7 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     out = Path(out)
     written = []
     captions = []
-    for folder, picture in _pictures(result):
+    for folder, picture in pictures(result):
         name = f"{folder}{picture.name}"
         captions.append(f"{name}: {picture.caption}\n")
         for suffix, content in rendered(picture).items():
@@ -191,8 +191,8 @@ def write_figures(source: Source, out: str | Path) -> list[Path]:
     return [*written, write_whole(out / "captions.txt", "".join(captions))]
 
 
-def _pictures(result: StudyResult) -> Iterator[tuple[str, Picture]]:
-    """Every figure with its folder."""
+def pictures(result: StudyResult) -> Iterator[tuple[str, Picture]]:
+    """Every figure with its folder, that of a problem or empty."""
     from surrogate_nas.report.page import Page
 
     if result.problems and not isinstance(result, Comparison):
