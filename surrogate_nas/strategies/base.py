@@ -36,6 +36,9 @@ class Strategy(ABC):
         uses_known: Declares that it reads `known`.
         needs_supernet: Declares that it trains with a `supernet_context` (see
             `surrogate_nas.strategies.oneshot`).
+        from_outside: Declares that its answers come from a program or a person outside, who may
+            answer otherwise the next time. It reads `problem`, and may return no cell, which ends
+            the run. What it answers is stored with the run, which is made again from there.
         needs: The libraries of extras that it cannot be made without, as Python imports them.
         epochs: What a request may ask for, rising; none where training plays no part, and cells are
             asked for plainly.
@@ -48,6 +51,10 @@ class Strategy(ABC):
             ``metric(name, cells)``; see `surrogate_nas.objective.FreeTerms`).
         supernet_context: What it trains with, where it declares that it needs one; None for all
             others.
+        problem: What is minimised, under which limits and for which budget, where it is
+            `from_outside`; as `surrogate_nas.objective.problem.problem_of` gives it.
+        remarks: What is stored with its last answer where it is `from_outside`, as JSON can hold
+            it; ``usage``, numbers by name, is added up over the run.
         space: The space that cells come from.
         rng: The strategy's own generator, made from the seed.
 
@@ -72,6 +79,7 @@ class Strategy(ABC):
     many_objectives: ClassVar[bool] = False
     uses_known: ClassVar[bool] = False
     needs_supernet: ClassVar[bool] = False
+    from_outside: ClassVar[bool] = False
     needs: ClassVar[tuple[str, ...]] = ()
     epochs: Sequence[int] = ()
     readable: Mapping[int, Sequence[str]] = {}
@@ -79,6 +87,8 @@ class Strategy(ABC):
     objectives: int = 1
     known: Any = None
     supernet_context: Any = None
+    problem: Mapping[str, Any] | None = None
+    remarks: Mapping[str, Any] = {}
 
     def __init__(self, space: Space, *, seed: int) -> None:
         """Store the space and make the generator.

@@ -91,7 +91,7 @@ class AskTell:
         self._first: list[Cell] = first_cells(self._space, first, options.seed, seed)
         entry = strategy_entry(strategy)
         introduce(entry, objective.parts)
-        settings = settings_of(objective, hidden, entry)
+        settings = settings_of(objective, hidden, entry, {})
         make = partial(
             sandboxed,
             entry,
@@ -150,7 +150,8 @@ class AskTell:
             n: The most that may be returned, at least 1.
 
         Returns:
-            Between 1 and `n` cells; requests where the strategy chooses epochs.
+            Between 1 and `n` cells; requests where the strategy chooses epochs; none where a
+            program outside wants no more.
 
         Raises:
             UserError: `n` is below 1, or the strategy failed.

@@ -24,6 +24,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Start, Trial
+from surrogate_nas.study.answers import USAGE
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.judging import found_by
@@ -606,6 +607,7 @@ class Comparison(StudyResult):
             "distinct_cells": sum(len({trial.cell for trial in run.trials}) for run in runs),
             "simulated_seconds": sum(run.simulated_seconds for run in runs),
             **_judging_json(runs),
+            **_usage_json(runs),
             "real_seconds": sum(run.real_seconds for run in runs),
         }
 
@@ -631,6 +633,14 @@ def _judging_json(runs: Sequence[Run]) -> dict[str, Any]:
             "failures": [reason for one in judged for reason in one.failures],
         }
     }
+
+
+def _usage_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """What answers from outside cost in all runs, as was told; nothing where nothing was."""
+    told = [run.diagnosis.get(USAGE, {}) for run in runs]
+    names = dict.fromkeys(name for one in told for name in one)
+    usage = {name: sum(one.get(name, 0.0) for one in told) for name in names}
+    return {USAGE: usage} if usage else {}
 
 
 def final_metrics(

@@ -281,6 +281,20 @@ class Options:
             help="Memory that a training in a slot may take, such as 4GB.",
         ),
     ] = None
+    budget_tokens: Annotated[
+        int | None,
+        OptionSpec(
+            text=(
+                "The most tokens that a program outside may take for its answers in one run, as it"
+                " tells itself; None for no limit. An answer that passes it does not count."
+            ),
+            flag="--budget-tokens",
+            help="The most tokens of a run, as a program outside tells them.",
+            noun="A budget in tokens",
+            minimum=1,
+            maximum=MOST,
+        ),
+    ] = None
     hidden: Annotated[
         bool,
         OptionSpec(

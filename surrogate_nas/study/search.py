@@ -16,13 +16,16 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.threads import one_thread
+from surrogate_nas.files import Journal
 from surrogate_nas.objective import Objective
+from surrogate_nas.objective.problem import problem_of
 from surrogate_nas.objective.supernet_context import supernet_context_of
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
+from surrogate_nas.study.answers import USAGE, Recorded
 from surrogate_nas.study.beginning import NOTHING, Beginning
 from surrogate_nas.study.judging import judged
 from surrogate_nas.study.ledger import Asked, Ledger
@@ -90,8 +93,15 @@ def strategy_seed(seed: int, run: int) -> int:
     return int(_generator(seed, run, _STRATEGY_STREAM).integers(2**63))
 
 
-def settings_of(objective: Objective, hidden: bool, entry: StrategyEntry) -> dict[str, Any]:
-    """What a strategy is given beside the space, where it declares that it reads it."""
+def settings_of(
+    objective: Objective,
+    hidden: bool,
+    entry: StrategyEntry,
+    budget: Mapping[str, float | None],
+) -> dict[str, Any]:
+    """What a strategy is given beside the space, where it declares that it reads it; the budget by
+    unit.
+    """
     supernet_context = None
     if entry.is_trusted and entry.load().needs_supernet:
         supernet_context = supernet_context_of(objective, hidden=hidden)
@@ -102,6 +112,7 @@ def settings_of(objective: Objective, hidden: bool, entry: StrategyEntry) -> dic
         "qualities": objective.qualities,
         "objectives": objective.parts,
         "supernet_context": supernet_context,
+        "problem": {**problem_of(objective), "budget": budget},
     }
 
 
@@ -134,7 +145,7 @@ def make_run(
         file = None if store is None else store.running_path(name, run)
         now = partial(Now, options.parallel, file, watcher)
         search = _Search(
-            objective, budget, options, run, log, watch, engine, beginning, now, shared
+            objective, budget, options, run, store, log, watch, engine, beginning, now, shared
         )
         folder = folder_of(entry)
         files = None if folder is None or store is None else Files(folder)
@@ -255,6 +266,7 @@ class _Search:
         budget: Budget,
         options: Options,
         run: int,
+        store: Store | None,
         log: RunLog | None,
         watch: Watch | None,
         engine: str,
@@ -270,6 +282,7 @@ class _Search:
         self.budget = budget
         self.options = options
         self.run = run
+        self.store = store
         self.log = log
         self.watch = watch
         self.trials: list[Trial] = []
@@ -289,7 +302,7 @@ class _Search:
             entry,
             self.space,
             limit=options.call_limit_seconds,
-            settings=settings_of(self.objective, options.hidden, entry),
+            settings=settings_of(self.objective, options.hidden, entry, self._limits(entry)),
             files=files,
         )
         seed = strategy_seed(options.seed, run)
@@ -298,9 +311,10 @@ class _Search:
         cells = self.beginning.asked(drawn, most)
         with (
             make(seed=seed) as plain,
-            scalarised(plain, make, self.objective.parts, seed) as strategy,
+            scalarised(plain, make, self.objective.parts, seed) as own,
+            self._recorded(own, entry) as strategy,
         ):
-            self.scalarised = isinstance(strategy, Scalarised)
+            self.scalarised = isinstance(own, Scalarised)
             try:
                 if self.beginning.known:
                     strategy.tell(self.beginning.known)
@@ -319,6 +333,19 @@ class _Search:
                 self.diagnosis = {**strategy.diagnosis(), **_told(slots)}
             finally:
                 self.strategy_seconds = strategy.seconds
+
+    @contextmanager
+    def _recorded(self, strategy: Sandboxed, entry: StrategyEntry) -> Iterator[Sandboxed]:
+        """The strategy itself, or what keeps its answers where these come from outside."""
+        if not strategy.flags.from_outside:
+            yield strategy
+            return
+        journal = Journal(None, {})
+        if self.store is not None:
+            journal = self.store.answers(entry.label, self.run)
+        with journal:
+            epochs = self.objective.fidelities if strategy.flags.chooses_epochs else ()
+            yield Recorded(strategy, journal, self.space, epochs)
 
     def judged(self, run: Run) -> Run:
         """The run with what other seeds say of its answer, where its search saw drawn ones."""
@@ -351,7 +378,9 @@ class _Search:
                 self._let_work(strategy, self.ledger.cost)
                 if self.ended:
                     return
-                asked = strategy.ask(min(strategy.flags.batch_size, self.left(0)))
+                asked = self._asked(strategy, min(strategy.flags.batch_size, self.left(0)))
+                if not asked:
+                    return
             trials: list[Trial] = []
             for trial in self.ledger.evaluate(asked, self._limit):
                 trials.append(trial)
@@ -362,6 +391,26 @@ class _Search:
                 self._keep(trials)
             self._tell(strategy, trials)
             asked = ()
+
+    def _asked(self, strategy: Sandboxed, n: int) -> Sequence[Asked]:
+        """What the strategy asks for; nothing where it ends the run, or where its answer took more
+        tokens than the budget has, as it would not have been given.
+        """
+        asked = strategy.ask(n)
+        tokens = self.options.budget_tokens
+        spent = strategy.usage.get("tokens", 0.0) if isinstance(strategy, Recorded) else 0.0
+        if not asked or (tokens is not None and spent > tokens):
+            self.ended = True
+            return ()
+        return asked
+
+    def _limits(self, entry: StrategyEntry) -> dict[str, float | None]:
+        """The budget by unit; of tokens what answers that are kept have left."""
+        tokens: float | None = self.options.budget_tokens
+        if tokens is not None and self.store is not None:
+            kept = self.store.answered(entry.label, self.run)
+            tokens -= sum(one.get(USAGE, {}).get("tokens", 0.0) for one in kept)
+        return {"cells": self.budget.cells, "seconds": self.budget.seconds, "tokens": tokens}
 
     def _side_by_side(
         self,
@@ -381,7 +430,9 @@ class _Search:
                     if self.ended:
                         break
                     workers.wait_for_strategy()
-                    queue = strategy.ask(free)
+                    queue = self._asked(strategy, free)
+                    if not queue:
+                        break
                 workers.begin(queue[:free])
                 queue = queue[free:]
                 self.ended = workers.is_over

@@ -32,7 +32,9 @@ def sources_of(entry: StrategyEntry) -> Sources:
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
     if entry.is_trusted:
-        return _named_in(entry.options.get("command"))
+        code = _file_of(str(entry.options.get("code", "")))
+        built = {} if code is None or not code.is_file() else with_imports(code)
+        return {**built, **_named_in(entry.options.get("command"))}
     file = _file_of(entry.target)
     return {} if file is None else with_imports(file)
 

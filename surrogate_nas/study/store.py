@@ -2,10 +2,11 @@
 can be recomputed.
 
 A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
-and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`); while cells are trained in slots
-also ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that a crash tore is
-dropped; an unfinished run is replayed by its strategy and continued; anything else that is not as
-it was written is refused.
+and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`); of strategies that speak for a
+program or a person also ``answers/STRATEGY-RUN.journal`` (`surrogate_nas.study.answers`), and while
+cells are trained in slots ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that
+a crash tore is dropped; an unfinished run is replayed by its strategy and continued; anything else
+that is not as it was written is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import locked, write_whole
+from surrogate_nas.files import Journal, locked, write_whole
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
@@ -189,7 +190,7 @@ class Store:
         sys.stderr.write(f"{self.folder} held no run that went well, of {what}: it begins anew.\n")
         for label in stored["strategies"]:
             for run in range(stored["runs"]):
-                self.discard(label, run)
+                self.discard(label, run, answers=True)
                 (self.folder / f"failures/{as_file_name(label)}-{run}.txt").unlink(missing_ok=True)
         self._description.unlink()
         self.__dict__.pop("_root", None)
@@ -209,7 +210,7 @@ class Store:
             " anew.\n"
         )
         for run in range(runs):
-            self.discard(label, run)
+            self.discard(label, run, answers=True)
 
     def _files_path(self, label: str, run: int) -> Path:
         return self.folder / "files" / as_file_name(label) / f"{run}.json"
@@ -329,8 +330,26 @@ class Store:
         """Follow a run while it is made, without its lock."""
         return RunWatch(self.path(strategy, run), self.root_of(strategy, run), self._epochs)
 
-    def discard(self, strategy: str, run: int) -> None:
-        """Delete a run and its record of files, so that it is made again."""
+    def answers(self, strategy: str, run: int) -> Journal:
+        """Open what a strategy has answered in a run, to add to it."""
+        return Journal(self._answers_path(strategy, run), self._about(strategy, run))
+
+    def answered(self, strategy: str, run: int) -> list[Any]:
+        """What it has answered there so far."""
+        return Journal.read(self._answers_path(strategy, run), self._about(strategy, run))
+
+    def _about(self, strategy: str, run: int) -> dict[str, Any]:
+        return {"strategy": strategy, "run": run, "of": self._root}
+
+    def _answers_path(self, strategy: str, run: int) -> Path:
+        return self.folder / "answers" / f"{as_file_name(strategy)}-{run}.journal"
+
+    def discard(self, strategy: str, run: int, *, answers: bool = False) -> None:
+        """Delete a run and its record of files, so that it is made again; its strategy's answers
+        stay, unless these are deleted too.
+        """
+        if answers:
+            self._answers_path(strategy, run).unlink(missing_ok=True)
         self.path(strategy, run).unlink(missing_ok=True)
         self._files_path(strategy, run).unlink(missing_ok=True)
 

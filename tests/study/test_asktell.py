@@ -17,7 +17,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.report import write_explorer, write_report
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import STRATEGIES
-from surrogate_nas.strategies.external import _written
+from surrogate_nas.strategies.conversation import written as _written
 from surrogate_nas.study.comparison import Comparison
 from surrogate_nas.study.ledger import Ledger, check_run, verify
 from surrogate_nas.study.run import Run, RunLog, read_run

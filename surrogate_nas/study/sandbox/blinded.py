@@ -109,6 +109,10 @@ class Blinded(Sandboxed):
         """What it tells of the run besides its trials."""
         return self._inside.diagnosis()
 
+    def remarks(self) -> Mapping[str, Any]:
+        """What is stored with its last answer."""
+        return self._inside.remarks()
+
     def _set(self, settings: Mapping[str, Any]) -> None:
         given = dict(settings)
         if given.get("known") is not None:
@@ -119,7 +123,17 @@ class Blinded(Sandboxed):
         if readable:
             given["readable"] = readable
             given["qualities"] = [self._names.hide(name) for name in given.get("qualities", ())]
+        if problem := given.get("problem"):
+            given["problem"] = {**problem, **self._named(problem)}
         self._inside.give(given)
+
+    def _named(self, problem: Mapping[str, Any]) -> dict[str, Any]:
+        """The parts of a problem that name metrics, under the disguised names."""
+        return {
+            part: [{**one, "name": self._names.hide(one["name"]), "unit": ""} for one in listed]
+            for part in ("terms", "limits")
+            if (listed := problem[part])
+        }
 
     def ask(self, n: int) -> list[Cell | Request]:
         """The proposed cells, revealed."""

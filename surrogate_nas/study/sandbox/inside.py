@@ -127,7 +127,9 @@ class _Session:
 
     def ask(self, n: int) -> list[Any]:
         """The texts of the cells that it asks for."""
-        cells = own_cells(self._strategy.ask(n), n, self._space, self._epochs)
+        asked = self._strategy.ask(n)
+        may_end = bool(self._strategy.from_outside)
+        cells = own_cells(asked, n, self._space, self._epochs, may_end=may_end)
         return cells_to_json(cells)
 
     def tell(self, rows: list[tuple[Any, ...]]) -> None:

@@ -32,6 +32,7 @@ DECLARED = {
     "qualities": "chooses_epochs",
     "objectives": "many_objectives",
     "supernet_context": "needs_supernet",
+    "problem": "from_outside",
 }
 """What a strategy may be given beside the space, and the flag by which its class declares that it
 reads it.
@@ -47,6 +48,8 @@ class Flags(NamedTuple):
         many_objectives: Whether it reads the scores of several objectives.
         uses_known: Whether it reads what the objective knows for free.
         needs_supernet: Whether it trains a supernet for itself.
+        from_outside: Whether its answers come from outside, so that they are stored, and may be
+            none.
     """
 
     batch_size: int = 1
@@ -54,6 +57,7 @@ class Flags(NamedTuple):
     many_objectives: bool = False
     uses_known: bool = False
     needs_supernet: bool = False
+    from_outside: bool = False
 
 
 def flags_of(strategy: Strategy) -> Flags:
@@ -93,14 +97,16 @@ def own_cells(
     n: int,
     space: Space,
     epochs: Sequence[int] = (),
+    *,
+    may_end: bool = False,
 ) -> list[Cell | Request]:
-    """The space's own cells for what a strategy returned, in requests where it may choose
-    epochs.
+    """The space's own cells for what a strategy returned, in requests where it may choose epochs;
+    none where it may end the run.
     """
     if not isinstance(asked, Sequence) or isinstance(asked, str):
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     taken = list(islice(iter(asked), n + 1))
-    if not taken:
+    if not taken and not may_end:
         raise StrategyError(f"ask({n}) must return a non-empty list of cells, not {shown(asked)}.")
     if len(taken) > n:
         raise StrategyError(f"ask({n}) returned more than {n}: {len(asked)} cells.")
@@ -182,9 +188,12 @@ def cells_from_json(
     n: int,
     space: Space,
     epochs: Sequence[int] = (),
+    *,
+    may_end: bool = False,
 ) -> list[Cell | Request]:
-    """Look up what another process asks for; nothing of it is trusted."""
-    if not isinstance(content, list) or not 1 <= len(content) <= n:
+    """Look up what another process asks for, or a file holds; nothing of it is trusted."""
+    least = 0 if may_end else 1
+    if not isinstance(content, list) or not least <= len(content) <= n:
         raise StrategyError(f"its process sent {shown(content)} instead of 1 to {n} cells.")
     return [_from_json(one, space, epochs) for one in content]
 
@@ -265,6 +274,10 @@ class Sandboxed(ABC):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What it tells of the run besides its trials; a user's is not asked."""
+        return {}
+
+    def remarks(self) -> Mapping[str, Any]:
+        """What is stored with its last answer; a user's is not asked."""
         return {}
 
     def _timed(self, function: Callable[[], Any]) -> Any:

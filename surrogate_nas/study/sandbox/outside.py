@@ -108,7 +108,7 @@ class _Ours(Sandboxed):
 
     def ask(self, n: int) -> list[Cell | Request]:
         asked = self._call(lambda: self._strategy.ask(n), "was asked")
-        return own_cells(asked, n, self._space, self._epochs)
+        return own_cells(asked, n, self._space, self._epochs, may_end=self.flags.from_outside)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._call(lambda: self._strategy.tell(trials), "was told")
@@ -118,6 +118,9 @@ class _Ours(Sandboxed):
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         return self._call(self._strategy.diagnosis, "gave its diagnosis")  # type: ignore[no-any-return]
+
+    def remarks(self) -> Mapping[str, Any]:
+        return self._strategy.remarks
 
     def _call(self, function: Callable[[], Any], when: str) -> Any:
         try:
@@ -191,7 +194,9 @@ class _UserCode(Sandboxed):
         if not self._asked:  # most of what it needs for long it has needed by now
             self._asked = True
             self._prepare_others()
-        return cells_from_json(answer, n, self._space, self._epochs)
+        return cells_from_json(
+            answer, n, self._space, self._epochs, may_end=self.flags.from_outside
+        )
 
     def _prepare_others(self) -> None:
         """Let later processes have at once what this one needed, as our strategies do, whose runs
@@ -344,7 +349,7 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping
     begun.
 
     Other libraries look at theirs when they are first asked, and so do those of ours that choose
-    epochs.
+    epochs; a program outside is not asked for that.
 
     Args:
         limit: The longest that one call may take, in seconds.
@@ -363,7 +368,8 @@ def rehearse(entry: StrategyEntry, space: Space, limit: float, settings: Mapping
             limit=limit,
             settings=settings,
         ) as strategy:
-            chooses = entry.is_trusted and strategy.flags.chooses_epochs
+            flags = strategy.flags
+            chooses = entry.is_trusted and flags.chooses_epochs and not flags.from_outside
             if entry.origin == "bridge" or chooses:
                 strategy.ask(1)
     except StrategyError as error:
