@@ -233,7 +233,7 @@ def registries() -> list[Registry]:
             "strategies",
             "Strategies",
             "strategies:STRATEGIES",
-            strategies.STRATEGIES | strategies.NEEDING_OPTIONS,
+            strategies.STRATEGIES | strategies.NEEDING_OPTIONS | strategies.CONTROLS,
         ),
         ("strategies", "One-shot strategies", "strategies:ONE_SHOT", strategies.ONE_SHOT),
         ("strategies", "Bridges to other libraries", "strategies:BRIDGES", strategies.BRIDGES),

@@ -16,6 +16,7 @@ from surrogate_nas.cli.options import (
     BlindOption,
     BudgetOption,
     BudgetSecondsOption,
+    ControlsOption,
     EngineOption,
     IndexOption,
     ObjectiveOption,
@@ -30,6 +31,7 @@ from surrogate_nas.cli.options import (
     names,
     results_folder,
     run_options,
+    with_controls,
 )
 from surrogate_nas.cli.output import (
     JsonOption,
@@ -58,6 +60,7 @@ def compare(
     bench: BenchmarkOrFoldersArgument = None,
     strategies: StrategiesOption = None,
     blind: BlindOption = False,
+    controls: ControlsOption = False,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
     tolerance: ToleranceOption = None,
@@ -96,6 +99,7 @@ def compare(
       snas compare
       snas compare nb201-cifar100 --strategies random,bo --runs 20 --workers 4
       snas compare fashion --strategies evolution,mine.py:Mine --out results/fashion-mine
+      snas compare --strategies "external(command='python propose.py')" --controls
       snas compare --strategies mine.py:Mine --out results/today --against results/last-month
       snas compare results/today results/last-month
       snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
@@ -124,6 +128,9 @@ def compare(
         search_on_final=names(search_on_final),
         tolerance=tolerance,
     )
+    entered = entering(strategies, DEFAULTS, blind)
+    if controls:
+        entered = with_controls(entered, bound.benchmark.space)
     folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
     with opened(against or (), index=index, fingerprint=bound.fingerprint) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
@@ -139,7 +146,7 @@ def compare(
 
             comparison = run_compare(
                 bound.benchmark,
-                entering(strategies, DEFAULTS, blind),
+                entered,
                 bound,
                 runs=runs,
                 budget=budget,

@@ -97,6 +97,16 @@ BlindOption = Annotated[
         ),
     ),
 ]
+ControlsOption = Annotated[
+    bool,
+    typer.Option(
+        "--controls",
+        help=(
+            "Run each external program also with hidden names, without history, and beside random"
+            " mutation."
+        ),
+    ),
+]
 ObjectiveOption = Annotated[
     str | None,
     typer.Option(help='Such as "valid_error + 0.1*params"; the benchmark\'s default if left out.'),
@@ -253,6 +263,29 @@ def entering(given: Iterable[str] | None, usual: Iterable[str], blind: bool) -> 
     for name in plain:
         entered += [name, BLIND + name]
     return entered
+
+
+def with_controls(chosen: Sequence[str], space: Space) -> list[str]:
+    """Strategies, and what each program outside among them is held against.
+
+    Args:
+        chosen: The strategies.
+        space: Where hidden names are left out as a control if it has no names to hide.
+    """
+    from surrogate_nas.space import ChoiceSpace
+    from surrogate_nas.strategies import BLIND, controls_of, label
+
+    outside = [controls_of(label(name)) for name in chosen if len(controls_of(label(name))) > 1]
+    if not outside:
+        raise UserError(
+            "--controls adds controls to programs outside; name one with --strategies, as in"
+            " external(command='python propose.py')."
+        )
+    added = [one for controls in outside for one in controls]
+    if not isinstance(space, ChoiceSpace):
+        added = [one for one in added if not one.startswith(BLIND)]
+    labels = {label(name) for name in chosen}
+    return [*chosen, *(one for one in dict.fromkeys(added) if one not in labels)]
 
 
 def numbers(given: str, what: str) -> list[float]:

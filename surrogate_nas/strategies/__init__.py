@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import opened
@@ -18,20 +18,22 @@ from surrogate_nas.strategies.reference import configured, parse_reference, suff
 __all__ = [
     "BLIND",
     "BRIDGES",
+    "CONTROLS",
     "DEFAULTS",
     "ONE_SHOT",
     "STRATEGIES",
     "Strategy",
     "StrategyEntry",
     "StrategyLike",
+    "controls_of",
     "label",
     "resolve",
     "strategy_entry",
 ]
 
-StrategyLike = str | type[Strategy]
-"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, or
-a class.
+StrategyLike = Union[str, type[Strategy], "StrategyEntry"]
+"""A registered name, ``file.py:Class``, either with options as in ``evolution(population=50)``, a
+class, or what `strategy_entry` made of one of these.
 """
 
 ENTRY_POINT_GROUP = "surrogate_nas.strategies"
@@ -67,6 +69,11 @@ DEFAULTS = ("random", "local_search", "evolution", "reinforce", "bo")
 NEEDING_OPTIONS = {"external": "surrogate_nas.strategies.external:External"}
 """Those that cannot be made without an option: name → ``module:class``."""
 
+CONTROLS = {"random_mutation": "surrogate_nas.strategies.random_mutation:RandomMutation"}
+"""Those that a searcher is held against, and that nobody would use alone: name →
+``module:class``.
+"""
+
 ONE_SHOT = {
     "darts": "surrogate_nas.strategies.oneshot.darts:Darts",
     "drnas": "surrogate_nas.strategies.oneshot.drnas:DrNas",
@@ -80,7 +87,10 @@ ONE_SHOT = {
 
 _checked: Check[type[Strategy]] = subclass_of(Strategy, "surrogate_nas.Strategy")
 OURS: Registry[type[Strategy]] = Registry(
-    "strategy", _checked, STRATEGIES | ONE_SHOT | NEEDING_OPTIONS, group=ENTRY_POINT_GROUP
+    "strategy",
+    _checked,
+    STRATEGIES | ONE_SHOT | NEEDING_OPTIONS | CONTROLS,
+    group=ENTRY_POINT_GROUP,
 )
 """All that have a name of their own."""
 
@@ -139,11 +149,11 @@ class StrategyEntry:
         ('evolution', True, 'RegularisedEvolution')
     """
 
-    spec: StrategyLike
+    spec: str | type[Strategy]
     name: str
     label: str
     origin: Origin
-    target: StrategyLike
+    target: str | type[Strategy]
     options: dict[str, Any] = field(default_factory=dict, hash=False)
     blinded: bool = False
 
@@ -175,8 +185,8 @@ def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
 
     Args:
         strategy: A registered name, ``path/to/file.py:Class``, a bridge as in
-            ``optuna:TPESampler``, each with options or without and after ``blind:`` or not, or
-            the class itself.
+            ``optuna:TPESampler``, each with options or without and after ``blind:`` or not, the
+            class itself, or an entry, which is returned.
 
     Raises:
         UserError: It is none of these, or its options are not written as Python writes them.
@@ -186,6 +196,8 @@ def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
         >>> entry.label, entry.origin, entry.options
         ('blind:Mine(step=2)', 'file', {'step': 2})
     """
+    if isinstance(strategy, StrategyEntry):
+        return strategy
     if isinstance(strategy, type):
         name = strategy.__name__
         return StrategyEntry(strategy, name, name, _origin_of_class(strategy), strategy)
@@ -219,6 +231,37 @@ def _origin_of_class(strategy: type[Strategy]) -> Origin:
     defined = getattr(sys.modules.get(module), strategy.__name__, None)
     is_ours = module.startswith(f"{__name__}.") and defined is strategy
     return "built-in" if is_ours else "class"
+
+
+def controls_of(label: str) -> dict[str, str]:
+    """What a strategy can be held against to see where its success comes from.
+
+    Args:
+        label: The name that results carry.
+
+    Returns:
+        What is other about each control, by its label: hidden names for all; for a program outside
+        also no history, and random mutation.
+
+    Example:
+        >>> list(controls_of("external(command='./propose')"))
+        ["blind:external(command='./propose')", "external(command='./propose',history=False)", 'random_mutation']
+        >>> controls_of("blind:bo")
+        {}
+    """  # noqa: E501
+    if label.startswith(BLIND):
+        return {}
+    controls = {BLIND + label: "hidden names"}
+    if label.startswith("external("):
+        head, options = parse_reference(label)
+        if options.get("history") is False:
+            return {}
+        if options.get("code"):  # which names what it builds
+            controls = {}
+        alone = suffix_of(dict(sorted({**options, "history": False}.items())))
+        controls[head + alone] = "no history, the best of as many cells"
+        controls |= dict.fromkeys(CONTROLS, "random mutation without selection")
+    return controls
 
 
 def label(strategy: StrategyLike) -> str:

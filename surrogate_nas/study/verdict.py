@@ -10,15 +10,15 @@ with, also where its search saw drawn seeds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.core.numbers import decimals_for, fixed, p_value, plural, share
-from surrogate_nas.strategies import BLIND
+from surrogate_nas.strategies import BLIND, controls_of
 from surrogate_nas.study.curves import Account, ProblemResult
 from surrogate_nas.study.decision import (
     ALIKE,
@@ -34,7 +34,7 @@ from surrogate_nas.study.decision import (
     runs_for_same,
     signed_ranks,
 )
-from surrogate_nas.study.statistics import Summary, Values
+from surrogate_nas.study.statistics import Summary, Values, holm
 
 TARGET = 0.01
 """A normalised regret up to this is practically the optimum."""
@@ -102,15 +102,17 @@ class Holds:
 
 
 @dataclass(frozen=True)
-class BlindPair:
-    """A strategy against itself with hidden names (``blind:NAME``).
+class ControlPair:
+    """A strategy against a control of it (`surrogate_nas.strategies.controls_of`).
 
     Attributes:
         name: The strategy.
-        p: Exact, two-sided, of the signed ranks of paired runs.
-        better: Pairs in which it ends better than when it is blinded.
+        p: Exact, two-sided, of the signed ranks of paired runs; after Holm's correction over the
+            controls of the strategy.
+        better: Pairs in which it ends better than the control.
         ties: Those without a difference.
         worse: Those in which it ends worse.
+        control: The control, such as ``blind:NAME``.
     """
 
     name: str
@@ -118,6 +120,7 @@ class BlindPair:
     better: int
     ties: int
     worse: int
+    control: str
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,7 @@ class Verdict:
         holds: What would change it.
         blinded: What each strategy that was also run blinded (``blind:NAME``) makes of the names
             that it reads.
+        controls: Each strategy against its further controls.
         leading: How many of the sentences belong on a first screen, at most three.
     """
 
@@ -161,7 +165,8 @@ class Verdict:
     speed: Decision | None
     elsewhere: Decision | None
     holds: list[Holds]
-    blinded: list[BlindPair]
+    blinded: list[ControlPair]
+    controls: list[ControlPair]
     leading: int
 
     def to_json(self) -> dict[str, Any]:
@@ -192,6 +197,7 @@ def _undecided(sentences: Sequence[str], winner: Sequence[str] = ()) -> Verdict:
         elsewhere=None,
         holds=[],
         blinded=[],
+        controls=[],
         leading=min(len(sentences), _MOST_LEADING),
     )
 
@@ -261,11 +267,11 @@ def verdict_of(evidence: Evidence) -> Verdict:
         speed = decide(times, ranks_only=True)
     spaces = [p.space for p in problems]
     elsewhere = decide(ends, spaces) if len(set(spaces)) >= FEWEST_SPACES else None
-    pairs = _blinded(ends)
+    pairs = controlled(ends)
     leading = [
         *_end_sentences(end, len(problems)),
         *_versions(evidence),
-        *map(_blind_sentence, pairs),
+        *_control_sentences(pairs),
         *([] if speed is None else _speed_sentences(speed, timed)),
         _elsewhere_sentence(elsewhere, len(problems), len(set(spaces))),
     ]
@@ -293,7 +299,8 @@ def verdict_of(evidence: Evidence) -> Verdict:
         speed=speed,
         elsewhere=elsewhere,
         holds=_holds(evidence, end, elsewhere, len(set(spaces))),
-        blinded=pairs,
+        blinded=[pair for pair in pairs if pair.control.startswith(BLIND)],
+        controls=[pair for pair in pairs if not pair.control.startswith(BLIND)],
         leading=min(len(leading), _MOST_LEADING),
     )
 
@@ -308,36 +315,55 @@ def _needed(decision: Decision) -> list[int | None] | None:
     return None if closest is None or closest.needed is None else list(closest.needed)
 
 
-def _blinded(ends: Mapping[str, Sequence[Values]]) -> list[BlindPair]:
-    """Every strategy that was run with and without hidden names."""
+def controlled(ends: Mapping[str, Sequence[Values]]) -> list[ControlPair]:
+    """Every strategy against those controls of it that were run too.
+
+    Args:
+        ends: How runs end, as `ends_of` gives it.
+    """
     pairs = []
     for name in ends:
-        if BLIND + name not in ends:
-            continue
-        ranks = [signed_ranks(one) for one in paired(ends[name], ends[BLIND + name])]
-        signs = np.concatenate([np.sign(one) for one in ranks])
-        p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
-        better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
-        pairs.append(
-            BlindPair(
-                name,
-                p,
-                better=better,
-                ties=ties,
-                worse=worse,
-            )
-        )
+        mine = [_against(name, one, ends) for one in controls_of(name) if one in ends]
+        corrected = holm([pair.p for pair in mine])
+        pairs += [replace(pair, p=float(p)) for pair, p in zip(mine, corrected, strict=True)]
     return pairs
 
 
-def _blind_sentence(pair: BlindPair) -> str:
-    """What the names are worth to a strategy."""
+def _against(name: str, control: str, ends: Mapping[str, Sequence[Values]]) -> ControlPair:
+    ranks = [signed_ranks(one) for one in paired(ends[name], ends[control])]
+    signs = np.concatenate([np.sign(one) for one in ranks])
+    p = min(1.0, flip_p(ranks), flip_p([-one for one in ranks]))
+    better, ties, worse = (int((signs == sign).sum()) for sign in (1, 0, -1))
+    return ControlPair(name, p, better=better, ties=ties, worse=worse, control=control)
+
+
+def _control_sentences(pairs: Sequence[ControlPair]) -> Iterator[str]:
+    """What the names, the history and the choice of parents are worth to each strategy."""
+    for pair in pairs:
+        if pair.control.startswith(BLIND):
+            yield _blind_sentence(pair)
+            continue
+        what = controls_of(pair.name)[pair.control]
+        text = f"{pair.name} against its control ({what}): {_pairs_counted(pair)}"
+        if pair.p > LEVEL:
+            yield f"{text}; it is not told apart from it."
+        elif pair.better > pair.worse:
+            yield f"{text}; it is better."
+        else:
+            yield f"{text}; it is worse."
+
+
+def _pairs_counted(pair: ControlPair) -> str:
     runs = pair.better + pair.ties + pair.worse
-    counted = (
+    return (
         f"better in {pair.better} of {plural(runs, 'pair')}, equal in {pair.ties}, worse in"
-        f" {pair.worse}"
+        f" {pair.worse} ({_p(pair.p)})"
     )
-    text = f"{pair.name} against itself with hidden names: {counted} ({_p(pair.p)})"
+
+
+def _blind_sentence(pair: ControlPair) -> str:
+    """What the names are worth to a strategy."""
+    text = f"{pair.name} against itself with hidden names: {_pairs_counted(pair)}"
     if pair.p > LEVEL:
         return f"{text}; no effect of the names was found."
     if pair.better > pair.worse:

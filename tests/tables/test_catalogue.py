@@ -7,7 +7,14 @@ from dataclasses import asdict
 from surrogate_nas.benchmarks import load
 from surrogate_nas.benchmarks.live import describe_live
 from surrogate_nas.space import SPACES, space_named
-from surrogate_nas.strategies import BRIDGES, NEEDING_OPTIONS, STRATEGIES, described, resolve
+from surrogate_nas.strategies import (
+    BRIDGES,
+    CONTROLS,
+    NEEDING_OPTIONS,
+    STRATEGIES,
+    described,
+    resolve,
+)
 from surrogate_nas.training import TASKS
 
 
@@ -34,5 +41,5 @@ def test_every_strategy_is_listed_with_its_paper_and_options() -> None:
     assert listed["evolution"]["paper"].startswith("Real et al.")
     assert listed["evolution"]["options"] == {"population": "10", "tournament": "3"}
     assert listed["bohb"]["options"]["random_fraction"] == "1 / 3"
-    for name in (*NEEDING_OPTIONS, *(f"{library}:…" for library in BRIDGES)):
+    for name in (*NEEDING_OPTIONS, *CONTROLS, *(f"{library}:…" for library in BRIDGES)):
         assert len(listed[name]["description"]) > 10 and listed[name]["paper"], name

@@ -1,0 +1,63 @@
+"""Random mutation without selection: a control for searchers that claim to learn from scores.
+
+Each proposal is a mutation of a cell drawn from all that were told so far, good or bad. It begins
+with the same first cells as what it controls and stays among valid cells, but scores play no part.
+What is not better than this has not shown that it uses what it is told. Why a method needs such a
+baseline in its own space: Li & Talwalkar, "Random Search and Reproducibility for Neural
+Architecture Search", UAI 2019.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from surrogate_nas.space import Cell, Space
+from surrogate_nas.space.trial import Trial
+from surrogate_nas.strategies.base import Strategy
+
+_MOST_DRAWS = 100
+
+
+class RandomMutation(Strategy):
+    """Mutates cells that were told, whatever their scores.
+
+    Example:
+        >>> import surrogate_nas as sn
+        >>> len(sn.search("fashion", "random_mutation", "valid_loss", budget=20).trials)
+        20
+    """
+
+    def __init__(self, space: Space, *, seed: int) -> None:
+        """Begin with nothing told.
+
+        Args:
+            space: Where cells come from.
+            seed: The root of its randomness.
+        """
+        super().__init__(space, seed=seed)
+        self._told: list[Cell] = []
+        self._asked: set[Cell] = set()
+
+    def ask(self, n: int) -> Sequence[Cell]:
+        """Mutations that were not evaluated before, as far as some are found."""
+        return [self._one() for _ in range(n)]
+
+    def _one(self) -> Cell:
+        cell = self._mutation()
+        for _ in range(_MOST_DRAWS):
+            if cell not in self._asked:
+                break
+            cell = self._mutation()
+        self._asked.add(cell)
+        return cell
+
+    def _mutation(self) -> Cell:
+        if not self._told:
+            return self.space.sample(self.rng)
+        parent = self._told[int(self.rng.integers(len(self._told)))]
+        return self.space.mutate(parent, self.rng)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Take the cells, not the scores."""
+        self._told += [trial.cell for trial in trials]
+        self._asked.update(trial.cell for trial in trials)
