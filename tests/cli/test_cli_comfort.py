@@ -33,6 +33,7 @@ COMMANDS = [
     ["path"],
     ["query"],
     ["search"],
+    ["play"],
     ["compare"],
     ["report"],
     ["check"],

@@ -1,0 +1,220 @@
+"""One budgeted run whose loop a person, a script or an agent holds.
+
+The run is one like any other: it begins with the same first cells as those of strategies, is
+charged for every evaluation, never shows a final metric, and is stored as it is made. What differs
+is who decides (`surrogate_nas.strategies.player`).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from surrogate_nas.benchmarks import Benchmark
+from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import plural
+from surrogate_nas.files import locked
+from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
+from surrogate_nas.strategies.conversation import written
+from surrogate_nas.strategies.player import LeftError, Player, Seat
+from surrogate_nas.study.api import search
+from surrogate_nas.study.options import budget_of
+from surrogate_nas.study.problem import ObjectiveLike, bind
+from surrogate_nas.study.run import Run
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,79}")
+
+
+class Play:
+    """A run that waits for messages (`surrogate_nas.strategies.conversation`).
+
+    Example:
+        >>> with Play("fashion", "valid_loss + 0.1*params", budget=12) as play:
+        ...     (text,) = play.call({"sample": 1})["cells"]
+        ...     (trial,) = play.call({"evaluate": [text]})["trials"]
+        ...     trial["cell"] == text, play.call({"finish": True})["evaluations"]
+        (True, 11)
+
+    Attributes:
+        run: The run, once it has ended; None before, or where it failed.
+        failure: Why it failed; empty where it did not.
+        budget: What it may spend.
+    """
+
+    @checked
+    def __init__(
+        self,
+        benchmark: str | Benchmark,
+        objective: ObjectiveLike = None,
+        *,
+        subject_to: str | None = None,
+        seed_policy: str | None = None,
+        search_on_final: str | Sequence[str] = (),
+        budget: int | None = None,
+        budget_seconds: float | None = None,
+        seed: int = 0,
+        name: str = "play",
+        blind: bool = False,
+        code: str = "",
+        folder: Path | None = None,
+        **options: Any,
+    ) -> None:
+        """Begin the run, or go on where one of the same name in the folder was left.
+
+        Args:
+            benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
+            objective: What is minimised; None for the benchmark's default.
+            subject_to: Limits as text.
+            seed_policy: As of `surrogate_nas.search`.
+            search_on_final: Final metrics that this study searches on.
+            budget: The most evaluations, first cells included; 150 if no budget is given.
+            budget_seconds: The most simulated seconds.
+            seed: The number of the run.
+            name: What results call the player.
+            blind: Whether the player sees cells and metrics under drawn names.
+            code: ``FILE.py:NAME``, a function that gives the text of a cell for code.
+            folder: Where the run is stored as it is made; None keeps it in memory.
+            **options: Further ones of `surrogate_nas.search`.
+
+        Raises:
+            UserError: The input is wrong, or another process is writing the folder.
+        """
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f"A player's name has letters, digits and ._- only and begins with a letter, not"
+                f" {name!r:.80}."
+            )
+        if name in OURS:
+            raise UserError(f"{name} is a strategy; name the player otherwise.")
+        if blind and code:
+            raise UserError("Code names what it builds, so that names cannot be hidden from it.")
+        self.budget = budget_of(budget, budget_seconds)
+        bound = bind(
+            benchmark,
+            objective,
+            subject_to,
+            seed_policy=seed_policy,
+            search_on_final=search_on_final,
+        )
+        self._seat = Seat(code)
+
+        class Seated(Player):
+            seat = self._seat
+
+        self._blind = blind
+        label = BLIND + name if blind else name
+        entry = StrategyEntry(name, name, label, "built-in", Seated, blinded=blind)
+        if folder is not None and Path(folder).is_dir():
+            with locked(Path(folder), wait=False):  # a second player is told so at once
+                pass
+        self.run: Run | None = None
+        self.failure = ""
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._error: BaseException | None = None
+        asked = {"budget": self.budget.cells, "budget_seconds": self.budget.seconds}
+        given: dict[str, Any] = {**asked, "seed": seed, "folder": folder, **options}
+        self._thread = threading.Thread(
+            target=self._make, args=(bound.benchmark, entry, bound, given), daemon=True
+        )
+        self._thread.start()
+
+    def _make(self, benchmark: Benchmark, entry: Any, bound: Any, given: dict[str, Any]) -> None:
+        """Make the run, in its thread."""
+        try:
+            self.run = search(benchmark, entry, bound, **given)
+        except LeftError:
+            pass
+        except UserError as error:
+            self.failure = " ".join(str(error).split())
+        except BaseException as error:  # noqa: BLE001 - raised again where the run is waited for
+            self._error = error
+        finally:
+            self._over.set()
+            self._seat.reply(None)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no evaluation can be made any more."""
+        return self._over.is_set()
+
+    def call(self, message: object) -> dict[str, Any]:
+        """Say something, and hear the reply.
+
+        Args:
+            message: As JSON was read.
+
+        Returns:
+            As JSON can hold it; ``{"error": …}`` where the message cannot be answered.
+        """
+        with self._lock:
+            if not self._over.is_set():
+                reply = self._seat.exchange(message)
+                if reply is not None:
+                    return reply
+            self._thread.join()
+            if self._error is not None:
+                raise self._error
+            return self._afterwards(message)
+
+    def _afterwards(self, message: object) -> dict[str, Any]:
+        """A reply where the run has ended, by this message or before."""
+        if self.failure:
+            return {"error": f"The run failed: {self.failure}"}
+        player = self._seat.player
+        operations = {*message} if isinstance(message, dict) else set()
+        if "finish" in operations or player is None:
+            return self.summary()
+        if player.is_waited_for:
+            return {**player.outcome(), **self.summary()}
+        if "evaluate" in operations:
+            return {"error": f"{self._ending}; nothing more is evaluated."}
+        try:
+            answer = player.conversation.answer(message, 1)
+        except UserError as error:
+            answer = {"error": str(error)}
+        return answer if isinstance(answer, dict) else self.summary()
+
+    @property
+    def _ending(self) -> str:
+        return f"The run is over after {plural(self.evaluations, 'evaluation')}"
+
+    @property
+    def evaluations(self) -> int:
+        """How many were made so far, first cells included."""
+        if self.run is not None:
+            return len(self.run.trials)
+        player = self._seat.player
+        return 0 if player is None else len(player.conversation.trials)
+
+    def summary(self) -> dict[str, Any]:
+        """What the run came to, as the player may see it."""
+        player = self._seat.player
+        best = None if player is None else player.conversation.best()
+        if player is None and self.run is not None and not self._blind:
+            best = written(self.run.incumbent)
+        return {"over": f"{self._ending}.", "evaluations": self.evaluations, "best": best}
+
+    def close(self) -> None:
+        """Leave: a run that has not ended can go on later, if it is in a folder."""
+        self._seat.leave()
+        self._thread.join()
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

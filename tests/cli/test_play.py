@@ -1,0 +1,206 @@
+"""``snas play`` over pipes and as a server of the Model Context Protocol, with what a client may do
+wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+from surrogate_nas.cli.play import LARGEST_LINE, SilentError, lines, mcp_server, serve_lines
+from surrogate_nas.study.play import Play
+from tests.conftest import Snas
+
+ASKED = "valid_loss + 0.1*params"
+TOOLS = ["describe", "evaluate", "finish", "history", "neighbours", "query", "sample"]
+
+
+@contextmanager
+def pipe(content: bytes) -> Iterator[int]:
+    """A descriptor that gives some bytes, and then its end."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(writing, view) :]
+        os.close(writing)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield reading
+    finally:
+        thread.join()
+        os.close(reading)
+
+
+def spoken(play: Play, content: bytes) -> list[Any]:
+    out = io.BytesIO()
+    with pipe(content) as source:
+        serve_lines(play, source, out, 60.0)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_lines_come_whole_and_what_is_too_long_is_none() -> None:
+    long = b"x" * (10 * 2**20)
+    with pipe(b"one\n\n" + long + b"\ntwo\n" + b"torn") as source:
+        assert list(lines(source, 60.0)) == [b"one", b"", None, b"two", b"torn"]
+    with pipe(b"x" * (LARGEST_LINE + 1)) as source:
+        assert list(lines(source, 60.0)) == [None]
+
+
+def test_a_silent_client_is_not_waited_for() -> None:
+    source, writing = os.pipe()
+    os.write(writing, b"one\n")
+    heard = lines(source, 0.05)
+    assert next(heard) == b"one"
+    with pytest.raises(SilentError):
+        next(heard)
+    os.close(source)
+    os.close(writing)
+
+
+def test_each_line_is_answered_by_one() -> None:
+    said = [
+        b"not json",
+        b'{"sample": 1',
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"evaluate": ["|conv~0|"]}',
+        b'{"evaluate": ["' + b"x" * (10 * 2**20) + b'"]}',
+        b'{"sample": 2}',
+        b'{"finish": true}',
+        b'{"sample": 2}',
+    ]
+    with Play("fashion", ASKED, budget=12) as play:
+        replies = spoken(play, b"\n".join(said) + b"\n")
+    assert len(replies) == 8, "nothing is answered after the end"
+    assert all("error" in reply for reply in replies[:6])
+    assert "at most 1,048,576 bytes" in replies[5]["error"]
+    assert len(replies[6]["cells"]) == 2 and replies[7]["evaluations"] == 10
+
+
+def test_a_client_that_reads_no_more_has_left() -> None:
+    class Gone(io.BytesIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    with Play("fashion", ASKED, budget=12) as play, pipe(2 * b'{"sample": 1}\n') as source:
+        serve_lines(play, source, Gone(), 60.0)
+    assert play.run is None and play.evaluations == 10
+
+
+def test_the_tools_of_the_model_context_protocol_are_the_operations(tmp_path: Path) -> None:
+    async def agent(play: Play) -> list[Any]:
+        async with Client(mcp_server(play)) as client:
+            assert sorted(tool.name for tool in (await client.list_tools()).tools) == TOOLS
+
+            async def call(name: str, **given: Any) -> Any:
+                result = await client.call_tool(name, given)
+                return result.content[0].text if result.is_error else result.structured_content
+
+            described = await call("describe")
+            cells = (await call("sample", n=2))["cells"]
+            assert (await call("query", cells=cells))["cells"][0]["feasible"] is True
+            near = (await call("neighbours", cell=cells[0]))["cells"]
+            first = await call("evaluate", cells=near[:2], usage={"tokens": 7})
+            early = await call("evaluate", cells=[{"cell": near[2], "epochs": 1}])
+            wrong = await call("evaluate", cells=["no cell"])
+            after = await call("history")
+            return [described, first, early, wrong, after, await call("finish")]
+
+    with Play("fashion", ASKED, budget=20, folder=tmp_path) as play:
+        described, first, early, wrong, after, finished = asyncio.run(agent(play))
+    assert described["problem"]["expression"] == "valid_loss[5] + 0.1*params"
+    assert len(first["trials"]) == 2 and early["trials"][0]["epochs"] == 1
+    assert "Malformed cell" in wrong and "Traceback" not in wrong
+    assert len(after["trials"]) == 13 and finished["evaluations"] == 13
+    assert play.run is not None and play.run.diagnosis["usage"] == {"tokens": 7.0}
+
+
+def command(*more: str) -> list[str]:
+    asked = ["play", "fashion", "--objective", ASKED, "--budget", "13"]
+    return [sys.executable, "-m", "surrogate_nas", *asked, *more]
+
+
+def run(words: list[str], said: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words, input=said, capture_output=True, text=True, check=False, timeout=600
+    )
+
+
+def test_a_dropped_connection_is_a_line_and_the_same_command_goes_on(
+    tmp_path: Path, snas: Snas
+) -> None:
+    words = command("--out", str(tmp_path / "out"))
+    one = '{"evaluate": [{"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"}]}\n'
+    left = run(words, one)
+    assert left.returncode == 2 and len(left.stdout.splitlines()) == 1
+    assert "The player left after 11 evaluations; the same command goes on." in left.stderr
+    done = run(words, '{"history": 1}\n' + 2 * one)
+    assert done.returncode == 0, done.stderr
+    history, _, last = map(json.loads, done.stdout.splitlines())
+    assert history["left"] == {"cells": 2} and "over after 13" in last["over"]
+    assert snas("report", tmp_path / "out", "--json").json["strategies"][0]["evaluations"] == 13
+
+
+@pytest.mark.slow
+def test_a_silent_client_a_second_one_and_a_client_of_the_protocol(tmp_path: Path) -> None:
+    words = command("--out", str(tmp_path / "out"))
+    first = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert first.stdin is not None and first.stdout is not None
+    first.stdin.write(b'{"sample": 1}\n')
+    first.stdin.flush()
+    assert b"cells" in first.stdout.readline()
+    second = run(words, "")
+    assert second.returncode == 2 and "is writing" in second.stderr
+    first.communicate()
+    silent = subprocess.Popen(
+        [*words, "--patience", "1", "--mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert silent.wait(600) == 2
+    assert silent.stderr is not None
+    assert b"said nothing for 1 s after" in silent.stderr.read()
+    silent.communicate()
+
+    async def agent() -> Any:
+        server = StdioServerParameters(
+            command=words[0], args=[*words[1:], "--mcp"], env={**os.environ}
+        )
+        async with Client(server) as client:
+            for _ in range(3):
+                cells = await client.call_tool("sample", {"n": 1})
+                answer = await client.call_tool("evaluate", cells.structured_content)
+            return answer.structured_content
+
+    assert "over after 13" in asyncio.run(agent())["over"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--patience", "0"], "--patience must be"),
+        (["--name", "a b"], "A player's name"),
+        (["--objective", "test_error"], "is a final metric"),
+        (["--code", "nothing.py:build"], "There is no builder file"),
+    ],
+)
+def test_bad_input_is_one_line(more: list[str], said: str, snas: Snas, tmp_path: Path) -> None:
+    made = snas("play", "fashion", "--budget", "12", "--out", tmp_path / "out", *more)
+    assert made.code == 2 and said in " ".join(made.err.split()) and "Traceback" not in made.err
