@@ -49,6 +49,7 @@ _LAST_LINES = 12
 _MOST_FAILURES = 20
 _MOST_REASONS = 3
 """Lines of a traceback, failures, and reasons of failed trainings of a run, that are told."""
+_NOT_CODE = re.compile(r'"""[\s\S]*?"""|(?<=\s)#.*')
 _WORD = re.compile(r"[^\W\d]\w*")
 _VERSION = re.compile(r"\d+(?:\.\d+){0,3}(?:(?:a|b|rc|\.dev|\.post)\d+)?")
 _SYSTEM = re.compile(r"(Linux|macOS|Darwin|Windows)-(\d+(?:\.\d+)*)")
@@ -354,12 +355,13 @@ def _place(path: str) -> str:
 
 @lru_cache(maxsize=1)
 def _vocabulary() -> frozenset[str]:
-    """Every word and every name of code in the package's own files; capitalised words are left out,
-    which may be the names of people.
+    """Every name and every message in the code of the package; docstrings and comments, which have
+    examples, are left out, and so are capitalised words, which may be the names of people.
     """
     words: set[str] = set()
     for file in _PACKAGE.rglob("*.py"):
-        words.update(_WORD.findall(file.read_text(encoding="utf-8")))
+        code = _NOT_CODE.sub("", file.read_text(encoding="utf-8"))
+        words.update(_WORD.findall(code))
     people = {word for word in words if word.istitle() and word.isalpha()}
     return frozenset(words - people | set(dir(builtins)))
 

@@ -142,7 +142,7 @@ def test_a_damaged_folder_is_told_too(folder: Path, tmp_path: Path) -> None:
     text, told = told_of(place, tmp_path)
     assert_nothing_of_the_user(text)
     assert told["parts"][0]["strategies"][0]["damaged"] == 1
-    (place / "experiment.json").write_text("{}")
+    (place / "experiment.json").write_text("acme")
     text, told = told_of(place, tmp_path)
     assert_nothing_of_the_user(text)
     assert "is damaged" in told["parts"][0]["damaged"] and "is damaged" in told["reading"][0]
