@@ -22,10 +22,11 @@ def advise(
     ] = "measure",
     json: JsonOption = False,
 ) -> None:
-    """Say which signal should drive a search, how early, and what a pilot would tell.
+    """Say which signal should drive a search, and how early.
 
-    A benchmark is judged by its own seeds; a task and a pilot also by the sources of data that are
-    shipped. It says "not known" where nothing is better than the validation measure at the end.
+    It also says what a pilot would tell. A benchmark is judged by its own seeds; a task and a pilot
+    also by the sources of data that are shipped. It says "not known" where nothing is better than
+    the validation measure at the end.
 
     \b
     Examples:

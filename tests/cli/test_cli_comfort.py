@@ -56,6 +56,7 @@ COMMANDS = [
     ["losses"],
     ["table-losses"],
     ["proxies"],
+    ["advise"],
     ["baseline"],
     ["new", "strategy"],
     ["new", "task"],
