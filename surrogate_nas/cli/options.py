@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.reference import split_outside
 from surrogate_nas.study.options import FLAGS, USUAL_CELLS
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ Command = TypeVar("Command", bound=Callable[..., None])
 DEFAULT_BUDGET = USUAL_CELLS
 DEFAULT_STRATEGY = "bo"
 PROCESSES = "processes"
-_COMMA = re.compile(r",(?![^()]*\))")
-"""A comma outside parentheses."""
 _NO_NAME = re.compile(r"[^\w.]+")
 """What of a benchmark's name is no part of a folder's."""
 
@@ -242,10 +241,7 @@ def names(given: Iterable[str] | None) -> list[str]:
     A comma within parentheses belongs to the name, as in ``evolution(population=50,tournament=5)``.
     """
     parts = list(given or ())
-    chosen = []
-    for part in parts:
-        names_of_part = [name.strip() for name in _COMMA.split(part)]
-        chosen += [name for name in names_of_part if name]
+    chosen = [name for part in parts for name in split_outside(part)]
     if parts and not chosen:
         raise UserError(f"There is no name in {','.join(parts)!r:.40}.")
     return chosen

@@ -5,15 +5,18 @@ Names are resolved when used, so that listing them imports none.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from dataclasses import dataclass, field
 from typing import Any, Literal, Union
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.arguments import check_argument, parameter_types
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.extras import opened
+from surrogate_nas.core.reference import parse_reference, suffix_of
 from surrogate_nas.core.registry import Check, Registry, described_at, subclass_of
+from surrogate_nas.space import Space
 from surrogate_nas.strategies.base import Strategy
-from surrogate_nas.strategies.reference import configured, parse_reference, suffix_of
 
 __all__ = [
     "BLIND",
@@ -177,7 +180,7 @@ class StrategyEntry:
             strategy = _checked(make_class(algorithm), self.target)
         else:
             strategy = OURS.find(self.target)
-        return configured(strategy, self.options, self.name)
+        return _configured(strategy, self.options, self.name)
 
 
 def strategy_entry(strategy: StrategyLike) -> StrategyEntry:
@@ -296,3 +299,29 @@ def resolve(strategy: StrategyLike) -> type[Strategy]:
         Unknown option of evolution 'populaton'. Did you mean 'population'? Known: population, tournament.
     """  # noqa: E501
     return strategy_entry(strategy).load()
+
+
+def _configured(strategy: type[Strategy], options: dict[str, Any], name: str) -> type[Strategy]:
+    """A subclass of a strategy with some hyperparameters bound."""
+    if not options:
+        return strategy
+    parameters = inspect.signature(strategy.__init__).parameters.values()
+    types = parameter_types(strategy.__init__)
+    knobs = {p.name: p for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "seed"}
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    for option, value in options.items():
+        if option in knobs:
+            checked = check_argument(f"{option} of {name}", value, types[option])
+            options = options | {option: checked}
+        elif not takes_any or option in ("space", "seed"):
+            raise unknown(f"option of {name}", option, list(knobs))
+
+    class Configured(strategy):  # type: ignore[misc, valid-type]
+        def __init__(self, space: Space, *, seed: int) -> None:
+            super().__init__(space, seed=seed, **options)
+
+    Configured.__name__ = strategy.__name__
+    Configured.__qualname__ = f"{strategy.__qualname__}.configured"
+    Configured.__module__ = strategy.__module__
+    Configured.__doc__ = strategy.__doc__
+    return Configured

@@ -11,6 +11,7 @@ import surrogate_nas as sn
 from surrogate_nas.cli.options import names
 from surrogate_nas.contract import check
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.space import nb201
 from surrogate_nas.strategies import known, label, resolve, strategy_entry
 
@@ -63,12 +64,23 @@ def test_wrong_options_are_one_line(text: str, said: str) -> None:
 
 def test_commas_within_parentheses_do_not_split() -> None:
     given = ["random,evolution(population=5,tournament=2), bo", "a.py:B(x=(1,2),y=3)"]
+    given += ["bo(pool=all,model=gp(warp=True)),it's.py:A,guided(model='a(,b')"]
     assert names(given) == [
         "random",
         "evolution(population=5,tournament=2)",
         "bo",
         "a.py:B(x=(1,2),y=3)",
+        "bo(pool=all,model=gp(warp=True))",
+        "it's.py:A",
+        "guided(model='a(,b')",
     ]
+
+
+def test_a_name_within_a_name_is_written_with_quotation_marks_or_without() -> None:
+    inner = "sklearn:sklearn.svm:SVR(C=2.0,kernel='rbf')"
+    for written in (inner, repr(inner)):
+        parsed = parse_reference(f"bo(pool=all, model={written})")
+        assert parsed == ("bo", {"model": inner, "pool": "all"})
 
 
 def test_two_settings_are_two_strategies_of_one_folder(tmp_path: Path) -> None:

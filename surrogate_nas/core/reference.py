@@ -1,0 +1,121 @@
+"""How something with options is named: ``evolution(population=50)``, ``file.py:Class(knob=1)``,
+``guided(model=sklearn:sklearn.svm:SVR(C=2.0))``.
+
+What stands in the parentheses are keyword arguments of its constructor, written as Python writes
+them; a bare word is a text, and so is a further name of this kind. They are part of the name that
+results carry, so that two settings are two strategies.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from surrogate_nas.core.errors import UserError
+
+_LONGEST = 200
+"""Characters of a label: it names files."""
+_NAME = re.compile(r"\w+\(\s*\w+\s*=.*\)|[^(),'\"]+:[\w.]+(\(.*\))?", re.DOTALL)
+"""A value that is a name with options, or one with a colon."""
+_OPEN, _CLOSE = "([{", ")]}"
+
+
+def parse_reference(text: str, what: str = "strategy") -> tuple[str, dict[str, Any]]:
+    """Split a name into its head (a registered name, a bridge's, ``file.py:Class``) and options.
+
+    The options come sorted by name.
+
+    Args:
+        text: The name.
+        what: The noun for messages.
+
+    Raises:
+        UserError: The options are not written as keyword arguments, or are too long.
+
+    Example:
+        >>> parse_reference("bo(pool=mixed, model=gp(warp=True))")
+        ('bo', {'model': 'gp(warp=True)', 'pool': 'mixed'})
+    """
+    text = text.strip()
+    place = _opening(text)
+    if place is None:
+        return text, {}
+    head = text[:place].strip()
+    tail = text[place:]
+    options: dict[str, Any] = {}
+    try:
+        for part in split_outside(tail[1:-1]):
+            name, _, value = part.partition("=")
+            if not name.strip().isidentifier() or name.strip() in options:
+                raise ValueError
+            options[name.strip()] = _value(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
+        raise UserError(
+            f"The options of a {what} are written as {head:.80}(key=value, …), not {tail!r:.120}."
+        ) from error
+    options = dict(sorted(options.items()))
+    if len(suffix_of(options)) > _LONGEST:
+        raise UserError(
+            f"The options of {head:.80} take more than {_LONGEST} characters, and they name files."
+        )
+    return head, options
+
+
+def suffix_of(options: dict[str, Any]) -> str:
+    """Options as they stand in a label; empty where there are none."""
+    if not options:
+        return ""
+    words = [f"{name}={_written(value)}" for name, value in options.items()]
+    return f"({','.join(words)})"
+
+
+def split_outside(text: str) -> list[str]:
+    """The parts of a text between commas that stand in no parentheses and no quoted text.
+
+    Example:
+        >>> split_outside("random, bo(model=gp(warp=True),pool='a,b')")
+        ['random', "bo(model=gp(warp=True),pool='a,b')"]
+    """
+    parts = [""]
+    depth = 0
+    quote = ""
+    for place, character in enumerate(text):
+        if quote:
+            quote = "" if character == quote and text[place - 1] != "\\" else quote
+        elif (
+            character in "'\"" and text[place - 1 : place] in f"= ,{_OPEN}"
+        ):  # not that of a file's name
+            quote = character
+        depth = max(0, depth + (not quote) * ((character in _OPEN) - (character in _CLOSE)))
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _opening(text: str) -> int | None:
+    """Where the parenthesis opens that the last character closes."""
+    if not text.endswith(")"):
+        return None
+    depth = 0
+    for place in range(len(text) - 1, -1, -1):
+        depth += (text[place] == ")") - (text[place] == "(")
+        if depth == 0:
+            return place
+    return None
+
+
+def _value(text: str) -> Any:
+    try:
+        node = ast.parse(text, mode="eval").body
+        return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
+    except (ValueError, SyntaxError):
+        if _NAME.fullmatch(text) is None:
+            raise
+        return text
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) and value.isidentifier() else repr(value)
