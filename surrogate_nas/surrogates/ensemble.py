@@ -18,10 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell
-from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate, make_model, model_class
+from surrogate_nas.surrogates.base import (
+    MODELS,
+    Arrays,
+    Prediction,
+    Surrogate,
+    make_model,
+    model_class,
+)
 from surrogate_nas.surrogates.checks import is_sequence
 from surrogate_nas.surrogates.target import Floats
 
@@ -161,5 +168,9 @@ def _member(entry: Any) -> Member:
             f"A member of an ensemble is its name, its settings and its weight, not {entry!r:.80}."
         )
     name, settings, weight = entry
+    if (
+        not isinstance(name, str) or name not in MODELS
+    ):  # it may stand in a stored file, which must not name code
+        raise unknown("member of an ensemble", str(name), MODELS)
     model_class(name)
     return name, dict(settings), check_number(f"The weight of {name}", weight)

@@ -256,3 +256,13 @@ def test_deviations_of_ridge_do_not_hang_on_the_order_of_the_cells(cells: list[C
         predictions.append(model.predict(cells[13:]))
     assert predictions[0].std == pytest.approx(predictions[1].std, rel=1e-6)
     assert predictions[0].mean == pytest.approx(predictions[1].mean, rel=1e-6)
+
+
+def test_a_stored_ensemble_names_no_code(tmp_path: Path) -> None:
+    file = tmp_path / "evil.py"
+    file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Evil: pass\n")
+    own = [f"{file}:Evil", {}, 1.0]
+    for member in (own, [f"sklearn:{file}:Evil", {}, 1.0], [["gp"], {}, 1.0]):
+        with pytest.raises(UserError, match="Unknown member of an ensemble"):
+            model_class("ensemble").from_state({"members": [member]}, {})
+    assert not (tmp_path / "ran").exists()
