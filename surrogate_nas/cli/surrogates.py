@@ -12,6 +12,7 @@ from surrogate_nas.cli.options import CellsArgument, cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.reference import parse_reference
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks import Benchmark
@@ -34,7 +35,10 @@ def fit(
     model: Annotated[
         str,
         typer.Option(
-            help="xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, or file.py:Class."
+            help=(
+                "xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, file.py:Class, or"
+                " sklearn:MODULE:CLASS; with options as in gp(warp=True)."
+            )
         ),
     ] = "xgboost",
     known: Annotated[
@@ -76,6 +80,7 @@ def fit(
       snas fit fashion --target valid_loss --train 300 --out model.bin
       snas fit nb201-cifar10 --target valid_error --train 500 --model gp --out model.bin
       snas fit nb201-cifar10 --target valid_error --model gnn --loss warp --out model.bin
+      snas fit fashion --target valid_loss --train 99 --model sklearn:sklearn.svm:SVR --out m.h5
       snas fit live:digits/darts --target valid_error --train 100 --test 25 --out model.bin
     """
     import numpy as np
@@ -98,6 +103,7 @@ def fit(
     settings: dict[str, Any] = {"known": _known(benchmark, known, target)} if known else {}
     if loss:
         settings["loss"] = loss
+    name, _ = parse_reference(model, "model")
     made = make_model(model, metric.quantity, seed=seed, **settings)
     cells, values, parts = (_from_columns if benchmark.has_columns else _by_queries)(
         benchmark, question, train, test, split, seed
@@ -105,7 +111,7 @@ def fit(
     found = evaluate(made, benchmark.space, values, parts, cells)
     source = str(Path(bench).resolve()) if bench.endswith(TABLE_SUFFIX) else bench
     card = Card(
-        model=model,
+        model=name,
         benchmark=source,
         fingerprint=benchmark.fingerprint,
         space=benchmark.space.definition,
@@ -118,7 +124,7 @@ def fit(
         n_test=len(parts.test),
         scores=found.scores,
     )
-    stored = model in MODELS
+    stored = name in MODELS
     if stored:
         places = np.array([cells[int(i)].index for i in parts.train])
         save(found.model, card, places[places >= 0], out)

@@ -43,6 +43,8 @@ def named(spec: str) -> object:
     space = spec.removeprefix(_SPACE)
     if space != spec and space in known_spaces():
         return space_named(space)
+    if spec.partition(":")[0] in MODELS.bridges:
+        return model_class(spec)
     entry = strategy_entry(spec)
     if entry.origin not in ("file", "unknown"):
         return entry.load()

@@ -43,6 +43,8 @@ class Registry(Mapping[str, T], Generic[T]):
         what: The noun for messages, such as ``"strategy"``.
         places: Of the project's own, by name, ``module:attribute``.
         group: The entry points under which installed packages name further ones; empty for none.
+        bridges: By what stands before a colon, ``module:function`` that makes a thing of what
+            stands behind it.
 
     Example:
         >>> shapes = Registry(
@@ -83,6 +85,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self.what = what
         self.places = dict(places or {})
         self.group = group
+        self.bridges: dict[str, str] = {}
         self._folder = folder
         self._attribute = attribute
         self._first = tuple(first)
@@ -154,6 +157,10 @@ class Registry(Mapping[str, T], Generic[T]):
             )
         if name in self:
             return self[name]
+        library, _, behind = name.partition(":")
+        if library in self.bridges:
+            make = opened(self.bridges[library], f"The {self.what} {name}")
+            return self._check(make(behind), name)
         self.expect(name)
         path, separator, attribute = name.rpartition(":")
         thing = self.inside(Path(path), attribute) if separator else _loaded(self.points()[name])

@@ -23,3 +23,4 @@ MODELS.places.update(
         "ensemble": "surrogate_nas.surrogates.ensemble:Ensemble",
     }
 )
+MODELS.bridges["sklearn"] = "surrogate_nas.surrogates.regressor:regressor_class"

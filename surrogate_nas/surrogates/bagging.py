@@ -20,7 +20,8 @@ from surrogate_nas.surrogates.base import Prediction, Surrogate, folds
 from surrogate_nas.surrogates.columns import Matrix, columns
 from surrogate_nas.surrogates.target import Floats
 
-_LEAST_STD = 1e-3
+LEAST_STD = 1e-3
+"""Of a prediction on the transformed target; parts that agree are not sure."""
 
 
 class Bagging(Surrogate):
@@ -70,12 +71,14 @@ class Bagging(Surrogate):
         return columns(self._space, cells, self.encoding, self.extra)
 
     def _learn(self, cells: Sequence[Cell], target: Floats) -> None:
-        matrix = self._matrix(cells)
-        everything = np.arange(len(cells))
+        self._learn_rows(self._matrix(cells), target)
+
+    def _learn_rows(self, matrix: Matrix, target: Floats) -> None:
+        everything = np.arange(len(matrix))
         self._blind_to = []
         training_rows = [everything]
-        if self.parts > 1 and len(cells) > 2:
-            self._blind_to = folds(len(cells), self.parts, self.seed)
+        if self.parts > 1 and len(matrix) > 2:
+            self._blind_to = folds(len(matrix), self.parts, self.seed)
             training_rows = [np.setdiff1d(everything, fold) for fold in self._blind_to]
         seeds = np.random.SeedSequence(self.seed).generate_state(len(training_rows))
         self._learned = []
@@ -89,7 +92,7 @@ class Bagging(Surrogate):
         if not self._blind_to:
             return 1.0
         predictions = self._by_blind_parts(matrix)
-        return max(float(np.sqrt(((predictions - target) ** 2).mean())), _LEAST_STD)
+        return max(float(np.sqrt(((predictions - target) ** 2).mean())), LEAST_STD)
 
     def _by_blind_parts(self, matrix: Matrix) -> Floats:
         predictions = np.empty(len(matrix))

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_flag, check_whole
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.core.metrics import Quantity
+from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.registry import Registry, subclass_of
 from surrogate_nas.core.threads import one_thread
 from surrogate_nas.space import Cell, Space, space_named
@@ -427,7 +428,9 @@ def model_class(name: str) -> type[Surrogate]:
     """Return a model's class.
 
     Args:
-        name: A key of `MODELS`, an installed package's, or ``file.py:Class`` for one's own.
+        name: A key of `MODELS`, an installed package's, ``file.py:Class`` for one's own, or
+            ``sklearn:MODULE:CLASS`` for anybody's regressor; each with options or without, as in
+            ``gp(warp=True)``.
 
     Raises:
         UserError: There is no such model, or the library behind it is not installed.
@@ -436,7 +439,15 @@ def model_class(name: str) -> type[Surrogate]:
         >>> model_class("extra_trees").__name__
         'ExtraTrees'
     """
-    return MODELS.find(name)
+    return _class_and_options(name)[0]
+
+
+def _class_and_options(name: str) -> tuple[type[Surrogate], dict[str, Any]]:
+    """A model's class, and the options that its name has; a bridge reads its own."""
+    if not isinstance(name, str) or name.partition(":")[0] in MODELS.bridges:
+        return MODELS.find(name), {}
+    head, options = parse_reference(name, "model")
+    return MODELS.find(head), options
 
 
 def make_model(
@@ -445,10 +456,10 @@ def make_model(
     """Make an unfitted model.
 
     Args:
-        name: A key of `MODELS`, or ``file.py:Class``.
+        name: As for `model_class`.
         quantity: Of the metric to learn.
         seed: The root of the model's randomness.
-        **settings: The model's own.
+        **settings: The model's own; they go before options of the name.
 
     Raises:
         UserError: There is no such model, or it has no such setting.
@@ -458,9 +469,12 @@ def make_model(
         >>> model.quantity, sorted(model.settings())
         ('loss', ['blocks', 'calibrate', 'quantity', 'seed', 'warp'])
     """
-    model = model_class(name)
-    known = inspect.signature(model).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
-        for setting in settings.keys() - known.keys():
+    model, options = _class_and_options(name)
+    settings = options | settings
+    parameters = inspect.signature(model).parameters
+    known = parameters.keys() - {"quantity", "seed"}
+    takes_any = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    for setting in settings.keys() - known:
+        if not takes_any or setting in parameters:
             raise unknown(f"setting of the model {name}", setting, known)
     return model(quantity, seed=seed, **settings)
