@@ -298,6 +298,14 @@ def numbers(given: str, what: str) -> list[float]:
     return values
 
 
+def whole_numbers(given: str, what: str) -> list[int]:
+    """The whole numbers of an option with commas between them."""
+    for value in (values := numbers(given, what)):
+        if not value.is_integer():
+            raise UserError(f"A {what} is whole, not {value:g}.")
+    return [int(value) for value in values]
+
+
 def cells_named(space: Space, texts: Sequence[str]) -> list[Cell]:
     """The cells that texts name: as the field prints them, or their indices in the order of the
     space.

@@ -15,6 +15,7 @@ from surrogate_nas.cli.options import (
     WorkersOption,
     names,
     numbers,
+    whole_numbers,
 )
 from surrogate_nas.cli.output import JsonOption, emit, progress_bar, say, show_table
 from surrogate_nas.core.errors import UserError
@@ -69,7 +70,7 @@ def plan(
     from surrogate_nas.study.plan import STRATEGIES
     from surrogate_nas.study.plan import plan as planned
 
-    counts = [_whole(number) for number in numbers(runs, "number of runs")]
+    counts = whole_numbers(runs, "number of runs")
     with progress_bar("runs and differences") as progress:
         found = planned(
             _problems(what, objective, subject_to, budget),
@@ -121,9 +122,3 @@ def _problems(
             f"{suites[0]} has objectives of its own; leave out --objective and --subject-to."
         )
     return read_suite(suites[0])
-
-
-def _whole(number: float) -> int:
-    if number != int(number):
-        raise UserError(f"A number of runs is whole, not {number:g}.")
-    return int(number)

@@ -115,6 +115,7 @@ def test_the_command_says_it_and_prints_json(snas: Snas) -> None:
         (["fashion", "--difference", "-1"], "must be a finite number above 0"),
         (["fashion", "--difference", "wide"], "A difference is a number"),
         (["fashion", "--runs", "2.5"], "is whole"),
+        (["fashion", "--runs", "inf"], "is whole"),
         (["fashion", "--pilot", "3"], "runs of the pilot"),
     ],
 )
