@@ -64,6 +64,7 @@ PANELS = {
         "measure",
         "fit",
         "predict",
+        "surrogate",
         "proxies",
         "table",
         "table-losses",
@@ -113,6 +114,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(archive.app, name="archive")
 app.add_typer(new.app, name="new")
+app.add_typer(surrogates.app, name="surrogate")
 for _command in (
     data.benchmarks,
     listing.strategies,

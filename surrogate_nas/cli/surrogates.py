@@ -1,4 +1,4 @@
-"""Commands of surrogates: fit one on a benchmark, predict cells with it."""
+"""Commands of surrogates: fit one on a benchmark, predict cells with it, judge several."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from surrogate_nas.cli.options import CellsArgument, cells_named
-from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
+from surrogate_nas.cli.options import (
+    PROCESSES,
+    CellsArgument,
+    EngineOption,
+    WorkersOption,
+    cells_named,
+    names,
+    results_folder,
+    whole_numbers,
+    workers_or_usual,
+)
+from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, say, show_table
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import parse_reference
@@ -19,7 +29,109 @@ if TYPE_CHECKING:
     from surrogate_nas.benchmarks.base import Question, Values
     from surrogate_nas.core.metrics import Metric
     from surrogate_nas.space import Cell
+    from surrogate_nas.study.surrogates import JudgedFit, SurrogateResult
     from surrogate_nas.surrogates.evaluation import Holdout
+
+app = typer.Typer(no_args_is_help=True, help="Judge surrogates, all alike.")
+
+_WORKERS = 2
+_WEAK = " *"
+"""Behind a τ that is no better than that of −parameters."""
+
+
+@app.command()
+def judge(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help=(
+                "As snas fit --model takes them: ridge, gp, gp(warp=True), file.py:Class,"
+                " sklearn:MODULE:CLASS(options)."
+            ),
+        ),
+    ],
+    tables: Annotated[
+        list[str] | None,
+        typer.Option(help="Benchmarks with tables, commas between; fashion if left out."),
+    ] = None,
+    train: Annotated[
+        str, typer.Option(help="Numbers of cells to learn from, commas between.")
+    ] = "78,156,469",
+    draws: Annotated[int, typer.Option(help="How often these cells are drawn.")] = 4,
+    seed: Annotated[int, typer.Option(help="The root of all randomness.")] = 0,
+    workers: WorkersOption = None,
+    engine: EngineOption = PROCESSES,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the page and its numbers; results/surrogates if left out."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Judge surrogates on tables: from the same cells, beside −parameters and published numbers.
+
+    Each learns the first loss of a table's default objective.
+
+    \b
+    Examples:
+      snas surrogate judge ridge gp
+      snas surrogate judge xgboost "sklearn:sklearn.svm:SVR(C=9.0)" --tables fashion,fcnet-protein
+      snas surrogate judge ensemble gnn --tables nb201-cifar10 --draws 10
+    """
+    import shlex
+    import sys
+
+    from surrogate_nas.benchmarks import default
+    from surrogate_nas.papers.predictors import protocol
+    from surrogate_nas.report.surrogates import write_surrogates
+    from surrogate_nas.study.store import Store
+    from surrogate_nas.study.surrogates import judge_surrogates
+
+    folder = results_folder(out, "judgement", "surrogates")
+    sizes = whole_numbers(train, "number of cells")
+    with progress_bar("fits") as progress:
+        result = judge_surrogates(
+            names(models),
+            names(tables) or [default()],
+            sizes=sizes,
+            draws=draws,
+            seed=seed,
+            workers=workers_or_usual(workers, engine, _WORKERS),
+            engine=engine,
+            published=protocol(),
+            progress=progress,
+        )
+    Store(folder).write_json("summary.json", result.to_json())
+    page = write_surrogates(result, folder, command=shlex.join(["snas", *sys.argv[1:]]))
+    emit(result.to_json(), json, lambda: _show_judged(result))
+    note(f"Report: {page}")
+
+
+def _show_judged(result: SurrogateResult) -> None:
+    """A row a table and model, a column a number of training cells; then the sentences."""
+    sizes = sorted({fit.n_train for fit in result.fits})
+    rows: list[list[object]] = []
+    for table in result.tables:
+        for model in result.models:
+            own = {fit.n_train: fit for fit in result.on(table) if fit.model == model}
+            if own:
+                last = own[max(own)]
+                held = last.coverage90 and round(last.coverage90.mean, 2)
+                taus = [_tau(own.get(n)) for n in sizes]
+                quarter = round(last.kendall_top_quarter.mean, 3)
+                times = [f"{last.fit_seconds:.2g}", f"{last.ask_seconds:.2g}"]
+                rows.append([table.name, model, *taus, quarter, held, *times])
+    heads = ["table", "surrogate", *(f"τ from {n}" for n in sizes)]
+    heads += ["best quarter", "coverage", "fit s", "ask s/1,000"]
+    show_table(heads, rows, title=f"Means of {result.draws} draws; * no better than −parameters")
+    for sentence in result.sentences:
+        say(sentence)
+
+
+def _tau(fit: JudgedFit | None) -> str | None:
+    if fit is None:
+        return None
+    return f"{fit.kendall.mean:.3f}{_WEAK if fit.better is False else ''}"
 
 
 def fit(
@@ -135,6 +247,7 @@ def fit(
         "unit": metric.unit,
         "model": model,
         "loss": made.settings().get("loss"),
+        "spread": getattr(made, "spread", None),
         "split": split,
         "seed": seed,
         "file": str(out) if stored else None,

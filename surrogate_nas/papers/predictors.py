@@ -24,13 +24,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.stats import kendalltau
 
-from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published
 from surrogate_nas.papers.common.pictures import Item, Level, Note, Panel, Series, picture
 from surrogate_nas.papers.common.ranks import Values, within
 from surrogate_nas.papers.common.searches import DATA_SETS
 from surrogate_nas.space import listed
 from surrogate_nas.study.statistics import holm, signed_rank
+from surrogate_nas.study.surrogates import Protocol
 from surrogate_nas.surrogates import Prediction, make_model
 from surrogate_nas.surrogates.evaluation import scores_of, split_cells
 from surrogate_nas.surrogates.losses import LOSSES
@@ -307,14 +308,27 @@ def our_rows(scores: Mapping[Fit, Score]) -> Iterator[Row]:
 
 def _against_published(tau: float, n: int) -> str:
     """How a τ compares with the best published one with as many training cells, if any."""
-    confirmed = []
-    for entry in published("predictors").values():
-        if entry.metric == f"kendall@{n}" and entry.mark != "?":
-            confirmed.append((entry.value or 0.0, entry.method))
-    if not confirmed:
+    if n not in (best := best_published()):
         return ""
-    best, method = max(confirmed)
-    return f"; {tau - best:+.3f} from {method}, the best published and confirmed"
+    most, method = best[n]
+    return f"; {tau - most:+.3f} from {method}, the best published and confirmed"
+
+
+def best_published() -> dict[int, tuple[float, str]]:
+    """By number of training cells the best τ that is published and confirmed, and whose it is."""
+    best: dict[int, tuple[float, str]] = {}
+    for entry in published("predictors").values():
+        n = _cells_of(entry.metric)
+        if n and entry.metric.startswith("kendall@") and entry.mark != "?":
+            best[n] = max(best.get(n, (0.0, "")), (entry.value or 0.0, entry.method))
+    return best
+
+
+def protocol() -> dict[str, Protocol]:
+    """The published protocol by the name of its table, for `snas surrogate judge`."""
+    learned = Question("valid_error", 200)
+    tested = Question("test_error", 200)
+    return {DATA_SETS[DATA_SET]: Protocol(learned, tested, best_published())}
 
 
 def _summary(rows: Sequence[Row]) -> Summary:

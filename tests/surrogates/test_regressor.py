@@ -164,6 +164,7 @@ def test_fit_tests_a_regressor_and_does_not_store_it(snas: Snas, tmp_path: Path)
     asked = ["fit", "fashion", "--target", "valid_loss", "--train", 40, "--test", 50]
     made = snas(*asked, "--model", f"{SVR}(C=2.0)", "--out", tmp_path / "m.h5", "--json")
     assert made.code == 0 and made.json["file"] is None and made.json["n_test"] == 50
+    assert made.json["spread"] == "bagging"
     assert "not stored" in made.err and not (tmp_path / "m.h5").exists()
     refused = snas(*asked, "--model", f"{SVR}(D=2)", "--out", tmp_path / "m.h5")
     assert refused.code == 2 and len(refused.err.splitlines()) == 1

@@ -1,0 +1,170 @@
+"""The page of judged surrogates: what was found, then a section a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from surrogate_nas.core.numbers import NOTHING, fixed, plural, quantity
+from surrogate_nas.files import write_whole
+from surrogate_nas.report.curves import Curve, Panel, chart
+from surrogate_nas.report.markup import (
+    Block,
+    Column,
+    Content,
+    Figures,
+    Notice,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    note,
+)
+from surrogate_nas.report.page import Header, document
+from surrogate_nas.report.picture import WIDE, Canvas, Picture
+from surrogate_nas.report.style import styles
+from surrogate_nas.study.surrogates import (
+    PARAMETERS,
+    JudgedFit,
+    JudgedTable,
+    Mean,
+    SurrogateResult,
+)
+
+_HEIGHT = 330.0
+_MARGIN = 0.05
+"""Of τ, below the lowest curve."""
+_NOTE = (
+    "τ: Kendall's, between predictions and the mean over training seeds, of cells that were not"
+    " learned from; likewise over the best quarter of them. In brackets: 95 % intervals over the"
+    " draws of training cells (Student's). All models learn from the same cells. A star: no better"
+    f" than {PARAMETERS}. Fitting takes its calibration in."
+)
+
+
+def write_surrogates(result: SurrogateResult, folder: Path, *, command: str = "") -> Path:
+    """Write ``report.html``, which is whole or as it was before.
+
+    Args:
+        result: What is reported.
+        folder: Where to write; made if it is missing.
+        command: The command that made the result, which the page shows.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    return write_whole(folder / "report.html", _html(result, command))
+
+
+def _html(result: SurrogateResult, command: str) -> str:
+    counts = (plural(len(result.models), "surrogate"), plural(len(result.tables), "table"))
+    title = f"{counts[0]} judged on {counts[1]}"
+    line: list[Content] = [
+        f"{plural(result.draws, 'draw')} of training cells each · ",
+        Span("Numbers as JSON", "link", None, "summary.json"),
+    ]
+    unread = [
+        f"{table.name}: {', '.join(absent)}"
+        for table in result.tables
+        if (absent := sorted({*result.models} - {fit.model for fit in result.on(table)}))
+    ]
+    boxes = [Notice("Cannot be read, or too small:", items=unread, bad=False)] if unread else []
+    sentences = [Paragraph([sentence]) for sentence in result.sentences]
+    top = Header(title, title, line, boxes, sentences, None)
+    sections = [_section(result, table) for table in result.tables if result.on(table)]
+    if result.spreads:
+        origins = [f"of {model} from {spread}" for model, spread in result.spreads.items()]
+        sections.append(Section("Spreads", [f"The spread comes {', '.join(origins)}."]))
+    if command:
+        sections.append(Section("How this was made", [Block("command", command)], folded=True))
+    return document(top, sections)
+
+
+def _section(result: SurrogateResult, table: JudgedTable) -> Section:
+    """What was found on one table."""
+    fits = result.on(table)
+    about = [f"{table.question} of {table.cells:,} cells of {table.space}, {table.split} split."]
+    if table.seeds:
+        about.append(f"Each draw learns one of {len(table.seeds)} training seeds.")
+    about.append(f"The 90 % interval is held against {table.against}.")
+    caption = f"τ on {table.name} by the number of training cells; the line is {PARAMETERS}"
+    if fits[0].parameters is None:
+        caption = f"τ on {table.name} by the number of training cells"
+    drawn = partial(_picture, fits, result.models)
+    picture = Picture(f"surrogates-{table.name}", caption, drawn, WIDE)
+    words = Paragraph([" ".join([*about, *table.notes])])
+    return Section(table.name, [words, Figures([picture]), _numbers(table, fits), note(_NOTE)])
+
+
+def _picture(fits: Sequence[JudgedFit], models: Sequence[str], width: float) -> Canvas:
+    """τ over the training cells, a curve a model."""
+    curves = {}
+    for model in models:
+        own = [fit for fit in fits if fit.model == model]
+        if own:
+            taus = [fit.kendall for fit in own]
+            ends = [one.ci95 or (one.mean, one.mean) for one in taus]
+            x = np.array([float(fit.n_train) for fit in own])
+            low, high = np.array(ends).T
+            curves[model] = Curve(x, np.array([one.mean for one in taus]), low, high)
+    lowest = min(float(curve.middle.min()) for curve in curves.values())
+    base = fits[-1].parameters
+    if base is not None:
+        lowest = min(lowest, base.mean)
+    panel = Panel(
+        "cells",
+        "Kendall's τ",
+        root=False,
+        reference=None if base is None else base.mean,
+        rising=True,
+        banded=(),
+        ends=(lowest - _MARGIN, 1.0),
+        steps=False,
+    )
+    return chart(curves, styles(models), panel, width, height=_HEIGHT)
+
+
+def _numbers(table: JudgedTable, fits: Sequence[JudgedFit]) -> Table:
+    """A row a model and number of training cells, those of −parameters first."""
+    heads = [
+        Column("surrogate"),
+        Column("cells"),
+        Column("τ", "unseen cells"),
+        Column("τ", "best quarter"),
+        Column("τ", f"minus that of {PARAMETERS}"),
+        Column("coverage", "of the 90 % interval"),
+        Column("seconds", "fit, ask 1,000"),
+    ]
+    if table.published:
+        heads.append(Column("τ, published protocol", "and the best published"))
+    rows: list[list[Content]] = []
+    for n in dict.fromkeys(fit.n_train for fit in fits):
+        own = [fit for fit in fits if fit.n_train == n]
+        base = [own[0].parameters, own[0].parameters_top_quarter]
+        if own[0].parameters is not None:
+            empty: list[Content] = [NOTHING] * (len(heads) - 4)
+            rows.append([PARAMETERS, f"{n:,}", *map(_text, base), *empty])
+        for fit in own:
+            weak = " *" if fit.better is False else ""
+            row: list[Content] = [
+                fit.model,
+                f"{n:,}",
+                _text(fit.kendall),
+                _text(fit.kendall_top_quarter),
+                f"{_text(fit.gain)}{weak}",
+                _text(fit.coverage90),
+                f"{quantity(fit.fit_seconds)}, {quantity(fit.ask_seconds)}",
+            ]
+            if table.published:
+                best = fit.best_published
+                known = "" if best is None else f" ({best[1]} {fixed(best[0], 3)})"
+                row.append(f"{_text(fit.published)}{known}")
+            rows.append(row)
+    return Table(heads, rows)
+
+
+def _text(mean: Mean | None) -> str:
+    return NOTHING if mean is None else str(mean)
