@@ -10,12 +10,16 @@ import ast
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
+from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.plugin import origin
+from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.core.source import Sources, modules, source_of, text_of, with_imports
 from surrogate_nas.strategies import OURS, StrategyEntry
 
@@ -26,15 +30,16 @@ _LARGEST = 10**6
 
 
 def sources_of(entry: StrategyEntry) -> Sources:
-    """The source of a strategy; empty for those that come with the project, whose version tells
-    theirs.
+    """The source of a strategy; of those that come with the project, whose version tells theirs,
+    only that of a user's files which their options name.
     """
     if isinstance(entry.target, type):
         return {} if entry.is_trusted else source_of(entry.target)
     if entry.is_trusted:
         code = _file_of(str(entry.options.get("code", "")))
         built = {} if code is None or not code.is_file() else with_imports(code)
-        return {**built, **_named_in(entry.options.get("command"))}
+        named = _named_in(entry.options.get("command"))
+        return {**built, **named, **_models_in(entry.options)}
     file = _file_of(entry.target)
     return {} if file is None else with_imports(file)
 
@@ -86,6 +91,19 @@ def _named_in(command: object) -> Sources:
             if os.path.isfile(word) and os.path.getsize(word) <= _LARGEST:
                 file = Path(word)
                 sources[file.name] = text_of(file)
+    return sources
+
+
+def _models_in(options: Mapping[str, Any]) -> Sources:
+    """The files of models that options name, as in ``bo(model=file.py:Class)``."""
+    sources: dict[str, str] = {}
+    for value in options.values():
+        if isinstance(value, str):
+            with suppress(UserError):
+                head, _ = parse_reference(value)
+                path = head.removeprefix("sklearn:").rpartition(":")[0]
+                if path.endswith(".py"):
+                    sources.update(with_imports(Path(path)))
     return sources
 
 

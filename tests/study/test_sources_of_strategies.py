@@ -348,3 +348,13 @@ def test_what_a_process_reports_is_not_trusted(tmp_path: Path) -> None:
     ):
         files.take(answer)
     assert not files.read and not files.written
+
+
+def test_the_file_of_a_model_in_an_option_is_source(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text("class Mean: ...")
+    for model in (f"{file}:Mean", f"sklearn:{file}:Mean(knob=1)"):
+        for strategy in (f"guided(model={model})", f"bo(model='{model}',pool=mixed)"):
+            assert sources_of(strategy_entry(strategy)) == {"model.py": "class Mean: ..."}
+    for strategy in ("guided(model=gp(warp=True))", "bo(model=sklearn:sklearn.svm:SVR)", "bo"):
+        assert not sources_of(strategy_entry(strategy))
