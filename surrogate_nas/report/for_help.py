@@ -23,6 +23,7 @@ from typing import Any
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed
+from surrogate_nas.core.reference import parse_reference
 from surrogate_nas.files import shipped, write_whole
 from surrogate_nas.report.reading import (
     PROBLEMS,
@@ -36,7 +37,6 @@ from surrogate_nas.report.reading import (
 )
 from surrogate_nas.space import SPACES
 from surrogate_nas.strategies import BLIND, BRIDGES, strategy_entry
-from surrogate_nas.strategies.reference import parse_reference
 
 _HIDDEN = "…"
 """Stands for whatever does not pass."""
