@@ -277,7 +277,7 @@ def goals(table: Table) -> list[str]:
 
 def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataFrame:
     """τ, regret and corrected τ of every signal, floor and ceiling with every goal."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng([*table.name.encode()])  # goals of tables are alike: draw anew
     lines = []
     for goal in goals(table):
         wanted = table("test", goal)
@@ -292,7 +292,8 @@ def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataF
         for (split, quantity, time), values in every.items():
             found = float(once(values, wanted)[0])
             reliability = once.alike(values) * mean
-            corrected = found / np.sqrt(reliability) if reliability > 0 else np.nan
+            is_real = split != "floor" and reliability > 0
+            corrected = found / np.sqrt(reliability) if is_real else np.nan
             lost = regret(values, wanted, chosen)
             named = {"split": split, "quantity": quantity, "time": time, "goal": goal}
             told = {"tau": found, "quarter": quarter(values, wanted), "corrected": corrected}
