@@ -32,6 +32,9 @@ from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
 
+_SEEDS = 8
+"""Of the negative controls' studies, which processes share."""
+
 
 @dataclass(frozen=True)
 class Findings:
@@ -101,7 +104,7 @@ def find(
         usual = [one for one in rules.of_length(judged, 1) if not one.is_noise]
         kept = [
             pool.submit(controls, usual, len(classes), n, seed)
-            for seed, n in enumerate(_parts(repeats, workers))
+            for seed, n in enumerate(_parts(repeats))
         ]
         controlled = _pooled([one.result() for one in kept])
     digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
@@ -137,9 +140,9 @@ def find(
     return Findings(data, classes, judged, frames, lacking(frames["replications"]), counted)
 
 
-def _parts(repeats: int, workers: int) -> list[int]:
-    workers = max(workers, 1)
-    return [repeats // workers + (i < repeats % workers) for i in range(workers)]
+def _parts(repeats: int) -> list[int]:
+    """Studies by seed: the same whatever the number of processes."""
+    return [len(range(start, repeats, _SEEDS)) for start in range(min(_SEEDS, repeats))]
 
 
 def _pooled(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

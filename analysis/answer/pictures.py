@@ -36,7 +36,7 @@ def kinds(sources: pd.DataFrame, caption: str) -> Picture:
 
 def _kinds(sources: pd.DataFrame, width: float) -> Canvas:
     columns = 2 if width < _NARROW else 4
-    gap, label, left, height, top = 26.0, 118.0 if columns == 4 else 0.0, 30.0, 210.0, 26.0
+    gap, label, left, height, top = 26.0, 118.0 if columns == 4 else 0.0, 36.0, 210.0, 26.0
     step = (width - left - label) / columns
     rows = len(_PANELS) // columns
     canvas = Canvas(width, rows * (height + 54) + 20)
@@ -128,7 +128,8 @@ def _forest(
         down = block * number if narrow else 0.0
         start = label + 12 + (0 if narrow else number * step)
         x = Scale(low, high, start, start + step - 22)
-        canvas.text(start, down + 14, TITLES[name], size=12, colour="ink", bold=True)
+        at_title = 0.0 if narrow else start
+        canvas.text(at_title, down + 14, TITLES[name], size=12, colour="ink", bold=True)
         _band(canvas, x, down + 24, down + block - 30)
         texts = number == 0 or narrow
         own = sources[sources["contrast"] == name].set_index("source")

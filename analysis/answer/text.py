@@ -80,6 +80,8 @@ NOT_SAID = (
     " exploratory.",
 )
 DEVIATIONS = (
+    "Lengths were trained and opened one after another, ×1 first; the order was set on 28 November,"
+    " 23:55 UTC, before any contrast was computed.",
     "The variance of regret is over all halves of the resampled classes, computed exactly; the"
     " estimate is over the 400 halves that the protocol names.",
     "A class takes part where every seed of its task trained it; the four seeds of a class are"
