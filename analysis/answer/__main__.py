@@ -9,9 +9,13 @@ from pathlib import Path
 
 from analysis.answer.controls import REPEATS
 from analysis.answer.findings import find
-from analysis.answer.page import write_page
+from analysis.answer.page import summary, write_page
+from analysis.answer.pictures import kinds
 from analysis.answer.tables import TESTED
+from analysis.marked import put
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.files import write_whole
+from surrogate_nas.report.export.figures import rendered
 
 
 def places(text: str) -> range:
@@ -32,11 +36,16 @@ def main() -> int:
     parser.add_argument("--classes", type=places, default=TESTED, help="such as 50:150")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="studies of each control")
+    parser.add_argument("--readme", action="store_true", help="write README's answer too")
     given = parser.parse_args()
     start = time.perf_counter()
     try:
         found = find(given.data, given.classes, given.workers, given.repeats)
         page = write_page(found, given.out)
+        if given.readme:
+            put(Path("README.md"), "python -m analysis.answer --readme", summary(found))
+            picture = rendered(kinds(found.kinds, ""))
+            write_whole(Path("data/pictures/answer.png"), picture["png"])
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

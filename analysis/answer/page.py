@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 
 import pandas as pd
 
@@ -102,6 +103,15 @@ def sentences(found: Findings) -> list[Paragraph]:
         return [Paragraph(["There are too few sources of data to answer by."])]
     made = zip((_of_kind, partial(_of_training, found), _of_early), lines, strict=True)
     return [Paragraph(say(line)) for say, line in made if line is not None]
+
+
+def summary(found: Findings) -> str:
+    """The sentences in Markdown, a line each."""
+    made = []
+    for one in sentences(found):
+        parts = [part if isinstance(part, str) else f"**{part.text}**" for part in one.parts]
+        made.append(fill("".join(parts), 118, initial_indent="- ", subsequent_indent="  "))
+    return "\n".join(made) + "\n"
 
 
 def _of_training(found: Findings, line: pd.Series) -> list[Content]:
@@ -408,10 +418,11 @@ def _variance(found: Findings) -> Section:
         )
         return Section("What decides the regret of a search", [text], half=True)
     by = frame.set_index("component")["share"]
-    ahead = "more" if by["signal"] > by["strategy"] else "less"
-    title = (
-        f"The signal matters {ahead} than the strategy: {by['signal']:.0%} and {by['strategy']:.0%}"
-    )
+    signal, strategy = f"{by['signal']:.0%}", f"{by['strategy']:.0%}"
+    ahead = "more than" if by["signal"] > by["strategy"] else "less than"
+    title = f"The signal matters {ahead} the strategy: {signal} and {strategy}"
+    if signal == strategy:
+        title = f"The signal matters as much as the strategy: {signal} of the variance each"
     caption = (
         f"Share of the variance of regret in searches at equal seconds ({len(STRATEGIES)}"
         f" strategies, λ of {', '.join(f'{one:g}' for one in LAMBDAS)}), the mean over"

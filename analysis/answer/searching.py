@@ -43,6 +43,8 @@ TRAININGS = 25
 """The budget: so many whole runs of the usual loss, with a validation pass each."""
 HEADS = ("digest", "task", "signal", "strategy", "lambda", "seed", "regret")
 _SHORTEST = 40
+_DIGITS = 12
+"""So much of a table's digest is stored."""
 
 
 class Problem(NamedTuple):
@@ -50,7 +52,7 @@ class Problem(NamedTuple):
 
     Attributes:
         bench: The benchmark.
-        digest: Of the table, so that searches on another are not mixed with these.
+        digest: Of the table, its first digits: searches on another are not mixed with these.
         task: Its task.
         measure: The name of its measure, with the usual loss.
         seconds: The budget.
@@ -90,7 +92,7 @@ def _problem(path: Path, table: Table, folder: Path) -> Problem:
     bench = LossesBenchmark(folder / path.name)
     spent = bench.column(f"train_seconds@{usual}") + bench.column(f"valid_seconds@{usual}")
     seconds = round(TRAININGS * float(spent.mean()), 3)
-    return Problem(bench, whole.digest, table.task, f"{measure}@{usual}", seconds)
+    return Problem(bench, whole.digest[:_DIGITS], table.task, f"{measure}@{usual}", seconds)
 
 
 def _judging(problem: Problem, weight: float) -> Values:
@@ -184,7 +186,8 @@ def read_searches(store: Path, digests: dict[str, str]) -> pd.DataFrame:
     if not store.exists():
         return pd.DataFrame(columns=[*HEADS, "source"])
     frame = pd.read_csv(store)
-    frame = frame[frame["task"].map(digests) == frame["digest"]]
+    now = frame["task"].map(digests)
+    frame = frame[now.str[:_DIGITS] == frame["digest"].str[:_DIGITS]]
     balanced = frame[frame["signal"].isin(SIGNALS)].groupby("task")["regret"].size()
     whole = frame["task"].map(balanced) == _whole()
     return frame[whole].assign(source=frame["task"].map(SOURCES))

@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 
 from analysis.answer.findings import Findings, find
-from analysis.answer.page import clause, sentences, write_page
+from analysis.answer.page import clause, sentences, summary, write_page
 from analysis.answer.searching import (
     HEADS,
     LAMBDAS,
@@ -28,6 +28,7 @@ from analysis.answer.searching import (
     store_of,
 )
 from analysis.answer.tables import SOURCES
+from analysis.marked import held
 from surrogate_nas.tables import read_compact
 from tests.answer.independent import NAMES, Study, components, rest, rows, sd_of_seeds, tau
 from tests.answer.simulated import effects, write_simulated
@@ -36,6 +37,7 @@ from tests.browser import chromium
 pytestmark = pytest.mark.slow
 """The page is built from a simulated folder of full size first."""
 TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
+README = Path(__file__).parents[2] / "README.md"
 
 
 def searches(folder: Path) -> None:
@@ -330,3 +332,8 @@ def test_bad_input_is_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 2 and done.stderr.count("\n") == 1
     assert "There is no table in" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_readme_says_what_the_shipped_tables_say() -> None:
+    text = held(README, "python -m analysis.answer --readme")
+    assert text == summary(find(README.parent / "data/losses", workers=1, repeats=1))
