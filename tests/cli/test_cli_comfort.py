@@ -66,6 +66,7 @@ COMMANDS = [
     ["archive", "create"],
     ["archive", "verify"],
     ["archive", "publish"],
+    ["surrogate", "judge"],
 ]
 
 
@@ -92,7 +93,7 @@ def test_the_version_and_the_help_without_arguments(snas: Snas) -> None:
     versions = json.loads(snas("--version", "--json").out)
     assert versions["surrogate_nas"] == __version__
     assert {"python", "platform", "numpy", "h5py"} <= versions.keys()
-    for command in ([], ["archive"], ["new"], ["data"]):
+    for command in ([], ["archive"], ["new"], ["data"], ["surrogate"]):
         told = snas(*command)
         assert told.code == 2 and "Usage: snas" in told.err and len(told.err.splitlines()) > 5
 
@@ -102,7 +103,7 @@ def test_the_list_of_commands_has_them_all_in_groups_and_cuts_no_line(snas: Snas
     listed = re.findall(r"^  ([a-z][a-z-]*) {2,}\S", told, re.M)
     assert sorted(listed) == sorted({name for name, *_ in COMMANDS}) and "First steps:" in told
     assert set().union(*PANELS.values()) <= set(listed)
-    for group in ([], ["archive"], ["data"], ["new"]):
+    for group in ([], ["archive"], ["data"], ["new"], ["surrogate"]):
         assert not re.findall(r"^  .*\.\.\.$", snas(*group).err, re.M)
 
 
