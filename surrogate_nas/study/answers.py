@@ -23,6 +23,8 @@ from surrogate_nas.study.sandbox.interface import Sandboxed, cells_from_json, ce
 _CELLS = "cells"
 USAGE = "usage"
 """What an answer says of its costs, by that name."""
+ENDED_EARLY = "ended early"
+"""What the diagnosis of a run says that was ended from outside, or by its budget in tokens."""
 
 
 class Recorded(Sandboxed):

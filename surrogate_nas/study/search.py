@@ -25,7 +25,7 @@ from surrogate_nas.runtime.shared import SharedSlots
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import StrategyEntry
-from surrogate_nas.study.answers import USAGE, Recorded
+from surrogate_nas.study.answers import ENDED_EARLY, USAGE, Recorded
 from surrogate_nas.study.beginning import NOTHING, Beginning
 from surrogate_nas.study.judging import judged
 from surrogate_nas.study.ledger import Asked, Ledger
@@ -289,7 +289,7 @@ class _Search:
         self.strategy_seconds = 0.0
         self.ledger = Ledger(objective, root=options.seed, run=run)
         self.space = objective.benchmark.space
-        self.ended = self.scalarised = False
+        self.ended = self.ended_early = self.scalarised = False
         self.diagnosis: Mapping[str, Mapping[str, float]] = {}
         self._held_back: list[Trial] = []
 
@@ -330,7 +330,8 @@ class _Search:
                 if is_mistake(_failures(self.trials)):
                     raise self._mistake("All trainings")
                 self._write_held_back()
-                self.diagnosis = {**strategy.diagnosis(), **_told(slots)}
+                early = {ENDED_EARLY: {"trials": len(self.trials)}} if self.ended_early else {}
+                self.diagnosis = {**strategy.diagnosis(), **early, **_told(slots)}
             finally:
                 self.strategy_seconds = strategy.seconds
 
@@ -400,7 +401,7 @@ class _Search:
         tokens = self.options.budget_tokens
         spent = strategy.usage.get("tokens", 0.0) if isinstance(strategy, Recorded) else 0.0
         if not asked or (tokens is not None and spent > tokens):
-            self.ended = True
+            self.ended = self.ended_early = True
             return ()
         return asked
 

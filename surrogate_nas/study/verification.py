@@ -21,6 +21,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
+from surrogate_nas.study.answers import ENDED_EARLY
 from surrogate_nas.study.api import stored_objective
 from surrogate_nas.study.archive import Archive, names_of, not_run, runs_of, unpack, without
 from surrogate_nas.study.beginning import BEGINNING
@@ -374,9 +375,14 @@ def _wrong_end(part: _Part, run: Run) -> str:
     reached = target is not None and any(
         trial.feasible and trial.score <= target for trial in run.answers
     )
-    if budget.seconds is None and n != budget.cells and not reached:
+    if budget.seconds is None and n != budget.cells and not reached and not _ended_early(run):
         return f"it has {plural(n, 'trial')} of {budget.cells}."
     return ""
+
+
+def _ended_early(run: Run) -> bool:
+    """Whether it says that it was ended from outside, which none of the project's own can be."""
+    return ENDED_EARLY in run.diagnosis and strategy_entry(run.strategy).target not in STRATEGIES
 
 
 _Chosen = tuple[_Part, Run, StrategyEntry]

@@ -5,6 +5,7 @@ result.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked
 from surrogate_nas.study.api import read_comparison
+from surrogate_nas.study.archive import create
 from surrogate_nas.study.play import Play
+from surrogate_nas.study.verification import _ended_early, verify
 
 ASKED = "valid_loss + 0.1*params"
 
@@ -123,7 +126,20 @@ def test_a_run_that_is_finished_early_stays_so(tmp_path: Path) -> None:
         assert play.call({"finish": True})["evaluations"] == 11
     with Play("fashion", ASKED, budget=50, folder=tmp_path) as play:
         assert "over after 11" in play.call({"describe": True})["over"]
-    assert len(read_comparison(tmp_path).runs[0].trials) == 11
+    run = read_comparison(tmp_path).runs[0]
+    assert len(run.trials) == run.diagnosis["ended early"]["trials"] == 11
+
+
+def test_a_run_that_ended_early_by_its_player_alone_is_valid_in_an_archive(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with Play("fashion", ASKED, budget=50, folder=out) as play:
+        agent(play, 1)
+        play.call({"finish": True})
+    create(out, tmp_path / "played.zip")
+    assert verify(tmp_path / "played.zip").problems == []
+    assert play.run is not None
+    short = replace(play.run, strategy="random")
+    assert not _ended_early(short) and _ended_early(play.run)
 
 
 def test_a_second_player_is_told_of_the_first(tmp_path: Path) -> None:
