@@ -68,9 +68,10 @@ def judge(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Judge surrogates on tables: from the same cells, beside −parameters and published numbers.
+    """Judge surrogates on several tables.
 
-    Each learns the first loss of a table's default objective.
+    All learn from the same cells, beside −parameters and published numbers: the first loss of a
+    table's default objective.
 
     \b
     Examples:
