@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from textwrap import fill
@@ -15,7 +16,7 @@ from analysis.answer.contrasts import LENGTHS, OF_INTEREST, TITLES, of_length, o
 from analysis.answer.findings import Findings
 from analysis.answer.orders import CEILING, KIND, PARAMS, RANDOM
 from analysis.answer.pictures import bars, forest, kinds
-from analysis.answer.replications import agrees
+from analysis.answer.replications import FAMILIES, agrees
 from analysis.answer.searching import LAMBDAS, STRATEGIES
 from analysis.answer.tables import TESTED, WEAK
 from analysis.answer.text import (
@@ -106,9 +107,10 @@ def sentences(found: Findings) -> list[Paragraph]:
 
 
 def summary(found: Findings) -> str:
-    """The sentences in Markdown, a line each."""
+    """The sentences in Markdown, by the tables that are shipped."""
     made = []
-    for one in sentences(found):
+    shipped = {**found.frames, "replications": found.replications[:0]}
+    for one in sentences(replace(found, frames=shipped)):
         parts = [part if isinstance(part, str) else f"**{part.text}**" for part in one.parts]
         made.append(fill("".join(parts), 118, initial_indent="- ", subsequent_indent="  "))
     return "\n".join(made) + "\n"
@@ -119,6 +121,12 @@ def _of_training(found: Findings, line: pd.Series) -> list[Content]:
     longer = [one for n in LENGTHS[1:] if (one := _line(found, "train", n)) is not None]
     for one in [one for one in longer if one["whole"]][-1:]:
         text += f"; in runs {one['length']:g} times as long it {clause(one)}"
+    fetched = [family for family, one in FAMILIES.items() if one.fetch]
+    outside = found.replications
+    outside = outside[(outside["contrast"] == "train") & outside["family"].isin(fetched)]
+    if len(outside):
+        worse = int((outside["high"] < 0).sum())
+        text += f"; in {worse} of {len(outside)} families of other people's tables it is worse"
     return [Span(_OF_TRAINING[outcome(line)], "strong"), f"{text}."]
 
 

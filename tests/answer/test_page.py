@@ -8,6 +8,7 @@ import itertools
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -274,6 +275,19 @@ def test_a_length_that_is_not_whole_is_told_and_not_decided(data: Path, tmp_path
     assert not longer[["whole", "decided", "regret_decided", "negligible"]].any(axis=None)
     text = words(write_page(found, tmp_path).parent)
     assert "not whole yet" in text and "in runs 4 times as long" not in text
+
+
+def test_the_sentence_of_the_training_loss_counts_other_peoples_tables(found: Findings) -> None:
+    lines = [("LCDB", "train", -0.4), ("TabM", "train", -0.2), ("ScAn", "train", 0.1)]
+    lines += [("ScAn", "early", -0.4), ("fashion", "train", -0.4)]
+    told = pd.DataFrame(lines, columns=["family", "contrast", "high"])
+    frames = {**found.frames, "replications": told}
+    said = "".join(
+        part if isinstance(part, str) else part.text
+        for part in sentences(replace(found, frames=frames))[1].parts
+    )
+    assert said.endswith("; in 2 of 3 families of other people's tables it is worse.")
+    assert "other people's tables" not in summary(replace(found, frames=frames))
 
 
 def test_the_page_says_what_lacks(page: Path, found: Findings) -> None:
