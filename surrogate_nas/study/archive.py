@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -448,14 +448,18 @@ def opened(
         UserError: There is no such place, or an archive cannot be read, is not that of its index,
             or has no such problem.
     """
-    with TemporaryDirectory(prefix="snas-archive-") as temporary:
+    with ExitStack() as stack:
         folders = []
+        temporary = None  # made for the first archive: a command that is killed leaves it behind
         for number, place in enumerate(map(str, places)):
             if os.path.isdir(place):
                 folders.append(Path(place))
                 continue
-            path = file_of(place, Path(temporary), index=index)
-            folder = Path(temporary) / str(number)
+            if temporary is None:
+                made = stack.enter_context(TemporaryDirectory(prefix="snas-archive-"))
+                temporary = Path(made)
+            path = file_of(place, temporary, index=index)
+            folder = temporary / str(number)
             try:
                 archive = unpack(path, folder)
                 runs_of(folder)  # refuses what would take forever to read
@@ -464,7 +468,7 @@ def opened(
             is_named = f"archive {archive.name}"
             if fingerprint and archive.kind == "suite":
                 folder = _problem_of(archive, folder, fingerprint)
-            named = Path(temporary) / is_named
+            named = temporary / is_named
             if named.exists():
                 named = named.with_name(f"{is_named} {archive.digest[:8]}")
             if named in folders:
