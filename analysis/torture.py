@@ -403,6 +403,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("results/torture"))
     options = parser.parse_args()
     names = options.works.split(",")
+    if strange := [name for name in names if name not in WORKS]:
+        parser.error(f"there is no work {strange[0]}; known: {', '.join(WORKS)}")
     shared = options.out.absolute() / "home"
     start([*COMMAND, "data", "fetch", "nb201"], shared, "fetch").communicate()
     for name in names:
