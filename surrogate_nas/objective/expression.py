@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from surrogate_nas.core.errors import UserError
 
 DIVERSITY = "diversity"
 """The name of the term that depends on what a run has found before."""
+_Part = TypeVar("_Part")
 
 
 def exact(number: float) -> str:
@@ -298,7 +299,8 @@ def parse_several(text: str, subject_to: str | None = None) -> tuple[Expression,
     """Read objectives separated by commas; the first one holds the limits of all."""
     first, *others = _Parser(text).objectives()
     if subject_to:
-        first = first.subject_to(*_Parser(subject_to).constraints())
+        parser = _Parser(subject_to)
+        first = first.subject_to(*parser.joined(parser.constraint))
     return first, *others
 
 
@@ -332,7 +334,8 @@ def parse(text: str, subject_to: str | None = None) -> Expression:
 
 def parse_tolerances(text: str) -> list[Tolerance]:
     """Read tolerances, such as ``100% params per 1 valid_error``, joined by ``and``."""
-    return _Parser(text).tolerances()
+    parser = _Parser(text)
+    return parser.joined(parser.tolerance)
 
 
 def parsed(expression: object, subject_to: str | None) -> tuple[Expression, ...]:
@@ -406,7 +409,7 @@ class _Parser:
         if self.take("subject"):
             if not self.take("to"):
                 raise self.expected("'to' after 'subject'")
-            totals[0] = totals[0].subject_to(*self.constraints())
+            totals[0] = totals[0].subject_to(*self.joined(self.constraint))
         if self.token.kind != "end":
             raise self.expected("'+', ',' or 'subject to'")
         return totals
@@ -477,10 +480,11 @@ class _Parser:
                 raise self.expected("']'")
         return metric(name, epochs)
 
-    def tolerances(self) -> list[Tolerance]:
-        found = [self.tolerance()]
+    def joined(self, read: Callable[[], _Part]) -> list[_Part]:
+        """Parts with "and" or commas between, up to the end."""
+        found = [read()]
         while self.take("and", ","):
-            found.append(self.tolerance())
+            found.append(read())
         if self.token.kind != "end":
             raise self.expected("'and' or the end")
         return found
@@ -503,14 +507,6 @@ class _Parser:
         if not value > 0:
             raise self.error("a tolerance is above 0", start)
         return value
-
-    def constraints(self) -> list[Constraint]:
-        constraints = [self.constraint()]
-        while self.take("and", ","):
-            constraints.append(self.constraint())
-        if self.token.kind != "end":
-            raise self.expected("'and' or the end")
-        return constraints
 
     def constraint(self) -> Constraint:
         left = self.metric("a metric")
