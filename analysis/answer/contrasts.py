@@ -18,13 +18,11 @@ from statsmodels.stats.meta_analysis import combine_effects
 
 from analysis.answer.orders import CONTRASTED, KIND, ONE_QUANTITY, Crossed, Judged, draws
 from analysis.answer.tables import WEAK, Table, Values
+from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.space import DEFAULT_SPACE
+from surrogate_nas.study.advice import OF_INTEREST
 from surrogate_nas.study.statistics import holm
 
-LEVEL = 0.05
-OF_INTEREST = 0.05
-"""The smallest difference of τ that is of interest."""
-POWER = 0.8
 FEWEST = 3
 """Of fewer sources there is no contrast."""
 LENGTHS = (1, 4, 8)
