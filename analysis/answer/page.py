@@ -117,9 +117,14 @@ def summary(found: Findings) -> str:
 
 
 def _of_training(found: Findings, line: pd.Series) -> list[Content]:
-    text = f" against the validation measure it {clause(line)} at the usual length"
     longer = [one for n in LENGTHS[1:] if (one := _line(found, "train", n)) is not None]
-    for one in [one for one in longer if one["whole"]][-1:]:
+    longer = [one for one in longer if one["whole"]]
+    lead = _OF_TRAINING[outcome(line)]
+    where = " at the usual length"
+    if outcome(line) == "same" and any(outcome(one) != "same" for one in longer):
+        lead, where = _AT_USUAL_LENGTH, ""
+    text = f" against the validation measure it {clause(line)}{where}"
+    for one in longer:
         text += f"; in runs {one['length']:g} times as long it {clause(one)}"
     fetched = [family for family, one in FAMILIES.items() if one.fetch]
     outside = found.replications
@@ -127,7 +132,7 @@ def _of_training(found: Findings, line: pd.Series) -> list[Content]:
     if len(outside):
         worse = int((outside["high"] < 0).sum())
         text += f"; in {worse} of {len(outside)} families of other people's tables it is worse"
-    return [Span(_OF_TRAINING[outcome(line)], "strong"), f"{text}."]
+    return [Span(lead, "strong"), f"{text}."]
 
 
 def _of_early(line: pd.Series) -> list[Content]:
@@ -148,6 +153,7 @@ _OF_TRAINING = {
     "open": "The training loss at the end is not told apart from validation:",
     "part": "The training loss at the end is not judged yet:",
 }
+_AT_USUAL_LENGTH = "The training loss at the end will do at the usual length:"
 _OF_EARLY = {
     "for": "A fifth of the run tells more than all of it:",
     "against": "A fifth of the run is not enough for the final order:",
