@@ -19,6 +19,7 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Objective, parse
 from surrogate_nas.study.lambda_path import at, steps_in
 from surrogate_nas.study.problem import Suite
+from surrogate_nas.study.resuming import asks_the_same
 from surrogate_nas.study.store import PLAN, PROBLEMS, Store
 
 
@@ -51,13 +52,7 @@ def is_of_objective(objective: Objective) -> Callable[[Path], bool]:
         store = Store(folder)
         if not store.exists:
             return False
-        stored = store.read()["objective"]
-        now = objective.describe()
-        usual = {"seed_policy": "mean", "search_on_final": []}
-        return store.is_empty or all(
-            stored.get(key, usual.get(key)) == now[key]
-            for key in ("benchmark", "expression", "seed", "seed_policy", "search_on_final")
-        )
+        return store.is_empty or asks_the_same(store.read(), objective)
 
     return is_own
 

@@ -49,13 +49,16 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
     if folder is None or not (store := Store(folder)).exists or store.is_empty:
         return objective
     stored = store.read()
-    asked = stored["objective"]
-    is_same = (
-        asked["expression"] == str(objective) and stored["benchmark"] == objective.benchmark.name
-    )
-    if not is_same or asked.get("seed_policy", "mean") != objective.seed_policy:
-        return objective  # the store says what differs
-    return as_begun(objective, stored, folder)
+    # of another question the store says what differs
+    return as_begun(objective, stored, folder) if asks_the_same(stored, objective) else objective
+
+
+def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
+    """Whether a folder's description asks what an objective does, whatever the numbers are."""
+    now = objective.describe()
+    usual = {"seed": "mean", "seed_policy": "mean", "search_on_final": []}
+    asked = usual | stored["objective"] | {"benchmark": stored["benchmark"]}
+    return all(asked[key] == now[key] for key in ("benchmark", "expression", *usual))
 
 
 def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> Objective:

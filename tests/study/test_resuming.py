@@ -158,6 +158,17 @@ def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -
     read_comparison(tmp_path / "one", verify=True)
 
 
+@pytest.mark.usefixtures("place")
+def test_a_folder_of_one_training_seed_is_not_gone_on_with_by_another(tmp_path: Path) -> None:
+    one, other = (sn.Objective(OBJECTIVE, "growing", seed=seed) for seed in (777, 888))
+    compared(tmp_path, objective=one)
+    before = files(tmp_path)
+    with pytest.raises(UserError, match=f"holds another comparison .fingerprint {one.fingerprint}"):
+        compared(tmp_path, runs=4, objective=other)
+    assert files(tmp_path) == before
+    assert compared(tmp_path, runs=4, objective=one).objective.seed == 777
+
+
 def test_other_numbers_are_refused_with_the_first_that_differs(place: Path, tmp_path: Path) -> None:
     made = compared(tmp_path / "one", runs=1)
     cell = made.runs[0].trials[0].cell
