@@ -27,6 +27,7 @@ from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
+from surrogate_nas.core.reference import split_outside
 from surrogate_nas.objective.expression import (
     DIVERSITY,
     Constraint,
@@ -60,51 +61,18 @@ from surrogate_nas.tables import Contents, Seed, runs_of
 from surrogate_nas.tables.table import epochs_text
 
 
-def declared(given: str | Sequence[str], benchmark: Benchmark) -> tuple[str, ...]:
+def _names(given: str | Sequence[str]) -> tuple[str, ...]:
     """The final metrics that a study declares as search metrics."""
-    listed = given.split(",") if isinstance(given, str) else given
-    if not isinstance(listed, Sequence) or not all(isinstance(name, str) for name in listed):
+    parts = [given] if isinstance(given, str) else given
+    if not isinstance(parts, Sequence) or not all(isinstance(part, str) for part in parts):
         raise UserError(
             f"search_on_final is a list of metrics such as 'test_error', not {given!r:.80}."
         )
-    names = tuple(dict.fromkeys(name.strip() for name in listed if name.strip()))
-    for name in names:
-        if benchmark.metric(name).kind != "final":
-            raise UserError(
-                f"{name} is no final metric of {benchmark.name}; a search may see it anyway."
-            )
+    text = ",".join(parts)
+    names = tuple(dict.fromkeys(split_outside(text)))
+    if text and not names:
+        raise UserError(f"There is no name in {text!r:.40}.")
     return names
-
-
-def check_used(names: Sequence[str], used: Iterable[str]) -> None:
-    """Refuse a declared metric that is searched on nowhere."""
-    if idle := sorted(set(names) - set(used)):
-        raise UserError(
-            f"--search-on-final names {', '.join(idle)}, which the objective does not use; leave it"
-            " out."
-        )
-
-
-def check_visible(benchmark: Benchmark, name: str, names: Sequence[str]) -> None:
-    """Refuse a final metric that a study does not declare."""
-    if benchmark.metric(name).kind == "final" and name not in names:
-        raise UserError(
-            f"{name} is a final metric of {benchmark.name}: it is reported, never searched on."
-            " Search on a training or validation metric, or declare a study of it with"
-            f" --search-on-final {name}."
-        )
-
-
-def warning(names: Sequence[str]) -> str:
-    """What every report of such a study says first; empty where nothing is declared."""
-    if not names:
-        return ""
-    one = len(names) == 1
-    return (
-        f"This study searches on {', '.join(names)}, {'a final metric' if one else 'final metrics'}"
-        f" (--search-on-final): what is found was chosen by {'it' if one else 'them'}, so nothing"
-        f" that is said of {'it' if one else 'them'} was held out."
-    )
 
 
 CONVENTIONS = 2
@@ -189,7 +157,7 @@ class Objective:
         objectives = parsed(expression, subject_to)
         self.benchmark = benchmark
         self.seed: Seed = benchmark.default_seed if seed is None else seed
-        self.search_on_final = declared(search_on_final, benchmark)
+        self.search_on_final = _names(search_on_final)
         self.seed_policy = checked_policy(seed_policy, seed, benchmark)
         told = ""
         if tolerance is not None:
@@ -226,7 +194,7 @@ class Objective:
         self.constraints = [
             self._constrain(constraint) for part in objectives for constraint in part.constraints
         ]
-        check_used(self.search_on_final, (question.metric for question in self._questions))
+        self._check_declared()
         if self.draws:
             check_drawable(benchmark, self._questions)
             if self.parts > 1 and not benchmark.has_columns:
@@ -256,7 +224,13 @@ class Objective:
     @property
     def warning(self) -> str:
         """The warning in reports of a study that searches on final metrics; else empty."""
-        return warning(self.search_on_final)
+        if not (names := self.search_on_final):
+            return ""
+        metrics, them = ("a final metric", "it") if len(names) == 1 else ("final metrics", "them")
+        return (
+            f"This study searches on {', '.join(names)}, {metrics} (--search-on-final): what is"
+            f" found was chosen by {them}, so nothing that is said of {them} was held out."
+        )
 
     @property
     def draws(self) -> bool:
@@ -316,10 +290,35 @@ class Objective:
 
     def _ask(self, name: str, epochs: int | None) -> Question:
         """Resolve a metric that a search may see, and note that it is looked up."""
-        check_visible(self.benchmark, name, self.search_on_final)
+        self._check_visible(name)
         question = self.benchmark.question(name, epochs)
         self._questions.append(question)
         return question
+
+    def _check_visible(self, name: str) -> None:
+        """Refuse a final metric that the study does not declare."""
+        is_final = self.benchmark.metric(name).kind == "final"
+        if is_final and name not in self.search_on_final:
+            raise UserError(
+                f"{name} is a final metric of {self.benchmark.name}: it is reported, never searched"
+                " on. Search on a training or validation metric, or declare a study of it with"
+                f" --search-on-final {name}."
+            )
+
+    def _check_declared(self) -> None:
+        """Refuse a declared metric that is no final one, or is searched on nowhere."""
+        for name in self.search_on_final:
+            if self.benchmark.metric(name).kind != "final":
+                raise UserError(
+                    f"{name} is no final metric of {self.benchmark.name}; a search may see it"
+                    " anyway."
+                )
+        used = {question.metric for question in self._questions}
+        if idle := sorted(set(self.search_on_final) - used):
+            raise UserError(
+                f"--search-on-final names {', '.join(idle)}, which the objective does not use;"
+                " leave it out."
+            )
 
     def _constrain(self, constraint: Constraint) -> tuple[Constraint, int, float]:
         """The constraint with its question's place and what a violation is divided by."""
@@ -543,7 +542,7 @@ class Objective:
                 for q in asked
             ]
         for name in read:
-            check_visible(self.benchmark, name, self.search_on_final)
+            self._check_visible(name)
         at = self.epochs if epochs is None else epochs
         return [*asked, *(self.benchmark.question(name, at) for name in read)]
 
