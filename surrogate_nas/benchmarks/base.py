@@ -24,6 +24,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Start
 from surrogate_nas.tables import Contents, Run, Seed
 
+SeedPolicy = Literal["mean", "draw"]
 Values: TypeAlias = NDArray[np.float64]
 """Answers in their metric's unit, of any shape."""
 Free = Callable[[Sequence[Cell]], Values]
@@ -272,7 +273,7 @@ class Benchmark(ABC):
     licence: str
     citation: str
     default_seed: Seed = "mean"
-    seed_policy: Literal["mean", "draw"] = "mean"
+    seed_policy: SeedPolicy = "mean"
     has_columns: bool = False
     joined: tuple[Path, ...] = ()
     address: str = ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from surrogate_nas.cli.options import (
-    DEFAULT_BUDGET,
     PROCESSES,
     AgainstOption,
     BenchmarkOrFoldersArgument,
@@ -20,15 +20,12 @@ from surrogate_nas.cli.options import (
     EngineOption,
     IndexOption,
     ObjectiveOption,
-    SearchOnFinalOption,
-    SeedPolicyOption,
     StrategiesOption,
     SubjectToOption,
-    ToleranceOption,
     WithOption,
     WorkersOption,
+    bound_objective,
     entering,
-    names,
     results_folder,
     run_options,
     with_controls,
@@ -50,12 +47,13 @@ from surrogate_nas.cli.output import (
 from surrogate_nas.cli.serve import ServeOption, shown
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
+from surrogate_nas.study.options import OBJECTIVE_OPTIONS
 
 if TYPE_CHECKING:
     from surrogate_nas.study.comparison import Comparison
 
 
-@run_options
+@partial(run_options, more=OBJECTIVE_OPTIONS)
 def compare(
     bench: BenchmarkOrFoldersArgument = None,
     strategies: StrategiesOption = None,
@@ -63,9 +61,6 @@ def compare(
     controls: ControlsOption = False,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
-    tolerance: ToleranceOption = None,
-    seed_policy: SeedPolicyOption = None,
-    search_on_final: SearchOnFinalOption = None,
     runs: Annotated[int, typer.Option(help="Seeds per strategy.")] = 10,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
@@ -104,30 +99,20 @@ def compare(
       snas compare results/today results/last-month
       snas compare --strategies mine.py:Mine --out results/beside --against theirs.zip
     """
-    from surrogate_nas.benchmarks import default, load
+    from surrogate_nas.benchmarks import default
     from surrogate_nas.core.numbers import plural
     from surrogate_nas.strategies import DEFAULTS
     from surrogate_nas.study.api import compare as run_compare
     from surrogate_nas.study.api import read_comparison
     from surrogate_nas.study.archive import opened
     from surrogate_nas.study.places import is_of_objective
-    from surrogate_nas.study.problem import bind
 
     if len(given := bench or [default()]) > 1:
         with opened(against or (), index=index) as earlier:
             _judge_together([*map(Path, given), *earlier], out, json)
         return
-    if budget is None and budget_seconds is None:
-        budget = DEFAULT_BUDGET
     name = given[0]
-    bound = bind(
-        load(name, with_=with_ or ()),
-        objective,
-        subject_to,
-        seed_policy=seed_policy,
-        search_on_final=names(search_on_final),
-        tolerance=tolerance,
-    )
+    bound = bound_objective(name, with_, objective, subject_to, options)
     entered = entering(strategies, DEFAULTS, blind)
     if controls:
         entered = with_controls(entered, bound.benchmark.space)

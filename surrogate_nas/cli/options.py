@@ -6,15 +6,16 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.reference import split_outside
-from surrogate_nas.study.options import FLAGS, USUAL_CELLS
+from surrogate_nas.study.options import FLAGS, USUAL_CELLS, ObjectiveOptions, Option
 
 if TYPE_CHECKING:
+    from surrogate_nas.objective import Objective
     from surrogate_nas.space import Cell, Space
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -113,25 +114,6 @@ ObjectiveOption = Annotated[
 SubjectToOption = Annotated[
     str | None, typer.Option(help='Limits, such as "latency@raspi4 <= 20".')
 ]
-ToleranceOption = Annotated[
-    str | None,
-    typer.Option(help='λ by what R is worth, such as "100% params per 1 valid_error".'),
-]
-SeedPolicyOption = Annotated[
-    str | None,
-    typer.Option(
-        help=(
-            "What searches see: mean (of the training seeds), or draw (one of them; reports use the"
-            " mean)."
-        )
-    ),
-]
-SearchOnFinalOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Final metrics that this study searches on; commas between, or the option again."
-    ),
-]
 BudgetOption = Annotated[
     int | None, typer.Option(help="The most evaluated cells of a run; 150 if no budget is given.")
 ]
@@ -175,18 +157,23 @@ EngineOption = Annotated[
 ]
 
 
-def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
-    """Let ``**options`` of a command stand for the flags of ``Options``: it is given those fields
-    by their names.
+def run_options(
+    command: Command,
+    *,
+    more: Sequence[Option] = (),
+    without: Sequence[str] = (),
+) -> Command:
+    """Let ``**options`` of a command stand for the flags of ``Options`` and for more: it is given
+    those fields by their names.
     """
     signature = inspect.signature(command, eval_str=True)
     own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
     flags = []
-    for option in FLAGS:
+    for option in (*more, *FLAGS):
         if option.name not in without:
             spec = option.spec
             flag = typer.Option(spec.flag, help=spec.help or spec.text)
-            flags.append(option.parameter(Annotated[option.type, flag]))
+            flags.append(option.parameter(Annotated[spec.flag_type or option.type, flag]))
     place = next(i for i, one in enumerate(own) if one.name == "seed") + 1
     parameters = [
         one.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -194,6 +181,21 @@ def run_options(command: Command, *, without: Sequence[str] = ()) -> Command:
     ]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return command
+
+
+def bound_objective(
+    bench: str,
+    with_: Sequence[Path] | None,
+    objective: str | None,
+    subject_to: str | None,
+    options: dict[str, Any],
+) -> Objective:
+    """The objective that a command is given; its own options are taken out of all."""
+    from surrogate_nas.benchmarks import load
+    from surrogate_nas.study.problem import bind
+
+    benchmark = load(bench, with_=with_ or ())
+    return bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
 
 
 def results_folder(

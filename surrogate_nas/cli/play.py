@@ -20,12 +20,9 @@ from surrogate_nas.cli.options import (
     BudgetOption,
     BudgetSecondsOption,
     ObjectiveOption,
-    SearchOnFinalOption,
-    SeedPolicyOption,
     SubjectToOption,
-    ToleranceOption,
     WithOption,
-    names,
+    bound_objective,
     results_folder,
     run_options,
 )
@@ -33,6 +30,7 @@ from surrogate_nas.cli.output import note
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import need
 from surrogate_nas.files.progress import duration
+from surrogate_nas.study.options import OBJECTIVE_OPTIONS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
@@ -266,9 +264,6 @@ def play(
     bench: BenchmarkArgument,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
-    tolerance: ToleranceOption = None,
-    seed_policy: SeedPolicyOption = None,
-    search_on_final: SearchOnFinalOption = None,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
@@ -309,23 +304,14 @@ def play(
       snas play fashion --objective "valid_loss + 0.1*params" --budget 50 --out results/agent
       snas play fashion --budget 50 --name agent --blind --mcp --out results/agent
     """
-    from surrogate_nas.benchmarks import load
     from surrogate_nas.core.arguments import check_number
     from surrogate_nas.study.places import is_of_objective
     from surrogate_nas.study.play import Play
-    from surrogate_nas.study.problem import bind
 
     if mcp:
         need("snas play --mcp", "mcp")
     check_number("--patience", patience, above=True)
-    bound = bind(
-        load(bench, with_=with_ or ()),
-        objective,
-        subject_to,
-        seed_policy=seed_policy,
-        search_on_final=names(search_on_final),
-        tolerance=tolerance,
-    )
+    bound = bound_objective(bench, with_, objective, subject_to, options)
     folder = results_folder(out, "comparison", "play", bench, is_own=is_of_objective(bound))
     serve = serve_mcp if mcp else serve_lines
     with (
@@ -362,4 +348,4 @@ _OF_WORKERS = (
     "stopping", "gpus", "per_gpu", "gpus_each",
 )  # fmt: skip
 """Options of runs that evaluate several cells at once, or whose strategy may hang."""
-play = run_options(play, without=_OF_WORKERS)
+play = run_options(play, more=OBJECTIVE_OPTIONS, without=_OF_WORKERS)

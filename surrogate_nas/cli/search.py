@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,14 +19,11 @@ from surrogate_nas.cli.options import (
     BudgetSecondsOption,
     EngineOption,
     ObjectiveOption,
-    SearchOnFinalOption,
-    SeedPolicyOption,
     StrategyArgument,
     StrategyOption,
     SubjectToOption,
-    ToleranceOption,
     WithOption,
-    names,
+    bound_objective,
     run_options,
 )
 from surrogate_nas.cli.output import (
@@ -42,6 +40,7 @@ from surrogate_nas.cli.output import (
 )
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import NO_CELL
+from surrogate_nas.study.options import OBJECTIVE_OPTIONS
 
 if TYPE_CHECKING:
     from surrogate_nas.benchmarks.base import CellLike
@@ -84,16 +83,13 @@ AgainstCellOption = Annotated[
 ]
 
 
-@run_options
+@partial(run_options, more=OBJECTIVE_OPTIONS)
 def search(
     bench: BenchmarkArgument,
     strategy: StrategyArgument = None,
     strategy_: StrategyOption = None,
     objective: ObjectiveOption = None,
     subject_to: SubjectToOption = None,
-    tolerance: ToleranceOption = None,
-    seed_policy: SeedPolicyOption = None,
-    search_on_final: SearchOnFinalOption = None,
     budget: BudgetOption = None,
     budget_seconds: BudgetSecondsOption = None,
     seed: Annotated[int, typer.Option(help="Which run to make.")] = 0,
@@ -127,27 +123,18 @@ def search(
       snas search nb201-cifar10 --objective "valid_error + 0.1*params" --subject-to "macs <= 9e7"
       snas search live:digits evolution --budget 60 --confirm 3x5 --against-cell 11
     """
-    from surrogate_nas.benchmarks import load
     from surrogate_nas.study.api import search as run_search
     from surrogate_nas.study.beginning import read_beginning
     from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.confirm import confirm as confirm_best
     from surrogate_nas.study.options import Options, of_a_search, trainings_in_flight
-    from surrogate_nas.study.problem import bind
 
     if strategy and strategy_:
         raise UserError(
             f"The strategy is named twice, {strategy} and --strategy {strategy_}; name it once."
         )
     strategy = strategy or strategy_ or DEFAULT_STRATEGY
-    bound = bind(
-        load(bench, with_=with_ or ()),
-        objective,
-        subject_to,
-        seed_policy=seed_policy,
-        search_on_final=names(search_on_final),
-        tolerance=tolerance,
-    )
+    bound = bound_objective(bench, with_, objective, subject_to, options)
     against: CellLike | None = against_cell
     if confirm and against is None and first:
         against = read_beginning(bound, first).first[0]

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
-from surrogate_nas.benchmarks.base import Measurement
+from surrogate_nas.benchmarks.base import Measurement, SeedPolicy
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
 from surrogate_nas.core.errors import UserError
@@ -117,7 +117,7 @@ class Objective:
         *,
         subject_to: str | None = None,
         seed: Seed | None = None,
-        seed_policy: str | None = None,
+        seed_policy: SeedPolicy | None = None,
         search_on_final: str | Sequence[str] = (),
         tolerance: str | None = None,
     ) -> None:
@@ -391,12 +391,10 @@ class Objective:
         looked_up = {
             digest_of(self.benchmark.space, question.metric) for question in self._questions
         } - {""}
-        policy = self.draws and self.seed_policy
-        finals = sorted(self.search_on_final)
         where_any = {
             "proxies": sorted(looked_up),
-            "seed_policy": policy,
-            "search_on_final": finals,
+            "seed_policy": self.draws and self.seed_policy,
+            "search_on_final": sorted(self.search_on_final),
             "seeds": self._seeds_of_a_training(),
         }
         content = {key: value for key, value in where_any.items() if value} | {

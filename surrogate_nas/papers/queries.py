@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from surrogate_nas.benchmarks import load
+from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.numbers import share
 from surrogate_nas.objective import Objective
 from surrogate_nas.papers.common.paper import (
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
 GIVEN = 150
 """Cells after which a search's answer is judged."""
-POLICIES = {"mean": "", "draw": "_drawn"}
+POLICIES: Mapping[SeedPolicy, str] = {"mean": "", "draw": "_drawn"}
 """What a search sees (the mean over seeds, or one drawn seed a cell), and how rows mark it."""
 _SEEN = {"mean": "mean of seeds", "draw": "one drawn seed"}
 _RANDOM = "random, exact"
@@ -115,7 +116,7 @@ class UntilOptimum(NamedTuple):
     regret: float
 
 
-Runs = Mapping[tuple[str, str, str], Sequence[UntilOptimum]]
+Runs = Mapping[tuple[str, SeedPolicy, str], Sequence[UntilOptimum]]
 """By data set, policy and strategy."""
 
 
@@ -152,12 +153,12 @@ def _is_other(method: str) -> bool:
     return method not in (_RANDOM, *PLANS)
 
 
-def _problems() -> list[tuple[str, str]]:
+def _problems() -> list[tuple[str, SeedPolicy]]:
     return [(dataset, policy) for policy in POLICIES for dataset in DATA_SETS]
 
 
 @cache
-def objective_of(dataset: str, policy: str) -> Objective:
+def objective_of(dataset: str, policy: SeedPolicy) -> Objective:
     """What is minimised on a data set."""
     return Objective(f"valid_error[{_EPOCHS}]", load(DATA_SETS[dataset]), seed_policy=policy)
 
@@ -168,7 +169,7 @@ def _errors(dataset: str) -> Values:
     return load(DATA_SETS[dataset]).column("valid_error", _EPOCHS)
 
 
-def run_until_found(job: tuple[str, str, str, int, int]) -> UntilOptimum:
+def run_until_found(job: tuple[str, SeedPolicy, str, int, int]) -> UntilOptimum:
     """Search until the optimum was evaluated; where seeds are drawn, for `GIVEN` cells at least.
 
     Args:
@@ -204,7 +205,7 @@ def _counts(runs: Sequence[UntilOptimum]) -> Values:
     return np.array(counts, dtype=np.float64)
 
 
-def _rows(dataset: str, policy: str, runs: Runs) -> Iterator[Row]:
+def _rows(dataset: str, policy: SeedPolicy, runs: Runs) -> Iterator[Row]:
     metric = f"cells_to_optimum{POLICIES[policy]}"
     n_cells = len(listed(load(DATA_SETS[dataset]).space))
     fields, note = _published_count(_RANDOM, dataset, metric, mark="D")
@@ -336,7 +337,7 @@ def _picture(runs: Runs) -> Figure:
     )
 
 
-def _panel(dataset: str, policy: str, runs: Runs) -> Panel:
+def _panel(dataset: str, policy: SeedPolicy, runs: Runs) -> Panel:
     items: list[Item] = []
     for number, (strategy, plan) in enumerate(PLANS.items()):
         counts = np.sort(_counts(runs[dataset, policy, strategy]))

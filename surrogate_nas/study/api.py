@@ -25,7 +25,14 @@ from surrogate_nas.study.curves import ProblemResult, Skipped, Trace
 from surrogate_nas.study.ledger import check_run
 from surrogate_nas.study.ledger import verify as verify_run
 from surrogate_nas.study.merge import SuiteRuns, merged_comparisons, merged_suites
-from surrogate_nas.study.options import budget_of, of_a_search, takes_options, unusual
+from surrogate_nas.study.options import (
+    OBJECTIVE_OPTIONS,
+    ObjectiveOptions,
+    budget_of,
+    of_a_search,
+    takes_options,
+    unusual,
+)
 from surrogate_nas.study.problem import ObjectiveLike, Problem, Suite, bind, read_plan, read_suite
 from surrogate_nas.study.recorded import recorded_objective
 from surrogate_nas.study.resuming import as_begun, resumed
@@ -44,16 +51,13 @@ problem.
 
 
 @checked
-@takes_options(without=("seed", "first_cells"))
+@takes_options(*OBJECTIVE_OPTIONS, without=("seed", "first_cells"))
 def search(
     benchmark: str | Benchmark,
     strategy: StrategyLike = "bo",
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
-    seed_policy: str | None = None,
-    search_on_final: str | Sequence[str] = (),
-    tolerance: str | None = None,
     budget: int | None = None,
     budget_seconds: float | None = None,
     seed: int = 0,
@@ -79,11 +83,6 @@ def search(
             None for the benchmark's default.
         subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
             all feasible ones.
-        seed_policy: ``draw`` lets the search see one drawn training seed of each cell;
-            `Objective.reported` reads what it found by the mean. None for what the objective says.
-        search_on_final: Final metrics, such as a robust error, that this study searches on.
-        tolerance: λ by what terms of R are worth, such as ``100% params per 1 valid_error``; see
-            `Objective`.
         budget: The most evaluations; 150 if no budget is given.
         budget_seconds: The most simulated seconds.
         seed: The number of the run.
@@ -131,14 +130,7 @@ def search(
         [11]
     """
     check_whole("A seed", seed)
-    bound = bind(
-        benchmark,
-        objective,
-        subject_to,
-        seed_policy=seed_policy,
-        search_on_final=search_on_final,
-        tolerance=tolerance,
-    )
+    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
     beginning = read_beginning(bound, first, known)
     if confirm is not None and against_cell is None and beginning.first:
         against_cell = beginning.first[0]
@@ -193,16 +185,13 @@ def _searched(
 
 
 @checked
-@takes_options()
+@takes_options(*OBJECTIVE_OPTIONS)
 def compare(
     benchmark: str | Benchmark,
     strategies: Sequence[StrategyLike],
     objective: ObjectiveLike = None,
     *,
     subject_to: str | None = None,
-    seed_policy: str | None = None,
-    search_on_final: str | Sequence[str] = (),
-    tolerance: str | None = None,
     runs: int = 10,
     budget: int | None = None,
     budget_seconds: float | None = None,
@@ -223,12 +212,6 @@ def compare(
             None for the benchmark's default.
         subject_to: Limits as text, such as ``latency@raspi4 <= 20``; infeasible cells rank after
             all feasible ones.
-        seed_policy: ``draw`` lets searches see one drawn training seed of each cell, while
-            everything that is reported is by the mean over seeds; None for what the objective says.
-        search_on_final: Final metrics, such as a robust error, that this study searches on; the
-            report says so first.
-        tolerance: λ by what terms of R are worth, such as ``100% params per 1 valid_error``; see
-            `Objective`.
         runs: How many seeds.
         budget: The most evaluations of a run; 150 if no budget is given.
         budget_seconds: The most simulated seconds of a run.
@@ -258,14 +241,7 @@ def compare(
         True
     """
     place = None if folder is None else Path(folder)
-    bound = bind(
-        benchmark,
-        objective,
-        subject_to,
-        seed_policy=seed_policy,
-        search_on_final=search_on_final,
-        tolerance=tolerance,
-    )
+    bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
     experiment = Experiment(
         resumed(bound, place), strategies, runs, budget_of(budget, budget_seconds), **options
     )
@@ -417,9 +393,7 @@ def _bound(problem: Problem) -> Objective:
     """
     benchmark = load(problem.benchmark)
     try:
-        objective = bind(
-            benchmark, problem.objective, problem.subject_to, seed_policy=problem.seed_policy
-        )
+        objective = problem.on(benchmark)
     except UserError as error:
         if benchmark.more:
             reason = str(error).removesuffix(benchmark.more).strip()
@@ -533,13 +507,8 @@ def stored_objective(
     opened: Benchmark | None = None
     try:
         opened = reopen(description["address"], with_=description.get("with", ()), named=named)
-        objective = Objective(
-            stored["expression"],
-            opened,
-            seed=stored["seed"],
-            seed_policy=stored.get("seed_policy", "mean"),
-            search_on_final=stored.get("search_on_final", ()),
-        )
+        read = vars(ObjectiveOptions.read(stored))
+        objective = Objective(stored["expression"], opened, seed=stored["seed"], **read)
         return as_begun(objective, description, folder)
     except UserError as error:
         if not recorded:

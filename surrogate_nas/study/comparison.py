@@ -483,16 +483,13 @@ class Comparison(StudyResult):
     def problem_result(self) -> ProblemResult:
         """The runs as a study of one problem."""
         description = self.description
-        budget = Budget(description["budget"].get("cells"), description["budget"].get("seconds"))
         asked = Problem(
             "comparison",
             self.objective.benchmark.name,
-            seed_policy="draw" if self.objective.draws else "mean",
-            cells=budget.cells,
-            seconds=budget.seconds,
             first_cells=int(description["first_cells"]),
+            **description["budget"],
         )
-        traces = [self.trace(run, budget) for run in self.runs]
+        traces = [self.trace(run, asked.budget) for run in self.runs]
         return ProblemResult.of(asked, self.objective, self.strategies, traces)
 
     def trace(self, run: Run, budget: Budget) -> Trace:

@@ -86,11 +86,12 @@ def budget_of(cells: int | None, seconds: float | None) -> Budget:
 
 @dataclass(frozen=True, kw_only=True)
 class OptionSpec:
-    """An option of a run, apart from its type and its default.
+    """An option, apart from its type and its default.
 
     Attributes:
         text: What it is, as the documentation of Python functions says it.
         flag: The command line's, or empty.
+        flag_type: The flag's type; None for the field's.
         help: The flag's help; `text` where it is empty.
         noun: What a number that is out of range is called; empty where none is.
         minimum: The smallest number.
@@ -101,12 +102,68 @@ class OptionSpec:
 
     text: str
     flag: str = ""
+    flag_type: Any = None
     help: str = ""
     noun: str = ""
     minimum: float = -math.inf
     maximum: int | None = None
     exclusive: bool = False
     is_stored: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectiveOptions:
+    """What an objective is given beside its expression and limits: which seeds and final metrics
+    searches may see, and what λ is worth; a field is all there is to write for a new one.
+    """
+
+    seed_policy: Annotated[
+        Literal["mean", "draw"] | None,
+        OptionSpec(
+            text=(
+                "``draw`` lets a search see one drawn training seed of each cell, while reports"
+                " read the mean (`Objective.reported`); None for what the objective says."
+            ),
+            flag="--seed-policy",
+            help="What searches see: the seeds' mean, or one drawn (reports use the mean).",
+        ),
+    ] = None
+    search_on_final: Annotated[
+        str | Sequence[str],
+        OptionSpec(
+            text="Final metrics, such as a robust error, that this study searches on.",
+            flag="--search-on-final",
+            flag_type=list[str],
+            help="Final metrics that this study searches on; commas between, or the option again.",
+        ),
+    ] = ()
+    tolerance: Annotated[
+        str | None,
+        OptionSpec(
+            text="λ by what R is worth, as ``100% params per 1 valid_error``; see `Objective`.",
+            flag="--tolerance",
+            help='λ by what R is worth, such as "100% params per 1 valid_error".',
+        ),
+    ] = None
+
+    @classmethod
+    def out_of(cls, options: dict[str, Any]) -> ObjectiveOptions:
+        """Those among some options, which are taken out.
+
+        Args:
+            options: By their names.
+        """
+        own = options.keys() & cls.__dataclass_fields__
+        return cls(**{name: options.pop(name) for name in own})
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> ObjectiveOptions:
+        """What a folder says of them; an earlier release could not say all.
+
+        Args:
+            stored: As `Objective.describe` gives it.
+        """
+        return cls.out_of({"seed_policy": "mean", **stored})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -383,7 +440,7 @@ class Options:
 
 
 class Option(NamedTuple):
-    """A field of `Options`."""
+    """A field of `Options` or of `ObjectiveOptions`."""
 
     name: str
     type: Any
@@ -410,16 +467,17 @@ class Option(NamedTuple):
             check_whole(spec.noun, value, int(spec.minimum), spec.maximum)
 
 
-def _declared_options() -> tuple[Option, ...]:
-    types = get_type_hints(Options, include_extras=True)
+def _declared_options(of: Any) -> tuple[Option, ...]:
+    types = get_type_hints(of, include_extras=True)
     options = []
-    for field in fields(Options):
+    for field in fields(of):
         kind, spec = get_args(types[field.name])
         options.append(Option(field.name, kind, field.default, spec))
     return tuple(options)
 
 
-OPTIONS = _declared_options()
+OPTIONS = _declared_options(Options)
+OBJECTIVE_OPTIONS = _declared_options(ObjectiveOptions)
 STORED = tuple(option for option in OPTIONS if option.spec.is_stored)
 """The options that results depend on."""
 FLAGS = tuple(option for option in OPTIONS if option.spec.flag)
@@ -499,11 +557,14 @@ def of_a_search(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def takes_options(*, without: Sequence[str] = ()) -> Callable[[Function], Function]:
-    """Let ``**options`` of a function stand for the fields of `Options`, in its signature and in
-    its documentation.
+def takes_options(
+    *more: Option,
+    without: Sequence[str] = (),
+) -> Callable[[Function], Function]:
+    """Let ``**options`` of a function stand for the fields of `Options` and for more, in its
+    signature and in its documentation.
     """
-    taken = [option for option in OPTIONS if option.name not in without]
+    taken = [*more, *(option for option in OPTIONS if option.name not in without)]
     texts = "\n        ".join(f"{option.name}: {option.spec.text}" for option in taken)
 
     def decorate(function: Function) -> Function:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -23,7 +22,7 @@ from surrogate_nas.strategies import BLIND, OURS, StrategyEntry
 from surrogate_nas.strategies.conversation import written
 from surrogate_nas.strategies.player import LeftError, Player, Seat
 from surrogate_nas.study.api import search
-from surrogate_nas.study.options import budget_of
+from surrogate_nas.study.options import ObjectiveOptions, budget_of
 from surrogate_nas.study.problem import ObjectiveLike, bind
 from surrogate_nas.study.run import Run
 
@@ -53,8 +52,6 @@ class Play:
         objective: ObjectiveLike = None,
         *,
         subject_to: str | None = None,
-        seed_policy: str | None = None,
-        search_on_final: str | Sequence[str] = (),
         budget: int | None = None,
         budget_seconds: float | None = None,
         seed: int = 0,
@@ -70,8 +67,6 @@ class Play:
             benchmark: A name, as `surrogate_nas.load` takes it, or an opened benchmark.
             objective: What is minimised; None for the benchmark's default.
             subject_to: Limits as text.
-            seed_policy: As of `surrogate_nas.search`.
-            search_on_final: Final metrics that this study searches on.
             budget: The most evaluations, first cells included; 150 if no budget is given.
             budget_seconds: The most simulated seconds.
             seed: The number of the run.
@@ -94,13 +89,7 @@ class Play:
         if blind and code:
             raise UserError("Code names what it builds, so that names cannot be hidden from it.")
         self.budget = budget_of(budget, budget_seconds)
-        bound = bind(
-            benchmark,
-            objective,
-            subject_to,
-            seed_policy=seed_policy,
-            search_on_final=search_on_final,
-        )
+        bound = bind(benchmark, objective, subject_to, ObjectiveOptions.out_of(options))
         self._seat = Seat(code)
 
         class Seated(Player):

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from surrogate_nas.benchmarks import Benchmark, load
+from surrogate_nas.benchmarks.base import SeedPolicy
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import UserError, unknown
 from surrogate_nas.files.content import LIST, NUMBER, TEXT, WHOLE, check_table, read_toml
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective import Expression, Objective
 from surrogate_nas.strategies import StrategyLike, label
-from surrogate_nas.study.options import FIRST_CELLS, MOST_RUNS, Budget, unusual
+from surrogate_nas.study.options import FIRST_CELLS, MOST_RUNS, Budget, ObjectiveOptions, unusual
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 
@@ -59,7 +60,7 @@ class Problem:
     benchmark: str
     objective: str | None = None
     subject_to: str | None = None
-    seed_policy: str | None = None
+    seed_policy: SeedPolicy | None = None
     cells: int | None = None
     seconds: float | None = None
     first_cells: int = FIRST_CELLS
@@ -79,6 +80,18 @@ class Problem:
     def budget(self) -> Budget:
         """What a run may spend."""
         return Budget(self.cells, self.seconds)
+
+    def on(self, benchmark: Benchmark) -> Objective:
+        """What is minimised.
+
+        Args:
+            benchmark: Its own, opened.
+
+        Raises:
+            UserError: See `Objective`.
+        """
+        options = ObjectiveOptions(seed_policy=self.seed_policy)
+        return bind(benchmark, self.objective, self.subject_to, options)
 
 
 @dataclass(frozen=True)
@@ -292,6 +305,7 @@ def read_plan(path: Path) -> Suite:
     return replace(parse_suite(name, str(path), content), options=options)
 
 
+_USUAL = ObjectiveOptions()
 ObjectiveLike = str | Expression | Objective | None
 """Text, an expression, an objective that is tied to a benchmark, or None for the benchmark's
 default.
@@ -303,19 +317,13 @@ def bind(
     benchmark: str | Benchmark,
     objective: ObjectiveLike,
     subject_to: str | None,
-    *,
-    seed_policy: str | None = None,
-    search_on_final: str | Sequence[str] = (),
-    tolerance: str | None = None,
+    options: ObjectiveOptions = _USUAL,
 ) -> Objective:
     """Tie what the user gave to a benchmark.
 
     Args:
         objective: Text, an expression or an `Objective`; None for the benchmark's default.
-        seed_policy: ``mean`` or ``draw``; None for what the objective says, which is the
-            benchmark's own where nobody says it.
-        search_on_final: Final metrics that a search may see.
-        tolerance: Terms of R by what they are worth, as `Objective` takes it.
+        options: Further ones of `Objective`.
 
     Raises:
         UserError: See `Objective`; or the objective is tied to another benchmark.
@@ -331,24 +339,12 @@ def bind(
             f"A benchmark is a name or what surrogate_nas.load gives, not {opened!r:.80}."
         )
     if isinstance(objective, Objective):
-        if (
-            objective.benchmark.fingerprint != opened.fingerprint
-            or subject_to
-            or seed_policy
-            or search_on_final
-            or tolerance
-        ):
+        says_more = subject_to or any(vars(options).values())
+        if says_more or objective.benchmark.fingerprint != opened.fingerprint:
             raise UserError(
                 f"This objective is tied to {objective.benchmark.name} and complete; give its"
                 " expression."
             )
         return objective
     expression = opened.objective if objective is None else objective
-    return Objective(
-        expression,
-        opened,
-        subject_to=subject_to,
-        seed_policy=seed_policy,
-        search_on_final=search_on_final,
-        tolerance=tolerance,
-    )
+    return Objective(expression, opened, subject_to=subject_to, **vars(options))

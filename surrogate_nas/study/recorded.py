@@ -26,7 +26,7 @@ from surrogate_nas.objective.terms import BoundTerm, finite
 from surrogate_nas.space import Cell, Space, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Trial
-from surrogate_nas.study.options import Budget
+from surrogate_nas.study.options import Budget, ObjectiveOptions
 from surrogate_nas.study.scale import frame_of, noise_of, reference_of
 from surrogate_nas.tables import Seed
 
@@ -98,7 +98,7 @@ class RecordedBenchmark(Benchmark):
         self.address = description["address"]
         drawn = (
             " Scores are what each search saw of its drawn seed."
-            if stored.get("seed_policy") == "draw"
+            if ObjectiveOptions.read(stored).seed_policy == "draw"
             else ""
         )
         self.banner = (
@@ -174,7 +174,7 @@ class RecordedObjective(Objective):
         parts = parse_several(stored["expression"])
         self.benchmark = benchmark
         self.seed = stored.get("seed", "mean")
-        self.search_on_final = tuple(stored.get("search_on_final", ()))
+        self.search_on_final = tuple(ObjectiveOptions.read(stored).search_on_final)
         self.seed_policy = "mean"  # nothing can be read again by the mean over seeds
         self._questions = questions_of(stored["expression"])
         self._seeds = {}

@@ -28,6 +28,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.objective import CONVENTIONS
 from surrogate_nas.study.ledger import contradiction
+from surrogate_nas.study.options import ObjectiveOptions
 from surrogate_nas.study.store import ELSEWHERE, Store
 from surrogate_nas.tables import Contents, Run, runs_of
 from surrogate_nas.tables.table import epochs_text
@@ -56,9 +57,9 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
 def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
     """Whether a folder's description asks what an objective does, whatever the numbers are."""
     now = objective.describe()
-    usual = {"seed": "mean", "seed_policy": "mean", "search_on_final": []}
-    asked = usual | stored["objective"] | {"benchmark": stored["benchmark"]}
-    return all(asked[key] == now[key] for key in ("benchmark", "expression", *usual))
+    asked = stored["objective"]
+    is_same = all(asked.get(key) == now[key] for key in ("benchmark", "expression", "seed"))
+    return is_same and ObjectiveOptions.read(asked) == ObjectiveOptions.read(now)
 
 
 def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> Objective:

@@ -26,8 +26,8 @@ from surrogate_nas.study.api import stored_objective
 from surrogate_nas.study.archive import Archive, names_of, not_run, runs_of, unpack, without
 from surrogate_nas.study.beginning import BEGINNING
 from surrogate_nas.study.ledger import check_run, contradiction
-from surrogate_nas.study.options import STORED, Budget, Options
-from surrogate_nas.study.problem import SUITES, Problem, Suite, bind, read_plan, read_suite
+from surrogate_nas.study.options import STORED, Budget, ObjectiveOptions, Options
+from surrogate_nas.study.problem import SUITES, Problem, Suite, read_plan, read_suite
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.search import first_cells, make_run
@@ -194,8 +194,7 @@ def _part(place: str, store: Store, runs: Mapping[str, int], benchmark: str | No
     description = store.read()
     if lacking := [label for label in runs if label not in description["strategies"]]:
         raise UserError(f"it has no strategy {lacking[0]}.")
-    finals = description["objective"].get("search_on_final", [])
-    if finals:
+    if finals := ObjectiveOptions.read(description["objective"]).search_on_final:
         raise UserError(f"it searches on {', '.join(finals)}, a final metric: nothing is held out.")
     objective = stored_objective(store.folder, description, benchmark, recorded=False)
     return _Part(place, store, runs, description, objective)
@@ -238,12 +237,7 @@ def _wrong_in(part: _Part, problem: Problem | None, seed: int | None) -> list[st
             wrong.append(f"the recorded {name} is not that of {objective.benchmark.name}.")
     if problem is None:
         return wrong
-    bound = bind(
-        objective.benchmark,
-        problem.objective,
-        problem.subject_to,
-        seed_policy=problem.seed_policy,
-    )
+    bound = problem.on(objective.benchmark)
     asked = {
         "benchmark": problem.benchmark,
         "budget": vars(problem.budget),

@@ -4,6 +4,7 @@ show.
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from surrogate_nas.space.network import Network
 from surrogate_nas.space.trial import Request
 from surrogate_nas.study.api import read_comparison, run_suite
 from surrogate_nas.study.ledger import Ledger
+from surrogate_nas.study.options import OBJECTIVE_OPTIONS, ObjectiveOptions
 from surrogate_nas.study.overtuning import OvertuningSummary, overtuning, summarise_overtuning
 from surrogate_nas.study.problem import Entry, Problem, Suite
 from surrogate_nas.tables import Table, write_table
@@ -289,7 +291,14 @@ def test_a_draw_is_refused_where_it_cannot_be(
     ):
         refused = snas("search", *arguments, "--seed-policy", "draw")
         assert refused.code == 2 and said in refused.err and refused.err.count("\n") == 1
-    assert "A seed policy is mean or draw" in snas("search", path, "--seed-policy", "best").err
+    assert (
+        "'best' is not one of 'mean', 'draw'" in snas("search", path, "--seed-policy", "best").err
+    )
+    problem = Problem("mine", str(path), "valid_error", seed_policy="best", cells=5)  # type: ignore[arg-type]
+    with pytest.raises(
+        UserError, match="mine: seed_policy is 'mean' or 'draw' or None, not 'best'"
+    ):
+        run_suite(Suite("two", "one policy", [problem], [Entry("random", 1)]))
     with pytest.raises(UserError, match="drawn or named"):
         sn.Objective("valid_error", noisy, seed=777, seed_policy="draw")
     assert (
@@ -413,6 +422,35 @@ def test_a_study_may_declare_a_final_metric_and_says_so(
     assert (
         snas("search", path, "--strategy", "random", "--budget", 5, "--json").json["warning"] == ""
     )
+
+
+def test_options_of_an_objective_are_taken_by_all_that_name_one(snas: Snas) -> None:
+    for option in OBJECTIVE_OPTIONS:
+        for function in (sn.Objective, sn.search, sn.compare):
+            assert inspect.signature(function).parameters[option.name].default == option.default
+        for command in ("search", "compare", "play"):
+            assert option.spec.flag in snas(command, "--help").out
+
+
+def test_options_of_an_objective_are_read_as_they_are_written(noisy: TableBenchmark) -> None:
+    objective = sn.Objective(ROBUST, noisy, search_on_final=f" {ROBUST},")
+    read = ObjectiveOptions.read(objective.describe())
+    assert read == ObjectiveOptions(seed_policy="mean", search_on_final=[ROBUST])
+    assert sn.Objective(ROBUST, noisy, **vars(read)).fingerprint == objective.fingerprint
+    assert ObjectiveOptions.read(drawn(noisy).describe()) == ObjectiveOptions(
+        seed_policy="draw", search_on_final=[]
+    )
+    assert ObjectiveOptions.read({}) == ObjectiveOptions(seed_policy="mean")
+    options = {"hidden": True, "tolerance": "1% size per 1 valid_error"}
+    assert ObjectiveOptions.out_of(options).tolerance and options == {"hidden": True}
+
+
+def test_a_tied_objective_takes_no_further_options(noisy: TableBenchmark) -> None:
+    objective = sn.Objective("valid_error", noisy)
+    assert sn.search(noisy, "random", objective, search_on_final=[], budget=1).trials
+    for option in ({"seed_policy": "draw"}, {"search_on_final": ROBUST}, {"tolerance": "x"}):
+        with pytest.raises(UserError, match="is tied to noisy and complete"):
+            sn.search(noisy, "random", objective, budget=1, **option)
 
 
 def test_no_other_final_metric_is_seen_and_none_is_declared_in_vain(noisy: TableBenchmark) -> None:

@@ -28,7 +28,7 @@ from surrogate_nas.study.api import compare, read_comparison, run_suite, stored_
 from surrogate_nas.study.comparison import best_cells
 from surrogate_nas.study.curves import expected_runtime
 from surrogate_nas.study.lambda_path import lambda_path
-from surrogate_nas.study.options import Budget
+from surrogate_nas.study.options import Budget, ObjectiveOptions
 from surrogate_nas.study.problem import SUITES, Entry, Problem, Suite, bind, read_suite
 from surrogate_nas.study.scale import expected, reference_of
 from surrogate_nas.study.tables import TABLES
@@ -317,7 +317,7 @@ def test_what_random_sampling_is_expected_to_find_is_what_it_finds(
     limits: str | None,
     policy: str,
 ) -> None:
-    objective = bind(load(benchmark), expression, limits, seed_policy=policy)
+    objective = bind(load(benchmark), expression, limits, ObjectiveOptions(seed_policy=policy))
     scores = objective.over_space()
     assert scores is not None
     start = scores.score[scores.feasible].mean()
