@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from surrogate_nas.space.network import Network
+from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Graph, Network
 from surrogate_nas.space.network.cells import CellNetwork
 
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
@@ -75,3 +76,71 @@ def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
 
 def size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+class Published:
+    """NAS-Bench-201's network while it trains, plainly, as a reference for what blueprints give."""
+
+    def __init__(self, graph: Graph, network: Network, weights: Mapping[str, Tensor]) -> None:
+        self.graph = graph
+        self.network = network
+        self.weights = weights
+        self.flat = network.dimensions == 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = self.trained(x, "stem")
+        for stage in range(3):
+            x = self.reduced(x, f"reductions.{stage - 1}") if stage else x
+            for n in range(self.network.cells_per_stage):
+                x = self.cell(x, f"stages.{stage}.{n}")
+        x = self.normalised(x, "last").relu()
+        weight = self.weights["head.weight"]
+        bias = self.weights["head.bias"]
+        if not self.network.positions:
+            return F.linear(x.mean((2, 3)), weight, bias)
+        answers = torch.einsum("bchw,oc->bohw", x, weight) + bias[:, None, None]
+        return answers.squeeze(2) if self.flat else answers
+
+    def convolution(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+        weight = self.weights[name]
+        rows, columns = weight.shape[2:]
+        if self.network.causal:
+            return F.conv2d(F.pad(x, (columns - 1, 0)), weight)
+        strides = (1 if self.flat else stride, stride)
+        return F.conv2d(x, weight, stride=strides, padding=(rows // 2, columns // 2))
+
+    def normalised(self, x: Tensor, name: str) -> Tensor:
+        scale, shift = (self.weights[f"{name}.{what}"] for what in ("weight", "bias"))
+        return F.batch_norm(x, None, None, scale, shift, training=True)
+
+    def trained(self, x: Tensor, name: str, stride: int = 1) -> Tensor:
+        return self.normalised(self.convolution(x, f"{name}.weight", stride), f"{name}.norm")
+
+    def pooled(self, x: Tensor) -> Tensor:
+        if self.network.causal:
+            windows = [x[..., max(0, i - 2) : i + 1].mean(-1) for i in range(x.shape[3])]
+            return torch.stack(windows, -1)
+        kernel, padding = ((1, 3), (0, 1)) if self.flat else ((3, 3), (1, 1))
+        return F.avg_pool2d(x, kernel, 1, padding, count_include_pad=False)
+
+    def cell(self, x: Tensor, name: str) -> Tensor:
+        nodes = [x] + [torch.zeros_like(x) for _ in range(self.graph.nodes - 1)]
+        edges = zip(self.graph.edges, self.graph.operations, strict=True)
+        for e, ((source, target), operation) in enumerate(edges):
+            if operation in (CONV1, CONV3):
+                term = self.trained(nodes[source].relu(), f"{name}.edges.{e}")
+                nodes[target] = nodes[target] + term
+            elif operation == POOL:
+                nodes[target] = nodes[target] + self.pooled(nodes[source])
+            elif operation == SKIP:
+                nodes[target] = nodes[target] + nodes[source]
+        return nodes[-1]
+
+    def reduced(self, x: Tensor, name: str) -> Tensor:
+        pair = (1, 2) if self.flat else (2, 2)
+        halves = F.avg_pool2d(x, pair, ceil_mode=True) if self.network.strided else x
+        shortcut = self.convolution(halves, f"{name}.shortcut")
+        if not self.network.residual:
+            return shortcut
+        middle = self.trained(x.relu(), f"{name}.first", 2 if self.network.strided else 1)
+        return shortcut + self.trained(middle.relu(), f"{name}.second")

@@ -16,7 +16,7 @@ from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, HalvingPool
 from surrogate_nas.training.fast.stack import Stack
-from tests.networks import CAUSAL, SHAPES, SMALL, count_macs, inputs, size
+from tests.networks import CAUSAL, SHAPES, SMALL, Published, count_macs, inputs, size
 
 SPACE = nb201()
 ALL_SHAPES = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES)
@@ -51,6 +51,24 @@ def test_sizes_of_built_networks_are_the_formulas(
         choices = SPACE.choices[[cell.index]]
         assert size(model) == parameters(choices, network)[0]
         assert count_macs(model, monkeypatch) == multiply_accumulates(choices, network)[0]
+
+
+@ALL_SHAPES
+@pytest.mark.parametrize("residual", [True, False])
+def test_a_network_computes_and_learns_what_is_published(network: Network, residual: bool) -> None:
+    network = replace(network, residual=residual, cells_per_stage=2)
+    for cell in some_cells(2, seed=1):
+        model = nb201().build(cell, network, seed=4).double()
+        x = inputs(network)
+        answers = model(x)
+        reference = Published(SPACE.graph(cell), network, dict(model.named_parameters()))(x)
+        torch.testing.assert_close(answers, reference)
+        weights = list(model.parameters())
+        gradients = [
+            torch.autograd.grad(one.square().sum(), weights, materialize_grads=True)
+            for one in (answers, reference)
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("shape", [(14, 14), (7, 7), (4, 4), (3, 2), (1, 9), (1, 1)])
