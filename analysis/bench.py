@@ -353,22 +353,11 @@ def plain_loop(cell: sn.Cell, task: Any, seed: int) -> None:
     """Train one cell as a tutorial would: PyTorch's layers, its optimiser and its batches."""
     import torch
     import torch.nn.functional as F
-    from torch import nn
-
-    from surrogate_nas.space.network.cells import CellModule, Reduction
-    from surrogate_nas.space.network.layers import AveragePool
 
     (inputs, targets), valid = (
         [torch.from_numpy(part) for part in task.data[split]] for split in ("train", "valid")
     )
     network = sn.nb201().build(cell, task.network(), seed=seed)
-    for module in list(network.modules()):
-        if isinstance(module, CellModule):
-            for e, operation in enumerate(module.edges):
-                if isinstance(operation, AveragePool):
-                    module.edges[e] = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
-        elif isinstance(module, Reduction):
-            module.pool = nn.AvgPool2d(2, ceil_mode=True)
     plan = task.schedule
     optimiser = torch.optim.SGD(
         network.parameters(),

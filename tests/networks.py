@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Graph, Network
-from surrogate_nas.space.network.cells import CellNetwork
+from surrogate_nas.space.network.module import BlueprintModule
 
 SMALL = Network(channels=4, cells_per_stage=1, image_size=7, input_channels=2)
 SIGNAL = Network(channels=4, cells_per_stage=1, image_size=13, input_channels=1, dimensions=1)
@@ -50,7 +50,7 @@ def inputs(
     )
 
 
-def count_macs(model: CellNetwork, monkeypatch: pytest.MonkeyPatch) -> int:
+def count_macs(model: BlueprintModule, monkeypatch: pytest.MonkeyPatch) -> int:
     """Count multiply-accumulates by watching every convolution and linear layer of one forward
     pass.
     """

@@ -298,7 +298,7 @@ class Space(ABC):
             )
         from surrogate_nas.space.network.module import BlueprintModule
 
-        return BlueprintModule(plan, seed=seed)
+        return BlueprintModule(plan, plan.weights(seed))
 
     def sketch(self, cell: Cell) -> Sketch | None:
         """The cell as a drawing of marks; None where the space has none.

@@ -15,7 +15,7 @@ from surrogate_nas.training.machine import loaded
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from surrogate_nas.space.network.cells import CellNetwork
+    from surrogate_nas.space.network.module import BlueprintModule
     from surrogate_nas.training.tasks import Schedule, Task
 
 EVALUATION_BATCH = {"cpu": 64}
@@ -206,7 +206,7 @@ def torch_model(networks: Sequence[nn.Module], task: Task, device: str) -> Torch
     if len(networks) > 1:
         from surrogate_nas.training.fast.stack import Stack
 
-        module = Stack(cast("Sequence[CellNetwork]", networks))
+        module = Stack(cast("Sequence[BlueprintModule]", networks))
         count = len(networks)
     placed = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TorchModel(placed, task, task.schedule, device, count=count)

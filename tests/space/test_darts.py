@@ -272,7 +272,7 @@ def test_pooling_takes_the_largest_or_the_mean_without_the_padding(network: Netw
     plans = [Blueprint(replace(network, image_size=5, input_channels=1)) for _ in range(2)]
     for plan, of in zip(plans, (True, False), strict=True):
         plan.pool(plan.input(), 3, stride, largest=of)
-    largest, mean = (BlueprintModule(plan, seed=0)(x)[0, 0] for plan in plans)
+    largest, mean = (BlueprintModule(plan, {})(x)[0, 0] for plan in plans)
     if network.causal:
         assert largest.tolist() == [[1, 2, 3, 4, 5]] and mean.tolist() == [[1, 1.5, 2, 3, 4]]
     else:

@@ -34,7 +34,7 @@ def sized(cell: Cell, network: Network) -> Blueprint:
         x = (
             reduction(plan, x, name, width)
             if layer in REDUCTIONS
-            else one_cell(plan, x, name, CELL, width)
+            else one_cell(plan, x, name, width, graph=CELL)
         )
     return answered(plan, x)
 

@@ -25,14 +25,12 @@ from surrogate_nas.space.four_nodes import CONV1, CONV3, EDGES, NOTHING, POOL, S
 from surrogate_nas.space.nb201.encodings import ENCODINGS, cost_groups
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.space.network import Graph, Network
+from surrogate_nas.space.network.blueprint import Blueprint, around
 from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.space.sketch import Sketch
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from surrogate_nas.space.network import Terms
-    from surrogate_nas.space.network.blueprint import Blueprint
 
 _NONE = 0
 _SKIP = 1
@@ -236,22 +234,7 @@ class NB201(EnumerableChoiceSpace):
         live_only: bool = False,
     ) -> Blueprint:
         """The published network around a cell, layer by layer."""
-        from surrogate_nas.space.network.blueprint import around
-
         return around(self.graph(cell, live_only=live_only), network)
-
-    def build(
-        self,
-        cell: Cell,
-        network: Network,
-        *,
-        seed: int,
-        live_only: bool = False,
-    ) -> nn.Module:
-        """The published network around a cell, with fresh weights."""
-        from surrogate_nas.space.network.cells import CellNetwork
-
-        return CellNetwork(self.graph(cell, live_only=live_only), network, seed=seed)
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a graph; what lies on no path from input to output is grey and dashed."""

@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, Graph, Network
+from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, SKIP, Graph, Network
 
 Shape = tuple[int, int, int]
 """Channels, height and width of a tensor."""
@@ -49,6 +51,19 @@ class Windows:
     dilation: int = 1
     start: tuple[int, int] = (0, 0)
 
+    @cached_property
+    def reach(self) -> tuple[int, ...]:
+        """From the first to the last neighbour in a window, down and along."""
+        return tuple(self.dilation * (length - 1) for length in self.kernel)
+
+    @cached_property
+    def padding(self) -> tuple[int, int] | None:
+        """Rows and columns of padding on every side; None where the sides differ."""
+        sides = zip(self.start, self.reach, strict=True)
+        if any(-2 * first != reach for first, reach in sides):
+            return None
+        return self.reach[0] // 2, self.reach[1] // 2
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,7 +71,7 @@ class Layer:
 
     Attributes:
         kind: ``input``, ``convolution``, ``depthwise``, ``normalisation``, ``relu``, ``sum``,
-            ``join``, ``part``, ``average``, ``largest`` or ``linear``.
+            ``join``, ``part``, ``average``, ``largest``, ``linear`` or ``module``.
         shape: Of what it makes.
         sources: The places of the layers that it reads.
         name: Of its parameters, as PyTorch would name its module or tensor; empty where it has
@@ -96,6 +111,7 @@ class Blueprint:
         network: The macro architecture.
         layers: In the order in which they are computed; the last answers.
         parameters: By the name of the tensor, in the order of PyTorch's modules.
+        graph: The cell, where `around` wrote the network.
 
     Example:
         >>> plan = Blueprint(Network(channels=4, image_size=8))
@@ -107,13 +123,53 @@ class Blueprint:
     network: Network
     layers: list[Layer] = field(default_factory=list)
     parameters: dict[str, Parameter] = field(default_factory=dict)
+    graph: Graph | None = None
 
-    def input(self) -> int:
-        """The images or signals."""
+    @property
+    def size(self) -> int:
+        """Trainable parameters."""
+        return sum(math.prod(one.shape) for one in self.parameters.values())
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Multiply-accumulates for one example, by NAS-Bench-201's convention ("FLOPs").
+
+        Convolutions and the linear layer (with its bias) are counted, padding too; pooling,
+        normalisation, ReLU and sums are not.
+        """
+        total = 0
+        for layer in self.layers:
+            names = {
+                "convolution": [layer.name],
+                "depthwise": [layer.name],
+                "linear": [f"{layer.name}.weight", f"{layer.name}.bias"],
+            }.get(layer.kind, [])
+            weights = sum(math.prod(self.parameters[name].shape) for name in names)
+            total += layer.shape[1] * layer.shape[2] * weights
+        return total
+
+    def input(self, shape: Shape | None = None) -> int:
+        """The images or signals.
+
+        Args:
+            shape: Of what comes in; None for the task's examples.
+        """
         height = self.network.image_size if self.network.dimensions == 2 else 1
         return self._add(
-            Layer("input", (self.network.input_channels, height, self.network.image_size))
+            Layer("input", shape or (self.network.input_channels, height, self.network.image_size))
         )
+
+    def module(self, x: int, name: str, parameters: Mapping[str, Parameter] | None = None) -> int:
+        """What PyTorch alone computes, from a tensor to one of the same shape.
+
+        Args:
+            x: What it reads.
+            name: Of the module.
+            parameters: By their names in the module.
+        """
+        for inner, parameter in (parameters or {}).items():
+            self.parameters[f"{name}.{inner}"] = parameter
+        return self._add(Layer("module", self.layers[x].shape, (x,), name))
 
     def convolution(
         self,
@@ -402,6 +458,47 @@ def _drawn(
     return uniform.reshape(parameter.shape)
 
 
+Writer: TypeAlias = Callable[[Blueprint, int, str, int], int]
+"""Adds to a plan what reads a place; is given a name and the channels out, and gives its place."""
+
+
+def _convolution(kernel: int) -> Writer:
+    return lambda plan, x, name, channels: plan.convolution_bn(x, name, channels, kernel)
+
+
+OPERATIONS: dict[int, Writer] = {
+    SKIP: lambda _plan, x, _name, _channels: x,
+    CONV1: _convolution(1),
+    CONV3: _convolution(3),
+    POOL: lambda plan, x, _name, _channels: plan.pool(x),
+}
+"""What stands on an edge, by its number. Compiled networks, PyTorch's, stacks, supernets and sizes
+are all made from this, so that an operation is written once.
+"""
+
+
+def piece(
+    operation: int,
+    name: str,
+    shape: Shape,
+    network: Network,
+    *,
+    times: int = 1,
+) -> Blueprint:
+    """One operation by itself, on a tensor of a cell.
+
+    Args:
+        operation: Its number.
+        name: Of its module.
+        shape: Of what it reads.
+        network: The macro architecture.
+        times: How many times the channels that it reads it gives.
+    """
+    plan = Blueprint(network)
+    OPERATIONS[operation](plan, plan.input(shape), name, times * shape[0])
+    return plan
+
+
 # A network of cells, as NAS-Bench-201 published it (Dong & Yang, ICLR 2020), as a blueprint.
 #
 # Stem 3×3 + BN; three stages of N cells at C, 2C and 4C channels; a residual block of stride 2
@@ -411,13 +508,20 @@ def _drawn(
 
 def around(graph: Graph, network: Network) -> Blueprint:
     """The whole network of a cell."""
+    plan = skeleton(network, lambda *place: cell(*place, graph=graph))
+    plan.graph = graph
+    return plan
+
+
+def skeleton(network: Network, write: Writer) -> Blueprint:
+    """The network around cells that are written by a function."""
     plan = Blueprint(network)
     x = plan.convolution_bn(plan.input(), "stem", network.channels, 3, relu=False)
     for stage, (channels, _) in enumerate(network.stages):
         if stage:
             x = reduction(plan, x, f"reductions.{stage - 1}", channels)
         for n in range(network.cells_per_stage):
-            x = cell(plan, x, f"stages.{stage}.{n}", graph, channels)
+            x = write(plan, x, f"stages.{stage}.{n}", channels)
     return answered(plan, x)
 
 
@@ -425,8 +529,9 @@ def cell(
     plan: Blueprint,
     x: int,
     name: str,
-    graph: Graph,
     channels: int,
+    *,
+    graph: Graph,
 ) -> int:
     """One cell: every node the sum of operations on those before it.
 
@@ -442,17 +547,11 @@ def cell(
         ):
             if to != target or operation == NONE:
                 continue
-            seen = nodes[source]
             where = f"{name}.edges.{e}"
-            if operation in (CONV1, CONV3):
-                kernel = 3 if operation == CONV3 else 1
-                terms.append(plan.convolution_bn(seen, where, channels, kernel))
-            elif operation == POOL:
-                terms.append(plan.pool(seen))
-            elif widens and not source:
-                terms.append(plan.convolution_bn(seen, where, channels, 1, relu=False))
+            if operation == SKIP and widens and not source:
+                terms.append(plan.convolution_bn(x, where, channels, 1, relu=False))
             else:
-                terms.append(seen)
+                terms.append(OPERATIONS[operation](plan, nodes[source], where, channels))
         if terms:
             nodes.append(plan.sum(*terms))
         else:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from surrogate_nas.space.network.blueprint import Blueprint, Layer, Windows
 
 
 class BlueprintModule(nn.Module):
-    """The network of a blueprint with fresh weights, which have its names.
+    """The network of a blueprint; its weights have the blueprint's names.
+
+    Around a graph every convolution has a ReLU of its own, as NAS-Bench-201 published it: latencies
+    include it, and zero-cost proxies count it.
+
+    Attributes:
+        plan: The blueprint.
+        network: Its macro architecture.
+        count: How many networks stand side by side in the channels.
 
     Example:
         >>> from surrogate_nas.space import space_named
@@ -23,26 +36,60 @@ class BlueprintModule(nn.Module):
         2694282
     """
 
-    def __init__(self, plan: Blueprint, *, seed: int) -> None:
-        """Draw the weights."""
+    def __init__(
+        self,
+        plan: Blueprint,
+        weights: Mapping[str, Tensor | NDArray[np.float32]],
+        *,
+        modules: Mapping[str, nn.Module] | None = None,
+        count: int = 1,
+    ) -> None:
+        """Build the network.
+
+        Args:
+            plan: The blueprint.
+            weights: By the names of its parameters; of several networks one after another. A part
+                of a network may be without, until the whole is built.
+            modules: For layers of the kind ``module``.
+            count: How many networks stand side by side in the channels.
+
+        Raises:
+            TypeError: Several networks with a layer that cannot be computed side by side.
+        """
         super().__init__()
         self.plan = plan
         self.network = plan.network
+        self.count = count
+        if count > 1 and any(layer.kind in ("join", "part") for layer in plan.layers):
+            raise TypeError("Networks with joined or divided channels cannot be stacked.")
+        self._owners = []
         for layer in plan.layers:
+            holder, name = self._holder(layer.name)
+            self._owners.append((holder, name))
             if layer.kind == "normalisation":
-                holder, name = self._holder(layer.name)
-                holder.add_module(name, nn.BatchNorm2d(layer.shape[0], affine=layer.affine))
-        for name, weight in plan.weights(seed).items():
+                features = count * layer.shape[0]
+                holder.add_module(name, nn.BatchNorm2d(features, affine=layer.affine))
+            elif layer.kind == "module":
+                holder.add_module(name, (modules or {})[layer.name])
+        for name, weight in weights.items():
             holder, last = self._holder(name)
-            if last not in holder._parameters:
-                holder.register_parameter(last, nn.Parameter(torch.from_numpy(weight)))
-        last_reader = {}
+            holder.register_parameter(last, nn.Parameter(torch.as_tensor(weight)))
+        self._read: list[list[int]] = [[] for _ in plan.layers]
+        self._own_relu: set[int] = set()
+        self._follow(plan)
+
+    def _follow(self, plan: Blueprint) -> None:
+        """Note which layer is the last to read a tensor, and where a ReLU is its readers' own."""
+        readers: list[list[int]] = [[] for _ in plan.layers]
         for place, layer in enumerate(plan.layers):
             for source in layer.sources:
-                last_reader[source] = place
-        self._read: list[list[int]] = [[] for _ in plan.layers]
-        for source, place in last_reader.items():
-            self._read[place].append(source)
+                readers[source].append(place)
+        for place, of in enumerate(readers):
+            if of:
+                self._read[of[-1]].append(place)
+            kinds = {plan.layers[reader].kind for reader in of}
+            if plan.graph and plan.layers[place].kind == "relu" and kinds == {"convolution"}:
+                self._own_relu |= {place, *of}
 
     def _holder(self, name: str) -> tuple[nn.Module, str]:
         """The module that a dotted name leads to, made where it is not there, and the last part of
@@ -58,24 +105,37 @@ class BlueprintModule(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the answers, shape ``(batch, classes)``, or with positions behind."""
-        outputs: list[Tensor | None] = []
-        for layer, read in zip(self.plan.layers, self._read, strict=True):
-            given = [outputs[place] for place in layer.sources]
-            sources = [source for source in given if source is not None]
-            outputs.append(self._computed(layer, sources or [x]))
-            for place in read:
-                outputs[place] = None
-        answer = outputs[-1]
-        assert answer is not None
+        outputs: list[Any] = []
+        for place, (layer, read) in enumerate(zip(self.plan.layers, self._read, strict=True)):
+            sources = [outputs[source] for source in layer.sources]
+            outputs.append(self._computed(place, layer, sources or [x]))
+            for source in read:
+                outputs[source] = None
+        answer: Tensor = outputs[-1]
         return answer
 
-    def _computed(self, layer: Layer, sources: list[Tensor]) -> Tensor:
+    def _computed(self, place: int, layer: Layer, sources: list[Tensor]) -> Tensor:
         x = sources[0]
+        owner, name = self._owners[place]
         match layer.kind:
             case "relu":
-                return F.relu(x)
+                return x if place in self._own_relu else F.relu(x)
+            case "convolution" | "depthwise":
+                assert layer.windows
+                if place in self._own_relu:
+                    x = F.relu(x)
+                weight = owner._parameters[name]
+                assert weight is not None
+                y = convolved(x, weight, layer.windows)
+                # grouped ones leave another order in memory, in which normalisation is slow
+                return y if self.count == 1 else y.contiguous(memory_format=torch.channels_last)
+            case "normalisation" | "module":
+                transformed: Tensor = owner._modules[name](x)  # type: ignore[misc]
+                return transformed
             case "sum":
-                total = x if layer.sources else x.new_zeros(len(x), *layer.shape)
+                channels, *pixels = layer.shape
+                zeros = len(x), self.count * channels, *pixels
+                total = x if layer.sources else x.new_zeros(zeros)
                 for term in sources[1:]:
                     total = total + term
                 return total
@@ -83,43 +143,45 @@ class BlueprintModule(nn.Module):
                 return torch.cat(sources, dim=1)
             case "part":
                 return x[:, : layer.shape[0]]
-            case "normalisation":
-                normed: Tensor = self.get_submodule(layer.name)(x)
-                return normed
             case "linear":
-                return self._answered(x, layer.name)
-            case "convolution" | "depthwise":
-                assert layer.windows
-                groups = len(x[0]) if layer.kind == "depthwise" else 1
-                x, padding = _padded(x, layer.windows)
-                steps = layer.windows.stride, padding, layer.windows.dilation
-                return F.conv2d(x, self.get_parameter(layer.name), None, *steps, groups)
+                return self._answered(x, getattr(owner, name))
         return x if layer.windows is None else _pooled(x, layer.windows, layer.kind == "largest")
 
-    def _answered(self, x: Tensor, name: str) -> Tensor:
-        weight = self.get_parameter(f"{name}.weight")
-        bias = self.get_parameter(f"{name}.bias")
+    def _answered(self, x: Tensor, head: nn.Module) -> Tensor:
+        weight = head.get_parameter("weight")
+        bias = head.get_parameter("bias")
         if not self.network.positions:
             return F.linear(x.flatten(1), weight, bias)
         places = x.squeeze(2) if self.network.dimensions == 1 else x
         return F.linear(places.movedim(1, -1), weight, bias).movedim(-1, 1)
 
 
+def convolved(x: Tensor, weight: Tensor, windows: Windows) -> Tensor:
+    """A convolution without bias, in as many groups as the weights say.
+
+    Args:
+        x: Shape ``(batch, channels, height, width)``.
+        weight: Shape ``(out, channels / groups, rows, columns)``.
+        windows: Where it looks.
+    """
+    padded, padding = _padded(x, windows)
+    groups = x.shape[1] // weight.shape[1]
+    return F.conv2d(padded, weight, None, windows.stride, padding, windows.dilation, groups)
+
+
 def _pooled(x: Tensor, windows: Windows, largest: bool) -> Tensor:
     """The largest of each window, or its mean, for which padding does not count."""
     if not windows.kernel:
         return x.mean((2, 3), keepdim=True)
+    padded, padding = _padded(x, windows, -torch.inf if largest else 0.0)
     if largest:
-        x, padding = _padded(x, windows, -torch.inf)
-        return F.max_pool2d(x, windows.kernel, windows.stride, padding)
-    inside, padding = _padded(x.new_ones(1, 1, *x.shape[2:]), windows)
-    if any(padding) or inside.shape[2:] == x.shape[2:]:
-        return F.avg_pool2d(x, windows.kernel, windows.stride, padding, count_include_pad=False)
-    means, shares = (
-        F.avg_pool2d(part, windows.kernel, windows.stride)
-        for part in (_padded(x, windows)[0], inside)
-    )
-    return means / shares
+        return F.max_pool2d(padded, windows.kernel, windows.stride, padding)
+    if padded is x:
+        settings = windows.kernel, windows.stride, padding
+        return F.avg_pool2d(x, *settings, count_include_pad=False)
+    inside, _ = _padded(x.new_ones(1, 1, *x.shape[2:]), windows)
+    shares = F.avg_pool2d(inside, windows.kernel, windows.stride)
+    return F.avg_pool2d(padded, windows.kernel, windows.stride) * shares.reciprocal()
 
 
 def _padded(
@@ -130,11 +192,11 @@ def _padded(
     """What windows look at, and by how much PyTorch shall pad it itself, which it can where both
     sides are alike.
     """
-    reach = [windows.dilation * (length - 1) for length in windows.kernel]
-    if all(-2 * first == further for first, further in zip(windows.start, reach, strict=True)):
-        return x, (reach[0] // 2, reach[1] // 2)
+    if windows.padding is not None:
+        return x, windows.padding
     pads = []
     for axis in (1, 0):
-        last = windows.start[axis] + (windows.size[axis] - 1) * windows.stride[axis] + reach[axis]
-        pads += [-windows.start[axis], last + 1 - x.shape[2 + axis]]
-    return F.pad(x, pads, value=value), (0, 0)
+        first = windows.start[axis]
+        last = first + (windows.size[axis] - 1) * windows.stride[axis] + windows.reach[axis]
+        pads += [-first, last + 1 - x.shape[2 + axis]]
+    return F.pad(x, pads, value=value) if any(pads) else x, (0, 0)

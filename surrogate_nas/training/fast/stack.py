@@ -14,13 +14,12 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP
-from surrogate_nas.space.network.cells import CellModule, CellNetwork, Reduction
-from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, convolve
+from surrogate_nas.space.network import Graph
+from surrogate_nas.space.network.blueprint import OPERATIONS, Blueprint, Shape, piece, skeleton
+from surrogate_nas.space.network.module import BlueprintModule
 
 Cells = tuple[int, ...]
 
@@ -121,65 +120,35 @@ def _sum(
     return _by_channel(total)
 
 
-class _Convolutions(nn.Module):
-    """`ConvolutionBN` of several cells at once."""
-
-    def __init__(self, layers: Sequence[ConvolutionBN], shared_input: bool = False) -> None:
-        super().__init__()
-        first = layers[0]
-        self.weight = nn.Parameter(torch.cat([layer.weight.detach() for layer in layers]))
-        self.norm = _Norms([layer.norm for layer in layers])
-        self.groups = 1 if shared_input else len(layers)
-        self.relu = first.relu
-        self.stride = first.stride
-        self.causal = first.causal
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.relu:
-            x = F.relu(x)
-        y = convolve(
-            x,
-            self.weight,
-            stride=self.stride,
-            groups=self.groups,
-            causal=self.causal,
-        )
-        return cast(Tensor, self.norm(y.contiguous(memory_format=torch.channels_last)))
-
-
-class _Norms(nn.BatchNorm2d):
-    """Batch normalisations side by side."""
-
-    def __init__(self, norms: Sequence[nn.BatchNorm2d]) -> None:
-        super().__init__(sum(norm.num_features for norm in norms), device=norms[0].weight.device)
-        self.to(norms[0].weight.dtype)
-
-
 class _StackedCell(nn.Module):
-    """`CellModule` of several cells: on every edge each operation runs once, for the cells that
+    """A cell of several networks: on every edge each operation runs once, for the networks that
     hold it.
     """
 
-    def __init__(self, cells: Sequence[CellModule], channels: int, causal: bool) -> None:
+    def __init__(self, networks: Sequence[BlueprintModule], name: str, shape: Shape) -> None:
         super().__init__()
-        self.channels = channels
-        self.count = len(cells)
-        self.edges = cells[0].graph.edges
-        self.nodes = cells[0].graph.nodes
+        graphs = [cast(Graph, network.plan.graph) for network in networks]
+        self.channels = shape[0]
+        self.count = len(networks)
+        self.edges = graphs[0].edges
+        self.nodes = graphs[0].nodes
         self.groups: dict[tuple[int, int], Cells] = {}
-        self.convolutions = nn.ModuleDict()
-        self.pool = AveragePool(causal)
+        self.operations = nn.ModuleDict()
         for e in range(len(self.edges)):
-            for operation in (SKIP, CONV1, CONV3, POOL):
+            for operation in OPERATIONS:
                 members = tuple(
-                    k for k, cell in enumerate(cells) if cell.graph.operations[e] == operation
+                    k
+                    for k, graph in enumerate(graphs)
+                    if graph and graph.operations[e] == operation
                 )
                 if not members:
                     continue
                 self.groups[e, operation] = members
-                if operation in (CONV1, CONV3):
-                    layers = [cast(ConvolutionBN, cells[k].edges[e]) for k in members]
-                    self.convolutions[f"{e}_{operation}"] = _Convolutions(layers)
+                plan = piece(operation, f"edges.{e}", shape, networks[0].network)
+                weights = _side_by_side([networks[k] for k in members], plan, f"{name}.")
+                self.operations[f"{e}_{operation}"] = BlueprintModule(
+                    plan, weights, count=len(members)
+                )
 
     def forward(self, x: Tensor) -> Tensor:
         arriving: list[list[tuple[Tensor, Cells]]] = [[] for _ in range(self.nodes)]
@@ -191,17 +160,10 @@ class _StackedCell(nn.Module):
                 groups = tuple(self.groups[key] for key in leaving)
                 inputs = _Gather.apply(node, self.channels, groups)  # type: ignore[no-untyped-call]
             for (e, operation), part in zip(leaving, inputs, strict=True):
-                arriving[self.edges[e][1]].append(
-                    (self._operate(e, operation, part), self.groups[e, operation])
-                )
+                term = self.operations[f"{e}_{operation}"](part)
+                arriving[self.edges[e][1]].append((term, self.groups[e, operation]))
             node = self._node(arriving[source + 1], x)
         return node
-
-    def _operate(self, e: int, operation: int, part: Tensor) -> Tensor:
-        if operation == SKIP:
-            return part
-        layer = self.pool if operation == POOL else self.convolutions[f"{e}_{operation}"]
-        return cast(Tensor, layer(part))
 
     def _node(self, arriving: Sequence[tuple[Tensor, Cells]], like: Tensor) -> Tensor:
         if not arriving:
@@ -210,78 +172,65 @@ class _StackedCell(nn.Module):
         return cast(Tensor, _Scatter.apply(self.channels, self.count, groups, *tensors))  # type: ignore[no-untyped-call]
 
 
-class _StackedReduction(nn.Module):
-    """`Reduction` of several cells at once."""
-
-    def __init__(self, blocks: Sequence[Reduction]) -> None:
-        super().__init__()
-        self.residual = blocks[0].residual
-        if self.residual:
-            self.first = _Convolutions([block.first for block in blocks])
-            self.second = _Convolutions([block.second for block in blocks])
-        self.pool = blocks[0].pool
-        self.shortcut = nn.Parameter(torch.cat([block.shortcut.detach() for block in blocks]))
-        self.groups = len(blocks)
-
-    def forward(self, x: Tensor) -> Tensor:
-        shortcut = convolve(self.pool(x), self.shortcut, groups=self.groups)
-        return shortcut + self.second(self.first(x)) if self.residual else shortcut
+def _side_by_side(
+    networks: Sequence[BlueprintModule],
+    plan: Blueprint,
+    prefix: str = "",
+) -> dict[str, Tensor]:
+    """The weights of a plan, of several networks one after another."""
+    weights = {}
+    for name in plan.parameters:
+        each = [network.get_parameter(f"{prefix}{name}").detach() for network in networks]
+        weights[name] = torch.cat(each)
+    return weights
 
 
-class Stack(nn.Module):
-    """Several `CellNetwork` of one macro architecture, trained as one; the weights are copied from
-    them.
+class Stack(BlueprintModule):
+    """Several networks around cells of one macro architecture, trained as one; the weights are
+    copied from them.
+
+    The skeleton and the operations are the blueprint's, with the channels of all networks side by
+    side. Only the cell is written here: its networks differ in what stands on an edge.
 
     Example:
-        >>> from surrogate_nas.space.network import Graph, Network
+        >>> from surrogate_nas.space import nb201
+        >>> from surrogate_nas.space.network import Network
         >>> small = Network(channels=4, cells_per_stage=1, image_size=8)
-        >>> stack = Stack([CellNetwork(Graph(((0, 1),), (o,)), small, seed=0) for o in (1, 2, 3)])
+        >>> stack = Stack([nb201().build(nb201()[i], small, seed=0) for i in (1, 2, 3)])
         >>> stack(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([3, 2, 10])
     """
 
-    def __init__(self, networks: Sequence[CellNetwork]) -> None:
-        """Stack the networks."""
-        super().__init__()
-        first = networks[0]
-        self.count = len(networks)
-        self.network = first.network
-        self.stem = _Convolutions([network.stem for network in networks], shared_input=True)
-        self.stages = nn.ModuleList()
-        for s, (width, _) in enumerate(first.network.stages):
-            stage = nn.ModuleList()
-            for n in range(first.network.cells_per_stage):
-                cells = [cast(CellModule, cast(Any, network.stages[s])[n]) for network in networks]
-                stage.append(_StackedCell(cells, width, first.network.causal))
-            self.stages.append(stage)
-        self.reductions = nn.ModuleList()
-        for i in range(2):
-            blocks = [cast(Reduction, network.reductions[i]) for network in networks]
-            self.reductions.append(_StackedReduction(blocks))
-        self.last = _Norms([network.last for network in networks])
-        self.weight = nn.Parameter(
-            torch.stack([network.head.weight.detach() for network in networks])
-        )
-        self.bias = nn.Parameter(torch.stack([network.head.bias.detach() for network in networks]))
+    def __init__(self, networks: Sequence[BlueprintModule]) -> None:
+        """Stack the networks.
+
+        Args:
+            networks: Of one macro architecture, each of a graph with the same edges.
+        """
+        cells: dict[str, nn.Module] = {}
+
+        def write(plan: Blueprint, x: int, name: str, _channels: int) -> int:
+            cells[name] = _StackedCell(networks, name, plan.layers[x].shape)
+            return plan.module(x, name)
+
+        plan = skeleton(networks[0].network, write)
+        weights = _side_by_side(networks, plan)
+        super().__init__(plan, weights, modules=cells, count=len(networks))
+        self.to(weights["stem.weight"].dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind, as
-        `CellNetwork` has them.
-        """
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
-        for i, stage in enumerate(self.stages):
-            if i:
-                x = self.reductions[i - 1](x)
-            for cell in stage:  # type: ignore[attr-defined]
-                x = cell(x)
-        x = F.relu(self.last(x))
+        """Compute the answers, shape ``(K, batch, classes)``, or with positions behind."""
+        return super().forward(x.contiguous(memory_format=torch.channels_last))
+
+    def _answered(self, x: Tensor, head: nn.Module) -> Tensor:
+        batch, channels, *pixels = x.shape
+        features = channels // self.count
+        weight = head.get_parameter("weight").view(self.count, -1, features)
+        bias = head.get_parameter("bias").view(self.count, -1)
+        places = x.reshape(batch, self.count, features, -1).transpose(0, 1)
         if not self.network.positions:
-            features = x.mean((2, 3)).view(len(x), self.count, -1).transpose(0, 1)
-            return torch.baddbmm(self.bias.unsqueeze(1), features, self.weight.transpose(1, 2))
-        places = x.reshape(len(x), self.count, -1, x.shape[2] * x.shape[3]).transpose(0, 1)
-        outputs = torch.einsum("kbcl,koc->kbol", places, self.weight) + self.bias[:, None, :, None]
-        return (
-            outputs
-            if self.network.dimensions == 1
-            else outputs.reshape(*outputs.shape[:3], *x.shape[2:])
-        )
+            return torch.baddbmm(bias.unsqueeze(1), places.squeeze(3), weight.transpose(1, 2))
+        outputs = torch.einsum("kbcl,koc->kbol", places, weight) + bias[:, None, :, None]
+        if self.network.dimensions == 1:
+            return outputs
+        return outputs.reshape(*outputs.shape[:3], *pixels)

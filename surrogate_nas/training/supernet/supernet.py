@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Space, listed
-from surrogate_nas.space.network import CONV1, CONV3, POOL, SKIP, Network
-from surrogate_nas.space.network.cells import CellNetwork
-from surrogate_nas.space.network.layers import AveragePool, ConvolutionBN, convolve, initialise
+from surrogate_nas.space.network import NONE, Network
+from surrogate_nas.space.network.blueprint import Blueprint, Parameter, Shape, piece, skeleton
+from surrogate_nas.space.network.module import BlueprintModule, convolved
 from surrogate_nas.training.machine import cores
 from surrogate_nas.training.supernet.choices import EdgeChoices, edge_choices
 from surrogate_nas.training.tasks import Task
@@ -29,35 +29,30 @@ from surrogate_nas.training.tasks.checking import Split
 
 # A cell that holds every operation on every edge: their weighted sum, or one path through them.
 #
-# Convolutions of one size that read the same node are one convolution of many outputs, and a node
-# is pooled once for all its edges, which makes a step several times faster than one module an
-# operation. The weight of an operation that is normalised is passed as a factor of the
-# normalisation's scale and shift.
+# The skeleton and the operations are the blueprint's; only how they are shared is written here.
+# Convolutions of one size that read the same node are one convolution of many outputs, and what has
+# no weights is computed once a node for all its edges, which makes a step several times faster than
+# one module an operation. The weight of an operation that is normalised is passed as a factor of
+# the normalisation's scale and shift.
 
 
-_KERNELS = {CONV1: 1, CONV3: 3}
+_CONVOLUTION = ("input", "relu", "convolution", "normalisation")
+"""The layers of an operation that is shared."""
 Active = Sequence[Sequence[int]]
 """For every edge the choices that are computed."""
 
 
-class _Convolutions(nn.Module):
+class _Convolutions(BlueprintModule):
     """All convolutions of one size that read one node, each as a network of a single cell has
     it.
     """
 
-    def __init__(
-        self,
-        places: Sequence[tuple[int, int]],
-        channels: int,
-        kernel: int,
-        network: Network,
-    ) -> None:
-        super().__init__()
+    def __init__(self, plan: Blueprint, places: Sequence[tuple[int, int]]) -> None:
+        super().__init__(plan, {})
         self.places = tuple(places)
-        self.channels = channels
-        self.all = ConvolutionBN(channels, len(self.places) * channels, kernel, network)
+        self.channels = plan.layers[0].shape[0]
 
-    def forward(
+    def terms(
         self,
         x: Tensor,
         weights: Tensor | None,
@@ -67,9 +62,11 @@ class _Convolutions(nn.Module):
         chosen = [i for i, (edge, choice) in enumerate(self.places) if choice in active[edge]]
         if not chosen:
             return []
-        kernels: Tensor = self.all.weight
-        scale: Tensor = self.all.norm.weight
-        shift: Tensor = self.all.norm.bias
+        windows = self.plan.layers[2].windows
+        assert windows
+        kernels: Tensor = self.get_parameter("all.weight")
+        scale: Tensor = self.get_parameter("all.norm.weight")
+        shift: Tensor = self.get_parameter("all.norm.bias")
         if len(chosen) < len(self.places):
             kernels, scale, shift = (self._of(chosen, part) for part in (kernels, scale, shift))
         if weights is not None:
@@ -77,7 +74,7 @@ class _Convolutions(nn.Module):
             factor = weights[list(edges), list(choices)].repeat_interleave(self.channels)
             scale = scale * factor
             shift = shift * factor
-        raw = convolve(x, kernels, causal=self.all.causal)
+        raw = convolved(x, kernels, windows)
         terms = F.batch_norm(raw, None, None, scale, shift, training=True).chunk(len(chosen), dim=1)
         return [(self.places[i][0], term) for i, term in zip(chosen, terms, strict=True)]
 
@@ -87,32 +84,74 @@ class _Convolutions(nn.Module):
 
 
 class MixedCell(nn.Module):
-    """In the place of a cell; what it computes now is set by `mix`."""
+    """In the place of a cell; what it computes now is set by `mix`.
 
-    def __init__(self, choices: EdgeChoices, channels: int, network: Network) -> None:
-        """Build all operations of all edges."""
+    Attributes:
+        drawn: The parameters of all operations by their names.
+    """
+
+    def __init__(self, choices: EdgeChoices, shape: Shape, network: Network) -> None:
+        """Build all operations of all edges.
+
+        Args:
+            choices: What stands on which edge.
+            shape: Of what the cell reads.
+            network: The macro architecture.
+        """
         super().__init__()
         edges, operations = choices
         self.targets = [target for _, target in edges]
         self.leaving: dict[int, list[int]] = {}
         for edge, (source, _) in enumerate(edges):
             self.leaving.setdefault(source, []).append(edge)
-        self.pool = AveragePool(network.causal)
         self.operations = operations
         self.convolutions = nn.ModuleDict()
+        self.others = nn.ModuleDict()
+        self.drawn: dict[str, Parameter] = {}
+        self._convolutions: dict[int, list[_Convolutions]] = {}
+        self._others: dict[tuple[int, int], str] = {}
+        kinds = sorted({operation for of_edge in operations for operation in of_edge} - {NONE})
         for source, leaving in self.leaving.items():
-            for operation, kernel in _KERNELS.items():
+            for operation in kinds:
                 places = []
                 for edge in leaving:
                     for choice, offered in enumerate(operations[edge]):
                         if offered == operation:
                             places.append((edge, choice))
                 if places:
-                    self.convolutions[f"{source} {kernel}"] = _Convolutions(
-                        places, channels, kernel, network
-                    )
+                    self._offer(operation, source, places, shape, network)
         self._weights: Tensor | None = None
         self._active: Active = ()
+
+    def _offer(
+        self,
+        operation: int,
+        source: int,
+        places: Sequence[tuple[int, int]],
+        shape: Shape,
+        network: Network,
+    ) -> None:
+        """Build an operation of some (edge, choice) that read one node."""
+        together = piece(operation, "all", shape, network, times=len(places))
+        *_, windows = (layer.windows for layer in together.layers[:3])
+        kinds = tuple(layer.kind for layer in together.layers)
+        if kinds == _CONVOLUTION and windows and windows.dilation == 1:
+            name = f"{source} {windows.kernel[1]}"
+            self.convolutions[name] = convolutions = _Convolutions(together, places)
+            self._convolutions.setdefault(source, []).append(convolutions)
+            self._draw(f"convolutions.{name}", together)
+            return
+        alone = piece(operation, "all", shape, network)
+        for edge, choice in places:
+            name = f"{edge} {choice}" if alone.parameters else f"{source} {operation}"
+            self._others[edge, choice] = name
+            if name not in self.others:
+                self.others[name] = BlueprintModule(alone, {})
+                self._draw(f"others.{name}", alone)
+
+    def _draw(self, name: str, plan: Blueprint) -> None:
+        for inner, parameter in plan.parameters.items():
+            self.drawn[f"{name}.{inner}"] = parameter
 
     def mix(self, weights: Tensor | None, active: Active) -> None:
         """Set what is computed.
@@ -137,19 +176,17 @@ class MixedCell(nn.Module):
         """(edge, term) for every active operation that reads a node."""
         positive = F.relu(x)
         terms = list[tuple[int, Tensor]]()
-        for kernel in _KERNELS.values():
-            name = f"{source} {kernel}"
-            if name in self.convolutions:
-                terms += self.convolutions[name](positive, self._weights, self._active)
-        plain = [
-            (e, c)
+        for convolutions in self._convolutions.get(source, ()):
+            terms += convolutions.terms(positive, self._weights, self._active)
+        others = [
+            (e, c, self._others[e, c])
             for e in self.leaving[source]
             for c in self._active[e]
-            if self.operations[e][c] in (SKIP, POOL)
+            if (e, c) in self._others
         ]
-        pooled = self.pool(x) if any(self.operations[e][c] == POOL for e, c in plain) else x
-        for e, c in plain:
-            term = pooled if self.operations[e][c] == POOL else x
+        computed = {name: self.others[name](x) for name in dict.fromkeys(n for *_, n in others)}
+        for e, c, name in others:
+            term = computed[name]
             terms.append((e, term if self._weights is None else self._weights[e, c] * term))
         return terms
 
@@ -229,9 +266,7 @@ class Supernet:
             seed: The root of initial weights and of the order of batches.
         """
         self.choices = edge_choices(space)
-        # what layers draw while they are built is drawn anew, by the seed
-        with torch.random.fork_rng(devices=[]):
-            self._model = self._built(space, network, seed)
+        self._model = self._built(space, network, seed)
         self._task = task
         self._goal = goal
         self._data = {
@@ -246,17 +281,20 @@ class Supernet:
 
     def _built(self, space: Space, network: Network, seed: int) -> nn.Module:
         """The network of a cell with mixed cells in the places of its cells, and their list."""
-        model = space.build(listed(space)[0], network, seed=seed)
-        if not isinstance(model, CellNetwork):
+        plan = space.blueprint(listed(space)[0], network)
+        if plan is None or plan.graph is None:
             raise UserError(
                 f"Cells of the space {space.name} are built in another way than a supernet knows."
             )
-        self._cells: list[MixedCell] = []
-        for stage, (width, _) in zip(model.stages, network.stages, strict=True):
-            for place in range(len(stage)):  # type: ignore[arg-type]
-                stage[place] = mixed = MixedCell(self.choices, width, network)  # type: ignore[operator]
-                self._cells.append(mixed)
-        initialise(model, seed)
+        cells: dict[str, MixedCell] = {}
+
+        def write(plan: Blueprint, x: int, name: str, _channels: int) -> int:
+            cells[name] = MixedCell(self.choices, plan.layers[x].shape, network)
+            return plan.module(x, name, cells[name].drawn)
+
+        plan = skeleton(network, write)
+        self._cells = [*cells.values()]
+        model = BlueprintModule(plan, plan.weights(seed), modules=cells)
         return model.train().to(memory_format=torch.channels_last)  # type: ignore[no-any-return, call-overload]
 
     def _endless(self, name: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
