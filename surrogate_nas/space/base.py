@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -370,6 +370,28 @@ def macs_of(
     """The metric ``macs``, in millions of what a function counts."""
     metric = Metric(name, "M", "search", "cost", description=description)
     return metric, lambda choices, network: function(choices, network) / 1e6
+
+
+def counted(
+    plan_of: Callable[[tuple[int, ...], Network], Blueprint],
+) -> tuple[Analysed, Analysed]:
+    """The metrics ``params`` and ``macs``, counted layer by layer, for a space of few cells.
+
+    Args:
+        plan_of: From the choices of a cell to its network.
+    """
+
+    @lru_cache(maxsize=1024)
+    def sizes(choices: tuple[int, ...], network: Network) -> tuple[int, int]:
+        plan = plan_of(choices, network)
+        return plan.size, plan.multiply_accumulates
+
+    def column(place: int) -> Callable[[Choices, Network], Column]:
+        return lambda choices, network: np.array(
+            [sizes(tuple(one), network)[place] for one in choices.tolist()], dtype=np.float64
+        )
+
+    return params_of(column(0)), macs_of(column(1))
 
 
 def structural(name: str, description: str, of: Callable[[Choices], Any]) -> Analysed:

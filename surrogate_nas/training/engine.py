@@ -47,7 +47,7 @@ class Curve:
         seed: The root of initial weights and batches.
         parameters: Of the whole network, dead operations included.
         multiply_accumulates: By the paper's convention, dead operations included; NaN where the
-            space has no formula.
+            space has neither a formula nor a blueprint.
         device: What it was trained on.
         units: Of every recorded number, by name.
         values: By name, one after each epoch: of the training split the mean over its batches while
@@ -339,8 +339,8 @@ class _Run:
         )
 
     def _sizes(self, cell: Cell) -> tuple[int, float]:
-        """Parameters, counted where the space has no formula, and multiply-accumulates, NaN where
-        it has none.
+        """Parameters and multiply-accumulates, counted where the space has no formula; the latter
+        NaN where it has no blueprint either.
         """
         space = self.spaces[cell]
         choices = np.array([cell.choices], dtype=np.int8)
@@ -348,6 +348,9 @@ class _Run:
             name: space.analytic[name][1](choices, self.network)[0]
             for name in {*SIZES} & {*space.analytic}
         }
+        plan = None if len(known) == len(SIZES) else space.blueprint(cell, self.network)
+        if plan is not None:
+            return plan.size, plan.multiply_accumulates
         if "params" not in known:
             built = space.build(cell, self.network, seed=self.seed)
             known["params"] = sum(parameter.numel() for parameter in built.parameters())

@@ -18,6 +18,7 @@ from surrogate_nas.core.errors import UserError
 from surrogate_nas.space import Cell, ChoiceSpace, macro, nb201
 from surrogate_nas.space.nb201.sizes import multiply_accumulates, parameters
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.training import TASKS, Curve, train
 from surrogate_nas.training.engine import _Run
 from surrogate_nas.training.machine import keep_memory
@@ -187,6 +188,27 @@ def test_cells_of_a_space_that_is_given_need_no_registration() -> None:
     with pytest.raises(UserError, match="cannot be built and trained here"):
         bare = ChoiceSpace("bare", {"a": range(3)})
         train([bare.at([0])], TINY, epochs=1, space=bare)
+
+
+class Wide(ChoiceSpace):
+    """A user's space with a blueprint, without formulas for sizes."""
+
+    name = "wide"
+    positions = ("channels",)
+    options = (("2", "4"),)
+
+    def blueprint(self, cell: Cell, network: Network, **_: object) -> Blueprint:  # type: ignore[override]
+        plan = Blueprint(network)
+        channels = int(self.options[0][cell.choices[0]])
+        plan.answer(plan.convolution_bn(plan.input(), "only", channels, 1, relu=False))
+        return plan
+
+
+def test_sizes_without_a_formula_are_counted_in_the_blueprint() -> None:
+    space = Wide()
+    (curve,) = train([space.at([0])], TINY, epochs=1, space=space)
+    assert curve.parameters == 2 + 2 * 2 + 2 * 10 + 10
+    assert curve.multiply_accumulates == 64 * 2 + 2 * 10 + 10
 
 
 def test_cells_of_several_spaces_are_trained_together() -> None:

@@ -17,28 +17,11 @@ from surrogate_nas.space.macro.sizes import (
     CHANNELS,
     LAYERS,
     layers_and_channels,
-    stage_of_layer,
+    stack,
 )
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.network.blueprint import Blueprint
 from surrogate_nas.space.product import EnumerableChoiceSpace
-
-
-def stack(cell: Cell, network: Network) -> Blueprint:
-    """The whole network of a cell."""
-    plan = Blueprint(network)
-    x = plan.input()
-    layers, channels = layers_and_channels(cell.choices)
-    for layer in range(layers):
-        if (
-            network.strided
-            and layer
-            and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers)
-        ):
-            x = plan.halve(x)
-        x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
-    plan.answer(x)
-    return plan
 
 
 class Macro(EnumerableChoiceSpace):
@@ -65,7 +48,7 @@ class Macro(EnumerableChoiceSpace):
         live_only: bool = False,  # noqa: ARG002
     ) -> Blueprint:
         """The network of a cell, layer by layer."""
-        return stack(cell, network)
+        return stack(cell.choices, network)
 
 
 @lru_cache(maxsize=1)

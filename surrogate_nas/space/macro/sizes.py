@@ -1,4 +1,4 @@
-"""Sizes of the macro space's stacks, which need no measurement.
+"""The macro space's stacks as blueprints, and their sizes, which need no measurement.
 
 A stack is everything before pooling and a linear layer: its convolutions, each with batch
 normalisation, shared out evenly among three stages, the image halved between them.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.space.base import Analytic, Column, by_name, macs_of, params_of, structural
-from surrogate_nas.space.cell import Choices
+from surrogate_nas.space.base import Analytic, by_name, counted, structural
 from surrogate_nas.space.network import Network
+from surrogate_nas.space.network.blueprint import Blueprint
 
 LAYERS = ("1", "2", "3", "4", "6", "8")
 CHANNELS = ("4", "8", "12", "16", "24", "32")
@@ -27,30 +27,25 @@ def stage_of_layer(layer: int, layers: int) -> int:
     return 3 * layer // layers
 
 
-def _stack_parameters(choices: Choices, network: Network) -> Column:
-    totals = []
-    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
-        convolutions = network.taps * c * (network.input_channels + (layers - 1) * c)
-        totals.append(convolutions + 2 * c * layers + (c + 1) * network.classes)
-    return np.array(totals, dtype=np.float64)
-
-
-def _stack_multiply_accumulates(choices: Choices, network: Network) -> Column:
-    areas = [size**network.dimensions for _, size in network.stages]
-    totals = []
-    for layers, c in map(layers_and_channels, map(tuple, choices.tolist())):
-        n_positions = areas[stage_of_layer(layers - 1, layers)] if network.positions else 1
-        total = n_positions * (c + 1) * network.classes
-        for layer in range(layers):
-            inputs = c if layer else network.input_channels
-            total += areas[stage_of_layer(layer, layers)] * network.taps * inputs * c
-        totals.append(total)
-    return np.array(totals, dtype=np.float64)
+def stack(choices: tuple[int, ...], network: Network) -> Blueprint:
+    """The whole network of a cell."""
+    plan = Blueprint(network)
+    x = plan.input()
+    layers, channels = layers_and_channels(choices)
+    for layer in range(layers):
+        if (
+            network.strided
+            and layer
+            and stage_of_layer(layer, layers) > stage_of_layer(layer - 1, layers)
+        ):
+            x = plan.halve(x)
+        x = plan.relu(plan.convolution_bn(x, f"layers.{layer}", channels, 3, relu=False))
+    plan.answer(x)
+    return plan
 
 
 ANALYTIC: Analytic = by_name(
-    params_of(_stack_parameters),
-    macs_of(_stack_multiply_accumulates),
+    *counted(stack),
     structural(
         "layers",
         "convolutions, one after another",

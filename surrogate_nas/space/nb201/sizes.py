@@ -8,6 +8,8 @@ metric's name says ``live``.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from surrogate_nas.space.base import (
@@ -20,56 +22,43 @@ from surrogate_nas.space.base import (
     structural,
 )
 from surrogate_nas.space.cell import Choices
-from surrogate_nas.space.four_nodes import edge_live, path_live
+from surrogate_nas.space.four_nodes import EDGES, edge_live, path_live
 from surrogate_nas.space.nb201.encodings import depth_and_live, operation_counts
-from surrogate_nas.space.network import CONV1, CONV3, POOL, Network
+from surrogate_nas.space.network import CONV1, CONV3, NONE, POOL, Graph, Network
+from surrogate_nas.space.network.blueprint import OPERATIONS, around
 
 
-def _per_convolution(choices: Choices, ones: float, threes: float) -> Column:
+@lru_cache(maxsize=64)
+def _by_operation(network: Network) -> Column:
+    """Parameters and multiply-accumulates of each operation on an edge, in its row.
+
+    The first row, of ``none``, has those of the network without cells.
+    """
+    nothing = (NONE,) * (len(EDGES) - 1)
+    plans = [
+        around(Graph(EDGES, (operation, *nothing)), network) for operation in (NONE, *OPERATIONS)
+    ]
+    sizes = np.array([(plan.size, plan.multiply_accumulates) for plan in plans], dtype=np.float64)
+    sizes[1:] -= sizes[0]
+    return sizes
+
+
+def _sized(choices: Choices, network: Network, column: int) -> Column:
+    frame, *each = _by_operation(network)[:, column]
     counts = operation_counts(choices).astype(np.float64)
-    return ones * counts[:, CONV1] + threes * counts[:, CONV3]
+    return np.asarray(frame + counts[:, 1:] @ each)
 
 
 def parameters(choices: Choices, network: Network) -> Column:
     """Trainable parameters, dead operations included, shape ``(n,)``, a whole number."""
-    c = network.channels
-    taps = network.taps
-    total = np.full(len(choices), float(taps * network.input_channels * c + 2 * c))
-    for i, (width, _) in enumerate(network.stages):
-        total += network.cells_per_stage * _per_convolution(
-            choices, width**2 + 2 * width, taps * width**2 + 2 * width
-        )
-        if i:
-            half = width // 2
-            total += half * width
-            if network.residual:
-                total += taps * half * width + taps * width**2 + 4 * width
-    return total + 8 * c + (4 * c + 1) * network.classes
+    return _sized(choices, network, 0)
 
 
 def multiply_accumulates(choices: Choices, network: Network) -> Column:
-    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number.
-
-    Convolutions and the linear layer (with its bias) are counted; pooling, normalisation, ReLU and
-    sums are not.
+    """Multiply-accumulates by the paper's convention ("FLOPs"), shape ``(n,)``, a whole number (see
+    `Blueprint.multiply_accumulates`).
     """
-    c = network.channels
-    taps = network.taps
-    total = np.full(
-        len(choices),
-        float(taps * network.input_channels * c * network.image_size**network.dimensions),
-    )
-    for i, (width, size) in enumerate(network.stages):
-        area = size**network.dimensions
-        total += (
-            network.cells_per_stage * area * _per_convolution(choices, width**2, taps * width**2)
-        )
-        if i:
-            half = width // 2
-            total += area * half * width
-            if network.residual:
-                total += area * (taps * half * width + taps * width**2)
-    return total + network.answers * (4 * c + 1) * network.classes
+    return _sized(choices, network, 1)
 
 
 def live_multiply_accumulates(choices: Choices, network: Network) -> Column:
