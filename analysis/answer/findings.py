@@ -17,16 +17,7 @@ from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
 from analysis.answer.searching import read_searches, store_of
-from analysis.answer.tables import (
-    PILOT,
-    SOURCES,
-    TESTED,
-    Table,
-    designed,
-    places_in,
-    read_folder,
-    tables_of,
-)
+from analysis.answer.tables import PILOT, SOURCES, TESTED, Table, designed, places_in, read_tables
 from analysis.answer.tolerance import tolerances
 from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
@@ -90,13 +81,13 @@ def find(
     Raises:
         UserError: There is no table, or none has enough classes.
     """
-    tables = tables_of(read_folder(data, classes))
+    tables = read_tables(data, classes)
     if not tables and classes == TESTED:
         classes = PILOT
-        tables = tables_of(read_folder(data, classes))
+        tables = read_tables(data, classes)
     if not tables:
         raise UserError(f"No table of {data} has ten of these classes that two seeds trained.")
-    pilot = tables_of(read_folder(data, PILOT)) if classes != PILOT else []
+    pilot = read_tables(data, PILOT) if classes != PILOT else []
     with ProcessPoolExecutor(max(workers, 1)) as pool:
         outside, exact = pool.submit(replications), pool.submit(optima, data)
         judged = list(pool.map(partial(judge, n=len(classes)), tables))

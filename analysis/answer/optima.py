@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from analysis.answer.orders import CONTRASTED, others, spread_of_seeds
-from analysis.answer.tables import read_folder, tables_of
+from analysis.answer.tables import read_tables
 
 TASKS = ("digits", "rotation")
 """Those that the protocol trains all classes of."""
@@ -28,7 +28,7 @@ def optima(data: Path) -> pd.DataFrame:
     """
     lines = []
     for name in TASKS:
-        tables = tables_of(read_folder(data, EVERY, name)) if (data / f"{name}.h5").exists() else []
+        tables = read_tables(data, EVERY, name) if (data / f"{name}.h5").exists() else []
         for table in (one for one in tables if len(one.classes) >= _FEWEST):
             goal = table("test", table.measure)
             for key in [("valid", table.measure, 100), *CONTRASTED.values()]:

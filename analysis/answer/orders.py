@@ -221,7 +221,7 @@ def judge(table: Table, n: int) -> Judged:
             del differences[name]
     costs = contrasts(table, lambda signal, goal: _costs(signal, goal, counts, chosen))
     losses = {}
-    for loss in table.losses[1:]:
+    for loss in table.losses:
         if (loss, "valid", "loss", 100) in table.columns:
             losses[loss] = _trained(table, loss, crossed)
     signals = _signals(table, once, chosen)

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from analysis.answer.orders import others, spread_of_seeds
-from analysis.answer.tables import SOURCES, TESTED, Table, Values, read_folder, tables_of
+from analysis.answer.tables import SOURCES, TESTED, Table, Values, read_tables
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled
@@ -170,8 +170,7 @@ def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
 
 def _usable(data: Path, classes: range) -> list[Table]:
     """The tables of usual length whose classes have four seeds."""
-    every = tables_of(read_folder(data, classes))
-    some = [table for table in every if table.name == table.task]
+    some = [table for table in read_tables(data, classes) if table.name == table.task]
     full = [table for table in some if len(table("test", "loss")) == SEEDS]
     return [table for table in full if len(table.classes) >= _SHORTEST]
 

@@ -9,7 +9,7 @@ import pytest
 
 from analysis.answer.advice import advice, scores, signals_of
 from analysis.answer.page import _advice
-from analysis.answer.tables import read_folder, tables_of
+from analysis.answer.tables import read_tables
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.study.advice import Score, scored
 from surrogate_nas.study.orders import Signal, by_source
@@ -22,7 +22,7 @@ TASKS = ["digits", "rotation", "mnist1d", "text", "splice", "life"]
 
 def test_every_source_is_advised_by_the_others_and_the_page_sums_up(tmp_path: Path) -> None:
     write_simulated(tmp_path, {task: (0.0, 0.5) for task in TASKS})
-    tables = tables_of(read_folder(tmp_path))
+    tables = read_tables(tmp_path)
     found = advice([SimpleNamespace(table=one) for one in tables])  # type: ignore[misc]
     assert len(found) == 2 * 5 and set(found["piloted"]) == {False, True}
     sources = by_source(map(signals_of, tables))
@@ -39,7 +39,7 @@ def test_every_source_is_advised_by_the_others_and_the_page_sums_up(tmp_path: Pa
 
 def test_page_and_command_read_the_same(tmp_path: Path) -> None:
     write_simulated(tmp_path, {"digits": (0.5, 0.1)})
-    (one,) = tables_of(read_folder(tmp_path))
+    (one,) = read_tables(tmp_path)
     of_page = signals_of(one)
     of_command = of_benchmark(LossesBenchmark(tmp_path / "digits.h5"), name="digits")
     assert of_page.goal.shape == of_command.goal.shape == (4, 99), "one training is lacking"

@@ -38,7 +38,7 @@ from analysis.answer.searching import (
     make_searches,
     read_searches,
 )
-from analysis.answer.tables import Table, designed, places_in, read_folder, tables_of
+from analysis.answer.tables import Table, designed, places_in, read_tables
 from analysis.answer.variance import components, gains, shares, switches
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.files.home import HOME_VARIABLE
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def judged(folder: Path) -> list[Judged]:
-    return [judge(table, 100) for table in tables_of(read_folder(folder))]
+    return [judge(table, 100) for table in read_tables(folder)]
 
 
 def test_a_control_has_the_difference_and_the_error_of_the_bootstrap(
@@ -335,7 +335,7 @@ def test_another_space_is_told_apart(tmp_path: Path) -> None:
         broken=False,
         space="macro",
     )
-    tables = {table.name: table for table in tables_of(read_folder(tmp_path))}
+    tables = {table.name: table for table in read_tables(tmp_path)}
     assert set(tables) == {"rotation", "rotation-macro", "text"}
     assert len(tables["rotation"].classes) == len(tables["text"].classes) == 100
     assert np.array_equal(tables["rotation-macro"].classes, np.arange(36))
@@ -350,7 +350,7 @@ def test_a_pick_among_all_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     write_simulated(tmp_path, effects(["digits"]), classes=range(50), broken=False)
     found = picks.optima(tmp_path)
     assert set(found["task"]) == {"rotation"} and set(found["classes"]) == {80}
-    (table,) = tables_of(read_folder(tmp_path, range(80), "rotation"))
+    (table,) = read_tables(tmp_path, range(80), "rotation")
     goal, signal = table("test", "error"), table("train", "loss")
     better, lost = [], []
     for seed in range(4):

@@ -31,7 +31,7 @@ from analysis.answer.orders import (
     regret_resampled,
     spread_of_seeds,
 )
-from analysis.answer.tables import DIGITS, SOURCES, Table, designed, read_folder, tables_of
+from analysis.answer.tables import DIGITS, SOURCES, Table, designed, read_tables
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.decision import mean_difference
 from tests.answer.simulated import effects, write_simulated
@@ -43,7 +43,7 @@ TASKS = ["digits", "rotation", "mnist1d", "text", "splice"]
 def tables(tmp_path_factory: pytest.TempPathFactory) -> list[Table]:
     folder = tmp_path_factory.mktemp("simulated")
     write_simulated(folder, effects(TASKS))
-    return tables_of(read_folder(folder))
+    return read_tables(folder)
 
 
 @pytest.fixture(scope="module")
@@ -227,12 +227,12 @@ def test_missing_and_diverged_trainings(tables: list[Table]) -> None:
 def test_a_task_without_a_source_is_one_line(tmp_path: Path) -> None:
     write_simulated(tmp_path, {"nobody": (0.1, 0.1)}, losses=("cross_entropy",))
     with pytest.raises(UserError, match="the task nobody has no source"):
-        read_folder(tmp_path)
+        read_tables(tmp_path)
 
 
 def test_a_folder_without_tables_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no table in"):
-        read_folder(tmp_path)
+        read_tables(tmp_path)
 
 
 @pytest.mark.parametrize("law", ["normal", "exponential"])
