@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from analysis.answer.orders import CONTRASTED, KIND, ONE_QUANTITY, Crossed, Judged, draws
-from analysis.answer.tables import WEAK, Table, Values
+from analysis.answer.orders import KIND, NAMES, Crossed, Judged, draws, spread_of_seeds
+from analysis.answer.tables import WEAK, Values
 from surrogate_nas.core.levels import LEVEL, POWER
 from surrogate_nas.space import DEFAULT_SPACE
 from surrogate_nas.study.advice import OF_INTEREST
+from surrogate_nas.study.orders import ONE_QUANTITY
 from surrogate_nas.study.statistics import holm
 
 FEWEST = 3
@@ -38,21 +39,13 @@ _SMALL = 1e-12
 
 
 class Combined(NamedTuple):
-    """Some sources' differences, by a random-effects model.
+    """Some sources' differences, by a random-effects model."""
 
-    Attributes:
-        sources: How many.
-        mean: Their mean.
-        error: Its standard error by Hartung and Knapp, of k − 1 degrees of freedom.
-        p: Two-sided, of a mean of 0.
-        between: The variance between sources, by Paule and Mandel.
-    """
-
-    sources: int
+    sources: int  # How many
     mean: float
-    error: float
-    p: float
-    between: float
+    error: float  # Of the mean by Hartung and Knapp, of k − 1 degrees of freedom
+    p: float  # Two-sided, of a mean of 0
+    between: float  # The variance between sources, by Paule and Mandel
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Of the mean."""
@@ -73,12 +66,7 @@ class Combined(NamedTuple):
 
 
 def combine(differences: Values, variances: Values) -> Combined:
-    """Combine sources.
-
-    Args:
-        differences: By source, at least three.
-        variances: Of each, by resampling classes.
-    """
+    """Combine at least three sources' differences, whose variances are by resampling classes."""
     variances = np.maximum(variances, _SMALL)
     model = combine_effects(differences, variances, method_re="iterated", use_t=True)
     error = max(float(model.sd_eff_w_re_hksj), _SMALL)
@@ -87,13 +75,13 @@ def combine(differences: Values, variances: Values) -> Combined:
     return Combined(k, mean, error, p, float(model.tau2))
 
 
-def hall(values: Values, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of a mean that allows for skewness.
+def combine_resampled(values: Values) -> Combined:
+    """The same of differences with their resamples, shape ``(sources, 1 + resamples)``."""
+    return combine(values[:, 0], values[:, 1:].var(axis=1, ddof=1))
 
-    Args:
-        values: At least three.
-        level: One less its coverage.
-    """
+
+def hall(values: Values, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of a mean of at least three values that allows for skewness."""
     n, mean = len(values), float(values.mean())
     rest = values - mean
     error = math.sqrt((rest**2).sum() / ((n - 1) * n))
@@ -110,14 +98,6 @@ def hall(values: Values, level: float = LEVEL) -> tuple[float, float]:
     return mean - error * bent(reach), mean - error * bent(-reach)
 
 
-def by_source(values: Iterable[tuple[Table, Values]]) -> dict[str, Values]:
-    """The mean over each source's tasks, and its resamples."""
-    found: dict[str, list[Values]] = {}
-    for table, own in values:
-        found.setdefault(table.source, []).append(own)
-    return {source: np.mean(own, axis=0) for source, own in found.items()}
-
-
 def two_level(resampled: Values) -> tuple[float, float]:
     """The interval of the mean by drawing sources, then classes; shape ``(sources, resamples)``."""
     rng = np.random.default_rng(3)
@@ -129,17 +109,11 @@ def two_level(resampled: Values) -> tuple[float, float]:
 
 
 class Decision(NamedTuple):
-    """What the rule says of one contrast of a length.
+    """What the rule says of one contrast of a length."""
 
-    Attributes:
-        holm: Its p-value after Holm's correction.
-        level: The level of its step of Holm.
-        hall: Hall's interval of the sources' plain mean at that level.
-    """
-
-    holm: float
-    level: float
-    hall: tuple[float, float]
+    holm: float  # Its p-value after Holm's correction
+    level: float  # The level of its step of Holm
+    hall: tuple[float, float]  # Hall's interval of the sources' plain mean at that level
 
     @property
     def decided(self) -> bool:
@@ -148,11 +122,7 @@ class Decision(NamedTuple):
 
 
 def decide(tested: Sequence[tuple[Combined, Values]]) -> list[Decision]:
-    """Decide the contrasts of one length.
-
-    Args:
-        tested: Of each the combination, and the sources' differences.
-    """
+    """Decide the contrasts of one length, by the combination and the sources' differences."""
     p = [combined.p for combined, _ in tested]
     place = stats.rankdata(p, method="ordinal").astype(int) - 1
     levels = [LEVEL / (len(p) - i) for i in place]
@@ -162,33 +132,45 @@ def decide(tested: Sequence[tuple[Combined, Values]]) -> list[Decision]:
     ]
 
 
-def of_length(judged: Sequence[Judged], length: float) -> list[Judged]:
+def of_length(judged: Iterable[Judged], length: float) -> list[Judged]:
     """Those whose runs have a length, of the space of the design."""
-    return [
-        one for one in judged if one.table.length == length and one.table.space == DEFAULT_SPACE
-    ]
+    some = [one for one in judged if one.table.length == length]
+    return [one for one in some if one.table.space == DEFAULT_SPACE]
 
 
-def contrasts(
-    judged: Sequence[Judged],
-    *,
-    with_noise: bool = False,
-    without: Sequence[str] = (),
-    in_part: Collection[float] = (),
-) -> pd.DataFrame:
+def by_source(values: Iterable[tuple[str, Values]]) -> dict[str, Values]:
+    """The mean over each source's tasks, and its resamples."""
+    found: dict[str, list[Values]] = {}
+    for source, own in values:
+        found.setdefault(source, []).append(own)
+    return {source: np.mean(own, axis=0) for source, own in found.items()}
+
+
+def of_sources(judged: Iterable[Judged], name: str, what: str = "taus") -> Values:
+    """A contrast of `taus` or `regrets`, shape ``(sources, 1 + resamples)``."""
+    pairs = [(one.table.source, getattr(one, what)[name]) for one in judged if name in one.taus]
+    return np.array(list(by_source(pairs).values()))
+
+
+def contrasts(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.DataFrame:
     """All contrasts, a line each and length.
 
     Args:
-        judged: The tables.
-        with_noise: Whether tasks whose two seeds disagree take part.
-        without: Tasks that take none.
+        judged: The tables that take part.
         in_part: Lengths of which trainings are lacking: nothing is decided there.
     """
     lines = []
     for length in LENGTHS:
-        some = [one for one in of_length(judged, length) if one.table.task not in without]
-        some = [one for one in some if with_noise or not one.is_noise]
-        lines += _of_length(some, length)
+        own = of_length(judged, length)
+        taus = {name: of_sources(own, name) for name in NAMES}
+        taus = {name: values for name, values in taus.items() if len(values) >= FEWEST}
+        combined = {name: combine_resampled(values) for name, values in taus.items()}
+        decisions = decide([(combined[name], taus[name][:, 0]) for name in taus])
+        for name, decision in zip(taus, decisions, strict=True):
+            n_tasks = sum(name in one.taus for one in own)
+            line = {"length": length, "contrast": name, "tasks": n_tasks}
+            line |= _of_tau(combined[name], decision, taus[name])
+            lines.append(line | _of_regret(of_sources(own, name, "regrets"), decision))
     frame = pd.DataFrame(lines)
     if len(frame):
         frame["whole"] = ~frame["length"].isin(list(in_part))
@@ -197,41 +179,17 @@ def contrasts(
     return frame
 
 
-def _of_length(judged: Sequence[Judged], length: float) -> list[dict[str, object]]:
-    taus = {}
-    costs = {}
-    tasks = {}
-    for name in (*CONTRASTED, KIND):
-        own = [one for one in judged if name in one.taus]
-        sources = by_source((one.table, one.taus[name]) for one in own)
-        if len(sources) >= FEWEST:
-            taus[name] = np.array(list(sources.values()))
-            regrets = by_source((one.table, one.regrets[name]) for one in own)
-            costs[name] = np.array(list(regrets.values()))
-            tasks[name] = len(own)
-    combined = {name: _combined(values) for name, values in taus.items()}
-    tested = [(combined[name], taus[name][:, 0]) for name in taus]
-    lines = []
-    for name, decision in zip(taus, decide(tested), strict=True):
-        line = {"length": length, "contrast": name, "tasks": tasks[name]}
-        line |= _told(combined[name], decision, taus[name])
-        lines.append(line | _gatekeeper(costs[name], decision))
-    return lines
-
-
-def _combined(values: Values) -> Combined:
-    return combine(values[:, 0], values[:, 1:].var(axis=1, ddof=1))
-
-
-def _told(combined: Combined, decision: Decision, values: Values) -> dict[str, object]:
+def _of_tau(combined: Combined, decision: Decision, values: Values) -> dict[str, Any]:
     low, high = combined.interval()
+    new_low, new_high = combined.predicted
+    two_level_low, two_level_high = two_level(values[:, 1:])
     return {
         "sources": combined.sources,
         "difference": combined.mean,
         "low": low,
         "high": high,
-        "new_low": combined.predicted[0],
-        "new_high": combined.predicted[1],
+        "new_low": new_low,
+        "new_high": new_high,
         "between": math.sqrt(combined.between),
         "p": combined.p,
         "holm": decision.holm,
@@ -242,15 +200,16 @@ def _told(combined: Combined, decision: Decision, values: Values) -> dict[str, o
         "negligible": -OF_INTEREST < low and high < OF_INTEREST,
         "detectable": combined.detectable(decision.level),
         "plain": float(values[:, 0].mean()),
-        **dict(zip(("two_level_low", "two_level_high"), two_level(values[:, 1:]), strict=True)),
+        "two_level_low": two_level_low,
+        "two_level_high": two_level_high,
     }
 
 
-def _gatekeeper(costs: Values, decision: Decision) -> dict[str, object]:
-    """The same contrast in regret; tested only where that of τ is decided."""
-    combined = _combined(costs)
+def _of_regret(values: Values, decision: Decision) -> dict[str, Any]:
+    """The same contrast in regret; tested only where that of τ is decided (a gatekeeper)."""
+    combined = combine_resampled(values)
     low, high = combined.interval()
-    inside = hall(costs[:, 0], decision.level)
+    inside = hall(values[:, 0], decision.level)
     passes = combined.p < decision.level and not inside[0] <= 0 <= inside[1]
     return {
         "regret": combined.mean,
@@ -272,6 +231,16 @@ def outcome(line: pd.Series) -> str:
     return "same" if line["negligible"] else "open"
 
 
+def besides(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.DataFrame:
+    """The contrasts with tasks that are noise, and without the two weak ones."""
+    strong = [one for one in judged if not one.is_noise and one.table.task not in WEAK]
+    versions = {
+        "with tasks that are noise": contrasts(judged, in_part),
+        f"without {' and '.join(WEAK)}": contrasts(strong, in_part),
+    }
+    return pd.concat(versions, names=["which"]).reset_index(level=0)
+
+
 def over_classes(values: Values) -> dict[str, float]:
     """A difference with its interval over classes, by the standard error of its resamples."""
     reach = stats.norm.ppf(1 - LEVEL / 2) * values[1:].std(ddof=1)
@@ -282,13 +251,13 @@ def each_source(judged: Sequence[Judged]) -> pd.DataFrame:
     """By length, contrast and source: the difference with its interval over classes."""
     lines = []
     for length in LENGTHS:
-        own = [one for one in of_length(judged, length) if not one.is_noise]
-        for name in (*CONTRASTED, KIND):
-            some = [one for one in own if name in one.taus]
-            for source, values in by_source((one.table, one.taus[name]) for one in some).items():
-                names = [one.table.task for one in some if one.table.source == source]
+        for name in NAMES:
+            own = [one for one in of_length(judged, length) if name in one.taus]
+            pairs = [(one.table.source, one.taus[name]) for one in own]
+            for source, values in by_source(pairs).items():
+                tasks = [one.table.task for one in own if one.table.source == source]
                 line = {"length": length, "contrast": name, "source": source}
-                lines.append(line | {"tasks": ", ".join(names), **over_classes(values)})
+                lines.append(line | {"tasks": ", ".join(tasks)} | over_classes(values))
     return pd.DataFrame(lines)
 
 
@@ -302,54 +271,36 @@ def losses_that_train(judged: Sequence[Judged]) -> pd.DataFrame:
             line = {"task": one.table.task, "loss": loss, "usual": one.table.usual}
             lines.append(line | over_classes(values) | {"p": p})
     frame = pd.DataFrame(lines)
-    if len(frame):
-        frame["holm"] = holm(frame["p"].tolist())
-    return frame
+    return frame.assign(holm=holm(frame["p"].tolist())) if lines else frame
 
 
 def moderator(judged: Sequence[Judged]) -> pd.DataFrame:
     """Spearman's ρ of the gap with contrasts 2 and 1, over tasks × lengths and within lengths."""
-    some = [one for length in LENGTHS for one in of_length(judged, length) if not one.is_noise]
+    every = [one for length in LENGTHS for one in of_length(judged, length)]
     lines = []
     for name in ("train", "valid_loss"):
-        own = [one for one in some if name in one.taus]
-        table = pd.DataFrame(
-            {
-                "length": [one.table.length for one in own],
-                "gap": [one.gaps[100] for one in own],
-                "difference": [one.taus[name][0] for one in own],
-            }
-        )
-        within = [_rho(part) for _, part in table.groupby("length") if len(part) >= FEWEST]
-        inside = float(np.mean(within)) if within else math.nan
-        over = _rho(table) if len(table) >= FEWEST else math.nan
-        lines.append({"contrast": name, "points": len(own), "over_all": over, "within": inside})
+        told = [(one.table.length, one.gap, one.taus[name][0]) for one in every if name in one.taus]
+        frame = pd.DataFrame(told, columns=["length", "gap", "difference"])
+        within = [_rho(part) for _, part in frame.groupby("length")]
+        line = {"contrast": name, "points": len(frame), "over_all": _rho(frame)}
+        lines.append(line | {"within": pd.Series(within, dtype=float).mean()})
     return pd.DataFrame(lines)
 
 
 def _rho(part: pd.DataFrame) -> float:
-    return float(stats.spearmanr(part["gap"], part["difference"]).statistic)
+    return part["gap"].corr(part["difference"], method="spearman", min_periods=FEWEST)
 
 
-def worth(judged: Sequence[Judged]) -> dict[str, float]:
-    """What .05 of τ is worth: medians over the tasks of length 1 that are no noise."""
-    own = [one for one in of_length(judged, 1) if not one.is_noise]
-    known = [one for one in own if math.isfinite(one.worth[0])]
-    points = [one.worth[0] for one in known if one.table.unit == "%"]
-    return {
-        "points": float(np.median(points)) if points else math.nan,
-        "of_tasks": len(points),
-        "seeds": float(np.median([one.worth[1] for one in known])) if known else math.nan,
-    }
-
-
-def besides(judged: Sequence[Judged], in_part: Collection[float] = ()) -> pd.DataFrame:
-    """The contrasts with tasks that are noise, and without the two weak ones."""
-    versions = {
-        "with tasks that are noise": contrasts(judged, with_noise=True, in_part=in_part),
-        f"without {' and '.join(WEAK)}": contrasts(judged, without=WEAK, in_part=in_part),
-    }
-    return pd.concat(versions, names=["which"]).reset_index(level=0)
+def worth(judged: Sequence[Judged]) -> pd.DataFrame:
+    """What .05 of τ is worth: medians over tasks, in points of error and in spreads of seeds."""
+    lines = []
+    for one in of_length(judged, 1):
+        spread = spread_of_seeds(one.table("test", one.table.measure))
+        lines.append((one.table.unit, one.worth, one.worth / spread))
+    known = pd.DataFrame(lines, columns=["unit", "worth", "seeds"]).dropna()
+    points = known.loc[known["unit"] == "%", "worth"]
+    line = {"points": points.median(), "of_tasks": len(points), "seeds": known["seeds"].median()}
+    return pd.DataFrame([line])
 
 
 def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -365,32 +316,33 @@ def second_space(judged: Sequence[Judged]) -> pd.DataFrame:
 
 def short_runs(judged: Sequence[Judged], n: int) -> pd.DataFrame:
     """A short run's own end less the point at 20 % of a whole run, by the whole run's measure."""
-    whole = {one.table.task: one.table for one in of_length(judged, 1)}
-    lines = []
-    for one in judged:
-        table = whole.get(one.table.task)
-        if one.table.length < 1 and one.table.space == DEFAULT_SPACE and table is not None:
-            both, short, long = np.intersect1d(
-                one.table.classes, table.classes, return_indices=True
-            )
-            crossed = Crossed(np.ascontiguousarray(draws(n)[:, both]))
-            goal = table("test", table.measure)[:, long]
-            for split, quantity in (("valid", table.measure), ("valid", "loss"), ("train", "loss")):
-                own = crossed(one.table(split, quantity)[:, short], goal)
-                point = crossed(table(split, quantity, 20)[:, long], goal)
-                line = {"task": table.task, "split": split, "quantity": quantity}
-                line |= {"length": one.table.length, "own": own[0], "point": point[0]}
-                lines.append(line | over_classes(own - point))
     heads = ["task", "split", "quantity", "length", "own", "point", "difference", "low", "high"]
+    lines = []
+    for whole in (one.table for one in of_length(judged, 1)):
+        shorter = [one.table for one in judged if one.table.task == whole.task]
+        for table in shorter:
+            if table.length >= 1 or table.space != DEFAULT_SPACE:
+                continue
+            both, short, long = np.intersect1d(table.classes, whole.classes, return_indices=True)
+            crossed = Crossed(np.ascontiguousarray(draws(n)[:, both]))
+            goal = whole("test", whole.measure)[:, long]
+            for split, quantity in (("valid", whole.measure), ("valid", "loss"), ("train", "loss")):
+                own = crossed(table(split, quantity)[:, short], goal)
+                point = crossed(whole(split, quantity, 20)[:, long], goal)
+                about = (whole.task, split, quantity, table.length, own[0], point[0])
+                lines.append((*about, *over_classes(own - point).values()))
     return pd.DataFrame(lines, columns=heads)
 
 
 def left_out(judged: Sequence[Judged]) -> pd.DataFrame:
     """Tables that are noise, and those in which loss and measure are one quantity."""
-    lines = []
-    for one in judged:
-        if one.is_noise or one.same >= ONE_QUANTITY:
-            line = {"table": one.table.name, "agreement": one.agreement, "same": one.same}
-            lines.append(line | {"noise": one.is_noise, "one": one.same >= ONE_QUANTITY})
-    frame = pd.DataFrame(lines, columns=["table", "agreement", "same", "noise", "one"])
-    return frame.astype({"noise": bool, "one": bool})
+    frame = pd.DataFrame(
+        {
+            "table": [one.table.name for one in judged],
+            "agreement": [one.agreement for one in judged],
+            "same": [one.same for one in judged],
+            "noise": [one.is_noise for one in judged],
+        }
+    )
+    frame["one"] = frame["same"] >= ONE_QUANTITY
+    return frame[frame["noise"] | frame["one"]]

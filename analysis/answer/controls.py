@@ -9,24 +9,27 @@ sources' differences only, and are made from them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.answer.contrasts import OF_INTEREST, by_source, combine, decide
-from analysis.answer.orders import CONTRASTED, KIND, Judged
-from analysis.answer.tables import Table, Values
+from analysis.answer.contrasts import FEWEST, OF_INTEREST, by_source, combine, decide, of_sources
+from analysis.answer.orders import CONTRASTED, KIND, NAMES, Judged
+from analysis.answer.tables import Values
 from surrogate_nas.study.orders import others, parts, signs
 
 REPEATS = 400
-_FEWEST = 3
+_PARTS = 8
+"""Processes share the studies in so many parts: the same whatever their number."""
 
 Study = dict[str, tuple[Values, Values]]
 """By contrast the sources' differences and their variances."""
 
 
 def controls(
-    judged: Sequence[Judged], n: int, repeats: int = REPEATS, seed: int = 0
+    judged: Sequence[Judged], n: int, repeats: int = REPEATS, run: Callable[..., Any] = map
 ) -> pd.DataFrame:
     """How often a contrast is decided, a line a control: the share by contrast, and of any.
 
@@ -34,11 +37,28 @@ def controls(
         judged: Tables of one length that take part.
         n: How many classes are looked at.
         repeats: How many studies a control has.
-        seed: Of what is drawn.
+        run: ``map``, or a pool's.
     """
-    real = _study(judged)
+    real = {}
+    for name in NAMES:
+        values = of_sources(judged, name)
+        if len(values) >= FEWEST:
+            real[name] = values[:, 0], values[:, 1:].var(axis=1, ddof=1)
     if not real:
         return pd.DataFrame()
+    seeds = range(min(_PARTS, repeats))
+    numbers = [len(range(seed, repeats, _PARTS)) for seed in seeds]
+    decided = pd.concat(run(partial(_decided, judged, n, real), numbers, seeds))
+    by_control = decided.groupby("control", sort=False)
+    shares = by_control.mean()
+    shares.insert(0, "studies", by_control.size())
+    return shares.reset_index()
+
+
+def _decided(
+    judged: Sequence[Judged], n: int, real: Study, repeats: int, seed: int
+) -> pd.DataFrame:
+    """Which contrasts are decided, a line a study."""
     fast = [_Fast(one, n) for one in judged]
     rng = np.random.default_rng([5, seed])
     made: dict[str, Callable[[], Study]] = {
@@ -50,27 +70,13 @@ def controls(
         "an effect of .05, normal": lambda: _simulated(real, rng, "normal", OF_INTEREST),
     }
     lines = []
-    for name, make in made.items():
-        decided = np.array([_decided(make()) for _ in range(repeats)])
-        shares = dict(zip(real, decided.mean(axis=0).tolist(), strict=True))
-        any_share = float(decided.any(axis=1).mean())
-        lines.append({"control": name, "studies": repeats, **shares, "any": any_share})
+    for control, make in made.items():
+        for _ in range(repeats):
+            study = make()
+            decisions = decide([(combine(*own), own[0]) for own in study.values()])
+            line = {name: one.decided for name, one in zip(study, decisions, strict=True)}
+            lines.append({"control": control, **line, "any": any(line.values())})
     return pd.DataFrame(lines)
-
-
-def _decided(study: Study) -> list[bool]:
-    tested = [(combine(*own), own[0]) for own in study.values()]
-    return [one.decided for one in decide(tested)]
-
-
-def _study(judged: Sequence[Judged]) -> Study:
-    found = {}
-    for name in (*CONTRASTED, KIND):
-        pairs = [(one.table, one.taus[name]) for one in judged if name in one.taus]
-        values = np.array(list(by_source(pairs).values()))
-        if len(values) >= _FEWEST:
-            found[name] = values[:, 0], values[:, 1:].var(axis=1, ddof=1)
-    return found
 
 
 def _exchanged(real: Study, rng: np.random.Generator) -> Study:
@@ -94,14 +100,14 @@ def _simulated(real: Study, rng: np.random.Generator, law: str, mean: float) -> 
 
 
 def _of_tables(fast: Sequence[_Fast], rng: np.random.Generator, what: str) -> Study:
-    parts: dict[str, list[tuple[Table, Values]]] = {}
+    pairs: dict[str, list[tuple[str, Values]]] = {}
     for one in fast:
         for name, values in one.contrasts(rng, what):
-            parts.setdefault(name, []).append((one.table, values))
+            pairs.setdefault(name, []).append((one.table.source, values))
     found = {}
-    for name, pairs in parts.items():
-        values = np.array(list(by_source(pairs).values()))
-        if len(values) >= _FEWEST:
+    for name, own in pairs.items():
+        values = np.array(list(by_source(own).values()))
+        if len(values) >= FEWEST:
             # a resample of classes has weights whose sum is constant
             found[name] = values[:, 0], values[:, 1:].var(axis=1) * (values.shape[1] - 1)
     return found
@@ -114,26 +120,21 @@ class _Fast:
         self.table, self._names, self._n = judged.table, list(judged.taus), n
         table = judged.table
         keys = [("valid", table.measure, 100), *CONTRASTED.values()]
-        self._signals = [
-            np.array([signs(table(*key)[seed]) for key in keys])
-            for seed in range(len(table("test", "loss")))
-        ]
+        seeds = range(len(table("test", "loss")))
+        self._signals = [np.array([signs(table(*key)[seed]) for key in keys]) for seed in seeds]
         self._untied = [np.abs(own).sum(axis=2) for own in self._signals]
-        self._goals = []
-        for quantity in (table.measure, "loss"):
-            rest = others(table("test", quantity))
-            self._goals.append([signs(row) for row in rest])
+        rest = [others(table("test", quantity)) for quantity in (table.measure, "loss")]
+        self._goals = [[signs(row) for row in rows] for rows in rest]
 
     def contrasts(self, rng: np.random.Generator, what: str) -> Iterator[tuple[str, Values]]:
         """Of every contrast the difference and, by class, its derivative by the class's weight."""
         by_measure, by_loss = (self._taus(goal) for goal in self._drawn(rng, what))
-        place = dict(zip(CONTRASTED, (1, 2, 3), strict=True))
+        on_loss = by_loss[1] - by_loss[0]
+        found = {KIND: (on_loss - (by_measure[1] - by_measure[0])) / 2}
+        for place, name in enumerate(CONTRASTED, 1):
+            found[name] = by_measure[place] - by_measure[0]
         for name in self._names:
-            if name == KIND:
-                on_loss = by_loss[1] - by_loss[0]
-                yield name, (on_loss - (by_measure[1] - by_measure[0])) / 2
-            else:
-                yield name, by_measure[place[name]] - by_measure[0]
+            yield name, found[name]
 
     def _drawn(self, rng: np.random.Generator, what: str) -> Iterator[list[Values]]:
         m = len(self.table.classes)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.answer import contrasts as rules
 from analysis.answer.advice import advice
-from analysis.answer.controls import controls
+from analysis.answer.controls import REPEATS, controls
 from analysis.answer.optima import optima
 from analysis.answer.orders import Judged, judge
 from analysis.answer.replications import lacking, replications
@@ -23,29 +23,16 @@ from analysis.answer.variance import gains, shares, switches
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.tables import read_compact
 
-_SEEDS = 8
-"""Of the negative controls' studies, which processes share."""
-
 
 @dataclass(frozen=True)
 class Findings:
-    """What the page says.
+    """What the page says."""
 
-    Attributes:
-        data: The folder of the tables.
-        classes: The places of the classes that were looked at.
-        judged: Every table.
-        frames: By the name of its CSV file, each a frame.
-        lacking: Families of others' tables that are not here.
-        trainings: How many there are, and how many the design wants.
-    """
-
-    data: Path
-    classes: range
+    classes: range  # The places of the classes that were looked at
     judged: Sequence[Judged]
-    frames: dict[str, pd.DataFrame] = field(repr=False)
-    lacking: Sequence[str] = ()
-    trainings: tuple[int, int] = (0, 0)
+    frames: dict[str, pd.DataFrame] = field(repr=False)  # By the name of its CSV file
+    lacking: Sequence[str]  # Families of others' tables that are not here
+    trainings: tuple[int, int]  # How many there are, and how many the design wants
 
     def __getattr__(self, name: str) -> pd.DataFrame:
         """One of the frames, by its name."""
@@ -65,7 +52,7 @@ def find(
     data: Path,
     classes: range = TESTED,
     workers: int = 2,
-    repeats: int = 400,
+    repeats: int = REPEATS,
     wanted: Mapping[tuple[str, str], int] | None = None,
 ) -> Findings:
     """Compute everything.
@@ -92,25 +79,24 @@ def find(
         outside, exact = pool.submit(replications), pool.submit(optima, data)
         judged = list(pool.map(partial(judge, n=len(classes)), tables))
         of_pilot = list(pool.map(partial(judge, n=len(PILOT)), pilot))
-        usual = [one for one in rules.of_length(judged, 1) if not one.is_noise]
-        kept = [
-            pool.submit(controls, usual, len(classes), n, seed)
-            for seed, n in enumerate(_parts(repeats))
-        ]
-        controlled = _pooled([one.result() for one in kept])
-    digests = {one.task: read_compact(data / f"{one.name}.h5").digest for one in tables}
+        part = [one for one in judged if not one.is_noise]
+        usual = rules.of_length(part, 1)
+        controlled = controls(usual, len(classes), repeats, pool.map)
+    names = [one.name for one in tables if one.name == one.task]  # of usual length
+    digests = {name: read_compact(data / f"{name}.h5").digest for name in names}
     searches = read_searches(store_of(data), digests)
     made = _trainings(tables, designed(classes) if wanted is None else wanted)
     in_part = _in_part(made)
+    signals = _signals(judged)
     frames = {
-        "contrasts": rules.contrasts(judged, in_part=in_part),
+        "contrasts": rules.contrasts(part, in_part),
         "besides": rules.besides(judged, in_part),
-        "pilot": rules.contrasts(of_pilot),
-        "sources": rules.each_source(judged),
-        "signals": _signals(judged),
-        "kinds": _kinds(judged),
+        "pilot": rules.contrasts([one for one in of_pilot if not one.is_noise]),
+        "sources": rules.each_source(part),
+        "signals": signals,
+        "kinds": _kinds(signals[signals["table"].isin([one.table.name for one in usual])]),
         "losses": rules.losses_that_train(judged),
-        "moderator": rules.moderator(judged),
+        "moderator": rules.moderator(part),
         "left_out": rules.left_out(judged),
         "second_space": rules.second_space(judged),
         "optima": exact.result(),
@@ -121,33 +107,14 @@ def find(
         "switches": switches(searches),
         "tolerance": tolerances([one.table for one in usual]),
         "controls": controlled,
-        "worth": pd.DataFrame([rules.worth(judged)]),
+        "worth": rules.worth(part),
         "advice": advice(judged),
-        "classes": _classes(tables, classes),
+        "classes": pd.concat([_classes(table, classes) for table in tables], ignore_index=True),
         "trainings": made,
     }
     inside = made[["here", "wanted"]].min(axis=1)
     counted = int(inside.sum()), int(made["wanted"].sum())
-    return Findings(data, classes, judged, frames, lacking(frames["replications"]), counted)
-
-
-def _parts(repeats: int) -> list[int]:
-    """Studies by seed: the same whatever the number of processes."""
-    return [len(range(start, repeats, _SEEDS)) for start in range(min(_SEEDS, repeats))]
-
-
-def _pooled(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Shares of several parts of the studies as those of all."""
-    parts = [part for part in parts if len(part)]
-    if not parts:
-        return pd.DataFrame()
-    every = pd.concat(parts)
-    names = [name for name in every.columns if name not in ("control", "studies")]
-    weighted = every[names].mul(every["studies"], axis=0).assign(control=every["control"])
-    totals = every.groupby("control", sort=False)["studies"].sum()
-    means = weighted.groupby("control", sort=False)[names].sum().div(totals, axis=0)
-    means.insert(0, "studies", totals)
-    return means.reset_index()
+    return Findings(classes, judged, frames, lacking(frames["replications"]), counted)
 
 
 def _signals(judged: Sequence[Judged]) -> pd.DataFrame:
@@ -161,9 +128,9 @@ def _signals(judged: Sequence[Judged]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _kinds(judged: Sequence[Judged]) -> pd.DataFrame:
-    """The same of usual runs without noise, measures by their role, the mean over a source."""
-    every = _signals([one for one in rules.of_length(judged, 1) if not one.is_noise])
+def _kinds(signals: pd.DataFrame) -> pd.DataFrame:
+    """The same of some tables, measures by their role, the mean over a source."""
+    every = signals.copy()
     for name in ("quantity", "goal"):
         every[name] = every[name].where(every[name] != every["measure"], "measure")
     keys = ["split", "quantity", "time", "goal", "source"]
@@ -171,20 +138,11 @@ def _kinds(judged: Sequence[Judged]) -> pd.DataFrame:
     return every.groupby(keys, sort=False)[numbers].mean().reset_index()
 
 
-def _classes(tables: Sequence[Table], classes: range) -> pd.DataFrame:
-    """By table the places of its classes, and their parameters, for who computes it again."""
-    parts = [
-        pd.DataFrame(
-            {
-                "table": table.name,
-                "place": table.classes + places_in(table.space, classes).start,
-                "cell": table.cells,
-                "params": table.params,
-            }
-        )
-        for table in tables
-    ]
-    return pd.concat(parts, ignore_index=True)
+def _classes(table: Table, classes: range) -> pd.DataFrame:
+    """The places of a table's classes, and their parameters, for who computes it again."""
+    places = table.classes + places_in(table.space, classes).start
+    columns = {"table": table.name, "place": places, "cell": table.cells, "params": table.params}
+    return pd.DataFrame(columns)
 
 
 def _trainings(tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]) -> pd.DataFrame:
@@ -195,9 +153,8 @@ def _trainings(tables: Sequence[Table], wanted: Mapping[tuple[str, str], int]) -
     return pd.DataFrame(lines, columns=["table", "loss", "here", "wanted"])
 
 
-def _in_part(made: pd.DataFrame) -> set[float]:
+def _in_part(made: pd.DataFrame) -> set[int]:
     """The lengths of which trainings of the design are lacking, in the space of the design."""
-    lengths = {name: 1.0 for name in SOURCES}
-    lengths |= {f"{name}-x{n}": n for name in SOURCES for n in rules.LENGTHS[1:]}
-    lacking = made[made["here"] < made["wanted"]]["table"]
-    return {lengths[name] for name in lacking if name in lengths}
+    names = {f"{task}-x{n}".removesuffix("-x1"): n for task in SOURCES for n in rules.LENGTHS}
+    lacking = made.loc[made["here"] < made["wanted"], "table"]
+    return {names[name] for name in lacking if name in names}

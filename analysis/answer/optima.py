@@ -22,22 +22,17 @@ def optima(data: Path) -> pd.DataFrame:
 
     Ties share the pick; regret is in standard deviations between seeds. With two seeds the goal is
     that of one other training.
-
-    Args:
-        data: The folder of the tables.
     """
+    here = [name for name in TASKS if (data / f"{name}.h5").exists()]
+    tables = [table for name in here for table in read_tables(data, EVERY, name)]
     lines = []
-    for name in TASKS:
-        tables = read_tables(data, EVERY, name) if (data / f"{name}.h5").exists() else []
-        for table in (one for one in tables if len(one.classes) >= _FEWEST):
-            goal = table("test", table.measure)
-            for key in [("valid", table.measure, 100), *CONTRASTED.values()]:
-                each = [_pick(s, g) for s, g in zip(table(*key), others(goal), strict=True)]
-                tau, regret, better = np.mean(each, axis=0)
-                signal = " ".join(map(str, key))
-                line = {"task": name, "signal": signal, "classes": len(table.classes)}
-                spread = spread_of_seeds(goal) or 1.0
-                lines.append(line | {"tau": tau, "regret": regret / spread, "better": better})
+    for table in (one for one in tables if len(one.classes) >= _FEWEST):
+        goal = table("test", table.measure)
+        for key in [("valid", table.measure, 100), *CONTRASTED.values()]:
+            each = [_pick(s, g) for s, g in zip(table(*key), others(goal), strict=True)]
+            tau, regret, better = np.mean(each, axis=0)
+            signal, spread = " ".join(map(str, key)), spread_of_seeds(goal)
+            lines.append((table.task, signal, len(table.classes), tau, regret / spread, better))
     return pd.DataFrame(lines, columns=["task", "signal", "classes", "tau", "regret", "better"])
 
 

@@ -19,18 +19,19 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from analysis.answer.tables import Table, Values
+from analysis.answer.tables import Key, Table, Values
 from surrogate_nas.study.orders import NOISE, ONE_QUANTITY, others, signs
 
 RESAMPLES = 1000
 HALVES = 400
-CONTRASTED = {
+CONTRASTED: dict[str, Key] = {
     "valid_loss": ("valid", "loss", 100),
     "train": ("train", "loss", 100),
     "early": ("train", "loss", 20),
 }
 KIND = "kind"
 """The fourth contrast: matched less unmatched kind, over both goals."""
+NAMES = (*CONTRASTED, KIND)
 ABOUT_MEASURE = ("valid_loss", KIND)
 """Contrasts in which tasks whose loss and measure are one quantity take no part."""
 PARAMS, RANDOM, CEILING = "−parameters", "random", "another seed"
@@ -47,15 +48,7 @@ def draws(n: int) -> Values:
 def halves(n: int) -> NDArray[np.bool_]:
     """Random halves of the classes, the same for all tasks, shape ``(HALVES, n)``."""
     rng = np.random.default_rng(1)
-    chosen = np.zeros((HALVES, n), dtype=bool)
-    for row in chosen:
-        row[rng.permutation(n)[: n // 2]] = True
-    return chosen
-
-
-def summed(pairs: NDArray[np.float32], counts: Values) -> Values:
-    """A sum over pairs of drawn classes, by resample."""
-    return np.einsum("ij,ij->i", counts @ pairs, counts).astype(np.float64)
+    return np.array([rng.permutation(n).argsort() < n // 2 for _ in range(HALVES)])
 
 
 class Order(NamedTuple):
@@ -65,23 +58,10 @@ class Order(NamedTuple):
     untied: Values
 
 
-def order_of(values: Values, counts: Values) -> Order:
-    """The order that some values give, shape ``(classes,)``."""
-    pairs = signs(values)
-    return Order(pairs, summed(np.abs(pairs), counts))
-
-
-def tau(one: Order, two: Order, counts: Values) -> Values:
-    """τ_b by resample; 0 where all values of one tie, which tells no order."""
-    both = summed(one.signs * two.signs, counts)
-    untied = one.untied * two.untied
-    return np.divide(both, np.sqrt(untied), out=np.zeros_like(both), where=untied > 0)
-
-
 class Crossed:
     """The mean over seeds of τ of a seed's signal with the other seeds' goal, by resample.
 
-    Called with a signal and a goal, shape ``(seeds, classes)``; orders are kept, by array.
+    Called with a signal and a goal, shape ``(seeds, classes)``; orders are cached, by array.
     """
 
     def __init__(self, counts: Values) -> None:
@@ -89,22 +69,38 @@ class Crossed:
         self._orders: dict[int, tuple[Values, list[Order]]] = {}
         self._rest: dict[int, tuple[Values, Values]] = {}
 
+    def _summed(self, pairs: NDArray[np.float32]) -> Values:
+        """A sum over pairs of drawn classes, by resample."""
+        return np.einsum("ij,ij->i", self.counts @ pairs, self.counts).astype(np.float64)
+
     def orders(self, values: Values) -> list[Order]:
         """By seed."""
         if id(values) not in self._orders:
-            self._orders[id(values)] = values, [order_of(row, self.counts) for row in values]
+            pairs = map(signs, values)
+            made = [Order(own, self._summed(np.abs(own))) for own in pairs]
+            self._orders[id(values)] = values, made
         return self._orders[id(values)][1]
+
+    def tau(self, one: Order, two: Order) -> Values:
+        """τ_b by resample; 0 where all values of one tie, which tells no order."""
+        both = self._summed(one.signs * two.signs)
+        untied = one.untied * two.untied
+        return np.divide(both, np.sqrt(untied), out=np.zeros_like(both), where=untied > 0)
 
     def __call__(self, signal: Values, goal: Values) -> Values:
         if id(goal) not in self._rest:
             self._rest[id(goal)] = goal, others(goal)
-        pairs = zip(self.orders(signal), self.orders(self._rest[id(goal)][1]), strict=True)
-        return np.mean([tau(one, two, self.counts) for one, two in pairs], axis=0)
+        return self.paired(signal, self._rest[id(goal)][1])
+
+    def paired(self, values: Values, wanted: Values) -> Values:
+        """The mean τ of two columns of the same seeds."""
+        pairs = zip(self.orders(values), self.orders(wanted), strict=True)
+        return np.mean([self.tau(one, two) for one, two in pairs], axis=0)
 
     def alike(self, values: Values) -> float:
         """The mean τ of all pairs of seeds."""
         pairs = itertools.combinations(self.orders(values), 2)
-        return float(np.mean([tau(one, two, self.counts)[0] for one, two in pairs]))
+        return float(np.mean([self.tau(one, two)[0] for one, two in pairs]))
 
 
 def quarter(signal: Values, goal: Values) -> float:
@@ -112,9 +108,8 @@ def quarter(signal: Values, goal: Values) -> float:
     found = []
     for values, wanted in zip(signal, others(goal), strict=True):
         best = np.argsort(wanted, kind="stable")[: len(wanted) // 4]
-        once = np.ones((1, len(best)), dtype=np.float32)
-        orders = (order_of(one[best], once) for one in (values, wanted))
-        found.append(tau(*orders, once)[0])
+        once = Crossed(np.ones((1, len(best)), dtype=np.float32))
+        found.append(once.paired(values[None, best], wanted[None, best])[0])
     return float(np.mean(found))
 
 
@@ -165,41 +160,42 @@ def _absent(most: int) -> Values:
 
 
 def spread_of_seeds(goal: Values) -> float:
-    """The standard deviation of a goal between the seeds of a class, pooled."""
-    return float(np.sqrt(goal.var(axis=0, ddof=1).mean()))
+    """The standard deviation of a goal between the seeds of a class, pooled; 1 where it is 0."""
+    return float(np.sqrt(goal.var(axis=0, ddof=1).mean())) or 1.0
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What one table says.
-
-    Attributes:
-        table: The table.
-        signals: A line a signal and goal: τ, also in the best quarter and corrected for noise, and
-            regret.
-        taus: By contrast, the difference of τ and its resamples.
-        regrets: By contrast, the difference of regret in standard deviations, and its resamples.
-        losses: By other loss that trained, the difference of τ and its resamples.
-        agreement: τ of two seeds of the final validation measure.
-        same: τ of validation loss and measure of the same training.
-        gaps: (validation − training loss) / their sum, at 20 and 100 % of the run.
-        worth: What .05 of τ is worth: in the goal's unit, and in standard deviations of seeds.
-    """
+    """What one table says."""
 
     table: Table
-    signals: pd.DataFrame
-    taus: dict[str, Values]
-    regrets: dict[str, Values]
-    losses: dict[str, Values]
-    agreement: float
-    same: float
-    gaps: dict[int, float]
-    worth: tuple[float, float]
+    signals: pd.DataFrame  # A line a signal and goal: τ, in the best quarter, corrected, regret
+    taus: dict[str, Values]  # By contrast, the difference of τ and its resamples
+    regrets: dict[str, Values]  # The same of regret in standard deviations
+    losses: dict[str, Values]  # By other loss that trained, the difference of τ and its resamples
+    agreement: float  # τ of two seeds of the final validation measure
+    same: float  # τ of validation loss and measure of the same training
 
     @property
     def is_noise(self) -> bool:
         """Whether it takes no part in the means."""
         return self.agreement < NOISE
+
+    @property
+    def gap(self) -> float:
+        """(validation − training loss) / their sum, at the end of the run."""
+        valid, train = self.table("valid", "loss").mean(), self.table("train", "loss").mean()
+        return float((valid - train) / (abs(valid) + abs(train)))
+
+    @property
+    def worth(self) -> float:
+        """What .05 of τ is worth in the goal's unit: the slope of regret on τ over signals."""
+        goal = self.signals["goal"].iloc[0]
+        own = self.signals[self.signals["split"].isin(["train", "valid"])]
+        own = own[own["goal"] == goal]
+        if own["tau"].nunique() < 3:
+            return float("nan")
+        return float(-0.05 * np.polyfit(own["tau"], own["regret_in_unit"], 1)[0])
 
 
 def judge(table: Table, n: int) -> Judged:
@@ -213,29 +209,23 @@ def judge(table: Table, n: int) -> Judged:
     once, crossed = Crossed(counts[:1]), Crossed(counts)
     chosen = np.ascontiguousarray(halves(n)[:, table.classes])
     final = table("valid", table.measure)
-    pairs = zip(once.orders(table("valid", "loss")), once.orders(final), strict=True)
-    same = float(np.mean([tau(one, two, once.counts)[0] for one, two in pairs]))
-    differences = contrasts(table, crossed)
-    if same >= ONE_QUANTITY:
-        for name in ABOUT_MEASURE:
-            del differences[name]
-    costs = contrasts(table, lambda signal, goal: _costs(signal, goal, counts, chosen))
-    losses = {}
-    for loss in table.losses:
-        if (loss, "valid", "loss", 100) in table.columns:
-            losses[loss] = _trained(table, loss, crossed)
-    signals = _signals(table, once, chosen)
-    return Judged(
-        table=table,
-        signals=signals,
-        taus=differences,
-        regrets={name: costs[name] for name in differences},
-        losses=losses,
-        agreement=once.alike(final),
-        same=same,
-        gaps={time: _gap(table, time) for time in (20, 100)},
-        worth=_worth(signals, spread_of_seeds(table("test", table.measure))),
+
+    def cost(signal: Values, goal: Values) -> Values:
+        """Regret over some halves, then its resamples, in standard deviations between seeds."""
+        resampled = regret_resampled(signal, goal, counts)
+        resampled[0] = regret(signal, goal, chosen)
+        return resampled / spread_of_seeds(goal)
+
+    same = float(once.paired(table("valid", "loss"), final)[0])
+    left_out = ABOUT_MEASURE if same >= ONE_QUANTITY else ()
+    taus, regrets = (
+        {name: value for name, value in contrasts(table, of).items() if name not in left_out}
+        for of in (crossed, cost)
     )
+    trained = [loss for loss in table.losses if (loss, "valid", "loss", 100) in table.columns]
+    losses = {loss: _trained(table, loss, crossed) for loss in trained}
+    signals = _signals(table, once, chosen)
+    return Judged(table, signals, taus, regrets, losses, once.alike(final), same)
 
 
 def contrasts(table: Table, value: Callable[[Values, Values], Values]) -> dict[str, Values]:
@@ -243,19 +233,9 @@ def contrasts(table: Table, value: Callable[[Values, Values], Values]) -> dict[s
     measure, loss = table("test", table.measure), table("test", "loss")
     by_measure, by_loss = table("valid", table.measure), table("valid", "loss")
     reference = value(by_measure, measure)
-    found = {}
-    for name, (split, quantity, time) in CONTRASTED.items():
-        found[name] = value(table(split, quantity, time), measure) - reference
+    found = {name: value(table(*key), measure) - reference for name, key in CONTRASTED.items()}
     on_loss = value(by_loss, loss) - value(by_measure, loss)
-    found[KIND] = (on_loss - found["valid_loss"]) / 2
-    return found
-
-
-def _costs(signal: Values, goal: Values, counts: Values, chosen: NDArray[np.bool_]) -> Values:
-    """Regret over some halves, then its resamples, in standard deviations between seeds."""
-    resampled = regret_resampled(signal, goal, counts)
-    resampled[0] = regret(signal, goal, chosen)
-    return resampled / (spread_of_seeds(goal) or 1.0)
+    return found | {KIND: (on_loss - found["valid_loss"]) / 2}
 
 
 def _trained(table: Table, loss: str, crossed: Crossed) -> Values:
@@ -269,53 +249,31 @@ def _trained(table: Table, loss: str, crossed: Crossed) -> Values:
     return crossed(own, goal) - crossed(usual, goal)
 
 
-def goals(table: Table) -> list[str]:
-    """The quantities that judge: the measure, the loss, calibration, error under attack."""
-    names = (table.measure, "loss", "ece", "robust_error")
-    return [name for name in names if (table.usual, "test", name, 100) in table.columns]
-
-
 def _signals(table: Table, once: Crossed, chosen: NDArray[np.bool_]) -> pd.DataFrame:
     """τ, regret and corrected τ of every signal, floor and ceiling with every goal."""
     rng = np.random.default_rng([*table.name.encode()])  # goals of tables are alike: draw anew
     lines = []
-    for goal in goals(table):
+    for goal in (table.measure, "loss", "ece", "robust_error"):
+        if (table.usual, "test", goal, 100) not in table.columns:
+            continue
         wanted = table("test", goal)
         mean = _of_mean(once.alike(wanted), len(wanted) - 1)
-        spread = spread_of_seeds(wanted) or 1.0
-        every: dict[tuple[str, str, int | str], Values] = {}
-        for split, quantity, time in table.signals():
-            every[split, quantity, time] = table(split, quantity, time)
+        every = {key: table(*key) for key in table.signals()}
         every["floor", PARAMS, 100] = np.tile(-table.params, (len(wanted), 1))
         every["floor", RANDOM, 100] = rng.standard_normal(wanted.shape)
         every["ceiling", CEILING, 100] = wanted
         for (split, quantity, time), values in every.items():
-            found = float(once(values, wanted)[0])
+            tau = float(once(values, wanted)[0])
             reliability = once.alike(values) * mean
             is_real = split != "floor" and reliability > 0
-            corrected = found / np.sqrt(reliability) if is_real else np.nan
+            corrected = tau / np.sqrt(reliability) if is_real else np.nan
             lost = regret(values, wanted, chosen)
-            named = {"split": split, "quantity": quantity, "time": time, "goal": goal}
-            told = {"tau": found, "quarter": quarter(values, wanted), "corrected": corrected}
-            lines.append(named | told | {"regret": lost / spread, "regret_in_unit": lost})
-    return pd.DataFrame(lines)
+            told = (tau, quarter(values, wanted), corrected, lost / spread_of_seeds(wanted), lost)
+            lines.append((split, quantity, time, goal, *told))
+    numbers = ["tau", "quarter", "corrected", "regret", "regret_in_unit"]
+    return pd.DataFrame(lines, columns=["split", "quantity", "time", "goal", *numbers])
 
 
 def _of_mean(one: float, seeds: int) -> float:
     """The reliability of a mean of seeds (Spearman 1910, Brown 1910)."""
     return seeds * one / (1 + (seeds - 1) * one)
-
-
-def _gap(table: Table, time: int) -> float:
-    valid, train = table("valid", "loss", time).mean(), table("train", "loss", time).mean()
-    return float((valid - train) / (abs(valid) + abs(train)))
-
-
-def _worth(signals: pd.DataFrame, spread: float) -> tuple[float, float]:
-    """Less the slope of regret on τ over a task's signals, times .05."""
-    goal = signals["goal"].iloc[0]
-    own = signals[(signals["goal"] == goal) & signals["split"].isin(["train", "valid"])]
-    if own["tau"].nunique() < 3:
-        return float("nan"), float("nan")
-    slope = np.polyfit(own["tau"], own["regret_in_unit"], 1)[0]
-    return float(-0.05 * slope), float(-0.05 * slope / (spread or 1.0))

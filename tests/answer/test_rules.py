@@ -170,7 +170,7 @@ def test_each_outcome_has_a_name(
 
 
 def test_tasks_of_one_source_are_one(judged: list[Judged]) -> None:
-    pairs = [(one.table, one.taus["train"]) for one in judged]
+    pairs = [(one.table.source, one.taus["train"]) for one in judged]
     found = by_source(pairs)
     assert len(found) == len(TASKS) - 1
     both = [one.taus["train"] for one in judged if one.table.source == DIGITS]
