@@ -17,21 +17,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, combine
+from analysis.answer.contrasts import FEWEST, LEVEL, OF_INTEREST, by_source, combine
 from analysis.answer.orders import CONTRASTED, KIND, others
-from analysis.answer.tables import Values
-from surrogate_nas.benchmarks import Benchmark, Question, load, tables
+from analysis.answer.tables import Key, Values
+from surrogate_nas.benchmarks import Benchmark, load, tables
 from surrogate_nas.study.orders import signs
 from surrogate_nas.study.signals import marks_of
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import CLASS_METRIC, Seed
+from surrogate_nas.tables import CLASS_METRIC
 from surrogate_nas.tables.sources import lcdb, tabm
 
-Key = tuple[str, str, int]
 Columns = dict[Key, Values]
 """By split, ``loss`` or ``measure``, and per cent of a run: shape ``(trainings, cells)``, smaller
 is better."""
-Judged = dict[Any, Values]
+Judged = dict[tuple[Any, ...], Values]
 """A number first, then each cell's part of its error, the sum of whose squares is its variance."""
 Curves = dict[tuple[str, str], Values]
 """By split and ``loss`` or ``measure``: shape ``(epochs, cells)``, smaller is better."""
@@ -52,12 +51,7 @@ CHOOSERS: dict[str, tuple[str, str] | None] = {
     "the last epoch": None,
 }
 """What an epoch of a run is chosen by."""
-_NUMBERS = ["tables", "sources", "difference", "low", "high", "plain"]
-HEADS = {
-    "replications": ["family", "contrast", *_NUMBERS, "defined", "differs"],
-    "outside": ["family", "split", "quantity", "time", "goal", *_NUMBERS],
-    "epochs": ["family", "chosen_by", "unit", *_NUMBERS],
-}
+NUMBERS = ["tables", "sources", "difference", "low", "high", "plain"]
 """Of each file; ``plain`` is the mean of sources without weights, and the number is a τ in
 ``outside``, and in ``epochs`` what the test measure loses, in its unit."""
 _MEASURE, _LOSS = ("valid", "measure", 100), ("valid", "loss", 100)
@@ -70,16 +64,12 @@ _EARLY = 0.2
 
 
 def columns_of(name: str) -> Columns:
-    """The columns of a benchmark, of the first cell of each class; none without a test measure.
-
-    Args:
-        name: Of the benchmark.
-    """
+    """The columns of a benchmark, of the first cell of each class; none without a test measure."""
     bench = load(name)
     named = _metrics(bench)
     if ("valid", "measure") not in named:
         return {}
-    asked: dict[Key, Question] = {}
+    asked = {}
     for (split, role), metric in named.items():
         at = dict(marks_of(bench, bench.metric(metric)))
         asked[split, role, 100] = at[1.0]
@@ -88,23 +78,19 @@ def columns_of(name: str) -> Columns:
     cells = np.arange(len(bench.space))
     if CLASS_METRIC in {metric.name for metric in bench.metrics}:
         cells = np.unique(bench.column(CLASS_METRIC).astype(int))
-    seeds = sorted(set.intersection(*(set(bench.seeds(one)) for one in asked.values())))
-    found = _read(bench, asked, cells, seeds) if len(seeds) > 1 else {}
-    if found and _whole(found).sum() >= min(_REPEATED, len(cells) / 2):
+
+    def read(seeds: Sequence[Any]) -> Columns:
+        found = {}
+        for key, question in asked.items():
+            minimised = bench.metric(question.metric).minimised
+            each = [minimised(bench.column(*question, seed))[cells] for seed in seeds]
+            found[key] = np.array(each)
         return found
-    return _read(bench, asked, cells, ["mean"])
 
-
-def _read(
-    bench: Benchmark, asked: dict[Key, Question], cells: NDArray[np.intp], seeds: Sequence[Seed]
-) -> Columns:
-    """The columns of some trainings."""
-    found: Columns = {}
-    for key, question in asked.items():
-        minimised = bench.metric(question.metric).minimised
-        each = [minimised(bench.column(*question, seed))[cells] for seed in seeds]
-        found[key] = np.array(each)
-    return found
+    seeds = sorted(set.intersection(*(set(bench.seeds(one)) for one in asked.values())))
+    found = read(seeds) if len(seeds) > 1 else {}
+    enough = min(_REPEATED, len(cells) / 2)
+    return found if found and _whole(found).sum() >= enough else read(["mean"])
 
 
 def _metrics(bench: Benchmark) -> dict[tuple[str, str], str]:
@@ -124,11 +110,7 @@ def _metrics(bench: Benchmark) -> dict[tuple[str, str], str]:
 
 
 def lcdb_columns(name: str) -> Columns:
-    """The columns of a set of LCDB, an outer split a training; an early point is a smaller size.
-
-    Args:
-        name: Of the benchmark, read from the archive without a table.
-    """
+    """The columns of a set of LCDB, an outer split a training; an early point is a smaller size."""
     data = int(name.removeprefix("lcdb-"))
     sheets = lcdb.archive()
     error, loss = (lcdb.cube(sheets[kind], data) for kind in ("accuracy", "logloss"))
@@ -143,23 +125,14 @@ def lcdb_columns(name: str) -> Columns:
 
 
 class Outside(NamedTuple):
-    """A family of tables.
+    """A family of tables."""
 
-    Attributes:
-        prefix: How names begin.
-        fetch: What brings them.
-        differs: What differs in its design.
-        columns: Reads one.
-        source: Of the data of one.
-        tested: Whether test values are known along its runs.
-    """
-
-    prefix: str
-    fetch: str
-    differs: str
-    columns: Callable[[str], Columns] = columns_of
-    source: Callable[[str], str] = str
-    tested: bool = False
+    prefix: str  # How names begin
+    fetch: str  # What brings them
+    differs: str  # What differs in its design
+    columns: Callable[[str], Columns] = columns_of  # Reads one
+    source: Callable[[str], str] = str  # Of the data of one
+    tested: bool = False  # Whether test values are known along its runs
 
 
 FAMILIES = {
@@ -205,31 +178,29 @@ FAMILIES = {
 def replications() -> dict[str, pd.DataFrame]:
     """Of every family that is here the contrasts, τ by kind, and what choosing an epoch loses."""
     here = [entry["name"] for entry in tables() if entry["available"]]
-    lines: dict[str, list[dict[str, Any]]] = {name: [] for name in HEADS}
+    contrasts, taus, epochs = [], [], []
     for family, outside in FAMILIES.items():
         names = [name for name in here if name.startswith(outside.prefix)]
         sources = [outside.source(name) for name in names]
         judged = [judge(outside.columns(name)) for name in names]
-        for contrast, line in combined(sources, map(differences, judged)):
-            about = {"family": family, "contrast": contrast, "defined": DEFINED[contrast]}
-            lines["replications"].append(about | line | {"differs": outside.differs})
-        for ((split, quantity, time), goal), line in combined(sources, judged):
-            about = {"family": family, "split": split, "quantity": quantity, "time": time}
-            lines["outside"].append(about | {"goal": goal} | line)
-        for (chooser, unit), line in combined(sources, map(_lost, names)) if outside.tested else ():
-            lines["epochs"].append({"family": family, "chosen_by": chooser, "unit": unit} | line)
-    return {name: pd.DataFrame(lines[name], columns=HEADS[name]) for name in HEADS}
+        lost = [_lost(name) for name in names if outside.tested]
+        for lines, numbers in ((contrasts, map(differences, judged)), (taus, judged)):
+            lines += [(family, *key, *of.values()) for key, of in combined(sources, numbers)]
+        if outside.tested:
+            epochs += [(family, *key, *of.values()) for key, of in combined(sources, lost)]
+    of_family = pd.DataFrame(contrasts, columns=["family", "contrast", *NUMBERS])
+    of_family["defined"] = of_family["contrast"].map(DEFINED)
+    of_family["differs"] = [FAMILIES[family].differs for family in of_family["family"]]
+    signal = ["split", "quantity", "time", "goal"]
+    return {
+        "replications": of_family,
+        "outside": pd.DataFrame(taus, columns=["family", *signal, *NUMBERS]),
+        "epochs": pd.DataFrame(epochs, columns=["family", "chosen_by", "unit", *NUMBERS]),
+    }
 
 
 def judge(columns: Columns) -> Judged:
-    """τ of every signal with every goal, over cells that all columns have.
-
-    Args:
-        columns: Of a table.
-
-    Returns:
-        By signal and goal; none of too few cells.
-    """
+    """τ by signal and goal, over cells that all columns have; none of too few cells."""
     whole = _whole(columns) if columns else np.zeros(0, bool)
     n = int(whole.sum())
     if n < _FEWEST_CELLS:
@@ -238,18 +209,20 @@ def judge(columns: Columns) -> Judged:
     sample = np.random.default_rng(0).permutation(n)[:_PAIRED]
     found: Judged = {}
     for goal in ("measure", "loss"):
-        if ("test", goal, 100) in columns:
-            wanted = columns["test", goal, 100]
-            wanted = others(wanted) if len(wanted) > 1 else wanted
-            for key, signal in columns.items():
-                if key[0] != "test":
-                    pairs = list(zip(signal, wanted, strict=True))
-                    parts = [_shares(one[sample], two[sample]) for one, two in pairs]
-                    shares = np.nan_to_num(parts).mean(axis=0)
-                    tau = shares.mean()
-                    if n > _PAIRED:
-                        tau = np.mean(np.nan_to_num([kendall(*pair) for pair in pairs]))
-                    found[key, goal] = _with_error(tau, 2 * shares, n)
+        if ("test", goal, 100) not in columns:
+            continue
+        wanted = columns["test", goal, 100]
+        wanted = others(wanted) if len(wanted) > 1 else wanted
+        for key, signal in columns.items():
+            if key[0] == "test":
+                continue
+            pairs = list(zip(signal, wanted, strict=True))
+            shares = [_shares(one[sample], two[sample]) for one, two in pairs]
+            part = np.nan_to_num(shares).mean(axis=0)
+            tau = part.mean()
+            if n > _PAIRED:
+                tau = np.mean(np.nan_to_num([kendall(*pair) for pair in pairs]))
+            found[*key, goal] = _with_error(tau, 2 * part, n)
     return found
 
 
@@ -263,18 +236,14 @@ def _shares(first: Values, second: Values) -> Values:
 
 
 def differences(judged: Judged) -> Judged:
-    """The contrasts whose signals are there.
-
-    Args:
-        judged: By signal and goal.
-    """
+    """The contrasts whose signals are there."""
     found: Judged = {}
     for name, signal in CONTRASTED.items():
-        if (signal, "measure") in judged:
-            found[name] = judged[signal, "measure"] - judged[_MEASURE, "measure"]
-    if (_LOSS, "loss") in judged:
-        found[OTHER] = judged[_MEASURE, "loss"] - judged[_LOSS, "loss"]
-        found[KIND] = -(found["valid_loss"] + found[OTHER]) / 2
+        if (*signal, "measure") in judged:
+            found[name,] = judged[*signal, "measure"] - judged[*_MEASURE, "measure"]
+    if (*_LOSS, "loss") in judged:
+        found[OTHER,] = judged[*_MEASURE, "loss"] - judged[*_LOSS, "loss"]
+        found[KIND,] = -(found["valid_loss",] + found[OTHER,]) / 2
     return found
 
 
@@ -295,15 +264,8 @@ def _lost(name: str) -> Judged:
 
 
 def chosen_epochs(runs: Sequence[Curves], unit: str) -> Judged:
-    """What the test measure loses at the chosen epoch of a run against the run's best epoch.
-
-    Args:
-        runs: Of each seed the curves of all cells, of test and whatever an epoch is chosen by.
-        unit: Of the measure.
-
-    Returns:
-        By what the epoch is chosen by, and the unit: the mean over cells, each the mean of its
-        runs.
+    """What the test measure loses at the chosen epoch of a run against the run's best epoch: by
+    chooser and unit, the mean over cells, each the mean of its runs.
     """
     lost: dict[str, list[Values]] = {}
     for curves in runs:
@@ -325,22 +287,16 @@ def chosen_epochs(runs: Sequence[Curves], unit: str) -> Judged:
 def combined(
     sources: Sequence[str], judged: Iterable[Judged]
 ) -> Iterator[tuple[Any, dict[str, float]]]:
-    """A family's mean of each number, with its interval.
-
-    Args:
-        sources: Of each table.
-        judged: Its numbers.
-    """
-    found: dict[Any, dict[str, list[Values]]] = {}
+    """A family's mean of each number of its tables, with its interval."""
+    found: dict[Any, list[tuple[str, Values]]] = {}
     for source, numbers in zip(sources, judged, strict=True):
         for key, values in numbers.items():
-            found.setdefault(key, {}).setdefault(source, []).append(values)
-    for key, by in found.items():
-        means = [np.mean(own, axis=0) for own in by.values()]
+            found.setdefault(key, []).append((source, values))
+    for key, pairs in found.items():
+        means = by_source(pairs).values()
         values = np.array([one[0] for one in means])
         variances = np.array([(one[1:] ** 2).sum() for one in means])
-        n = sum(map(len, by.values()))
-        yield key, {"tables": n, "sources": len(by), **_mean(values, variances)}
+        yield key, {"tables": len(pairs), "sources": len(means), **_mean(values, variances)}
 
 
 def _mean(values: Values, variances: Values) -> dict[str, float]:
@@ -366,11 +322,7 @@ def _whole(columns: Mapping[Any, Values]) -> NDArray[np.bool_]:
 
 
 def lacking(found: pd.DataFrame) -> list[str]:
-    """What is not here, each with the command that brings it, or what it lacks.
-
-    Args:
-        found: The families' contrasts.
-    """
+    """What has no contrast, each with the command that brings it, or what it lacks."""
     here = [entry["name"] for entry in tables() if entry["available"]]
     told = []
     for family, outside in FAMILIES.items():
