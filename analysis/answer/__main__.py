@@ -11,21 +11,10 @@ from analysis.answer.controls import REPEATS
 from analysis.answer.findings import find
 from analysis.answer.page import summary, write_page
 from analysis.answer.pictures import kinds
-from analysis.answer.tables import TESTED
 from analysis.marked import put
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import write_whole
 from surrogate_nas.report.export.figures import rendered
-
-
-def places(text: str) -> range:
-    """The places of classes, as ``50:150``."""
-    first, _, last = text.partition(":")
-    if not (first.isdecimal() and last.isdecimal() and int(first) < int(last)):
-        raise argparse.ArgumentTypeError(
-            f"{text}: the first place, and one past the last, as 50:150"
-        )
-    return range(int(first), int(last))
 
 
 def main() -> int:
@@ -33,14 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/losses"), help="a folder of tables")
     parser.add_argument("--out", type=Path, default=Path("results/answer"))
-    parser.add_argument("--classes", type=places, default=TESTED, help="such as 50:150")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS, help="studies of each control")
     parser.add_argument("--readme", action="store_true", help="write README's answer too")
     given = parser.parse_args()
     start = time.perf_counter()
     try:
-        found = find(given.data, given.classes, given.workers, given.repeats)
+        found = find(given.data, given.workers, given.repeats)
         page = write_page(found, given.out)
         if given.readme:
             put(Path("README.md"), "python -m analysis.answer --readme", summary(found))

@@ -50,17 +50,14 @@ class Findings:
 
 def find(
     data: Path,
-    classes: range = TESTED,
     workers: int = 2,
     repeats: int = REPEATS,
     wanted: Mapping[tuple[str, str], int] | None = None,
 ) -> Findings:
-    """Compute everything.
+    """Compute everything; the pilot's classes are judged where no table has the tested ones.
 
     Args:
         data: The folder of the tables.
-        classes: The places of the classes to look at; those of the pilot are told besides, and
-            looked at where no table has the tested ones.
         workers: How many processes.
         repeats: How many studies each negative control has.
         wanted: By table and loss, how many trainings there shall be; the protocol's if left out.
@@ -68,13 +65,11 @@ def find(
     Raises:
         UserError: There is no table, or none has enough classes.
     """
-    tables = read_tables(data, classes)
-    if not tables and classes == TESTED:
-        classes = PILOT
-        tables = read_tables(data, classes)
+    tables, pilot, classes = read_tables(data), read_tables(data, PILOT), TESTED
+    if not tables:
+        tables, pilot, classes = pilot, [], PILOT
     if not tables:
         raise UserError(f"No table of {data} has ten of these classes that two seeds trained.")
-    pilot = read_tables(data, PILOT) if classes != PILOT else []
     with ProcessPoolExecutor(max(workers, 1)) as pool:
         outside, exact = pool.submit(replications), pool.submit(optima, data)
         judged = list(pool.map(partial(judge, n=len(classes)), tables))

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -26,7 +28,7 @@ from numpy.typing import NDArray
 
 import surrogate_nas as sn
 from analysis.answer.orders import others, spread_of_seeds
-from analysis.answer.tables import SOURCES, TESTED, Table, Values, read_tables
+from analysis.answer.tables import SOURCES, Table, Values, read_tables
 from surrogate_nas.benchmarks.losses import LossesBenchmark
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import Sampled
@@ -48,21 +50,13 @@ _DIGITS = 12
 
 
 class Problem(NamedTuple):
-    """The classes of a table that every seed trained, as a benchmark.
-
-    Attributes:
-        bench: The benchmark.
-        digest: Of the table, its first digits: searches on another are not mixed with these.
-        task: Its task.
-        measure: The name of its measure, with the usual loss.
-        seconds: The budget.
-    """
+    """The classes of a table that every seed trained, as a benchmark."""
 
     bench: LossesBenchmark
-    digest: str
+    digest: str  # Of the table, its first digits: searches on another are not mixed with these
     task: str
-    measure: str
-    seconds: float
+    measure: str  # The name of its measure, with the usual loss
+    seconds: float  # The budget
 
 
 def _problem(path: Path, table: Table, folder: Path) -> Problem:
@@ -81,13 +75,13 @@ def _problem(path: Path, table: Table, folder: Path) -> Problem:
     some = replace(whole.table, space=space, metrics={}, columns={}, n_seeds={}, sources={})
     for key in whole.table.columns:
         if key.seed == "mean" and key.metric.endswith(f"@{usual}"):
-            metric = whole.table.metrics[key.metric]
-            seeds = {
+            metric = replace(whole.table.metrics[key.metric], epochs=())
+            of_seeds = {
                 own.seed: values[rows]
                 for own, values in whole.table.columns.items()
                 if own[:2] == key[:2] and own.seed != "mean"
             }
-            some.add(replace(metric, epochs=()), key.epochs, seeds[0], 1, seeds)  # type: ignore[arg-type]
+            some.add(metric, key.epochs, of_seeds[0], 1, of_seeds)  # type: ignore[arg-type]
     write_compact(some, folder / path.name)
     bench = LossesBenchmark(folder / path.name)
     spent = bench.column(f"train_seconds@{usual}") + bench.column(f"valid_seconds@{usual}")
@@ -104,7 +98,7 @@ def _judging(problem: Problem, weight: float) -> Values:
     goal = np.array(columns) / (100 if metric.unit == "%" else 1)
     params = bench.column("params")
     worth = others(goal) + weight * params / np.median(params)
-    return (worth - worth.min(axis=1, keepdims=True)) / (spread_of_seeds(goal) or 1.0)
+    return (worth - worth.min(axis=1, keepdims=True)) / spread_of_seeds(goal)
 
 
 def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
@@ -117,40 +111,25 @@ def _searches(problem: Problem, known: set[tuple[str, ...]]) -> Iterator[tuple[s
     ]
     driven = {one: f"{one}(drive='train_loss@{usual}')" for one in SWITCHED}
     ways.append((SWITCH, measure, driven))
+    search = partial(sn.search, problem.bench, budget_seconds=problem.seconds)
     for weight in LAMBDAS:
         regrets = _judging(problem, weight)
-        for signal, loss, strategies in ways:
-            for seed in range(SEEDS):
-                objective = Objective(f"{loss} + {weight}*params", problem.bench, seed=seed)
-                for name, strategy in strategies.items():
-                    key = (problem.digest, problem.task, signal, name, str(weight), str(seed))
-                    if key not in known:
-                        found = _search(problem, strategy, objective, seed)
-                        yield (*key, f"{regrets[seed, found]:.6g}")
-
-
-def _search(problem: Problem, strategy: str, objective: Objective, seed: int) -> int:
-    run = sn.search(problem.bench, strategy, objective, budget_seconds=problem.seconds, seed=seed)
-    return int(run.incumbent.cell.index)
+        for (signal, loss, strategies), seed in itertools.product(ways, range(SEEDS)):
+            objective = Objective(f"{loss} + {weight}*params", problem.bench, seed=seed)
+            for name, strategy in strategies.items():
+                key = (problem.digest, problem.task, signal, name, str(weight), str(seed))
+                if key not in known:
+                    found = search(strategy, objective, seed=seed).incumbent.cell.index
+                    yield (*key, f"{regrets[seed, int(found)]:.6g}")
 
 
 def store_of(data: Path) -> Path:
-    """The file of a folder's searches: beside it, since an installed package carries the folder.
-
-    Args:
-        data: The folder of the tables.
-    """
+    """The file of a folder's searches: beside it, since an installed package carries the folder."""
     return data.parent / f"{data.name}-searches.csv"
 
 
-def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
-    """Make every search that is not stored yet.
-
-    Args:
-        data: The folder of the tables.
-        store: The CSV file, which is added to.
-        classes: The places of the classes whose tables take part.
-    """
+def make_searches(data: Path, store: Path) -> None:
+    """Make every search that is not in a CSV file yet, and add it there."""
     known: set[tuple[str, ...]] = set()
     if store.exists():
         frame = pd.read_csv(store, dtype=str)
@@ -160,7 +139,7 @@ def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
         store.write_text(",".join(HEADS) + "\n", encoding="utf-8")
     with TemporaryDirectory() as folder, store.open("a", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        for table in _usable(data, classes):
+        for table in filter(_is_usable, read_tables(data)):
             print(f"searching on {table.name}", file=sys.stderr)
             problem = _problem(data / f"{table.name}.h5", table, Path(folder))
             for line in _searches(problem, known):
@@ -168,33 +147,23 @@ def make_searches(data: Path, store: Path, classes: range = TESTED) -> None:
                 file.flush()
 
 
-def _usable(data: Path, classes: range) -> list[Table]:
-    """The tables of usual length whose classes have four seeds."""
-    some = [table for table in read_tables(data, classes) if table.name == table.task]
-    full = [table for table in some if len(table("test", "loss")) == SEEDS]
-    return [table for table in full if len(table.classes) >= _SHORTEST]
+def _is_usable(table: Table) -> bool:
+    """Whether its runs are of usual length, and enough classes have four seeds."""
+    is_usual = table.name == table.task and len(table("test", "loss")) == SEEDS
+    return is_usual and len(table.classes) >= _SHORTEST
 
 
 def read_searches(store: Path, digests: dict[str, str]) -> pd.DataFrame:
-    """The searches of the tables as they are now.
-
-    Args:
-        store: The CSV file; a missing one has none.
-        digests: By task, of its table.
-    """
+    """The searches of the tables as they are now, whose digests are given by task."""
     if not store.exists():
         return pd.DataFrame(columns=[*HEADS, "source"])
     frame = pd.read_csv(store)
     now = frame["task"].map(digests)
     frame = frame[now.str[:_DIGITS] == frame["digest"].str[:_DIGITS]]
     balanced = frame[frame["signal"].isin(SIGNALS)].groupby("task")["regret"].size()
-    whole = frame["task"].map(balanced) == _whole()
+    wanted = len(SIGNALS) * len(STRATEGIES) * len(LAMBDAS) * SEEDS
+    whole = frame["task"].map(balanced) == wanted
     return frame[whole].assign(source=frame["task"].map(SOURCES))
-
-
-def _whole() -> int:
-    """How many searches a task has besides those with the switch."""
-    return len(SIGNALS) * len(STRATEGIES) * len(LAMBDAS) * SEEDS
 
 
 def cube(
