@@ -22,7 +22,6 @@ RULES = ("tolerance", "same λ", "limit", "knee")
 SHARES = (0.1, 0.3, 1.0)
 """What twice the median parameters are worth, in interquartile ranges of the loss."""
 QUANTITIES = ("params", "goal")
-_LESS = " less tolerance"
 
 
 def knee(loss: Values, size: Values) -> int:
@@ -38,10 +37,7 @@ def knee(loss: Values, size: Values) -> int:
 def picks(losses: Sequence[Values], size: Values, share: float) -> dict[str, list[int]]:
     """By rule the place of the class that each loss picks, the measure first.
 
-    Args:
-        losses: Each shape ``(classes,)``.
-        size: Parameters over their median.
-        share: See `SHARES`.
+    Sizes are parameters over their median, shape ``(classes,)`` as each loss; share: see `SHARES`.
     """
     weights = [share * spread(loss) for loss in losses]
     pairs = zip(losses, weights, strict=True)
@@ -56,16 +52,14 @@ def picks(losses: Sequence[Values], size: Values, share: float) -> dict[str, lis
 
 
 def apart(table: Table) -> Values:
-    """How far the picks of validation and training loss lie from the measure's.
-
-    Returns:
-        Shape ``(rules, 2, seeds)``: in doublings of parameters, and in standard deviations of the
-        goal between seeds; the mean over both losses and all shares.
+    """How far the picks of validation and training loss lie from the measure's, the mean over both
+    losses and all shares, shape ``(rules, 2, seeds)``: in doublings of parameters, and in standard
+    deviations of the goal between seeds.
     """
     unit = 100 if table.unit == "%" else 1
     signals = table("valid", table.measure) / unit, table("valid", "loss"), table("train", "loss")
     goal = table("test", table.measure)
-    wanted = others(goal) / (spread_of_seeds(goal) or 1.0)
+    wanted = others(goal) / spread_of_seeds(goal)
     size = table.params / np.median(table.params)
     found = np.zeros((len(RULES), len(QUANTITIES), len(goal)))
     for seed, losses in enumerate(zip(*signals, strict=True)):
@@ -82,17 +76,15 @@ def tolerances(tables: Sequence[Table]) -> pd.DataFrame:
     """A line a rule, and one for each less the tolerance: ``params`` (doublings) and ``goal``
     (standard deviations of seeds) with intervals over sources.
     """
-    lines: dict[str, list[dict[str, object]]] = {name: [] for name in QUANTITIES}
-    for table in tables:
-        found = apart(table)
-        for place, quantity in enumerate(QUANTITIES):
-            own = dict(zip(RULES, found[:, place], strict=True))
-            own |= {f"{rule}{_LESS}": own[rule] - own[RULES[0]] for rule in RULES[1:]}
-            about = {"source": table.source, "task": table.task}
-            lines[quantity] += [about | {"rule": rule} | of_seeds(far) for rule, far in own.items()]
+    far = [apart(table) for table in tables]
     wide = []
-    for quantity in QUANTITIES:
+    for place, quantity in enumerate(QUANTITIES):
+        lines = []
+        for table, found in zip(tables, far, strict=True):
+            own = dict(zip(RULES, found[:, place], strict=True))
+            own |= {f"{rule} less tolerance": own[rule] - own[RULES[0]] for rule in RULES[1:]}
+            lines += [(table.source, rule, *of_seeds(values)) for rule, values in own.items()]
         ends = {end: f"{quantity}_{end}" for end in ("low", "high")}
-        frame = over_sources(lines[quantity], "rule").drop(columns="worse")
+        frame = over_sources(lines, "rule").drop(columns="worse")
         wide.append(frame.rename(columns={"difference": quantity, **ends}))
     return wide[0].merge(wide[1], on=["rule", "sources"])

@@ -7,7 +7,7 @@ level, and that of interactions exceeds the seeds' likewise. Negative ones are 0
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,7 @@ TOGETHER, SEED = "together", "seed"
 
 
 def components(regrets: Values) -> dict[str, float]:
-    """The variance between signals, strategies, λ, their combinations, and seeds.
-
-    Args:
-        regrets: Shape ``(signals, strategies, λ, seeds)``.
-    """
+    """The variance between signals, strategies, λ, their combinations, and seeds, the axes."""
     shape = regrets.shape
     cells = regrets.mean(axis=-1)
     within = float(regrets.var(axis=-1, ddof=1).mean())
@@ -51,20 +47,14 @@ def components(regrets: Values) -> dict[str, float]:
 
 def shares(searches: pd.DataFrame) -> pd.DataFrame:
     """The mean over sources of each task's components as shares of their sum."""
-    lines = []
-    for (source, task), own in searches.groupby(["source", "task"]):
-        found = components(cube(own))
-        total = sum(found.values())
-        if total > 0:
-            part = {name: value / total for name, value in found.items()}
-            lines.append({"source": source, "task": task, **part})
-    frame = pd.DataFrame(lines)
-    if frame.empty:
+    tasks = searches.groupby(["source", "task"])
+    every = pd.DataFrame({task: components(cube(own)) for task, own in tasks}).T
+    if every.empty:
         return pd.DataFrame(columns=["component", "share", "sources"])
-    names = [*FACTORS, TOGETHER, SEED]
-    of_source = frame.groupby("source")[names].mean()
+    of_source = every.div(every.sum(axis=1), axis=0).dropna().groupby(level=0).mean()
     mean = of_source.mean()
-    return pd.DataFrame({"component": names, "share": mean.to_numpy(), "sources": len(of_source)})
+    columns = {"component": mean.index, "share": mean.to_numpy(), "sources": len(of_source)}
+    return pd.DataFrame(columns)
 
 
 def gains(searches: pd.DataFrame) -> pd.DataFrame:
@@ -74,11 +64,10 @@ def gains(searches: pd.DataFrame) -> pd.DataFrame:
     well the loss orders cells.
     """
     lines = []
-    for (source, task), own in searches.groupby(["source", "task"]):
-        regrets = cube(own)[:, :, LAMBDAS.index(0.0)]
-        for place, signal in enumerate(SIGNALS[1:], 1):
-            line = {"source": source, "task": task, "signal": signal}
-            lines.append(line | of_seeds(regrets[place] - regrets[0]))
+    for (source, _), own in searches.groupby(["source", "task"]):
+        reference, *others = cube(own)[:, :, LAMBDAS.index(0.0)]
+        for signal, regrets in zip(SIGNALS[1:], others, strict=True):
+            lines.append((source, signal, *of_seeds(regrets - reference)))
     return over_sources(lines, "signal")
 
 
@@ -88,33 +77,33 @@ def switches(searches: pd.DataFrame) -> pd.DataFrame:
     Objective and budget are those of the strategy without it, so all λ count.
     """
     lines = []
-    for (source, task), own in searches.groupby(["source", "task"]):
+    for (source, _), own in searches.groupby(["source", "task"]):
         plain, driven = cube(own, (SIGNALS[0], SWITCH), SWITCHED)
         for strategy, lost in zip(SWITCHED, driven - plain, strict=True):
             if np.isfinite(lost).all():
-                line = {"source": source, "task": task, "strategy": strategy}
-                lines.append(line | of_seeds(lost))
+                lines.append((source, strategy, *of_seeds(lost)))
     return over_sources(lines, "strategy")
 
 
-def of_seeds(regrets: Values) -> dict[str, float]:
+def of_seeds(regrets: Values) -> tuple[float, float]:
     """The mean of differences of regret, and its variance by seed, the last axis."""
     by_seed = regrets.reshape(-1, regrets.shape[-1]).mean(axis=0)
-    variance = float(by_seed.var(ddof=1) / len(by_seed))
-    return {"difference": float(by_seed.mean()), "variance": variance}
+    return float(by_seed.mean()), float(by_seed.var(ddof=1) / len(by_seed))
 
 
-def over_sources(lines: Sequence[Mapping[str, object]], by: str) -> pd.DataFrame:
-    """For each of some kinds the mean over sources, and in how many it is above 0."""
+def over_sources(lines: Sequence[tuple[str, str, float, float]], by: str) -> pd.DataFrame:
+    """For each of some kinds the mean over sources, and in how many it is above 0.
+
+    Lines are of source, kind, difference and variance, one a task.
+    """
     told = []
-    frame = pd.DataFrame(lines, columns=["source", "task", by, "difference", "variance"])
+    frame = pd.DataFrame(lines, columns=["source", by, "difference", "variance"])
     for kind, own in frame.groupby(by, sort=False):
         means = own.groupby("source")[["difference", "variance"]].mean()
         if len(means) >= FEWEST:
             values, variances = means.to_numpy().T
             # few seeds tell little of a source's own variance, and nothing where all picks agree
             combined = combine(np.array(values), np.full(len(values), variances.mean()))
-            low, high = combined.interval()
-            line = {by: kind, "difference": combined.mean, "low": low, "high": high}
-            told.append(line | {"sources": combined.sources, "worse": int((values > 0).sum())})
+            worse = int((values > 0).sum())
+            told.append((kind, combined.mean, *combined.interval(), combined.sources, worse))
     return pd.DataFrame(told, columns=[by, "difference", "low", "high", "sources", "worse"])
