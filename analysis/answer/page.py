@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -60,11 +59,7 @@ SHORT = {
     "train": ("training loss", "end"),
     "early": ("training loss", "20 %"),
     KIND: ("kind", "matched − other"),
-    "any": ("any", ""),
 }
-Columns = Sequence[tuple[str, str, str | Callable[[pd.Series], Content]]]
-"""Of a table: head, its second line, and content: a number's name and digits (``holm 3``), an
-estimate's (``± regret``), an interval's (``[] hall``), a text's, or a function of the line."""
 
 
 def write_page(found: Findings, folder: Path) -> Path:
@@ -212,18 +207,16 @@ def _places(classes: range) -> str:
 
 
 def _boxes(found: Findings) -> list[Notice]:
-    boxes = []
     if found.classes != TESTED:
         text = (
             f"the protocol tests classes {_places(TESTED)}; these are classes"
             f" {_places(found.classes)}, so nothing here is a test, whatever its words."
         )
-        boxes.append(Notice("Exploratory:", text))
+        return [Notice("Exploratory:", text)]
     here, wanted = found.trainings
-    if here < wanted and found.classes == TESTED:
-        text = f"{here:,} of {wanted:,} trainings of the design on these classes are in the tables."
-        boxes.append(Notice("Part of the design:", f"{text} data/trainings.csv", bad=False))
-    return boxes
+    text = f"{here:,} of {wanted:,} trainings of the design on these classes are in the tables."
+    box = Notice("Part of the design:", f"{text} data/trainings.csv", bad=False)
+    return [box] if here < wanted else []
 
 
 def _holds(found: Findings) -> Table | None:
@@ -241,59 +234,64 @@ def _holds(found: Findings) -> Table | None:
     weak = found.besides
     weak = weak[weak["which"].str.startswith("without") & (weak["length"] == 1)]
     clear = (decided["new_low"] > 0) | (decided["new_high"] < 0)
-    checks = {
-        "in longer runs?": (
-            alike(frame[(frame["length"] > 1) & frame["whole"]]),
-            "contrasts say the same",
-        ),
-        "in a new source of data?": (list(clear), "decided contrasts would keep their sign (95 %)"),
-        "in regret?": (list(decided["regret_decided"]), "decided contrasts are decided in regret"),
-        f"without {' and '.join(WEAK)}?": (alike(weak), "contrasts say the same"),
-    }
+    same = "contrasts say the same"
+    checks = [
+        ("in longer runs?", alike(frame[(frame["length"] > 1) & frame["whole"]]), same),
+        ("in a new source of data?", clear, "decided contrasts would keep their sign (95 %)"),
+        ("in regret?", decided["regret_decided"], "decided contrasts are decided in regret"),
+        (f"without {' and '.join(WEAK)}?", alike(weak), same),
+    ]
     rows: list[list[Content]] = []
-    for question, (held, what) in checks.items():
-        answer = "Unknown" if not held else "Yes" if all(held) else "Partly" if any(held) else "No"
-        rows.append([question, Span(answer, "strong"), f"{sum(held)} of {len(held)} {what}"])
+    for question, held, what in checks:
+        n, total = sum(held), len(held)
+        answer = "Unknown" if not total else "Yes" if n == total else "Partly" if n else "No"
+        rows.append([question, Span(answer, "strong"), f"{n} of {total} {what}"])
     return Table([Column("Would it hold …"), Column(""), Column("")], rows, texts=3)
 
 
 def _sections(found: Findings) -> list[Section]:
-    if _line(found, "train") is None:
-        return [_deviations(found), *_words()]
-    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
-    made += [_levels(found), _outside(found), _within(found), _tolerance(found), _advice(found)]
-    made += [_losses(found), _controls(found), _tasks(found), _beside(found)]
-    return [*made, *_words()]
-
-
-def _words() -> list[Section]:
-    return [
+    words = [
         Section("Method", [Paragraph([text]) for text in METHOD], half=True),
         Section("What this does not say", [Paragraph([text]) for text in NOT_SAID], half=True),
         Section("To cite it", [Block("command", BIBTEX)]),
     ]
+    if _line(found, "train") is None:
+        return [_deviations(found), *words]
+    made = [_kinds(found), _forest(found), _table(found), _deviations(found), _variance(found)]
+    made += [_levels(found), _outside(found), _within(found), _tolerance(found), _advice(found)]
+    made += [_losses(found), _controls(found), _tasks(found), _beside(found)]
+    return [*made, *words]
 
 
-def _listed(frame: pd.DataFrame, columns: Columns, texts: int = 1) -> Table:
-    """A line of a frame is a row."""
-    heads = [Column(text, small) for text, small, _ in columns]
+def _listed(frame: pd.DataFrame, drawn: str, texts: int = 1) -> Table:
+    """A line of a frame is a row.
+
+    Columns are drawn, three lines high: head, second line of the head, content. A content is a
+    number's name and digits (``holm 3``), an estimate's (``± regret``), an interval's (``[] hall``)
+    or a text's name (in bold: ``* said``); ``contrasts`` is a column for each that the frame has.
+    """
+    lines = [line.split("|") for line in drawn.strip().splitlines()]
+    columns: list[tuple[str, ...]] = []
+    for start in range(0, len(lines), 3):
+        for head, small, what in zip(*lines[start : start + 3], strict=True):
+            if what.strip() == "contrasts":
+                columns += [(*SHORT[name], name) for name in TITLES if name in frame]
+            else:
+                columns.append((head.strip(), small.strip(), what.strip()))
     rows = [[_cell(line, what) for _, _, what in columns] for _, line in frame.iterrows()]
-    return Table(heads, rows, texts)
+    return Table([Column(head, small) for head, small, _ in columns], rows, texts)
 
 
-def _cell(line: pd.Series, what: str | Callable[[pd.Series], Content]) -> Content:
-    if not isinstance(what, str):
-        return what(line)
+def _cell(line: pd.Series, what: str) -> Content:
     first, _, name = what.partition(" ")
+    prefix = f"{name}_" if name else ""
+    if first == "*":
+        return Span(line[name], "strong")
     if first == "±":
-        return estimate(
-            line, *(("difference",) if not name else (name, f"{name}_low", f"{name}_high"))
-        )
+        return estimate(line, name or "difference", f"{prefix}low", f"{prefix}high")
     if first == "[]":
-        return interval(line[f"{name}_low"], line[f"{name}_high"])
-    if name:
-        return number(line[first], int(name))
-    return str(line[what]).replace("_", " ")
+        return interval(line[f"{prefix}low"], line[f"{prefix}high"])
+    return number(line[first], int(name)) if name else str(line[what]).replace("_", " ")
 
 
 def _kinds(found: Findings) -> Section:
@@ -337,21 +335,21 @@ def _test_of_regret(line: pd.Series) -> str:
 
 
 def _table(found: Findings) -> Section:
-    columns: Columns = [
-        ("contrast", "", lambda line: TITLES[line["contrast"]]),
-        ("length", "", lambda line: f"×{line['length']:g}"),
-        ("", "what it says", lambda line: Span(SAID[outcome(line)], "strong")),
-        ("sources", "tasks", lambda line: f"{line['sources']}, {line['tasks']}"),
-        ("τ", "95 %", "±"),
-        ("new source", "95 %", "[] new"),
-        ("p", "Holm", "holm 3"),
-        ("Hall", "Holm's level", "[] hall"),
-        ("two-level", "bootstrap", "[] two_level"),
-        ("seen", "80 %", "detectable 2"),
-        ("regret", "sd of seeds", "± regret"),
-        ("", "its test", _test_of_regret),
-    ]
-    worth = found.worth.iloc[0]
+    frame, worth = found.contrasts.copy(), found.worth.iloc[0]
+    lines = [line for _, line in frame.iterrows()]
+    frame["title"] = frame["contrast"].map(TITLES)
+    frame["runs"] = [f"×{line['length']:g}" for line in lines]
+    frame["said"] = [SAID[outcome(line)] for line in lines]
+    frame["numbers"] = [f"{line['sources']}, {line['tasks']}" for line in lines]
+    frame["its_test"] = [_test_of_regret(line) for line in lines]
+    columns = """
+        contrast | length |              | sources | τ    | new source | p
+                 |        | what it says | tasks   | 95 % | 95 %       | Holm
+        title    | runs   | * said       | numbers | ±    | [] new     | holm 3
+        Hall         | two-level    | seen         | regret      |
+        Holm's level | bootstrap    | 80 %         | sd of seeds | its test
+        [] hall      | [] two_level | detectable 2 | ± regret    | its_test
+    """
     text = (
         "Decided: p after Holm's correction within a length below .05, and Hall's interval of the"
         " plain mean leaves 0 out. No difference of interest: the interval lies within ±.05."
@@ -359,9 +357,8 @@ def _table(found: Findings) -> Section:
         f" {worth['of_tasks']:g} tasks judged in per cent, {number(worth['seeds'])} standard"
         " deviations of a training seed in the median of all. data/contrasts.csv"
     )
-    n = int(found.contrasts["decided"].sum())
-    title = f"{n} of {len(found.contrasts)} contrasts are decided"
-    return Section(title, [_listed(found.contrasts, columns, 3), note(text)])
+    title = f"{int(frame['decided'].sum())} of {len(frame)} contrasts are decided"
+    return Section(title, [_listed(frame, columns, 3), note(text)])
 
 
 def _deviations(found: Findings) -> Section:
@@ -405,16 +402,14 @@ def _levels(found: Findings) -> Section:
         if key in of_measure.index:
             others = tau.loc[key].reindex(["loss", "ece", "robust_error"])
             lines.append({"signal": title, **of_measure.loc[key], **others})
-    columns: Columns = [
-        ("signal", "usual length", "signal"),
-        ("goal: measure", "τ", "tau 2"),
-        ("", "best quarter", "quarter 2"),
-        ("", "without noise", "corrected 2"),
-        ("", "regret", "regret 2"),
-        ("goal: loss", "τ", "loss 2"),
-        ("calibration", "τ", "ece 2"),
-        ("under attack", "τ", "robust_error 2"),
-    ]
+    columns = """
+        signal       | goal: measure |              |               |
+        usual length | τ             | best quarter | without noise | regret
+        signal       | tau 2         | quarter 2    | corrected 2   | regret 2
+        goal: loss | calibration | under attack
+        τ          | τ           | τ
+        loss 2     | ece 2       | robust_error 2
+    """
     text = (
         "The mean over sources. Without noise: τ corrected for that of seeds (Spearman 1904)."
         " Regret: in standard deviations of a training seed. Calibration error and error under"
@@ -449,24 +444,19 @@ def _variance(found: Findings) -> Section:
             f" {estimate(line)} standard deviations of a seed further from the best"
             f" ({line['sources']} sources)."
         )
-    return Section(title, [*blocks, *_switched(found)], half=True)
-
-
-def _switched(found: Findings) -> list[str]:
-    """What the switch from the training loss to the measure gains or loses."""
     told = [
         f"{line['strategy'].replace('_', ' ')} {estimate(line)} (further in {line['worse']} of"
         f" {line['sources']} sources)"
         for _, line in found.switches.iterrows()
     ]
-    if not told:
-        return []
-    return [
-        "Where the training loss ranks all runs that are shorter than the objective's, and the"
-        " validation measure the others (drive= at its default, tuned on nothing), a search over"
-        " epochs ends so many standard deviations of a seed further from the best than without:"
-        f" {'; '.join(told)}. Exploratory. data/switches.csv"
-    ]
+    if told:
+        blocks.append(
+            "Where the training loss ranks all runs that are shorter than the objective's, and the"
+            " validation measure the others (drive= at its default, tuned on nothing), a search"
+            " over epochs ends so many standard deviations of a seed further from the best than"
+            f" without: {'; '.join(told)}. Exploratory. data/switches.csv"
+        )
+    return Section(title, blocks, half=True)
 
 
 def _tolerance(found: Findings) -> Section:
@@ -477,11 +467,11 @@ def _tolerance(found: Findings) -> Section:
     by = frame.set_index("rule")
     far = [number(by.loc[rule, "params"]) for rule in ("tolerance", "same λ")]
     title = f"By one tolerance two losses pick cells {far[0]} doublings apart, by one λ {far[1]}"
-    columns: Columns = [
-        ("one", "rule", "rule"),
-        ("parameters", "doublings apart", "± params"),
-        ("goal", "sd of seeds apart", "± goal"),
-    ]
+    columns = """
+        one  | parameters      | goal
+        rule | doublings apart | sd of seeds apart
+        rule | ± params        | ± goal
+    """
     text = (
         "Between the class that the validation measure picks and those that validation and training"
         f" loss pick, at the end of the run; the mean over {frame['sources'].iloc[0]} sources."
@@ -505,12 +495,11 @@ def _outside(found: Findings) -> Section:
             line[one["contrast"]] = f"{estimate(one)} {beside}".strip()
         lines.append(line | _by_kind(found.outside[found.outside["family"] == family]))
     frame = pd.DataFrame(lines).fillna("–")
-    columns: Columns = [
-        ("data", "sources at most", "family"),
-        *((*SHORT[name], name) for name in TITLES if name in frame),
-        ("goal: measure", "by measure, loss", "measure"),
-        ("goal: loss", "by loss, measure", "loss"),
-    ]
+    columns = """
+        data            |           | goal: measure    | goal: loss
+        sources at most |           | by measure, loss | by loss, measure
+        family          | contrasts | measure          | loss
+    """
     text = (
         "Difference of τ, its 95 % interval, and what it is beside ours; last, plain means of the"
         " τ of validation at the end. Sources combine by the random-effects model, whose weights"
@@ -534,14 +523,11 @@ def _by_kind(outside: pd.DataFrame) -> dict[str, str]:
 
 def _within(found: Findings) -> Section:
     """Which signal chooses an epoch of one run, and what other papers measured."""
-    columns: Columns = [
-        ("data", "", "family"),
-        ("epoch chosen by", "", "chosen_by"),
-        ("lost", "", "difference 4"),
-        ("95 %", "from", "low 4"),
-        ("", "to", "high 4"),
-        ("unit", "", "unit"),
-    ]
+    columns = """
+        data   | epoch chosen by | lost         | 95 %  |        | unit
+               |                 |              | from  | to     |
+        family | chosen_by       | difference 4 | low 4 | high 4 | unit
+    """
     text = (
         "Test measure at the chosen epoch of a run, less that at the run's best epoch"
         f" (exploratory). {NO_CURVES} data/epochs.csv"
@@ -579,39 +565,38 @@ def _controls(found: Findings) -> Section:
     frame = found.controls
     if frame.empty:
         return Section("Negative controls", ["Too few sources for any."], half=True)
-    names = [name for name in TITLES if name in frame.columns]
-    columns: Columns = [
-        ("studies that decide", f"of {frame['studies'].max()}", "control"),
-        *((*SHORT[name], lambda line, name=name: f"{line[name]:.1%}") for name in [*names, "any"]),
-    ]
+    told = frame.copy()
+    for name in told.columns.drop(["control", "studies"]):
+        told[name] = told[name].map("{:.1%}".format)
+    columns = f"""
+        studies that decide           |           | any
+        of {frame["studies"].max()}   |           |
+        control                       | contrasts | any
+    """
     null = frame[~frame["control"].str.startswith("an effect")]["any"].max()
     title = f"Without an effect at most {null:.1%} of the studies decide anything"
     text = (
         "The last line: how often an effect of .05 in every contrast is decided. data/controls.csv"
     )
-    return Section(title, [_listed(frame, columns), note(text)])
+    return Section(title, [_listed(told, columns), note(text)])
 
 
 def _tasks(found: Findings) -> Section:
+    every = [one for n in LENGTHS for one in of_length(found.judged, n)]
     lines = []
     for one in of_length(found.judged, 1):
         table = one.table
-        longer = [other for n in LENGTHS for other in of_length(found.judged, n)]
-        same = [other for other in longer if other.table.task == table.task]
+        same = [other.taus for other in every if other.table.task == table.task]
         line = {"task": table.task, "source": table.source, "measure": table.measure}
         line |= {"classes": len(table.classes), "agreement": one.agreement}
         for name in TITLES:
-            each = (number(o.taus[name][0]) if name in o.taus else "–" for o in same)
-            line[name] = " ".join(each)
+            line[name] = " ".join(number(o[name][0]) if name in o else "–" for o in same)
         lines.append(line)
-    columns: Columns = [
-        ("task", "", "task"),
-        ("source", "", "source"),
-        ("judged by", "", "measure"),
-        ("classes", "", "classes"),
-        ("two seeds", "", "agreement 2"),
-        *((*SHORT[name], name) for name in TITLES),
-    ]
+    columns = """
+        task | source | judged by | classes | two seeds   |
+             |        |           |         |             |
+        task | source | measure   | classes | agreement 2 | contrasts
+    """
     text = "Contrasts at the lengths that the task has, of ×1, ×4 and ×8. data/signals.csv"
     return Section("By task", [_listed(pd.DataFrame(lines), columns, 3), note(text)])
 
@@ -622,13 +607,11 @@ def _losses(found: Findings) -> Section:
         return Section("Losses that train", ["No other loss trained."], half=True)
     seen = frame[frame["holm"] < 0.05].sort_values("difference")
     worse, better = seen[seen["difference"] < 0], seen[seen["difference"] > 0]
-    columns: Columns = [
-        ("task", "", "task"),
-        ("trained by", "", "loss"),
-        ("instead of", "", "usual"),
-        ("τ", "95 %", "±"),
-        ("p", "Holm", "holm 3"),
-    ]
+    columns = """
+        task | trained by | instead of | τ    | p
+             |            |            | 95 % | Holm
+        task | loss       | usual      | ±    | holm 3
+    """
     text = (
         "That loss's own validation value, less the usual loss's validation measure, both against"
         " the usual goal; at most five at each end are shown. data/losses.csv"
@@ -649,26 +632,14 @@ def _beside(found: Findings) -> Section:
             f" {number(line['over_all'])} over {line['points']} tasks × lengths,"
             f" {number(line['within'])} within lengths."
         )
-    versions = [
-        part.assign(which=which)
-        for which, part in (("classes 0 to 49, exploratory", found.pilot),)
-        if len(part)
-    ]
-    every = pd.concat([found.besides, *versions])
-    lines = []
-    for which, part in every[every["length"] == 1].groupby("which", sort=False):
-        lines.append(
-            {"which": which, **{line["contrast"]: estimate(line) for _, line in part.iterrows()}}
-        )
-    frame = pd.DataFrame(lines)
-    for name in TITLES:
-        if name in frame.columns:
-            told = "; ".join(
-                f"{line['which']} {line[name]}"
-                for _, line in frame.iterrows()
-                if isinstance(line[name], str)
-            )
-            blocks.append(f"{TITLES[name].capitalize()}: {told}.")
+    every = found.besides
+    if len(found.pilot):
+        every = pd.concat([every, found.pilot.assign(which="classes 0 to 49, exploratory")])
+    every = every[every["length"] == 1]
+    for name, title in TITLES.items():
+        some = every[every["contrast"] == name]
+        told = [f"{line['which']} {estimate(line)}" for _, line in some.iterrows()]
+        blocks += [f"{title.capitalize()}: {'; '.join(told)}."] if told else []
     for _, line in found.short_runs.iterrows():
         name = "training loss" if line["split"] == "train" else f"validation {line['quantity']}"
         blocks.append(

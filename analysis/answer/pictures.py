@@ -25,12 +25,7 @@ _PANELS = [
 
 
 def kinds(sources: pd.DataFrame, caption: str) -> Picture:
-    """τ by kind, split and time, for two goals.
-
-    Args:
-        sources: Lines of split, quantity, time, goal, source and tau.
-        caption: How to read it.
-    """
+    """τ by kind, split and time, for two goals, of lines with these, a source and tau."""
     return Picture("kinds", caption, lambda width: _kinds(sources, width), WIDE)
 
 
@@ -98,13 +93,8 @@ def _lines(canvas: Canvas, own: pd.DataFrame, goal: str, x: Scale, y: Scale) -> 
 def forest(
     sources: pd.DataFrame, means: pd.DataFrame, outside: pd.DataFrame, caption: str
 ) -> Picture:
-    """Every contrast by source, the mean with the interval of a new source, and other data.
-
-    Args:
-        sources: Lines of contrast, source, difference, low and high.
-        means: Lines of contrasts of one length.
-        outside: Lines of replications: family, contrast, difference, low and high.
-        caption: How to read it.
+    """Every contrast of one length by source, the mean with the interval of a new source, and other
+    data: lines of `sources.csv`, `contrasts.csv` and `replications.csv`.
     """
     return Picture("forest", caption, lambda w: _forest(sources, means, outside, w), WIDE)
 
@@ -131,17 +121,12 @@ def _forest(
         at_title = 0.0 if narrow else start
         canvas.text(at_title, down + 14, TITLES[name], size=12, colour="ink", bold=True)
         _band(canvas, x, down + 24, down + block - 30)
-        texts = number == 0 or narrow
+        named = label if number == 0 or narrow else 0.0
         own = sources[sources["contrast"] == name].set_index("source")
-        at = down + 36.0
-        for row in rows:
-            if texts:
-                canvas.text(label, at + 4, row, size=12, align="right", colour="ink")
-            if row in own.index:
-                _interval(canvas, x, at, own.loc[row], OWN)
-            at += _ROW
-        at = _mean(canvas, x, at, means[means["contrast"] == name].iloc[0], label, texts)
-        _outside(canvas, x, at, outside, name, families, label if texts else 0.0)
+        at = _rows(canvas, x, down + 36.0, own, rows, OWN, named)
+        at = _mean(canvas, x, at, means[means["contrast"] == name].iloc[0], named)
+        others = outside[outside["contrast"] == name].set_index("family")
+        _rows(canvas, x, at, others, families, OUTSIDE, named)
     return canvas
 
 
@@ -153,15 +138,33 @@ def _band(canvas: Canvas, x: Scale, top: float, bottom: float) -> None:
         canvas.text(x(value), bottom + 16, text, align="center")
 
 
-def _interval(canvas: Canvas, x: Scale, at: float, line: pd.Series, style: Style) -> None:
-    canvas.line([(x(line["low"]), at), (x(line["high"]), at)], colour=style, width=3, opacity=0.55)
-    canvas.mark(x(line["difference"]), at, style, 9.0)
+def _rows(
+    canvas: Canvas,
+    x: Scale,
+    at: float,
+    lines: pd.DataFrame,
+    names: Sequence[str],
+    style: Style,
+    label: float,
+) -> float:
+    """Intervals below each other, with their names where there is a place for a label."""
+    colour = "quiet" if style is OUTSIDE else "ink"
+    for name in names:
+        if label:
+            canvas.text(label, at + 4, name, size=12, align="right", colour=colour)
+        if name in lines.index:
+            line = lines.loc[name]
+            ends = [(x(line["low"]), at), (x(line["high"]), at)]
+            canvas.line(ends, colour=style, width=3, opacity=0.55)
+            canvas.mark(x(line["difference"]), at, style, 9.0)
+        at += _ROW
+    return at
 
 
-def _mean(canvas: Canvas, x: Scale, at: float, line: pd.Series, label: float, texts: bool) -> float:
+def _mean(canvas: Canvas, x: Scale, at: float, line: pd.Series, label: float) -> float:
     """A diamond from end to end of the interval, and where a new source would lie."""
     at += _ROW / 2
-    if texts:
+    if label:
         text = f"all {line['sources']} sources"
         canvas.text(label, at + 4, text, size=12, align="right", colour="ink", bold=True)
         canvas.text(label, at + 4 + _ROW * 0.8, "dashed: a new source", align="right")
@@ -173,31 +176,8 @@ def _mean(canvas: Canvas, x: Scale, at: float, line: pd.Series, label: float, te
     return at + 1.5 * _ROW
 
 
-def _outside(
-    canvas: Canvas,
-    x: Scale,
-    at: float,
-    outside: pd.DataFrame,
-    name: str,
-    families: Sequence[str],
-    label: float,
-) -> None:
-    for family in families:
-        if label:
-            canvas.text(label, at + 4, family, size=12, align="right", colour="quiet")
-        part = outside[(outside["family"] == family) & (outside["contrast"] == name)]
-        if len(part):
-            _interval(canvas, x, at, part.iloc[0], OUTSIDE)
-        at += _ROW
-
-
 def bars(shares: pd.DataFrame, caption: str) -> Picture:
-    """Shares of variance as bars.
-
-    Args:
-        shares: Lines of component and share.
-        caption: How to read it.
-    """
+    """Shares of variance as bars, of lines of component and share."""
 
     def draw(width: float) -> Canvas:
         canvas = Canvas(width, len(shares) * 30.0 + 6)
