@@ -24,6 +24,8 @@ from surrogate_nas.study.orders import NOISE, ONE_QUANTITY, others, signs
 
 RESAMPLES = 1000
 HALVES = 400
+_BLOCK = 128
+"""Resamples whose regret is computed at a time: in a processor's cache."""
 CONTRASTED: dict[str, Key] = {
     "valid_loss": ("valid", "loss", 100),
     "train": ("train", "loss", 100),
@@ -117,18 +119,26 @@ def regret(signal: Values, goal: Values, chosen: NDArray[np.bool_]) -> float:
     """What a signal loses among random halves, the mean over seeds, in the goal's unit."""
     lost = []
     for values, wanted in zip(signal, others(goal), strict=True):
-        seen = np.where(chosen, values, np.inf)
-        picked = seen == seen.min(axis=1, keepdims=True)
+        picked = chosen & (values == _least(values, chosen)[:, None])
         got = (picked * wanted).sum(axis=1) / picked.sum(axis=1)
-        lost.append(got - np.where(chosen, wanted, np.inf).min(axis=1))
+        lost.append(got - _least(wanted, chosen))
     return float(np.mean(lost))
+
+
+def _least(values: Values, chosen: NDArray[np.bool_]) -> Values:
+    """The smallest value of each half."""
+    order = values.argsort()
+    return values[order[chosen[:, order].argmax(axis=1)]]
 
 
 def regret_resampled(signal: Values, goal: Values, counts: Values) -> Values:
     """The same for resampled classes, over all halves instead of some, by resample."""
+    starts = range(0, len(counts), _BLOCK)
+    blocks = [counts[start : start + _BLOCK] for start in starts]
     lost = []
     for values, wanted in zip(signal, others(goal), strict=True):
-        lost.append(_picked(values, wanted, counts) - _picked(wanted, wanted, counts))
+        each = [_picked(values, wanted, one) - _picked(wanted, wanted, one) for one in blocks]
+        lost.append(np.concatenate(each))
     return np.mean(lost, axis=0)
 
 
@@ -146,7 +156,7 @@ def _picked(values: Values, wanted: Values, counts: Values) -> Values:
     return (-np.diff(none_yet, axis=1, prepend=1.0) * mean).sum(axis=1)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=32)
 def _absent(most: int) -> Values:
     """The chance that none of `a` among `n` is in a random half, at ``[n, a]``."""
     n = np.arange(most + 1)[:, None]
