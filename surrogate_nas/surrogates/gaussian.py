@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ __all__ = [
     "Places",
     "FittedProcess",
     "Scaling",
+    "climbed",
     "matern_of_squares",
     "most_likely",
     "most_likely_weights",
@@ -554,12 +555,39 @@ def most_likely(
         variance = max(float(yy - y1**2 / one) / n, _LEAST_VARIANCE)
         return float(-n * np.log(variance) - 2 * np.log(np.diag(root)).sum())
 
+    return climbed(start, GRID, ("noise", "length", "shared"), likelihood)
+
+
+_Point = TypeVar("_Point", bound=NamedTuple)
+
+
+def climbed(
+    start: _Point,
+    grid: _Point,
+    axes: Sequence[str],
+    likelihood: Callable[[_Point], float],
+) -> _Point:
+    """Climb a grid along one axis after another, until no step along any is more likely.
+
+    Args:
+        start: A point of it.
+        grid: The values along each axis.
+        axes: The fields of a point, in the order in which they are tried.
+        likelihood: Of a point; asked for several times.
+
+    Example:
+        >>> grid = Hyper((1.0, 2.0), (0.0,), (0.1, 0.3))
+        >>> climbed(
+        ...     Hyper(1.0, 0.0, 0.1), grid, ("noise", "length"), lambda at: at.length + at.noise
+        ... )
+        Hyper(length=2.0, shared=0.0, noise=0.3)
+    """
     best = start
     for _ in range(_MOST_SWEEPS):
         before = best
-        for axis in ("noise", "length", "shared"):
+        for axis in axes:
             best = max(
-                (best._replace(**{axis: value}) for value in getattr(GRID, axis)), key=likelihood
+                (best._replace(**{axis: value}) for value in getattr(grid, axis)), key=likelihood
             )
         if best == before:
             break
