@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from surrogate_nas.core.arguments import check_number, check_whole
 from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space
-from surrogate_nas.space.trial import Trial
+from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.base import Strategy
 from surrogate_nas.surrogates import Prediction, Surrogate, make_model, model_class
 
@@ -303,7 +303,7 @@ class Guided(Strategy):
         self._failed.update(trial.cell for trial in trials if trial.failure)
         self._waiting.difference_update(trial.cell for trial in trials)
 
-    def ask(self, n: int) -> Sequence[Cell]:
+    def ask(self, n: int) -> Sequence[Cell | Request]:
         """Propose cells that were not asked for yet, or random ones once every cell was."""
         missing = self.first_cells - len(self._observed) - len(self._waiting)
         if missing > 0:
