@@ -68,6 +68,16 @@ class EvaluationError(UserError):
         return self.reason
 
 
+def in_a_line(error: BaseException | None) -> str:
+    """The kind of an error and what it says, in one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"
+
+
+def reason_of(error: BaseException) -> str:
+    """What an error says, in one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def unknown(
     what: str,
     given: object,

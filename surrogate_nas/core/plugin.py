@@ -10,7 +10,7 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, in_a_line
 
 _origins: dict[str, tuple[Path, str]] = {}
 
@@ -39,10 +39,7 @@ def import_file(path: Path, what: str) -> ModuleType:
         raise
     except BaseException as error:
         del sys.modules[spec.name], _origins[spec.name]
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{path} cannot be imported: {type(error).__name__}: {reason:.300}."
-        ) from error
+        raise UserError(f"{path} cannot be imported: {in_a_line(error)}.") from error
     return module
 
 

@@ -21,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need, opened
 from surrogate_nas.core.plugin import check_file, import_file
 
@@ -258,10 +258,7 @@ def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{point.value} cannot be imported: {type(error).__name__}: {reason:.300}."
-        ) from error
+        raise UserError(f"{point.value} cannot be imported: {in_a_line(error)}.") from error
 
 
 def described_at(place: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar, cast
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, in_a_line
 from surrogate_nas.runtime.worker import Payload, do, end
 
 AGAIN = "What was finished is kept; run the same command again to go on, on any engine."
@@ -143,8 +143,3 @@ class JobPool:
 
 class _Plain(Engine):
     """What is taken for granted of an executor that says nothing."""
-
-
-def in_a_line(error: BaseException | None) -> str:
-    """What a library says, as part of a line of ours."""
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.300}"

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError, unknown
+from surrogate_nas.core.errors import UserError, in_a_line, unknown
 from surrogate_nas.core.extras import need
 from surrogate_nas.core.metrics import Quantity
 from surrogate_nas.core.reference import parse_reference, suffix_of
@@ -258,6 +258,4 @@ def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
 
 
 def _reason(error: Exception) -> str:
-    """What an error says, in one line."""
-    said = " ".join(str(error).split()).rstrip(".")
-    return f"{type(error).__name__}: {said:.300}"
+    return in_a_line(error).rstrip(".")

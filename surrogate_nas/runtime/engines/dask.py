@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.executor import AGAIN, Engine, in_a_line
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.runtime.executor import AGAIN, Engine
 from surrogate_nas.runtime.worker import Payload, end, know
 
 if TYPE_CHECKING:

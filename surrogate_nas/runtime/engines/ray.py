@@ -16,8 +16,8 @@ from contextlib import suppress
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from surrogate_nas.core.errors import UserError
-from surrogate_nas.runtime.executor import AGAIN, Engine, in_a_line
+from surrogate_nas.core.errors import UserError, in_a_line
+from surrogate_nas.runtime.executor import AGAIN, Engine
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

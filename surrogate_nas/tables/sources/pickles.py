@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import ZipFile
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.files.paths import printable
 
 MOST_TUPLES = 20_000
@@ -75,8 +75,8 @@ def read_pickle(
     except UserError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{printable(origin)} is damaged: {printable(reason):.300}.") from error
+        reason = printable(reason_of(error))
+        raise UserError(f"{printable(origin)} is damaged: {reason:.300}.") from error
 
 
 def read_pickle_file(

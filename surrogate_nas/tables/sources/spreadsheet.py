@@ -29,7 +29,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Sampled, Space, choices_of, listed
@@ -76,8 +76,8 @@ def read_rows(path: Path) -> Iterator[list[str]]:
             " CSV file."
         ) from error
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"Cannot read {printable(path)}: {printable(reason):.300}.") from error
+        reason = printable(reason_of(error))
+        raise UserError(f"Cannot read {printable(path)}: {reason:.300}.") from error
 
 
 def _csv(path: Path) -> Iterator[list[str]]:

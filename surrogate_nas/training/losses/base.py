@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from surrogate_nas.core.arguments import check_number
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, in_a_line
 from surrogate_nas.training.arrays import Array, Gradient, as_array
 from surrogate_nas.training.machine import loaded
 
@@ -192,5 +192,4 @@ def _checked_gradient(
 
 
 def _failure(name: str, error: Exception) -> UserError:
-    message = " ".join(str(error).split())
-    return UserError(f"The loss {name} failed: {type(error).__name__}: {message:.300}.")
+    return UserError(f"The loss {name} failed: {in_a_line(error)}.")

@@ -16,7 +16,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.tables.sources.base import declared
 
 if TYPE_CHECKING:
@@ -70,10 +70,9 @@ def read(name: str) -> Table:
             UnpicklingError,
             BadZipFile,
         ) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
             raise UserError(
-                f"A file of {repository} in {fetching.folder()} is damaged ({reason:.200}): run"
-                " snas data fetch nb201."
+                f"A file of {repository} in {fetching.folder()} is damaged"
+                f" ({reason_of(error):.200}): run snas data fetch nb201."
             ) from error
     return table
 
