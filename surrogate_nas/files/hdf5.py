@@ -21,8 +21,10 @@ import h5py
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from surrogate_nas.files.formats import RELEASE
+from surrogate_nas.core.errors import UserError, reason_of
+from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.regular import open_regular
+from surrogate_nas.files.replacing import write_whole
 
 ERRORS = (
     OSError,
@@ -50,6 +52,75 @@ _CAN_STAY_OPEN = hasattr(os, "pread")
 """Elsewhere (on Windows) a file that is open cannot be replaced, so it is opened for every
 reading.
 """
+
+
+@contextmanager
+def writing(path: Path, kind: str, **texts: str) -> Iterator[h5py.File]:
+    """Give a new file of one of our formats, which takes the place of `path` when the block ends.
+
+    Args:
+        path: The file to make or replace.
+        kind: The format, one of `FORMATS`.
+        texts: Its attributes.
+
+    Raises:
+        UserError: The folder cannot be written, or the disk is full.
+    """
+    image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
+    with h5py.File(image, "w", libver=LIBVER) as file:
+        file.attrs["version"] = FORMATS[kind].version
+        set_texts(file, {"format": _format_text(kind), RELEASE: this_release(), **texts})
+        yield file
+    write_whole(path, image.getvalue())
+
+
+def _format_text(kind: str) -> str:
+    return f"surrogate_nas {FORMATS[kind].what}"
+
+
+def is_of(file: h5py.File, kind: str) -> bool:
+    """Whether an open file says that it is of one of our formats."""
+    return says(file, "format", _format_text(kind))
+
+
+def check_kind(path: Path, file: h5py.File, kind: str, otherwise: str) -> None:
+    """Refuse a file of another format or version.
+
+    Args:
+        path: The file.
+        file: It, open.
+        kind: The format that it should have, one of `FORMATS`.
+        otherwise: What to say where it has another.
+
+    Raises:
+        UserError: It has another.
+    """
+    version = number(file, "version") if "format" in file.attrs else None
+    # the first version wrote its texts in another way
+    is_first = version == 1 < FORMATS[kind].version
+    if version is None or not (is_first or is_of(file, kind)):
+        raise UserError(otherwise)
+    check_version(path, kind, version, release(file))
+
+
+@contextmanager
+def guarded(what: str, then: str, errors: tuple[type[Exception], ...] = ERRORS) -> Iterator[None]:
+    """Say in a line what is wrong with a file that is read in the block.
+
+    Args:
+        what: The file, as the line begins.
+        then: What to do about it.
+        errors: What is raised where it is damaged.
+
+    Raises:
+        UserError: It is damaged.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except errors as error:
+        raise UserError(f"{what} is damaged ({reason_of(error):.300}). {then}") from error
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import io
 import json
 import os
 import platform
@@ -25,17 +24,13 @@ from numpy.typing import NDArray
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.core.version import __version__
-from surrogate_nas.files import write_whole
 from surrogate_nas.files.content import made
-from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Enumerable, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.surrogates import MODELS, model_class
 from surrogate_nas.surrogates.base import Surrogate
 
-FORMAT = "surrogate_nas surrogate"
-VERSION = FORMATS["surrogate"].version
 _DEPTH = 10
 _MOST_ITEMS = 10_000
 """Groups within groups, and arrays and groups in all; a model's parts have no more."""
@@ -124,8 +119,6 @@ def save(
     Raises:
         UserError: Nothing was learned yet, or the file cannot be written.
     """
-    import h5py
-
     from surrogate_nas.files import hdf5
 
     if card.model not in MODELS:
@@ -140,13 +133,9 @@ def save(
         ("settings", model.settings()),
     ):
         arrays[name] = np.frombuffer(json.dumps(content).encode(), dtype=np.uint8)
-    image = io.BytesIO()
-    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
-        file.attrs["version"] = VERSION
-        hdf5.set_texts(file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(arrays)})
+    with hdf5.writing(path, "surrogate", digest=_digest(arrays)) as file:
         for name, array in arrays.items():
             file[name] = array
-    write_whole(path, image.getvalue())
 
 
 def is_surrogate(path: Path) -> bool:
@@ -155,7 +144,7 @@ def is_surrogate(path: Path) -> bool:
 
     try:
         with hdf5.opened(path) as file:
-            return hdf5.says(file, "format", FORMAT)
+            return hdf5.is_of(file, "surrogate")
     except hdf5.ERRORS:
         return False
 
@@ -173,9 +162,11 @@ def load(path: Path) -> Fitted:
 
     if not os.path.isfile(path):
         raise UserError(f"There is no surrogate file {printable(path)}; snas fit makes one.")
-    try:
+    what = f"The surrogate file {printable(path)}"
+    with hdf5.guarded(what, "Make it anew with snas fit.", (Exception,)):
         with hdf5.opened(path) as file:
-            _check_kind(path, file)
+            otherwise = f"{path} is no fitted surrogate; snas fit makes one."
+            hdf5.check_kind(path, file, "surrogate", otherwise)
             arrays = _read_arrays(file)
             digest = hdf5.text(file, "digest")
         if _digest(arrays) != digest:
@@ -183,26 +174,6 @@ def load(path: Path) -> Fitted:
         fitted = _fitted(arrays, digest)
         _try_out(fitted)
         return fitted
-    except UserError:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"The surrogate file {printable(path)} is damaged ({reason:.300}). Make it anew with"
-            " snas fit."
-        ) from error
-
-
-def _check_kind(path: Path, file: Any) -> None:
-    """Refuse what is no model, and a model of another version; the first one wrote its texts in
-    another way.
-    """
-    from surrogate_nas.files import hdf5
-
-    version = hdf5.number(file, "version") if "format" in file.attrs else None
-    if version is None or (version != 1 and not hdf5.says(file, "format", FORMAT)):
-        raise UserError(f"{path} is no fitted surrogate; snas fit makes one.")
-    check_version(path, "surrogate", version, hdf5.release(file))
 
 
 def _read_arrays(file: Any) -> dict[str, NDArray[Any]]:

@@ -1,7 +1,7 @@
 """Tables: a benchmark's answers in memory (`Table`) and in a file (`TableFile`, `write_table`)."""
 
 from surrogate_nas.tables.compact import read_compact, write_compact
-from surrogate_nas.tables.file import FORMAT, VERSION, PartOfTable, TableFile, write_table
+from surrogate_nas.tables.file import PartOfTable, TableFile, write_table
 from surrogate_nas.tables.table import (
     CLASS_METRIC,
     UNKNOWN_SEEDS,
@@ -17,9 +17,7 @@ from surrogate_nas.tables.table import (
 
 __all__ = [
     "CLASS_METRIC",
-    "FORMAT",
     "UNKNOWN_SEEDS",
-    "VERSION",
     "ColumnKey",
     "Contents",
     "MemoryTable",

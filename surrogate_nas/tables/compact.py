@@ -18,7 +18,6 @@ place of digits: their whole numbers are values times that power of ten.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 from pathlib import Path
@@ -30,16 +29,13 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import hdf5, replacing
+from surrogate_nas.files import hdf5
 from surrogate_nas.files.content import made
-from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import listed, space_named
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables.table import TEXTS, ColumnKey, MemoryTable, Table, Values, details
 
-FORMAT = "surrogate_nas compact table"
-VERSION = FORMATS["compact"].version
 MISSING = np.iinfo(np.int32).min
 _DIGITS = {"cost": 3}
 """How many a metric's numbers keep, by quantity."""
@@ -98,12 +94,7 @@ def write_compact(table: Table, path: Path) -> None:
     content = {"texts": texts, "network": table.network.settings, "metrics": metrics}
     index = json.dumps(content).encode()
     values = np.concatenate(whole)
-    image = io.BytesIO()
-    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
-        file.attrs["version"] = VERSION
-        hdf5.set_texts(
-            file, {"format": FORMAT, RELEASE: this_release(), "digest": _digest(index, values)}
-        )
+    with hdf5.writing(path, "compact", digest=_digest(index, values)) as file:
         for name, array in (("index", np.frombuffer(index, dtype=np.uint8)), ("values", values)):
             chunks = (min(len(array), _CHUNK),)
             file.create_dataset(
@@ -114,8 +105,6 @@ def write_compact(table: Table, path: Path) -> None:
                 compression_opts=9,
                 shuffle=True,
             )
-    with replacing(path) as temporary:
-        temporary.write_bytes(image.getvalue())
 
 
 def digits_of(metric: Metric) -> int:
@@ -199,23 +188,16 @@ def read_compact(path: Path) -> MemoryTable:
     """
     if not os.path.isfile(path):
         raise UserError(f"There is no table at {printable(path)}.")
-    try:
-        with hdf5.opened(path) as file:
-            if not hdf5.says(file, "format", FORMAT):
-                raise UserError(f"{printable(path)} is no {FORMAT}.")
-            check_version(path, "compact", hdf5.number(file, "version"), hdf5.release(file))
-            index = _bounded(file, "index", np.uint8).tobytes()
-            values = _bounded(file, "values", np.int32)
-            if _digest(index, values) != hdf5.text(file, "digest"):
-                raise ValueError("its content was altered")
-            return MemoryTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
-    except UserError:
-        raise
-    except hdf5.ERRORS as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"The table {printable(path)} is damaged ({reason}). Make or fetch it again."
-        ) from error
+    what = f"The table {printable(path)}"
+    with hdf5.guarded(what, "Make or fetch it again."), hdf5.opened(path) as file:
+        hdf5.check_kind(
+            path, file, "compact", f"{printable(path)} is no surrogate_nas compact table."
+        )
+        index = _bounded(file, "index", np.uint8).tobytes()
+        values = _bounded(file, "values", np.int32)
+        if _digest(index, values) != hdf5.text(file, "digest"):
+            raise ValueError("its content was altered")
+        return MemoryTable(_table(json.loads(index), values), hdf5.text(file, "digest"))
 
 
 def _bounded(file: h5py.File, name: str, dtype: type[np.generic]) -> NDArray[Any]:

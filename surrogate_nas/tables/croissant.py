@@ -221,7 +221,7 @@ def _opened(path: Path) -> _Opened:
     """A table of either format."""
     try:
         with hdf5.opened(path) as file:
-            is_compact = hdf5.says(file, "format", compact.FORMAT)
+            is_compact = hdf5.is_of(file, "compact")
     except hdf5.ERRORS:
         is_compact = False  # the other reader says what is wrong
     table = compact.read_compact(path) if is_compact else TableFile(path)

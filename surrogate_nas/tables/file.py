@@ -17,12 +17,11 @@ its place.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -34,8 +33,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import hdf5, replacing
-from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, this_release
+from surrogate_nas.files import hdf5
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.tables.table import (
@@ -52,10 +50,6 @@ from surrogate_nas.tables.table import (
     epochs_text,
 )
 
-FORMAT = "surrogate_nas table"
-"""What a table's file says that it is."""
-VERSION = FORMATS["table"].version
-"""Of the format that is written."""
 _MOST_LISTED = 1_000_000
 """The cells of a space that a file defines; listing more would take more memory than a table is
 worth.
@@ -98,14 +92,8 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
         "chunks": (min(max(index.n_cells, 1), _CHUNK),),
     }
     storage = packing if compressed else {}
-    image = io.BytesIO()  # HDF5 itself does not survive a full disk, so it writes to memory
-    with h5py.File(image, "w", libver=hdf5.LIBVER) as file:
-        file.attrs["version"] = VERSION
-        seal = hashlib.sha256(content).hexdigest()
-        hdf5.set_texts(
-            file,
-            {"format": FORMAT, RELEASE: this_release(), "seal": seal, **_file_attributes(index)},
-        )
+    seal = hashlib.sha256(content).hexdigest()
+    with hdf5.writing(path, "table", seal=seal, **_file_attributes(index)) as file:
         file["index"] = np.frombuffer(content, dtype=np.uint8)
         file.create_group("columns")
         for name, metric in index.metrics.items():
@@ -123,8 +111,6 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
             run = file[f"columns/{name}/{epochs_text(epochs)}"]
             run.create_dataset(N_SEEDS, data=counts, **storage)
             hdf5.set_texts(run, {"source": index.sources[name, epochs]})
-    with replacing(path) as temporary:
-        temporary.write_bytes(image.getvalue())
 
 
 def _file_attributes(index: Index) -> dict[str, str]:
@@ -164,7 +150,7 @@ class TableFile(TableView):
         self.path = path
         self._file = self._opened()
         with self._reading() as file:
-            _check_kind(file, path)
+            hdf5.check_kind(path, file, "table", f"{path} is not a surrogate_nas table file.")
             self._index = _read_index(file)
             attributes = _file_attributes(self._index)
             for key, value in attributes.items():
@@ -264,19 +250,9 @@ class TableFile(TableView):
         with self._guarded(), self._file.reading() as file:
             yield file
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        """Say in a line what is wrong with the file."""
-        try:
-            yield
-        except UserError:
-            raise
-        except hdf5.ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise UserError(
-                f"The table {printable(self.path)} is damaged ({reason}). Delete it and fetch or"
-                " import it again."
-            ) from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        what = f"The table {printable(self.path)}"
+        return hdf5.guarded(what, "Delete it and fetch or import it again.")
 
 
 class PartOfTable(TableView):
@@ -342,18 +318,6 @@ class PartOfTable(TableView):
             epochs: The length of the training run, or None.
         """
         return self._whole.n_seeds(metric, epochs)
-
-
-def _check_kind(file: h5py.File, path: Path) -> None:
-    """Refuse what is no table, and a table of another version; the first one wrote its texts in
-    another way.
-    """
-    if "format" not in file.attrs:
-        raise UserError(f"{path} is not a {FORMAT} file.")
-    version = hdf5.number(file, "version")
-    if version != 1 and not hdf5.says(file, "format", FORMAT):
-        raise UserError(f"{path} is not a {FORMAT} file.")
-    check_version(path, "table", version, hdf5.release(file))
 
 
 def _read_index(file: h5py.File) -> Index:
