@@ -160,3 +160,57 @@ def metric_named(name: str, *, description: str = "", source: str = "") -> Metri
         description=description,
         source=source,
     )
+
+
+def score_metric(
+    name: str,
+    unit: str,
+    quantity: Quantity,
+    description: str,
+    source: str = "analytic",
+    split: str = "",
+) -> Metric:
+    """How good a trained network is: final where the name begins with ``test_``.
+
+    Args:
+        name: The metric, such as ``valid_error@best``.
+        unit: Of its values.
+        quantity: Error, loss or quality.
+        description: One line.
+        source: Where it comes from.
+        split: What it was measured on; the beginning of the name if left out.
+    """
+    kind: Kind = "final" if name.startswith("test_") else "search"
+    split = split or name.partition("_")[0]
+    return Metric(name, unit, kind, quantity, split=split, description=description, source=source)
+
+
+def cost_metric(name: str, unit: str, description: str = "", source: str = "analytic") -> Metric:
+    """What a network costs, which a search may see.
+
+    Args:
+        name: The metric, such as ``latency@raspi4``.
+        unit: Of its values.
+        description: One line.
+        source: Where it comes from.
+    """
+    return Metric(name, unit, "search", "cost", description=description, source=source)
+
+
+def record_metric(
+    name: str,
+    unit: str,
+    description: str,
+    source: str = "analytic",
+    quantity: Quantity = "cost",
+) -> Metric:
+    """What is told of how a number came about, such as the seconds of a training.
+
+    Args:
+        name: The metric, such as ``train_seconds``.
+        unit: Of its values.
+        description: One line.
+        source: Where it comes from.
+        quantity: What kind of number it is.
+    """
+    return Metric(name, unit, "record", quantity, description=description, source=source)

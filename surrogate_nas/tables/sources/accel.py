@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import cost_metric, record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
@@ -85,33 +85,26 @@ def _fields() -> Iterator[Field]:
             f"top-{top} wrong, ImageNet's 50,000 validation images, {_PROXY}; not ImageNet's usual"
             " accuracy"
         )
-        error = Metric(
-            name,
-            "%",
-            "search",
-            "error",
-            split="valid",
-            description=description,
-        )
+        error = score_metric(name, "%", "error", description)
         yield Field(error, ("metrics", f"val_top{top}"), _accuracy, error_of_percent)
     description = "the whole proxy training, as recorded"
-    seconds = Metric("train_seconds", "s", "record", "cost", description=description)
+    seconds = record_metric("train_seconds", "s", description)
     yield Field(seconds, ("metrics", "train_time"), _positive)
     description = (
         "time an image at full throughput (1,000 / images a second), in batches; no latency"
     )
     for device in _DEVICES:
-        time = Metric(f"image_time@{device}", "ms", "search", "cost", description=description)
+        time = cost_metric(f"image_time@{device}", "ms", description)
         path = ("platform_perf", f"throughput_{device}", "throughput_mean")
         yield Field(time, path, _positive_or_missing, _milliseconds)
     for device in _LATENCY_DEVICES:
-        latency = Metric(f"latency@{device}", "ms", "search", "cost", description="of one image")
+        latency = cost_metric(f"latency@{device}", "ms", "of one image")
         path = ("platform_perf", f"latency_{device}", "latency_mean")
         yield Field(latency, path, _positive_or_missing)
     description = (
         "as recorded: with normalisation, activations, pooling and sums, which macs leaves out"
     )
-    macs = Metric("recorded_macs", "M", "search", "cost", description=description)
+    macs = cost_metric("recorded_macs", "M", description)
     yield Field(macs, ("model_info", "macs"), _positive)
 
 
@@ -165,7 +158,7 @@ def _record(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Any:
 def _table(records: list[Any], name: str) -> Table:
     cells, places = distinct(_cell(record["architecture"]) for record in records)
     choices = choices_of(cells)
-    params = Field(Metric("params", "M", "search", "cost"), _PARAMETERS, _positive)
+    params = Field(cost_metric("params", "M"), _PARAMETERS, _positive)
     check_sizes(
         mnasnet(),
         choices[places],

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import score_metric
 from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
@@ -88,14 +88,13 @@ def read_file(path: Path) -> Table:
             raw = [getattr(record, field) for record in records.values()]
             errors = np.full(len(space), np.nan)
             errors[order] = [100.0 - float(getattr(value, "value", value)) for value in raw]
-            metric = Metric(
+            metric = score_metric(
                 name,
                 "%",
-                "search",
                 "error",
+                f"CIFAR-10 test error {description}; nothing held out",
+                table.source,
                 split="test",
-                description=f"CIFAR-10 test error {description}; nothing held out",
-                source=table.source,
             )
             table.add(metric, None, errors)
     return table

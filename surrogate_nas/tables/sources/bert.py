@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.space import Cell, Sampled, choices_of
 from surrogate_nas.space.flexibert import NETWORK, flexibert
@@ -75,24 +75,17 @@ class _Training(NamedTuple):
 
 def _fields() -> Iterator[Field]:
     for field, meaning in _SCORES.items():
-        score = Metric(
-            f"valid_{field}",
-            "%",
-            "search",
-            "quality",
-            split="valid",
-            description=f"{meaning}; 100 × the score",
-        )
+        score = score_metric(f"valid_{field}", "%", "quality", f"{meaning}; 100 × the score")
         yield Field(score, ("scores", field))
     description = "of the pre-training, as recorded"
-    seconds = Metric("train_seconds", "s", "record", "cost", description=description)
+    seconds = record_metric("train_seconds", "s", description)
     yield Field(seconds, ("time_to_train",))
     other = "of an encoder with 256 hidden units and 1,024 in its MLPs, whatever the cell's own are"
-    params = Metric("recorded_params", "parameters", "record", "cost", description=other)
+    params = record_metric("recorded_params", "parameters", other)
     yield Field(params, ("row", _PARAMETERS))
     for field in _PROXIES:
         name = f"{field.lower().replace(' ', '_')}_proxy"
-        proxy = Metric(name, "", "record", "proxy", description=f"without training, {other}")
+        proxy = record_metric(name, "", f"without training, {other}", quantity="proxy")
         yield Field(proxy, ("row", field))
 
 

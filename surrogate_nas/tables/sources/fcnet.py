@@ -16,7 +16,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.fcnet import fcnet
 from surrogate_nas.space.network import Network
@@ -90,26 +90,17 @@ def read(name: str) -> Table:
         objective="valid_loss",
         network=network,
     )
-    loss = Metric(
+    loss = score_metric(
         "valid_loss",
         "MSE",
-        "search",
         "loss",
-        split="valid",
-        source=hpo.SOURCE,
-        description=(
+        (
             "mean squared error of the normalised target after the run, up to 1e8 where a seed"
             " diverged, which makes the mean; seeds by their order in the file"
         ),
+        hpo.SOURCE,
     )
-    seconds = Metric(
-        "train_seconds",
-        "s",
-        "record",
-        "cost",
-        source=hpo.SOURCE,
-        description="the whole run as recorded",
-    )
+    seconds = record_metric("train_seconds", "s", "the whole run as recorded", hpo.SOURCE)
     hpo.add(table, loss, EPOCHS, results["val_loss"])
     hpo.add(table, seconds, EPOCHS, results["train_time"])
     return table

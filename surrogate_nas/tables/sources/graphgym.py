@@ -25,7 +25,14 @@ from typing import NamedTuple
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Kind, Metric, Quantity
+from surrogate_nas.core.metrics import (
+    Kind,
+    Metric,
+    Quantity,
+    cost_metric,
+    record_metric,
+    score_metric,
+)
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
@@ -231,15 +238,7 @@ def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> Non
             if np.isfinite(values).all():
                 name, unit, meaning = _MEANINGS[quantity]
                 description = f"{meaning}, after the last epoch; mean over seeds"
-                metric = Metric(
-                    f"{split}_{name}",
-                    unit,
-                    kind,
-                    quantity,
-                    split=split,
-                    description=description,
-                    source=table.source,
-                )
+                metric = score_metric(f"{split}_{name}", unit, quantity, description, table.source)
                 table.add(metric, epochs, values)
                 _add_spread(table, metric, epochs, _column(runs, split, f"{field}_std"))
         seconds = Metric(
@@ -253,17 +252,10 @@ def _add_results(table: Table, epochs: int | None, runs: list[list[Run]]) -> Non
         table.add(seconds, None, _column(runs, split, "time_iter"))
     if has_diverged.any():
         description = "1 where the loss was no number; it then counts as the largest of the task"
-        diverged = Metric("diverged", "", "record", "structure", description=description)
+        diverged = record_metric("diverged", "", description, quantity="structure")
         table.add(replace(diverged, source=table.source), None, has_diverged.astype(np.float64))
     description = "as recorded; the width is set so that all networks on a task have about as many"
-    params = Metric(
-        "params",
-        "M",
-        "search",
-        "cost",
-        description=description,
-        source=table.source,
-    )
+    params = cost_metric("params", "M", description, table.source)
     table.add(params, None, _column(runs, "train", "params") / 1e6)
 
 

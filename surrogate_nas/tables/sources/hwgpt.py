@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Metric, cost_metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.gpt import GPT, NETWORK
@@ -98,25 +98,9 @@ def read_files(folders: Mapping[str, list[Path]], scale: str) -> Table:
         ),
     )
     inherited = "OpenWebText, with weights inherited from a supernet"
-    metric = Metric(
-        "valid_perplexity",
-        "",
-        "search",
-        "loss",
-        split="valid",
-        description=inherited,
-        source=source,
-    )
+    metric = score_metric("valid_perplexity", "", "loss", inherited, source)
     table.add(metric, None, values, 1)
-    metric = Metric(
-        "valid_error",
-        "%",
-        "search",
-        "error",
-        split="valid",
-        description=f"next tokens wrong, {inherited}",
-        source=source,
-    )
+    metric = score_metric("valid_error", "%", "error", f"next tokens wrong, {inherited}", source)
     table.add(metric, None, error_of_share(accuracies), 1)
     places = {cell: place for place, cell in enumerate(perplexity)}
     for folder, paths in sorted(folders.items()):
@@ -203,42 +187,21 @@ def _device(
         )
 
     if kind == "mem":
-        metric = Metric(
-            f"memory@{device}",
-            "MB",
-            "search",
-            "cost",
-            description="of a forward pass",
-            source=source,
-        )
+        metric = cost_metric(f"memory@{device}", "MB", "of a forward pass", source)
         yield metric, medians(_LATENCY, lambda record: [float(record["mean_mem"])])
         return
     beginnings = {path.name[: len(_ENERGY)] for path in paths}
     if any(name.startswith(_LATENCY) for name in beginnings):
         batch = f"{_SEQUENCES[scale]} sequences" if scale in _SEQUENCES else "a batch"
         described = f"of a forward pass of {batch}, the median of the readings"
-        metric = Metric(
-            f"latency@{device}",
-            "ms",
-            "search",
-            "cost",
-            description=described,
-            source=source,
-        )
+        metric = cost_metric(f"latency@{device}", "ms", described, source)
         yield metric, medians(_LATENCY, _latencies)
     if _ENERGY in beginnings:
         described = (
             "the median of the readings of the authors' tracker; over how many passes one is, is"
             " not stated"
         )
-        metric = Metric(
-            f"energy@{device}",
-            "Wh",
-            "search",
-            "cost",
-            description=described,
-            source=source,
-        )
+        metric = cost_metric(f"energy@{device}", "Wh", described, source)
         yield (
             metric,
             _WATT_HOURS

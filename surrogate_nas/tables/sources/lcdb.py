@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric, Quantity
+from surrogate_nas.core.metrics import Metric, Quantity, record_metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace, Sampled
 from surrogate_nas.space.network import Network
@@ -270,25 +270,20 @@ def table_of(name: str, sheets: dict[str, Scores]) -> Table:
             ),
         )
         for kind, one in held.items():
+            name, unit, quantity, meaning, _, convert = _KINDS[kind]
             for split, scores in zip(_SPLITS, one.scores[:, :, learners], strict=True):
-                metric = _metric(split, _KINDS[kind], table.source)
-                _add(table, metric, one.sizes, _KINDS[kind].convert(scores))
-        seconds = Metric(
-            "train_seconds",
-            "s",
-            "record",
-            "cost",
-            description="of fitting, on machines that are not stated",
-            source=table.source,
+                metric = score_metric(f"{split}_{name}", unit, quantity, meaning, table.source)
+                _add(table, metric, one.sizes, convert(scores))
+        seconds = record_metric(
+            "train_seconds", "s", "of fitting, on machines that are not stated", table.source
         )
         _add(table, seconds, held["accuracy"].sizes, held["accuracy"].seconds[:, learners])
-        probabilities = Metric(
+        probabilities = record_metric(
             "gives_probabilities",
             "",
-            "record",
-            "structure",
-            description="1 where the learner gives probabilities, without which log loss says less",
-            source=table.source,
+            "1 where the learner gives probabilities, without which log loss says less",
+            table.source,
+            quantity="structure",
         )
         gives = [float(_LEARNERS[learner] in _UNCERTAIN) for learner in learners]
         table.add(probabilities, None, np.array(gives))
@@ -298,18 +293,6 @@ def table_of(name: str, sheets: dict[str, Scores]) -> Table:
 @lru_cache(maxsize=1)
 def _space() -> EnumerableChoiceSpace:
     return EnumerableChoiceSpace("lcdb", {"learner": _LEARNERS})
-
-
-def _metric(split: str, kind: _Kind, source: str) -> Metric:
-    return Metric(
-        f"{split}_{kind.name}",
-        kind.unit,
-        "final" if split == "test" else "search",
-        kind.quantity,
-        split=split,
-        description=kind.meaning,
-        source=source,
-    )
 
 
 def _add(table: Table, metric: Metric, sizes: list[int], values: Values) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.space.hpobench import hpobench
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table
@@ -70,24 +70,11 @@ def read(name: str) -> Table:
         network=Network(),
     )
     for field, (name, meaning) in _METRICS.items():
-        metric = Metric(
-            name,
-            "%",
-            "search",
-            "quality",
-            split="valid",
-            source=hpo.SOURCE,
-            description=f"{meaning}; seeds by their order in the file",
+        metric = score_metric(
+            name, "%", "quality", f"{meaning}; seeds by their order in the file", hpo.SOURCE
         )
         hpo.add(table, metric, EPOCHS, 100.0 * results[field])
-    seconds = Metric(
-        "train_seconds",
-        "s",
-        "record",
-        "cost",
-        source=hpo.SOURCE,
-        description="the training run as recorded",
-    )
+    seconds = record_metric("train_seconds", "s", "the training run as recorded", hpo.SOURCE)
     hpo.add(table, seconds, EPOCHS, results["train_time"])
     return table
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Sampled
@@ -199,26 +199,11 @@ def _table(records: _Records, name: str, source: str) -> Table:
         "CIFAR-10, 10,000 validation images, trained on 40,000 for so many epochs on a schedule of"
         " its own"
     )
-    error = Metric(
-        "valid_error",
-        "%",
-        "search",
-        "error",
-        split="valid",
-        description=described,
-        source=source,
-    )
+    error = score_metric("valid_error", "%", "error", described, source)
     described = (
         "recorded of 108 epochs; of a shorter training its share of those, which is an estimate"
     )
-    seconds = Metric(
-        "train_seconds",
-        "s",
-        "record",
-        "cost",
-        description=described,
-        source=source,
-    )
+    seconds = record_metric("train_seconds", "s", described, source)
     for place, epochs in enumerate(_EPOCHS):
         table.add(error, epochs, records.errors[:, place])
         table.add(seconds, epochs, records.seconds * epochs / _EPOCHS[-1])

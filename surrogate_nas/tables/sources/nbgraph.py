@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core.metrics import cost_metric, score_metric
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space.nbgraph import NBGraph, nbgraph, nbgraph_proteins
 from surrogate_nas.space.network import Network
-from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables import Table
 from surrogate_nas.tables.sources.base import Verified, declared, package_of, reading
 from surrogate_nas.tables.sources.frame import Facts, check_facts
 from surrogate_nas.tables.sources.pickles import numpy_scalars, read_pickle_file
@@ -81,45 +81,30 @@ def read(name: str) -> Table:
         network=Network(),
         cost="queries",
     )
-    kinds: tuple[tuple[str, Kind, Values], ...] = (
-        ("valid", "search", valid),
-        ("test", "final", test),
-    )
-    for split, kind, performance in kinds:
+    for split, performance in (("valid", valid), ("test", test)):
         values = 100.0 * performance if name == _PROTEINS else 100.0 - 100.0 * performance
-        metric = Metric(
+        metric = score_metric(
             f"{split}_{measure}",
             "%",
-            kind,
             "quality" if name == _PROTEINS else "error",
-            split=split,
-            source=_SOURCE,
-            description=(
+            (
                 "the benchmark's performance after its own number of epochs, which the package does"
                 " not give"
             ),
+            _SOURCE,
         )
         table.add(metric, None, values, SEEDS)
-    of_latency = Metric(
+    of_latency = cost_metric(
         "latency@gpu",
         "ms",
-        "search",
-        "cost",
-        source=_SOURCE,
-        description=(
+        (
             "on the authors' GPU, which the package does not name; recorded without unit, read as"
             " seconds"
         ),
+        _SOURCE,
     )
     table.add(of_latency, None, 1e3 * latency)
-    of_params = Metric(
-        "params",
-        "M",
-        "search",
-        "cost",
-        description="trainable, as recorded",
-        source=_SOURCE,
-    )
+    of_params = cost_metric("params", "M", "trainable, as recorded", _SOURCE)
     table.add(of_params, None, params)
     return table
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import cost_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.space import Sampled, choices_of
 from surrogate_nas.space.nbmr import nbmr
@@ -85,32 +85,16 @@ def _fields(task: _Task) -> Iterator[Field]:
     for name, (field, meaning) in task.metrics.items():
         if name == "valid_miou":
             description = f"{meaning}, {where}"
-            metric = Metric(
-                name,
-                "%",
-                "search",
-                "quality",
-                split="valid",
-                description=description,
-            )
+            metric = score_metric(name, "%", "quality", description)
             yield Field(metric, (field,), _percent)
         else:
             description = f"{meaning} wrong, {where}"
-            metric = Metric(
-                name,
-                "%",
-                "search",
-                "error",
-                split="valid",
-                description=description,
-            )
+            metric = score_metric(name, "%", "error", description)
             yield Field(metric, (field,), _percent, error_of_percent)
-    recorded = Metric(
+    recorded = cost_metric(
         "recorded_macs",
         "M",
-        "search",
-        "cost",
-        description=(
+        (
             "as recorded for every task alike: of the network with 50 classes at 128×128 pixels,"
             " normalisation counted twice an element"
         ),

@@ -20,7 +20,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import Metric, record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
@@ -144,29 +144,11 @@ def _table(runs: list[_Run]) -> Table:
 def _metrics(source: str) -> list[Metric]:
     """The metrics in the order of a run's curves."""
     described = "cross-entropy a word of WikiText-2, after each epoch"
-    losses = [
-        Metric(
-            name,
-            "nats",
-            "final" if name == "test_loss" else "search",
-            "loss",
-            split=name.partition("_")[0],
-            description=described,
-            source=source,
-        )
-        for name in _LOSSES
-    ]
+    losses = [score_metric(name, "nats", "loss", described, source) for name in _LOSSES]
     seconds = "up to an epoch, as recorded: whether evaluations are among them is not stated"
     return [
         *losses,
-        Metric(
-            "train_seconds",
-            "s",
-            "record",
-            "cost",
-            description=seconds,
-            source=source,
-        ),
+        record_metric("train_seconds", "s", seconds, source),
     ]
 
 

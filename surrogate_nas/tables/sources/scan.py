@@ -27,7 +27,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core.metrics import Metric, cost_metric, record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.space import Sampled, choices_of
 from surrogate_nas.space.network import Network
@@ -118,20 +118,7 @@ def _table(name: str, rows: list[Row]) -> Table:
 
 
 def _loss(name: str, description: str) -> Metric:
-    split = name.partition("_")[0]
-    kind: Kind = "final" if split == "test" else "search"
-    return Metric(
-        name,
-        "nats",
-        kind,
-        "loss",
-        split=split,
-        description=description,
-    )
-
-
-def _cost(name: str, unit: str, description: str) -> Metric:
-    return Metric(name, unit, "search", "cost", description=description)
+    return score_metric(name, "nats", "loss", description)
 
 
 def _by_run(rows: list[Row]) -> list[list[Row]]:
@@ -174,11 +161,11 @@ def _llm_fields() -> Iterator[Field]:
         along = f"after {percent} % of training, within {100 * _WITHIN:.0f}, where held"
         yield Field(_loss(f"valid_loss@{percent}", along), (percent, "valid_loss"), text_number)
         yield Field(_loss(f"train_loss@{percent}", along), (percent, logged), text_number)
-    params = _cost("params", "M", "trainable, embeddings included")
+    params = cost_metric("params", "M", "trainable, embeddings included")
     yield Field(params, ("end", "total_params"), text_number, per(1e6))
-    tokens = _cost("tokens", "B", "tokens of training, in billions")
+    tokens = cost_metric("tokens", "B", "tokens of training, in billions")
     yield Field(tokens, ("end", "n_tokens"), text_number, per(1e9))
-    compute = _cost("train_compute", "EFLOP", "of the whole training, as recorded")
+    compute = cost_metric("train_compute", "EFLOP", "of the whole training, as recorded")
     yield Field(compute, ("end", "flops"), text_number, per(1e18))
 
 
@@ -224,13 +211,11 @@ def _vlm_fields() -> Iterator[Field]:
         ("test_loss", what, ("sound end", "test_loss"), text_number),
     ):
         yield Field(_loss(name, description), path, check, _missing_as_worst)
-    zero_shot = Metric(
+    zero_shot = score_metric(
         "test_imagenet_error",
         "%",
-        "final",
         "error",
-        split="test",
-        description="zero-shot top-1 wrong on ImageNet; diverged runs as the worst",
+        "zero-shot top-1 wrong on ImageNet; diverged runs as the worst",
     )
     yield Field(
         zero_shot,
@@ -238,13 +223,13 @@ def _vlm_fields() -> Iterator[Field]:
         text_number,
         lambda values: _missing_as_worst(error_of_share(values)),
     )
-    diverged = Metric("diverged", "", "record", "structure", description="1 where the run diverged")
+    diverged = record_metric("diverged", "", "1 where the run diverged", quantity="structure")
     yield Field(diverged, ("diverged",), text_number)
-    params = _cost("params", "M", "of both towers, as recorded")
+    params = cost_metric("params", "M", "of both towers, as recorded")
     yield Field(params, ("end", "mparams"), text_number)
-    samples = _cost("samples", "M", "planned of all epochs")
+    samples = cost_metric("samples", "M", "planned of all epochs")
     yield Field(samples, ("end", "total_samples_planned"), text_number, per(1e6))
-    compute = _cost("train_compute", "GFLOP", "planned, in the file's unit")
+    compute = cost_metric("train_compute", "GFLOP", "planned, in the file's unit")
     yield Field(compute, ("end", "total_compute_planned"), text_number)
 
 
@@ -263,18 +248,11 @@ def _tabpfn_fields() -> Iterator[Field]:
         yield Field(loss, ("end", f"val/{size}/val_loss"), text_number)
     real = "on real data sets"
     yield Field(_loss("test_nll", real), ("end", "real_data/nll"), text_number)
-    auc = Metric(
-        "test_auc",
-        "%",
-        "final",
-        "quality",
-        split="test",
-        description=real,
-    )
+    auc = score_metric("test_auc", "%", "quality", real)
     yield Field(auc, ("end", "real_data/roc_auc"), text_number, per(0.01))
-    params = _cost("params", "M", "as recorded")
+    params = cost_metric("params", "M", "as recorded")
     yield Field(params, ("end", "parameters"), text_number, per(1e6))
-    compute = _cost("train_compute", "EFLOP", "of the whole training, as recorded")
+    compute = cost_metric("train_compute", "EFLOP", "of the whole training, as recorded")
     yield Field(compute, ("end", "total_flops"), text_number, per(1e18))
 
 

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Metric, Quantity
+from surrogate_nas.core.metrics import Quantity, cost_metric, record_metric, score_metric
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
@@ -199,27 +199,20 @@ def _fields(record: Record) -> Iterator[Field]:
     for split in _SPLITS.values():
         for field, (name, unit, quantity, meaning, check, convert) in _FIELDS.items():
             if f"{split} {field}" in record:
-                metric = Metric(
-                    f"{split}_{name}",
-                    unit,
-                    "final" if split == "test" else "search",
-                    quantity,
-                    split=split,
-                    description=meaning,
-                )
+                metric = score_metric(f"{split}_{name}", unit, quantity, meaning)
                 yield Field(metric, (f"{split} {field}",), check, convert)
     seconds = "of a whole training with its evaluation, on an A100 of 40 or 80 GB"
-    yield Field(Metric("train_seconds", "s", "record", "cost", description=seconds), ("seconds",))
+    yield Field(record_metric("train_seconds", "s", seconds), ("seconds",))
     best = "until the best validation score, after which 16 more were trained"
-    yield Field(Metric("best_epoch", "", "record", "cost", description=best), ("epochs",))
+    yield Field(record_metric("best_epoch", "", best), ("epochs",))
 
 
 def _tuned() -> Iterator[Field]:
     """What is the same of all seeds."""
-    params = Metric("params", "M", "search", "cost", description="of the tuned configuration")
+    params = cost_metric("params", "M", "of the tuned configuration")
     yield Field(params, ("params",), convert=per(1e6))
     for name in ("blocks", "width", "dropout", "learning_rate", "weight_decay"):
-        metric = Metric(name, "", "record", "structure", description="as tuned by the authors")
+        metric = record_metric(name, "", "as tuned by the authors", quantity="structure")
         yield Field(metric, (name,))
 
 

@@ -25,7 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Kind, Metric, Quantity
+from surrogate_nas.core.metrics import (
+    Metric,
+    Quantity,
+    cost_metric,
+    record_metric,
+    score_metric,
+)
 from surrogate_nas.files import table_path
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace
@@ -238,7 +244,7 @@ BANNER = (
     " them were chosen by the test set itself (peeked). A metric …@last is of the final epoch. One"
     " seed a cell."
 )
-_KINDS: dict[str, Kind] = {"train": "search", "valid": "search", "test": "final"}
+_SPLITS = ("train", "valid", "test")
 """By split."""
 _BACKBONES = {"micro": micro_backbone, "macro": macro_backbone}
 _HEADS: dict[Head, str] = {
@@ -269,7 +275,7 @@ def read(name: str) -> Table:
     columns = {
         (measure, split): f"{split}_{measure.spelled}"
         for measure in task.measures
-        for split in _KINDS
+        for split in _SPLITS
     }
     best = read_best(kind, task_name, [*columns.values(), _SECONDS])
     for (measure, split), spelled in columns.items():
@@ -301,27 +307,23 @@ def _best(measure: Measure, split: str, task: Task) -> Metric:
     chosen = (
         "the test values themselves: peeked" if split == "test" else f"this column's {split} values"
     )
-    return Metric(
+    return score_metric(
         f"{split}_{measure.name}@best",
         measure.unit,
-        _KINDS[split],
         measure.quantity,
-        split=split,
-        description=f"{measure.what}, best of {task.epochs} epochs, chosen by {chosen}",
-        source=origin(SOURCE, BEST),
+        f"{measure.what}, best of {task.epochs} epochs, chosen by {chosen}",
+        origin(SOURCE, BEST),
     )
 
 
 def _last(task: Task) -> Metric:
     measure = task.last
-    return Metric(
+    return score_metric(
         f"valid_{measure.name}@last",
         measure.unit,
-        "search",
         measure.quantity,
-        split="valid",
-        description=f"{measure.what}, after the final epoch of {task.epochs}",
-        source=origin(SOURCE, LAST),
+        f"{measure.what}, after the final epoch of {task.epochs}",
+        origin(SOURCE, LAST),
     )
 
 
@@ -331,22 +333,8 @@ def _add_seconds(table: Table, task: Task, seconds: NDArray[np.float64]) -> None
         f"the whole run of {task.epochs} epochs with an evaluation on valid and test after each, by"
         " the wall clock: some runs took many times as long as others of their size"
     )
-    train = Metric(
-        "train_seconds",
-        "s",
-        "record",
-        "cost",
-        description=whole,
-        source=origin(SOURCE, BEST),
-    )
-    valid = Metric(
-        "valid_seconds",
-        "s",
-        "record",
-        "cost",
-        description="within train_seconds",
-        source=train.source,
-    )
+    train = record_metric("train_seconds", "s", whole, origin(SOURCE, BEST))
+    valid = record_metric("valid_seconds", "s", "within train_seconds", train.source)
     table.add(train, task.epochs, seconds)
     table.add(valid, None, np.zeros(len(seconds)))
 
@@ -362,14 +350,7 @@ def _add_sizes(table: Table, kind: str, task: Task) -> None:
         ("model_params", "parameters", "trainable", parameters),
         ("model_macs", "M", "multiply-accumulates of convolutions and linear layers", macs / 1e6),
     ):
-        metric = Metric(
-            name,
-            unit,
-            "search",
-            "cost",
-            description=f"{what}, {with_head}",
-            source="computed",
-        )
+        metric = cost_metric(name, unit, f"{what}, {with_head}", "computed")
         table.add(metric, None, values)
 
 

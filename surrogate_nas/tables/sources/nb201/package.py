@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import UserError, reason_of
 from surrogate_nas.core.extras import package_folder
-from surrogate_nas.core.metrics import Metric
+from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, Values
 from surrogate_nas.tables.sources.hpo import PACKAGE
@@ -77,15 +77,7 @@ def add(table: Table, data: DataSet) -> None:
         f"trained on {data.trained}; after 200 epochs the seeds 777, 888 and, for {n_thrice:,}"
         " cells, 999"
     )
-    valid = Metric(
-        "valid_error",
-        "%",
-        "search",
-        "error",
-        split="x-valid",
-        description=note,
-        source=ORIGIN,
-    )
+    valid = score_metric("valid_error", "%", "error", note, ORIGIN, split="x-valid")
     table.add(
         valid,
         200,
@@ -98,14 +90,7 @@ def add(table: Table, data: DataSet) -> None:
         " number of images"
     )
     table.add(
-        Metric(
-            "train_seconds",
-            "s",
-            "record",
-            "cost",
-            description=note,
-            source=ORIGIN,
-        ),
+        record_metric("train_seconds", "s", note, ORIGIN),
         200,
         package.seconds,
     )
@@ -134,9 +119,8 @@ def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part o
     try:
         arrays = _arrays(records)
     except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{path} is not what {PACKAGE[0]} holds ({reason:.200}). {_AGAIN}"
+            f"{path} is not what {PACKAGE[0]} holds ({reason_of(error):.200}). {_AGAIN}"
         ) from error
     if digest(arrays) != _DIGESTS.get(path.stem):
         raise UserError(f"{path} holds other numbers than those that were published. {_AGAIN}")
