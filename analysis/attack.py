@@ -25,8 +25,9 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from surrogate_nas.core.digests import json_check
 from surrogate_nas.study.run import RunLog
-from surrogate_nas.study.store import Store, _check
+from surrogate_nas.study.store import Store
 from surrogate_nas.training.fast.compiled import CPU_VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -122,7 +123,7 @@ def resealed(store: Store, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(path.read_text())
     del content["check"]
     change(content)
-    path.write_text(json.dumps({**content, "check": _check(content)}))
+    path.write_text(json.dumps({**content, "check": json_check(content)}))
 
 
 def rewritten(

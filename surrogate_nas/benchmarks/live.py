@@ -12,7 +12,6 @@ evaluation included; on a CPU the seconds of the processor, so that other load c
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import platform
 import sys
@@ -29,6 +28,7 @@ from surrogate_nas.benchmarks.cache import AnswerCache, Trained
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.resolvers import Family, Resolver
 from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
 from surrogate_nas.core.plugin import absolute
@@ -170,7 +170,7 @@ class LiveBenchmark(Benchmark):
             "engine": self.engine,
             "space": [self.space.definition, _code_of_class(type(self.space))],
         }
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return json_digest(settings)
 
     @cached_property
     def cache(self) -> AnswerCache:

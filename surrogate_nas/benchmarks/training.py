@@ -10,7 +10,6 @@ trained twice, even after an interruption. An edited function is another benchma
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import platform
 import sys
@@ -40,6 +39,7 @@ from surrogate_nas.benchmarks.running import (
     say_that_it_lives,
 )
 from surrogate_nas.core.arguments import check_names, check_number, check_size, check_whole, checked
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.core.source import digest_of_function, with_imports
@@ -304,7 +304,7 @@ class Training(Benchmark):
             "known": {name: digest_of_function(one) for name, one in self._known.items()},
             "code": self._code(),
         }
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return json_digest(settings)
 
     def _code(self) -> Any:
         if self._train is not None:

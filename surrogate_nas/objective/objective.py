@@ -9,8 +9,6 @@ front.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,6 +23,7 @@ from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.base import Measurement, SeedPolicy
 from surrogate_nas.benchmarks.proxies import digest_of
 from surrogate_nas.core.arguments import checked
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.notebook import html_table
 from surrogate_nas.core.reference import split_outside
@@ -406,7 +405,7 @@ class Objective:
             "cost": self.benchmark.cost,
             "conventions": CONVENTIONS,
         }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        return json_digest(content)[:16]
 
     def _seeds_of_a_training(self) -> list[int]:
         """The seeds that answers depend on where cells are trained when they are asked for."""

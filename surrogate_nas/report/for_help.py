@@ -17,10 +17,10 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed
 from surrogate_nas.core.reference import parse_reference
@@ -107,7 +107,7 @@ def write_for_help(folder: str | Path, out: str | Path, *, benchmark: str | None
         "reading": _reading(folder, benchmark),
         "parts": [_told(part) for part in parts],
     }
-    digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    digest = json_digest(content)
     whole = {**content, "digest": digest}
     return write_whole(Path(out), json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
 

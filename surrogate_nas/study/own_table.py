@@ -8,7 +8,6 @@ table. Once all cells have been tried, the same call tries those again that fail
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -23,6 +22,7 @@ from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.benchmarks.training import MOST_SEEDS, SECONDS, Training
 from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.plugin import import_file
@@ -90,7 +90,7 @@ class _Plan:
     @property
     def journal(self) -> Path:
         """Where the answers are, whatever the number of seeds."""
-        digest = hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+        digest = json_digest(self.settings)
         name = "".join(c if c.isalnum() else "-" for c in self.benchmark.name)[:60]
         return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 

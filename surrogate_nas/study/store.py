@@ -17,12 +17,13 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property, lru_cache
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import Journal, locked, write_whole
 from surrogate_nas.files.formats import FORMATS, RELEASE, check_version, stamp
@@ -222,7 +223,9 @@ class Store:
         path = self._files_path(label, run)
         if files.read or files.written:
             noted = {"read": files.read, "written": sorted(files.written)}
-            self.write_json(str(path.relative_to(self.folder)), {**noted, "check": _check(noted)})
+            self.write_json(
+                str(path.relative_to(self.folder)), {**noted, "check": json_check(noted)}
+            )
         else:
             path.unlink(missing_ok=True)
         return sorted(name for name, digest in self.files_of(label).items() if digest == SEVERAL)
@@ -235,7 +238,7 @@ class Store:
         for path in sorted(self._files_path(label, 0).parent.glob("*.json")):
             try:
                 noted = json.loads(read_regular(path))
-                if not isinstance(noted, dict) or noted.pop("check", None) != _check(noted):
+                if not isinstance(noted, dict) or noted.pop("check", None) != json_check(noted):
                     raise ValueError
                 runs.append((noted["read"], noted["written"]))
             except (OSError, ValueError, KeyError, RecursionError) as error:
@@ -253,7 +256,7 @@ class Store:
 
     def _describe(self, content: dict[str, Any]) -> None:
         content = json.loads(json.dumps(content))
-        self.write_json(DESCRIPTION, {**content, "check": _check(content)})
+        self.write_json(DESCRIPTION, {**content, "check": json_check(content)})
 
     def read(self) -> dict[str, Any]:
         """What is compared."""
@@ -270,7 +273,7 @@ class Store:
             raise _damaged(path, "it holds no names")
         check_version(path, "comparison", content.get("version"), content.get(RELEASE))
         check = content.pop("check", None)
-        if check != _check(content):
+        if check != json_check(content):
             raise _damaged(path, "it is not as it was written")
         if wrong := wrong_in(content):
             raise _damaged(path, f"it says nothing sensible of {', '.join(wrong)}")
@@ -388,11 +391,6 @@ def _digests(files: Sources) -> dict[str, str]:
     for name, text in files.items():
         digests[name] = sha256(text.encode(errors="surrogatepass")).hexdigest()
     return digests
-
-
-def _check(content: dict[str, Any]) -> str:
-    """A digest of everything in a description."""
-    return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def _damaged(path: Path, reason: str) -> UserError:

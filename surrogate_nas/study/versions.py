@@ -9,22 +9,17 @@ its page says the same everywhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import closing
-from hashlib import blake2b
 from pathlib import Path
 
+from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.files.journal import Chain, DamagedError
 from surrogate_nas.study.sources import Sources
 
 _ROOT = "surrogate_nas versions 1"
-
-
-def _digest(content: object) -> str:
-    return blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def count_version(
@@ -49,11 +44,11 @@ def count_version(
     Raises:
         UserError: The record is not as it was written.
     """
-    key = _digest([name, str(place), *problem])
+    key = json_check([name, str(place), *problem])
     path = home() / "versions" / f"{key}.jsonl"
     entry = {
-        "code": _digest(dict(sources)),
-        "files": None if files is None else _digest(dict(files)),
+        "code": json_check(dict(sources)),
+        "files": None if files is None else json_check(dict(files)),
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files.content import made
 from surrogate_nas.files.paths import printable
@@ -131,15 +132,14 @@ class Index:
             meaning,
             values,
         ]
-        return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+        return json_digest(what)
 
     def contents(self) -> Contents:
         """What it holds, a digest of the columns of every run."""
         by_metric: Contents = {name: {} for name in self.metrics}
         for (name, epochs), digests in self.digests.items():
             meaning = [getattr(self.metrics[name], key) for key in _MEANING]
-            content = json.dumps([meaning, digests], sort_keys=True).encode()
-            by_metric[name][epochs_text(epochs)] = hashlib.sha256(content).hexdigest()[:_SHORT]
+            by_metric[name][epochs_text(epochs)] = json_digest([meaning, digests])[:_SHORT]
         return by_metric
 
     def only(self, runs: Collection[Run]) -> Index:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import table_path
@@ -21,7 +22,7 @@ from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.api import read_comparison
-from surrogate_nas.study.store import Store, _check
+from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 from tests.results import bare
@@ -116,7 +117,7 @@ def as_of_an_earlier_release(folder: Path) -> None:
     content = {
         key: value for key, value in store.read().items() if key not in ("data", "reference")
     }
-    store.write_json("experiment.json", {**content, "check": _check(content)})
+    store.write_json("experiment.json", {**content, "check": json_check(content)})
 
 
 @pytest.mark.parametrize("earlier", [False, True])

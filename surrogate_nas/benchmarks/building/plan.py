@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.arguments import check_whole
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.files import home
 from surrogate_nas.space import DEFAULT_SPACE, Enumerable, listed, space_named
 from surrogate_nas.training import task_named
@@ -88,7 +87,7 @@ def representatives(space: Enumerable) -> NDArray[np.intp]:
 
 def journal_path(plan: Plan) -> Path:
     """The journal of a plan's trainings in the home folder; plans that differ in seeds share it."""
-    digest = hashlib.sha256(json.dumps(describe(plan), sort_keys=True).encode()).hexdigest()
+    digest = json_digest(describe(plan))
     name = task_named(plan.task).name.replace("?loss=", "-")[:60]
     return home() / "training" / f"{name}-{digest[:16]}.jsonl"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -16,6 +15,7 @@ import numpy as np
 
 from surrogate_nas.benchmarks.building.plan import ORDER_SEED, Job, first_of_class, representatives
 from surrogate_nas.benchmarks.building.train import Progress, entries_of
+from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import home, write_whole
@@ -123,7 +123,7 @@ def _entries(
     """All scores of the plan; those missing in the journal are computed."""
     settings = passes.describe()
     jobs = passes.jobs()
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    digest = json_digest(settings)[:16]
     path = home() / "proxies" / f"{passes.cells.name[:40]}-{settings['task'][:40]}-{digest}.jsonl"
     entries = entries_of(
         partial(_scores, passes),
