@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from surrogate_nas.core.arguments import check_name, check_number, check_whole, checked
@@ -305,12 +304,7 @@ class AskTell:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from surrogate_nas.benchmarks import Benchmark
@@ -200,10 +199,5 @@ class Play:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
