@@ -8,7 +8,6 @@ table. Once all cells have been tried, the same call tries those again that fail
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.plugin import import_file
-from surrogate_nas.files import Journal, home, table_path, write_whole
+from surrogate_nas.files import Journal, home, table_path
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Cell, ChoiceSpace, Enumerable, Space, register
@@ -34,7 +33,8 @@ from surrogate_nas.space.product import EnumerableChoiceSpace
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.search import ALIKE, is_mistake
 from surrogate_nas.study.trainings import Answer, Job, Trainings
-from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.file import write_with_card
 
 Progress = Callable[[int, int], object]
 """Is told (trainings done, trainings in all)."""
@@ -152,9 +152,7 @@ def make_own_table(
     path = out or table_path(_usual_name(name))
     table = _table(plan, path.stem, entries)
     card = _card(plan, entries)
-    table.card = json.dumps(card)
-    write_table(table, path, compressed=True)
-    write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    write_with_card(table, card, path)
     if card["failed"]:
         say(
             f"Failed: {plural(card['failed'], 'training')} of {card['trainings']:,}, without a"

@@ -20,7 +20,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import hdf5
+from surrogate_nas.files import hdf5, write_whole
 from surrogate_nas.files.paths import printable
 from surrogate_nas.space import ChoiceSpace, Enumerable, Sampled, listed, space_named
 from surrogate_nas.tables.table import (
@@ -111,6 +111,19 @@ def write_table(table: Table, path: Path, *, compressed: bool = False) -> None:
             run = file[f"columns/{name}/{epochs_text(epochs)}"]
             run.create_dataset(N_SEEDS, data=counts, **storage)
             hdf5.set_texts(run, {"source": index.sources[name, epochs]})
+
+
+def write_with_card(table: Table, card: Mapping[str, Any], path: Path) -> None:
+    """Write a table, compressed, with its card, which is also a JSON file of the same name.
+
+    Args:
+        table: What to write.
+        card: How it was measured.
+        path: The table's file.
+    """
+    table.card = json.dumps(card)
+    write_table(table, path, compressed=True)
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
 
 
 def _file_attributes(index: Index) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -23,11 +22,12 @@ from surrogate_nas.benchmarks.building.plan import (
 from surrogate_nas.benchmarks.building.train import Progress, train_classes
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import Journal, table_path, write_whole
+from surrogate_nas.files import Journal, table_path
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import DEFAULT_SPACE, Cell, Enumerable, listed, space_named
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.tables import CLASS_METRIC, Table, write_table
+from surrogate_nas.tables import CLASS_METRIC, Table
+from surrogate_nas.tables.file import write_with_card
 from surrogate_nas.training import Task, task_named
 from surrogate_nas.training.hardware import Protocol, draw_cells, measure
 
@@ -267,7 +267,5 @@ def finish_table(
         table.objective += " + 0.1*latency@cpu"
     if other is not None:
         card |= agreement_with(other, table, plan.epochs)
-    table.card = json.dumps(card)
-    write_table(table, out, compressed=True)
-    write_whole(out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    write_with_card(table, card, out)
     return out, card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ from surrogate_nas.benchmarks.building.train import Progress, entries_of
 from surrogate_nas.core.digests import json_digest
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import home, write_whole
+from surrogate_nas.files import home
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.space import Enumerable, listed, space_named
 from surrogate_nas.surrogates.evaluation import kendall
-from surrogate_nas.tables import Table, write_table
+from surrogate_nas.tables import Table
+from surrogate_nas.tables.file import write_with_card
 from surrogate_nas.training import Task, task_named
 from surrogate_nas.training.machine import check_numbers
 from surrogate_nas.training.proxies import PROXIES
@@ -108,9 +108,7 @@ def make_proxies(
         "processor_seconds": sum(entry["seconds"] for entry in entries.values()),
         "kendall_between_seeds": _between_seeds(by_seed),
     }
-    table.card = json.dumps(card)
-    write_table(table, out, compressed=True)
-    write_whole(out.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
+    write_with_card(table, card, out)
     return card
 
 
