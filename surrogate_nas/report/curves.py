@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, name_ends, text_width
+from surrogate_nas.report.picture import LINE, Canvas, Point, Scale, Ticks, name_ends, text_width
 from surrogate_nas.report.reading import Anytime, Values, interval
 from surrogate_nas.report.style import Style, plain
 
@@ -245,7 +245,7 @@ def _draw_axes(
     canvas: Canvas,
     x: Scale,
     y: Scale,
-    ticks: Sequence[tuple[float, str]],
+    ticks: Ticks,
     panel: Panel,
 ) -> None:
     top, bottom = sorted((y.start, y.end))
@@ -254,8 +254,7 @@ def _draw_axes(
     if panel.noise is not None:
         canvas.rectangle(x.start, y(panel.noise), x.end, y(0.0), "soft")
     across = x.ticks(60.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in ticks), colour="line")
-    canvas.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
+    canvas.grid(x, y, across, ticks)
     if panel.reference is not None:
         at = y(panel.reference)
         canvas.line(

@@ -31,6 +31,7 @@ _ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 Point: TypeAlias = tuple[float, float]
 Colour: TypeAlias = str | Style
 Align: TypeAlias = Literal["left", "center", "right"]
+Ticks: TypeAlias = Sequence[tuple[float, str]]
 
 
 class Line(NamedTuple):
@@ -164,6 +165,12 @@ class Canvas:
     ) -> None:
         """Write a line of text on its base line."""
         self._add(Text((x, y), text, size, align, colour, bold))
+
+    def grid(self, x: Scale, y: Scale, across: Ticks, up: Ticks) -> None:
+        """Draw a line through each tick of two axes."""
+        top, bottom = sorted((y.start, y.end))
+        self.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line")
+        self.line(*([(x(value), top), (x(value), bottom)] for value, _ in across), colour="line")
 
     def put(self, other: Canvas, right: float, down: float) -> None:
         """Insert another picture at an offset from the upper left corner."""
@@ -350,6 +357,12 @@ def short(value: float) -> str:
     elif size >= 1e4:
         text = f"{value / 1e3:g}k"
     return text.replace("-", "−")
+
+
+def ring(x: float, y: float, radius: float, corners: int = 16) -> list[Point]:
+    """A circle from its right end around to it, in pixels."""
+    angles = [2 * math.pi * corner / corners for corner in range(corners + 1)]
+    return [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
 
 
 def text_width(text: str, size: float = 13.0) -> float:

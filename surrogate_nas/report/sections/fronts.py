@@ -23,7 +23,17 @@ from surrogate_nas.objective import Objective, Scores
 from surrogate_nas.objective.expression import exact
 from surrogate_nas.report.curves import Curve, Panel, chart
 from surrogate_nas.report.markup import Figures, Section, section
-from surrogate_nas.report.picture import HALF, SLIM, WIDE, Canvas, Picture, Point, Scale, text_width
+from surrogate_nas.report.picture import (
+    HALF,
+    SLIM,
+    WIDE,
+    Canvas,
+    Picture,
+    Point,
+    Scale,
+    ring,
+    text_width,
+)
 from surrogate_nas.report.reading import (
     LambdaPath,
     Run,
@@ -255,8 +265,7 @@ def _draw_frame(
     """Grid, labels and all cells."""
     across = x.ticks(58.0)
     up = y.ticks(36.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in up), colour="line")
-    canvas.line(*([(x(value), y.end), (x(value), y.start)] for value, _ in across), colour="line")
+    canvas.grid(x, y, across, up)
     for value, text in across:
         canvas.text(
             min(x(value), last - text_width(text, 11) / 2), y.start + 16, text, align="center"
@@ -312,12 +321,9 @@ def _draw_front(
         canvas.line(_stairs(front, x, y), colour="ink", width=1.3)
     for first, second in front.tolist():
         if len(front) <= _MOST_POINTS:
-            ring = [
-                (x(second) + 2.6 * np.cos(a), y(first) + 2.6 * np.sin(a))
-                for a in np.linspace(0, 2 * np.pi, 13)
-            ]
-            canvas.area(ring, "paper")
-            canvas.line(ring, colour="ink", width=1.1)
+            around = ring(x(second), y(first), 2.6, 12)
+            canvas.area(around, "paper")
+            canvas.line(around, colour="ink", width=1.1)
 
 
 def _stairs(points: Values, x: Scale, y: Scale) -> list[Point]:
@@ -412,11 +418,7 @@ def _draw_points(width: float, plane: Plane, study: Study) -> Canvas:
             )
             for x, n in zip(at, hits, strict=True):
                 radius = 1.3 if not n else biggest * (0.55 + 0.45 * n / len(runs))
-                disc = [
-                    (x + radius * np.cos(a), y + radius * np.sin(a))
-                    for a in np.linspace(0, 2 * np.pi, 17)[:-1]
-                ]
-                canvas.area(disc, style if n else "axis")
+                canvas.area(ring(x, y, radius)[:-1], style if n else "axis")
                 if n and radius > 6:
                     canvas.text(
                         x,
@@ -603,10 +605,7 @@ def _draw_axes(
 ) -> None:
     horizontal = x.ticks(60.0)
     vertical = y.ticks(34.0)
-    canvas.line(*([(x.start, y(value)), (x.end, y(value))] for value, _ in vertical), colour="line")
-    canvas.line(
-        *([(x(value), y.end), (x(value), y.start)] for value, _ in horizontal), colour="line"
-    )
+    canvas.grid(x, y, horizontal, vertical)
     for value, text in vertical:
         canvas.text(x.start - 6, y(value) + 4, text, align="right")
     for value, text in horizontal:
@@ -691,11 +690,7 @@ def _draw_plane(canvas: Canvas, study: Study, width: float) -> None:
     named: list[Values] = []
     for step in path.steps:
         loss, cost = point = path.points[step.optimum]
-        ring = [
-            (x(cost) + 5 * np.cos(a), y(loss) + 5 * np.sin(a))
-            for a in np.linspace(0, 2 * np.pi, 17)
-        ]
-        canvas.line(ring, colour="ink", width=1.4)
+        canvas.line(ring(x(cost), y(loss), 5), colour="ink", width=1.4)
         if not named or np.abs((point - named[-1]) / span).max() > _APART:
             canvas.text(x(cost) + 8, y(loss) - 6, exact(step.value), colour="ink")
             named.append(point)
