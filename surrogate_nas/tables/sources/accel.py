@@ -20,7 +20,7 @@ import re
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ from surrogate_nas.tables.sources.frame import (
     error_of_percent,
     number,
     parse_json,
+    read_once,
 )
 from surrogate_nas.tables.sources.pickles import SMALL
 
@@ -117,11 +118,11 @@ def read(name: str) -> Table:
 def read_file(path: Path, name: str = _ALL) -> Table:
     """Read an archive of the benchmark's records."""
     with reading(path, "file of Accel-NASBench", _SOURCE):
-        return _table(_records(path, path.stat().st_mtime_ns), name)
+        return _table(_records(path), name)
 
 
-@lru_cache(maxsize=1)
-def _records(path: Path, modified: int) -> list[Any]:  # noqa: ARG001 - a changed file is read anew
+@read_once
+def _records(path: Path) -> list[Any]:
     """The records in the order of their numbers; both tables are made of them."""
     with path.open("rb") as file:
         packed = file.read(SMALL + 1)

@@ -106,6 +106,13 @@ def files(source: str, beginning: str = "") -> list[Path]:
     return [folder() / name for name in registry(source) if name.startswith(beginning)]
 
 
+def fetched(path: Path, source: str) -> Path:
+    """The same path, where the file of a source lies there."""
+    if not path.is_file():
+        raise UserError(f"{printable(path)} is missing: run snas data fetch {source}.")
+    return path
+
+
 def optional(source: str) -> list[Path]:
     """Where the optional files of a source lie, those that are here."""
     paths = [folder() / name for name in _optional(source)]

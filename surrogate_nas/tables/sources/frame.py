@@ -11,8 +11,9 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, NoReturn
+from typing import IO, Any, NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from surrogate_nas.space.cell import Choices
 from surrogate_nas.tables import ColumnKey, Table, TableFile, Values
 from surrogate_nas.tables.sources.base import Verified
 
+T = TypeVar("T")
 Counts = NDArray[np.int16]
 _LARGEST = sys.float_info.max
 
@@ -54,6 +56,16 @@ def decompress(decompressor: Any, packed: bytes, most: int) -> bytes:
     if not decompressor.eof:
         raise ValueError("it is cut off")
     return content
+
+
+def read_once(read: Callable[[Path], T]) -> Callable[[Path], T]:
+    """The same function, which reads a file again only where that has changed."""
+
+    @lru_cache(maxsize=4)
+    def kept(path: Path, modified: int) -> T:  # noqa: ARG001 - part of the cache's key
+        return read(path)
+
+    return lambda path: kept(path, path.stat().st_mtime_ns)
 
 
 def parse_json(content: bytes) -> Any:

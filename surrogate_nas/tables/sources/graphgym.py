@@ -24,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import (
     Kind,
     Metric,
@@ -34,7 +33,6 @@ from surrogate_nas.core.metrics import (
     score_metric,
 )
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, ChoiceSpace, Sampled, choices_of
 from surrogate_nas.space.graphgym import graphgym, graphgym_wide
 from surrogate_nas.space.network import Network
@@ -115,11 +113,10 @@ def _round_of(name: str) -> str:
 def tasks(grid: str) -> dict[str, _Task]:
     """All tasks of a grid by their benchmarks' names."""
     paths = [
-        path for path in fetching.files(_SOURCE) if path.parent.parent.name == _ROUNDS[grid].folder
+        fetching.fetched(path, _SOURCE)
+        for path in fetching.files(_SOURCE)
+        if path.parent.parent.name == _ROUNDS[grid].folder
     ]
-    for path in paths:
-        if not path.is_file():
-            raise UserError(f"{printable(path)} is missing: run snas data fetch {_SOURCE}.")
     return _read_tasks(grid, *((path, path.stat().st_mtime_ns) for path in paths))
 
 

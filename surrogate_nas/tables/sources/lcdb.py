@@ -25,9 +25,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric, Quantity, record_metric, score_metric
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import EnumerableChoiceSpace, Sampled
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Table, Values
@@ -40,6 +38,7 @@ from surrogate_nas.tables.sources.frame import (
     error_of_share,
     kendall,
     percent,
+    read_once,
 )
 
 NAMES = declared("lcdb").names
@@ -142,14 +141,7 @@ def read(name: str) -> Table:
 def archive() -> dict[str, Scores]:
     """The spreadsheets of the fetched archive by their kind, once a process: 146 MB in memory."""
     (path,) = fetching.files(_SOURCE)
-    if not path.is_file():
-        raise UserError(f"{printable(path)} is missing: run snas data fetch {_SOURCE}.")
-    return _archive(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _archive(path: Path, modified: int) -> dict[str, Scores]:  # noqa: ARG001
-    return read_archive(path)
+    return _archive(fetching.fetched(path, _SOURCE))
 
 
 def read_archive(path: Path) -> dict[str, Scores]:
@@ -166,6 +158,9 @@ def read_archive(path: Path) -> dict[str, Scores]:
         if found.keys() != _KINDS.keys():
             raise ValueError(f"it has no {', '.join(sorted(_KINDS.keys() - found.keys()))}")
     return found
+
+
+_archive = read_once(read_archive)
 
 
 def _scores(file: IO[bytes], kind: _Kind) -> Scores:

