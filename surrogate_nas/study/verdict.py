@@ -719,13 +719,12 @@ def _elsewhere_sentence(elsewhere: Decision | None, problems: int, spaces: int) 
 
 def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[str]:
     """Whether retraining a cell changes its regret more than the closest strategies differ."""
-    known = [(p, p.noise) for p in problems if p.noise is not None]
+    known = _noise_and_gaps(end, problems)
     closest = _closest(end)
     if not known or closest is None:
         return []
-    gaps = [abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) for p, _ in known]
-    larger = sum(noise > gap for (_, noise), gap in zip(known, gaps, strict=True))
-    noise = float(np.median([noise for _, noise in known]))
+    larger = sum(noise > gap for noise, gap in known)
+    noise, gap = np.median(known, axis=0).tolist()
     how, count = ("larger", larger) if larger else ("smaller", len(known))
     where = (
         f"on {count} of {len(known)} problems"
@@ -736,10 +735,21 @@ def _noise_sentences(end: Decision, problems: Sequence[ProblemResult]) -> list[s
         where = "on this problem"
     if len(known) < len(problems):
         where += " with several training seeds"
-    gap = float(np.median(gaps))
     return [
         f"Training noise ({_size(noise)}) is {how} than the difference between {end.leader} and"
         f" {closest.name} ({_size(gap)}) {where}."
+    ]
+
+
+def _noise_and_gaps(end: Decision, problems: Sequence[ProblemResult]) -> list[tuple[float, float]]:
+    """On problems with several training seeds their noise, and how far the closest two differ."""
+    closest = _closest(end)
+    if closest is None:
+        return []
+    return [
+        (p.noise, abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())))
+        for p in problems
+        if p.noise is not None
     ]
 
 
@@ -781,12 +791,9 @@ def _holds(
         answer = "Yes" if end.decided else "Partly" if end.worse else "Unknown"
         holds.append(Holds("other search seeds", answer, _seeds_why(end, closest)))
     holds.append(_with_less(evidence, end))
-    known = [(p, p.noise) for p in evidence.problems if p.noise is not None]
-    if known and closest is not None:
-        below = sum(
-            abs(float(p.at(end.leader).mean() - p.at(closest.name).mean())) < noise
-            for p, noise in known
-        )
+    known = _noise_and_gaps(end, evidence.problems)
+    if known:
+        below = sum(gap < noise for noise, gap in known)
         why = (
             f"training noise is larger than the difference on {below} of"
             f" {plural(len(known), 'problem')}"
