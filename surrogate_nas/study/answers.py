@@ -18,7 +18,12 @@ from surrogate_nas.files import Journal
 from surrogate_nas.runtime.failure import StrategyError
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.sandbox.interface import Sandboxed, cells_from_json, cells_to_json
+from surrogate_nas.study.sandbox.interface import (
+    Sandboxed,
+    Wrapped,
+    cells_from_json,
+    cells_to_json,
+)
 
 _CELLS = "cells"
 USAGE = "usage"
@@ -27,7 +32,7 @@ ENDED_EARLY = "ended early"
 """What the diagnosis of a run says that was ended from outside, or by its budget in tokens."""
 
 
-class Recorded(Sandboxed):
+class Recorded(Wrapped):
     """A strategy whose answers are kept, and given again.
 
     Attributes:
@@ -45,31 +50,18 @@ class Recorded(Sandboxed):
             space: Where cells come from.
             epochs: What a request may ask for.
         """
-        self._inside = inside
+        super().__init__(inside)
         self._journal = journal
         self._space = space
         self._epochs = epochs
         self._answers = deque(journal.entries)
         self._untold: list[Trial] | None = [] if self._answers else None
-        self.flags = inside.flags
         self.usage = dict[str, float]()
-
-    @property
-    def seconds(self) -> float:  # type: ignore[override]
-        """Spent in the strategy so far."""
-        return self._inside.seconds
 
     def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
         """What it tells of the run, and what its answers cost."""
         usage = {USAGE: self.usage} if self.usage else {}
-        return {**self._inside.diagnosis(), **usage}
-
-    def work(self) -> float | None:
-        """Let the strategy do a slice of its own work."""
-        return self._inside.work()
-
-    def _set(self, settings: Mapping[str, Any]) -> None:
-        self._inside.give(settings)
+        return {**super().diagnosis(), **usage}
 
     def ask(self, n: int) -> list[Cell | Request]:
         """The next answer that was kept, or a new one; none where the run ends."""

@@ -33,6 +33,7 @@ from surrogate_nas.study.options import Budget, Options
 from surrogate_nas.study.run import Run, RunLog
 from surrogate_nas.study.running import Now, Watcher
 from surrogate_nas.study.sandbox import Files, Sandboxed, sandboxed
+from surrogate_nas.study.sandbox.interface import Wrapped
 from surrogate_nas.study.side_by_side import (
     SLOWEST,
     InClockOrder,
@@ -195,14 +196,11 @@ def _check_unchanged(entry: StrategyEntry, before: Sources) -> None:
     """
     now = sources_of(entry)
     if now and now != before:
-        names = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
-        raise StrategyError(
-            f"{names[0]} was edited while runs were made; the same command makes all of them anew."
-        )
+        _check_files(sorted(n for n in {*before, *now} if before.get(n) != now.get(n)))
 
 
 def _check_files(edited: Sequence[str]) -> None:
-    """Refuse a run that read other content in a file than another run of the strategy did."""
+    """Refuse a run that read other content in a file than another run of the strategy."""
     if edited:
         raise StrategyError(
             f"{edited[0]} was edited while runs were made; the same command makes all of them anew."
@@ -525,7 +523,7 @@ class _Search:
         self._held_back = []
 
 
-class Scalarised(Sandboxed):
+class Scalarised(Wrapped):
     """A run's view of a strategy for one objective on several: random weights, drawn again for
     every stretch of a run.
 
@@ -544,11 +542,10 @@ class Scalarised(Sandboxed):
         stack: ExitStack,
     ) -> None:
         """Begin with a strategy under a first set of weights."""
-        self._strategy = first
+        super().__init__(first)
         self._make = make
         self._parts = parts
         self._stack = stack
-        self.flags = first.flags
         self._rng = np.random.default_rng([seed, parts])
         self._weights = self._rng.dirichlet(np.ones(parts))
         self._history: list[Trial] = []
@@ -558,37 +555,26 @@ class Scalarised(Sandboxed):
     @property
     def seconds(self) -> float:  # type: ignore[override]
         """Spent in the strategies so far."""
-        return self._spent + self._strategy.seconds
-
-    def _set(self, settings: Mapping[str, Any]) -> None:
-        self._strategy.give(settings)
+        return self._spent + super().seconds
 
     def ask(self, n: int) -> list[Cell | Request]:
         """What the strategy asks for, after a change of weights where one is due."""
         if self._since >= STRETCH:
             self._renew()
-        return self._strategy.ask(n)
-
-    def work(self) -> float | None:
-        """Let the strategy do a slice of its own work."""
-        return self._strategy.work()
-
-    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """The numbers that the strategy wants stored with its run."""
-        return self._strategy.diagnosis()
+        return self._inside.ask(n)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Tell trials with the scalarised score in place of the sum."""
         self._history += trials
         self._since += len(trials)
-        self._strategy.tell(self._scored(trials))
+        self._inside.tell(self._scored(trials))
 
     def _renew(self) -> None:
         self._since, self._weights = 0, self._rng.dirichlet(np.ones(self._parts))
-        self._spent += self._strategy.seconds
+        self._spent += self._inside.seconds
         self._stack.close()
-        self._strategy = self._stack.enter_context(self._make(seed=int(self._rng.integers(2**63))))
-        self._strategy.tell(self._scored(self._history))
+        self._inside = self._stack.enter_context(self._make(seed=int(self._rng.integers(2**63))))
+        self._inside.tell(self._scored(self._history))
 
     def _scored(self, trials: Sequence[Trial]) -> list[Trial]:
         seen = np.array(

@@ -14,7 +14,7 @@ from typing import Any
 from surrogate_nas.space import Cell
 from surrogate_nas.space.blind import BlindSpace
 from surrogate_nas.space.trial import Request, Trial
-from surrogate_nas.study.sandbox.interface import Sandboxed
+from surrogate_nas.study.sandbox.interface import Sandboxed, Wrapped
 
 _EPOCHS = re.compile(r"^(.*?)(\[[^\]]*\])?$")
 
@@ -90,28 +90,14 @@ class BlindKnown:
         return self._known.feasible(self._cells(cells))
 
 
-class Blinded(Sandboxed):
+class Blinded(Wrapped):
     """A strategy as a run sees it, which itself sees a disguise."""
 
     def __init__(self, inside: Sandboxed, space: BlindSpace) -> None:
         """Wrap it around the strategy, which was made for the disguised space."""
-        self._inside = inside
+        super().__init__(inside)
         self._space = space
         self._names = _Names()
-        self.flags = inside.flags
-
-    @property
-    def seconds(self) -> float:  # type: ignore[override]
-        """Spent in the strategy so far."""
-        return self._inside.seconds
-
-    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
-        """What it tells of the run besides its trials."""
-        return self._inside.diagnosis()
-
-    def remarks(self) -> Mapping[str, Any]:
-        """What is stored with its last answer."""
-        return self._inside.remarks()
 
     def _set(self, settings: Mapping[str, Any]) -> None:
         given = dict(settings)

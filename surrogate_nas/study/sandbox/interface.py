@@ -286,3 +286,32 @@ class Sandboxed(ABC):
             return function()
         finally:
             self.seconds += time.perf_counter() - started
+
+
+class Wrapped(Sandboxed):
+    """A strategy in another one's place, which changes some of what it is told or asks for."""
+
+    def __init__(self, inside: Sandboxed) -> None:
+        """Take the place of a strategy."""
+        self._inside = inside
+        self.flags = inside.flags
+
+    @property
+    def seconds(self) -> float:  # type: ignore[override]
+        """Spent in the strategy so far."""
+        return self._inside.seconds
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        self._inside.give(settings)
+
+    def work(self) -> float | None:
+        """Let the strategy do a slice of its own work."""
+        return self._inside.work()
+
+    def diagnosis(self) -> Mapping[str, Mapping[str, float]]:
+        """What it tells of the run besides its trials."""
+        return self._inside.diagnosis()
+
+    def remarks(self) -> Mapping[str, Any]:
+        """What is stored with its last answer."""
+        return self._inside.remarks()
