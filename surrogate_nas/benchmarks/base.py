@@ -33,6 +33,11 @@ where not known.
 """
 
 
+def lengths_of(questions: Iterable[Question]) -> list[int]:
+    """The lengths of the training runs of some questions, rising."""
+    return sorted({q.epochs for q in questions if q.epochs is not None})
+
+
 @dataclass(frozen=True)
 class Formula:
     """A metric that follows from the cell alone as a function of cells."""

@@ -17,15 +17,23 @@ from functools import cached_property
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.base import (
+    Applied,
+    Benchmark,
+    Formula,
+    Free,
+    Measurement,
+    Question,
+    Values,
+)
+from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.core.arguments import check_names, checked
 from surrogate_nas.core.errors import EvaluationError, UserError, unknown
 from surrogate_nas.core.interrupts import is_interrupt, staying
 from surrogate_nas.core.metrics import metric_named
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.core.source import digest_of_function
-from surrogate_nas.space import Cell, Enumerable, Space, choices_of, listed
+from surrogate_nas.space import Cell, Enumerable, Space, listed
 from surrogate_nas.space.network import Network
 from surrogate_nas.tables import Seed
 
@@ -113,8 +121,7 @@ class Computed(Benchmark):
         self._functions = dict(metrics)
         self._dear = self._functions.keys() - _named(cheap, self._functions)
         own = (metric_named(metric, source=self.source) for metric in metrics)
-        sizes = (metric for metric, _ in untrained(space).values() if metric.name not in metrics)
-        self.metrics = (*own, *sizes)
+        self.metrics = (*own, *sizes_of(space, metrics))
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self.one_by_one = bool(self._dear)
@@ -189,7 +196,7 @@ class Computed(Benchmark):
 
     def _values(self, metric: str, cells: Sequence[Cell]) -> Values:
         if metric not in self._functions:
-            return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
+            return Formula(self.space, metric, self.network)(cells)
         if metric not in self._dear:
             return np.array([self._called(metric, cell) for cell in cells], dtype=np.float64)
         for cell in cells:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.base import Benchmark, Formula, Measurement, Question, Values
+from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.resolvers import Resolver, resolver_of
 from surrogate_nas.benchmarks.table import modified
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.space import Cell, Enumerable, choices_of, listed, space_named
+from surrogate_nas.space import Cell, Enumerable, listed, space_named
 from surrogate_nas.surrogates.base import Prediction
 from surrogate_nas.surrogates.storage import Fitted
 from surrogate_nas.surrogates.storage import load as load_model
@@ -165,7 +165,7 @@ class LearnedBenchmark(Benchmark):
             )
         self.metrics = (
             *by_name.values(),
-            *(m for m, _ in untrained(self.space).values() if m.name not in by_name),
+            *sizes_of(self.space, by_name),
         )
         self.objective = next((m.name for m in self.metrics if m.is_loss), "")
         self._predicted: dict[Question, Prediction] = {}
@@ -238,9 +238,7 @@ class LearnedBenchmark(Benchmark):
 
     def _values(self, question: Question, seed: Seed) -> Values:
         if question not in self._models:
-            return untrained(self.space)[question.metric][1](
-                listed(self.space).choices, self.network
-            )
+            return Formula(self.space, question.metric, self.network)(listed(self.space))
         mean, std = self.prediction(*question)
         if seed == "mean":
             return mean
@@ -264,7 +262,7 @@ class LearnedBenchmark(Benchmark):
     def _of_cells(self, cells: Sequence[Cell], question: Question, seed: Seed) -> Values:
         """The answers for some cells of a space that cannot be listed."""
         if question not in self._models:
-            return untrained(self.space)[question.metric][1](choices_of(cells), self.network)
+            return Formula(self.space, question.metric, self.network)(cells)
         new = [cell for cell in dict.fromkeys(cells) if (question, cell) not in self._asked]
         if new:
             prediction = self._models[question].model.predict(new)

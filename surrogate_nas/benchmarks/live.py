@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question
+from surrogate_nas.benchmarks.base import Benchmark, Formula, Measurement, Question, lengths_of
 from surrogate_nas.benchmarks.cache import AnswerCache, Trained
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.resolvers import Family, Resolver
 from surrogate_nas.core.arguments import check_whole
 from surrogate_nas.core.digests import json_digest
@@ -60,7 +60,7 @@ def describe_live() -> Iterator[dict[str, Any]]:
 
 def _describe(task: Task, space: Space) -> dict[str, Any]:
     trained = [diagnostic.metric((task.schedule.epochs,), HOW) for diagnostic in task.diagnostics]
-    metrics = [*trained, *(metric for metric, _ in untrained(space).values())]
+    metrics = [*trained, *sizes_of(space)]
     return {
         "name": (
             PREFIX + (task.name if space.name == DEFAULT_SPACE else f"{task.name}/{space.name}")
@@ -143,7 +143,7 @@ class LiveBenchmark(Benchmark):
         trained = (
             diagnostic.metric(epochs, HOW, self.source) for diagnostic in self.task.diagnostics
         )
-        self.metrics = (*trained, *(metric for metric, _ in untrained(self.space).values()))
+        self.metrics = (*trained, *sizes_of(self.space))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _open_elsewhere, (self._named, self.space.name, self.device, self.engine)
@@ -199,15 +199,14 @@ class LiveBenchmark(Benchmark):
         """Answer from what was trained before, and train the rest."""
         if seed == "mean":
             raise UserError(f"{self.name} trains one seed at a time; name a number, not the mean.")
-        runs = sorted({q.epochs for q in questions if q.epochs is not None})
+        runs = lengths_of(questions)
         trained = {}
         for epochs in runs:
             trained[epochs] = [self._trained(cell, epochs, seed) for cell in cells]
-        choices = np.array([cell.choices for cell in cells], dtype=np.int8)
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                values[:, j] = untrained(self.space)[question.metric][1](choices, self.network)
+                values[:, j] = Formula(self.space, question.metric, self.network)(cells)
             else:
                 values[:, j] = [one.metrics[question.metric] for one in trained[question.epochs]]
         cost = np.zeros(len(cells))

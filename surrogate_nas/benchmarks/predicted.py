@@ -9,8 +9,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.base import (
+    Benchmark,
+    Formula,
+    Measurement,
+    Question,
+    Values,
+    lengths_of,
+)
+from surrogate_nas.benchmarks.proxies import sizes_of
 from surrogate_nas.benchmarks.resolvers import Resolver
 from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.files import home
@@ -64,12 +71,7 @@ class PredictedBenchmark(Benchmark):
         )
         self._predicted = {metric.name: place for place, metric in enumerate(about.metrics)}
         self._seconds = self._predicted[about.seconds]
-        sizes = (
-            metric
-            for metric, _ in untrained(self.space).values()
-            if metric.name not in self._predicted
-        )
-        self.metrics = (*about.metrics, *sizes)
+        self.metrics = (*about.metrics, *sizes_of(self.space, self._predicted))
         self._cached: dict[tuple[Cell, int], tuple[float, ...]] = {}
 
     def __reduce__(self) -> tuple[Callable[[str], PredictedBenchmark], tuple[str]]:
@@ -100,13 +102,12 @@ class PredictedBenchmark(Benchmark):
                 f"{self.name} predicts one value of a cell and knows no seeds, so there is no seed"
                 f" {seed}."
             )
-        runs = sorted({question.epochs for question in questions if question.epochs is not None})
+        runs = lengths_of(questions)
         rows = {epochs: self._rows(cells, epochs) for epochs in runs}
         values = np.empty((len(cells), len(questions)))
         for j, question in enumerate(questions):
             if question.epochs is None:
-                _, function = untrained(self.space)[question.metric]
-                values[:, j] = function(choices_of(cells), self.network)
+                values[:, j] = Formula(self.space, question.metric, self.network)(cells)
             else:
                 values[:, j] = rows[question.epochs][:, self._predicted[question.metric]]
         cost = rows[runs[-1]][:, self._seconds] if runs else np.zeros(len(cells))

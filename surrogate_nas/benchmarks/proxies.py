@@ -8,6 +8,7 @@ one includes its digest.
 from __future__ import annotations
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
@@ -15,6 +16,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from surrogate_nas.core.metrics import Metric
 from surrogate_nas.files import shipped
 from surrogate_nas.space import Space
 from surrogate_nas.space.base import Analytic
@@ -34,6 +36,11 @@ def untrained(space: Space) -> Analytic:
         name: (metric, _Stored(space.name, name)) for name, metric in proxies.metrics.items()
     }
     return {**space.analytic, **looked_up}
+
+
+def sizes_of(space: Space, measured: Container[str] = ()) -> list[Metric]:
+    """The metrics of a space that need no training, without those that are measured."""
+    return [metric for metric, _ in untrained(space).values() if metric.name not in measured]
 
 
 def digest_of(space: Space, metric: str) -> str:

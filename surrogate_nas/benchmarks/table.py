@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.base import Benchmark, Measurement, Question, Values, lengths_of
+from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import home
 from surrogate_nas.space import Cell, Enumerable
@@ -151,7 +151,7 @@ class TableBenchmark(Benchmark):
         stored = self._table.metrics.keys() - self.space.analytic.keys()
         self.metrics = (
             *self._table.metrics.values(),
-            *(m for name, (m, _) in untrained(self.space).items() if name not in stored),
+            *sizes_of(self.space, stored),
         )
         self._columns: dict[ColumnKey, Values] = {}
         self._costs: dict[tuple[tuple[int | None, ...], Seed], Values] = {}
@@ -266,7 +266,7 @@ class TableBenchmark(Benchmark):
 
     def _spent(self, questions: Sequence[Question], seed: Seed) -> Values:
         """What the trainings cost that some questions read, of every cell."""
-        runs = sorted({q.epochs for q in questions if q.epochs is not None})
+        runs = lengths_of(questions)
         all_runs = self._unsaid and any(
             q.epochs is None and self._by_name[q.metric].is_loss for q in questions
         )

@@ -24,11 +24,20 @@ from uuid import uuid4
 
 import numpy as np
 
-from surrogate_nas.benchmarks.base import Applied, Benchmark, Free, Measurement, Question, Values
+from surrogate_nas.benchmarks.base import (
+    Applied,
+    Benchmark,
+    Formula,
+    Free,
+    Measurement,
+    Question,
+    Values,
+    lengths_of,
+)
 from surrogate_nas.benchmarks.cache import AnswerCache, Key, Trained
 from surrogate_nas.benchmarks.checkpoints import Held, TrainingFolder, drop_beyond
 from surrogate_nas.benchmarks.computed import WORST, Function
-from surrogate_nas.benchmarks.proxies import untrained
+from surrogate_nas.benchmarks.proxies import sizes_of, untrained
 from surrogate_nas.benchmarks.running import (
     CommandTraining,
     RunningTrial,
@@ -45,7 +54,7 @@ from surrogate_nas.core.metrics import Metric, metric_named
 from surrogate_nas.core.source import digest_of_function, with_imports
 from surrogate_nas.core.version import __version__
 from surrogate_nas.files import holder, home, locked
-from surrogate_nas.space import Cell, Space, choices_of
+from surrogate_nas.space import Cell, Space
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace
 from surrogate_nas.space.trial import Start
@@ -205,9 +214,8 @@ class Training(Benchmark):
         self._typical = self._divisors(typical or {})
         own = [metric_named(each, source=self.source) for each in self._known]
         taken = {*self._reported, *self._known}
-        sizes = [metric for metric, _ in untrained(space).values() if metric.name not in taken]
         records = [] if SECONDS in taken else [self._seconds()]
-        self.metrics = (*self._reported.values(), *own, *sizes, *records)
+        self.metrics = (*self._reported.values(), *own, *sizes_of(space, taken), *records)
         losses = [m.name for m in self.metrics if m.kind == "search" and m.is_loss]
         self.objective = losses[0] if losses else ""
         self._asked: dict[str, int] = {}
@@ -371,7 +379,7 @@ class Training(Benchmark):
         """
         start = self._start
         number = self._seed(seed)
-        epochs = sorted({q.epochs for q in questions if q.epochs is not None})
+        epochs = lengths_of(questions)
         if start is None or not self._found(cell, epochs, number)[1]:
             return True
         place = TrainingFolder(self.folder_of(cell, number))
@@ -416,7 +424,7 @@ class Training(Benchmark):
             values = np.mean([one.values for one in each], axis=0)
             return Measurement(values, np.sum([one.cost for one in each], axis=0))
         number = self._seed(seed)
-        epochs = sorted({q.epochs for q in questions if q.epochs is not None})
+        epochs = lengths_of(questions)
         values = np.empty((len(cells), len(questions)))
         cost = np.zeros(len(cells))
         for j, question in enumerate(questions):
@@ -436,7 +444,7 @@ class Training(Benchmark):
         """Metrics that follow from cells, shape ``(n,)``."""
         if metric in self._known:
             return np.array([self._known_value(metric, cell) for cell in cells], dtype=np.float64)
-        return np.asarray(untrained(self.space)[metric][1](choices_of(cells), self.network))
+        return Formula(self.space, metric, self.network)(cells)
 
     def _known_value(self, metric: str, cell: Cell) -> float:
         try:
