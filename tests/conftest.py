@@ -19,7 +19,7 @@ import pytest
 from surrogate_nas.benchmarks import TableBenchmark, load
 from surrogate_nas.cli import main
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import home, table_path
+from surrogate_nas.files import HOME_VARIABLE, home, table_path
 from surrogate_nas.space import NB201
 from surrogate_nas.space import nb201 as space_nb201
 from surrogate_nas.space.network import Network
@@ -102,6 +102,14 @@ def analog() -> TableBenchmark:
 @pytest.fixture(scope="session")
 def space() -> NB201:
     return space_nb201()
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home of the test's own."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    return tmp_path / "home"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import Answer, TableBenchmark, available, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.files import table_path
 from surrogate_nas.space import NB201
 from surrogate_nas.space.nb201.sizes import ANALYTIC
 from surrogate_nas.space.network import Network
@@ -194,10 +194,8 @@ def test_a_benchmark_travels_to_another_process_by_its_path(
     assert again.query(space[5], "valid_error") == seeded.query(space[5], "valid_error")
 
 
-def test_load_says_how_to_get_what_is_not_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+@pytest.mark.usefixtures("fresh_home")
+def test_load_says_how_to_get_what_is_not_here() -> None:
     with pytest.raises(UserError, match="Did you mean 'nb201-cifar10'"):
         load("nb201-cifar")
     with pytest.raises(UserError, match="run snas data fetch transnas"):
@@ -207,21 +205,17 @@ def test_load_says_how_to_get_what_is_not_here(
     assert listed["analog-cifar10"] is True and listed["nb201-cifar100"] is True
 
 
-def test_the_embedded_table_is_made_again_when_damaged(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+@pytest.mark.usefixtures("fresh_home")
+def test_the_embedded_table_is_made_again_when_damaged() -> None:
     before = load("analog-cifar10").fingerprint
     table_path("analog-cifar10").write_bytes(b"half")
     assert load("analog-cifar10").fingerprint == before
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_changed_table_is_opened_anew(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     space: NB201,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     for value in (1.0, 2.0):
         table = Table("mine", "nb201", "t", "s", "l", "c", "valid_error", Network(), cost="queries")
         table.add(Metric("valid_error", "%", "search", "error"), 3, np.full(N, value))

@@ -14,7 +14,6 @@ import surrogate_nas as sn
 from surrogate_nas.benchmarks import JoinedBenchmark, TableBenchmark, load
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.report import write_report
 from surrogate_nas.space import SPACES
 from surrogate_nas.space.network import Network
@@ -217,12 +216,10 @@ def test_other_latencies_are_another_comparison(joined: JoinedBenchmark, tmp_pat
         )
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_live_training_is_searched_with_it(
     file: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     task = Path(__file__).parents[1].joinpath("tiny_task.py")
     joined = load(f"live:{task}:TINY", with_=[file])
     run = sn.search(joined, "random", "valid_loss[2] + 0.1*latency@local", budget=3)

@@ -11,17 +11,16 @@ import pytest
 
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.benchmarks.resolvers import _known, entry_of, remember
-from surrogate_nas.files import HOME_VARIABLE, table_path
+from surrogate_nas.files import table_path
 from tests.conftest import Snas
 
 CSV = 'cell,valid_error[2],latency@mine\n"conv_stack(layers=1, channels=4)",{},1.5\n'
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(fresh_home: Path) -> Path:
     """Where lists are remembered, in a home of one's own."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    return tmp_path / "listed.json"
+    return fresh_home / "listed.json"
 
 
 def imported(snas: Snas, folder: Path, error: float, name: str = "mine") -> Path:

@@ -225,8 +225,8 @@ def test_a_flipped_digit_of_an_answer_is_found(bench: LiveBenchmark, tmp_path: P
         LiveBenchmark(TINY).query(cell, "valid_loss")
 
 
-def test_an_edited_task_is_answered_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+@pytest.mark.usefixtures("fresh_home")
+def test_an_edited_task_is_answered_anew(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     shutil.copy(FILE, file)
     text = file.read_text()
@@ -424,10 +424,8 @@ def test_final_metrics_cannot_be_searched_live_and_there_is_no_column(bench: Liv
         bench.column("valid_loss")
 
 
-def test_a_task_can_be_trained_with_another_loss(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+@pytest.mark.usefixtures("fresh_home")
+def test_a_task_can_be_trained_with_another_loss() -> None:
     plain, brier = (sn.load(f"live:{TINY}{loss}") for loss in ("", "?loss=brier"))
     assert brier.name == f"live:{TINY}?loss=brier" and brier.fingerprint != plain.fingerprint
     cell = plain.space[11]
@@ -445,6 +443,7 @@ def test_a_task_can_be_trained_with_another_loss(
         sn.load(f"live:{TINY}?loss=brie")
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_relative_path_is_compared_on_and_read_again(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -453,7 +452,6 @@ def test_a_relative_path_is_compared_on_and_read_again(
     """A task and a loss in the working directory; the fingerprint is of their content, not of how
     they are spelled.
     """
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
     shutil.copy(FILE, "tiny.py")
     assert snas("new", "loss", "Mine").code == 0
@@ -476,13 +474,12 @@ def test_a_relative_path_is_compared_on_and_read_again(
 
 
 def test_a_folder_whose_fingerprint_has_the_spelling_is_still_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     bench = sn.load(f"live:{TINY}")
     with monkeypatch.context() as earlier:
         earlier.setattr(LiveBenchmark, "identity", property(lambda self: self.name))
-        before = sn.compare(bench, ["random"], runs=1, budget=11, folder=tmp_path / "out")
+        before = sn.compare(bench, ["random"], runs=1, budget=11, folder=fresh_home / "out")
     assert sn.Objective(bench.objective, bench).fingerprint != before.objective.fingerprint
-    read = read_comparison(tmp_path / "out", benchmark=f"live:{TINY}")
+    read = read_comparison(fresh_home / "out", benchmark=f"live:{TINY}")
     assert read.runs[0].trials == before.runs[0].trials

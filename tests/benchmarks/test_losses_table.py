@@ -201,9 +201,8 @@ def test_a_table_of_what_there_is_while_another_process_goes_on(
         sn.search("losses-tiny/trained", "random", "valid_loss@brier", budget=9)
 
 
-def test_a_pair_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    file = tmp_path / "broken.py"
+def test_a_pair_that_fails_ends_no_other(fresh_home: Path) -> None:
+    file = fresh_home / "broken.py"
     file.write_text(
         "from surrogate_nas.training.losses import LOSSES, Loss\n"
         "def fail(outputs, targets):\n    raise ArithmeticError('no such loss')\n"
@@ -286,9 +285,8 @@ def test_every_loss_that_is_read_is_a_training_to_pay(exact: LossesBenchmark) ->
     )
 
 
-def test_training_on_costs_the_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    write_compact(curves(20), tmp_path / "losses" / "curves.h5")
+def test_training_on_costs_the_difference(fresh_home: Path) -> None:
+    write_compact(curves(20), fresh_home / "losses" / "curves.h5")
     bench = load("losses-curves/trained")
     cell = bench.space[3]
     cost = {e: bench.measure([cell], [bench.question("valid_loss@one", e)]).cost[0] for e in (1, 3)}
@@ -452,6 +450,7 @@ def test_the_commands(snas: Snas, made: Path) -> None:
     assert "was predicted for all others" in (out / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("fresh_home")
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -468,10 +467,7 @@ def test_what_cannot_be_asked_for(
     snas: Snas,
     wrong: list[object],
     says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     told = snas("table-losses", *wrong)
     assert (
         told.code == 2

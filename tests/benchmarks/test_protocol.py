@@ -525,11 +525,8 @@ def exhaustive(folder: Path) -> Path:
     return folder / "losses" / "all.h5"
 
 
-def test_where_every_class_was_trained_the_table_holds_all_cells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    table = read_compact(exhaustive(tmp_path))
+def test_where_every_class_was_trained_the_table_holds_all_cells(fresh_home: Path) -> None:
+    table = read_compact(exhaustive(fresh_home))
     whole = load("losses-all")
     space = nb201()
     assert (

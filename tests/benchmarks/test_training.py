@@ -26,7 +26,6 @@ from surrogate_nas.benchmarks.checkpoints import TrainingFolder
 from surrogate_nas.benchmarks.running import LOG_BYTES, RunningTrial, StoppedError
 from surrogate_nas.benchmarks.training import Training
 from surrogate_nas.core.errors import EvaluationError
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.objective import Objective
 from tests.conftest import Snas, assert_one_clear_line
 
@@ -37,9 +36,8 @@ BOTH = ["valid_error", "train_loss"]
 
 
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    return tmp_path / "home"
+def own_home(fresh_home: Path) -> Path:
+    return fresh_home
 
 
 class Trained:

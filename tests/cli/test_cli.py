@@ -558,10 +558,8 @@ def test_path_is_the_home(snas: Snas, own_home: Path) -> None:
 def test_fetch_and_verify_and_import(
     snas: Snas,
     mirror: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    fresh_home: Path,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     assert_one_clear_line(
         snas("query", "nb201-cifar10", CELL, "--metric", "test_error"), "snas data fetch nb201"
     )
@@ -598,8 +596,8 @@ def test_fetch_and_verify_and_import(
         "valid_error",
     )
     assert_one_clear_line(refused, "3 of 15625 cells only")
-    assert_one_clear_line(snas("data", "import", "nats", tmp_path / "none"), "There is no folder")
-    assert_one_clear_line(snas("data", "import", "nb201-pth", tmp_path), "There is no file")
+    assert_one_clear_line(snas("data", "import", "nats", fresh_home / "none"), "There is no folder")
+    assert_one_clear_line(snas("data", "import", "nb201-pth", fresh_home), "There is no file")
 
 
 def test_verify_leaves_out_what_needs_a_library_that_is_not_here(
@@ -750,23 +748,21 @@ def test_bad_input_gets_one_clear_line(
 
 def test_an_unreachable_mirror_is_one_clear_line(
     snas: Snas,
-    tmp_path: Path,
+    fresh_home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path / "none"))
+    monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home / "none"))
     assert_one_clear_line(snas("data", "fetch", "nb201"), "is not a folder")
-    monkeypatch.setenv(MIRROR_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(MIRROR_VARIABLE, str(fresh_home))
     assert_one_clear_line(snas("data", "fetch", "nb201"), "Cannot fetch")
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_fetch_without_network_says_so_in_words(
     snas: Snas,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     closed_port: int,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr("pooch.core.time.sleep", lambda _: None)  # between its attempts
     monkeypatch.setenv(MIRROR_VARIABLE, f"http://127.0.0.1:{closed_port}/files")
     outcome = snas("data", "fetch", "nb201")
@@ -783,14 +779,13 @@ def test_a_misspelt_command_is_met_with_one_question_mark(snas: Snas) -> None:
     assert_one_clear_line(snas("compare", "--nothing"), ". Try snas --help.")
 
 
+@pytest.mark.usefixtures("fresh_home")
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_how_to_get_what_is_not_here_is_never_cut(
     snas: Snas,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     width: int,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setattr("surrogate_nas.cli.output._PIPED_WIDTH", width)
     for family in ("hwgpt", "nb101", "accel"):
         lines = snas("benchmarks", family).out.splitlines()

@@ -444,12 +444,11 @@ def test_a_new_task_trains_at_once(snas: Snas, tmp_path: Path) -> None:
     assert trained.json["curves"]["valid_error"][0] < 60
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_new_loss_trains_at_once_and_is_searched_by(
     snas: Snas,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "loss", "Robust", "--folder", tmp_path, "--json").json
     trained = snas(
         "train", "11", "--task", TINY_TASK, "--loss", made["loss"], "--epochs", 2, "--json"
@@ -481,12 +480,12 @@ def test_a_new_policy_walks_at_once(snas: Snas, tmp_path: Path) -> None:
     assert refused.code == 2 and "Did you mean 'policy'" in refused.err
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_new_training_goes_on_as_a_whole_one_does(
     snas: Snas,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "training", "Mine", "--folder", tmp_path, "--json").json
     bench = load(made["training"])
     cell = bench.space.cell((2, 1, 0, 2))
@@ -512,13 +511,13 @@ def test_a_new_space_is_one(snas: Snas, tmp_path: Path) -> None:
     assert len(space) == 36 and space.cell("Small(layers=1, width=4, activation=relu)") == space[0]
 
 
+@pytest.mark.usefixtures("fresh_home")
 @pytest.mark.slow
 def test_a_new_space_s_file_makes_a_table_of_it(
     snas: Snas,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     made = snas("new", "space", "Perceptron", "--folder", tmp_path, "--json").json
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "perceptron.py"

@@ -70,10 +70,8 @@ def test_a_table_at_a_path_of_other_bytes(tmp_path: Path) -> None:
     assert np.isfinite(TableFile(path).column(ColumnKey("valid_error", 12, "mean"))).all()
 
 
-def test_a_table_of_the_home_that_cannot_be_opened_is_listed_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+@pytest.mark.usefixtures("fresh_home")
+def test_a_table_of_the_home_that_cannot_be_opened_is_listed_with_the_reason() -> None:
     table_path("broken").parent.mkdir(parents=True)
     table_path("broken").write_bytes(b"half")
     (found,) = (entry for entry in available() if entry["name"] == "broken")

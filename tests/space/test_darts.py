@@ -20,7 +20,6 @@ from torch import nn
 
 import surrogate_nas as sn
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.space import Cell, Space, cell_named, choices_of, drawn_cells, space_named
 from surrogate_nas.space.darts import Darts, NASNet, darts, nasnet
 from surrogate_nas.space.darts.genotype import INPUTS
@@ -361,10 +360,7 @@ def test_strategies_find_better_cells_than_random_ones(
     assert best[0] < best[1]
 
 
-def test_live_trainings_are_searched_and_the_report_draws_the_cells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+def test_live_trainings_are_searched_and_the_report_draws_the_cells(fresh_home: Path) -> None:
     objective = "valid_loss[1] + 0.1*params"
     made = sn.compare(
         f"live:{SPEC}",
@@ -372,22 +368,20 @@ def test_live_trainings_are_searched_and_the_report_draws_the_cells(
         objective=objective,
         runs=1,
         budget=2,
-        folder=tmp_path / "out",
+        folder=fresh_home / "out",
     )
     assert [len(run.trials) for run in made.runs] == [2]
     from surrogate_nas.report import write_report
 
-    page = write_report(made, tmp_path / "out").read_text()
+    page = write_report(made, fresh_home / "out").read_text()
     assert "reduction cell</text></svg><code>Genotype(normal=[" in page
 
 
 def test_a_surrogate_of_drawn_cells_becomes_a_benchmark(
     snas: Snas,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    fresh_home: Path,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    file = tmp_path / "model.h5"
+    file = fresh_home / "model.h5"
     made = snas(
         "fit",
         f"live:{SPEC}",

@@ -76,9 +76,8 @@ def test_neighbours_are_the_nearest_either_way() -> None:
 
 
 def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     space = sampled(_QUICK + 1)
 
     def around(held: Sampled) -> list[list[int]]:
@@ -88,7 +87,7 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
         ]
 
     expected = around(space)
-    (path,) = tmp_path.glob("neighbours/*.npy")
+    (path,) = fresh_home.glob("neighbours/*.npy")
     content = path.read_bytes()
     with monkeypatch.context() as patched:
         patched.setattr(Sampled, "_related", lambda _: pytest.fail("they are remembered"))
@@ -99,7 +98,9 @@ def test_neighbours_of_many_cells_are_remembered_and_a_damaged_file_is_made_anew
             around(Sampled(space.base, space.choices)) == expected and path.read_bytes() == content
         )
     assert min(map(len, expected)) >= NEAREST
-    assert around(sampled(_QUICK)) and len([*tmp_path.glob("neighbours/*.npy")]) == 1, "few are not"
+    assert around(sampled(_QUICK)) and len([*fresh_home.glob("neighbours/*.npy")]) == 1, (
+        "few are not"
+    )
 
 
 def test_few_cells_are_all_neighbours() -> None:

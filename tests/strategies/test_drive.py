@@ -13,7 +13,6 @@ from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.benchmarks.running import RunningTrial
 from surrogate_nas.contract import check
 from surrogate_nas.core.metrics import Metric
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.objective import Objective
 from surrogate_nas.space import EnumerableChoiceSpace, nb201
 from surrogate_nas.space.network import Network
@@ -169,10 +168,8 @@ def test_a_driven_comparison_goes_on_after_a_kill_and_names_the_drive(tmp_path: 
     assert [run.strategy for run in cut.runs] == strategies
 
 
-def test_a_driven_search_trains_side_by_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+@pytest.mark.usefixtures("fresh_home")
+def test_a_driven_search_trains_side_by_side() -> None:
 
     def train(cell: sn.Cell, trial: RunningTrial) -> None:
         for epoch in range(1, trial.epochs + 1):

@@ -22,7 +22,6 @@ import pytest
 import surrogate_nas as sn
 from analysis.attack import resealed, rewritten
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.study.archive import (
@@ -700,10 +699,8 @@ class Quiet(SimpleHTTPRequestHandler):
 def test_archives_are_fetched_once_and_by_their_sha256(
     sealed_suite: Path,
     served: tuple[Path, str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    fresh_home: Path,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     folder, address = served
     shutil.copy(sealed_suite, folder / "mine.zip")
     size = sealed_suite.stat().st_size
@@ -719,7 +716,7 @@ def test_archives_are_fetched_once_and_by_their_sha256(
         pass
     with pytest.raises(UserError, match="has more than"), opened(["larger"], index=index):
         pass
-    assert not list((tmp_path / "home").rglob("*.zip"))
+    assert not list((fresh_home).rglob("*.zip"))
     with opened(["theirs"], index=index):
         (folder / "mine.zip").unlink()
     with opened(["theirs"], index=index) as (one,):

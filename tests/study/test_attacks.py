@@ -25,7 +25,7 @@ from analysis.attack import (
 )
 from surrogate_nas.benchmarks import available, load
 from surrogate_nas.core.errors import AbsentError, UserError
-from surrogate_nas.files import HOME_VARIABLE, holder, locked
+from surrogate_nas.files import holder, locked
 from surrogate_nas.report.live.page import Pages
 from surrogate_nas.report.live.router import Router
 from surrogate_nas.study.api import read_comparison, run_suite
@@ -90,11 +90,8 @@ def test_a_fifo_is_never_waited_for(name: str, store: Store, snas: Snas) -> None
     looked_at(store.folder, snas)
 
 
-def test_what_is_no_file_among_the_tables_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    tables = tmp_path / "tables"
+def test_what_is_no_file_among_the_tables_is_passed_over(fresh_home: Path) -> None:
+    tables = fresh_home / "tables"
     tables.mkdir()
     (tables / "dangling.h5").symlink_to("nowhere")
     (tables / "folder.h5").mkdir()

@@ -177,10 +177,9 @@ def archived(path: Path, written: dict[str, list[str]], head: str = HEAD) -> Pat
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def small(fresh_home: Path) -> Path:
     """A home where the small archive lies as if it were fetched."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
-    return archived(tmp_path / "home" / "fetched" / NAME, sheets())
+    return archived(fresh_home / "fetched" / NAME, sheets())
 
 
 def test_means_are_of_the_splits_that_are_there(small: Path) -> None:
@@ -221,10 +220,8 @@ def test_a_table_is_assembled_when_it_is_first_used(small: Path, snas: Snas) -> 
     assert listed[0]["here"] == 248 and not listed[0]["installed"]
 
 
-def test_without_the_archive_it_is_said_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+@pytest.mark.usefixtures("fresh_home")
+def test_without_the_archive_it_is_said_how_to_get_it() -> None:
     with pytest.raises(UserError, match=r"run snas data fetch lcdb \(68 MB\)"):
         sn.load("lcdb-44")
     with pytest.raises(UserError, match="is missing: run snas data fetch lcdb"):

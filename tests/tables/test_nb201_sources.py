@@ -30,11 +30,10 @@ MEAN = ColumnKey("valid_error", 200, "mean")
 
 
 @pytest.fixture
-def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def offline(tmp_path: Path, fresh_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, and nowhere to fetch from."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setenv(fetching.MIRROR_VARIABLE, str(tmp_path / "nowhere"))
-    return tmp_path / "home"
+    return fresh_home
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from scipy.stats import kendalltau
 
 from analysis import calibrate_tasks
 from surrogate_nas.benchmarks.building.plan import Job, Plan
-from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.training import task_named
 
 TASK = f"{Path(__file__).parents[1].joinpath('tiny_task.py')}:TINY"
@@ -58,16 +57,15 @@ def test_a_row_tells_cells_training_and_split_apart() -> None:
 
 def test_it_trains_goes_on_and_reads(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    fresh_home: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     asked = ["--tasks", f"{TASK},nothing", "--lengths", "1,2", "--classes", "10", "--workers", "1"]
     assert calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path)]) == 1
     assert calibrate_tasks.main([*asked, "--out", str(tmp_path)]) == 0
     told = capsys.readouterr()
     assert "nothing ×1 is left out: " in told.err and "| tiny | ×2 |" in told.out
-    journals = {path: path.read_bytes() for path in (tmp_path / "home").rglob("*.jsonl")}
+    journals = {path: path.read_bytes() for path in (fresh_home).rglob("*.jsonl")}
     assert len(journals) == 2
     assert calibrate_tasks.main([*asked, "--read", "--out", str(tmp_path / "again")]) == 0
     rows = [

@@ -562,13 +562,12 @@ TRAINED = (
 
 
 def test_training_needs_no_pytorch_and_a_damaged_or_missing_cache_is_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fresh_home: Path,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     first = fresh(TRAINED)
     assert first.stdout.split("\n")[1] == "[]", first.stderr
     assert "compiling" in first.stderr.lower()
-    (kept,) = (tmp_path / "compiled").glob("*.o")
+    (kept,) = (fresh_home / "compiled").glob("*.o")
     whole = kept.read_bytes()
     for damaged in (b"", whole[: len(whole) // 2], bytes(len(whole))):
         kept.write_bytes(damaged)
@@ -633,10 +632,9 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def cached(compiled_once: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def cached(compiled_once: Path, fresh_home: Path) -> Path:
     """The file of the kernels in a home of its own."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
-    folder = tmp_path / "compiled"
+    folder = fresh_home / "compiled"
     folder.mkdir(mode=0o700)
     return Path(shutil.copy2(compiled_once, folder))
 

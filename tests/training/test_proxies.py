@@ -21,7 +21,7 @@ from surrogate_nas.benchmarks import TableBenchmark, load, proxies
 from surrogate_nas.benchmarks.proxies import untrained
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import metric_named
-from surrogate_nas.files import HOME_VARIABLE, shipped
+from surrogate_nas.files import shipped
 from surrogate_nas.papers.common.paper import published
 from surrogate_nas.papers.common.ranks import WITHIN
 from surrogate_nas.papers.proxies import SIZES, TOGETHER, study
@@ -121,12 +121,12 @@ def test_dead_operations_change_nothing(space: NB201) -> None:
     assert score(space.parse(PATH), space, task) == score(space.parse(twin), space, task)
 
 
+@pytest.mark.usefixtures("fresh_home")
 def test_a_table_is_made_goes_on_and_is_joined(
     snas: Snas,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
     monkeypatch.setattr("surrogate_nas.space.registry._opened", {})
     file = tmp_path / "spaces.py"
     out = tmp_path / "pairs.h5"
