@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.space.base import Column, Encoding
-from surrogate_nas.space.cell import Cell, Choices, cell_text
+from surrogate_nas.space.cell import Cell, Choices
 from surrogate_nas.space.network import Network
 from surrogate_nas.space.product import ChoiceSpace, is_scale
 from surrogate_nas.space.sketch import INK, MIDDLE, PAPER, Box, Mark, Sketch, Text
@@ -182,36 +182,18 @@ class Layered(ChoiceSpace):
 
     def parse(self, text: str) -> Cell:
         """Read a string as `write` writes it."""
-        stripped = cell_text(text)
-        head, _, inside = stripped.removesuffix(")").partition("(")
-        pairs = [pair.strip().partition("=") for pair in inside.split(",")]
         names = [one.name for one in self.decisions]
-        if (
-            head != self.cell_name
-            or not stripped.endswith(")")
-            or [name for name, *_ in pairs] != names
-        ):
-            shape = self.write((0,) * len(self.positions))
-            raise UserError(
-                f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}."
-            )
         choices = [0] * len(self.positions)
         lengths: dict[str, int] = {}
-        for (name, _, option), one, place in zip(
-            pairs, self.decisions, self.places.values(), strict=True
+        for option, one, place in zip(
+            self._written_options(text, names), self.decisions, self.places.values(), strict=True
         ):
             given = option.split(_BETWEEN) if one.of_layers else [option]
             for at, (word, options) in enumerate(
                 zip(given, one.options, strict=False), place.start
             ):
-                if word not in options:
-                    position = self.positions[at]
-                    raise UserError(
-                        f"{position} of the space {self.name} is {', '.join(options)}, not"
-                        f" {word:.80}."
-                    )
-                choices[at] = options.index(word)
-            lengths |= {name: len(given)} if one.of_layers else {}
+                choices[at] = self._number(self.positions[at], word, options)
+            lengths |= {one.name: len(given)} if one.of_layers else {}
         n = self.n_layers(tuple(choices))
         for name, length in lengths.items():
             if length != n:

@@ -251,30 +251,33 @@ class ChoiceSpace(Space):
         Raises:
             UserError: The string has another shape, or an option is unknown.
         """
+        options = self._written_options(text, self.positions)
+        given = zip(self.positions, options, self.options, strict=True)
+        return self.at([self._number(*one) for one in given])
+
+    def _written_options(self, text: str, names: Sequence[str]) -> list[str]:
+        """What a cell's text says behind each of the names that it must have."""
         stripped = cell_text(text)
         head, _, inside = stripped.removesuffix(")").partition("(")
         pairs = [pair.strip().partition("=") for pair in inside.split(",")]
         if (
             head != self.cell_name
             or not stripped.endswith(")")
-            or [p for p, *_ in pairs] != list(self.positions)
+            or [name for name, *_ in pairs] != list(names)
         ):
             shape = self.write((0,) * len(self.positions))
             raise UserError(
                 f"Malformed cell {text!r:.200}: a cell of the space {self.name} reads {shape:.400}."
             )
-        for (position, _, option), options in zip(pairs, self.options, strict=True):
-            if option not in options:
-                raise UserError(
-                    f"{position} of the space {self.name} is {', '.join(options)}, not"
-                    f" {option:.80}."
-                )
-        return self.at(
-            [
-                options.index(option)
-                for (*_, option), options in zip(pairs, self.options, strict=True)
-            ]
-        )
+        return [option for *_, option in pairs]
+
+    def _number(self, position: str, option: str, options: Sequence[str]) -> int:
+        """The place of an option among those of a position."""
+        if option not in options:
+            raise UserError(
+                f"{position} of the space {self.name} is {', '.join(options)}, not {option:.80}."
+            )
+        return options.index(option)
 
     def cell(self, given: Cell | str | Sequence[int]) -> Cell:
         """This space's own cell for a cell, its string, or one option index per position.
