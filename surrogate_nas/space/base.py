@@ -61,6 +61,7 @@ class Space(ABC):
             values of which rankings are compared; empty where there is none.
         named: Published cells, as their authors print them, by the names that `parse` reads too.
         citation: The paper to cite, where the space is from one.
+        reference_text: The `reference` as a string; empty for the first cell of a draw.
         drawing_size: Width and height in inches that `draw` is made for; None where cells cannot be
             drawn.
 
@@ -86,6 +87,7 @@ class Space(ABC):
     complexity: ClassVar[str] = ""
     named: ClassVar[Mapping[str, str]] = {}
     citation: ClassVar[str] = ""
+    reference_text: ClassVar[str] = ""
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> Cell:
@@ -175,6 +177,8 @@ class Space(ABC):
     @cached_property
     def reference(self) -> Cell:
         """The cell that measurements return to, against drift; by default the first of a draw."""
+        if self.reference_text:
+            return self.parse(self.reference_text)
         return self.sample(np.random.default_rng(_SURVEY_SEED))
 
     @property

@@ -20,15 +20,15 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.space.base import REFERENCE_SIZE, Analytic, Encoding
-from surrogate_nas.space.cell import Cell, Choices, cell_text, choices_of
+from surrogate_nas.space.base import Analytic, Encoding, Space
+from surrogate_nas.space.cell import Cell, Choices, cell_text
 from surrogate_nas.space.nb101.encodings import ENCODINGS
 from surrogate_nas.space.nb101.graphs import (
     MOST_EDGES,
@@ -70,7 +70,6 @@ _SPEC = r"(?:api\.)?ModelSpec\(\s*(?:matrix\s*=)?\s*(\[.*\])\s*,\s*(?:ops\s*=)?\
 """Compiled when a text is first read: opening a table reads none."""
 _LONGEST_TEXT = 2000
 _INCEPTION = "111100|00001|0001|001|10|1:conv3x3-bn-relu,conv1x1-bn-relu,maxpool3x3,conv3x3-bn-relu,conv3x3-bn-relu"  # noqa: E501
-_SURVEY_SEED = 201
 
 
 def _columns(vertices: int) -> list[int]:
@@ -114,6 +113,7 @@ class NB101(EnumerableChoiceSpace):
     views = ("shape+operation_counts+paths",)
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
+    reference_text = _INCEPTION
     named: ClassVar[Mapping[str, str]] = {"inception": _INCEPTION}
     drawing_size = (5.0, 2.6)
 
@@ -125,24 +125,8 @@ class NB101(EnumerableChoiceSpace):
     def __len__(self) -> int:
         return _CELLS
 
-    @cached_property
-    def reference_sample(self) -> Sequence[Cell]:
-        """A fixed sample of 10,000 cells."""
-        return [
-            self.sample(rng)
-            for rng in [np.random.default_rng(_SURVEY_SEED)]
-            for _ in range(REFERENCE_SIZE)
-        ]
-
-    @property
-    def reference_choices(self) -> Choices:
-        """The choices of the `reference_sample`."""
-        return choices_of(self.reference_sample)
-
-    @cached_property
-    def reference(self) -> Cell:
-        """The inception-like cell that the paper's code shows."""
-        return self.parse(_INCEPTION)
+    reference_sample = Space.reference_sample
+    reference_choices = Space.reference_choices
 
     def _matrix(self) -> Choices:
         every = listed()

@@ -164,6 +164,9 @@ class NB201(EnumerableChoiceSpace):
     analytic: ClassVar[Analytic] = ANALYTIC
     complexity = "convolutions"
     drawing_size = (4.0, 2.0)
+    reference_text = (
+        "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
+    )
     size = len(OPERATIONS) ** len(EDGES)  # without listing them
 
     def _order(self) -> list[tuple[int, ...]]:
@@ -193,13 +196,6 @@ class NB201(EnumerableChoiceSpace):
                     f"Unknown operation {operation!r} in cell {text!r}. Known: {known}."
                 )
         return self._by_choices[tuple(OPERATIONS.index(operation) for operation in match.groups())]
-
-    @cached_property
-    def reference(self) -> Cell:
-        """A cell that holds every operation."""
-        return self.parse(
-            "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"
-        )
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import ClassVar
 
 from surrogate_nas.core.errors import UserError
@@ -61,6 +61,7 @@ class NBMR(ChoiceSpace):
     """
 
     name = "nbmr"
+    reference_text = _EXAMPLE
     positions = _POSITIONS
     options = tuple(
         BLOCKS if position.startswith(("modules", "blocks")) else CHANNELS
@@ -119,11 +120,6 @@ class NBMR(ChoiceSpace):
         return self.at(
             [options.index(number) for options, number in zip(self.options, numbers, strict=True)]
         )
-
-    @cached_property
-    def reference(self) -> Cell:
-        """The cell that the authors start from: everything in the middle."""
-        return self.parse(_EXAMPLE)
 
 
 @lru_cache(maxsize=1)

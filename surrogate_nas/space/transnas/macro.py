@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -73,6 +73,7 @@ class TransNASMacro(EnumerableChoiceSpace):
     views = ("progress", "progress+one_hot")
     analytic: ClassVar[Analytic] = MACRO_SIZES
     complexity = "modules"
+    reference_text = "64-1234-basic"
     drawing_size = (4.0, 1.6)
 
     def _order(self) -> Iterable[tuple[int, ...]]:
@@ -119,11 +120,6 @@ class TransNASMacro(EnumerableChoiceSpace):
                 " channels (2, 4), and one to four halve the resolution (3, 4)."
             )
         return self.at(choices)
-
-    @cached_property
-    def reference(self) -> Cell:
-        """A cell that holds every kind of module."""
-        return self.parse("64-1234-basic")
 
     def sketch(self, cell: Cell) -> Sketch:
         """The cell as a row of modules: taller for larger images, wider for more channels."""

@@ -215,6 +215,7 @@ class TransNASMicro(EnumerableChoiceSpace):
     views = ("path_and_graph", "one_hot")
     analytic: ClassVar[Analytic] = {**MICRO_SIZES, **STRUCTURE}
     complexity = "convolutions"
+    reference_text = "64-41414-3_21_103"
     drawing_size = (4.0, 2.0)
 
     def write(self, choices: tuple[int, ...]) -> str:
@@ -237,11 +238,6 @@ class TransNASMicro(EnumerableChoiceSpace):
                 f" 64-41414-a_bc_def, each letter a digit ({known})."
             )
         return self.at([int(digit) for digit in "".join(match.groups())])
-
-    @cached_property
-    def reference(self) -> Cell:
-        """A cell that holds every operation."""
-        return self.parse("64-41414-3_21_103")
 
     def identity(self, cell: Cell) -> str:
         """The canonical form of what a cell computes (see `functional_class`)."""
