@@ -105,10 +105,10 @@ def check_version(
     raise UserError(f"{of} {format_.version}.{by}")
 
 
-def check_first_line(path: Path, name: str) -> None:
-    """Check the version in the first line of a file of JSON lines, before its seals."""
+def check_first_line(path: Path) -> None:
+    """Check the version in the first line of a journal, before its seals."""
     if header := _first_line(path):
-        check_version(path, name, header.get("version", 1), header.get(RELEASE))
+        check_version(path, "journal", header.get("version", 1), header.get(RELEASE))
 
 
 def _first_line(path: Path) -> dict[str, Any]:

@@ -273,7 +273,7 @@ class Journal:
         if path is None:
             return
         try:
-            check_first_line(path, "journal")
+            check_first_line(path)
             self._chain = Chain(path, _ROOT, self._accept)
             if not self._chain.entries:
                 self._chain.append({**stamp("journal"), **self.header})
@@ -296,7 +296,7 @@ class Journal:
         journal = cls(None, settings)
         journal.path = path
         try:
-            check_first_line(path, "journal")
+            check_first_line(path)
             journal._accept([link.entry for link in read_chain(read_regular(path), _ROOT)])
         except FileNotFoundError:
             return []

@@ -25,11 +25,11 @@ def open_regular(path: Path, *, follow: bool = True) -> BinaryIO:
     raise OSError(errno.EINVAL, "It is no file", str(path))
 
 
-def read_regular(path: Path, *, follow: bool = True) -> bytes:
+def read_regular(path: Path) -> bytes:
     """Read a regular file.
 
     Raises:
         OSError: It is something else, is not there, or cannot be read.
     """
-    with open_regular(path, follow=follow) as file:
+    with open_regular(path) as file:
         return file.read()

@@ -77,12 +77,11 @@ def write_zip(path: Path, members: Iterable[tuple[str, bytes]]) -> Path:
     return path
 
 
-def read_zip(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]:
+def read_zip(path: Path) -> Iterator[tuple[str, bytes]]:
     """The members of a zip file with their contents, one after another, once all were checked.
 
     Args:
         path: The file.
-        limits: How much it may be.
 
     Raises:
         UserError: It is none, or too large, or a member would leave its folder, is no plain file,
@@ -97,10 +96,10 @@ def read_zip(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]
     """
     try:
         with open_regular(path) as file:
-            size = _check_end(path, file, limits)
+            size = _check_end(path, file)
             with ZipFile(file) as archive:
                 members = archive.infolist()
-            _check_members(path, members, size, limits)
+            _check_members(path, members, size)
             for member in members:
                 yield member.filename, _content(path, file, member)
     except OSError as error:
@@ -111,25 +110,25 @@ def read_zip(path: Path, limits: Limits = LIMITS) -> Iterator[tuple[str, bytes]]
         raise UserError(f"{path} is damaged or no zip file: {error}.") from error
 
 
-def _check_end(path: Path, file: BinaryIO, limits: Limits) -> int:
+def _check_end(path: Path, file: BinaryIO) -> int:
     """Refuse a file by its last bytes alone; gives its size."""
     size = file.seek(0, 2)
-    if size > limits.packed:
-        raise UserError(f"{path} has {size:,} bytes; at most {limits.packed:,} are read.")
+    if size > LIMITS.packed:
+        raise UserError(f"{path} has {size:,} bytes; at most {LIMITS.packed:,} are read.")
     tail = min(size, _END.size + _LARGE_BYTES)
     file.seek(size - tail)
     last = file.read()
     mark, disk, begins, here, count, listed, start, comment = _END.unpack(last[-_END.size :])
     if mark != _END_MARK or comment or disk or begins or here != count:
         raise BadZipFile("its end is not that of a plain one")
-    if last[: -_END.size].startswith(_LARGE_MARK) or count > limits.members:
-        raise UserError(f"{path} holds too many files; at most {limits.members:,} are read.")
+    if last[: -_END.size].startswith(_LARGE_MARK) or count > LIMITS.members:
+        raise UserError(f"{path} holds too many files; at most {LIMITS.members:,} are read.")
     if start + listed != size - _END.size or listed > count * _LONGEST_ENTRY:
         raise BadZipFile("its list is longer than it states")
     return size
 
 
-def _check_members(path: Path, members: Iterable[ZipInfo], packed: int, limits: Limits) -> None:
+def _check_members(path: Path, members: Iterable[ZipInfo], packed: int) -> None:
     """Refuse members by what the list states of them."""
     names = set()
     total = 0
@@ -139,16 +138,16 @@ def _check_members(path: Path, members: Iterable[ZipInfo], packed: int, limits: 
         if member.filename.casefold() in names:
             raise UserError(f"{path} holds {member.filename!r:.120} twice.")
         names.add(member.filename.casefold())
-        if member.file_size > limits.file:
+        if member.file_size > LIMITS.file:
             raise UserError(
                 f"{path} holds {member.filename!r:.120} of {member.file_size:,} bytes; at most"
-                f" {limits.file:,} are read."
+                f" {LIMITS.file:,} are read."
             )
         total += member.file_size
-    if total > limits.unpacked or total > limits.ratio * packed:
+    if total > LIMITS.unpacked or total > LIMITS.ratio * packed:
         raise UserError(
             f"{path} states {total:,} bytes, packed into {packed:,}; at most"
-            f" {limits.unpacked:,} are read, and {limits.ratio} times what is packed."
+            f" {LIMITS.unpacked:,} are read, and {LIMITS.ratio} times what is packed."
         )
 
 

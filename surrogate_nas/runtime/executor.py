@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -57,18 +56,15 @@ class JobPool:
         self,
         executor: Executor,
         payload: Payload,
-        function: Callable[..., bytes | str] = do,
     ) -> None:
         """Let the executor know what all jobs have in common; it is shut down where it fails.
 
         Args:
             executor: One, perhaps an `Engine`.
             payload: What all jobs have in common.
-            function: Called there with the payload, or what stands for it, and a job.
         """
         self._executor = executor
         self._engine = executor if isinstance(executor, Engine) else cast("Engine", _Plain())
-        self._function = function
         self._key = payload.key
         self._given: dict[Future[bytes | str], int] = {}
         self._waiting: deque[_Given] = deque()
@@ -119,7 +115,7 @@ class JobPool:
         most = self._engine.capacity()
         while self._waiting and (most is None or len(self._given) < most):
             place, *given = self._waiting.popleft()
-            future = self._executor.submit(self._function, self._shared, *given)
+            future = self._executor.submit(do, self._shared, *given)
             self._given[future] = place
             future.add_done_callback(self._inbox.put)
 

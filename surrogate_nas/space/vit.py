@@ -66,7 +66,7 @@ class AutoFormer(Layered):
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """Metrics that need no measurement."""
-        return _analytic(self, self.parameters, "depth")
+        return _analytic(self, self.parameters)
 
     def parameters(self, choices: Choices, network: Network) -> Column:
         """Trainable parameters, shape ``(n,)``, a whole number.
@@ -110,7 +110,7 @@ class PiT(Layered):
     @property
     def analytic(self) -> Analytic:  # type: ignore[override]
         """Metrics that need no measurement."""
-        return _analytic(self, self.parameters, "depth")
+        return _analytic(self, self.parameters)
 
     def parameters(self, choices: Choices, network: Network) -> Column:
         """Trainable parameters, shape ``(n,)``, a whole number.
@@ -135,10 +135,9 @@ class PiT(Layered):
 def _analytic(
     space: Layered,
     parameters: Callable[[Choices, Network], Column],
-    depth: str,
 ) -> Analytic:
     def layers(choices: Choices) -> Column:
-        chosen = space.chosen(choices, depth)
+        chosen = space.chosen(choices, "depth")
         return chosen.sum(axis=1) if chosen.ndim > 1 else chosen
 
     return by_name(

@@ -136,7 +136,7 @@ def save_pth(path: Path, records: dict[int, Any]) -> Path:
 
 
 def gathered(*records: object) -> dict[str, Table]:
-    tables = RecordTables("t", "Records", "a test", "MIT")
+    tables = RecordTables("t", "Records", "a test")
     for one in records:
         tables.add(one, "somewhere")
     return {table.name.removeprefix("t-"): table for table in tables.tables()}

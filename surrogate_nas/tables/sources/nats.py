@@ -46,7 +46,7 @@ def read(folder: Path, progress: Progress | None = None) -> list[Table]:
     files, kind = _records(folder, allowed)
     short = "size space" if kind is SIZE else "topology space"
     source = "NATS-Bench folder (github.com/D-X-Y/NATS-Bench), imported"
-    tables = RecordTables(PREFIXES[kind.space], f"NATS-Bench, {short}", source, "MIT", kind)
+    tables = RecordTables(PREFIXES[kind.space], f"NATS-Bench, {short}", source, kind)
     for done, path in enumerate(files, start=1):
         tables.add(_load(path, allowed), str(path))
         if progress:

@@ -114,7 +114,7 @@ class RecordTables:
     """Gathers records one at a time; holds only the columns, 20 to 80 MB for a whole space.
 
     Example:
-        >>> tables = RecordTables("mine", "NATS-Bench, topology space", "my folder", "MIT")
+        >>> tables = RecordTables("mine", "NATS-Bench, topology space", "my folder")
         >>> tables.tables()
         []
     """
@@ -124,14 +124,12 @@ class RecordTables:
         prefix: str,
         title: str,
         source: str,
-        licence: str,
         kind: Records = TOPOLOGY,
     ) -> None:
         """Start with no records."""
         self._prefix = prefix
         self._title = title
         self._source = source
-        self._licence = licence
         self._kind = kind
         self._space = listed(space_named(kind.space))
         by_seed = partial(defaultdict[int, Values], self._nothing)
@@ -208,7 +206,7 @@ class RecordTables:
             space=self._space.definition,
             title=f"{self._title} on {data.title}",
             source=self._source,
-            licence=self._licence,
+            licence="MIT",
             citation=CITATION,
             objective="valid_error",
             network=data.network,

@@ -544,7 +544,6 @@ def split_images(
     images: np.ndarray,
     labels: np.ndarray,
     sizes: tuple[int, int, int],
-    seed: int = SPLIT_SEED,
 ) -> dict[str, Split]:
     """Shuffle examples and cut them into splits.
 
@@ -552,9 +551,8 @@ def split_images(
         images: Shape ``(n, channels, height, width)``.
         labels: Shape ``(n,)``.
         sizes: How many examples of each split.
-        seed: Of the shuffle.
     """
-    order = np.random.default_rng(seed).permutation(len(images))
+    order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
     stops = np.cumsum((0, *sizes))
     return {
         name: as_split(images[order[a:b]], labels[order[a:b]])

@@ -55,7 +55,6 @@ def read(path: Path, progress: Progress | None = None) -> list[Table]:
         PREFIX,
         "NAS-Bench-201",
         f"official file {path.name} (github.com/D-X-Y/NAS-Bench-201), imported",
-        "MIT",
     )
     total = len(records)
     for done, index in enumerate(sorted(records), start=1):
