@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -193,7 +193,7 @@ KINDS = {
 """Every kind by name."""
 
 
-__all__ = ["SPLIT_SEED", "Schedule", "Task", "as_split", "split_images", "standardise"]
+__all__ = ["SPLIT_SEED", "Schedule", "Task", "as_split", "cut", "split_images", "standardise"]
 
 SPLIT_SEED = 0
 """The seed of every shuffled split: splits are part of a task, not of a run."""
@@ -553,9 +553,20 @@ def split_images(
         sizes: How many examples of each split.
     """
     order = np.random.default_rng(SPLIT_SEED).permutation(len(images))
+    return cut(images[order], labels[order], sizes)
+
+
+def cut(inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]) -> dict[str, Split]:
+    """Cut examples into splits, in the order given.
+
+    Args:
+        inputs: Shape ``(n, channels, height, width)``.
+        targets: Shape ``(n, …)``.
+        sizes: How many examples of each split.
+    """
     stops = np.cumsum((0, *sizes))
     return {
-        name: as_split(images[order[a:b]], labels[order[a:b]])
+        name: as_split(inputs[a:b], targets[a:b])
         for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
     }
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.symbols import cut, numbered, one_hot
+from surrogate_nas.training.tasks.symbols import numbered, one_hot
 from surrogate_nas.training.tasks.words import frequent
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzäöüß"

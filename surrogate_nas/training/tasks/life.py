@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.symbols import cut
 
 SIDE = 8
 _ALIVE = 0.4

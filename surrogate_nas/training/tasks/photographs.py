@@ -13,9 +13,8 @@ from functools import partial
 import numpy as np
 
 from surrogate_nas.core.extras import is_installed, need, package_folder
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.symbols import cut
 
 NAMES = (
     "astronaut",

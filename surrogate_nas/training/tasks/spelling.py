@@ -17,9 +17,9 @@ import numpy as np
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.extras import is_installed, need, package_folder
 from surrogate_nas.training.losses.sequences import needed
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
 from surrogate_nas.training.tasks.checking import Split
-from surrogate_nas.training.tasks.symbols import cut, numbered, one_hot
+from surrogate_nas.training.tasks.symbols import numbered, one_hot
 
 PHONEMES = tuple(
     "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from surrogate_nas.training.tasks.base import as_split
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.base import cut
+from surrogate_nas.training.tasks.checking import Split
 
 NOTHING = -1
 """The number of a position behind a sequence."""
@@ -37,21 +37,6 @@ def one_hot(numbers: np.ndarray, kinds: int) -> np.ndarray:
     """
     is_kind = numbers[:, None, None] == np.arange(kinds)[:, None, None]
     return np.asarray(is_kind, np.float32)
-
-
-def cut(inputs: np.ndarray, targets: np.ndarray, sizes: Sequence[int]) -> dict[str, Split]:
-    """Cut examples into splits, in the order given.
-
-    Args:
-        inputs: Shape ``(n, channels, height, width)``.
-        targets: Shape ``(n, …)``.
-        sizes: How many examples of each split.
-    """
-    stops = np.cumsum((0, *sizes))
-    return {
-        name: as_split(inputs[a:b], targets[a:b])
-        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
-    }
 
 
 def next_ones(numbers: np.ndarray, kinds: int, sizes: Sequence[int]) -> dict[str, Split]:

@@ -19,8 +19,8 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.training.data_folders import has_phrases, phrases
-from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, as_split
-from surrogate_nas.training.tasks.checking import SPLITS, Split
+from surrogate_nas.training.tasks.base import SPLIT_SEED, Schedule, Task, cut
+from surrogate_nas.training.tasks.checking import Split
 
 GERMAN = "abcdefghijklmnopqrstuvwxyzäöüß -'"
 """The characters read; others lose their accents, and names with further ones are left out."""
@@ -94,11 +94,7 @@ def load() -> dict[str, Split]:
         german, serbian = pairs[place]
         inputs[row, [GERMAN.index(c) for c in german], 0, np.arange(len(german))] = 1
         targets[row, : len(serbian)] = [SERBIAN.index(c) + 1 for c in serbian]
-    stops = np.cumsum((0, *_SIZES))
-    return {
-        name: as_split(inputs[a:b], targets[a:b])
-        for name, a, b in zip(SPLITS, stops[:-1], stops[1:], strict=True)
-    }
+    return cut(inputs, targets, _SIZES)
 
 
 TASK = Task(
