@@ -13,14 +13,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import load
 from surrogate_nas.papers.common.paper import PaperResult, Row, Work, published
-from surrogate_nas.papers.common.ranks import Values
 from surrogate_nas.space import listed
 from surrogate_nas.surrogates import make_model
-from surrogate_nas.surrogates.evaluation import split_cells
+from surrogate_nas.surrogates.evaluation import kendall, split_cells
 
 BENCHMARK = "nb101"
 DATA_SET = "NAS-Bench-101"
@@ -80,11 +78,7 @@ def _score(fit: tuple[str, int, int]) -> tuple[float, float]:
     model = model.fit([cells[i] for i in split.train], error[split.train], space=cells)
     mean = model.predict(cells).mean
     seconds = time.perf_counter() - started
-    return _tau(mean[split.test], error[split.test]), seconds
-
-
-def _tau(first: Values, second: Values) -> float:
-    return float(kendalltau(first, second).statistic)
+    return kendall(mean[split.test], error[split.test]), seconds
 
 
 def _our_rows(
@@ -105,7 +99,7 @@ def _our_rows(
 
 def _tau_of_parameters() -> float:
     bench = load(BENCHMARK)
-    return _tau(-bench.column("params"), bench.column("valid_error", _EPOCHS))
+    return kendall(-bench.column("params"), bench.column("valid_error", _EPOCHS))
 
 
 def _plain_rows() -> Iterator[Row]:
@@ -114,7 +108,7 @@ def _plain_rows() -> Iterator[Row]:
     error = bench.column("valid_error", _EPOCHS)
     taus = {"the most parameters": _tau_of_parameters()}
     for epochs in bench.metric("valid_error").epochs[:-1]:
-        tau = _tau(bench.column("valid_error", epochs), error)
+        tau = kendall(bench.column("valid_error", epochs), error)
         taus[f"a training of {epochs} epochs"] = tau
     for method, tau in taus.items():
         yield Row(

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.stats import kendalltau
 
 from surrogate_nas.benchmarks import Benchmark, Question, load
 from surrogate_nas.papers.common.paper import PaperResult, Row, Summary, Work, published
@@ -33,7 +32,7 @@ from surrogate_nas.space import listed
 from surrogate_nas.study.statistics import holm, signed_rank
 from surrogate_nas.study.surrogates import Protocol
 from surrogate_nas.surrogates import Prediction, make_model
-from surrogate_nas.surrogates.evaluation import scores_of, split_cells
+from surrogate_nas.surrogates.evaluation import kendall, scores_of, split_cells
 from surrogate_nas.surrogates.losses import LOSSES
 
 if TYPE_CHECKING:
@@ -364,7 +363,7 @@ def _ceiling_rows() -> Iterator[Row]:
                 f"{learned_metric(bench)} {name_of_column}",
                 dataset,
                 "kendall@15625",
-                ours=float(kendalltau(column, test).statistic),
+                ours=kendall(column, test),
                 evaluations=len(test),
                 verdict="the table",
                 mark="D",
