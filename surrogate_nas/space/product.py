@@ -251,8 +251,11 @@ class ChoiceSpace(Space):
         Raises:
             UserError: The string has another shape, or an option is unknown.
         """
-        options = self._written_options(text, self.positions)
-        given = zip(self.positions, options, self.options, strict=True)
+        return self._named(self._written_options(text, self.positions))
+
+    def _named(self, names: Sequence[str]) -> Cell:
+        """The cell of some options, one a position."""
+        given = zip(self.positions, names, self.options, strict=True)
         return self.at([self._number(*one) for one in given])
 
     def _written_options(self, text: str, names: Sequence[str]) -> list[str]:

@@ -134,14 +134,7 @@ class MnasNet(ChoiceSpace):
             for n, k, e, x in zip(layers, kernels, expansions, excited, strict=True)
             for option in (n, k, e, EXCITED[x])
         ]
-        for position, options, name in zip(self.positions, self.options, names, strict=True):
-            if name not in options:
-                raise UserError(
-                    f"{position} of the space {self.name} is {', '.join(options)}, not {name:.80}."
-                )
-        return self.at(
-            [options.index(name) for options, name in zip(self.options, names, strict=True)]
-        )
+        return self._named(names)
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import ClassVar, TypeAlias
 
@@ -90,6 +90,10 @@ class NB101(EnumerableChoiceSpace):
 
     Its choices are an adjacency matrix of seven vertices, the last one the output, and operations;
     vertices that a cell lacks have the operation ``none`` and no edges.
+
+    Neighbours differ in one operation, one edge, or one vertex with one edge in and out. Changed
+    operations come first, then edges that are added or removed, then vertices; isomorphic results
+    count once. Nothing else may be pruned by a change.
 
     Example:
         >>> space = NB101()
@@ -230,14 +234,6 @@ class NB101(EnumerableChoiceSpace):
     def _near(self, place: int) -> list[Cell]:
         cell = self._cells[place]
         return [self._of(graph) for graph in _neighbours(_graph(cell.choices))]
-
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ in one operation, one edge, or one vertex with one edge in and out.
-
-        Changed operations come first, then edges that are added or removed, then vertices;
-        isomorphic results count once. Nothing else may be pruned by a change.
-        """
-        return super().neighbours(cell)
 
     def cost_groups(self, choices: Choices) -> list[NDArray[np.float32]]:
         """A constant, the shape with channels and weights, and single edges and operations."""

@@ -199,6 +199,10 @@ _FORMAT = re.compile(r"Arch\(\[([0-4](?:, ?[0-4])*)\], ?\[('[a-z]+'(?:, ?'[a-z]+
 class NBGraph(EnumerableChoiceSpace):
     """The space; use the shared instances `nbgraph` and `nbgraph_proteins`.
 
+    Neighbours differ in the operation or in the source of one node. An architecture that can be
+    written in several ways has the neighbours of all of these, so that being a neighbour is mutual.
+    They come in the order of the space.
+
     Example:
         >>> space = nbgraph()
         >>> str(space.parse("Arch([0, 1, 2, 1], ['gcn', 'gin', 'fc', 'cheb'])"))
@@ -283,14 +287,6 @@ class NBGraph(EnumerableChoiceSpace):
     def _steps(self, choices: tuple[int, ...]) -> list[tuple[int, ...]]:
         code = self._forms.code(choices[0], choices[1:])
         return [self._forms.choices(other) for other in self._forms.neighbours(code)]
-
-    def neighbours(self, cell: Cell) -> Sequence[Cell]:
-        """All cells that differ in the operation or in the source of one node.
-
-        An architecture that can be written in several ways has the neighbours of all of these, so
-        that being a neighbour is mutual. They come in the order of the space.
-        """
-        return super().neighbours(cell)
 
     @cached_property
     def further_encodings(self) -> Mapping[str, Encoding]:  # type: ignore[override]

@@ -111,15 +111,7 @@ class NBMR(ChoiceSpace):
                 f"A cell of the space {self.name} has {len(self.positions)} numbers, not"
                 f" {len(numbers)}."
             )
-        for position, options, number in zip(self.positions, self.options, numbers, strict=True):
-            if number not in options:
-                raise UserError(
-                    f"{position} of the space {self.name} is {', '.join(options)}, not"
-                    f" {number:.80}."
-                )
-        return self.at(
-            [options.index(number) for options, number in zip(self.options, numbers, strict=True)]
-        )
+        return self._named(numbers)
 
 
 @lru_cache(maxsize=1)
