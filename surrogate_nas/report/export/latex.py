@@ -48,6 +48,7 @@ _MARKS = (
     r" mean difference "
     r"above 0)."
 )
+_NO_WIDER_THAN_THE_PAGE = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -262,20 +263,22 @@ class _Tabular:
     texts: int = 1
 
     def __str__(self) -> str:
-        """The whole table environment; it needs the package booktabs."""
+        """The whole table environment; it needs the packages booktabs and graphicx."""
         columns = "l" * self.texts + "r" * (len(self.heads) - self.texts)
         return "\n".join(
             [
-                "% \\usepackage{booktabs}",
+                "% \\usepackage{booktabs,graphicx}",
                 r"\begin{table}",
                 r"\centering",
                 rf"\caption{{{self.caption}}}",
                 rf"\label{{tab:{self.label}}}",
+                _NO_WIDER_THAN_THE_PAGE,
                 *tabular(columns, self.heads, self.rows),
+                "}",
                 r"\end{table}",
                 "",
             ]
         )
 
 
-EXPORT = Format(write_latex, "latex", "The tables need \\usepackage{{booktabs}}.")
+EXPORT = Format(write_latex, "latex", "The tables need \\usepackage{{booktabs,graphicx}}.")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +39,7 @@ from surrogate_nas.tables.sources.fetching import repositories
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$&@])")
 _LIKE_A_LIST = re.compile(r"^(\d*)([-+.)])(?=\s|$)")
+_ADDRESS = re.compile(r"https?://[\w./~+-]*\w")
 _MOST_FIGURES = 2
 """Of the first page; ``snas export figures`` draws all."""
 _BEST_PRACTICES = (
@@ -49,7 +50,8 @@ _MAIN = r"""% pdflatex paper, bibtex paper, pdflatex paper, pdflatex paper
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{textcomp,booktabs,graphicx}
+\usepackage{textcomp,booktabs,graphicx,xurl}
+\sloppy % names of benchmarks and metrics have no place to break
 \begin{document}
 \input{results}
 \input{data}
@@ -72,6 +74,13 @@ def markdown(text: str) -> str:
     """
     line = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
     return _LIKE_A_LIST.sub(r"\1\\\2", line)
+
+
+def _latex(text: str) -> str:
+    """A text as LaTeX shows it; its addresses may break."""
+    parts = _ADDRESS.split(text)
+    addresses = [rf"\url{{{address}}}" for address in _ADDRESS.findall(text)]
+    return "".join(chain(*zip_longest(map(escaped, parts), addresses, fillvalue="")))
 
 
 class _Block(Protocol):
@@ -109,7 +118,7 @@ class _Text(NamedTuple):
 
     def latex(self) -> str:
         cited = rf"~\cite{{{','.join(self.keys)}}}" if self.keys else ""
-        return escaped(self.text) + cited
+        return _latex(self.text) + cited
 
 
 class _Bullets(NamedTuple):
@@ -142,7 +151,7 @@ class _Questions(NamedTuple):
     def latex(self) -> str:
         lines = [r"\begin{description}"]
         for item in self.items:
-            says, why, where = map(escaped, item.answer)
+            says, why, where = map(_latex, item.answer)
             found = rf" \emph{{In the folder: {where}.}}" if where else ""
             lines += [
                 rf"\item[{item.number}. {escaped(item.title)}.] {escaped(item.question)}",
