@@ -41,10 +41,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "table": Format(
-        "table",
-        2,
-        "Make it anew (snas data fetch or snas data import), or run analysis/upgrade_table.py OLD"
-        " NEW.",
+        "table", 2, "Make it anew with snas data fetch, snas data import or snas table."
     ),
     "compact": Format("compact table", 1, "Make it anew with snas table-losses."),
     "surrogate": Format("surrogate", 2, "Make it anew with snas fit."),
