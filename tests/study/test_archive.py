@@ -801,12 +801,15 @@ def test_they_are_valid_where_more_of_their_tables_was_fetched(fetched: Path) ->
 
 def are_valid() -> None:
     entries = read_index()
-    assert "starter" in entries
-    for entry in entries.values():
+    assert {"starter", "families"} <= set(entries)
+    for name, entry in entries.items():
         path = Path(entry["address"])
-        assert path.stat().st_size == entry["bytes"] < 3_000_000 and entry["licence"]
+        assert path.stat().st_size == entry["bytes"] < 6_000_000 and entry["licence"]
         found = verify(path)
-        assert found.valid and not found.notes, found.problems
+        if name == "starter":
+            assert found.valid and not found.notes, found.problems
+        # of tables that are not here nothing but the seals can be verified
+        assert all("is not here yet" in problem for problem in found.problems), found.problems
 
 
 def test_the_names_of_shipped_archives_lead_to_their_files() -> None:
