@@ -165,7 +165,7 @@ def _mean(canvas: Canvas, x: Scale, at: float, line: pd.Series, label: float) ->
     """A diamond from end to end of the interval, and where a new source would lie."""
     at += _ROW / 2
     if label:
-        text = f"all {line['sources']} sources"
+        text = "all sources"  # a contrast may have one less
         canvas.text(label, at + 4, text, size=12, align="right", colour="ink", bold=True)
         canvas.text(label, at + 4 + _ROW * 0.8, "dashed: a new source", align="right")
     ends = [(x(line["new_low"]), at), (x(line["new_high"]), at)]
