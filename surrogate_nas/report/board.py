@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
-from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.numbers import fixed, plural
-from surrogate_nas.files import replacing, write_whole
+from surrogate_nas.files import write_whole
 from surrogate_nas.report.markup import (
     Block,
     Column,
@@ -46,8 +45,11 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class _Entry:
-    """An archive of a board: what it says of itself, its results, and how an index lists it."""
+    """An archive of a board: its file, what it says of itself, its results, and how an index lists
+    it.
+    """
 
+    content: bytes
     archive: Archive
     result: StudyResult
     listed: Mapping[str, Any]
@@ -79,7 +81,7 @@ def publish(
     """
     entries: dict[str, _Entry] = {}
     for place in places:
-        entry = _taken(place, out, by=by, licence=licence, index=index)
+        entry = _taken(place, by=by, licence=licence, index=index)
         if entry.archive.name in entries:
             raise UserError(
                 f"Two archives are named {entry.archive.name}; seal one again with --name."
@@ -87,12 +89,14 @@ def publish(
         entries[entry.archive.name] = entry
     sections = [_section(entry) for entry in entries.values()]
     listed = [entry.listed for entry in entries.values()]
+    for entry in entries.values():
+        write_whole(out / entry.listed["address"], entry.content)
     write_whole(out / INDEX, index_of(listed))
     return write_whole(out / _PAGE, document(_top(list(entries.values())), sections)), listed
 
 
-def _taken(place: str | Path, out: Path, *, by: str, licence: str, index: str | Path) -> _Entry:
-    """An archive, copied into the board's folder, with its results."""
+def _taken(place: str | Path, *, by: str, licence: str, index: str | Path) -> _Entry:
+    """An archive with its results."""
     with TemporaryDirectory(prefix="snas-board-") as temporary:
         folder = Path(temporary)
         path = folder / "sealed.zip"
@@ -102,19 +106,17 @@ def _taken(place: str | Path, out: Path, *, by: str, licence: str, index: str | 
             path = file_of(str(place), folder, index=index)
         archive = unpack(path, folder / "unpacked")
         result = results_of(folder / "unpacked")
-        own = out / f"{archive.name}.zip"
-        with replacing(own) as written:
-            copyfile(path, written)
+        content = path.read_bytes()
         # what is taken from files only when it is first asked for
         _ = result.verdict, result.standings
     listed = {
         "name": archive.name,
-        "address": own.name,
-        "sha256": sha256(own.read_bytes()).hexdigest(),
-        "bytes": own.stat().st_size,
+        "address": f"{archive.name}.zip",
+        "sha256": sha256(content).hexdigest(),
+        "bytes": len(content),
         "licence": archive.licence,
     }
-    return _Entry(archive, result, listed)
+    return _Entry(content, archive, result, listed)
 
 
 def _top(entries: list[_Entry]) -> Header:

@@ -45,7 +45,7 @@ def test_a_board_says_who_what_and_which_strategies_are_not_told_apart(
 def test_two_archives_of_one_name_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="Two archives are named first"):
         publish([folder, folder], tmp_path / "board")
-    assert not (tmp_path / "board" / "index.html").exists()
+    assert not (tmp_path / "board").exists()
 
 
 @pytest.mark.parametrize(
