@@ -801,15 +801,17 @@ def test_they_are_valid_where_more_of_their_tables_was_fetched(fetched: Path) ->
 
 def are_valid() -> None:
     entries = read_index()
-    assert {"starter", "families"} <= set(entries)
+    assert "starter" in entries
     for name, entry in entries.items():
         path = Path(entry["address"])
-        assert path.stat().st_size == entry["bytes"] < 6_000_000 and entry["licence"]
+        most = 5_000_000 if name == "families" else 3_000_000
+        assert path.stat().st_size == entry["bytes"] < most and entry["licence"]
         found = verify(path)
-        if name == "starter":
+        if name == "families":  # most of its tables are fetched; what is here is verified
+            problems = [one for one in found.problems if "is not here yet" not in one]
+            assert problems == [] and found.replayed
+        else:
             assert found.valid and not found.notes, found.problems
-        # of tables that are not here nothing but the seals can be verified
-        assert all("is not here yet" in problem for problem in found.problems), found.problems
 
 
 def test_the_names_of_shipped_archives_lead_to_their_files() -> None:
