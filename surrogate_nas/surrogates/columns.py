@@ -12,7 +12,7 @@ from surrogate_nas.core.errors import unknown
 from surrogate_nas.space import Cell, Enumerable, Space, choices_of
 from surrogate_nas.space.memo import memoise
 from surrogate_nas.space.network import Network
-from surrogate_nas.surrogates.gaussian import Scaling
+from surrogate_nas.surrogates.gaussian import Floats, Scaling
 
 Matrix = NDArray[np.float32]
 
@@ -63,6 +63,15 @@ def scaling(space: Space, encoding: str) -> Scaling:
         encoding: See `columns`.
     """
     return Scaling.of(surveyed(space, encoding, ()))
+
+
+def positions(space: Space, cells: Sequence[Cell], encoding: str) -> Floats:
+    """Where cells lie by an encoding, two random ones about 1 apart, shape ``(n, d)``.
+
+    Args:
+        encoding: See `columns`.
+    """
+    return scaling(space, encoding).unit(columns(space, cells, encoding))
 
 
 def _encoded(

@@ -17,7 +17,7 @@ from surrogate_nas.core.arguments import check_flag, check_names
 from surrogate_nas.core.metrics import LOSSES, Quantity
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.surrogates.base import Arrays, Prediction, Surrogate
-from surrogate_nas.surrogates.columns import columns, scaling
+from surrogate_nas.surrogates.columns import positions, scaling
 from surrogate_nas.surrogates.gaussian import (
     FittedProcess,
     matern_of_squares,
@@ -141,10 +141,7 @@ class GaussianProcess(Surrogate):
 
     def _points(self, cells: Sequence[Cell]) -> list[Floats]:
         """The position of cells in each block's space, shape ``(n, d)`` each."""
-        return [
-            scaling(self._space, block).unit(columns(self._space, cells, block))
-            for block in self.blocks
-        ]
+        return [positions(self._space, cells, block) for block in self.blocks]
 
     def _kernel(self, left: Sequence[Floats], right: Sequence[Floats]) -> Floats:
         distances = [squared_distances(a, b) for a, b in zip(left, right, strict=True)]

@@ -23,7 +23,7 @@ from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies.bo.front import shortfall
 from surrogate_nas.strategies.epochs.rungs import Rung, check_ladder, rungs_of
 from surrogate_nas.strategies.guided import Guided, floor_of
-from surrogate_nas.surrogates.columns import columns, scaling
+from surrogate_nas.surrogates.columns import positions
 from surrogate_nas.surrogates.curves import (
     CurveHyper,
     CurveProcess,
@@ -250,9 +250,7 @@ class FreezeThaw(Guided):
         apart, shape ``(n, d)``.
         """
         names = dict.fromkeys("+".join(self.space.views).split("+"))
-        blocks = [
-            scaling(self.space, name).unit(columns(self.space, cells, name)) for name in names
-        ]
+        blocks = [positions(self.space, cells, name) for name in names]
         return np.asarray(np.hstack(blocks) / np.sqrt(len(blocks)))
 
 
