@@ -7,8 +7,10 @@ Each prints a line that says what happened; the exit code is 1 if one succeeds.
 """
 
 import argparse
+import io
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +27,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
+from surrogate_nas import load
+from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.store import Store
@@ -1096,6 +1100,66 @@ def no_folder(folder: Path) -> str:
             raise Succeeded(f"exit code {made.returncode}: {said(made)}")
         kept.unlink()
     return "compiled for each process"
+
+
+N_CHECKPOINTS = 150
+COUNTING = """
+import surrogate_nas as sn
+
+
+def train(cell, trial):
+    state = trial.folder / "weights.bin"
+    left = int.from_bytes(state.read_bytes()) if trial.start else 2**56
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        left -= 2**51
+        state.write_bytes(left.to_bytes(8))
+        (trial.folder / "optimiser.json").write_text(f'{{"epoch": {epoch}}}')
+        trial.report(epoch, valid_error=left / 2**50)
+
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16), "depth": (1, 2)})
+BENCH = sn.Training(SPACE, train, metrics=["valid_error"], epochs=9)
+"""
+
+
+def curve(home: Path, file: Path, *epochs: int) -> tuple[list[float], float]:
+    """The errors of a training after some epochs in a data folder, and its charge in seconds."""
+    with variable("SURROGATE_NAS_HOME", str(home)):
+        benchmark = load(f"{file}:BENCH")
+        questions = [Question("valid_error", length) for length in epochs]
+        values, cost = benchmark.measure([benchmark.space.at((0, 1))], questions)
+    return values[0].tolist(), float(cost[0])
+
+
+@attack(f"A.5 checkpoints flipped and cut ({N_CHECKPOINTS})")
+def checkpoints_damaged(folder: Path) -> str:
+    file = folder / "counting.py"
+    file.write_text(COUNTING)
+    expected, _ = curve(folder / "whole", file, *range(1, 10))
+    curve(folder / "part", file, 3)
+    rng = random.Random(0)
+    silent = 0
+    for number in range(N_CHECKPOINTS):
+        home = shutil.copytree(folder / "part", folder / str(number))
+        files = [path for path in (home / "trainings").rglob("*") if path.is_file()]
+        path = rng.choice(sorted(path for path in files if path.stat().st_size))
+        content = bytearray(path.read_bytes())
+        at = rng.randrange(len(content))
+        content[at] ^= 1 << rng.randrange(8)
+        path.write_bytes(content if number % 2 else content[:at])
+        with redirect_stderr(io.StringIO()) as errors:
+            values, cost = curve(home, file, *range(1, 10))
+        what = f"{path.relative_to(home)}, byte {at}, {'flipped' if number % 2 else 'cut'}"
+        if values != expected:
+            raise Succeeded(f"{what}: {values} in place of {expected}")
+        if not 0 < cost < SECONDS:
+            raise Succeeded(f"{what}: {cost} seconds are charged")
+        lines = errors.getvalue().splitlines()
+        if len(lines) != ("reports.jsonl" not in path.name and "log.txt" not in path.name):
+            raise Succeeded(f"{what}: {len(lines)} lines are said")
+        silent += not lines
+        shutil.rmtree(home)
+    return f"{N_CHECKPOINTS - silent} were dropped with one line; {silent} held no weights"
 
 
 @attack("B.2 what is no processor's name")

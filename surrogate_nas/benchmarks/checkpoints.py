@@ -1,27 +1,34 @@
 """The folder of one training: its checkpoint, its output, and the curve that it reported.
 
-A user's function writes into a folder beside the checkpoint, which becomes the checkpoint only when
-the training has come to its end. Which one that is stands in ``done.json``, which is replaced
-whole: after a crash at any moment there is the checkpoint of before or the new one, never half of
-one.
+A user's function writes into a folder next to the checkpoint, which becomes the checkpoint only
+when the training has come to its end. ``done.json`` names the checkpoint and is replaced whole:
+after a crash at any moment there is the old checkpoint or the new one, never half of one. The file
+holds the size and the digest of each file of the checkpoint, and a digest of itself. A checkpoint
+that is not as it was stored is dropped, and its cell is trained again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
+from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files import locked, write_whole
 from surrogate_nas.files.replacing import sync_path
 
 _DONE = "done.json"
+_CHECK = "check"
 _NEW = "checkpoint.new"
+_GONE = "checkpoint-gone"
 _KEPT = "checkpoint-"
 _START = "start"
 _START_NEW = "start.new"
@@ -35,15 +42,23 @@ class Held:
         epochs: How many epochs were trained; 0 where there is no checkpoint.
         seconds: What they took from the start, those of earlier pieces included.
         curve: Which training it belongs to, from its first epoch on.
-        checkpoint: The name of its folder.
-        bytes: The size of its files.
+        files: Size in bytes and digest of each file, by its path in the checkpoint.
     """
 
     epochs: int = 0
     seconds: float = 0.0
     curve: str = ""
-    checkpoint: str = ""
-    bytes: int = 0
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of its folder; empty where it has no files."""
+        return f"{_KEPT}{self.epochs}-{self.curve}" if self.files else ""
+
+    @property
+    def bytes(self) -> int:
+        """The size of its files."""
+        return sum(size for size, _ in self.files.values())
 
 
 class TrainingFolder:
@@ -64,15 +79,54 @@ class TrainingFolder:
         self.stop = path / "stop"
 
     def held(self) -> Held:
-        """The checkpoint of the last training that came to its end; an empty one if it is gone."""
-        with suppress(OSError, ValueError, TypeError):
-            held = Held(**json.loads((self.path / _DONE).read_text(encoding="utf-8")))
-            if held.checkpoint and (self.path / held.checkpoint).is_dir():
-                return held
-        return Held()
+        """Return the checkpoint of the last training that came to its end; an empty one if it is
+        gone or its description is damaged. Its files are not read.
+        """
+        held = self._described()
+        is_there = held and held.checkpoint and (self.path / held.checkpoint).is_dir()
+        return held if held and is_there else Held()
+
+    def _described(self) -> Held | None:
+        """The content of ``done.json``; None where that is damaged."""
+        try:
+            content = json.loads((self.path / _DONE).read_bytes())
+            check = content.pop(_CHECK)
+            files = {name: (size, digest) for name, (size, digest) in content["files"].items()}
+            held = Held(**content | {"files": files})
+        except FileNotFoundError:
+            return Held()
+        except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return None
+        return held if check == json_check(content) else None
+
+    def resumable(self, before: int) -> Held:
+        """Find the checkpoint that a training can continue from; a damaged one is dropped.
+
+        Args:
+            before: The first epoch that must be trained, which the checkpoint must not hold yet.
+
+        Returns:
+            The checkpoint. Without one, an empty one of a new training.
+        """
+        held = self._described()
+        fresh = Held(curve=uuid4().hex[:8])
+        if held is not None and (held.epochs >= before or not held.checkpoint):
+            return fresh
+        if held is not None and self._is_whole(held):
+            return held
+        sys.stderr.write(
+            f"The checkpoint in {self.path} is not as it was stored: it is dropped, and its cell is"
+            " trained from the first epoch.\n"
+        )
+        return fresh
+
+    def _is_whole(self, held: Held) -> bool:
+        with suppress(OSError):
+            return _sealed(self.path / held.checkpoint) == held.files
+        return False
 
     def begin(self, held: Held) -> Path:
-        """Prepare a training that goes on from a checkpoint, or begins anew from an empty one.
+        """Prepare a training that continues from a checkpoint, or from scratch without one.
 
         Returns:
             The folder that the user's function works in: a copy of the checkpoint, or empty.
@@ -131,28 +185,24 @@ class TrainingFolder:
         shutil.rmtree(self.path / _START, ignore_errors=True)
 
     def _keep_reports(self, epochs: int) -> None:
-        """Drop what a training reported after the checkpoint that it goes on from."""
-        lines = list[str]()
+        """Drop what a training reported after the checkpoint that it continues from."""
+        lines = list[bytes]()
         with suppress(OSError):
-            lines = self.reports.read_text(encoding="utf-8").splitlines(keepends=True)
-        write_whole(self.reports, "".join(line for line in lines if 0 < _epoch(line) <= epochs))
+            lines = self.reports.read_bytes().splitlines(keepends=True)
+        write_whole(self.reports, b"".join(line for line in lines if 0 < _epoch(line) <= epochs))
 
     def keep(self, epochs: int, seconds: float, curve: str) -> None:
         """Make what the user's function wrote the checkpoint; one without files is none."""
         working = self.path / _NEW
-        files = [path for path in working.rglob("*") if path.is_file()]
-        name = f"{_KEPT}{epochs}-{curve}" if files else ""
-        size = 0
-        for file in files:
-            sync_path(file)
-            size += file.stat().st_size
-        held = Held(epochs, seconds, curve, name, size)
-        if files:
-            if (self.path / name).exists():  # a crash left it, which `done.json` does not name
-                shutil.rmtree(self.path / name)
-            working.rename(self.path / name)
-        write_whole(self.path / _DONE, json.dumps(asdict(held)))
-        self._remove_all_but(name)
+        held = Held(epochs, seconds, curve, _sealed(working))
+        for name in held.files:
+            sync_path(working / name)
+        if held.checkpoint:
+            self._remove(held.checkpoint)  # a crash left it, which `done.json` does not name
+            working.rename(self.path / held.checkpoint)
+        content = asdict(held)
+        write_whole(self.path / _DONE, json.dumps(content | {_CHECK: json_check(content)}))
+        self._remove_all_but(held.checkpoint)
 
     def discard(self) -> None:
         """Remove what a training wrote that did not come to its end."""
@@ -168,7 +218,26 @@ class TrainingFolder:
         for path in self.path.iterdir():
             is_checkpoint = path.name.startswith(_KEPT) or path.name == _NEW
             if is_checkpoint and path.name != kept:
-                shutil.rmtree(path, ignore_errors=True)
+                self._remove(path.name)
+
+    def _remove(self, name: str) -> None:
+        """Remove a checkpoint: a process that copies it meanwhile gets all of it or an error."""
+        gone = self.path / _GONE
+        shutil.rmtree(gone, ignore_errors=True)
+        with suppress(OSError):
+            (self.path / name).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _sealed(checkpoint: Path) -> dict[str, tuple[int, str]]:
+    """Size in bytes and digest of each file in a folder, by its path there."""
+    files = {}
+    for path in sorted(checkpoint.rglob("*")):
+        if path.is_file():
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                files[path.relative_to(checkpoint).as_posix()] = file.tell(), digest
+    return files
 
 
 def _linked(source: str, target: str) -> None:
@@ -179,12 +248,13 @@ def _linked(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _epoch(line: str) -> int:
-    """The epoch of a reported line; 0 for one that a crash left torn."""
+def _epoch(line: bytes) -> int:
+    """The epoch of a reported line; 0 for one that is torn or damaged."""
     try:
-        return int(json.loads(line)["epoch"])
-    except (ValueError, TypeError, LookupError):
+        epoch = json.loads(line)["epoch"]
+    except (ValueError, TypeError, LookupError, RecursionError):
         return 0
+    return epoch if type(epoch) is int else 0
 
 
 def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
@@ -197,16 +267,13 @@ def drop_beyond(root: Path, most: int, full: int, spared: Path) -> None:
         root: The folder of a benchmark's trainings.
         most: The most bytes.
         full: All epochs.
-        spared: The training whose checkpoint was just made; it goes last.
+        spared: The folder of the training whose checkpoint was just made; it goes last.
     """
     kept = list(_checkpoints(root))
     total = sum(held.bytes for _, held, _ in kept)
     kept.sort(key=lambda one: (one[0].path == spared, one[1].epochs < full, one[2]))
     for folder, held, _ in kept:
         if total <= most:
-            return
-        if folder.path == spared:  # its process has the lock, and calls this
-            folder.drop()
             return
         with suppress(UserError), locked(folder.path, wait=False):
             folder.drop()

@@ -20,7 +20,6 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -494,9 +493,7 @@ class Training(Benchmark):
         seed: int,
     ) -> None:
         """Train to the last of some epochs, from the checkpoint if that lies before the first."""
-        held = place.held()
-        if held.epochs >= missing[0] or not held.checkpoint:
-            held = Held(curve=uuid4().hex[:8])
+        held = place.resumable(missing[0])
         trial = self._begun(place, held, cell, missing[-1], seed)
         try:
             run(self._doing, cell, trial, place.log)

@@ -1,0 +1,177 @@
+"""Checkpoints: a damaged one is dropped and trained again, and none is ever seen in part."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import surrogate_nas as sn
+from surrogate_nas.benchmarks.base import Question
+from surrogate_nas.benchmarks.checkpoints import TrainingFolder, drop_beyond
+from surrogate_nas.benchmarks.running import RunningTrial
+from surrogate_nas.benchmarks.training import Training
+from surrogate_nas.files import HOME_VARIABLE, locked
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16), "depth": (1, 2)})
+CELL = SPACE.at((0, 1))
+LOSS = "valid_error"
+WHOLE = [64.0 - epoch for epoch in range(1, 10)]
+
+
+def train(_cell: sn.Cell, trial: RunningTrial) -> None:
+    """Continue from what the checkpoint holds, so that another one gives another error."""
+    (trial.folder / "more").mkdir(exist_ok=True)
+    state = trial.folder / "more" / "state.txt"
+    left = float(state.read_text()) if trial.start else 64.0
+    for epoch in range(trial.start + 1, trial.epochs + 1):
+        left -= 1
+        state.write_text(str(left))
+        (trial.folder / "log.txt").write_text("x" * epoch)
+        trial.report(epoch, valid_error=left)
+
+
+def asked(*epochs: int) -> tuple[list[float], float]:
+    """The values of the cell after some epochs, and the charge."""
+    bench = Training(SPACE, train, metrics=[LOSS], epochs=9)
+    values, cost = bench.measure([CELL], [Question(LOSS, length) for length in epochs])
+    return values[0].tolist(), float(cost[0])
+
+
+@pytest.fixture
+def place(fresh_home: Path) -> TrainingFolder:
+    """The folder of a training with a checkpoint of three epochs."""
+    assert fresh_home.is_dir()
+    asked(3)
+    return TrainingFolder(Training(SPACE, train, metrics=[LOSS], epochs=9).folder_of(CELL))
+
+
+def checkpoint(place: TrainingFolder) -> Path:
+    return place.path / place.held().checkpoint
+
+
+def test_a_checkpoint_that_is_as_it_was_is_used_without_a_word(
+    place: TrainingFolder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert place.held().epochs == 3 and place.held().bytes == 7
+    (checkpoint(place) / "more" / "state.txt").touch()
+    assert asked(*range(1, 10))[0] == WHOLE
+    assert capfd.readouterr().err == ""
+
+
+def described(**changes: Any) -> Callable[[TrainingFolder], None]:
+    def change(place: TrainingFolder) -> None:
+        done = place.path / "done.json"
+        done.write_text(json.dumps(json.loads(done.read_text()) | changes))
+
+    return change
+
+
+def content(name: str, text: str) -> Callable[[TrainingFolder], object]:
+    return lambda place: (checkpoint(place) / name).write_text(text)
+
+
+DAMAGED: dict[str, Callable[[TrainingFolder], object]] = {
+    "another number of epochs": described(epochs=7),
+    "fewer epochs": described(epochs=1),
+    "epochs as a text": described(epochs="3"),
+    "no number of seconds": described(seconds=float("nan")),
+    "other seconds": described(seconds=1e9),
+    "another curve": described(curve="0"),
+    "a checkpoint elsewhere": described(checkpoint="../../elsewhere"),
+    "no files": described(files={}),
+    "files that are none": described(files=3),
+    "a list": lambda place: (place.path / "done.json").write_text("[1]"),
+    "lists in lists": lambda place: (place.path / "done.json").write_text("[" * 100_000),
+    "no UTF-8": lambda place: (place.path / "done.json").write_bytes(b"\xff{}"),
+    "cut": lambda place: os.truncate(place.path / "done.json", 40),
+    "emptied": lambda place: os.truncate(place.path / "done.json", 0),
+    "another weight": content("more/state.txt", "60.0"),
+    "a cut weight": content("more/state.txt", "6"),
+    "a file more": content("more/state.part", "61.0"),
+    "a file less": lambda place: (checkpoint(place) / "log.txt").unlink(),
+    "a folder in a file's place": lambda place: (
+        (checkpoint(place) / "log.txt").unlink(),
+        (checkpoint(place) / "log.txt").mkdir(),
+    ),
+    "no checkpoint": lambda place: shutil.rmtree(checkpoint(place)),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_checkpoint_is_dropped_with_one_line_and_trained_again(
+    place: TrainingFolder, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    DAMAGED[name](place)
+    values, cost = asked(*range(1, 10))
+    assert values == WHOLE and 0 < cost < 1e6
+    (line,) = capfd.readouterr().err.splitlines()
+    assert f"The checkpoint in {place.path} is not as it was stored" in line
+    assert place.held().epochs == 9 and checkpoint(place).is_dir()
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff", b"[" * 100_000, b'{"epoch": "3"}', b'{"epoch": 1e999}', b"3", b"{}"]
+)
+def test_a_damaged_report_ends_no_later_search(place: TrainingFolder, line: bytes) -> None:
+    whole = place.reports.read_bytes()
+    place.reports.write_bytes(line + b"\n" + whole)
+    assert asked(*range(1, 10))[0] == WHOLE
+    assert place.reports.read_bytes().startswith(whole)
+    assert place.reports.read_bytes().count(b"\n") == 9
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_and_no_cut_changes_a_result(
+    place: TrainingFolder, fresh_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(0)
+    for number in range(40):
+        home = shutil.copytree(fresh_home, tmp_path / str(number))
+        monkeypatch.setenv(HOME_VARIABLE, str(home))
+        copied = home / place.path.relative_to(fresh_home)
+        files = sorted(path for path in copied.rglob("*") if path.is_file())
+        path = rng.choice([file for file in files if file.stat().st_size])
+        flipped = bytearray(path.read_bytes())
+        at = rng.randrange(len(flipped))
+        flipped[at] ^= 1 << rng.randrange(8)
+        path.write_bytes(flipped if number % 2 else flipped[:at])
+        values, cost = asked(*range(1, 10))
+        assert values == WHOLE and 0 < cost < 1e6, path
+
+
+def test_no_half_of_a_checkpoint_is_copied_while_it_is_removed(
+    place: TrainingFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = checkpoint(place)
+    copies: list[bool] = []
+    unlink = os.unlink
+
+    def copy_after(path: Any, **more: Any) -> None:
+        unlink(path, **more)
+        if str(path).endswith(".txt"):
+            try:
+                shutil.copytree(kept, tmp_path / str(len(copies)))
+                copies.append(True)
+            except OSError:
+                copies.append(False)
+
+    monkeypatch.setattr(os, "unlink", copy_after)
+    place.drop()
+    assert copies == [False, False] and not kept.exists()
+
+
+def test_the_checkpoint_that_another_process_continues_is_not_removed(
+    place: TrainingFolder,
+) -> None:
+    with locked(place.path):
+        drop_beyond(place.path.parent, 0, 9, place.path)
+    assert place.held().epochs == 3
+    drop_beyond(place.path.parent, 0, 9, place.path)
+    assert place.held().epochs == 0
