@@ -128,6 +128,7 @@ def search(
     from surrogate_nas.study.confirm import checked_shape
     from surrogate_nas.study.confirm import confirm as confirm_best
     from surrogate_nas.study.options import Options, of_a_search, trainings_in_flight
+    from surrogate_nas.study.store import Store
 
     if strategy and strategy_:
         raise UserError(
@@ -174,6 +175,7 @@ def search(
                 progress=progress,
                 options=given,
                 engine=engine,
+                store=None if out is None else Store(out),
             )
     if confirmed is not None:
         content["confirmed"] = confirmed.to_json()

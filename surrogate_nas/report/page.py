@@ -207,7 +207,13 @@ def _of_comparison(study: Study) -> Header:
     name = f"Strategies on {benchmark.name}"
     noun = "strategy" if n_strategies == 1 else "strategies"
     title = f"{n_strategies} search {noun} on {benchmark.name}"
-    return Header(name, title, line, boxes, *_verdict_content(study))
+    sentences, holds = _verdict_content(study)
+    confirmed = [
+        Paragraph([sentence])
+        for _, confirmation in comparison.confirmed_runs
+        for sentence in confirmation.sentences
+    ]
+    return Header(name, title, line, boxes, [*confirmed, *sentences], holds)
 
 
 def _of_suite(study: Study) -> Header:

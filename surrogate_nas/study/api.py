@@ -158,7 +158,13 @@ def search(
         raise UserError(NOTHING_PAID)
     if shape is not None:
         confirmed = confirm_best(
-            bound, run, *shape, against=against_cell, options=experiment, engine=engine
+            bound,
+            run,
+            *shape,
+            against=against_cell,
+            options=experiment,
+            engine=engine,
+            store=None if place is None else Store(place),
         )
         run = replace(run, confirmed=confirmed)
     return run

@@ -33,7 +33,14 @@ from surrogate_nas.files.journal import sealed, unsealed
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
 from surrogate_nas.study.problem import read_plan
-from surrogate_nas.study.store import DESCRIPTION, PLAN, PROBLEMS, Store, as_file_name
+from surrogate_nas.study.store import (
+    DESCRIPTION,
+    PLAN,
+    PROBLEMS,
+    Store,
+    as_file_name,
+    confirmed_name,
+)
 from surrogate_nas.tables.sources.fetching import download
 
 MANIFEST = "archive.json"
@@ -48,7 +55,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 _PLACE = rf"(?:{PROBLEMS}/[^/]+/)?"
 _OWN = re.compile(
     rf"{re.escape(PLAN)}|{_PLACE}(?:{re.escape(DESCRIPTION)}|{_RUNS}/[^/]+\.jsonl"
-    r"|files/[^/]+/\d+\.json|sources/[^/]+/[^/]+)"
+    r"|files/[^/]+/\d+\.json|confirmed/[^/]+\.json|sources/[^/]+/[^/]+)"
 )
 """The files of an archive beside its manifest."""
 
@@ -218,6 +225,7 @@ def names_of(store: Store, runs: Mapping[str, int]) -> dict[str, bool]:
     for label, n in runs.items():
         for number in range(n):
             names[f"files/{as_file_name(label)}/{number}.json"] = False
+            names[confirmed_name(label, number)] = False
             names[_run_name(label, number)] = True
     return names
 

@@ -6,7 +6,7 @@ A suite (`SuiteResult`) is a study of several problems; those of a path
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from surrogate_nas.objective.expression import exact
 from surrogate_nas.space import Cell
 from surrogate_nas.space.trial import Start, Trial
 from surrogate_nas.study.answers import USAGE
+from surrogate_nas.study.confirmation import Confirmation
 from surrogate_nas.study.curves import ProblemResult, Trace, accounts_of
 from surrogate_nas.study.decision import standings
 from surrogate_nas.study.judging import found_by
@@ -573,8 +574,24 @@ class Comparison(StudyResult):
             "tests": [asdict(test) for test in self.tests],
             "verdict": self.verdict.to_json(),
             "failures": self.failures,
+            **self._confirmed_json(),
             **({MERGED: self.merged} if self.merged else {}),
         }
+
+    @property
+    def confirmed_runs(self) -> Iterator[tuple[Run, Confirmation]]:
+        """The runs with a confirmed winner."""
+        for run in self.ended_runs:
+            if run.confirmed is not None:
+                yield run, run.confirmed
+
+    def _confirmed_json(self) -> dict[str, Any]:
+        """The confirmed winners, where there are any."""
+        rows = [
+            {"strategy": run.strategy, "run": run.run, **confirmed.to_json()}
+            for run, confirmed in self.confirmed_runs
+        ]
+        return {"confirmed": rows} if rows else {}
 
     def _known_json(self) -> dict[str, Any]:
         """What strategies were told for free."""

@@ -27,10 +27,10 @@ from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.objective.seeds import SingleSeeds
 from surrogate_nas.space import Cell
 from surrogate_nas.space.base import cell_at, cell_written
-from surrogate_nas.study.confirmation import Confirmation, ConfirmedCell
-from surrogate_nas.study.decision import FewDecision, decide_few
+from surrogate_nas.study.confirmation import Asked, Confirmation, ConfirmedCell
 from surrogate_nas.study.options import Options
 from surrogate_nas.study.run import Run
+from surrogate_nas.study.store import Store
 from surrogate_nas.study.trainings import Job, Trainings
 
 FIRST_FRESH = 1_000_000
@@ -128,6 +128,7 @@ def confirm(
     progress: Told | None = None,
     options: Options | None = None,
     engine: str = "processes",
+    store: Store | None = None,
 ) -> Confirmation:
     """Train the best cells of a run with fresh seeds, and a reference too, and decide.
 
@@ -137,13 +138,16 @@ def confirm(
     Args:
         objective: That of the run.
         run: A finished run.
-        cells: How many of its best cells; fewer where it has fewer that are feasible.
+        cells: How many of its best cells, one per isomorphism class; fewer where it has fewer that
+            are feasible.
         seeds: With how many fresh seeds each.
         against: The user's own cell, or its text or index, which is no candidate itself.
         root: The root seed of the run, where seeds are drawn.
         progress: Called with (trainings done, trainings in all).
         options: Say how many trainings at once, where cells are really trained; None for one.
         engine: Where these are made.
+        store: The folder of the run. What it stores for the same call is returned without a
+            training; otherwise the result is written there. None stores nothing.
 
     Returns:
         The scores of every cell and what they decide.
@@ -161,6 +165,12 @@ def confirm(
     """
     checked_shape(objective, (cells, seeds), against)
     reference = None if against is None else _cell(objective, against)
+    against_text = None if reference is None else reference.text
+    request = Asked(cells, seeds, against_text, len(run.trials))
+    if store is not None:
+        stored = store.confirmation(run, objective.benchmark.space)
+        if stored is not None and stored.asked == request:
+            return stored
     with ExitStack() as stack:
         slots = _slots(objective, options or Options(), engine, stack)
         trainings = _Trainings(objective, run, root, seeds, progress, slots)
@@ -170,30 +180,17 @@ def confirm(
         stack.enter_context(one_thread())  # as in a run: sums round by the number of threads
         confirmed = [trainings.confirmed(cell) for cell in asked]
     own = confirmed.pop() if len(asked) > len(best) else None
-    return Confirmation(
+    result = Confirmation(
+        asked=request,
         cells=tuple(confirmed),
         reference=own,
-        decision=_decided(confirmed, own),
         passed_over=passed,
         cost=trainings.cost,
         cost_unit=objective.benchmark.cost,
     )
-
-
-def _decided(
-    confirmed: Sequence[ConfirmedCell],
-    reference: ConfirmedCell | None,
-) -> FewDecision | None:
-    """What the trainings decide, as far as they succeeded."""
-    held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
-    if not held:
-        return None
-    trained = [one for one in (*confirmed, reference) if one is not None and not one.failure]
-    paired = len({one.seeds for one in trained}) == 1
-    if reference is None or reference.failure:
-        return decide_few(held, paired=paired)
-    own = reference.cell.text
-    return decide_few({**held, own: np.array(reference.scores)}, own, paired=paired)
+    if store is not None:
+        store.keep_confirmation(run, result)
+    return result
 
 
 def _cell(objective: Objective, given: CellLike) -> Cell:
@@ -250,7 +247,8 @@ class _Trainings:
         self._progress = progress
 
     def best(self, n: int, reference: Cell | None) -> tuple[list[Cell], int]:
-        """The best feasible cells as the search saw them, each once, without the reference.
+        """The best feasible cells as the search saw them, the first of each isomorphism class,
+        without the reference.
 
         Returns:
             The cells, and how many were passed over for want of fresh seeds.
@@ -261,17 +259,19 @@ class _Trainings:
         cells = dict.fromkeys(space.cell(trial.cell) for trial in ranked)
         if reference is not None:
             cells.pop(reference, None)
-        best: list[Cell] = []
+        best: dict[str, Cell] = {}
         passed = 0
         for cell in cells:
             if len(best) == n:
                 break
+            if space.identity(cell) in best:
+                continue
             try:
                 self._fresh(cell)
-                best.append(cell)
+                best[space.identity(cell)] = cell
             except UserError:
                 passed += 1
-        return best, passed
+        return list(best.values()), passed
 
     def plan(self, cells: Sequence[Cell]) -> None:
         """Take what will be trained: the same seeds of all cells, where these have as many."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
 from surrogate_nas.core.numbers import decimals_for, fixed, plural
 from surrogate_nas.space import Cell
-from surrogate_nas.study.decision import FewDecision
+from surrogate_nas.study.decision import FewDecision, decide_few
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,28 @@ class ConfirmedCell:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What was to be confirmed.
+
+    Attributes:
+        cells: How many of the best cells.
+        seeds: With how many fresh seeds each.
+        against: The text of the user's own cell, or None.
+        trials: The number of trials of the run at that time.
+    """
+
+    cells: int
+    seeds: int
+    against: str | None
+    trials: int
+
+
+@dataclass(frozen=True)
 class Confirmation:
     """The best cells of a search by fresh seeds, beside a reference or among themselves.
 
     Attributes:
+        asked: What was to be confirmed.
         cells: The best cells, in the order in which the search ranks them.
         reference: The user's own cell, or None.
         decision: What the trainings decide; None where no cell is confirmed.
@@ -61,12 +80,50 @@ class Confirmation:
         cost_unit: Seconds or queries.
     """
 
+    asked: Asked
     cells: tuple[ConfirmedCell, ...] = field(repr=False)
     reference: ConfirmedCell | None = field(repr=False)
-    decision: FewDecision | None
+    decision: FewDecision | None = field(init=False)
     passed_over: int
     cost: float
     cost_unit: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "decision", _decided(self.cells, self.reference))
+
+    def stored(self) -> dict[str, Any]:
+        """The confirmation as a folder stores it; the decision is computed again."""
+        reference = None if self.reference is None else _stored(self.reference)
+        return {
+            "asked": asdict(self.asked),
+            "cells": [_stored(confirmed) for confirmed in self.cells],
+            "reference": reference,
+            "passed_over": self.passed_over,
+            "cost": self.cost,
+            "cost_unit": self.cost_unit,
+        }
+
+    @classmethod
+    def read(cls, content: Any, cell: Callable[[str], Cell]) -> Confirmation:
+        """Read what `stored` gave.
+
+        Args:
+            content: Of JSON.
+            cell: Parses a cell.
+
+        Raises:
+            ValueError: It has another shape.
+        """
+        from surrogate_nas.study.stored import ConfirmedFile, checked_as
+
+        file = checked_as(ConfirmedFile, content)
+        cells = [
+            ConfirmedCell(cell(line.cell), line.seen, line.seeds, line.scores, line.failure)
+            for line in (*file.cells, *([file.reference] if file.reference else []))
+        ]
+        reference = cells.pop() if file.reference else None
+        asked = Asked(**content["asked"])
+        return cls(asked, tuple(cells), reference, file.passed_over, file.cost, file.cost_unit)
 
     @property
     def winner(self) -> ConfirmedCell | None:
@@ -173,6 +230,25 @@ class Confirmation:
             return f": at least {self._further(needed.low):,} more trainings would be needed"
         return f": about {about:,} more trainings would tell"
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A row per cell, the winner first and the reference last, as tables show them."""
+        winner = self.winner
+        others = [confirmed for confirmed in self.cells if confirmed is not winner]
+        roles = [("winner", winner), *(("candidate", other) for other in others)]
+        return [
+            {
+                "role": role,
+                "cell": confirmed.cell.text,
+                "seen_score": confirmed.seen,
+                "confirmed_score": confirmed.mean,
+                "seeds": " ".join(map(str, confirmed.seeds)),
+                "scores": " ".join(map(str, confirmed.scores)),
+                "failure": confirmed.failure,
+            }
+            for role, confirmed in [*roles, ("yours", self.reference)]
+            if confirmed is not None
+        ]
+
     def to_json(self) -> dict[str, Any]:
         """The confirmation as ``--json`` prints it."""
         winner = self.winner
@@ -200,3 +276,23 @@ def _with_interval(value: float, ends: tuple[float, float], decimals: int) -> st
     """A number with its interval."""
     low, high = (fixed(end, decimals) for end in ends)
     return f"{fixed(value, decimals)} [{low}, {high}]"
+
+
+def _stored(confirmed: ConfirmedCell) -> dict[str, Any]:
+    return {**vars(confirmed), "cell": confirmed.cell.text}
+
+
+def _decided(
+    confirmed: Sequence[ConfirmedCell],
+    reference: ConfirmedCell | None,
+) -> FewDecision | None:
+    """What the trainings decide, as far as they succeeded."""
+    held = {one.cell.text: np.array(one.scores) for one in confirmed if not one.failure}
+    if not held:
+        return None
+    trained = [one for one in (*confirmed, reference) if one is not None and not one.failure]
+    paired = len({one.seeds for one in trained}) == 1
+    if reference is None or reference.failure:
+        return decide_few(held, paired=paired)
+    own = reference.cell.text
+    return decide_few({**held, own: np.array(reference.scores)}, own, paired=paired)

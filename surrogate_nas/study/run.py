@@ -78,7 +78,8 @@ class Run:
             by name.
         known: What was trained before and told to the strategy first: no trials of the run, never
             its answer, not charged; stored with the comparison, not with the run.
-        confirmed: What fresh seeds say of its best cells, where that was asked for; not stored.
+        confirmed: The result of training its best cells with fresh seeds, where that was asked for;
+            stored beside the run.
         judged: The incumbent by the mean over seeds, where its search saw a drawn one and the
             others were trained for it; None elsewhere.
     """

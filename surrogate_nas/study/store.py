@@ -3,7 +3,8 @@ can be recomputed.
 
 A folder holds ``experiment.json`` (what was compared, under which fingerprint, with which versions)
 and ``runs/STRATEGY-RUN.jsonl`` (see `surrogate_nas.study.run`); of strategies that speak for a
-program or a person also ``answers/STRATEGY-RUN.journal`` (`surrogate_nas.study.answers`), and while
+program or a person also ``answers/STRATEGY-RUN.journal`` (`surrogate_nas.study.answers`), of a
+confirmed winner ``confirmed/STRATEGY-RUN.json`` (`surrogate_nas.study.confirmation`), and while
 cells are trained in slots ``running/STRATEGY-RUN.json``, of which nothing is reported. A line that
 a crash tore is dropped; an unfinished run is replayed by its strategy and continued; anything else
 that is not as it was written is refused.
@@ -16,6 +17,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
@@ -31,6 +33,7 @@ from surrogate_nas.files.regular import read_regular
 from surrogate_nas.objective.expression import parse_several
 from surrogate_nas.space import Cell, Space
 from surrogate_nas.study.beginning import BEGINNING
+from surrogate_nas.study.confirmation import Confirmation
 from surrogate_nas.study.options import STORED
 from surrogate_nas.study.run import Run, RunLog, RunWatch, read_run
 from surrogate_nas.study.sandbox.files import SEVERAL, Files, digest_of
@@ -355,11 +358,57 @@ class Store:
             self._answers_path(strategy, run).unlink(missing_ok=True)
         self.path(strategy, run).unlink(missing_ok=True)
         self._files_path(strategy, run).unlink(missing_ok=True)
+        self._confirmed_path(strategy, run).unlink(missing_ok=True)
 
     def load(self, strategy: str, run: int, space: Space) -> Run | None:
-        """Read a run; None while it has not ended."""
-        cell = self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
-        return read_run(self.path(strategy, run), self.root_of(strategy, run), strategy, run, cell)
+        """Read a run, with its confirmed winner; None while it has not ended."""
+        cell = self._parse(space)
+        root = self.root_of(strategy, run)
+        found = read_run(self.path(strategy, run), root, strategy, run, cell)
+        if found is None:
+            return None
+        return replace(found, confirmed=self.confirmation(found, space))
+
+    def _parse(self, space: Space) -> Callable[[str], Cell]:
+        return self._parsing.setdefault(space, lru_cache(maxsize=None)(space.parse))
+
+    def _confirmed_path(self, strategy: str, run: int) -> Path:
+        return self.folder / confirmed_name(strategy, run)
+
+    def confirmation(self, run: Run, space: Space) -> Confirmation | None:
+        """Read the confirmed winner of a run; None without one, or where the run has grown since.
+
+        Raises:
+            UserError: It is not as it was written.
+        """
+        path = self._confirmed_path(run.strategy, run.run)
+        try:
+            content = json.loads(read_regular(path))
+            check = content.pop("check", None) if isinstance(content, dict) else None
+            if check != self._confirmed_check(run, content):
+                raise ValueError
+            found = Confirmation.read(content, self._parse(space))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError, UserError) as error:
+            raise UserError(
+                f"{path} is damaged. Delete it and repeat the search with --confirm."
+            ) from error
+        return found if found.asked.trials == len(run.trials) else None
+
+    def keep_confirmation(self, run: Run, confirmed: Confirmation) -> None:
+        """Write the confirmed winner of a run."""
+        content = json.loads(json.dumps(confirmed.stored()))
+        check = self._confirmed_check(run, content)
+        self.write_json(confirmed_name(run.strategy, run.run), {**content, "check": check})
+
+    def _confirmed_check(self, run: Run, content: Any) -> str:
+        return json_check({"of": self.root_of(run.strategy, run.run), "confirmed": content})
+
+
+def confirmed_name(strategy: str, run: int) -> str:
+    """The file of a run's confirmed winner, within the folder."""
+    return f"confirmed/{as_file_name(strategy)}-{run}.json"
 
 
 def as_file_name(strategy: str) -> str:

@@ -88,6 +88,32 @@ class EndLine(Struct, forbid_unknown_fields=True):
     judged: JudgedLine | None = None
 
 
+class _AskedLine(Struct, forbid_unknown_fields=True):
+    cells: Epochs
+    seeds: Epochs
+    against: str | None
+    trials: Count
+
+
+class _ConfirmedLine(Struct, forbid_unknown_fields=True):
+    cell: str
+    seen: float | None
+    seeds: tuple[Count, ...]
+    scores: tuple[Finite, ...]
+    failure: str
+
+
+class ConfirmedFile(Struct, forbid_unknown_fields=True):
+    """The best cells of a run by fresh seeds (`surrogate_nas.study.confirmation.Confirmation`)."""
+
+    asked: _AskedLine
+    cells: list[_ConfirmedLine]
+    reference: _ConfirmedLine | None
+    passed_over: Count
+    cost: Positive
+    cost_unit: str
+
+
 class _InFlight(Struct):
     """A training in flight (`surrogate_nas.study.running.InFlight`)."""
 

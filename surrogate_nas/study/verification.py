@@ -25,6 +25,7 @@ from surrogate_nas.study.answers import ENDED_EARLY
 from surrogate_nas.study.api import stored_objective
 from surrogate_nas.study.archive import Archive, names_of, not_run, runs_of, unpack, without
 from surrogate_nas.study.beginning import BEGINNING
+from surrogate_nas.study.confirm import confirm
 from surrogate_nas.study.ledger import check_run, contradiction
 from surrogate_nas.study.options import STORED, Budget, ObjectiveOptions, Options
 from surrogate_nas.study.problem import SUITES, Problem, Suite, read_plan, read_suite
@@ -287,7 +288,7 @@ def _checked_runs(part: _Part, found: Verification) -> list[Run]:
                 wrong = _wrong_with(part, run)
             except (KeyError, ValueError) as error:  # a trial without what its epochs have
                 wrong = f"a trial has other values than its objective: {error}."
-            if wrong:
+            if wrong := wrong or _wrong_confirmation(part, run):
                 found.problems.append(f"{path}: {wrong}")
             else:
                 runs.append(run)
@@ -321,6 +322,21 @@ def _wrong_with(part: _Part, run: Run) -> str:
     if part.has_one_worker and (late := _wrong_clock(run)):
         return late
     return _wrong_end(part, run)
+
+
+def _wrong_confirmation(part: _Part, run: Run) -> str:
+    """What of a confirmed winner does not follow from its run; empty where all does, or where its
+    cells would be trained.
+    """
+    stored = run.confirmed
+    if stored is None or not part.objective.benchmark.has_columns:
+        return ""
+    asked = stored.asked
+    root = part.options.seed
+    again = confirm(part.objective, run, asked.cells, asked.seeds, against=asked.against, root=root)
+    if _alike(stored.stored(), again.stored()):
+        return ""
+    return "its confirmed winner is not what fresh seeds give."
 
 
 def _wrong_beginning(part: _Part, run: Run) -> str:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from csv import DictReader
+from dataclasses import replace
+from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +20,11 @@ from surrogate_nas.benchmarks.base import Measurement, Question
 from surrogate_nas.core.errors import EvaluationError, UserError
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.space import Cell, EnumerableChoiceSpace
+from surrogate_nas.study.api import read_comparison
+from surrogate_nas.study.archive import unpack
 from surrogate_nas.study.confirm import FIRST_FRESH, confirm, shape_of
 from surrogate_nas.study.decision import Values, decide_few
+from surrogate_nas.study.store import Store
 from surrogate_nas.tables import Seed
 from tests.conftest import Snas, assert_one_clear_line
 
@@ -452,3 +459,92 @@ def test_the_command_prints_what_is_confirmed(snas: Snas) -> None:
     assert "confirmed" not in snas(*words.split(), "--json").json
     refused = snas(*words.split(), "--confirm", "3x3")
     assert_one_clear_line(refused, "holds 3 seeds of valid_loss[5], the search saw 1: at most 2")
+
+
+class Mirrored(EnumerableChoiceSpace):
+    """A space of pairs whose order does not matter."""
+
+    def identity(self, cell: Cell) -> str:
+        return str(sorted(cell.choices))
+
+
+def test_of_isomorphic_cells_the_best_alone_is_trained() -> None:
+    space = Mirrored("mirrored", {"a": tuple(range(6)), "b": tuple(range(6))})
+    benchmark = Noisy()
+    benchmark.space = space
+    objective = Objective("valid_error", benchmark)
+    run = sn.search(benchmark, "random", objective, budget=36)
+    found = confirm(objective, run, 6, 2)
+    assert len({space.identity(one.cell) for one in found.cells}) == len(found.cells) == 6
+    ranked = sorted(run.trials, key=lambda trial: trial.score)
+    best = {space.identity(trial.cell): trial.cell for trial in reversed(ranked)}
+    assert all(one.cell == best[space.identity(one.cell)] for one in found.cells)
+
+
+STORED = "search fashion random --objective valid_loss --seed-policy draw --budget 60".split()
+
+
+@pytest.fixture
+def stored(snas: Snas, tmp_path: Path) -> Path:
+    """The folder of a search with a confirmed winner."""
+    snas(*STORED, "--confirm", "3x2", "--out", tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_a_confirmed_winner_is_read_back_and_not_trained_again(
+    snas: Snas, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = [*STORED, "--out", stored, "--json", "--confirm"]
+    (run,) = read_comparison(stored).runs
+    with monkeypatch.context() as patch:
+        patch.delattr("surrogate_nas.study.confirm._Trainings")
+        confirmed = snas(*again, "3x2").json["confirmed"]
+    assert run.confirmed is not None and confirmed == run.confirmed.to_json()
+    held = Objective("valid_loss", "fashion", seed_policy="draw")
+    assert run.confirmed.decision == confirm(held, run, 3, 2).decision
+    assert len(snas(*again, "2x2").json["confirmed"]["cells"]) == 2
+    # with more trials other cells may be the best
+    snas(*STORED[:-1], 70, "--out", stored)
+    assert read_comparison(stored).runs[0].confirmed is None
+
+
+def test_a_confirmed_winner_comes_first_in_the_report_and_the_tables(
+    snas: Snas, stored: Path, tmp_path: Path
+) -> None:
+    confirmed = snas("report", stored, "--json").json["confirmed"]
+    (first,) = confirmed
+    page = (stored / "report.html").read_text()
+    assert escape(first["sentences"][0]) in page
+    assert page.index("Confirmed winner") < page.index("Summary")
+    snas("export", "csv", stored, "--out", tmp_path / "csv")
+    with open(tmp_path / "csv" / "columns.csv", newline="") as file:
+        columns = list(DictReader(file))
+    assert columns[0]["file"] == "confirmed" and all(row["meaning"] for row in columns[:8])
+    with open(tmp_path / "csv" / "confirmed.csv", newline="") as file:
+        rows = list(DictReader(file))
+    assert [row["role"] for row in rows] == ["winner", "candidate", "candidate"]
+    assert rows[0]["cell"] == first["cell"]
+    assert float(rows[0]["confirmed_score"]) == pytest.approx(first["mean"])
+
+
+def test_a_confirmed_winner_is_sealed_and_archived(
+    snas: Snas, stored: Path, tmp_path: Path
+) -> None:
+    archive = tmp_path / "mine.zip"
+    snas("archive", "create", stored, archive)
+    assert snas("archive", "verify", archive, "--json").json["valid"]
+    unpack(archive, tmp_path / "theirs")
+    (run,) = read_comparison(tmp_path / "theirs").runs
+    assert run.confirmed is not None
+    store = Store(stored)
+    better = tuple(replace(one, scores=(0.1, 0.2)) for one in run.confirmed.cells)
+    store.keep_confirmation(run, replace(run.confirmed, cells=better))
+    snas("archive", "create", stored, archive)
+    wrong = snas("archive", "verify", archive, "--json").json
+    assert not wrong["valid"] and "confirmed winner is not what" in wrong["problems"][0]
+    (path,) = (stored / "confirmed").iterdir()
+    for damaged in (path.read_text().replace("0.1", "0.3"), "[]", "{", ""):
+        path.write_text(damaged)
+        assert_one_clear_line(snas("report", stored), "Delete it and repeat the search")
+    path.unlink()
+    assert "confirmed" not in snas("report", stored, "--json").json

@@ -1,5 +1,5 @@
-"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, and of a suite its own; units in
-``columns.csv``.
+"""Tables as CSV: ``trials.csv``, ``runs.csv``, ``summary.csv``, of a confirmed winner
+``confirmed.csv``, and of a suite its own; units in ``columns.csv``.
 """
 
 from __future__ import annotations
@@ -56,6 +56,11 @@ _MEANINGS = {
     "simulated": ("COST", "what all trials were charged"),
     "strategy_seconds": ("s", "that the strategy took to ask and to learn"),
     "real_seconds": ("s", "of strategy and evaluation on the machine that ran them"),
+    "role": ("", "winner, candidate, or yours: the cell to compare with"),
+    "seen_score": ("", "the score that the search saw"),
+    "confirmed_score": ("", "mean score over the fresh seeds"),
+    "seeds": ("", "the fresh seeds, which the search did not see"),
+    "scores": ("", "the score by each of these seeds"),
     "mean": ("", "score, over runs that found a feasible cell"),
     "std": ("", "sample standard deviation of the score"),
     "iqm": ("", "interquartile mean of the score"),
@@ -84,7 +89,9 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     """
     result = results_of(source)
     out = Path(out)
+    confirmed = _confirmed_of(result)
     tables = {
+        **({"confirmed": confirmed} if confirmed else {}),
         "trials": _trials_of(result),
         "runs": _runs_of(result),
         "summary": _summary_of(result),
@@ -93,6 +100,16 @@ def write_csv(source: Source, out: str | Path) -> list[Path]:
     if isinstance(result, SuiteResult) and result.problems:
         tables |= {f"suite-{name}": table(result) for name, table in TABLES.items()}
     return [write_whole(out / f"{name}.csv", as_csv(rows)) for name, rows in tables.items()]
+
+
+def _confirmed_of(result: StudyResult) -> Rows:
+    """Every cell that was trained with fresh seeds, the winner of each run first."""
+    rows = []
+    for comparison in result.comparisons.values():
+        for run, confirmation in comparison.confirmed_runs:
+            where = comparison.columns | {"strategy": run.strategy, "run": run.run}
+            rows += [where | row for row in confirmation.rows()]
+    return _aligned(rows)
 
 
 def _trials_of(result: StudyResult) -> Rows:
