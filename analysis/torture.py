@@ -4,8 +4,9 @@ undisturbed one.
 make torture, or .venv/bin/python analysis/torture.py --kills 100. Interrupted, it goes on where it
 was. Linux only: it looks for orphans in /proc. What is killed: the process group, the parent alone
 with SIGKILL and SIGTERM, one worker; a search on several slots is sent Ctrl-C too. A search in the
-order of a clock must end as an undisturbed one; one in the order of finishing must have all its
-trials, those from before the kill first, and nothing trained twice that was stored.
+order of a clock must end as an undisturbed one, also where trainings of unequal cost fail and it is
+interrupted on 1, 2 or 4 slots (clock-1, clock-2, clock-4). One in the order of finishing must have
+all its trials, those from before the kill first, and nothing trained twice that was stored.
 """
 
 import argparse
@@ -64,8 +65,28 @@ def valid_error(cell):
 
 SLOW = sn.Computed(space, {"valid_error": valid_error})
 """
+UNEQUAL = """
+import time
+import surrogate_nas as sn
+from surrogate_nas.space import EnumerableChoiceSpace
+
+space = EnumerableChoiceSpace("unequal", {name: tuple(range(6)) for name in "abcd"})
+
+def train(cell, trial):
+    time.sleep(0.02 + 0.03 * (hash(cell.choices) % 5))
+    if sum(cell.choices) % 5 == 4:
+        raise ValueError(f"{cell} diverged")
+    trial.report(1, valid_error=10.0 + sum((choice - 2) ** 2 for choice in cell.choices))
+
+UNEQUAL = sn.Training(
+    space, train, metrics=["valid_error"], epochs=1, cost=lambda cell, epochs: 1 + cell.choices[0]
+)
+"""
 IN_FLIGHT = 3
+IN_FLIGHT_BY_CLOCK = 6
 CELLS = 60
+MEASURED = ("cost_seconds", "started", "finished", "seal")
+"""What of a trial follows from what its training took, and the checksum over it."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +175,15 @@ def trained(folder: Path) -> Any:
     return (folder / "out" / "runs" / "evolution-0.jsonl").read_text().splitlines()[:-1]
 
 
+def trained_unequally(folder: Path) -> Any:
+    """Every trial of a search in the order of a clock, without what was measured."""
+    entries = [json.loads(line) for line in trained(folder)]
+    for entry in entries:
+        for name in MEASURED:
+            del entry[name]
+    return entries
+
+
 def raced(folder: Path) -> Any:
     """How many trials a search in the order of finishing has, and whether more was trained than
     those and what one kill may have lost.
@@ -172,6 +202,19 @@ def searching(order: str, engine: str) -> Callable[[Path], list[str]]:
         words = ["search", "slow.py:SLOW", "evolution", "--budget", str(CELLS), "--parallel", "2"]
         more = ["--in-flight", str(IN_FLIGHT), "--order", order, "--engine", engine, "--out", "out"]
         return [*COMMAND[:2], code, *words, *more]
+
+    return command
+
+
+def by_the_clock(slots: int) -> Callable[[Path], list[str]]:
+    """The command of a search in the order of a clock on some slots, in a folder."""
+
+    def command(folder: Path) -> list[str]:
+        (folder / "unequal.py").write_text(UNEQUAL)
+        code = f"import os; os.chdir({str(folder)!r}); {COMMAND[2]}"
+        words = ["search", "unequal.py:UNEQUAL", "evolution", "--budget", str(CELLS)]
+        more = ["--parallel", str(slots), "--in-flight", str(IN_FLIGHT_BY_CLOCK)]
+        return [*COMMAND[:2], code, *words, *more, "--order", "clock", "--out", "out"]
 
     return command
 
@@ -241,6 +284,10 @@ WORKS = {
         lambda folder: [*COMMAND, *MEASURE, "--out", str(folder / "local.h5")], measured, KINDS[:3]
     ),
     "trainings": Work(searching("clock", "processes"), trained, SLOTS),
+    **{
+        f"clock-{slots}": Work(by_the_clock(slots), trained_unequally, ("ctrl-c",))
+        for slots in (1, 2, 4)
+    },
     "race": Work(searching("finished", "processes"), raced, SLOTS),
     "trainings-dask": Work(searching("clock", "dask"), trained, SLOTS),
     "trainings-ray": Work(searching("clock", "ray"), trained, SLOTS),
@@ -439,7 +486,7 @@ def suffer(
     def fresh() -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        if name in ("table", "fetch"):
+        if name in ("table", "fetch") or name.startswith("clock-"):
             return folder / "home"
         return shared
 

@@ -239,6 +239,7 @@ class Benchmark(ABC):
         more: How to get metrics that it does not hold yet, as a sentence, or empty.
         runs_apart: Whether cells are evaluated in a process of their own, since what is evaluated
             may crash or hang.
+        keeps_answers: Whether what was evaluated once, by any process, is not evaluated again.
         knows_costs: Whether `predicted_cost` is what an evaluation will be charged.
         hands_on: Whether a training may start from the checkpoint of another cell (`handed`).
         longest_seconds: The most that an evaluation in a process of its own may take, or None.
@@ -287,6 +288,7 @@ class Benchmark(ABC):
     one_curve: bool = False
     more: str = ""
     runs_apart: bool = False
+    keeps_answers: bool = False
     knows_costs: bool = False
     hands_on: bool = False
     longest_seconds: float | None = None

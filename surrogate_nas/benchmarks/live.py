@@ -94,6 +94,7 @@ class LiveBenchmark(Benchmark):
 
     default_seed: Seed = 0
     begins_at_random = True
+    keeps_answers = True
     one_by_one = True
     """Whoever may run out of budget asks for one cell at a time: each answer is paid for when it is
     made.

@@ -106,6 +106,7 @@ class Training(Benchmark):
     one_by_one = True
     one_curve = True
     runs_apart = True
+    keeps_answers = True
     hands_on = True
     _start: Start | None = None
 

@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -56,3 +57,33 @@ def is_interrupt(error: BaseException) -> bool:
     # of a command's handler, which then is the innermost frame
     code = getattr(handler, "__code__", None)
     return any(frame.f_code is code for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+@contextmanager
+def first_noted(note: Callable[[], None]) -> Iterator[None]:
+    """Let the first Ctrl-C call a function and interrupt nothing; the second is as without this.
+
+    Nothing changes outside the main thread, or where Ctrl-C is ignored.
+
+    Example:
+        >>> heard = []
+        >>> with first_noted(lambda: heard.append("once")):
+        ...     signal.raise_signal(signal.SIGINT)
+        >>> heard
+        ['once']
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def hear(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        signal.signal(signal.SIGINT, before)
+        note()
+
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is hear:
+            signal.signal(signal.SIGINT, before)

@@ -84,7 +84,7 @@ class Workers(ABC):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether Ctrl-C was pressed while an evaluation was waited for."""
+        """Whether Ctrl-C was pressed."""
         return False
 
     @property
@@ -355,7 +355,7 @@ class TrainingWorkers(Workers):
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether Ctrl-C was pressed while a training was waited for."""
+        """Whether Ctrl-C was pressed."""
         return self._trainings.is_interrupted
 
     @property
@@ -423,6 +423,8 @@ class InClockOrder(TrainingWorkers):
         return self._predicted
 
     def _ending(self) -> list[_Training]:
+        if self.is_interrupted:  # without it, a shorter one might have been begun by now
+            self._trainings.leave()
         ending = [heapq.heappop(self._running)]
         if self._ledger.objective.benchmark.knows_costs:
             while self._running and self._running[0].end == ending[0].end:

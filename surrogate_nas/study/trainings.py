@@ -19,13 +19,15 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import cache, partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.errors import EvaluationError
+from surrogate_nas.core.interrupts import first_noted
 from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Draw, Objective
 from surrogate_nas.runtime.engines import Outcome, Slots
@@ -86,8 +88,7 @@ class Trainings:
     """Trainings by number, begun when they are given and waited for in any order.
 
     Attributes:
-        is_interrupted: Whether Ctrl-C was pressed while one was waited for. The second time ends
-            the wait.
+        is_interrupted: Whether Ctrl-C was pressed.
         reference_seconds: What a reference training takes in each slot that has answered.
         lost: How many attempts were lost through no fault of the training; they are not charged.
         lost_seconds: What these took, by the wall's clock, as far as it is known.
@@ -132,6 +133,10 @@ class Trainings:
             seconds=benchmark.longest_seconds,
             silence=benchmark.longest_silence,
         )
+        self._keeps_answers = benchmark.keeps_answers
+        self._is_told = False
+        self._hearing = ExitStack()
+        self._hearing.enter_context(first_noted(self._interrupt))
         self._shared = shared
         self._most = options.parallel
         self._shares: dict[int, int] = {}
@@ -153,15 +158,36 @@ class Trainings:
         self._hand_out()
 
     def answer(self, number: int) -> Answer:
-        """Wait for a certain training."""
+        """Wait for a certain training.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed before it was in a slot.
+        """
         while number not in self._answers:
+            if self.is_interrupted and number not in self._running:
+                self.leave()
             self._look(_PATIENCE_SECONDS)
         return self._taken(number)
 
+    def leave(self) -> NoReturn:
+        """End after Ctrl-C, once what runs has ended, where its answers are kept."""
+        while self._running and self._keeps_answers:
+            self._look(_PATIENCE_SECONDS)
+        raise KeyboardInterrupt
+
+    def _interrupt(self) -> None:
+        self.is_interrupted = True
+
     def first(self, patience: float = float("inf")) -> tuple[int, Answer] | None:
-        """Wait for the training that ends first; None where none does for some seconds."""
+        """Wait for the training that ends first; None where none does for some seconds.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C was pressed, and nothing runs any more.
+        """
         until = time.monotonic() + patience
         while not self._answers:
+            if self.is_interrupted and not self._running:
+                raise KeyboardInterrupt
             left = until - time.monotonic()
             if left <= 0:
                 return None
@@ -176,7 +202,7 @@ class Trainings:
 
     def _hand_out(self) -> None:
         """Begin what may run: one that ran out of memory or time waits until it is alone."""
-        if self._is_alone:
+        if self._is_alone or self.is_interrupted:
             return
         if self._alone:
             if not self._running and (self._shared is None or self._shared.take_all()):
@@ -215,16 +241,12 @@ class Trainings:
         if self._shared is not None and (self._waiting or self._alone):
             self._hand_out()
             patience = min(patience, _POLL_SECONDS)
-        try:
-            self.now.look()
-            found = self._slots.next(patience)
-        except KeyboardInterrupt:
-            if self.is_interrupted:
-                raise
-            self.is_interrupted = True
+        if self.is_interrupted and not self._is_told:
+            self._is_told = True
             running = plural(len(self._running), "training")
             sys.stderr.write(f"\nInterrupted: waits for {running}; Ctrl-C again ends at once.\n")
-            return
+        self.now.look()
+        found = self._slots.next(patience)
         if found is None:
             return
         number, outcome = found
@@ -280,6 +302,7 @@ class Trainings:
 
     def close(self) -> None:
         """End what still runs."""
+        self._hearing.close()
         self.now.close()
         self._slots.close()
         if self._shared is not None:

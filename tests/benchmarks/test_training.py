@@ -903,6 +903,49 @@ def test_a_command_ends_with_the_process_that_waits_for_it(here: Path, end: int)
     wait_until(lambda: not any(map(is_alive, pids)))
 
 
+GATED = """
+import time
+from pathlib import Path
+import surrogate_nas as sn
+
+SPACE = sn.ChoiceSpace("net", {"width": (8, 16, 32), "depth": (1, 2, 3)})
+
+def train(cell, trial):
+    Path("begun").touch()
+    while not Path("gate").exists():
+        time.sleep(0.01)
+    trial.report(1, valid_error=50 + sum(cell.choices))
+
+GATED = sn.Training(SPACE, train, metrics=["valid_error"], epochs=1)
+"""
+WITH_PATIENCE = "from surrogate_nas.cli import app; app._PATIENCE_SECONDS = {}; app.main()"
+
+
+@pytest.mark.parametrize(("presses", "patience", "stored"), [(1, 0.0, 1), (2, 600.0, 0)])
+def test_ctrl_c_waits_for_a_training_of_any_length_and_a_second_one_does_not(
+    here: Path, presses: int, patience: float, stored: int
+) -> None:
+    (here / "gated.py").write_text(GATED)
+    command = ["search", "gated.py:GATED", "random", "--budget", "5", "--out", "out"]
+    with subprocess.Popen(
+        [sys.executable, "-c", WITH_PATIENCE.format(patience), *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        wait_until((here / "begun").exists)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        assert any(line.startswith("Interrupted: waits for 1 training") for line in process.stderr)
+        if presses == 2:
+            process.send_signal(signal.SIGINT)
+        else:
+            (here / "gate").touch()
+        assert process.wait(60) == 130
+    lines = (here / "out" / "runs" / "random-0.jsonl").read_text().splitlines()
+    assert len(lines) == stored
+
+
 # on the command line
 
 FILE = """

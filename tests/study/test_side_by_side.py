@@ -496,6 +496,54 @@ def test_ctrl_c_waits_for_what_runs_and_keeps_it(tmp_path: Path) -> None:
     assert '"end"' not in lines[-1]
 
 
+class Unequal(Delayed):
+    """Trainings of unequal predicted costs."""
+
+    def predicted_cost(self, cell: Cell, epochs: int | None) -> float:
+        return 1.0 + cell.index % 7
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_a_run_by_the_clock_that_was_interrupted_ends_as_an_undisturbed_one(
+    tmp_path: Path, slots: int
+) -> None:
+    cells = {trial.cell.text for trial in sn.search(TABLE, "random", OBJECTIVE, budget=8).trials}
+    trouble = dict.fromkeys(sorted(cells)[::3], "broken")
+    bench = Unequal(TABLE, jitter=0.2, trouble=trouble, knows_costs=False)
+    options = {"cells": 16, "parallel": slots, "in_flight": 4, "order": "clock"}
+    whole = experiment(bench, **options)
+    undisturbed = history(whole.one(whole.entries[0], 0).trials)
+    assert sum(bool(failure) for *_, failure in undisturbed) >= 2
+    store = Store(tmp_path / "run")
+    with store.locked():
+        store.begin(whole.describe())
+
+    interrupted_after = {1: 3, 2: 8}
+    times = 0
+    timers: list[threading.Timer] = []
+
+    def watch(trials: list[Trial]) -> bool:
+        """Press Ctrl-C soon after a result, while others are waited for."""
+        if trials[-1].index == interrupted_after.get(times):
+            timers.append(threading.Timer(0.04, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[-1].start()
+        return False
+
+    run = None
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        while run is None:
+            times += 1
+            with suppress(KeyboardInterrupt):
+                run = whole.one(whole.entries[0], 0, store, watch)
+            for timer in timers:
+                timer.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert times == 3
+    assert history(run.trials) == undisturbed
+
+
 class Seen(Delayed):
     """Answers what a slot sees of the machine."""
 
