@@ -48,7 +48,6 @@ HEAVY = (
     "guided",
     "bo",
     "bo_epochs",
-    "freeze_thaw",
     "zero_cost",
     "bohb",
 )
@@ -270,42 +269,6 @@ def ask(strategy: str = "bo", cells: int = 500) -> Figures:
                     1e3 * float(np.mean(spent[low:high])),
                     "ms",
                 )
-
-
-@measurement
-def curves(n: int = 300, steps: int = 20, new: int = 200, repeats: int = 20) -> Figures:
-    """Milliseconds to take in one more value of learning curves and predict all ends, whether the
-    curves are whole or stopped at random; and to choose the hyperparameters again.
-    """
-    from surrogate_nas.surrogates.curves import CurveHyper, CurveProcess, most_likely_curves
-
-    rng = np.random.default_rng(0)
-    points, others = (rng.random((size, 30)) / np.sqrt(5) for size in (n + repeats, new))
-    values = rng.standard_normal((n + repeats, steps))
-    places = np.log(np.arange(steps) + 1)
-
-    def ask(process: CurveProcess, curve: int) -> None:
-        process.observe(curve, 0)
-        process.predict(values[: process.n])
-        process.predict_new(others)
-
-    for kind, lengths in (
-        ("whole", np.full(n, steps)),
-        ("stopped at random", rng.integers(1, steps + 1, n)),
-    ):
-        seen = np.arange(steps) < lengths[:, None]
-        seen[:repeats, 0] = False
-        process = CurveProcess(places, CurveHyper(), points[:n], seen)
-        spent = [seconds(partial(ask, process, curve)) for curve in range(repeats)]
-        yield f"{n} curves x {steps}, {kind}: one more value", 1e3 * statistics.median(spent), "ms"
-        spent = []
-        for curve in range(n, n + repeats):
-            added = seconds(partial(process.add, points[curve : curve + 1]))
-            spent.append(added + seconds(partial(ask, process, curve)))
-        yield f"{n} curves x {steps}, {kind}: a new curve", 1e3 * statistics.median(spent), "ms"
-        told = np.where(seen, values[:n], np.nan)
-        fitting = partial(most_likely_curves, places, points[:n], told, CurveHyper(), 0)
-        yield f"{n} curves x {steps}, {kind}: hyperparameters", 1e3 * seconds(fitting), "ms"
 
 
 @measurement

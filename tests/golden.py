@@ -121,7 +121,6 @@ OPTIONS = (
     "hyperband(eta=2)",
     "bohb(eta=2, num_samples=8, random_fraction=0.1, bandwidth_factor=2, min_bandwidth=0.1)",
     "asha(eta=2)",
-    "freeze_thaw(first_cells=4, eta=3, pool=offspring)",
     "one_epoch(candidates=3)",
     "zero_cost(first_cells=5, promising=2)",
     "zero_cost(sees_cells=False)",

@@ -54,7 +54,6 @@ STRATEGIES = {
     "hyperband": "surrogate_nas.strategies.epochs.hyperband:Hyperband",
     "bohb": "surrogate_nas.strategies.epochs.bohb:Bohb",
     "asha": "surrogate_nas.strategies.epochs.asha:Asha",
-    "freeze_thaw": "surrogate_nas.strategies.epochs.freeze_thaw:FreezeThaw",
     "one_epoch": "surrogate_nas.strategies.epochs.one_epoch:OneEpoch",
     "zero_cost": "surrogate_nas.strategies.zero_cost:ZeroCost",
     "bo": "surrogate_nas.strategies.bo.strategy:BayesianOptimisation",

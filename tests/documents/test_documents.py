@@ -265,6 +265,8 @@ def test_only_a_strategy_without_a_time_is_timed(scripts: Callable[[str], Any]) 
     abilities = scripts("abilities")
     figures = json.loads(abilities.FIGURES.read_text())
     assert abilities.timed(figures) == figures
+    of_others = {**figures, "later": {"gone": {"date": "2026-11-29"}}}
+    assert abilities.timed(of_others) == abilities.timed(figures)
     before = dict(figures["ms_a_step"], gone=1.0)
     del before["random"]
     found = abilities.timed({**figures, "ms_a_step": before})

@@ -19,18 +19,13 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.space import Cell, choices_of, nb201
 from surrogate_nas.space.trial import Request, Trial
 from surrogate_nas.strategies import resolve
-from surrogate_nas.strategies.epochs import freeze_thaw
 from surrogate_nas.strategies.epochs.bohb import Density
 from surrogate_nas.strategies.epochs.rungs import rungs_of
 from surrogate_nas.study.options import Budget
 from surrogate_nas.study.runner import Experiment
-from surrogate_nas.surrogates.curves import Foreseen
 
 SPACE = nb201()
-OVER_EPOCHS = (
-    *("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs"),
-    "freeze_thaw",
-)
+OVER_EPOCHS = ("successive_halving", "hyperband", "bohb", "asha", "one_epoch", "bo_epochs")
 
 
 def made(name: str, epochs: Sequence[int]) -> Strategy:
@@ -311,86 +306,3 @@ def test_one_epoch_needs_a_candidate() -> None:
 def test_knobs_that_make_no_ladder_are_refused(option: str) -> None:
     with pytest.raises(UserError, match=option.partition("=")[0]):
         resolve(f"hyperband({option})")(SPACE, seed=0)
-
-
-def test_freeze_thaw_trains_on_step_by_step_and_only_what_promises() -> None:
-    strategy = made("freeze_thaw(eta=2)", (1, 2, 3, 4, 5, 6, 7, 8))
-
-    def curve(request: Request) -> float:
-        return 0.2 + request.cell.index / len(SPACE) + 1 / request.epochs
-
-    asked = drive(strategy, 120, curve)
-    first = sorted(asked[:10], key=by_place)
-    assert [request.epochs for request in asked[:12]] == [1] * 10 + [8] * 2
-    assert {request.cell for request in asked[10:12]} <= {request.cell for request in first[:4]}
-    steps: dict[Cell, list[int]] = {}
-    for request in asked:
-        steps.setdefault(request.cell, []).append(request.epochs)
-    for cell, taken in steps.items():
-        without = [8] if cell in {request.cell for request in asked[10:12]} else []
-        assert taken in ([1, 2, 4, 8][: len(taken)], [1, *without])
-    ended, paused = (
-        [cell.index for cell, taken in steps.items() if (taken[-1] == 8) is whole]
-        for whole in (True, False)
-    )
-    assert 3 <= len(ended) < len(paused)
-    assert np.median(ended) < np.quantile(paused, 0.2)
-
-
-def test_freeze_thaw_leaves_alone_what_is_being_trained_or_failed() -> None:
-    strategy = made("freeze_thaw(first_cells=2)", (1, 9))
-    drive(strategy, 20, lambda request: 1 / request.epochs + by_place(request))
-    asked = list(strategy.ask(12))
-    assert len({one.cell for one in asked if isinstance(one, Request)}) == 12
-    (failed, *_) = (one for one in asked if isinstance(one, Request))
-    strategy.tell(
-        [Trial(20, failed.cell, 1e9, np.nan, np.nan, False, failed.epochs, 1.0, failure="no")]
-    )
-    following = drive(strategy, 20, lambda request: 1 / request.epochs + by_place(request))
-    assert not {one.cell for one in asked} & {one.cell for one in following}
-
-
-def test_freeze_thaw_forgets_curves_when_there_are_too_many(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(freeze_thaw, "_MOST", 24)
-    strategy = made("freeze_thaw", (1, 9))
-    asked = drive(strategy, 90, lambda request: 1 / request.epochs + by_place(request))
-    assert isinstance(strategy, freeze_thaw.FreezeThaw)
-    assert len(strategy._curves) < 60 < len({one.cell for one in asked})
-    best = min((one for one in asked if one.epochs == 9), key=by_place)
-    assert best.cell in strategy._curves
-
-
-@pytest.mark.parametrize(("step", "rest"), [(1.0, 0.0), (1.0, 9.0), (12.0, 188.0)])
-def test_the_index_is_the_best_ratio_of_gain_to_cost_over_all_thresholds(
-    step: float, rest: float
-) -> None:
-    rng = np.random.default_rng(0)
-    mean, variance, explained, room = 0.2, 0.5, 0.3, 1.1
-    outcomes = mean + np.sqrt(explained) * rng.standard_normal(4000)
-    draws = outcomes[:, None] + np.sqrt(variance - explained) * rng.standard_normal((4000, 400))
-    gain = np.maximum(room - np.exp(draws), 0).mean(axis=1)
-    thresholds = np.quantile(gain, np.linspace(0.0, 0.97, 98))
-    expected = max(
-        gain[gain >= least].sum() / 4000 / (step + rest * (gain >= least).mean())
-        for least in thresholds
-    )
-    one = Foreseen(*(np.array([number]) for number in (mean, variance, explained)))
-    (found,) = freeze_thaw._index(one, np.array([room]), np.array([step]), np.array([rest]))
-    assert found == pytest.approx(expected, rel=0.03)
-
-
-def test_a_limit_that_only_a_training_tells_is_learned_as_the_worst() -> None:
-    strategy = made("freeze_thaw(first_cells=2)", (1, 9))
-    assert isinstance(strategy, freeze_thaw.FreezeThaw)
-    rows = [(0, 1, 0.5, True), (0, 9, 0.2, True), (1, 1, 0.4, True), (2, 1, 1e6, False)]
-    strategy.tell(
-        [
-            Trial(number, SPACE[place], loss, loss, 0.0, feasible, epochs, 1.0)
-            for number, (place, epochs, loss, feasible) in enumerate(rows)
-        ]
-    )
-    strategy._conditioned()
-    learned, _ = strategy._learned()
-    assert learned[2, 0] == learned[0, 0] > learned[1, 0] and np.isnan(learned[2, 1])

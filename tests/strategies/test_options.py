@@ -146,7 +146,6 @@ LIMITS = {
     "darts": {"epochs": ("1", "0"), "rate": ("0.0", "-0.01"), "window": ("1", "0")},
     "evolution": {"population": ("1", "0"), "tournament": ("1", "0")},
     "forest": {"first_cells": ("2", "1"), "trees": ("5", "4")},
-    "freeze_thaw": {"eta": ("1.01", "1.0"), "first_cells": ("2", "1")},
     "gdas": {"warm": ("0.01", "0.0"), "cold": ("0.01", "0.0")},
     "gnn_guided": {"steps": ("1", "0"), "first_cells": ("2", "1")},
     "guided": {"first_cells": ("2", "1"), "patience": ("0.0", "-0.01")},

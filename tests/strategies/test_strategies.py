@@ -26,7 +26,7 @@ def failures(checks: list[Check]) -> list[str]:
     return [f"{check.name}: {check.detail}" for check in checks if not check.passed]
 
 
-SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "freeze_thaw", "guided"}
+SLOW = {*SLOW_STRATEGIES, "bo", "zero_cost", "bo_epochs", "guided"}
 """They learn before every question, and the contract makes many runs."""
 
 

@@ -200,7 +200,6 @@ def test_every_strategy_goes_on_where_every_third_evaluation_fails(strategy: str
         "bo_epochs",
         "asha",
         "one_epoch",
-        "freeze_thaw",
         "hyperband",
         "reinforce",
     ],
@@ -374,7 +373,7 @@ def test_values_of_a_request_are_told_at_its_epochs() -> None:
         assert loop.best.epochs == 9 and loop.best.finished == 6.0
 
 
-@pytest.mark.parametrize("strategy", ["asha", "hyperband", "bohb", "bo_epochs", "freeze_thaw"])
+@pytest.mark.parametrize("strategy", ["asha", "hyperband", "bohb", "bo_epochs"])
 def test_strategies_that_look_early_are_driven_by_hand(strategy: str) -> None:
     with sn.AskTell(Objective(ALONE, CURVE), strategy, first=4) as loop:
         driven(loop, 30)
@@ -382,9 +381,7 @@ def test_strategies_that_look_early_are_driven_by_hand(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
-@pytest.mark.parametrize(
-    "strategy", ["asha", "bohb", "freeze_thaw", "evolution", "bo", "reinforce"]
-)
+@pytest.mark.parametrize("strategy", ["asha", "bohb", "bo_epochs", "evolution", "bo", "reinforce"])
 def test_a_loop_goes_on_from_its_folder(strategy: str, at_once: int, tmp_path: Path) -> None:
     objective = Objective(ALONE, CURVE)
     with sn.AskTell(objective, strategy, first=4) as loop:

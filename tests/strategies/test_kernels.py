@@ -1,0 +1,56 @@
+"""The golden files under other kernels of OpenBLAS: they sum in other orders, so that numbers
+differ in their last digits, and no choice may.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from surrogate_nas.core.threads import VARIABLES
+
+TOP = Path(__file__).parents[2]
+GOLDEN = ("tests/strategies/test_golden.py", "tests/study/test_golden_studies.py")
+CHILD = """
+import sys
+import numpy, pytest, scipy.linalg, threadpoolctl
+kernel, *arguments = sys.argv[1:]
+pools = [pool for pool in threadpoolctl.threadpool_info() if pool["internal_api"] == "openblas"]
+architectures = {pool["architecture"] for pool in pools}
+assert architectures <= {kernel, "Haswell"} if kernel == "Zen" else architectures == {kernel}
+sys.exit(pytest.main(arguments))
+"""
+
+
+def runs(kernel: str) -> bool:
+    """Whether OpenBLAS computes here, and this processor can execute the kernel."""
+    needed = {"SkylakeX": "avx512f", "Haswell": "avx2", "Zen": "avx2", "Nehalem": "sse4_2"}
+    flags = Path("/proc/cpuinfo")
+    return (
+        any(pool["internal_api"] == "openblas" for pool in threadpool_info())
+        and flags.exists()
+        and needed[kernel] in flags.read_text(encoding="utf-8").split()
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", ["Haswell", "Zen", "SkylakeX", "Nehalem"])
+def test_golden_files_hold_under_other_kernels(kernel: str) -> None:
+    if not runs(kernel):
+        pytest.skip(f"OpenBLAS or this processor lacks {kernel}")
+    quick = ["-q", "-m", "not slow", "-k", "golden_cells or study", "-p", "no:cacheprovider"]
+    started = {name: value for name, value in os.environ.items() if "XDIST" not in name}
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, kernel, *quick, *GOLDEN],
+        cwd=TOP,
+        env=started | VARIABLES | {"OPENBLAS_CORETYPE": kernel},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stdout + child.stderr
