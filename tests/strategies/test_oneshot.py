@@ -249,6 +249,16 @@ def test_errors_are_driven_by_the_probability_of_the_target(space: NB201) -> Non
     assert 0 < made.train(weights) < 2 and bool(weights.grad.abs().sum() > 0)
 
 
+def test_training_and_validation_batches_are_shuffled_apart() -> None:
+    supernet = toy_context().supernet(epochs=1, seed=0)
+    order = {}
+    for split, (inputs, _) in supernet._data.items():
+        supernet._data[split] = inputs, torch.arange(len(inputs))
+        _, order[split] = next(supernet._endless(split, seed=0))
+    assert order["train"].sort().values.equal(order["valid"].sort().values)
+    assert not order["train"].equal(order["valid"])
+
+
 @pytest.mark.parametrize("name", QUICK)
 def test_the_same_seed_trains_the_same_and_another_does_not(name: str, space: NB201) -> None:
     state = torch.get_rng_state()

@@ -38,6 +38,8 @@ from surrogate_nas.training.tasks.checking import Split
 
 _CONVOLUTION = ("input", "relu", "convolution", "normalisation")
 """The layers of an operation that is shared."""
+_STREAMS = {"train": 1, "valid": 2}
+"""The random numbers that shuffle a split; 0 would be those of the seed alone."""
 Active = Sequence[Sequence[int]]
 """For every edge the choices that are computed."""
 
@@ -300,7 +302,7 @@ class Supernet:
     def _endless(self, name: str, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of a split, shuffled anew every epoch."""
         inputs, targets = self._data[name]
-        rng = np.random.default_rng((seed, len(name)))
+        rng = np.random.default_rng((seed, _STREAMS[name]))
         while True:
             for chosen in torch.split(
                 torch.from_numpy(rng.permutation(len(targets))), self._task.schedule.batch
