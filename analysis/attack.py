@@ -30,8 +30,11 @@ from urllib.request import urlopen
 from surrogate_nas import load
 from surrogate_nas.benchmarks.base import Question
 from surrogate_nas.core.digests import json_check
+from surrogate_nas.core.errors import UserError
+from surrogate_nas.study.archive import create
 from surrogate_nas.study.run import RunLog
 from surrogate_nas.study.store import Store
+from surrogate_nas.study.verification import verify
 from surrogate_nas.training.fast.compiled import CPU_VARIABLE
 
 ROOT = Path(__file__).parents[1]
@@ -147,6 +150,139 @@ def rewritten(
     log = RunLog(path, root)
     log._chain.append_all(lines)
     log.close()
+
+
+EMPTY = sha256(b"").hexdigest()
+FLAGS: dict[str, Sequence[Any]] = {
+    "engine": ("torch",),
+    "fingerprint": ("0123456789abcdef",),
+    "benchmark": ("nb201-cifar10", "Fashion"),
+    "address": ("nb201-cifar10", "live:digits"),
+    "objective.expression": ("valid_loss[5]", "valid_error[5]"),
+    "objective.benchmark": ("nb201-cifar10",),
+    "objective.objectives": ([],),
+    "objective.terms": ([],),
+    "objective.diversity_weight": (0.5,),
+    "objective.constraints": (["params <= 1"],),
+    "objective.seed": (0,),
+    "objective.seed_policy": ("draw",),
+    "objective.search_on_final": (["test_error"],),
+    "objective.cost": ("queries",),
+    "objective.fingerprint": ("0123456789abcdef",),
+    "objective.more": (1,),
+    "data.space": ("nb101",),
+    "data.runs": ({}, {"valid_loss": {"5": "0123456789abcdef"}}),
+    "data.known": ({"terms": [], "missing": []},),
+    "data.conventions": (1,),
+    "strategies": (["evolution", "random"], ["random ", "evolution"]),
+    "budget": ({"cells": 11, "seconds": None}, {"cells": None, "seconds": 1e9}),
+    "seed": (7,),
+    "first_cells": (0, 9),
+    "simulated_workers": (2, 12),
+    "in_flight": (1, 12),
+    "order": ("clock", "finished"),
+    "stopping": ("median",),
+    "memory_each": ("4GB",),
+    "target": (1e9,),
+    "sources": ({"random": {"a.py": EMPTY}}, {"nobody": {"a.py": EMPTY}}),
+    "files": ({"nobody": {"a.txt": "0"}},),
+    "versions": ({"nobody": 2},),
+    "reference": ({},),
+    "reference.optimum": (0.0,),
+    "beginning": ({"first": ["|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"], "known": []},),
+    "merged": (["random: from the archive of somebody else."],),
+}
+"""By field of the description of `COMPARE`, values that do not fit it."""
+IDLE_FLAGS: dict[str, Sequence[Any]] = {
+    "at_end": ("stop",),
+    "budget_tokens": (1,),
+    "hidden": (True,),
+    "target": (-1e9,),
+    "provenance": ({},),
+    "extensions": ([{"runs": 1}],),
+    "data.others": ({},),
+    "data": (None,),
+    "reference": (None,),
+    "strategies": (["Mine", "evolution"],),
+    "runs": (1,),
+}
+"""Values that are possible, so that they must not hide what was forged."""
+
+
+def flagged(folder: Path, field: str, value: Any, *, cheats: bool) -> Path:
+    """An archive of ``out`` whose description has another value, sealed as if it had been made so.
+
+    Args:
+        folder: Where ``out`` lies.
+        field: The field, or a field in a field after a full stop.
+        value: Its value.
+        cheats: Whether a run of random search has cells that it did not draw, with their true
+            scores, for a thousandth of their charges.
+    """
+    copied = folder / "flagged"
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(folder / "out", copied)
+    lines = {
+        (label, run): [json.loads(line) for line in Store(copied).path(label, run).open()]
+        for label in ("random", "evolution")
+        for run in (0, 1)
+    }
+    if cheats:
+        cheat(lines["random", 0], lines["random", 1])
+    top, _, inner = field.partition(".")
+
+    def change(content: dict[str, Any]) -> None:
+        if inner:
+            content[top][inner] = value
+        else:
+            content[top] = value
+
+    resealed(Store(copied), change)
+    shutil.rmtree(copied / "runs")
+    described = Store(copied).read()
+    labels = dict(zip(("random", "evolution"), described["strategies"], strict=True))
+    for (label, run), entries in lines.items():
+        log = RunLog(
+            Store(copied).path(labels[label], run), Store(copied).root_of(labels[label], run)
+        )
+        log._chain.append_all([{k: v for k, v in one.items() if k != "seal"} for one in entries])
+        log.close()
+    for label, sources in (described.get("sources") or {}).items():
+        (copied / "sources" / label).mkdir(parents=True)
+        for name in sources:
+            (copied / "sources" / label / name).touch()
+    create(copied, folder / "flagged.zip")
+    return folder / "flagged.zip"
+
+
+def cheat(lines: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    """Take the last cells of another run, for a thousandth of their charges."""
+    now = lines[9]["finished"]
+    for place in (10, 11):
+        lines[place] = {**others[place], "cost_seconds": others[place]["cost_seconds"] / 1000}
+        lines[place]["started"] = now
+        now = lines[place]["finished"] = now + lines[place]["cost_seconds"]
+
+
+@attack("A.3 archives with flags that do not fit, over true and over forged runs")
+def unfit_flags(folder: Path) -> str:
+    compared(folder)
+    fields = {name.partition(".")[0] for name in (*FLAGS, *IDLE_FLAGS)}
+    left_out = Store(folder / "out").read().keys() - fields - {"version", "written_by", "with"}
+    if left_out:
+        raise Succeeded(f"{', '.join(left_out)} is not attacked")
+    n = 0
+    for flags, all_cheat in ((FLAGS, False), (FLAGS, True), (IDLE_FLAGS, True)):
+        for field, values in flags.items():
+            for value in values:
+                n += 1
+                try:
+                    path = flagged(folder, field, value, cheats=all_cheat)
+                except UserError:  # it cannot even be sealed
+                    continue
+                if verify(path, replay_all=True).valid is not False:
+                    raise Succeeded(f"{field}: {value!r} is valid")
+    return f"{n} are refused"
 
 
 class Served:

@@ -103,8 +103,8 @@ def reopen(
         >>> try:
         ...     reopen("mine.py:BENCHMARK")
         ... except UserError as error:
-        ...     print(error)
-        mine.py:BENCHMARK was read from a file and would run code; name it yourself if you trust it.
+        ...     print(str(error).partition(";")[0])
+        mine.py:BENCHMARK was read from a file and would run code
     """
     check_named(address, named)
     return load(address, with_=with_)
@@ -131,7 +131,8 @@ def check_named(address: str, named: Collection[str] = ()) -> None:
         resolver_of(name).address(name) for name in named
     }:
         raise UserError(
-            f"{address} was read from a file and would run code; name it yourself if you trust it."
+            f"{address} was read from a file and would run code; name it yourself if you trust it:"
+            f" --bench {address} (benchmark=)."
         )
 
 

@@ -11,10 +11,14 @@ import typer
 from surrogate_nas.cli.options import IndexOption
 from surrogate_nas.cli.output import JsonOption, emit, in_a_line, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.numbers import plural
 
 app = typer.Typer(
     no_args_is_help=True, help="Seal results in one file, verify one, publish several."
 )
+
+NOT_CHECKED = 3
+"""The exit code of a verification that lacks a table."""
 
 ByOption = Annotated[str, typer.Option(help="Who made the runs.")]
 LicenceOption = Annotated[
@@ -76,8 +80,9 @@ def verify(
     """Check an archive and make runs of it again.
 
     It must be whole, and its results must follow from its seeds. Every score is looked up in the
-    tables of this release, and runs are made again where cells are tables. Code that comes with an
-    archive is never run.
+    tables of this release, and runs of the project's own strategies are made again. Code that comes
+    with an archive is never run. Exit codes: 0 valid, 2 not valid, 3 not checked here, as this
+    machine lacks a table.
 
     \b
     Examples:
@@ -93,15 +98,23 @@ def verify(
         path = archive.file_of(what, Path(folder), index=index)
         found = verify_file(path, replay_all=replay == "all", benchmark=bench, progress=progress)
     content = found.to_json()
-    rows = [(name, value) for name, value in content.items() if name not in ("problems", "notes")]
+    lists = ("problems", "absent", "notes")
+    rows = [(name, value) for name, value in content.items() if name not in lists]
+    if found.valid is None:
+        rows[0] = ("valid", "not checked here")
     emit(content, json, lambda: show_table(("", "archive"), rows))
-    for line in found.notes:
+    whole = plural(found.runs_in_all, "run")
+    note(f"Replayed {found.replayed} of {whole} ({found.share:.0%}).")
+    for line in (*found.notes, *found.absent):
         note(in_a_line(line))
     if found.problems:
         first, *others = content["problems"]
         for line in () if json else others:
             note(in_a_line(line))
         raise UserError(first)
+    if found.absent:
+        note("Not checked here: this machine lacks what the lines above name.")
+        raise typer.Exit(NOT_CHECKED)
 
 
 @app.command()

@@ -254,7 +254,14 @@ def _files(store: Store, runs: Mapping[str, int]) -> Iterator[tuple[str, bytes, 
         path = store.folder / name
         if not is_needed and not path.is_file():
             continue
-        content = read_regular(path)
+        try:
+            content = read_regular(path)
+        except OSError as error:
+            reason = error.strerror or error
+            raise UserError(
+                f"{path} cannot be read ({reason}), and its runs were made with it: put it back,"
+                " or repeat the command that made the folder, which makes these runs again."
+            ) from error
         if name in ended:
             _, root = ended[name]
             packed = unsealed(content, root)

@@ -71,6 +71,33 @@ class Beginning:
         ]
         return {"first": [cell.text for cell in self.first], "known": known}
 
+    @classmethod
+    def read(cls, objective: Objective, stored: Mapping[str, Any] | None) -> Beginning:
+        """Read what a folder says of a beginning.
+
+        Args:
+            objective: The folder's.
+            stored: As `stored` gives it.
+
+        Raises:
+            UserError: Something is no cell of the space, or has not the values that the objective
+                reads.
+        """
+        if stored is None:
+            return cls()
+        space = objective.benchmark.space
+        trainings = [
+            (space.parse(one[_CELL]), one[_EPOCHS], one["values"]) for one in stored["known"]
+        ]
+        for cell, epochs, values in trainings:
+            if list(values) != [str(question) for question in objective.questions(epochs)]:
+                raise UserError(f"{cell} is known by other values than the objective reads.")
+        known = [
+            _trial(objective, number - len(trainings), *training)
+            for number, training in enumerate(trainings)
+        ]
+        return cls(tuple(map(space.parse, stored["first"])), tuple(known))
+
     def check(
         self, budget: Budget, label: str, *, chooses_epochs: bool, epochs: int | None
     ) -> None:

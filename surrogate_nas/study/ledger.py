@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from numbers import Real
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -522,8 +523,7 @@ def contradiction(
         objective: On the benchmark that is asked; None is found where that is no table.
         root: The root seed of the comparison.
         whole: Whether all trials are looked up, not the best alone.
-        charges: Whether what each was charged is looked up too; only of one worker, and with
-            `whole`.
+        charges: Whether what each was charged is looked up too; only with `whole`.
     """
     if not objective.benchmark.has_columns or run.failure or not run.trials:
         return None
@@ -539,7 +539,10 @@ def contradiction(
         for trial in trials
     ]
     within = _PREDICTED if objective.benchmark.banner else _MEASURED
-    for trial, outcome in zip(trials, ledger.look_up(asked), strict=True):
+    looked_up: Iterable[tuple[Trial, Outcome]] = zip(trials, ledger.look_up(asked), strict=True)
+    if charges and any(after.started < before.finished for before, after in pairwise(trials)):
+        looked_up = _side_by_side(ledger, trials, asked)
+    for trial, outcome in looked_up:
         repeated = (
             ledger.trial(outcome, trial.started) if whole or not objective.has_history else None
         )
@@ -548,6 +551,21 @@ def contradiction(
         if charges and not _are_close(trial.cost_seconds, outcome.cost, within):
             return trial, "the charge", trial.cost_seconds, outcome.cost
     return None
+
+
+def _side_by_side(
+    ledger: Ledger, trials: Sequence[Trial], asked: Sequence[Asked]
+) -> Iterator[tuple[Trial, Outcome]]:
+    """Look trials up as workers side by side did: each when it began, before what ended later."""
+    running: list[tuple[float, int, Outcome]] = []
+    for number in sorted(range(len(trials)), key=lambda number: trials[number].started):
+        while running and running[0][0] <= trials[number].started:
+            *_, ended, outcome = heapq.heappop(running)
+            yield trials[ended], outcome
+        (outcome,) = ledger.look_up([asked[number]])
+        heapq.heappush(running, (trials[number].finished, number, outcome))
+    for *_, ended, outcome in sorted(running):
+        yield trials[ended], outcome
 
 
 def _contradicted(

@@ -1,36 +1,49 @@
-"""Verifying an archive: that its files are whole, and that its results are what their seeds give.
+"""Verify an archive: its files are whole, and its results follow from their seeds.
 
-What can be recomputed is: first cells from the root seed, every score and charge from the tables of
-this release, and runs of the project's own strategies, a share of them or all. Code that comes with
-an archive is never run, so the runs of a user's strategy are held against tables and budgets alone,
-which is told.
+A verification recomputes the first cells from the root seed, every score and charge from the tables
+of this release, everything that a description says of its problem, and runs of the project's own
+strategies, a share of them or all. It never runs code that comes with an archive, so it holds the
+runs of a user's strategy against tables and budgets alone, and says so.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.benchmarks import reopen
+from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.core.numbers import plural
+from surrogate_nas.files.formats import RELEASE
 from surrogate_nas.objective import Objective
 from surrogate_nas.strategies import STRATEGIES, StrategyEntry, strategy_entry
 from surrogate_nas.study.answers import ENDED_EARLY
 from surrogate_nas.study.api import stored_objective
-from surrogate_nas.study.archive import Archive, names_of, not_run, runs_of, unpack, without
-from surrogate_nas.study.beginning import BEGINNING
+from surrogate_nas.study.archive import (
+    MANIFEST,
+    Archive,
+    names_of,
+    not_run,
+    runs_of,
+    unpack,
+    without,
+)
+from surrogate_nas.study.beginning import BEGINNING, Beginning
 from surrogate_nas.study.confirm import confirm
 from surrogate_nas.study.ledger import check_run, contradiction
 from surrogate_nas.study.options import STORED, Budget, ObjectiveOptions, Options
 from surrogate_nas.study.problem import SUITES, Problem, Suite, read_plan, read_suite
 from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import Run
+from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.search import first_cells, make_run
 from surrogate_nas.study.store import DESCRIPTION, PLAN, PROBLEMS, Store, as_file_name, provenance
 
@@ -48,26 +61,37 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Verification:
-    """What was found in an archive.
+    """The result of verifying an archive.
 
     Attributes:
-        archive: What it says of itself; None where that cannot be read.
+        archive: What the archive says of itself; None where that cannot be read.
         problems: What is wrong, a line each.
-        notes: What could not be looked at, a line each.
-        runs: How many runs are right by their tables and budgets.
-        replayed: How many were made again.
+        absent: What this machine lacks for a verification, a line each with the remedy.
+        notes: What no machine can recompute, a line each.
+        runs: Number of runs that are right by their tables and budgets.
+        runs_in_all: Number of runs that the archive holds.
+        replayed: Number of runs that were made again.
     """
 
     archive: Archive | None = None
     problems: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     runs: int = 0
+    runs_in_all: int = 0
     replayed: int = 0
 
     @property
-    def valid(self) -> bool:
-        """Whether nothing is wrong."""
-        return not self.problems
+    def valid(self) -> bool | None:
+        """Whether nothing is wrong; None where this machine lacks what would show it."""
+        if self.problems:
+            return False
+        return None if self.absent else True
+
+    @property
+    def share(self) -> float:
+        """Share of the archive's runs that were made again, from 0 to 1."""
+        return self.replayed / max(self.runs_in_all, 1)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as a JSON object."""
@@ -76,9 +100,12 @@ class Verification:
         return {
             "valid": self.valid,
             "problems": self.problems[:_MOST] + ([f"and {more} more"] if more > 0 else []),
+            "absent": self.absent,
             "notes": self.notes,
             "runs": self.runs,
+            "runs_in_all": self.runs_in_all,
             "replayed": self.replayed,
+            "share": round(self.share, 4),
             "name": None if archive is None else archive.name,
             "digest": None if archive is None else archive.digest,
             "by": None if archive is None else archive.by,
@@ -96,6 +123,7 @@ class _Part:
         runs: How many an archive must hold, by strategy.
         description: What it says that was compared.
         objective: On the table of this release.
+        beginning: What the runs begin with, beside random cells.
     """
 
     place: str
@@ -103,6 +131,7 @@ class _Part:
     runs: Mapping[str, int]
     description: Mapping[str, Any]
     objective: Objective
+    beginning: Beginning
 
     @property
     def budget(self) -> Budget:
@@ -143,6 +172,8 @@ def verify(
             runs = [(part, run) for part in parts for run in _checked_runs(part, found)]
             found.runs = len(runs)
             chosen = _chosen(runs, found, archive.digest, replay_all=replay_all)
+            if replay_all and not chosen and found.valid:
+                found.problems.append("No run can be replayed, and all were asked for.")
             for done, (part, run, entry) in enumerate(chosen):
                 if progress:
                     progress(done, len(chosen))
@@ -150,8 +181,8 @@ def verify(
                 found.replayed += 1
         except UserError as error:
             found.problems.append(str(error))
-        found.problems = [without(folder, path, line) for line in found.problems]
-        found.notes = [without(folder, path, line) for line in found.notes]
+        for lines in (found.problems, found.absent, found.notes):
+            lines[:] = [without(folder, path, line) for line in lines]
     return found
 
 
@@ -165,11 +196,14 @@ def _parts(
         raise UserError(f"It says that it is a {archive.kind}, and is none.")
     names = {PLAN} if is_suite else set()
     asked = {} if suite is None else {one.name: one for one in suite.problems}
+    benchmarks = set()
     if suite is not None:
         found.problems += _other_suite(suite)
         found.notes += [f"{name} was not run: {why}" for name, why in not_run(folder).items()]
     for place, runs in runs_of(folder).items():
+        found.runs_in_all += sum(runs.values())
         store = Store(folder / place)
+        benchmarks.add(store.read()["benchmark"])
         needed = names_of(store, runs)
         names |= {f"{place}{name}" for name in needed}
         lacking = [name for name, is_needed in needed.items() if is_needed]
@@ -177,18 +211,25 @@ def _parts(
         found.problems += [f"{place}{name} is missing." for name in lacking]
         try:
             part = _part(place, store, runs, benchmark)
+            problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
+            wrong = [*_wrong_in(part), *_wrong_labels(part), *_wrong_in_plan(part, suite, problem)]
+        except AbsentError as error:
+            found.absent.append(f"{place}{DESCRIPTION}: {error}")
+            continue
         except UserError as error:
             found.problems.append(f"{place}{DESCRIPTION}: {error}")
             continue
+        found.problems += [f"{place}{DESCRIPTION}: {line}" for line in wrong]
         found.problems += _other_sources(part, archive)
-        problem = asked.get(place.removeprefix(f"{PROBLEMS}/").rstrip("/"))
-        wrong = _wrong_in(part, problem, None if suite is None else suite.seed)
-        found.problems += [f"{place}{DESCRIPTION}: {one}" for one in wrong]
         if not part.objective.benchmark.has_columns:
             name = part.objective.benchmark.name
             found.notes.append(f"{name} is no table: its scores are not recomputed.")
         yield part
     found.problems += [f"{name} belongs to no run." for name in sorted({*archive.files} - names)]
+    if {table["name"] for table in archive.tables} != benchmarks:
+        found.problems.append(
+            f"{MANIFEST} names other tables than {', '.join(sorted(benchmarks))}."
+        )
 
 
 def _part(place: str, store: Store, runs: Mapping[str, int], benchmark: str | None) -> _Part:
@@ -197,8 +238,14 @@ def _part(place: str, store: Store, runs: Mapping[str, int], benchmark: str | No
         raise UserError(f"it has no strategy {lacking[0]}.")
     if finals := ObjectiveOptions.read(description["objective"]).search_on_final:
         raise UserError(f"it searches on {', '.join(finals)}, a final metric: nothing is held out.")
+    named = () if benchmark is None else (benchmark,)
+    try:
+        reopen(description["address"], with_=description["with"], named=named)
+    except UserError as error:
+        raise AbsentError(str(error)) from error
     objective = stored_objective(store.folder, description, benchmark, recorded=False)
-    return _Part(place, store, runs, description, objective)
+    beginning = Beginning.read(objective, description.get(BEGINNING))
+    return _Part(place, store, runs, description, objective, beginning)
 
 
 def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
@@ -211,56 +258,120 @@ def _other_sources(part: _Part, archive: Archive) -> Iterator[str]:
 
 
 def _other_suite(suite: Suite) -> list[str]:
-    """What a suite that is called as one of the project's has otherwise."""
+    """What a suite that has the name of one of the project's has otherwise."""
     if suite.name not in SUITES:
         return []
-    ours = {one.name: one for one in read_suite(suite.name).problems}
-    return [
-        f"{PLAN}: {one.name} is no problem of the suite {suite.name} as it comes with the project."
-        for one in suite.problems
-        if ours.get(one.name) != one
+    own_suite = read_suite(suite.name)
+    own_problems = {problem.name: problem for problem in own_suite.problems}
+    wrong = [
+        f"{PLAN}: {problem.name} is no problem of the suite {suite.name} as it comes with the"
+        " project."
+        for problem in suite.problems
+        if own_problems.get(problem.name) != problem
     ]
+    if (suite.title, suite.seed) != (own_suite.title, own_suite.seed):
+        wrong.append(f"{PLAN}: title or seed is not that of the suite {suite.name}.")
+    return wrong
 
 
-def _wrong_in(part: _Part, problem: Problem | None, seed: int | None) -> list[str]:
-    """What a comparison says of itself that is not so, or not what its suite asks."""
+_OF_RUNS = {"strategies", "runs"}
+"""Fields of a description whose values the runs themselves show."""
+_UNCHECKED = {"provenance", "extensions", "sources", "files", "versions", "version", RELEASE}
+"""Fields that no release can recompute, and that no check depends on."""
+_NESTED = ("objective", "data", "reference")
+
+
+def _wrong_in(part: _Part) -> Iterator[str]:
+    """Compare a description with the one that its problem has in this release.
+
+    Raises:
+        UserError: It has options that its benchmark cannot have.
+    """
+    described = dict(part.description)
+    fresh = part.objective.on(part.objective.benchmark)  # a folder's may only say its fingerprint
+    defaults = {option.name: option.default for option in STORED}
+    options = {name: described.setdefault(name, usual) for name, usual in defaults.items()}
+    try:
+        expected = Experiment(fresh, ["random"], 1, part.budget, **options).describe()
+    except UserError as error:
+        raise UserError(f"its options do not fit its benchmark: {error}") from error
+    expected[BEGINNING] = part.beginning.stored()
+    expected["reference"] = recordable(part.objective, part.budget)
+    for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):
+        stored = described.get(name)
+        now = expected.get(name)
+        if name in _NESTED and isinstance(now, Mapping):
+            yield from _wrong_inside(part, name, stored, now)
+        elif not _alike(stored, now):
+            yield f"{name} is {stored!r:.80}, and {now!r:.80} in this release."
+
+
+def _wrong_inside(
+    part: _Part, name: str, stored: Mapping[str, Any] | None, now: Mapping[str, Any]
+) -> Iterator[str]:
+    """Compare a field that has fields of its own; folders of 0.1.0 have neither data nor
+    reference.
+    """
+    if stored is None:
+        return
+    for key in sorted({*stored, *now}):
+        one, other = stored.get(key), now.get(key)
+        if (name, key) == ("data", "others") or _alike(one, other):
+            continue  # results cannot depend on the other columns of a table
+        if name == "reference":
+            yield f"the recorded {key} is not that of {part.objective.benchmark.name}."
+        else:
+            yield f"{key} is {one!r:.80}, and {other!r:.80} in this release."
+
+
+def _wrong_labels(part: _Part) -> Iterator[str]:
+    """Check that names of strategies hide nothing."""
+    described = part.description
+    for label in part.runs:
+        if strategy_entry(label).label != label:
+            yield f"{label!r:.80} is not how {strategy_entry(label).label} is written."
+        if label in (described.get("sources") or {}) and _is_own(strategy_entry(label)):
+            yield f"{label} comes with the project, and code of a user's is said to be it."
+    for name in ("sources", "files", "versions"):
+        for label in (described.get(name) or {}).keys() - set(described["strategies"]):
+            yield f"{name} names {label!r:.80}, which is no strategy of it."
+
+
+def _wrong_in_plan(part: _Part, suite: Suite | None, problem: Problem | None) -> Iterator[str]:
+    """Compare a description with what the plan of its suite asks."""
+    if suite is None or problem is None:
+        return
     objective = part.objective
     described = part.description
-    wrong = []
-    fresh = objective.on(objective.benchmark)  # the folder's own may only say its fingerprint
-    told = {**described["objective"], "fingerprint": described["fingerprint"]}
-    for name, now in fresh.describe().items():
-        if not _alike(told.get(name, now), now):
-            wrong.append(f"{name} is {told[name]!r:.80}, and {now!r:.80} in this release.")
-    reference = described.get("reference")
-    for name, now in (recordable(objective, part.budget) or {}).items():
-        if reference and not _alike(reference.get(name, now), now):
-            wrong.append(f"the recorded {name} is not that of {objective.benchmark.name}.")
-    if problem is None:
-        return wrong
     bound = problem.on(objective.benchmark)
-    asked = {
-        "benchmark": problem.benchmark,
-        "budget": vars(problem.budget),
-        "first_cells": problem.first_cells,
-        "seed": seed,
-    }
-    wrong += [
-        f"{name} is {described[name]!r:.80}, and {wanted!r:.80} in {PLAN}."
-        for name, wanted in asked.items()
-        if described[name] != wanted
-    ]
+    asked = Experiment(
+        bound,
+        ["random"],
+        1,
+        problem.budget,
+        seed=suite.seed,
+        first_cells=problem.first_cells,
+        **suite.options,
+    )
+    if problem.benchmark not in (described["benchmark"], described["address"]):
+        name = described["benchmark"]
+        yield f"benchmark is {name!r:.80}, and {problem.benchmark!r:.80} in {PLAN}."
+    wanted = {"budget": vars(problem.budget), **asked.stored()}
+    for name, value in wanted.items():
+        if described.get(name, value) != value:
+            yield f"{name} is {described[name]!r:.80}, and {value!r:.80} in {PLAN}."
     if (str(bound), bound.seed_policy) != (str(objective), objective.seed_policy):
-        wrong.append(f"it minimises {objective}, and {PLAN} asks for {bound}.")
-    return wrong
+        yield f"it minimises {objective}, and {PLAN} asks for {bound}."
 
 
 def _alike(one: Any, other: Any) -> bool:
     """Whether two values of JSON are the same, numbers up to rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(_alike(one[name], other[name]) for name in one.keys() & other.keys())
+        return one.keys() == other.keys() and all(_alike(one[name], other[name]) for name in one)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(_alike, one, other))
+    if isinstance(one, bool) or isinstance(other, bool):
+        return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=_WITHIN, abs_tol=_WITHIN)
     return bool(one == other)
@@ -307,21 +418,30 @@ def _wrong_with(part: _Part, run: Run) -> str:
     begun = _wrong_beginning(part, run)
     if begun:
         return begun
-    if wrong := contradiction(
-        run,
-        part.objective,
-        part.options.seed,
-        whole=True,
-        charges=part.has_one_worker,
-    ):
+    if unfit := _unfit_flag(part, run):
+        return unfit
+    if wrong := contradiction(run, part.objective, part.options.seed, whole=True, charges=True):
         trial, name, stored, true = wrong
         return (
             f"trial {trial.index}: {name} of {trial.cell} is {stored:.10g}, and {true:.10g} in"
             f" {part.objective.benchmark.name}."
         )
-    if part.has_one_worker and (late := _wrong_clock(run)):
-        return late
-    return _wrong_end(part, run)
+    return _wrong_clock(part, run) or _wrong_end(part, run)
+
+
+def _unfit_flag(part: _Part, run: Run) -> str:
+    """Name what a run on its benchmark cannot have; empty where there is nothing."""
+    objective = part.objective
+    if run.judged is not None and not objective.trained_seeds:
+        return "it is judged by further seeds, which nothing of its benchmark is trained with."
+    if run.scalarised and objective.parts == 1:
+        return "it says that several objectives were joined, and it has one."
+    for trial in run.trials:
+        if trial.failure and objective.benchmark.has_columns:
+            return f"trial {trial.index} failed, and a look-up in a table cannot fail."
+        if trial.start is not None and not objective.benchmark.hands_on:
+            return f"trial {trial.index} starts from another training, which a table cannot."
+    return ""
 
 
 def _wrong_confirmation(part: _Part, run: Run) -> str:
@@ -346,8 +466,7 @@ def _wrong_beginning(part: _Part, run: Run) -> str:
     drawn = first_cells(
         part.objective.benchmark.space, min(options.first_cells, most), options.seed, run.run
     )
-    first = (part.description.get(BEGINNING) or {}).get("first", [])
-    wanted = list(dict.fromkeys([*first, *(cell.text for cell in drawn)]))[:most]
+    wanted = [cell.text for cell in part.beginning.asked(drawn, most)]
     made = [trial.cell.text for trial in run.trials]
     if part.has_one_worker:
         made = made[: len(wanted)]
@@ -362,14 +481,21 @@ def _wrong_beginning(part: _Part, run: Run) -> str:
     return f"cell {place} is not {cell}, which its seed begins with."
 
 
-def _wrong_clock(run: Run) -> str:
-    """Which trial is not when it must have been."""
-    now = 0.0
-    for trial in run.trials:
+def _wrong_clock(part: _Part, run: Run) -> str:
+    """Which trial is not when it must have been; of trainings in flight nothing is known."""
+    if part.options.in_flight is not None:
+        return ""
+    free = [0.0] * part.options.simulated_workers
+    for trial in sorted(run.trials, key=lambda trial: (trial.started, trial.finished)):
+        since = heapq.heappop(free)
+        began = since if part.has_one_worker else max(trial.started, since)
         ended = trial.started + trial.cost_seconds
-        if not (_alike(trial.started, now) and _alike(trial.finished, ended)):
+        if not (_alike(trial.started, began) and _alike(trial.finished, ended)):
             return f"trial {trial.index} is out of its order in time."
-        now = trial.finished
+        heapq.heappush(free, trial.finished)
+    for before, trial in pairwise(run.trials):
+        if trial.finished < before.finished:
+            return f"trial {trial.index} is out of its order in time."
     return ""
 
 
@@ -423,22 +549,30 @@ def _replayable(part: _Part, run: Run) -> tuple[StrategyEntry | None, str]:
     """A run's strategy, where it can be made again here without code from elsewhere; else why
     not.
     """
+    entry = strategy_entry(run.strategy)
     if not part.objective.benchmark.has_columns:
         return None, f"{part.objective.benchmark.name} is no table"
-    if run.strategy in (part.description.get("sources") or {}):
-        return None, "it is a user's own code, which is never run from an archive"
-    entry = strategy_entry(run.strategy)
-    if entry.target not in STRATEGIES:
-        return None, "it does not come with the project, or trains networks"
-    if not all(_is_plain(value) for value in entry.options.values()):
-        return None, "its options may name code"
-    if part.description.get(BEGINNING):
-        return None, "it began with cells of its user's"
-    if part.options.in_flight is not None:
-        return None, "its trainings were in flight together"
+    if not _is_own(entry):
+        return None, _whose(part, entry)
     if run.failure and (part.budget.cells or math.inf) > _MOST_FAILED:
         return None, "it failed, and its budget is large"
     return entry, ""
+
+
+def _is_own(entry: StrategyEntry) -> bool:
+    """Whether a strategy is the project's, and its options name no code."""
+    return entry.target in STRATEGIES and all(map(_is_plain, entry.options.values()))
+
+
+def _whose(part: _Part, entry: StrategyEntry) -> str:
+    """Why a strategy is not made again, which is not the project's own."""
+    if entry.label in (part.description.get("sources") or {}):
+        return "it is a user's own code, which is never run from an archive"
+    if entry.target in STRATEGIES:
+        return "its options may name code"
+    if entry.origin == "bridge":
+        return "it comes from another library"
+    return "it does not come with the project, or trains networks"
 
 
 def _is_plain(value: object) -> bool:
@@ -450,7 +584,9 @@ def _is_plain(value: object) -> bool:
 
 def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
     """What a run does otherwise when it is made again."""
-    made = make_run(part.objective, part.budget, part.options, entry, run.run)
+    made = make_run(
+        part.objective, part.budget, part.options, entry, run.run, beginning=part.beginning
+    )
     path = part.store.path(run.strategy, run.run)
     pairs = zip(
         [(trial.cell.text, trial.epochs) for trial in run.trials],
@@ -463,7 +599,8 @@ def _replayed(part: _Part, run: Run, entry: StrategyEntry) -> list[str]:
                 f"{path}: trial {index} is {stored[0]}, and {again[0]} by its seed"
                 f" ({_made_with(part)})."
             ]
-    if (len(run.trials), run.failure) != (len(made.trials), made.failure):
+    ends = [(len(one.trials), one.failure, one.scalarised) for one in (run, made)]
+    if ends[0] != ends[1]:
         return [f"{path}: it ends otherwise than by its seed ({_made_with(part)})."]
     return []
 

@@ -5,6 +5,7 @@ line.
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import struct
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 import surrogate_nas as sn
-from analysis.attack import resealed, rewritten
+from analysis.attack import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.zipped import write_zip
 from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
@@ -212,7 +213,33 @@ def called_starter(folder: Path) -> None:
     (folder / "plan.json").write_text(json.dumps(plan | {"suite": "starter"}))
 
 
+def failing_trial(lines: list[dict[str, Any]]) -> None:
+    """A bad cell as if its look-up had failed, which costs nothing."""
+    lines[15] |= {"failure": "no memory", "loss": math.nan, "penalty": math.nan, "values": {}}
+    lines[15]["feasible"] = False
+
+
+def judged(lines: list[dict[str, Any]]) -> None:
+    lines[-1]["judged"] = {
+        "seeds": [0],
+        "values": {"valid_loss[5]": 0.0, "params": 0.0},
+        "trainings": 1,
+        "cost": 0.0,
+        "failures": [],
+    }
+
+
 FORGERIES: dict[str, tuple[Change, str]] = {
+    "a trial that failed": (in_lines("random", failing_trial), "a look-up in a table cannot fail"),
+    "another judgement": (in_lines("random", judged), "it is judged by further seeds"),
+    "an option that the plan does not name": (
+        in_description(lambda content: content.update(hidden=True)),
+        "hidden is True, and False in plan.json",
+    ),
+    "a display name": (
+        in_description(lambda content: content.update(benchmark="nb201-cifar10")),
+        "benchmark is 'nb201-cifar10', and 'fashion' in",
+    ),
     "a cell": (in_lines("random", other_cell), "trial 15: valid_loss"),
     "a score": (in_lines("random", better_score), "trial 15: the score of"),
     "a charge": (in_lines("random", cheaper), "trial 15: the charge of"),
@@ -299,6 +326,110 @@ def test_a_true_archive_is_valid_and_a_share_of_each_strategy_is_replayed(
 def test_a_forgery_is_refused(what: str, sealed_suite: Path, tmp_path: Path) -> None:
     change, said = FORGERIES[what]
     one_line(verify(forged(sealed_suite, tmp_path, change), replay_all=True), said)
+
+
+@pytest.fixture(scope="module")
+def plain_comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small comparison in ``out``."""
+    folder = tmp_path_factory.mktemp("compared")
+    compared(folder)
+    return folder
+
+
+@pytest.mark.parametrize("cheats", [False, True])
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        ("in_flight", "its options do not fit its benchmark: fashion answers at once"),
+        ("order", "its options do not fit its benchmark: fashion answers at once"),
+        ("sources", "random comes with the project, and code of a user's is said to be it"),
+        ("beginning", "which its seed begins with"),
+        ("benchmark", "benchmark is 'nb201-cifar10', and 'fashion' in this release"),
+        ("objective.fingerprint", "fingerprint is '0123456789abcdef', and '"),
+        ("merged", "merged is ["),
+    ],
+)
+def test_a_field_that_does_not_fit_makes_an_archive_invalid(
+    field: str, said: str, cheats: bool, plain_comparison: Path
+) -> None:
+    path = flagged(plain_comparison, field, FLAGS[field][0], cheats=cheats)
+    one_line(verify(path, replay_all=True), said)
+
+
+@pytest.mark.slow
+def test_no_field_switches_a_verification_off(tmp_path: Path) -> None:
+    assert unfit_flags(tmp_path).endswith("are refused")
+
+
+def test_what_a_user_begins_with_is_part_of_the_replay(tmp_path: Path) -> None:
+    (tmp_path / "known.csv").write_text("cell,valid_error\n7,12.5\n")
+    sn.search(
+        "fashion",
+        "evolution",
+        "valid_error[5]",
+        first=[11, 12],
+        known=tmp_path / "known.csv",
+        budget=20,
+        folder=tmp_path / "out",
+    )
+    create(tmp_path / "out", tmp_path / "a.zip")
+    found = verify(tmp_path / "a.zip", replay_all=True)
+    assert found.valid and found.replayed == 1, found.problems
+    unpack(tmp_path / "a.zip", tmp_path / "folder")
+    rewritten(Store(tmp_path / "folder"), "evolution", 0, exchanged_with_times)
+    found = verify(packed(tmp_path / "folder", tmp_path / "b.zip"), replay_all=True)
+    one_line(found, "by its seed (made")
+
+
+def test_charges_and_times_of_simulated_workers_are_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    sn.compare(
+        "fashion",
+        ["hyperband", f"{tmp_path / 'own.py'}:Own"],
+        "valid_error[5]",
+        runs=1,
+        budget=30,
+        simulated_workers=3,
+        folder=tmp_path / "out",
+    )
+    create(tmp_path / "out", tmp_path / "a.zip")
+    found = verify(tmp_path / "a.zip", replay_all=True)
+    assert found.valid and found.replayed == 1, found.problems
+    unpack(tmp_path / "a.zip", tmp_path / "folder")
+
+    def cheaper_later(lines: list[dict[str, Any]]) -> None:
+        for line in lines[10:-1]:
+            line["cost_seconds"] /= 1000
+
+    rewritten(Store(tmp_path / "folder"), "Own", 0, cheaper_later)
+    one_line(verify(packed(tmp_path / "folder", tmp_path / "b.zip")), "the charge of")
+
+
+def test_nothing_replayed_is_a_problem_where_all_was_asked_for(tmp_path: Path, snas: Snas) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    named = f"{tmp_path / 'own.py'}:Own"
+    sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
+    create(tmp_path / "out", tmp_path / "a.zip")
+    one_line(verify(tmp_path / "a.zip", replay_all=True), "No run can be replayed")
+    shared = snas("archive", "verify", tmp_path / "a.zip")
+    assert shared.code == 0 and "Replayed 0 of 1 run (0%)." in shared.err
+    found = snas("archive", "verify", tmp_path / "a.zip", "--json").json
+    assert (found["valid"], found["replayed"], found["share"]) == (True, 0, 0.0)
+
+
+def test_an_archive_without_its_table_is_not_checked(tmp_path: Path, snas: Snas) -> None:
+    table = FOLDER / sn.__version__ / "table.h5"
+    with tiny_home(table):
+        sn.compare("tiny", ["random"], runs=1, budget=12, folder=tmp_path / "out")
+        create(tmp_path / "out", tmp_path / "a.zip")
+        found = verify(tmp_path / "a.zip")
+        assert found.valid and not found.absent
+    refused = snas("archive", "verify", tmp_path / "a.zip", "--replay", "all", "--json")
+    assert refused.code == 3 and refused.json["valid"] is None
+    assert refused.json["problems"] == [] and "'tiny'" in refused.json["absent"][0]
+    assert "Not checked here" in refused.err
+    shown = snas("archive", "verify", tmp_path / "a.zip")
+    assert shown.code == 3 and "not checked here" in shown.out
 
 
 def test_html_in_the_name_of_a_comparison_s_strategy_is_refused(tmp_path: Path) -> None:
@@ -402,7 +533,9 @@ def test_a_benchmark_that_is_code_is_opened_where_its_user_names_it(
     name = f"{tmp_path / 'own.py'}:BENCH"
     sn.compare(name, ["random"], runs=1, budget=12, folder=tmp_path / "out")
     create(tmp_path / "out", tmp_path / "a.zip")
-    one_line(verify(tmp_path / "a.zip"), "would run code; name it yourself if you trust it")
+    found = verify(tmp_path / "a.zip")
+    assert found.valid is None and not found.problems
+    assert "would run code; name it yourself if you trust it" in found.absent[0]
     found = snas("archive", "verify", tmp_path / "a.zip", "--bench", name, "--json").json
     assert found["valid"] and found["replayed"] == 1
 
@@ -596,10 +729,22 @@ def test_a_name_that_could_run_code_is_not_replayed(label: str, tmp_path: Path) 
     made = create(folder, tmp_path / "b.zip")
     found = verify(tmp_path / "b.zip", replay_all=True)
     assert made.name == "folder" and found.replayed == 0 and "is not replayed" in found.notes[0]
+    assert not label.startswith("optuna") or "comes from another library" in found.notes[0]
+    one_line(found, "is not how" if label == "FILE:Own" else "No run can be replayed")
     assert not (tmp_path / "ran").exists()
 
 
 # Sealing, and comparing with what was sealed
+
+
+def test_a_missing_source_is_named(tmp_path: Path, snas: Snas) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    named = f"{tmp_path / 'own.py'}:Own"
+    sn.compare("fashion", [named], runs=1, budget=12, folder=tmp_path / "out")
+    (tmp_path / "out" / "sources" / "Own" / "own.py").unlink()
+    refused = snas("archive", "create", tmp_path / "out", tmp_path / "a.zip")
+    assert refused.code == 2 and "sources/Own/own.py cannot be read" in refused.err
+    assert "put it back" in refused.err and not (tmp_path / "a.zip").exists()
 
 
 def test_what_has_not_ended_is_not_sealed(suite: Path, tmp_path: Path) -> None:
@@ -808,8 +953,8 @@ def are_valid() -> None:
         assert path.stat().st_size == entry["bytes"] < most and entry["licence"]
         found = verify(path)
         if name == "families":  # most of its tables are fetched; what is here is verified
-            problems = [one for one in found.problems if "is not here yet" not in one]
-            assert problems == [] and found.replayed
+            assert found.problems == [] and found.replayed
+            assert all("is not here yet" in line for line in found.absent)
         else:
             assert found.valid and not found.notes, found.problems
 
