@@ -1,27 +1,40 @@
-"""The cache of live training: a file of lines that several processes append to.
+"""The cache of live training: a table of SQLite that several processes add to.
 
-Nothing is trained twice. A line carries a checksum of its own, so the lines of two files can be put
-together, and is on the disk before the process that made it uses its answer. A last line that a
-crash left torn is dropped. Of two answers to one question the first stands.
+Nothing is trained twice. An answer is on the disk before the process that made it uses it. Of two
+answers to one question the first stands. Each answer is stored with its question and a checksum of
+both; a damaged one is dropped with one line and trained again.
+
+SQLite keeps its default journal. Its write-ahead log needs memory that all processes share, so it
+would fail where several machines share a network file system.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from surrogate_nas.core.errors import UserError
-from surrogate_nas.files import locked
+from surrogate_nas.files import HOME_VARIABLE
 from surrogate_nas.files.formats import RELEASE, check_version, stamp
 
 Key: TypeAlias = tuple[str, int, int]
 """Cell, epochs and seed."""
 _CURVE = "curve"
+_PATIENCE_SECONDS = 600.0
+"""How long a process waits for others that write."""
+_IS_MADE = "SELECT 1 FROM sqlite_master WHERE name = 'answers'"
+_MAKE = "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, value BLOB NOT NULL)"
+_ADD = "INSERT OR IGNORE INTO answers VALUES (?, ?)"
+_FIND = "SELECT value FROM answers WHERE key = ?"
+_DROP = "DELETE FROM answers WHERE key = ? AND CAST(value AS BLOB) = ?"
+_LAST = "SELECT value FROM answers WHERE key > ? AND key < ? ORDER BY rowid DESC LIMIT 1"
+_DAMAGES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 class Trained(NamedTuple):
@@ -45,20 +58,29 @@ class AnswerCache:
         """Name the file.
 
         Args:
-            path: Of lines, each with its checksum; it need not exist.
+            path: A database, which need not exist. Lines that an earlier version stored in a file
+                of the same name with the suffix ``.jsonl`` are taken over when it is made.
         """
         self.path = path
+        self._old = path.with_suffix(".jsonl")
         self._answers: dict[Key, Trained] = {}
-        self._read_to = self._lines = 0
 
     def find(self, key: Key) -> Trained | None:
         """The answer to a question, from this process or any other; None without one.
 
         Args:
             key: Cell, epochs and seed.
+
+        Raises:
+            UserError: The file cannot be read, or a newer release wrote it.
         """
-        if key not in self._answers:
-            self._read()
+        if key not in self._answers and (self.path.exists() or self._old.exists()):
+            with self._opened() as database:
+                for (value,) in database.execute(_FIND, [_text(key)]).fetchall():
+                    if (answer := self._checked(key, value)) is None:
+                        self._drop(database, key, value)
+                    else:
+                        self._answers[key] = answer
         return self._answers.get(key)
 
     def add(self, key: Key, trained: Trained, made_with: Mapping[str, str]) -> Trained:
@@ -73,10 +95,10 @@ class AnswerCache:
             UserError: The file cannot be written.
         """
         self.add_all({key: trained}, made_with)
-        return self._answers[key]
+        return self.find(key) or trained
 
     def add_all(self, trained: Mapping[Key, Trained], made_with: Mapping[str, str]) -> None:
-        """Keep several answers, all of them or, after a crash, the first ones.
+        """Keep several answers, all of them or, after a crash, none.
 
         Args:
             trained: The answers by cell, epochs and seed; what is there already stays.
@@ -85,26 +107,10 @@ class AnswerCache:
         Raises:
             UserError: The file cannot be written.
         """
-        try:
-            with ExitStack() as stack:
-                with locked(self.path):
-                    self._read()
-                    lines = b"".join(
-                        _line(key, one, made_with)
-                        for key, one in trained.items()
-                        if key not in self._answers
-                    )
-                    if not lines:
-                        return
-                    file = stack.enter_context(self.path.open("ab"))
-                    os.truncate(self.path, self._read_to)
-                    file.write(lines)
-                    file.flush()
-                # it takes milliseconds, in which others may add theirs
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise UserError(f"Cannot write {self.path}: {error.strerror or error}.") from error
-        self._read()
+        rows = [(_text(key), _line(key, answer, made_with)) for key, answer in trained.items()]
+        with self._opened() as database, database:
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(_ADD, rows)
 
     def seed_of(self, cell: str, epochs: int) -> int | None:
         """The seed of the last answer for a cell after some epochs; None without one.
@@ -113,41 +119,76 @@ class AnswerCache:
             cell: Its text.
             epochs: The length of the training.
         """
-        self._read()
-        seeds = [seed for text, run, seed in self._answers if (text, run) == (cell, epochs)]
-        return seeds[-1] if seeds else None
+        if not self.path.exists():
+            return None
+        first = _text((cell, epochs, 0)).removesuffix(" 0]")
+        with self._opened() as database:
+            last = database.execute(_LAST, [first, f"{first}~"]).fetchall()
+        with suppress(*_DAMAGES):
+            return int(_unsealed(last[0][0])[2])
+        return None
 
-    def _read(self) -> None:
-        """Read the lines that were added since the last time."""
+    def _drop(self, database: sqlite3.Connection, key: Key, value: object) -> None:
+        sys.stderr.write(
+            f"The answer for {key[0]} in {self.path} is damaged: it is dropped, and the cell is"
+            " trained again.\n"
+        )
+        database.execute(_DROP, [_text(key), value])
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The database for the block, each statement a transaction of its own."""
         try:
-            size = self.path.stat().st_size if self.path.exists() else 0
-            if size < self._read_to:  # another file has taken its place
-                self._read_to = self._lines = 0
-            if size == self._read_to:
-                return
-            with self.path.open("rb") as file:
-                file.seek(self._read_to)
-                added = file.read()
-        except OSError as error:
-            raise UserError(f"Cannot read {self.path}: {error.strerror or error}.") from error
-        for line in added[: added.rfind(b"\n") + 1].splitlines(keepends=True):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(self.path, timeout=_PATIENCE_SECONDS, isolation_level=None)
+            with closing(connection) as database:
+                database.text_factory = bytes
+                if database.execute(_IS_MADE).fetchone() is None:
+                    with database:
+                        database.execute("BEGIN IMMEDIATE")
+                        database.execute(_MAKE)
+                        database.executemany(_ADD, self._old_lines())
+                yield database
+        except (OSError, sqlite3.OperationalError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(
+                f"Cannot write {self.path}: {reason}. It needs a file system with room and with"
+                f" file locks; {HOME_VARIABLE} names another folder."
+            ) from error
+        except sqlite3.Error as error:
+            raise UserError(
+                f"{self.path} is damaged ({error}). Delete it: what it held is trained again when"
+                " it is asked for."
+            ) from error
+
+    def _old_lines(self) -> Iterator[tuple[str, bytes]]:
+        """The answers of the file of lines that earlier versions wrote; a torn last one is left
+        out.
+        """
+        content = self._old.read_bytes() if self._old.exists() else b""
+        for number, line in enumerate(content.split(b"\n")[:-1], 1):
             try:
-                answer = json.loads(_unsealed(line))
-                check_version(
-                    self.path, "answers", answer[-1].get("version", 1), answer[-1].get(RELEASE)
-                )
-                cell, epochs, seed, metrics, seconds, notes = answer
-                trained = Trained(metrics, seconds, str(notes.get(_CURVE, "")))
-            except UserError:
-                raise
-            except (ValueError, TypeError, LookupError, AttributeError) as error:
+                cell, epochs, seed, *_ = _unsealed(line)
+            except _DAMAGES as error:
                 raise UserError(
-                    f"Line {self._lines + 1} of {self.path} is damaged; delete that line or the"
-                    " file."
+                    f"Line {number} of {self._old} is damaged; delete that line or the file."
                 ) from error
-            self._answers.setdefault((cell, epochs, seed), trained)
-            self._read_to = self._read_to + len(line)
-            self._lines = self._lines + 1
+            yield _text((cell, epochs, seed)), line
+
+    def _checked(self, key: Key, value: object) -> Trained | None:
+        """A stored answer; None where it is damaged."""
+        try:
+            *question, metrics, seconds, notes = _unsealed(value)
+            version, release = notes.get("version", 1), notes.get(RELEASE)
+            trained = Trained(metrics, seconds, str(notes.get(_CURVE, "")))
+        except _DAMAGES:
+            return None
+        check_version(self.path, "answers", version, release)
+        return trained if tuple(question) == key else None
+
+
+def _text(key: Key) -> str:
+    return json.dumps(key)
 
 
 def _line(key: Key, trained: Trained, made_with: Mapping[str, str]) -> bytes:
@@ -158,14 +199,19 @@ def _line(key: Key, trained: Trained, made_with: Mapping[str, str]) -> bytes:
 
 
 def _sealed(text: str) -> bytes:
-    return f"{_checksum(text.encode())} {text}\n".encode()
+    return f"{_checksum(text.encode())} {text}".encode()
 
 
-def _unsealed(line: bytes) -> bytes:
-    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+def _unsealed(line: Any) -> Any:
+    """The content of a sealed line.
+
+    Raises:
+        ValueError: It is not as it was written.
+    """
+    checksum, _, text = line.partition(b" ")
     if checksum != _checksum(text).encode():
         raise ValueError("the checksum is another")
-    return text
+    return json.loads(text)
 
 
 def _checksum(text: bytes) -> str:

@@ -177,7 +177,7 @@ class LiveBenchmark(Benchmark):
     def cache(self) -> AnswerCache:
         """The answers of all trainings under these settings."""
         name = "".join(c if c.isalnum() else "-" for c in self.task.name)[:60]
-        return AnswerCache(home() / "live" / f"{name}-{self.fingerprint[:16]}.jsonl")
+        return AnswerCache(home() / "live" / f"{name}-{self.fingerprint[:16]}.sqlite")
 
     def question(self, name: str, epochs: int | None = None) -> Question:
         """Resolve a metric and the length of the training run, which may be any."""

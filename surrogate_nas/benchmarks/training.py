@@ -328,7 +328,7 @@ class Training(Benchmark):
     @property
     def cache(self) -> AnswerCache:
         """The answers of all trainings by this code: one for every epoch that was reported."""
-        path = home() / "live" / f"{self._label}.jsonl"
+        path = home() / "live" / f"{self._label}.sqlite"
         if self._cache is None or self._cache.path != path:
             self._cache = AnswerCache(path)
         return self._cache

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +80,14 @@ def marked(path: Path, version: int, release: str) -> None:
             file.attrs["version"] = version
             file.attrs.modify(RELEASE, file.attrs[RELEASE].__class__(release.ljust(5)[:5].encode()))
         return
-    if path.name == "answers.jsonl":
-        answer = json.loads(path.read_text().partition(" ")[2])
-        path.write_bytes(
-            _sealed(json.dumps([*answer[:-1], answer[-1] | {"version": version, RELEASE: release}]))
-        )
+    if path.name == "answers.sqlite":
+        with closing(sqlite3.connect(path)) as database, database:
+            ((line,),) = database.execute("SELECT value FROM answers")
+            *answer, notes = json.loads(line.partition(b" ")[2])
+            notes |= {"version": version, RELEASE: release}
+            database.execute(
+                "UPDATE answers SET value = ?", [_sealed(json.dumps([*answer, notes]))]
+            )
         return
     if path.suffix == ".zip":
         members = dict(read_zip(path))

@@ -286,7 +286,7 @@ FILES = {
     "archive.zip": Kind("archive", _write_archive, _read_archive),
     "index.json": Kind("archives", _write_index, _read_index),
     "journal.jsonl": Kind("journal", _write_journal, _read_journal),
-    "answers.jsonl": Kind("answers", _write_answers, _read_answers),
+    "answers.sqlite": Kind("answers", _write_answers, _read_answers),
     "space.json": Kind("space", _write_space, _read_space),
 }
 """By name in the folder of a release."""
