@@ -31,6 +31,7 @@ Check = Callable[[object, str], T]
 its name.
 """
 
+_SENTENCE = re.compile(r".*?\.(?=\s[A-Z]|$)")
 _PAPER = re.compile(r'[A-Z](?:[^".:;]|al\.)*,\s+"[^"]+",\s+[^.;"]*?\d{4}')
 _OF_ALL = {"seed"}
 """Options that everything has."""
@@ -264,7 +265,7 @@ def _loaded(point: EntryPoint) -> object:
 def described_at(place: str) -> dict[str, Any]:
     """What a thing's file says of it, which is read and not imported.
 
-    Its docstring's first line says what it does, as in ``Name: what it does``, and the docstring
+    Its docstring's first sentence says what it does, as in ``Name: what it does``. The docstring
     names the paper as ``Authors, "Title", Venue year``.
 
     Returns:
@@ -284,7 +285,9 @@ def described_at(place: str) -> dict[str, Any]:
         tree = ast.Module([], [])
     text = ast.get_docstring(tree) or ""
     paper = _PAPER.search(" ".join(text.split("\n")))
-    first = text.partition("\n")[0]
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    sentence = _SENTENCE.match(paragraph)
+    first = sentence.group() if sentence else paragraph
     return {
         "description": (first.partition(": ")[2] or first).rstrip("."),
         "paper": paper.group() if paper else "",

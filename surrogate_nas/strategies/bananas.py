@@ -1,5 +1,5 @@
-"""BANANAS: an ensemble of small networks on path features, Thompson sampling, mutations of the
-best.
+"""BANANAS: Thompson sampling under an ensemble of small networks on path features, from mutations
+of the best cells.
 
 White, Neiswanger & Savani, "BANANAS: Bayesian Optimization with Neural Architectures for Neural
 Architecture Search", AAAI 2021: ten random cells, then batches of ten, each the best by independent

@@ -1,4 +1,5 @@
-"""Regularised evolution: the oldest dies, not the worst.
+"""Regularised evolution: mutate the winner of a tournament and remove the oldest member of the
+population.
 
 Real et al., "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, with the
 population of 10 and tournament of 3 of Dong & Yang (ICLR 2020). The tournament draws with

@@ -1,5 +1,5 @@
-"""External proposer: a process of yours that reads trials as JSON lines and answers cells, in any
-language.
+"""External optimiser: a process of yours, in any language, that reads trials and answers with cells
+as JSON lines.
 
 For those who have a search elsewhere, or let a language model propose: Chen, Dohan & So,
 "EvoPrompting: Language Models for Code-Level Neural Architecture Search", NeurIPS 2023. The process

@@ -1,5 +1,5 @@
-"""First improvement: local search that moves to the first neighbour that is better, without looking
-at the rest.
+"""First improvement: local search that moves to the first better neighbour without evaluating the
+others.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021, who
 query until a better neighbour is found as one of their variants. Neighbours stand in a random

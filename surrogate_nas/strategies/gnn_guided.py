@@ -1,5 +1,4 @@
-"""Guided by a graph network: an ensemble of graph networks is the model, expected improvement
-chooses.
+"""Guided by a graph network: expected improvement under an ensemble of graph networks.
 
 Wen et al., "Neural Predictor for Neural Architecture Search", ECCV 2020, and White et al.,
 "BANANAS", AAAI 2021, made one: a graph network as the model, uncertainty from an ensemble.

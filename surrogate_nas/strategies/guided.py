@@ -1,5 +1,5 @@
-"""Guided search: a model of the observed cells, a pool of candidates, an acquisition; the frame of
-several strategies.
+"""Guided search: fit a surrogate to the observed cells, and choose from a pool of candidates by an
+acquisition.
 
 White, Neiswanger, Nolen & Savani, "A Study on Encodings for Neural Architecture Search", NeurIPS
 2020, compare such strategies part by part, as one can here: ``model``, ``acquisition`` and ``pool``

@@ -1,5 +1,5 @@
 """Iterated local search: first-improvement descent that leaves a local optimum by a few random
-steps, not by a restart.
+steps instead of a restart.
 
 Lourenço, Martin & Stützle, "Iterated Local Search", Handbook of Metaheuristics 2003. The next
 descent begins a few mutations away from the best local optimum so far (acceptance "better"); of

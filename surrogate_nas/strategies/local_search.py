@@ -1,4 +1,4 @@
-"""Local search: look at all neighbours, move to the best, restart where none is better.
+"""Local search: evaluate all neighbours, move to the best, and restart where none is better.
 
 White, Nolen & Savani, "Exploring the Loss Landscape in Neural Architecture Search", UAI 2021. The
 first centre is the best of the cells observed before the first question. Known neighbours are not

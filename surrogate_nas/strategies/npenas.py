@@ -1,4 +1,4 @@
-"""NPENAS: evolution whose offspring a predictor filters before any is trained.
+"""NPENAS: evolution in which a predictor filters the offspring before any is trained.
 
 Wei et al., "NPENAS: Neural Predictor Guided Evolution for Neural Architecture Search", TNNLS 2022:
 parents bear a hundred children, of which the ten that the predictor likes best are evaluated.

@@ -1,5 +1,5 @@
-"""NSGA-II: evolution of a whole front, by ranks of domination and, within a rank, by the room
-around a point.
+"""NSGA-II: evolution of a whole front, which selects by the rank of domination and, within a rank,
+by crowding distance.
 
 Deb, Pratap, Agarwal & Meyarivan, "A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II",
 IEEE Transactions on Evolutionary Computation 2002. A child takes each choice from either parent (in

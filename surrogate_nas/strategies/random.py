@@ -1,4 +1,4 @@
-"""Random search: uniform over the raw cells, without repeating one that is known.
+"""Random search: sample uniformly over the raw cells, and never ask for an observed cell again.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019.
 Departure: the papers draw with replacement; here a known cell is not asked again, which matters

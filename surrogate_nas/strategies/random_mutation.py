@@ -1,4 +1,4 @@
-"""Random mutation without selection: a control for searchers that claim to learn from scores.
+"""Random mutation without selection: a baseline for optimisers that claim to learn from scores.
 
 Each proposal is a mutation of a cell drawn from all that were told so far, good or bad. It begins
 with the same first cells as what it controls and stays among valid cells, but scores play no part.

@@ -1,4 +1,4 @@
-"""Random sampling: uniform over the raw cells with replacement, as the papers draw.
+"""Random sampling: sample uniformly over the raw cells with replacement, as the papers do.
 
 Li & Talwalkar, "Random Search and Reproducibility for Neural Architecture Search", UAI 2019. A cell
 that is drawn again is asked again and charged again; `random` is the same without replacement.

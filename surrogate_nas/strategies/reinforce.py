@@ -1,4 +1,4 @@
-"""REINFORCE: a factorised categorical policy, one softmax a position, trained by policy gradient.
+"""REINFORCE: policy gradient on a factorised categorical policy with one softmax per position.
 
 Williams, "Simple Statistical Gradient-Following Algorithms", 1992, as used by Dong & Yang (ICLR
 2020): Adam, one sample a step, an exponential moving average of the reward (0.9) as baseline. The

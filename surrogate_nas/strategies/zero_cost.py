@@ -1,5 +1,5 @@
-"""Zero-cost-guided search: begin with what untrained networks promise, and learn which of the
-promises hold.
+"""Zero-cost-guided search: evaluate the cells with the best zero-cost proxies first, then run
+``bo`` with the proxies among its inputs.
 
 Abdelfattah et al., "Zero-Cost Proxies for Lightweight NAS", ICLR 2021 (proxies choose what is
 trained first); He et al., "Robustifying and Boosting Training-Free Neural Architecture Search",

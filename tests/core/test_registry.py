@@ -4,17 +4,27 @@ line.
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import json
 import re
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.registry import Registry, described_at, places_in, subclass_of
+from surrogate_nas.report.export import EXPORTS
+from surrogate_nas.runtime.engines import ENGINES
+from surrogate_nas.space.registry import SPACES
+from surrogate_nas.strategies import OURS
+from surrogate_nas.surrogates.base import MODELS
+from surrogate_nas.tables.sources.base import SOURCES
+from surrogate_nas.training.trainers import TRAINERS
 
 THINGS = '''"""{name}: what it does
 
@@ -164,3 +174,21 @@ def test_code_is_known_by_its_file(shapes: Registry[type], tmp_path: Path) -> No
     assert [shapes.code(name) for name in ("disc", "nothing", "", f"{tmp_path}/none.py:A")] == [
         ""
     ] * 4
+
+
+DESCRIBED = (OURS, ENGINES, EXPORTS, MODELS, SOURCES, SPACES, TRAINERS)
+
+
+@pytest.mark.parametrize("registry", DESCRIBED, ids=lambda registry: registry.what)
+def test_a_description_is_the_first_sentence_of_a_docstring(registry: Registry[Any]) -> None:
+    described = list(registry.described())
+    assert described
+    for thing in described:
+        module = registry.places[thing["name"]].partition(":")[0]
+        spec = importlib.util.find_spec(module)
+        assert spec and spec.origin, module
+        docstring = ast.get_docstring(ast.parse(Path(spec.origin).read_text())) or ""
+        paragraph = " ".join(docstring.partition("\n\n")[0].split())
+        _, found, rest = paragraph.partition(f"{thing['description']}.")
+        assert thing["description"] and found, f"{module}: {thing['description']}"
+        assert not rest or re.match(r" [A-Z]", rest), f"{module} goes on: {rest}"

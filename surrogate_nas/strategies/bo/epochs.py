@@ -1,5 +1,5 @@
-"""Bayesian optimisation over epochs: cells are looked at early, by what tells most of L, before
-they are trained on.
+"""Bayesian optimisation over epochs: train cells briefly, by the metric and epochs that predict L
+best, before training the best to the end.
 
 Kennedy & O'Hagan, "Predicting the Output from a Complex Computer Code When Fast Approximations Are
 Available", Biometrika 2000: one process of what is read early, and one of what L is beyond a

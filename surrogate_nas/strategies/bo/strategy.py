@@ -1,5 +1,5 @@
-"""Bayesian optimisation of L alone: what R and the limits are is known for free, so only L has to
-be learned.
+"""Bayesian optimisation of L alone: learn only L, because R and the limits are computed without
+training.
 
 Expected improvement: Jones et al., "Efficient Global Optimization", JOGO 1998; the logarithm of the
 target: a score is sharpened towards its best end, because only the order among the best cells

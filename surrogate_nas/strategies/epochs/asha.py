@@ -1,5 +1,5 @@
-"""ASHA: asynchronous successive halving, in which a cell goes on as soon as it is among the best of
-its rung so far.
+"""ASHA: asynchronous successive halving, which promotes a cell as soon as it is among the best of
+its rung.
 
 Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht & Talwalkar, "A System for Massively Parallel
 Hyperparameter Tuning", MLSys 2020. Departures: the rungs are those of `hyperband`, and so is the

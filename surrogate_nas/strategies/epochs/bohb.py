@@ -1,4 +1,4 @@
-"""BOHB: Hyperband whose cells are drawn where good cells are denser than bad ones.
+"""BOHB: Hyperband that samples cells where good cells are denser than bad ones.
 
 Falkner, Klein & Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML
 2018, with the densities of Bergstra et al. (TPE, NeurIPS 2011) over choices. Departures: the width

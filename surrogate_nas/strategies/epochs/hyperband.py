@@ -1,5 +1,5 @@
-"""Hyperband: brackets of successive halving, from many cells seen early to few trained to the end,
-again and again.
+"""Hyperband: repeat brackets of successive halving, from many cells trained briefly to few cells
+trained to the end.
 
 Li, Jamieson, DeSalvo, Rostamizadeh & Talwalkar, "Hyperband: A Novel Bandit-Based Approach to
 Hyperparameter Optimization", JMLR 2018. Departures: the rungs are those of the epochs that can be

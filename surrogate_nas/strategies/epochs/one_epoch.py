@@ -1,5 +1,4 @@
-"""One epoch: every random cell is looked at after the fewest epochs, and only the best are trained
-to the end.
+"""One epoch: train every random cell for the fewest epochs, and only the best of them to the end.
 
 Egele, Guyon, Sun & Balaprakash, "Is One Epoch All You Need for Multi-Fidelity Hyperparameter
 Optimization?", arXiv 2307.15422, 2023: all candidates for one epoch, then the top K to the end; the

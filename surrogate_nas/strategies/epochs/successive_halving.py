@@ -1,5 +1,5 @@
-"""Successive halving: many random cells are seen early, the best of them later, one at the end;
-then anew.
+"""Successive halving: train many cells for a few epochs, the best of them for more, and one to the
+end, then start again.
 
 Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
 AISTATS 2016. As many cells enter as leave one for the last rung. Departures: as in `hyperband`.

@@ -1,5 +1,5 @@
-"""DARTS, first order: every edge is the softmax of α over its operations, and α falls down the
-validation loss.
+"""DARTS, first order: mix the operations of every edge by the softmax of α, and descend the
+validation loss by α.
 
 Liu, Simonyan & Yang, "DARTS: Differentiable Architecture Search", ICLR 2019, with ξ = 0, which
 costs half as much. Departures: the weights are trained by the task's own schedule; batches of the

@@ -1,5 +1,5 @@
-"""DrNAS: the mixture of every edge is drawn from a Dirichlet distribution, whose concentrations are
-learned.
+"""DrNAS: sample the mixture of every edge from a Dirichlet distribution, and learn its
+concentrations.
 
 Chen et al., "DrNAS: Dirichlet Neural Architecture Search", ICLR 2021: concentrations elu(α) + 1,
 gradients through the draw, and 1e-3 times the divergence from the flat Dirichlet. Departures: no

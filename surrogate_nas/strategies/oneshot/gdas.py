@@ -1,5 +1,5 @@
-"""GDAS: one operation an edge is drawn and computed, and its gradient is passed on as if all had
-been mixed.
+"""GDAS: sample one operation per edge, and pass its gradient on as if all operations had been
+mixed.
 
 Dong & Yang, "Searching for a Robust Neural Architecture in Four GPU Hours", CVPR 2019: hard
 Gumbel-softmax samples with a falling temperature, forward through the drawn operation alone.

@@ -1,4 +1,4 @@
-"""SNAS-like: relaxed samples of α, and one loss for α and the weights alike.
+"""SNAS-like: relax the samples of α, and train α and the weights by one loss.
 
 Xie et al., "SNAS: Stochastic Neural Architecture Search", ICLR 2019: the mixture is a
 Gumbel-softmax sample, its temperature falls, and α takes the gradient of the training loss in the

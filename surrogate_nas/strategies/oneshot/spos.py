@@ -1,5 +1,5 @@
-"""SPOS: single paths drawn uniformly train the supernet, then evolution ranks cells by the weights
-they inherit.
+"""SPOS: train the supernet on uniformly sampled paths, then rank cells by their inherited weights
+in an evolution.
 
 Guo et al., "Single Path One-Shot Neural Architecture Search with Uniform Sampling", ECCV 2020.
 Departures: only paths that carry the input are drawn; inherited weights are judged on one batch of
