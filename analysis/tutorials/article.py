@@ -4,7 +4,7 @@
 # This project began with an article. Its space has `num_layers` × `num_channels` convolutions. An
 # agent chooses both numbers, a child network is built from them, and the loss is L = L_train + λ·R.
 # The agent should learn by REINFORCE, but it never changes. At the end you will know why, and how
-# one corrected path from the loss to the agent lets it learn. This takes half a minute of computing
+# one corrected path from the loss to the agent lets it learn. This takes up to 20 s of computing
 # and ten minutes of reading; nothing is fetched.
 
 # %%

@@ -3,7 +3,7 @@
 #
 # In this tutorial you measure the latency of networks on this machine and put it into an objective,
 # next to a loss. You compare two ways to ask for "good and fast": a weight λ and a limit. This
-# takes half a minute of computing and a quarter of an hour of reading; nothing is fetched.
+# takes up to 20 s of computing and a quarter of an hour of reading; nothing is fetched.
 #
 # Latencies depend on the machine, so your numbers are your own. An `assert` checks everything that
 # must be true on any machine.

@@ -3,7 +3,7 @@
 #
 # In this tutorial you turn your own arrays into a task and train networks on it. You compare
 # training losses by metrics that are comparable, and let strategies search without a table. This
-# takes half a minute of computing and a quarter of an hour of reading; nothing is fetched.
+# takes up to 20 s of computing and a quarter of an hour of reading; nothing is fetched.
 #
 # Training gives slightly different numbers on other processors. An `assert` checks everything that
 # must be true anywhere.

@@ -176,7 +176,7 @@ def snas(
       snas new strategy Mine                         mine.py, a strategy of ten lines
       snas suite starter --strategies mine.py:Mine,evolution,bo --out results/mine
 
-    Every command has examples in its --help, and prints JSON with --json.
+    Every command has examples in its --help, and all but play print JSON with --json.
     """
     if version:
         _print_version(as_json)

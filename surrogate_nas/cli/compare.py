@@ -176,7 +176,7 @@ def report(
         typer.Option(
             help=(
                 "Write instead what a maintainer needs to see into this file: versions, settings,"
-                " sizes and failures, without paths, names and data."
+                " sizes and failures, without paths, data and names of your own."
             )
         ),
     ] = None,
@@ -202,7 +202,7 @@ def report(
         written = write_for_help(folder, for_help, benchmark=bench)
         content = {"out": str(written), "bytes": written.stat().st_size}
         emit(content, json, lambda: say(f"For help: {written}"))
-        note("Read it before you send it: names, paths and data are left out.")
+        note("Read it before you send it: paths, data and names of your own are left out.")
         return
     if not (folder / PLAN).is_file():
         _finish(read_comparison(folder, benchmark=bench, verify=verify), folder, json)

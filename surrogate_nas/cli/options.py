@@ -81,8 +81,9 @@ StrategiesOption = Annotated[
     list[str] | None,
     typer.Option(
         help=(
-            "Names or file.py:Class, with commas between or the option again; five usual ones if"
-            " left out."
+            "Names or file.py:Class, with commas between or the option again. If left out: those of"
+            " a suite; evolution and local_search in plan; elsewhere random, local_search,"
+            " evolution, reinforce, bo."
         ),
         autocompletion=_strategies,
     ),

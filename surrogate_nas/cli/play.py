@@ -344,8 +344,16 @@ def play(
 
 
 _OF_WORKERS = (
-    "call_limit_seconds", "simulated_workers", "parallel", "in_flight", "order", "at_end",
-    "stopping", "gpus", "per_gpu", "gpus_each",
-)  # fmt: skip
+    "call_limit_seconds",
+    "simulated_workers",
+    "parallel",
+    "in_flight",
+    "order",
+    "at_end",
+    "stopping",
+    "gpus",
+    "per_gpu",
+    "gpus_each",
+)
 """Options of runs that evaluate several cells at once, or whose strategy may hang."""
 play = run_options(play, more=OBJECTIVE_OPTIONS, without=_OF_WORKERS)

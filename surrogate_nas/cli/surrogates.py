@@ -149,7 +149,7 @@ def fit(
         str,
         typer.Option(
             help=(
-                "xgboost, gnn, gp, extra_trees, ridge, latency, ensemble, file.py:Class, or"
+                "xgboost, gnn, gp, mlp, extra_trees, ridge, latency, ensemble, file.py:Class, or"
                 " sklearn:MODULE:CLASS; with options as in gp(warp=True)."
             )
         ),

@@ -9,7 +9,7 @@ import re
 import shlex
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ import surrogate_nas as sn
 from surrogate_nas.cli.app import app
 from surrogate_nas.cli.options import results_folder
 from surrogate_nas.contract import check
-from surrogate_nas.strategies import ONE_SHOT, STRATEGIES
+from surrogate_nas.strategies import DEFAULTS, ONE_SHOT, STRATEGIES
+from surrogate_nas.surrogates import MODELS
 from tests.documents import TOP, anchors, blocks, links, prose, read, sections, shell, spans, texts
 from tests.rooms import ROOMS
 
@@ -204,6 +205,85 @@ def test_every_block_of_code_says_its_language() -> None:
             len(blocks(text, kind)) for kind in ("sh", "python", "toml", "json")
         )
         assert "```" not in prose(text), path
+
+
+# Claims that once were wrong
+
+
+def leaves(found: Any, *words: str) -> Iterator[tuple[str, Any]]:
+    """Every command that is no group, with its words."""
+    inner = getattr(found, "commands", {})
+    for name, one in inner.items():
+        yield from leaves(one, *words, name)
+    if not inner:
+        yield " ".join(words), found
+
+
+def test_every_command_has_examples_and_all_but_play_take_json() -> None:
+    commands = dict(leaves(COMMANDS))
+    assert all("Example" in one.help for one in commands.values())
+    silent = {
+        name
+        for name, one in commands.items()
+        if not any("--json" in parameter.opts for parameter in one.params)
+    }
+    assert silent == {"play"}
+    for name in ("README.md", "analysis/guide/README.md", "llms.txt"):
+        assert re.search(r"`play`", read(name)), name
+
+
+def test_the_options_name_what_is_there() -> None:
+    suite, _ = command(["suite"])
+    fit, _ = command(["fit"])
+    helps = {parameter.name: parameter.help for one in (suite, fit) for parameter in one.params}
+    assert f"elsewhere {', '.join(DEFAULTS)}." in helps["strategies"]
+    assert {*MODELS} <= {*re.findall(r"\w+", helps["model"])}
+
+
+def test_sizes_and_counts_are_the_same_wherever_they_stand() -> None:
+    measured = read("analysis/README.md")
+    catalogued = len(json.loads(read("data/catalogue.json")))
+    assert f"({catalogued} are catalogued now)" in measured
+    (size,) = re.findall(r"then `make setup` .*\| ([\d.]+ GB) \|", measured)
+    assert f"({size}, or 6 where" in README and f"'{size} on disk," in read("Makefile")
+    starter = tomllib.loads(read("surrogate_nas/study/suites/starter.toml"))
+    strategies = len(starter["strategies"])
+    assert f"compares {('six', 'seven', 'eight')[strategies - 6]} strategies" in measured
+
+
+def test_agreement_of_longer_runs_is_that_of_the_cards() -> None:
+    longer = next(
+        part.text
+        for part in sections(read("analysis/calibration.md"))
+        if part.title == "Longer runs"
+    )
+    rows = re.findall(r"^\| `(\S+)` \| (\d+) \| (\S+) .*\| (\S+) \(", longer, re.M)
+    stored = TOP / "data" / "losses"
+    assert {task for task, *_ in rows} == {
+        path.name.partition("-x")[0] for path in stored.glob("*-x[48].json")
+    }
+    for task, classes, *taus in rows:
+        for length, tau in zip((4, 8), taus, strict=True):
+            card = json.loads((stored / f"{task}-x{length}.json").read_text())
+            (agreement,) = (
+                loss["two_seeds"][card["judged_by"]]
+                for loss in card["losses"].values()
+                if card["judged_by"] in loss["two_seeds"]
+            )
+            assert agreement["classes"] == int(classes), task
+            assert f"{agreement['tau']:.2f}" == f"0{tau}", task
+
+
+@pytest.mark.parametrize("path", USER_TEXTS)
+def test_nothing_is_installed_by_name_from_an_index_that_lacks_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"pip install '?surrogate[-_]nas", text)
+
+
+def test_no_line_is_left_out_by_the_formatter() -> None:
+    excepted = re.compile(r"#\s*fmt:")
+    code = [path for room in ("surrogate_nas", "analysis") for path in (TOP / room).rglob("*.py")]
+    assert not [path for path in code if excepted.search(path.read_text(encoding="utf-8"))]
 
 
 # What is shown works as shown
