@@ -32,6 +32,7 @@ from surrogate_nas.report.reading import (
     RunWatch,
     Store,
     as_file_name,
+    numbers_of,
     provenance,
     results_of,
 )
@@ -159,7 +160,7 @@ def _told(place: Path) -> dict[str, Any]:
     failures: list[dict[str, Any]] = []
     for number, label in enumerate(description["strategies"], 1):
         own = label in (description.get("sources") or {})
-        watches = [store.watch(label, run) for run in range(description["runs"])]
+        watches = [store.watch(label, run) for run in numbers_of(description)]
         for watch in watches:
             watch.refresh()
         strategies.append(_strategy(store, label, own, watches))

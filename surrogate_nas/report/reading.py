@@ -39,7 +39,7 @@ from surrogate_nas.study.running import InFlight, Running
 from surrogate_nas.study.running_file import read_running
 from surrogate_nas.study.scale import Noise, nondominated, undominated
 from surrogate_nas.study.statistics import RESAMPLES, Anytime, Resampling, Values, ends, interval
-from surrogate_nas.study.store import PLAN, PROBLEMS, Store, as_file_name, provenance
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, as_file_name, numbers_of, provenance
 from surrogate_nas.study.suite import SuiteResult
 from surrogate_nas.study.tables import (
     TABLES,
@@ -123,6 +123,7 @@ __all__ = [
     "value_of",
     "values_of",
     "write_tables",
+    "numbers_of",
 ]
 
 

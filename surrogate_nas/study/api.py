@@ -40,7 +40,7 @@ from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import NOTHING_PAID, Experiment, Part, Progress, Within, execute
 from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.search import Watch
-from surrogate_nas.study.store import PLAN, PROBLEMS, Store, provenance
+from surrogate_nas.study.store import PLAN, PROBLEMS, Store, numbers_of, provenance
 from surrogate_nas.study.suite import SuiteResult, suite_of
 from surrogate_nas.study.versions import most_versions
 
@@ -144,9 +144,10 @@ def search(
     experiment = Experiment(
         resumed(bound, place),
         [strategy],
-        1 if place is None else seed + 1,
+        1,
         budget_of(budget, budget_seconds),
         beginning,
+        seed,
         first_cells=random_first,
         **options,
     )
@@ -484,7 +485,7 @@ def read_comparison(
     space = objective.benchmark.space
     stored = []
     for name in description["strategies"]:
-        for number in range(description["runs"])[:runs]:
+        for number in numbers_of(description)[:runs]:
             run = in_memory.get((name, number)) or store.load(name, number, space)
             if run is not None:
                 stored.append(run)

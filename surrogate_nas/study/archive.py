@@ -40,6 +40,7 @@ from surrogate_nas.study.store import (
     Store,
     as_file_name,
     confirmed_name,
+    numbers_of,
 )
 from surrogate_nas.tables.sources.fetching import download
 
@@ -159,8 +160,8 @@ def create(
     return archive
 
 
-def runs_of(folder: Path) -> dict[str, dict[str, int]]:
-    """How many runs of each strategy an archive of a folder holds.
+def runs_of(folder: Path) -> dict[str, dict[str, Sequence[int]]]:
+    """Return the numbers of the runs of each strategy that an archive of a folder holds.
 
     Args:
         folder: A comparison's or a suite's.
@@ -173,12 +174,12 @@ def runs_of(folder: Path) -> dict[str, dict[str, int]]:
     """
     if not (folder / PLAN).is_file():
         description = _described(Store(folder))
-        return {"": dict.fromkeys(description["strategies"], description["runs"])}
+        return {"": dict.fromkeys(description["strategies"], numbers_of(description))}
     suite = read_plan(folder / PLAN)
-    runs = {entry.label: entry.runs for entry in suite.entries}
+    runs: dict[str, Sequence[int]] = {entry.label: range(entry.runs) for entry in suite.entries}
     left_out = not_run(folder)
     names = [problem.name for problem in suite.problems if problem.name not in left_out]
-    _check_number(len(names) * sum(runs.values()), folder)
+    _check_number(len(names) * sum(map(len, runs.values())), folder)
     for name in names:
         _described(Store(folder / PROBLEMS / name))
     return {f"{PROBLEMS}/{name}/": runs for name in names}
@@ -211,19 +212,19 @@ def not_run(folder: Path) -> dict[str, str]:
         raise UserError(f"{folder / PLAN} does not say which problems were not run.") from error
 
 
-def names_of(store: Store, runs: Mapping[str, int]) -> dict[str, bool]:
+def names_of(store: Store, runs: Mapping[str, Sequence[int]]) -> dict[str, bool]:
     """The files that an archive has of a comparison, and whether it must.
 
     Args:
         store: Of the comparison.
-        runs: How many of each strategy.
+        runs: The numbers of those of each strategy.
     """
     names = {DESCRIPTION: True}
     for label, sources in store.read().get("sources", {}).items():
         folder = f"sources/{as_file_name(label)}"
         names |= {f"{folder}/{as_file_name(file)}": label in runs for file in sources}
-    for label, n in runs.items():
-        for number in range(n):
+    for label, numbers in runs.items():
+        for number in numbers:
             names[f"files/{as_file_name(label)}/{number}.json"] = False
             names[confirmed_name(label, number)] = False
             names[_run_name(label, number)] = True
@@ -234,11 +235,11 @@ def _run_name(label: str, number: int) -> str:
     return f"{_RUNS}/{as_file_name(label)}-{number}.jsonl"
 
 
-def _files(store: Store, runs: Mapping[str, int]) -> Iterator[tuple[str, bytes, bytes]]:
+def _files(store: Store, runs: Mapping[str, Sequence[int]]) -> Iterator[tuple[str, bytes, bytes]]:
     """The files of a comparison: name, content in an archive, and content in the folder."""
     ended = {}
-    for label, n in runs.items():
-        for number in range(n):
+    for label, numbers in runs.items():
+        for number in numbers:
             watch = store.watch(label, number)
             watch.refresh()
             if watch.damage:

@@ -18,6 +18,7 @@ from surrogate_nas.study.comparison import MERGED, Comparison
 from surrogate_nas.study.options import STORED
 from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
+from surrogate_nas.study.store import NUMBERS, numbered, numbers_of
 
 _Names = dict[tuple[Path, str], str]
 SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
@@ -183,12 +184,13 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
     )
     growing = {
         "strategies": labels,
-        "runs": max(int(of.description["runs"]) for of in comparisons.values()),
+        **numbered({n for of in comparisons.values() for n in numbers_of(of.description)}),
         MERGED: _origins(names),
     }
+    description = {key: value for key, value in first.description.items() if key != NUMBERS}
     return Comparison(
         first.objective,
-        first.description | growing,
+        description | growing,
         [runs[key] for key in sorted(runs, key=lambda key: (labels.index(key[0]), key[1]))],
         key=first.key,
     )

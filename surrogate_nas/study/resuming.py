@@ -29,7 +29,7 @@ from surrogate_nas.objective import Objective
 from surrogate_nas.objective.objective import CONVENTIONS
 from surrogate_nas.study.ledger import contradiction
 from surrogate_nas.study.options import ObjectiveOptions
-from surrogate_nas.study.store import ELSEWHERE, Store
+from surrogate_nas.study.store import ELSEWHERE, Store, numbers_of
 from surrogate_nas.tables import Contents, Run, runs_of
 from surrogate_nas.tables.table import epochs_text
 
@@ -144,7 +144,7 @@ def _example(objective: Objective, folder: Path, stored: Mapping[str, Any]) -> s
     """A number of a stored run that the benchmark has otherwise; empty where no run shows one."""
     store = Store(folder)
     for name in stored["strategies"]:
-        for number in range(stored["runs"]):
+        for number in numbers_of(stored):
             run = store.load(name, number, objective.benchmark.space)
             wrong = (
                 None if run is None else contradiction(run, objective, stored["seed"], whole=True)

@@ -37,7 +37,7 @@ from surrogate_nas.study.running import Watcher
 from surrogate_nas.study.sandbox import introduce, rehearse
 from surrogate_nas.study.search import Watch, first_cells, make_run
 from surrogate_nas.study.sources import Sources, folder_of, sources_of
-from surrogate_nas.study.store import Store
+from surrogate_nas.study.store import Store, numbered
 from surrogate_nas.study.versions import count_version
 
 Progress = Callable[[int, int], None]
@@ -57,6 +57,7 @@ class Experiment(Options):
         runs: How many seeds.
         budget: What each run may spend.
         beginning: What a user begins each run with, beside random first cells.
+        number: The number of the only run, of a search; None where runs count from 0.
     """
 
     objective: Objective
@@ -64,6 +65,7 @@ class Experiment(Options):
     runs: int
     budget: Budget
     beginning: Beginning = NOTHING
+    number: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.strategies, str) or not isinstance(self.strategies, Sequence):
@@ -137,7 +139,7 @@ class Experiment(Options):
             "objective": self.objective.describe(),
             "data": self.objective.describe_data(),
             "strategies": self.labels,
-            "runs": self.runs,
+            **numbered(range(self.runs) if self.number is None else [self.number]),
             "budget": {"cells": self.budget.cells, "seconds": self.budget.seconds},
             **self.stored(),
             **({} if beginning is None else {BEGINNING: beginning}),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -49,10 +49,12 @@ PROBLEMS = "problems"
 """Where a suite's folder has those of its problems, each a comparison's."""
 VERDICT = "verdict.txt"
 """All sentences of a verdict, a line each."""
+NUMBERS = "numbers"
+"""The numbers of the runs of each strategy, where they do not count from 0: a search has one."""
 VERSION = FORMATS["comparison"].version
 _SAFE = "()=,+@ "
 _VERSIONED = ("numpy", "scipy", "scikit-learn", "h5py")
-_GROWING = {"strategies", "runs", "budget"}
+_GROWING = {"strategies", "runs", NUMBERS, "budget"}
 _MOVING = {"objective", "benchmark", "address", "with", "data", "reference"}
 """What the fingerprint covers already; files may move."""
 
@@ -132,17 +134,19 @@ class Store:
                 merged["versions"] = stored["versions"]
             digests = before | digests
             added = [name for name in experiment["strategies"] if name not in stored["strategies"]]
+            merged.pop(NUMBERS, None)
             merged |= {
                 "strategies": [*stored["strategies"], *added],
-                "runs": max(stored["runs"], experiment["runs"]),
+                **numbered({*numbers_of(stored), *numbers_of(experiment)}),
                 "provenance": stored["provenance"],
                 "extensions": stored["extensions"],
                 "data": stored.get("data") or experiment.get("data"),
             }
             last = [{"provenance": stored["provenance"]}, *stored["extensions"]][-1]["provenance"]
             changed = {"sources": digests} if digests != before else {}
-            if any(merged[key] != stored[key] for key in _GROWING) or now != last or changed:
-                grown = {key: merged[key] for key in _GROWING} | changed
+            grown = {key: merged.get(key) for key in _GROWING}
+            if grown != {key: stored.get(key) for key in _GROWING} or now != last or changed:
+                grown = {key: value for key, value in grown.items() if value is not None} | changed
                 merged["extensions"] = [*stored["extensions"], {**grown, "provenance": now}]
         if digests:
             merged["sources"] = digests
@@ -169,7 +173,7 @@ class Store:
             before = {**sources.get(label, now), **read}
             after = {**now, **{name: digest_of(folder / name) for name in read}}
             if before != after:
-                self._forget(label, stored["runs"], before, after)
+                self._forget(label, numbers_of(stored), before, after)
             elif read:
                 files[label] = read
         return files
@@ -181,7 +185,7 @@ class Store:
         """
         stored = self.read()
         for name in stored["strategies"]:
-            for number in range(stored["runs"]):
+            for number in numbers_of(stored):
                 watch = self.watch(name, number)
                 watch.refresh()
                 if watch.is_begun and not (watch.end and watch.end["failure"]):
@@ -193,7 +197,7 @@ class Store:
         what = f"{stored['objective']['expression']} on {stored['benchmark']}"
         sys.stderr.write(f"{self.folder} held no run that went well, of {what}: it begins anew.\n")
         for label in stored["strategies"]:
-            for run in range(stored["runs"]):
+            for run in numbers_of(stored):
                 self.discard(label, run, answers=True)
                 (self.folder / f"failures/{as_file_name(label)}-{run}.txt").unlink(missing_ok=True)
         self._description.unlink()
@@ -203,7 +207,7 @@ class Store:
     def _forget(
         self,
         label: str,
-        runs: int,
+        runs: Sequence[int],
         was: Mapping[str, str],
         now: Mapping[str, str],
     ) -> None:
@@ -213,7 +217,7 @@ class Store:
             f"{label} has changed since {self.folder} was written ({names}): its runs are made"
             " anew.\n"
         )
-        for run in range(runs):
+        for run in runs:
             self.discard(label, run, answers=True)
 
     def _files_path(self, label: str, run: int) -> Path:
@@ -414,6 +418,18 @@ def confirmed_name(strategy: str, run: int) -> str:
 def as_file_name(strategy: str) -> str:
     """A strategy's label as it stands in a file's name."""
     return quote(strategy, safe=_SAFE)
+
+
+def numbers_of(description: Mapping[str, Any]) -> Sequence[int]:
+    """Return the numbers of the runs that each strategy of a comparison has, in order."""
+    return description.get(NUMBERS) or range(description["runs"])
+
+
+def numbered(numbers: Iterable[int]) -> dict[str, Any]:
+    """Return the fields of a description that say which runs each strategy has."""
+    ordered = sorted(numbers)
+    count = {"runs": len(ordered)}
+    return count if ordered[-1] < len(ordered) else {**count, NUMBERS: ordered}
 
 
 def provenance() -> dict[str, Any]:

@@ -258,6 +258,7 @@ _FIELDS: dict[str, Any] = {option.name: _stored_type(option) for option in STORE
     "objective": _Objective,
     "strategies": Annotated[list[Label], Meta(min_length=1)],
     "runs": Annotated[int, Meta(ge=1, le=MOST_RUNS)],
+    "numbers": Annotated[list[Count], Meta(min_length=1)] | None,
     "budget": _Budget,
     "seed": Count,
     "first_cells": Annotated[int, Meta(ge=0, le=MOST)],
@@ -283,4 +284,8 @@ def wrong_in(content: Mapping[str, Any]) -> list[str]:
     labels = content.get("strategies", [])
     if "strategies" not in wrong and len(set(labels)) < len(labels):
         wrong.append("strategies")
+    numbers = content.get("numbers")
+    if numbers is not None and not {"runs", "numbers"} & {*wrong}:
+        if sorted({*numbers}) != numbers or len(numbers) != content["runs"]:
+            wrong.append("numbers")
     return sorted(wrong)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -120,7 +120,7 @@ class _Part:
     Attributes:
         place: What the names of its files begin with.
         store: Its folder.
-        runs: How many an archive must hold, by strategy.
+        runs: The numbers of those that an archive must hold, by strategy.
         description: What it says that was compared.
         objective: On the table of this release.
         beginning: What the runs begin with, beside random cells.
@@ -128,7 +128,7 @@ class _Part:
 
     place: str
     store: Store
-    runs: Mapping[str, int]
+    runs: Mapping[str, Sequence[int]]
     description: Mapping[str, Any]
     objective: Objective
     beginning: Beginning
@@ -232,7 +232,9 @@ def _parts(
         )
 
 
-def _part(place: str, store: Store, runs: Mapping[str, int], benchmark: str | None) -> _Part:
+def _part(
+    place: str, store: Store, runs: Mapping[str, Sequence[int]], benchmark: str | None
+) -> _Part:
     description = store.read()
     if lacking := [label for label in runs if label not in description["strategies"]]:
         raise UserError(f"it has no strategy {lacking[0]}.")
@@ -381,8 +383,8 @@ def _checked_runs(part: _Part, found: Verification) -> list[Run]:
     """The runs of a comparison that are right by their table and budget."""
     space = part.objective.benchmark.space
     runs = []
-    for label, n in part.runs.items():
-        for number in range(n):
+    for label, numbers in part.runs.items():
+        for number in numbers:
             path = part.store.path(label, number)
             try:
                 run = part.store.load(label, number, space)

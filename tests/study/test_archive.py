@@ -24,6 +24,7 @@ import surrogate_nas as sn
 from analysis.attack import FLAGS, compared, flagged, resealed, rewritten, unfit_flags
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.files.zipped import write_zip
+from surrogate_nas.report.live.progress import Plan, ProblemProgress
 from surrogate_nas.study.api import read_comparison, run_suite, stored_suite
 from surrogate_nas.study.archive import (
     MANIFEST,
@@ -50,6 +51,34 @@ OWN = "from surrogate_nas.strategies.random import RandomSearch\n\n\nclass Own(R
 
 RELEASES = sorted(path.parent.name for path in FOLDER.glob("*/archive.zip"))
 Change = Callable[[Path], None]
+
+
+def test_a_search_of_any_seed_is_a_whole_folder_of_one_run(snas: Snas, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    command = ["search", "fashion", "random", "--budget", 12, "--out", folder]
+    seed = 1_000_007
+    assert snas(*command, "--seed", seed).code == 0
+    description = Store(folder).read()
+    assert (description["runs"], description["numbers"]) == (1, [seed])
+    reported = snas("report", folder, "--json")
+    assert reported.code == 0 and "not ended" not in reported.err
+    assert snas("export", "csv", folder).code == 0
+    progress = ProblemProgress(folder)
+    progress.refresh(Plan())
+    assert progress.strategies[0].states == ("done",)
+    create(folder, tmp_path / "one.zip")
+    verified = verify(tmp_path / "one.zip", replay_all=True)
+    assert (verified.problems, verified.runs, verified.replayed) == ([], 1, 1)
+    shown = [trial.cell for trial in sn.search("fashion", "random", budget=12, seed=seed).trials]
+    (run,) = read_comparison(folder).runs
+    assert [trial.cell for trial in run.trials] == shown
+
+    # another run joins it, and then those before both
+    assert snas(*command, "--seed", 2).code == 0
+    assert Store(folder).read()["numbers"] == [2, seed]
+    assert [run.run for run in read_comparison(folder).runs] == [2, seed]
+    sn.compare("fashion", ["random"], budget=12, runs=3, folder=folder)
+    assert Store(folder).read()["numbers"] == [0, 1, 2, seed]
 
 
 @pytest.fixture(scope="module")

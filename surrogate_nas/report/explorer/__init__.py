@@ -49,7 +49,7 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
     """
     from surrogate_nas.report.explorer.page import Page
     from surrogate_nas.report.explorer.problem import ProblemData
-    from surrogate_nas.report.reading import Comparison, SuiteResult, stored_problems
+    from surrogate_nas.report.reading import Comparison, SuiteResult, numbers_of, stored_problems
 
     if isinstance(result, SuiteResult):
         page = Page(f"The cells of {result.suite.name}", problems=len(result.problems))
@@ -60,6 +60,6 @@ def write_explorer(result: StudyResult, folder: Path) -> Path | None:
         assert isinstance(result, Comparison)
         page = Page(f"The cells of {result.title}")
         description = result.description
-        data = ProblemData(result, description["strategies"], description["runs"])
+        data = ProblemData(result, description["strategies"], numbers_of(description)[-1] + 1)
         page.add(result.title, data.packed)
     return write_whole(folder / EXPLORER, page.html()) if page.included else None

@@ -343,7 +343,8 @@ def _strategy_table(problem: ProblemProgress, by_name: Mapping[str, Style]) -> T
         running = []
         for i, state in enumerate(one.states):
             if state == "running":
-                running.append(f"run {i}: {len(problem.runs[one.name][i].best)} cells")
+                number = problem.numbers[one.name][i]
+                running.append(f"run {number}: {len(problem.runs[one.name][i].best)} cells")
         scores = ["–", "–"]
         if problem.n_objectives == 1:
             scores = [_score(one.best), _score(one.median)]

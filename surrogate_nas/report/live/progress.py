@@ -25,6 +25,7 @@ from surrogate_nas.report.reading import (
     RunWatch,
     Store,
     kind_of,
+    numbers_of,
     read_running,
 )
 
@@ -32,7 +33,7 @@ RUN_STATES = ("done", "running", "failed", "halted", "damaged", "missing")
 """Halted: begun, but no process runs it now, or its budget was raised since."""
 MOST_RUNS = 100_000
 """Of a comparison whose progress is shown."""
-_FIXED = ("version", "fingerprint", "seed", "first_cells", "objective")
+_FIXED = ("version", "fingerprint", "seed", "first_cells", "objective", "numbers")
 """Fields of a comparison; where one of them changes, all runs are read again."""
 _UNREADABLE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 _N_POINTS = 151
@@ -100,7 +101,8 @@ class ProblemProgress:
         description: What is compared, as the store records it; empty where that cannot be read.
         error: Why it cannot be read, in a line, or empty.
         writer: The process that runs it now, or None.
-        runs: Of every strategy, by number.
+        runs: Of every strategy, in the order of their numbers.
+        numbers: Those of every strategy.
         strategies: The progress of every strategy, in the order of the comparison.
         training: The runs that train now, if trainings are told.
     """
@@ -112,6 +114,7 @@ class ProblemProgress:
         self.error = ""
         self.writer: Holder | None = None
         self.runs: dict[str, list[RunWatch]] = {}
+        self.numbers: dict[str, Sequence[int]] = {}
         self.strategies: list[StrategyProgress] = []
         self.training: list[RunInTraining] = []
         self._described_at = 0
@@ -129,10 +132,13 @@ class ProblemProgress:
         before = self.runs
         self.runs = {}
         for name in self.description.get("strategies", ()):
-            n_runs = plan.n_runs.get(name, self.description["runs"])
-            runs = before.get(name, [])[:n_runs]
-            runs += [store.watch(name, number) for number in range(len(runs), n_runs)]
+            numbers = numbers_of(self.description)
+            if name in plan.n_runs:
+                numbers = range(plan.n_runs[name])
+            runs = before.get(name, [])[: len(numbers)]
+            runs += [store.watch(name, number) for number in numbers[len(runs) :]]
             self.runs[name] = runs
+            self.numbers[name] = numbers
         for name, runs in self.runs.items():
             changed = [run.refresh() for run in runs]
             if any(changed):
@@ -198,7 +204,7 @@ class ProblemProgress:
     def _in_training(self, store: Store) -> list[RunInTraining]:
         training = []
         for name, runs in self.runs.items():
-            for number, run in enumerate(runs):
+            for number, run in zip(self.numbers[name], runs, strict=True):
                 writer = holder(run.path) if self.state(run) == "running" else None
                 if writer is None:
                     continue
@@ -214,7 +220,7 @@ class ProblemProgress:
         """The last that failed of every run, the newest first."""
         failed = []
         for name, runs in self.runs.items():
-            for number, run in enumerate(runs):
+            for number, run in zip(self.numbers[name], runs, strict=True):
                 for cell, reason in reversed(run.failed):
                     failed.append(FailedTraining(name, number, cell, reason))
         return failed
