@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,3 +151,29 @@ def test_a_call_limit_that_is_none_is_the_users_mistake(
     refused = snas(*command, "--budget", 3, "--call-limit", limit)
     assert_one_clear_line(refused, "call")
     assert "random" not in refused.err and not Path("out").exists()
+
+
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+from surrogate_nas.cli import main
+main()
+"""
+
+
+def test_ctrl_c_while_the_command_is_imported_is_one_line() -> None:
+    found = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, "strategies"],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert found.returncode == 130
+    assert found.stderr == "snas: interrupted before anything was begun.\n"
