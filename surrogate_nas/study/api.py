@@ -4,6 +4,7 @@ folder holds of these.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -14,6 +15,7 @@ from surrogate_nas.benchmarks import Benchmark, check_named, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
+from surrogate_nas.core.numbers import plural
 from surrogate_nas.objective import Objective
 from surrogate_nas.runtime.engines import check_engine
 from surrogate_nas.strategies import StrategyLike
@@ -318,6 +320,8 @@ def run_suite(
         )
 
     def begun() -> None:
+        if skipped:
+            sys.stderr.write(f"{_left_out(suite, skipped)}\n")
         if place is not None:
             Store(place).write_json(PLAN, _plan(suite, parts, skipped))
 
@@ -340,6 +344,18 @@ def run_suite(
         )
     versions = [part.experiment.versions for part in parts]
     return SuiteResult(suite, results, skipped, most_versions(versions), folder=place)
+
+
+def _left_out(suite: Suite, skipped: Sequence[Skipped]) -> str:
+    """Which problems are not run, and the command that fetches their tables."""
+    n = len(suite.problems)
+    names = ", ".join(one.problem.name for one in skipped)
+    commands = {one.reason.rpartition(": run ")[2].rstrip(".") for one in skipped}
+    command = commands.pop() if len(commands) == 1 else "snas data fetch all"
+    return (
+        f"{suite.name} runs {n - len(skipped)} of its {plural(n, 'problem')} here. The data of the"
+        f" others is missing: {names}. To get it: {command}."
+    )
 
 
 def _trace(part: Part, run: Run) -> Trace:

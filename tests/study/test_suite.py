@@ -181,6 +181,8 @@ def test_what_was_not_fetched_is_told_and_left_out(
         tmp_path,
     )
     assert told.code == 0
+    before = "tiny runs 1 of its 2 problems here. The data of the others is missing: absent."
+    assert told.err.startswith(f"{before} To get it: snas data fetch transnas (10 MB).")
     assert (
         "Not run: absent: transnas-micro-jigsaw is not here yet: run snas data fetch transnas"
         in told.err
