@@ -8,15 +8,20 @@ from typing import Annotated
 
 import typer
 
+from surrogate_nas.cli.options import cells_named
 from surrogate_nas.cli.output import JsonOption, emit, note, progress_bar, show_table
 from surrogate_nas.core.errors import UserError
 
 
 def measure(
-    cells: Annotated[int, typer.Option(help="How many random cells.")],
     out: Annotated[
         Path, typer.Option(help="The table to write; --with FILE joins it to a benchmark.")
     ],
+    cell: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CELL...]", help="Cells as the field prints them, or indices."),
+    ] = None,
+    cells: Annotated[int | None, typer.Option(help="Instead, how many random cells.")] = None,
     device: Annotated[str, typer.Option(help="As PyTorch names it: cpu, cuda, mps.")] = "cpu",
     threads: Annotated[int, typer.Option(help="PyTorch's threads on a CPU.")] = 1,
     batch: Annotated[int, typer.Option(help="Examples of one inference.")] = 1,
@@ -37,10 +42,13 @@ def measure(
     \b
     Examples:
       snas measure --cells 200 --out local.h5
+      snas measure 11 12 --out winner.h5
       snas measure --cells 36 --space macro --task digits --out stacks.h5
     """
     if os.path.isdir(out):
         raise UserError(f"{out} is a folder; name the file to write.")
+    if bool(cell) == (cells is not None):
+        raise UserError("Name the cells to measure, or say how many random ones with --cells.")
     from surrogate_nas.files import locked
     from surrogate_nas.space import DEFAULT_SPACE, register
     from surrogate_nas.tables import write_table
@@ -49,13 +57,13 @@ def measure(
     from surrogate_nas.training.hardware import measure as run_measure
 
     found = register(space or DEFAULT_SPACE)
-    drawn = draw_cells(cells, seed, found)
+    chosen = cells_named(found, cell or []) if cells is None else draw_cells(cells, seed, found)
     protocol = Protocol(device, threads, batch)
     network = task_named(task).network() if task else None
     journal = out.with_name(f"{out.name}.jsonl")
     with locked(out, wait=False), progress_bar("visits") as progress:
         measured = run_measure(
-            drawn,
+            chosen,
             network,
             protocol,
             space=found,

@@ -157,6 +157,7 @@ def test_progress_is_shown_in_numbers(server: Server) -> None:
     answer = ask(server, "/at/one/")
     page = answer.text
     assert counts(page) == {"done": 6, "running": 0, "failed": 0, "missing": 0}
+    assert ">missing" not in page and page.count("to do") == 2, "a count, and a column"
     assert page.count('height="10" class="done"') == 6 + 1, "every run, and the key"
     runs = [Store(server.pages.router.root / "one").watch("random", number) for number in range(3)]
     for run in runs:

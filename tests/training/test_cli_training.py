@@ -146,6 +146,16 @@ def test_cells_of_any_space_are_measured_trained_and_searched(
         snas("train", "pairs(wide=2, bias=yes)", "--task", TINY_TASK, "--json").json["params"]
         == 650
     )
+    winner = tmp_path / "winner.h5"
+    named = ["measure", "--space", "pairs", "--task", TINY_TASK, "--out", winner]
+    assert snas(*named, "pairs(wide=2, bias=yes)", 0, "--json").json["n"] == 2
+    measured = np.isfinite(load(str(winner)).column("latency@local"))
+    assert [str(bench.space[int(i)]) for i in np.flatnonzero(measured)] == [
+        "pairs(wide=1, bias=no)",
+        "pairs(wide=2, bias=yes)",
+    ]
+    for wrong in ([], [0, "--cells", 2]):
+        assert_one_clear_line(snas(*named, *wrong), "Name the cells to measure, or say how many")
     found = snas(
         "search", f"live:{TINY_TASK}/pairs", "--strategy", "random", "--budget", 3, "--json"
     ).json

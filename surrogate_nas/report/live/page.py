@@ -62,7 +62,7 @@ class Status:
     @property
     def counted(self) -> list[tuple[str, str, int]]:
         """The states of runs to show, each with its word and its number of runs."""
-        words = {"halted": "interrupted"}
+        words = {"halted": "interrupted", "missing": "to do"}
         shown = [state for state in RUN_STATES if self.counts[state] or state in _ALWAYS_COUNTED]
         return [(state, words.get(state, state), self.counts[state]) for state in shown]
 
@@ -336,7 +336,7 @@ def _strategy_table(problem: ProblemProgress, by_name: Mapping[str, Style]) -> T
         Column("done"),
         Column("running"),
     ]
-    heads += [Column("failed"), Column("missing"), Column("evaluations")]
+    heads += [Column("failed"), Column("to do"), Column("evaluations")]
     heads += [Column("best", "of all runs"), Column("median", "of finished runs")]
     rows: list[list[Content]] = []
     for one in problem.strategies:
