@@ -104,8 +104,6 @@ def serve_lines(play: Play, source: int, out: BinaryIO, patience: float) -> None
         message: Any = None
         if line is None:
             reply = {"error": f"A message has at most {LARGEST_LINE:,} bytes."}
-        elif not line.strip():
-            continue
         else:
             try:
                 message = codec.loads(line)

@@ -75,6 +75,7 @@ def test_a_silent_client_is_not_waited_for() -> None:
 
 def test_each_line_is_answered_by_one() -> None:
     said = [
+        b"",
         b"not json",
         b'{"sample": 1',
         b"[" * 100_000,
@@ -87,10 +88,10 @@ def test_each_line_is_answered_by_one() -> None:
     ]
     with Play("fashion", ASKED, budget=12) as play:
         replies = spoken(play, b"\n".join(said) + b"\n")
-    assert len(replies) == 8, "nothing is answered after the end"
-    assert all("error" in reply for reply in replies[:6])
-    assert "at most 1,048,576 bytes" in replies[5]["error"]
-    assert len(replies[6]["cells"]) == 2 and replies[7]["evaluations"] == 10
+    assert len(replies) == 9, "nothing is answered after the end"
+    assert all("error" in reply for reply in replies[:7])
+    assert "at most 1,048,576 bytes" in replies[6]["error"]
+    assert len(replies[7]["cells"]) == 2 and replies[8]["evaluations"] == 10
 
 
 def test_a_client_that_reads_no_more_has_left() -> None:

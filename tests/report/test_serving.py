@@ -623,6 +623,16 @@ def test_what_cannot_be_served_is_one_line(
     assert outcome.code == 2 and says in outcome.err and len(outcome.err.splitlines()) == 1
 
 
+def test_a_body_is_no_further_request(server: Server) -> None:
+    inner = b"GET / HTTP/1.1\r\nHost: another\r\n\r\n"
+    host = f"Host: 127.0.0.1:{server.server_port}"
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        head = f"GET /live.js HTTP/1.1\r\n{host}\r\nContent-Length: {len(inner)}\r\n\r\n"
+        connection.sendall(head.encode() + inner)
+        answers = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 ") == 1
+
+
 def test_half_open_connections_shut_nobody_out(server: Server) -> None:
     """As many as there may be, half a request each: a further one is answered, and the oldest is
     closed for it.

@@ -250,8 +250,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.end_waiting(self.connection)
 
     def parse_request(self) -> bool:
-        """Read the headers; requests have no body."""
+        """Read the headers. A body is not read, so it ends the connection: else it would be taken
+        for the next request.
+        """
         is_right = super().parse_request()
+        if is_right and any(
+            name in self.headers for name in ("Content-Length", "Transfer-Encoding")
+        ):
+            self.close_connection = True
         self.server.end_waiting(self.connection)
         return is_right
 
