@@ -15,7 +15,7 @@ from analysis.answer.contrasts import LENGTHS, OF_INTEREST, TITLES, of_length, o
 from analysis.answer.findings import Findings
 from analysis.answer.orders import CEILING, KIND, PARAMS, RANDOM
 from analysis.answer.pictures import bars, forest, kinds
-from analysis.answer.replications import FAMILIES, agrees
+from analysis.answer.replications import FAMILIES, PLAIN, agrees
 from analysis.answer.searching import LAMBDAS, STRATEGIES
 from analysis.answer.tables import TESTED, WEAK
 from analysis.answer.text import (
@@ -492,7 +492,8 @@ def _outside(found: Findings) -> Section:
         for _, one in part.iterrows():
             own = _line(found, one["contrast"])
             beside = "" if own is None else agrees(own["difference"], one["low"], one["high"])
-            line[one["contrast"]] = f"{estimate(one)} {beside}".strip()
+            means = f"{estimate(one)}; plain {estimate(one, *PLAIN)}"
+            line[one["contrast"]] = f"{means} {beside}".strip()
         lines.append(line | _by_kind(found.outside[found.outside["family"] == family]))
     frame = pd.DataFrame(lines).fillna("–")
     columns = """
@@ -503,8 +504,8 @@ def _outside(found: Findings) -> Section:
     text = (
         "Difference of τ, its 95 % interval, and what it is beside ours; last, plain means of the"
         " τ of validation at the end. Sources combine by the random-effects model, whose weights"
-        " favour those where signals agree (plain means are in the files); of fewer than three the"
-        f" interval is over cells. What differs: {'; '.join(differs)}. Not here:"
+        " favour those where signals agree; plain means weigh sources alike. Of fewer than three"
+        f" the interval is over cells. What differs: {'; '.join(differs)}. Not here:"
         f" {'; '.join(found.lacking) or 'none'}. data/replications.csv, data/outside.csv"
     )
     return Section("The same question in other tables", [_listed(frame, columns), note(text)])

@@ -51,9 +51,11 @@ CHOOSERS: dict[str, tuple[str, str] | None] = {
     "the last epoch": None,
 }
 """What an epoch of a run is chosen by."""
-NUMBERS = ["tables", "sources", "difference", "low", "high", "plain"]
-"""Of each file; ``plain`` is the mean of sources without weights, and the number is a τ in
-``outside``, and in ``epochs`` what the test measure loses, in its unit."""
+PLAIN = ["plain", "plain_low", "plain_high"]
+"""The mean of sources without weights, and its 95 % interval."""
+NUMBERS = ["tables", "sources", "difference", "low", "high", *PLAIN]
+"""Of each file: the precision-weighted mean of sources with its 95 % interval, and the plain one.
+The number is a τ in ``outside``, and in ``epochs`` what the test measure loses, in its unit."""
 _MEASURE, _LOSS = ("valid", "measure", 100), ("valid", "loss", 100)
 _FEWEST_CELLS = 8
 _REPEATED = 200
@@ -300,14 +302,19 @@ def combined(
 
 
 def _mean(values: Values, variances: Values) -> dict[str, float]:
+    n = len(values)
     plain = float(values.mean())
-    if len(values) >= FEWEST:
+    if n >= FEWEST:
         model = combine(values, variances)
         mean, (low, high) = model.mean, model.interval()
+        reach = stats.t.ppf(1 - LEVEL / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)
+        plain_low, plain_high = plain - reach, plain + reach
     else:
-        reach = stats.norm.ppf(1 - LEVEL / 2) * math.sqrt(variances.sum()) / len(values)
+        reach = stats.norm.ppf(1 - LEVEL / 2) * math.sqrt(variances.sum()) / n
         mean, low, high = plain, plain - reach, plain + reach
-    return {"difference": mean, "low": low, "high": high, "plain": plain}
+        plain_low, plain_high = low, high
+    ends = dict(zip(PLAIN, (plain, plain_low, plain_high), strict=True))
+    return {"difference": mean, "low": low, "high": high, **ends}
 
 
 def _with_error(value: float, parts: Values, n: int) -> Values:

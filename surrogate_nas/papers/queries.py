@@ -261,17 +261,34 @@ def _published_count(
 
 
 def _quartiles(counts: Values, most: int) -> str:
-    """Quartiles, the ninth decile, and how many runs found the optimum within `most` cells."""
-    texts = []
-    for level in (0.25, 0.75, 0.9):
-        value = np.quantile(counts, level, method="higher")
-        texts.append(f"{value:,.0f}" if np.isfinite(value) else f"> {most:,}")
-    low, high, ninth = texts
+    """The interval of the median, quartiles, the ninth decile, and how many runs found the optimum
+    within `most` cells.
+    """
+    values = [np.quantile(counts, level, method="higher") for level in (0.25, 0.75, 0.9)]
+    texts = [
+        f"{value:,.0f}" if np.isfinite(value) else f"> {most:,}"
+        for value in (*values, *_median_interval(counts))
+    ]
+    low, high, ninth, least, greatest = texts
     found = counts[np.isfinite(counts)]
-    text = f"quartiles {low} to {high}, 90 % by {ninth}; found in {len(found)} of {len(counts)}"
+    text = (
+        f"95 % interval of the median {least} to {greatest}; quartiles {low} to {high},"
+        f" 90 % by {ninth}; found in {len(found)} of {len(counts)}"
+    )
     if len(found) == len(counts):
         return f"{text}, at most {found.max():,.0f}"
     return f"{text} within {most:,} cells"
+
+
+def _median_interval(counts: Values) -> tuple[float, float]:
+    """The 95 % interval of the median: the counts between which it lies whatever their
+    distribution.
+    """
+    from scipy.stats import binom
+
+    outside = max(int(binom.ppf(0.025, len(counts), 0.5)) - 1, 0)
+    ordered = np.sort(counts)
+    return float(ordered[outside]), float(ordered[-1 - outside])
 
 
 def _test_rows() -> Iterator[Row]:

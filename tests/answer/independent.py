@@ -1099,7 +1099,12 @@ def over_tables(source: list[str], each: list[dict[Any, Values]]) -> dict[Any, L
         y = np.array([one[0] for one in means])
         v = np.array([(one[1:] ** 2).sum() for one in means])
         few = normal(y.mean(), math.sqrt(v.sum()) / len(y)) | dict(plain=y.mean(), sources=len(y))
-        lines[key] = (random_effects(y, v) if len(y) >= 3 else few) | dict(tables=len(pairs))
+        ends = few["low"], few["high"]
+        if len(y) >= 3:
+            ends = stats.t.interval(0.95, len(y) - 1, y.mean(), stats.sem(y))
+        line = random_effects(y, v) if len(y) >= 3 else few
+        line |= dict(plain_low=ends[0], plain_high=ends[1], tables=len(pairs))
+        lines[key] = line
     return lines
 
 

@@ -256,6 +256,16 @@ def test_tables_of_one_source_are_averaged_before_sources_are_combined() -> None
     assert line["difference"] == line["plain"] == pytest.approx(0.4)
     # variances .4² and .3²
     assert line["high"] - line["low"] == pytest.approx(1.959964 * 0.5)
+    assert (line["plain_low"], line["plain_high"]) == (line["low"], line["high"])
+
+
+def test_the_plain_mean_of_sources_has_an_interval_of_its_own() -> None:
+    judged = [{"x": np.array(own)} for own in ([0.1, 0.01], [0.2, 0.01], [0.9, 1.0])]
+    ((_, line),) = combined("abc", judged)
+    assert line["plain"] == pytest.approx(0.4) and line["difference"] < 0.2
+    # 4.302653 times the standard error of three sources
+    assert line["plain_high"] - line["plain"] == pytest.approx(4.302653 * 0.4358899 / 3**0.5)
+    assert line["plain"] - line["plain_low"] == pytest.approx(line["plain_high"] - line["plain"])
 
 
 def test_an_error_of_many_cells_is_scaled_from_some(monkeypatch: pytest.MonkeyPatch) -> None:

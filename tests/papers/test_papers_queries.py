@@ -152,3 +152,12 @@ def test_all_papers_go_on_after_one_that_fails(
     monkeypatch.setattr(papers, "PAPERS", papers_of(first="small"))
     whole = snas("paper", "all", "--out", tmp_path)
     assert whole.code == 0 and "no tolerance stated" in whole.out
+
+
+def test_the_interval_of_a_median_covers_it_as_often_as_it_says() -> None:
+    assert queries._median_interval(np.arange(1.0, 41.0)) == (14, 27)
+    assert queries._median_interval(np.array([3.0, 9.0])) == (3, 9)
+    drawn = np.random.default_rng(0).exponential(size=(4000, 40))
+    ends = np.array([queries._median_interval(own) for own in drawn])
+    inside = (ends[:, 0] <= np.log(2)) & (np.log(2) <= ends[:, 1])
+    assert 0.95 <= inside.mean() <= 0.97
