@@ -201,7 +201,7 @@ def _parts(
         found.problems += _other_suite(suite)
         found.notes += [f"{name} was not run: {why}" for name, why in not_run(folder).items()]
     for place, runs in runs_of(folder).items():
-        found.runs_in_all += sum(runs.values())
+        found.runs_in_all += sum(map(len, runs.values()))
         store = Store(folder / place)
         benchmarks.add(store.read()["benchmark"])
         needed = names_of(store, runs)
