@@ -215,11 +215,7 @@ class Computed(Benchmark):
         try:
             with staying():
                 value = float(self._functions[metric](cell))
-        except (
-            Exception,
-            SystemExit,
-            KeyboardInterrupt,
-        ) as error:
+        except BaseException as error:  # a user's code may raise any, such as GeneratorExit
             if is_interrupt(error):
                 raise
             detail = f": {error}" if str(error) else ""

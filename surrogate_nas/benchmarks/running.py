@@ -250,26 +250,17 @@ def run(train: Train, cell: Cell, trial: RunningTrial, log: Path) -> None:
     """
     try:
         with _printed_to(log), threads(trial.threads), staying():
-            _call(train, cell, trial)
+            train(cell, trial)
         if trial.wrong is not None:
             raise trial.wrong
         if trial.done < trial.epochs and not trial.is_stopped:
             raise WrongReport(f"it ended after {trial.done} of {plural(trial.epochs, 'epoch')}")
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
+    except BaseException as error:  # a user's code may raise any, such as GeneratorExit
         if is_interrupt(error):
             raise
         raise failure(error, trial, log) from error
     finally:
         shorten(log)
-
-
-def _call(train: Train, cell: Cell, trial: RunningTrial) -> None:
-    owner = os.getpid()
-    try:
-        train(cell, trial)
-    finally:
-        if os.getpid() != owner:  # a process that it forked came back from it
-            os._exit(1)
 
 
 def failure(error: BaseException, trial: RunningTrial, log: Path) -> EvaluationError:

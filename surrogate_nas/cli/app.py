@@ -11,6 +11,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from os import _exit as end_process  # also where a user's function runs (`staying`)
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
@@ -357,7 +358,7 @@ class _Ending:
             line, code = farewell(self.received)
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()
-            os._exit(code)
+            end_process(code)
 
     def unraisable(self, found: Any) -> None:
         """An interrupt that came while an object was let go, which nothing could catch, comes

@@ -8,13 +8,19 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
+
+_ENDING = ("_exit", "execv", "execve")
+"""The functions of `os` that end a process or replace it; its others call these."""
 
 
 @contextmanager
 def staying() -> Iterator[None]:
-    """Let ``os._exit`` raise `SystemExit` in this thread, as ``sys.exit`` does; processes that are
-    forked still end.
+    """Let ``os._exit`` and ``os.exec…`` raise `SystemExit`, as ``sys.exit`` does, in any thread.
+
+    What a thread raised so is raised again at the end of the block. Processes that are forked in
+    the block still end, and one that comes to the end of the block ends there.
 
     Example:
         >>> try:
@@ -24,19 +30,27 @@ def staying() -> Iterator[None]:
         ...     error.code
         0
     """
-    leave = os._exit
-    place = (os.getpid(), threading.get_ident())
+    owner = os.getpid()
+    before = {name: getattr(os, name) for name in _ENDING}
+    raised: list[SystemExit] = []
 
-    def stay(code: int) -> None:
-        if (os.getpid(), threading.get_ident()) != place:
-            leave(code)
-        raise SystemExit(code)
+    def stay(name: str, *arguments: object) -> None:
+        if os.getpid() != owner:
+            before[name](*arguments)
+        raised.append(SystemExit(arguments[0] if name == "_exit" else f"os.{name}"))
+        raise raised[-1]
 
-    os._exit = stay  # type: ignore[assignment]
+    for name in _ENDING:
+        setattr(os, name, partial(stay, name))
     try:
         yield
+        if raised:
+            raise raised[0]
     finally:
-        os._exit = leave
+        if os.getpid() != owner:
+            before["_exit"](1)
+        for name in _ENDING:
+            setattr(os, name, before[name])
 
 
 def is_interrupt(error: BaseException) -> bool:

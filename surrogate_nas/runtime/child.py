@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from os import _exit as end_process  # also where a user's function runs (`staying`)
 from os import read, write
 from typing import IO
 
@@ -299,7 +300,7 @@ def joined(*, watched: bool = True, exact: bool = False) -> Link:
     try:
         parent = int(link.receive())
     except EOFError:
-        os._exit(ORPHANED)
+        end_process(ORPHANED)
     if watched:
         die_with_parent()
     if watched and hasattr(os, "getppid"):
@@ -316,7 +317,7 @@ def die_with_parent() -> None:
 def _watch(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_WATCH_SECONDS)
-    os._exit(ORPHANED)
+    end_process(ORPHANED)
 
 
 def end_session_with_this() -> None:

@@ -21,6 +21,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from os import _exit as end_process  # also where a user's function runs (`staying`)
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -494,7 +495,7 @@ def main() -> None:
                 link.send(reply)
         # the parent was killed a moment ago
         except (BrokenPipeError, ConnectionError):
-            os._exit(ORPHANED)
+            end_process(ORPHANED)
 
 
 def _read(link: Link, inbox: SimpleQueue[bytes]) -> None:
@@ -502,7 +503,7 @@ def _read(link: Link, inbox: SimpleQueue[bytes]) -> None:
     with suppress(EOFError, OSError):
         while True:
             inbox.put(link.receive())
-    os._exit(ORPHANED)
+    end_process(ORPHANED)
 
 
 def failed(error: Exception) -> bytes:

@@ -5,7 +5,10 @@ command well.
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -364,6 +367,12 @@ ENDS = {
     "exit": ("exit(0)", "SystemExit: 0"),
     "sys.exit": ("sys.exit(3)", "SystemExit: 3"),
     "os._exit": ("os._exit(0)", "SystemExit: 0"),
+    "a thread": (
+        "ends = threading.Thread(target=os._exit, args=(0,)); ends.start(); ends.join(); return 1",
+        "SystemExit: 0",
+    ),
+    "exec": ("os.execvp('true', ['true'])", "SystemExit: os.execv"),
+    "generator": ("raise GeneratorExit", "GeneratorExit"),
     "interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
     "error": ("raise ValueError('no data')", "ValueError: no data"),
 }
@@ -373,6 +382,7 @@ def ending(folder: Path, how: str) -> str:
     lines = [
         "import os",
         "import sys",
+        "import threading",
         "import surrogate_nas as sn",
         "",
         "def error(cell):",
@@ -407,6 +417,38 @@ def test_a_function_that_ends_the_process_is_one_line(
         and lines[0].startswith("snas: valid_error of deep fails for")
         and says in lines[0]
     )
+
+
+FORKS = """
+import os
+import surrogate_nas as sn
+
+def error(cell):
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    return 1.0 + sum(cell.choices)
+
+BENCH = sn.Computed(sn.ChoiceSpace("net", {"a": (1, 2), "b": (1, 2)}), {"valid_error": error})
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked")
+def test_a_process_that_a_function_forks_ends_with_the_function(tmp_path: Path) -> None:
+    (tmp_path / "forks.py").write_text(FORKS)
+    code = "from surrogate_nas.cli import main; main()"
+    command = ["search", "forks.py:BENCH", "random", "--budget", "2", "--out", "out", "--json"]
+    made = subprocess.run(
+        [sys.executable, "-c", code, *command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert len(json.loads(made.stdout)["trials"]) == 2
+    lines = (tmp_path / "out" / "runs" / "random-0.jsonl").read_text().splitlines()
+    assert ['"end"' in line for line in lines] == [False, False, True]
 
 
 def test_a_space_that_ends_the_process_is_one_line(snas: Snas, tmp_path: Path) -> None:
