@@ -45,7 +45,15 @@ from surrogate_nas.study.recorded import recordable
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.runner import Experiment
 from surrogate_nas.study.search import first_cells, make_run
-from surrogate_nas.study.store import DESCRIPTION, PLAN, PROBLEMS, Store, as_file_name, provenance
+from surrogate_nas.study.store import (
+    DESCRIPTION,
+    NUMBERS,
+    PLAN,
+    PROBLEMS,
+    Store,
+    as_file_name,
+    provenance,
+)
 
 SHARE = 0.1
 """Of the runs of each strategy that are made again; at least one is."""
@@ -276,7 +284,7 @@ def _other_suite(suite: Suite) -> list[str]:
     return wrong
 
 
-_OF_RUNS = {"strategies", "runs"}
+_OF_RUNS = {"strategies", "runs", NUMBERS}
 """Fields of a description whose values the runs themselves show."""
 _UNCHECKED = {"provenance", "extensions", "sources", "files", "versions", "version", RELEASE}
 """Fields that no release can recompute, and that no check depends on."""
