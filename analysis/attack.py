@@ -176,6 +176,7 @@ FLAGS: dict[str, Sequence[Any]] = {
     "data.conventions": (1,),
     "strategies": (["evolution", "random"], ["random ", "evolution"]),
     "budget": ({"cells": 11, "seconds": None}, {"cells": None, "seconds": 1e9}),
+    "numbers": ([0, 7], [1, 0]),
     "seed": (7,),
     "first_cells": (0, 9),
     "simulated_workers": (2, 12),

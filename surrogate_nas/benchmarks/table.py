@@ -44,6 +44,8 @@ _NO_PASSES = (
 )
 _TRAINING = "train_seconds"
 _PASS = "valid_seconds"
+CHARGED = (_TRAINING, _PASS)
+"""The metrics by which an evaluation is charged."""
 
 
 def modified(path: Path) -> int:

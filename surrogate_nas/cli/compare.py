@@ -117,7 +117,7 @@ def compare(
     if controls:
         entered = with_controls(entered, bound.benchmark.space)
     folder = results_folder(out, "comparison", "compare", name, is_own=is_of_objective(bound))
-    with opened(against or (), index=index, fingerprint=bound.fingerprint) as earlier:
+    with opened(against or (), index=index, objective=bound) as earlier:
         with shown(folder, serve), progress_bar("runs") as bar:
             counts = (0, 0)
 

@@ -98,6 +98,8 @@ class Objective:
             weight of diversity.
         recorded: What a folder of results says of the space's scores, where the table itself cannot
             be read; else None.
+        begun_as: The fingerprint that an earlier release wrote into the folder that goes on, or
+            empty.
 
     Example:
         >>> import surrogate_nas as sn
@@ -107,6 +109,7 @@ class Objective:
     """
 
     recorded: Mapping[str, Any] | None = None
+    begun_as: str = ""
 
     @checked
     def __init__(
@@ -384,9 +387,28 @@ class Objective:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A digest of benchmark, expression, constants and conventions; results of two are never
-        mixed.
+        """A digest of the columns that the objective reads, its expression, constants and
+        conventions; results of two are never mixed.
+
+        Other columns of a table play no part, so a fetch that adds some changes nothing. Where a
+        benchmark has no columns the digest covers all that its answers depend on.
         """
+        contents = self.benchmark.contents
+        if not contents:
+            return self.table_fingerprint
+        columns = {
+            str(question): contents.get(question.metric, {}).get(epochs_text(question.epochs), "")
+            for question in self._questions
+        }
+        space = self.benchmark.space.definition
+        return self._fingerprint([space, self.benchmark.network.settings, columns])
+
+    @property
+    def table_fingerprint(self) -> str:
+        """The fingerprint that covers all columns of a table, as folders before 0.2.0 have it."""
+        return self._fingerprint(self.benchmark.fingerprint)
+
+    def _fingerprint(self, data: Any) -> str:
         looked_up = {
             digest_of(self.benchmark.space, question.metric) for question in self._questions
         } - {""}
@@ -398,7 +420,7 @@ class Objective:
         }
         content = {key: value for key, value in where_any.items() if value} | {
             "benchmark": self.benchmark.identity,
-            "data": self.benchmark.fingerprint,
+            "data": data,
             "expression": str(self),
             "seed": self.seed,
             "constants": [term.constants() for term in self.terms],
@@ -457,7 +479,7 @@ class Objective:
             "seed_policy": self.seed_policy,
             "search_on_final": list(self.search_on_final),
             "cost": self.benchmark.cost,
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.begun_as or self.fingerprint,
         }
 
     def describe_data(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from surrogate_nas.benchmarks import Benchmark, check_named, load, reopen
+from surrogate_nas.benchmarks import Benchmark, load, reopen
 from surrogate_nas.benchmarks.base import CellLike
 from surrogate_nas.core.arguments import check_whole, checked
 from surrogate_nas.core.errors import AbsentError, UserError
@@ -525,7 +525,6 @@ def stored_objective(
     is another one.
     """
     named = () if benchmark is None else (benchmark,)
-    check_named(description["address"], named)
     stored = description["objective"]
     opened: Benchmark | None = None
     try:

@@ -32,7 +32,9 @@ from surrogate_nas.files.formats import RELEASE, check_version, stamp
 from surrogate_nas.files.journal import sealed, unsealed
 from surrogate_nas.files.regular import read_regular
 from surrogate_nas.files.zipped import LIMITS, read_zip, write_zip
+from surrogate_nas.objective import Objective
 from surrogate_nas.study.problem import read_plan
+from surrogate_nas.study.resuming import asks_the_same
 from surrogate_nas.study.store import (
     DESCRIPTION,
     PLAN,
@@ -451,14 +453,14 @@ def opened(
     places: Iterable[str | Path],
     *,
     index: str | Path = "",
-    fingerprint: str = "",
+    objective: Objective | None = None,
 ) -> Iterator[list[Path]]:
     """Folders of results, those of archives unpacked for as long as the block lasts.
 
     Args:
         places: Folders, files or web addresses of archives, or names of an index.
         index: A further index.
-        fingerprint: Of a problem; of an archive of a suite that problem's folder is taken.
+        objective: Of a problem; of an archive of a suite that problem's folder is taken.
 
     Raises:
         UserError: There is no such place, or an archive cannot be read, is not that of its index,
@@ -482,8 +484,8 @@ def opened(
             except UserError as error:
                 raise UserError(without(folder, path, str(error))) from error
             is_named = f"archive {archive.name}"
-            if fingerprint and archive.kind == "suite":
-                folder = _problem_of(archive, folder, fingerprint)
+            if objective is not None and archive.kind == "suite":
+                folder = _problem_of(archive, folder, objective)
             named = temporary / is_named
             if named.exists():
                 named = named.with_name(f"{is_named} {archive.digest[:8]}")
@@ -493,12 +495,12 @@ def opened(
         yield folders
 
 
-def _problem_of(archive: Archive, folder: Path, fingerprint: str) -> Path:
+def _problem_of(archive: Archive, folder: Path, objective: Objective) -> Path:
     """The folder of a suite's problem, with the manifest of its archive."""
     found = []
     for place in runs_of(folder):
         description = Store(folder / place).read()
-        if description["fingerprint"] == fingerprint:
+        if asks_the_same(description, objective):
             (folder / MANIFEST).rename(folder / place / MANIFEST)
             return folder / place
         found.append(f"{description['objective']['expression']} on {description['benchmark']}")

@@ -104,7 +104,10 @@ class AskTell:
         self._strategy = self._stack.enter_context(scalarised(plain, make, objective.parts, root))
         self._journal = Journal(None, {})
         if out is not None:
-            about: dict[str, Any] = {"objective": objective.fingerprint, "strategy": entry.label}
+            about: dict[str, Any] = {
+                "objective": objective.table_fingerprint,
+                "strategy": entry.label,
+            }
             about |= {"seed": seed, "first": first, "hidden": hidden}
             self._go_on(Path(out), about)
 

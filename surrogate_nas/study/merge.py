@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from surrogate_nas.benchmarks.table import CHARGED
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.study.archive import origin_of
 from surrogate_nas.study.beginning import BEGINNING
@@ -19,6 +20,7 @@ from surrogate_nas.study.options import STORED
 from surrogate_nas.study.problem import Entry, Suite
 from surrogate_nas.study.run import Run
 from surrogate_nas.study.store import NUMBERS, numbered, numbers_of
+from surrogate_nas.tables.table import epochs_text
 
 _Names = dict[tuple[Path, str], str]
 SuiteRuns = tuple[Suite, Mapping[str, Comparison]]
@@ -82,7 +84,8 @@ def merged_suites(
         options=one.options,
     )
     merged = {problem.name: _merged(comparisons, names) for problem, comparisons in problems}
-    return suite, merged, [*_origins(names), *left_out]
+    charged = [line for problem, of in problems for line in _charge_lines(of, problem.name)]
+    return suite, merged, [*_origins(names), *charged, *left_out]
 
 
 def _origins(names: _Names) -> list[str]:
@@ -112,6 +115,8 @@ def _differs(one: Comparison, other: Comparison) -> str:
         return (
             f"{asked} (fingerprints {other.objective.fingerprint} and {one.objective.fingerprint})"
         )
+    if _counts_charges(one) and (otherwise := _charged_otherwise(one, other)):
+        return f"its evaluations are charged {otherwise}"
     if one.description.get(BEGINNING) != other.description.get(BEGINNING):
         return "it begins with other first or known cells"
     for name in ("budget", *(option.name for option in STORED)):
@@ -119,6 +124,49 @@ def _differs(one: Comparison, other: Comparison) -> str:
             its, mine = (_in_words(comparison.description.get(name)) for comparison in (other, one))
             return f"it was made with {name.replace('_', ' ')} {its}, the other with {mine}"
     return ""
+
+
+def _counts_charges(comparison: Comparison) -> bool:
+    """Whether what an evaluation is charged decides which ones a run makes."""
+    description = comparison.description
+    workers = description.get("simulated_workers", 1)
+    return description["budget"]["seconds"] is not None or workers > 1
+
+
+def _charged_otherwise(one: Comparison, other: Comparison) -> str:
+    """How a second comparison's evaluations are charged, by other columns than a first one's;
+    empty where the columns are the same, or a folder does not record them.
+    """
+    mine, its = (_charges(comparison) for comparison in (one, other))
+    if not mine or not its or mine == its:
+        return ""
+    if only := sorted({*its} ^ {*mine}):
+        return f"{'with' if only[0] in its else 'without'} {only[0]}"
+    return f"by another {next(name for name in its if its[name] != mine[name])}"
+
+
+def _charges(comparison: Comparison) -> dict[str, str]:
+    """Digests of the columns that an evaluation is charged by."""
+    recorded = (comparison.description.get("data") or {}).get("runs", {})
+    lengths = (epochs_text(None), epochs_text(comparison.objective.epochs))
+    return {
+        name: recorded[name][length]
+        for name in CHARGED
+        for length in lengths
+        if length in recorded.get(name, {})
+    }
+
+
+def _charge_lines(comparisons: Mapping[Path, Comparison], problem: str = "") -> list[str]:
+    """Say whose evaluations are charged otherwise, so that seconds do not compare."""
+    first, *others = comparisons
+    on = f" on {problem}" if problem else ""
+    return [
+        f"Evaluations of {folder.name}{on} are charged {otherwise}: compare by evaluations, not by"
+        " seconds."
+        for folder in others
+        if (otherwise := _charged_otherwise(comparisons[first], comparisons[folder]))
+    ]
 
 
 def _in_words(value: object) -> str:
@@ -185,7 +233,7 @@ def _merged(comparisons: Mapping[Path, Comparison], names: _Names) -> Comparison
     growing = {
         "strategies": labels,
         **numbered({n for of in comparisons.values() for n in numbers_of(of.description)}),
-        MERGED: _origins(names),
+        MERGED: [*_origins(names), *_charge_lines(comparisons)],
     }
     description = {key: value for key, value in first.description.items() if key != NUMBERS}
     return Comparison(

@@ -1,18 +1,14 @@
-"""Whether an objective is the one that a folder's results are of, though the benchmark's table may
-hold more by now.
+"""Check that an objective is that of a folder's results, although its table may have grown.
 
-A table is told by what it means: of every metric and length of training the numbers of all cells,
-as mean and by seed, with unit, kind and quantity (`surrogate_nas.tables.Contents`). Neither the
-file plays a part nor its titles, and what was added to a table changes nothing of what it held:
+A table is identified by what it means: of every metric and length of training the numbers of all
+cells, as mean and by seed, with unit, kind and quantity (`surrogate_nas.tables.Contents`).
 `snas data fetch nb201` adds tests, losses, devices and a shorter training to three tables that the
-installed package makes alone. A folder goes on with that part of the table that it was begun with.
-So charges, the epochs that a strategy may ask for, constants, scores and the fingerprint stay as
-they were, to the last bit, whether a run was made before or after the table grew.
+installed package makes alone. The fingerprint of an objective covers the columns that it reads, so
+it stays. A folder goes on with that part of the table that it was begun with, so that charges and
+the epochs that a strategy may ask for stay, too.
 
-Numbers are the same where their bits are. Both tables take a metric from the same reader, so there
-is nothing to round, and two cells that tie in one tie in the other; a tolerance would let runs of
-unequal ties stand side by side. What results cannot depend on (final metrics, and costs that the
-objective does not read) may differ.
+Numbers are the same where their bits are. What results cannot depend on (final metrics, and costs
+that the objective does not read) may differ.
 """
 
 from __future__ import annotations
@@ -24,7 +20,7 @@ from typing import Any
 
 from surrogate_nas.benchmarks import Benchmark, Question
 from surrogate_nas.benchmarks.table import differing
-from surrogate_nas.core.errors import UserError
+from surrogate_nas.core.errors import AbsentError, UserError
 from surrogate_nas.objective import Objective
 from surrogate_nas.objective.objective import CONVENTIONS
 from surrogate_nas.study.ledger import contradiction
@@ -51,7 +47,13 @@ def resumed(objective: Objective, folder: Path | None) -> Objective:
         return objective
     stored = store.read()
     # of another question the store says what differs
-    return as_begun(objective, stored, folder) if asks_the_same(stored, objective) else objective
+    if not asks_the_same(stored, objective):
+        return objective
+    begun = as_begun(objective, stored, folder)
+    if begun.fingerprint != stored["fingerprint"]:  # which covers the whole table
+        begun = begun.on(begun.benchmark)
+        begun.begun_as = stored["fingerprint"]
+    return begun
 
 
 def asks_the_same(stored: Mapping[str, Any], objective: Objective) -> bool:
@@ -73,20 +75,37 @@ def as_begun(objective: Objective, stored: Mapping[str, Any], folder: Path) -> O
     Raises:
         UserError: What is here holds other numbers; the line says which.
     """
-    if objective.fingerprint == stored["fingerprint"]:
-        return objective
     data = stored.get("data") or {}
     runs: Contents = data.get("runs", {})
-    part = objective
-    for taken in [_runs(runs) + _runs(data["others"])] if runs else _earlier(objective.benchmark):
+    for part in _parts(objective, data):
+        is_same = stored["fingerprint"] in (part.fingerprint, part.table_fingerprint)
+        if not is_same and runs:  # a fingerprint of the whole table covers final metrics, too
+            is_same = data["conventions"] == CONVENTIONS
+        if is_same and not differing(runs, part.benchmark.contents):
+            return part
+    benchmark = objective.benchmark
+    changed = differing(runs, benchmark.contents)
+    if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:
+        line = f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. "
+        line = (line + benchmark.more).strip(" .")
+        lacks = AbsentError if benchmark.more else UserError
+        raise lacks(f"{folder} cannot go on: {line}; {ELSEWHERE}")
+    line = _difference(objective, stored, folder, changed)
+    raise UserError(f"{folder} cannot go on: {line}; {ELSEWHERE}")
+
+
+def _parts(objective: Objective, data: Mapping[str, Any]) -> Iterator[Objective]:
+    """The objective on what a folder may have been begun with, of the table that is here."""
+    benchmark = objective.benchmark
+    if not data:
+        yield objective
+    recorded = _runs(data.get("runs", {})) + _runs(data.get("others", {}))
+    if data and {*_runs(benchmark.contents)} <= {*recorded}:
+        yield objective
+        return
+    for taken in [recorded] if data else _earlier(benchmark):
         with suppress(UserError):  # a part that does not hold what is read
-            part = objective.on(objective.benchmark.only(taken))
-            if part.fingerprint == stored["fingerprint"]:
-                return part
-    if runs and data["conventions"] == CONVENTIONS and not differing(runs, part.benchmark.contents):
-        part.fingerprint = stored["fingerprint"]
-        return part
-    raise UserError(f"{folder} cannot go on: {_difference(objective, stored, folder)}; {ELSEWHERE}")
+            yield objective.on(benchmark.only(taken))
 
 
 def _runs(contents: Contents) -> list[Run]:
@@ -108,16 +127,11 @@ def _earlier(benchmark: Benchmark) -> Iterator[list[Run]]:
         yield [(name, epochs) for name, epochs in own if epochs is None or epochs in trained]
 
 
-def _difference(objective: Objective, stored: Mapping[str, Any], folder: Path) -> str:
+def _difference(
+    objective: Objective, stored: Mapping[str, Any], folder: Path, changed: list[str]
+) -> str:
     """What is not as it was, in words: a metric, and a value of it here and there."""
     benchmark = objective.benchmark
-    data = stored.get("data") or {}
-    runs: Contents = data.get("runs", {})
-    changed = differing(runs, benchmark.contents)
-    if lacking := [name for name in changed if not _holds(benchmark.contents, name)]:
-        return f"{benchmark.name} lacks {_listed(lacking)}, which it was begun with. {benchmark.more}".strip(  # noqa: E501
-            " ."
-        )
     if example := _example(objective, folder, stored):
         return f"{benchmark.name} has other numbers than it was begun with: {example}"
     constants = _constants(objective, stored)

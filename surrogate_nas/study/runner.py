@@ -132,7 +132,7 @@ class Experiment(Options):
         return {
             # before the fingerprint that holds it, as it says more
             **({"engine": engine} if engine else {}),
-            "fingerprint": self.objective.fingerprint,
+            "fingerprint": self.objective.begun_as or self.objective.fingerprint,
             "benchmark": self.objective.benchmark.name,
             "address": self.objective.benchmark.address,
             "with": [str(file) for file in self.objective.benchmark.joined],

@@ -298,13 +298,14 @@ def _wrong_in(part: _Part) -> Iterator[str]:
         UserError: It has options that its benchmark cannot have.
     """
     described = dict(part.description)
-    fresh = part.objective.on(part.objective.benchmark)  # a folder's may only say its fingerprint
     defaults = {option.name: option.default for option in STORED}
     options = {name: described.setdefault(name, usual) for name, usual in defaults.items()}
     try:
-        expected = Experiment(fresh, ["random"], 1, part.budget, **options).describe()
+        expected = Experiment(part.objective, ["random"], 1, part.budget, **options).describe()
     except UserError as error:
         raise UserError(f"its options do not fit its benchmark: {error}") from error
+    if described["fingerprint"] == (earlier := part.objective.table_fingerprint):
+        expected["fingerprint"] = expected["objective"]["fingerprint"] = earlier
     expected[BEGINNING] = part.beginning.stored()
     expected["reference"] = recordable(part.objective, part.budget)
     for name in sorted({*described, *expected} - _OF_RUNS - _UNCHECKED):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import surrogate_nas as sn
+from surrogate_nas.benchmarks import TableBenchmark
 from surrogate_nas.core.digests import json_check
 from surrogate_nas.core.errors import UserError
 from surrogate_nas.core.metrics import Metric
@@ -22,7 +23,9 @@ from surrogate_nas.report.export import EXPORTS
 from surrogate_nas.space import EnumerableChoiceSpace
 from surrogate_nas.space.network import Network
 from surrogate_nas.study.api import read_comparison
+from surrogate_nas.study.archive import create, opened
 from surrogate_nas.study.store import Store
+from surrogate_nas.study.verification import verify
 from surrogate_nas.tables import Table, write_table
 from tests.conftest import Snas
 from tests.results import bare
@@ -127,9 +130,13 @@ def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
     tmp_path: Path,
     policy: str,
     earlier: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    compared(tmp_path / "whole", seed_policy=policy)
-    compared(tmp_path / "parted", runs=1, seed_policy=policy)
+    with monkeypatch.context() as patch:
+        if earlier:
+            patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
+        compared(tmp_path / "whole", seed_policy=policy)
+        compared(tmp_path / "parted", runs=1, seed_policy=policy)
     before = read_comparison(tmp_path / "whole").to_json()
     if earlier:
         as_of_an_earlier_release(tmp_path / "whole")
@@ -146,6 +153,65 @@ def test_a_folder_goes_on_as_it_began_when_its_table_has_grown(
     assert {trial.epochs for run in fresh.runs for trial in run.trials} == {12, 200}, (
         "a new folder sees all"
     )
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_archives_made_before_and_after_a_fetch_compare(
+    place: Path, tmp_path: Path, earlier: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has the fingerprint of the whole table, as those of 29 November 2026."""
+    with monkeypatch.context() as patch:
+        if earlier:
+            patch.setattr(sn.Objective, "fingerprint", sn.Objective.table_fingerprint)
+        compared(tmp_path / "before")
+    create(tmp_path / "before", tmp_path / "before.zip")
+    write_table(table(grown=True), place)
+    made = sn.compare("growing", ["local_search"], runs=3, folder=tmp_path / "after", **ASKED)
+    found = verify(tmp_path / "before.zip", replay_all=True)
+    assert found.valid and found.replayed == 9, found.problems
+    with opened([tmp_path / "before.zip"], objective=made.objective) as (folder,):
+        both = read_comparison(tmp_path / "after", against=[folder])
+        seconds = sn.compare(
+            "growing", ["random"], OBJECTIVE, runs=1, budget_seconds=9000.0, folder=tmp_path / "s"
+        )
+        assert seconds.objective.fingerprint == made.objective.fingerprint
+    assert {*both.strategies} == {*STRATEGIES, "local_search"}
+    assert both.merged[-1] == (
+        "Evaluations of archive before are charged without valid_seconds: compare by evaluations,"
+        " not by seconds."
+    )
+    assert compared(tmp_path / "before", runs=4).description["runs"] == 4, "and the folder goes on"
+
+
+def test_a_budget_in_seconds_needs_the_same_charges(place: Path, tmp_path: Path) -> None:
+    asked = {"objective": OBJECTIVE, "budget_seconds": 5000.0, "runs": 1}
+    sn.compare("growing", ["random"], folder=tmp_path / "before", **asked)
+    write_table(table(grown=True), place)
+    sn.compare("growing", ["evolution"], folder=tmp_path / "after", **asked)
+    with pytest.raises(UserError, match="its evaluations are charged with valid_seconds"):
+        read_comparison(tmp_path / "before", against=[tmp_path / "after"])
+
+
+def test_other_numbers_of_a_column_that_is_read_do_not_compare(place: Path, tmp_path: Path) -> None:
+    compared(tmp_path / "before", runs=1)
+    write_table(table(wrong=0.5, at=3), place)
+    compared(tmp_path / "after", runs=1)
+    with pytest.raises(UserError, match="its data or conventions are others"):
+        read_comparison(tmp_path / "after", against=[tmp_path / "before"])
+
+
+def test_an_archive_of_a_larger_table_is_not_checked_on_a_smaller_one(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(table(grown=True), place)
+    compared(tmp_path / "out", runs=1)
+    create(tmp_path / "out", tmp_path / "a.zip")
+    write_table(table(), place)
+    assert verify(tmp_path / "a.zip").valid is False, "nothing fetches what this table lacks"
+    monkeypatch.setattr(TableBenchmark, "more", "More by snas data fetch growing.")
+    found = verify(tmp_path / "a.zip")
+    assert found.valid is None and "snas data fetch growing" in found.absent[0]
+    assert "lacks train_loss[200], train_seconds[12], valid_error[12]" in found.absent[0]
 
 
 def test_what_results_cannot_depend_on_may_change(place: Path, tmp_path: Path) -> None:
@@ -312,6 +378,31 @@ def test_a_suite_is_reported_and_goes_on(
     page = (tmp_path / "suite" / "report.html").read_text(encoding="utf-8")
     assert ("Read without its table." in page) == gone
     assert snas("export", "csv", tmp_path / "suite").code == 0
+
+
+OWN = """
+import surrogate_nas as sn
+
+SPACE = sn.EnumerableChoiceSpace("mine", {"a": (1, 2, 3), "b": (1, 2, 3)})
+BENCH = sn.Computed(SPACE, {"valid_error": lambda cell: 10.0 + sum(cell.choices)})
+"""
+
+
+def test_a_search_over_a_user_s_file_is_reported_and_exported_without_running_it(
+    tmp_path: Path, snas: Snas
+) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(OWN)
+    out = tmp_path / "out"
+    assert snas("search", f"{file}:BENCH", "random", "--budget", 5, "--out", out).code == 0
+    file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n{OWN}")
+    reported = snas("report", out)
+    assert reported.code == 0 and f"--bench {file}:BENCH" in reported.err
+    assert snas("export", "csv", out, "--out", tmp_path / "csv").code == 0
+    assert len((tmp_path / "csv" / "trials.csv").read_text().splitlines()) == 6
+    assert not (tmp_path / "ran").exists()
+    refused = snas("report", out, "--verify")
+    assert refused.code == 2 and f"--bench {file}:BENCH" in refused.err
 
 
 def test_a_path_over_lambda_is_exported_without_its_table(
