@@ -486,6 +486,12 @@ def prints(_cell: sn.Cell, _trial: RunningTrial) -> None:
     raise ValueError("printed enough")
 
 
+def notes(_cell: sn.Cell, _trial: RunningTrial) -> None:
+    error = ValueError("no data")
+    error.add_note("fold 3")
+    raise error
+
+
 def memory(_cell: sn.Cell, _trial: RunningTrial) -> None:
     raise MemoryError
 
@@ -521,6 +527,7 @@ FAILING = [
     (too_many, "broken", "it reported epoch 10 after 9, where 9 epochs were asked for"),
     (swallows, "broken", "it reported valid_error = nan for epoch 1, no finite number"),
     (prints, "broken", "ValueError: printed enough"),
+    (notes, "broken", "ValueError: no data fold 3"),
     (memory, "resources", "MemoryError"),
     (memory_of_a_device, "resources", "OutOfMemoryError: tried to allocate 20 GiB"),
     (full_disk, "broken", "OSError: [Errno 28] No space left on device"),
