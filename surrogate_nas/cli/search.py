@@ -240,10 +240,10 @@ def _show_confirmed(confirmed: Confirmation) -> None:
     rows = []
     for one in [*confirmed.cells, confirmed.reference]:
         if one is not None:
-            name = "yours" if one is confirmed.reference else ""
+            name = "yours" if one is confirmed.reference else "found"
             rows.append((str(one.cell), name, one.seen, one.mean, len(one.scores)))
     if rows:
-        show_table(("cell", "", "the search saw", "fresh seeds", "trainings"), rows)
+        show_table(("cell", "is", "the search saw", "fresh seeds", "trainings"), rows)
     for sentence in confirmed.sentences:
         say(sentence)
     say(f"The confirming trainings cost {seconds(confirmed.cost)} {confirmed.cost_unit}.")

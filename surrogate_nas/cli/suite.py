@@ -124,7 +124,7 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
         "mean rank",
         "optimum found",
         "IQM regret",
-        "probability best",
+        "probability best here",
         "failed",
         "real seconds",
     )
@@ -134,7 +134,7 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
             fixed(entry["rank_mean"], 2),
             share(entry["solved"]),
             fixed(entry["regret_iqm"], 3),
-            fixed(entry["probability_best"], 2),
+            fixed(entry["probability_best_here"], 2),
             entry["failures"],
             seconds(entry["real_seconds"]),
         )
@@ -160,6 +160,6 @@ def finish(result: SuiteResult, folder: Path, json: bool) -> None:
             else ""
         )
         note(f"{failures[0]}{more}")
-    note_more(result.verdict, folder / VERDICT, result.missing)
+    note_more(result.verdict, folder / VERDICT)
     for line in written:
         note(line)

@@ -89,13 +89,13 @@ class SuiteResult(StudyResult):
 
     def _repr_html_(self) -> str:
         """The result in a notebook: the strategies from the best rank on, and the verdict."""
-        keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best", "failures")
+        keys = ("name", "rank_mean", "solved", "regret_iqm", "probability_best_here", "failures")
         heads = (
             "strategy",
             "mean rank",
             "optimum found",
             "IQM regret",
-            "probability best",
+            "probability best here",
             "failed",
         )
         rows = [[entry[key] for key in keys] for entry in self.summary["strategies"]]
